@@ -1,0 +1,255 @@
+"""The local stack as one thing: up, down, status, and the file that tells callers where it is.
+
+The order of `up` is: the emulator, the build, the deployment, the callers, and last the stack
+file. A crash in between leaves no file that speaks of a stack that is not there, and the next
+`up` goes on from what it finds.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from taskrunner_cli.local import clients, deployment, emulator
+from taskrunner_cli.local.clients import Client
+from taskrunner_cli.local.emulator import Emulator
+from taskrunner_cli.local.errors import LocalStackError
+from taskrunner_cli.local.workspace import Workspace, find
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What a caller, or a test, needs to know of the running stack.
+
+    Args:
+        console_url: where the console is, or nothing while there is none.
+        access_key_id: the emulator's root caller, for looking behind the API.
+
+    """
+
+    api_url: str
+    token_url: str
+    console_url: str | None
+    clients: dict[str, Client]
+    endpoint_url: str
+    region: str
+    table_name: str
+    bucket_name: str
+    machine_prefix: str
+    pack_run_machine_arn: str
+    reconcile_machine_arn: str
+    user_pool_id: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is up.
+
+    Args:
+        running: whether the emulator's process is alive.
+        healthy: whether it answers.
+        current: whether what is deployed is what the sources say now.
+        stack: the deployed stack, if there is one.
+        log: where the emulator writes its log.
+
+    """
+
+    running: bool
+    healthy: bool
+    current: bool
+    pid: int | None
+    port: int | None
+    stack: Stack | None
+    log: str
+
+
+def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
+    """Bring the local stack up to what the sources say; quick when it is there already.
+
+    Args:
+        progress: is told, in a few words, what happens next.
+        port: the emulator's port; else TASKRUNNER_PORT, else 4566.
+
+    Raises:
+        LocalStackError: the port is taken, something is not installed, or a tool failed.
+
+    """
+    workspace = find()
+    with workspace.alone():
+        process = _emulator(workspace, progress, port)
+        wanted = {"digest": deployment.digest(workspace), "emulator": asdict(process)}
+        if _deployed(workspace) == wanted and workspace.stack_file.exists():
+            progress("the stack is up to date")
+            return load()
+        progress("building functions and layer with SAM")
+        deployment.build(workspace)
+        progress("deploying the stack")
+        outputs = deployment.deploy(workspace, process)
+        progress("registering the clients")
+        callers = clients.register(process, outputs["UserPoolId"], outputs["TableName"])
+        stack = _stack(process, outputs, callers)
+        _write_invocation(workspace, stack)
+        _write_privately(workspace, _to_document(stack))
+        workspace.deployed_file.write_text(json.dumps(wanted), encoding="utf-8")
+        return stack
+
+
+def down(progress: Progress = lambda _: None) -> bool:
+    """End the local stack and forget its state; say whether there was one to end."""
+    workspace = find()
+    with workspace.alone():
+        progress("ending the emulator")
+        ended = emulator.end(workspace)
+        workspace.stack_file.unlink(missing_ok=True)
+        workspace.deployed_file.unlink(missing_ok=True)
+        return ended
+
+
+def status() -> Status:
+    """Say what is up, changing nothing."""
+    workspace = find()
+    process = emulator.running(workspace)
+    there = process is not None and workspace.stack_file.exists()
+    wanted = {"digest": deployment.digest(workspace), "emulator": asdict(process)} if process else 0
+    return Status(
+        running=process is not None,
+        healthy=process is not None and emulator.healthy(process),
+        current=there and _deployed(workspace) == wanted,
+        pid=process.pid if process else None,
+        port=process.port if process else None,
+        stack=load() if there else None,
+        log=str(workspace.logs / "emulator.log"),
+    )
+
+
+def load() -> Stack:
+    """Return the stack that `.local/stack.json` describes.
+
+    Raises:
+        LocalStackError: there is no such file, or it is of another version.
+
+    """
+    path = find().stack_file
+    try:
+        return _from_document(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise LocalStackError(
+            f"there is no local stack: {path} does not exist", cure="make up"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LocalStackError(
+            f"{path} is not readable: {error}", cure="make it anew: make down up"
+        ) from error
+
+
+def _emulator(workspace: Workspace, progress: Progress, port: int | None) -> Emulator:
+    """The running emulator, started when there is none."""
+    asked = port or _port_of_environment()
+    process = emulator.running(workspace)
+    if process and emulator.healthy(process):
+        if asked and asked != process.port:
+            raise LocalStackError(
+                f"the local stack is up on port {process.port}, not {asked}",
+                cure="end it first: make down",
+            )
+        return process
+    emulator.end(workspace)
+    chosen = asked or emulator.DEFAULT_PORT
+    progress(f"starting the emulator on port {chosen}")
+    return emulator.start(workspace, chosen)
+
+
+def _port_of_environment() -> int | None:
+    named = os.environ.get("TASKRUNNER_PORT")
+    if not named:
+        return None
+    if not named.isdigit():
+        raise LocalStackError(
+            f"TASKRUNNER_PORT is {named!r}, which is not a port", cure="set it to a number"
+        )
+    return int(named)
+
+
+def _deployed(workspace: Workspace) -> Any:  # noqa: ANN401 -- compared as a whole, never read
+    try:
+        return json.loads(workspace.deployed_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client]) -> Stack:
+    # The addresses in the outputs are AWS's; *.localhost would not resolve everywhere.
+    gateway = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
+    return Stack(
+        api_url=gateway,
+        token_url=f"{process.endpoint_url}/oauth2/token",
+        console_url=None,
+        clients=callers,
+        endpoint_url=process.endpoint_url,
+        region=emulator.REGION,
+        table_name=outputs["TableName"],
+        bucket_name=outputs["BucketName"],
+        machine_prefix=outputs["MachinePrefix"],
+        pack_run_machine_arn=outputs["PackRunMachineArn"],
+        reconcile_machine_arn=outputs["ReconcileMachineArn"],
+        user_pool_id=outputs["UserPoolId"],
+        access_key_id=emulator.ACCESS_KEY_ID,
+        secret_access_key=emulator.SECRET_ACCESS_KEY,
+    )
+
+
+def _write_invocation(workspace: Workspace, stack: Stack) -> None:
+    """Write what `sam local invoke --env-vars` must know: it resolves names to logical ids."""
+    issuer = f"https://cognito-idp.{stack.region}.amazonaws.com/{stack.user_pool_id}"
+    variables = {
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "TABLE_NAME": stack.table_name,
+        "BUCKET_NAME": stack.bucket_name,
+        "MACHINE_PREFIX": stack.machine_prefix,
+        "PACK_RUN_MACHINE_ARN": stack.pack_run_machine_arn,
+        "ISSUER": issuer,
+        "JWKS_URL": f"{stack.endpoint_url}/{stack.user_pool_id}/.well-known/jwks.json",
+    }
+    document = json.dumps({"Parameters": variables}, indent=2)
+    workspace.invocation_file.write_text(document + "\n", encoding="utf-8")
+
+
+def _write_privately(workspace: Workspace, document: dict[str, Any]) -> None:
+    """Write the stack file whole or not at all, readable by its owner alone: it holds secrets."""
+    draft = workspace.stack_file.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as sink:
+        json.dump(document, sink, indent=2)
+        sink.write("\n")
+    draft.replace(workspace.stack_file)
+
+
+def _to_document(stack: Stack) -> dict[str, Any]:
+    document = {_camel(key): value for key, value in asdict(stack).items()}
+    document["clients"] = {
+        name: {_camel(key): value for key, value in asdict(caller).items()}
+        for name, caller in stack.clients.items()
+    }
+    return document
+
+
+def _from_document(document: dict[str, Any]) -> Stack:
+    callers = {
+        name: Client(**{_snake(key): value for key, value in caller.items()})
+        for name, caller in document["clients"].items()
+    }
+    return Stack(**{_snake(key): value for key, value in document.items()} | {"clients": callers})
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

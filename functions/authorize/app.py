@@ -1,0 +1,52 @@
+"""API Gateway's authorizer: who calls, and which routes that caller may use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from taskrunner import bootstrap
+from taskrunner.adapters.http_api import caller_context
+from taskrunner.adapters.identity import BadTokenError
+from taskrunner.adapters.logs import logger
+from taskrunner.model.access import routes
+
+if TYPE_CHECKING:
+    from taskrunner.adapters.identity import Authority
+
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+def handler(
+    event: dict[str, Any], _context: object, *, authority: Authority | None = None
+) -> dict[str, Any]:
+    """Return the policy of the caller's scopes; it is cached, so it names every route they open."""
+    authority = authority or bootstrap.aws().authority
+    try:
+        caller = authority.caller(_authorization(event))
+    except BadTokenError as error:
+        logger.info("refused", extra={"reason": str(error)})
+        # API Gateway answers exactly this text with 401, and anything else with 500.
+        raise Exception("Unauthorized") from None  # noqa: TRY002
+    api = event["methodArn"].split("/", 2)
+    base = "/".join(api[:2])
+    allowed = [f"{base}/{method}{_PARAMETER.sub('*', path)}" for method, path in routes(caller)]
+    return {
+        "principalId": caller.subject,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [_statement(allowed, base)]},
+        "context": caller_context(caller),
+    }
+
+
+def _authorization(event: dict[str, Any]) -> str:
+    """A TOKEN authorizer gets the header's value alone, a REQUEST authorizer all headers."""
+    if "authorizationToken" in event:
+        return str(event["authorizationToken"])
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    return str(headers.get("authorization", ""))
+
+
+def _statement(allowed: list[str], base: str) -> dict[str, Any]:
+    if not allowed:
+        return {"Effect": "Deny", "Action": "execute-api:Invoke", "Resource": f"{base}/*"}
+    return {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": allowed}

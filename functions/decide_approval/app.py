@@ -1,0 +1,61 @@
+"""POST /v1/task-runner/runs/{runId}/approvals/{approvalId}: decide a gate."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from taskrunner import bootstrap
+from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Request, answer, field
+from taskrunner.errors import InvalidRequestError
+from taskrunner.model.approval import Verdict
+from taskrunner.usecases.decide_approval import decide_approval
+
+if TYPE_CHECKING:
+    from taskrunner.usecases.world import World
+
+_RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
+_PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
+_LONGEST_TEXT = 2000
+
+
+def _decide(request: Request, world: World) -> dict[str, Any]:
+    body = request.body()
+    decision = field(body, "decision", str, required=True)
+    plan_hash = field(body, "planHash", str, required=True)
+    actor, summary = field(body, "actorId", str), field(body, "summary", str)
+    _check(decision, plan_hash, actor, summary)
+    decided = decide_approval(
+        request.tenant(),
+        request.run_id(),
+        request.path["approvalId"],
+        Verdict(decision),
+        plan_hash=plan_hash,
+        caller=request.caller,
+        actor=actor,
+        summary=summary,
+        world=world,
+    )
+    return answer(200, decided)
+
+
+def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
+    if decision not in set(Verdict):
+        message = f"'decision' must be one of {', '.join(Verdict)}"
+    elif not _PLAN_HASH.fullmatch(plan_hash):
+        message = "'planHash' must be sha256: and 64 hex digits, as the run's state shows it"
+    elif any(text is not None and len(text) > _LONGEST_TEXT for text in texts):
+        message = f"'actorId' and 'summary' have at most {_LONGEST_TEXT} characters"
+    else:
+        return
+    raise InvalidRequestError("invalid_request", message)
+
+
+def handler(
+    event: dict[str, Any], _context: object, *, world: World | None = None
+) -> dict[str, Any]:
+    """Answer API Gateway's proxy event."""
+    routes = {("POST", _RESOURCE): partial(_decide, world=world or bootstrap.aws())}
+    return http_api.serve(event, routes)

@@ -1,0 +1,27 @@
+"""One attempt of one step, for a pack's state machine: `{tenant, run, step, path}`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskrunner import bootstrap
+from taskrunner.usecases.run_step import run_step
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from taskrunner.usecases.world import World
+
+
+def handler(
+    event: dict[str, Any], context: LambdaContext, *, world: World | None = None
+) -> dict[str, Any]:
+    """Run the attempt; a failed one raises, and the machine decides what follows."""
+    return run_step(
+        event["tenant"],
+        event["run"],
+        event["step"],
+        event["path"],
+        world or bootstrap.aws(),
+        remaining_s=context.get_remaining_time_in_millis() / 1000,
+    )

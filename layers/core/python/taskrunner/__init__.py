@@ -1,0 +1,1 @@
+"""TaskRunner: plans task packs purely and runs them as Step Functions executions."""

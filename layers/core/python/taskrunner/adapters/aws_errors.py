@@ -1,0 +1,58 @@
+"""What AWS's errors mean to us. The one place that translates them.
+
+A throttle or a passing failure becomes TryAgainError. What is not named here passes untouched, so
+that a bug looks like a bug.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own name for it
+    HTTPClientError,
+)
+
+from taskrunner.errors import TryAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PASSING: Final = frozenset(
+    {
+        "InternalServerError",
+        "InternalError",
+        "InternalFailure",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise TryAgainError for what AWS will do later; *doing* reads like `start the execution`."""
+    try:
+        yield
+    except ClientError as error:
+        if code(error) in _PASSING:
+            raise TryAgainError(f"AWS could not {doing} now: {code(error)}") from error
+        raise
+    except (ConnectionError, HTTPClientError) as error:
+        raise TryAgainError(f"AWS could not be reached to {doing}") from error
+
+
+def code(error: ClientError) -> str:
+    """AWS's own name of the error."""
+    return str(error.response.get("Error", {}).get("Code", ""))

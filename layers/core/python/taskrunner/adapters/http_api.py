@@ -1,0 +1,266 @@
+"""The edge of the API: API Gateway's proxy events in, answers in the contract's forms out.
+
+API Gateway has matched the route and run the authorizer, so that a request is found by its
+`resource`, and no router is needed. Every refusal is the error envelope; what nobody foresaw is a
+500 that says nothing of its insides, and is logged with its traceback.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from taskrunner.adapters.logs import logger
+from taskrunner.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidPackError,
+    InvalidRequestError,
+    NotFoundError,
+    TaskRunnerError,
+    TryAgainError,
+)
+from taskrunner.model.caller import Caller
+from taskrunner.model.run import RUN_ID, RUN_ID_RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+_JSON: Final = "application/json"
+_TENANT_HEADER: Final = "x-stellaops-tenant"
+_STATUS_OF_CODE: Final = {
+    "body_too_large": 413,
+    "method_not_allowed": 405,
+    "too_many_runs": 429,
+    "unauthorized": 401,
+}
+_STATUS_OF_CLASS: Final = {
+    InvalidRequestError: 400,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+}
+_RETRY_AFTER_S: Final = {429: "30", 503: "2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that the authorizer let through; header names are in lower case."""
+
+    method: str
+    resource: str
+    caller: Caller
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    raw_body: str | bytes | None
+
+    @property
+    def tenant_header(self) -> str | None:
+        """The tenant that the request chooses among the caller's."""
+        return self.headers.get(_TENANT_HEADER)
+
+    def tenant(self) -> str:
+        """The tenant that the request is for."""
+        return self.caller.tenant(self.tenant_header)
+
+    def run_id(self) -> str:
+        """The run that the path names.
+
+        Raises:
+            InvalidRequestError: no run can have such an id.
+        """
+        run_id = self.path["runId"]
+        if not RUN_ID.fullmatch(run_id):
+            raise InvalidRequestError("invalid_request", RUN_ID_RULE)
+        return run_id
+
+    def body(self) -> JsonObject:
+        """The body as a JSON object.
+
+        Raises:
+            InvalidRequestError: wrong content type, too large, no JSON, or no object.
+        """
+        media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type != _JSON:
+            given = f"not {media_type[:80]}" if media_type else "and the header is missing"
+            message = f"Content-Type must be {_JSON}, {given}"
+            raise InvalidRequestError("unsupported_media_type", message)
+        raw = self.raw_body or ""
+        content = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
+        if len(content) > MAX_BODY_BYTES:
+            message = f"the body has {len(content)} bytes; at most {MAX_BODY_BYTES} are allowed"
+            raise InvalidRequestError("body_too_large", message)
+        try:
+            document = json.loads(content, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise InvalidRequestError("bad_json", f"the body is not JSON: {reason}") from None
+        if not isinstance(document, dict):
+            raise InvalidRequestError("invalid_request", "the body must be a JSON object")
+        return document
+
+    def limit(self, default: int | None, most: int) -> int | None:
+        """The query's `limit`, from 1 to *most*."""
+        text = self.query.get("limit")
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):  # noqa: PLR2004
+            raise InvalidRequestError("invalid_request", f"limit is a number from 1 to {most}")
+        return int(text)
+
+
+def _refuse_constant(name: str) -> None:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
+
+
+def field(body: JsonMapping, name: str, kind: type, *, required: bool = False) -> Json:
+    """The member *name* of a body, of *kind* `str` or `dict`; None when it is not there.
+
+    Raises:
+        InvalidRequestError: it is missing, or of another type.
+    """
+    value = body.get(name)
+    if value is None:
+        if required:
+            raise InvalidRequestError("invalid_request", f"'{name}' is missing; it is required")
+        if name in body:
+            raise InvalidRequestError("invalid_request", f"'{name}' must not be null")
+        return None
+    if not isinstance(value, kind):
+        wanted = "a text" if kind is str else "an object"
+        raise InvalidRequestError("invalid_request", f"'{name}' must be {wanted}")
+    if isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value):
+        raise InvalidRequestError("invalid_request", f"'{name}' holds a lone surrogate")
+    return value
+
+
+Answer: TypeAlias = "dict[str, Any]"
+Routes: TypeAlias = "Mapping[tuple[str, str], Callable[[Request], Answer]]"
+
+
+def serve(event: JsonMapping, routes: Routes, *, plans: bool = False) -> Answer:
+    """Answer a proxy event by one of *routes*, keyed by method and resource.
+
+    With *plans* a 400 is the contract's PlanErrorResponse, as it is wherever a pack is sent.
+    """
+    trace = str(event.get("requestContext", {}).get("requestId", ""))
+    try:
+        request = _request(event)
+        route = routes.get((request.method, request.resource))
+        if route is None:
+            raise InvalidRequestError("method_not_allowed", f"no {request.method} here")
+        return route(request)
+    except TaskRunnerError as error:
+        return _refused(error, trace, plans=plans)
+    except Exception:
+        logger.exception("unexpected error", extra={"trace": trace})
+        return _error(500, "internal_error", "An unexpected error occurred", trace)
+
+
+def answer(status: int, document: Json, headers: Mapping[str, str] | None = None) -> Answer:
+    """A JSON answer."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": _JSON, "Cache-Control": "no-store", **(headers or {})},
+        "body": text,
+    }
+
+
+def text_answer(media_type: str, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """A 200 of another media type."""
+    return {
+        "statusCode": 200,
+        "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **(headers or {})},
+        "body": text,
+    }
+
+
+def redirect(url: str) -> Answer:
+    """A 302 to *url*, which nobody may keep: it is a key to what it points at."""
+    return {
+        "statusCode": 302,
+        "headers": {"Location": url, "Cache-Control": "no-store"},
+        "body": "",
+    }
+
+
+def _request(event: JsonMapping) -> Request:
+    raw_body = event.get("body")
+    if raw_body is not None and event.get("isBase64Encoded"):
+        try:
+            raw_body = base64.b64decode(raw_body, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidRequestError("bad_json", "the body is not readable") from None
+    headers = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
+    for name, values in (event.get("multiValueHeaders") or {}).items():
+        if name.lower() == _TENANT_HEADER and len(set(values)) > 1:
+            message = "X-StellaOps-Tenant is given twice with different values; send one"
+            raise InvalidRequestError("invalid_request", message)
+    return Request(
+        method=event["httpMethod"],
+        resource=event["resource"],
+        caller=_caller(event),
+        path=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        headers=headers,
+        raw_body=raw_body,
+    )
+
+
+def _caller(event: JsonMapping) -> Caller:
+    """The caller that the authorizer put into the request's context."""
+    context = (event.get("requestContext") or {}).get("authorizer") or {}
+    if not context.get("subject"):
+        raise InvalidRequestError("unauthorized", "the request has no checked token")
+    return Caller(
+        subject=context["subject"],
+        scopes=frozenset(context.get("scopes", "").split()),
+        tenants=tuple(context.get("tenants", "").split()),
+        grants=frozenset(context.get("grants", "").split()),
+    )
+
+
+def caller_context(caller: Caller) -> dict[str, str]:
+    """The reverse of `_caller`: an authorizer's context is text by text."""
+    return {
+        "subject": caller.subject,
+        "scopes": " ".join(sorted(caller.scopes)),
+        "tenants": " ".join(caller.tenants),
+        "grants": " ".join(sorted(caller.grants)),
+    }
+
+
+def _refused(error: TaskRunnerError, trace: str, *, plans: bool) -> Answer:
+    if isinstance(error, InvalidPackError):
+        found: list[JsonObject] = [
+            {"path": one.path, "message": one.message} for one in error.diagnostics
+        ]
+        message = f"{len(found)} problem(s) in the pack or its inputs; see errors"
+        return _error(400, error.code, message, trace, found if plans else None)
+    if isinstance(error, TryAgainError):
+        logger.warning("AWS has no room", extra={"trace": trace, "reason": str(error)})
+        return _error(503, "try_again", "The service is busy; try again.", trace)
+    code = getattr(error, "code", "invalid_request")
+    status = _STATUS_OF_CODE.get(code) or _STATUS_OF_CLASS[type(error)]
+    problems = [{"path": "$", "message": str(error)}] if plans and status == 400 else None  # noqa: PLR2004
+    return _error(status, code, str(error), trace, problems)
+
+
+def _error(
+    status: int, code: str, message: str, trace: str, problems: list[JsonObject] | None = None
+) -> Answer:
+    logger.info("refused", extra={"status": status, "code": code, "trace": trace})
+    body: JsonObject = {"error": {"code": code, "message": message, "traceId": trace}}
+    if problems is not None:
+        body["errors"] = problems
+    retry_after = _RETRY_AFTER_S.get(status)
+    return answer(status, body, None if retry_after is None else {"Retry-After": retry_after})

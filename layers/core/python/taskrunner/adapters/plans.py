@@ -1,0 +1,52 @@
+"""Plans in the bucket, by tenant and content hash, and a few of them in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from taskrunner.adapters.bucket import Bucket
+    from taskrunner.model.json_types import JsonObject
+
+# A plan has at most some hundred KiB; a function's environment meets the same few again and again.
+_REMEMBERED: Final = 16
+
+
+class BucketPlans:
+    """`usecases.ports.Plans` over the bucket. What is read by its hash never changes."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        """Start with an empty memory."""
+        self._bucket = bucket
+        self._memory: OrderedDict[str, JsonObject] = OrderedDict()
+
+    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
+        """See the port."""
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        self._bucket.put(_key(tenant, plan_hash), text.encode(), "application/json")
+        self._remember(_key(tenant, plan_hash), document)
+
+    def get(self, tenant: str, plan_hash: str) -> JsonObject:
+        """See the port."""
+        key = _key(tenant, plan_hash)
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        content = self._bucket.get(key)
+        if content is None:
+            message = f"the plan {key} is gone"
+            raise LookupError(message)
+        document: JsonObject = json.loads(content)
+        self._remember(key, document)
+        return document
+
+    def _remember(self, key: str, document: JsonObject) -> None:
+        self._memory[key] = document
+        if len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+
+
+def _key(tenant: str, plan_hash: str) -> str:
+    return f"{tenant}/plans/{plan_hash.removeprefix('sha256:')}.json"

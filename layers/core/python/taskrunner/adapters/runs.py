@@ -1,0 +1,374 @@
+"""Runs, journals and outcomes in the table.
+
+The journal is kept in chunks of a few entries, one item each. Appending is one update of the last
+chunk: DynamoDB puts simultaneous writers into an order, no writer's clock matters, and a reader never
+sees a gap, since chunk n+1 is begun only by one who found chunk n full. An entry's id is kept beside
+the entries of its chunk, so that a repeated append is recognised; `list_append` in a small chunk
+costs one or two write units, where a counter and an item per entry would cost two writes and leave
+gaps behind a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.adapters import cursors
+from taskrunner.adapters.table import (
+    RUNS_BY_TENANT,
+    UNFINISHED_RUNS,
+    ConditionFailedError,
+    Table,
+    encoded,
+    run_key,
+)
+from taskrunner.errors import NotFoundError, TryAgainError
+from taskrunner.model import journal, moment
+from taskrunner.model.journal import Entry, Placed, Position
+from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
+from taskrunner.usecases.ports import Head, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from taskrunner.adapters.artifacts import ArtifactItems
+    from taskrunner.adapters.claims import Claims
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.json_types import JsonObject
+
+# Small chunks keep an append cheap: its cost is the size of the whole chunk.
+CHUNK_ENTRIES: Final = 8
+_APPEND_TRIES: Final = 200
+_OUTPUTS_INLINE_BYTES: Final = 8 * 1024
+
+
+class DynamoRuns:
+    """`usecases.ports.Runs` over the table; outputs that are large are claimed from the bucket."""
+
+    def __init__(
+        self, table: Table, claims: Claims, artifacts: ArtifactItems, retention_s: int
+    ) -> None:
+        """Keep everything of a run for *retention_s* seconds after its creation."""
+        self._table = table
+        self._claims = claims
+        self._artifacts = artifacts
+        self._retention_s = retention_s
+
+    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+        """See the port."""
+        chunks = [entries[i : i + CHUNK_ENTRIES] for i in range(0, len(entries), CHUNK_ENTRIES)]
+        item = _run_item(run) | {"expires_at": self._expires_at(run)}
+        put = {"Put": {"Item": encoded(item), "ConditionExpression": "attribute_not_exists(pk)"}}
+        try:
+            self._table.transact(
+                [put, *({"Update": self._append(run, n, c)} for n, c in enumerate(chunks))]
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def head(self, tenant: str, run_id: str) -> Head:
+        """See the port. One query: the run sorts right behind its journal."""
+        answer = self._table.query_page(
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :run",
+            ExpressionAttributeValues={
+                ":pk": run_key(tenant, run_id),
+                ":first": "J#",
+                ":run": "R",
+            },
+            ScanIndexForward=False,
+            Limit=2,
+        )
+        items = answer["Items"]
+        if not items or items[0]["sk"] != "R":
+            raise NotFoundError(f"run {run_id}")
+        tail = _entries(items[1]) if len(items) > 1 and items[1]["sk"].startswith("J#") else []
+        return Head(_run(items[0]), tail)
+
+    def journal(
+        self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
+    ) -> Sequence[Placed]:
+        """See the port."""
+        start = after or Position(0, -1)
+        found: list[Placed] = []
+        for item in self._table.query(
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues={
+                ":pk": run_key(tenant, run_id),
+                ":first": _chunk_key(start.chunk),
+                ":last": "J#~",
+            },
+        ):
+            found += [placed for placed in _entries(item) if placed.position > start]
+            if limit is not None and len(found) >= limit:
+                return found[:limit]
+        return found
+
+    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+        """See the port."""
+        self.append_with(head, entries, [])
+
+    def append_with(
+        self, head: Head, entries: Sequence[Entry], others: Sequence[JsonObject]
+    ) -> None:
+        """Append *entries*, atomically with *others*, at the journal's end wherever that is.
+
+        Raises:
+            ConditionFailedError: a condition of *others* does not hold.
+        """
+        chunk = head.tail[0].position.chunk if head.tail else 0
+        for _ in range(_APPEND_TRIES):
+            update = self._append(head.run, chunk, entries)
+            try:
+                if others:
+                    self._table.transact([*others, {"Update": update}])
+                else:
+                    self._table.update(update)
+            except ConditionFailedError as failed:
+                if any(place < len(others) for place in failed.items):
+                    raise
+                there = failed.items[len(others)].get("ids", set())
+                entries = [entry for entry in entries if entry.id not in there]
+                if not entries:
+                    if others:
+                        self._table.transact(others)
+                    return
+                chunk = self._next_chunk(head.run, chunk, failed.items[len(others)], entries)
+            else:
+                return
+        raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
+
+    def _next_chunk(self, run: Run, chunk: int, item: JsonObject, entries: Sequence[Entry]) -> int:
+        """Where to try next: here, when only repeated entries were in the way, else further on."""
+        if len(item.get("entries", [])) <= _room(entries):
+            return chunk
+        last = next(
+            iter(
+                self._table.query_page(
+                    KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                    ExpressionAttributeValues={
+                        ":pk": run_key(run.tenant, run.run_id),
+                        ":first": _chunk_key(chunk + 1),
+                        ":last": "J#~",
+                    },
+                    ScanIndexForward=False,
+                    Limit=1,
+                )["Items"]
+            ),
+            None,
+        )
+        return chunk + 1 if last is None else _chunk_number(last)
+
+    def _append(self, run: Run, chunk: int, entries: Sequence[Entry]) -> JsonObject:
+        """The update that appends to a chunk, under the condition that none of it is there."""
+        ids = {f":i{number}": entry.id for number, entry in enumerate(entries)}
+        new = "".join(f" AND NOT contains(ids, {name})" for name in ids)
+        texts = [json.dumps(journal.to_document(entry), ensure_ascii=False) for entry in entries]
+        return {
+            "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": _chunk_key(chunk)}),
+            "UpdateExpression": (
+                "SET entries = list_append(if_not_exists(entries, :none), :new), "
+                "expires_at = :expires_at ADD ids :ids"
+            ),
+            "ConditionExpression": f"attribute_not_exists(pk) OR (size(entries) <= :room{new})",
+            "ExpressionAttributeValues": encoded(
+                {
+                    ":none": [],
+                    ":new": texts,
+                    ":ids": {entry.id for entry in entries},
+                    ":room": _room(entries),
+                    ":expires_at": self._expires_at(run),
+                    **ids,
+                }
+            ),
+        }
+
+    def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
+        """See the port."""
+        pk = run_key(tenant, run_id)
+        items = self._table.batch([(pk, f"O#{path}") for path in sorted(paths)])
+        return {item["path"]: self._outcome(item) for item in items}
+
+    def _outcome(self, item: JsonObject) -> StepOutcome:
+        claim = item.get("claim")
+        text = self._claims.fetch(claim) if claim else item.get("outputs", "null")
+        return StepOutcome(
+            path=item["path"],
+            attempt=item["attempt"],
+            status=StepStatus(item["status"]),
+            outputs=json.loads(text),
+            final=item["final"],
+        )
+
+    def record_step(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> None:
+        """See the port."""
+        run = head.run
+        text = json.dumps(outcome.outputs, ensure_ascii=False, separators=(",", ":"))
+        large = len(text.encode()) > _OUTPUTS_INLINE_BYTES
+        item = {
+            "pk": run_key(run.tenant, run.run_id),
+            "sk": f"O#{outcome.path}",
+            "path": outcome.path,
+            "attempt": outcome.attempt,
+            "status": outcome.status.value,
+            "final": outcome.final,
+            "claim": self._claims.leave(run, text) if large else None,
+            "outputs": None if large or outcome.outputs is None else text,
+            "expires_at": self._expires_at(run),
+        }
+        # Two tries of one attempt may both come here; the first to do so is the one that counts.
+        put = {
+            "Item": encoded(item),
+            "ConditionExpression": "attribute_not_exists(pk) OR attempt < :attempt",
+            "ExpressionAttributeValues": encoded({":attempt": outcome.attempt}),
+        }
+        try:
+            self.append_with(head, entries, [{"Put": put}, *self._artifact_puts(run, artifacts)])
+        except ConditionFailedError:
+            return
+
+    def _artifact_puts(self, run: Run, artifacts: Sequence[Artifact]) -> list[JsonObject]:
+        expires_at = self._expires_at(run)
+        return [
+            {"Put": {"Item": encoded(self._artifacts.item(run, one) | {"expires_at": expires_at})}}
+            for one in artifacts
+        ]
+
+    def end(
+        self,
+        head: Head,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> RunStatus:
+        """See the port."""
+        run = head.run
+        fence = {
+            "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
+            "UpdateExpression": "SET outcome = :outcome, ended_at = :at REMOVE unfinished",
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
+            "ExpressionAttributeValues": encoded(
+                {":outcome": outcome.value, ":at": entries[-1].at}
+            ),
+        }
+        others = [{"Update": fence}, *self._artifact_puts(run, artifacts)]
+        try:
+            self.append_with(head, entries, others)
+        except ConditionFailedError as failed:
+            return RunStatus(failed.items[0]["outcome"])
+        return outcome
+
+    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        """See the port."""
+        answer = self._table.query_page(
+            IndexName=RUNS_BY_TENANT,
+            KeyConditionExpression="tenant_runs = :tenant",
+            ExpressionAttributeValues={":tenant": tenant},
+            ScanIndexForward=False,
+            Limit=limit,
+            **cursors.start(cursor, ("tenant_runs", tenant), "created_sort"),
+        )
+        return Page([_summary(item) for item in answer["Items"]], cursors.following(answer))
+
+    def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
+        """See the port. The index follows the table within moments, so the count may lag."""
+        answer = self._table.query_page(
+            IndexName=UNFINISHED_RUNS,
+            KeyConditionExpression="unfinished = :queue",
+            ExpressionAttributeValues={":queue": f"{tenant}#{pack_name}"},
+            Select="COUNT",
+            Limit=at_most,
+        )
+        return int(answer["Count"])
+
+    def expiry(self, run: Run) -> JsonObject:
+        """The attribute by which everything of a run is removed together."""
+        return {"expires_at": self._expires_at(run)}
+
+    def _expires_at(self, run: Run) -> int:
+        return _epoch_s(run.created_at) + self._retention_s
+
+
+def _room(entries: Sequence[Entry]) -> int:
+    """How many entries a chunk may have for these to be added; too many for any begin a new one."""
+    return max(0, CHUNK_ENTRIES - len(entries))
+
+
+def _epoch_s(text: str) -> int:
+    return int(moment.from_text(text).timestamp())
+
+
+def _chunk_key(chunk: int) -> str:
+    return f"J#{chunk:09d}"
+
+
+def _chunk_number(item: JsonObject) -> int:
+    return int(item["sk"].removeprefix("J#"))
+
+
+def _entries(item: JsonObject) -> list[Placed]:
+    chunk = _chunk_number(item)
+    return [
+        Placed(Position(chunk, place), journal.from_document(json.loads(text)))
+        for place, text in enumerate(item["entries"])
+    ]
+
+
+def _run_item(run: Run) -> JsonObject:
+    return {
+        "pk": run_key(run.tenant, run.run_id),
+        "sk": "R",
+        "tenant": run.tenant,
+        "run_id": run.run_id,
+        "plan_hash": run.plan_hash,
+        "definition_hash": run.definition_hash,
+        "pack_name": run.pack_name,
+        "pack_version": run.pack_version,
+        "machine": run.machine,
+        "execution": run.execution,
+        "created_at": run.created_at,
+        "created_by": run.created_by,
+        "request_digest": run.request_digest,
+        "idempotency_key": run.idempotency_key,
+        "tenant_runs": run.tenant,
+        "unfinished": f"{run.tenant}#{run.pack_name}",
+        "created_sort": f"{run.created_at}#{run.run_id}",
+    }
+
+
+def _run(item: JsonObject) -> Run:
+    outcome = item.get("outcome")
+    return Run(
+        tenant=item["tenant"],
+        run_id=item["run_id"],
+        plan_hash=item["plan_hash"],
+        definition_hash=item["definition_hash"],
+        pack_name=item["pack_name"],
+        pack_version=item["pack_version"],
+        machine=item["machine"],
+        execution=item["execution"],
+        created_at=item["created_at"],
+        created_by=item["created_by"],
+        request_digest=item["request_digest"],
+        idempotency_key=item.get("idempotency_key"),
+        outcome=None if outcome is None else RunStatus(outcome),
+    )
+
+
+def _summary(item: JsonObject) -> JsonObject:
+    summary = {
+        "runId": item["run_id"],
+        "pack": {"name": item["pack_name"], "version": item["pack_version"]},
+        "planHash": item["plan_hash"],
+        "createdAt": item["created_at"],
+        "createdBy": item["created_by"],
+        "outcome": item.get("outcome"),
+        "endedAt": item.get("ended_at"),
+    }
+    return {key: value for key, value in summary.items() if value is not None}

@@ -1,0 +1,124 @@
+"""What executors use beside the run: bundles in the bucket, environments in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.adapters.table import ConditionFailedError, Table, encoded
+from taskrunner.errors import TryAgainError
+from taskrunner.executors.work import Bundle, Revision
+from taskrunner.model import moment
+
+if TYPE_CHECKING:
+    from taskrunner.adapters.bucket import Bucket
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.usecases.ports import Clock
+
+_REFERENCE: Final = re.compile(r"(?:bundles/sha256-|sha256:)([a-f0-9]{64})(?:\.zip)?")
+_TRIES: Final = 10
+
+
+class StoredWorkshop:
+    """`usecases.ports.Workshop` over table and bucket."""
+
+    def __init__(self, table: Table, bucket: Bucket, clock: Clock) -> None:
+        """Hold both stores."""
+        self._table = table
+        self._bucket = bucket
+        self._clock = clock
+
+    def bundles(self, tenant: str, run_id: str) -> StoredBundles:
+        """See the port."""
+        return StoredBundles(self._bucket, tenant, f"{tenant}/runs/{run_id}/artifacts/bundle")
+
+    def environments(self, tenant: str, run_id: str, path: str) -> StoredEnvironments:
+        """See the port."""
+        return StoredEnvironments(self._table, self._clock, tenant, f"{run_id}#{path}")
+
+
+class StoredBundles:
+    """`executors.work.Bundles`: zips under their digest, in the tenant's prefix."""
+
+    def __init__(self, bucket: Bucket, tenant: str, last: str) -> None:
+        """*last* is the key of the run's own artifact `bundle`."""
+        self._bucket = bucket
+        self._tenant = tenant
+        self._last = last
+
+    def put(self, content: bytes) -> Bundle:
+        """See the port."""
+        bundle = _bundle(content)
+        self._bucket.put(f"{self._tenant}/{bundle.reference}", content, "application/zip")
+        return bundle
+
+    def find(self, reference: str) -> Bundle | None:
+        """See the port."""
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            return None
+        content = self._bucket.get(f"{self._tenant}/bundles/sha256-{match[1]}.zip")
+        return None if content is None else _bundle(content)
+
+    def last_of_run(self) -> Bundle | None:
+        """See the port."""
+        content = self._bucket.get(self._last)
+        return None if content is None else _bundle(content)
+
+
+def _bundle(content: bytes) -> Bundle:
+    digest = hashlib.sha256(content).hexdigest()
+    return Bundle(f"bundles/sha256-{digest}.zip", f"sha256:{digest}", len(content))
+
+
+class StoredEnvironments:
+    """`executors.work.Environments`: what is current, and the history of it, in one transaction."""
+
+    def __init__(self, table: Table, clock: Clock, tenant: str, deployment: str) -> None:
+        """*deployment* names the step that deploys, so that its repetition is recognised."""
+        self._table = table
+        self._clock = clock
+        self._tenant = tenant
+        self._deployment = deployment
+
+    def promote(self, environment: str, bundle: Bundle) -> Revision:
+        """See the port."""
+        pk = f"T#{self._tenant}#E#{environment}"
+        for _ in range(_TRIES):
+            current = self._table.get(pk, "CURRENT") or {"revision": 0}
+            deployed = (current.get("deployment"), current.get("digest"))
+            if deployed == (self._deployment, bundle.digest):
+                return _revision(current)
+            item = {
+                "pk": pk,
+                "revision": current["revision"] + 1,
+                "digest": bundle.digest,
+                "previous_digest": current.get("digest"),
+                "bundle": bundle.reference,
+                "deployment": self._deployment,
+                "deployed_at": moment.to_text(self._clock.now()),
+            }
+            try:
+                self._table.transact(_promotion(item, current["revision"]))
+            except ConditionFailedError:
+                continue  # another deployment came first; look again
+            return _revision(item)
+        raise TryAgainError(f"others deploy to {environment} again and again")
+
+
+def _promotion(item: JsonObject, before: int) -> list[JsonObject]:
+    return [
+        {
+            "Put": {
+                "Item": encoded(item | {"sk": "CURRENT"}),
+                "ConditionExpression": "attribute_not_exists(pk) OR revision = :before",
+                "ExpressionAttributeValues": encoded({":before": before}),
+            }
+        },
+        {"Put": {"Item": encoded(item | {"sk": f"H#{item['revision']:09d}"})}},
+    ]
+
+
+def _revision(item: JsonObject) -> Revision:
+    return Revision(item["revision"], item["digest"], item.get("previous_digest"))

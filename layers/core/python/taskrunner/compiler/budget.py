@@ -1,0 +1,96 @@
+"""What a run costs Step Functions at worst, and whether that fits under the platform's limits.
+
+Counted on the plan before anything is started, because an execution that hits its history limit
+half way fails with no way to go on. Figures: AWS Step Functions Developer Guide, "Service quotas".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
+
+from taskrunner.errors import Diagnostic
+from taskrunner.model import json_path
+from taskrunner.model.plan import ApprovalGate, Plan, RunStep, Step
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
+
+MAX_HISTORY_EVENTS: Final = 25_000
+MAX_DEFINITION_BYTES: Final = 1024 * 1024
+MAX_INPUT_BYTES: Final = 256 * 1024
+
+# Started, succeeded; the frame's Parallel 4; settling a task 5, a Choice 2, the outcome 2.
+_FRAME_EVENTS: Final = 2 + 4 + 5 + 2 + 2
+_SETTLE_RETRY_EVENTS: Final = 8 * 3
+_DONE_EVENTS: Final = 2
+_CHOICE_EVENTS: Final = 2
+_TASK_EVENTS: Final = 5
+_TOKEN_TASK_EVENTS: Final = 6
+_RETRY_EVENTS: Final = 3
+# A throttled step may be tried eight times more; that all of them are is not planned for.
+_SPARE_EVENTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The worst case of one run."""
+
+    history_events: int
+    definition_bytes: int
+    input_bytes: int
+
+
+def count(plan: Plan, definition: JsonObject, execution_input: JsonObject) -> Budget:
+    """Count *plan*, its machine and its input."""
+    return Budget(
+        history_events=_FRAME_EVENTS
+        + _SETTLE_RETRY_EVENTS
+        + _DONE_EVENTS
+        + sum(history_events(step) for step in plan.steps),
+        definition_bytes=len(json.dumps(definition, ensure_ascii=False).encode()),
+        input_bytes=len(json.dumps(execution_input, ensure_ascii=False).encode()),
+    )
+
+
+def history_events(step: Step) -> int:
+    """The most events that *step* can leave in the history."""
+    choice = _CHOICE_EVENTS if step.when is not None else 0
+    match step:
+        case RunStep():
+            return choice + _TASK_EVENTS + _RETRY_EVENTS * (step.retries.max_attempts - 1)
+        case ApprovalGate():
+            return choice + _TOKEN_TASK_EVENTS + _TASK_EVENTS
+        case _:
+            assert_never(step)
+
+
+def problems(plan: Plan, budget: Budget) -> list[Diagnostic]:
+    """Why the run could not be carried out, naming the step that breaks a limit."""
+    found = []
+    if budget.history_events > MAX_HISTORY_EVENTS - _SPARE_EVENTS:
+        message = (
+            f"with this step the run may take {budget.history_events} history events in all, and "
+            f"Step Functions ends a run at {MAX_HISTORY_EVENTS}; use fewer steps or retries"
+        )
+        found.append(Diagnostic(_breaking_step(plan), message))
+    if budget.definition_bytes > MAX_DEFINITION_BYTES:
+        message = (
+            f"the compiled machine has {budget.definition_bytes} bytes and Step Functions takes "
+            f"{MAX_DEFINITION_BYTES}; split the pack"
+        )
+        found.append(Diagnostic("$.spec.steps", message))
+    if budget.input_bytes > MAX_INPUT_BYTES:
+        message = f"the execution's input has {budget.input_bytes} bytes, at most {MAX_INPUT_BYTES}"
+        found.append(Diagnostic("$.spec.steps", message))
+    return found
+
+
+def _breaking_step(plan: Plan) -> str:
+    events = _FRAME_EVENTS + _SETTLE_RETRY_EVENTS + _DONE_EVENTS + _SPARE_EVENTS
+    for index, step in enumerate(plan.steps):
+        events += history_events(step)
+        if events > MAX_HISTORY_EVENTS:
+            return json_path.render(("spec", "steps", index))
+    return "$.spec.steps"

@@ -1,0 +1,231 @@
+"""JMESPath: expressions, the names they read, and `{{ }}` templates. The only module that knows the library.
+
+Two things are added to the reference library: hyphenated names need no quotes (`steps.my-step`), and
+the two classic mistakes, `"text"` for `'text'` and a bare number, are told with the right form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from jmespath import exceptions, parser
+
+from taskrunner.model.json_types import unusable
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import Json, JsonMapping
+
+Reference: TypeAlias = "tuple[str, ...]"
+Piece: TypeAlias = "str | Expression"
+
+# What stands in quotes is one token; only outside of quotes is `my-step` a name to be quoted.
+_TOKENS = re.compile(
+    r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+    r"""|(?P<hyphenated>[A-Za-z_]\w*(?:-\w+)+)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)""",
+    re.ASCII,
+)
+_COMPARED_TO: Final = re.compile(r"(==|!=|<=|>=|<|>|\|\||&&|\(|,|^)\s*$")
+
+
+class ExpressionError(Exception):
+    """The expression does not parse, or cannot be evaluated; the message holds the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parsed expression; *references* are the rooted names it reads, such as `('inputs', 'target')`."""
+
+    text: str
+    references: tuple[Reference, ...]
+    parsed: Any  # jmespath's ParsedResult, which the library leaves untyped
+
+    def evaluate(self, context: JsonMapping) -> Json:
+        """Evaluate against *context*; a missing field is None.
+
+        Raises:
+            ExpressionError: a function was called with a value of the wrong type.
+        """
+        try:
+            value = self.parsed.search(context)
+        except (exceptions.JMESPathError, ArithmeticError, RecursionError) as error:
+            raise ExpressionError(f"'{self.text}' cannot be evaluated: {error}") from None
+        for _, problem in unusable(value):
+            raise ExpressionError(f"'{self.text}' gives no JSON: {problem}")
+        return value
+
+
+def parse(text: str) -> Expression:
+    """Parse *text*, with or without one pair of braces around it.
+
+    Raises:
+        ExpressionError: the text is no JMESPath; the message shows the right form.
+    """
+    inner = _without_braces(text.strip())
+    if not inner:
+        raise ExpressionError("the expression is empty")
+    _refuse_bare_numbers(inner)
+    try:
+        parsed = parser.Parser().parse(_quote_hyphenated(inner))
+    except exceptions.JMESPathError as error:
+        reason = str(error).splitlines()[0].removesuffix(":")
+        raise ExpressionError(f"'{inner}' is not a valid expression: {reason}") from None
+    except RecursionError:
+        raise ExpressionError("the expression is nested too deeply") from None
+    _refuse_field_of_negation(parsed.parsed, inner)
+    return Expression(inner, _read_names(parsed.parsed), parsed)
+
+
+def truth(value: Json) -> bool:
+    """JMESPath's truth: null, false and everything empty are false; zero is true."""
+    return value is not None and value is not False and value not in ("", [], {})
+
+
+def template(text: str) -> tuple[Piece, ...]:
+    """Split *text* into plain text and the expressions in `{{ }}`; plain text alone is one piece.
+
+    Raises:
+        ExpressionError: a `{{` is never closed, or what it holds is no expression.
+    """
+    pieces: list[Piece] = []
+    position = 0
+    while (start := text.find("{{", position)) >= 0:
+        end = _closing(text, start + 2)
+        if end < 0:
+            raise ExpressionError("'{{' is never closed by '}}'")
+        if start > position:
+            pieces.append(text[position:start])
+        pieces.append(parse(text[start + 2 : end]))
+        position = end + 2
+    if position < len(text) or not pieces:
+        pieces.append(text[position:])
+    return tuple(pieces)
+
+
+def render(pieces: tuple[Piece, ...], context: JsonMapping) -> Json:
+    """Evaluate a template: one whole expression keeps its type, inside longer text it becomes text."""
+    if len(pieces) == 1 and isinstance(pieces[0], Expression):
+        return pieces[0].evaluate(context)
+    return "".join(p if isinstance(p, str) else _as_text(p.evaluate(context)) for p in pieces)
+
+
+def references(pieces: tuple[Piece, ...]) -> tuple[Reference, ...]:
+    """All names that the expressions of a template read."""
+    return tuple(ref for p in pieces if isinstance(p, Expression) for ref in p.references)
+
+
+def _as_text(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _without_braces(text: str) -> str:
+    if text.startswith("{{") and _closing(text, 2) == len(text) - 2:
+        return text[2:-2].strip()
+    return text
+
+
+def _closing(text: str, position: int) -> int:
+    """Where the `}}` stands that closes an expression: not one inside quotes or a multi-select hash."""
+    depth = 0
+    while position < len(text):
+        if text[position] in "\"'`":
+            quoted = _TOKENS.match(text, position)
+            if quoted is None or quoted.lastgroup != "quoted":
+                return -1
+            position = quoted.end()
+            continue
+        if depth == 0 and text.startswith("}}", position):
+            return position
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        position += 1
+    return -1
+
+
+def _quote_hyphenated(text: str) -> str:
+    return _TOKENS.sub(
+        lambda token: f'"{token[0]}"' if token.lastgroup == "hyphenated" else token[0], text
+    )
+
+
+def _refuse_bare_numbers(text: str) -> None:
+    for token in _TOKENS.finditer(text):
+        if token.lastgroup == "number" and _COMPARED_TO.search(text[: token.start()]):
+            raise ExpressionError(f"a number needs backticks: write `{token[0]}`, not {token[0]}")
+
+
+def _refuse_field_of_negation(node: Json, text: str) -> None:
+    """`!a.b` is `(!a).b` to the reference library, hence always null, and never what was meant."""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    if node["type"] == "subexpression" and children[0]["type"] == "not_expression":
+        raise ExpressionError(
+            f"in '{text}' the '!' takes the first name only: write !(a.b), not !a.b"
+        )
+    for child in children:
+        _refuse_field_of_negation(child, text)
+
+
+def quoted_text_hint(text: str, name: str) -> str:
+    """The cure when *name* stands in double quotes in *text*: JMESPath reads those as a field."""
+    if re.search(rf"(?<![.\w]){re.escape(json.dumps(name, ensure_ascii=False))}", text):
+        return f"; for the text write '{name}' in single quotes"
+    return ""
+
+
+def _read_names(tree: Json) -> tuple[Reference, ...]:
+    """The rooted names that an AST reads, each once, in order; `('@',)` stands for the root itself."""
+    reads: dict[Reference, None] = {}
+    _read(_locate(tree, (), reads), reads)
+    return tuple(reads)
+
+
+def _read(location: Reference | None, reads: dict[Reference, None]) -> None:
+    if location is not None:
+        reads[location or ("@",)] = None
+
+
+def _locate(node: Json, base: Reference | None, reads: dict[Reference, None]) -> Reference | None:
+    """Where the value of *node* stands, seen from the root, when it is evaluated at *base*.
+
+    None means a computed value or an element of a projection, which has no name. Every location
+    that something is done with goes into *reads*.
+    """
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return None if base is None else (*base, node["value"])
+    if kind in {"current", "identity"}:
+        return base
+    if kind in {"subexpression", "index_expression", "pipe"}:
+        for child in children:
+            base = _locate(child, base, reads)
+        return base
+    if kind in {"index", "slice"}:
+        _read(base, reads)
+        return None
+    first_at = base
+    if kind in {"projection", "value_projection", "filter_projection", "flatten"}:
+        base = None  # only the first child is evaluated here, the others on each element
+    elif kind == "expref":
+        first_at = base = None
+    for number, child in enumerate(child for child in children if isinstance(child, dict)):
+        _read(_locate(child, first_at if number == 0 else base, reads), reads)
+    return None
+
+
+__all__ = [
+    "Expression",
+    "ExpressionError",
+    "Piece",
+    "Reference",
+    "parse",
+    "quoted_text_hint",
+    "references",
+    "render",
+    "template",
+    "truth",
+]

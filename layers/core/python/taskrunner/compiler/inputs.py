@@ -1,0 +1,105 @@
+"""A pack's inputs: what the author declares, and the values that a run is given for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.errors import Diagnostic
+from taskrunner.model import json_path
+from taskrunner.model.json_types import unusable
+from taskrunner.model.suggestion import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskrunner.compiler.schema import Input
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+
+_PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def resolve(declared: Sequence[Input], given: JsonMapping) -> tuple[JsonObject, list[Diagnostic]]:
+    """The value of every declared input, null where there is none, and what is wrong with *given*.
+
+    A value that is given as null counts as not given. Paths read `$.inputs.<name>`.
+    """
+    problems = []
+    names = [one.name for one in declared]
+    for name in given:
+        if name not in names:
+            hint = nearest(name, names) if names else "; the pack declares none"
+            problems.append(_problem((name,), f"the pack has no input '{name[:80]}'{hint}"))
+    values: JsonObject = {}
+    for one in declared:
+        value = given.get(one.name)
+        if value is None:
+            if one.required:
+                problems.append(_problem((one.name,), f"the input '{one.name}' is required"))
+            values[one.name] = one.default
+            continue
+        problems += [_problem((one.name, *at), message) for at, message in misfits(one, value)]
+        values[one.name] = value
+    return values, problems
+
+
+def _problem(path: json_path.Path, message: str) -> Diagnostic:
+    return Diagnostic(json_path.render(("inputs", *path)), message)
+
+
+def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]]:
+    """Why *value* is none for this input: of another type, unusable as JSON, or against its schema."""
+    of_type = isinstance(value, _PYTHON_TYPES[declared.type])
+    if not of_type or (isinstance(value, bool) and declared.type != "boolean"):
+        yield (), f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
+        return
+    broken = list(unusable(value))
+    yield from broken
+    if not broken and declared.json_schema is not None:
+        yield from _against_schema(declared.json_schema, value)
+
+
+def schema_problem(schema: JsonObject | bool) -> str | None:
+    """Why *schema* is no usable JSON Schema 2020-12, or None."""
+    import jsonschema_rs  # noqa: PLC0415 - few packs have schemas, and every cold start would pay
+
+    remote = next((ref for ref in _references(schema) if not ref.startswith("#")), None)
+    if remote is not None:
+        return (
+            f"the schema refers to '{remote[:80]}'; only references inside it ('#/...') are allowed"
+        )
+    try:
+        jsonschema_rs.Draft202012Validator(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        return f"not a valid JSON Schema: {str(error).splitlines()[0]}"
+    return None
+
+
+def _against_schema(schema: JsonObject | bool, value: Json) -> Iterator[tuple[json_path.Path, str]]:
+    import jsonschema_rs  # noqa: PLC0415 - as above
+
+    for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(value):
+        yield tuple(error.instance_path), error.message
+
+
+def _references(schema: Json) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, child in schema.items():
+            if key in {"$ref", "$dynamicRef"} and isinstance(child, str):
+                yield child
+            yield from _references(child)
+    elif isinstance(schema, list):
+        for child in schema:
+            yield from _references(child)
+
+
+def _type_name(value: Json) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return next(name for name, types in _PYTHON_TYPES.items() if isinstance(value, types))

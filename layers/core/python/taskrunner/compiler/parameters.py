@@ -1,0 +1,86 @@
+"""Parameters with templates in them: resolved as far as is known, and filled in when a step runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskrunner.compiler import expressions
+from taskrunner.model.plan import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json, JsonMapping
+
+
+def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in *value* that holds a template, with its path."""
+    if isinstance(value, str):
+        if "{{" in value:
+            yield path, value
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from texts(child, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from texts(child, (*path, index))
+
+
+def resolve(value: Json, inputs: JsonMapping) -> Template:
+    """Evaluate every template that reads inputs alone; the others stay open, and null in the value.
+
+    Raises:
+        ExpressionError: an expression cannot be evaluated on these inputs.
+    """
+    still_open: dict[str, str] = {}
+
+    def resolved(node: Json, path: Path) -> Json:
+        if isinstance(node, dict):
+            return {key: resolved(child, (*path, key)) for key, child in node.items()}
+        if isinstance(node, list):
+            return [resolved(child, (*path, index)) for index, child in enumerate(node)]
+        if not isinstance(node, str) or "{{" not in node:
+            return node
+        pieces = expressions.template(node)
+        if all(reference[0] == "inputs" for reference in expressions.references(pieces)):
+            return expressions.render(pieces, {"inputs": inputs})
+        still_open[pointer(path)] = node
+        return None
+
+    return Template(resolved(value, ()), still_open)
+
+
+def fill(template: Template, context: JsonMapping) -> Json:
+    """Evaluate what is open in *template*.
+
+    Raises:
+        ExpressionError: an expression cannot be evaluated on this context.
+    """
+
+    def filled(node: Json, path: Path) -> Json:
+        if (text := template.open.get(pointer(path))) is not None:
+            return expressions.render(expressions.template(text), context)
+        if isinstance(node, dict):
+            return {key: filled(child, (*path, key)) for key, child in node.items()}
+        if isinstance(node, list):
+            return [filled(child, (*path, index)) for index, child in enumerate(node)]
+        return node
+
+    return filled(template.value, ()) if template.open else template.value
+
+
+def steps_read(template: Template) -> tuple[str, ...]:
+    """The ids of the steps whose outputs or status the open templates read, each once."""
+    found = (
+        reference[1]
+        for text in template.open.values()
+        for reference in expressions.references(expressions.template(text))
+        if reference[0] == "steps"
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def pointer(path: Path) -> str:
+    """*path* as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -1,0 +1,376 @@
+"""Stage 2: the values of a manifest become a Pack of the right shape, or a list of every misfit.
+
+pydantic knows the shapes; its errors are told in an author's words here. Unknown keys are refused
+everywhere but under `metadata`. The flat form of a step (`type: run` beside its fields) is read as
+the nested one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from taskrunner.errors import Diagnostic, InvalidPackError
+from taskrunner.model.plan import MAX_TIMEOUT_S
+from taskrunner.model.suggestion import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from taskrunner.compiler.source import Source
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json, JsonObject
+
+API_VERSION: Final = "stellaops.io/pack.v1"
+KIND: Final = "TaskPack"
+KNOWN_KINDS: Final = (
+    "run", "parallel", "map", "loop", "conditional", "gate.approval", "gate.policy",
+)  # fmt: skip
+SUPPORTED_KINDS: Final = ("run", "gate.approval")
+
+StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+_SEMVER = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
+    r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
+)
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        # A pattern of ours is anchored, and Rust's engine is linear in the text.
+        regex_engine="rust-regex",
+    )
+
+
+class Metadata(_Shape):
+    """Who the pack is; further keys are the author's own."""
+
+    model_config = ConfigDict(extra="allow")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    version: Annotated[str, Field(pattern=_SEMVER, max_length=128)]
+
+
+class Input(_Shape):
+    """A value that a run is given."""
+
+    name: Name
+    type: Literal["string", "integer", "number", "boolean", "array", "object"]
+    required: bool = False
+    default: Any = None
+    json_schema: dict[str, Any] | bool | None = Field(default=None, alias="schema")
+    description: str | None = None
+
+
+class RetriesShape(_Shape):
+    """How often, and the pause between."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 1
+    backoff_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+
+
+class Failure(_Shape):
+    """The pack's defaults for its steps."""
+
+    retries: RetriesShape = RetriesShape()
+    continue_on_error: bool = False
+
+
+class SandboxShape(_Shape):
+    """What an executor may use."""
+
+    mode: Literal["sealed", "open"] = "sealed"
+    egress_allowlist: list[Annotated[str, Field(min_length=1, max_length=259)]] = []
+    cpu_limit_millicores: Annotated[int, Field(ge=1, le=6000)] = 1000
+    memory_limit_mib: int = Field(default=512, ge=16, le=10240, alias="memoryLimitMiB")
+    quota_seconds: Annotated[int, Field(ge=1, le=604800)] = 900
+
+
+class SloShape(_Shape):
+    """What the author promises."""
+
+    run_p95_seconds: int | None = Field(default=None, ge=1, alias="runP95Seconds")
+    approval_p95_seconds: int | None = Field(default=None, ge=1, alias="approvalP95Seconds")
+    max_queue_depth: Annotated[int, Field(ge=1)] | None = None
+
+
+class ApprovalShape(_Shape):
+    """Who may decide, how many, until when."""
+
+    id: StepId
+    grants: list[Annotated[str, Field(min_length=1, max_length=128)]] = []
+    min_approvals: Annotated[int, Field(ge=1, le=20)] = 1
+    distinct_from_requester: bool = False
+    expires_after_seconds: Annotated[int, Field(ge=60, le=364 * 86400)] = 604800
+    message: Text | None = None
+
+
+class Run(_Shape):
+    """Runs an executor."""
+
+    uses: Annotated[str, Field(min_length=1, max_length=256)]
+    parameters: dict[str, Any] = Field(default={}, alias="with")
+
+
+class GateOfApproval(_Shape):
+    """Waits for a decision."""
+
+    id: StepId
+    message: Text | None = None
+
+
+class Gate(_Shape):
+    """A gate, of which there are two."""
+
+    approval: GateOfApproval
+
+
+class StepShape(_Shape):
+    """What every step may say, and its one kind."""
+
+    id: StepId
+    name: Text | None = None
+    when: Annotated[str, Field(min_length=1)] | None = None
+    continue_on_error: bool | None = None
+    retries: RetriesShape | None = None
+    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] | None = None
+    run: Run | None = None
+    gate: Gate | None = None
+
+
+class OutputShape(_Shape):
+    """What a run leaves behind."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    type: Literal["file", "object"]
+    path: str | None = None
+    expression: str | None = None
+
+
+class Spec(_Shape):
+    """What the pack does."""
+
+    inputs: list[Input] = []
+    sandbox: SandboxShape = SandboxShape()
+    slo: SloShape = SloShape()
+    failure: Failure = Failure()
+    approvals: list[ApprovalShape] = []
+    steps: Annotated[list[StepShape], Field(min_length=1)]
+    outputs: list[OutputShape] = []
+
+
+class Pack(_Shape):
+    """A manifest of the right shape."""
+
+    api_version: Literal["stellaops.io/pack.v1"]
+    kind: Literal["TaskPack"]
+    metadata: Metadata
+    spec: Spec
+
+
+def parse(source: Source) -> Pack:
+    """Check the shape of *source*.
+
+    Raises:
+        InvalidPackError: with every misfit, in the order of their lines.
+    """
+    if not isinstance(source.value, dict):
+        raise InvalidPackError([source.diagnostic((), "a manifest is a mapping of keys")])
+    shaper = _Shaper(source)
+    value = shaper.nested(source.value)
+    try:
+        pack = Pack.model_validate(value)
+    except ValidationError as error:
+        shaper.report(error)
+        pack = None
+    if shaper.problems or pack is None:
+        raise InvalidPackError([problem for _, problem in sorted(shaper.problems)])
+    return pack
+
+
+class _Shaper:
+    """Turns flat steps into nested ones and pydantic's errors into diagnostics, for one manifest."""
+
+    def __init__(self, source: Source) -> None:
+        self.problems: list[tuple[int, Diagnostic]] = []
+        self._source = source
+        self._flat: set[Path] = set()  # steps that were written flat
+        self._settled: set[Path] = set()  # places whose mistake is told already
+
+    def nested(self, manifest: JsonObject) -> JsonObject:
+        """*manifest* with every step in its nested form."""
+        spec = manifest.get("spec")
+        if not isinstance(spec, dict):
+            return manifest
+        refused = {key for key in ("secrets", "policies") if key in spec}
+        for key in sorted(refused):
+            self._problem(("spec", key), f"'{key}' is not supported yet; remove it")
+        spec = {key: value for key, value in spec.items() if key not in refused}
+        if isinstance(spec.get("steps"), list):
+            steps = enumerate(spec["steps"])
+            spec["steps"] = [self._step(step, ("spec", "steps", i)) for i, step in steps]
+        return manifest | {"spec": spec}
+
+    def _step(self, step: Json, path: Path) -> Json:
+        if not isinstance(step, dict):
+            return step
+        if "type" in step:
+            step = self._unflattened(step, path)
+        kinds = _kinds(step)
+        unsupported = [
+            kind for kind in kinds if kind in KNOWN_KINDS and kind not in SUPPORTED_KINDS
+        ]
+        if unsupported:
+            message = (
+                f"'{unsupported[0]}' steps are not supported yet; there is run and gate.approval"
+            )
+        elif len(kinds) != 1:
+            what = "no kind" if not kinds else "more than one kind (" + ", ".join(kinds) + ")"
+            message = f"the step has {what}; it needs exactly one of {', '.join(KNOWN_KINDS)}"
+        else:
+            return step
+        self._problem((*path, *(unsupported[0].split(".") if unsupported else ())), message)
+        self._settled.add(path)
+        return step
+
+    def _unflattened(self, step: JsonObject, path: Path) -> JsonObject:
+        kind = step["type"]
+        common = {key: value for key, value in step.items() if key in _COMMON_KEYS}
+        own = {key: value for key, value in step.items() if key not in _COMMON_KEYS | {"type"}}
+        if kind not in KNOWN_KINDS:
+            known = nearest(str(kind), KNOWN_KINDS)
+            self._problem((*path, "type"), f"'{kind}' is no kind of step{known}")
+            self._settled.add(path)
+            return common
+        if any(key in own for key in ("run", "gate")):
+            self._problem(
+                (*path, "type"), "a step is flat or nested: remove 'type' or the kind's key"
+            )
+            self._settled.add(path)
+            return common
+        self._flat.add(path)
+        if kind == "gate.approval":
+            # In the flat form `id` is the step's, so the approval is named by `approval`.
+            own = {"id" if key == "approval" else key: value for key, value in own.items()}
+        for part in reversed(str(kind).split(".")):
+            own = {part: own}
+        return common | own
+
+    def report(self, error: ValidationError) -> None:
+        """Tell pydantic's findings in an author's words."""
+        for detail in error.errors(include_url=False, include_context=True):
+            path = tuple(detail["loc"])
+            if any(path[: len(place)] == place for place in self._settled):
+                continue
+            message = _message(detail, self._known_keys(path))
+            self._problem(self._as_written(path), message)
+
+    def _as_written(self, path: Path) -> Path:
+        """Where an author of a flat step finds what pydantic saw in the nested one."""
+        step = path[:3]
+        if step not in self._flat:
+            return path
+        rest = path[3:]
+        if rest[:1] == ("run",):
+            return step + rest[1:]
+        if rest[:2] == ("gate", "approval"):
+            return step + tuple("approval" if part == "id" else part for part in rest[2:])
+        return path
+
+    def _known_keys(self, path: Path) -> list[str]:
+        known = _keys_at(Pack, path[:-1])
+        if path[:3] in self._flat and path[3:-1] in {("run",), ("gate", "approval")}:
+            known |= _COMMON_KEYS  # in the flat form they stand side by side
+        return sorted(known)
+
+    def _problem(self, path: Path, message: str) -> None:
+        self.problems.append((self._source.line(path), self._source.diagnostic(path, message)))
+
+
+_COMMON_KEYS = {
+    (info.alias or name)
+    for name, info in StepShape.model_fields.items()
+    if name not in {"run", "gate"}
+}  # fmt: skip
+
+
+def _kinds(step: JsonObject) -> list[str]:
+    kinds = [key for key in step if key in {"run", "parallel", "map", "loop", "conditional"}]
+    gate = step.get("gate")
+    if isinstance(gate, dict):
+        kinds += [f"gate.{key}" for key in gate]
+    elif "gate" in step:
+        kinds.append("gate.approval")  # of the wrong type, which pydantic tells better
+    return kinds
+
+
+def _keys_at(model: type[BaseModel], path: Path) -> set[str]:
+    """The keys that a manifest may have at *path*."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == part), None)
+        inner = None if field is None else _model_in(field.annotation)
+        if inner is None:
+            return set()
+        model = inner
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - typing has no type for this
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (model := _model_in(inner)) is not None:
+            return model
+    return None
+
+
+_TYPES = {
+    "string_type": "text (quote it if it looks like a number)",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _message(detail: ErrorDetails, known: list[str]) -> str:
+    key, kind, context = detail["loc"][-1], detail["type"], detail.get("ctx", {})
+    given = _shown(detail["input"])
+    if kind == "missing":
+        return f"'{key}' is missing; it is required"
+    if kind == "extra_forbidden":
+        return f"unknown key '{key}'{nearest(str(key), known)}"
+    if kind in _TYPES:
+        return f"'{key}' must be {_TYPES[kind]}, not {given}"
+    if kind == "literal_error":
+        return f"'{key}' must be {context['expected']}, not {given}"
+    if kind == "string_pattern_mismatch":
+        return f"'{key}' is {given}, which does not match {context['pattern']}"
+    if kind in {"greater_than_equal", "less_than_equal"}:
+        bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+        return f"'{key}' must be {bound}, not {given}"
+    return f"'{key}' is {given}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _shown(value: Json) -> str:
+    if isinstance(value, str):
+        return f"'{value[:60]}'" + ("..." if len(value) > 60 else "")  # noqa: PLR2004
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "nothing" if value is None else str(value)

@@ -1,0 +1,31 @@
+"""`builtin:fail` fails on purpose: for trying out retries, `continueOnError` and what follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from taskrunner.executors.work import ClosedParameters, ExecutorFailure
+
+if TYPE_CHECKING:
+    from taskrunner.executors.work import Work
+    from taskrunner.model.json_types import JsonObject
+
+
+class Parameters(ClosedParameters):
+    """What to say, and how many attempts fail before one succeeds; without a number all of them."""
+
+    message: Annotated[str, Field(min_length=1, max_length=2000)] = "this step fails on purpose"
+    attempts: Annotated[int, Field(ge=0)] | None = None
+
+
+def execute(parameters: Parameters, work: Work) -> JsonObject:
+    """Return `{attempt}`, counted from 1, once enough attempts have failed.
+
+    Raises:
+        ExecutorFailure: with the author's message.
+    """
+    if parameters.attempts is None or work.attempt <= parameters.attempts:
+        raise ExecutorFailure(parameters.message)
+    return {"attempt": work.attempt}

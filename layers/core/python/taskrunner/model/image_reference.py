@@ -1,0 +1,173 @@
+"""References to container images: `registry.example.com/team/app:v1.2.3@sha256:...`.
+
+    reference  = [ domain "/" ] path [ ":" tag ] [ "@" digest ]
+    domain     = ( name *( "." name ) | "[" IPv6 "]" ) [ ":" port ]
+    path       = component *( "/" component )
+
+The grammar is that of github.com/distribution/reference, whose path and tag are those of the OCI
+distribution spec v1.1 ("Pulling manifests"). Stricter than both are: the registered digests of the
+OCI image spec only, a port that exists, an IPv6 address that is one, and the 255 characters of
+domain and path together that the distribution spec tells registries to keep to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final
+
+DEFAULT_REGISTRY: Final = "docker.io"
+DEFAULT_TAG: Final = "latest"
+MAX_NAME_CHARACTERS: Final = 255
+
+_LARGEST_PORT: Final = 65535
+_DIGEST_DIGITS: Final = {"sha256": 64, "sha512": 128}
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = re.compile(
+    rf"(?P<host>\[(?P<ipv6>[0-9A-Fa-f:]+)\]|{_NAME}(?:\.{_NAME})*)(?::(?P<port>[0-9]+))?"
+)
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_STRANGE = re.compile(r"[^!-~]")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class ImageReferenceError(Exception):
+    """The text is no image reference; the message names the wrong part, its place and the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReference:
+    """A reference as it was written; its text is `str()` of it.
+
+    The properties say what a client makes of it that fills in what was left out, as Docker does.
+    """
+
+    domain: str | None
+    path: str
+    tag: str | None
+    digest: str | None
+
+    def __str__(self) -> str:
+        domain = "" if self.domain is None else f"{self.domain}/"
+        tag = "" if self.tag is None else f":{self.tag}"
+        digest = "" if self.digest is None else f"@{self.digest}"
+        return domain + self.path + tag + digest
+
+    @property
+    def registry(self) -> str:
+        """The registry that is asked, with its port when one was written."""
+        if self.domain in {None, "index.docker.io"}:
+            return DEFAULT_REGISTRY
+        return str(self.domain)
+
+    @property
+    def repository(self) -> str:
+        """The repository within the registry; one part alone is Docker's own `library/`."""
+        if self.registry == DEFAULT_REGISTRY and "/" not in self.path:
+            return f"library/{self.path}"
+        return self.path
+
+    @property
+    def tag_pulled(self) -> str | None:
+        """The tag written, or `latest` when there is no digest either."""
+        return self.tag or (DEFAULT_TAG if self.digest is None else None)
+
+    @property
+    def host(self) -> str:
+        """The registry's host in lower case, an IPv6 address without its brackets."""
+        match = _DOMAIN.fullmatch(self.registry)
+        return "" if match is None else (match["ipv6"] or match["host"]).lower()
+
+    @property
+    def port(self) -> int | None:
+        """The registry's port, when one was written."""
+        match = _DOMAIN.fullmatch(self.registry)
+        return None if match is None or match["port"] is None else int(match["port"])
+
+
+def parse(text: str) -> ImageReference:
+    """Read *text* as an image reference.
+
+    Raises:
+        ImageReferenceError: the text breaks the grammar.
+    """
+    if (strange := _STRANGE.search(text)) is not None:
+        what = f"at character {strange.start() + 1} stands {strange[0]!a}"
+        raise ImageReferenceError(f"{what}: a reference is of printable ASCII without spaces")
+    tagged_name, at, digest = text.partition("@")
+    # A colon before the last slash belongs to a port.
+    tag_at = tagged_name.find(":", tagged_name.rfind("/") + 1)
+    name, tag = tagged_name, None
+    if tag_at >= 0:
+        name, tag = tagged_name[:tag_at], tagged_name[tag_at + 1 :]
+    domain, path = _split(name)
+    _check_name(name)
+    if domain is not None:
+        _check_domain(domain)
+    _check_path(path, start=len(name) - len(path))
+    if tag is not None and _TAG.fullmatch(tag) is None:
+        rule = "1 to 128 letters, digits, '_', '.' and '-', the first no '.' or '-'"
+        raise _error("tag", tag, tag_at + 1, rule)
+    if at:
+        _check_digest(digest, start=len(tagged_name) + 1)
+    return ImageReference(domain=domain, path=path, tag=tag, digest=digest if at else None)
+
+
+def _split(name: str) -> tuple[str | None, str]:
+    """Domain and path: the first part is a domain when it looks like one, as clients decide it."""
+    first, slash, rest = name.partition("/")
+    looks_like_one = first == "localhost" or set(".:") & set(first) or first != first.lower()
+    return (first, rest) if slash and looks_like_one else (None, name)
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise ImageReferenceError("it has no name; write it like registry.example.com/app:v1.2.3")
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise ImageReferenceError(
+            f"its name has {len(name)} characters, and {MAX_NAME_CHARACTERS} is the most"
+        )
+    if _IMAGE_ID.fullmatch(name):
+        raise ImageReferenceError("it is an image id, which no registry knows; name the repository")
+
+
+def _check_domain(domain: str) -> None:
+    match = _DOMAIN.fullmatch(domain)
+    if match is None:
+        rule = "a DNS name, an IPv4 address or an IPv6 address in brackets, with or without :port"
+        raise _error("registry", domain, 0, rule)
+    port = match["port"]
+    if port is not None and not 1 <= int(port) <= _LARGEST_PORT:
+        raise _error("port", port, match.start("port"), f"1 to {_LARGEST_PORT}")
+    if match["ipv6"] is not None:
+        try:
+            IPv6Address(match["ipv6"])
+        except AddressValueError:
+            raise _error("registry", domain, 0, "a valid IPv6 address in brackets") from None
+
+
+def _check_path(path: str, start: int) -> None:
+    for component in path.split("/"):
+        if _COMPONENT.fullmatch(component) is None:
+            rule = (
+                "lower case letters and digits, with one '.', one or two '_' or any number of "
+                "'-' between them"
+            )
+            raise _error("path component", component, start, rule)
+        start += len(component) + 1
+
+
+def _check_digest(digest: str, start: int) -> None:
+    algorithm, _, digits = digest.partition(":")
+    length = _DIGEST_DIGITS.get(algorithm)
+    if length is None or re.fullmatch(rf"[0-9a-f]{{{length}}}", digits) is None:
+        rule = "sha256: and 64 digits, or sha512: and 128, of 0-9 and a-f"
+        raise _error("digest", digest, start, rule)
+
+
+def _error(part: str, text: str, start: int, rule: str) -> ImageReferenceError:
+    shown = text if len(text) <= MAX_NAME_CHARACTERS else text[:MAX_NAME_CHARACTERS] + "..."
+    what = f"'{shown}' is no {part}" if text else f"a {part} is missing"
+    return ImageReferenceError(f"at character {start + 1} {what}: it is {rule}")

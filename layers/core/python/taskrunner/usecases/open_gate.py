@@ -1,0 +1,143 @@
+"""Let a gate wait for its decision, or expire one that waited in vain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
+from taskrunner.model import moment, plan_document
+from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting, expire
+from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.model.plan import ApprovalGate
+from taskrunner.usecases.decided import gate_entries
+from taskrunner.usecases.live import check_live, run_started
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Approval
+    from taskrunner.usecases.ports import Head
+    from taskrunner.usecases.world import World
+
+# How often a write is tried anew when others decide at the same moment.
+_TRIES: Final = 5
+
+
+def open_gate(  # noqa: PLR0913 - the state machine's references and its token
+    tenant: str, run_id: str, step_id: str, path: str, token: str, world: World
+) -> JsonObject:
+    """Record that the gate waits, under *token*; an approval that is decided wakes it at once.
+
+    Opening twice opens once, and the newer token holds: the machine repeats a call whose answer
+    it did not see, with a new token.
+
+    Raises:
+        ConflictError: the run has ended meanwhile.
+        TryAgainError: others decided at the same moment, again and again.
+    """
+    own = path + step_id
+    for _ in range(_TRIES):
+        head = world.runs.head(tenant, run_id)
+        check_live(head.run)
+        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+        gate = plan.step(step_id)
+        assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
+        approval = plan.approval(gate.approval_id)
+        record = world.approvals.get(tenant, run_id, gate.approval_id)
+        now = world.clock.now()
+        waiting = Waiting(
+            path=own,
+            opened_at=moment.to_text(now),
+            expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
+        )
+        others = tuple(one for one in record.waiting if one.path != own)
+        opened = replace(record, waiting=(*others, waiting))
+        entries = [*run_started(head, waiting.opened_at), _awaiting(gate, waiting)]
+        if record.verdict is not None:
+            entries += gate_entries(replace(opened, waiting=(waiting,)), waiting.opened_at)
+        summary = _summary(gate, waiting, approval, head)
+        if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
+            if record.verdict is not None:
+                world.approvals.resume(tenant, run_id, opened)
+            return {"status": "open" if record.verdict is None else record.verdict.value}
+    raise TryAgainError(f"the gate {own} is being decided by others")
+
+
+def _awaiting(gate: ApprovalGate, waiting: Waiting) -> Entry:
+    return Entry(
+        id=f"{waiting.path}#awaiting",
+        at=waiting.opened_at,
+        event=Event.GATE_AWAITING,
+        level=Level.WARN,
+        step=waiting.path,
+        message=f"Awaiting approval: {gate.approval_id}",
+        metadata={"approvalId": gate.approval_id, "expiresAt": waiting.expires_at},
+    )
+
+
+def _summary(gate: ApprovalGate, waiting: Waiting, approval: Approval, head: Head) -> JsonObject:
+    summary: JsonObject = {
+        "runId": head.run.run_id,
+        "approvalId": approval.id,
+        "stepId": waiting.path,
+        "grants": list(approval.grants),
+        "openedAt": waiting.opened_at,
+        "expiresAt": waiting.expires_at,
+        "planHash": head.run.plan_hash,
+        "pack": {"name": head.run.pack_name, "version": head.run.pack_version},
+        "requestedBy": head.run.created_by,
+    }
+    return summary if gate.message is None else summary | {"message": gate.message}
+
+
+def expire_gate(tenant: str, run_id: str, step_id: str, path: str, world: World) -> JsonObject:
+    """Decide for the clock: the gate has waited as long as its approval allows.
+
+    A decision that was recorded before this one stands, even when its wake-up came too late for
+    the token: an approved gate then lets the run go on from here.
+
+    Raises:
+        ApprovalExpiredError: nobody had decided; the gate has failed.
+        ApprovalRejectedError: it had been rejected.
+        ConflictError: the run has ended meanwhile.
+    """
+    for _ in range(_TRIES):
+        head = world.runs.head(tenant, run_id)
+        check_live(head.run)
+        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+        gate = plan.step(step_id)
+        assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
+        record = world.approvals.get(tenant, run_id, gate.approval_id)
+        if record.verdict is None:
+            at = moment.to_text(world.clock.now())
+            record = _expired(head, record, path + step_id, at, world)
+        if record.verdict is not None:
+            return _stands(record, path + step_id)
+    raise TryAgainError(f"the gate {path + step_id} is being decided by others")
+
+
+def _expired(
+    head: Head, record: ApprovalRecord, path: str, at: str, world: World
+) -> ApprovalRecord:
+    """*record* once the expiry is stored, or as it was when another writer was quicker."""
+    expired = expire(record, at)
+    entries = gate_entries(expired, at) or [
+        # Opening the gate never succeeded, so that nothing waits; it is this one all the same.
+        *gate_entries(
+            replace(expired, waiting=(Waiting(path=path, opened_at=at, expires_at=at),)), at
+        )
+    ]
+    if world.approvals.decide(head, expired, entries):
+        return expired
+    return record
+
+
+def _stands(record: ApprovalRecord, path: str) -> JsonObject:
+    match record.verdict:
+        case Verdict.APPROVED:
+            return {"status": Verdict.APPROVED.value}
+        case Verdict.REJECTED:
+            raise ApprovalRejectedError(f"the gate {path} was rejected")
+        case _:
+            raise ApprovalExpiredError(f"nobody decided the gate {path} in time")

@@ -1,0 +1,201 @@
+"""What the use cases need of the world, in their own words. Adapters and fakes share these names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from taskrunner.executors.work import Artifacts as ArtifactContents
+    from taskrunner.executors.work import Bundles, Environments
+    from taskrunner.model.approval import ApprovalRecord, Waiting
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry, Placed, Position
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run, RunStatus, StepOutcome
+
+
+class Clock(Protocol):
+    """The time, which the core never reads by itself."""
+
+    def now(self) -> datetime:
+        """The time as an aware datetime in UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """Names for what a caller did not name."""
+
+    def run_id(self, now: datetime) -> str:
+        """A new run id, which no one can guess or repeat."""
+        ...
+
+
+class Plans(Protocol):
+    """Plan documents by tenant and content hash. Written once, read by every step."""
+
+    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
+        """Store *document*; the same hash twice is the same document."""
+        ...
+
+    def get(self, tenant: str, plan_hash: str) -> JsonObject:
+        """The document of that hash."""
+        ...
+
+
+class Head(NamedTuple):
+    """A run with the end of its journal: all that most calls need, in one read."""
+
+    run: Run
+    tail: Sequence[Placed]
+
+
+class Page(NamedTuple):
+    """Some of a list, and where the next page begins, if there is one."""
+
+    items: Sequence[JsonObject]
+    cursor: str | None
+
+
+class Runs(Protocol):
+    """Runs, their journals and the outcomes of their steps."""
+
+    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+        """Record a new run with its first entries, or return False when that id is taken."""
+        ...
+
+    def head(self, tenant: str, run_id: str) -> Head:
+        """The run and the last entries of its journal.
+
+        Raises:
+            NotFoundError: the tenant has no such run.
+        """
+        ...
+
+    def journal(
+        self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
+    ) -> Sequence[Placed]:
+        """The entries after a position, in order; all there are when no limit is given."""
+        ...
+
+    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+        """Add entries, each of whose ids is new; what is there already is not added again."""
+        ...
+
+    def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
+        """How those steps ended, by path; a step that has not ended is absent."""
+        ...
+
+    def record_step(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> None:
+        """Record how an attempt ended, with what it captured: all of it or nothing."""
+        ...
+
+    def end(
+        self,
+        head: Head,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> RunStatus:
+        """End the run, once: the answer is how it ended, which may be how another ended it."""
+        ...
+
+    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        """The tenant's runs, the newest first, as summaries."""
+        ...
+
+    def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
+        """How many runs of that pack have not ended; counting stops at *at_most*."""
+        ...
+
+
+class Approvals(Protocol):
+    """Approvals of runs. The task tokens of the gates that wait are kept here and only here."""
+
+    def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
+        """The record, an empty one when no gate has opened it yet."""
+        ...
+
+    def open(  # noqa: PLR0913 - what is written together is given together
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        waiting: Waiting,
+        token: str,
+        entries: Sequence[Entry],
+        *,
+        summary: JsonObject,
+    ) -> bool:
+        """Let a gate wait; False when the record or the run has moved on since it was read."""
+        ...
+
+    def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
+        """Store a decision; False when the record or the run has moved on since it was read."""
+        ...
+
+    def resume(self, tenant: str, run_id: str, record: ApprovalRecord) -> None:
+        """Wake every gate that waits for *record* with its verdict; waking twice is waking once."""
+        ...
+
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        """The summaries of the tenant's approvals that wait, the oldest first."""
+        ...
+
+
+class Artifacts(Protocol):
+    """Artifacts of runs: the list, and the files."""
+
+    def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
+        """All that were captured, by name."""
+        ...
+
+    def store(self, tenant: str, run_id: str, artifact: Artifact, file: Path) -> Artifact:
+        """Store the file's content and return the artifact with where and what it is."""
+        ...
+
+    def download_url(self, tenant: str, artifact: Artifact) -> str:
+        """A URL that anyone may use for five minutes."""
+        ...
+
+    def contents(self, tenant: str, run_id: str) -> ArtifactContents:
+        """What executors may read of them."""
+        ...
+
+
+class Workshop(Protocol):
+    """What executors may use beside the run: the tenant's bundles and environments."""
+
+    def bundles(self, tenant: str, run_id: str) -> Bundles:
+        """The tenant's bundles, as this run sees them."""
+        ...
+
+    def environments(self, tenant: str, run_id: str, path: str) -> Environments:
+        """The tenant's environments, as this step sees them."""
+        ...
+
+
+class Machines(Protocol):
+    """State machines and their executions."""
+
+    def name(self, pack_name: str, definition_hash: str) -> str:
+        """The name of the machine for a definition, at most 80 characters."""
+        ...
+
+    def start(
+        self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
+    ) -> None:
+        """Start the run's execution, making its machine if it is new; starting twice is once."""
+        ...
+
+    def stop(self, run: Run) -> None:
+        """Stop the run's execution, if there is one that runs."""
+        ...

@@ -1,0 +1,102 @@
+"""A run, a log line and an artifact as the API shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from taskrunner.model.plan import ApprovalGate, RunStep
+from taskrunner.usecases.simulate_pack import failure_policy
+
+if TYPE_CHECKING:
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Placed, Position
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan, Step
+    from taskrunner.model.run import Run, RunState, StepState
+
+
+def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
+    """The API's RunStateResponse."""
+    view: JsonObject = {
+        "runId": run.run_id,
+        "tenantId": run.tenant,
+        "pack": {"name": run.pack_name, "version": run.pack_version},
+        "planHash": run.plan_hash,
+        "definitionHash": run.definition_hash,
+        "status": state.status.value,
+        "failurePolicy": failure_policy(plan.failure),
+        "createdAt": run.created_at,
+        "createdBy": run.created_by,
+        "updatedAt": state.updated_at,
+        "startedAt": state.started_at,
+        "endedAt": state.ended_at,
+        "steps": [_step(step, told) for step, told in zip(plan.steps, state.steps, strict=True)],
+    }
+    return _without_none(view)
+
+
+def _step(step: Step, told: StepState) -> JsonObject:
+    view: JsonObject = {
+        "stepId": step.id,
+        "templateId": step.id,
+        "name": step.name,
+        "kind": step.kind.value,
+        "enabled": told.enabled,
+        "continueOnError": told.continue_on_error,
+        "status": told.status.value,
+        "attempts": told.attempts,
+        "statusReason": None if told.reason is None else told.reason.value,
+        "lastTransitionAt": told.last_transition_at,
+        "nextAttemptAt": told.next_attempt_at,
+        "errorMessage": told.error_message,
+    }
+    match step:
+        case RunStep():
+            view["uses"] = step.uses
+        case ApprovalGate():
+            view |= {"approvalId": step.approval_id, "gateMessage": step.message}
+        case _:
+            assert_never(step)
+    return _without_none(view)
+
+
+def log_line(placed: Placed) -> JsonObject:
+    """The API's RunLogEntry; its cursor continues behind it."""
+    entry = placed.entry
+    view: JsonObject = {
+        "timestamp": entry.at,
+        "level": entry.level.value,
+        "eventType": entry.event.value,
+        "message": entry.message,
+        "stepId": entry.step,
+        "metadata": dict(entry.metadata) or None,
+        "cursor": cursor(placed.position),
+    }
+    return _without_none(view)
+
+
+def cursor(position: Position) -> str:
+    """A position as the API's cursor."""
+    return f"{position.chunk}.{position.place}"
+
+
+def artifact(one: Artifact) -> JsonObject:
+    """The API's RunArtifact."""
+    view: JsonObject = {
+        "name": one.name,
+        "type": one.type.value,
+        "status": one.status.value,
+        "sourcePath": one.source_path,
+        "storedPath": one.stored_path,
+        "capturedAt": one.captured_at,
+        "sizeBytes": one.size_bytes,
+        "mediaType": one.media_type,
+        "sha256": one.sha256,
+        "notes": one.notes,
+        "expressionJson": one.expression_json,
+    }
+    return _without_none(view)
+
+
+def _without_none(view: JsonObject) -> JsonObject:
+    return {key: value for key, value in view.items() if value is not None}

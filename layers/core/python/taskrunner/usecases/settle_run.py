@@ -1,0 +1,109 @@
+"""End a run: evaluate its outputs and record how it came out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from taskrunner.compiler import expressions
+from taskrunner.compiler.expressions import ExpressionError
+from taskrunner.model import moment, plan_document
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.model.plan import FileOutput, ObjectOutput
+from taskrunner.model.run import RunStatus, StepStatus, fold
+from taskrunner.usecases.values import values
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan
+    from taskrunner.usecases.ports import Head
+    from taskrunner.usecases.world import World
+
+
+def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> JsonObject:
+    """Settle the run as failed when *error* names one, else as succeeded; settling twice is once.
+
+    *error* is the name that Step Functions gave what ended the pack's steps, such as
+    `StepFailedError` or `States.Timeout`.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    head = world.runs.head(tenant, run_id)
+    if head.run.outcome is not None:
+        return {"status": head.run.outcome.value}
+    plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+    at = moment.to_text(world.clock.now())
+    outcome = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
+    artifacts = _outputs(plan, head, at, world, succeeded=error is None)
+    entry = _completed(at) if error is None else _failed(plan, head, error, at, world)
+    return {"status": world.runs.end(head, outcome, [entry], artifacts).value}
+
+
+def _completed(at: str) -> Entry:
+    return Entry(id="run.ended", at=at, event=Event.RUN_COMPLETED, message="Run completed.")
+
+
+def _failed(plan: Plan, head: Head, error: str, at: str, world: World) -> Entry:
+    journal = world.runs.journal(head.run.tenant, head.run.run_id)
+    state = fold(plan, (placed.entry for placed in journal), head.run.created_at)
+    failed = [
+        step.step_id
+        for step in state.steps
+        if step.status is StepStatus.FAILED and not step.continue_on_error
+    ]
+    why = f"step {failed[0]} failed" if failed else f"its execution ended with {error}"
+    return Entry(
+        id="run.ended",
+        at=at,
+        event=Event.RUN_FAILED,
+        level=Level.ERROR,
+        message=f"Run failed: {why}.",
+        metadata={"error": error},
+    )
+
+
+def _outputs(plan: Plan, head: Head, at: str, world: World, *, succeeded: bool) -> list[Artifact]:
+    """The pack's outputs that are not captured yet: values now, files as missing."""
+    run = head.run
+    captured = (
+        {one.name for one in world.artifacts.list(run.tenant, run.run_id)}
+        if plan.outputs
+        else set()
+    )
+    artifacts = []
+    for output in plan.outputs:
+        if isinstance(output, ObjectOutput):
+            artifacts.append(_evaluated(output, plan, head, at, world, succeeded=succeeded))
+        elif output.name not in captured:
+            artifacts.append(_missing(output))
+    return artifacts
+
+
+def _missing(output: FileOutput) -> Artifact:
+    return Artifact(
+        name=output.name,
+        type=ArtifactType.FILE,
+        status=ArtifactStatus.FAILED,
+        source_path=output.path,
+        notes=f"no step wrote {output.path}",
+    )
+
+
+def _evaluated(  # noqa: PLR0913 - what is known already is passed on, not read again
+    output: ObjectOutput, plan: Plan, head: Head, at: str, world: World, *, succeeded: bool
+) -> Artifact:
+    artifact = Artifact(name=output.name, type=ArtifactType.OBJECT, status=ArtifactStatus.FAILED)
+    expression = expressions.parse(output.expression)
+    read = {reference[1] for reference in expression.references if reference[0] == "steps"}
+    outcomes = world.runs.outcomes(head.run.tenant, head.run.run_id, read) if read else {}
+    try:
+        value = expression.evaluate(values(plan, head, read, outcomes, "", world))
+    except ExpressionError as error:
+        return replace(artifact, notes=str(error))
+    if value is None and not succeeded:
+        return replace(artifact, notes="the run failed before there was a value")
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return replace(artifact, status=ArtifactStatus.CAPTURED, captured_at=at, expression_json=text)

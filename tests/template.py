@@ -1,0 +1,60 @@
+"""The template as data, for tests that hold the code to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as `{"Fn::Name": value}`."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def template() -> dict[str, Any]:
+    """template.yaml."""
+    document: dict[str, Any] = yaml.load(  # noqa: S506 - a subclass of the safe loader
+        (ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=_Loader
+    )
+    return document
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    """The properties of each function, by its logical id."""
+    return {
+        name: resource["Properties"]
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def routes() -> dict[tuple[str, str], str]:
+    """The logical id of the function that answers each method and path."""
+    return {
+        (event["Properties"]["Method"].upper(), event["Properties"]["Path"]): name
+        for name, properties in functions().items()
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+
+
+def folder(logical_id: str) -> str:
+    """The folder in functions/ of a function: `run_step` for RunStepFunction."""
+    code: str = functions()[logical_id]["CodeUri"]
+    return code.strip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,183 @@
+"""`simulate` and `run`."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Command
+from tests.unit.cli.fake_http import Answer
+from tests.unit.cli.fake_service import FakeService, plan_hash
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+SCAN = str(EXAMPLES / "scan-deploy.yaml")
+DEPLOY = str(EXAMPLES / "deploy-app.yaml")
+ERRORS = {
+    "errors": [
+        {"path": "$.spec.steps[0].run.uses", "message": "line 24: no executor 'builtin:scaner'"},
+        {"path": "$.spec.inputs", "message": "target is required"},
+    ],
+    "error": {"code": "invalid_pack", "message": "2 errors", "traceId": "f62f3c2b"},
+}
+
+
+class TestSimulate:
+    def test_says_what_each_step_would_do(self, taskrunner: Command) -> None:
+        ended = taskrunner("simulate", DEPLOY)
+
+        assert ended.code == 0
+        assert "◆ RequiresApproval" in ended.out
+        assert plan_hash(Path(DEPLOY).read_text()) in ended.out
+
+    def test_gives_programs_the_answer_as_it_came(self, taskrunner: Command) -> None:
+        ended = taskrunner("simulate", SCAN, "--output", "json")
+
+        assert ended.document["steps"][0]["status"] == "Pending"
+        assert ended.err == ""
+
+    def test_inputs_are_typed_and_pairs_win_over_the_file(
+        self, taskrunner: Command, service: FakeService, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "inputs.json"
+        file.write_text('{"target": "from-file", "kept": true}')
+
+        pairs = (
+            "target=app:v1",
+            "retries=3",
+            'tag="3"',
+            "list=[1, 2]",
+            "odd=NaN",
+            "empty=",
+            "e=a=b",
+        )
+        options = [word for pair in pairs for word in ("--input", pair)]
+        taskrunner("simulate", SCAN, "--inputs", str(file), *options)
+
+        assert service.seen[-1].document["inputs"] == {
+            "target": "app:v1", "kept": True, "retries": 3, "tag": "3", "list": [1, 2],
+            "odd": "NaN", "empty": "", "e": "a=b",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("pair", ["target", "=value"])
+    def test_a_pair_that_is_none_is_a_usage_mistake(self, taskrunner: Command, pair: str) -> None:
+        ended = taskrunner("simulate", SCAN, "--input", pair)
+
+        assert (ended.code, ended.out) == (2, "")
+        assert f"--input {pair!r} is not name=value" in ended.err
+
+    @pytest.mark.parametrize("content", ["[1]", "{", "NaN"])
+    def test_an_inputs_file_must_hold_an_object(
+        self, taskrunner: Command, tmp_path: Path, content: str
+    ) -> None:
+        (tmp_path / "inputs.json").write_text(content)
+
+        ended = taskrunner("simulate", SCAN, "--inputs", str(tmp_path / "inputs.json"))
+
+        assert ended.code == 2
+
+    def test_a_pack_that_is_not_there_is_a_usage_mistake(self, taskrunner: Command) -> None:
+        ended = taskrunner("simulate", "nowhere.yaml", "-o", "json")
+
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.error["error"]["code"] == "usage"
+
+    def test_a_pack_may_come_from_standard_input(
+        self, taskrunner: Command, service: FakeService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("kind: TaskPack"))
+
+        taskrunner("simulate", "-")
+
+        assert service.seen[-1].document["manifest"] == "kind: TaskPack"
+
+    def test_a_pack_that_is_not_text_is_a_usage_mistake(
+        self, taskrunner: Command, tmp_path: Path
+    ) -> None:
+        (tmp_path / "p.yaml").write_bytes(b"\xff\xfe")
+
+        assert taskrunner("simulate", str(tmp_path / "p.yaml")).code == 2
+
+    def test_every_plan_error_shows_its_line_of_the_file(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.instead = [Answer(400, ERRORS)]
+
+        ended = taskrunner("simulate", SCAN)
+
+        assert (ended.code, ended.out) == (1, "")
+        assert "✗ $.spec.steps[0].run.uses  line 24: no executor" in ended.err
+        assert "24 │         uses: builtin:scanner" in ended.err
+        assert "✗ $.spec.inputs  target is required" in ended.err
+        assert "trace f62f3c2b" in ended.err
+
+    def test_plan_errors_for_programs_carry_line_and_text(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.instead = [Answer(400, ERRORS)]
+
+        ended = taskrunner("simulate", SCAN, "--output=json")
+
+        assert ended.error["error"]["code"] == "invalid_pack"
+        assert ended.error["errors"] == [
+            {**ERRORS["errors"][0], "line": 24, "text": "        uses: builtin:scanner"},  # type: ignore[index]
+            ERRORS["errors"][1],  # type: ignore[index]
+        ]
+
+
+class TestRun:
+    def test_follows_the_run_to_its_end_a_line_per_transition(self, taskrunner: Command) -> None:
+        ended = taskrunner("run", SCAN, "--input", "target=app:v1")
+
+        assert ended.code == 0
+        events = ["run.created", "run.started", "step.started", "step.completed", "run.completed"]
+        lines = ended.out.splitlines()
+        assert [line.split()[1] for line in lines[:5]] == events
+        assert "✓ succeeded" in ended.out
+
+    def test_a_failed_run_is_shown_and_exits_one(self, taskrunner: Command, tmp_path: Path) -> None:
+        (tmp_path / "p.yaml").write_text("metadata:\n  name: broken\n")
+
+        ended = taskrunner("run", str(tmp_path / "p.yaml"))
+
+        assert ended.code == 1
+        assert "executor-error: the scanner fell over" in ended.out
+
+    def test_programs_get_one_document_the_last_state(self, taskrunner: Command) -> None:
+        ended = taskrunner("run", SCAN, "--output", "json")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.document["status"] == "succeeded"
+
+    def test_detached_it_leaves_at_once(self, taskrunner: Command, service: FakeService) -> None:
+        ended = taskrunner("run", SCAN, "--detach", "--run-id", "mine", "-o", "json")
+
+        assert (ended.code, ended.document["status"]) == (0, "queued")
+        assert [seen.path for seen in service.seen] == ["/token", "/live/v1/task-runner/runs"]
+
+    def test_sends_what_it_was_given_and_nothing_else(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        taskrunner(
+            "run", SCAN, "--detach", "--run-id", "mine", "--expect-plan-hash", "sha256:00",
+            "--idempotency-key", "once", "--tenant", "tenant-prod",
+        )  # fmt: skip
+        taskrunner("run", SCAN, "--detach")
+
+        full, bare = service.seen[1], service.seen[3]
+        assert full.headers["idempotency-key"] == "once"
+        assert full.headers["x-stellaops-tenant"] == "tenant-prod"
+        assert full.document == {
+            "manifest": Path(SCAN).read_text(), "inputs": {}, "runId": "mine",
+            "expectPlanHash": "sha256:00",
+        }  # fmt: skip
+        assert bare.document.keys() == {"manifest", "inputs"}
+        assert not {"idempotency-key", "x-stellaops-tenant"} & bare.headers.keys()
+
+    def test_a_gate_does_not_end_the_watch(self, taskrunner: Command, service: FakeService) -> None:
+        service.add("r1", "deploy-app").decided = "approved"
+
+        ended = taskrunner("show", "r1", "--watch")
+
+        assert ended.code == 0
+        assert ended.out.count("gate.awaiting") == 1
+        assert ended.out.count("taskrunner approve r1 security-review --as approver") == 1
