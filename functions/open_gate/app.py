@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.model.run import StepReference
 from taskrunner.usecases.open_gate import expire_gate, open_gate
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def handler(
 ) -> dict[str, Any]:
     """Open the gate under its task token, or expire it."""
     world = world or bootstrap.aws()
-    gate = (event["tenant"], event["run"], event["step"], event["path"])
+    gate = StepReference(event["tenant"], event["run"], event["step"], event["path"])
     if event.get("expired"):
-        return expire_gate(*gate, world)
-    return open_gate(*gate, event["token"], world)
+        return expire_gate(gate, world)
+    return open_gate(gate, event["token"], world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.model.run import StepReference
 from taskrunner.usecases.run_step import run_step
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ def handler(
     event: dict[str, Any], context: LambdaContext, *, world: World | None = None
 ) -> dict[str, Any]:
     """Run the attempt; a failed one raises, and the machine decides what follows."""
-    return run_step(
-        event["tenant"],
-        event["run"],
-        event["step"],
-        event["path"],
-        world or bootstrap.aws(),
-        remaining_s=context.get_remaining_time_in_millis() / 1000,
-    )
+    reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
+    remaining_s = context.get_remaining_time_in_millis() / 1000
+    return run_step(reference, world or bootstrap.aws(), remaining_s=remaining_s)

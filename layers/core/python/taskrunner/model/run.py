@@ -82,6 +82,25 @@ class Run:
     outcome: RunStatus | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StepReference:
+    """Which step of which run, as a state machine names it.
+
+    *iteration* is the prefix that the maps and loops around the step have added, such as
+    `outer[1]::`; it is empty at the top.
+    """
+
+    tenant: str
+    run_id: str
+    step_id: str
+    iteration: str = ""
+
+    @property
+    def path(self) -> str:
+        """The id of this very step, unique in its run."""
+        return self.iteration + self.step_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """How the last attempt of a step ended; what a repeated call answers, and later steps read.
@@ -230,7 +249,7 @@ def _initial(step: Step, created_at: str) -> StepState:
     )
 
 
-def _transition(step: StepState, entry: Entry) -> StepState | None:
+def _transition(step: StepState, entry: Entry) -> StepState | None:  # noqa: PLR0911 - one each
     """*step* after *entry*, or None when the entry is about something else."""
     attempt = int(entry.metadata.get("attempt", step.attempts))
     clean = replace(step, reason=None, next_attempt_at=None, attempts=max(step.attempts, attempt))

@@ -17,6 +17,7 @@ from taskrunner.usecases.live import check_live, run_started
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Approval
+    from taskrunner.model.run import StepReference
     from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 _TRIES: Final = 5
 
 
-def open_gate(  # noqa: PLR0913 - the state machine's references and its token
-    tenant: str, run_id: str, step_id: str, path: str, token: str, world: World
-) -> JsonObject:
+def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     """Record that the gate waits, under *token*; an approval that is decided wakes it at once.
 
     Opening twice opens once, and the newer token holds: the machine repeats a call whose answer
@@ -36,15 +35,9 @@ def open_gate(  # noqa: PLR0913 - the state machine's references and its token
         ConflictError: the run has ended meanwhile.
         TryAgainError: others decided at the same moment, again and again.
     """
-    own = path + step_id
+    own = reference.path
     for _ in range(_TRIES):
-        head = world.runs.head(tenant, run_id)
-        check_live(head.run)
-        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
-        gate = plan.step(step_id)
-        assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
-        approval = plan.approval(gate.approval_id)
-        record = world.approvals.get(tenant, run_id, gate.approval_id)
+        head, gate, approval, record = _read(reference, world)
         now = world.clock.now()
         waiting = Waiting(
             path=own,
@@ -59,9 +52,23 @@ def open_gate(  # noqa: PLR0913 - the state machine's references and its token
         summary = _summary(gate, waiting, approval, head)
         if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
             if record.verdict is not None:
-                world.approvals.resume(tenant, run_id, opened)
+                world.approvals.resume(reference.tenant, reference.run_id, opened)
             return {"status": "open" if record.verdict is None else record.verdict.value}
     raise TryAgainError(f"the gate {own} is being decided by others")
+
+
+def _read(
+    reference: StepReference, world: World
+) -> tuple[Head, ApprovalGate, Approval, ApprovalRecord]:
+    head = world.runs.head(reference.tenant, reference.run_id)
+    check_live(head.run)
+    document = world.plans.get(reference.tenant, head.run.plan_hash)
+    plan = plan_document.from_document(document)
+    gate = plan.step(reference.step_id)
+    assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
+    approval = plan.approval(gate.approval_id)
+    record = world.approvals.get(reference.tenant, reference.run_id, gate.approval_id)
+    return head, gate, approval, record
 
 
 def _awaiting(gate: ApprovalGate, waiting: Waiting) -> Entry:
@@ -91,7 +98,7 @@ def _summary(gate: ApprovalGate, waiting: Waiting, approval: Approval, head: Hea
     return summary if gate.message is None else summary | {"message": gate.message}
 
 
-def expire_gate(tenant: str, run_id: str, step_id: str, path: str, world: World) -> JsonObject:
+def expire_gate(reference: StepReference, world: World) -> JsonObject:
     """Decide for the clock: the gate has waited as long as its approval allows.
 
     A decision that was recorded before this one stands, even when its wake-up came too late for
@@ -103,18 +110,13 @@ def expire_gate(tenant: str, run_id: str, step_id: str, path: str, world: World)
         ConflictError: the run has ended meanwhile.
     """
     for _ in range(_TRIES):
-        head = world.runs.head(tenant, run_id)
-        check_live(head.run)
-        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
-        gate = plan.step(step_id)
-        assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
-        record = world.approvals.get(tenant, run_id, gate.approval_id)
+        head, _, _, record = _read(reference, world)
         if record.verdict is None:
             at = moment.to_text(world.clock.now())
-            record = _expired(head, record, path + step_id, at, world)
+            record = _expired(head, record, reference.path, at, world)
         if record.verdict is not None:
-            return _stands(record, path + step_id)
-    raise TryAgainError(f"the gate {path + step_id} is being decided by others")
+            return _stands(record, reference.path)
+    raise TryAgainError(f"the gate {reference.path} is being decided by others")
 
 
 def _expired(

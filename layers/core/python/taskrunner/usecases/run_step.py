@@ -19,7 +19,7 @@ from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.json_types import unusable
 from taskrunner.model.plan import RunStep
-from taskrunner.model.run import Reason, StepOutcome, StepStatus
+from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.live import check_live, run_started
 from taskrunner.usecases.values import values
@@ -59,10 +59,8 @@ class _Attempt:
         return f"{self.path}#{self.number}#{what}"
 
 
-def run_step(  # noqa: PLR0913 - the state machine's four references, and the function's time
-    tenant: str, run_id: str, step_id: str, path: str, world: World, *, remaining_s: float
-) -> JsonObject:
-    """Run the next attempt of a step; *path* is the prefix of its iteration, *remaining_s* seconds.
+def run_step(reference: StepReference, world: World, *, remaining_s: float) -> JsonObject:
+    """Run the next attempt of a step; *remaining_s* seconds are left to the function.
 
     An attempt is recorded before it starts and when it has ended, so it may be repeated after any
     crash: what has ended is answered again and not executed, what has not is executed under the
@@ -72,16 +70,16 @@ def run_step(  # noqa: PLR0913 - the state machine's four references, and the fu
         StepFailedError: the attempt failed, and that is in the journal; the machine knows the rest.
         ConflictError: the run has ended meanwhile, so nothing was started.
     """
+    tenant, run_id, own = reference.tenant, reference.run_id, reference.path
     head = world.runs.head(tenant, run_id)
     check_live(head.run)
     document = world.plans.get(tenant, head.run.plan_hash)
     plan = plan_document.from_document(document)
-    step = plan.step(step_id)
+    step = plan.step(reference.step_id)
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
-    own = path + step_id
-    outcomes = world.runs.outcomes(
-        tenant, run_id, {own, *(path + read for read in parameters.steps_read(step.parameters))}
-    )
+    read = parameters.steps_read(step.parameters)
+    siblings = {reference.iteration + step_id for step_id in read}
+    outcomes = world.runs.outcomes(tenant, run_id, {own, *siblings})
     previous = outcomes.get(own)
     if previous is not None and previous.final:
         return _repeated(previous)
@@ -90,7 +88,7 @@ def run_step(  # noqa: PLR0913 - the state machine's four references, and the fu
     began = world.clock.now()
     at = moment.to_text(began)
     world.runs.append(head, [*run_started(head, at), _started(attempt, at)])
-    context = values(plan, head, parameters.steps_read(step.parameters), outcomes, path, world)
+    context = values(plan, head, read, outcomes, world, iteration=reference.iteration)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder)
         time_s = min(float(step.timeout_s), remaining_s - _RECORDING_S)

@@ -100,7 +100,7 @@ def _evaluated(  # noqa: PLR0913 - what is known already is passed on, not read 
     read = {reference[1] for reference in expression.references if reference[0] == "steps"}
     outcomes = world.runs.outcomes(head.run.tenant, head.run.run_id, read) if read else {}
     try:
-        value = expression.evaluate(values(plan, head, read, outcomes, "", world))
+        value = expression.evaluate(values(plan, head, read, outcomes, world))
     except ExpressionError as error:
         return replace(artifact, notes=str(error))
     if value is None and not succeeded:

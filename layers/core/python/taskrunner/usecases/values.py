@@ -22,12 +22,13 @@ def values(  # noqa: PLR0913 - what is known already is passed on, not read agai
     head: Head,
     read: Collection[str],
     outcomes: Mapping[str, StepOutcome],
-    path: str,
     world: World,
+    *,
+    iteration: str = "",
 ) -> JsonObject:
-    """The context of an expression that reads the steps *read*, under the iteration *path*.
+    """The context of an expression that reads the steps *read* of its own *iteration*.
 
-    A gate leaves no outcome; its status is in the journal, which is read only when one is asked for.
+    A gate leaves no outcome; its status is in the journal, which is read only for a gate.
     """
     run = head.run
     statuses: dict[str, str] = {}
@@ -39,7 +40,7 @@ def values(  # noqa: PLR0913 - what is known already is passed on, not read agai
         "inputs": plan.inputs,
         "run": {"id": run.run_id, "tenant": run.tenant, "createdAt": run.created_at},
         "steps": {
-            step_id: _step(plan, step_id, outcomes.get(path + step_id), statuses)
+            step_id: _step(plan, step_id, outcomes.get(iteration + step_id), statuses)
             for step_id in read
         },
     }
