@@ -29,9 +29,8 @@ _Loader.add_multi_constructor("!", _short_form)
 
 def template() -> dict[str, Any]:
     """template.yaml."""
-    document: dict[str, Any] = yaml.load(  # noqa: S506 - a subclass of the safe loader
-        (ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=_Loader
-    )
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe one
     return document
 
 

@@ -1,6 +1,6 @@
 """POST /v1/task-runner/runs: plan a pack, record its run, start it.
 
-The reconciler calls with `{"resume": {"tenant", "run"}}` for a run that was recorded and not started.
+The reconciler calls with `{"resume": {"tenant", "run"}}` for a run that was recorded, not started.
 """
 
 from __future__ import annotations

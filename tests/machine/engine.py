@@ -11,10 +11,9 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto import mock_aws
@@ -24,6 +23,9 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
 from tests.template import ROOT, folder, routes, template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 REGION = "us-east-1"
 PREFIX = "taskrunner"
@@ -54,7 +56,7 @@ class Client:
     tenants: str = "tenant-prod"
     grants: str = ""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - a request has this many parts
         self,
         method: str,
         path: str,

@@ -11,7 +11,7 @@
   - ApprovalRejectedError   an approver said no; nothing retries it
   - ApprovalExpiredError    nobody said anything in time; nothing retries it
 
-The names of the last four are wire format: Lambda reports a class name as `errorType`, and
+The names of the last four, and ConflictError's, are wire format: Lambda reports a class name as `errorType`, and
 `ErrorEquals` in statemachine/ matches exactly that name. tests/architecture holds the two together.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
-    """One mistake of an author: where (a JSON path) and what is wrong, on which line, and the cure."""
+    """One mistake of an author: where (a JSON path), what is wrong, on which line, and the cure."""
 
     path: str
     message: str

@@ -11,6 +11,9 @@ from taskrunner.adapters.aws_errors import code, translated
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The bucket's lifecycle removes what carries this tag; the tenant comes first in a key, so that no
+# prefix could tell what belongs to a run from what an environment still needs.
+OF_A_RUN = "retention=run"
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
@@ -22,17 +25,23 @@ class Bucket:
         self._client = client
         self._name = name
 
-    def put(self, key: str, content: bytes, media_type: str) -> None:
-        """Store *content* under *key*, replacing what was there."""
+    def put(self, key: str, content: bytes, media_type: str, *, keep: bool = False) -> None:
+        """Store *content* under *key*, replacing what was there; *keep* it beyond retention."""
         with translated("write to the bucket"):
             self._client.put_object(
-                Bucket=self._name, Key=key, Body=content, ContentType=media_type
+                Bucket=self._name,
+                Key=key,
+                Body=content,
+                ContentType=media_type,
+                Tagging="" if keep else OF_A_RUN,
             )
 
     def put_file(self, key: str, file: Path, media_type: str) -> None:
         """Store a file's content, streamed; its type is what a download will say."""
         with translated("write to the bucket"), file.open("rb") as body:
-            self._client.put_object(Bucket=self._name, Key=key, Body=body, ContentType=media_type)
+            self._client.put_object(
+                Bucket=self._name, Key=key, Body=body, ContentType=media_type, Tagging=OF_A_RUN
+            )
 
     def get(self, key: str) -> bytes | None:
         """The content of *key*, or None."""

@@ -7,7 +7,6 @@ tenant is at worst a strange place in one's own list.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -46,14 +45,13 @@ def start(cursor: str | None, partition: tuple[str, str], sort: str) -> JsonObje
 
 
 def _decoded(cursor: str) -> tuple[str, str, str]:
+    padded = cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4)
     try:
-        if len(cursor) > _MAX_LENGTH:
-            raise ValueError
-        padded = cursor + "=" * (-len(cursor) % 4)
-        run, sk, at = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
-        if not all(isinstance(part, str) and part for part in (run, sk, at)):
-            raise ValueError
-    except (ValueError, TypeError, UnicodeError, RecursionError, binascii.Error):
-        message = "cursor is not one that this list has given out; leave it away to start anew"
-        raise InvalidRequestError("invalid_request", message) from None
-    return run, sk, at
+        parts = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        parts = None
+    match parts:
+        case [str(run), str(sk), str(at)] if run and sk and at:
+            return run, sk, at
+    message = "cursor is not one that this list has given out; leave it away to start anew"
+    raise InvalidRequestError("invalid_request", message)

@@ -36,7 +36,6 @@ _JSON: Final = "application/json"
 _TENANT_HEADER: Final = "x-stellaops-tenant"
 _STATUS_OF_CODE: Final = {
     "body_too_large": 413,
-    "method_not_allowed": 405,
     "too_many_runs": 429,
     "unauthorized": 401,
 }
@@ -154,13 +153,10 @@ def serve(event: JsonMapping, routes: Routes, *, plans: bool = False) -> Answer:
     trace = str(event.get("requestContext", {}).get("requestId", ""))
     try:
         request = _request(event)
-        route = routes.get((request.method, request.resource))
-        if route is None:
-            raise InvalidRequestError("method_not_allowed", f"no {request.method} here")
-        return route(request)
+        return routes[request.method, request.resource](request)
     except TaskRunnerError as error:
         return _refused(error, trace, plans=plans)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last resort: nothing of it may reach the caller
         logger.exception("unexpected error", extra={"trace": trace})
         return _error(500, "internal_error", "An unexpected error occurred", trace)
 

@@ -1,11 +1,11 @@
 """Runs, journals and outcomes in the table.
 
 The journal is kept in chunks of a few entries, one item each. Appending is one update of the last
-chunk: DynamoDB puts simultaneous writers into an order, no writer's clock matters, and a reader never
-sees a gap, since chunk n+1 is begun only by one who found chunk n full. An entry's id is kept beside
-the entries of its chunk, so that a repeated append is recognised; `list_append` in a small chunk
-costs one or two write units, where a counter and an item per entry would cost two writes and leave
-gaps behind a crash.
+chunk: DynamoDB puts simultaneous writers into an order, no writer's clock matters, and a reader
+never sees a gap, since chunk n+1 is begun only by one who found chunk n full. An entry's id is kept
+beside the entries of its chunk, so that a repeated append is recognised; `list_append` in a small
+chunk costs one or two write units, where a counter and an item per entry would cost two writes and
+leave gaps behind a crash.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DynamoRuns:
     def __init__(
         self, table: Table, claims: Claims, artifacts: ArtifactItems, retention_s: int
     ) -> None:
-        """Keep everything of a run for *retention_s* seconds after its creation."""
+        """Keep everything of a run for *retention_s* seconds after it has ended at the latest."""
         self._table = table
         self._claims = claims
         self._artifacts = artifacts
@@ -292,7 +292,8 @@ class DynamoRuns:
         return {"expires_at": self._expires_at(run)}
 
     def _expires_at(self, run: Run) -> int:
-        return _epoch_s(run.created_at) + self._retention_s
+        # A gate may wait for most of a year; what the run needs must not go before it.
+        return _epoch_s(run.created_at) + run.longest_s + self._retention_s
 
 
 def _room(entries: Sequence[Entry]) -> int:
@@ -335,6 +336,7 @@ def _run_item(run: Run) -> JsonObject:
         "created_at": run.created_at,
         "created_by": run.created_by,
         "request_digest": run.request_digest,
+        "longest_s": run.longest_s,
         "idempotency_key": run.idempotency_key,
         "tenant_runs": run.tenant,
         "unfinished": f"{run.tenant}#{run.pack_name}",
@@ -356,6 +358,7 @@ def _run(item: JsonObject) -> Run:
         created_at=item["created_at"],
         created_by=item["created_by"],
         request_digest=item["request_digest"],
+        longest_s=item["longest_s"],
         idempotency_key=item.get("idempotency_key"),
         outcome=None if outcome is None else RunStatus(outcome),
     )

@@ -136,7 +136,7 @@ class Table:
         )
 
     def transact(self, writes: Sequence[JsonMapping]) -> None:
-        """All of *writes* or none: each is `{"Put": {...}}`, `{"Update": ...}`, `{"ConditionCheck": ...}`.
+        """All of *writes* or none; each is `{"Put": {...}}`, or an Update or a ConditionCheck.
 
         Raises:
             ConditionFailedError: with the items whose conditions failed.

@@ -50,7 +50,7 @@ class StoredBundles:
     def put(self, content: bytes) -> Bundle:
         """See the port."""
         bundle = _bundle(content)
-        self._bucket.put(f"{self._tenant}/{bundle.reference}", content, "application/zip")
+        self._bucket.put(f"{self._tenant}/{bundle.reference}", content, "application/zip", keep=True)
         return bundle
 
     def find(self, reference: str) -> Bundle | None:

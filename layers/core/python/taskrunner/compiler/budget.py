@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
-from taskrunner.model.plan import ApprovalGate, Plan, RunStep, Step
+from taskrunner.model.plan import MAX_TIMEOUT_S, ApprovalGate, Plan, RunStep, Step
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_HISTORY_EVENTS: Final = 25_000
 MAX_DEFINITION_BYTES: Final = 1024 * 1024
 MAX_INPUT_BYTES: Final = 256 * 1024
+MAX_DURATION_S: Final = 365 * 86400
 
 # Started, succeeded; the frame's Parallel 4; settling a task 5, a Choice 2, the outcome 2.
 _FRAME_EVENTS: Final = 2 + 4 + 5 + 2 + 2
@@ -62,6 +63,22 @@ def history_events(step: Step) -> int:
             return choice + _TASK_EVENTS + _RETRY_EVENTS * (step.retries.max_attempts - 1)
         case ApprovalGate():
             return choice + _TOKEN_TASK_EVENTS + _TASK_EVENTS
+        case _:
+            assert_never(step)
+
+
+def longest_s(plan: Plan) -> int:
+    """The seconds that a run of *plan* can take at most; Step Functions allows a year."""
+    return min(MAX_DURATION_S, sum(_longest_step_s(plan, step) for step in plan.steps))
+
+
+def _longest_step_s(plan: Plan, step: Step) -> int:
+    match step:
+        case RunStep():
+            retries = step.retries
+            return retries.max_attempts * (MAX_TIMEOUT_S + retries.backoff_s)
+        case ApprovalGate():
+            return plan.approval(step.approval_id).expires_after_s
         case _:
             assert_never(step)
 

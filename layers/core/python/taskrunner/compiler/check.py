@@ -139,7 +139,8 @@ class _Checker:
             self._problem((*gate, "id"), f"there is no approval '{step.gate.approval.id}'{hint}")
         for key, value in (("retries", step.retries), ("timeoutSeconds", step.timeout_seconds)):
             if value is not None:
-                message = f"a gate has no '{key}'; how long it waits is its approval's expiresAfterSeconds"
+                cure = "how long it waits is its approval's expiresAfterSeconds"
+                message = f"a gate has no '{key}'; {cure}"
                 self._problem((*path, key), message)
 
     def _is_unknown(self, reference: Reference, text: str, path: Path) -> bool:
@@ -178,7 +179,8 @@ class _Checker:
         if step_id not in self._earlier:
             later = any(step.id == step_id for step in self._spec.steps)
             why = "is not certainly earlier than this one" if later else "does not exist"
-            return f"the step '{step_id}' {why}{nearest(step_id, self._earlier) if self._earlier else ''}"
+            hint = nearest(step_id, self._earlier) if self._earlier else ""
+            return f"the step '{step_id}' {why}{hint}"
         if not rest or rest[0] not in _STEP_FIELDS:
             return f"of a step there is steps.{step_id}.outputs and steps.{step_id}.status"
         if rest[0] == "outputs" and self._earlier[step_id].gate is not None:

@@ -70,7 +70,7 @@ def definition_hash(definition: JsonObject) -> str:
 
 
 def execution_input(plan: Plan, tenant: str, run_id: str) -> JsonObject:
-    """What an execution of the pack's machine starts with: references, and the decided conditions."""
+    """What an execution of the pack's machine starts with: references and decided conditions."""
     return {
         "run": {"tenant": tenant, "id": run_id},
         "path": "",
@@ -153,7 +153,7 @@ def _states(
 def _run(step: RunStep, follower: str, prototypes: JsonObject) -> JsonObject:
     state = _clone(step, follower, prototypes[_RUN])
     # The States Language knows no pause of zero seconds: one is the least.
-    state["Retry"][1] |= {
+    state["Retry"][-1] |= {
         "IntervalSeconds": max(1, step.retries.backoff_s),
         "MaxAttempts": step.retries.max_attempts - 1,
     }

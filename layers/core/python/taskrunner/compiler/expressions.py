@@ -1,7 +1,7 @@
-"""JMESPath: expressions, the names they read, and `{{ }}` templates. The only module that knows the library.
+"""JMESPath: expressions, the names they read, and `{{ }}` templates. Nobody else knows it.
 
-Two things are added to the reference library: hyphenated names need no quotes (`steps.my-step`), and
-the two classic mistakes, `"text"` for `'text'` and a bare number, are told with the right form.
+Three things are added to it: hyphenated names need no quotes (`steps.my-step`); the two classic
+mistakes, `"text"` for `'text'` and a bare number, are told with the right form; and so is `!a.b`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ExpressionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression; *references* are the rooted names it reads, such as `('inputs', 'target')`."""
+    """A parsed expression; *references* are the names it reads, such as `('inputs', 'target')`."""
 
     text: str
     references: tuple[Reference, ...]
@@ -105,7 +105,7 @@ def template(text: str) -> tuple[Piece, ...]:
 
 
 def render(pieces: tuple[Piece, ...], context: JsonMapping) -> Json:
-    """Evaluate a template: one whole expression keeps its type, inside longer text it becomes text."""
+    """Evaluate a template: one whole expression keeps its type, inside text it becomes text."""
     if len(pieces) == 1 and isinstance(pieces[0], Expression):
         return pieces[0].evaluate(context)
     return "".join(p if isinstance(p, str) else _as_text(p.evaluate(context)) for p in pieces)
@@ -131,7 +131,7 @@ def _without_braces(text: str) -> str:
 
 
 def _closing(text: str, position: int) -> int:
-    """Where the `}}` stands that closes an expression: not one inside quotes or a multi-select hash."""
+    """Where the `}}` stands that closes an expression: none in quotes or a multi-select hash."""
     depth = 0
     while position < len(text):
         if text[position] in "\"'`":
@@ -178,7 +178,7 @@ def quoted_text_hint(text: str, name: str) -> str:
 
 
 def _read_names(tree: Json) -> tuple[Reference, ...]:
-    """The rooted names that an AST reads, each once, in order; `('@',)` stands for the root itself."""
+    """The rooted names that an AST reads, each once, in order; `('@',)` is the root itself."""
     reads: dict[Reference, None] = {}
     _read(_locate(tree, (), reads), reads)
     return tuple(reads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.schema import Input
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+
+    # A schema may be true or false; that makes it no flag of the functions below.
+    JsonSchema: TypeAlias = JsonObject | bool
 
 _PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -54,7 +57,7 @@ def _problem(path: json_path.Path, message: str) -> Diagnostic:
 
 
 def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]]:
-    """Why *value* is none for this input: of another type, unusable as JSON, or against its schema."""
+    """Why *value* is none for this input: of another type, no JSON, or against its schema."""
     of_type = isinstance(value, _PYTHON_TYPES[declared.type])
     if not of_type or (isinstance(value, bool) and declared.type != "boolean"):
         yield (), f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
@@ -65,7 +68,7 @@ def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]
         yield from _against_schema(declared.json_schema, value)
 
 
-def schema_problem(schema: JsonObject | bool) -> str | None:
+def schema_problem(schema: JsonSchema) -> str | None:
     """Why *schema* is no usable JSON Schema 2020-12, or None."""
     import jsonschema_rs  # noqa: PLC0415 - few packs have schemas, and every cold start would pay
 
@@ -81,7 +84,7 @@ def schema_problem(schema: JsonObject | bool) -> str | None:
     return None
 
 
-def _against_schema(schema: JsonObject | bool, value: Json) -> Iterator[tuple[json_path.Path, str]]:
+def _against_schema(schema: JsonSchema, value: Json) -> Iterator[tuple[json_path.Path, str]]:
     import jsonschema_rs  # noqa: PLC0415 - as above
 
     for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(value):

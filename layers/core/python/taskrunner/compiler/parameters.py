@@ -1,4 +1,4 @@
-"""Parameters with templates in them: resolved as far as is known, and filled in when a step runs."""
+"""Parameters with templates in them: resolved as far as is known, filled in when a step runs."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def parse(source: Source) -> Pack:
 
 
 class _Shaper:
-    """Turns flat steps into nested ones and pydantic's errors into diagnostics, for one manifest."""
+    """Turns flat steps into nested ones, and pydantic's errors into diagnostics."""
 
     def __init__(self, source: Source) -> None:
         self.problems: list[tuple[int, Diagnostic]] = []
@@ -345,7 +345,7 @@ _TYPES = {
 }
 
 
-def _message(detail: ErrorDetails, known: list[str]) -> str:
+def _message(detail: ErrorDetails, known: list[str]) -> str:  # noqa: PLR0911 - one each
     key, kind, context = detail["loc"][-1], detail["type"], detail.get("ctx", {})
     given = _shown(detail["input"])
     if kind == "missing":

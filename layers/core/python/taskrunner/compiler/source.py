@@ -279,7 +279,7 @@ def _core_value(text: str) -> Json:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     if _INTEGER.fullmatch(text):
-        # Python refuses to read integers of thousands of digits; so long a one is out of range anyway.
+        # Python refuses integers of thousands of digits, and so long a one is out of range anyway.
         return int(text) if len(text) < 32 else math.inf  # noqa: PLR2004
     if _BASED.fullmatch(text):
         return int(text, 0)

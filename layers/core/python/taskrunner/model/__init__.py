@@ -1,1 +1,1 @@
-"""What TaskRunner talks about: packs, plans, runs, approvals. Values and rules, no input or output."""
+"""What TaskRunner talks about: plans, runs, approvals. Values and rules, no input or output."""

@@ -1,4 +1,4 @@
-"""Approvals: who may decide, and what a decision comes to. Every decision passes through `decide`."""
+"""Approvals: who may decide, and what a decision comes to. Every decision passes `decide`."""
 
 from __future__ import annotations
 

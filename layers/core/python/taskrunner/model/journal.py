@@ -1,4 +1,4 @@
-"""The journal of a run: append-only, totally ordered, and the only place where a step's state is kept.
+"""The journal of a run: append-only, totally ordered, the only place where a step's state is kept.
 
 An entry's id is derived from what it says, never random: whoever repeats a call writes the same id,
 and the journal keeps one. Metadata is text by text, as the API's log has it, so that what is folded
@@ -49,7 +49,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened. *at* is RFC 3339 text by the writer's clock: for people, not for order."""
+    """One thing that happened. *at* is by the writer's clock: for people, not for order."""
 
     id: str
     at: str

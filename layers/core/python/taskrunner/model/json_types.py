@@ -18,7 +18,7 @@ LARGEST_INTEGER = 2**53 - 1
 def unusable(
     value: Json, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What in *value* has no canonical form (RFC 8785), with its path: Python's JSON lets it through."""
+    """What in *value* has no form in RFC 8785, with its path; Python's JSON lets it through."""
     if isinstance(value, dict):
         for key, child in value.items():
             yield from unusable(key, path)

@@ -65,6 +65,7 @@ class Run:
     """What is decided when a run is created, and *outcome*, which is decided once, when it ends.
 
     *execution* names the Step Functions execution; *machine* the state machine it is one of.
+    *longest_s* is how long it can take at most, in seconds: what is kept of it is kept longer.
     """
 
     tenant: str
@@ -78,6 +79,7 @@ class Run:
     created_at: str
     created_by: str
     request_digest: str
+    longest_s: int = 0
     idempotency_key: str | None = None
     outcome: RunStatus | None = None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler import plan as planning
+from taskrunner.compiler.budget import longest_s
 from taskrunner.compiler.compiled import Compiled, compile_pack
 from taskrunner.compiler.emit import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -120,6 +121,7 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
         created_at=created_at,
         created_by=request.caller,
         request_digest=digest,
+        longest_s=longest_s(plan),
         idempotency_key=request.idempotency_key,
     )
 

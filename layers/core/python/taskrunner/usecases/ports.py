@@ -1,4 +1,4 @@
-"""What the use cases need of the world, in their own words. Adapters and fakes share these names."""
+"""What the use cases need of the world, in their own words; adapters and fakes share the names."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler import expressions
 from taskrunner.compiler.expressions import ExpressionError
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
 
+NOT_STARTED: Final = "NOT_STARTED"
+
 
 def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> JsonObject:
     """Settle the run as failed when *error* names one, else as succeeded; settling twice is once.
 
     *error* is the name that Step Functions gave what ended the pack's steps, such as
-    `StepFailedError` or `States.Timeout`.
+    `StepFailedError` or `States.Timeout`; `NOT_STARTED` is the reconciler's for a run that has no
+    execution and cannot be given one.
 
     Raises:
         NotFoundError: there is no such run.
@@ -47,6 +50,14 @@ def _completed(at: str) -> Entry:
 
 
 def _failed(plan: Plan, head: Head, error: str, at: str, world: World) -> Entry:
+    if error == NOT_STARTED:
+        return Entry(
+            id="run.ended",
+            at=at,
+            event=Event.RUN_SCHEDULE_FAILED,
+            level=Level.ERROR,
+            message="Run failed: its execution could not be started.",
+        )
     journal = world.runs.journal(head.run.tenant, head.run.run_id)
     state = fold(plan, (placed.entry for placed in journal), head.run.created_at)
     failed = [
