@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
@@ -40,10 +39,9 @@ class _Reader:
         return answer(200, state)
 
     def log(self, request: Request) -> dict[str, Any]:
-        limit, cursor = request.limit(_MOST_LINES, _MOST_LINES), request.query.get("cursor")
+        limit, cursor = request.limit(None, _MOST_LINES), request.query.get("cursor")
         tenant, run_id = request.tenant(), request.run_id()
-        lines, following = read_run.run_log(tenant, run_id, cursor, limit, self._world)
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        text, following = read_run.run_log(tenant, run_id, cursor, limit, self._world)
         headers = {} if following is None else {"X-TaskRunner-Cursor": following}
         return text_answer("application/x-ndjson", text, headers)
 

@@ -61,7 +61,7 @@ class FakeLocalStack:
             pid=4242 if self.is_up else None,
             port=4566 if self.is_up else None,
             stack=self.stack if self.is_up else None,
-            log="/work/emulator.log",
+            log="emulator.log",
         )
 
 

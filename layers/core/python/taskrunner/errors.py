@@ -11,8 +11,9 @@
   - ApprovalRejectedError   an approver said no; nothing retries it
   - ApprovalExpiredError    nobody said anything in time; nothing retries it
 
-The names of the last four, and ConflictError's, are wire format: Lambda reports a class name as `errorType`, and
-`ErrorEquals` in statemachine/ matches exactly that name. tests/architecture holds the two together.
+The names of the last four, and ConflictError's, are wire format: Lambda reports a class name as
+`errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. tests/architecture holds
+the two together.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from taskrunner.adapters import cursors
+from taskrunner.adapters.runs import live_check
 from taskrunner.adapters.table import (
+    OPEN_APPROVAL,
     OPEN_APPROVALS,
     ConditionFailedError,
     Table,
@@ -81,8 +83,7 @@ class DynamoApprovals:
         pk = run_key(head.run.tenant, head.run.run_id)
         item = self._table.get(pk, f"A#{record.approval_id}") or {}
         settled = record.verdict is not None
-        index_names = ("tenant_open_approvals", "opened_sort", "summary")
-        index = {} if settled else {name: item[name] for name in index_names if name in item}
+        index = {} if settled else {name: item[name] for name in OPEN_APPROVAL if name in item}
         changed = _item(record, item.get("tokens", {})) | index
         return self._write(head, record.version, changed, entries)
 
@@ -96,12 +97,9 @@ class DynamoApprovals:
             "ConditionExpression": "attribute_not_exists(pk) OR version = :version",
             "ExpressionAttributeValues": encoded({":version": version}),
         }
-        live = {
-            "Key": encoded({"pk": pk, "sk": "R"}),
-            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
-        }
+        live = {"ConditionCheck": live_check(head.run)}
         try:
-            self._runs.append_with(head, entries, [{"Put": put}, {"ConditionCheck": live}])
+            self._runs.append_with(head, entries, [{"Put": put}, live])
         except ConditionFailedError:
             return False
         return True

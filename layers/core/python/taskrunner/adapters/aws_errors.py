@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PASSING: Final = frozenset(
     {
+        "ExecutionLimitExceeded",
         "InternalServerError",
         "InternalError",
         "InternalFailure",
@@ -31,6 +32,7 @@ _PASSING: Final = frozenset(
         "RequestTimeout",
         "ServiceUnavailable",
         "SlowDown",
+        "StateMachineLimitExceeded",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",

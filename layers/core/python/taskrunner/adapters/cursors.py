@@ -48,6 +48,7 @@ def _decoded(cursor: str) -> tuple[str, str, str]:
     padded = cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4)
     try:
         parts = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+        json.dumps(parts, ensure_ascii=False).encode()  # a lone surrogate is in no key
     except (ValueError, RecursionError):
         parts = None
     match parts:

@@ -23,6 +23,10 @@ _NAME_LENGTH: Final = 80
 _HASH_DIGITS: Final = 16
 # CreateStateMachine is throttled at one a second; a new machine is known everywhere within seconds.
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+# Never started, its machine was removed, or it has ended, which is told as a ValidationException.
+_NOTHING_TO_STOP: Final = frozenset(
+    {"ExecutionDoesNotExist", "StateMachineDoesNotExist", "ValidationException"}
+)
 _TOKEN_IS_USED: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
@@ -49,7 +53,7 @@ class Executions:
     def name(self, pack_name: str, definition_hash: str) -> str:
         """See the port. The pack's name is cut to what the length allows; the hash never is."""
         digits = definition_hash.removeprefix("sha256:")[:_HASH_DIGITS]
-        room = _NAME_LENGTH - len(self._prefix) - len(digits) - 2
+        room = max(0, _NAME_LENGTH - len(self._prefix) - len(digits) - 2)
         return f"{self._prefix}-{pack_name[:room].rstrip('-')}-{digits}"
 
     def start(
@@ -119,8 +123,7 @@ class Executions:
                     cause="Cancelled by API",
                 )
         except ClientError as error:
-            # Never started, ended already, or its machine was removed: there is nothing to stop.
-            if code(error) not in {"ExecutionDoesNotExist", "StateMachineDoesNotExist"}:
+            if code(error) not in _NOTHING_TO_STOP:
                 raise
 
     def _machine_arn(self, run: Run) -> str:

@@ -164,6 +164,8 @@ def serve(event: JsonMapping, routes: Routes, *, plans: bool = False) -> Answer:
 def answer(status: int, document: Json, headers: Mapping[str, str] | None = None) -> Answer:
     """A JSON answer."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    # A message may quote what a caller sent; a lone surrogate in it could not leave the function.
+    text = text.encode(errors="replace").decode()
     return {
         "statusCode": status,
         "headers": {"Content-Type": _JSON, "Cache-Control": "no-store", **(headers or {})},

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from taskrunner.errors import TaskRunnerError
+from taskrunner.errors import TaskRunnerError, TryAgainError
 from taskrunner.model.caller import ADMIN, OPERATOR, VIEWER, Caller
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
+    from taskrunner.model.json_types import JsonMapping
 
 _ALGORITHMS: Final = ("RS256",)
 _LEEWAY_S: Final = 30
@@ -60,22 +61,26 @@ class Authority:
 
         Raises:
             BadTokenError: it is no valid bearer token of our issuer.
+            TryAgainError: the issuer's keys cannot be fetched, so that nobody can tell.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise BadTokenError("the Authorization header is not 'Bearer <token>'")
         try:
             claims = self._claims(token.strip())
+        except jwt.PyJWKClientConnectionError as error:
+            raise TryAgainError("the issuer's keys could not be fetched") from error
         except jwt.PyJWTError as error:
             raise BadTokenError(f"the token is not valid: {type(error).__name__}") from None
         subject = str(claims.get("sub") or claims.get("client_id") or "")
         if not subject:
             raise BadTokenError("the token has no subject")
+        registered = self._registered(claims)
         return Caller(
             subject=subject,
             scopes=frozenset(_scopes(claims)) & _KNOWN,
-            tenants=self._tenants(claims),
-            grants=frozenset(_words(claims, self._settings.grants_claim)),
+            tenants=self._tenants(claims, registered),
+            grants=self._grants(claims, registered),
         )
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -99,14 +104,24 @@ class Authority:
             raise jwt.InvalidTokenError("the token is not an access token")
         return claims
 
-    def _tenants(self, claims: dict[str, Any]) -> tuple[str, ...]:
+    def _registered(self, claims: dict[str, Any]) -> JsonMapping | None:
+        """What the registry has of the client, read only when a claim is not to say it."""
+        if None not in (self._settings.tenant_claim, self._settings.grants_claim):
+            return None
+        return self._table.get(f"C#{claims.get('client_id') or claims.get('sub')}", "C")
+
+    def _tenants(self, claims: dict[str, Any], registered: JsonMapping | None) -> tuple[str, ...]:
         if self._settings.tenant_claim is not None:
             return tuple(_words(claims, self._settings.tenant_claim))
-        item = self._table.get(f"C#{claims.get('client_id') or claims.get('sub')}", "C")
-        if item is not None:
-            return tuple(item["tenants"])
+        if registered is not None:
+            return tuple(registered["tenants"])
         default = self._settings.default_tenant
         return () if default is None else (default,)
+
+    def _grants(self, claims: dict[str, Any], registered: JsonMapping | None) -> frozenset[str]:
+        if self._settings.grants_claim is not None:
+            return frozenset(_words(claims, self._settings.grants_claim))
+        return frozenset(() if registered is None else registered.get("grants", ()))
 
 
 def _scopes(claims: dict[str, Any]) -> list[str]:

@@ -1,20 +1,26 @@
 """Runs, journals and outcomes in the table.
 
 The journal is kept in chunks of a few entries, one item each. Appending is one update of the last
-chunk: DynamoDB puts simultaneous writers into an order, no writer's clock matters, and a reader
-never sees a gap, since chunk n+1 is begun only by one who found chunk n full. An entry's id is kept
-beside the entries of its chunk, so that a repeated append is recognised; `list_append` in a small
-chunk costs one or two write units, where a counter and an item per entry would cost two writes and
-leave gaps behind a crash.
+chunk: DynamoDB puts simultaneous writers into an order, and no writer's clock matters. A chunk that
+has CHUNK_ENTRIES is full for every writer, however much is to be appended, and never changes again;
+chunk n+1 is begun only by one who found chunk n full. So a reader who stops behind the first chunk
+that is not full never sees a gap, although a query is no snapshot. `list_append` in a small chunk
+costs one or two write units, where a counter and an item per entry would leave gaps behind a crash.
+
+An entry's id is kept beside the entries of its chunk, so that a repeated append is recognised
+there; what may be repeated when the journal has moved on by chunks leaves a mark of its own
+(`append`), or comes with a write that happens once.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters import cursors
 from taskrunner.adapters.table import (
+    OPEN_APPROVAL,
     RUNS_BY_TENANT,
     UNFINISHED_RUNS,
     ConditionFailedError,
@@ -39,6 +45,9 @@ if TYPE_CHECKING:
 # Small chunks keep an append cheap: its cost is the size of the whole chunk.
 CHUNK_ENTRIES: Final = 8
 _APPEND_TRIES: Final = 200
+# A transaction has at most 100 writes and 4 MB; an artifact that is a value has up to 256 KB.
+_MOST_CHUNKS: Final = 50
+_MOST_ARTIFACTS: Final = 12
 _OUTPUTS_INLINE_BYTES: Final = 8 * 1024
 
 
@@ -56,7 +65,8 @@ class DynamoRuns:
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         """See the port."""
-        chunks = [entries[i : i + CHUNK_ENTRIES] for i in range(0, len(entries), CHUNK_ENTRIES)]
+        size = max(CHUNK_ENTRIES, -(-len(entries) // _MOST_CHUNKS))
+        chunks = [entries[i : i + size] for i in range(0, len(entries), size)]
         item = _run_item(run) | {"expires_at": self._expires_at(run)}
         put = {"Put": {"Item": encoded(item), "ConditionExpression": "attribute_not_exists(pk)"}}
         try:
@@ -99,14 +109,34 @@ class DynamoRuns:
                 ":last": "J#~",
             },
         ):
-            found += [placed for placed in _entries(item) if placed.position > start]
+            entries = _entries(item)
+            found += [placed for placed in entries if placed.position > start]
             if limit is not None and len(found) >= limit:
                 return found[:limit]
+            if len(entries) < CHUNK_ENTRIES:
+                # It was the last when it was read. What the query found behind it was begun since,
+                # and entries that this one got in between would be passed over.
+                break
         return found
 
     def append(self, head: Head, entries: Sequence[Entry]) -> None:
-        """See the port."""
-        self.append_with(head, entries, [])
+        """See the port. What was appended is marked, for whoever repeats it many chunks later."""
+        while entries:
+            try:
+                self.append_with(head, entries, [self._mark(head.run, one) for one in entries])
+            except ConditionFailedError as failed:
+                entries = [one for place, one in enumerate(entries) if place not in failed.items]
+            else:
+                return
+
+    def _mark(self, run: Run, entry: Entry) -> JsonObject:
+        key = {"pk": run_key(run.tenant, run.run_id), "sk": f"I#{entry.id}"}
+        return {
+            "Put": {
+                "Item": encoded(key | self.expiry(run)),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
 
     def append_with(
         self, head: Head, entries: Sequence[Entry], others: Sequence[JsonObject]
@@ -133,14 +163,14 @@ class DynamoRuns:
                     if others:
                         self._table.transact(others)
                     return
-                chunk = self._next_chunk(head.run, chunk, failed.items[len(others)], entries)
+                chunk = self._next_chunk(head.run, chunk, failed.items[len(others)])
             else:
                 return
         raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
 
-    def _next_chunk(self, run: Run, chunk: int, item: JsonObject, entries: Sequence[Entry]) -> int:
+    def _next_chunk(self, run: Run, chunk: int, item: JsonObject) -> int:
         """Where to try next: here, when only repeated entries were in the way, else further on."""
-        if len(item.get("entries", [])) <= _room(entries):
+        if len(item.get("entries", [])) < CHUNK_ENTRIES:
             return chunk
         last = next(
             iter(
@@ -170,13 +200,13 @@ class DynamoRuns:
                 "SET entries = list_append(if_not_exists(entries, :none), :new), "
                 "expires_at = :expires_at ADD ids :ids"
             ),
-            "ConditionExpression": f"attribute_not_exists(pk) OR (size(entries) <= :room{new})",
+            "ConditionExpression": f"attribute_not_exists(pk) OR (size(entries) < :full{new})",
             "ExpressionAttributeValues": encoded(
                 {
                     ":none": [],
                     ":new": texts,
                     ":ids": {entry.id for entry in entries},
-                    ":room": _room(entries),
+                    ":full": CHUNK_ENTRIES,
                     ":expires_at": self._expires_at(run),
                     **ids,
                 }
@@ -186,7 +216,7 @@ class DynamoRuns:
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
         """See the port."""
         pk = run_key(tenant, run_id)
-        items = self._table.batch([(pk, f"O#{path}") for path in sorted(paths)])
+        items = self._table.batch([(pk, f"S#{path}") for path in sorted(paths)])
         return {item["path"]: self._outcome(item) for item in items}
 
     def _outcome(self, item: JsonObject) -> StepOutcome:
@@ -206,14 +236,14 @@ class DynamoRuns:
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
-    ) -> None:
+    ) -> StepOutcome:
         """See the port."""
         run = head.run
         text = json.dumps(outcome.outputs, ensure_ascii=False, separators=(",", ":"))
         large = len(text.encode()) > _OUTPUTS_INLINE_BYTES
         item = {
             "pk": run_key(run.tenant, run.run_id),
-            "sk": f"O#{outcome.path}",
+            "sk": f"S#{outcome.path}",
             "path": outcome.path,
             "attempt": outcome.attempt,
             "status": outcome.status.value,
@@ -228,10 +258,15 @@ class DynamoRuns:
             "ConditionExpression": "attribute_not_exists(pk) OR attempt < :attempt",
             "ExpressionAttributeValues": encoded({":attempt": outcome.attempt}),
         }
+        live = {"ConditionCheck": live_check(run)}
+        others = [{"Put": put}, live, *self._artifact_puts(run, artifacts)]
         try:
-            self.append_with(head, entries, [{"Put": put}, *self._artifact_puts(run, artifacts)])
-        except ConditionFailedError:
-            return
+            self.append_with(head, entries, others)
+        except ConditionFailedError as failed:
+            if 0 in failed.items:
+                return self._outcome(failed.items[0])
+            self.append(head, entries)  # the run has ended: it is logged, and changes nothing
+        return outcome
 
     def _artifact_puts(self, run: Run, artifacts: Sequence[Artifact]) -> list[JsonObject]:
         expires_at = self._expires_at(run)
@@ -257,12 +292,29 @@ class DynamoRuns:
                 {":outcome": outcome.value, ":at": entries[-1].at}
             ),
         }
-        others = [{"Update": fence}, *self._artifact_puts(run, artifacts)]
+        puts = self._artifact_puts(run, artifacts)
+        for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
+            self._table.transact(puts[start : start + _MOST_ARTIFACTS])
+        others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *self._approvals_closed(run)]
         try:
             self.append_with(head, entries, others)
         except ConditionFailedError as failed:
             return RunStatus(failed.items[0]["outcome"])
         return outcome
+
+    def _approvals_closed(self, run: Run) -> list[JsonObject]:
+        """What takes the approvals that still wait off the list of open ones."""
+        pk = run_key(run.tenant, run.run_id)
+        found = self._table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": pk, ":prefix": "A#"},
+        )
+        closed = f"REMOVE {', '.join(OPEN_APPROVAL)}"
+        return [
+            {"Update": {"Key": encoded({"pk": pk, "sk": item["sk"]}), "UpdateExpression": closed}}
+            for item in found
+            if OPEN_APPROVAL[0] in item
+        ]
 
     def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """See the port."""
@@ -278,14 +330,13 @@ class DynamoRuns:
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
         """See the port. The index follows the table within moments, so the count may lag."""
-        answer = self._table.query_page(
+        found = self._table.query(
             IndexName=UNFINISHED_RUNS,
             KeyConditionExpression="unfinished = :queue",
             ExpressionAttributeValues={":queue": f"{tenant}#{pack_name}"},
-            Select="COUNT",
-            Limit=at_most,
+            ProjectionExpression="pk",
         )
-        return int(answer["Count"])
+        return sum(1 for _ in islice(found, at_most))
 
     def expiry(self, run: Run) -> JsonObject:
         """The attribute by which everything of a run is removed together."""
@@ -296,9 +347,12 @@ class DynamoRuns:
         return _epoch_s(run.created_at) + run.longest_s + self._retention_s
 
 
-def _room(entries: Sequence[Entry]) -> int:
-    """How many entries a chunk may have for these to be added; too many for any begin a new one."""
-    return max(0, CHUNK_ENTRIES - len(entries))
+def live_check(run: Run) -> JsonObject:
+    """The condition that *run* has not ended."""
+    return {
+        "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
+        "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
+    }
 
 
 def _epoch_s(text: str) -> int:

@@ -4,13 +4,14 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sor
 
     A#<approval id>      an approval, with the task tokens of the gates that wait for it
     F#<name>             an artifact
+    I#<entry id>         that the journal has an entry which may be appended again
     J#<chunk>            a chunk of the journal, numbered from 0
-    O#<step path>        how the last attempt of a step ended
     R                    the run
+    S#<step path>        how the last attempt of a step ended
 
-so that one query backwards from `R` reads the run and the end of its journal. Beside the runs there
-are `C#<client id>`/`C`, whose tenants a client has, and `T#<tenant>#E#<environment>` with `CURRENT`
-and `H#<revision>`.
+so that one query backwards from `R` reads the run and the end of its journal: nothing may sort
+between the two. Beside the runs there are `C#<client id>`/`C`, whose tenants and grants a client
+has, and `T#<tenant>#E#<environment>` with `CURRENT`, `D#<deployment>` and `H#<revision>`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 RUNS_BY_TENANT: Final = "runs-by-tenant"
 OPEN_APPROVALS: Final = "open-approvals"
 UNFINISHED_RUNS: Final = "unfinished-runs"
+# What lists an approval as open; one that is decided, or whose run has ended, has none of it.
+OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
 _BATCH: Final = 100
 _CONFLICT_TRIES: Final = 8
 

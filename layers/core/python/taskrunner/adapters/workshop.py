@@ -31,7 +31,7 @@ class StoredWorkshop:
 
     def bundles(self, tenant: str, run_id: str) -> StoredBundles:
         """See the port."""
-        return StoredBundles(self._bucket, tenant, f"{tenant}/runs/{run_id}/artifacts/bundle")
+        return StoredBundles(self._bucket, tenant, f"{tenant}/runs/{run_id}/last-bundle")
 
     def environments(self, tenant: str, run_id: str, path: str) -> StoredEnvironments:
         """See the port."""
@@ -42,7 +42,7 @@ class StoredBundles:
     """`executors.work.Bundles`: zips under their digest, in the tenant's prefix."""
 
     def __init__(self, bucket: Bucket, tenant: str, last: str) -> None:
-        """*last* is the key of the run's own artifact `bundle`."""
+        """*last* is the key of the reference of the bundle that the run built last."""
         self._bucket = bucket
         self._tenant = tenant
         self._last = last
@@ -50,7 +50,10 @@ class StoredBundles:
     def put(self, content: bytes) -> Bundle:
         """See the port."""
         bundle = _bundle(content)
-        self._bucket.put(f"{self._tenant}/{bundle.reference}", content, "application/zip", keep=True)
+        self._bucket.put(
+            f"{self._tenant}/{bundle.reference}", content, "application/zip", keep=True
+        )
+        self._bucket.put(self._last, bundle.reference.encode(), "text/plain")
         return bundle
 
     def find(self, reference: str) -> Bundle | None:
@@ -63,8 +66,8 @@ class StoredBundles:
 
     def last_of_run(self) -> Bundle | None:
         """See the port."""
-        content = self._bucket.get(self._last)
-        return None if content is None else _bundle(content)
+        reference = self._bucket.get(self._last)
+        return None if reference is None else self.find(reference.decode())
 
 
 def _bundle(content: bytes) -> Bundle:
@@ -86,10 +89,10 @@ class StoredEnvironments:
         """See the port."""
         pk = f"T#{self._tenant}#E#{environment}"
         for _ in range(_TRIES):
+            done = self._table.get(pk, f"D#{self._deployment}")
+            if done is not None and done["digest"] == bundle.digest:
+                return _revision(done)  # others may have deployed since: it is done all the same
             current = self._table.get(pk, "CURRENT") or {"revision": 0}
-            deployed = (current.get("deployment"), current.get("digest"))
-            if deployed == (self._deployment, bundle.digest):
-                return _revision(current)
             item = {
                 "pk": pk,
                 "revision": current["revision"] + 1,
@@ -117,6 +120,7 @@ def _promotion(item: JsonObject, before: int) -> list[JsonObject]:
             }
         },
         {"Put": {"Item": encoded(item | {"sk": f"H#{item['revision']:09d}"})}},
+        {"Put": {"Item": encoded(item | {"sk": f"D#{item['deployment']}"})}},
     ]
 
 

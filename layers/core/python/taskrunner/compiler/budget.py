@@ -10,11 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.errors import Diagnostic
-from taskrunner.model import json_path
 from taskrunner.model.plan import MAX_TIMEOUT_S, ApprovalGate, Plan, RunStep, Step
 
 if TYPE_CHECKING:
+    from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import JsonObject
 
 MAX_HISTORY_EVENTS: Final = 25_000
@@ -83,31 +82,36 @@ def _longest_step_s(plan: Plan, step: Step) -> int:
             assert_never(step)
 
 
-def problems(plan: Plan, budget: Budget) -> list[Diagnostic]:
+def problems(plan: Plan, budget: Budget) -> list[tuple[Path, str]]:
     """Why the run could not be carried out, naming the step that breaks a limit."""
-    found = []
+    found: list[tuple[Path, str]] = []
+    steps: Path = ("spec", "steps")
     if budget.history_events > MAX_HISTORY_EVENTS - _SPARE_EVENTS:
         message = (
             f"with this step the run may take {budget.history_events} history events in all, and "
             f"Step Functions ends a run at {MAX_HISTORY_EVENTS}; use fewer steps or retries"
         )
-        found.append(Diagnostic(_breaking_step(plan), message))
+        found.append(((*steps, _breaking_step(plan)), message))
     if budget.definition_bytes > MAX_DEFINITION_BYTES:
         message = (
             f"the compiled machine has {budget.definition_bytes} bytes and Step Functions takes "
             f"{MAX_DEFINITION_BYTES}; split the pack"
         )
-        found.append(Diagnostic("$.spec.steps", message))
+        found.append((steps, message))
     if budget.input_bytes > MAX_INPUT_BYTES:
-        message = f"the execution's input has {budget.input_bytes} bytes, at most {MAX_INPUT_BYTES}"
-        found.append(Diagnostic("$.spec.steps", message))
+        message = (
+            f"the execution's input has {budget.input_bytes} bytes and Step Functions takes "
+            f"{MAX_INPUT_BYTES}; use fewer conditions"
+        )
+        found.append((steps, message))
     return found
 
 
-def _breaking_step(plan: Plan) -> str:
+def _breaking_step(plan: Plan) -> int:
+    """The index of the first step that may not be reached within the limit."""
     events = _FRAME_EVENTS + _SETTLE_RETRY_EVENTS + _DONE_EVENTS + _SPARE_EVENTS
     for index, step in enumerate(plan.steps):
         events += history_events(step)
         if events > MAX_HISTORY_EVENTS:
-            return json_path.render(("spec", "steps", index))
-    return "$.spec.steps"
+            return index
+    return len(plan.steps) - 1

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from taskrunner import executors
-from taskrunner.compiler import expressions, inputs, parameters
+from taskrunner.compiler import expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
+from taskrunner.compiler.schema import as_written
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _STEP_FIELDS = ("outputs", "status")
 
 def problems(pack: Pack, source: Source) -> list[Diagnostic]:
     """All problems of *pack* that its shape does not show."""
-    found = _Checker(pack).found()
+    found = [(as_written(path, source), message) for path, message in _Checker(pack).found()]
     found.sort(key=lambda problem: source.line(problem[0]))
     return [source.diagnostic(path, message) for path, message in found]
 
@@ -52,6 +53,8 @@ class _Checker:
         self._unique("outputs", [output.name for output in spec.outputs], "name")
         self._inputs()
         for index, step in enumerate(spec.steps):
+            if len(self._found) > report.MAX_PROBLEMS:
+                return self._found  # looking for the nearest right names has its price
             self._step(step, ("spec", "steps", index))
             self._earlier[step.id] = step
         self._outputs()
@@ -123,12 +126,14 @@ class _Checker:
 
     def _template(self, text: str, path: Path) -> None:
         try:
-            references = expressions.references(expressions.template(text))
+            pieces = expressions.template(text)
         except ExpressionError as error:
             self._problem(path, str(error))
             return
-        for reference in references:
-            self._is_unknown(reference, text, path)
+        for piece in pieces:
+            if not isinstance(piece, str) and len(self._found) <= report.MAX_PROBLEMS:
+                for reference in piece.references:
+                    self._is_unknown(reference, piece.text, path)
 
     def _gate(self, step: StepShape, path: Path) -> None:
         assert step.gate is not None  # noqa: S101 - tells mypy what the caller saw

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskrunner.compiler import budget, emit
+from taskrunner.compiler import budget, emit, report, source
 from taskrunner.compiler import plan as planning
-from taskrunner.errors import InvalidPackError
 from taskrunner.model import plan_document
 
 if TYPE_CHECKING:
@@ -42,7 +41,8 @@ def compile_pack(manifest: str, inputs: JsonMapping) -> Compiled:
     worst_input = emit.execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID)
     counted = budget.count(plan, definition, worst_input)
     if found := budget.problems(plan, counted):
-        raise InvalidPackError(found)
+        read = source.read(manifest)
+        raise report.invalid(read.diagnostic(path, message) for path, message in found)
     return Compiled(
         plan=plan,
         document=document,

@@ -84,7 +84,11 @@ def bind(definition: JsonObject, functions: Mapping[str, str]) -> JsonObject:
 
     def bound(node: Json) -> Json:
         if isinstance(node, dict):
-            return {key: bound(child) for key, child in node.items()}
+            # A comment is the author's text, whatever it begins with; a step may be called Comment.
+            return {
+                key: child if key == "Comment" and isinstance(child, str) else bound(child)
+                for key, child in node.items()
+            }
         if isinstance(node, list):
             return [bound(child) for child in node]
         if isinstance(node, str) and node.startswith("${"):

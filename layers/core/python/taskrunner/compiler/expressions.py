@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jmespath import exceptions, parser
 
+from taskrunner.compiler.report import shortened
 from taskrunner.model.json_types import unusable
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ Piece: TypeAlias = "str | Expression"
 # What stands in quotes is one token; only outside of quotes is `my-step` a name to be quoted.
 _TOKENS = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
-    r"""|(?P<hyphenated>[A-Za-z_]\w*(?:-\w+)+)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)""",
+    r"""|(?P<hyphenated>[A-Za-z_]\w*-[\w-]*|(?<=steps\.)\d[\w-]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)""",
     re.ASCII,
 )
+MAX_CHARACTERS: Final = 4096
+MAX_DEPTH: Final = 64  # far below what Python's own stack allows, so that it is never what decides
+_BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _COMPARED_TO: Final = re.compile(r"(==|!=|<=|>=|<|>|\|\||&&|\(|,|^)\s*$")
 
 
@@ -51,9 +55,9 @@ class Expression:
         try:
             value = self.parsed.search(context)
         except (exceptions.JMESPathError, ArithmeticError, RecursionError) as error:
-            raise ExpressionError(f"'{self.text}' cannot be evaluated: {error}") from None
+            raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {error}") from None
         for _, problem in unusable(value):
-            raise ExpressionError(f"'{self.text}' gives no JSON: {problem}")
+            raise ExpressionError(f"{_quoted(self.text)} gives no JSON: {problem}")
         return value
 
 
@@ -66,14 +70,25 @@ def parse(text: str) -> Expression:
     inner = _without_braces(text.strip())
     if not inner:
         raise ExpressionError("the expression is empty")
+    if len(inner) > MAX_CHARACTERS:
+        message = (
+            f"the expression has {len(inner)} characters; at most {MAX_CHARACTERS} are allowed"
+        )
+        raise ExpressionError(message)
+    _refuse_deep_brackets(inner)
     _refuse_bare_numbers(inner)
+    _refuse_literals_without_json(inner)
     try:
         parsed = parser.Parser().parse(_quote_hyphenated(inner))
     except exceptions.JMESPathError as error:
         reason = str(error).splitlines()[0].removesuffix(":")
-        raise ExpressionError(f"'{inner}' is not a valid expression: {reason}") from None
+        cure = _HALF_BRACED if "{{" in inner else ""
+        raise ExpressionError(
+            f"{_quoted(inner)} is not a valid expression: {reason}{cure}"
+        ) from None
     except RecursionError:
-        raise ExpressionError("the expression is nested too deeply") from None
+        raise _too_deep() from None
+    _refuse_deep_tree(parsed.parsed)
     _refuse_field_of_negation(parsed.parsed, inner)
     return Expression(inner, _read_names(parsed.parsed), parsed)
 
@@ -153,6 +168,49 @@ def _quote_hyphenated(text: str) -> str:
     )
 
 
+_HALF_BRACED: Final = "; put one pair of {{ }} around the whole expression, or none"
+
+
+def _quoted(text: str) -> str:
+    return f"'{shortened(text, 200)}'"
+
+
+def _too_deep() -> ExpressionError:
+    return ExpressionError(f"the expression is nested deeper than {MAX_DEPTH} levels")
+
+
+def _refuse_deep_brackets(text: str) -> None:
+    depth = 0
+    for sign in _TOKENS.sub("", text):
+        depth += _BRACKETS.get(sign, 0)
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+
+
+def _refuse_deep_tree(tree: Json) -> None:
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = [child for node in level for child in node["children"] if isinstance(child, dict)]
+
+
+def _refuse_literals_without_json(text: str) -> None:
+    """The library still takes `` `text` `` for `'text'`, and numbers that JSON does not have."""
+    for token in _TOKENS.finditer(text):
+        if token[0].startswith("`"):
+            inner = token[0][1:-1].replace("\\`", "`").strip()
+            try:
+                problem = next((why for _, why in unusable(json.loads(inner))), None)
+            except ValueError:
+                raise ExpressionError(
+                    f"`{inner}` is no JSON; for the text write '{inner}'"
+                ) from None
+            if problem is not None:
+                raise ExpressionError(f"`{inner}` is no JSON: {problem}")
+
+
 def _refuse_bare_numbers(text: str) -> None:
     for token in _TOKENS.finditer(text):
         if token.lastgroup == "number" and _COMPARED_TO.search(text[: token.start()]):
@@ -164,7 +222,7 @@ def _refuse_field_of_negation(node: Json, text: str) -> None:
     children = [child for child in node["children"] if isinstance(child, dict)]
     if node["type"] == "subexpression" and children[0]["type"] == "not_expression":
         raise ExpressionError(
-            f"in '{text}' the '!' takes the first name only: write !(a.b), not !a.b"
+            f"in {_quoted(text)} the '!' takes the first name only: write !(a.b), not !a.b"
         )
     for child in children:
         _refuse_field_of_negation(child, text)

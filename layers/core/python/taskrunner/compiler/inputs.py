@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from taskrunner.compiler import report
+from taskrunner.compiler.source import MAX_DEPTH
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
 from taskrunner.model.json_types import unusable
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taskrunner.compiler.schema import Input
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
@@ -33,10 +36,10 @@ def resolve(declared: Sequence[Input], given: JsonMapping) -> tuple[JsonObject, 
 
     A value that is given as null counts as not given. Paths read `$.inputs.<name>`.
     """
-    problems = []
+    problems: list[Diagnostic] = []
     names = [one.name for one in declared]
     for name in given:
-        if name not in names:
+        if name not in names and len(problems) <= report.MAX_PROBLEMS:
             hint = nearest(name, names) if names else "; the pack declares none"
             problems.append(_problem((name,), f"the pack has no input '{name[:80]}'{hint}"))
     values: JsonObject = {}
@@ -62,10 +65,27 @@ def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]
     if not of_type or (isinstance(value, bool) and declared.type != "boolean"):
         yield (), f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
         return
+    if _is_deeper(value, MAX_DEPTH):
+        yield (), f"'{declared.name}' is nested deeper than {MAX_DEPTH} levels"
+        return
     broken = list(unusable(value))
     yield from broken
     if not broken and declared.json_schema is not None:
         yield from _against_schema(declared.json_schema, value)
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    """Level by level, since a call for each would let Python's stack decide."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [child for node in level for child in _children(node)]
+    return bool(level)
+
+
+def _children(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def schema_problem(schema: JsonSchema) -> str | None:
@@ -87,8 +107,9 @@ def schema_problem(schema: JsonSchema) -> str | None:
 def _against_schema(schema: JsonSchema, value: Json) -> Iterator[tuple[json_path.Path, str]]:
     import jsonschema_rs  # noqa: PLC0415 - as above
 
-    for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(value):
-        yield tuple(error.instance_path), error.message
+    errors = jsonschema_rs.Draft202012Validator(schema).iter_errors(value)
+    for error in islice(errors, report.MAX_PROBLEMS + 1):
+        yield tuple(error.instance_path), report.shortened(error.message)
 
 
 def _references(schema: Json) -> Iterator[str]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from taskrunner import executors
-from taskrunner.compiler import check, expressions, inputs, parameters, schema, source
+from taskrunner.compiler import check, expressions, inputs, parameters, report, schema, source
 from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model import json_path, plan_document
 from taskrunner.model.plan import (
     DEFAULT_TIMEOUT_S,
@@ -32,6 +31,7 @@ from taskrunner.model.plan import (
 if TYPE_CHECKING:
     from taskrunner.compiler.schema import OutputShape, Pack, RetriesShape, StepShape
     from taskrunner.compiler.source import Source
+    from taskrunner.errors import Diagnostic
     from taskrunner.model.json_types import JsonMapping, JsonObject
 
 
@@ -39,15 +39,15 @@ def make(manifest: str, given: JsonMapping) -> Plan:
     """Plan *manifest* for the *given* inputs: stages 1 to 4 in one call.
 
     Raises:
-        InvalidPackError: with everything that is wrong with the manifest, or else with the inputs.
+        InvalidPackError: with all that is wrong with the manifest, or else with the inputs.
     """
     read = source.read(manifest)
     pack = schema.parse(read)
     if found := check.problems(pack, read):
-        raise InvalidPackError(found)
+        raise report.invalid(found)
     values, misfits = inputs.resolve(pack.spec.inputs, given)
     if misfits:
-        raise InvalidPackError(misfits, code="invalid_inputs")
+        raise report.invalid(misfits, code="invalid_inputs")
     return _Planner(pack, read, values).plan()
 
 
@@ -78,7 +78,7 @@ class _Planner:
             self._step(step, ("spec", "steps", index)) for index, step in enumerate(spec.steps)
         )
         if self._problems:
-            raise InvalidPackError(self._problems, code="invalid_inputs")
+            raise report.invalid(self._problems, code="invalid_inputs")
         return Plan(
             pack_name=self._pack.metadata.name,
             pack_version=self._pack.metadata.version,
@@ -153,9 +153,9 @@ class _Planner:
         assert step.run is not None  # noqa: S101 - tells mypy what the caller saw
         try:
             template = parameters.resolve(step.run.parameters, self._inputs)
-        except ExpressionError as error:
+        except ExpressionError:
             if enabled:
-                self._problem(path, str(error))
+                self._unresolvable(step.run.parameters, path)
             return Template()
         executor = executors.find(step.run.uses)
         assert executor is not None  # noqa: S101 - the check stage found it
@@ -166,8 +166,16 @@ class _Planner:
             self._problem((*path, *at), message)
         return template
 
+    def _unresolvable(self, value: JsonObject, path: json_path.Path) -> None:
+        for at, text in parameters.texts(value):
+            try:
+                parameters.resolve(text, self._inputs)
+            except ExpressionError as error:
+                self._problem((*path, *at), str(error))
+
     def _problem(self, path: json_path.Path, message: str) -> None:
-        self._problems.append(self._source.diagnostic(path, message))
+        written = schema.as_written(path, self._source)
+        self._problems.append(self._source.diagnostic(written, message))
 
 
 def _retries(shape: RetriesShape) -> Retries:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from taskrunner.errors import Diagnostic, InvalidPackError
+from taskrunner.compiler import report
 from taskrunner.model.plan import MAX_TIMEOUT_S
 from taskrunner.model.suggestion import nearest
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from taskrunner.compiler.source import Source
+    from taskrunner.errors import Diagnostic
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonObject
 
@@ -183,7 +184,8 @@ def parse(source: Source) -> Pack:
         InvalidPackError: with every misfit, in the order of their lines.
     """
     if not isinstance(source.value, dict):
-        raise InvalidPackError([source.diagnostic((), "a manifest is a mapping of keys")])
+        message = "a manifest is a mapping of keys; it starts with apiVersion and kind"
+        raise report.invalid([source.diagnostic((), message)])
     shaper = _Shaper(source)
     value = shaper.nested(source.value)
     try:
@@ -192,8 +194,27 @@ def parse(source: Source) -> Pack:
         shaper.report(error)
         pack = None
     if shaper.problems or pack is None:
-        raise InvalidPackError([problem for _, problem in sorted(shaper.problems)])
+        raise report.invalid(problem for _, problem in sorted(shaper.problems))
     return pack
+
+
+def as_written(path: Path, source: Source) -> Path:
+    """Where an author of a flat step finds what the later stages see in the nested one."""
+    if not _is_flat(path, source):
+        return path
+    step, rest = path[:3], path[3:]
+    if rest[:1] == ("run",):
+        return step + rest[1:]
+    if rest[:2] == ("gate", "approval"):
+        return step + tuple("approval" if part == "id" else part for part in rest[2:])
+    return path
+
+
+def _is_flat(path: Path, source: Source) -> bool:
+    if path[:2] != ("spec", "steps") or not isinstance(index := (*path, None)[2], int):
+        return False
+    step = source.value["spec"]["steps"][index]
+    return isinstance(step, dict) and "type" in step
 
 
 class _Shaper:
@@ -202,7 +223,6 @@ class _Shaper:
     def __init__(self, source: Source) -> None:
         self.problems: list[tuple[int, Diagnostic]] = []
         self._source = source
-        self._flat: set[Path] = set()  # steps that were written flat
         self._settled: set[Path] = set()  # places whose mistake is told already
 
     def nested(self, manifest: JsonObject) -> JsonObject:
@@ -224,6 +244,8 @@ class _Shaper:
             return step
         if "type" in step:
             step = self._unflattened(step, path)
+            if path in self._settled:
+                return step
         kinds = _kinds(step)
         unsupported = [
             kind for kind in kinds if kind in KNOWN_KINDS and kind not in SUPPORTED_KINDS
@@ -235,6 +257,12 @@ class _Shaper:
         elif len(kinds) != 1:
             what = "no kind" if not kinds else "more than one kind (" + ", ".join(kinds) + ")"
             message = f"the step has {what}; it needs exactly one of {', '.join(KNOWN_KINDS)}"
+        elif step[root := kinds[0].split(".")[0]] is None:
+            # To pydantic null is as good as absent, but then the step would have no kind.
+            message = f"'{root}' must be a mapping, not nothing"
+            self._problem((*path, root), message)
+            self._settled.add(path)
+            return step
         else:
             return step
         self._problem((*path, *(unsupported[0].split(".") if unsupported else ())), message)
@@ -247,7 +275,7 @@ class _Shaper:
         own = {key: value for key, value in step.items() if key not in _COMMON_KEYS | {"type"}}
         if kind not in KNOWN_KINDS:
             known = nearest(str(kind), KNOWN_KINDS)
-            self._problem((*path, "type"), f"'{kind}' is no kind of step{known}")
+            self._problem((*path, "type"), f"{_shown(kind)} is no kind of step{known}")
             self._settled.add(path)
             return common
         if any(key in own for key in ("run", "gate")):
@@ -256,7 +284,6 @@ class _Shaper:
             )
             self._settled.add(path)
             return common
-        self._flat.add(path)
         if kind == "gate.approval":
             # In the flat form `id` is the step's, so the approval is named by `approval`.
             own = {"id" if key == "approval" else key: value for key, value in own.items()}
@@ -268,26 +295,14 @@ class _Shaper:
         """Tell pydantic's findings in an author's words."""
         for detail in error.errors(include_url=False, include_context=True):
             path = tuple(detail["loc"])
-            if any(path[: len(place)] == place for place in self._settled):
+            if any(path[:length] in self._settled for length in range(len(path) + 1)):
                 continue
             message = _message(detail, self._known_keys(path))
-            self._problem(self._as_written(path), message)
-
-    def _as_written(self, path: Path) -> Path:
-        """Where an author of a flat step finds what pydantic saw in the nested one."""
-        step = path[:3]
-        if step not in self._flat:
-            return path
-        rest = path[3:]
-        if rest[:1] == ("run",):
-            return step + rest[1:]
-        if rest[:2] == ("gate", "approval"):
-            return step + tuple("approval" if part == "id" else part for part in rest[2:])
-        return path
+            self._problem(as_written(path, self._source), message)
 
     def _known_keys(self, path: Path) -> list[str]:
         known = _keys_at(Pack, path[:-1])
-        if path[:3] in self._flat and path[3:-1] in {("run",), ("gate", "approval")}:
+        if _is_flat(path, self._source) and path[3:-1] in {("run",), ("gate", "approval")}:
             known |= _COMMON_KEYS  # in the flat form they stand side by side
         return sorted(known)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from taskrunner.compiler import report
 from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model import json_path
 from taskrunner.model.json_types import LARGEST_INTEGER, Json
@@ -81,18 +82,22 @@ def read(text: str) -> Source:
     except yaml.YAMLError as error:  # the reader's: a character that YAML does not allow
         raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
     if reader.problems:
-        raise InvalidPackError(reader.problems)
+        raise report.invalid(reader.problems)
     return source
 
 
 def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:
     prefix = "" if line is None else f"line {line}: "
-    return InvalidPackError([Diagnostic(json_path.render(path), prefix + message)])
+    return report.invalid([Diagnostic(json_path.render(path), prefix + message)])
 
 
 def _syntax_error(error: yaml.MarkedYAMLError) -> InvalidPackError:
     mark = error.problem_mark or error.context_mark
     what = ", ".join(part for part in (error.context, error.problem) if part)
+    if what.endswith("cannot start any token"):
+        what += (
+            "; indent with spaces, not tabs, and quote a text that begins with a sign like @ or %"
+        )
     return _refusal(f"not valid YAML: {what}", None if mark is None else mark.line + 1)
 
 
@@ -178,7 +183,7 @@ class _Reader:
         if tag in {"str", "!"} or (not tag and not event.implicit[0]):
             return event.value
         if tag not in {"", "null", "bool", "int", "float"}:
-            raise _refusal(f"the tag {event.tag} is not allowed", line, path)
+            raise _tag_refusal(event.tag, line, path)
         value = _core_value(event.value)
         fits = {
             "": True,
@@ -190,10 +195,16 @@ class _Reader:
         if not fits:
             raise _refusal(f"'{event.value[:40]}' is no {tag}", line, path)
         if _is_unusable_number(value):
-            message = f"the number {event.value[:40]} is out of range"
-            self.problems.append(_problem(path, line, message))
+            shown = report.shortened(event.value, 40)
+            message = f"the number {shown} is out of range; quote it if it is meant as text"
+            self._problem(path, line, message)
             return 0
         return value
+
+    def _problem(self, path: Path, line: int, message: str) -> None:
+        self.problems.append(Diagnostic(json_path.render(path), f"line {line}: {message}"))
+        if len(self.problems) > report.MAX_PROBLEMS:
+            raise report.invalid(self.problems)
 
     def _sequence(self, path: Path, line: int) -> _Node:
         self._weigh(_NODE_BYTES, line, path)
@@ -220,7 +231,7 @@ class _Reader:
             elif key in node.children:
                 first = node.children[key].line
                 message = f"the key '{key}' stands here again, first on line {first}; keep one"
-                self.problems.append(_problem((*path, key), _line(event), message))
+                self._problem((*path, key), _line(event), message)
             else:
                 # The line of a key is what an author looks for, not where its block begins.
                 node.children[key] = replace(child, line=_line(event))
@@ -237,9 +248,12 @@ class _Reader:
             if isinstance(event_value, str):
                 return event_value
         if isinstance(event, yaml.ScalarEvent):
-            self._weigh(_NODE_BYTES + len(event.value), line, path)
+            weight = _NODE_BYTES + len(event.value)
+            self._weigh(weight, line, path)
+            if event.anchor:
+                self._anchors[event.anchor] = _Node(event.value, line, weight)
             return event.value
-        raise _refusal("a key must be text", line, path)
+        raise _refusal("a key must be text, not a list or a mapping", line, path)
 
     def _merge_sources(self, child: _Node, path: Path, line: int) -> list[_Node]:
         sources = list(child.children.values()) if isinstance(child.value, list) else [child]
@@ -257,13 +271,13 @@ def _is_plain(event: yaml.Event) -> bool:
     return isinstance(event, yaml.ScalarEvent) and bool(event.implicit[0])
 
 
-def _problem(path: Path, line: int, message: str) -> Diagnostic:
-    return Diagnostic(json_path.render(path), f"line {line}: {message}")
-
-
 def _expect_tag(tag: str | None, wanted: str, line: int, path: Path) -> None:
     if tag not in {None, "!", _CORE_TAG + wanted}:
-        raise _refusal(f"the tag {tag} is not allowed", line, path)
+        raise _tag_refusal(tag, line, path)
+
+
+def _tag_refusal(tag: str | None, line: int, path: Path) -> InvalidPackError:
+    return _refusal(f"the tag {tag} is not allowed; write the value without it", line, path)
 
 
 def _place(node: _Node, path: Path, lines: dict[Path, int]) -> None:

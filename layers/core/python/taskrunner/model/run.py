@@ -57,6 +57,7 @@ class RunStatus(StrEnum):
 
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ and -"
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _STEP_ENDED = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 
 
@@ -156,13 +157,9 @@ def live_status(tail: Iterable[Entry]) -> RunStatus:
     """Where a run that has not ended is, told from the end of its journal alone, for lists."""
     status = RunStatus.QUEUED
     for entry in tail:
-        if entry.event is Event.GATE_AWAITING:
+        if entry.event in {Event.GATE_AWAITING, Event.GATE_APPROVAL_RECORDED}:
             status = RunStatus.WAITING
-        elif entry.event not in {
-            Event.RUN_CREATED,
-            Event.GATE_APPROVAL_RECORDED,
-            Event.STEP_SKIPPED,
-        }:
+        elif entry.event not in {Event.RUN_CREATED, Event.STEP_SKIPPED}:
             status = RunStatus.RUNNING
     return status
 
@@ -253,8 +250,8 @@ def _initial(step: Step, created_at: str) -> StepState:
 
 def _transition(step: StepState, entry: Entry) -> StepState | None:  # noqa: PLR0911 - one each
     """*step* after *entry*, or None when the entry is about something else."""
-    attempt = int(entry.metadata.get("attempt", step.attempts))
-    clean = replace(step, reason=None, next_attempt_at=None, attempts=max(step.attempts, attempt))
+    attempts = max(step.attempts, _attempt(entry))
+    clean = replace(step, reason=None, next_attempt_at=None, attempts=attempts)
     match entry.event:
         case Event.STEP_STARTED:
             return replace(clean, status=StepStatus.RUNNING)
@@ -263,9 +260,7 @@ def _transition(step: StepState, entry: Entry) -> StepState | None:  # noqa: PLR
         case Event.STEP_FAILED:
             return _failed(clean, entry)
         case Event.STEP_SKIPPED:
-            return replace(
-                clean, status=StepStatus.SKIPPED, reason=Reason(entry.metadata["reason"])
-            )
+            return replace(clean, status=StepStatus.SKIPPED, reason=_reason(entry))
         case Event.GATE_AWAITING:
             return replace(clean, reason=Reason.AWAITING_APPROVAL)
         case Event.GATE_APPROVED:
@@ -282,7 +277,20 @@ def _failed(step: StepState, entry: Entry) -> StepState:
     step = replace(step, error_message=entry.message)
     if (at := entry.metadata.get("nextAttemptAt")) is not None:
         return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING, next_attempt_at=at)
-    return replace(step, status=StepStatus.FAILED, reason=Reason(entry.metadata["reason"]))
+    reason = _reason(entry) or Reason.EXECUTOR_ERROR
+    return replace(step, status=StepStatus.FAILED, reason=reason)
+
+
+def _attempt(entry: Entry) -> int:
+    """The attempt that *entry* is about; 0 when it names none."""
+    text = entry.metadata.get("attempt", "")
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def _reason(entry: Entry) -> Reason | None:
+    """The reason that *entry* gives, if it is one that this release knows."""
+    given = entry.metadata.get("reason")
+    return Reason(given) if given in set(Reason) else None
 
 
 def _ended_with_run(step: StepState, outcome: RunStatus) -> StepState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
@@ -53,7 +54,7 @@ def capture(
 
 
 def _names(paths: Sequence[str], declared: Sequence[Output]) -> list[str]:
-    """The declared name, else the path without its ending, else, when that is taken, all of it."""
+    """The declared name, else the path without its ending, else all of it, else with a number."""
     by_path = {one.path: one.name for one in declared if isinstance(one, FileOutput)}
     taken = {one.name for one in declared}
     names: list[str] = []
@@ -62,7 +63,8 @@ def _names(paths: Sequence[str], declared: Sequence[Output]) -> list[str]:
         if name is None:
             whole = _UNFIT.sub("-", path).strip("-.") or "file"
             short = whole.rsplit(".", 1)[0] or whole
-            name = whole if short in taken else short
+            numbered = (f"{whole}-{number}" for number in count(2))
+            name = next(one for one in chain((short, whole), numbered) if one not in taken)
             taken.add(name)
         names.append(name)
     return names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError
 from taskrunner.model.journal import Entry, Event
@@ -10,6 +10,8 @@ from taskrunner.model.journal import Entry, Event
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
     from taskrunner.usecases.ports import Head
+
+_OF_CREATION: Final = frozenset({Event.RUN_CREATED, Event.STEP_SKIPPED})
 
 
 def check_live(run: Run) -> None:
@@ -25,10 +27,8 @@ def check_live(run: Run) -> None:
 def run_started(head: Head, at: str) -> list[Entry]:
     """The entry that says the run has begun, for the first who finds it missing.
 
-    A run with more than its first entries behind it has begun; only its very first steps look.
+    Whose journal ends with anything but the entries of its creation has begun.
     """
-    if any(placed.position.chunk > 0 for placed in head.tail):
-        return []
-    if any(placed.entry.event is Event.RUN_STARTED for placed in head.tail):
+    if any(placed.entry.event not in _OF_CREATION for placed in head.tail):
         return []
     return [Entry(id="run.started", at=at, event=Event.RUN_STARTED, message="Run started.")]

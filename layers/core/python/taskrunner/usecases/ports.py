@@ -95,8 +95,12 @@ class Runs(Protocol):
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
-    ) -> None:
-        """Record how an attempt ended, with what it captured: all of it or nothing."""
+    ) -> StepOutcome:
+        """Record how an attempt ended, with what it captured: all of it or nothing.
+
+        The answer is the outcome that counts: of two tries of one attempt the first to come here.
+        What comes after the end of the run is logged, and changes nothing else.
+        """
         ...
 
     def end(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,18 +15,19 @@ from taskrunner.model.run import fold, live_status
 from taskrunner.usecases import run_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from taskrunner.model.json_types import JsonObject
     from taskrunner.usecases.world import World
 
+# Lambda answers with 6 MB at most.
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_MOST_LINES: Final = 10_000
 _CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class Log(NamedTuple):
-    """Some lines of a log, and the cursor that continues behind the last of them."""
+    """Lines of a log as NDJSON, and the cursor that continues behind the last of them."""
 
-    lines: Sequence[JsonObject]
+    text: str
     cursor: str | None
 
 
@@ -43,7 +45,9 @@ def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
 
 
 def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, world: World) -> Log:
-    """The lines after *cursor*, at most *limit*; the same cursor comes back when there are none.
+    """The lines after *cursor*, at most *limit* or as many as fit one answer.
+
+    Without new lines the same cursor comes back.
 
     Raises:
         NotFoundError: the tenant has no such run.
@@ -51,9 +55,17 @@ def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, wor
     """
     after = None if cursor is None else _position(cursor)
     world.runs.head(tenant, run_id)
-    placed = world.runs.journal(tenant, run_id, after=after, limit=limit)
-    last = run_view.cursor(placed[-1].position) if placed else cursor
-    return Log([run_view.log_line(one) for one in placed], last)
+    lines = []
+    size_bytes = 0
+    for placed in world.runs.journal(tenant, run_id, after=after, limit=limit or _MOST_LINES):
+        line = run_view.log_line(placed)
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        size_bytes += len(text.encode())
+        if size_bytes > _MOST_BYTES:
+            break
+        lines.append(text)
+        cursor = line["cursor"]
+    return Log("".join(lines), cursor)
 
 
 def _position(cursor: str) -> Position:

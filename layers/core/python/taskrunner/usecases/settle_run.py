@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NOT_STARTED: Final = "NOT_STARTED"
 
+_MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
+
 
 def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> JsonObject:
     """Settle the run as failed when *error* names one, else as succeeded; settling twice is once.
@@ -117,4 +119,7 @@ def _evaluated(  # noqa: PLR0913 - what is known already is passed on, not read 
     if value is None and not succeeded:
         return replace(artifact, notes="the run failed before there was a value")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if (size := len(text.encode())) > _MAX_VALUE_BYTES:
+        notes = f"the value has {size} bytes, at most {_MAX_VALUE_BYTES}; write a file"
+        return replace(artifact, notes=notes)
     return replace(artifact, status=ArtifactStatus.CAPTURED, captured_at=at, expression_json=text)
