@@ -160,8 +160,8 @@ class _Checker:
         if root == "secrets":
             return "secrets are not supported yet"
         if root not in {"inputs", "steps", "run"}:
-            quoted = expressions.quoted_text_hint(text, root)
-            return f"'{root}' is no name here{quoted or nearest(root, ['inputs', 'steps', 'run'])}"
+            literal = expressions.literal_hint(text, root)
+            return f"'{root}' is no name here{literal or nearest(root, ['inputs', 'steps', 'run'])}"
         if root == "inputs":
             names = [one.name for one in self._spec.inputs]
             if rest and rest[0] not in names:

@@ -146,10 +146,9 @@ def _states(
             gate = _clone(step, follower, prototypes[_GATE])
             gate["TimeoutSeconds"] = expires_after_s[step.approval_id]
             gate["Catch"][0]["Next"] = expire_state(step)
-            return {
-                step.id: gate,
-                expire_state(step): _clone(step, follower, prototypes[_EXPIRE]),
-            }
+            expire = _clone(step, follower, prototypes[_EXPIRE])
+            expire["Comment"] = prototypes[_EXPIRE]["Comment"]  # the name is told at the gate
+            return {step.id: gate, expire_state(step): expire}
         case _:
             assert_never(step)
 

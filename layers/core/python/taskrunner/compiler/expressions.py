@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from jmespath import exceptions, parser
+from jmespath import exceptions, functions, parser
 
 from taskrunner.compiler.report import shortened
 from taskrunner.model.json_types import unusable
+from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
@@ -30,6 +31,7 @@ _TOKENS = re.compile(
 )
 MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 64  # far below what Python's own stack allows, so that it is never what decides
+_FUNCTIONS: Final[dict[str, Any]] = functions.Functions.FUNCTION_TABLE
 _BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _COMPARED_TO: Final = re.compile(r"(==|!=|<=|>=|<|>|\|\||&&|\(|,|^)\s*$")
 
@@ -81,7 +83,7 @@ def parse(text: str) -> Expression:
     try:
         parsed = parser.Parser().parse(_quote_hyphenated(inner))
     except exceptions.JMESPathError as error:
-        reason = str(error).splitlines()[0].removesuffix(":")
+        reason = str(error).splitlines()[0].removesuffix(":").removesuffix(", for expression")
         cure = _HALF_BRACED if "{{" in inner else ""
         raise ExpressionError(
             f"{_quoted(inner)} is not a valid expression: {reason}{cure}"
@@ -90,6 +92,7 @@ def parse(text: str) -> Expression:
         raise _too_deep() from None
     _refuse_deep_tree(parsed.parsed)
     _refuse_field_of_negation(parsed.parsed, inner)
+    _refuse_unknown_functions(parsed.parsed)
     return Expression(inner, _read_names(parsed.parsed), parsed)
 
 
@@ -228,8 +231,27 @@ def _refuse_field_of_negation(node: Json, text: str) -> None:
         _refuse_field_of_negation(child, text)
 
 
-def quoted_text_hint(text: str, name: str) -> str:
-    """The cure when *name* stands in double quotes in *text*: JMESPath reads those as a field."""
+def _refuse_unknown_functions(node: Json) -> None:
+    """The library tells only when it comes to call one, which may be in the middle of a run."""
+    if node["type"] == "function_expression":
+        name, given = node["value"], len(node["children"])
+        if name not in _FUNCTIONS:
+            raise ExpressionError(f"there is no function '{name}'{nearest(name, _FUNCTIONS)}")
+        signature = _FUNCTIONS[name]["signature"]
+        is_variadic = bool(signature) and signature[-1].get("variadic", False)
+        if given < len(signature) or (given > len(signature) and not is_variadic):
+            least = "at least " if is_variadic else ""
+            message = f"{name}() takes {least}{len(signature)} argument(s), not {given}"
+            raise ExpressionError(message)
+    for child in node["children"]:
+        if isinstance(child, dict):
+            _refuse_unknown_functions(child)
+
+
+def literal_hint(text: str, name: str) -> str:
+    """The cure when *name* in *text* was meant as a value: JMESPath reads it as a field."""
+    if name in {"true", "false", "null"}:
+        return f"; for the value write `{name}` in backticks"
     if re.search(rf"(?<![.\w]){re.escape(json.dumps(name, ensure_ascii=False))}", text):
         return f"; for the text write '{name}' in single quotes"
     return ""
@@ -280,8 +302,8 @@ __all__ = [
     "ExpressionError",
     "Piece",
     "Reference",
+    "literal_hint",
     "parse",
-    "quoted_text_hint",
     "references",
     "render",
     "template",

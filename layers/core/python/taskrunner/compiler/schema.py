@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from taskrunner.compiler import report
 from taskrunner.model.plan import MAX_TIMEOUT_S
@@ -31,14 +32,25 @@ KNOWN_KINDS: Final = (
 )  # fmt: skip
 SUPPORTED_KINDS: Final = ("run", "gate.approval")
 
-StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+_PACK_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_STEP_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+_INPUT_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+_OUTPUT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+StepId = Annotated[str, Field(pattern=_STEP_ID)]
+Name = Annotated[str, Field(pattern=_INPUT_NAME)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 _SEMVER = (
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
     r"(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
     r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
 )
+_FORMS = {
+    _PACK_NAME: "1 to 63 of a-z, 0-9 and '-', with no '-' at its ends",
+    _SEMVER: "a semantic version such as 1.0.0",
+    _STEP_ID: "1 to 63 letters, digits, '_' and '-', beginning with a letter or digit",
+    _INPUT_NAME: "1 to 64 letters, digits, '_' and '-', beginning with a letter or '_'",
+    _OUTPUT_NAME: "1 to 128 letters, digits, '.', '_' and '-', beginning with a letter or digit",
+}
 
 
 class _Shape(BaseModel):
@@ -56,8 +68,14 @@ class Metadata(_Shape):
     """Who the pack is; further keys are the author's own."""
 
     model_config = ConfigDict(extra="allow")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=_PACK_NAME)]
     version: Annotated[str, Field(pattern=_SEMVER, max_length=128)]
+
+
+def _json_schema(value: Json) -> Json:
+    if not isinstance(value, (dict, bool)):
+        raise PydanticCustomError("schema_type", "no JSON Schema")
+    return value
 
 
 class Input(_Shape):
@@ -67,7 +85,7 @@ class Input(_Shape):
     type: Literal["string", "integer", "number", "boolean", "array", "object"]
     required: bool = False
     default: Any = None
-    json_schema: dict[str, Any] | bool | None = Field(default=None, alias="schema")
+    json_schema: Annotated[Any, AfterValidator(_json_schema)] = Field(default=None, alias="schema")
     description: str | None = None
 
 
@@ -150,7 +168,7 @@ class StepShape(_Shape):
 class OutputShape(_Shape):
     """What a run leaves behind."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    name: Annotated[str, Field(pattern=_OUTPUT_NAME)]
     type: Literal["file", "object"]
     path: str | None = None
     expression: str | None = None
@@ -274,7 +292,7 @@ class _Shaper:
         common = {key: value for key, value in step.items() if key in _COMMON_KEYS}
         own = {key: value for key, value in step.items() if key not in _COMMON_KEYS | {"type"}}
         if kind not in KNOWN_KINDS:
-            known = nearest(str(kind), KNOWN_KINDS)
+            known = nearest(kind if isinstance(kind, str) else "", KNOWN_KINDS)
             self._problem((*path, "type"), f"{_shown(kind)} is no kind of step{known}")
             self._settled.add(path)
             return common
@@ -297,8 +315,8 @@ class _Shaper:
             path = tuple(detail["loc"])
             if any(path[:length] in self._settled for length in range(len(path) + 1)):
                 continue
-            message = _message(detail, self._known_keys(path))
-            self._problem(as_written(path, self._source), message)
+            written = as_written(path, self._source)
+            self._problem(written, _message(detail, written, self._known_keys(path)))
 
     def _known_keys(self, path: Path) -> list[str]:
         known = _keys_at(Pack, path[:-1])
@@ -350,33 +368,39 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - typi
 
 
 _TYPES = {
-    "string_type": "text (quote it if it looks like a number)",
+    "string_type": "text",
     "int_type": "a whole number",
     "bool_type": "true or false",
     "dict_type": "a mapping",
     "list_type": "a list",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "schema_type": "a mapping, true or false",
 }
 
 
-def _message(detail: ErrorDetails, known: list[str]) -> str:  # noqa: PLR0911 - one each
-    key, kind, context = detail["loc"][-1], detail["type"], detail.get("ctx", {})
+def _message(detail: ErrorDetails, written: Path, known: list[str]) -> str:  # noqa: PLR0911 - a table
+    last, kind, context = written[-1], detail["type"], detail.get("ctx", {})
+    key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{written[-2]}'"
     given = _shown(detail["input"])
     if kind == "missing":
-        return f"'{key}' is missing; it is required"
+        return f"{key} is missing; it is required"
     if kind == "extra_forbidden":
-        return f"unknown key '{key}'{nearest(str(key), known)}"
+        return f"unknown key {key}{nearest(str(last), known)}"
     if kind in _TYPES:
-        return f"'{key}' must be {_TYPES[kind]}, not {given}"
+        is_scalar = isinstance(detail["input"], (bool, int, float))
+        cure = "; put it in quotes" if kind == "string_type" and is_scalar else ""
+        return f"{key} must be {_TYPES[kind]}, not {given}{cure}"
     if kind == "literal_error":
-        return f"'{key}' must be {context['expected']}, not {given}"
+        return f"{key} must be {context['expected']}, not {given}"
     if kind == "string_pattern_mismatch":
-        return f"'{key}' is {given}, which does not match {context['pattern']}"
+        return f"{key} is {given}, but must be {_FORMS[context['pattern']]}"
     if kind in {"greater_than_equal", "less_than_equal"}:
         bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
-        return f"'{key}' must be {bound}, not {given}"
-    return f"'{key}' is {given}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+        return f"{key} must be {bound}, not {given}"
+    if kind in {"too_short", "string_too_short"}:
+        return f"{key} must not be empty"
+    return f"{key} is {given}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 
 def _shown(value: Json) -> str:

@@ -170,7 +170,8 @@ class _Reader:
     def _weigh(self, weight: int, line: int, path: Path) -> None:
         self._expanded += weight
         if self._expanded > MAX_EXPANDED_BYTES:
-            raise _refusal(f"larger than {MAX_EXPANDED_BYTES} bytes once expanded", line, path)
+            message = f"the manifest is larger than {MAX_EXPANDED_BYTES} bytes once expanded"
+            raise _refusal(message, line, path)
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path, line: int) -> _Node:
         weight = _NODE_BYTES + len(event.value)
@@ -193,7 +194,11 @@ class _Reader:
             "float": isinstance(value, (int, float)) and not isinstance(value, bool),
         }[tag]
         if not fits:
-            raise _refusal(f"'{event.value[:40]}' is no {tag}", line, path)
+            raise _refusal(
+                f"'{event.value[:40]}' is no {tag}; correct it or remove the tag !!{tag}",
+                line,
+                path,
+            )
         if _is_unusable_number(value):
             shown = report.shortened(event.value, 40)
             message = f"the number {shown} is out of range; quote it if it is meant as text"
@@ -277,7 +282,8 @@ def _expect_tag(tag: str | None, wanted: str, line: int, path: Path) -> None:
 
 
 def _tag_refusal(tag: str | None, line: int, path: Path) -> InvalidPackError:
-    return _refusal(f"the tag {tag} is not allowed; write the value without it", line, path)
+    shown = (tag or "").replace(_CORE_TAG, "!!")
+    return _refusal(f"the tag {shown} is not allowed; write the value without it", line, path)
 
 
 def _place(node: _Node, path: Path, lines: dict[Path, int]) -> None:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+
+from taskrunner.model.json_types import LARGEST_INTEGER, unusable
+from tests.strategies import json_values
+
+
+@given(json_values())
+def test_what_is_usable_has_a_canonical_form(value: Any) -> None:  # noqa: ANN401
+    assert list(unusable(value)) == []
+    assert rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [LARGEST_INTEGER + 1, -LARGEST_INTEGER - 1, float("nan"), float("-inf"), "\ud800", "a\udfffb"],
+    ids=repr,
+)
+def test_what_has_none_is_found_with_its_path(value: Any) -> None:  # noqa: ANN401
+    with pytest.raises((rfc8785.CanonicalizationError, UnicodeEncodeError)):
+        rfc8785.dumps([value])
+    assert [path for path, _ in unusable({"a": [1, value]})] == [("a", 1)]
+
+
+def test_a_key_is_found_as_well() -> None:
+    assert [path for path, _ in unusable({"a": {"\ud800": 1}})] == [("a",)]

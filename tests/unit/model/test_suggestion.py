@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from taskrunner.model.suggestion import nearest
+
+
+def test_the_nearest_name_is_asked_for() -> None:
+    assert nearest("scaner", ["noop", "scanner"]) == "; did you mean 'scanner'?"
+
+
+def test_when_none_is_near_all_are_told_in_order() -> None:
+    assert nearest("zzz", ["b", "a", "a"]) == "; there is a, b"
+
+
+def test_of_many_names_the_first_dozen_are_told() -> None:
+    told = nearest("zzz", [f"name-{i:02}" for i in range(20)])
+
+    assert told.endswith("name-10, name-11, ...")
+
+
+def test_without_names_nothing_is_told() -> None:
+    assert nearest("zzz", []) == ""
+
+
+def test_long_names_and_many_of_them_are_no_trouble() -> None:
+    assert nearest("x" * 100_000, [f"name-{i}" for i in range(10_000)]).startswith(
+        "; there is name-0"
+    )
