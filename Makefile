@@ -73,8 +73,9 @@ demo: $(stamps) ## Run both example packs on the local stack and show what happe
 
 invoke: up ## Run one function in Docker against the local stack: FUNCTION=ReadRunFunction EVENT=events/...
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=ReadRunFunction EVENT=events/..."; exit 2; }
-	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(sam) local invoke $(FUNCTION) --event $(EVENT) \
-		--env-vars .local/invoke.json --docker-network host --skip-pull-image \
+	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(bin)/python -m taskrunner_cli.local.relay \
+		$(sam) local invoke $(FUNCTION) --event $(EVENT) --env-vars .local/invoke.json \
+		--add-host host.docker.internal:host-gateway --skip-pull-image \
 		--parameter-overrides Runtime=$(runtime) AwsEndpointUrl=set-by-env-vars
 
 # --------------------------------------------------------------------------------------------------------- checks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _short_form)
 
 
+@cache
 def template() -> dict[str, Any]:
-    """template.yaml."""
+    """template.yaml, parsed once: that takes a while, and every request asks."""
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe one
     return document

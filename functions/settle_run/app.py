@@ -23,7 +23,10 @@ def handler(
     """Settle the run that the event is about."""
     world = world or bootstrap.aws()
     if "detail" in event:
-        run = json.loads(event["detail"]["input"])["run"]
+        text = event["detail"].get("input")
+        if text is None:
+            return {"status": "unknown"}  # EventBridge leaves out what is large: the reconciler knows
+        run = json.loads(text)["run"]
         return settle_run(run["tenant"], run["id"], event["detail"]["status"], world)
     error = event["error"]
     # The cause is an executor's or AWS's own text, and may hold anything: the name is enough.

@@ -22,6 +22,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
+from tests.architecture.atomic import one_at_a_time
 from tests.template import ROOT, folder, routes, template
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def engine(monkey_environment: Callable[[str, str], None]) -> Iterator[Engine]:
     with mock_aws(config=configuration):
         environment = _deployed()
         made = Engine(AwsWorld(environment), boto3.client("stepfunctions"))
+        one_at_a_time(made.world._table._client)
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
         backend.invoke = made.as_lambda
         yield made

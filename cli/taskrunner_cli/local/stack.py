@@ -206,14 +206,16 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
 def _write_invocation(workspace: Workspace, stack: Stack) -> None:
     """Write what `sam local invoke --env-vars` must know: it resolves names to logical ids."""
     issuer = f"https://cognito-idp.{stack.region}.amazonaws.com/{stack.user_pool_id}"
+    # A container's 127.0.0.1 is its own; Docker's name for this machine is resolved in there.
+    endpoint_url = stack.endpoint_url.replace(emulator.HOST, "host.docker.internal")
     variables = {
-        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "AWS_ENDPOINT_URL": endpoint_url,
         "TABLE_NAME": stack.table_name,
         "BUCKET_NAME": stack.bucket_name,
         "MACHINE_PREFIX": stack.machine_prefix,
         "PACK_RUN_MACHINE_ARN": stack.pack_run_machine_arn,
         "ISSUER": issuer,
-        "JWKS_URL": f"{stack.endpoint_url}/{stack.user_pool_id}/.well-known/jwks.json",
+        "JWKS_URL": f"{endpoint_url}/{stack.user_pool_id}/.well-known/jwks.json",
     }
     document = json.dumps({"Parameters": variables}, indent=2)
     workspace.invocation_file.write_text(document + "\n", encoding="utf-8")

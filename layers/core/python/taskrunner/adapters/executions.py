@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from taskrunner.adapters.aws_errors import code, translated
-from taskrunner.compiler import emit
 from taskrunner.errors import TryAgainError
 
 if TYPE_CHECKING:
@@ -83,6 +82,9 @@ class Executions:
 
     def _make(self, run: Run, definition: JsonObject) -> bool:
         """Create the run's machine; False when AWS wants us to ask again later."""
+        # Nobody else here needs the compiler: not who wakes a gate, nor who stops a run.
+        from taskrunner.compiler import emit  # noqa: PLC0415
+
         prototype = self._deployed
         bound = emit.bind(definition, emit.bindings(json.loads(prototype["definition"])))
         try:

@@ -40,6 +40,8 @@ class Settings:
     tenant_claim: str | None = None
     grants_claim: str | None = None
     default_tenant: str | None = None
+    # How often the keys are fetched anew for the sake of an unknown key id, at most.
+    refetch_s: float = 30
 
 
 class Authority:
@@ -51,8 +53,10 @@ class Authority:
         self._table = table
         self._keys = jwt.PyJWKClient(
             settings.jwks_url,
-            cache_keys=True,
+            # Single keys would be kept for good, also those that the issuer has withdrawn.
+            cache_keys=False,
             lifespan=_KEYS_VALID_S,
+            cooldown_duration=settings.refetch_s,
             timeout=_FETCH_TIMEOUT_S,
         )
 

@@ -148,6 +148,8 @@ class DynamoRuns:
         """
         chunk = head.tail[0].position.chunk if head.tail else 0
         for _ in range(_APPEND_TRIES):
+            if not entries:
+                return self._table.transact(others) if others else None
             update = self._append(head.run, chunk, entries)
             try:
                 if others:
@@ -159,13 +161,9 @@ class DynamoRuns:
                     raise
                 there = failed.items[len(others)].get("ids", set())
                 entries = [entry for entry in entries if entry.id not in there]
-                if not entries:
-                    if others:
-                        self._table.transact(others)
-                    return
                 chunk = self._next_chunk(head.run, chunk, failed.items[len(others)])
             else:
-                return
+                return None
         raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
 
     def _next_chunk(self, run: Run, chunk: int, item: JsonObject) -> int:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from taskrunner import executors
-from taskrunner.compiler import expressions, inputs, parameters, report
+from taskrunner.compiler import arguments, expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.schema import as_written
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from taskrunner.compiler.expressions import Reference
     from taskrunner.compiler.schema import Pack, Run, StepShape
@@ -121,7 +119,7 @@ class _Checker:
             self._problem((*path, "uses"), f"there is no executor '{run.uses}'{hint}")
             return
         still_open = [at for at, _ in parameters.texts(run.parameters)]
-        for at, message in misfits(executor, run.parameters, still_open):
+        for at, message in arguments.misfits(executor, run.parameters, still_open):
             self._problem((*path, "with", *at), message)
 
     def _template(self, text: str, path: Path) -> None:
@@ -215,31 +213,3 @@ def _path_problem(path: str) -> str | None:
     if not path.startswith(_OUTPUT_ROOT) or any(part in {"", ".", ".."} for part in parts):
         return f"'{path[:80]}' is no file under /output; write it like /output/report.json"
     return None
-
-
-def misfits(
-    executor: executors.Executor, value: object, still_open: Iterable[Path]
-) -> Iterator[tuple[Path, str]]:
-    """What is wrong with an executor's parameters, as far as they are known yet."""
-    unknown = set(still_open)
-    try:
-        executor.Parameters.model_validate(value)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            at = detail["loc"]
-            # A rule over several parameters is told at their parent, and must wait as well.
-            touched = any(at[: len(u)] == u or u[: len(at)] == at for u in unknown)
-            if touched and detail["type"] not in {"extra_forbidden", "missing"}:
-                continue
-            yield at, _parameter_message(detail["type"], at, detail["msg"], executor)
-
-
-def _parameter_message(kind: str, at: Path, text: str, executor: executors.Executor) -> str:
-    name = at[-1] if at else "with"
-    if kind == "extra_forbidden":
-        fields = executor.Parameters.model_fields
-        known = [field.alias or own for own, field in fields.items()]
-        return f"unknown parameter '{name}'{nearest(str(name), known)}"
-    if kind == "missing":
-        return f"the parameter '{name}' is missing; it is required"
-    return f"'{name}': {text[:1].lower()}{text[1:]}"

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from taskrunner import executors
-from taskrunner.compiler import check, expressions, inputs, parameters, report, schema, source
+from taskrunner.compiler import (
+    arguments,
+    check,
+    expressions,
+    inputs,
+    parameters,
+    report,
+    schema,
+    source,
+)
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.model import json_path, plan_document
 from taskrunner.model.plan import (
@@ -162,7 +171,9 @@ class _Planner:
         places = [at for at, _ in parameters.texts(step.run.parameters)]
         still_open = [at for at in places if parameters.pointer(at) in template.open]
         # What a step that is not run would have been given hurts nobody.
-        for at, message in check.misfits(executor, template.value, still_open) if enabled else ():
+        for at, message in (
+            arguments.misfits(executor, template.value, still_open) if enabled else ()
+        ):
             self._problem((*path, *at), message)
         return template
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
-from taskrunner.compiler import check, parameters
+from taskrunner.compiler import arguments, parameters
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.errors import StepFailedError
 from taskrunner.executors.work import ExecutorFailure, Work
@@ -126,7 +126,7 @@ def _execute(
         given = parameters.fill(attempt.step.parameters, context)
     except ExpressionError as error:
         return _Result(reason=Reason.EXECUTOR_ERROR, message=str(error))
-    for at, problem in check.misfits(executor, given, ()):
+    for at, problem in arguments.misfits(executor, given, ()):
         where = json_path.render(("with", *at))
         return _Result(reason=Reason.EXECUTOR_ERROR, message=f"{where}: {problem}")
     result = _within(executor, given, _work(attempt, output, world), time_s)

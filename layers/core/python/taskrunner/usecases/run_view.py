@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from taskrunner.model.plan import ApprovalGate, RunStep
-from taskrunner.usecases.simulate_pack import failure_policy
 
 if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Placed, Position
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Plan, Step
+    from taskrunner.model.plan import FailurePolicy, Plan, Step
     from taskrunner.model.run import Run, RunState, StepState
 
 
@@ -33,6 +32,15 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "steps": [_step(step, told) for step, told in zip(plan.steps, state.steps, strict=True)],
     }
     return _without_none(view)
+
+
+def failure_policy(failure: FailurePolicy) -> JsonObject:
+    """The API's FailurePolicy."""
+    return {
+        "maxAttempts": failure.retries.max_attempts,
+        "backoffSeconds": failure.retries.backoff_s,
+        "continueOnError": failure.continue_on_error,
+    }
 
 
 def _step(step: Step, told: StepState) -> JsonObject:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, assert_never
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.model.plan import (
     ApprovalGate,
-    FailurePolicy,
     FileOutput,
     ObjectOutput,
     Output,
@@ -15,6 +14,7 @@ from taskrunner.model.plan import (
     Step,
 )
 from taskrunner.model.run import Reason
+from taskrunner.usecases.run_view import failure_policy
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping, JsonObject
@@ -43,15 +43,6 @@ def simulate_pack(manifest: str, inputs: JsonMapping) -> JsonObject:
             "definitionBytes": compiled.budget.definition_bytes,
             "inputBytes": compiled.budget.input_bytes,
         },
-    }
-
-
-def failure_policy(failure: FailurePolicy) -> JsonObject:
-    """The API's FailurePolicy."""
-    return {
-        "maxAttempts": failure.retries.max_attempts,
-        "backoffSeconds": failure.retries.backoff_s,
-        "continueOnError": failure.continue_on_error,
     }
 
 

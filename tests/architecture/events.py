@@ -1,0 +1,64 @@
+"""The events of events/, and what docs/local-invoke.md says that each of them answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ROW = re.compile(r"\| (\w+) \| (\w+) \| (.+?) \|")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One row of the page's table: invoking *function* with the event *case* gives *answer*."""
+
+    function: str
+    case: str
+    answer: str
+
+    @property
+    def folder(self) -> str:
+        """The function's folder, by its name alone: test_functions holds the two together."""
+        words = re.findall("[A-Z][a-z]*", self.function.removesuffix("Function"))
+        return "_".join(words).lower()
+
+    @property
+    def path(self) -> Path:
+        return ROOT / "events" / self.folder / f"{self.case}.json"
+
+    def event(self, *, token: str) -> dict[str, Any]:
+        """The payload, with *token* where the file says TOKEN, as the page tells people to do."""
+        text = self.path.read_text(encoding="utf-8").replace("TOKEN", token)
+        event: dict[str, Any] = json.loads(text)
+        return event
+
+
+def told() -> list[Told]:
+    """The table's rows, in its order."""
+    page = (ROOT / "docs" / "local-invoke.md").read_text(encoding="utf-8")
+    table = page.partition("| function | event | answer |\n|---|---|---|\n")[2]
+    rows = (_ROW.fullmatch(line) for line in table.split("\n\n")[0].splitlines())
+    return [Told(*row.groups()) for row in rows if row is not None]
+
+
+def shown(answer: Any) -> str:  # noqa: ANN401 - any JSON, or an error
+    """What a function returned or raised, in the table's words."""
+    match answer:
+        case Exception():
+            # API Gateway knows this one refusal by its text, Step Functions all others by name.
+            name = type(answer).__name__
+            return "Unauthorized" if str(answer) == "Unauthorized" else name
+        case {"statusCode": int(status), "body": str(body)} if status >= 400:
+            return f"{status} {json.loads(body)['error']['code']}"
+        case {"statusCode": int(status)}:
+            return str(status)
+        case {"policyDocument": {"Statement": [{"Effect": str(effect)}]}}:
+            return effect
+    return f"`{json.dumps(answer)}`"

@@ -1,0 +1,32 @@
+"""What each function asks the world for, and what the template tells it in its environment.
+
+The ports are written down here because the cost of a cold start is theirs too: test_events holds
+the table to what the functions really touch, and test_imports builds exactly these.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tests.template import functions, template
+
+USED: dict[str, frozenset[str]] = {
+    "authorize": frozenset({"authority"}),
+    "simulate_pack": frozenset(),
+    "create_run": frozenset({"clock", "ids", "machines", "plans", "runs"}),
+    "read_run": frozenset({"approvals", "artifacts", "plans", "runs"}),
+    "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
+    "cancel_run": frozenset({"clock", "machines", "runs"}),
+    "describe_api": frozenset(),
+    "run_step": frozenset({"artifacts", "clock", "plans", "runs", "workshop"}),
+    "open_gate": frozenset({"approvals", "clock", "plans", "runs"}),
+    "settle_run": frozenset({"artifacts", "clock", "plans", "runs"}),
+}
+
+
+@cache
+def variables(logical_id: str) -> frozenset[str]:
+    """The names of the environment variables that the template sets for a function."""
+    own = functions()[logical_id].get("Environment", {}).get("Variables", {})
+    shared = template()["Globals"]["Function"]["Environment"]["Variables"]
+    return frozenset({**shared, **own})

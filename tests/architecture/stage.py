@@ -1,0 +1,114 @@
+"""Plays events against their real handlers, over moto's AWS and with machines that really run.
+
+Each function has a world of its own, whose environment holds the variables that the template sets
+for it and no others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from taskrunner.bootstrap import AwsWorld
+from tests.architecture.atomic import one_at_a_time
+from tests.architecture.issuer import Issuer, issuing
+from tests.architecture.ports import variables
+from tests.machine.engine import Engine, LambdaContext, engine
+
+if TYPE_CHECKING:
+    from tests.architecture.events import Told
+
+WORLDLESS = frozenset({"describe_api", "simulate_pack"})
+CLIENT = "event-client"
+
+
+class Environment(Mapping[str, str]):
+    """A function's variables, and what it looked for beside them."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.missed: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._values:
+            self.missed.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@dataclass
+class Stage:
+    """A deployment, and a client of it whose token the issuer signs."""
+
+    engine: Engine
+    issuer: Issuer
+    deployed: Mapping[str, str]
+    worlds: dict[str, AwsWorld] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+
+    def invoke(self, row: Told) -> Any:  # noqa: ANN401 - what a function returned: any JSON
+        """What the function returns, or the error that it raises; its run is at rest afterwards."""
+        handler = importlib.import_module(f"functions.{row.folder}.app").handler
+        event = row.event(token=self.issuer.token(CLIENT))
+        try:
+            reply = handler(event, LambdaContext(), **self._world(row))
+        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+            return error
+        self._wait_for_run(row.folder, event, reply)
+        return reply
+
+    def _world(self, row: Told) -> dict[str, Any]:
+        function = row.folder
+        if function in WORLDLESS:
+            return {}
+        if function not in self.worlds:
+            values = {name: self.deployed.get(name, "") for name in variables(row.function)}
+            self.environments[function] = Environment(values)
+            self.worlds[function] = AwsWorld(self.environments[function])
+            one_at_a_time(self.worlds[function]._table._client)
+        world = self.worlds[function]
+        return {"authority": world.authority} if function == "authorize" else {"world": world}
+
+    def _wait_for_run(self, function: str, event: dict[str, Any], reply: Any) -> None:  # noqa: ANN401
+        """What a person waits for between two commands: a new or resumed run comes to rest."""
+        ended = ("succeeded", "failed", "cancelled")
+        match function, reply:
+            case "create_run", {"statusCode": 201, "body": str(body)}:
+                run_id = json.loads(body)["runId"]
+                self.engine.wait(self.engine.client(), run_id, "waiting", *ended)
+            case "decide_approval", {"statusCode": 200}:
+                run_id = event["pathParameters"]["runId"]
+                self.engine.wait(self.engine.client(), run_id, *ended)
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """A fresh deployment, without any run."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        engine(patch.setenv) as made,
+        issuing() as issuer,
+    ):
+        deployed = {**made.world._environment, **issuer.environment, "RETENTION_DAYS": "30"}
+        boto3.client("dynamodb").put_item(
+            TableName=deployed["TABLE_NAME"],
+            Item={
+                "pk": {"S": f"C#{CLIENT}"},
+                "sk": {"S": "C"},
+                "tenants": {"L": [{"S": "tenant-prod"}]},
+            },
+        )
+        one_at_a_time(made.world._table._client)
+        yield Stage(made, issuer, deployed)
