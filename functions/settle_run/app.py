@@ -25,7 +25,8 @@ def handler(
     if "detail" in event:
         text = event["detail"].get("input")
         if text is None:
-            return {"status": "unknown"}  # EventBridge leaves out what is large: the reconciler knows
+            # EventBridge leaves out what is large; the reconciler will look for itself.
+            return {"status": "unknown"}
         run = json.loads(text)["run"]
         return settle_run(run["tenant"], run["id"], event["detail"]["status"], world)
     error = event["error"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto import mock_aws
 from moto.awslambda.utils import get_backend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
