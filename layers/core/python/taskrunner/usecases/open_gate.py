@@ -47,10 +47,11 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
         others = tuple(one for one in record.waiting if one.path != own)
         opened = replace(record, waiting=(*others, waiting))
         entries = run_started(head, waiting.opened_at)
-        if len(others) == len(record.waiting):  # else it was opened before, and said so
+        if len(others) == len(record.waiting):
+            # Else it was opened before, which is in the journal, as is a decision since.
             entries.append(_awaiting(gate, waiting))
-        if record.verdict is not None:
-            entries += gate_entries(replace(opened, waiting=(waiting,)), waiting.opened_at)
+            if record.verdict is not None:
+                entries += gate_entries(replace(opened, waiting=(waiting,)), waiting.opened_at)
         summary = _summary(gate, waiting, approval, head)
         if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
             if record.verdict is not None:

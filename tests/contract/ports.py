@@ -1,0 +1,195 @@
+"""The ports over moto's AWS, with the table as the template defines it, and the same in memory."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from taskrunner.adapters.approvals import DynamoApprovals
+from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.bucket import Bucket
+from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.executions import Tokens
+from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.runs import DynamoRuns
+from taskrunner.adapters.table import Table
+from taskrunner.adapters.workshop import StoredWorkshop
+from taskrunner.model.approval import Verdict
+from taskrunner.model.journal import Entry, Event
+from taskrunner.model.run import Run
+from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.template import template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskrunner.usecases import ports
+
+REGION = "us-east-1"
+TABLE, BUCKET = "runs", "runs"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What both worlds have. *woken* has what each task token was answered, the first time."""
+
+    clock: StoppedClock
+    plans: ports.Plans
+    runs: ports.Runs
+    approvals: ports.Approvals
+    artifacts: ports.Artifacts
+    workshop: ports.Workshop
+    woken: dict[str, Verdict]
+    forget: Callable[[], None]
+
+
+def memory() -> Ports:
+    world = MemoryWorld()
+
+    def forget() -> None:
+        world.runs.stored.clear()
+        world.approvals.stored.clear()
+
+    return Ports(
+        clock=world.clock,
+        plans=world.plans,
+        runs=world.runs,
+        approvals=world.approvals,
+        artifacts=world.artifacts,
+        workshop=world.workshop,
+        woken=world.approvals.woken,
+        forget=forget,
+    )
+
+
+@contextmanager
+def moto() -> Iterator[None]:
+    """moto's AWS with the template's table and a bucket in it."""
+    with mock_aws():
+        client("s3").create_bucket(Bucket=BUCKET)
+        properties = template()["Resources"]["RunTable"]["Properties"]
+        names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+        client("dynamodb").create_table(
+            TableName=TABLE, **{name: properties[name] for name in names}
+        )
+        yield
+
+
+def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+    return boto3.client(
+        service,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
+    """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
+    clock, states = StoppedClock(), TaskTokens()
+    table = Table(dynamodb or OneAtATime(client("dynamodb")), TABLE)
+    bucket = Bucket(client("s3"), BUCKET)
+    runs = dynamo_runs(table, bucket)
+    return Ports(
+        clock=clock,
+        plans=BucketPlans(bucket),
+        runs=runs,
+        approvals=DynamoApprovals(table, runs, Tokens(states)),
+        artifacts=StoredArtifacts(table, bucket, ArtifactItems()),
+        workshop=StoredWorkshop(table, bucket, clock),
+        woken=states.woken,
+        forget=_empty_table,
+    )
+
+
+def _empty_table() -> None:
+    """moto copies all of a table for each transaction: a small one keeps the suite quick."""
+    dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items.clear()
+
+
+def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
+    return DynamoRuns(table, Claims(bucket), ArtifactItems(), retention_s=30 * 86400)
+
+
+class OneAtATime:
+    """A client of DynamoDB whose calls are atomic, as the service's are; moto's alone are not."""
+
+    _lock = RLock()
+
+    def __init__(self, real: Any) -> None:  # noqa: ANN401 - boto3 has no static types
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        method = getattr(self._real, name)
+
+        def call(**arguments: Any) -> Any:  # noqa: ANN401
+            with self._lock:
+                return method(**arguments)
+
+        return call
+
+
+class TaskTokens:
+    """Step Functions, as far as task tokens go: each is known until it is answered."""
+
+    def __init__(self) -> None:
+        self.woken: dict[str, Verdict] = {}
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's
+        assert output == "{}"
+        self._answer("SendTaskSuccess", taskToken, Verdict.APPROVED)
+
+    def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
+        assert cause
+        rejected = error == "ApprovalRejectedError"
+        self._answer(
+            "SendTaskFailure", taskToken, Verdict.REJECTED if rejected else Verdict.EXPIRED
+        )
+
+    def _answer(self, operation: str, token: str, verdict: Verdict) -> None:
+        if token in self.woken:
+            raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "used"}}, operation)
+        self.woken[token] = verdict
+
+
+def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
+    """A run of its own, of the tenant acme."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {
+        "tenant": "acme",
+        "run_id": run_id or f"run-{number}",
+        "plan_hash": "sha256:" + "a" * 64,
+        "definition_hash": "sha256:" + "b" * 64,
+        "pack_name": "deploy-app",
+        "pack_version": "1.4.0",
+        "machine": "taskrunner-deploy-app-bbbbbbbbbbbbbbbb",
+        "execution": f"execution-{number}",
+        "created_at": "2025-12-06T12:00:00.000Z",
+        "created_by": "ana",
+        "request_digest": "sha256:" + "c" * 64,
+        "longest_s": 3600,
+    }
+    return Run(**(fields | changes))
+
+
+def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
+    fields: dict[str, Any] = {
+        "id": entry_id,
+        "at": "2025-12-06T12:00:00.000Z",
+        "event": event,
+        "message": f"It is {entry_id}.",
+    }
+    return Entry(**(fields | changes))
+
+
+CREATED = an_entry("run.created", Event.RUN_CREATED)

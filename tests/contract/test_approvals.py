@@ -1,0 +1,241 @@
+"""The port Approvals: guarded writes, the list of what is open, and tokens that wake once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskrunner.errors import InvalidRequestError
+from taskrunner.model.approval import ApprovalRecord, Decision, Verdict, Waiting
+from taskrunner.model.journal import Event
+from taskrunner.model.run import RunStatus
+from tests.contract.ports import CREATED, a_run, an_entry
+
+if TYPE_CHECKING:
+    from taskrunner.usecases.ports import Head
+    from tests.contract.ports import Ports
+
+AT = "2025-12-06T12:00:00.000Z"
+LATER = "2025-12-13T12:00:00.000Z"
+EMPTY = ApprovalRecord(approval_id="security")
+
+
+def begun(world: Ports, tenant: str = "acme") -> Head:
+    run = a_run(tenant=tenant)
+    world.runs.create(run, [CREATED])
+    return world.runs.head(tenant, run.run_id)
+
+
+def opened(  # noqa: PLR0913 - one for each thing that a test wants otherwise
+    world: Ports,
+    head: Head,
+    *,
+    path: str = "review",
+    token: str = "token-1",  # noqa: S107 - the name of a task
+    record: ApprovalRecord = EMPTY,
+    at: str = AT,
+) -> bool:
+    """Let *path* wait beside what waits in *record*."""
+    waiting = Waiting(path=path, opened_at=at, expires_at=LATER)
+    others = tuple(one for one in record.waiting if one.path != path)
+    return world.approvals.open(
+        head,
+        replace(record, waiting=(*others, waiting)),
+        waiting,
+        token,
+        [an_entry(f"{path}#awaiting", Event.GATE_AWAITING)],
+        summary={"runId": head.run.run_id, "approvalId": record.approval_id, "stepId": path},
+    )
+
+
+def read(world: Ports, head: Head) -> ApprovalRecord:
+    return world.approvals.get(head.run.tenant, head.run.run_id, "security")
+
+
+def decided(record: ApprovalRecord, verdict: Verdict = Verdict.APPROVED) -> ApprovalRecord:
+    word = Decision(verdict=verdict, by="bob", at=AT, actor="user:bob", summary="fine")
+    return replace(record, verdict=verdict, decisions=(*record.decisions, word))
+
+
+def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
+    return world.approvals.decide(head, record, [an_entry("review#decided", Event.GATE_APPROVED)])
+
+
+def ids(world: Ports, head: Head) -> list[str]:
+    journal = world.runs.journal(head.run.tenant, head.run.run_id)
+    return [one.entry.id for one in journal]
+
+
+class TestRecords:
+    def test_an_approval_that_no_gate_has_opened_is_empty(self, world: Ports) -> None:
+        assert read(world, begun(world)) == EMPTY
+
+    def test_an_open_gate_is_read_as_it_waits(self, world: Ports) -> None:
+        head = begun(world)
+
+        assert opened(world, head)
+
+        record = read(world, head)
+        assert record.waiting == (Waiting(path="review", opened_at=AT, expires_at=LATER),)
+        assert (record.verdict, record.decisions) == (None, ())
+        assert ids(world, head) == ["run.created", "review#awaiting"]
+
+    def test_a_decision_is_read_with_its_approver_actor_and_summary(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        before = read(world, head)
+
+        assert decide(world, head, decided(before))
+
+        after = read(world, head)
+        assert replace(after, version=before.version) == decided(before)
+        assert ids(world, head)[-1] == "review#decided"
+
+
+class TestGuards:
+    def test_opening_on_a_record_that_moved_on_changes_nothing(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+
+        assert not opened(world, head, path="other", token="token-2", record=EMPTY)
+
+        assert [one.path for one in read(world, head).waiting] == ["review"]
+        assert ids(world, head) == ["run.created", "review#awaiting"]
+
+    def test_deciding_on_a_record_that_moved_on_changes_nothing(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        before = read(world, head)
+        decide(world, head, decided(before))
+
+        assert not decide(world, head, decided(before, Verdict.REJECTED))
+
+        assert read(world, head).verdict is Verdict.APPROVED
+
+    def test_nothing_opens_or_is_decided_once_the_run_has_ended(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        before = read(world, head)
+        world.runs.end(head, RunStatus.CANCELLED, [an_entry("run.cancelled", Event.RUN_CANCELLED)])
+
+        assert not decide(world, head, decided(before))
+        assert not opened(world, head, path="other", record=before)
+
+        assert read(world, head).verdict is None
+        assert ids(world, head)[-1] == "run.cancelled"
+
+    def test_of_contrary_decisions_at_once_exactly_one_is_stored(self, world: Ports) -> None:
+        for _ in range(5):
+            head = begun(world)
+            opened(world, head)
+            record = read(world, head)
+            words = [Verdict.APPROVED, Verdict.REJECTED] * 3
+
+            with ThreadPoolExecutor(len(words)) as pool:
+                stored = list(
+                    pool.map(
+                        lambda word, head=head, record=record: decide(
+                            world, head, decided(record, word)
+                        ),
+                        words,
+                    )
+                )
+
+            assert stored.count(True) == 1
+            assert read(world, head).verdict is words[stored.index(True)]
+            assert ids(world, head).count("review#decided") == 1
+
+
+class TestResume:
+    def test_every_gate_that_waits_is_woken_with_the_verdict(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head, path="one", token="every-1")
+        opened(world, head, path="two", token="every-2", record=read(world, head))
+        decide(world, head, decided(read(world, head)))
+
+        world.approvals.resume("acme", head.run.run_id, read(world, head))
+
+        assert (world.woken["every-1"], world.woken["every-2"]) == (Verdict.APPROVED,) * 2
+
+    @pytest.mark.parametrize("verdict", list(Verdict))
+    def test_a_token_is_answered_once_however_often_it_is_woken(
+        self, world: Ports, verdict: Verdict
+    ) -> None:
+        head = begun(world)
+        opened(world, head, token=f"once-{verdict}")
+        decide(world, head, decided(read(world, head), verdict))
+
+        for _ in range(2):
+            world.approvals.resume("acme", head.run.run_id, read(world, head))
+
+        assert world.woken[f"once-{verdict}"] is verdict
+
+    def test_the_newer_token_of_a_gate_holds(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head, token="older")
+        opened(world, head, token="newer", record=read(world, head))
+        decide(world, head, decided(read(world, head)))
+
+        world.approvals.resume("acme", head.run.run_id, read(world, head))
+
+        assert "older" not in world.woken
+        assert world.woken["newer"] is Verdict.APPROVED
+
+    def test_an_undecided_approval_wakes_nobody(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head, token="asleep")
+
+        world.approvals.resume("acme", head.run.run_id, read(world, head))
+
+        assert "asleep" not in world.woken
+
+
+class TestListOpen:
+    def test_the_oldest_come_first_page_by_page(self, world: Ports) -> None:
+        for hour in (12, 10, 11):
+            opened(world, begun(world, "pages"), path=f"at-{hour}", at=f"2025-12-06T{hour}:00Z")
+
+        first = world.approvals.list_open("pages", 2, None)
+        second = world.approvals.list_open("pages", 2, first.cursor)
+
+        assert [one["stepId"] for one in first.items] == ["at-10", "at-11"]
+        assert [one["stepId"] for one in second.items] == ["at-12"]
+        assert second.cursor is None
+
+    def test_what_is_decided_is_not_in_it(self, world: Ports) -> None:
+        head = begun(world, "decided")
+        opened(world, head)
+        assert len(world.approvals.list_open("decided", 10, None).items) == 1
+
+        decide(world, head, decided(read(world, head)))
+
+        assert world.approvals.list_open("decided", 10, None).items == []
+
+    def test_one_approval_of_two_keeps_it_in_the_list(self, world: Ports) -> None:
+        head = begun(world, "partly")
+        opened(world, head)
+
+        decide(world, head, replace(decided(read(world, head)), verdict=None))
+
+        assert len(world.approvals.list_open("partly", 10, None).items) == 1
+
+    def test_an_approval_of_a_run_that_has_ended_is_not_in_it(self, world: Ports) -> None:
+        head = begun(world, "ended")
+        opened(world, head)
+
+        world.runs.end(head, RunStatus.CANCELLED, [an_entry("run.cancelled", Event.RUN_CANCELLED)])
+
+        assert world.approvals.list_open("ended", 10, None).items == []
+        assert read(world, head).waiting
+
+    def test_another_tenants_approvals_are_not_in_it(self, world: Ports) -> None:
+        opened(world, begun(world, "somebody"))
+
+        assert world.approvals.list_open("nobody", 10, None).items == []
+
+    def test_a_cursor_that_was_never_given_out_is_refused(self, world: Ports) -> None:
+        with pytest.raises(InvalidRequestError, match="cursor"):
+            world.approvals.list_open("acme", 10, "nonsense")

@@ -1,0 +1,116 @@
+"""The port Workshop: bundles by their content, and environments that remember who deployed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskrunner.executors.work import Bundle, Revision
+
+if TYPE_CHECKING:
+    from tests.contract.ports import Ports
+
+
+def a_bundle(text: str) -> Bundle:
+    digits = sha256(text.encode()).hexdigest()
+    return Bundle(f"bundles/sha256-{digits}.zip", f"sha256:{digits}", len(text))
+
+
+class TestBundles:
+    def test_a_bundle_is_named_by_its_content(self, world: Ports) -> None:
+        stored = world.workshop.bundles("acme", "run-1").put(b"zip")
+
+        assert stored == a_bundle("zip")
+
+    @pytest.mark.parametrize("by", ["reference", "digest"])
+    def test_it_is_found_by_every_run_of_its_tenant_and_no_other(
+        self, world: Ports, by: str
+    ) -> None:
+        stored = world.workshop.bundles("acme", "run-1").put(b"found")
+
+        name = getattr(stored, by)
+
+        assert world.workshop.bundles("acme", "run-2").find(name) == stored
+        assert world.workshop.bundles("globex", "run-1").find(name) is None
+
+    @pytest.mark.parametrize("name", ["", "bundles/sha256-12.zip", "sha256:" + "0" * 64])
+    def test_what_was_never_put_is_not_found(self, world: Ports, name: str) -> None:
+        assert world.workshop.bundles("acme", "run-1").find(name) is None
+
+    def test_a_run_knows_the_bundle_that_it_put_last(self, world: Ports) -> None:
+        bundles = world.workshop.bundles("acme", "run-3")
+        assert bundles.last_of_run() is None
+
+        bundles.put(b"one")
+        last = bundles.put(b"two")
+        world.workshop.bundles("acme", "run-4").put(b"three")
+
+        assert world.workshop.bundles("acme", "run-3").last_of_run() == last
+
+
+class TestEnvironments:
+    def test_revisions_count_from_one_and_name_what_was_before(self, world: Ports) -> None:
+        one, two = a_bundle("one"), a_bundle("two")
+
+        first = world.workshop.environments("acme", "run-1", "ship").promote("count", one)
+        second = world.workshop.environments("acme", "run-2", "ship").promote("count", two)
+
+        assert first == Revision(1, one.digest, None)
+        assert second == Revision(2, two.digest, one.digest)
+
+    def test_the_same_step_twice_is_one_revision(self, world: Ports) -> None:
+        step = world.workshop.environments("acme", "run-1", "ship")
+
+        first, again = (step.promote("twice", a_bundle("one")) for _ in range(2))
+
+        assert first == again
+
+    def test_a_step_that_is_repeated_does_not_undo_what_others_deployed_since(
+        self, world: Ports
+    ) -> None:
+        ours = world.workshop.environments("acme", "run-1", "ship")
+        first = ours.promote("since", a_bundle("one"))
+        theirs = world.workshop.environments("acme", "run-2", "ship")
+        theirs.promote("since", a_bundle("two"))
+
+        again = ours.promote("since", a_bundle("one"))
+        third = world.workshop.environments("acme", "run-3", "ship").promote(
+            "since", a_bundle("three")
+        )
+
+        assert again == first
+        assert third == Revision(3, a_bundle("three").digest, a_bundle("two").digest)
+
+    def test_a_retry_that_built_something_else_deploys_it(self, world: Ports) -> None:
+        step = world.workshop.environments("acme", "run-1", "ship")
+        step.promote("retry", a_bundle("one"))
+
+        second = step.promote("retry", a_bundle("two"))
+
+        assert second == Revision(2, a_bundle("two").digest, a_bundle("one").digest)
+
+    def test_environments_and_tenants_do_not_touch_each_other(self, world: Ports) -> None:
+        world.workshop.environments("acme", "run-1", "ship").promote("apart", a_bundle("one"))
+
+        other_tenant = world.workshop.environments("globex", "run-1", "ship")
+        other_place = world.workshop.environments("acme", "run-1", "ship")
+
+        assert other_tenant.promote("apart", a_bundle("one")).number == 1
+        assert other_place.promote("apart-too", a_bundle("one")).number == 1
+
+    def test_deployments_at_once_are_put_into_an_order(self, world: Ports) -> None:
+        def deploy(number: int) -> Revision:
+            step = world.workshop.environments("acme", f"run-{number}", "ship")
+            return step.promote("race", a_bundle(f"bundle {number}"))
+
+        with ThreadPoolExecutor(3) as pool:
+            deployed = list(pool.map(deploy, range(3)))
+
+        revisions = sorted(deployed, key=lambda one: one.number)
+        assert [one.number for one in revisions] == [1, 2, 3]
+        assert [one.previous_digest for one in revisions[1:]] == [
+            one.digest for one in revisions[:-1]
+        ]

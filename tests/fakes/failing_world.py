@@ -1,0 +1,71 @@
+"""A world that breaks down at one chosen call of a port: before the call, or once it has happened.
+
+    for world in broken_at_each_call(lambda: MemoryWorld(), crash): ...
+
+The second is what makes a service hard: the effect is there, and nobody was told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.usecases.world import World
+
+_NEVER_FAILS = frozenset({"clock", "ids"})
+
+
+class CrashError(Exception):
+    """The process died."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Which call fails, counted from 1, whether its effect is lost with it, and how."""
+
+    call: int
+    effect_lost: bool
+    error: type[Exception]
+
+
+class FailingWorld:
+    """*world*, except for one call. *calls* names those that were made."""
+
+    def __init__(self, world: World, failure: Failure) -> None:
+        self._world = world
+        self._failure = failure
+        self.calls: list[str] = []
+
+    def __getattr__(self, port: str) -> Any:  # noqa: ANN401 - whatever the port is
+        real = getattr(self._world, port)
+        return real if port in _NEVER_FAILS else _FailingPort(self, real, port)
+
+    def perform(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+        self.calls.append(name)
+        failing = len(self.calls) == self._failure.call
+        if failing and self._failure.effect_lost:
+            raise self._failure.error(name)
+        result = call()
+        if failing:
+            raise self._failure.error(name)
+        return result
+
+    @property
+    def failed(self) -> bool:
+        return len(self.calls) >= self._failure.call
+
+
+class _FailingPort:
+    def __init__(self, world: FailingWorld, real: object, port: str) -> None:
+        self._world, self._real, self._port = world, real, port
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the method is
+        method = getattr(self._real, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            return self._world.perform(f"{self._port}.{name}", lambda: method(*args, **kwargs))
+
+        return call

@@ -1,0 +1,423 @@
+"""The world in memory: every port of the use cases, held to the adapters' contract.
+
+    world = MemoryWorld()
+    create_run(request, world)
+
+Calls are atomic, as the adapters' writes are, so that threads may share a world.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
+from taskrunner.model.journal import Entry, Placed, Position
+from taskrunner.usecases.ports import Head, Page
+from tests.fakes.executor_world import MemoryBundles, MemoryEnvironments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from taskrunner.executors.work import Bundle, Revision
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run, RunStatus, StepOutcome
+
+NOON = datetime(2025, 12, 6, 12, tzinfo=UTC)
+_CHUNK_ENTRIES = 8
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_one_at_a_time = RLock()
+
+
+def _atomic(call: Callable[_P, _T]) -> Callable[_P, _T]:
+    @wraps(call)
+    def locked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with _one_at_a_time:
+            return call(*args, **kwargs)
+
+    return locked
+
+
+@dataclass
+class StoppedClock:
+    """Stands at noon until somebody moves it."""
+
+    time: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class CountingIds:
+    """run-1, run-2, ..."""
+
+    given: int = 0
+
+    def run_id(self, now: datetime) -> str:  # noqa: ARG002 - the port's form
+        self.given += 1
+        return f"run-{self.given}"
+
+
+@dataclass
+class MemoryPlans:
+    """Plans by tenant and hash, as text, so that nobody changes what is stored."""
+
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
+        self.texts[tenant, plan_hash] = json.dumps(document)
+
+    def get(self, tenant: str, plan_hash: str) -> JsonObject:
+        document: JsonObject = json.loads(self.texts[tenant, plan_hash])
+        return document
+
+
+@dataclass
+class StoredRun:
+    """All that is kept of one run."""
+
+    run: Run
+    ended_at: str | None = None
+    journal: list[Entry] = field(default_factory=list)
+    outcomes: dict[str, StepOutcome] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        known = {entry.id for entry in self.journal}
+        self.journal += [entry for entry in entries if entry.id not in known]
+
+    def placed(self) -> list[Placed]:
+        return [
+            Placed(Position(*divmod(number, _CHUNK_ENTRIES)), entry)
+            for number, entry in enumerate(self.journal)
+        ]
+
+    def capture(self, artifacts: Iterable[Artifact]) -> None:
+        self.artifacts |= {one.name: one for one in artifacts}
+
+
+@dataclass
+class MemoryRuns:
+    """Runs by tenant and id."""
+
+    stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
+
+    @_atomic
+    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+        if (run.tenant, run.run_id) in self.stored:
+            return False
+        self.stored[run.tenant, run.run_id] = StoredRun(run)
+        self.stored[run.tenant, run.run_id].append(entries)
+        return True
+
+    def of(self, tenant: str, run_id: str) -> StoredRun:
+        if (tenant, run_id) not in self.stored:
+            raise NotFoundError(f"run {run_id}")
+        return self.stored[tenant, run_id]
+
+    @_atomic
+    def head(self, tenant: str, run_id: str) -> Head:
+        stored = self.of(tenant, run_id)
+        placed = stored.placed()
+        last = placed[-1].position.chunk if placed else 0
+        return Head(stored.run, [one for one in placed if one.position.chunk == last])
+
+    @_atomic
+    def journal(
+        self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
+    ) -> Sequence[Placed]:
+        stored = self.stored.get((tenant, run_id))
+        placed = [] if stored is None else stored.placed()
+        return [one for one in placed if after is None or one.position > after][:limit]
+
+    @_atomic
+    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+        self.of(head.run.tenant, head.run.run_id).append(entries)
+
+    @_atomic
+    def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
+        known = self.of(tenant, run_id).outcomes
+        return {path: copy.deepcopy(known[path]) for path in paths if path in known}
+
+    @_atomic
+    def record_step(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> StepOutcome:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        first = stored.outcomes.get(outcome.path)
+        if first is not None and first.attempt >= outcome.attempt:
+            return first
+        if stored.run.outcome is None:
+            stored.journal += entries
+            stored.outcomes[outcome.path] = outcome
+            stored.capture(artifacts)
+        else:
+            stored.append(entries)
+        return outcome
+
+    @_atomic
+    def end(
+        self,
+        head: Head,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> RunStatus:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        if stored.run.outcome is not None:
+            return stored.run.outcome
+        stored.run = replace(stored.run, outcome=outcome)
+        stored.ended_at = entries[-1].at
+        stored.journal += entries
+        stored.capture(artifacts)
+        return outcome
+
+    @_atomic
+    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        rows = {
+            f"{stored.run.created_at}#{run_id}": _run_summary(stored)
+            for (owner, run_id), stored in self.stored.items()
+            if owner == tenant
+        }
+        return _page(rows, sorted(rows, reverse=True), limit, cursor)
+
+    @_atomic
+    def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
+        runs = [stored.run for (owner, _), stored in self.stored.items() if owner == tenant]
+        unfinished = [run for run in runs if run.pack_name == pack_name and run.outcome is None]
+        return min(len(unfinished), at_most)
+
+
+def _run_summary(stored: StoredRun) -> JsonObject:
+    run = stored.run
+    summary: JsonObject = {
+        "runId": run.run_id,
+        "pack": {"name": run.pack_name, "version": run.pack_version},
+        "planHash": run.plan_hash,
+        "createdAt": run.created_at,
+        "createdBy": run.created_by,
+    }
+    if run.outcome is not None:
+        summary |= {"outcome": run.outcome.value, "endedAt": stored.ended_at}
+    return summary
+
+
+def _page(
+    rows: Mapping[str, JsonObject], keys: Sequence[str], limit: int, cursor: str | None
+) -> Page:
+    """The rows behind the one that *cursor* names."""
+    if cursor is not None and cursor not in keys:
+        raise InvalidRequestError("invalid_request", "cursor is none of this list's")
+    start = 0 if cursor is None else keys.index(cursor) + 1
+    chosen = keys[start : start + limit]
+    more = start + limit < len(keys)
+    return Page([rows[key] for key in chosen], chosen[-1] if more else None)
+
+
+@dataclass
+class StoredApproval:
+    """An approval with the tokens of its gates, by their paths."""
+
+    record: ApprovalRecord
+    tokens: dict[str, str] = field(default_factory=dict)
+    opened: str = ""
+    summary: JsonObject = field(default_factory=dict)
+
+
+@dataclass
+class MemoryApprovals:
+    """Approvals by tenant, run and id. *woken* has what each token was answered, once."""
+
+    runs: MemoryRuns
+    stored: dict[tuple[str, str, str], StoredApproval] = field(default_factory=dict)
+    woken: dict[str, Verdict] = field(default_factory=dict)
+
+    @_atomic
+    def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
+        stored = self.stored.get((tenant, run_id, approval_id))
+        return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
+
+    @_atomic
+    def open(  # noqa: PLR0913 - as in the port
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        waiting: Waiting,
+        token: str,
+        entries: Sequence[Entry],
+        *,
+        summary: JsonObject,
+    ) -> bool:
+        stored = self._written(head, record, entries)
+        if stored is None:
+            return False
+        stored.tokens[waiting.path] = token
+        stored.opened = f"{waiting.opened_at}#{head.run.run_id}#{record.approval_id}"
+        stored.summary = summary
+        return True
+
+    @_atomic
+    def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
+        return self._written(head, record, entries) is not None
+
+    def _written(
+        self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]
+    ) -> StoredApproval | None:
+        """What is stored once *record* is, or None when it or its run has moved on."""
+        run = self.runs.of(head.run.tenant, head.run.run_id)
+        key = (head.run.tenant, head.run.run_id, record.approval_id)
+        if run.run.outcome is not None or self.get(*key).version != record.version:
+            return None
+        stored = self.stored.setdefault(key, StoredApproval(record))
+        stored.record = replace(record, version=record.version + 1)
+        run.journal += entries  # this write happens once: whoever repeats it must not repeat them
+        return stored
+
+    @_atomic
+    def resume(self, tenant: str, run_id: str, record: ApprovalRecord) -> None:
+        stored = self.stored.get((tenant, run_id, record.approval_id))
+        if stored is not None and record.verdict is not None:
+            for token in stored.tokens.values():
+                self.woken.setdefault(token, record.verdict)
+
+    @_atomic
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        rows = {
+            stored.opened: stored.summary
+            for (owner, run_id, _), stored in self.stored.items()
+            if owner == tenant
+            and stored.record.verdict is None
+            and self.runs.of(tenant, run_id).run.outcome is None
+        }
+        return _page(rows, sorted(rows), limit, cursor)
+
+
+@dataclass
+class MemoryFiles:
+    """`executors.work.Artifacts`: the files of one run, by name."""
+
+    contents: Mapping[str, bytes]
+
+    def read(self, name: str) -> bytes | None:
+        return self.contents.get(name)
+
+
+@dataclass
+class MemoryArtifacts:
+    """The files by tenant and path; the list is the runs'."""
+
+    runs: MemoryRuns
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    @_atomic
+    def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
+        stored = self.runs.stored.get((tenant, run_id))
+        known = {} if stored is None else stored.artifacts
+        return [known[name] for name in sorted(known)]
+
+    def store(self, tenant: str, run_id: str, artifact: Artifact, file: Path) -> Artifact:
+        content = file.read_bytes()
+        stored_path = f"runs/{run_id}/artifacts/{artifact.name}"
+        self.files[tenant, stored_path] = content
+        return replace(
+            artifact,
+            stored_path=stored_path,
+            media_type=artifact.media_type or "application/octet-stream",
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+
+    def download_url(self, tenant: str, artifact: Artifact) -> str:
+        return f"memory:///{tenant}/{artifact.stored_path}"
+
+    def contents(self, tenant: str, run_id: str) -> MemoryFiles:
+        prefix = f"runs/{run_id}/artifacts/"
+        return MemoryFiles(
+            {
+                path.removeprefix(prefix): content
+                for (owner, path), content in self.files.items()
+                if owner == tenant and path.startswith(prefix)
+            }
+        )
+
+
+class SharedEnvironments(MemoryEnvironments):
+    """Several steps at once may deploy."""
+
+    @_atomic
+    def promote(self, environment: str, bundle: Bundle) -> Revision:
+        return super().promote(environment, bundle)
+
+
+@dataclass
+class MemoryWorkshop:
+    """A store of bundles and a history of environments for each tenant."""
+
+    contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
+    steps: dict[tuple[str, str, str], MemoryEnvironments] = field(default_factory=dict)
+    tenants: dict[str, MemoryEnvironments] = field(default_factory=dict)
+
+    def bundles(self, tenant: str, run_id: str) -> MemoryBundles:
+        shared = self.contents.setdefault(tenant, {})
+        return self.runs.setdefault((tenant, run_id), MemoryBundles(contents=shared))
+
+    def environments(self, tenant: str, run_id: str, path: str) -> MemoryEnvironments:
+        shared = self.tenants.setdefault(tenant, MemoryEnvironments())
+        return self.steps.setdefault(
+            (tenant, run_id, path), SharedEnvironments(history=shared.history)
+        )
+
+
+@dataclass
+class MemoryMachines:
+    """Machines by name, the input of each execution by its name, and those that were stopped."""
+
+    definitions: dict[str, JsonObject] = field(default_factory=dict)
+    started: dict[str, JsonObject] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    def name(self, pack_name: str, definition_hash: str) -> str:
+        return f"memory-{pack_name[:56]}-{definition_hash.removeprefix('sha256:')[:16]}"
+
+    def start(
+        self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
+    ) -> None:
+        self.definitions.setdefault(run.machine, definition)
+        self.started.setdefault(run.execution, dict(execution_input))
+
+    def stop(self, run: Run) -> None:
+        if run.execution in self.started:
+            self.stopped.add(run.execution)
+
+
+class MemoryWorld:
+    """`usecases.world.World`, with nothing in it yet."""
+
+    def __init__(self) -> None:
+        self.clock = StoppedClock()
+        self.ids = CountingIds()
+        self.plans = MemoryPlans()
+        self.runs = MemoryRuns()
+        self.approvals = MemoryApprovals(self.runs)
+        self.artifacts = MemoryArtifacts(self.runs)
+        self.workshop = MemoryWorkshop()
+        self.machines = MemoryMachines()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import botocore.exceptions
+import pytest
+
+from taskrunner.adapters.aws_errors import code, translated
+from taskrunner.errors import TryAgainError
+
+
+def an_error(name: str, message: str = "arn:aws:secret") -> botocore.exceptions.ClientError:
+    return botocore.exceptions.ClientError({"Error": {"Code": name, "Message": message}}, "Put")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "InternalServerError",
+        "SlowDown",
+        "ServiceUnavailable",
+        "ExecutionLimitExceeded",
+        "StateMachineLimitExceeded",
+    ],
+)
+def test_what_passes_may_be_tried_again(name: str) -> None:
+    with (
+        pytest.raises(TryAgainError, match=f"AWS could not write now: {name}") as caught,
+        translated("write"),
+    ):
+        raise an_error(name)
+
+    assert "arn" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"),
+        botocore.exceptions.ConnectTimeoutError(endpoint_url="http://x"),
+        botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"),
+        botocore.exceptions.ConnectionClosedError(endpoint_url="http://x"),
+        botocore.exceptions.HTTPClientError(error="x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_cannot_be_reached_may_be_tried_again(error: Exception) -> None:
+    with (
+        pytest.raises(TryAgainError, match="AWS could not be reached to write"),
+        translated("write"),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        an_error("ValidationException"),
+        an_error("AccessDeniedException"),
+        an_error("ConditionalCheckFailedException"),
+        an_error("TransactionCanceledException"),
+        an_error("ResourceNotFoundException"),
+        botocore.exceptions.NoCredentialsError(),
+        botocore.exceptions.ParamValidationError(report="x"),
+        KeyError("x"),
+    ],
+    ids=repr,
+)
+def test_a_bug_looks_like_a_bug(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, translated("write"):
+        raise error
+
+    assert caught.value is error
+
+
+def test_without_an_error_nothing_happens() -> None:
+    with translated("write"):
+        done = True
+
+    assert done
+
+
+@pytest.mark.parametrize(
+    ("response", "name"),
+    [({"Error": {"Code": "SlowDown"}}, "SlowDown"), ({}, ""), ({"Error": {}}, "")],
+)
+def test_the_code_is_awss_own_name(response: dict[str, dict[str, str]], name: str) -> None:
+    assert code(botocore.exceptions.ClientError(response, "Put")) == name

@@ -1,0 +1,157 @@
+"""Where the tests of the use cases begin: packs, callers, and runs in a world in memory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from taskrunner.errors import ConflictError, TaskRunnerError, TryAgainError
+from taskrunner.model.caller import Caller
+from taskrunner.model.run import StepReference
+from taskrunner.usecases.create_run import CreateRun, create_run
+from taskrunner.usecases.open_gate import open_gate
+from taskrunner.usecases.run_step import run_step
+from tests.fakes.failing_world import CrashError, FailingWorld, Failure
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.usecases.world import World
+
+_T = TypeVar("_T")
+
+TENANT = "acme"
+NOON = "2025-12-06T12:00:00.000Z"
+ANA = Caller(subject="ana", scopes=frozenset({"operator"}), tenants=(TENANT,))
+BOB = replace(ANA, subject="bob")
+CAROL = replace(ANA, subject="carol")
+ADMIN = replace(ANA, subject="root", scopes=frozenset({"admin"}))
+
+PLAIN = pack("- {id: ship, run: {uses: builtin:noop, with: {size: 3}}}", name="plain")
+GATED = pack(
+    """
+    - id: build
+      run: {uses: builtin:noop, with: {size: 3}}
+    - id: review
+      gate: {approval: {id: security, message: "Look at {{ steps.build }} first"}}
+    - id: ship
+      run: {uses: builtin:noop, with: {size: "{{ steps.build.outputs.size }}"}}
+    """.replace("{{ steps.build }}", "the build"),
+    spec="""
+    approvals: [{id: security, grants: [packs.approve], expiresAfterSeconds: 3600}]
+    outputs: [{name: size, type: object, expression: "{{ steps.ship.outputs }}"}]
+    """,
+    name="gated",
+)
+
+
+def a_request(manifest: str = PLAIN, **changes: Any) -> CreateRun:  # noqa: ANN401 - any field
+    fields: dict[str, Any] = {
+        "tenant": TENANT,
+        "caller": "ana",
+        "manifest": manifest,
+        "inputs": {},
+        "run_id": "run-7",
+    }
+    return CreateRun(**(fields | changes))
+
+
+def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN401
+    """A world in which ana has created the run run-7."""
+    world = MemoryWorld()
+    create_run(a_request(manifest, **changes), world)
+    return world
+
+
+def step(world: World, step_id: str, *, remaining_s: float = 900.0) -> JsonObject:
+    """The machine runs a step of run-7."""
+    return run_step(StepReference(TENANT, "run-7", step_id), world, remaining_s=remaining_s)
+
+
+def gate(world: World, step_id: str = "review", token: str = "token-1") -> JsonObject:  # noqa: S107
+    """The machine reaches a gate of run-7."""
+    return open_gate(StepReference(TENANT, "run-7", step_id), token, world)
+
+
+def plan_hash(world: MemoryWorld) -> str:
+    return world.runs.head(TENANT, "run-7").run.plan_hash
+
+
+def log(world: MemoryWorld) -> list[str]:
+    """The ids of the journal's entries."""
+    return [placed.entry.id for placed in world.runs.journal(TENANT, "run-7")]
+
+
+def everything(world: MemoryWorld) -> JsonObject:
+    """All that a world has come to, but for how often an approval was written."""
+    return {
+        "runs": {key: asdict(stored) for key, stored in world.runs.stored.items()},
+        "approvals": {
+            key: asdict(replace(stored, record=replace(stored.record, version=0)))
+            for key, stored in world.approvals.stored.items()
+        },
+        "woken": world.approvals.woken,
+        "plans": world.plans.texts,
+        "files": world.artifacts.files,
+        "environments": {tenant: known.history for tenant, known in world.workshop.tenants.items()},
+        "machines": asdict(world.machines),
+    }
+
+
+def broken(
+    arrange: Callable[[], MemoryWorld],
+) -> Iterator[Callable[[Callable[[World], Any]], MemoryWorld | None]]:
+    """For each call of a port: what lets an act fail there, and returns the world it leaves.
+
+    It returns None when the act made fewer calls, which ends the series.
+    """
+    for error in (CrashError, TryAgainError):
+        for effect_lost in (True, False):
+            for call in range(1, 100):
+                failure = Failure(call=call, effect_lost=effect_lost, error=error)
+                reached: list[bool] = []
+
+                def interrupted(
+                    act: Callable[[World], Any],
+                    failure: Failure = failure,
+                    reached: list[bool] = reached,
+                ) -> MemoryWorld | None:
+                    world = arrange()
+                    failing = FailingWorld(world, failure)
+                    told(lambda: act(cast("World", failing)))
+                    reached.append(failing.failed)
+                    return world if failing.failed else None
+
+                yield interrupted
+                if not reached[-1]:
+                    break
+
+
+def told(call: Callable[[], _T]) -> _T | str:
+    """What a caller learns: the answer, or the name and the code of the refusal."""
+    try:
+        return call()
+    except (TaskRunnerError, CrashError) as error:
+        code = f" {error.code}" if isinstance(error, ConflictError) else ""
+        return f"{type(error).__name__}{code}"
+
+
+def assert_heals(arrange: Callable[[], MemoryWorld], act: Callable[[World], Any]) -> int:
+    """Assert that *act*, repeated after any failure, ends and answers as if there had been none.
+
+    Returns how many ways of failing there were, so that a test can tell that it tried any.
+    """
+    healthy = arrange()
+    answer, expected = told(lambda: act(healthy)), everything(healthy)
+    ways = 0
+    for interrupted in broken(arrange):
+        world = interrupted(act)
+        if world is None:
+            continue
+        ways += 1
+        assert told(lambda world=world: act(world)) == answer  # type: ignore[misc]
+        assert everything(world) == expected
+    return ways

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import (
+    ApprovalExpiredError,
+    ApprovalRejectedError,
+    ConflictError,
+    TryAgainError,
+)
+from taskrunner.model.approval import Verdict
+from taskrunner.model.run import StepReference
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.decide_approval import decide_approval
+from taskrunner.usecases.open_gate import expire_gate
+from tests.packs import pack
+from tests.unit.usecases.given import (
+    BOB,
+    CAROL,
+    GATED,
+    TENANT,
+    a_world,
+    assert_heals,
+    everything,
+    gate,
+    log,
+    plan_hash,
+    step,
+    told,
+)
+
+if TYPE_CHECKING:
+    from taskrunner.usecases.world import World
+    from tests.fakes.world import MemoryWorld
+
+TWO_GATES = pack(
+    """
+    - {id: review, gate: {approval: {id: security}}}
+    - {id: again, gate: {approval: {id: security}}}
+    """,
+    spec="approvals: [{id: security, minApprovals: 2}]",
+)
+
+
+def decide(
+    world: MemoryWorld,
+    verdict: Verdict = Verdict.APPROVED,
+    *,
+    by: Any = BOB,  # noqa: ANN401
+) -> None:
+    decide_approval(
+        TENANT,
+        "run-7",
+        "security",
+        verdict,
+        plan_hash=plan_hash(world),
+        caller=by,
+        actor=None,
+        summary=None,
+        world=world,
+    )
+
+
+def expire(world: World, step_id: str = "review") -> Any:  # noqa: ANN401
+    return expire_gate(StepReference(TENANT, "run-7", step_id), world)
+
+
+def waiting(world: MemoryWorld) -> list[str]:
+    return [one.path for one in world.approvals.get(TENANT, "run-7", "security").waiting]
+
+
+class TestOpening:
+    def test_the_gate_waits_until_its_approval_expires(self) -> None:
+        world = a_world(GATED)
+
+        assert gate(world) == {"status": "open"}
+
+        (one,) = world.approvals.get(TENANT, "run-7", "security").waiting
+        assert (one.opened_at, one.expires_at) == (
+            "2025-12-06T12:00:00.000Z",
+            "2025-12-06T13:00:00.000Z",
+        )
+        assert log(world) == ["run.created", "run.started", "review#awaiting"]
+
+    def test_it_stands_in_the_list_of_open_approvals(self) -> None:
+        world = a_world(GATED)
+
+        gate(world)
+
+        assert world.approvals.list_open(TENANT, 10, None).items == [
+            {
+                "runId": "run-7",
+                "approvalId": "security",
+                "stepId": "review",
+                "grants": ["packs.approve"],
+                "openedAt": "2025-12-06T12:00:00.000Z",
+                "expiresAt": "2025-12-06T13:00:00.000Z",
+                "planHash": plan_hash(world),
+                "pack": {"name": "gated", "version": "1.0.0"},
+                "requestedBy": "ana",
+                "message": "Look at the build first",
+            }
+        ]
+
+    def test_no_token_is_shown_anywhere(self) -> None:
+        world = a_world(GATED)
+
+        answer = gate(world, token="secret-token")
+
+        record = world.approvals.get(TENANT, "run-7", "security")
+        journal = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
+        shown = (answer, record, journal, world.approvals.list_open(TENANT, 10, None))
+        assert "secret-token" not in repr(shown)
+
+    def test_opening_twice_opens_once_under_the_newer_token(self) -> None:
+        world = a_world(GATED)
+
+        gate(world, token="older")
+        gate(world, token="newer")
+        decide(world)
+
+        assert log(world).count("review#awaiting") == 1
+        assert waiting(world) == ["review"]
+        assert world.approvals.woken == {"newer": Verdict.APPROVED}
+
+    def test_opening_again_after_the_journal_moved_on_says_nothing_twice(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        decide(world)
+        head = world.runs.head(TENANT, "run-7")
+        for number in range(9):
+            entry = replace(head.tail[0].entry, id=f"e{number}")
+            world.runs.append(head, [entry])
+
+        gate(world, token="newer")
+
+        assert log(world).count("review#awaiting") == 1
+
+    def test_a_run_that_has_ended_opens_nothing(self) -> None:
+        world = a_world(GATED)
+        cancel_run(TENANT, "run-7", "ana", world)
+        before = everything(world)
+
+        with pytest.raises(ConflictError) as caught:
+            gate(world)
+
+        assert caught.value.code == "run_ended"
+        assert everything(world) == before
+
+    def test_who_is_always_overtaken_is_told_to_try_again(self) -> None:
+        world = a_world(GATED)
+        world.approvals.open = lambda *_, **__: False  # type: ignore[method-assign]
+
+        with pytest.raises(TryAgainError, match="review"):
+            gate(world)
+
+
+class TestASecondGateOnOneApproval:
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
+    def test_a_recorded_decision_holds_for_it_at_once(self, verdict: Verdict) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        decide(world, verdict)
+        if verdict is Verdict.APPROVED:
+            decide(world, by=CAROL)
+
+        answer = gate(world, "again", token="token-2")
+
+        assert answer == {"status": verdict.value}
+        assert world.approvals.woken == {"token-1": verdict, "token-2": verdict}
+        assert log(world)[-2:] == ["again#awaiting", "again#decided"]
+        assert world.approvals.list_open(TENANT, 10, None).items == []
+
+    def test_two_that_wait_are_woken_together(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        gate(world, "again", token="token-2")
+
+        decide(world)
+        decide(world, by=CAROL)
+
+        assert sorted(waiting(world)) == ["again", "review"]
+        assert set(world.approvals.woken) == {"token-1", "token-2"}
+        assert sorted(log(world)[-2:]) == ["again#decided", "review#decided"]
+
+
+class TestExpiring:
+    def test_a_gate_that_nobody_decided_fails_for_the_clock(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        world.clock.advance(3600)
+
+        with pytest.raises(ApprovalExpiredError, match="nobody decided the gate review in time"):
+            expire(world)
+
+        record = world.approvals.get(TENANT, "run-7", "security")
+        assert record.verdict is Verdict.EXPIRED
+        assert [(one.by, one.at) for one in record.decisions] == [
+            ("clock", "2025-12-06T13:00:00.000Z")
+        ]
+        assert log(world)[-1] == "review#decided"
+
+    def test_a_gate_that_never_opened_expires_all_the_same(self) -> None:
+        world = a_world(GATED)
+
+        with pytest.raises(ApprovalExpiredError):
+            expire(world)
+
+        assert log(world)[-1] == "review#decided"
+
+    def test_an_approval_just_before_lets_the_run_go_on(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        decide(world)
+
+        assert expire(world) == {"status": "approved"}
+
+        assert log(world).count("review#decided") == 1
+
+    def test_a_rejection_just_before_stands(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        decide(world, Verdict.REJECTED)
+
+        with pytest.raises(ApprovalRejectedError):
+            expire(world)
+
+    def test_nothing_is_decided_after_it(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        told(lambda: expire(world))
+
+        with pytest.raises(ConflictError) as caught:
+            decide(world)
+
+        assert caught.value.code == "approval_already_decided"
+
+    def test_a_run_that_has_ended_expires_nothing(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        cancel_run(TENANT, "run-7", "ana", world)
+
+        with pytest.raises(ConflictError):
+            expire(world)
+
+        assert log(world)[-1] == "run.cancelled"
+
+
+class TestCrashes:
+    def test_opening_again_ends_as_if_nothing_had_failed(self) -> None:
+        assert assert_heals(lambda: a_world(GATED), gate) == 2 * 2 * 4
+
+    def test_opening_a_decided_gate_again_wakes_it_once(self) -> None:
+        def arrange() -> MemoryWorld:
+            world = a_world(TWO_GATES)
+            gate(world)
+            decide(world, Verdict.REJECTED)
+            return world
+
+        ways = assert_heals(arrange, lambda world: gate(world, "again", "token-2"))
+
+        assert ways == 2 * 2 * 5
+
+    def test_expiring_again_ends_as_if_nothing_had_failed(self) -> None:
+        def arrange() -> MemoryWorld:
+            world = a_world(GATED)
+            step(world, "build")
+            gate(world)
+            return world
+
+        assert assert_heals(arrange, expire) == 2 * 2 * 4

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.usecases import read_run
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.settle_run import settle_run
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+from tests.unit.usecases.given import GATED, TENANT, a_request, a_world, gate, log, step
+
+if TYPE_CHECKING:
+    from taskrunner.usecases.read_run import Log
+
+BUILD = pack(
+    "- {id: ship, run: {uses: builtin:build, with: {files: {a: b}}}}",
+    spec="""
+    outputs:
+      - {name: zip, type: file, path: /output/bundle.zip}
+      - {name: missing, type: file, path: /output/missing.json}
+      - {name: files, type: object, expression: "{{ steps.ship.outputs.files }}"}
+    """,
+)
+
+
+def lines(read: Log) -> list[Any]:
+    return [json.loads(line) for line in read.text.splitlines()]
+
+
+def run_log(world: MemoryWorld, cursor: str | None = None, limit: int | None = None) -> Log:
+    return read_run.run_log(TENANT, "run-7", cursor, limit, world)
+
+
+class TestState:
+    def test_it_is_the_fold_of_the_journal(self) -> None:
+        world = a_world(GATED)
+        step(world, "build")
+        world.clock.advance(60)
+        gate(world)
+
+        state = read_run.run_state(TENANT, "run-7", world)
+
+        assert state["status"] == "waiting"
+        assert state["startedAt"] == "2025-12-06T12:00:00.000Z"
+        assert state["updatedAt"] == "2025-12-06T12:01:00.000Z"
+        build, review, ship = state["steps"]
+        assert (build["status"], build["attempts"]) == ("Succeeded", 1)
+        assert (review["status"], review["statusReason"]) == ("Pending", "awaiting-approval")
+        assert (review["approvalId"], review["gateMessage"]) == (
+            "security",
+            "Look at the build first",
+        )
+        assert (ship["status"], ship["attempts"]) == ("Pending", 0)
+
+    def test_a_run_of_another_tenant_is_not_found(self) -> None:
+        with pytest.raises(NotFoundError):
+            read_run.run_state("globex", "run-7", a_world())
+
+
+class TestLog:
+    def test_its_lines_are_the_entries_in_their_order(self) -> None:
+        world = a_world()
+        step(world, "ship")
+
+        found = lines(run_log(world))
+
+        assert [one["eventType"] for one in found] == [
+            "run.created",
+            "run.started",
+            "step.started",
+            "step.completed",
+        ]
+        assert found[2] == {
+            "timestamp": "2025-12-06T12:00:00.000Z",
+            "level": "info",
+            "eventType": "step.started",
+            "message": "Starting step: ship",
+            "stepId": "ship",
+            "metadata": {"attempt": "1", "uses": "builtin:noop"},
+            "cursor": "0.2",
+        }
+
+    def test_a_cursor_continues_behind_the_last_line(self) -> None:
+        world = a_world()
+        step(world, "ship")
+
+        first = run_log(world, limit=3)
+        rest = run_log(world, first.cursor)
+
+        assert len(lines(first)) == 3
+        assert [one["eventType"] for one in lines(rest)] == ["step.completed"]
+
+    def test_without_new_lines_the_same_cursor_comes_back(self) -> None:
+        world = a_world()
+        end = run_log(world).cursor
+
+        assert run_log(world, end) == read_run.Log("", end)
+
+    @pytest.mark.parametrize(
+        "cursor", ["", "0", "0.", "-1.0", "a.b", "0.0 ", "0.0\n", "1.1.1", "0." + "1" * 10, "٣.٣"]
+    )
+    def test_a_cursor_that_was_never_given_out_is_refused(self, cursor: str) -> None:
+        with pytest.raises(InvalidRequestError, match="cursor"):
+            run_log(a_world(), cursor)
+
+    def test_an_answer_holds_no_more_than_lambda_can_send_and_the_rest_follows(self) -> None:
+        world = a_world()
+        head = world.runs.head(TENANT, "run-7")
+        (created,) = (placed.entry for placed in head.tail)
+        for number in range(9):
+            large = type(created)(
+                id=f"e{number}", at=created.at, event=created.event, message="x" * 1_000_000
+            )
+            world.runs.append(head, [large])
+
+        found: list[Any] = []
+        cursor: str | None = None
+        while (page := run_log(world, cursor)).text:
+            assert len(page.text) < 5_000_000
+            found += lines(page)
+            cursor = page.cursor
+
+        assert len(found) == len(log(world))
+
+
+class TestArtifacts:
+    def test_a_run_that_goes_on_lists_what_its_pack_still_expects(self) -> None:
+        world = a_world(BUILD)
+        before = read_run.run_artifacts(TENANT, "run-7", world)
+        step(world, "ship")
+
+        after = read_run.run_artifacts(TENANT, "run-7", world)
+
+        assert before[0] == {"name": "files", "type": "object", "status": "pending"}
+        assert [(one["name"], one["status"]) for one in after] == [
+            ("files", "pending"),
+            ("missing", "pending"),
+            ("zip", "captured"),
+        ]
+
+    def test_an_ended_run_lists_what_became_of_them(self) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+        settle_run(TENANT, "run-7", None, world)
+
+        found = read_run.run_artifacts(TENANT, "run-7", world)
+
+        assert [(one["name"], one["status"]) for one in found] == [
+            ("files", "captured"),
+            ("missing", "failed"),
+            ("zip", "captured"),
+        ]
+        assert found[0]["expressionJson"] == '["a"]'
+
+    def test_a_file_can_be_fetched(self) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+
+        url = read_run.artifact_url(TENANT, "run-7", "zip", world)
+
+        assert url == "memory:///acme/runs/run-7/artifacts/zip"
+
+    @pytest.mark.parametrize("name", ["missing", "files", "nothing"])
+    def test_what_has_no_file_is_not_found(self, name: str) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+        settle_run(TENANT, "run-7", None, world)
+
+        with pytest.raises(NotFoundError, match=name):
+            read_run.artifact_url(TENANT, "run-7", name, world)
+
+    def test_nothing_of_another_tenant_is_found(self) -> None:
+        world = a_world(BUILD)
+
+        with pytest.raises(NotFoundError):
+            read_run.run_artifacts("globex", "run-7", world)
+        with pytest.raises(NotFoundError):
+            read_run.artifact_url("globex", "run-7", "zip", world)
+        with pytest.raises(NotFoundError):
+            read_run.run_log("globex", "run-7", None, None, world)
+
+
+class TestLists:
+    def test_runs_tell_where_they_are(self) -> None:
+        world = MemoryWorld()
+        for run_id in ("queued", "running", "waiting", "ended"):
+            world.clock.advance(-60)
+            create_run(a_request(GATED, run_id=run_id), world)
+        self.go_on(world, "running", "build")
+        self.go_on(world, "waiting", "build", "review")
+        settle_run(TENANT, "ended", None, world)
+
+        listed = read_run.list_runs(TENANT, 10, None, world)
+
+        assert [(one["runId"], one["status"]) for one in listed["runs"]] == [
+            ("queued", "queued"),
+            ("running", "running"),
+            ("waiting", "waiting"),
+            ("ended", "succeeded"),
+        ]
+        assert listed.keys() == {"runs"}
+        assert all("outcome" not in one for one in listed["runs"])
+
+    @staticmethod
+    def go_on(world: MemoryWorld, run_id: str, *reached: str) -> None:
+        from taskrunner.model.run import StepReference  # noqa: PLC0415
+        from taskrunner.usecases.open_gate import open_gate  # noqa: PLC0415
+        from taskrunner.usecases.run_step import run_step  # noqa: PLC0415
+
+        for step_id in reached:
+            reference = StepReference(TENANT, run_id, step_id)
+            if step_id == "review":
+                open_gate(reference, "token", world)
+            else:
+                run_step(reference, world, remaining_s=900)
+
+    def test_a_list_goes_on_at_its_cursor(self) -> None:
+        world = MemoryWorld()
+        for number in range(3):
+            world.clock.advance(60)
+            create_run(a_request(run_id=f"run-{number}"), world)
+
+        first = read_run.list_runs(TENANT, 2, None, world)
+        second = read_run.list_runs(TENANT, 2, first["nextCursor"], world)
+
+        runs = [one["runId"] for page in (first, second) for one in page["runs"]]
+        assert runs == ["run-2", "run-1", "run-0"]
+        assert "nextCursor" not in second
+
+    def test_open_approvals_are_listed_until_their_run_ends(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        (open_one,) = read_run.list_approvals(TENANT, 10, None, world)["approvals"]
+
+        cancel_run(TENANT, "run-7", "bob", world)
+
+        assert open_one["approvalId"] == "security"
+        assert read_run.list_approvals(TENANT, 10, None, world) == {"approvals": []}

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import ConflictError, NotFoundError, StepFailedError
+from taskrunner.model.journal import Event, Level
+from taskrunner.model.run import StepReference, StepStatus
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+from tests.unit.usecases.given import (
+    ANA,
+    GATED,
+    NOON,
+    PLAIN,
+    TENANT,
+    a_world,
+    assert_heals,
+    broken,
+    everything,
+    log,
+    step,
+    told,
+)
+
+if TYPE_CHECKING:
+    from taskrunner.model.journal import Entry
+    from taskrunner.usecases.world import World
+
+FLAKY = pack(
+    """
+    - id: flaky
+      run: {uses: builtin:fail, with: {message: not yet, attempts: 1}}
+      retries: {maxAttempts: 2, backoffSeconds: 60}
+    """
+)
+BUILD = pack("- {id: build, run: {uses: builtin:build, with: {files: {a.txt: hello}}}}")
+
+
+def entries(world: MemoryWorld) -> list[Entry]:
+    return [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
+
+
+def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
+    return pack(f"- {{id: ship, run: {{uses: '{executor}', with: {parameters}}}{more}}}")
+
+
+class TestAnAttempt:
+    def test_it_is_recorded_when_it_starts_and_when_it_has_ended(self) -> None:
+        world = a_world()
+
+        answer = step(world, "ship")
+
+        assert answer == {"status": "Succeeded", "attempt": 1}
+        _, started_run, started, ended = entries(world)
+        assert (started_run.event, started_run.at) == (Event.RUN_STARTED, NOON)
+        assert (started.event, started.step) == (Event.STEP_STARTED, "ship")
+        assert started.metadata == {"attempt": "1", "uses": "builtin:noop"}
+        assert (ended.event, ended.step) == (Event.STEP_COMPLETED, "ship")
+        assert ended.metadata == {"attempt": "1", "duration": "0.000s"}
+
+    def test_its_outputs_are_kept_for_later_steps(self) -> None:
+        world = a_world(GATED)
+
+        step(world, "build")
+
+        (outcome,) = world.runs.outcomes(TENANT, "run-7", ["build"]).values()
+        assert (outcome.status, outcome.outputs) == (StepStatus.SUCCEEDED, {"size": 3})
+
+    def test_outputs_of_an_earlier_step_fill_its_parameters(self) -> None:
+        world = a_world(GATED)
+        step(world, "build")
+
+        step(world, "ship")
+
+        assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].outputs == {"size": 3}
+
+    def test_only_the_first_step_begins_the_run(self) -> None:
+        world = a_world(GATED)
+
+        step(world, "build")
+        step(world, "ship")
+
+        assert log(world).count("run.started") == 1
+
+    def test_a_run_of_many_skipped_steps_begins_like_any_other(self) -> None:
+        skipped = "\n".join(
+            f"- {{id: s{number}, when: 'inputs.go', run: {{uses: 'builtin:noop'}}}}"
+            for number in range(20)
+        )
+        manifest = pack(
+            f"- {{id: ship, run: {{uses: 'builtin:noop'}}}}\n{skipped}",
+            spec="inputs: [{name: go, type: boolean, default: false}]",
+        )
+        world = a_world(manifest)
+
+        step(world, "ship")
+
+        assert log(world)[-3:] == ["run.started", "ship#1#started", "ship#1#ended"]
+
+    def test_what_it_wrote_becomes_artifacts_named_in_the_log(self) -> None:
+        world = a_world(BUILD)
+
+        step(world, "build")
+
+        (artifact,) = world.artifacts.list(TENANT, "run-7")
+        assert (artifact.name, artifact.source_path) == ("bundle", "/output/bundle.zip")
+        assert entries(world)[-1].metadata["artifacts"] == "bundle"
+
+    def test_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
+        world = a_world()
+
+        run_step(StepReference(TENANT, "run-7", "ship", "outer[1]::"), world, remaining_s=900)
+
+        assert log(world)[-1] == "outer[1]::ship#1#ended"
+        assert list(world.runs.outcomes(TENANT, "run-7", ["outer[1]::ship", "ship"])) == [
+            "outer[1]::ship"
+        ]
+
+
+class TestAFailure:
+    def test_it_is_recorded_with_its_reason_and_told_to_the_machine(self) -> None:
+        world = a_world(uses("builtin:fail", "{message: no luck}"))
+
+        with pytest.raises(StepFailedError, match="step ship failed"):
+            step(world, "ship")
+
+        ended = entries(world)[-1]
+        assert (ended.event, ended.level, ended.message) == (
+            Event.STEP_FAILED,
+            Level.ERROR,
+            "no luck",
+        )
+        assert ended.metadata["reason"] == "executor-error"
+        assert "nextAttemptAt" not in ended.metadata
+
+    def test_before_the_last_attempt_it_says_when_the_next_begins(self) -> None:
+        world = a_world(FLAKY)
+
+        with pytest.raises(StepFailedError):
+            step(world, "flaky")
+
+        ended = entries(world)[-1]
+        assert (ended.level, ended.metadata["nextAttemptAt"]) == (
+            Level.WARN,
+            "2025-12-06T12:01:00.000Z",
+        )
+
+    def test_the_next_call_is_the_next_attempt(self) -> None:
+        world = a_world(FLAKY)
+        told(lambda: step(world, "flaky"))
+
+        assert step(world, "flaky") == {"status": "Succeeded", "attempt": 2}
+
+        assert log(world)[2:] == [
+            "flaky#1#started",
+            "flaky#1#ended",
+            "flaky#2#started",
+            "flaky#2#ended",
+        ]
+
+    def test_what_runs_beyond_its_time_is_left_behind(self) -> None:
+        world = a_world(uses("builtin:sleep", "{seconds: 60}"))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship", remaining_s=30.05)
+
+        assert entries(world)[-1].metadata["reason"] == "timeout"
+        assert entries(world)[-1].message == "not done after 0.05 seconds"
+
+    def test_no_time_at_all_is_a_timeout(self) -> None:
+        world = a_world(uses("builtin:sleep", "{seconds: 60}"))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship", remaining_s=5)
+
+        assert entries(world)[-1].metadata["reason"] == "timeout"
+
+    def test_outputs_beyond_the_limit_fail_the_step(self) -> None:
+        text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}') + 1)
+        world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message == (
+            f"the outputs have {MAX_OUTPUT_BYTES + 1} bytes, at most {MAX_OUTPUT_BYTES}; "
+            "write an artifact"
+        )
+
+    def test_outputs_at_the_limit_are_kept(self) -> None:
+        text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}'))
+        world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
+
+        step(world, "ship")
+
+        outcome = world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"]
+        assert len(json.dumps(outcome.outputs)) == MAX_OUTPUT_BYTES
+
+    def test_parameters_that_came_out_wrong_fail_the_step_by_name(self) -> None:
+        manifest = pack(
+            """
+            - {id: first, run: {uses: builtin:noop, with: {seconds: soon}}}
+            - id: ship
+              run: {uses: builtin:sleep, with: {seconds: "{{ steps.first.outputs.seconds }}"}}
+            """
+        )
+        world = a_world(manifest)
+        step(world, "first")
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message.startswith("$.with.seconds: ")
+
+    def test_a_very_long_message_is_cut(self) -> None:
+        world = a_world(uses("builtin:fail", f"{{message: {'x' * 1500}}}"))
+
+        told(lambda: step(world, "ship"))
+
+        assert len(entries(world)[-1].message) == 1000
+
+
+class TestRepetition:
+    def test_what_has_succeeded_is_answered_and_not_executed(self) -> None:
+        world = a_world(BUILD)
+        first = step(world, "build")
+        before = everything(world)
+        world.artifacts.files.clear()
+
+        assert step(world, "build") == first
+
+        assert everything(world) == before | {"files": {}}
+
+    def test_what_has_failed_for_good_is_answered_and_not_executed(self) -> None:
+        world = a_world(uses("builtin:fail"))
+        told(lambda: step(world, "ship"))
+        before = log(world)
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert log(world) == before
+
+    def test_of_two_tries_of_one_attempt_the_second_answers_what_the_first_recorded(self) -> None:
+        """The machine gave up on the first try, which ended all the same, before the second."""
+        world = a_world(uses("builtin:fail", "{message: too slow, attempts: 0}"))
+        failed = a_world(uses("builtin:fail", "{message: too slow}"))
+        told(lambda: step(failed, "ship"))
+        theirs = failed.runs.stored[TENANT, "run-7"]
+        append = world.runs.append
+
+        def overtaken(*args: Any) -> None:  # noqa: ANN401
+            append(*args)
+            ours = world.runs.stored[TENANT, "run-7"]
+            ours.outcomes |= theirs.outcomes
+            ours.append(theirs.journal)
+
+        world.runs.append = overtaken  # type: ignore[method-assign, assignment]
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message == "too slow"
+
+
+class TestARunThatHasEnded:
+    def test_nothing_is_started(self) -> None:
+        world = a_world(BUILD)
+        cancel_run(TENANT, "run-7", ANA.subject, world)
+        before = everything(world)
+
+        with pytest.raises(ConflictError, match="the run run-7 has ended as cancelled") as caught:
+            step(world, "build")
+
+        assert caught.value.code == "run_ended"
+        assert everything(world) == before
+
+    def test_a_late_result_is_logged_and_changes_nothing(self) -> None:
+        world = a_world(BUILD)
+        bundles = world.workshop.bundles(TENANT, "run-7")
+        put = bundles.put
+
+        def cancelled_meanwhile(content: bytes) -> Any:  # noqa: ANN401
+            cancel_run(TENANT, "run-7", ANA.subject, world)
+            return put(content)
+
+        bundles.put = cancelled_meanwhile  # type: ignore[method-assign]
+
+        step(world, "build")
+
+        assert log(world)[-2:] == ["run.cancelled", "build#1#ended"]
+        assert world.runs.outcomes(TENANT, "run-7", ["build"]) == {}
+        assert world.artifacts.list(TENANT, "run-7") == []
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("manifest", [PLAIN, BUILD.replace("id: build", "id: ship")])
+    def test_a_repeated_attempt_ends_as_one_that_never_failed(self, manifest: str) -> None:
+        ways = assert_heals(lambda: a_world(manifest), lambda world: step(world, "ship"))
+
+        assert ways >= 2 * 2 * 7
+
+    def test_a_failed_attempt_is_counted_once(self) -> None:
+        """A failure whose answer was lost is followed by the next attempt, as the machine would."""
+
+        def act(world: World) -> object:
+            return [told(lambda: step(world, "flaky")) for _ in range(3)][-1]
+
+        for interrupted in broken(lambda: a_world(FLAKY)):
+            world = interrupted(act)
+            if world is None:
+                continue
+            act(world)
+            assert log(world) == [
+                "run.created",
+                "run.started",
+                "flaky#1#started",
+                "flaky#1#ended",
+                "flaky#2#started",
+                "flaky#2#ended",
+            ]
+
+
+def test_an_unknown_run_is_not_found() -> None:
+    with pytest.raises(NotFoundError):
+        step(MemoryWorld(), "ship")
+
+
+def test_no_file_of_a_step_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    step(a_world(BUILD), "build")
+
+    assert list(Path(tmp_path).iterdir()) == []

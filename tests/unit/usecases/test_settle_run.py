@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import NotFoundError
+from taskrunner.model.journal import Event, Level
+from taskrunner.model.run import RunStatus
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+from tests.unit.usecases.given import (
+    GATED,
+    TENANT,
+    a_world,
+    assert_heals,
+    everything,
+    gate,
+    log,
+    step,
+    told,
+)
+
+if TYPE_CHECKING:
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry
+
+
+def settle(world: MemoryWorld, error: str | None = None) -> Any:  # noqa: ANN401
+    return settle_run(TENANT, "run-7", error, world)
+
+
+def last(world: MemoryWorld) -> Entry:
+    return world.runs.journal(TENANT, "run-7")[-1].entry
+
+
+def artifacts(world: MemoryWorld) -> dict[str, Artifact]:
+    return {one.name: one for one in world.artifacts.list(TENANT, "run-7")}
+
+
+def with_output(output: str, steps: str = "- {id: ship, run: {uses: builtin:noop}}") -> str:
+    return pack(steps, spec=f"outputs: [{output}]")
+
+
+class TestOutcome:
+    def test_without_an_error_it_has_succeeded(self) -> None:
+        world = a_world()
+        step(world, "ship")
+
+        assert settle(world) == {"status": "succeeded"}
+
+        assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
+        assert (last(world).event, last(world).message) == (Event.RUN_COMPLETED, "Run completed.")
+
+    def test_a_failed_step_is_named_as_the_cause(self) -> None:
+        world = a_world(pack("- {id: ship, run: {uses: builtin:fail}}"))
+        told(lambda: step(world, "ship"))
+
+        assert settle(world, "StepFailedError") == {"status": "failed"}
+
+        assert (last(world).event, last(world).level) == (Event.RUN_FAILED, Level.ERROR)
+        assert last(world).message == "Run failed: step ship failed."
+        assert last(world).metadata == {"error": "StepFailedError"}
+
+    def test_a_step_that_may_fail_is_not_the_cause(self) -> None:
+        world = a_world(pack("- {id: ship, continueOnError: true, run: {uses: builtin:fail}}"))
+        told(lambda: step(world, "ship"))
+
+        settle(world, "States.Timeout")
+
+        assert last(world).message == "Run failed: its execution ended with States.Timeout."
+
+    def test_a_run_that_could_not_be_started_says_so(self) -> None:
+        world = a_world()
+
+        assert settle(world, NOT_STARTED) == {"status": "failed"}
+
+        assert last(world).event is Event.RUN_SCHEDULE_FAILED
+
+    def test_settling_twice_answers_the_same_and_changes_nothing(self) -> None:
+        world = a_world()
+        first = settle(world)
+        before = everything(world)
+
+        assert settle(world, "States.Timeout") == first
+        assert everything(world) == before
+
+    def test_a_cancelled_run_stays_cancelled(self) -> None:
+        world = a_world(GATED)
+        cancel_run(TENANT, "run-7", "bob", world)
+        before = everything(world)
+
+        assert settle(world) == {"status": "cancelled"}
+        assert everything(world) == before
+
+    def test_a_run_that_is_cancelled_at_the_same_moment_answers_so(self) -> None:
+        world = a_world(GATED)
+        end = world.runs.end
+
+        def cancelled_first(*args: Any) -> RunStatus:  # noqa: ANN401
+            world.runs.end = end  # type: ignore[method-assign]
+            cancel_run(TENANT, "run-7", "bob", world)
+            return end(*args)
+
+        world.runs.end = cancelled_first  # type: ignore[method-assign, assignment]
+
+        assert settle(world) == {"status": "cancelled"}
+        assert artifacts(world) == {}
+
+    def test_an_unknown_run_is_not_found(self) -> None:
+        with pytest.raises(NotFoundError):
+            settle(MemoryWorld())
+
+
+class TestOutputs:
+    def test_a_value_is_evaluated_and_captured(self) -> None:
+        world = a_world(GATED)
+        step(world, "build")
+        step(world, "ship")
+
+        settle(world)
+
+        captured = artifacts(world)["size"]
+        assert captured.status.value == "captured"
+        assert captured.expression_json == '{"size":3}'
+        assert captured.captured_at == "2025-12-06T12:00:00.000Z"
+
+    def test_the_status_of_a_gate_can_be_read(self) -> None:
+        manifest = pack(
+            "- {id: review, gate: {approval: {id: security}}}",
+            spec="""
+            approvals: [{id: security}]
+            outputs: [{name: how, type: object, expression: "{{ steps.review.status }}"}]
+            """,
+        )
+        world = a_world(manifest)
+        gate(world)
+
+        settle(world)
+
+        assert artifacts(world)["how"].expression_json == '"Pending"'
+
+    def test_a_file_that_no_step_wrote_is_missing(self) -> None:
+        world = a_world(with_output("{name: report, type: file, path: /output/report.json}"))
+        step(world, "ship")
+
+        settle(world)
+
+        report = artifacts(world)["report"]
+        assert (report.status.value, report.notes) == (
+            "failed",
+            "no step wrote /output/report.json",
+        )
+
+    def test_a_file_that_was_captured_stays_as_it_is(self) -> None:
+        manifest = with_output(
+            "{name: zip, type: file, path: /output/bundle.zip}",
+            "- {id: ship, run: {uses: builtin:build, with: {files: {a: b}}}}",
+        )
+        world = a_world(manifest)
+        step(world, "ship")
+        before = artifacts(world)
+
+        settle(world)
+
+        assert artifacts(world) == before
+        assert before["zip"].status.value == "captured"
+
+    def test_a_value_that_a_failed_run_did_not_come_to_says_so(self) -> None:
+        world = a_world(GATED)
+
+        settle(world, "StepFailedError")
+
+        size = artifacts(world)["size"]
+        assert (size.status.value, size.notes) == (
+            "failed",
+            "the run failed before there was a value",
+        )
+
+    def test_a_value_that_cannot_be_evaluated_says_why_and_the_run_ends_all_the_same(self) -> None:
+        world = a_world(
+            with_output('{name: sum, type: object, expression: "{{ sum(steps.ship.status) }}"}')
+        )
+        step(world, "ship")
+
+        assert settle(world) == {"status": "succeeded"}
+
+        sum_of = artifacts(world)["sum"]
+        assert sum_of.status.value == "failed"
+        assert "sum" in str(sum_of.notes)
+
+    def test_a_value_too_large_to_keep_says_so_and_the_run_ends_all_the_same(self) -> None:
+        read = ", ".join(["steps.ship.outputs"] * 5)
+        manifest = with_output(
+            f'{{name: all, type: object, expression: "{{{{ [{read}] }}}}"}}',
+            f"- {{id: ship, run: {{uses: 'builtin:noop', with: {{t: {'x' * 60_000}}}}}}}",
+        )
+        world = a_world(manifest)
+        step(world, "ship")
+
+        assert settle(world) == {"status": "succeeded"}
+
+        size = len(json.dumps([{"t": "x" * 60_000}] * 5, separators=(",", ":")))
+        assert artifacts(world)["all"].notes == (
+            f"the value has {size} bytes, at most 262144; write a file"
+        )
+
+
+@pytest.mark.parametrize("error", [None, "StepFailedError", NOT_STARTED])
+def test_settling_again_after_a_crash_ends_as_if_nothing_had_failed(error: str | None) -> None:
+    def arrange() -> MemoryWorld:
+        world = a_world(GATED)
+        step(world, "build")
+        gate(world)
+        return world
+
+    ways = assert_heals(arrange, lambda world: settle_run(TENANT, "run-7", error, world))
+
+    assert ways >= 2 * 2 * 5
+
+
+def test_the_reconciler_and_the_machine_may_settle_at_the_same_moment() -> None:
+    world = a_world()
+    step(world, "ship")
+    end = world.runs.end
+
+    def reconciled_first(*args: Any) -> RunStatus:  # noqa: ANN401
+        world.runs.end = end  # type: ignore[method-assign]
+        settle(world, "ABORTED")
+        return end(*args)
+
+    world.runs.end = reconciled_first  # type: ignore[method-assign, assignment]
+
+    assert settle(world) == {"status": "failed"}
+    assert log(world).count("run.ended") == 1
