@@ -4,7 +4,6 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sor
 
     A#<approval id>      an approval, with the task tokens of the gates that wait for it
     F#<name>             an artifact
-    I#<entry id>         that the journal has an entry which may be appended again
     J#<chunk>            a chunk of the journal, numbered from 0
     R                    the run
     S#<step path>        how the last attempt of a step ended

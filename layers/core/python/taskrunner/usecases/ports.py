@@ -82,7 +82,7 @@ class Runs(Protocol):
         ...
 
     def append(self, head: Head, entries: Sequence[Entry]) -> None:
-        """Add entries, each of whose ids is new; what is there already is not added again."""
+        """Add entries; what stands near the end of the journal already is not added again."""
         ...
 
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
