@@ -115,6 +115,22 @@ def test_a_head_of_long_ago_still_appends_at_the_end(world: Ports) -> None:
     assert ids(journal(world, long_ago.run))[-1] == "late"
 
 
+@pytest.mark.parametrize("there", range(1, 2 * CHUNK_ENTRIES))
+def test_nobody_gets_in_before_what_was_read_already(world: Ports, there: int) -> None:
+    """A large append may find a chunk too small where a little one would still fit."""
+    head = begun(world)
+    for number in range(1, there):
+        world.runs.append(head, entries(f"e{number}"))
+    old = world.runs.head(head.run.tenant, head.run.run_id)
+    world.runs.append(old, entries("large.0", "large.1", "large.2"))
+    read = journal(world, head.run)
+
+    world.runs.append(old, entries("small"))
+
+    assert ids(journal(world, head.run, read[-1].position)) == ["small"]
+    assert journal(world, head.run)[:-1] == read
+
+
 def test_a_clock_that_runs_backwards_changes_no_order(world: Ports) -> None:
     head = begun(world)
     times = ["2025-12-06T12:00:00.000Z", "1999-01-01T00:00:00.000Z", "2031-05-05T05:05:05.000Z"]

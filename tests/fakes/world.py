@@ -97,7 +97,9 @@ class StoredRun:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
 
     def append(self, entries: Iterable[Entry]) -> None:
-        known = {entry.id for entry in self.journal}
+        """Add what does not stand in the last chunk, which is as far as the table looks back."""
+        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
+        known = {entry.id for entry in self.journal[-last:]}
         self.journal += [entry for entry in entries if entry.id not in known]
 
     def placed(self) -> list[Placed]:

@@ -8,8 +8,9 @@ that is not full never sees a gap, although a query is no snapshot. `list_append
 costs one or two write units, where a counter and an item per entry would leave gaps behind a crash.
 
 An entry's id is kept beside the entries of its chunk, so that a repeated append is recognised
-there; what may be repeated when the journal has moved on by chunks leaves a mark of its own
-(`append`), or comes with a write that happens once.
+there. What decides comes with a conditional write that happens once; what only tells, such as that
+an attempt has started, may stand there again when its writer repeats it some chunks later, and the
+fold does not mind.
 """
 
 from __future__ import annotations
