@@ -238,6 +238,29 @@ class TestExpiring:
 
         assert caught.value.code == "approval_already_decided"
 
+    def test_a_decision_at_the_same_moment_stands(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        real = world.approvals.decide
+
+        def overtaken(*args: Any) -> bool:  # noqa: ANN401
+            world.approvals.decide = real  # type: ignore[method-assign]
+            decide(world)
+            return real(*args)
+
+        world.approvals.decide = overtaken  # type: ignore[method-assign, assignment]
+
+        assert expire(world) == {"status": "approved"}
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
+
+    def test_who_is_always_overtaken_while_expiring_is_told_to_try_again(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        world.approvals.decide = lambda *_: False  # type: ignore[method-assign]
+
+        with pytest.raises(TryAgainError, match="review"):
+            expire(world)
+
     def test_a_run_that_has_ended_expires_nothing(self) -> None:
         world = a_world(GATED)
         gate(world)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import ConflictError, NotFoundError, StepFailedError
+from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, TryAgainError
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import StepReference, StepStatus
 from taskrunner.usecases.cancel_run import cancel_run
@@ -217,6 +217,53 @@ class TestAFailure:
             step(world, "ship")
 
         assert entries(world)[-1].message.startswith("$.with.seconds: ")
+
+    def test_an_expression_that_cannot_be_evaluated_fails_the_step(self) -> None:
+        manifest = pack(
+            """
+            - {id: first, run: {uses: builtin:noop, with: {text: words}}}
+            - id: ship
+              run: {uses: builtin:noop, with: {sum: "{{ sum(steps.first.outputs.text) }}"}}
+            """
+        )
+        world = a_world(manifest)
+        step(world, "first")
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].metadata["reason"] == "executor-error"
+        assert "sum" in entries(world)[-1].message
+
+    def test_an_executor_that_a_later_release_dropped_fails_the_step(self) -> None:
+        world = a_world()
+        ((key, text),) = world.plans.texts.items()
+        world.plans.texts[key] = text.replace("builtin:noop", "builtin:gone")
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message == "there is no executor builtin:gone in this release"
+
+    @pytest.mark.parametrize("error", [TryAgainError, KeyError])
+    def test_what_is_no_failure_of_the_work_is_no_end_of_the_attempt(
+        self, error: type[Exception]
+    ) -> None:
+        world = a_world(BUILD)
+        bundles = world.workshop.bundles(TENANT, "run-7")
+        put = bundles.put
+
+        def broken_once(_content: bytes) -> Any:  # noqa: ANN401
+            bundles.put = put  # type: ignore[method-assign]
+            raise error("surprise")
+
+        bundles.put = broken_once  # type: ignore[method-assign, assignment]
+
+        with pytest.raises(error):
+            step(world, "build")
+        assert log(world)[-1] == "build#1#started"
+
+        assert step(world, "build") == {"status": "Succeeded", "attempt": 1}
 
     def test_a_very_long_message_is_cut(self) -> None:
         world = a_world(uses("builtin:fail", f"{{message: {'x' * 1500}}}"))

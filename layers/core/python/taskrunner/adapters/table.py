@@ -37,6 +37,9 @@ UNFINISHED_RUNS: Final = "unfinished-runs"
 OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
 _BATCH: Final = 100
 _CONFLICT_TRIES: Final = 8
+_PASSING_REASONS: Final = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
 
 _serialize: Callable[[Any], Any] = TypeSerializer().serialize
 _deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
@@ -78,10 +81,16 @@ class ConditionFailedError(Exception):
 class Table:
     """The table by its name; *client* is boto3's for DynamoDB."""
 
-    def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - boto3 has no static types
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - boto3 has no static types
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Hold the client; nothing is called yet."""
         self._client = client
         self._name = name
+        self._sleep = sleep
 
     def get(self, pk: str, sk: str) -> JsonObject | None:
         """One item, strongly consistent."""
@@ -162,7 +171,7 @@ class Table:
         self._without_conflict(lambda: self._client.transact_write_items(TransactItems=items))
 
     def _without_conflict(self, call: Callable[[], Any]) -> None:
-        """Repeat *call* while another transaction is at the same item, which takes milliseconds."""
+        """Repeat *call* while another transaction is at an item, or for a moment of no room."""
         for attempt in range(_CONFLICT_TRIES):
             try:
                 with translated("write to the table"):
@@ -178,12 +187,12 @@ class Table:
                     raise
             else:
                 return
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
+            self._sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
         raise TryAgainError("others write to the same item again and again")
 
 
 def _failed_conditions(error: ClientError) -> dict[int, JsonObject] | None:
-    """The items of failed conditions; empty when it was a conflict; None when it was neither."""
+    """The items of failed conditions; empty when it will pass; None when it was neither."""
     if code(error) == "ConditionalCheckFailedException":
         item = error.response.get("Item")
         return {0: decoded(item) if item else {}}
@@ -191,7 +200,7 @@ def _failed_conditions(error: ClientError) -> dict[int, JsonObject] | None:
         return None
     reasons = error.response.get("CancellationReasons", [])
     codes = {str(reason.get("Code")) for reason in reasons}
-    if not codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+    if not codes <= _PASSING_REASONS | {"None", "ConditionalCheckFailed"}:
         return None
     return {
         place: decoded(reason.get("Item") or {})
