@@ -1,8 +1,9 @@
-"""Hypothesis strategies: packs of what the language has so far, and JSON values."""
+"""Hypothesis strategies: packs of every kind of step, and JSON values."""
 
 from __future__ import annotations
 
 import string
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -48,6 +49,12 @@ messages = plain_texts.filter(bool)
 whens = st.sampled_from(
     ["inputs.flag", "!(inputs.flag)", "inputs.name == 'x'", "{{ inputs.list }}", "`true`"]
 )
+# The last two are known only at run time.
+conditions = whens | st.sampled_from(["run.tenant == 'acme'", "{{ run.id }}"])
+items = st.sampled_from(
+    ["inputs.list", {"static": [1, "x"]}, {"static": []}, {"range": {"end": 2}}, "run.id && `[1]`"]
+)
+MAX_DEPTH = 3
 TEMPLATES = ("{{ inputs.name }}", "{{ inputs.list }} of {{ inputs.flag }}", "{{ run.id }}")
 
 INPUTS = [
@@ -69,9 +76,18 @@ inputs = st.fixed_dictionaries(
 def packs(draw: DrawFn) -> dict[str, Any]:
     """A manifest as data; it is valid, and takes whatever *inputs* gives."""
     approvals = draw(st.lists(_approvals(), max_size=3, unique_by=lambda one: str(one["id"])))
-    ids = draw(st.lists(step_ids, min_size=1, max_size=6, unique=True))
-    steps = [draw(_steps(step_id, [str(one["id"]) for one in approvals])) for step_id in ids]
-    spec: dict[str, Any] = {"inputs": INPUTS, "approvals": approvals, "steps": steps}
+    policies = draw(st.lists(_policies(), max_size=2, unique_by=lambda one: str(one["id"])))
+    ids = draw(st.lists(step_ids, min_size=1, max_size=10, unique=True))
+    declared = _Declared(
+        [str(one["id"]) for one in approvals], [str(one["id"]) for one in policies]
+    )
+    steps = draw(_lists(ids, declared, depth=0))
+    spec: dict[str, Any] = {
+        "inputs": INPUTS,
+        "approvals": approvals,
+        "policies": policies,
+        "steps": steps,
+    }
     spec |= draw(
         st.fixed_dictionaries(
             {},
@@ -114,17 +130,81 @@ def _approvals() -> SearchStrategy[dict[str, Any]]:
     )
 
 
+def _policies() -> SearchStrategy[dict[str, Any]]:
+    rule = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
+    rules = st.lists(rule, min_size=1, max_size=2, unique_by=lambda one: str(one["id"]))
+    return st.fixed_dictionaries({"id": step_ids, "version": st.just("1"), "rules": rules})
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """The ids of the pack's approvals and policies."""
+
+    approvals: list[str]
+    policies: list[str]
+
+
 @st.composite
-def _steps(draw: DrawFn, step_id: str, approvals: list[str]) -> dict[str, Any]:
-    step: dict[str, Any] = {"id": step_id}
-    step |= draw(
-        st.fixed_dictionaries(
-            {},
-            optional={"name": messages, "when": whens, "continueOnError": st.booleans()},
-        )
+def _lists(draw: DrawFn, ids: list[str], declared: _Declared, depth: int) -> list[dict[str, Any]]:
+    """Steps with all of *ids*, one after another or inside of one another."""
+    steps: list[dict[str, Any]] = []
+    while ids:
+        count = draw(st.integers(1, len(ids))) if depth < MAX_DEPTH else 1
+        mine, ids = ids[:count], ids[count:]
+        one = _blocks(mine[0], mine[1:], declared, depth)
+        steps.append(draw(one if count > 1 else _steps(mine[0], declared)))
+    return steps
+
+
+@st.composite
+def _blocks(
+    draw: DrawFn, step_id: str, inner: list[str], declared: _Declared, depth: int
+) -> dict[str, Any]:
+    """A step that holds the steps of *inner*."""
+    kinds = ["parallel", "map", "loop", "conditional"] + ["policy"] * bool(declared.policies)
+    kind = draw(st.sampled_from(kinds))
+    step = {"id": step_id} | draw(_common())
+    steps = draw(_lists(inner, declared, depth + 1))
+    limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3)))
+    if kind == "parallel":
+        return step | {"parallel": {"steps": steps} | limit}
+    if kind == "conditional":
+        at = draw(st.integers(1, len(steps)))
+        branches = [{"condition": draw(conditions), "steps": steps[:at]}]
+        return step | {"conditional": {"branches": branches, "else": steps[at:]}}
+    if kind == "policy":
+        policy = draw(st.sampled_from(declared.policies))
+        gate = {"policy": policy, "failureAction": "branch", "branch": steps}
+        return step | {"gate": {"policy": gate}}
+    block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
+    if kind == "map":
+        return step | {"map": block | {"steps": steps} | limit}
+    more = st.fixed_dictionaries(
+        {"maxIterations": st.just(5)},
+        optional={
+            "until": st.just(f"index{depth} == `1`"),
+            "aggregation": st.sampled_from(["collect", "merge", "last", "first", "none"]),
+            "outputs": st.just(f"item{depth}"),
+        },
     )
-    is_gate = draw(st.booleans())
-    if approvals and is_gate:
+    return step | {"loop": block | {"body": steps} | draw(more)}
+
+
+def _common() -> SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {}, optional={"name": messages, "when": conditions, "continueOnError": st.booleans()}
+    )
+
+
+@st.composite
+def _steps(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
+    """A step that holds no others."""
+    step: dict[str, Any] = {"id": step_id} | draw(_common())
+    approvals = declared.approvals
+    kind = draw(st.sampled_from(["run", "run", "approval", "policy"]))
+    if declared.policies and kind == "policy":
+        return step | {"gate": {"policy": draw(_policy_gates(declared))}}
+    if approvals and kind == "approval":
         gate = draw(
             st.fixed_dictionaries(
                 {"id": st.sampled_from(approvals)}, optional={"message": messages}
@@ -139,6 +219,18 @@ def _steps(draw: DrawFn, step_id: str, approvals: list[str]) -> dict[str, Any]:
         )
     )
     return step | own | {"run": {"uses": "builtin:noop", "with": given}}
+
+
+@st.composite
+def _policy_gates(draw: DrawFn, declared: _Declared) -> dict[str, Any]:
+    gate: dict[str, Any] = {"policy": draw(st.sampled_from(declared.policies))}
+    actions = ["abort", "warn"] + ["requestOverride"] * bool(declared.approvals)
+    gate["failureAction"] = draw(st.sampled_from(actions))
+    if gate["failureAction"] == "requestOverride":
+        gate["override"] = {"approval": draw(st.sampled_from(declared.approvals))}
+    gate["with"] = draw(parameters)
+    gate["retries"] = {"count": draw(st.integers(0, 2))}
+    return gate
 
 
 class _Dumper(yaml.SafeDumper):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -55,11 +55,13 @@ def step_table(steps: Iterable[Step], spans: Mapping[str, timedelta] | None = No
     table = _table(
         "step", "status", "attempts", "last change" if spans is None else "time", "detail"
     )
+    depths: dict[str, int] = {}
     for step in steps:
+        depth = depths[step["stepId"]] = depths.get(step.get("parentId", ""), -1) + 1
         waits = step.get("statusReason") in AWAITING and step["status"] in {"Pending", "Running"}
         when = clock_time(step.get("lastTransitionAt"))
         table.add_row(
-            text("  " * _depth(step) + step["stepId"], "bold"),
+            text("  " * depth + step["stepId"], "bold"),
             status(step["status"], looks_like="waiting" if waits else ""),
             str(step["attempts"] or ""),
             when if spans is None else duration(spans.get(step["stepId"])),
@@ -87,14 +89,14 @@ def run_list(runs: Sequence[RunSummary]) -> RenderableType:
     """Return runs, one a line."""
     if not runs:
         return Text("no runs yet", style="dim")
-    table = _table("run", "pack", "status", "created", "updated")
+    table = _table("run", "pack", "status", "created", "ended")
     for run in runs:
         table.add_row(
             text(run["runId"], "bold"),
             text(pack_name(run)),
             status(run["status"]),
             date_time(run["createdAt"]),
-            date_time(run.get("updatedAt")),
+            date_time(run.get("endedAt")),
         )
     return table
 
@@ -169,6 +171,8 @@ def simulation_view(simulation: Simulation) -> RenderableType:
     facts.add_row(
         "approvals", "waits for one" if simulation["hasPendingApprovals"] else "needs none"
     )
+    if (budget := simulation.get("budget")) is not None:
+        facts.add_row("at most", text(_budget(budget)))
     for output in simulation["outputs"]:
         facts.add_row("output", text(f"{output['name']} ({output['type']})"))
     return Group(text(pack_name(simulation), "bold"), facts, table)
@@ -176,7 +180,7 @@ def simulation_view(simulation: Simulation) -> RenderableType:
 
 def _simulated_rows(table: Table, steps: Iterable[SimulatedStep], depth: int) -> None:
     for step in steps:
-        detail = (step.get("statusReason", ""), step.get("gateMessage", ""))
+        detail = (step.get("statusReason", ""), step.get("gateMessage", ""), block_detail(step))
         table.add_row(
             text("  " * depth + step["id"], "bold"),
             text(step["kind"]),
@@ -187,9 +191,27 @@ def _simulated_rows(table: Table, steps: Iterable[SimulatedStep], depth: int) ->
         _simulated_rows(table, step["children"], depth + 1)
 
 
-def _depth(step: Step) -> int:
-    """How deep a step is nested, as far as its id tells; a child of a block is one level in."""
-    return step["stepId"].count("::") or (1 if step.get("parentId") else 0)
+def block_detail(step: SimulatedStep) -> str:
+    """Return what a block would do, in a few words."""
+    parts = []
+    if (info := step.get("mapInfo")) is not None:
+        count = info.get("itemCount")
+        parts.append(f"over {info.get('itemsExpression')}" if count is None else f"{count} items")
+        parts.append(info["mode"])
+    if (info := step.get("loopInfo")) is not None:
+        parts.append(f"over {info['itemsExpression']}, {info['aggregationMode']}")
+    if (info := step.get("conditionalInfo")) is not None:
+        parts += [branch["condition"] for branch in info["branches"]]
+    if (info := step.get("policyInfo")) is not None:
+        parts.append(f"{info['policyId']} {info['policyVersion']}, else {info['failureAction']}")
+    if (most := step.get("maxParallel")) is not None:
+        parts.append(f"{most} at a time")
+    return ", ".join(parts)
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    transitions, cost = budget["stateTransitions"], budget["estimatedCostUsd"]
+    return f"{transitions} transitions, {budget['historyEvents']} history events, {cost:.4f} USD"
 
 
 def _by(caller: str | None) -> str:

@@ -84,6 +84,11 @@ class SimulatedStep(TypedDict):
     uses: NotRequired[str]
     approvalId: NotRequired[str]
     gateMessage: NotRequired[str]
+    maxParallel: NotRequired[int]
+    mapInfo: NotRequired[dict[str, Any]]
+    loopInfo: NotRequired[dict[str, Any]]
+    conditionalInfo: NotRequired[dict[str, Any]]
+    policyInfo: NotRequired[dict[str, Any]]
 
 
 class SimulatedOutput(TypedDict):
@@ -106,6 +111,7 @@ class Simulation(TypedDict):
     hasPendingApprovals: bool
     pack: NotRequired[PackName]
     definitionHash: NotRequired[str]
+    budget: NotRequired[dict[str, Any]]
 
 
 class RunSummary(TypedDict):
@@ -116,7 +122,7 @@ class RunSummary(TypedDict):
     status: RunStatus
     planHash: str
     createdAt: str
-    updatedAt: NotRequired[str]
+    endedAt: NotRequired[str]
 
 
 class RunPage(TypedDict):

@@ -14,12 +14,13 @@ USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
     "simulate_pack": frozenset(),
     "create_run": frozenset({"clock", "ids", "machines", "plans", "runs"}),
-    "read_run": frozenset({"approvals", "artifacts", "plans", "runs"}),
+    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "runs"}),
     "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "runs"}),
     "describe_api": frozenset(),
     "run_step": frozenset({"artifacts", "clock", "plans", "runs", "workshop"}),
     "open_gate": frozenset({"approvals", "clock", "plans", "runs"}),
+    "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "plans", "runs"}),
 }
 

@@ -40,6 +40,7 @@ NEEDED = {
     "describe_api": set(),
     "run_step": AWS | {"pydantic"},  # the executors' parameters, checked once they are filled in
     "open_gate": AWS,
+    "decide_flow": AWS,
     "settle_run": AWS,
 }
 SOURCE = """

@@ -155,6 +155,10 @@ class MemoryRuns:
         known = self.of(tenant, run_id).outcomes
         return {path: copy.deepcopy(known[path]) for path in paths if path in known}
 
+    def outcomes_below(self, tenant: str, run_id: str, beginning: str) -> dict[str, StepOutcome]:
+        known = self.of(tenant, run_id).outcomes
+        return self.outcomes(tenant, run_id, [path for path in known if path.startswith(beginning)])
+
     @_atomic
     def record_step(
         self,

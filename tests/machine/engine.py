@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 PREFIX = "taskrunner"
 _DEADLINE_S = 30.0
-_FUNCTIONS = {"RunStep": "run_step", "OpenGate": "open_gate", "SettleRun": "settle_run"}
+_FUNCTIONS = {
+    "RunStep": "run_step",
+    "OpenGate": "open_gate",
+    "DecideFlow": "decide_flow",
+    "SettleRun": "settle_run",
+}
 
 
 @dataclass(frozen=True)

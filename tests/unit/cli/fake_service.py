@@ -63,7 +63,7 @@ class FakeService:
         self.runs[run_id] = run
         return run
 
-    def route(self, request: Seen) -> Answer:  # noqa: PLR0911 -- one answer per route
+    def route(self, request: Seen) -> Answer:
         self.seen.append(request)
         if request.path == "/token":
             return self._token(request)
@@ -85,7 +85,7 @@ class FakeService:
                 return self._of_run(request, self.runs[run_id], rest)
         return Answer(404)
 
-    def _of_run(self, request: Seen, run: FakeRun, rest: list[str]) -> Answer:  # noqa: PLR0911 -- the same
+    def _of_run(self, request: Seen, run: FakeRun, rest: list[str]) -> Answer:
         match [request.method, *rest]:
             case ["GET"]:
                 return Answer(200, run.state())
@@ -186,5 +186,5 @@ def _summary(run: FakeRun) -> dict[str, Any]:
     return {
         name: value
         for name, value in state.items()
-        if name in {"runId", "pack", "status", "planHash", "createdAt", "updatedAt"}
+        if name in {"runId", "pack", "status", "planHash", "createdAt", "endedAt"}
     }

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from taskrunner.compiler import budget
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.errors import InvalidPackError
+from tests import graph
 from tests.packs import pack
 
 
@@ -73,9 +75,115 @@ def test_a_machine_larger_than_step_functions_takes_is_refused() -> None:
 
 def test_an_input_larger_than_step_functions_takes_is_refused() -> None:
     compiled = compile_pack(pack(ONE), {})
-    too_large = budget.Budget(history_events=1, definition_bytes=1, input_bytes=256 * 1024 + 1)
+    too_large = replace(compiled.budget, input_bytes=256 * 1024 + 1)
 
     ((path, message),) = budget.problems(compiled.plan, too_large)
 
     assert path == ("spec", "steps")
     assert "use fewer conditions" in message
+
+
+def test_a_pack_of_a_thousand_steps_is_planned_and_compiled() -> None:
+    compiled = compile_pack(pack(steps(1000)), {})
+
+    assert sum(1 for _ in compiled.plan.all_steps()) == 1000
+    assert compiled.budget.history_events < budget.MAX_HISTORY_EVENTS
+    assert compiled.budget.definition_bytes < budget.MAX_DEFINITION_BYTES
+    assert graph.problems(compiled.definition) == []
+
+
+def test_a_thousand_steps_may_stand_in_blocks() -> None:
+    lanes = ", ".join(
+        f"{{id: lane-{lane}, conditional: {{branches: [{{condition: run.id, steps: ["
+        + ", ".join(f"{{id: s{lane}-{i}, run: {{uses: builtin:noop}}}}" for i in range(98))
+        + "]}]}}"
+        for lane in range(10)
+    )
+    compiled = compile_pack(
+        pack(f"- {{id: all, parallel: {{maxParallel: 5, steps: [{lanes}]}}}}"), {}
+    )
+
+    assert sum(1 for _ in compiled.plan.all_steps()) == 991
+    assert graph.problems(compiled.definition, compiled.document["steps"]) == []
+
+
+EACH = "- {id: each, map: {items: inputs.xs, step: {id: a, run: {uses: builtin:noop}}}}"
+XS = "inputs: [{name: xs, type: array}]"
+
+
+def test_a_map_of_ten_thousand_items_is_distributed_and_its_own_history_stays_small() -> None:
+    small, large = (
+        compile_pack(pack(EACH, spec=XS), {"xs": [0] * count}) for count in (100, 10_000)
+    )
+
+    assert budget.distributed(small.plan) == frozenset()
+    assert budget.distributed(large.plan) == {"each"}
+    assert large.budget.history_events < small.budget.history_events
+    assert large.budget.state_transitions > 10_000
+    assert large.budget.invocations > 10_000
+
+
+def test_ten_thousand_and_one_items_are_too_many() -> None:
+    with pytest.raises(InvalidPackError) as refused:
+        compile_pack(pack(EACH, spec=XS), {"xs": [0] * 10_001})
+
+    (told,) = refused.value.diagnostics
+    assert told.path == "$.spec.steps[0].map.items"
+    assert "10001 items are more than the 10000 iterations allowed" in told.message
+
+
+def block(kind: str) -> str:
+    return f"- {{id: x, {kind}}}"
+
+
+A = "{id: a, run: {uses: builtin:noop}}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        # Beside the five events of the step inside and the two of the state at its end:
+        ("parallel: {steps: [" + A + "]}", 4),
+        ("parallel: {maxParallel: 1, steps: [" + A + "]}", 4 + 2 + 2),
+        ("map: {items: {static: [1]}, step: " + A + "}", 4 + 2),
+        ("map: {items: run.x, maxParallel: 41, step: " + A + "}", 4 + 5 - 7),
+        ("loop: {items: {static: [1]}, body: [" + A + "]}", 4 + 2),
+        ("loop: {items: run.id, maxIterations: 1, body: [" + A + "]}", 4 + 2 + 5),
+        ("conditional: {branches: [{condition: run.id, steps: [" + A + "]}]}", 5 + 2),
+        ("conditional: {branches: [{condition: '`true`', steps: [" + A + "]}]}", 2),
+    ],
+)
+def test_a_block_costs_its_own_events_and_those_of_what_is_in_it(kind: str, more: int) -> None:
+    bare = events(ONE) - 5
+
+    assert events(block(kind).replace("run.x", "run.id")) - bare == 5 + 2 + more
+
+
+def test_iterations_cost_each() -> None:
+    def of(count: int) -> int:
+        return events(block(f"map: {{items: {{range: {{start: 1, end: {count}}}}}, step: {A}}}"))
+
+    assert of(3) - of(2) == of(2) - of(1) == 9
+
+
+def test_a_policy_gate_costs_for_each_evaluation_and_for_what_may_follow() -> None:
+    spec = "policies: [{id: p, version: '1', rules: [{id: r, require: run.id}]}]\n" + APPROVALS
+
+    def of(more: str) -> int:
+        return events(f"- {{id: g, gate: {{policy: {{policy: p{more}}}}}}}", spec)
+
+    abort = of("")
+    assert of(", retries: {count: 2}") - abort == 2 * (5 + 2 + 2)
+    override = ", failureAction: requestOverride, override: {approval: r}"
+    assert of(override) - abort == 11
+    assert of(f", failureAction: branch, branch: [{A}]") - abort == 5 + 2
+
+
+def test_of_the_branches_of_a_conditional_the_costliest_counts() -> None:
+    arms = "{condition: run.id, steps: [A]}, {condition: run.id, steps: [B, C]}"
+    for name, text in {"A": "a", "B": "b", "C": "c"}.items():
+        arms = arms.replace(f"[{name}", "[" + A.replace("id: a", f"id: {text}"))
+        arms = arms.replace(f", {name}]", ", " + A.replace("id: a", f"id: {text}") + "]")
+    one = events(block("conditional: {branches: [{condition: run.id, steps: [" + A + "]}]}"))
+
+    assert events(block("conditional: {branches: [" + arms + "]}")) - one == 5

@@ -108,6 +108,8 @@ def test_what_inputs_decide_travels_in_the_executions_input() -> None:
         "run": {"tenant": "acme", "id": "run-1"},
         "path": "",
         "when": {"a": True},
+        "branch": {},
+        "items": {},
         "error": None,
     }
 
@@ -120,7 +122,12 @@ def test_compiling_leaves_the_prototypes_as_they_are() -> None:
 
 FUNCTIONS = {
     name: f"arn:aws:lambda:::{name}"
-    for name in ("RunStepFunctionArn", "OpenGateFunctionArn", "SettleRunFunctionArn")
+    for name in (
+        "RunStepFunctionArn",
+        "OpenGateFunctionArn",
+        "DecideFlowFunctionArn",
+        "SettleRunFunctionArn",
+    )
 }
 
 

@@ -65,12 +65,16 @@ def test_without_templates_parameters_are_what_they_are(value: Any) -> None:  # 
     assert parameters.resolve(value, {}) == Template(value)
 
 
-def test_the_steps_that_are_read_are_named_once_each() -> None:
+def test_the_names_that_are_read_are_told_once_each() -> None:
     template = parameters.resolve(
-        ["{{ steps.b.outputs.x }} {{ steps.a.status }}", "{{ steps.b.outputs.y }} {{ run.id }}"], {}
+        ["{{ steps.b.outputs }} {{ steps.a.status }}", "{{ steps.b.outputs }} {{ run.id }}"], {}
     )
 
-    assert parameters.steps_read(template) == ("b", "a")
+    assert parameters.references(template) == (
+        ("steps", "b", "outputs"),
+        ("steps", "a", "status"),
+        ("run", "id"),
+    )
 
 
 def test_an_expression_that_fails_on_these_inputs_is_an_error() -> None:

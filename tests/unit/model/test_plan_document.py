@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -8,18 +9,36 @@ import pytest
 from taskrunner.compiler import plan as planning
 from taskrunner.model import plan_document
 from taskrunner.model.plan import (
+    Aggregation,
     Approval,
     ApprovalGate,
+    Branch,
+    Conditional,
+    FailureAction,
     FailurePolicy,
     FileOutput,
+    Items,
+    Loop,
+    MapStep,
     ObjectOutput,
+    Parallel,
     Plan,
+    Policy,
+    PolicyGate,
     Retries,
+    Rule,
     RunStep,
     Sandbox,
     Slo,
     Template,
 )
+
+
+def noop(step_id: str) -> RunStep:
+    return RunStep(
+        id=step_id, uses="builtin:noop", parameters=Template({}), retries=Retries(), timeout_s=600
+    )
+
 
 PLAN = Plan(
     pack_name="deploy-app",
@@ -29,6 +48,7 @@ PLAN = Plan(
     sandbox=Sandbox(mode="open", egress_allowlist=("example.com",)),
     slo=Slo(run_p95_s=1, approval_p95_s=2, max_queue_depth=3),
     approvals=(Approval(id="review", grants=("packs.approve",), message="m"),),
+    policies=(Policy(id="p", version="1", rules=(Rule(id="r", require="with.ok", message="m"),)),),
     steps=(
         RunStep(
             id="build",
@@ -50,6 +70,44 @@ PLAN = Plan(
             approval_id="review",
             message="m",
         ),
+        PolicyGate(
+            id="rules",
+            enabled=None,
+            when="steps.build.outputs",
+            policy_id="p",
+            parameters=Template({"ok": None}, {"/ok": "{{ run.id }}"}),
+            failure_action=FailureAction.WARN,
+            retries=Retries(3, 4),
+            override="review",
+            branch=(noop("mend"),),
+        ),
+        Parallel(id="both", steps=(noop("left"), noop("right")), max_parallel=2),
+        MapStep(
+            id="each",
+            items=Items(values=(1, {"a": None}), expression="inputs.x"),
+            iterator="item",
+            index="index",
+            steps=(Parallel(id="inner", steps=(noop("leaf"),)),),
+            max_parallel=3,
+        ),
+        Loop(
+            id="turns",
+            items=Items(values=(1,), expression="inputs.x"),
+            iterator="item",
+            index="index",
+            steps=(noop("turn"),),
+            max_iterations=5,
+            until="item",
+            aggregation=Aggregation.MERGE,
+            output="steps.turn.outputs",
+        ),
+        Conditional(
+            id="choice",
+            branches=(Branch(condition="inputs.x", steps=(noop("yes"),)),),
+            otherwise=(noop("no"),),
+            taken=0,
+            union=True,
+        ),
     ),
     outputs=(
         FileOutput(name="report", path="/output/report.json"),
@@ -59,6 +117,8 @@ PLAN = Plan(
 
 
 def another(value: Any) -> Any:  # noqa: ANN401 - of the same type, but different
+    if isinstance(value, Enum):
+        return next(one for one in type(value) if one is not value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -94,10 +154,19 @@ VARIATIONS = variations(PLAN)
 
 
 def test_every_field_of_a_plan_is_varied_below() -> None:
-    assert len(VARIATIONS) > 40
-    assert {"steps[0].parameters.open", "slo.max_queue_depth", "approvals[0].grants"} <= set(
-        VARIATIONS
-    )
+    assert len(VARIATIONS) > 120
+    assert set(VARIATIONS) >= {
+        "steps[0].parameters.open",
+        "slo.max_queue_depth",
+        "approvals[0].grants",
+        "policies[0].rules[0].require",
+        "steps[2].branch[0].uses",
+        "steps[3].max_parallel",
+        "steps[4].steps[0].steps[0].id",
+        "steps[5].items.values",
+        "steps[6].branches[0].steps[0].timeout_s",
+        "steps[6].otherwise",
+    }
 
 
 @pytest.mark.parametrize("field", VARIATIONS)
@@ -128,4 +197,32 @@ def test_a_document_of_another_version_is_not_read() -> None:
 
 def test_steps_and_approvals_are_found_by_their_ids() -> None:
     assert PLAN.step("gate") is PLAN.steps[1]
+    assert PLAN.step("leaf").id == "leaf"
     assert PLAN.approval("review") is PLAN.approvals[0]
+    assert PLAN.policy("p") is PLAN.policies[0]
+
+
+def test_the_iterations_around_a_step_are_told_from_outside() -> None:
+    inner = MapStep(
+        id="inner", items=Items(values=()), iterator="x", index="y", steps=(noop("deep"),)
+    )
+    outer = Loop(
+        id="outer",
+        items=Items(values=()),
+        iterator="a",
+        index="b",
+        steps=(Parallel(id="both", steps=(inner,)),),
+        max_iterations=1,
+    )
+    plan = replace(PLAN, steps=(outer,))
+
+    assert [step.id for step in plan.iterations("deep")] == ["outer", "inner"]
+    assert [step.id for step in plan.iterations("inner")] == ["outer"]
+    assert plan.iterations("outer") == ()
+
+
+def test_every_step_comes_before_what_is_in_it() -> None:
+    assert [step.id for step in PLAN.all_steps()] == [
+        "build", "gate", "rules", "mend", "both", "left", "right", "each", "inner", "leaf",
+        "turns", "turn", "choice", "yes", "no",
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -28,7 +29,6 @@ from taskrunner.model.run import (
     StepReference,
     StepState,
     StepStatus,
-    fold,
     live_status,
 )
 

@@ -66,9 +66,12 @@ def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN4
     return world
 
 
-def step(world: World, step_id: str, *, remaining_s: float = 900.0) -> JsonObject:
+def step(
+    world: World, step_id: str, *, iteration: str = "", remaining_s: float = 900.0
+) -> JsonObject:
     """The machine runs a step of run-7."""
-    return run_step(StepReference(TENANT, "run-7", step_id), world, remaining_s=remaining_s)
+    reference = StepReference(TENANT, "run-7", step_id, iteration)
+    return run_step(reference, world, remaining_s=remaining_s)
 
 
 def gate(world: World, step_id: str = "review", token: str = "token-1") -> JsonObject:  # noqa: S107

@@ -81,6 +81,8 @@ class TestCreate:
                 "run": {"tenant": TENANT, "id": "run-7"},
                 "path": "",
                 "when": {},
+                "branch": {},
+                "items": {},
                 "error": None,
             }
         }

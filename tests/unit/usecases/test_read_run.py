@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
-from taskrunner.usecases import read_run
+from taskrunner.model.plan import StepKind
+from taskrunner.model.run import StepState, StepStatus
+from taskrunner.usecases import read_run, run_view
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run
@@ -241,3 +243,24 @@ class TestLists:
 
         assert open_one["approvalId"] == "security"
         assert read_run.list_approvals(TENANT, 10, None, world) == {"approvals": []}
+
+
+def test_of_too_many_steps_those_that_matter_are_shown() -> None:
+    told = [
+        StepState(
+            step_id=f"each[{number}]::one",
+            template_id="one",
+            parent_id="each",
+            kind=StepKind.RUN,
+            enabled=True,
+            continue_on_error=True,
+            status=StepStatus.FAILED if number == 29_999 else StepStatus.SUCCEEDED,
+        )
+        for number in range(30_000)
+    ]
+
+    shown = run_view._shown(told)
+
+    assert len(shown) == run_view.MOST_SHOWN
+    assert shown[0].step_id == "each[0]::one"
+    assert shown[-1].step_id == "each[29999]::one"

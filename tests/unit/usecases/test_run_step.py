@@ -113,7 +113,10 @@ class TestAnAttempt:
         assert entries(world)[-1].metadata["artifacts"] == "bundle"
 
     def test_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
-        world = a_world()
+        steps = "- {id: ship, run: {uses: builtin:noop}}"
+        world = a_world(
+            pack(f"- id: outer\n  map: {{items: {{static: [a, b]}}, steps: [{steps[2:]}]}}")
+        )
 
         run_step(StepReference(TENANT, "run-7", "ship", "outer[1]::"), world, remaining_s=900)
 

@@ -1,13 +1,406 @@
+"""What a run would do: the table of the language's section 6, row by row, in the API's words."""
+
 from __future__ import annotations
+
+import json
+from typing import Any
 
 import pytest
 
+from taskrunner.compiler import prices
+from taskrunner.compiler.compiled import compile_pack
 from taskrunner.errors import InvalidPackError
+from taskrunner.usecases import simulate_pack as use_case
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.simulate_pack import simulate_pack
+from tests.api_schema import assert_conforms
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import GATED, a_request
+
+SPEC = """
+inputs:
+  - {name: hosts, type: array, default: [a, b]}
+  - {name: off, type: boolean, default: false}
+approvals:
+  - {id: review, message: Look at it}
+policies:
+  - {id: rules, version: "7", rules: [{id: r, require: inputs.hosts}]}
+"""
+FIRST = "- {id: first, run: {uses: builtin:noop}}\n"
+
+
+def simulated(steps: str, **inputs: object) -> dict[str, Any]:
+    """The answer to a simulation, which is one that the API's document describes."""
+    body = simulate_pack(pack(steps, spec=SPEC), inputs)
+    headers = {"content-type": "application/json", "x-request-id": "request-1"}
+    path = "/v1/task-runner/simulations"
+    assert_conforms("POST", path, 200, headers, json.dumps(body))
+    return body
+
+
+def last(steps: str, **inputs: object) -> dict[str, Any]:
+    """The last step of *steps*, simulated."""
+    step: dict[str, Any] = simulated(steps, **inputs)["steps"][-1]
+    return step
+
+
+def ids(step: dict[str, Any]) -> list[str]:
+    return [child["id"] for child in step["children"]]
+
+
+def told(step: dict[str, Any]) -> tuple[str, str | None, bool]:
+    return step["status"], step.get("statusReason"), step["enabled"]
+
+
+def test_a_run_step_is_pending_and_has_no_children() -> None:
+    assert last("- {id: a, name: Build, continueOnError: true, run: {uses: builtin:noop}}") == {
+        "id": "a",
+        "templateId": "a",
+        "name": "Build",
+        "kind": "Run",
+        "enabled": True,
+        "continueOnError": True,
+        "status": "Pending",
+        "uses": "builtin:noop",
+        "children": [],
+    }
+
+
+def test_a_parallel_is_pending_with_its_steps() -> None:
+    step = last(
+        """
+        - id: both
+          parallel:
+            maxParallel: 2
+            steps: [{id: a, run: {uses: builtin:noop}}, {id: b, run: {uses: builtin:noop}}]
+        """
+    )
+
+    assert told(step) == ("Pending", None, True)
+    assert step["maxParallel"] == 2
+    assert ids(step) == ["a", "b"]
+
+
+def test_a_map_of_known_items_has_a_child_for_each() -> None:
+    step = last(
+        """
+        - id: each
+          map:
+            items: inputs.hosts
+            iterator: host
+            index: nr
+            maxParallel: 3
+            steps: [{id: a, run: {uses: builtin:noop}}, {id: b, run: {uses: builtin:noop}}]
+        """
+    )
+
+    assert told(step) == ("Pending", None, True)
+    assert ids(step) == ["each[0]::a", "each[0]::b", "each[1]::a", "each[1]::b"]
+    assert [child["templateId"] for child in step["children"]] == ["a", "b", "a", "b"]
+    assert step["mapInfo"] == {
+        "iterator": "host",
+        "index": "nr",
+        "mode": "inline",
+        "itemCount": 2,
+    }
+    assert step["maxParallel"] == 3
+
+
+def test_a_map_of_unknown_items_will_iterate_its_template() -> None:
+    step = last(FIRST + "- {id: each, map: {items: steps.first.outputs.xs, step: " + NOOP + "}}")
+
+    assert told(step) == ("WillIterate", None, True)
+    assert ids(step) == ["a"]
+    assert step["mapInfo"]["itemsExpression"] == "steps.first.outputs.xs"
+    assert "itemCount" not in step["mapInfo"]
+
+
+NOOP = "{id: a, run: {uses: builtin:noop}}"
+
+
+def test_a_map_in_a_map_is_expanded_as_its_ids_are_at_run_time() -> None:
+    step = last(
+        """
+        - id: outer
+          map:
+            items: {static: [1, 2]}
+            step:
+              id: inner
+              map:
+                items: {static: [1]}
+                iterator: part
+                index: nr
+                step: {id: leaf, run: {uses: builtin:noop}}
+        """
+    )
+
+    assert ids(step) == ["outer[0]::inner", "outer[1]::inner"]
+    assert ids(step["children"][1]) == ["outer[1]::inner[0]::leaf"]
+
+
+def test_a_map_of_no_items_has_no_children() -> None:
+    step = last("- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[])
+
+    assert (step["status"], step["children"], step["mapInfo"]["itemCount"]) == ("Pending", [], 0)
+
+
+def test_a_map_of_more_items_than_an_answer_can_hold_is_shown_by_its_template() -> None:
+    def mapped(count: int) -> dict[str, Any]:
+        return last(
+            "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[1] * count
+        )
+
+    assert len(mapped(use_case.MOST_EXPANDED)["children"]) == use_case.MOST_EXPANDED
+    assert ids(mapped(use_case.MOST_EXPANDED + 1)) == ["a"]
+
+
+def test_a_map_of_ten_thousand_items_is_distributed_and_shown_so() -> None:
+    small, large = (
+        last("- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[1] * count)
+        for count in (1000, 10_000)
+    )
+
+    assert small["mapInfo"]["mode"] == "inline"
+    assert large["mapInfo"]["mode"] == "distributed"
+    assert large["mapInfo"]["itemCount"] == 10_000
+
+
+@pytest.mark.parametrize(("most", "mode"), [(40, "inline"), (41, "distributed")])
+def test_a_map_that_wants_more_at_a_time_than_an_inline_one_may_is_distributed(
+    most: int, mode: str
+) -> None:
+    step = last(f"- {{id: each, map: {{items: inputs.hosts, maxParallel: {most}, step: {NOOP}}}}}")
+
+    assert step["mapInfo"]["mode"] == mode
+
+
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        ("inputs.hosts", '["a", "b"]'),
+        ("{range: {start: 1, end: 3}}", "[1, 2, 3]"),
+        ("{static: [x]}", '["x"]'),
+        ('"{{ steps.first.outputs.xs }}"', "steps.first.outputs.xs"),
+    ],
+)
+def test_a_loop_will_iterate_its_body(items: str, shown: str) -> None:
+    step = last(
+        FIRST
+        + f"""
+- id: turns
+  loop: {{items: {items}, maxIterations: 9, aggregation: last, body: [{NOOP}]}}
+"""
+    )
+
+    assert told(step) == ("WillIterate", None, True)
+    assert ids(step) == ["a"]
+    assert step["loopInfo"] == {
+        "itemsExpression": shown,
+        "iterator": "item",
+        "index": "index",
+        "maxIterations": 9,
+        "aggregationMode": "last",
+    }
+
+
+CHOICE = """
+- id: choice
+  conditional:
+    outputUnion: true
+    branches:
+      - condition: CONDITION
+        steps: [{id: a, run: {uses: builtin:noop}}, {id: b, run: {uses: builtin:noop}}]
+    else: [{id: c, gate: {approval: {id: review}}}]
+"""
+
+
+def test_a_conditional_will_branch_and_shows_every_branch() -> None:
+    step = last(FIRST + CHOICE.replace("CONDITION", "steps.first.outputs.x"))
+
+    assert told(step) == ("WillBranch", None, True)
+    assert ids(step) == ["a", "b", "c"]
+    assert [child["status"] for child in step["children"]] == [
+        "Pending", "Pending", "RequiresApproval",
+    ]  # fmt: skip
+    assert step["conditionalInfo"] == {
+        "branches": [{"condition": "steps.first.outputs.x", "stepCount": 2}],
+        "elseStepCount": 1,
+        "outputUnion": True,
+    }
+
+
+@pytest.mark.parametrize(("off", "skipped"), [(True, ["c"]), (False, ["a", "b"])])
+def test_branches_that_are_known_not_to_be_taken_are_skipped(
+    *, off: bool, skipped: list[str]
+) -> None:
+    answer = simulated(CHOICE.replace("CONDITION", "inputs.off"), off=off)
+    (step,) = answer["steps"]
+
+    assert step["status"] == "WillBranch"
+    for child in step["children"]:
+        if child["id"] in skipped:
+            assert told(child) == ("Skipped", "branch-not-taken", False)
+        else:
+            assert child["enabled"]
+    assert answer["hasPendingApprovals"] is (not off)
+
+
+def test_a_gate_requires_its_approval() -> None:
+    step = last("- {id: g, gate: {approval: {id: review}}}")
+
+    assert told(step) == ("RequiresApproval", None, True)
+    assert (step["approvalId"], step["gateMessage"]) == ("review", "Look at it")
+    assert step["children"] == []
+
+
+def test_a_policy_gate_requires_its_policy_and_shows_its_branch() -> None:
+    step = last(
+        """
+        - id: g
+          gate:
+            policy:
+              policy: rules
+              failureAction: branch
+              retries: {count: 2}
+              branch: [{id: mend, run: {uses: builtin:noop}}]
+        """
+    )
+
+    assert told(step) == ("RequiresPolicy", None, True)
+    assert ids(step) == ["mend"]
+    assert step["policyInfo"] == {
+        "policyId": "rules",
+        "policyVersion": "7",
+        "failureAction": "branch",
+        "retryCount": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("gate", "pending"),
+    [
+        ("{policy: {policy: rules}}", False),
+        ("{policy: {policy: rules, failureAction: warn}}", False),
+        (
+            "{policy: {policy: rules, failureAction: requestOverride, override: OVERRIDE}}",
+            True,
+        ),
+        ("{approval: {id: review}}", True),
+    ],
+)
+def test_approvals_are_pending_where_one_may_be_asked_for(gate: str, *, pending: bool) -> None:
+    gate = gate.replace("OVERRIDE", "{approval: review}")
+    for steps in (f"- {{id: g, gate: {gate}}}", inside(f"{{id: g, gate: {gate}}}")):
+        assert simulated(steps)["hasPendingApprovals"] is pending
+
+
+def test_no_approval_is_pending_when_its_gate_is_skipped() -> None:
+    gate = "{id: g, when: inputs.off, gate: {approval: {id: review}}}"
+
+    assert simulated(f"- {gate}")["hasPendingApprovals"] is False
+    assert simulated(inside(gate))["hasPendingApprovals"] is False
+    assert simulated(inside(gate), off=True)["hasPendingApprovals"] is True
+
+
+def inside(step: str) -> str:
+    return f"""
+    - id: outer
+      map: {{items: inputs.hosts, steps: [{{id: both, parallel: {{steps: [{step}]}}}}]}}
+    """
+
+
+EVERY_BLOCK = [
+    "parallel: {steps: [" + NOOP + "]}",
+    "map: {items: inputs.hosts, step: " + NOOP + "}",
+    "loop: {items: inputs.hosts, body: [" + NOOP + "]}",
+    "conditional: {branches: [{condition: run.id, steps: [" + NOOP + "]}]}",
+    "gate: {policy: {policy: rules, failureAction: branch, branch: [" + NOOP + "]}}",
+]
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_what_is_known_not_to_be_run_is_skipped_with_its_children(block: str) -> None:
+    step = last("- {id: x, when: inputs.off, " + block + "}")
+
+    assert told(step) == ("Skipped", "condition-false", False)
+    assert [told(child) for child in step["children"]] == [("Skipped", "parent-skipped", False)]
+
+
+@pytest.mark.parametrize("block", ["run: {uses: builtin:noop}", *EVERY_BLOCK])
+def test_a_condition_that_is_only_known_later_says_so(block: str) -> None:
+    step = last(FIRST + "- {id: x, when: steps.first.outputs.ok, " + block + "}")
+
+    assert step["status"] != "Skipped"
+    assert step["statusReason"] == "condition-at-runtime"
+    assert step["enabled"] is True
+    assert "condition-at-runtime" not in {one.get("statusReason") for one in step["children"]}
+
+
+def test_a_later_condition_inside_what_is_skipped_is_skipped() -> None:
+    child = "{id: a, when: run.id, run: {uses: builtin:noop}}"
+    step = last("- {id: x, when: inputs.off, parallel: {steps: [" + child + "]}}")
+
+    assert told(step["children"][0]) == ("Skipped", "parent-skipped", False)
+
+
+def test_the_budget_is_that_of_the_compiled_pack() -> None:
+    steps = FIRST + "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}"
+    counted = compile_pack(pack(steps, spec=SPEC), {}).budget
+
+    assert simulated(steps)["budget"] == {
+        "historyEvents": counted.history_events,
+        "stateTransitions": counted.state_transitions,
+        "invocations": counted.invocations,
+        "definitionBytes": counted.definition_bytes,
+        "inputBytes": counted.input_bytes,
+        "estimatedCostUsd": prices.estimated_usd(counted),
+    }
+    assert 0 < prices.estimated_usd(counted) < 0.01
+
+
+def test_every_item_costs() -> None:
+    steps = "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}"
+    one, two = (simulated(steps, hosts=[1] * count)["budget"] for count in (1, 2))
+
+    assert all(two[key] > one[key] for key in one if key != "definitionBytes")
+    assert two["definitionBytes"] == one["definitionBytes"]
+
+
+def test_a_plan_over_a_platform_limit_is_refused_with_the_step_that_breaks_it() -> None:
+    loop = f"""
+    - {{id: first, run: {{uses: builtin:noop}}}}
+    - id: turns
+      loop: {{items: {{range: {{end: 9999}}}}, maxIterations: 10000, body: [{NOOP}]}}
+    """
+
+    with pytest.raises(InvalidPackError) as refused:
+        simulate_pack(pack(loop), {})
+
+    assert [one.path for one in refused.value.diagnostics] == ["$.spec.steps[1]"]
+
+
+def test_outputs_say_what_only_a_run_can_tell() -> None:
+    spec = SPEC + (
+        "outputs:\n  - {name: f, type: file, path: /output/a}\n"
+        "  - {name: o, type: object, expression: inputs}\n"
+    )
+
+    assert simulate_pack(pack(FIRST, spec=spec), {})["outputs"] == [
+        {
+            "name": "f",
+            "type": "file",
+            "requiresRuntimeValue": True,
+            "pathExpression": "/output/a",
+        },
+        {
+            "name": "o",
+            "type": "object",
+            "requiresRuntimeValue": True,
+            "valueExpression": "inputs",
+        },
+    ]
+
 
 CONDITIONAL = pack(
     """

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.model import plan_document
 from taskrunner.usecases.open_gate import open_gate
-from taskrunner.usecases.values import values
+from taskrunner.usecases.values import Values
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.packs import pack
 from tests.unit.usecases.given import NOON, TENANT, a_world, step, told
@@ -31,9 +31,9 @@ MANIFEST = pack(
 def read(world: MemoryWorld, *steps: str, through: Any = None, iteration: str = "") -> Any:  # noqa: ANN401
     head = world.runs.head(TENANT, "run-7")
     plan = plan_document.from_document(world.plans.get(TENANT, head.run.plan_hash))
-    outcomes = world.runs.outcomes(TENANT, "run-7", {iteration + one for one in steps})
     port: World = through or world
-    return values(plan, head, steps, outcomes, port, iteration=iteration)
+    asked = [("steps", one, part) for one in steps for part in ("outputs", "status")]
+    return Values(plan, head, port).context(asked, iteration)
 
 
 def test_inputs_and_the_run_are_always_there() -> None:
@@ -72,22 +72,45 @@ def test_the_status_of_a_gate_is_in_the_journal() -> None:
     assert read(world, "review")["steps"]["review"] == {"outputs": None, "status": "Pending"}
 
 
-def test_the_journal_is_read_for_a_gate_alone() -> None:
+def test_the_journal_is_not_read_for_what_has_an_outcome() -> None:
     world = a_world(MANIFEST)
     step(world, "build")
 
-    failing = FailingWorld(world, Failure(call=1, effect_lost=True, error=CrashError))
+    failing = FailingWorld(world, Failure(call=2, effect_lost=True, error=CrashError))
     read(world, "build", through=failing)
 
-    assert failing.calls == []
+    assert failing.calls == ["runs.outcomes"]
 
 
-def test_an_iteration_reads_its_own_siblings() -> None:
-    world = a_world(MANIFEST)
-    from taskrunner.model.run import StepReference  # noqa: PLC0415
-    from taskrunner.usecases.run_step import run_step  # noqa: PLC0415
+MAPPED = pack(
+    """
+    - id: each
+      map:
+        items: inputs.hosts
+        steps:
+          - {id: probe, run: {uses: builtin:noop, with: {host: "{{ item }}", n: "{{ index }}"}}}
+          - {id: again, run: {uses: builtin:noop, with: {"it": "{{ steps.probe.outputs.host }}"}}}
+    """,
+    spec="inputs: [{name: hosts, type: array, default: [web, db]}]",
+)
 
-    run_step(StepReference(TENANT, "run-7", "build", "each[1]::"), world, remaining_s=900)
 
-    assert read(world, "build", iteration="each[1]::")["steps"]["build"]["status"] == "Succeeded"
-    assert read(world, "build", iteration="each[0]::")["steps"]["build"]["status"] == "Failed"
+def test_an_iteration_reads_its_own_siblings_and_its_item() -> None:
+    world = a_world(MAPPED)
+    step(world, "probe", iteration="each[1]::")
+
+    inside = read(world, "probe", iteration="each[1]::")
+
+    assert inside["steps"]["probe"]["outputs"] == {"host": "db", "n": 1}
+    assert (inside["item"], inside["index"]) == ("db", 1)
+
+
+def test_a_map_is_read_in_the_order_of_its_items() -> None:
+    world = a_world(MAPPED)
+    for index in (1, 0):
+        step(world, "probe", iteration=f"each[{index}]::")
+        step(world, "again", iteration=f"each[{index}]::")
+
+    outputs = read(world, "each")["steps"]["each"]["outputs"]
+
+    assert outputs == {"results": [{"it": "web"}, {"it": "db"}]}

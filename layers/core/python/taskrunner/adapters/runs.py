@@ -203,6 +203,17 @@ class DynamoRuns:
         items = self._table.batch([(pk, f"S#{path}") for path in sorted(paths)])
         return {item["path"]: self._outcome(item) for item in items}
 
+    def outcomes_below(self, tenant: str, run_id: str, beginning: str) -> dict[str, StepOutcome]:
+        """See the port."""
+        items = self._table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :beginning)",
+            ExpressionAttributeValues={
+                ":pk": run_key(tenant, run_id),
+                ":beginning": f"S#{beginning}",
+            },
+        )
+        return {item["path"]: self._outcome(item) for item in items}
+
     def _outcome(self, item: JsonObject) -> StepOutcome:
         claim = item.get("claim")
         text = self._claims.fetch(claim) if claim else item.get("outputs", "null")

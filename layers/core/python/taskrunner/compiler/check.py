@@ -6,19 +6,32 @@ problems can be planned for any valid inputs.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from pydantic.alias_generators import to_camel
 
 from taskrunner import executors
 from taskrunner.compiler import arguments, expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.schema import as_written
+from taskrunner.model import json_path
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taskrunner.compiler.expressions import Reference
-    from taskrunner.compiler.schema import Pack, Run, StepShape
+    from taskrunner.compiler.schema import (
+        ConditionalShape,
+        GateOfPolicy,
+        ItemsShape,
+        LoopShape,
+        MapShape,
+        Pack,
+        Run,
+        StepShape,
+    )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
     from taskrunner.model.json_path import Path
@@ -26,6 +39,8 @@ if TYPE_CHECKING:
 _OUTPUT_ROOT = "/output/"
 _RUN_FIELDS = ("id", "tenant", "createdAt")
 _STEP_FIELDS = ("outputs", "status")
+_ROOTS = frozenset({"inputs", "steps", "run", "secrets", "with"})
+_ITERATED = frozenset({"map", "loop"})
 
 
 def problems(pack: Pack, source: Source) -> list[Diagnostic]:
@@ -36,27 +51,38 @@ def problems(pack: Pack, source: Source) -> list[Diagnostic]:
 
 
 class _Checker:
-    """One walk over one pack; *_earlier* grows with the steps that are certainly before."""
+    """One walk over one pack.
+
+    *_visible* has the steps that are certainly before the one that is looked at and may be read
+    from it; *_names* the iterators and indexes of the maps and loops around it.
+    """
 
     def __init__(self, pack: Pack) -> None:
         self._spec = pack.spec
         self._found: list[tuple[Path, str]] = []
-        self._earlier: dict[str, StepShape] = {}
+        self._all = dict(_walk(pack.spec.steps, ("spec", "steps")))
+        self._visible: dict[str, StepShape] = {}
+        self._names: list[str] = []
 
     def found(self) -> list[tuple[Path, str]]:
         spec = self._spec
         self._unique("inputs", [one.name for one in spec.inputs], "name")
         self._unique("approvals", [one.id for one in spec.approvals], "id")
-        self._unique("steps", [step.id for step in spec.steps], "id")
+        self._unique("policies", [one.id for one in spec.policies], "id")
         self._unique("outputs", [output.name for output in spec.outputs], "name")
+        self._unique_steps()
         self._inputs()
-        for index, step in enumerate(spec.steps):
-            if len(self._found) > report.MAX_PROBLEMS:
-                return self._found  # looking for the nearest right names has its price
-            self._step(step, ("spec", "steps", index))
-            self._earlier[step.id] = step
+        self._policies()
+        self._list(spec.steps, ("spec", "steps"))
         self._outputs()
         return self._found
+
+    def _unique_steps(self) -> None:
+        first: dict[str, Path] = {}
+        for path, step in self._all.items():
+            if (before := first.setdefault(step.id, path)) != path:
+                taken = json_path.render(before)
+                self._problem((*path, "id"), f"'{step.id}' is taken by {taken}; choose another id")
 
     def _unique(self, section: str, names: Sequence[str], key: str) -> None:
         first: dict[str, int] = {}
@@ -66,7 +92,8 @@ class _Checker:
                 self._problem(("spec", section, index, key), message)
 
     def _problem(self, path: Path, message: str) -> None:
-        self._found.append((path, message))
+        if (path, message) not in self._found:  # a policy may be looked at for several gates
+            self._found.append((path, message))
 
     def _inputs(self) -> None:
         for index, one in enumerate(self._spec.inputs):
@@ -85,23 +112,202 @@ class _Checker:
             for at, message in inputs.misfits(usable, one.default):
                 self._problem((*path, "default", *at), message)
 
-    def _step(self, step: StepShape, path: Path) -> None:
+    def _policies(self) -> None:
+        for index, policy in enumerate(self._spec.policies):
+            path: Path = ("spec", "policies", index)
+            if policy.uses is not None:
+                self._problem(
+                    (*path, "uses"), "policies by 'uses' are not supported yet; use rules"
+                )
+            elif policy.rules is None:
+                self._problem(path, f"the policy '{policy.id}' needs 'rules'")
+            first: dict[str, int] = {}
+            for number, rule in enumerate(policy.rules or ()):
+                at: Path = (*path, "rules", number)
+                # The names in it are looked up where its gates stand, which may be nowhere.
+                self._expression(rule.require, (*at, "require"))
+                if (before := first.setdefault(rule.id, number)) != number:
+                    taken = json_path.render((*path, "rules", before))
+                    message = f"'{rule.id}' is taken by {taken}; choose another id"
+                    self._problem((*at, "id"), message)
+
+    def _list(self, steps: Sequence[StepShape], path: Path) -> list[str]:
+        """Check *steps*, each of which sees those before it; returns what became visible."""
+        seen = []
+        for index, step in enumerate(steps):
+            if len(self._found) > report.MAX_PROBLEMS:
+                break  # looking for the nearest right names has its price
+            seen += self._step(step, (*path, index))
+        return seen
+
+    def _step(self, step: StepShape, path: Path) -> list[str]:
         if step.when is not None:
-            self._when(step.when, (*path, "when"))
+            self._names_in(step.when, (*path, "when"))
+        if step.run is None:
+            for key in ("retries", "timeout_seconds"):
+                if getattr(step, key) is not None:
+                    self._not_for(step, to_camel(key), path)
+        inner = self._body(step, path)
+        self._visible[step.id] = step
+        return [*inner, step.id]
+
+    def _not_for(self, step: StepShape, key: str, path: Path) -> None:
+        kind = kind_of(step)
+        cure = {
+            "gate.approval": "how long it waits is its approval's expiresAfterSeconds",
+            "gate.policy": (
+                "its own are gate.policy.retries"
+                if key == "retries"
+                else "an override waits as long as its approval's expiresAfterSeconds"
+            ),
+        }.get(kind, "say it of the steps inside")
+        self._problem((*path, key), f"a {kind} step has no '{key}'; {cure}")
+
+    def _body(self, step: StepShape, path: Path) -> list[str]:
+        """Check what is in *step*; returns the ids in it that may be read behind it."""
         if step.run is not None:
             self._run(step.run, (*path, "run"))
-        if step.gate is not None:
-            self._gate(step, path)
+        elif step.parallel is not None:
+            at = (*path, "parallel", "steps")
+            return self._apart(([child], at, i) for i, child in enumerate(step.parallel.steps))
+        elif step.map is not None:
+            self._map(step.map, (*path, "map"))
+        elif step.loop is not None:
+            self._loop(step.loop, (*path, "loop"))
+        elif step.conditional is not None:
+            return self._conditional(step.conditional, (*path, "conditional"))
+        elif step.gate is not None and step.gate.approval is not None:
+            self._approval(step.gate.approval.id, (*path, "gate", "approval", "id"))
+        elif step.gate is not None and step.gate.policy is not None:
+            return self._policy_gate(step.gate.policy, (*path, "gate", "policy"))
+        return []
 
-    def _when(self, text: str, path: Path) -> None:
+    def _apart(self, lists: Iterable[tuple[Sequence[StepShape], Path, int]]) -> list[str]:
+        """Check lists that do not see each other, and may all be read behind the block.
+
+        Each comes with the path of its list and the place there of its first step.
+        """
+        steps_seen: dict[str, StepShape] = {}
+        for steps, path, first in lists:
+            seen = []
+            for offset, step in enumerate(steps):
+                seen += self._step(step, (*path, first + offset))
+            # An id that stands twice may have been forgotten already, with its iteration.
+            known = set(seen) & set(self._visible)
+            steps_seen |= {step_id: self._visible.pop(step_id) for step_id in known}
+        self._visible |= steps_seen
+        return list(steps_seen)
+
+    def _map(self, shape: MapShape, path: Path) -> None:
+        self._items(shape.items, (*path, "items"))
+        if (shape.step is None) == (shape.steps is None):
+            self._problem(path, "a map needs exactly one of 'step' and 'steps'")
+            return
+        with self._iteration(shape.iterator, shape.index, path):
+            if shape.step is not None:
+                self._forget(self._step(shape.step, (*path, "step")))
+            else:
+                self._forget(self._list(shape.steps or (), (*path, "steps")))
+
+    def _loop(self, shape: LoopShape, path: Path) -> None:
+        self._items(shape.items, (*path, "items"))
+        with self._iteration(shape.iterator, shape.index, path):
+            seen = self._list(shape.body, (*path, "body"))
+            for key in ("until", "outputs"):
+                if (text := getattr(shape, key)) is not None:
+                    self._names_in(text, (*path, key))
+            self._forget(seen)
+
+    @contextmanager
+    def _iteration(self, iterator: str, index: str, path: Path) -> Iterator[None]:
+        before = len(self._names)
+        for key, name in (("iterator", iterator), ("index", index)):
+            if name in _ROOTS or name in self._names:
+                what = "is used by a block around this"
+                if name in _ROOTS or name in self._names[before:]:
+                    what = "is a name already"
+                self._problem((*path, key), f"'{name}' {what}; choose another {key}")
+            self._names.append(name)
+        yield
+        del self._names[before:]
+
+    def _forget(self, seen: Iterable[str]) -> None:
+        """Nothing outside reads into an iteration."""
+        for step_id in set(seen):
+            self._visible.pop(step_id, None)
+
+    def _items(self, shape: ItemsShape, path: Path) -> None:
+        given = [
+            key for key in ("expression", "range", "static") if getattr(shape, key) is not None
+        ]
+        if len(given) != 1:
+            self._problem(path, "items are exactly one of an expression, 'range' and 'static'")
+        if shape.expression is not None:
+            self._names_in(shape.expression, (*path, "expression"))
+        if shape.range is not None and shape.range.step == 0:
+            self._problem((*path, "range", "step"), "'step' must not be 0")
+        for at, text in parameters.texts(shape.static):
+            for reference in self._template(text, (*path, "static", *at)):
+                if reference[0] != "inputs":
+                    message = "static items read inputs alone; write an expression for the rest"
+                    self._problem((*path, "static", *at), message)
+
+    def _conditional(self, shape: ConditionalShape, path: Path) -> list[str]:
+        for index, branch in enumerate(shape.branches):
+            self._names_in(branch.condition, (*path, "branches", index, "condition"))
+        arms = [
+            (branch.steps, (*path, "branches", index, "steps"), 0)
+            for index, branch in enumerate(shape.branches)
+        ]
+        return self._apart([*arms, (shape.otherwise, (*path, "else"), 0)])
+
+    def _approval(self, approval_id: str, path: Path) -> None:
+        known = [approval.id for approval in self._spec.approvals]
+        if approval_id not in known:
+            hint = nearest(approval_id, known) if known else "; spec.approvals has none"
+            self._problem(path, f"there is no approval '{approval_id}'{hint}")
+
+    def _policy_gate(self, shape: GateOfPolicy, path: Path) -> list[str]:
+        for at, text in parameters.texts(shape.parameters):
+            self._template(text, (*path, "with", *at))
+        self._policy_of(shape, path)
+        needs = {"requestOverride": "override", "branch": "branch"}
+        for action, key in needs.items():
+            value = getattr(shape, key)
+            if shape.failure_action == action and value is None:
+                self._problem(path, f"the failureAction {action} needs '{key}'")
+            elif shape.failure_action != action and value is not None:
+                message = f"'{key}' is for the failureAction {action} only"
+                self._problem((*path, key), message)
+        if shape.override is not None:
+            self._approval(shape.override.approval, (*path, "override", "approval"))
+        return self._apart([(shape.branch or [], (*path, "branch"), 0)])
+
+    def _policy_of(self, shape: GateOfPolicy, path: Path) -> None:
+        if (shape.policy is None) == (shape.id is None):
+            self._problem(path, "a policy gate names its policy once, by 'policy' or by 'id'")
+            return
+        key = "id" if shape.policy is None else "policy"
+        known = {policy.id: policy for policy in self._spec.policies}
+        policy = known.get(shape.policy_id or "")
+        if policy is None:
+            hint = nearest(str(shape.policy_id), known) if known else "; spec.policies has none"
+            self._problem((*path, key), f"there is no policy '{shape.policy_id}'{hint}")
+            return
+        if shape.version is not None and shape.version != policy.version:
+            message = f"the policy '{policy.id}' has version {policy.version}, not {shape.version}"
+            self._problem((*path, "version"), message)
+        self._names.append("with")  # a rule reads what its gate is given
+        index = self._spec.policies.index(policy)
+        for number, rule in enumerate(policy.rules or ()):
+            at: Path = ("spec", "policies", index, "rules", number, "require")
+            self._names_in(rule.require, at)
+        self._names.pop()
+
+    def _names_in(self, text: str, path: Path) -> None:
+        """Check the names that an expression reads."""
         for reference in self._expression(text, path):
-            if reference[0] != "inputs" and not self._is_unknown(reference, text, path):
-                message = (
-                    f"'when' on {'.'.join(reference[:2])} is not supported yet; only on inputs"
-                )
-                self._problem(path, message)
-            elif reference[0] == "inputs":
-                self._is_unknown(reference, text, path)
+            self._is_unknown(reference, text, path)
 
     def _expression(self, text: str, path: Path) -> tuple[Reference, ...]:
         try:
@@ -122,29 +328,17 @@ class _Checker:
         for at, message in arguments.misfits(executor, run.parameters, still_open):
             self._problem((*path, "with", *at), message)
 
-    def _template(self, text: str, path: Path) -> None:
+    def _template(self, text: str, path: Path) -> tuple[Reference, ...]:
         try:
             pieces = expressions.template(text)
         except ExpressionError as error:
             self._problem(path, str(error))
-            return
+            return ()
         for piece in pieces:
             if not isinstance(piece, str) and len(self._found) <= report.MAX_PROBLEMS:
                 for reference in piece.references:
                     self._is_unknown(reference, piece.text, path)
-
-    def _gate(self, step: StepShape, path: Path) -> None:
-        assert step.gate is not None  # noqa: S101 - tells mypy what the caller saw
-        gate = (*path, "gate", "approval")
-        known = [approval.id for approval in self._spec.approvals]
-        if step.gate.approval.id not in known:
-            hint = nearest(step.gate.approval.id, known) if known else "; spec.approvals has none"
-            self._problem((*gate, "id"), f"there is no approval '{step.gate.approval.id}'{hint}")
-        for key, value in (("retries", step.retries), ("timeoutSeconds", step.timeout_seconds)):
-            if value is not None:
-                cure = "how long it waits is its approval's expiresAfterSeconds"
-                message = f"a gate has no '{key}'; {cure}"
-                self._problem((*path, key), message)
+        return expressions.references(pieces)
 
     def _is_unknown(self, reference: Reference, text: str, path: Path) -> bool:
         message = self._unknown(reference, text)
@@ -157,9 +351,12 @@ class _Checker:
         root, *rest = reference
         if root == "secrets":
             return "secrets are not supported yet"
+        if root in self._names:
+            return None
         if root not in {"inputs", "steps", "run"}:
             literal = expressions.literal_hint(text, root)
-            return f"'{root}' is no name here{literal or nearest(root, ['inputs', 'steps', 'run'])}"
+            names = ["inputs", "steps", "run", *self._names]
+            return f"'{root}' is no name here{literal or nearest(root, names)}"
         if root == "inputs":
             names = [one.name for one in self._spec.inputs]
             if rest and rest[0] not in names:
@@ -179,16 +376,26 @@ class _Checker:
         if not names:
             return "name the step: steps.<id>.outputs or steps.<id>.status"
         step_id, *rest = names
-        if step_id not in self._earlier:
-            later = any(step.id == step_id for step in self._spec.steps)
-            why = "is not certainly earlier than this one" if later else "does not exist"
-            hint = nearest(step_id, self._earlier) if self._earlier else ""
-            return f"the step '{step_id}' {why}{hint}"
+        step = self._visible.get(step_id)
+        if step is None:
+            return f"the step '{step_id}' {self._why_not_visible(step_id)}"
         if not rest or rest[0] not in _STEP_FIELDS:
             return f"of a step there is steps.{step_id}.outputs and steps.{step_id}.status"
-        if rest[0] == "outputs" and self._earlier[step_id].gate is not None:
+        if rest[0] == "outputs" and step.gate is not None:
             return f"the gate '{step_id}' has no outputs; there is steps.{step_id}.status"
         return None
+
+    def _why_not_visible(self, step_id: str) -> str:
+        path = next((at for at, step in self._all.items() if step.id == step_id), None)
+        hint = nearest(step_id, self._visible) if self._visible else ""
+        if path is None:
+            return f"does not exist{hint}"
+        for length in range(len(path) - 1, 0, -1):
+            around = self._all.get(path[:length])
+            if around is not None and around.id in self._visible and kind_of(around) in _ITERATED:
+                outputs = f"steps.{around.id}.outputs"
+                return f"is read from its own iteration only; outside there is {outputs}"
+        return f"is not certainly earlier than this one{hint}"
 
     def _outputs(self) -> None:
         for index, output in enumerate(self._spec.outputs):
@@ -206,6 +413,39 @@ class _Checker:
                     self._is_unknown(reference, value, (*path, "expression"))
             elif (wrong := _path_problem(value)) is not None:
                 self._problem((*path, "path"), wrong)
+
+
+def kind_of(step: StepShape) -> str:
+    """The kind of *step*, as its author writes it; the schema stage proved that it has one."""
+    if step.gate is not None:
+        return "gate.policy" if step.gate.policy is not None else "gate.approval"
+    kinds = ("run", "parallel", "map", "loop", "conditional")
+    return next(kind for kind in kinds if getattr(step, kind) is not None)
+
+
+def _walk(steps: Sequence[StepShape], path: Path) -> Iterator[tuple[Path, StepShape]]:
+    """All of *steps* with everything in them, each with its path."""
+    for index, step in enumerate(steps):
+        yield from _walk_step(step, (*path, index))
+
+
+def _walk_step(step: StepShape, path: Path) -> Iterator[tuple[Path, StepShape]]:
+    yield path, step
+    if step.parallel is not None:
+        yield from _walk(step.parallel.steps, (*path, "parallel", "steps"))
+    if step.map is not None and step.map.step is not None:
+        yield from _walk_step(step.map.step, (*path, "map", "step"))
+    if step.map is not None:
+        yield from _walk(step.map.steps or (), (*path, "map", "steps"))
+    if step.loop is not None:
+        yield from _walk(step.loop.body, (*path, "loop", "body"))
+    if step.conditional is not None:
+        for index, branch in enumerate(step.conditional.branches):
+            at = (*path, "conditional", "branches", index, "steps")
+            yield from _walk(branch.steps, at)
+        yield from _walk(step.conditional.otherwise, (*path, "conditional", "else"))
+    if step.gate is not None and step.gate.policy is not None:
+        yield from _walk(step.gate.policy.branch or (), (*path, "gate", "policy", "branch"))
 
 
 def _path_problem(path: str) -> str | None:

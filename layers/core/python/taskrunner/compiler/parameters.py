@@ -10,6 +10,7 @@ from taskrunner.model.plan import Template
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskrunner.compiler.expressions import Reference
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping
 
@@ -70,13 +71,12 @@ def fill(template: Template, context: JsonMapping) -> Json:
     return filled(template.value, ()) if template.open else template.value
 
 
-def steps_read(template: Template) -> tuple[str, ...]:
-    """The ids of the steps whose outputs or status the open templates read, each once."""
+def references(template: Template) -> tuple[Reference, ...]:
+    """The names that the open templates read, each once."""
     found = (
-        reference[1]
+        reference
         for text in template.open.values()
         for reference in expressions.references(expressions.template(text))
-        if reference[0] == "steps"
     )
     return tuple(dict.fromkeys(found))
 

@@ -14,10 +14,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from taskrunner.compiler import report
-from taskrunner.model.plan import MAX_TIMEOUT_S
+from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TIMEOUT_S
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic_core import ErrorDetails
 
     from taskrunner.compiler.source import Source
@@ -30,7 +32,6 @@ KIND: Final = "TaskPack"
 KNOWN_KINDS: Final = (
     "run", "parallel", "map", "loop", "conditional", "gate.approval", "gate.policy",
 )  # fmt: skip
-SUPPORTED_KINDS: Final = ("run", "gate.approval")
 
 _PACK_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _STEP_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
@@ -146,10 +147,104 @@ class GateOfApproval(_Shape):
     message: Text | None = None
 
 
+class PolicyRetries(_Shape):
+    """How often a policy that fails is evaluated again, and the pause between."""
+
+    count: Annotated[int, Field(ge=0, le=20)] = 0
+    backoff_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+
+
+class Override(_Shape):
+    """The approval that overrides a policy."""
+
+    approval: StepId
+
+
+class GateOfPolicy(_Shape):
+    """Evaluates a policy and acts on its failure; `policy` and `id` are the same."""
+
+    policy: StepId | None = None
+    id: StepId | None = None
+    version: str | None = None
+    parameters: dict[str, Any] = Field(default={}, alias="with")
+    failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
+    retries: PolicyRetries = PolicyRetries()
+    override: Override | None = None
+    branch: Annotated[list[StepShape], Field(min_length=1)] | None = None
+
+    @property
+    def policy_id(self) -> str | None:
+        """The policy, by whichever of its two names it was given."""
+        return self.policy or self.id
+
+
 class Gate(_Shape):
     """A gate, of which there are two."""
 
-    approval: GateOfApproval
+    approval: GateOfApproval | None = None
+    policy: GateOfPolicy | None = None
+
+
+class ParallelShape(_Shape):
+    """Children at the same time."""
+
+    steps: Annotated[list[StepShape], Field(min_length=1)]
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class Range(_Shape):
+    """Whole numbers from *start* to *end*, which is one of them."""
+
+    start: int = 0
+    end: int
+    step: int = 1
+
+
+class ItemsShape(_Shape):
+    """What is gone over: exactly one of three; an expression may stand in its place."""
+
+    expression: Annotated[str, Field(min_length=1)] | None = None
+    range: Range | None = None
+    static: list[Any] | None = None
+
+
+class MapShape(_Shape):
+    """The template for every item; `step` is for one, `steps` for several."""
+
+    items: ItemsShape
+    step: StepShape | None = None
+    steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    iterator: Name = "item"
+    index: Name = "index"
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class LoopShape(_Shape):
+    """One iteration after another."""
+
+    items: ItemsShape
+    body: Annotated[list[StepShape], Field(min_length=1)]
+    iterator: Name = "item"
+    index: Name = "index"
+    max_iterations: Annotated[int, Field(ge=1, le=MAX_ITERATIONS)] = DEFAULT_MAX_ITERATIONS
+    until: Annotated[str, Field(min_length=1)] | None = None
+    aggregation: Literal["collect", "merge", "last", "first", "none"] = "collect"
+    outputs: Annotated[str, Field(min_length=1)] | None = None
+
+
+class BranchShape(_Shape):
+    """What is done when a condition is the first that is true."""
+
+    condition: Annotated[str, Field(min_length=1)]
+    steps: Annotated[list[StepShape], Field(min_length=1)]
+
+
+class ConditionalShape(_Shape):
+    """The first branch whose condition is true, else `else`."""
+
+    branches: Annotated[list[BranchShape], Field(min_length=1)]
+    otherwise: list[StepShape] = Field(default=[], alias="else")
+    output_union: bool = False
 
 
 class StepShape(_Shape):
@@ -162,7 +257,41 @@ class StepShape(_Shape):
     retries: RetriesShape | None = None
     timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] | None = None
     run: Run | None = None
+    parallel: ParallelShape | None = None
+    map: MapShape | None = None
+    loop: LoopShape | None = None
+    conditional: ConditionalShape | None = None
     gate: Gate | None = None
+
+
+# They stand before the step that they hold, and their fields are looked at for hints.
+for _shape in (
+    GateOfPolicy,
+    Gate,
+    ParallelShape,
+    MapShape,
+    LoopShape,
+    BranchShape,
+    ConditionalShape,
+):
+    _shape.model_rebuild()
+
+
+class RuleShape(_Shape):
+    """One condition of a policy."""
+
+    id: StepId
+    require: Annotated[str, Field(min_length=1)]
+    message: Text | None = None
+
+
+class PolicyShape(_Shape):
+    """What a policy gate evaluates."""
+
+    id: StepId
+    version: str
+    rules: Annotated[list[RuleShape], Field(min_length=1)] | None = None
+    uses: str | None = None
 
 
 class OutputShape(_Shape):
@@ -182,6 +311,7 @@ class Spec(_Shape):
     slo: SloShape = SloShape()
     failure: Failure = Failure()
     approvals: list[ApprovalShape] = []
+    policies: list[PolicyShape] = []
     steps: Annotated[list[StepShape], Field(min_length=1)]
     outputs: list[OutputShape] = []
 
@@ -217,22 +347,38 @@ def parse(source: Source) -> Pack:
 
 
 def as_written(path: Path, source: Source) -> Path:
-    """Where an author of a flat step finds what the later stages see in the nested one."""
-    if not _is_flat(path, source):
-        return path
-    step, rest = path[:3], path[3:]
-    if rest[:1] == ("run",):
-        return step + rest[1:]
-    if rest[:2] == ("gate", "approval"):
-        return step + tuple("approval" if part == "id" else part for part in rest[2:])
-    return path
+    """Where an author finds what the later stages see in the nested, uniform form."""
+    written: list[str | int] = []
+    node, rest = source.value, path
+    while rest:
+        kind = _flat_kind(node)
+        if kind is not None and rest[: len(kind)] == kind:
+            rest = rest[len(kind) :]
+            if kind == ("gate", "approval"):
+                rest = tuple("approval" if part == "id" else part for part in rest)
+        if rest == ("expression",) and isinstance(node, str):
+            break  # an expression in the place of `{expression: ...}`
+        if not rest:
+            break
+        written.append(rest[0])
+        node = _member(node, rest[0])
+        rest = rest[1:]
+    return tuple(written)
 
 
-def _is_flat(path: Path, source: Source) -> bool:
-    if path[:2] != ("spec", "steps") or not isinstance(index := (*path, None)[2], int):
-        return False
-    step = source.value["spec"]["steps"][index]
-    return isinstance(step, dict) and "type" in step
+def _flat_kind(node: Json) -> tuple[str, ...] | None:
+    """The keys that the nested form of a flat step would have."""
+    if not isinstance(node, dict) or node.get("type") not in KNOWN_KINDS or "id" not in node:
+        return None
+    kind = tuple(node["type"].split("."))
+    return None if kind[0] in node else kind
+
+
+def _member(node: Json, part: str | int) -> Json:
+    if isinstance(node, dict):
+        return node.get(part)
+    is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
+    return node[part] if is_item else None
 
 
 class _Shaper:
@@ -248,14 +394,18 @@ class _Shaper:
         spec = manifest.get("spec")
         if not isinstance(spec, dict):
             return manifest
-        refused = {key for key in ("secrets", "policies") if key in spec}
-        for key in sorted(refused):
-            self._problem(("spec", key), f"'{key}' is not supported yet; remove it")
-        spec = {key: value for key, value in spec.items() if key not in refused}
-        if isinstance(spec.get("steps"), list):
-            steps = enumerate(spec["steps"])
-            spec["steps"] = [self._step(step, ("spec", "steps", i)) for i, step in steps]
-        return manifest | {"spec": spec}
+        if "secrets" in spec:
+            self._problem(("spec", "secrets"), "'secrets' is not supported yet; remove it")
+        spec = {key: value for key, value in spec.items() if key != "secrets"}
+        return manifest | {"spec": spec | self._lists(spec, ("spec",), ("steps",))}
+
+    def _lists(self, block: JsonObject, path: Path, names: Sequence[str]) -> JsonObject:
+        """Those members of *block* that are lists of steps, with each step in its nested form."""
+        return {
+            name: [self._step(step, (*path, name, i)) for i, step in enumerate(block[name])]
+            for name in names
+            if isinstance(block.get(name), list)
+        }
 
     def _step(self, step: Json, path: Path) -> Json:
         if not isinstance(step, dict):
@@ -265,27 +415,49 @@ class _Shaper:
             if path in self._settled:
                 return step
         kinds = _kinds(step)
-        unsupported = [
-            kind for kind in kinds if kind in KNOWN_KINDS and kind not in SUPPORTED_KINDS
-        ]
-        if unsupported:
-            message = (
-                f"'{unsupported[0]}' steps are not supported yet; there is run and gate.approval"
-            )
-        elif len(kinds) != 1:
+        if len(kinds) != 1:
             what = "no kind" if not kinds else "more than one kind (" + ", ".join(kinds) + ")"
             message = f"the step has {what}; it needs exactly one of {', '.join(KNOWN_KINDS)}"
-        elif step[root := kinds[0].split(".")[0]] is None:
-            # To pydantic null is as good as absent, but then the step would have no kind.
-            message = f"'{root}' must be a mapping, not nothing"
-            self._problem((*path, root), message)
-            self._settled.add(path)
+            self._settle(path, path, message)
             return step
-        else:
+        node: Json = step
+        at = path
+        for key in kinds[0].split("."):
+            node, at = _member(node, key), (*at, key)
+            if node is None:
+                # To pydantic null is as good as absent, but then the step would have no kind.
+                self._settle(path, at, f"'{key}' must be a mapping, not nothing")
+                return step
+        return self._inside(step, kinds[0], path)
+
+    def _settle(self, step: Path, path: Path, message: str) -> None:
+        self._problem(as_written(path, self._source), message)
+        self._settled.add(step)
+
+    def _inside(self, step: JsonObject, kind: str, path: Path) -> JsonObject:
+        """*step* with the steps inside it in their nested form, and its items as a mapping."""
+        keys = tuple(kind.split("."))
+        block = step
+        for key in keys:
+            block = block[key]
+        if not isinstance(block, dict):
             return step
-        self._problem((*path, *(unsupported[0].split(".") if unsupported else ())), message)
-        self._settled.add(path)
-        return step
+        at = (*path, *keys)
+        changed = block | self._lists(block, at, ("steps", "body", "branch", "else"))
+        if kind == "map" and isinstance(block.get("step"), dict):
+            changed["step"] = self._step(block["step"], (*at, "step"))
+        if kind in {"map", "loop"} and isinstance(block.get("items"), str):
+            changed["items"] = {"expression": block["items"]}
+        if kind == "conditional" and isinstance(block.get("branches"), list):
+            changed["branches"] = [
+                branch | self._lists(branch, (*at, "branches", i), ("steps",))
+                if isinstance(branch, dict)
+                else branch
+                for i, branch in enumerate(block["branches"])
+            ]
+        for key in reversed(keys):
+            changed = {key: changed}
+        return step | changed
 
     def _unflattened(self, step: JsonObject, path: Path) -> JsonObject:
         kind = step["type"]
@@ -293,14 +465,11 @@ class _Shaper:
         own = {key: value for key, value in step.items() if key not in _COMMON_KEYS | {"type"}}
         if kind not in KNOWN_KINDS:
             known = nearest(kind if isinstance(kind, str) else "", KNOWN_KINDS)
-            self._problem((*path, "type"), f"{_shown(kind)} is no kind of step{known}")
-            self._settled.add(path)
+            self._settle(path, (*path, "type"), f"{_shown(kind)} is no kind of step{known}")
             return common
-        if any(key in own for key in ("run", "gate")):
-            self._problem(
-                (*path, "type"), "a step is flat or nested: remove 'type' or the kind's key"
-            )
-            self._settled.add(path)
+        if str(kind).split(".")[0] in own:
+            message = "a step is flat or nested: remove 'type' or the kind's key"
+            self._settle(path, (*path, "type"), message)
             return common
         if kind == "gate.approval":
             # In the flat form `id` is the step's, so the approval is named by `approval`.
@@ -320,7 +489,8 @@ class _Shaper:
 
     def _known_keys(self, path: Path) -> list[str]:
         known = _keys_at(Pack, path[:-1])
-        if _is_flat(path, self._source) and path[3:-1] in {("run",), ("gate", "approval")}:
+        written = as_written(path, self._source)
+        if len(written) < len(path):
             known |= _COMMON_KEYS  # in the flat form they stand side by side
         return sorted(known)
 
@@ -328,20 +498,23 @@ class _Shaper:
         self.problems.append((self._source.line(path), self._source.diagnostic(path, message)))
 
 
-_COMMON_KEYS = {
+_KIND_KEYS: Final = frozenset(kind.split(".")[0] for kind in KNOWN_KINDS)
+_COMMON_KEYS: Final = {
     (info.alias or name)
     for name, info in StepShape.model_fields.items()
-    if name not in {"run", "gate"}
+    if name not in _KIND_KEYS
 }  # fmt: skip
 
 
 def _kinds(step: JsonObject) -> list[str]:
-    kinds = [key for key in step if key in {"run", "parallel", "map", "loop", "conditional"}]
+    kinds = [key for key in step if key in _KIND_KEYS and key != "gate"]
     gate = step.get("gate")
     if isinstance(gate, dict):
-        kinds += [f"gate.{key}" for key in gate]
+        kinds += [f"gate.{key}" for key in gate if f"gate.{key}" in KNOWN_KINDS]
+        if gate and not kinds:
+            kinds.append("gate")  # of a key that pydantic tells better
     elif "gate" in step:
-        kinds.append("gate.approval")  # of the wrong type, which pydantic tells better
+        kinds.append("gate")  # of the wrong type, which pydantic tells better
     return kinds
 
 
@@ -379,7 +552,7 @@ _TYPES = {
 }
 
 
-def _message(detail: ErrorDetails, written: Path, known: list[str]) -> str:  # noqa: PLR0911 - a table
+def _message(detail: ErrorDetails, written: Path, known: list[str]) -> str:
     last, kind, context = written[-1], detail["type"], detail.get("ctx", {})
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{written[-2]}'"
     given = _shown(detail["input"])
@@ -387,6 +560,8 @@ def _message(detail: ErrorDetails, written: Path, known: list[str]) -> str:  # n
         return f"{key} is missing; it is required"
     if kind == "extra_forbidden":
         return f"unknown key {key}{nearest(str(last), known)}"
+    if last == "items" and kind in _TYPES:
+        return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
     if kind in _TYPES:
         is_scalar = isinstance(detail["input"], (bool, int, float))
         cure = "; put it in quotes" if kind == "string_type" and is_scalar else ""

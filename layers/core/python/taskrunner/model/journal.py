@@ -31,6 +31,7 @@ class Event(StrEnum):
     STEP_COMPLETED = "step.completed"
     STEP_FAILED = "step.failed"
     STEP_SKIPPED = "step.skipped"
+    FLOW_DECIDED = "flow.decided"
     GATE_AWAITING = "gate.awaiting"
     GATE_APPROVAL_RECORDED = "gate.approval-recorded"
     GATE_APPROVED = "gate.approved"

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from taskrunner.model.json_types import Json, JsonMapping
 
 DEFAULT_TIMEOUT_S: Final = 600
 # run_step may take 900 s on Lambda; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
 DEFAULT_EXPIRY_S: Final = 7 * 24 * 3600
+DEFAULT_MAX_ITERATIONS: Final = 1000
+MAX_ITERATIONS: Final = 10_000
 
 
 class StepKind(StrEnum):
@@ -24,6 +28,30 @@ class StepKind(StrEnum):
 
     RUN = "Run"
     GATE_APPROVAL = "GateApproval"
+    GATE_POLICY = "GatePolicy"
+    PARALLEL = "Parallel"
+    MAP = "Map"
+    LOOP = "Loop"
+    CONDITIONAL = "Conditional"
+
+
+class FailureAction(StrEnum):
+    """What a policy gate does when its policy fails."""
+
+    ABORT = "abort"
+    WARN = "warn"
+    REQUEST_OVERRIDE = "requestOverride"
+    BRANCH = "branch"
+
+
+class Aggregation(StrEnum):
+    """What becomes of the values of a loop's iterations."""
+
+    COLLECT = "collect"
+    MERGE = "merge"
+    LAST = "last"
+    FIRST = "first"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +83,33 @@ class Template:
     open: JsonMapping = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What a map or loop goes over: *values* when planning knows them, else an *expression*."""
+
+    values: tuple[Json, ...] | None = None
+    expression: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStep:
-    """Runs an executor."""
+class _Step:
+    """What every step has. *enabled* is None while its condition can only be known at run time."""
 
     id: str
-    name: str | None
-    when: str | None
-    enabled: bool
-    continue_on_error: bool
-    retries: Retries
-    timeout_s: int
+    name: str | None = None
+    when: str | None = None
+    enabled: bool | None = True
+    continue_on_error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStep(_Step):
+    """Runs an executor."""
+
     uses: str
     parameters: Template
+    retries: Retries
+    timeout_s: int
 
     @property
     def kind(self) -> StepKind:
@@ -76,14 +118,9 @@ class RunStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalGate:
+class ApprovalGate(_Step):
     """Waits for a decision on an approval."""
 
-    id: str
-    name: str | None
-    when: str | None
-    enabled: bool
-    continue_on_error: bool
     approval_id: str
     message: str | None
 
@@ -93,7 +130,138 @@ class ApprovalGate:
         return StepKind.GATE_APPROVAL
 
 
-Step: TypeAlias = RunStep | ApprovalGate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyGate(_Step):
+    """Evaluates a policy, and acts on its failure.
+
+    *retries* counts evaluations in all. *override* is an approval's id, *branch* the steps that are
+    run on a failure; each is there for its own failure action alone.
+    """
+
+    policy_id: str
+    parameters: Template
+    failure_action: FailureAction
+    retries: Retries
+    override: str | None = None
+    branch: tuple[Step, ...] = ()
+
+    @property
+    def kind(self) -> StepKind:
+        """Its name on the wire."""
+        return StepKind.GATE_POLICY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallel(_Step):
+    """Children at the same time, at most *max_parallel* of them; None is all."""
+
+    steps: tuple[Step, ...]
+    max_parallel: int | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Its name on the wire."""
+        return StepKind.PARALLEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapStep(_Step):
+    """The template *steps* for every item, at the same time."""
+
+    items: Items
+    iterator: str
+    index: str
+    steps: tuple[Step, ...]
+    max_parallel: int | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Its name on the wire."""
+        return StepKind.MAP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop(_Step):
+    """The *steps* for every item, one iteration after another, until *until* is true after one.
+
+    *output* is the expression of an iteration's value; None is the outputs of its last step.
+    """
+
+    items: Items
+    iterator: str
+    index: str
+    steps: tuple[Step, ...]
+    max_iterations: int
+    until: str | None = None
+    aggregation: Aggregation = Aggregation.COLLECT
+    output: str | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Its name on the wire."""
+        return StepKind.LOOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """The *steps* of a conditional for when its *condition* is the first that is true."""
+
+    condition: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditional(_Step):
+    """The first branch whose condition is true, else *otherwise*.
+
+    *taken* is the branch by its number when planning knows it; the number of branches means
+    *otherwise*, None that it is decided at run time. *union* merges the outputs of what ran.
+    """
+
+    branches: tuple[Branch, ...]
+    otherwise: tuple[Step, ...] = ()
+    taken: int | None = None
+    union: bool = False
+
+    @property
+    def kind(self) -> StepKind:
+        """Its name on the wire."""
+        return StepKind.CONDITIONAL
+
+    def arm(self, number: int) -> tuple[Step, ...]:
+        """The steps of branch *number*, or *otherwise*."""
+        return self.branches[number].steps if number < len(self.branches) else self.otherwise
+
+    @property
+    def arms(self) -> tuple[tuple[Step, ...], ...]:
+        """All branches' steps, and *otherwise* last."""
+        return (*(branch.steps for branch in self.branches), self.otherwise)
+
+
+Step: TypeAlias = RunStep | ApprovalGate | PolicyGate | Parallel | MapStep | Loop | Conditional
+Iterated: TypeAlias = MapStep | Loop
+
+
+def children(step: Step) -> tuple[Step, ...]:
+    """The steps that stand directly in *step*, in the order in which they are written."""
+    match step:
+        case RunStep() | ApprovalGate():
+            return ()
+        case PolicyGate():
+            return step.branch
+        case Parallel() | MapStep() | Loop():
+            return step.steps
+        case Conditional():
+            return tuple(child for arm in step.arms for child in arm)
+        case _:
+            assert_never(step)
+
+
+def walk(steps: Iterable[Step]) -> Iterator[Step]:
+    """All of *steps* with everything in them, each before its children."""
+    for step in steps:
+        yield step
+        yield from walk(children(step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +274,24 @@ class Approval:
     distinct_from_requester: bool = False
     expires_after_s: int = DEFAULT_EXPIRY_S
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One condition of a policy, and what to say when it does not hold."""
+
+    id: str
+    require: str
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a policy gate evaluates: all of its rules must hold."""
+
+    id: str
+    version: str
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +344,38 @@ class Plan:
     sandbox: Sandbox
     slo: Slo
     approvals: tuple[Approval, ...]
+    policies: tuple[Policy, ...] = ()
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
 
+    def all_steps(self) -> Iterator[Step]:
+        """Every step of the pack, each before its children."""
+        return walk(self.steps)
+
     def step(self, step_id: str) -> Step:
         """The step of that id, which is unique in a pack."""
-        return next(step for step in self.steps if step.id == step_id)
+        return next(step for step in self.all_steps() if step.id == step_id)
 
     def approval(self, approval_id: str) -> Approval:
         """The approval of that id; the check stage proved that each gate has one."""
         return next(approval for approval in self.approvals if approval.id == approval_id)
+
+    def policy(self, policy_id: str) -> Policy:
+        """The policy of that id; the check stage proved that each gate has one."""
+        return next(policy for policy in self.policies if policy.id == policy_id)
+
+    def iterations(self, step_id: str) -> tuple[Iterated, ...]:
+        """The maps and loops around the step of that id, the outermost first."""
+        found = _enclosing(self.steps, step_id)
+        return tuple(step for step in found or () if isinstance(step, MapStep | Loop))
+
+
+def _enclosing(steps: Iterable[Step], step_id: str) -> tuple[Step, ...] | None:
+    """The steps around the one of that id, the outermost first; None when it is not in *steps*."""
+    for step in steps:
+        if step.id == step_id:
+            return ()
+        inner = _enclosing(children(step), step_id)
+        if inner is not None:
+            return (step, *inner)
+    return None

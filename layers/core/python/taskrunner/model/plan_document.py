@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.model.plan import (
+    Aggregation,
     Approval,
     ApprovalGate,
+    Branch,
+    Conditional,
+    FailureAction,
     FailurePolicy,
     FileOutput,
+    Items,
+    Iterated,
+    Loop,
+    MapStep,
     ObjectOutput,
     Output,
+    Parallel,
     Plan,
+    Policy,
+    PolicyGate,
     Retries,
+    Rule,
     RunStep,
     Sandbox,
     Slo,
@@ -26,6 +38,8 @@ from taskrunner.model.plan import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskrunner.model.json_types import JsonMapping, JsonObject
 
 PLAN_VERSION: Final = 1
@@ -54,7 +68,8 @@ def to_document(plan: Plan) -> JsonObject:
             "maxQueueDepth": plan.slo.max_queue_depth,
         },
         "approvals": [_approval(approval) for approval in plan.approvals],
-        "steps": [_step(step) for step in plan.steps],
+        "policies": [_policy(policy) for policy in plan.policies],
+        "steps": _steps(plan.steps),
         "outputs": [_output(output) for output in plan.outputs],
     }
 
@@ -74,6 +89,17 @@ def _approval(approval: Approval) -> JsonObject:
     }
 
 
+def _policy(policy: Policy) -> JsonObject:
+    return {
+        "id": policy.id,
+        "version": policy.version,
+        "rules": [
+            {"id": rule.id, "require": rule.require, "message": rule.message}
+            for rule in policy.rules
+        ],
+    }
+
+
 def _step(step: Step) -> JsonObject:
     common = {
         "id": step.id,
@@ -83,19 +109,72 @@ def _step(step: Step) -> JsonObject:
         "enabled": step.enabled,
         "continueOnError": step.continue_on_error,
     }
+    return common | _own(step)
+
+
+def _own(step: Step) -> JsonObject:
+    """What a step has beside what every step has."""
     match step:
         case RunStep():
-            return common | {
+            return {
                 "retries": _retries(step.retries),
                 "timeoutSeconds": step.timeout_s,
                 "uses": step.uses,
-                "with": step.parameters.value,
-                "open": dict(step.parameters.open),
+                **_template(step.parameters),
             }
         case ApprovalGate():
-            return common | {"approvalId": step.approval_id, "message": step.message}
+            return {"approvalId": step.approval_id, "message": step.message}
+        case PolicyGate():
+            return {
+                "policyId": step.policy_id,
+                "failureAction": step.failure_action.value,
+                "retries": _retries(step.retries),
+                "override": step.override,
+                "branch": _steps(step.branch),
+                **_template(step.parameters),
+            }
+        case Parallel():
+            return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
+        case MapStep():
+            return _iterated(step) | {"maxParallel": step.max_parallel}
+        case Loop():
+            return _iterated(step) | {
+                "maxIterations": step.max_iterations,
+                "until": step.until,
+                "aggregation": step.aggregation.value,
+                "output": step.output,
+            }
+        case Conditional():
+            return {
+                "branches": [
+                    {"condition": branch.condition, "steps": _steps(branch.steps)}
+                    for branch in step.branches
+                ],
+                "else": _steps(step.otherwise),
+                "taken": step.taken,
+                "outputUnion": step.union,
+            }
         case _:
             assert_never(step)
+
+
+def _steps(steps: Iterable[Step]) -> list[JsonObject]:
+    return [_step(step) for step in steps]
+
+
+def _template(template: Template) -> JsonObject:
+    return {"with": template.value, "open": dict(template.open)}
+
+
+def _iterated(step: Iterated) -> JsonObject:
+    values = step.items.values
+    return {
+        "items": None if values is None else list(values),
+        "itemsExpression": step.items.expression,
+        "iterator": step.iterator,
+        "index": step.index,
+        "steps": _steps(step.steps),
+    }
 
 
 def _output(output: Output) -> JsonObject:
@@ -136,7 +215,8 @@ def from_document(document: JsonMapping) -> Plan:
             max_queue_depth=slo["maxQueueDepth"],
         ),
         approvals=tuple(_read_approval(approval) for approval in document["approvals"]),
-        steps=tuple(_read_step(step) for step in document["steps"]),
+        policies=tuple(_read_policy(policy) for policy in document["policies"]),
+        steps=_read_steps(document["steps"]),
         outputs=tuple(_read_output(output) for output in document["outputs"]),
     )
 
@@ -156,33 +236,95 @@ def _read_approval(document: JsonMapping) -> Approval:
     )
 
 
+def _read_policy(document: JsonMapping) -> Policy:
+    rules = (
+        Rule(id=r["id"], require=r["require"], message=r["message"]) for r in document["rules"]
+    )
+    return Policy(id=document["id"], version=document["version"], rules=tuple(rules))
+
+
+def _read_steps(documents: Iterable[JsonMapping]) -> tuple[Step, ...]:
+    return tuple(_read_step(document) for document in documents)
+
+
 def _read_step(document: JsonMapping) -> Step:
+    common: JsonObject = {
+        "id": document["id"],
+        "name": document["name"],
+        "when": document["when"],
+        "enabled": document["enabled"],
+        "continue_on_error": document["continueOnError"],
+    }
     kind = StepKind(document["kind"])
     match kind:
         case StepKind.RUN:
             return RunStep(
-                id=document["id"],
-                name=document["name"],
-                when=document["when"],
-                enabled=document["enabled"],
-                continue_on_error=document["continueOnError"],
+                **common,
                 retries=_read_retries(document["retries"]),
                 timeout_s=document["timeoutSeconds"],
                 uses=document["uses"],
-                parameters=Template(document["with"], document["open"]),
+                parameters=_read_template(document),
             )
         case StepKind.GATE_APPROVAL:
             return ApprovalGate(
-                id=document["id"],
-                name=document["name"],
-                when=document["when"],
-                enabled=document["enabled"],
-                continue_on_error=document["continueOnError"],
-                approval_id=document["approvalId"],
-                message=document["message"],
+                **common, approval_id=document["approvalId"], message=document["message"]
+            )
+        case StepKind.GATE_POLICY:
+            return PolicyGate(
+                **common,
+                policy_id=document["policyId"],
+                parameters=_read_template(document),
+                failure_action=FailureAction(document["failureAction"]),
+                retries=_read_retries(document["retries"]),
+                override=document["override"],
+                branch=_read_steps(document["branch"]),
+            )
+        case StepKind.PARALLEL:
+            steps = _read_steps(document["steps"])
+            return Parallel(**common, steps=steps, max_parallel=document["maxParallel"])
+        case StepKind.MAP:
+            iterated = _read_iterated(document)
+            return MapStep(**common, **iterated, max_parallel=document["maxParallel"])
+        case StepKind.LOOP:
+            return Loop(
+                **common,
+                **_read_iterated(document),
+                max_iterations=document["maxIterations"],
+                until=document["until"],
+                aggregation=Aggregation(document["aggregation"]),
+                output=document["output"],
+            )
+        case StepKind.CONDITIONAL:
+            branches = (
+                Branch(condition=branch["condition"], steps=_read_steps(branch["steps"]))
+                for branch in document["branches"]
+            )
+            return Conditional(
+                **common,
+                branches=tuple(branches),
+                otherwise=_read_steps(document["else"]),
+                taken=document["taken"],
+                union=document["outputUnion"],
             )
         case _:
             assert_never(kind)
+
+
+def _read_template(document: JsonMapping) -> Template:
+    return Template(document["with"], document["open"])
+
+
+def _read_iterated(document: JsonMapping) -> JsonObject:
+    values = document["items"]
+    return {
+        "items": Items(
+            values=None if values is None else tuple(values),
+            expression=document["itemsExpression"],
+        ),
+        "iterator": document["iterator"],
+        "index": document["index"],
+        "steps": _read_steps(document["steps"]),
+    }
 
 
 def _read_output(document: JsonMapping) -> Output:

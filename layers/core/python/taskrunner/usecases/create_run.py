@@ -13,8 +13,9 @@ from taskrunner.compiler.compiled import Compiled, compile_pack
 from taskrunner.compiler.emit import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError
 from taskrunner.model import moment
+from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
-from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Reason, Run, fold
+from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Reason, Run
 from taskrunner.usecases import run_view
 from taskrunner.usecases.start_run import start
 
@@ -144,7 +145,7 @@ def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
             metadata={"reason": Reason.CONDITION_FALSE.value},
         )
         for step in plan.steps
-        if not step.enabled
+        if step.enabled is False
     ]
     return [created, *skipped]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting, expire
 from taskrunner.model.journal import Entry, Event, Level
-from taskrunner.model.plan import ApprovalGate
+from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.usecases.decided import gate_entries
 from taskrunner.usecases.live import check_live, run_started
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from taskrunner.model.run import StepReference
     from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
+
+Gate: TypeAlias = ApprovalGate | PolicyGate
 
 # How often a write is tried anew when others decide at the same moment.
 _TRIES: Final = 5
@@ -60,33 +62,40 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     raise TryAgainError(f"the gate {own} is being decided by others")
 
 
-def _read(
-    reference: StepReference, world: World
-) -> tuple[Head, ApprovalGate, Approval, ApprovalRecord]:
+def _read(reference: StepReference, world: World) -> tuple[Head, Gate, Approval, ApprovalRecord]:
     head = world.runs.head(reference.tenant, reference.run_id)
     check_live(head.run)
     document = world.plans.get(reference.tenant, head.run.plan_hash)
     plan = plan_document.from_document(document)
     gate = plan.step(reference.step_id)
-    assert isinstance(gate, ApprovalGate)  # noqa: S101 - the compiler wires only these here
-    approval = plan.approval(gate.approval_id)
-    record = world.approvals.get(reference.tenant, reference.run_id, gate.approval_id)
+    assert isinstance(gate, ApprovalGate | PolicyGate)  # noqa: S101 - nothing else is wired here
+    approval = plan.approval(_approval_id(gate))
+    record = world.approvals.get(reference.tenant, reference.run_id, approval.id)
     return head, gate, approval, record
 
 
-def _awaiting(gate: ApprovalGate, waiting: Waiting) -> Entry:
+def _approval_id(gate: Gate) -> str:
+    """The approval that *gate* waits for: its own, or the one that overrides its policy."""
+    return gate.approval_id if isinstance(gate, ApprovalGate) else gate.override or ""
+
+
+def _awaiting(gate: Gate, waiting: Waiting) -> Entry:
+    approval_id = _approval_id(gate)
+    metadata = {"approvalId": approval_id, "expiresAt": waiting.expires_at}
+    if isinstance(gate, PolicyGate):
+        metadata["override"] = "true"
     return Entry(
         id=f"{waiting.path}#awaiting",
         at=waiting.opened_at,
         event=Event.GATE_AWAITING,
         level=Level.WARN,
         step=waiting.path,
-        message=f"Awaiting approval: {gate.approval_id}",
-        metadata={"approvalId": gate.approval_id, "expiresAt": waiting.expires_at},
+        message=f"Awaiting approval: {approval_id}",
+        metadata=metadata,
     )
 
 
-def _summary(gate: ApprovalGate, waiting: Waiting, approval: Approval, head: Head) -> JsonObject:
+def _summary(gate: Gate, waiting: Waiting, approval: Approval, head: Head) -> JsonObject:
     summary: JsonObject = {
         "runId": head.run.run_id,
         "approvalId": approval.id,
@@ -98,7 +107,8 @@ def _summary(gate: ApprovalGate, waiting: Waiting, approval: Approval, head: Hea
         "pack": {"name": head.run.pack_name, "version": head.run.pack_version},
         "requestedBy": head.run.created_by,
     }
-    return summary if gate.message is None else summary | {"message": gate.message}
+    message = gate.message if isinstance(gate, ApprovalGate) else approval.message
+    return summary if message is None else summary | {"message": message}
 
 
 def expire_gate(reference: StepReference, world: World) -> JsonObject:
@@ -117,6 +127,9 @@ def expire_gate(reference: StepReference, world: World) -> JsonObject:
         if record.verdict is None:
             at = moment.to_text(world.clock.now())
             record = _expired(head, record, reference.path, at, world)
+        if record.verdict is not None and any(w.path != reference.path for w in record.waiting):
+            # Other gates wait for the same approval, and their own time is not over yet.
+            world.approvals.resume(reference.tenant, reference.run_id, record)
         if record.verdict is not None:
             return _stands(record, reference.path)
     raise TryAgainError(f"the gate {reference.path} is being decided by others")

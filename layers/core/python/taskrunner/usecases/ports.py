@@ -89,6 +89,10 @@ class Runs(Protocol):
         """How those steps ended, by path; a step that has not ended is absent."""
         ...
 
+    def outcomes_below(self, tenant: str, run_id: str, beginning: str) -> dict[str, StepOutcome]:
+        """How all the steps ended whose paths begin with *beginning*, by path."""
+        ...
+
     def record_step(
         self,
         head: Head,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model import plan_document
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.fold import fold, without_lost
 from taskrunner.model.journal import Position
 from taskrunner.model.plan import FileOutput
-from taskrunner.model.run import fold, live_status
+from taskrunner.model.run import live_status
 from taskrunner.usecases import run_view
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
     plan = plan_document.from_document(world.plans.get(tenant, run.plan_hash))
     journal = world.runs.journal(tenant, run_id)
     state = fold(plan, (placed.entry for placed in journal), run.created_at)
+    if run.outcome is not None:
+        state = without_lost(state, world.clock.now())
     return run_view.run_state(run, plan, state)
 
 

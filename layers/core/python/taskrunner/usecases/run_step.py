@@ -22,7 +22,7 @@ from taskrunner.model.plan import RunStep
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.live import check_live, run_started
-from taskrunner.usecases.values import values
+from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
@@ -53,6 +53,7 @@ class _Attempt:
     step: RunStep
     document: JsonObject
     path: str
+    iteration: str
     number: int
 
     def key(self, what: str) -> str:
@@ -77,22 +78,27 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     plan = plan_document.from_document(document)
     step = plan.step(reference.step_id)
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
-    read = parameters.steps_read(step.parameters)
-    siblings = {reference.iteration + step_id for step_id in read}
-    outcomes = world.runs.outcomes(tenant, run_id, {own, *siblings})
-    previous = outcomes.get(own)
+    values = Values(plan, head, world)
+    values.read(parameters.references(step.parameters), reference.iteration, own)
+    previous = values.outcome(own)
     if previous is not None and previous.final:
         return _answer(previous)
     number = 1 if previous is None else previous.attempt + 1
-    attempt = _Attempt(head=head, step=step, document=document, path=own, number=number)
+    attempt = _Attempt(
+        head=head,
+        step=step,
+        document=document,
+        path=own,
+        iteration=reference.iteration,
+        number=number,
+    )
     began = world.clock.now()
     at = moment.to_text(began)
     world.runs.append(head, [*run_started(head, at), _started(attempt, at)])
-    context = values(plan, head, read, outcomes, world, iteration=reference.iteration)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder)
         time_s = min(float(step.timeout_s), remaining_s - _RECORDING_S)
-        result = _execute(attempt, context, output, time_s, world)
+        result = _execute(attempt, values, output, time_s, world)
         captured = capture(output, plan.outputs, head.run, moment.to_text(world.clock.now()), world)
     duration_s = (world.clock.now() - began).total_seconds()
     return _record(attempt, result, captured, duration_s, world)
@@ -116,14 +122,15 @@ def _started(attempt: _Attempt, at: str) -> Entry:
 
 
 def _execute(
-    attempt: _Attempt, context: JsonObject, output: Path, time_s: float, world: World
+    attempt: _Attempt, values: Values, output: Path, time_s: float, world: World
 ) -> _Result:
     executor = executors.find(attempt.step.uses)
     if executor is None:
         message = f"there is no executor {attempt.step.uses} in this release"
         return _Result(reason=Reason.EXECUTOR_ERROR, message=message)
     try:
-        given = parameters.fill(attempt.step.parameters, context)
+        read = parameters.references(attempt.step.parameters)
+        given = parameters.fill(attempt.step.parameters, values.context(read, attempt.iteration))
     except ExpressionError as error:
         return _Result(reason=Reason.EXECUTOR_ERROR, message=str(error))
     for at, problem in arguments.misfits(executor, given, ()):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.model.plan import ApprovalGate, RunStep
+from taskrunner.model.plan import (
+    ApprovalGate,
+    Conditional,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+)
+from taskrunner.model.run import Reason, StepStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Placed, Position
     from taskrunner.model.json_types import JsonObject
@@ -14,8 +25,14 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run, RunState, StepState
 
 
+# Lambda answers with 6 MB at most, and a step takes up to 400 bytes.
+MOST_SHOWN: Final = 12_000
+
+
 def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
     """The API's RunStateResponse."""
+    templates = {step.id: step for step in plan.all_steps()}
+    shown = _shown(state.steps)
     view: JsonObject = {
         "runId": run.run_id,
         "tenantId": run.tenant,
@@ -29,9 +46,33 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "updatedAt": state.updated_at,
         "startedAt": state.started_at,
         "endedAt": state.ended_at,
-        "steps": [_step(step, told) for step, told in zip(plan.steps, state.steps, strict=True)],
+        "steps": [_step(templates[told.template_id], told) for told in shown],
+        "stepsOmitted": len(state.steps) - len(shown) or None,
     }
     return _without_none(view)
+
+
+def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
+    """*steps*, or of too many those that matter: what is in no iteration, fails or is under way.
+
+    The others are in the log, which has pages.
+    """
+    if len(steps) <= MOST_SHOWN:
+        return steps
+    room = MOST_SHOWN - sum(map(_matters, steps))
+    shown: list[StepState] = []
+    for step in steps:
+        if _matters(step) and len(shown) < MOST_SHOWN:
+            shown.append(step)
+        elif room > 0:
+            room -= 1
+            shown.append(step)
+    return shown
+
+
+def _matters(step: StepState) -> bool:
+    at_rest = {StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING}
+    return "::" not in step.step_id or step.status not in at_rest or step.reason is Reason.RETRYING
 
 
 def failure_policy(failure: FailurePolicy) -> JsonObject:
@@ -45,8 +86,9 @@ def failure_policy(failure: FailurePolicy) -> JsonObject:
 
 def _step(step: Step, told: StepState) -> JsonObject:
     view: JsonObject = {
-        "stepId": step.id,
+        "stepId": told.step_id,
         "templateId": step.id,
+        "parentId": told.parent_id,
         "name": step.name,
         "kind": step.kind.value,
         "enabled": told.enabled,
@@ -63,6 +105,12 @@ def _step(step: Step, told: StepState) -> JsonObject:
             view["uses"] = step.uses
         case ApprovalGate():
             view |= {"approvalId": step.approval_id, "gateMessage": step.message}
+        case PolicyGate():
+            view["approvalId"] = step.override
+        case Parallel() | MapStep():
+            view["maxParallel"] = step.max_parallel
+        case Loop() | Conditional():
+            pass
         case _:
             assert_never(step)
     return _without_none(view)

@@ -10,10 +10,11 @@ from taskrunner.compiler import expressions
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import FileOutput, ObjectOutput
-from taskrunner.model.run import RunStatus, StepStatus, fold
-from taskrunner.usecases.values import values
+from taskrunner.model.run import RunStatus, StepStatus
+from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
@@ -110,10 +111,8 @@ def _evaluated(  # noqa: PLR0913 - what is known already is passed on, not read 
 ) -> Artifact:
     artifact = Artifact(name=output.name, type=ArtifactType.OBJECT, status=ArtifactStatus.FAILED)
     expression = expressions.parse(output.expression)
-    read = {reference[1] for reference in expression.references if reference[0] == "steps"}
-    outcomes = world.runs.outcomes(head.run.tenant, head.run.run_id, read) if read else {}
     try:
-        value = expression.evaluate(values(plan, head, read, outcomes, world))
+        value = expression.evaluate(Values(plan, head, world).context(expression.references))
     except ExpressionError as error:
         return replace(artifact, notes=str(error))
     if value is None and not succeeded:

@@ -1,0 +1,402 @@
+"""What a run of a plan must come to, found by walking the plan: no journal, no state machine.
+
+It runs one thing after another, where the product runs some at the same time. So it knows all of a
+run in which nothing is stopped by a failure beside it; where a failure stops its siblings, what
+they had come to by then is a matter of timing. Their paths are *open*: of those only what the
+journal of any run must satisfy is known. Whoever then reads an open step makes the whole run
+`Undetermined`.
+
+Only `builtin:noop` and `builtin:fail` are run, and every approval is decided by *verdicts*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, assert_never
+
+from taskrunner.compiler import expressions, parameters
+from taskrunner.compiler.expressions import ExpressionError
+from taskrunner.model.plan import (
+    MAX_ITERATIONS,
+    Aggregation,
+    ApprovalGate,
+    Conditional,
+    FailureAction,
+    Loop,
+    MapStep,
+    Parallel,
+    Plan,
+    PolicyGate,
+    RunStep,
+    Step,
+    children,
+    walk,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from taskrunner.compiler.expressions import Reference
+
+Told = tuple[str, str | None]
+SUCCEEDED: Told = ("Succeeded", None)
+FAILED: Told = ("Failed", None)
+EXECUTOR_ERROR: Told = ("Failed", "executor-error")
+
+
+class Undetermined(Exception):  # noqa: N818 - not an error
+    """A step reads what depends on timing."""
+
+
+class Stop(Exception):  # noqa: N818 - not an error
+    """A step failed that may not: whoever contains it goes on behind it."""
+
+
+@dataclass
+class Prediction:
+    """What is known of a run: how each path is told, and what the run steps left."""
+
+    status: str = "succeeded"
+    told: dict[str, Told] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+
+
+def predict(plan: Plan, verdicts: Mapping[str, str]) -> Prediction:
+    """What a run of *plan* comes to when each approval is decided as *verdicts* says.
+
+    Raises:
+        Undetermined: it depends on timing.
+    """
+    walker = _Walker(plan, verdicts)
+    walker.run()
+    return walker.found
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The iterations around a step, the names they give, and whether a failure is contained."""
+
+    prefix: str = ""
+    names: dict[str, Any] = field(default_factory=dict)
+    contained: bool = False
+
+    def turn(self, step: MapStep | Loop, number: int, item: Any) -> _Place:  # noqa: ANN401
+        names = self.names | {step.iterator: item, step.index: number}
+        return _Place(f"{self.prefix}{step.id}[{number}]::", names, self.contained)
+
+
+class _Walker:
+    def __init__(self, plan: Plan, verdicts: Mapping[str, str]) -> None:
+        self.plan = plan
+        self.verdicts = verdicts
+        self.found = Prediction()
+        self.items: dict[str, Sequence[Any]] = {}
+        self.turns: dict[str, int] = {}
+
+    def run(self) -> None:
+        try:
+            self.in_order(self.plan.steps, _Place())
+        except Stop:
+            self.found.status = "failed"
+
+    # --- lists and failures -------------------------------------------------------------------
+
+    def in_order(self, steps: Sequence[Step], place: _Place) -> None:
+        """One after another; behind a failure the rest is skipped."""
+        for number, step in enumerate(steps):
+            try:
+                self.step(step, place)
+            except Stop:
+                self.skip_rest(steps[number + 1 :], place)
+                raise
+
+    def skip_rest(self, steps: Iterable[Step], place: _Place) -> None:
+        """What has not started when a failure ends the list; alone a false `when` tells more."""
+        for step in steps:
+            self.skip(step, place, "parent-skipped" if place.contained else "run-failed")
+
+    def skip(self, step: Step, place: _Place, reason: str) -> None:
+        if step.enabled is False:
+            reason = "condition-false"
+        self.found.told[place.prefix + step.id] = ("Skipped", reason)
+        if reason == "run-failed" and isinstance(step, MapStep | Loop):
+            self.skip_iterations(step, place)
+        elif not isinstance(step, MapStep | Loop):
+            inner = "run-failed" if reason == "run-failed" else "parent-skipped"
+            for number, child in self.numbered(step):
+                taken = step.taken if isinstance(step, Conditional) else None
+                passed = inner == "run-failed" and taken is not None and number != taken
+                self.skip(child, place, "branch-not-taken" if passed else inner)
+
+    def skip_iterations(self, step: MapStep | Loop, place: _Place) -> None:
+        """Iterations that were known beforehand are listed."""
+        until = isinstance(step, Loop) and step.until is not None
+        for number, item in enumerate(() if until else step.items.values or ()):
+            for child in step.steps:
+                self.skip(child, place.turn(step, number, item), "run-failed")
+
+    def numbered(self, step: Step) -> list[tuple[int, Step]]:
+        arms = step.arms if isinstance(step, Conditional) else (children(step),)
+        return [(number, child) for number, arm in enumerate(arms) for child in arm]
+
+    def step(self, step: Step, place: _Place) -> None:
+        path = place.prefix + step.id
+        if step.when is not None and not self.is_wanted(step, place):
+            self.skip(step, place, "condition-false")
+            return
+        inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
+        if path not in self.found.told:
+            try:
+                self.body(step, inner)
+            except Stop:
+                self.found.told.setdefault(path, FAILED)
+            except ExpressionError:
+                self.found.told[path] = EXECUTOR_ERROR
+                self.skip_children(step, inner)
+        if self.found.told[path][0] == "Failed" and not step.continue_on_error:
+            raise Stop
+
+    def is_wanted(self, step: Step, place: _Place) -> bool:
+        if step.enabled is not None:
+            return step.enabled
+        try:
+            return expressions.truth(self.value(step.when or "", place))
+        except ExpressionError:
+            self.found.told[place.prefix + step.id] = EXECUTOR_ERROR
+            inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
+            self.skip_children(step, inner)
+            return True
+
+    def skip_children(self, step: Step, place: _Place) -> None:
+        """What is in a block that could not be decided."""
+        if isinstance(step, MapStep | Loop):
+            until = isinstance(step, Loop) and step.until is not None
+            for number, item in enumerate(() if until else step.items.values or ()):
+                self.skip_rest(step.steps, place.turn(step, number, item))
+        elif isinstance(step, PolicyGate):
+            for child in step.branch:
+                self.skip(child, place, "branch-not-taken")
+        else:
+            for number, child in self.numbered(step):
+                taken = step.taken if isinstance(step, Conditional) else None
+                if taken is not None and number != taken:
+                    self.skip(child, place, "branch-not-taken")
+                else:
+                    self.skip_rest([child], place)
+
+    # --- kinds --------------------------------------------------------------------------------
+
+    def body(self, step: Step, place: _Place) -> None:
+        path = place.prefix + step.id
+        match step:
+            case RunStep():
+                self.found.told[path] = self.execute(step, place)
+            case ApprovalGate():
+                self.found.told[path] = self.decided(step.approval_id)
+            case PolicyGate():
+                self.policy(step, place)
+            case Parallel():
+                self.at_once(step, [((child,), place) for child in step.steps])
+            case MapStep():
+                items = self.items_of(step, place)
+                turns = [place.turn(step, number, item) for number, item in enumerate(items)]
+                self.at_once(step, [(step.steps, turn) for turn in turns])
+            case Loop():
+                self.loop(step, place)
+            case Conditional():
+                self.conditional(step, place)
+            case _:
+                assert_never(step)
+        self.found.told.setdefault(path, SUCCEEDED)
+
+    def execute(self, step: RunStep, place: _Place) -> Told:
+        path = place.prefix + step.id
+        self.found.outputs[path] = None
+        try:
+            read = parameters.references(step.parameters)
+            given = parameters.fill(step.parameters, self.context(read, place))
+        except ExpressionError:
+            return EXECUTOR_ERROR
+        if step.uses == "builtin:noop":
+            self.found.outputs[path] = given
+            return SUCCEEDED
+        failures = given.get("attempts")
+        if failures is None or failures >= step.retries.max_attempts:
+            return EXECUTOR_ERROR
+        self.found.outputs[path] = {"attempt": failures + 1}
+        return SUCCEEDED
+
+    def decided(self, approval: str) -> Told:
+        is_approved = self.verdicts[approval] == "approved"
+        return SUCCEEDED if is_approved else ("Failed", "approval-rejected")
+
+    def policy(self, step: PolicyGate, place: _Place) -> None:
+        path = place.prefix + step.id
+        if self.holds(step, place):
+            self.found.told[path] = SUCCEEDED
+        elif step.failure_action is FailureAction.BRANCH:
+            self.in_order(step.branch, place)
+            self.found.told[path] = ("Succeeded", "policy-failed")
+            return
+        elif step.failure_action is FailureAction.REQUEST_OVERRIDE:
+            self.found.told[path] = self.decided(step.override or "")
+        else:
+            is_warned = step.failure_action is FailureAction.WARN
+            self.found.told[path] = (
+                ("Succeeded", "policy-warned") if is_warned else ("Failed", "policy-failed")
+            )
+        for child in step.branch:
+            self.skip(child, place, "branch-not-taken")
+
+    def holds(self, step: PolicyGate, place: _Place) -> bool:
+        try:
+            read = parameters.references(step.parameters)
+            given = parameters.fill(step.parameters, self.context(read, place))
+            here = _Place(place.prefix, place.names | {"with": given}, place.contained)
+            rules = self.plan.policy(step.policy_id).rules
+            return all(expressions.truth(self.value(rule.require, here)) for rule in rules)
+        except ExpressionError:
+            return False
+
+    def at_once(
+        self, block: Parallel | MapStep, lanes: Sequence[tuple[Sequence[Step], _Place]]
+    ) -> None:
+        """Every lane runs to its end; where one stops the others, those are open."""
+        known: list[set[str]] = []
+        stopped: list[int] = []
+        for number, (steps, place) in enumerate(lanes):
+            before = set(self.found.told)
+            try:
+                self.in_order(steps, place)
+            except Stop:
+                stopped.append(number)
+            known.append(set(self.found.told) - before)
+        if not stopped:
+            return
+        if not block.continue_on_error:
+            for number, paths in enumerate(known):
+                if [number] != stopped:
+                    self.found.open |= paths
+        raise Stop
+
+    def loop(self, step: Loop, place: _Place) -> None:
+        items = self.items_of(step, place)
+        failed = False
+        for number, item in enumerate(items):
+            turn = place.turn(step, number, item)
+            try:
+                self.in_order(step.steps, turn)
+            except Stop:
+                failed = True
+                if not step.continue_on_error:
+                    self.never(step, place, number + 1, items)
+                    raise
+            is_last = number + 1 == len(items)
+            asks = step.until is not None and not is_last
+            if asks and expressions.truth(self.value(step.until or "", turn)):
+                items = items[: number + 1]
+                break
+        self.turns[place.prefix + step.id] = len(items)
+        if failed:
+            raise Stop
+
+    def never(self, step: Loop, place: _Place, first: int, items: Sequence[Any]) -> None:
+        """The iterations that a failure left out; with `until` nobody knows of them."""
+        for number in range(first, 0 if step.until is not None else len(items)):
+            self.skip_rest(step.steps, place.turn(step, number, items[number]))
+
+    def items_of(self, step: MapStep | Loop, place: _Place) -> Sequence[Any]:
+        items = step.items.values
+        if items is None:
+            items = self.value(step.items.expression or "", place)
+        most = step.max_iterations if isinstance(step, Loop) else MAX_ITERATIONS
+        if not isinstance(items, list | tuple) or len(items) > most:
+            raise ExpressionError
+        self.items[place.prefix + step.id] = items
+        return items
+
+    def conditional(self, step: Conditional, place: _Place) -> None:
+        taken = step.taken
+        if taken is None:
+            truths = (expressions.truth(self.value(one.condition, place)) for one in step.branches)
+            taken = next((number for number, yes in enumerate(truths) if yes), len(step.branches))
+        for number, child in self.numbered(step):
+            if number != taken:
+                self.skip(child, place, "branch-not-taken")
+        self.in_order(step.arm(taken), place)
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(self, text: str, place: _Place) -> Any:  # noqa: ANN401 - any JSON
+        expression = expressions.parse(text)
+        return expression.evaluate(self.context(expression.references, place))
+
+    def context(self, references: Iterable[Reference], place: _Place) -> dict[str, Any]:
+        steps = {}
+        for step_id in {one[1] for one in references if one[0] == "steps"}:
+            step = self.plan.step(step_id)
+            depth = len(self.plan.iterations(step_id))
+            prefix = "".join(f"{one}::" for one in place.prefix.split("::")[:depth])
+            below = {prefix + step_id, f"{prefix}{step_id}["}
+            inside = {prefix + one.id for one in walk((step,))}
+            if any(
+                p in inside or p.startswith(tuple(f"{i}[" for i in inside | below))
+                for p in self.found.open
+            ):
+                raise Undetermined
+            told = self.found.told.get(prefix + step_id, ("Pending", None))
+            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": told[0]}
+        return {"inputs": self.plan.inputs, "steps": steps, **place.names}
+
+    def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
+        path = prefix + step.id
+        if self.found.told.get(path, ("Skipped",))[0] == "Skipped":
+            return None
+        match step:
+            case RunStep():
+                return self.found.outputs.get(path)
+            case ApprovalGate() | PolicyGate():
+                return None
+            case Parallel() | Conditional():
+                ran = {one.id: self.outputs(one, place, prefix) for one in children(step)}
+                ran = {one: value for one, value in ran.items() if value is not None}
+                if isinstance(step, Parallel) or not step.union:
+                    return ran
+                return _merged(ran.values())
+            case MapStep() | Loop():
+                return self.results(step, place, prefix)
+            case _:
+                assert_never(step)
+
+    def results(self, step: MapStep | Loop, place: _Place, prefix: str) -> dict[str, Any]:
+        path = prefix + step.id
+        items = self.items.get(path, ())
+        if isinstance(step, Loop) and step.until is not None:
+            items = items[: self.turns.get(path, 0)]
+        here = _Place(prefix, place.names)
+        values = []
+        for number, item in enumerate(items):
+            turn = here.turn(step, number, item)
+            if isinstance(step, Loop) and step.output is not None:
+                values.append(self.value(step.output, turn))
+            else:
+                values.append(self.outputs(step.steps[-1], turn, turn.prefix))
+        if isinstance(step, MapStep) or step.aggregation is Aggregation.COLLECT:
+            return {"results": values}
+        match step.aggregation:
+            case Aggregation.MERGE:
+                return {"result": _merged(values)}
+            case Aggregation.FIRST:
+                return {"result": values[0] if values else None}
+            case Aggregation.LAST:
+                return {"result": values[-1] if values else None}
+            case _:
+                return {}
+
+
+def _merged(values: Iterable[Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for value in values:
+        merged |= value if isinstance(value, dict) else {}
+    return merged

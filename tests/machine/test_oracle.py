@@ -1,0 +1,87 @@
+"""Generated packs come to what the oracle says of them.
+
+TASKRUNNER_ORACLE_EXAMPLES=500 runs more packs than CI does, chosen at random and not always alike.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, reject, settings
+
+from taskrunner.compiler import plan as planning
+from tests.machine import oracle
+from tests.machine.one_at_a_time import TENANT, decide_waiting, start, state_of, until
+from tests.machine.one_at_a_time import engine as made_engine
+from tests.machine.packs import VERDICTS, packs
+from tests.strategies import as_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.machine.engine import Engine
+
+_MORE = os.environ.get("TASKRUNNER_ORACLE_EXAMPLES")
+
+
+@pytest.fixture(name="engines", scope="module")
+def _engines() -> Iterator[Callable[[], Engine]]:
+    # Behind a function, because hypothesis writes out the arguments of what fails.
+    with made_engine() as engine:
+        yield lambda: engine
+
+
+@settings(
+    max_examples=int(_MORE or 25),
+    derandomize=_MORE is None,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate] if _MORE is None else list(Phase),
+    suppress_health_check=list(HealthCheck),
+)
+@given(pack=packs())
+def test_a_run_comes_to_what_the_oracle_says(
+    engines: Callable[[], Engine], pack: dict[str, Any]
+) -> None:
+    manifest = as_yaml(pack)
+    plan = planning.make(manifest, {})
+    assert planning.make(manifest, {}) == plan
+    try:
+        predicted = oracle.predict(plan, VERDICTS)
+    except oracle.Undetermined:
+        reject()
+
+    state = _run(engines(), manifest)
+
+    assert state["status"] == predicted.status
+    told = {one["stepId"]: (one["status"], one.get("statusReason")) for one in state["steps"]}
+    known = {path: how for path, how in predicted.told.items() if path not in predicted.open}
+    assert {path: how for path, how in told.items() if path in known} == known
+    assert set(told) - predicted.open == set(known)
+    assert _outputs(engines(), state, known) == {
+        path: value for path, value in predicted.outputs.items() if path in known
+    }
+    assert all(how != "Pending" for how, _ in told.values())
+
+
+def _run(engine: Engine, manifest: str) -> dict[str, Any]:
+    """The state at the end of a run in which each gate is decided when it waits."""
+    ana, bob = engine.client(), engine.client(subject="bob")
+    run_id = start(ana, manifest)
+
+    def has_ended() -> bool:
+        for approval, verdict in VERDICTS.items():
+            decide_waiting(bob, run_id, approval, verdict)
+        return engine.world.runs.head(TENANT, run_id).run.outcome is not None
+
+    until(has_ended, f"{run_id} goes on")
+    return state_of(ana, run_id)
+
+
+def _outputs(engine: Engine, state: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
+    runs = [one["stepId"] for one in state["steps"] if one["kind"] == "Run"]
+    wanted = [path for path in runs if path in paths]
+    found = engine.world.runs.outcomes(TENANT, state["runId"], wanted) if wanted else {}
+    return {path: outcome.outputs for path, outcome in found.items()}
