@@ -17,9 +17,9 @@ import boto3
 import pytest
 
 from taskrunner.bootstrap import AwsWorld
-from tests.architecture.atomic import one_at_a_time
 from tests.architecture.issuer import Issuer, issuing
 from tests.architecture.ports import variables
+from tests.atomic import one_at_a_time
 from tests.machine.engine import Engine, LambdaContext, engine
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,6 +25,7 @@ from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Run
+from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
 from tests.template import template
 
@@ -97,7 +97,7 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
     """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
     clock, states = StoppedClock(), TaskTokens()
-    table = Table(dynamodb or OneAtATime(client("dynamodb")), TABLE)
+    table = Table(dynamodb or one_at_a_time(client("dynamodb")), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     runs = dynamo_runs(table, bucket)
     return Ports(
@@ -119,24 +119,6 @@ def _empty_table() -> None:
 
 def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
     return DynamoRuns(table, Claims(bucket), ArtifactItems(), retention_s=30 * 86400)
-
-
-class OneAtATime:
-    """A client of DynamoDB whose calls are atomic, as the service's are; moto's alone are not."""
-
-    _lock = RLock()
-
-    def __init__(self, real: Any) -> None:  # noqa: ANN401 - boto3 has no static types
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        method = getattr(self._real, name)
-
-        def call(**arguments: Any) -> Any:  # noqa: ANN401
-            with self._lock:
-                return method(**arguments)
-
-        return call
 
 
 class TaskTokens:

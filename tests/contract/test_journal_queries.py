@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.ports import CREATED, OneAtATime, a_run, an_entry, aws, client, moto
+from tests.atomic import one_at_a_time
+from tests.contract.ports import CREATED, a_run, an_entry, aws, client, moto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class SlowQueries:
 @pytest.fixture(name="slow", scope="module")
 def _slow() -> Iterator[tuple[Ports, SlowQueries]]:
     with moto():
-        queries = SlowQueries(OneAtATime(client("dynamodb")))
+        queries = SlowQueries(one_at_a_time(client("dynamodb")))
         yield aws(queries), queries
 
 

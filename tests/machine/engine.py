@@ -22,7 +22,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
-from tests.architecture.atomic import one_at_a_time
+from tests.atomic import one_at_a_time
 from tests.template import ROOT, folder, routes, template
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from typing import Any
 _LOCK = threading.RLock()
 
 
-def one_at_a_time(client: Any) -> None:  # noqa: ANN401 - boto3 has no static types
-    """Let *client* call only while no other such client does."""
+def one_at_a_time(client: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
+    """Let *client* call only while no other such client does, and return it."""
     client.meta.events.register_first("before-call", _acquire)
     client.meta.events.register_last("after-call", _release)
     client.meta.events.register_last("after-call-error", _release)
+    return client
 
 
 def _acquire(**_: object) -> None:
