@@ -28,12 +28,18 @@ MANIFEST = pack(
 )
 
 
-def read(world: MemoryWorld, *steps: str, through: Any = None, iteration: str = "") -> Any:  # noqa: ANN401
+def read(
+    world: MemoryWorld,
+    *steps: str,
+    names: tuple[str, ...] = (),
+    through: Any = None,  # noqa: ANN401
+    iteration: str = "",
+) -> Any:  # noqa: ANN401
     head = world.runs.head(TENANT, "run-7")
     plan = plan_document.from_document(world.plans.get(TENANT, head.run.plan_hash))
     port: World = through or world
     asked = [("steps", one, part) for one in steps for part in ("outputs", "status")]
-    return Values(plan, head, port).context(asked, iteration)
+    return Values(plan, head, port).context([*asked, *((one,) for one in names)], iteration)
 
 
 def test_inputs_and_the_run_are_always_there() -> None:
@@ -99,10 +105,22 @@ def test_an_iteration_reads_its_own_siblings_and_its_item() -> None:
     world = a_world(MAPPED)
     step(world, "probe", iteration="each[1]::")
 
-    inside = read(world, "probe", iteration="each[1]::")
+    inside = read(world, "probe", names=("item",), iteration="each[1]::")
 
     assert inside["steps"]["probe"]["outputs"] == {"host": "db", "n": 1}
     assert (inside["item"], inside["index"]) == ("db", 1)
+
+
+def test_a_list_that_only_the_run_knows_is_read_for_its_item_alone_and_in_one_go() -> None:
+    world = a_world(MAPPED.replace("items: inputs.hosts", "items: run.id"))
+
+    unread = FailingWorld(world, Failure(call=9, effect_lost=True, error=CrashError))
+    read(world, through=unread, iteration="each[1]::")
+    asked = FailingWorld(world, Failure(call=9, effect_lost=True, error=CrashError))
+    read(world, through=asked, names=("item",), iteration="each[1]::")
+
+    assert unread.calls == []
+    assert asked.calls == ["runs.outcomes"]
 
 
 def test_a_map_is_read_in_the_order_of_its_items() -> None:

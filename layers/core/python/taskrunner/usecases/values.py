@@ -63,8 +63,13 @@ class Values:
 
     def read(self, references: Iterable[Reference], iteration: str = "", *also: str) -> None:
         """Read what *references* need, and the outcomes at the paths *also*, in one go."""
-        wanted = _steps_of(references)
-        self._load([(self._plan.step(one), self._prefix(one, iteration)) for one in wanted], also)
+        asked = list(references)
+        wanted = _steps_of(asked)
+        items = self._item_lists({one[0] for one in asked}, iteration)
+        self._load(
+            [(self._plan.step(one), self._prefix(one, iteration)) for one in wanted],
+            [*also, *items],
+        )
 
     def context(self, references: Iterable[Reference], iteration: str = "") -> JsonObject:
         """The names that *references* read, as seen from *iteration*.
@@ -84,7 +89,7 @@ class Values:
                 step_id: self._step(step_id, iteration, with_status=step_id in statuses)
                 for step_id in wanted
             },
-            **dict(self._iterators(iteration)),
+            **dict(self._iterators({one[0] for one in asked}, iteration)),
         }
 
     def outcome(self, path: str) -> StepOutcome | None:
@@ -105,16 +110,30 @@ class Values:
         depth = len(self._plan.iterations(step_id))
         return "".join(match[0] for match in list(_SEGMENT.finditer(iteration))[:depth])
 
-    def _iterators(self, iteration: str) -> Iterator[tuple[str, Json]]:
+    def _around(self, iteration: str) -> Iterator[tuple[Iterated, str, int]]:
+        """The maps and loops around *iteration*: each with its path and the index it stands at."""
         before = ""
         for match in _SEGMENT.finditer(iteration):
             step = self._plan.step(match[1])
             assert isinstance(step, MapStep | Loop)  # noqa: S101 - only these have iterations
-            index = int(match[2])
-            items = self.items(step, before + step.id)
-            yield step.iterator, items[index] if index < len(items) else None
-            yield step.index, index
+            yield step, before + step.id, int(match[2])
             before += match[0]
+
+    def _item_lists(self, names: Collection[str], iteration: str) -> list[str]:
+        """Where the lists are kept that *names* read an item of, as far as no plan has them."""
+        return [
+            items_path(path)
+            for step, path, _ in self._around(iteration)
+            if step.iterator in names and step.items.values is None
+        ]
+
+    def _iterators(self, names: Collection[str], iteration: str) -> Iterator[tuple[str, Json]]:
+        """The indexes, and those items that *names* read: a list may be long, and is read whole."""
+        for step, path, index in self._around(iteration):
+            if step.iterator in names:
+                items = self.items(step, path)
+                yield step.iterator, items[index] if index < len(items) else None
+            yield step.index, index
 
     def _load(self, asked: Iterable[tuple[Step, str]], also: Collection[str]) -> None:
         """Read the outcomes of the steps that are asked for, and of all that is in them."""
