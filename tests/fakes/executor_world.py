@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from threading import Event
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from taskrunner.executors.work import Bundle, Revision, Work
+from taskrunner.executors.work import Bundle, EgressDenied, ExecutorFailure, Revision, Work
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
-    from taskrunner.model.json_types import Json, JsonMapping
+    from taskrunner.executors.work import Network
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
 
 @dataclass
@@ -24,7 +25,8 @@ class MemoryBundles:
     contents: dict[str, bytes] = field(default_factory=dict)
     built: list[Bundle] = field(default_factory=list)
 
-    def put(self, content: bytes) -> Bundle:
+    def put(self, file: Path) -> Bundle:
+        content = file.read_bytes()
         digits = hashlib.sha256(content).hexdigest()
         bundle = Bundle(f"bundles/sha256-{digits}.zip", f"sha256:{digits}", len(content))
         self.contents[bundle.reference] = content
@@ -48,8 +50,11 @@ class MemoryArtifacts:
 
     contents: dict[str, bytes] = field(default_factory=dict)
 
-    def read(self, name: str) -> bytes | None:
-        return self.contents.get(name)
+    def fetch(self, name: str, into: Path) -> bool:
+        if name not in self.contents:
+            return False
+        into.write_bytes(self.contents[name])
+        return True
 
 
 @dataclass
@@ -71,29 +76,74 @@ class MemoryEnvironments:
         return revision
 
 
+class NoNetwork:
+    """A sealed sandbox."""
+
+    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:  # noqa: ARG002
+        raise EgressDenied(f"no connection to {host}:{port}: the sandbox allows none")
+
+
+@dataclass
+class MemoryFunctions:
+    """Executor functions by name: what each answers; *calls* what they were given."""
+
+    answers: dict[str, Json] = field(default_factory=dict)
+    calls: list[tuple[str, JsonObject]] = field(default_factory=list)
+
+    def invoke(self, name: str, payload: JsonObject) -> Json:
+        self.calls.append((name, payload))
+        if name not in self.answers:
+            raise ExecutorFailure(f"there is no executor function '{name}'")
+        return self.answers[name]
+
+
+@dataclass
+class MemoryImages:
+    """Findings on record by `registry/repository@reference`."""
+
+    recorded: dict[str, JsonObject] = field(default_factory=dict)
+
+    def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
+        return self.recorded.get(f"{registry}/{repository}@{reference}")
+
+
 def a_work(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     output: Path,
     *,
     attempt: int = 1,
     plan_document: JsonMapping | None = None,
-    stopped: Event | None = None,
+    uses: str = "builtin:noop",
+    time_s: float = 60,
     bundles: MemoryBundles | None = None,
     artifacts: MemoryArtifacts | None = None,
     environments: MemoryEnvironments | None = None,
+    network: Network | None = None,
+    functions: MemoryFunctions | None = None,
+    images: MemoryImages | None = None,
 ) -> Work:
     """The first attempt of the step `ship` of the run `run-7`, in a world with nothing in it."""
     return Work(
         run_id="run-7",
         tenant="acme",
         step_id="ship",
+        uses=uses,
         attempt=attempt,
+        time_s=time_s,
         plan_document={"planVersion": 1, "inputs": {}} if plan_document is None else plan_document,
-        output=output,
-        stopped=stopped or Event(),
+        output=_made(output),
+        scratch=_made(output.parent / "scratch"),
         bundles=bundles or MemoryBundles(),
         artifacts=artifacts or MemoryArtifacts(),
         environments=environments or MemoryEnvironments(),
+        network=network or NoNetwork(),
+        functions=functions or MemoryFunctions(),
+        images=images or MemoryImages(),
     )
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def mistakes(parameters: type[BaseModel], given: Json) -> list[tuple[tuple[str | int, ...], str]]:

@@ -81,8 +81,9 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         packed = archive.pack(_files(parameters, work))
     except archive.ArchiveError as error:
         raise ExecutorFailure(f"the bundle cannot be built: {error}") from None
-    (work.output / FILE_NAME).write_bytes(packed.content)
-    stored = work.bundles.put(packed.content)
+    file = work.output / FILE_NAME
+    file.write_bytes(packed.content)
+    stored = work.bundles.put(file)
     return {
         "bundle": stored.reference,
         "digest": stored.digest,
@@ -109,11 +110,11 @@ def _artifacts(names: list[str], work: Work) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     missing: list[str] = []
     for name in names:
-        content = work.artifacts.read(name)
-        if content is None:
+        file = work.scratch / name
+        if not work.artifacts.fetch(name, file):
             missing.append(f"'{name}'")
             continue
-        found[ARTIFACTS_FOLDER + name] = content
+        found[ARTIFACTS_FOLDER + name] = file.read_bytes()
         # After each one: the next might be what memory cannot hold.
         archive.check_size(found)
     if missing:

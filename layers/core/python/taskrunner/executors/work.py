@@ -1,4 +1,10 @@
-"""What an executor is given to work with, and what it says when it fails."""
+"""What an executor is given to work with, and what it says when it fails.
+
+An executor runs in a process of its own that has no credentials, no environment and no network
+(taskrunner.sandbox). What it needs of the world it asks for by these protocols, and the parent
+process answers, after it has looked at what is asked. Files pass through the step's own folders,
+so that nothing large has to fit into memory or a message.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
-    from threading import Event
 
-    from taskrunner.model.json_types import JsonMapping, JsonObject
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
 
 class ClosedParameters(BaseModel):
@@ -22,6 +28,10 @@ class ClosedParameters(BaseModel):
 
 class ExecutorFailure(Exception):  # noqa: N818 - a failure of the work, not an error of ours
     """The step's work failed; the message is for the pack's author and goes into the journal."""
+
+
+class EgressDenied(ExecutorFailure):
+    """The step asked for a connection that its sandbox does not allow; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,8 @@ class Revision:
 class Bundles(Protocol):
     """The tenant's bundles."""
 
-    def put(self, content: bytes) -> Bundle:
-        """Store *content* under its digest; the same content twice is one bundle."""
+    def put(self, file: Path) -> Bundle:
+        """Store a file of the step's folders under its digest; the same content is one bundle."""
         ...
 
     def find(self, reference: str) -> Bundle | None:
@@ -61,8 +71,8 @@ class Bundles(Protocol):
 class Artifacts(Protocol):
     """What the run's steps have captured so far."""
 
-    def read(self, name: str) -> bytes | None:
-        """The content of an artifact of this run, or None."""
+    def fetch(self, name: str, into: Path) -> bool:
+        """Write an artifact of this run to the file *into*; False when there is none."""
         ...
 
 
@@ -74,24 +84,76 @@ class Environments(Protocol):
         ...
 
 
+class Network(Protocol):
+    """The way out, as narrow as the pack's sandbox says."""
+
+    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection to *host*, made by who checked the address that it is made to.
+
+        Raises:
+            EgressDenied: the sandbox does not allow that host, port or address.
+            ExecutorFailure: it is allowed, and cannot be reached.
+        """
+        ...
+
+
+class Functions(Protocol):
+    """The executor functions that this deployment lets packs call."""
+
+    def invoke(self, name: str, payload: JsonObject) -> Json:
+        """The answer of the function that packs call `lambda:<name>`.
+
+        Raises:
+            ExecutorFailure: there is none of that name, or it failed; with its type and message.
+        """
+        ...
+
+
+class Images(Protocol):
+    """What registries have on record about images."""
+
+    def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
+        """The findings' counts by severity that ECR recorded for an image, or None without a scan.
+
+        *reference* is `sha256:<hex digits>` or a tag.
+
+        Raises:
+            EgressDenied: the sandbox does not allow that registry.
+            ExecutorFailure: the registry has no such image, or does not say.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Services:
+    """What the parent process does for an executor."""
+
+    bundles: Bundles
+    artifacts: Artifacts
+    environments: Environments
+    network: Network
+    functions: Functions
+    images: Images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Services):
     """One attempt of one step, and what it may touch.
 
-    *output* is the step's `/output`: files written there become artifacts of the run. *stopped* is
-    set when the step's time is over; whoever waits, waits on it.
+    *uses* is the reference by which the pack names the executor. *output* is the step's `/output`:
+    files written there become artifacts of the run. *scratch* is a folder for anything else. *time_s*
+    is how long the attempt may take, in seconds from its start; it is killed when that is over.
     """
 
     run_id: str
     tenant: str
     step_id: str
+    uses: str
     attempt: int
+    time_s: float
     plan_document: JsonMapping
     output: Path
-    stopped: Event
-    bundles: Bundles
-    artifacts: Artifacts
-    environments: Environments
+    scratch: Path
 
     @property
     def inputs(self) -> JsonObject:
