@@ -183,6 +183,50 @@ class TestOutcomes:
         assert len(world.artifacts.list("acme", head.run.run_id)) == 50
 
 
+class TestWhatExecutorsUsed:
+    def test_a_run_begins_with_nothing(self, world: Ports) -> None:
+        assert created(world).used_s == 0
+
+    def test_it_adds_up_however_long_the_journal_grows(self, world: Ports) -> None:
+        head = created(world)
+        for number in range(1, 21):
+            path = f"step-{number}"
+            ended = [an_entry(f"{path}#1#ended")]
+            world.runs.record_step(head, an_outcome(path), ended, used_s=0.5)
+            # The same head again and again: whoever writes need not know where the journal ends.
+            assert world.runs.head("acme", head.run.run_id).used_s == number / 2
+
+    def test_it_adds_up_when_many_end_at_once(self, world: Ports) -> None:
+        head = created(world)
+
+        def ends(number: int) -> None:
+            path = f"map[{number}]::leaf"
+            ended = [an_entry(f"{path}#1#ended")]
+            world.runs.record_step(head, an_outcome(path), ended, used_s=0.25)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ends, range(40)))
+
+        assert world.runs.head("acme", head.run.run_id).used_s == 10
+
+    def test_an_attempt_that_is_recorded_twice_counts_once(self, world: Ports) -> None:
+        head = created(world)
+
+        for _ in range(2):
+            world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
+
+        assert world.runs.head("acme", head.run.run_id).used_s == 3
+
+    def test_other_entries_use_nothing(self, world: Ports) -> None:
+        head = created(world)
+        world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
+
+        world.runs.append(head, [an_entry(f"e{number}") for number in range(30)])
+        world.runs.append(head, [an_entry("last")])
+
+        assert world.runs.head("acme", head.run.run_id).used_s == 3
+
+
 class TestEnd:
     def test_a_run_ends_once_and_the_second_learns_how(self, world: Ports) -> None:
         head = created(world)

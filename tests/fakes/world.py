@@ -21,7 +21,14 @@ from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.usecases.ports import Head, Page
-from tests.fakes.executor_world import MemoryBundles, MemoryEnvironments
+from tests.fakes.executor_world import (
+    MemoryBundles,
+    MemoryEnvironments,
+    MemoryFunctions,
+    MemoryImages,
+    NoNetwork,
+)
+from tests.fakes.sandbox import ThreadSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Bundle, Revision
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Sandbox
     from taskrunner.model.run import Run, RunStatus, StepOutcome
 
 NOON = datetime(2025, 12, 6, 12, tzinfo=UTC)
@@ -95,6 +103,7 @@ class StoredRun:
     journal: list[Entry] = field(default_factory=list)
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    used_s: float = 0
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add what does not stand in the last chunk, which is as far as the table looks back."""
@@ -136,7 +145,9 @@ class MemoryRuns:
         stored = self.of(tenant, run_id)
         placed = stored.placed()
         last = placed[-1].position.chunk if placed else 0
-        return Head(stored.run, [one for one in placed if one.position.chunk == last])
+        return Head(
+            stored.run, [one for one in placed if one.position.chunk == last], stored.used_s
+        )
 
     @_atomic
     def journal(
@@ -166,6 +177,7 @@ class MemoryRuns:
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        used_s: float = 0,
     ) -> StepOutcome:
         stored = self.of(head.run.tenant, head.run.run_id)
         first = stored.outcomes.get(outcome.path)
@@ -175,6 +187,7 @@ class MemoryRuns:
             stored.journal += entries
             stored.outcomes[outcome.path] = outcome
             stored.capture(artifacts)
+            stored.used_s += used_s
         else:
             stored.append(entries)
         return outcome
@@ -322,8 +335,11 @@ class MemoryFiles:
 
     contents: Mapping[str, bytes]
 
-    def read(self, name: str) -> bytes | None:
-        return self.contents.get(name)
+    def fetch(self, name: str, into: Path) -> bool:
+        if name not in self.contents:
+            return False
+        into.write_bytes(self.contents[name])
+        return True
 
 
 @dataclass
@@ -415,6 +431,27 @@ class MemoryMachines:
             self.stopped.add(run.execution)
 
 
+@dataclass
+class MemoryNetworks:
+    """No way out at all; *asked* has the rules that somebody wanted out under."""
+
+    asked: list[Sandbox] = field(default_factory=list)
+
+    def within(self, sandbox: Sandbox) -> NoNetwork:
+        self.asked.append(sandbox)
+        return NoNetwork()
+
+
+@dataclass
+class MemoryRegistries:
+    """The same images for everybody."""
+
+    images: MemoryImages = field(default_factory=MemoryImages)
+
+    def within(self, sandbox: Sandbox) -> MemoryImages:  # noqa: ARG002 - the port's form
+        return self.images
+
+
 class MemoryWorld:
     """`usecases.world.World`, with nothing in it yet."""
 
@@ -427,3 +464,7 @@ class MemoryWorld:
         self.artifacts = MemoryArtifacts(self.runs)
         self.workshop = MemoryWorkshop()
         self.machines = MemoryMachines()
+        self.sandbox = ThreadSandbox()
+        self.functions = MemoryFunctions()
+        self.networks = MemoryNetworks()
+        self.registries = MemoryRegistries()

@@ -8,7 +8,8 @@ import pytest
 
 from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, TryAgainError
 from taskrunner.model.journal import Event, Level
-from taskrunner.model.run import StepReference, StepStatus
+from taskrunner.model.run import Reason, StepReference, StepStatus
+from taskrunner.sandbox.job import Ended, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
 from tests.fakes.world import MemoryWorld
@@ -30,6 +31,7 @@ from tests.unit.usecases.given import (
 
 if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
+    from taskrunner.sandbox.job import Limits
     from taskrunner.usecases.world import World
 
 FLAKY = pack(
@@ -62,7 +64,12 @@ class TestAnAttempt:
         assert (started.event, started.step) == (Event.STEP_STARTED, "ship")
         assert started.metadata == {"attempt": "1", "uses": "builtin:noop"}
         assert (ended.event, ended.step) == (Event.STEP_COMPLETED, "ship")
-        assert ended.metadata == {"attempt": "1", "duration": "0.000s"}
+        assert ended.metadata == {
+            "attempt": "1",
+            "duration": "0.000s",
+            "cpu": "0.000s",
+            "memory": "0MiB",
+        }
 
     def test_its_outputs_are_kept_for_later_steps(self) -> None:
         world = a_world(GATED)
@@ -256,11 +263,11 @@ class TestAFailure:
         bundles = world.workshop.bundles(TENANT, "run-7")
         put = bundles.put
 
-        def broken_once(_content: bytes) -> Any:  # noqa: ANN401
+        def broken_once(_file: Path) -> Any:  # noqa: ANN401
             bundles.put = put  # type: ignore[method-assign]
             raise error("surprise")
 
-        bundles.put = broken_once  # type: ignore[method-assign, assignment]
+        bundles.put = broken_once  # type: ignore[method-assign]
 
         with pytest.raises(error):
             step(world, "build")
@@ -319,6 +326,90 @@ class TestRepetition:
         assert entries(world)[-1].message == "too slow"
 
 
+SANDBOX = "sandbox: {memoryLimitMiB: 100, cpuLimitMillicores: 250, quotaSeconds: 60}"
+
+
+class TestLimits:
+    """What the sandbox is told to hold an attempt to; that it does is tests/contract's."""
+
+    def limits(
+        self, *, timeout_s: int = 600, used_s: float = 0, remaining_s: float = 900
+    ) -> Limits:
+        manifest = pack(
+            f"- {{id: ship, run: {{uses: builtin:noop}}, timeoutSeconds: {timeout_s}}}",
+            spec=SANDBOX,
+        )
+        world = a_world(manifest)
+        world.runs.stored[TENANT, "run-7"].used_s = used_s
+        step(world, "ship", remaining_s=remaining_s)
+        (job,) = world.sandbox.jobs
+        return job.limits
+
+    def test_memory_is_the_packs(self) -> None:
+        assert self.limits().memory_mib == 100
+
+    def test_time_is_the_least_of_the_steps_the_functions_and_what_is_left_to_the_run(self) -> None:
+        assert self.limits(timeout_s=5).wall_s == 5
+        assert self.limits(timeout_s=50, remaining_s=70).wall_s == 40  # 30 are for recording
+        assert self.limits(used_s=15.5).wall_s == 44.5
+
+    def test_cpu_time_is_a_share_of_that_time(self) -> None:
+        assert self.limits(timeout_s=8).cpu_s == 2
+        assert self.limits(used_s=40).cpu_s == 5
+
+    def test_a_run_that_has_used_its_quota_executes_nothing_more(self) -> None:
+        steps = "- {id: ship, run: {uses: builtin:noop}, retries: {maxAttempts: 3}}"
+        world = a_world(pack(steps, spec=SANDBOX))
+        world.runs.stored[TENANT, "run-7"].used_s = 60
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert world.sandbox.jobs == []
+        ended = entries(world)[-1]
+        assert ended.metadata["reason"] == "quota-exceeded"
+        assert ended.message == (
+            "the 60 seconds are over that the pack's sandbox gives to all executors of a run "
+            "together (quotaSeconds)"
+        )
+        assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].final  # nobody has more
+
+    def test_one_that_is_using_the_last_of_it_is_stopped(self) -> None:
+        world = a_world(pack("- {id: ship, run: {uses: builtin:sleep, with: {seconds: 9}}}"))
+        world.runs.stored[TENANT, "run-7"].used_s = 899.95
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].metadata["reason"] == "quota-exceeded"
+
+    def test_what_an_attempt_used_counts_and_is_told(self) -> None:
+        world = a_world(FLAKY)
+        world.sandbox.usage = Usage(wall_s=1.25, cpu_s=0.5, memory_mib=31)
+
+        for _ in range(2):
+            told(lambda: step(world, "flaky"))
+
+        assert world.runs.head(TENANT, "run-7").used_s == 2.5
+        assert entries(world)[-1].metadata == {
+            "attempt": "2",
+            "duration": "1.250s",
+            "cpu": "0.500s",
+            "memory": "31MiB",
+        }
+
+    @pytest.mark.parametrize("reason", [Reason.MEMORY_EXCEEDED, Reason.EGRESS_DENIED])
+    def test_the_limit_that_was_broken_is_the_reason(self, reason: Reason) -> None:
+        world = a_world()
+        world.sandbox.ended = Ended(reason=reason, message="too much")
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        ended = entries(world)[-1]
+        assert (ended.metadata["reason"], ended.message) == (reason.value, "too much")
+
+
 class TestARunThatHasEnded:
     def test_nothing_is_started(self) -> None:
         world = a_world(BUILD)
@@ -336,9 +427,9 @@ class TestARunThatHasEnded:
         bundles = world.workshop.bundles(TENANT, "run-7")
         put = bundles.put
 
-        def cancelled_meanwhile(content: bytes) -> Any:  # noqa: ANN401
+        def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401
             cancel_run(TENANT, "run-7", ANA.subject, world)
-            return put(content)
+            return put(file)
 
         bundles.put = cancelled_meanwhile  # type: ignore[method-assign]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.runs import DynamoRuns
+    from taskrunner.adapters.sandbox import ForkedSandbox
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.workshop import StoredWorkshop
 
@@ -82,6 +83,13 @@ class AwsWorld:
         from taskrunner.adapters.workshop import StoredWorkshop  # noqa: PLC0415
 
         return StoredWorkshop(self._table, self._bucket, self.clock)
+
+    @cached_property
+    def sandbox(self) -> ForkedSandbox:
+        """See the port."""
+        from taskrunner.adapters.sandbox import ForkedSandbox  # noqa: PLC0415
+
+        return ForkedSandbox()
 
     @cached_property
     def machines(self) -> Executions:

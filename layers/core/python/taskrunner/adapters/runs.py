@@ -49,6 +49,7 @@ _APPEND_TRIES: Final = 200
 # A transaction has at most 100 writes and 4 MB; an artifact that is a value has up to 256 KB.
 _MOST_CHUNKS: Final = 50
 _MOST_ARTIFACTS: Final = 12
+_MS_PER_S: Final = 1000
 _OUTPUTS_INLINE_BYTES: Final = 8 * 1024
 
 
@@ -93,8 +94,10 @@ class DynamoRuns:
         items = answer["Items"]
         if not items or items[0]["sk"] != "R":
             raise NotFoundError(f"run {run_id}")
-        tail = _entries(items[1]) if len(items) > 1 and items[1]["sk"].startswith("J#") else []
-        return Head(_run(items[0]), tail)
+        last = items[1] if len(items) > 1 and items[1]["sk"].startswith("J#") else None
+        if last is None:
+            return Head(_run(items[0]), [])
+        return Head(_run(items[0]), _entries(last), _used_ms(last) / _MS_PER_S)
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
@@ -125,18 +128,25 @@ class DynamoRuns:
         self.append_with(head, entries, [])
 
     def append_with(
-        self, head: Head, entries: Sequence[Entry], others: Sequence[JsonObject]
+        self,
+        head: Head,
+        entries: Sequence[Entry],
+        others: Sequence[JsonObject],
+        used_ms: int = 0,
     ) -> None:
         """Append *entries*, atomically with *others*, at the journal's end wherever that is.
+
+        *used_ms* is added to what executors have used; see `_used_ms`.
 
         Raises:
             ConditionFailedError: a condition of *others* does not hold.
         """
         chunk = head.tail[0].position.chunk if head.tail else 0
+        before_ms = 0  # what matters to a chunk that is new, and is known by whoever begins one
         for _ in range(_APPEND_TRIES):
             if not entries:
                 return self._table.transact(others) if others else None
-            update = self._append(head.run, chunk, entries)
+            update = self._append(head.run, chunk, entries, before_ms, used_ms)
             try:
                 if others:
                     self._table.transact([*others, {"Update": update}])
@@ -147,15 +157,18 @@ class DynamoRuns:
                     raise
                 there = failed.items[len(others)].get("ids", set())
                 entries = [entry for entry in entries if entry.id not in there]
-                chunk = self._next_chunk(head.run, chunk, failed.items[len(others)])
+                chunk, before_ms = self._next_chunk(head.run, chunk, failed.items[len(others)])
             else:
                 return None
         raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
 
-    def _next_chunk(self, run: Run, chunk: int, item: JsonObject) -> int:
-        """Where to try next: here, when only repeated entries were in the way, else further on."""
+    def _next_chunk(self, run: Run, chunk: int, item: JsonObject) -> tuple[int, int]:
+        """Where to try next: here, when only repeated entries were in the way, else further on.
+
+        With it comes what was used up to there, for the chunk that may have to be begun.
+        """
         if len(item.get("entries", [])) < CHUNK_ENTRIES:
-            return chunk
+            return chunk, _used_ms(item)
         last = next(
             iter(
                 self._table.query_page(
@@ -171,9 +184,17 @@ class DynamoRuns:
             ),
             None,
         )
-        return chunk + 1 if last is None else _chunk_number(last)
+        # A full chunk never changes again, and neither does what was used up to its end.
+        return (chunk + 1, _used_ms(item)) if last is None else (_chunk_number(last), 0)
 
-    def _append(self, run: Run, chunk: int, entries: Sequence[Entry]) -> JsonObject:
+    def _append(
+        self,
+        run: Run,
+        chunk: int,
+        entries: Sequence[Entry],
+        before_ms: int = 0,
+        used_ms: int = 0,
+    ) -> JsonObject:
         """The update that appends to a chunk, under the condition that none of it is there."""
         ids = {f":i{number}": entry.id for number, entry in enumerate(entries)}
         new = "".join(f" AND NOT contains(ids, {name})" for name in ids)
@@ -182,7 +203,8 @@ class DynamoRuns:
             "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": _chunk_key(chunk)}),
             "UpdateExpression": (
                 "SET entries = list_append(if_not_exists(entries, :none), :new), "
-                "expires_at = :expires_at ADD ids :ids"
+                "expires_at = :expires_at, used_before_ms = if_not_exists(used_before_ms, :before) "
+                "ADD ids :ids, used_ms :used"
             ),
             "ConditionExpression": f"attribute_not_exists(pk) OR (size(entries) < :full{new})",
             "ExpressionAttributeValues": encoded(
@@ -191,6 +213,8 @@ class DynamoRuns:
                     ":new": texts,
                     ":ids": {entry.id for entry in entries},
                     ":full": CHUNK_ENTRIES,
+                    ":before": before_ms,
+                    ":used": used_ms,
                     ":expires_at": self._expires_at(run),
                     **ids,
                 }
@@ -231,6 +255,7 @@ class DynamoRuns:
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        used_s: float = 0,
     ) -> StepOutcome:
         """See the port."""
         run = head.run
@@ -256,7 +281,7 @@ class DynamoRuns:
         live = {"ConditionCheck": live_check(run)}
         others = [{"Put": put}, live, *self._artifact_puts(run, artifacts)]
         try:
-            self.append_with(head, entries, others)
+            self.append_with(head, entries, others, round(used_s * _MS_PER_S))
         except ConditionFailedError as failed:
             if 0 in failed.items:
                 return self._outcome(failed.items[0])
@@ -360,6 +385,14 @@ def _chunk_key(chunk: int) -> str:
 
 def _chunk_number(item: JsonObject) -> int:
     return int(item["sk"].removeprefix("J#"))
+
+
+def _used_ms(chunk: JsonObject) -> int:
+    """What executors have used until a chunk's end: what it counts, on top of what was before it.
+
+    Counted in the chunks because each attempt's end writes to one anyway, so that it costs nothing.
+    """
+    return int(chunk.get("used_before_ms", 0)) + int(chunk.get("used_ms", 0))
 
 
 def _entries(item: JsonObject) -> list[Placed]:

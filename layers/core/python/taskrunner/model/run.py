@@ -43,6 +43,9 @@ class Reason(StrEnum):
     POLICY_FAILED = "policy-failed"
     POLICY_WARNED = "policy-warned"
     TIMEOUT = "timeout"
+    QUOTA_EXCEEDED = "quota-exceeded"
+    MEMORY_EXCEEDED = "memory-exceeded"
+    EGRESS_DENIED = "egress-denied"
     EXECUTOR_ERROR = "executor-error"
 
 

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskrunner.executors.work import Artifacts as ArtifactContents
-    from taskrunner.executors.work import Bundles, Environments
+    from taskrunner.executors.work import Bundles, Environments, Images, Network, Services
     from taskrunner.model.approval import ApprovalRecord, Waiting
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, Placed, Position
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Sandbox as SandboxRules
     from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.sandbox.job import Ended, Job
 
 
 class Clock(Protocol):
@@ -47,10 +49,14 @@ class Plans(Protocol):
 
 
 class Head(NamedTuple):
-    """A run with the end of its journal: all that most calls need, in one read."""
+    """A run with the end of its journal: all that most calls need, in one read.
+
+    *used_s* is how long the executors of all ended attempts have taken together, in seconds.
+    """
 
     run: Run
     tail: Sequence[Placed]
+    used_s: float = 0
 
 
 class Page(NamedTuple):
@@ -99,8 +105,9 @@ class Runs(Protocol):
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        used_s: float = 0,
     ) -> StepOutcome:
-        """Record how an attempt ended, with what it captured: all of it or nothing.
+        """Record how an attempt ended, with what it captured and used: all of it or nothing.
 
         The answer is the outcome that counts: of two tries of one attempt the first to come here.
         What comes after the end of the run is logged, and changes nothing else.
@@ -188,6 +195,38 @@ class Workshop(Protocol):
 
     def environments(self, tenant: str, run_id: str, path: str) -> Environments:
         """The tenant's environments, as this step sees them."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Where executors run: a process of its own for each attempt, held to its limits."""
+
+    def prepare(self) -> None:
+        """Begin to make ready for an attempt that will come, without waiting for it."""
+        ...
+
+    def execute(self, job: Job, services: Services) -> Ended:
+        """Execute *job*, answering what it asks for by *services*; never beyond its limits.
+
+        Raises:
+            TryAgainError: a service, or the sandbox itself, said "later"; nothing has ended.
+        """
+        ...
+
+
+class Networks(Protocol):
+    """Ways out of the deployment."""
+
+    def within(self, sandbox: SandboxRules) -> Network:
+        """As much of the network as a pack's sandbox allows."""
+        ...
+
+
+class Registries(Protocol):
+    """Registries of container images."""
+
+    def within(self, sandbox: SandboxRules) -> Images:
+        """What those have on record that a pack's sandbox allows to ask."""
         ...
 
 

@@ -1,10 +1,9 @@
-"""Execute one attempt of one step, and record it."""
+"""Execute one attempt of one step in its sandbox, and record it."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +13,13 @@ from taskrunner import executors
 from taskrunner.compiler import arguments, parameters
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.errors import StepFailedError
-from taskrunner.executors.work import ExecutorFailure, Work
+from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.json_types import unusable
 from taskrunner.model.plan import RunStep
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
+from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Ended, Job, Limits
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.live import check_live, run_started
 from taskrunner.usecases.values import Values
@@ -27,6 +27,7 @@ from taskrunner.usecases.values import Values
 if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.plan import Plan
     from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
 
@@ -34,15 +35,7 @@ MAX_OUTPUT_BYTES: Final = 64 * 1024
 _MAX_MESSAGE: Final = 1000
 # Kept back from the function's own time, to capture files and record how the attempt ended.
 _RECORDING_S: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
-    """What an attempt came to: outputs, or a reason and a message for the author."""
-
-    outputs: Json = None
-    reason: Reason | None = None
-    message: str = ""
+_MILLICORES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +43,7 @@ class _Attempt:
     """One attempt of one step of one run."""
 
     head: Head
+    plan: Plan
     step: RunStep
     document: JsonObject
     path: str
@@ -71,6 +65,7 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
         StepFailedError: the attempt failed, and that is in the journal; the machine knows the rest.
         ConflictError: the run has ended meanwhile, so nothing was started.
     """
+    world.sandbox.prepare()
     tenant, run_id, own = reference.tenant, reference.run_id, reference.path
     head = world.runs.head(tenant, run_id)
     check_live(head.run)
@@ -86,22 +81,23 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     number = 1 if previous is None else previous.attempt + 1
     attempt = _Attempt(
         head=head,
+        plan=plan,
         step=step,
         document=document,
         path=own,
         iteration=reference.iteration,
         number=number,
     )
-    began = world.clock.now()
-    at = moment.to_text(began)
+    at = moment.to_text(world.clock.now())
     world.runs.append(head, [*run_started(head, at), _started(attempt, at)])
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder)
-        time_s = min(float(step.timeout_s), remaining_s - _RECORDING_S)
-        result = _execute(attempt, values, output, time_s, world)
-        captured = capture(output, plan.outputs, head.run, moment.to_text(world.clock.now()), world)
-    duration_s = (world.clock.now() - began).total_seconds()
-    return _record(attempt, result, captured, duration_s, world)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / OUTPUT_FOLDER).mkdir()
+        (folder / SCRATCH_FOLDER).mkdir()
+        ended = _execute(attempt, values, folder, remaining_s - _RECORDING_S, world)
+        captured_at = moment.to_text(world.clock.now())
+        captured = capture(folder / OUTPUT_FOLDER, plan.outputs, head.run, captured_at, world)
+    return _record(attempt, ended, captured, world)
 
 
 def _answer(outcome: StepOutcome) -> JsonObject:
@@ -122,106 +118,124 @@ def _started(attempt: _Attempt, at: str) -> Entry:
 
 
 def _execute(
-    attempt: _Attempt, values: Values, output: Path, time_s: float, world: World
-) -> _Result:
+    attempt: _Attempt, values: Values, folder: Path, function_s: float, world: World
+) -> Ended:
     executor = executors.find(attempt.step.uses)
     if executor is None:
-        message = f"there is no executor {attempt.step.uses} in this release"
-        return _Result(reason=Reason.EXECUTOR_ERROR, message=message)
+        return _failed(f"there is no executor {attempt.step.uses} in this release")
+    limits, reason = _limits(attempt, function_s)
+    if reason is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
+        return Ended(reason=reason, message=_quota_message(attempt))
     try:
         read = parameters.references(attempt.step.parameters)
         given = parameters.fill(attempt.step.parameters, values.context(read, attempt.iteration))
     except ExpressionError as error:
-        return _Result(reason=Reason.EXECUTOR_ERROR, message=str(error))
+        return _failed(str(error))
     for at, problem in arguments.misfits(executor, given, ()):
         where = json_path.render(("with", *at))
-        return _Result(reason=Reason.EXECUTOR_ERROR, message=f"{where}: {problem}")
-    result = _within(executor, given, _work(attempt, output, world), time_s)
-    return _checked(result)
+        return _failed(f"{where}: {problem}")
+    ended = world.sandbox.execute(_job(attempt, given, folder, limits), _services(attempt, world))
+    if ended.reason is Reason.TIMEOUT and reason is Reason.QUOTA_EXCEEDED:
+        return Ended(reason=reason, message=_quota_message(attempt), usage=ended.usage)
+    return _checked(ended)
 
 
-def _work(attempt: _Attempt, output: Path, world: World) -> Work:
+def _failed(message: str) -> Ended:
+    return Ended(reason=Reason.EXECUTOR_ERROR, message=message)
+
+
+def _limits(attempt: _Attempt, function_s: float) -> tuple[Limits, Reason]:
+    """What the attempt may use, and the reason to give when its time is over before it is done."""
+    sandbox = attempt.plan.sandbox
+    own_s = min(float(attempt.step.timeout_s), function_s)
+    left_s = sandbox.quota_s - attempt.head.used_s
+    wall_s = min(own_s, left_s)
+    limits = Limits(
+        memory_mib=sandbox.memory_limit_mib,
+        cpu_s=sandbox.cpu_limit_millicores / _MILLICORES * wall_s,
+        wall_s=wall_s,
+    )
+    return limits, Reason.QUOTA_EXCEEDED if left_s < own_s else Reason.TIMEOUT
+
+
+def _quota_message(attempt: _Attempt) -> str:
+    return (
+        f"the {attempt.plan.sandbox.quota_s} seconds are over that the pack's sandbox gives to "
+        "all executors of a run together (quotaSeconds)"
+    )
+
+
+def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Job:
     run = attempt.head.run
-    return Work(
+    return Job(
+        uses=attempt.step.uses,
+        parameters=given,
         run_id=run.run_id,
         tenant=run.tenant,
         step_id=attempt.path,
         attempt=attempt.number,
         plan_document=attempt.document,
-        output=output,
-        stopped=threading.Event(),
+        folder=folder,
+        limits=limits,
+    )
+
+
+def _services(attempt: _Attempt, world: World) -> Services:
+    run, sandbox = attempt.head.run, attempt.plan.sandbox
+    return Services(
         bundles=world.workshop.bundles(run.tenant, run.run_id),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
         environments=world.workshop.environments(run.tenant, run.run_id, attempt.path),
+        network=world.networks.within(sandbox),
+        functions=world.functions,
+        images=world.registries.within(sandbox),
     )
 
 
-def _within(executor: executors.Executor, given: Json, work: Work, time_s: float) -> _Result:
-    """Execute in a thread, because only so a step that does not return can be left behind."""
-    done: list[_Result | BaseException] = []
-
-    def body() -> None:
-        try:
-            outputs = executor.execute(executor.Parameters.model_validate(given), work)
-            done.append(_Result(outputs=outputs))
-        except ExecutorFailure as failure:
-            done.append(_Result(reason=Reason.EXECUTOR_ERROR, message=str(failure)))
-        except BaseException as surprise:  # noqa: BLE001 - carried over, and raised in the caller
-            done.append(surprise)
-
-    thread = threading.Thread(target=body, name=f"step {work.step_id}", daemon=True)
-    thread.start()
-    thread.join(max(time_s, 0.0))
-    if not done:
-        work.stopped.set()
-        return _Result(reason=Reason.TIMEOUT, message=f"not done after {time_s:g} seconds")
-    if isinstance(done[0], BaseException):
-        raise done[0]
-    return done[0]
-
-
-def _checked(result: _Result) -> _Result:
-    """*result*, unless its outputs are too large or no JSON."""
-    if result.reason is not None:
-        return result
-    for at, problem in unusable(result.outputs):
+def _checked(ended: Ended) -> Ended:
+    """*ended*, unless its outputs are too large or no JSON."""
+    if ended.reason is not None:
+        return ended
+    for at, problem in unusable(ended.outputs):
         message = f"the outputs are no JSON: {json_path.render(at)}: {problem}"
-        return _Result(reason=Reason.EXECUTOR_ERROR, message=message)
-    size = len(json.dumps(result.outputs, ensure_ascii=False).encode())
+        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+    size = len(json.dumps(ended.outputs, ensure_ascii=False).encode())
     if size > MAX_OUTPUT_BYTES:
         message = f"the outputs have {size} bytes, at most {MAX_OUTPUT_BYTES}; write an artifact"
-        return _Result(reason=Reason.EXECUTOR_ERROR, message=message)
-    return result
+        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+    return ended
 
 
-def _record(
-    attempt: _Attempt,
-    result: _Result,
-    captured: list[Artifact],
-    duration_s: float,
-    world: World,
-) -> JsonObject:
+def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact], world: World) -> JsonObject:
     retries = attempt.step.retries
-    final = result.reason is None or attempt.number >= retries.max_attempts
-    metadata = {"attempt": str(attempt.number), "duration": f"{duration_s:.3f}s"}
+    # The quota is the run's: no further attempt can have more of it.
+    is_hopeless = ended.reason is Reason.QUOTA_EXCEEDED
+    final = ended.reason is None or is_hopeless or attempt.number >= retries.max_attempts
+    usage = ended.usage
+    metadata = {
+        "attempt": str(attempt.number),
+        "duration": f"{usage.wall_s:.3f}s",
+        "cpu": f"{usage.cpu_s:.3f}s",
+        "memory": f"{usage.memory_mib}MiB",
+    }
     if captured:
         metadata["artifacts"] = ",".join(artifact.name for artifact in captured)
-    entry = _ended(attempt, result, metadata, world, final=final)
+    entry = _ended(attempt, ended, metadata, world, final=final)
     outcome = StepOutcome(
         path=attempt.path,
         attempt=attempt.number,
-        status=StepStatus.SUCCEEDED if result.reason is None else StepStatus.FAILED,
-        outputs=result.outputs,
+        status=StepStatus.SUCCEEDED if ended.reason is None else StepStatus.FAILED,
+        outputs=ended.outputs,
         final=final,
     )
-    return _answer(world.runs.record_step(attempt.head, outcome, [entry], captured))
+    return _answer(world.runs.record_step(attempt.head, outcome, [entry], captured, usage.wall_s))
 
 
 def _ended(
-    attempt: _Attempt, result: _Result, metadata: dict[str, str], world: World, *, final: bool
+    attempt: _Attempt, ended: Ended, metadata: dict[str, str], world: World, *, final: bool
 ) -> Entry:
     now = world.clock.now()
-    if result.reason is None:
+    if ended.reason is None:
         return Entry(
             id=attempt.key("ended"),
             at=moment.to_text(now),
@@ -230,7 +244,7 @@ def _ended(
             message=f"Step completed: {attempt.path}",
             metadata=metadata,
         )
-    metadata |= {"reason": result.reason.value}
+    metadata |= {"reason": ended.reason.value}
     if not final:
         # The States Language knows no pause of zero seconds.
         pause = timedelta(seconds=max(1, attempt.step.retries.backoff_s))
@@ -241,6 +255,6 @@ def _ended(
         event=Event.STEP_FAILED,
         level=Level.ERROR if final else Level.WARN,
         step=attempt.path,
-        message=result.message[:_MAX_MESSAGE] or "the executor gave no message",
+        message=ended.message[:_MAX_MESSAGE] or "the executor gave no message",
         metadata=metadata,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from taskrunner.executors.work import Functions
     from taskrunner.usecases import ports
 
 
@@ -25,5 +26,13 @@ class World(Protocol):
     def artifacts(self) -> ports.Artifacts: ...  # noqa: D102
     @property
     def workshop(self) -> ports.Workshop: ...  # noqa: D102
+    @property
+    def sandbox(self) -> ports.Sandbox: ...  # noqa: D102
+    @property
+    def functions(self) -> Functions: ...  # noqa: D102
+    @property
+    def networks(self) -> ports.Networks: ...  # noqa: D102
+    @property
+    def registries(self) -> ports.Registries: ...  # noqa: D102
     @property
     def machines(self) -> ports.Machines: ...  # noqa: D102

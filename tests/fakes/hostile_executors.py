@@ -1,0 +1,266 @@
+"""Executors that go wrong in every way, for the sandbox of tests/contract/test_sandbox.py to hold.
+
+Each function here is an executor by its own name, `hostile:<name>`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from taskrunner.executors.work import EgressDenied, ExecutorFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.executors.work import Work
+
+    Given = dict[str, Any]
+
+_PREFIX = "hostile:"
+_MIB = 1024 * 1024
+
+
+class Anything(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True)
+class Hostile:
+    run: Callable[[Given, Work], Any]
+    Parameters: type[BaseModel] = Anything
+
+    def execute(self, parameters: BaseModel, work: Work) -> Any:  # noqa: ANN401
+        return self.run(dict(parameters.model_extra or {}), work)
+
+
+def references() -> list[str]:
+    return [_PREFIX + name for name in _ALL]
+
+
+def find(reference: str) -> Hostile | None:
+    run = _ALL.get(reference.removeprefix(_PREFIX))
+    return None if run is None else Hostile(run)
+
+
+def echo(given: Given, _: Work) -> Given:
+    return given
+
+
+def fill_heap(given: Given, _: Work) -> Given:
+    kept = [os.urandom(_MIB) for _number in range(given["mib"])]
+    return {"kept": len(kept)}
+
+
+def fill_shared_memory(given: Given, _: Work) -> Given:
+    with mmap.mmap(-1, given["mib"] * _MIB) as shared:
+        for start in range(0, len(shared), 4096):
+            shared[start] = 1
+    return {}
+
+
+def spin(_: Given, __: Work) -> Given:
+    while True:
+        pass
+
+
+def spin_in_c(_: Given, __: Work) -> Given:
+    return {"text": len(str(7 ** (10**8)))}
+
+
+def spin_in_threads(_: Given, __: Work) -> Given:
+    for _number in range(3):
+        threading.Thread(target=spin, args=({}, __), daemon=True).start()
+    return spin({}, __)
+
+
+def ignore_signals_and_spin(given: Given, work: Work) -> Given:
+    for number in (signal.SIGXCPU, signal.SIGPROF, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return spin(given, work)
+
+
+def disarm_and_spin(given: Given, work: Work) -> Given:
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return spin(given, work)
+
+
+def rest(given: Given, _: Work) -> Given:
+    time.sleep(given["seconds"])
+    return {}
+
+
+def raise_limits(_: Given, __: Work) -> Given:
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return {}
+
+
+def look_around(_: Given, __: Work) -> Given:
+    return {
+        "environment": dict(os.environ),
+        "arguments": sys.argv,
+        "folder": str(Path.cwd()),
+        "descriptors": sorted(int(name) for name in os.listdir("/proc/self/fd")),  # noqa: PTH208
+        "modules": [name for name in sys.modules if name.split(".")[0] in {"boto3", "botocore"}],
+    }
+
+
+def read_parent(given: Given, _: Work) -> Given:
+    return {"read": Path(f"/proc/{given['pid']}/environ").read_text(encoding="utf-8")}
+
+
+def connect(given: Given, _: Work) -> Given:
+    with socket.create_connection((given["host"], given["port"]), timeout=1):
+        return {}
+
+
+def connect_by_number(given: Given, _: Work) -> Given:
+    with socket.socket() as plain:
+        plain.connect((given["host"], given["port"]))
+    return {}
+
+
+def send_datagram(given: Given, _: Work) -> Given:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        plain.sendto(b"secret", (given["host"], given["port"]))
+    return {}
+
+
+def send_message(given: Given, _: Work) -> Given:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        plain.sendmsg([b"secret"], [], 0, (given["host"], given["port"]))
+    return {}
+
+
+def listen(_: Given, __: Work) -> Given:
+    with socket.socket() as plain:
+        plain.bind(("127.0.0.1", 0))
+    return {}
+
+
+def resolve(_: Given, __: Work) -> Given:
+    return {"found": str(socket.getaddrinfo("localhost", 80))}
+
+
+def run_a_program(_: Given, __: Work) -> Given:
+    return {"said": subprocess.check_output(["/bin/echo", "hello"]).decode()}
+
+
+def become_a_program(_: Given, __: Work) -> Given:
+    os.execv("/bin/true", ["true"])  # noqa: S606
+
+
+def multiply(_: Given, __: Work) -> Given:
+    return {"pid": os.fork()}
+
+
+def kill_the_parent(given: Given, _: Work) -> Given:
+    os.kill(given["pid"], signal.SIGKILL)
+    return {}
+
+
+def connect_through_the_parent(given: Given, work: Work) -> Given:
+    with work.network.connect(given["host"], given["port"], 5) as connection:
+        connection.sendall(b"hello")
+        return {"answer": connection.recv(100).decode()}
+
+
+def put_a_bundle(given: Given, work: Work) -> Given:
+    file = work.output / given["file"]
+    return {"bundle": work.bundles.put(file).digest}
+
+
+def fetch_into(given: Given, work: Work) -> Given:
+    return {"fetched": work.artifacts.fetch("report", work.scratch / given["into"])}
+
+
+def ask_for_what_is_not_served(_: Given, work: Work) -> Given:
+    asking = work.bundles._asking  # type: ignore[attr-defined]
+    return {"answer": asking.ask("services.__class__")}
+
+
+def call_a_function(given: Given, work: Work) -> Any:  # noqa: ANN401
+    return work.functions.invoke("change-window", given)
+
+
+def speak_nonsense(_: Given, work: Work) -> Given:
+    asking = work.bundles._asking  # type: ignore[attr-defined]
+    asking._channel._socket.sendall(b"\xff" * 64)
+    time.sleep(60)
+    return {}
+
+
+def leave(given: Given, _: Work) -> Given:
+    os._exit(given["code"])
+
+
+def crash(_: Given, __: Work) -> Given:
+    signal.raise_signal(signal.SIGSEGV)
+    return {}
+
+
+def raise_it(given: Given, _: Work) -> Given:
+    raise {
+        "KeyError": KeyError("hunter2"),
+        "SystemExit": SystemExit("hunter2"),
+        "KeyboardInterrupt": KeyboardInterrupt("hunter2"),
+        "RecursionError": RecursionError("hunter2"),
+        "MemoryError": MemoryError("hunter2"),
+        "ExecutorFailure": ExecutorFailure("no luck"),
+        "EgressDenied": EgressDenied("no way"),
+    }[given["error"]]
+
+
+def recurse(given: Given, work: Work) -> Given:
+    return recurse(given, work)
+
+
+def answer_no_json(_: Given, __: Work) -> Any:  # noqa: ANN401
+    return {"when": {1, 2}}
+
+
+def answer_much(given: Given, _: Work) -> Given:
+    return {"text": "x" * given["bytes"]}
+
+
+def print_and_log(_: Given, __: Work) -> Given:
+    print("hunter2")  # noqa: T201
+    print("hunter2", file=sys.stderr)  # noqa: T201
+    return {}
+
+
+def write_files(given: Given, work: Work) -> Given:
+    for name, text in given.items():
+        (work.output / name).write_text(text)
+    return {}
+
+
+def open_many_files(_: Given, work: Work) -> Given:
+    opened = []
+    try:
+        while True:
+            opened.append((work.scratch / str(len(opened))).open("w"))
+    except OSError as error:
+        raise ExecutorFailure(json.dumps({"opened": len(opened), "errno": error.errno})) from None
+
+
+_ALL: dict[str, Callable[[Given, Work], Any]] = {
+    name: value
+    for name, value in list(globals().items())
+    if callable(value)
+    and getattr(value, "__module__", "") == __name__
+    and name not in {"Anything", "Hostile", "references", "find"}
+}
