@@ -55,7 +55,12 @@ items = st.sampled_from(
     ["inputs.list", {"static": [1, "x"]}, {"static": []}, {"range": {"end": 2}}, "run.id && `[1]`"]
 )
 MAX_DEPTH = 3
-TEMPLATES = ("{{ inputs.name }}", "{{ inputs.list }} of {{ inputs.flag }}", "{{ run.id }}")
+TEMPLATES = (
+    "{{ inputs.name }}",
+    "{{ inputs.list }} of {{ inputs.flag }}",
+    "{{ run.id }}",
+    "{{ secrets.token }}",
+)
 
 INPUTS = [
     {"name": "flag", "type": "boolean", "default": True},
@@ -84,6 +89,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     steps = draw(_lists(ids, declared, depth=0))
     spec: dict[str, Any] = {
         "inputs": INPUTS,
+        "secrets": [{"name": "token"}],
         "approvals": approvals,
         "policies": policies,
         "steps": steps,
@@ -133,7 +139,11 @@ def _approvals() -> SearchStrategy[dict[str, Any]]:
 def _policies() -> SearchStrategy[dict[str, Any]]:
     rule = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
     rules = st.lists(rule, min_size=1, max_size=2, unique_by=lambda one: str(one["id"]))
-    return st.fixed_dictionaries({"id": step_ids, "version": st.just("1"), "rules": rules})
+    common = {"id": step_ids, "version": st.just("1")}
+    uses = st.sampled_from(["lambda:change-window", "lambda:x"])
+    return st.fixed_dictionaries(common | {"rules": rules}) | st.fixed_dictionaries(
+        common | {"uses": uses}
+    )
 
 
 @dataclass(frozen=True)
@@ -229,6 +239,7 @@ def _policy_gates(draw: DrawFn, declared: _Declared) -> dict[str, Any]:
     if gate["failureAction"] == "requestOverride":
         gate["override"] = {"approval": draw(st.sampled_from(declared.approvals))}
     gate["with"] = draw(parameters)
+    gate["with"] |= draw(st.dictionaries(st.just("template"), st.sampled_from(TEMPLATES)))
     gate["retries"] = {"count": draw(st.integers(0, 2))}
     return gate
 

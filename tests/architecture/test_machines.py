@@ -74,6 +74,29 @@ def test_a_machine_matches_the_platforms_errors_and_ours_and_no_other() -> None:
     assert strange - known == set()
 
 
+def retriers(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
+    """Every retrier below *node* that is for what AWS refuses for a moment."""
+    if isinstance(node, dict):
+        platform = (r for r in node.get("Retry", []) if "TryAgainError" in r["ErrorEquals"])
+        yield from platform
+        for child in node.values():
+            yield from retriers(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from retriers(child)
+
+
+def test_the_copies_of_the_platforms_retrier_are_alike() -> None:
+    """A function that died may be called again where that does nothing twice."""
+    found = list(retriers(yaml.safe_load(text("pack_run.asl.yaml"))))
+    died = {"Lambda.Unknown", "Sandbox.Timedout"}
+
+    assert len(found) == 5
+    assert len({str(one | {"ErrorEquals": []}) for one in found}) == 1
+    assert len({frozenset(one["ErrorEquals"]) - died for one in found}) == 1
+    assert {died & set(one["ErrorEquals"]) == died for one in found} == {True, False}
+
+
 def test_an_error_that_a_machine_matches_is_a_leaf() -> None:
     """Step Functions compares names: it would not see a subclass of what it waits for."""
     classes = errors_by_name()

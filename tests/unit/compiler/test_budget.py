@@ -179,6 +179,18 @@ def test_a_policy_gate_costs_for_each_evaluation_and_for_what_may_follow() -> No
     assert of(f", failureAction: branch, branch: [{A}]") - abort == 5 + 2
 
 
+def test_a_policy_by_function_costs_what_another_does_and_may_take_longer() -> (
+    None
+):
+    rules = "policies: [{id: p, version: '1', rules: [{id: r, require: run.id}]}]"
+    function = "policies: [{id: p, version: '1', uses: 'lambda:f'}]"
+    gate = "- {id: g, gate: {policy: {policy: p, retries: {count: 1, backoffSeconds: 5}}}}"
+
+    assert events(gate, function) == events(gate, rules)
+    assert budget.longest_s(compile_pack(pack(gate, spec=rules), {}).plan) == 2 * (840 + 5)
+    assert budget.longest_s(compile_pack(pack(gate, spec=function), {}).plan) == 2 * (910 + 5)
+
+
 def test_of_the_branches_of_a_conditional_the_costliest_counts() -> None:
     arms = "{condition: run.id, steps: [A]}, {condition: run.id, steps: [B, C]}"
     for name, text in {"A": "a", "B": "b", "C": "c"}.items():

@@ -68,6 +68,46 @@ def test_a_failure_is_caught_only_where_the_pack_goes_on() -> None:
     assert [catch["Next"] for catch in found["b"]["Catch"]] == ["c"]
 
 
+SECRET = "secrets: [{name: t}]\n"
+RULES = 'policies: [{id: p, version: "1", rules: [{id: r, require: with.x}]}]'
+FUNCTION = 'policies: [{id: p, version: "1", uses: "lambda:window"}]'
+
+
+@pytest.mark.parametrize(
+    ("spec", "given", "called"),
+    [
+        (RULES, "{}", "DecideFlow"),
+        (RULES, "{x: '{{ run.id }}', secrets: 'text: secrets.t'}", "DecideFlow"),
+        (SECRET + RULES, "{x: '{{ run.id }}'}", "DecideFlow"),
+        (SECRET + RULES, "{x: '{{ secrets.t }}'}", "RunStep"),
+        (SECRET + RULES, "{x: [{y: '{{ inputs.flag && secrets.t }}'}]}", "RunStep"),
+        (FUNCTION, "{}", "RunStep"),
+    ],
+)
+def test_a_policy_that_takes_secrets_or_a_function_is_asked_of_who_may_use_them(
+    spec: str, given: str, called: str
+) -> None:
+    spec += "\ninputs: [{name: flag, type: boolean, default: false}]"
+
+    state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {given}}}}}}}", spec=spec)["g"]
+
+    assert state["Parameters"]["FunctionName"] == f"${{{called}FunctionArn}}"
+    assert state["Parameters"]["Payload"] | {"run.$": 0, "tenant.$": 0} == {
+        "tenant.$": 0, "run.$": 0, "step": "g", "path.$": "$.path", "ask": "policy",
+    }  # fmt: skip
+    assert state["ResultPath"] == "$.decision"
+
+
+def test_a_policy_call_may_take_as_long_as_its_function_and_is_retried_like_a_decision() -> None:
+    prototypes = FRAME["States"][emit.FRAME]["Branches"][0]["States"]
+
+    call, run, decide = (prototypes[name] for name in ("Policy call", "Run", "Decide"))
+
+    assert call["TimeoutSeconds"] == run["TimeoutSeconds"]
+    assert call["Retry"] == decide["Retry"]
+    assert call["ResultSelector"] == decide["ResultSelector"]
+
+
 def test_a_gate_waits_as_long_as_its_approval_and_then_expires() -> None:
     found = states("- {id: g, gate: {approval: {id: r}}}", spec=APPROVALS)
 

@@ -128,7 +128,7 @@ def test_a_number_is_within_its_bounds(field: str, least: int, most: int) -> Non
 
 
 def test_problems_stand_in_the_order_of_their_lines() -> None:
-    manifest = pack("- {id: a}\n- {id: b, run: {}}", spec="slo: {x: 1}\nsecrets: []")
+    manifest = pack("- {id: a}\n- {id: b, run: {}}", spec="slo: {x: 1}\nsecrets: {}")
 
     assert paths_refused(manifest) == [
         "$.spec.slo.x",

@@ -48,7 +48,11 @@ PLAN = Plan(
     sandbox=Sandbox(mode="open", egress_allowlist=("example.com",)),
     slo=Slo(run_p95_s=1, approval_p95_s=2, max_queue_depth=3),
     approvals=(Approval(id="review", grants=("packs.approve",), message="m"),),
-    policies=(Policy(id="p", version="1", rules=(Rule(id="r", require="with.ok", message="m"),)),),
+    policies=(
+        Policy(id="p", version="1", rules=(Rule(id="r", require="with.ok", message="m"),)),
+        Policy(id="f", version="1", rules=(Rule(id="r", require="x"),), uses="lambda:window"),
+    ),
+    secrets=("token",),
     steps=(
         RunStep(
             id="build",
@@ -160,6 +164,9 @@ def test_every_field_of_a_plan_is_varied_below() -> None:
         "slo.max_queue_depth",
         "approvals[0].grants",
         "policies[0].rules[0].require",
+        "policies[0].uses",
+        "policies[1].uses",
+        "secrets",
         "steps[2].branch[0].uses",
         "steps[3].max_parallel",
         "steps[4].steps[0].steps[0].id",
@@ -186,6 +193,15 @@ def test_the_order_of_steps_decides_the_plan_hash() -> None:
     turned = replace(PLAN, steps=PLAN.steps[::-1])
 
     assert planning.plan_hash(turned) != planning.plan_hash(PLAN)
+
+
+def test_what_no_plan_had_before_is_in_no_document_of_such_a_plan() -> None:
+    without = replace(PLAN, secrets=(), policies=PLAN.policies[:1])
+
+    document = plan_document.to_document(without)
+
+    assert "secrets" not in document
+    assert document["policies"][0].keys() == {"id", "version", "rules"}
 
 
 def test_a_document_of_another_version_is_not_read() -> None:

@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
+from taskrunner.compiler import parameters
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     MAX_TIMEOUT_S,
@@ -42,6 +43,7 @@ MAX_DEFINITION_BYTES: Final = 1024 * 1024
 MAX_INPUT_BYTES: Final = 256 * 1024
 MAX_DURATION_S: Final = 365 * 86400
 MAX_INLINE_CONCURRENCY: Final = 40
+_CALL_S: Final = 910  # that a policy may take which asks a function; the machine gives up then
 # A throttled step may be tried eight times more; that all of them are is not planned for.
 _SPARE_EVENTS: Final = 1_000
 
@@ -230,7 +232,8 @@ def _longest_s(plan: Plan, step: Step) -> int:
             return plan.approval(step.approval_id).expires_after_s
         case PolicyGate():
             override = plan.approval(step.override).expires_after_s if step.override else 0
-            pauses = step.retries.max_attempts * (MAX_TIMEOUT_S + step.retries.backoff_s)
+            evaluation_s = _CALL_S if parameters.is_privileged(step, plan) else MAX_TIMEOUT_S
+            pauses = step.retries.max_attempts * (evaluation_s + step.retries.backoff_s)
             return pauses + override + sum(_longest_s(plan, child) for child in step.branch)
         case Parallel():
             return sum(_longest_s(plan, child) for child in step.steps)

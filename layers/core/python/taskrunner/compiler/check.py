@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from taskrunner import executors
 from taskrunner.compiler import arguments, expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
+from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import json_path
 from taskrunner.model.suggestion import nearest
@@ -41,6 +42,13 @@ _RUN_FIELDS = ("id", "tenant", "createdAt")
 _STEP_FIELDS = ("outputs", "status")
 _ROOTS = frozenset({"inputs", "steps", "run", "secrets", "with"})
 _ITERATED = frozenset({"map", "loop"})
+_SECRETS_STAND_ELSEWHERE = (
+    "secrets are read in the 'with' of a run step or a policy gate and nowhere else"
+)
+_FUNCTION_FORM = (
+    "write lambda:<name>, a name of 1 to 63 letters, digits, '_' and '-' that begins with a "
+    "letter or digit"
+)
 
 
 def problems(pack: Pack, source: Source) -> list[Diagnostic]:
@@ -67,6 +75,7 @@ class _Checker:
     def found(self) -> list[tuple[Path, str]]:
         spec = self._spec
         self._unique("inputs", [one.name for one in spec.inputs], "name")
+        self._unique("secrets", [one.name for one in spec.secrets], "name")
         self._unique("approvals", [one.id for one in spec.approvals], "id")
         self._unique("policies", [one.id for one in spec.policies], "id")
         self._unique("outputs", [output.name for output in spec.outputs], "name")
@@ -115,17 +124,19 @@ class _Checker:
     def _policies(self) -> None:
         for index, policy in enumerate(self._spec.policies):
             path: Path = ("spec", "policies", index)
-            if policy.uses is not None:
-                self._problem(
-                    (*path, "uses"), "policies by 'uses' are not supported yet; use rules"
-                )
-            elif policy.rules is None:
-                self._problem(path, f"the policy '{policy.id}' needs 'rules'")
+            if (policy.uses is None) == (policy.rules is None):
+                message = f"the policy '{policy.id}' needs exactly one of 'rules' and 'uses'"
+                self._problem(path, message)
+            if policy.uses is not None and executors.function_name(policy.uses) is None:
+                message = f"'{shortened(policy.uses, 80)}' is no function; {_FUNCTION_FORM}"
+                self._problem((*path, "uses"), message)
             first: dict[str, int] = {}
             for number, rule in enumerate(policy.rules or ()):
                 at: Path = (*path, "rules", number)
                 # The names in it are looked up where its gates stand, which may be nowhere.
-                self._expression(rule.require, (*at, "require"))
+                for reference in self._expression(rule.require, (*at, "require")):
+                    if reference[0] == "secrets":
+                        self._problem((*at, "require"), _SECRETS_STAND_ELSEWHERE)
                 if (before := first.setdefault(rule.id, number)) != number:
                     taken = json_path.render((*path, "rules", before))
                     message = f"'{rule.id}' is taken by {taken}; choose another id"
@@ -247,8 +258,8 @@ class _Checker:
         if shape.range is not None and shape.range.step == 0:
             self._problem((*path, "range", "step"), "'step' must not be 0")
         for at, text in parameters.texts(shape.static):
-            for reference in self._template(text, (*path, "static", *at)):
-                if reference[0] != "inputs":
+            for reference in self._template(text, (*path, "static", *at), with_secrets=False):
+                if reference[0] not in {"inputs", "secrets"}:
                     message = "static items read inputs alone; write an expression for the rest"
                     self._problem((*path, "static", *at), message)
 
@@ -328,7 +339,9 @@ class _Checker:
         for at, message in arguments.misfits(executor, run.parameters, still_open):
             self._problem((*path, "with", *at), message)
 
-    def _template(self, text: str, path: Path) -> tuple[Reference, ...]:
+    def _template(
+        self, text: str, path: Path, *, with_secrets: bool = True
+    ) -> tuple[Reference, ...]:
         try:
             pieces = expressions.template(text)
         except ExpressionError as error:
@@ -337,25 +350,29 @@ class _Checker:
         for piece in pieces:
             if not isinstance(piece, str) and len(self._found) <= report.MAX_PROBLEMS:
                 for reference in piece.references:
-                    self._is_unknown(reference, piece.text, path)
+                    self._is_unknown(reference, piece.text, path, with_secrets=with_secrets)
         return expressions.references(pieces)
 
-    def _is_unknown(self, reference: Reference, text: str, path: Path) -> bool:
-        message = self._unknown(reference, text)
+    def _is_unknown(
+        self, reference: Reference, text: str, path: Path, *, with_secrets: bool = False
+    ) -> bool:
+        message = self._unknown(reference, text, with_secrets=with_secrets)
         if message is not None:
             self._problem(path, message)
         return message is not None
 
-    def _unknown(self, reference: Reference, text: str) -> str | None:
+    def _unknown(self, reference: Reference, text: str, *, with_secrets: bool) -> str | None:
         """Why a name can never have a value, with the nearest that can; None when it may."""
         root, *rest = reference
         if root == "secrets":
-            return "secrets are not supported yet"
+            return self._unknown_secret(rest) if with_secrets else _SECRETS_STAND_ELSEWHERE
         if root in self._names:
             return None
         if root not in {"inputs", "steps", "run"}:
             literal = expressions.literal_hint(text, root)
             names = ["inputs", "steps", "run", *self._names]
+            if with_secrets and self._spec.secrets:
+                names.append("secrets")
             return f"'{root}' is no name here{literal or nearest(root, names)}"
         if root == "inputs":
             names = [one.name for one in self._spec.inputs]
@@ -371,6 +388,17 @@ class _Checker:
                 else f"'{'.'.join(reference)}' is not one of run.{', run.'.join(_RUN_FIELDS)}"
             )
         return self._unknown_step(rest)
+
+    def _unknown_secret(self, names: Sequence[str]) -> str | None:
+        declared = [one.name for one in self._spec.secrets]
+        if not names:
+            return "name the secret: secrets.<name>"
+        if names[0] not in declared:
+            hint = nearest(names[0], declared) if declared else "; spec.secrets has none"
+            return f"there is no secret '{names[0]}'{hint}"
+        if len(names) > 1:
+            return f"a secret is text and has no fields; there is secrets.{names[0]}"
+        return None
 
     def _unknown_step(self, names: Sequence[str]) -> str | None:
         if not names:

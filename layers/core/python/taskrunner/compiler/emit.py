@@ -10,7 +10,8 @@ the whole run fails. How each kind is wired:
 
 * run, gate.approval   one Task; a gate has `Expire <id>` behind its timeout
 * gate.policy          Task `<id>` asks for a verdict, Choice `Verdict <id>` follows it: on, to
-                       `Pause <id>` and again, to the gate `Override <id>`, or into its branch
+                       `Pause <id>` and again, to the gate `Override <id>`, or into its branch;
+                       it asks run_step when it takes secrets or a function, else decide_flow
 * parallel             Parallel; with maxParallel a Map over branch numbers with a Choice inside
 * map, loop            Map over indexes, Distributed when the plan needs it; `Items <id>` asks for
                        the indexes when they are not known before; a loop's runs one at a time
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import rfc8785
 import yaml
 
-from taskrunner.compiler import budget
+from taskrunner.compiler import budget, parameters
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -266,7 +267,8 @@ class _Emitter:
 
     def _policy(self, step: PolicyGate, follower: str, out: str | None) -> JsonObject:
         ways = {"retry": f"Pause {step.id}"} if step.retries.max_attempts > 1 else {}
-        states = {step.id: self._ask(step, "policy", f"Verdict {step.id}", out)}
+        by = "Policy call" if parameters.is_privileged(step, self._plan) else "Decide"
+        states = {step.id: self._ask(step, "policy", f"Verdict {step.id}", out, by)}
         if ways:
             pause = self.prototype("Pause")
             states[f"Pause {step.id}"] = pause | {
@@ -383,8 +385,10 @@ class _Emitter:
             states |= self.chain(arm, follower, out)
         return states
 
-    def _ask(self, step: Step, question: str, follower: str, out: str | None) -> JsonObject:
-        state = self._task("Decide", step, follower, out)
+    def _ask(
+        self, step: Step, question: str, follower: str, out: str | None, by: str = "Decide"
+    ) -> JsonObject:
+        state = self._task(by, step, follower, out)
         state["Parameters"]["Payload"]["ask"] = question
         return state
 

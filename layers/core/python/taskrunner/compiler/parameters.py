@@ -8,11 +8,12 @@ from taskrunner.compiler import expressions
 from taskrunner.model.plan import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from taskrunner.compiler.expressions import Reference
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping
+    from taskrunner.model.plan import Plan, PolicyGate
 
 
 def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -79,6 +80,20 @@ def references(template: Template) -> tuple[Reference, ...]:
         for reference in expressions.references(expressions.template(text))
     )
     return tuple(dict.fromkeys(found))
+
+
+def secrets(read: Iterable[Reference]) -> list[str]:
+    """The names of the secrets among the names that are read, each once."""
+    return list(dict.fromkeys(one[1] for one in read if one[0] == "secrets" and len(one) > 1))
+
+
+def is_privileged(gate: PolicyGate, plan: Plan) -> bool:
+    """Whether evaluating *gate* takes secrets or a function, which run_step alone may use.
+
+    That is so whatever the inputs are, so that a machine may depend on it.
+    """
+    by_function = plan.policy(gate.policy_id).uses is not None
+    return by_function or bool(secrets(references(gate.parameters)))
 
 
 def pointer(path: Path) -> str:

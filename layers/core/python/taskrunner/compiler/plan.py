@@ -153,9 +153,11 @@ class _Planner:
                         Rule(id=r.id, require=expressions.parse(r.require).text, message=r.message)
                         for r in policy.rules or ()
                     ),
+                    uses=policy.uses,
                 )
                 for policy in spec.policies
             ),
+            secrets=tuple(secret.name for secret in spec.secrets),
             steps=steps,
             outputs=tuple(_output(output) for output in spec.outputs),
         )

@@ -104,6 +104,12 @@ class Failure(_Shape):
     continue_on_error: bool = False
 
 
+class SecretShape(_Shape):
+    """A secret that steps may be given, by its name."""
+
+    name: Name
+
+
 class SandboxShape(_Shape):
     """What an executor may use."""
 
@@ -307,6 +313,7 @@ class Spec(_Shape):
     """What the pack does."""
 
     inputs: list[Input] = []
+    secrets: list[SecretShape] = []
     sandbox: SandboxShape = SandboxShape()
     slo: SloShape = SloShape()
     failure: Failure = Failure()
@@ -394,9 +401,6 @@ class _Shaper:
         spec = manifest.get("spec")
         if not isinstance(spec, dict):
             return manifest
-        if "secrets" in spec:
-            self._problem(("spec", "secrets"), "'secrets' is not supported yet; remove it")
-        spec = {key: value for key, value in spec.items() if key != "secrets"}
         return manifest | {"spec": spec | self._lists(spec, ("spec",), ("steps",))}
 
     def _lists(self, block: JsonObject, path: Path, names: Sequence[str]) -> JsonObject:
@@ -559,6 +563,8 @@ def _message(detail: ErrorDetails, written: Path, known: list[str]) -> str:
     if kind == "missing":
         return f"{key} is missing; it is required"
     if kind == "extra_forbidden":
+        if written[:2] == ("spec", "secrets") and last == "value":
+            return "a value never stands in a pack; store it in the deployment and keep its name"
         return f"unknown key {key}{nearest(str(last), known)}"
     if last == "items" and kind in _TYPES:
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"

@@ -287,11 +287,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a policy gate evaluates: all of its rules must hold."""
+    """What a policy gate evaluates: all of its *rules* must hold.
+
+    With *uses*, `lambda:<name>`, there are none, and that function says whether it holds.
+    """
 
     id: str
     version: str
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
+    uses: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +339,7 @@ Output: TypeAlias = FileOutput | ObjectOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One pack with its inputs resolved."""
+    """One pack with its inputs resolved; of its *secrets* there are the names alone."""
 
     pack_name: str
     pack_version: str
@@ -345,6 +349,7 @@ class Plan:
     slo: Slo
     approvals: tuple[Approval, ...]
     policies: tuple[Policy, ...] = ()
+    secrets: tuple[str, ...] = ()
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
 

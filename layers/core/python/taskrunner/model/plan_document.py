@@ -1,7 +1,8 @@
 """A plan as a JSON document, and back: the form that is hashed, stored and read by every step.
 
-`planVersion` changes when a field is added or changes its meaning, so that a hash never means two
-things and a run that was started before a deployment is read as it was written.
+`planVersion` changes when a field of every plan is added or changes its meaning, so that a hash
+never means two things and a run that was started before a deployment is read as it was written.
+What few packs have, secrets and functions as policies, is there only when they have it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ PLAN_VERSION: Final = 1
 
 def to_document(plan: Plan) -> JsonObject:
     """The plan as JSON: the same plan gives the same document, and the reverse."""
-    return {
+    document: JsonObject = {
         "planVersion": PLAN_VERSION,
         "pack": {"name": plan.pack_name, "version": plan.pack_version},
         "inputs": dict(plan.inputs),
@@ -72,6 +73,7 @@ def to_document(plan: Plan) -> JsonObject:
         "steps": _steps(plan.steps),
         "outputs": [_output(output) for output in plan.outputs],
     }
+    return document | {"secrets": list(plan.secrets)} if plan.secrets else document
 
 
 def _retries(retries: Retries) -> JsonObject:
@@ -90,7 +92,7 @@ def _approval(approval: Approval) -> JsonObject:
 
 
 def _policy(policy: Policy) -> JsonObject:
-    return {
+    document: JsonObject = {
         "id": policy.id,
         "version": policy.version,
         "rules": [
@@ -98,6 +100,7 @@ def _policy(policy: Policy) -> JsonObject:
             for rule in policy.rules
         ],
     }
+    return document if policy.uses is None else document | {"uses": policy.uses}
 
 
 def _step(step: Step) -> JsonObject:
@@ -216,6 +219,7 @@ def from_document(document: JsonMapping) -> Plan:
         ),
         approvals=tuple(_read_approval(approval) for approval in document["approvals"]),
         policies=tuple(_read_policy(policy) for policy in document["policies"]),
+        secrets=tuple(document.get("secrets", ())),
         steps=_read_steps(document["steps"]),
         outputs=tuple(_read_output(output) for output in document["outputs"]),
     )
@@ -240,7 +244,12 @@ def _read_policy(document: JsonMapping) -> Policy:
     rules = (
         Rule(id=r["id"], require=r["require"], message=r["message"]) for r in document["rules"]
     )
-    return Policy(id=document["id"], version=document["version"], rules=tuple(rules))
+    return Policy(
+        id=document["id"],
+        version=document["version"],
+        rules=tuple(rules),
+        uses=document.get("uses"),
+    )
 
 
 def _read_steps(documents: Iterable[JsonMapping]) -> tuple[Step, ...]:
