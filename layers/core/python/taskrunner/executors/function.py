@@ -47,4 +47,4 @@ def idempotency_key(tenant: str, run_id: str, path: str) -> str:
     retries ask again.
     """
     # No part can hold the separator, so that two different triples never come to one text.
-    return hashlib.sha256("\n".join((tenant, run_id, path)).encode()).hexdigest()
+    return hashlib.sha256(f"{tenant}\n{run_id}\n{path}".encode()).hexdigest()

@@ -141,8 +141,9 @@ class Work(Services):
     """One attempt of one step, and what it may touch.
 
     *uses* is the reference by which the pack names the executor. *output* is the step's `/output`:
-    files written there become artifacts of the run. *scratch* is a folder for anything else. *time_s*
-    is how long the attempt may take, in seconds from its start; it is killed when that is over.
+    files written there become artifacts of the run. *scratch* is a folder for anything else.
+    *time_s* is how long the attempt may take, in seconds from its start; it is killed when that is
+    over.
     """
 
     run_id: str
