@@ -71,19 +71,33 @@ def test_a_function_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "change-window", "My_Function2", "a" * 63])
 def test_any_name_of_a_function_is_an_executor(name: str) -> None:
-    assert executors.find(f"lambda:{name}") is function
+    assert getattr(executors.find(f"lambda:{name}"), "execute", None) is function.execute
     assert executors.function_name(f"lambda:{name}") == name
 
 
 @pytest.mark.parametrize(
     "reference",
-    ["lambda:", "lambda:../x", "lambda:a b", "lambda:-a", "lambda:a:1", "lambda:" + "a" * 64]
-    + ["lambda:a\n", "lambda:é", "LAMBDA:a", "lambda", "change-window", "lambda:lambda:a"],
+    [
+        "lambda",
+        "lambda:",
+        "lambda:../x",
+        "lambda:a b",
+        "lambda:-a",
+        "lambda:a:1",
+        "lambda:a\n",
+        "lambda:é",
+        "lambda:lambda:a",
+        "lambda:" + "a" * 64,
+        "LAMBDA:a",
+        "change-window",
+    ],
 )
 def test_what_names_no_function_is_no_executor(reference: str) -> None:
     assert executors.find(reference) is None
 
 
-@pytest.mark.parametrize("name", ["function", "work", "exchange", "assert_", "__init__"])
+@pytest.mark.parametrize(
+    "name", ["function", "work", "exchange", "redirects", "response", "assert_", "__init__"]
+)
 def test_a_module_that_is_no_executor_is_not_found_by_a_pack(name: str) -> None:
     assert executors.find(f"builtin:{name}") is None

@@ -31,7 +31,7 @@ _BUILTIN: Final = "builtin:"
 _LAMBDA: Final = "lambda:"
 _ANY_LAMBDA: Final = "lambda:<name>"
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_NOT_BUILTIN: Final = frozenset({"exchange", "function", "work"})
+_NOT_BUILTIN: Final = frozenset({"exchange", "function", "redirects", "response", "work"})
 
 
 class Executor(Protocol):
