@@ -1,6 +1,7 @@
 """builtin:build makes one bundle of what it is given, or says what is in the way."""
 
 import hashlib
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -9,7 +10,7 @@ import pytest
 
 from taskrunner.compiler import plan
 from taskrunner.executors import build
-from taskrunner.executors.work import ExecutorFailure
+from taskrunner.executors.work import Bundle, ExecutorFailure
 from taskrunner.model import archive, plan_document
 from tests.fakes.executor_world import MemoryArtifacts, MemoryBundles, a_work, mistakes
 
@@ -101,11 +102,13 @@ def test_a_file_and_an_artifact_that_differ_in_case_alone_are_refused(tmp_path: 
         build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
 
 
-def test_artifacts_are_read_no_further_than_what_fits(tmp_path: Path) -> None:
+def test_artifacts_are_fetched_no_further_than_what_fits(tmp_path: Path) -> None:
     class Endless(MemoryArtifacts):
-        def read(self, name: str) -> bytes:
-            self.contents[name] = bytes(archive.MAX_SIZE_BYTES // 2)
-            return self.contents[name]
+        def fetch(self, name: str, into: Path) -> bool:
+            self.contents[name] = b""
+            with into.open("wb") as file:
+                file.truncate(archive.MAX_SIZE_BYTES // 2)
+            return True
 
     artifacts = Endless()
     parameters = build.Parameters(artifacts=[f"part-{number}" for number in range(9)])
@@ -114,6 +117,37 @@ def test_artifacts_are_read_no_further_than_what_fits(tmp_path: Path) -> None:
         build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
 
     assert list(artifacts.contents) == ["part-0", "part-1", "part-2"]
+
+
+def test_the_memory_never_holds_what_is_packed(tmp_path: Path) -> None:
+    class Large(MemoryArtifacts):
+        def fetch(self, name: str, into: Path) -> bool:  # noqa: ARG002
+            with into.open("wb") as file:
+                file.truncate(archive.MAX_SIZE_BYTES)
+            return True
+
+    class Counted(MemoryBundles):
+        def put(self, file: Path) -> Bundle:
+            return Bundle("bundles/sha256-0.zip", "sha256:0", file.stat().st_size)
+
+    work = a_work(tmp_path / "output", artifacts=Large(), bundles=Counted())
+    tracemalloc.start()
+    outputs = build.execute(build.Parameters(artifacts=["large"]), work)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert outputs["sizeBytes"] > archive.MAX_SIZE_BYTES
+    assert peak_bytes < archive.MAX_SIZE_BYTES // 8
+
+
+def test_a_bundle_that_cannot_be_built_leaves_no_file(tmp_path: Path) -> None:
+    artifacts = MemoryArtifacts({"report": b"scanned"})
+    parameters = build.Parameters(files={"artifacts/REPORT": "made up"}, artifacts=["report"])
+
+    with pytest.raises(ExecutorFailure):
+        build.execute(parameters, a_work(tmp_path / "output", artifacts=artifacts))
+
+    assert list((tmp_path / "output").iterdir()) == []
 
 
 def test_every_bad_path_is_told_at_its_own_place() -> None:

@@ -11,10 +11,16 @@ from tests.fakes.executor_world import MemoryBundles, MemoryEnvironments, a_work
 NOWHERE = "sha256:" + "0" * 64
 
 
+def a_file(folder: Path, content: bytes) -> Path:
+    file = folder / "bundle.zip"
+    file.write_bytes(content)
+    return file
+
+
 def test_the_runs_last_bundle_goes_to_the_default_environment(tmp_path: Path) -> None:
     bundles = MemoryBundles()
-    bundles.put(b"first")
-    last = bundles.put(b"last")
+    bundles.put(a_file(tmp_path, b"first"))
+    last = bundles.put(a_file(tmp_path, b"last"))
 
     outputs = deploy.execute(deploy.Parameters(), a_work(tmp_path, bundles=bundles))
 
@@ -30,8 +36,8 @@ def test_the_runs_last_bundle_goes_to_the_default_environment(tmp_path: Path) ->
 @pytest.mark.parametrize("named_by", ["reference", "digest"])
 def test_a_bundle_is_named_by_its_reference_or_its_digest(named_by: str, tmp_path: Path) -> None:
     bundles, environments = MemoryBundles(), MemoryEnvironments()
-    wanted = bundles.put(b"wanted")
-    bundles.put(b"last")
+    wanted = bundles.put(a_file(tmp_path, b"wanted"))
+    bundles.put(a_file(tmp_path, b"last"))
     parameters = deploy.Parameters(environment="prod", bundle=getattr(wanted, named_by))
 
     deploy.execute(parameters, a_work(tmp_path, bundles=bundles, environments=environments))
@@ -42,9 +48,9 @@ def test_a_bundle_is_named_by_its_reference_or_its_digest(named_by: str, tmp_pat
 def test_the_second_deployment_names_what_it_replaced(tmp_path: Path) -> None:
     bundles = MemoryBundles()
     work = a_work(tmp_path, bundles=bundles)
-    first = bundles.put(b"first")
+    first = bundles.put(a_file(tmp_path, b"first"))
     deploy.execute(deploy.Parameters(), work)
-    second = bundles.put(b"second")
+    second = bundles.put(a_file(tmp_path, b"second"))
 
     outputs = deploy.execute(deploy.Parameters(), work)
 
@@ -64,7 +70,7 @@ def test_a_run_that_built_nothing_is_told_to_build(tmp_path: Path) -> None:
 
 def test_an_unknown_bundle_is_named_and_nothing_else_deployed(tmp_path: Path) -> None:
     bundles, environments = MemoryBundles(), MemoryEnvironments()
-    bundles.put(b"last")
+    bundles.put(a_file(tmp_path, b"last"))
     work = a_work(tmp_path, bundles=bundles, environments=environments)
 
     with pytest.raises(ExecutorFailure, match=f"^there is no bundle '{NOWHERE}' here; build it"):

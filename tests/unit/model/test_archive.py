@@ -2,7 +2,9 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from random import Random
 from zipfile import ZIP_STORED, ZipFile
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.model import archive
-from taskrunner.model.archive import ArchiveError, pack
+from taskrunner.model.archive import ArchiveError, Content
 
 _PARTS = st.text(
     st.characters(codec="utf-8", exclude_characters='/\\:. "', exclude_categories=["C"]),
@@ -22,6 +24,12 @@ _PATHS = st.lists(_PARTS, min_size=1, max_size=3).map("/".join)
 _FILES = st.dictionaries(_PATHS, st.binary(max_size=50), max_size=8).filter(
     lambda files: not archive.path_problems(files)
 )
+
+
+def pack(files: Mapping[str, Content]) -> tuple[bytes, tuple[str, ...]]:
+    zipped = BytesIO()
+    paths = archive.pack(files, zipped)
+    return zipped.getvalue(), paths
 
 
 @given(_FILES, st.randoms(use_true_random=False))
@@ -36,13 +44,13 @@ def test_the_order_of_the_files_does_not_show_in_the_bytes(
 
 @given(_FILES)
 def test_what_is_packed_is_unpacked(files: dict[str, bytes]) -> None:
-    packed = pack(files)
+    content, paths = pack(files)
 
-    with ZipFile(BytesIO(packed.content)) as opened:
+    with ZipFile(BytesIO(content)) as opened:
         unpacked = {name: opened.read(name) for name in opened.namelist()}
     expected = {unicodedata.normalize("NFC", path): data for path, data in files.items()}
     assert unpacked == expected
-    assert tuple(unpacked) == packed.paths == tuple(sorted(expected))
+    assert tuple(unpacked) == paths == tuple(sorted(expected))
 
 
 @given(_FILES, _FILES)
@@ -55,14 +63,30 @@ def test_other_files_are_other_bytes(one: dict[str, bytes], other: dict[str, byt
 
 def test_the_bytes_are_these_with_every_python_on_every_machine() -> None:
     """Kept for good: a digest that was approved once must come out again."""
-    packed = pack({"readme.md": b"# hello\n", "conf/é.json": b"{}", "empty": b""})
+    content, _ = pack({"readme.md": b"# hello\n", "conf/é.json": b"{}", "empty": b""})
 
     expected = "05421c4a022f4f914ffff2940fa6cdc739fcadc8a89a4a464b33b31b3cff1bfc"
-    assert hashlib.sha256(packed.content).hexdigest() == expected
+    assert hashlib.sha256(content).hexdigest() == expected
+
+
+def test_a_file_and_its_content_are_the_same_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "any-name"
+    file.write_bytes(b"# hello\n" * 100_000)
+
+    assert pack({"readme.md": file}) == pack({"readme.md": file.read_bytes()})
+
+
+def test_what_is_refused_leaves_nothing_behind() -> None:
+    zipped = BytesIO()
+
+    with pytest.raises(ArchiveError):
+        archive.pack({"../up": b""}, zipped)
+
+    assert zipped.getvalue() == b""
 
 
 def test_no_entry_says_when_or_where_it_was_made() -> None:
-    with ZipFile(BytesIO(pack({"a": b"a", "é": b"b"}).content)) as opened:
+    with ZipFile(BytesIO(pack({"a": b"a", "é": b"b"})[0])) as opened:
         entries = opened.infolist()
 
     for entry in entries:
@@ -130,7 +154,7 @@ def test_a_file_is_no_folder_at_the_same_time() -> None:
 
 @pytest.mark.parametrize("path", ["a", ".env", "..a", "a/.b/c d", "-", "日本/語.txt", "é" * 120])
 def test_an_unusual_path_that_is_safe_is_fine(path: str) -> None:
-    assert (path,) == pack({path: b""}).paths
+    assert (path,) == pack({path: b""})[1]
 
 
 def test_contents_that_are_too_large_together_are_refused_with_the_largest() -> None:

@@ -16,7 +16,7 @@ from taskrunner.compiler import arguments, expressions, inputs, parameters, repo
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
-from taskrunner.model import json_path
+from taskrunner.model import egress, json_path
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class _Checker:
         self._unique("outputs", [output.name for output in spec.outputs], "name")
         self._unique_steps()
         self._inputs()
+        self._egress()
         self._policies()
         self._list(spec.steps, ("spec", "steps"))
         self._outputs()
@@ -120,6 +121,11 @@ class _Checker:
             usable = one if broken is None else one.model_copy(update={"json_schema": None})
             for at, message in inputs.misfits(usable, one.default):
                 self._problem((*path, "default", *at), message)
+
+    def _egress(self) -> None:
+        for index, entry in enumerate(self._spec.sandbox.egress_allowlist):
+            if (broken := egress.problem(entry)) is not None:
+                self._problem(("spec", "sandbox", "egressAllowlist", index), broken)
 
     def _policies(self) -> None:
         for index, policy in enumerate(self._spec.policies):
@@ -332,8 +338,7 @@ class _Checker:
             self._template(text, (*path, "with", *at))
         executor = executors.find(run.uses)
         if executor is None:
-            hint = nearest(run.uses, executors.references())
-            self._problem((*path, "uses"), f"there is no executor '{run.uses}'{hint}")
+            self._problem((*path, "uses"), executors.why_unknown(run.uses))
             return
         still_open = [at for at, _ in parameters.texts(run.parameters)]
         for at, message in arguments.misfits(executor, run.parameters, still_open):

@@ -1,6 +1,6 @@
 """What a `run` step can do: one module per executor, found by its name.
 
-`builtin:<name>` is the module `<name>` in this package, with
+`builtin:<name>` is the module `<name>` in this package (`<name>_` for a word of Python's), with
 
 * `Parameters`, a pydantic model of `with`, strict and closed unless it says otherwise
 * `execute(parameters, work)`, which returns the step's outputs, or raises ExecutorFailure
@@ -14,9 +14,12 @@ so that a step pays for nothing that it does not use.
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import Json
 
-_PREFIX: Final = "builtin:"
-_FUNCTION: Final = re.compile(r"lambda:([A-Za-z0-9][A-Za-z0-9_-]{0,62})")
-_NOT_BUILTIN: Final = frozenset({"function", "work"})
+_BUILTIN: Final = "builtin:"
+_LAMBDA: Final = "lambda:"
+_ANY_LAMBDA: Final = "lambda:<name>"
+_FUNCTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_NOT_BUILTIN: Final = frozenset({"exchange", "function", "redirects", "response", "work"})
 
 
 class Executor(Protocol):
@@ -40,22 +45,36 @@ class Executor(Protocol):
 
 def references() -> list[str]:
     """Every built-in executor that a pack may name."""
-    names = (module.name for module in iter_modules(__path__))
-    return sorted(_PREFIX + name for name in names if name not in _NOT_BUILTIN)
+    return sorted(_modules())
 
 
 def function_name(reference: str) -> str | None:
     """The name in `lambda:<name>`, or None when *reference* is something else."""
-    match = _FUNCTION.fullmatch(reference)
-    return None if match is None else match[1]
+    name = reference.removeprefix(_LAMBDA)
+    is_one = name != reference and _FUNCTION.fullmatch(name) is not None
+    return name if is_one else None
 
 
 def find(reference: str) -> Executor | None:
     """The executor of that reference, or None when there is none."""
-    if function_name(reference) is not None:
-        name = "function"
-    elif reference in references():
-        name = reference.removeprefix(_PREFIX)
-    else:
+    module = "function" if function_name(reference) is not None else _modules().get(reference)
+    if module is None:
         return None
-    return cast("Executor", import_module(f"{__name__}.{name}"))
+    return cast("Executor", import_module(f"{__name__}.{module}"))
+
+
+def why_unknown(reference: str) -> str:
+    """What to tell the author of a *reference* that names no executor."""
+    if reference.startswith(_LAMBDA):
+        return (
+            f"'{reference}' names no function; after lambda: stand 1 to 63 letters, digits, "
+            "'-' and '_', the first a letter or a digit"
+        )
+    return f"there is no executor '{reference}'{nearest(reference, [*references(), _ANY_LAMBDA])}"
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """The module of each built-in executor, by its reference."""
+    names = [module.name for module in iter_modules(__path__) if module.name not in _NOT_BUILTIN]
+    return {_BUILTIN + name.removesuffix("_"): name for name in names}

@@ -77,45 +77,49 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     Raises:
         ExecutorFailure: an artifact is missing, a path is no good, or it is all too large.
     """
-    try:
-        packed = archive.pack(_files(parameters, work))
-    except archive.ArchiveError as error:
-        raise ExecutorFailure(f"the bundle cannot be built: {error}") from None
     file = work.output / FILE_NAME
-    file.write_bytes(packed.content)
+    try:
+        files = _files(parameters, work)
+        with file.open("wb") as sink:
+            paths = archive.pack(files, sink)
+    except archive.ArchiveError as error:
+        file.unlink(missing_ok=True)  # what is left in the folder is captured
+        raise ExecutorFailure(f"the bundle cannot be built: {error}") from None
     stored = work.bundles.put(file)
     return {
         "bundle": stored.reference,
         "digest": stored.digest,
         "sizeBytes": stored.size_bytes,
-        "files": list(packed.paths),
+        "files": list(paths),
     }
 
 
-def _files(parameters: Parameters, work: Work) -> dict[str, bytes]:
+def _files(parameters: Parameters, work: Work) -> dict[str, archive.Content]:
     if not parameters.files and not parameters.artifacts:
         # Canonical, so that the SHA-256 of plan.json is the run's planHash.
         return {
             "plan.json": rfc8785.dumps(dict(work.plan_document)),
             "inputs.json": rfc8785.dumps(work.inputs),
         }
-    texts = {path: text.encode() for path, text in parameters.files.items()}
+    texts: dict[str, archive.Content] = {
+        path: text.encode() for path, text in parameters.files.items()
+    }
     found = _artifacts(parameters.artifacts, work)
     if both := sorted(texts.keys() & found.keys()):
         raise ExecutorFailure(f"'{both[0]}' is among the files and an artifact; rename the file")
     return texts | found
 
 
-def _artifacts(names: list[str], work: Work) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _artifacts(names: list[str], work: Work) -> dict[str, archive.Content]:
+    found: dict[str, archive.Content] = {}
     missing: list[str] = []
     for name in names:
         file = work.scratch / name
         if not work.artifacts.fetch(name, file):
             missing.append(f"'{name}'")
             continue
-        found[ARTIFACTS_FOLDER + name] = file.read_bytes()
-        # After each one: the next might be what memory cannot hold.
+        found[ARTIFACTS_FOLDER + name] = file
+        # After each one: the next might be what the disk cannot hold.
         archive.check_size(found)
     if missing:
         raise ExecutorFailure(

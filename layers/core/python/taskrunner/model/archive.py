@@ -3,20 +3,24 @@
 Files stand sorted by their path, all of them dated 1980-01-01 (the earliest a zip can say) with
 mode 0644, and nothing is compressed: deflate leaves the choice of bytes to the encoder, and zlib,
 zlib-ng and each of their versions choose differently, so that one content would get several
-digests. It costs space; MAX_SIZE_BYTES bounds it.
+digests. It costs space; MAX_SIZE_BYTES bounds it. What stands in files goes from file to archive in
+pieces: a step has little memory, and an archive may be all of what it is allowed.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from shutil import copyfileobj
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 from unicodedata import normalize
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+Content: TypeAlias = "bytes | Path"  # what an entry holds, or the file that holds it
 
 MAX_FILES: Final = 1000
 MAX_PATH_BYTES: Final = 240
@@ -47,19 +51,14 @@ class ArchiveError(Exception):
     """These files make no archive; the message names the file and the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """The zip, and the paths in it: sorted, in Unicode's form NFC."""
+def pack(files: Mapping[str, Content], into: BinaryIO) -> tuple[str, ...]:
+    """Write the archive of *files*, contents by their path, and return the paths that it has.
 
-    content: bytes
-    paths: tuple[str, ...]
-
-
-def pack(files: Mapping[str, bytes]) -> Archive:
-    """Make the archive of *files*, contents by their path.
+    They are sorted, and in Unicode's form NFC. *into* is open for writing and seekable; without
+    seeking a zip is other bytes.
 
     Raises:
-        ArchiveError: a path is no good, or there is too much of something.
+        ArchiveError: a path is no good, or there is too much of something; nothing was written.
     """
     if problems := path_problems(files):
         raise ArchiveError("; ".join(f"{_shown(path)} {why}" for path, why in problems.items()))
@@ -71,25 +70,28 @@ def pack(files: Mapping[str, bytes]) -> Archive:
             f"{len(paths)} files are too many: at most {MAX_FILES} of them, and their paths "
             f"together at most {MAX_PATHS_BYTES} bytes"
         )
-    zipped = BytesIO()
-    with ZipFile(zipped, "w", ZIP_STORED) as archive:
+    with ZipFile(into, "w", ZIP_STORED) as archive:
         for path in paths:
-            archive.writestr(_entry(path), contents[path])
-    return Archive(zipped.getvalue(), paths)
+            content = contents[path]
+            source = BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+            with source, archive.open(_entry(path, _size(content)), "w") as entry:
+                copyfileobj(source, entry)
+    return paths
 
 
-def check_size(files: Mapping[str, bytes]) -> None:
-    """Refuse contents that are too large together.
+def check_size(files: Mapping[str, Content]) -> None:
+    """Refuse contents that are too large together, without reading them.
 
     Raises:
         ArchiveError: they are.
     """
-    total = sum(len(content) for content in files.values())
+    sizes = {path: _size(content) for path, content in files.items()}
+    total = sum(sizes.values())
     if total > MAX_SIZE_BYTES:
-        largest = max(files, key=lambda path: len(files[path]))
+        largest = max(sizes, key=sizes.__getitem__)
         raise ArchiveError(
             f"the files have {total} bytes or more together, and {MAX_SIZE_BYTES} is the most; "
-            f"the largest is {_shown(largest)} with {len(files[largest])}"
+            f"the largest is {_shown(largest)} with {sizes[largest]}"
         )
 
 
@@ -132,8 +134,13 @@ def _folded(path: str) -> str:
     return normalize("NFD", normalize("NFD", path).casefold())
 
 
-def _entry(path: str) -> ZipInfo:
+def _size(content: Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def _entry(path: str, size_bytes: int) -> ZipInfo:
     entry = ZipInfo(path, _EARLIEST)
+    entry.file_size = size_bytes
     entry.create_system = _UNIX  # zipfile would write which system it runs on
     entry.external_attr = _REGULAR_FILE_0644 << 16
     entry.compress_type = ZIP_STORED
