@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
+    from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.workshop import StoredWorkshop
@@ -49,7 +50,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.plans import BucketPlans  # noqa: PLC0415
 
-        return BucketPlans(self._bucket)
+        return BucketPlans(self._bucket, self._retention)
 
     @cached_property
     def runs(self) -> DynamoRuns:
@@ -58,8 +59,8 @@ class AwsWorld:
         from taskrunner.adapters.claims import Claims  # noqa: PLC0415
         from taskrunner.adapters.runs import DynamoRuns  # noqa: PLC0415
 
-        retention_s = int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S
-        return DynamoRuns(self._table, Claims(self._bucket), ArtifactItems(), retention_s)
+        claims = Claims(self._bucket, self._retention)
+        return DynamoRuns(self._table, claims, ArtifactItems(), self._retention)
 
     @cached_property
     def approvals(self) -> DynamoApprovals:
@@ -74,14 +75,14 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts  # noqa: PLC0415
 
-        return StoredArtifacts(self._table, self._bucket, ArtifactItems())
+        return StoredArtifacts(self._table, self._bucket, ArtifactItems(), self._retention)
 
     @cached_property
     def workshop(self) -> StoredWorkshop:
         """See the port."""
         from taskrunner.adapters.workshop import StoredWorkshop  # noqa: PLC0415
 
-        return StoredWorkshop(self._table, self._bucket, self.clock)
+        return StoredWorkshop(self._table, self._bucket, self.clock, self._retention)
 
     @cached_property
     def machines(self) -> Executions:
@@ -107,6 +108,12 @@ class AwsWorld:
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
         return Authority(settings, self._table)
+
+    @cached_property
+    def _retention(self) -> Retention:
+        from taskrunner.adapters.retention import Retention  # noqa: PLC0415
+
+        return Retention(int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S)
 
     @cached_property
     def _table(self) -> Table:

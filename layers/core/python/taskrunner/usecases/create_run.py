@@ -63,7 +63,7 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
         _check_queue(run, compiled.plan, world)
         # The plan before the run: a run that is recorded can always be read and started. A crash
         # after the record leaves a queued run, which a retry with the key or the reconciler starts.
-        world.plans.put(run.tenant, run.plan_hash, compiled.document)
+        world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
         if not world.runs.create(run, entries):
             # Another request created it since; it may have been this very one, sent twice.
             first = _existing(request, run, world)

@@ -150,7 +150,7 @@ def _work(attempt: _Attempt, output: Path, world: World) -> Work:
         plan_document=attempt.document,
         output=output,
         stopped=threading.Event(),
-        bundles=world.workshop.bundles(run.tenant, run.run_id),
+        bundles=world.workshop.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
         environments=world.workshop.environments(run.tenant, run.run_id, attempt.path),
     )
