@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
+from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.usecases.ports import Head, Page
 from taskrunner.usecases.regular_file import opened
@@ -435,6 +436,7 @@ class MemoryWorld:
     """`usecases.world.World`, with nothing in it yet."""
 
     def __init__(self) -> None:
+        self.ceilings = Ceilings()
         self.clock = StoppedClock()
         self.ids = CountingIds()
         self.plans = MemoryPlans()

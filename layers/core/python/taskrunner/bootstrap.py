@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.clock import RandomIds, SystemClock
+from taskrunner.model.ceilings import ANYTHING, Ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,22 @@ class AwsWorld:
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Read nothing yet: a missing variable hurts only who needs it."""
         self._environment = environment
+
+    @cached_property
+    def ceilings(self) -> Ceilings:
+        """What this deployment allows packs to ask for; what is not set is not limited."""
+
+        def most(name: str) -> int | None:
+            value = self._environment.get(name)
+            return int(value) if value else None
+
+        egress = self._environment.get("ALLOWED_EGRESS", ANYTHING)
+        return Ceilings(
+            memory_limit_mib=most("MAX_MEMORY_MIB"),
+            cpu_limit_millicores=most("MAX_CPU_MILLICORES"),
+            quota_s=most("MAX_QUOTA_SECONDS"),
+            egress=tuple(filter(None, (entry.strip() for entry in egress.split(",")))),
+        )
 
     @cached_property
     def clock(self) -> SystemClock:

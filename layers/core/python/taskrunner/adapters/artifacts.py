@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.table import Table, run_key
-from taskrunner.executors.work import ExecutorFailure
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 
 if TYPE_CHECKING:
@@ -166,5 +165,7 @@ class RunContents:
         except OSError as error:
             if error.errno not in _NO_SPACE:
                 raise
+            from taskrunner.executors.work import ExecutorFailure  # noqa: PLC0415 - pydantic's cost
+
             message = f"the artifact '{name}' does not fit on the step's disk any more"
             raise ExecutorFailure(message) from error

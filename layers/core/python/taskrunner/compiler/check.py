@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic.alias_generators import to_camel
 
 from taskrunner import executors
-from taskrunner.compiler import arguments, expressions, inputs, parameters, report
+from taskrunner.compiler import arguments, ceilings, expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import json_path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
+    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_path import Path
 
 _OUTPUT_ROOT = "/output/"
@@ -43,9 +44,10 @@ _ROOTS = frozenset({"inputs", "steps", "run", "secrets", "with"})
 _ITERATED = frozenset({"map", "loop"})
 
 
-def problems(pack: Pack, source: Source) -> list[Diagnostic]:
-    """All problems of *pack* that its shape does not show."""
-    found = [(as_written(path, source), message) for path, message in _Checker(pack).found()]
+def problems(pack: Pack, source: Source, allowed: Ceilings) -> list[Diagnostic]:
+    """All problems of *pack* that its shape does not show, *allowed* being the deployment's."""
+    all_found = [*_Checker(pack).found(), *ceilings.problems(pack, allowed)]
+    found = [(as_written(path, source), message) for path, message in all_found]
     found.sort(key=lambda problem: source.line(problem[0]))
     return [source.diagnostic(path, message) for path, message in found]
 
