@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from taskrunner import bootstrap
 from taskrunner.adapters import http_api
 from taskrunner.adapters.http_api import Request, answer, field
 from taskrunner.usecases.simulate_pack import simulate_pack
 
+if TYPE_CHECKING:
+    from taskrunner.usecases.world import World
 
-def _simulate(request: Request) -> dict[str, Any]:
+
+def _simulate(request: Request, world: World) -> dict[str, Any]:
     request.tenant()  # a token of no tenant simulates nothing either
     body = request.body()
     manifest = field(body, "manifest", str, required=True)
-    return answer(200, simulate_pack(manifest, field(body, "inputs", dict) or {}))
+    inputs = field(body, "inputs", dict) or {}
+    return answer(200, simulate_pack(manifest, inputs, world.ceilings))
 
 
-_ROUTES = {("POST", "/v1/task-runner/simulations"): _simulate}
-
-
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], _context: object, *, world: World | None = None
+) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    return http_api.serve(event, _ROUTES, plans=True)
+    simulate = partial(_simulate, world=world or bootstrap.aws())
+    routes = {("POST", "/v1/task-runner/simulations"): simulate}
+    return http_api.serve(event, routes, plans=True)

@@ -12,8 +12,8 @@ from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset(),
-    "create_run": frozenset({"clock", "ids", "machines", "plans", "runs"}),
+    "simulate_pack": frozenset({"ceilings"}),
+    "create_run": frozenset({"ceilings", "clock", "ids", "machines", "plans", "runs"}),
     "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "runs"}),
     "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "runs"}),

@@ -19,6 +19,7 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.table import Table
 from taskrunner.adapters.workshop import StoredWorkshop
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
+RETENTION = Retention(30 * 86400)
 _numbers = count(1)
 
 
@@ -102,11 +104,11 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
     runs = dynamo_runs(table, bucket)
     return Ports(
         clock=clock,
-        plans=BucketPlans(bucket),
+        plans=BucketPlans(bucket, RETENTION),
         runs=runs,
         approvals=DynamoApprovals(table, runs, Tokens(states)),
-        artifacts=StoredArtifacts(table, bucket, ArtifactItems()),
-        workshop=StoredWorkshop(table, bucket, clock),
+        artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
+        workshop=StoredWorkshop(table, bucket, clock, RETENTION),
         woken=states.woken,
         forget=_empty_table,
     )
@@ -118,7 +120,7 @@ def _empty_table() -> None:
 
 
 def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
-    return DynamoRuns(table, Claims(bucket), ArtifactItems(), retention_s=30 * 86400)
+    return DynamoRuns(table, Claims(bucket, RETENTION), ArtifactItems(), RETENTION)
 
 
 class TaskTokens:

@@ -14,20 +14,20 @@ DOCUMENT = {"planVersion": 1, "inputs": {"name": "ä ☃", "n": 1.5, "none": Non
 
 
 def test_a_plan_is_read_as_it_was_stored(world: Ports) -> None:
-    world.plans.put("acme", HASH, DOCUMENT)
+    world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     assert world.plans.get("acme", HASH) == DOCUMENT
 
 
 def test_storing_it_twice_is_storing_it_once(world: Ports) -> None:
     for _ in range(2):
-        world.plans.put("acme", HASH, DOCUMENT)
+        world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     assert world.plans.get("acme", HASH) == DOCUMENT
 
 
 def test_a_plan_of_another_tenant_is_none_of_ours(world: Ports) -> None:
-    world.plans.put("acme", HASH, DOCUMENT)
+    world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     with pytest.raises(LookupError):
         world.plans.get("globex", HASH)
@@ -36,7 +36,7 @@ def test_a_plan_of_another_tenant_is_none_of_ours(world: Ports) -> None:
 def test_plans_beyond_what_is_remembered_are_read_again(world: Ports) -> None:
     hashes = [f"sha256:{number:064x}" for number in range(40)]
     for number, plan_hash in enumerate(hashes):
-        world.plans.put("acme", plan_hash, DOCUMENT | {"number": number})
+        world.plans.put("acme", plan_hash, DOCUMENT | {"number": number}, 3600)
 
     found = [world.plans.get("acme", plan_hash)["number"] for plan_hash in hashes]
 

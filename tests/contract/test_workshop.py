@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.executors.work import Bundle, Revision
+from tests.contract.ports import a_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskrunner.model.run import Run
     from tests.contract.ports import Ports
 
 
@@ -19,36 +23,40 @@ def a_bundle(text: str) -> Bundle:
     return Bundle(f"bundles/sha256-{digits}.zip", f"sha256:{digits}", len(text))
 
 
-class TestBundles:
-    def test_a_bundle_is_named_by_its_content(self, world: Ports) -> None:
-        stored = world.workshop.bundles("acme", "run-1").put(b"zip")
+def put(world: Ports, text: str, folder: Path, run: Run | None = None) -> Bundle:
+    """What becomes of *text* in a file of a step of *run*."""
+    (folder / "bundle.zip").write_text(text)
+    return world.workshop.bundles(run or a_run()).put(folder / "bundle.zip")
 
-        assert stored == a_bundle("zip")
+
+class TestBundles:
+    def test_a_bundle_is_named_by_its_content(self, world: Ports, tmp_path: Path) -> None:
+        assert put(world, "zip", tmp_path) == a_bundle("zip")
 
     @pytest.mark.parametrize("by", ["reference", "digest"])
     def test_it_is_found_by_every_run_of_its_tenant_and_no_other(
-        self, world: Ports, by: str
+        self, world: Ports, tmp_path: Path, by: str
     ) -> None:
-        stored = world.workshop.bundles("acme", "run-1").put(b"found")
+        stored = put(world, "found", tmp_path)
 
         name = getattr(stored, by)
 
-        assert world.workshop.bundles("acme", "run-2").find(name) == stored
-        assert world.workshop.bundles("globex", "run-1").find(name) is None
+        assert world.workshop.bundles(a_run()).find(name) == stored
+        assert world.workshop.bundles(a_run(tenant="globex")).find(name) is None
 
     @pytest.mark.parametrize("name", ["", "bundles/sha256-12.zip", "sha256:" + "0" * 64])
     def test_what_was_never_put_is_not_found(self, world: Ports, name: str) -> None:
-        assert world.workshop.bundles("acme", "run-1").find(name) is None
+        assert world.workshop.bundles(a_run()).find(name) is None
 
-    def test_a_run_knows_the_bundle_that_it_put_last(self, world: Ports) -> None:
-        bundles = world.workshop.bundles("acme", "run-3")
-        assert bundles.last_of_run() is None
+    def test_a_run_knows_the_bundle_that_it_put_last(self, world: Ports, tmp_path: Path) -> None:
+        run = a_run()
+        assert world.workshop.bundles(run).last_of_run() is None
 
-        bundles.put(b"one")
-        last = bundles.put(b"two")
-        world.workshop.bundles("acme", "run-4").put(b"three")
+        put(world, "one", tmp_path, run)
+        last = put(world, "two", tmp_path, run)
+        put(world, "three", tmp_path)
 
-        assert world.workshop.bundles("acme", "run-3").last_of_run() == last
+        assert world.workshop.bundles(run).last_of_run() == last
 
 
 class TestEnvironments:

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
+from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.usecases.ports import Head, Page
+from taskrunner.usecases.regular_file import opened
 from tests.fakes.executor_world import (
     MemoryBundles,
     MemoryEnvironments,
@@ -86,7 +88,13 @@ class MemoryPlans:
 
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
+    def put(
+        self,
+        tenant: str,
+        plan_hash: str,
+        document: JsonObject,
+        longest_s: int,  # noqa: ARG002 - nothing is forgotten here
+    ) -> None:
         self.texts[tenant, plan_hash] = json.dumps(document)
 
     def get(self, tenant: str, plan_hash: str) -> JsonObject:
@@ -104,6 +112,7 @@ class StoredRun:
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     used_s: float = 0
+    writers: dict[str, str | None] = field(default_factory=dict)
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add what does not stand in the last chunk, which is as far as the table looks back."""
@@ -117,8 +126,13 @@ class StoredRun:
             for number, entry in enumerate(self.journal)
         ]
 
-    def capture(self, artifacts: Iterable[Artifact]) -> None:
-        self.artifacts |= {one.name: one for one in artifacts}
+    def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
+        """Add what the attempt of *step* or the end of the run has; an earlier attempt's goes."""
+        stale = [name for name, writer in self.writers.items() if step and writer == step]
+        for name in stale:
+            del self.artifacts[name], self.writers[name]
+        for one in artifacts:
+            self.artifacts[one.name], self.writers[one.name] = one, step
 
 
 @dataclass
@@ -186,7 +200,7 @@ class MemoryRuns:
         if stored.run.outcome is None:
             stored.journal += entries
             stored.outcomes[outcome.path] = outcome
-            stored.capture(artifacts)
+            stored.capture(artifacts, outcome.path)
             stored.used_s += used_s
         else:
             stored.append(entries)
@@ -355,10 +369,11 @@ class MemoryArtifacts:
         known = {} if stored is None else stored.artifacts
         return [known[name] for name in sorted(known)]
 
-    def store(self, tenant: str, run_id: str, artifact: Artifact, file: Path) -> Artifact:
-        content = file.read_bytes()
-        stored_path = f"runs/{run_id}/artifacts/{artifact.name}"
-        self.files[tenant, stored_path] = content
+    def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
+        with opened(file) as body:
+            content = body.read()
+        stored_path = f"runs/{run.run_id}/artifacts/{artifact.name}"
+        self.files[run.tenant, stored_path] = content
         return replace(
             artifact,
             stored_path=stored_path,
@@ -371,12 +386,11 @@ class MemoryArtifacts:
         return f"memory:///{tenant}/{artifact.stored_path}"
 
     def contents(self, tenant: str, run_id: str) -> MemoryFiles:
-        prefix = f"runs/{run_id}/artifacts/"
         return MemoryFiles(
             {
-                path.removeprefix(prefix): content
-                for (owner, path), content in self.files.items()
-                if owner == tenant and path.startswith(prefix)
+                one.name: self.files[tenant, one.stored_path]
+                for one in self.list(tenant, run_id)
+                if one.stored_path is not None
             }
         )
 
@@ -398,9 +412,9 @@ class MemoryWorkshop:
     steps: dict[tuple[str, str, str], MemoryEnvironments] = field(default_factory=dict)
     tenants: dict[str, MemoryEnvironments] = field(default_factory=dict)
 
-    def bundles(self, tenant: str, run_id: str) -> MemoryBundles:
-        shared = self.contents.setdefault(tenant, {})
-        return self.runs.setdefault((tenant, run_id), MemoryBundles(contents=shared))
+    def bundles(self, run: Run) -> MemoryBundles:
+        shared = self.contents.setdefault(run.tenant, {})
+        return self.runs.setdefault((run.tenant, run.run_id), MemoryBundles(contents=shared))
 
     def environments(self, tenant: str, run_id: str, path: str) -> MemoryEnvironments:
         shared = self.tenants.setdefault(tenant, MemoryEnvironments())
@@ -456,6 +470,7 @@ class MemoryWorld:
     """`usecases.world.World`, with nothing in it yet."""
 
     def __init__(self) -> None:
+        self.ceilings = Ceilings()
         self.clock = StoppedClock()
         self.ids = CountingIds()
         self.plans = MemoryPlans()

@@ -150,7 +150,7 @@ class Engine:
         module = importlib.import_module(f"functions.{name}.app")
 
         def call(event: dict[str, Any], context: object) -> Any:  # noqa: ANN401
-            if name in {"simulate_pack", "describe_api"}:
+            if name == "describe_api":
                 return module.handler(event, context)
             return module.handler(event, context, world=self.world)
 

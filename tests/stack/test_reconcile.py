@@ -11,6 +11,7 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.executions import Executions
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.table import Table
 from taskrunner.compiler.compiled import compile_pack
@@ -97,7 +98,10 @@ def recorded(stack: Stack, aws: Callable[[str], Any]) -> str:
         longest_s=86400 * 3650,
     )
     entry = Entry(id="run.created", at=clock, event=Event.RUN_CREATED, message="Run created.")
-    BucketPlans(bucket).put(run.tenant, run.plan_hash, compiled.document)
+    retention = Retention(30 * 86400)
+    BucketPlans(bucket, retention).put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     table = Table(aws("dynamodb"), stack.table_name)
-    assert DynamoRuns(table, Claims(bucket), ArtifactItems(), 0).create(run, [entry])
+    assert DynamoRuns(table, Claims(bucket, retention), ArtifactItems(), retention).create(
+        run, [entry]
+    )
     return run_id

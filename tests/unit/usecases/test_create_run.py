@@ -11,9 +11,11 @@ from taskrunner.errors import (
     InvalidRequestError,
     TryAgainError,
 )
+from taskrunner.model.ceilings import Ceilings
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run
+from taskrunner.usecases.start_run import start_run
 from tests.fakes.failing_world import FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
@@ -33,6 +35,7 @@ from tests.unit.usecases.given import (
 if TYPE_CHECKING:
     from taskrunner.usecases.world import World
 
+LOW = Ceilings(memory_limit_mib=256)
 ONE_AT_A_TIME = pack(
     "- {id: ship, run: {uses: builtin:noop}}", spec="slo: {maxQueueDepth: 1}", name="narrow"
 )
@@ -149,6 +152,38 @@ class TestCreate:
 
         assert sorted(map(str, answers))[:3] == ["ConflictError run_exists"] * 3
         assert len(world.machines.started) == 1
+
+
+class TestCeilings:
+    def test_a_pack_that_asks_for_more_leaves_nothing_behind(self) -> None:
+        world = MemoryWorld()
+        world.ceilings = LOW
+
+        with pytest.raises(InvalidPackError, match="more than the 256 of this deployment"):
+            create_run(a_request(), world)
+
+        assert everything(world) == everything(MemoryWorld())
+
+    @pytest.mark.parametrize("run_id", ["run-7", None])
+    def test_what_was_accepted_is_answered_and_started_though_the_ceilings_are_lower_since(
+        self, run_id: str | None
+    ) -> None:
+        world = MemoryWorld()
+        request = a_request(run_id=run_id, idempotency_key="once")
+        first = create_run(request, world)
+        started = dict(world.machines.started)
+        world.machines.started.clear()  # as if it had stopped before that
+        world.ceilings = LOW
+
+        assert create_run(request, world) == first
+        assert world.machines.started == started
+
+    def test_the_reconciler_starts_what_was_accepted(self) -> None:
+        world = a_world()
+        world.machines.started.clear()
+        world.ceilings = LOW
+
+        assert start_run(TENANT, "run-7", world) == {"started": True}
 
 
 class TestExpectedPlanHash:

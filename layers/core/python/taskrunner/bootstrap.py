@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.clock import RandomIds, SystemClock
+from taskrunner.model.ceilings import ANYTHING, Ceilings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
+    from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.sandbox import ForkedSandbox
     from taskrunner.adapters.table import Table
@@ -36,6 +38,22 @@ class AwsWorld:
         self._environment = environment
 
     @cached_property
+    def ceilings(self) -> Ceilings:
+        """What this deployment allows packs to ask for; what is not set is not limited."""
+
+        def most(name: str) -> int | None:
+            value = self._environment.get(name)
+            return int(value) if value else None
+
+        egress = self._environment.get("ALLOWED_EGRESS", ANYTHING)
+        return Ceilings(
+            memory_limit_mib=most("MAX_MEMORY_MIB"),
+            cpu_limit_millicores=most("MAX_CPU_MILLICORES"),
+            quota_s=most("MAX_QUOTA_SECONDS"),
+            egress=tuple(filter(None, (entry.strip() for entry in egress.split(",")))),
+        )
+
+    @cached_property
     def clock(self) -> SystemClock:
         """See the port."""
         return SystemClock()
@@ -50,7 +68,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.plans import BucketPlans  # noqa: PLC0415
 
-        return BucketPlans(self._bucket)
+        return BucketPlans(self._bucket, self._retention)
 
     @cached_property
     def runs(self) -> DynamoRuns:
@@ -59,8 +77,8 @@ class AwsWorld:
         from taskrunner.adapters.claims import Claims  # noqa: PLC0415
         from taskrunner.adapters.runs import DynamoRuns  # noqa: PLC0415
 
-        retention_s = int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S
-        return DynamoRuns(self._table, Claims(self._bucket), ArtifactItems(), retention_s)
+        claims = Claims(self._bucket, self._retention)
+        return DynamoRuns(self._table, claims, ArtifactItems(), self._retention)
 
     @cached_property
     def approvals(self) -> DynamoApprovals:
@@ -75,14 +93,14 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts  # noqa: PLC0415
 
-        return StoredArtifacts(self._table, self._bucket, ArtifactItems())
+        return StoredArtifacts(self._table, self._bucket, ArtifactItems(), self._retention)
 
     @cached_property
     def workshop(self) -> StoredWorkshop:
         """See the port."""
         from taskrunner.adapters.workshop import StoredWorkshop  # noqa: PLC0415
 
-        return StoredWorkshop(self._table, self._bucket, self.clock)
+        return StoredWorkshop(self._table, self._bucket, self.clock, self._retention)
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -115,6 +133,12 @@ class AwsWorld:
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
         return Authority(settings, self._table)
+
+    @cached_property
+    def _retention(self) -> Retention:
+        from taskrunner.adapters.retention import Retention  # noqa: PLC0415
+
+        return Retention(int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S)
 
     @cached_property
     def _table(self) -> Table:

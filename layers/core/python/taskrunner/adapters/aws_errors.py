@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own name for it
     HTTPClientError,
+    IncompleteReadError,
 )
 
 from taskrunner.errors import TryAgainError
@@ -51,7 +52,7 @@ def translated(doing: str) -> Iterator[None]:
         if code(error) in _PASSING:
             raise TryAgainError(f"AWS could not {doing} now: {code(error)}") from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TryAgainError(f"AWS could not be reached to {doing}") from error
 
 

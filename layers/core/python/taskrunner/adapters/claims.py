@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.retention import Retention
     from taskrunner.model.run import Run
 
 
 class Claims:
     """Leaves texts in the bucket, under the run they belong to."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, retention: Retention) -> None:
         """Hold the bucket."""
         self._bucket = bucket
+        self._retention = retention
 
     def leave(self, run: Run, text: str) -> str:
         """Store *text* and return the claim, by which it is fetched."""
         content = text.encode()
         digest = hashlib.sha256(content).hexdigest()
         claim = f"{run.tenant}/runs/{run.run_id}/claims/{digest}.json"
-        self._bucket.put(claim, content, "application/json")
+        self._bucket.put(claim, content, "application/json", self._retention.tag(run.longest_s))
         return claim
 
     def fetch(self, claim: str) -> str:

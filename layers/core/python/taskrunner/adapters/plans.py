@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.retention import Retention
     from taskrunner.model.json_types import JsonObject
 
 # A plan has at most some hundred KiB; a function's environment meets the same few again and again.
@@ -17,15 +18,17 @@ _REMEMBERED: Final = 16
 class BucketPlans:
     """`usecases.ports.Plans` over the bucket. What is read by its hash never changes."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, retention: Retention) -> None:
         """Start with an empty memory."""
         self._bucket = bucket
+        self._retention = retention
         self._memory: OrderedDict[str, JsonObject] = OrderedDict()
 
-    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
-        """See the port."""
+    def put(self, tenant: str, plan_hash: str, document: JsonObject, longest_s: int) -> None:
+        """See the port. Runs share it: each writes it anew, and its time begins anew."""
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        self._bucket.put(_key(tenant, plan_hash), text.encode(), "application/json")
+        tag = self._retention.tag(longest_s)
+        self._bucket.put(_key(tenant, plan_hash), text.encode(), "application/json", tag)
         self._remember(_key(tenant, plan_hash), document)
 
     def get(self, tenant: str, plan_hash: str) -> JsonObject:

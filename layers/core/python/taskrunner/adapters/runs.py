@@ -30,7 +30,7 @@ from taskrunner.adapters.table import (
     run_key,
 )
 from taskrunner.errors import NotFoundError, TryAgainError
-from taskrunner.model import journal, moment
+from taskrunner.model import journal
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
 from taskrunner.usecases.ports import Head, Page
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from taskrunner.adapters.artifacts import ArtifactItems
     from taskrunner.adapters.claims import Claims
+    from taskrunner.adapters.retention import Retention
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
 
@@ -57,19 +58,19 @@ class DynamoRuns:
     """`usecases.ports.Runs` over the table; outputs that are large are claimed from the bucket."""
 
     def __init__(
-        self, table: Table, claims: Claims, artifacts: ArtifactItems, retention_s: int
+        self, table: Table, claims: Claims, artifacts: ArtifactItems, retention: Retention
     ) -> None:
-        """Keep everything of a run for *retention_s* seconds after it has ended at the latest."""
+        """Keep everything of a run for as long as *retention* says."""
         self._table = table
         self._claims = claims
         self._artifacts = artifacts
-        self._retention_s = retention_s
+        self._retention = retention
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         """See the port."""
         size = max(CHUNK_ENTRIES, -(-len(entries) // _MOST_CHUNKS))
         chunks = [entries[i : i + size] for i in range(0, len(entries), size)]
-        item = _run_item(run) | {"expires_at": self._expires_at(run)}
+        item = _run_item(run) | {"expires_at": self._retention.expires_at(run)}
         put = {"Put": {"Item": encoded(item), "ConditionExpression": "attribute_not_exists(pk)"}}
         try:
             self._table.transact(
@@ -215,7 +216,7 @@ class DynamoRuns:
                     ":full": CHUNK_ENTRIES,
                     ":before": before_ms,
                     ":used": used_ms,
-                    ":expires_at": self._expires_at(run),
+                    ":expires_at": self._retention.expires_at(run),
                     **ids,
                 }
             ),
@@ -270,7 +271,7 @@ class DynamoRuns:
             "final": outcome.final,
             "claim": self._claims.leave(run, text) if large else None,
             "outputs": None if large or outcome.outputs is None else text,
-            "expires_at": self._expires_at(run),
+            "expires_at": self._retention.expires_at(run),
         }
         # Two tries of one attempt may both come here; the first to do so is the one that counts.
         put = {
@@ -279,7 +280,7 @@ class DynamoRuns:
             "ExpressionAttributeValues": encoded({":attempt": outcome.attempt}),
         }
         live = {"ConditionCheck": live_check(run)}
-        others = [{"Put": put}, live, *self._artifact_puts(run, artifacts)]
+        others = [{"Put": put}, live, *self._artifact_puts(run, artifacts, outcome)]
         try:
             self.append_with(head, entries, others, round(used_s * _MS_PER_S))
         except ConditionFailedError as failed:
@@ -288,12 +289,12 @@ class DynamoRuns:
             self.append(head, entries)  # the run has ended: it is logged, and changes nothing
         return outcome
 
-    def _artifact_puts(self, run: Run, artifacts: Sequence[Artifact]) -> list[JsonObject]:
-        expires_at = self._expires_at(run)
-        return [
-            {"Put": {"Item": encoded(self._artifacts.item(run, one) | {"expires_at": expires_at})}}
-            for one in artifacts
-        ]
+    def _artifact_puts(
+        self, run: Run, artifacts: Sequence[Artifact], writer: StepOutcome | None = None
+    ) -> list[JsonObject]:
+        expiry = self.expiry(run)
+        items = [self._artifacts.item(run, one, writer) | expiry for one in artifacts]
+        return [{"Put": {"Item": encoded(item)}} for item in items]
 
     def end(
         self,
@@ -360,11 +361,7 @@ class DynamoRuns:
 
     def expiry(self, run: Run) -> JsonObject:
         """The attribute by which everything of a run is removed together."""
-        return {"expires_at": self._expires_at(run)}
-
-    def _expires_at(self, run: Run) -> int:
-        # A gate may wait for most of a year; what the run needs must not go before it.
-        return _epoch_s(run.created_at) + run.longest_s + self._retention_s
+        return {"expires_at": self._retention.expires_at(run)}
 
 
 def live_check(run: Run) -> JsonObject:
@@ -373,10 +370,6 @@ def live_check(run: Run) -> JsonObject:
         "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
         "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
     }
-
-
-def _epoch_s(text: str) -> int:
-    return int(moment.from_text(text).timestamp())
 
 
 def _chunk_key(chunk: int) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.adapters.retention import KEPT, Retention
 from taskrunner.adapters.table import ConditionFailedError, Table, encoded
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import Bundle, Revision
 from taskrunner.model import moment
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run
     from taskrunner.usecases.ports import Clock
 
 _REFERENCE: Final = re.compile(r"(?:bundles/sha256-|sha256:)([a-f0-9]{64})(?:\.zip)?")
@@ -23,15 +26,16 @@ _TRIES: Final = 10
 class StoredWorkshop:
     """`usecases.ports.Workshop` over table and bucket."""
 
-    def __init__(self, table: Table, bucket: Bucket, clock: Clock) -> None:
+    def __init__(self, table: Table, bucket: Bucket, clock: Clock, retention: Retention) -> None:
         """Hold both stores."""
         self._table = table
         self._bucket = bucket
         self._clock = clock
+        self._retention = retention
 
-    def bundles(self, tenant: str, run_id: str) -> StoredBundles:
+    def bundles(self, run: Run) -> StoredBundles:
         """See the port."""
-        return StoredBundles(self._bucket, tenant, f"{tenant}/runs/{run_id}/last-bundle")
+        return StoredBundles(self._bucket, run, self._retention.tag(run.longest_s))
 
     def environments(self, tenant: str, run_id: str, path: str) -> StoredEnvironments:
         """See the port."""
@@ -41,19 +45,18 @@ class StoredWorkshop:
 class StoredBundles:
     """`executors.work.Bundles`: zips under their digest, in the tenant's prefix."""
 
-    def __init__(self, bucket: Bucket, tenant: str, last: str) -> None:
-        """*last* is the key of the reference of the bundle that the run built last."""
+    def __init__(self, bucket: Bucket, run: Run, tag: str) -> None:
+        """*tag* is that of the run's objects; a bundle has none, as an environment may need it."""
         self._bucket = bucket
-        self._tenant = tenant
-        self._last = last
+        self._tenant = run.tenant
+        self._last = f"{run.tenant}/runs/{run.run_id}/last-bundle"
+        self._tag = tag
 
-    def put(self, content: bytes) -> Bundle:
+    def put(self, file: Path) -> Bundle:
         """See the port."""
-        bundle = _bundle(content)
-        self._bucket.put(
-            f"{self._tenant}/{bundle.reference}", content, "application/zip", keep=True
-        )
-        self._bucket.put(self._last, bundle.reference.encode(), "text/plain")
+        size_bytes, sha256 = self._bucket.put_file(self._key, file, "application/zip", KEPT)
+        bundle = _bundle(sha256, size_bytes)
+        self._bucket.put(self._last, bundle.reference.encode(), "text/plain", self._tag)
         return bundle
 
     def find(self, reference: str) -> Bundle | None:
@@ -61,18 +64,20 @@ class StoredBundles:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
             return None
-        content = self._bucket.get(f"{self._tenant}/bundles/sha256-{match[1]}.zip")
-        return None if content is None else _bundle(content)
+        size_bytes = self._bucket.size_bytes(self._key(match[1]))
+        return None if size_bytes is None else _bundle(match[1], size_bytes)
 
     def last_of_run(self) -> Bundle | None:
         """See the port."""
         reference = self._bucket.get(self._last)
         return None if reference is None else self.find(reference.decode())
 
+    def _key(self, sha256: str) -> str:
+        return f"{self._tenant}/bundles/sha256-{sha256}.zip"
 
-def _bundle(content: bytes) -> Bundle:
-    digest = hashlib.sha256(content).hexdigest()
-    return Bundle(f"bundles/sha256-{digest}.zip", f"sha256:{digest}", len(content))
+
+def _bundle(sha256: str, size_bytes: int) -> Bundle:
+    return Bundle(f"bundles/sha256-{sha256}.zip", f"sha256:{sha256}", size_bytes)
 
 
 class StoredEnvironments:

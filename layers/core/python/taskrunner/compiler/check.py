@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic.alias_generators import to_camel
 
 from taskrunner import executors
-from taskrunner.compiler import arguments, expressions, inputs, parameters, report
+from taskrunner.compiler import arguments, ceilings, expressions, inputs, parameters, report
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
+    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_path import Path
 
 _OUTPUT_ROOT = "/output/"
@@ -51,9 +52,10 @@ _FUNCTION_FORM = (
 )
 
 
-def problems(pack: Pack, source: Source) -> list[Diagnostic]:
-    """All problems of *pack* that its shape does not show."""
-    found = [(as_written(path, source), message) for path, message in _Checker(pack).found()]
+def problems(pack: Pack, source: Source, allowed: Ceilings) -> list[Diagnostic]:
+    """All problems of *pack* that its shape does not show, *allowed* being the deployment's."""
+    all_found = [*_Checker(pack).found(), *ceilings.problems(pack, allowed)]
+    found = [(as_written(path, source), message) for path, message in all_found]
     found.sort(key=lambda problem: source.line(problem[0]))
     return [source.diagnostic(path, message) for path, message in found]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskrunner.compiler import budget, emit, report, source
 from taskrunner.compiler import plan as planning
 from taskrunner.model import plan_document
+from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping, JsonObject
@@ -29,13 +30,14 @@ class Compiled:
     budget: budget.Budget
 
 
-def compile_pack(manifest: str, inputs: JsonMapping) -> Compiled:
-    """Compile *manifest* for *inputs*.
+def compile_pack(manifest: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS) -> Compiled:
+    """Compile *manifest* for *inputs*, where *ceilings* are those of the deployment.
 
     Raises:
-        InvalidPackError: the manifest or the inputs are wrong, or the platform could not run it.
+        InvalidPackError: the manifest or the inputs are wrong, the pack asks for more than the
+            deployment allows, or the platform could not run it.
     """
-    plan = planning.make(manifest, inputs)
+    plan = planning.make(manifest, inputs, ceilings)
     document = plan_document.to_document(plan)
     definition = emit.machine(plan)
     worst_input = emit.execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID)

@@ -21,6 +21,7 @@ from taskrunner.compiler import (
 )
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.model import json_path, plan_document
+from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
     DEFAULT_TIMEOUT_S,
     MAX_ITERATIONS,
@@ -74,15 +75,17 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
 
-def make(manifest: str, given: JsonMapping) -> Plan:
+def make(manifest: str, given: JsonMapping, ceilings: Ceilings = NO_CEILINGS) -> Plan:
     """Plan *manifest* for the *given* inputs: stages 1 to 4 in one call.
+
+    *ceilings* refuse what asks for more; they change nothing in a plan.
 
     Raises:
         InvalidPackError: with all that is wrong with the manifest, or else with the inputs.
     """
     read = source.read(manifest)
     pack = schema.parse(read)
-    if found := check.problems(pack, read):
+    if found := check.problems(pack, read, ceilings):
         raise report.invalid(found)
     values, misfits = inputs.resolve(pack.spec.inputs, given)
     if misfits:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+# What the service itself adds to a run; a step's file of that name gets another.
+RESERVED_NAMES: Final = frozenset({"evidence-bundle"})
 
 
 class ArtifactType(StrEnum):

@@ -13,6 +13,7 @@ from taskrunner.compiler.compiled import Compiled, compile_pack
 from taskrunner.compiler.emit import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError
 from taskrunner.model import moment
+from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Reason, Run
@@ -53,23 +54,24 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     _check_names(request)
     now = world.clock.now()
     run_id = request.run_id or _keyed_run_id(request) or world.ids.run_id(now)
-    compiled = compile_pack(request.manifest, request.inputs)
+    first = _existing(request, run_id, world)
+    # What was accepted once is not refused because the deployment has become stricter since.
+    ceilings = world.ceilings if first is None else NO_CEILINGS
+    compiled = compile_pack(request.manifest, request.inputs, ceilings)
     _check_plan_hash(request, compiled)
-    run = _run(request, run_id, compiled, moment.to_text(now), world)
-    entries = _first_entries(run, compiled.plan)
-    if (first := _existing(request, run, world)) is not None:
-        run, entries = first
-    else:
+    run = first or _run(request, run_id, compiled, moment.to_text(now), world)
+    if first is None:
         _check_queue(run, compiled.plan, world)
         # The plan before the run: a run that is recorded can always be read and started. A crash
         # after the record leaves a queued run, which a retry with the key or the reconciler starts.
-        world.plans.put(run.tenant, run.plan_hash, compiled.document)
-        if not world.runs.create(run, entries):
+        world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
+        if not world.runs.create(run, _first_entries(run, compiled.plan)):
             # Another request created it since; it may have been this very one, sent twice.
-            first = _existing(request, run, world)
+            first = _existing(request, run_id, world)
             if first is None:
                 raise _exists(run_id)
-            run, entries = first
+            run = first
+    entries = _first_entries(run, compiled.plan)
     start(run, compiled.definition, execution_input(compiled.plan, run.tenant, run.run_id), world)
     state = fold(compiled.plan, entries, run.created_at)
     return run_view.run_state(run, compiled.plan, state)
@@ -100,15 +102,6 @@ def _check_plan_hash(request: CreateRun, compiled: Compiled) -> None:
 
 def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, world: World) -> Run:
     plan = compiled.plan
-    digest = planning.digest(
-        {
-            "manifest": request.manifest,
-            "inputs": request.inputs,
-            "runId": request.run_id,
-            "tenant": request.tenant,
-            "expectPlanHash": request.expect_plan_hash,
-        }
-    )
     name = hashlib.sha256(f"{request.tenant}\x00{run_id}".encode()).hexdigest()
     return Run(
         tenant=request.tenant,
@@ -121,9 +114,21 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
         execution=name,
         created_at=created_at,
         created_by=request.caller,
-        request_digest=digest,
+        request_digest=_digest(request),
         longest_s=longest_s(plan),
         idempotency_key=request.idempotency_key,
+    )
+
+
+def _digest(request: CreateRun) -> str:
+    return planning.digest(
+        {
+            "manifest": request.manifest,
+            "inputs": request.inputs,
+            "runId": request.run_id,
+            "tenant": request.tenant,
+            "expectPlanHash": request.expect_plan_hash,
+        }
     )
 
 
@@ -150,7 +155,7 @@ def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
     return [created, *skipped]
 
 
-def _existing(request: CreateRun, run: Run, world: World) -> tuple[Run, Sequence[Entry]] | None:
+def _existing(request: CreateRun, run_id: str, world: World) -> Run | None:
     """The run of that id, when this request or its twin made it; None when the id is free.
 
     Only a request that could have been sent before is worth the read: a caller that names neither
@@ -159,16 +164,15 @@ def _existing(request: CreateRun, run: Run, world: World) -> tuple[Run, Sequence
     if request.idempotency_key is None:
         return None
     try:
-        head = world.runs.head(run.tenant, run.run_id)
+        run = world.runs.head(request.tenant, run_id).run
     except NotFoundError:
         return None
-    if head.run.idempotency_key != request.idempotency_key:
-        raise _exists(run.run_id)
-    if (head.run.request_digest, head.run.created_by) != (run.request_digest, run.created_by):
+    if run.idempotency_key != request.idempotency_key:
+        raise _exists(run_id)
+    if (run.request_digest, run.created_by) != (_digest(request), request.caller):
         message = "this Idempotency-Key was used with another request; use a new key"
         raise ConflictError("idempotency_conflict", message)
-    entries = _first_entries(head.run, compile_pack(request.manifest, request.inputs).plan)
-    return head.run, entries
+    return run
 
 
 def _exists(run_id: str) -> ConflictError:

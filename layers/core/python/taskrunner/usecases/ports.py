@@ -39,8 +39,11 @@ class Ids(Protocol):
 class Plans(Protocol):
     """Plan documents by tenant and content hash. Written once, read by every step."""
 
-    def put(self, tenant: str, plan_hash: str, document: JsonObject) -> None:
-        """Store *document*; the same hash twice is the same document."""
+    def put(self, tenant: str, plan_hash: str, document: JsonObject, longest_s: int) -> None:
+        """Store *document*; the same hash twice is the same document.
+
+        It is kept for as long as a run of it, which takes *longest_s* seconds at most.
+        """
         ...
 
     def get(self, tenant: str, plan_hash: str) -> JsonObject:
@@ -109,6 +112,7 @@ class Runs(Protocol):
     ) -> StepOutcome:
         """Record how an attempt ended, with what it captured and used: all of it or nothing.
 
+        What an earlier attempt of the step captured is replaced, also where this one has nothing.
         The answer is the outcome that counts: of two tries of one attempt the first to come here.
         What comes after the end of the run is logged, and changes nothing else.
         """
@@ -170,11 +174,15 @@ class Artifacts(Protocol):
     """Artifacts of runs: the list, and the files."""
 
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
-        """All that were captured, by name."""
+        """All that count, by name: what a retry did not write again is not among them."""
         ...
 
-    def store(self, tenant: str, run_id: str, artifact: Artifact, file: Path) -> Artifact:
-        """Store the file's content and return the artifact with where and what it is."""
+    def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
+        """Store a plain file's content and return the artifact with where and what it is.
+
+        Raises:
+            OSError: it is no plain file, or cannot be read.
+        """
         ...
 
     def download_url(self, tenant: str, artifact: Artifact) -> str:
@@ -189,7 +197,7 @@ class Artifacts(Protocol):
 class Workshop(Protocol):
     """What executors may use beside the run: the tenant's bundles and environments."""
 
-    def bundles(self, tenant: str, run_id: str) -> Bundles:
+    def bundles(self, run: Run) -> Bundles:
         """The tenant's bundles, as this run sees them."""
         ...
 

@@ -183,7 +183,7 @@ def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Job:
 def _services(attempt: _Attempt, world: World) -> Services:
     run, sandbox = attempt.head.run, attempt.plan.sandbox
     return Services(
-        bundles=world.workshop.bundles(run.tenant, run.run_id),
+        bundles=world.workshop.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
         environments=world.workshop.environments(run.tenant, run.run_id, attempt.path),
         network=world.networks.within(sandbox),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from taskrunner.compiler import budget, prices
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.report import shortened
+from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 MOST_EXPANDED: Final = 1000
 
 
-def simulate_pack(manifest: str, inputs: JsonMapping) -> JsonObject:
-    """Plan *manifest* and return the API's SimulationResponse.
+def simulate_pack(
+    manifest: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS
+) -> JsonObject:
+    """Plan *manifest* within *ceilings* and return the API's SimulationResponse.
 
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
     """
-    compiled = compile_pack(manifest, inputs)
+    compiled = compile_pack(manifest, inputs, ceilings)
     plan = compiled.plan
     steps = _Simulation(plan).list(plan.steps)
     return {

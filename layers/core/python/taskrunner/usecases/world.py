@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Functions
+    from taskrunner.model.ceilings import Ceilings
     from taskrunner.usecases import ports
 
 
 class World(Protocol):
     """Read-only, so that a world may build each port when it is first asked for."""
 
+    @property
+    def ceilings(self) -> Ceilings: ...  # noqa: D102
     @property
     def clock(self) -> ports.Clock: ...  # noqa: D102
     @property

@@ -1,0 +1,76 @@
+"""What each object that an adapter writes is tagged with: the bucket's lifecycle goes by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskrunner.model.run import StepOutcome, StepStatus
+from tests.contract.ports import BUCKET, CREATED, a_run, aws, client, moto
+from tests.contract.test_artifacts import a_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from taskrunner.model.run import Run
+
+DAY_S = 86400
+
+
+@pytest.fixture(name="s3", autouse=True)
+def _s3() -> Iterator[None]:
+    with moto():
+        yield
+
+
+def everything_written(run: Run, folder: Path) -> dict[str, str]:
+    """The class of each object after *run* has left one of each kind, by the kind."""
+    world = aws()
+    (folder / "file").write_text("content")
+    world.plans.put(run.tenant, run.plan_hash, {"inputs": {}}, run.longest_s)
+    world.runs.create(run, [CREATED])
+    world.workshop.bundles(run).put(folder / "file")
+    stored = world.artifacts.store(run, a_file(), folder / "file")
+    outcome = StepOutcome(
+        path="scan", attempt=1, status=StepStatus.SUCCEEDED, outputs={"large": "x" * 9000}
+    )
+    world.runs.record_step(world.runs.head(run.tenant, run.run_id), outcome, [], [stored])
+    s3 = client("s3")
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    tags = {key: s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
+    return {
+        key.replace(f"/{run.run_id}", "").split("/")[-2]: ",".join(
+            f"{tag['Key']}={tag['Value']}" for tag in found
+        )
+        for key, found in tags.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "tag"), [(7 * DAY_S, "retention=run"), (8 * DAY_S, "retention=long-run")]
+)
+def test_every_object_of_a_run_is_tagged_by_how_long_the_run_may_take(
+    tmp_path: Path, longest_s: int, tag: str
+) -> None:
+    run = replace(a_run(), longest_s=longest_s)
+
+    assert everything_written(run, tmp_path) == {
+        "plans": tag,
+        "claims": tag,
+        "artifacts": tag,
+        "runs": tag,  # the reference of the run's last bundle
+        "bundles": "",  # an environment may still need it
+    }
+
+
+def test_a_plan_that_is_used_again_is_written_again() -> None:
+    world = aws()
+    for _ in range(2):
+        world.plans.put("acme", "sha256:aa", {"inputs": {}}, 60)
+        found = client("s3").head_object(Bucket=BUCKET, Key="acme/plans/aa.json")
+        client("s3").delete_object(Bucket=BUCKET, Key="acme/plans/aa.json")
+
+    assert found["ContentType"] == "application/json"

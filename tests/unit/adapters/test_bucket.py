@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskrunner.adapters.artifacts import RunContents
+from taskrunner.adapters.bucket import Bucket
+from taskrunner.errors import TryAgainError
+from taskrunner.executors.work import ExecutorFailure
+from tests.template import ROOT
+from tests.unit.adapters.s3_stand_in import s3_stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.adapters.s3_stand_in import S3StandIn
+
+MIB = 1024 * 1024
+LARGE = 500 * MIB
+
+
+def client(url: str | None = None) -> Any:  # noqa: ANN401 - boto3 has no static types
+    return boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(signature_version="s3v4", retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture(name="s3")
+def _s3() -> Iterator[S3StandIn]:
+    with s3_stand_in() as stand_in:
+        yield stand_in
+
+
+# Stores and fetches a file of argv[3] bytes in the folder argv[2], and tells how far the process
+# has grown over it, in KiB. A small file first, so that what botocore loads is not counted.
+GROWTH = """
+import json, resource, sys
+from pathlib import Path
+from tests.unit.adapters.test_bucket import client
+from taskrunner.adapters.bucket import Bucket
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+url, folder, size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+bucket = Bucket(client(url), "runs")
+told = {}
+for name, size_bytes in (("small", 1000), ("large", size)):
+    before = peak()
+    file, back = folder / name, folder / f"{name}.back"
+    with file.open("wb") as sparse:
+        sparse.truncate(size_bytes)
+    stored = bucket.put_file(lambda _: f"acme/{name}", file, "text/plain", "retention=run")
+    assert bucket.fetch(f"acme/{name}", back)
+    told[name] = [stored.size_bytes, stored.sha256, back.stat().st_size, peak() - before]
+print(json.dumps(told))
+"""
+
+
+def test_a_file_of_500_mib_passes_through_a_few_mib_of_memory(
+    s3: S3StandIn, tmp_path: Path
+) -> None:
+    done = subprocess.run(  # noqa: S603 - every word is ours
+        [sys.executable, "-c", GROWTH, s3.url, str(tmp_path), str(LARGE)],
+        env={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    size_bytes, sha256, fetched_bytes, growth_kib = json.loads(done.stdout)["large"]
+    assert size_bytes == fetched_bytes == s3.sizes["/runs/acme/large"] == LARGE
+    assert s3.checksums["/runs/acme/large"] == base64.b64encode(bytes.fromhex(sha256)).decode()
+    assert growth_kib < 24 * 1024
+
+
+def test_s3_is_told_the_digest_that_is_recorded(s3: S3StandIn, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+
+    stored = Bucket(client(s3.url), "runs").put_file(
+        lambda sha256: f"acme/{sha256}", tmp_path / "a", "text/plain", ""
+    )
+
+    digest = hashlib.sha256(b"abc")
+    assert stored == (3, digest.hexdigest())
+    told = s3.checksums[f"/runs/acme/{digest.hexdigest()}"]
+    assert told == base64.b64encode(digest.digest()).decode()
+
+
+def test_half_a_file_does_not_stay(s3: S3StandIn, tmp_path: Path) -> None:
+    s3.sizes["/runs/a"], s3.cut_at = 3 * MIB, 2 * MIB
+
+    with pytest.raises(TryAgainError):
+        Bucket(client(s3.url), "runs").fetch("a", tmp_path / "a")
+
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(s3: S3StandIn, tmp_path: Path) -> None:
+    s3.sizes["/runs/a"] = 10
+    (tmp_path / "ours").write_text("ours")
+    (tmp_path / "a").symlink_to(tmp_path / "ours")
+
+    with pytest.raises(OSError, match="symbolic links") as refused:
+        Bucket(client(s3.url), "runs").fetch("a", tmp_path / "a")
+
+    assert refused.value.errno == errno.ELOOP
+    assert (tmp_path / "ours").read_text() == "ours"
+
+
+def test_a_full_disk_is_told_to_the_packs_author(s3: S3StandIn, tmp_path: Path) -> None:
+    s3.sizes["/runs/acme/runs/r/report"] = 3 * MIB
+    contents = RunContents(Bucket(client(s3.url), "runs"), "acme", "runs/r/{}".format)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))
+    try:
+        with pytest.raises(ExecutorFailure, match="'report' does not fit on the step's disk"):
+            contents.fetch("report", tmp_path / "into")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert not (tmp_path / "into").exists()
+
+
+def test_a_length_is_asked_for_and_not_measured() -> None:
+    s3 = client()
+    with Stubber(s3) as stub:
+        stub.add_response("head_object", {"ContentLength": 7}, {"Bucket": "runs", "Key": "a"})
+        stub.add_client_error("head_object", "404", http_status_code=404)
+
+        bucket = Bucket(s3, "runs")
+
+        assert bucket.size_bytes("a") == 7
+        assert bucket.size_bytes("b") is None
+
+
+def disposition(file_name: str) -> str:
+    url = Bucket(client(), "runs").url("acme/a", file_name, "text/html", 300)
+    query = parse_qs(urlsplit(url).query, strict_parsing=True)
+    assert query["response-content-type"] == ["text/html"]
+    assert query["X-Amz-Expires"] == ["300"]
+    return query["response-content-disposition"][0]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "expected"),
+    [
+        ("report.html", 'attachment; filename="report.html"'),
+        ("a b.txt", 'attachment; filename="a b.txt"'),
+        (
+            "résumé ☃.pdf",
+            (
+                'attachment; filename="resume _.pdf"; '
+                "filename*=UTF-8''r%C3%A9sum%C3%A9%20%E2%98%83.pdf"
+            ),
+        ),
+        (
+            'a"b\\c\r\nX: y',
+            "attachment; filename=\"a_b_c__X: y\"; filename*=UTF-8''a%22b%5Cc%0D%0AX%3A%20y",
+        ),
+        ("50%41", "attachment; filename=\"50_41\"; filename*=UTF-8''50%2541"),
+    ],
+)
+def test_a_download_is_saved_under_the_files_name(file_name: str, expected: str) -> None:
+    assert disposition(file_name) == expected
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_whatever_the_name_a_download_is_an_attachment_in_one_ascii_line(file_name: str) -> None:
+    header = disposition(file_name)
+
+    assert header.startswith('attachment; filename="')
+    assert header.isascii()
+    assert header.isprintable()
