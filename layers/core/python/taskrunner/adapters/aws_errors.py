@@ -24,6 +24,7 @@ _PASSING: Final = frozenset(
     {
         "ExecutionLimitExceeded",
         "InternalServerError",
+        "InternalServiceError",
         "InternalError",
         "InternalFailure",
         "LimitExceededException",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskrunner.model.approval import ApprovalRecord, Waiting
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, Placed, Position
-    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.run import Run, RunStatus, StepOutcome
 
 
@@ -188,6 +188,32 @@ class Workshop(Protocol):
 
     def environments(self, tenant: str, run_id: str, path: str) -> Environments:
         """The tenant's environments, as this step sees them."""
+        ...
+
+
+class Secrets(Protocol):
+    """The tenants' secrets, of which packs have the names."""
+
+    def values(self, tenant: str, names: Collection[str]) -> dict[str, str]:
+        """The values of that tenant's secrets, by name.
+
+        Raises:
+            SecretError: one is missing, denied, binary, empty or too short to be redacted.
+            TryAgainError: the store is too busy to say.
+        """
+        ...
+
+
+class Functions(Protocol):
+    """The executor functions that this deployment lets packs call."""
+
+    def invoke(self, name: str, payload: JsonObject) -> Json:
+        """The answer of the function that packs call `lambda:<name>`; it is called once at most.
+
+        Raises:
+            ExecutorFailure: there is none of that name, it failed, or its answer is lost or none.
+            TryAgainError: it was not called, because there were too many calls.
+        """
         ...
 
 

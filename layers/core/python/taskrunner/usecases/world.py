@@ -26,4 +26,8 @@ class World(Protocol):
     @property
     def workshop(self) -> ports.Workshop: ...  # noqa: D102
     @property
+    def secrets(self) -> ports.Secrets: ...  # noqa: D102
+    @property
+    def functions(self) -> ports.Functions: ...  # noqa: D102
+    @property
     def machines(self) -> ports.Machines: ...  # noqa: D102
