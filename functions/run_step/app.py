@@ -1,4 +1,7 @@
-"""One attempt of one step, for a pack's state machine: `{tenant, run, step, path}`."""
+"""One attempt of one step, for a pack's state machine: `{tenant, run, step, path}`.
+
+With `ask` it is a policy that takes secrets or a function, which no other function may use.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.model.run import StepReference
+from taskrunner.usecases.decide_flow import Question, decide_flow
 from taskrunner.usecases.run_step import run_step
 
 if TYPE_CHECKING:
@@ -19,5 +23,7 @@ def handler(
 ) -> dict[str, Any]:
     """Run the attempt; a failed one raises, and the machine decides what follows."""
     reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
+    if "ask" in event:
+        return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())
     remaining_s = context.get_remaining_time_in_millis() / 1000
     return run_step(reference, world or bootstrap.aws(), remaining_s=remaining_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
@@ -18,9 +21,11 @@ from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.executions import Tokens
+from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
+from taskrunner.adapters.secrets import ManagedSecrets
 from taskrunner.adapters.table import Table
 from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
 RETENTION = Retention(30 * 86400)
+SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack-executor-"
 _numbers = count(1)
 
 
@@ -51,6 +57,10 @@ class Ports:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     workshop: ports.Workshop
+    secrets: ports.Secrets
+    functions: ports.Functions
+    store_secret: Callable[[str, str, str], None]
+    deploy: Callable[[str, Callable[[Any], Any]], None]
     woken: dict[str, Verdict]
     forget: Callable[[], None]
 
@@ -69,6 +79,12 @@ def memory() -> Ports:
         approvals=world.approvals,
         artifacts=world.artifacts,
         workshop=world.workshop,
+        secrets=world.secrets,
+        functions=world.functions,
+        store_secret=lambda tenant, name, value: world.secrets.stored.update(
+            {(tenant, name): value}
+        ),
+        deploy=world.functions.functions.__setitem__,
         woken=world.approvals.woken,
         forget=forget,
     )
@@ -77,7 +93,7 @@ def memory() -> Ports:
 @contextmanager
 def moto() -> Iterator[None]:
     """moto's AWS with the template's table and a bucket in it."""
-    with mock_aws():
+    with mock_aws(config={"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
@@ -109,9 +125,51 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         approvals=DynamoApprovals(table, runs, Tokens(states)),
         artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
         workshop=StoredWorkshop(table, bucket, clock, RETENTION),
+        secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
+        functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
+        store_secret=_store_secret,
+        deploy=Deployed.of_moto().functions.__setitem__,
         woken=states.woken,
         forget=_empty_table,
     )
+
+
+def _store_secret(tenant: str, name: str, value: str) -> None:
+    client("secretsmanager").create_secret(
+        Name=f"{SECRET_PREFIX}{tenant}/{name}", SecretString=value
+    )
+
+
+class Deployed:
+    """moto's Lambda with functions of our own, and errors as Lambda reports them."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[[Any], Any]] = {}
+
+    @classmethod
+    def of_moto(cls) -> Deployed:
+        made = cls()
+        backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
+        backend.invoke = made.invoke
+        return made
+
+    def invoke(
+        self,
+        function_name: str,
+        _qualifier: str | None,
+        body: Any,  # noqa: ANN401
+        _headers: Any,  # noqa: ANN401
+        response_headers: dict[str, Any],
+    ) -> bytes:
+        name = function_name.removeprefix(EXECUTOR_PREFIX)
+        if not function_name.startswith(EXECUTOR_PREFIX) or name not in self.functions:
+            raise UnknownFunctionException(function_name)
+        try:
+            return json.dumps(self.functions[name](json.loads(body))).encode()
+        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+            response_headers["x-amz-function-error"] = "Unhandled"
+            told = {"errorMessage": str(error), "errorType": type(error).__name__}
+            return json.dumps(told).encode()
 
 
 def _empty_table() -> None:

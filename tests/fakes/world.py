@@ -15,12 +15,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from threading import RLock
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.errors import InvalidRequestError, NotFoundError, SecretError, TaskRunnerError
+from taskrunner.executors.work import ExecutorFailure
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
 from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
+from taskrunner.model.json_types import unusable
+from taskrunner.model.redaction import usable
 from taskrunner.usecases.ports import Head, Page
 from taskrunner.usecases.regular_file import opened
 from tests.fakes.executor_world import (
@@ -424,6 +427,44 @@ class MemoryWorkshop:
 
 
 @dataclass
+class MemorySecrets:
+    """Secrets by tenant and name; *asked* has what was looked up."""
+
+    stored: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def values(self, tenant: str, names: Collection[str]) -> dict[str, str]:
+        self.asked += [(tenant, name) for name in names]
+        for name in names:
+            if (tenant, name) not in self.stored:
+                raise SecretError(f"there is no secret '{name}'")
+        return {name: usable(name, self.stored[tenant, name]) for name in names}
+
+
+@dataclass
+class ScriptedFunctions:
+    """Executor functions by name; *calls* has what each was given."""
+
+    functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    calls: list[tuple[str, JsonObject]] = field(default_factory=list)
+
+    def invoke(self, name: str, payload: JsonObject) -> Any:  # noqa: ANN401 - any JSON
+        self.calls.append((name, json.loads(json.dumps(payload))))
+        if name not in self.functions:
+            raise ExecutorFailure(f"there is no executor function '{name}' in this deployment")
+        try:
+            answer = self.functions[name](payload)
+        except TaskRunnerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+            told = f"the function '{name}' failed: {type(error).__name__}: {error}"
+            raise ExecutorFailure(told) from None
+        for _, problem in unusable(answer):
+            raise ExecutorFailure(f"the function '{name}' answered what is no JSON: {problem}")
+        return answer
+
+
+@dataclass
 class MemoryMachines:
     """Machines by name, the input of each execution by its name, and those that were stopped."""
 
@@ -478,6 +519,8 @@ class MemoryWorld:
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.workshop = MemoryWorkshop()
+        self.secrets = MemorySecrets()
+        self.functions = ScriptedFunctions()
         self.machines = MemoryMachines()
         self.sandbox = ThreadSandbox()
         self.functions = MemoryFunctions()

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.executions import Executions
+    from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.sandbox import ForkedSandbox
+    from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.workshop import StoredWorkshop
 
@@ -110,6 +112,23 @@ class AwsWorld:
         return ForkedSandbox()
 
     @cached_property
+    def secrets(self) -> ManagedSecrets:
+        """See the port."""
+        from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
+
+        return ManagedSecrets(_client("secretsmanager"), self._environment["SECRET_PREFIX"])
+
+    @cached_property
+    def functions(self) -> LambdaFunctions:
+        """See the port."""
+        from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions  # noqa: PLC0415
+
+        # Whoever waits in vain has called all the same: nothing here may call a second time.
+        once = {"mode": "standard", "total_max_attempts": 1}
+        client = _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
+        return LambdaFunctions(client, self._environment["EXECUTOR_PREFIX"])
+
+    @cached_property
     def machines(self) -> Executions:
         """See the port."""
         from taskrunner.adapters.executions import Executions  # noqa: PLC0415
@@ -157,19 +176,20 @@ class AwsWorld:
         return _client("stepfunctions")
 
 
-def _client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+def _client(service: str, **more: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     # Path addresses work wherever the endpoint is; a call that hangs is worse than one that fails.
     settings = {"addressing_style": "path"} if service == "s3" else {}
-    config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "max_attempts": 5},
-        s3=settings or None,
-        signature_version="s3v4" if service == "s3" else None,
-    )
+    common = {
+        "connect_timeout": 3,
+        "read_timeout": 20,
+        "retries": {"mode": "standard", "max_attempts": 5},
+        "s3": settings or None,
+        "signature_version": "s3v4" if service == "s3" else None,
+    }
+    config = Config(**(common | more))
     return boto3.client(service, config=config)
 
 

@@ -6,6 +6,7 @@
   - ForbiddenError          the caller is known but may not do this
   - NotFoundError           no such run, approval or artifact for this tenant
   - ConflictError           the world moved on, or was never as the caller believes; `code` says how
+  - SecretError             a secret cannot be used; the message names it and never its value
   - TryAgainError           AWS said "later"; Lambda's caller and the state machine retry it
   - StepFailedError         an attempt of a step failed; the machine retries as the pack says
   - ApprovalRejectedError   an approver said no; nothing retries it
@@ -72,6 +73,10 @@ class NotFoundError(_CodedError):
 
 class ConflictError(_CodedError):
     """The state of the run forbids this; the code says which rule."""
+
+
+class SecretError(TaskRunnerError):
+    """A secret that a step reads is not there, not readable, or nothing that can be redacted."""
 
 
 class TryAgainError(TaskRunnerError):

@@ -25,6 +25,7 @@ _PASSING: Final = frozenset(
     {
         "ExecutionLimitExceeded",
         "InternalServerError",
+        "InternalServiceError",
         "InternalError",
         "InternalFailure",
         "LimitExceededException",

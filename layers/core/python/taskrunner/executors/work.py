@@ -103,8 +103,11 @@ class Functions(Protocol):
     def invoke(self, name: str, payload: JsonObject) -> Json:
         """The answer of the function that packs call `lambda:<name>`.
 
+        It is called once at most.
+
         Raises:
-            ExecutorFailure: there is none of that name, or it failed; with its type and message.
+            ExecutorFailure: there is none of that name, it failed, or its answer is lost or none.
+            TryAgainError: it was not called, because there were too many calls.
         """
         ...
 

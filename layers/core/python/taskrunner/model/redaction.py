@@ -19,6 +19,8 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
+from taskrunner.errors import SecretError
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
@@ -42,13 +44,9 @@ class Redactor:
         """Work out every spelling.
 
         Raises:
-            ValueError: a value has fewer than MIN_CHARACTERS characters.
+            SecretError: a value has fewer than MIN_CHARACTERS characters.
         """
-        for name, value in values.items():
-            if is_too_short(value):
-                message = f"the secret '{name}' is too short to be found again"
-                raise ValueError(message)
-        found = {name: _spellings(value) for name, value in values.items()}
+        found = {name: _spellings(usable(name, value)) for name, value in values.items()}
         every = set().union(*found.values())
         self._spellings: Final = sorted(every, key=len, reverse=True)
         # What holds another spelling is found by that one, so a search need not look for both.
@@ -125,9 +123,17 @@ class Redactor:
         return merged
 
 
-def is_too_short(value: str) -> bool:
-    """Whether *value* cannot be redacted reliably; the space around it does not count."""
-    return len(value.strip()) < MIN_CHARACTERS
+def usable(name: str, value: str) -> str:
+    """*value* when it can be redacted reliably; the space around it does not count.
+
+    Raises:
+        SecretError: it is empty or too short.
+    """
+    size = len(value.strip())
+    if size < MIN_CHARACTERS:
+        short = f"has {size} characters, at least {MIN_CHARACTERS} are needed"
+        raise SecretError(f"the secret '{name}' {short if size else 'is empty'}")
+    return value
 
 
 def _places(spelling: bytes, data: bytes) -> Iterator[int]:
@@ -232,4 +238,4 @@ def _in_bits(value: str) -> Iterator[bytes]:
             yield encode(bytes(before) + data)[first:last]
 
 
-__all__ = ["MASK", "MIN_CHARACTERS", "Redactor", "is_too_short"]
+__all__ = ["MASK", "MIN_CHARACTERS", "Redactor", "usable"]

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NoReturn, assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from taskrunner.compiler import expressions, parameters
-from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.errors import StepFailedError
-from taskrunner.model import moment, plan_document
-from taskrunner.model.journal import Entry, Event, Level
-from taskrunner.model.plan import (
-    MAX_ITERATIONS,
-    Conditional,
-    FailureAction,
-    Iterated,
-    Loop,
-    MapStep,
-    PolicyGate,
-    Step,
-)
-from taskrunner.model.run import Reason, StepOutcome, StepStatus
-from taskrunner.usecases.live import check_live, run_started
+from taskrunner.compiler import expressions
+from taskrunner.model import plan_document
+from taskrunner.model.journal import Entry, Event
+from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Iterated, Loop, MapStep, Step
+from taskrunner.model.run import Reason
+from taskrunner.usecases.asked import Asked
+from taskrunner.usecases.decide_policy import decide_policy
+from taskrunner.usecases.live import check_live
 from taskrunner.usecases.values import Values, items_path, turns_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.json_types import Json, JsonObject
-    from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepReference
-    from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
-
-_MAX_MESSAGE: Final = 1000
 
 
 class Question(StrEnum):
@@ -48,65 +33,6 @@ class Question(StrEnum):
     TURN = "turn"
     LEAVE = "leave"
     POLICY = "policy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A question about one step of one run; *iteration* is where its machine stands."""
-
-    head: Head
-    plan: Plan
-    step: Step
-    path: str
-    iteration: str
-    values: Values
-    world: World
-
-    @property
-    def at(self) -> str:
-        return moment.to_text(self.world.clock.now())
-
-    def evaluated(self, text: str, iteration: str | None = None) -> Json:
-        """The value of an expression, or the failure of the step that it is an expression of."""
-        expression = expressions.parse(text)
-        where = self.iteration if iteration is None else iteration
-        try:
-            return expression.evaluate(self.values.context(expression.references, where))
-        except ExpressionError as error:
-            self.fail(str(error))
-
-    def fail(self, message: str) -> NoReturn:
-        """Record that the step failed, and tell the machine."""
-        entry = Entry(
-            id=f"{self.path}#undecidable",
-            at=self.at,
-            event=Event.STEP_FAILED,
-            level=Level.ERROR,
-            step=self.path,
-            message=message[:_MAX_MESSAGE],
-            metadata={"reason": Reason.EXECUTOR_ERROR.value},
-        )
-        self.world.runs.append(self.head, [*run_started(self.head, entry.at), entry])
-        raise StepFailedError(f"step {self.path} failed; the run's log says why")
-
-    def decided(self, question: str, value: str, **more: str) -> Entry:
-        """The entry of a decision; the same question has one answer, so the id needs no more."""
-        return Entry(
-            id=f"{self.path}#{question}",
-            at=self.at,
-            event=Event.FLOW_DECIDED,
-            step=self.path,
-            message=f"Decided {question} of {self.path}: {value}",
-            metadata={"ask": question, "value": value, **more},
-        )
-
-    def append(self, *entries: Entry) -> None:
-        self.world.runs.append(self.head, [*run_started(self.head, self.at), *entries])
-
-    def keep(self, path: str, value: Json, entry: Entry) -> None:
-        """Keep a value that later steps look up, with the entry that says so."""
-        outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED, outputs=value)
-        self.world.runs.record_step(self.head, outcome, [entry])
 
 
 def decide_flow(reference: StepReference, question: Question, world: World) -> JsonObject:
@@ -128,7 +54,7 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
     plan = plan_document.from_document(world.plans.get(reference.tenant, head.run.plan_hash))
     step = plan.step(reference.step_id)
     outer, _ = _turn_of(step, reference.iteration)
-    asked = _Asked(
+    asked = Asked(
         head=head,
         plan=plan,
         step=step,
@@ -149,12 +75,12 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
         case Question.LEAVE:
             return {"value": {"path": outer}}
         case Question.POLICY:
-            return {"value": _policy(asked)}
+            return {"value": decide_policy(asked)}
         case _:
             assert_never(question)
 
 
-def _condition(asked: _Asked) -> bool:
+def _condition(asked: Asked) -> bool:
     if expressions.truth(asked.evaluated(asked.step.when or "")):
         return True
     asked.append(
@@ -170,7 +96,7 @@ def _condition(asked: _Asked) -> bool:
     return False
 
 
-def _branch(asked: _Asked) -> int:
+def _branch(asked: Asked) -> int:
     step = asked.step
     assert isinstance(step, Conditional)  # noqa: S101 - the compiler asks this of no other
     taken = len(step.branches)
@@ -182,7 +108,7 @@ def _branch(asked: _Asked) -> int:
     return taken
 
 
-def _items(asked: _Asked) -> Sequence[Json]:
+def _items(asked: Asked) -> Sequence[Json]:
     """The items of a map or loop; evaluated once and kept, because each iteration looks one up."""
     step = asked.step
     assert isinstance(step, MapStep | Loop)  # noqa: S101 - the compiler asks this of no other
@@ -198,7 +124,7 @@ def _items(asked: _Asked) -> Sequence[Json]:
     return list(items)
 
 
-def _check_items(asked: _Asked, step: Iterated, items: Json) -> None:
+def _check_items(asked: Asked, step: Iterated, items: Json) -> None:
     if not isinstance(items, list):
         asked.fail(f"the items of {asked.path} are no list")
     most = step.max_iterations if isinstance(step, Loop) else MAX_ITERATIONS
@@ -217,7 +143,7 @@ def _turn_of(step: Step, iteration: str) -> tuple[str, int]:
     return iteration[: own.start("own")], int(own["turn"])
 
 
-def _turn(asked: _Asked, iteration: str) -> JsonObject:
+def _turn(asked: Asked, iteration: str) -> JsonObject:
     step = asked.step
     assert isinstance(step, Loop)  # noqa: S101 - the compiler asks this of no other
     outer, turn = _turn_of(step, iteration)
@@ -230,103 +156,3 @@ def _turn(asked: _Asked, iteration: str) -> JsonObject:
     turns = turn + 1
     asked.keep(turns_path(asked.path), turns, asked.decided("end", str(turns)))
     return {"more": False, "path": outer}
-
-
-def _policy(asked: _Asked) -> str:
-    step = asked.step
-    assert isinstance(step, PolicyGate)  # noqa: S101 - the compiler asks this of no other
-    previous = asked.values.outcome(asked.path)
-    if previous is not None and previous.final:
-        return _again(asked, previous)
-    number = 1 if previous is None else previous.attempt + 1
-    failures = _failures(asked, step)
-    if not failures:
-        return _record(asked, number, "passed", failures)
-    if number < step.retries.max_attempts:
-        return _record(asked, number, "retry", failures)
-    verdict = {
-        FailureAction.ABORT: "failed",
-        FailureAction.WARN: "warned",
-        FailureAction.REQUEST_OVERRIDE: "override",
-        FailureAction.BRANCH: "branch",
-    }[step.failure_action]
-    return _record(asked, number, verdict, failures)
-
-
-def _again(asked: _Asked, outcome: StepOutcome) -> str:
-    verdict = str(outcome.outputs["verdict"])
-    if verdict == "failed":
-        raise StepFailedError(f"policy gate {asked.path} failed; the run's log says why")
-    return verdict
-
-
-def _failures(asked: _Asked, step: PolicyGate) -> list[str]:
-    """What to say of each rule that does not hold."""
-    policy = asked.plan.policy(step.policy_id)
-    read = parameters.references(step.parameters)
-    try:
-        given = parameters.fill(step.parameters, asked.values.context(read, asked.iteration))
-        failures = []
-        for rule in policy.rules:
-            expression = expressions.parse(rule.require)
-            context = asked.values.context(expression.references, asked.iteration)
-            if not expressions.truth(expression.evaluate(context | {"with": given})):
-                failures.append(f"{rule.id}: {rule.message or rule.require}")
-    except ExpressionError as error:
-        # A rule that cannot be evaluated does not hold.
-        return [str(error)]
-    return failures
-
-
-def _record(asked: _Asked, number: int, verdict: str, failures: list[str]) -> str:
-    step = asked.step
-    assert isinstance(step, PolicyGate)  # noqa: S101 - as the caller proved
-    entry = _policy_entry(asked, step, number, verdict, failures)
-    outcome = StepOutcome(
-        path=asked.path,
-        attempt=number,
-        status=StepStatus.FAILED if verdict in {"failed", "retry"} else StepStatus.SUCCEEDED,
-        outputs={"verdict": verdict, "failures": failures},
-        final=verdict != "retry",
-    )
-    recorded = asked.world.runs.record_step(asked.head, outcome, [entry])
-    return _again(asked, recorded)
-
-
-def _policy_entry(
-    asked: _Asked, step: PolicyGate, number: int, verdict: str, failures: list[str]
-) -> Entry:
-    policy = asked.plan.policy(step.policy_id)
-    metadata = {
-        "attempt": str(number),
-        "policyId": policy.id,
-        "policyVersion": policy.version,
-        "ask": "policy",
-        "value": verdict,
-    }
-    event, level, word = {
-        "passed": (Event.STEP_COMPLETED, Level.INFO, "holds"),
-        "warned": (Event.STEP_COMPLETED, Level.WARN, "does not hold, which is only a warning"),
-        "retry": (Event.STEP_FAILED, Level.WARN, "does not hold yet"),
-        "failed": (Event.STEP_FAILED, Level.ERROR, "does not hold"),
-        "override": (Event.FLOW_DECIDED, Level.WARN, "does not hold; an override is asked for"),
-        "branch": (Event.FLOW_DECIDED, Level.WARN, "does not hold; its branch is run"),
-    }[verdict]
-    if verdict == "warned":
-        metadata["reason"] = Reason.POLICY_WARNED.value
-    if event is Event.STEP_FAILED:
-        metadata["reason"] = Reason.POLICY_FAILED.value
-    if verdict == "retry":
-        pause = timedelta(seconds=max(1, step.retries.backoff_s))
-        metadata["nextAttemptAt"] = moment.to_text(asked.world.clock.now() + pause)
-    told = "; ".join(failures)
-    message = f"Policy {policy.id} {word}" + (f": {told}" if told else "")
-    return Entry(
-        id=f"{asked.path}#{number}#policy",
-        at=asked.at,
-        event=event,
-        level=level,
-        step=asked.path,
-        message=message[:_MAX_MESSAGE],
-        metadata=metadata,
-    )

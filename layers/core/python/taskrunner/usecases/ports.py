@@ -222,6 +222,19 @@ class Sandbox(Protocol):
         ...
 
 
+class Secrets(Protocol):
+    """The tenants' secrets, of which packs have the names."""
+
+    def values(self, tenant: str, names: Collection[str]) -> dict[str, str]:
+        """The values of that tenant's secrets, by name.
+
+        Raises:
+            SecretError: one is missing, denied, binary, empty or too short to be redacted.
+            TryAgainError: the store is too busy to say.
+        """
+        ...
+
+
 class Networks(Protocol):
     """Ways out of the deployment."""
 

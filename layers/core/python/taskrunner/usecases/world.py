@@ -38,4 +38,6 @@ class World(Protocol):
     @property
     def registries(self) -> ports.Registries: ...  # noqa: D102
     @property
+    def secrets(self) -> ports.Secrets: ...  # noqa: D102
+    @property
     def machines(self) -> ports.Machines: ...  # noqa: D102

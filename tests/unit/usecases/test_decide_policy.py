@@ -1,0 +1,288 @@
+"""Policies that take secrets or a function: what they are given, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import ConflictError, StepFailedError, TryAgainError
+from taskrunner.executors.function import idempotency_key
+from taskrunner.model.run import RunStatus, StepReference
+from taskrunner.usecases.decide_flow import Question, decide_flow
+from tests.packs import pack
+from tests.unit.usecases.given import TENANT, a_world, assert_heals, everything, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.usecases.world import World
+    from tests.fakes.world import MemoryWorld
+
+SECRET = "correct-horse"
+RULE = '{{id: window, version: "1", rules: [{{id: r, require: "{}"}}]}}'
+BY_FUNCTION = '{id: window, version: "3", uses: "lambda:window"}'
+
+
+def manifest(policy: str = BY_FUNCTION, gate: str = "") -> str:
+    return pack(
+        f"- {{id: gate, gate: {{policy: {{policy: window{gate}}}}}}}",
+        spec=f"secrets: [{{name: token}}]\npolicies: [{policy}]",
+    )
+
+
+def world_with(
+    answer: Any = None,  # noqa: ANN401 - any JSON, or what raises
+    gate: str = "",
+    policy: str = BY_FUNCTION,
+) -> MemoryWorld:
+    world = a_world(manifest(policy, gate))
+    world.secrets.stored[TENANT, "token"] = SECRET
+
+    def window(_: Any) -> Any:  # noqa: ANN401
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world.functions.functions["window"] = window
+    return world
+
+
+def ask(world: World) -> Any:  # noqa: ANN401 - a verdict
+    return decide_flow(StepReference(TENANT, "run-7", "gate"), Question.POLICY, world)["value"]
+
+
+def last(world: MemoryWorld) -> tuple[str, str, str | None]:
+    """The last entry's event, message and reason."""
+    entry = world.runs.journal(TENANT, "run-7")[-1].entry
+    return entry.event.value, entry.message, entry.metadata.get("reason")
+
+
+class TestAFunction:
+    def test_is_asked_as_an_executor_is_and_told_which_policy(self) -> None:
+        world = world_with(
+            {"passed": True},
+            ', with: {service: shop, run: "{{ run.id }}", token: "{{ secrets.token }}"}',
+        )
+
+        assert ask(world) == "passed"
+        assert world.functions.calls == [
+            (
+                "window",
+                {
+                    "run": {"id": "run-7", "tenant": TENANT},
+                    "step": "gate",
+                    "attempt": 1,
+                    "idempotencyKey": idempotency_key(TENANT, "run-7", "gate"),
+                    "with": {"service": "shop", "run": "run-7", "token": SECRET},
+                    "policy": {"id": "window", "version": "3"},
+                },
+            )
+        ]
+        assert last(world) == ("step.completed", "Policy window holds", None)
+
+    @pytest.mark.parametrize("failures", [[], ["ignored"], "ignored"])
+    def test_holds_when_it_passed_whatever_else_it_says(self, failures: Any) -> None:  # noqa: ANN401
+        assert ask(world_with({"passed": True, "failures": failures, "more": 1})) == "passed"
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            ({"passed": False}, "lambda:window says no"),
+            ({"passed": False, "failures": None}, "lambda:window says no"),
+            ({"passed": False, "failures": ["too late", "too early"]}, "too late; too early"),
+            (
+                {"passed": False, "failures": [{"id": "f", "message": "no"}, {"message": "x"}]},
+                "f: no; x",
+            ),
+            (
+                {"passed": False, "failures": [{}, 7, None, ""]},
+                "; ".join(["a failure without a message"] * 4),
+            ),
+            (
+                {"passed": False, "failures": "no"},
+                "lambda:window says no, and its failures are no list",
+            ),
+            ({}, "lambda:window answered neither passed: true nor passed: false"),
+            ({"passed": "true"}, "lambda:window answered neither passed: true nor passed: false"),
+            ({"passed": 1}, "lambda:window answered neither passed: true nor passed: false"),
+            ({"passed": None}, "lambda:window answered neither passed: true nor passed: false"),
+            ([True], "lambda:window answered neither passed: true nor passed: false"),
+            (True, "lambda:window answered neither passed: true nor passed: false"),
+            (None, "lambda:window answered neither passed: true nor passed: false"),
+            (RuntimeError("oh"), "the function 'window' failed: RuntimeError: oh"),
+        ],
+    )  # fmt: skip
+    def test_that_says_anything_else_does_not_hold(self, answer: Any, told: str) -> None:  # noqa: ANN401
+        world = world_with(answer)
+
+        with pytest.raises(StepFailedError):
+            ask(world)
+
+        assert last(world) == (
+            "step.failed", f"Policy window does not hold: {told}", "policy-failed",
+        )  # fmt: skip
+
+    def test_that_is_not_there_does_not_hold(self) -> None:
+        world = world_with(gate=", failureAction: warn")
+        world.functions.functions.clear()
+
+        assert ask(world) == "warned"
+        assert "there is no executor function 'window' in this deployment" in last(world)[1]
+
+    def test_that_tells_too_much_is_cut_short(self) -> None:
+        failures = [f"{number} " + "x" * 5000 for number in range(1000)]
+        world = world_with({"passed": False, "failures": failures}, ", failureAction: warn")
+
+        assert ask(world) == "warned"
+        outcome = world.runs.of(TENANT, "run-7").outcomes["gate"]
+        assert len(outcome.outputs["failures"]) == 20
+        assert len(json.dumps(outcome.outputs)) < 25_000
+        assert len(last(world)[1]) == 1000
+
+    @pytest.mark.parametrize(
+        ("gate", "verdict"),
+        [
+            (", failureAction: warn", "warned"),
+            (", failureAction: branch, branch: [{id: b, run: {uses: builtin:noop}}]", "branch"),
+            (", retries: {count: 1}", "retry"),
+        ],
+    )
+    def test_is_followed_by_what_follows_rules(self, gate: str, verdict: str) -> None:
+        assert ask(world_with({"passed": False}, gate)) == verdict
+
+    def test_is_asked_again_under_the_next_number_and_the_same_key(self) -> None:
+        answers = iter([{"passed": False}, {"passed": True}])
+        world = world_with(gate=", retries: {count: 1, backoffSeconds: 5}")
+        world.functions.functions["window"] = lambda _: next(answers)
+
+        assert [ask(world), ask(world), ask(world)] == ["retry", "passed", "passed"]
+        assert [payload["attempt"] for _, payload in world.functions.calls] == [1, 2]
+        assert len({payload["idempotencyKey"] for _, payload in world.functions.calls}) == 1
+
+    def test_that_cannot_be_called_now_has_not_been_asked(self) -> None:
+        world = world_with(TryAgainError("too many calls"))
+        before = everything(world)
+
+        with pytest.raises(TryAgainError):
+            ask(world)
+
+        assert everything(world) == before
+
+    def test_of_a_run_that_has_ended_is_not_asked(self) -> None:
+        world = world_with({"passed": True})
+        world.runs.end(
+            world.runs.head(TENANT, "run-7"),
+            RunStatus.CANCELLED,
+            [placed.entry for placed in world.runs.journal(TENANT, "run-7")],
+        )
+
+        with pytest.raises(ConflictError):
+            ask(world)
+
+        assert world.functions.calls == []
+
+
+class TestSecrets:
+    def test_are_looked_up_for_the_runs_tenant_when_the_gate_reads_them(self) -> None:
+        world = world_with({"passed": True}, ', with: {a: "{{ secrets.token }}"}')
+
+        ask(world)
+
+        assert world.secrets.asked == [(TENANT, "token")]
+
+    def test_are_not_looked_up_for_a_gate_that_reads_none(self) -> None:
+        world = world_with({"passed": True}, ', with: {a: "{{ run.id }}"}')
+
+        ask(world)
+
+        assert world.secrets.asked == []
+
+    def test_may_be_compared_by_rules(self) -> None:
+        rule = RULE.format("with.a == 'Bearer correct-horse'")
+        gate = ", with: {a: \"{{ join(' ', ['Bearer', secrets.token]) }}\"}"
+
+        assert ask(world_with(gate=gate, policy=rule)) == "passed"
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"passed": False, "failures": [f"the token {SECRET} is wrong"]},
+            {"passed": False, "failures": [{"id": SECRET, "message": f"x{SECRET}x"}]},
+            {"passed": False, "failures": ["Y29ycmVjdC1ob3JzZQ=="]},
+            RuntimeError(f"401 for {SECRET}"),
+            {"passed": False, "failures": ["." * 990 + SECRET + "." * 100]},
+        ],
+    )
+    def test_that_a_function_tells_are_in_nothing_that_is_kept(self, said: Any) -> None:  # noqa: ANN401
+        world = world_with(said, ', with: {a: "{{ secrets.token }}"}, failureAction: warn')
+
+        assert ask(world) == "warned"
+
+        kept = repr(everything(world))
+        assert "***" in kept
+        assert SECRET[:6] not in kept
+        assert "Y29ycmVjdC1ob3JzZQ" not in kept
+
+    def test_that_an_expression_tells_are_in_nothing_that_is_kept(self) -> None:
+        rule = RULE.format("abs(with.a) == `1`")
+        world = world_with(
+            gate=', with: {a: "{{ secrets.token }}"}, failureAction: warn', policy=rule
+        )
+
+        assert ask(world) == "warned"
+
+        assert "invalid type for value: ***" in last(world)[1]
+        assert SECRET not in repr(everything(world))
+
+    @pytest.mark.parametrize("action", ["abort", "warn"])
+    @pytest.mark.parametrize(
+        ("stored", "told"),
+        [
+            ({}, "there is no secret 'token'"),
+            (
+                {(TENANT, "token"): "1234567"},
+                "the secret 'token' has 7 characters, at least 8 are needed",
+            ),
+            ({("globex", "token"): SECRET}, "there is no secret 'token'"),
+        ],
+    )
+    def test_that_cannot_be_used_fail_the_gate_whatever_its_failure_action(
+        self, stored: dict[tuple[str, str], str], told: str, action: str
+    ) -> None:
+        gate = f', with: {{a: "{{{{ secrets.token }}}}"}}, failureAction: {action}'
+        world = world_with({"passed": True}, gate + ", retries: {count: 3}")
+        world.secrets.stored = stored
+
+        for _ in range(2):
+            with pytest.raises(StepFailedError):
+                ask(world)
+
+        assert last(world) == (
+            "step.failed", f"Policy window cannot be evaluated: {told}", "executor-error",
+        )  # fmt: skip
+        assert world.functions.calls == []
+        assert log(world).count("gate#1#policy") == 1
+
+    def test_that_cannot_be_used_have_failed_for_good(self) -> None:
+        world = world_with({"passed": True}, ', with: {a: "{{ secrets.token }}"}')
+        world.secrets.stored.clear()
+        with pytest.raises(StepFailedError):
+            ask(world)
+        world.secrets.stored[TENANT, "token"] = SECRET
+
+        with pytest.raises(StepFailedError):
+            ask(world)
+
+
+@pytest.mark.parametrize("answer", [{"passed": True}, {"passed": False}])
+@pytest.mark.parametrize("gate", ["", ', with: {a: "{{ secrets.token }}"}'])
+def test_asking_again_after_a_crash_ends_as_if_nothing_had_failed(
+    answer: dict[str, Any], gate: str
+) -> None:
+    def arrange() -> MemoryWorld:
+        return world_with(answer, gate)
+
+    act: Callable[[World], Any] = ask
+    assert assert_heals(arrange, act) > 10
