@@ -38,6 +38,7 @@ from tests.template import template
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from taskrunner.executors.work import Functions
     from taskrunner.usecases import ports
 
 REGION = "us-east-1"
@@ -58,7 +59,7 @@ class Ports:
     artifacts: ports.Artifacts
     workshop: ports.Workshop
     secrets: ports.Secrets
-    functions: ports.Functions
+    functions: Functions
     store_secret: Callable[[str, str, str], None]
     deploy: Callable[[str, Callable[[Any], Any]], None]
     woken: dict[str, Verdict]

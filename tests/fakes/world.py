@@ -29,7 +29,6 @@ from taskrunner.usecases.regular_file import opened
 from tests.fakes.executor_world import (
     MemoryBundles,
     MemoryEnvironments,
-    MemoryFunctions,
     MemoryImages,
     NoNetwork,
 )
@@ -523,6 +522,5 @@ class MemoryWorld:
         self.functions = ScriptedFunctions()
         self.machines = MemoryMachines()
         self.sandbox = ThreadSandbox()
-        self.functions = MemoryFunctions()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Final
 from taskrunner import executors
 from taskrunner.compiler import arguments, parameters
 from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.errors import StepFailedError
+from taskrunner.errors import SecretError, StepFailedError, TaskRunnerError
 from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.json_types import unusable
 from taskrunner.model.plan import RunStep
+from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Ended, Job, Limits
 from taskrunner.usecases.capture import capture
+from taskrunner.usecases.guarded import guarded, secret_in
 from taskrunner.usecases.live import check_live, run_started
+from taskrunner.usecases.secret_values import secret_values
 from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class _Attempt:
     path: str
     iteration: str
     number: int
+    values: Values
+    world: World
 
     def key(self, what: str) -> str:
         return f"{self.path}#{self.number}#{what}"
@@ -87,6 +92,8 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
         path=own,
         iteration=reference.iteration,
         number=number,
+        values=values,
+        world=world,
     )
     at = moment.to_text(world.clock.now())
     world.runs.append(head, [*run_started(head, at), _started(attempt, at)])
@@ -94,10 +101,8 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
         folder = Path(made)
         (folder / OUTPUT_FOLDER).mkdir()
         (folder / SCRATCH_FOLDER).mkdir()
-        ended = _execute(attempt, values, folder, remaining_s - _RECORDING_S, world)
-        captured_at = moment.to_text(world.clock.now())
-        captured = capture(folder / OUTPUT_FOLDER, plan.outputs, head.run, captured_at, world)
-    return _record(attempt, ended, captured, world)
+        ended, captured = _attempted(attempt, folder, remaining_s - _RECORDING_S)
+    return _record(attempt, ended, captured)
 
 
 def _answer(outcome: StepOutcome) -> JsonObject:
@@ -117,8 +122,52 @@ def _started(attempt: _Attempt, at: str) -> Entry:
     )
 
 
+def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ended, list[Artifact]]:
+    """How the attempt ended and what it left, without any secret in either."""
+    run, world = attempt.head.run, attempt.world
+    try:
+        secrets = secret_values(parameters.references(attempt.step.parameters), run.tenant, world)
+    except SecretError as error:
+        return _failed(str(error)), []
+    redactor = Redactor(secrets)
+    try:
+        services = guarded(_services(attempt), redactor)
+        ended = _execute(attempt, secrets, services, folder, function_s)
+        ended = replace(
+            ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
+        )
+        captured = capture(
+            folder / OUTPUT_FOLDER,
+            attempt.plan.outputs,
+            run,
+            moment.to_text(world.clock.now()),
+            world,
+            refuse=lambda file: _refusal(file, redactor),
+        )
+    except TaskRunnerError:
+        raise
+    except Exception as error:
+        if not secrets:
+            raise
+        # What nobody foresaw is shown in the console and the logs, with a text that may hold any
+        # value that was about.
+        told = redactor.text(f"{type(error).__name__}: {error}")
+        raise RuntimeError(told) from None
+    return _checked(ended), captured
+
+
+def _refusal(file: Path, redactor: Redactor) -> str | None:
+    """Why a file must not be stored, if it must not."""
+    name = secret_in(file, redactor)
+    return None if name is None else f"it holds the secret '{name}', so it is not stored"
+
+
 def _execute(
-    attempt: _Attempt, values: Values, folder: Path, function_s: float, world: World
+    attempt: _Attempt,
+    secrets: dict[str, str],
+    services: Services,
+    folder: Path,
+    function_s: float,
 ) -> Ended:
     executor = executors.find(attempt.step.uses)
     if executor is None:
@@ -128,16 +177,17 @@ def _execute(
         return Ended(reason=reason, message=_quota_message(attempt))
     try:
         read = parameters.references(attempt.step.parameters)
-        given = parameters.fill(attempt.step.parameters, values.context(read, attempt.iteration))
+        context = attempt.values.context(read, attempt.iteration) | {"secrets": secrets}
+        given = parameters.fill(attempt.step.parameters, context)
     except ExpressionError as error:
         return _failed(str(error))
     for at, problem in arguments.misfits(executor, given, ()):
         where = json_path.render(("with", *at))
         return _failed(f"{where}: {problem}")
-    ended = world.sandbox.execute(_job(attempt, given, folder, limits), _services(attempt, world))
+    ended = attempt.world.sandbox.execute(_job(attempt, given, folder, limits), services)
     if ended.reason is Reason.TIMEOUT and reason is Reason.QUOTA_EXCEEDED:
         return Ended(reason=reason, message=_quota_message(attempt), usage=ended.usage)
-    return _checked(ended)
+    return ended
 
 
 def _failed(message: str) -> Ended:
@@ -180,8 +230,8 @@ def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Job:
     )
 
 
-def _services(attempt: _Attempt, world: World) -> Services:
-    run, sandbox = attempt.head.run, attempt.plan.sandbox
+def _services(attempt: _Attempt) -> Services:
+    run, sandbox, world = attempt.head.run, attempt.plan.sandbox, attempt.world
     return Services(
         bundles=world.workshop.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
@@ -206,7 +256,7 @@ def _checked(ended: Ended) -> Ended:
     return ended
 
 
-def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact], world: World) -> JsonObject:
+def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact]) -> JsonObject:
     retries = attempt.step.retries
     # The quota is the run's: no further attempt can have more of it.
     is_hopeless = ended.reason is Reason.QUOTA_EXCEEDED
@@ -220,7 +270,7 @@ def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact], world: Wo
     }
     if captured:
         metadata["artifacts"] = ",".join(artifact.name for artifact in captured)
-    entry = _ended(attempt, ended, metadata, world, final=final)
+    entry = _ended(attempt, ended, metadata, final=final)
     outcome = StepOutcome(
         path=attempt.path,
         attempt=attempt.number,
@@ -228,13 +278,12 @@ def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact], world: Wo
         outputs=ended.outputs,
         final=final,
     )
-    return _answer(world.runs.record_step(attempt.head, outcome, [entry], captured, usage.wall_s))
+    runs = attempt.world.runs
+    return _answer(runs.record_step(attempt.head, outcome, [entry], captured, usage.wall_s))
 
 
-def _ended(
-    attempt: _Attempt, ended: Ended, metadata: dict[str, str], world: World, *, final: bool
-) -> Entry:
-    now = world.clock.now()
+def _ended(attempt: _Attempt, ended: Ended, metadata: dict[str, str], *, final: bool) -> Entry:
+    now = attempt.world.clock.now()
     if ended.reason is None:
         return Entry(
             id=attempt.key("ended"),
