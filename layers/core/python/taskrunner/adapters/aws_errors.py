@@ -30,6 +30,7 @@ _PASSING: Final = frozenset(
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
+        "ServerException",
         "ServiceUnavailable",
         "SlowDown",
         "StateMachineLimitExceeded",
