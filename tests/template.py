@@ -37,12 +37,25 @@ def template() -> dict[str, Any]:
 
 
 def functions() -> dict[str, dict[str, Any]]:
-    """The properties of each function, by its logical id."""
+    """The properties of each function of the service, by its logical id."""
     return {
         name: resource["Properties"]
         for name, resource in template()["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and not _is_an_example(resource)
     }
+
+
+def example_executors() -> dict[str, dict[str, Any]]:
+    """The resource of each function that is an example of what others add, by its logical id."""
+    return {
+        name: resource
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function" and _is_an_example(resource)
+    }
+
+
+def _is_an_example(resource: dict[str, Any]) -> bool:
+    return str(resource["Properties"]["CodeUri"]).startswith("examples/")
 
 
 def routes() -> dict[tuple[str, str], str]:

@@ -16,12 +16,14 @@ from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
 from taskrunner.usecases.open_gate import open_gate
 from tests.contract.ports import an_entry
-from tests.fakes.world import CountingIds, MemoryMachines
+from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from taskrunner.executors.work import Functions
+    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_types import JsonObject
     from taskrunner.usecases import ports
     from tests.contract.ports import Ports
@@ -38,11 +40,17 @@ MANIFEST = pack(
 
 @dataclass(frozen=True)
 class Whole:
-    """The ports of a world with machines and ids in memory beside them."""
+    """The ports of a world, and beside them in memory what gates do not touch."""
 
     world: Ports
-    ids: CountingIds
-    machines: MemoryMachines
+    ids: ports.Ids
+    machines: ports.Machines
+    ceilings: Ceilings
+    sandbox: ports.Sandbox
+    functions: Functions
+    networks: ports.Networks
+    registries: ports.Registries
+    secrets: ports.Secrets
 
     clock: ports.Clock
     plans: ports.Plans
@@ -82,10 +90,17 @@ class Whole:
 @pytest.fixture(name="whole")
 def _whole(world: Ports) -> Whole:
     world.forget()
+    memory = MemoryWorld()
     whole = Whole(
         world=world,
-        ids=CountingIds(),
-        machines=MemoryMachines(),
+        ids=memory.ids,
+        machines=memory.machines,
+        ceilings=memory.ceilings,
+        sandbox=memory.sandbox,
+        functions=memory.functions,
+        networks=memory.networks,
+        registries=memory.registries,
+        secrets=memory.secrets,
         clock=world.clock,
         plans=world.plans,
         runs=world.runs,

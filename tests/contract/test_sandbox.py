@@ -82,7 +82,8 @@ class Attempt:
 
 
 def works(attempt: Attempt) -> bool:
-    return attempt("echo", said="hello").outputs == {"said": "hello"}
+    outputs: object = attempt("echo", said="hello").outputs
+    return outputs == {"said": "hello"}
 
 
 class TestMemory:
@@ -357,9 +358,9 @@ class TestHowItEnds:
         assert works(attempt)
 
     def test_files_that_it_wrote_are_there(self, attempt: Attempt) -> None:
-        attempt("write_files", **{"report.txt": "all is well"})
+        attempt("write_files", report="all is well")
 
-        assert (attempt.folder / "output" / "report.txt").read_text() == "all is well"
+        assert (attempt.folder / "output" / "report").read_text() == "all is well"
 
 
 class TestTheServer:

@@ -99,12 +99,18 @@ class MemoryFunctions:
 
 @dataclass
 class MemoryImages:
-    """Findings on record by `registry/repository@reference`."""
+    """Findings by `registry/repository@reference`, None for an image that was not scanned."""
 
-    recorded: dict[str, JsonObject] = field(default_factory=dict)
+    recorded: dict[str, JsonObject | None] = field(default_factory=dict)
+    allowlist: list[str] = field(default_factory=list)
 
     def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
-        return self.recorded.get(f"{registry}/{repository}@{reference}")
+        if registry not in self.allowlist:
+            raise EgressDenied(f"the sandbox does not allow to ask {registry}")
+        image = f"{registry}/{repository}@{reference}"
+        if image not in self.recorded:
+            raise ExecutorFailure(f"{image}: the registry has no such image")
+        return self.recorded[image]
 
 
 def a_work(  # noqa: PLR0913 - one for each thing that a test wants otherwise

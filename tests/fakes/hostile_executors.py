@@ -249,7 +249,7 @@ def write_files(given: Given, work: Work) -> Given:
 
 
 def open_many_files(_: Given, work: Work) -> Given:
-    opened = []
+    opened: list[Any] = []
     try:
         while True:
             opened.append((work.scratch / str(len(opened))).open("w"))

@@ -26,7 +26,14 @@ from taskrunner_cli.local.workspace import Workspace, python_version
 
 STACK_NAME = "taskrunner"
 STAGE = "live"
-_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers/core/python", "statemachine")
+_SOURCES = (
+    "template.yaml",
+    "samconfig.toml",
+    "functions",
+    "examples/executors",
+    "layers/core/python",
+    "statemachine",
+)
 _COMPILED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
@@ -85,6 +92,7 @@ def deploy(workspace: Workspace, emulator: Emulator) -> dict[str, str]:
             f"Runtime=python{python_version()}",
             f"Architecture={_architecture()}",
             "BucketTlsOnly=false",
+            "ExampleExecutors=true",
             f"IdentityEndpoint={emulator.endpoint_url}",
         ],
         AWS_ENDPOINT_URL=emulator.endpoint_url,

@@ -55,7 +55,7 @@ def a_closed_port() -> int:
 
 
 def on_this_machine(*entries: str, resolver: Any = nobody) -> CheckedNetwork:  # noqa: ANN401
-    return CheckedNetwork("open", entries, resolver, this_machine=True)
+    return CheckedNetwork("open", entries, resolver)
 
 
 def test_a_listed_address_is_connected_without_a_look_up(listener: socket.socket) -> None:
@@ -157,10 +157,11 @@ def test_what_is_not_listed_or_malformed_is_denied_without_a_look_up(host: Any, 
     [
         ("10.0.0.1", "which is no public address; list the address itself"),
         ("::ffff:10.0.0.1", "which is no public address; list the address itself"),
-        ("127.0.0.1", "which no step may connect to"),
-        ("169.254.169.254", "which no step may connect to"),
-        ("fe80::1%eth0", "which no step may connect to"),
-        ("64:ff9b::a9fe:a9fe", "which no step may connect to"),
+        ("127.0.0.1", "which is no public address; list the address itself"),
+        ("169.254.169.254", "which is no public address; list the address itself"),
+        ("fe80::1%eth0", "which is no public address; list the address itself"),
+        ("224.0.0.1", "which no step may connect to"),
+        ("64:ff9b::a9fe:a9fe", "which is no public address; list the address itself"),
     ],
 )
 def test_a_listed_name_does_not_lead_to_an_address_that_is_not_public(
@@ -172,11 +173,14 @@ def test_a_listed_name_does_not_lead_to_an_address_that_is_not_public(
         network.connect(NAME, 443, 5)
 
 
-def test_this_machine_stays_closed_though_it_is_listed(listener: socket.socket) -> None:
+def test_a_port_of_this_machine_that_is_closed_stays_so_though_it_is_listed(
+    listener: socket.socket,
+) -> None:
     port = port_of(listener)
-    network = CheckedNetwork("open", [f"127.0.0.1:{port}", f"localhost:{port}"], Resolver("::1"))
+    listed = [f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"]
+    network = CheckedNetwork("open", listed, Resolver("::1"), closed=[port])
 
-    for host in ("127.0.0.1", "localhost"):
+    for host in ("127.0.0.1", "[::1]", "localhost"):
         with pytest.raises(EgressDenied, match="which no step may connect to"):
             network.connect(host, port, 5)
 

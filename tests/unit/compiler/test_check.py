@@ -6,12 +6,14 @@ import pytest
 
 from taskrunner import executors
 from taskrunner.compiler import check, report, schema, source
+from taskrunner.model.ceilings import Ceilings
 from tests.packs import pack
 
 
 def problems(manifest: str) -> list[str]:
     read = source.read(manifest)
-    return [f"{one.path}: {one.message}" for one in check.problems(schema.parse(read), read)]
+    found = check.problems(schema.parse(read), read, Ceilings())
+    return [f"{one.path}: {one.message}" for one in found]
 
 
 def test_a_pack_without_problems_has_none() -> None:

@@ -11,7 +11,7 @@ from taskrunner.executors import scanner
 from taskrunner.executors.work import ExecutorFailure
 from taskrunner.model import image_reference
 from taskrunner.model.json_types import JsonObject
-from tests.fakes.executor_world import a_work, mistakes
+from tests.fakes.executor_world import MemoryImages, a_work, mistakes
 
 PIN = "@sha256:" + "e3b0c442" * 8
 
@@ -212,6 +212,126 @@ def test_any_text_is_scanned_or_refused_and_nothing_else(
     else:
         counted = sum(outputs[severity] for severity in scanner.SEVERITIES)
         assert len(outputs["findings"]) == counted
+
+
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+IMAGE = f"{REGISTRY}/team/app"
+DIGEST = PIN.removeprefix("@")
+
+
+def row(finding_id: str, severity: str, **more: str) -> JsonObject:
+    empty = {"package": "", "version": "", "fixedIn": "", "description": "", "uri": ""}
+    return {"id": finding_id, "severity": severity, **empty, **more}
+
+
+def scan_ecr(target: str, tmp_path: Path, images: MemoryImages, **more: str) -> JsonObject:
+    parameters = scanner.Parameters.model_validate({"target": target, **more})
+    return scanner.execute(parameters, a_work(tmp_path, images=images))
+
+
+def test_what_ecr_recorded_stands_among_the_findings_and_is_counted(tmp_path: Path) -> None:
+    rows = [
+        row("CVE-2026-1", "critical", package="openssl", version="3.0.1", fixedIn="3.0.2"),
+        row("CVE-2026-2", "low", description="A long\n  story.", uri="https://a.example/2"),
+    ]
+    scanned: JsonObject = {"counts": {"critical": 1, "low": 1}, "findings": rows}
+    images = MemoryImages({f"{IMAGE}@v1.2.3": scanned}, [REGISTRY])
+
+    outputs = scan_ecr(f"{IMAGE}:v1.2.3", tmp_path, images)
+
+    ids = [one["id"] for one in outputs["findings"]]
+    assert ids == ["CVE-2026-1", "missing-digest", "CVE-2026-2", "mutable-tag"]
+    assert [outputs[level] for level in scanner.SEVERITIES] == [1, 0, 1, 2]
+    assert outputs["findings"][0] == {
+        "id": "CVE-2026-1",
+        "severity": "critical",
+        "title": "CVE-2026-1 in openssl 3.0.1",
+        "detail": "",
+        "remedy": "Update openssl to 3.0.2.",
+    }
+    assert outputs["findings"][2] == {
+        "id": "CVE-2026-2",
+        "severity": "low",
+        "title": "CVE-2026-2",
+        "detail": "A long story.",
+        "remedy": "See https://a.example/2",
+    }
+
+
+def test_the_digest_is_asked_for_when_there_is_one(tmp_path: Path) -> None:
+    images = MemoryImages({f"{IMAGE}@{DIGEST}": {"counts": {}, "findings": []}}, [REGISTRY])
+
+    assert scan_ecr(f"{IMAGE}:v1{PIN}", tmp_path, images)["findings"] == []
+
+
+def test_a_registry_that_the_sandbox_does_not_allow_is_not_asked_and_a_finding_says_so(
+    tmp_path: Path,
+) -> None:
+    outputs = scan_ecr(IMAGE + PIN, tmp_path, MemoryImages())
+
+    [finding] = outputs["findings"]
+    assert (finding["id"], finding["severity"], outputs["low"]) == ("unscanned", "low", 1)
+    assert finding["title"] == "The registry's scan was not read"
+    assert finding["remedy"] == f"List {REGISTRY} in spec.sandbox.egressAllowlist."
+
+
+def test_an_image_that_was_not_scanned_is_a_finding(tmp_path: Path) -> None:
+    images = MemoryImages({f"{IMAGE}@{DIGEST}": None}, [REGISTRY])
+
+    [finding] = scan_ecr(IMAGE + PIN, tmp_path, images)["findings"]
+
+    assert (finding["id"], finding["severity"]) == ("unscanned", "low")
+    assert finding["title"] == "The registry has no scan"
+
+
+def test_an_image_that_is_not_there_fails_the_step(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorFailure, match="the registry has no such image"):
+        scan_ecr(f"{IMAGE}:gone", tmp_path, MemoryImages({}, [REGISTRY]))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"nginx{PIN}",
+        f"ghcr.io/team/app{PIN}",
+        f"public.ecr.aws/nginx/nginx{PIN}",
+        f"{REGISTRY}.example.com/app{PIN}",
+        f"{REGISTRY}:5000/app{PIN}",
+    ],
+)
+def test_no_other_registry_is_asked(target: str, tmp_path: Path) -> None:
+    outputs = scan_ecr(target, tmp_path, MemoryImages())
+
+    assert "unscanned" not in {one["id"] for one in outputs["findings"]}
+
+
+def test_more_findings_than_fit_are_counted_and_the_worst_are_told(tmp_path: Path) -> None:
+    rows = [row("CVE-2026-0", "high", description="x" * 5000)]
+    rows += [
+        row(f"CVE-2026-{number}", "medium", description="ü" * 5000) for number in range(1, 200)
+    ]
+    scanned: JsonObject = {"counts": {"high": 1, "medium": 5000}, "findings": rows}
+    images = MemoryImages({f"{IMAGE}@{DIGEST}": scanned}, [REGISTRY])
+
+    outputs = scan_ecr(IMAGE + PIN, tmp_path, images)
+
+    assert outputs["medium"] == 5000
+    assert outputs["findings"][0]["id"] == "CVE-2026-0"
+    assert len(json.dumps(outputs, ensure_ascii=False).encode()) < 60 * 1024
+
+
+def test_fail_on_judges_by_the_counts_and_names_the_first(tmp_path: Path) -> None:
+    rows = [row(f"CVE-2026-{number:02}", "high") for number in range(20)]
+    images = MemoryImages(
+        {f"{IMAGE}@{DIGEST}": {"counts": {"high": 30}, "findings": rows}}, [REGISTRY]
+    )
+
+    with pytest.raises(ExecutorFailure) as failure:
+        scan_ecr(IMAGE + PIN, tmp_path, images, failOn="high")
+
+    named = ", ".join(f"CVE-2026-{number:02} (high)" for number in range(8))
+    expected = f"failOn is high, and the scan found {named} and 22 more; scan-report.json says more"
+    assert str(failure.value) == expected
 
 
 def test_a_misspelt_severity_is_told_the_four() -> None:

@@ -183,3 +183,27 @@ def test_what_was_left_out_is_filled_in_as_docker_does(
 )
 def test_host_and_port_are_the_registrys(text: str, host: str, port: int | None) -> None:
     assert (host, port) == (parse(text).host, parse(text).port)
+
+
+@pytest.mark.parametrize(
+    ("registry", "expected"),
+    [
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com", ("123456789012", "us-east-1")),
+        ("123456789012.DKR.ECR.us-gov-west-1.amazonaws.com:443", ("123456789012", "us-gov-west-1")),
+        ("123456789012.dkr.ecr-fips.us-east-2.amazonaws.com", ("123456789012", "us-east-2")),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", ("123456789012", "cn-north-1")),
+        ("12345678901.dkr.ecr.us-east-1.amazonaws.com", None),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example", None),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com:5000", None),
+        ("123456789012.dkr.ecr.evil.example.amazonaws.com", None),
+        ("a123456789012.dkr.ecr.us-east-1.amazonaws.com", None),
+        ("public.ecr.aws", None),
+        ("docker.io", None),
+    ],
+)
+def test_a_private_registry_of_aws_is_known_by_its_name(
+    registry: str, expected: tuple[str, str] | None
+) -> None:
+    found = parse(f"{registry}/team/app:1").ecr
+
+    assert expected == (None if found is None else (found.account, found.region))

@@ -260,14 +260,14 @@ class TestAFailure:
         self, error: type[Exception]
     ) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(TENANT, "run-7")
+        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def broken_once(_file: Path) -> Any:  # noqa: ANN401
             bundles.put = put  # type: ignore[method-assign]
             raise error("surprise")
 
-        bundles.put = broken_once  # type: ignore[method-assign]
+        bundles.put = broken_once  # type: ignore[method-assign, assignment]
 
         with pytest.raises(error):
             step(world, "build")
@@ -424,7 +424,7 @@ class TestARunThatHasEnded:
 
     def test_a_late_result_is_logged_and_changes_nothing(self) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(TENANT, "run-7")
+        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401

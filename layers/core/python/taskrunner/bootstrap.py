@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import Authority
+    from taskrunner.adapters.images import EcrRegistries
+    from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
@@ -110,6 +112,22 @@ class AwsWorld:
         from taskrunner.adapters.sandbox import ForkedSandbox  # noqa: PLC0415
 
         return ForkedSandbox()
+
+    @cached_property
+    def networks(self) -> CheckedNetworks:
+        """See the port."""
+        from taskrunner.adapters.network import CheckedNetworks  # noqa: PLC0415
+
+        # Where Lambda hands out the events of all runs, and takes their answers.
+        _, _, port = self._environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
+        return CheckedNetworks(closed=[int(port)] if port.isdecimal() else [])
+
+    @cached_property
+    def registries(self) -> EcrRegistries:
+        """See the port."""
+        from taskrunner.adapters.images import EcrRegistries  # noqa: PLC0415
+
+        return EcrRegistries(lambda region: _client("ecr", region_name=region))
 
     @cached_property
     def secrets(self) -> ManagedSecrets:

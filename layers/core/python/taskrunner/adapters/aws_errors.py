@@ -32,6 +32,7 @@ _PASSING: Final = frozenset(
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
+        "ServerException",
         "ServiceUnavailable",
         "SlowDown",
         "StateMachineLimitExceeded",

@@ -17,9 +17,10 @@ from taskrunner.model import egress
 from taskrunner.model.egress import Allowlist, EgressError, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskrunner.model.egress import Address
+    from taskrunner.model.plan import Sandbox
 
 _LARGEST_PORT: Final = 65535
 _LONGEST_S: Final = 900.0
@@ -34,13 +35,23 @@ class Resolver(Protocol):
         ...
 
 
-class CheckedNetwork:
-    """`executors.work.Network` under one pack's sandbox.
+class CheckedNetworks:
+    """`usecases.ports.Networks`. *closed* are ports of this machine that no list opens.
 
-    *this_machine* opens what belongs to this machine and its link as well, once it is listed by its
-    address. That is for tests and for a laptop: on Lambda, 127.0.0.1 has the interface by which the
-    function gets its work, and its tenants' with it.
+    On Lambda the interface is there by which the function gets its work, and its tenants' with it.
     """
+
+    def __init__(self, closed: Collection[int] = ()) -> None:
+        """Hold what is closed."""
+        self._closed = frozenset(closed)
+
+    def within(self, sandbox: Sandbox) -> CheckedNetwork:
+        """See the port."""
+        return CheckedNetwork(sandbox.mode, sandbox.egress_allowlist, closed=self._closed)
+
+
+class CheckedNetwork:
+    """`executors.work.Network` under one pack's sandbox; *closed* as CheckedNetworks has it."""
 
     def __init__(
         self,
@@ -48,13 +59,13 @@ class CheckedNetwork:
         allowlist: Iterable[str],
         resolver: Resolver = socket.getaddrinfo,
         *,
-        this_machine: bool = False,
+        closed: Collection[int] = (),
     ) -> None:
         """Hold the rules; nothing is connected yet."""
         self._mode = mode
         self._allowlist = Allowlist.read(allowlist)
         self._resolver = resolver
-        self._this_machine = this_machine
+        self._closed = frozenset(closed)
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
         """See the protocol. Whoever asks is not trusted: every argument is looked at."""
@@ -65,7 +76,7 @@ class CheckedNetwork:
         found = [literal] if literal is not None else self._resolve(name, port, ends)
         allowed = [one for one in found if self._reaches(one, port)]
         if not allowed:
-            raise EgressDenied(self._why_not(where, found))
+            raise EgressDenied(self._why_not(where, port, found))
         return _first(allowed[:_MAX_TRIED], port, where, ends)
 
     def _listed(self, host: object, port: object) -> str:
@@ -92,15 +103,18 @@ class CheckedNetwork:
         return list(dict.fromkeys(egress.normal_address(text) for text in texts))
 
     def _reaches(self, address: Address, port: int) -> bool:
-        if self._this_machine and egress.reach(address) is Reach.NEVER:
-            return self._allowlist.allows(str(address), port)
-        return self._allowlist.reaches(address, port)
+        return not self._is_closed(address, port) and self._allowlist.reaches(address, port)
 
-    def _why_not(self, where: str, found: Sequence[Address]) -> str:
+    def _is_closed(self, address: Address, port: int) -> bool:
+        return address.is_loopback and port in self._closed
+
+    def _why_not(self, where: str, port: int, found: Sequence[Address]) -> str:
         if not found:
             return f"{where} has no address"
         shown = ", ".join(str(address) for address in found[:3])
-        if any(egress.reach(address) is Reach.LISTED for address in found):
+        if any(
+            egress.reach(one) is Reach.LISTED and not self._is_closed(one, port) for one in found
+        ):
             return (
                 f"{where} is at {shown}, which is no public address; "
                 "list the address itself in spec.sandbox.egressAllowlist as well"

@@ -1,5 +1,8 @@
 """`builtin:scanner` tells what can be told of a container image from its reference alone, offline.
 
+Of an image in ECR there is more to be told: what the registry found when it scanned it. That is
+asked for where the sandbox allows the registry, and a finding says so where it was not read.
+
 A finding's severity depends on whether a digest pins the image. With one, a client proves that what
 it got is what was meant, whoever it got it from; without one it believes the registry and the wire.
 """
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from taskrunner.executors.work import ClosedParameters, ExecutorFailure
+from taskrunner.executors.work import ClosedParameters, EgressDenied, ExecutorFailure
 from taskrunner.model import image_reference
 from taskrunner.model.image_reference import ImageReference, ImageReferenceError
 
@@ -48,6 +51,10 @@ _PRIVATE = [
 _HTTP_PORT: Final = 80
 _PLAIN_REGISTRY_PORT: Final = 5000
 _MAX_SHOWN: Final = 300
+_MAX_NAMED: Final = 8
+_MAX_TEXT: Final = 300
+# The step's outputs have 64 KiB; the counts tell of what is left out here.
+_MAX_FINDINGS_BYTES: Final = 40 * 1024
 
 
 class Parameters(ClosedParameters):
@@ -81,19 +88,26 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         shown = ascii(parameters.target[:_MAX_SHOWN])
         raise ExecutorFailure(f"{shown} is no image reference: {error}") from None
     found = findings(reference)
+    counts: dict[str, int] = {
+        level: sum(one.severity == level for one in found) for level in SEVERITIES
+    }
+    if reference.ecr is not None:
+        recorded, further = _recorded(reference, work)
+        found = sorted([*found, *recorded], key=_worst_first)
+        counts = {level: counts[level] + further.get(level, 0) for level in SEVERITIES}
     report: JsonObject = {
         "target": parameters.target,
         "registry": reference.registry,
         "repository": reference.repository,
         "tag": reference.tag_pulled,
         "digest": reference.digest,
-        "findings": [asdict(finding) for finding in found],
+        "findings": _that_fit(found),
     }
-    report |= {level: sum(finding.severity == level for finding in found) for level in SEVERITIES}
+    report |= counts
     # Before the verdict: a scan that fails its step is the one whose report is read.
     text = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
     (work.output / REPORT_NAME).write_text(text, encoding="utf-8", newline="\n")
-    _judge(found, parameters.fail_on)
+    _judge(report, parameters.fail_on)
     return report
 
 
@@ -101,18 +115,67 @@ def findings(reference: ImageReference) -> list[Finding]:
     """Every weakness of *reference*, the worst first."""
     checks = (_mutable_tag, _missing_digest, _implicit_registry, _insecure_registry)
     found = [finding for check in checks if (finding := check(reference)) is not None]
-    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.id))
+    return sorted(found, key=_worst_first)
 
 
-def _judge(found: Sequence[Finding], fail_on: Severity | None) -> None:
+def _worst_first(finding: Finding) -> tuple[int, str]:
+    return SEVERITIES.index(finding.severity), finding.id
+
+
+def _recorded(reference: ImageReference, work: Work) -> tuple[list[Finding], dict[str, int]]:
+    """What the registry found, and how much of each severity, which may be more than it names."""
+    which = reference.digest or reference.tag_pulled or ""
+    try:
+        scan = work.images.findings(reference.registry, reference.repository, which)
+    except EgressDenied:
+        title = "The registry's scan was not read"
+        why = "The sandbox does not allow its registry, so nobody asked what is in it."
+        remedy = f"List {reference.registry} in spec.sandbox.egressAllowlist."
+    else:
+        if scan is not None:
+            return [_of_the_scan(row) for row in scan["findings"]], scan["counts"]
+        title = "The registry has no scan"
+        why = "The registry has not scanned this image, so nobody knows what is in it."
+        remedy = "Turn on scanning of the repository, or start a scan of the image."
+    return [Finding("unscanned", "low", title, why, remedy)], {"low": 1}
+
+
+def _of_the_scan(row: JsonObject) -> Finding:
+    texts = {key: " ".join(str(value).split())[:_MAX_TEXT] for key, value in row.items()}
+    package = f"{texts['package']} {texts['version']}".strip()
+    title = f"{texts['id']} in {package}" if package else texts["id"]
+    remedy = f"See {texts['uri']}" if texts["uri"] else "Ask the registry for its scan."
+    if texts["fixedIn"]:
+        remedy = f"Update {texts['package']} to {texts['fixedIn']}."
+    return Finding(texts["id"], row["severity"], title, texts["description"], remedy)
+
+
+def _that_fit(found: Sequence[Finding]) -> list[JsonObject]:
+    """The worst of *found*, as many as the outputs have room for."""
+    told: list[JsonObject] = []
+    left_bytes = _MAX_FINDINGS_BYTES
+    for finding in found:
+        row = asdict(finding)
+        left_bytes -= len(json.dumps(row, ensure_ascii=False).encode())
+        if left_bytes < 0:
+            break
+        told.append(row)
+    return told
+
+
+def _judge(report: JsonObject, fail_on: Severity | None) -> None:
     if fail_on is None:
         return
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    named = [f"{one.id} ({one.severity})" for one in found if one.severity in failing]
-    if named:
-        raise ExecutorFailure(
-            f"failOn is {fail_on}, and the scan found {', '.join(named)}; {REPORT_NAME} says more"
-        )
+    count = sum(report[level] for level in failing)
+    if not count:
+        return
+    found = [one for one in report["findings"] if one["severity"] in failing][:_MAX_NAMED]
+    named = ", ".join(f"{one['id']} ({one['severity']})" for one in found)
+    more = f" and {count - len(found)} more" if count > len(found) else ""
+    raise ExecutorFailure(
+        f"failOn is {fail_on}, and the scan found {named}{more}; {REPORT_NAME} says more"
+    )
 
 
 def _mutable_tag(reference: ImageReference) -> Finding | None:

@@ -116,9 +116,11 @@ class Images(Protocol):
     """What registries have on record about images."""
 
     def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
-        """The findings' counts by severity that ECR recorded for an image, or None without a scan.
+        """What ECR recorded when it scanned an image, or None when it did not.
 
-        *reference* is `sha256:<hex digits>` or a tag.
+        *reference* is `sha256:<hex digits>` or a tag. `{counts, findings}`: *counts* by severity
+        (critical, high, medium, low) over all of them; *findings* the worst of them, each
+        `{id, severity, package, version, fixedIn, description, uri}` of texts, maybe empty.
 
         Raises:
             EgressDenied: the sandbox does not allow that registry.

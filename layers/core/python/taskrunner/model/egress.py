@@ -4,9 +4,8 @@
     host  = name | IPv4 address | "[" IPv6 address "]"
 
 A name that is listed is reached at public addresses only, because whoever owns a name can point it
-anywhere, also at what is private to the deployment. A private address is reached when it is listed
-itself. What is this machine's own or on its link is not reached at all: the interface by which
-Lambda hands out its work is there, and so are the credentials of its neighbours.
+anywhere, also at what is private to the deployment. An address that is private, on this machine or
+on its link is reached when it is listed itself.
 """
 
 from __future__ import annotations
@@ -45,19 +44,18 @@ class Reach(Enum):
 # Written out, because what Python calls private differs from one version to the next.
 # IANA's registries of special addresses, https://www.iana.org/assignments/iana-ipv4-special-registry
 _V4: Final = [
-    (Reach.NEVER, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")),
+    (Reach.NEVER, ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")),
     (
         Reach.LISTED,
         (
-            "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
-            "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-            "203.0.113.0/24",
+            "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+            "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         ),
     ),
 ]  # fmt: skip
 _V6: Final = [
-    # fd00:ec2:: has the instance metadata, the resolver and the credentials of containers.
-    (Reach.NEVER, ("::/127", "fe80::/10", "ff00::/8", "fd00:ec2::/32")),
+    (Reach.NEVER, ("::/128", "ff00::/8")),
     # 2002::/16 is 6to4, and 2001::/23 has Teredo: tunnels, whose other end nobody vouches for.
     (Reach.LISTED, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
     # The addresses that carry one of IPv4, which is looked at instead.
@@ -200,6 +198,8 @@ def _carried(address: Address) -> Iterator[IPv4Address]:
     if isinstance(address, IPv4Address):
         return
     bits = int(address)
+    if bits <= 1:  # unspecified, and loopback: they only look as if they carried one
+        return
     for network, shift in _EMBEDDED:
         if address in network:
             yield IPv4Address(bits >> shift & 0xFFFFFFFF)

@@ -29,12 +29,26 @@ _DOMAIN = re.compile(
 )
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html; FIPS endpoints among them.
+_ECR = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2})"
+    r"\.amazonaws\.com(?:\.cn)?"
+)
+_HTTPS_PORT: Final = 443
 _STRANGE = re.compile(r"[^!-~]")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageReferenceError(Exception):
     """The text is no image reference; the message names the wrong part, its place and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcrRegistry:
+    """A private registry of AWS's: one for each account and region."""
+
+    account: str
+    region: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,14 @@ class ImageReference:
         """The registry's port, when one was written."""
         match = _DOMAIN.fullmatch(self.registry)
         return None if match is None or match["port"] is None else int(match["port"])
+
+    @property
+    def ecr(self) -> EcrRegistry | None:
+        """The private registry of AWS's that the image is in, when it is in one."""
+        match = _ECR.fullmatch(self.host)
+        if match is None or self.port not in {None, _HTTPS_PORT}:
+            return None
+        return EcrRegistry(match["account"], match["region"])
 
 
 def parse(text: str) -> ImageReference:

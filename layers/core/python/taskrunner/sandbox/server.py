@@ -35,7 +35,7 @@ def serve(descriptor: int, registry: str) -> None:
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
     ended = _children_tell()
-    executors: Executors = import_module(registry)  # type: ignore[assignment]
+    executors: Executors = import_module(registry)
     for reference in executors.references():
         executors.find(reference)
     # What is here already is nobody's garbage: a collection in a child would copy its pages.

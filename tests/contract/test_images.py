@@ -1,0 +1,295 @@
+"""The port Images: what a registry has on record, for a sandbox that allows the registry."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from taskrunner.adapters.images import MAX_FINDINGS, EcrImages
+from taskrunner.errors import TryAgainError
+from taskrunner.executors.work import EgressDenied, ExecutorFailure
+from tests.fakes.executor_world import MemoryImages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.executors.work import Images
+    from taskrunner.model.json_types import JsonObject
+
+REGION = "eu-central-1"
+REGISTRY = f"{DEFAULT_ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
+
+
+def a_manifest(number: int) -> str:
+    layer = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "layers": [{"mediaType": layer, "size": 1, "digest": f"sha256:{number:064}"}],
+    }
+    return json.dumps(manifest)
+
+
+def client(region: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+    return boto3.client(
+        "ecr", region_name=region, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+
+
+def in_memory(scanned: str, unscanned: str) -> Images:
+    scan: JsonObject = {"counts": {"high": 1}, "findings": []}
+    names = {"scanned": scan, scanned: scan, "unscanned": None, unscanned: None}
+    return MemoryImages({f"{REGISTRY}/app@{name}": it for name, it in names.items()}, [REGISTRY])
+
+
+@contextmanager
+def in_ecr() -> Iterator[tuple[str, str]]:
+    """A repository with two images; yields their digests, of the scanned one first."""
+    with mock_aws():
+        ecr = client(REGION)
+        ecr.create_repository(repositoryName="app")
+        digests = []
+        for number, tag in enumerate(("scanned", "unscanned")):
+            put = ecr.put_image(
+                repositoryName="app", imageManifest=a_manifest(number), imageTag=tag
+            )
+            digests.append(put["image"]["imageId"]["imageDigest"])
+        ecr.start_image_scan(repositoryName="app", imageId={"imageTag": "scanned"})
+        yield digests[0], digests[1]
+
+
+@pytest.fixture(name="records", params=["memory", "aws"])
+def _records(request: pytest.FixtureRequest) -> Iterator[tuple[Images, str, str]]:
+    with in_ecr() as (scanned, unscanned):
+        images: Images = EcrImages([REGISTRY], client)
+        if request.param == "memory":
+            images = in_memory(scanned, unscanned)
+        yield images, scanned, unscanned
+
+
+Records = tuple["Images", str, str]
+
+
+def test_a_scan_is_found_by_tag_and_by_digest(records: Records) -> None:
+    images, digest, _ = records
+
+    by_tag = images.findings(REGISTRY, "app", "scanned")
+
+    assert by_tag is not None
+    assert by_tag["counts"]["high"] == 1
+    assert by_tag == images.findings(REGISTRY, "app", digest)
+
+
+def test_an_image_that_was_not_scanned_has_no_findings(records: Records) -> None:
+    images, _, digest = records
+
+    assert images.findings(REGISTRY, "app", "unscanned") is None
+    assert images.findings(REGISTRY, "app", digest) is None
+
+
+@pytest.mark.parametrize(("repository", "tag"), [("app", "gone"), ("other", "scanned")])
+def test_what_is_not_there_is_a_failure(records: Records, repository: str, tag: str) -> None:
+    images, _, _ = records
+
+    with pytest.raises(ExecutorFailure, match="the registry has no such"):
+        images.findings(REGISTRY, repository, tag)
+
+
+def test_a_registry_that_is_not_listed_is_not_asked(records: Records) -> None:
+    images, _, _ = records
+
+    with pytest.raises(EgressDenied):
+        images.findings(REGISTRY.replace(REGION, "us-east-1"), "app", "scanned")
+
+
+# What moto does not play: the answers of enhanced scanning, of many pages, and of a bad day.
+
+
+class Answering:
+    """A client that gives *answers*, one for each call, and raises those that are errors."""
+
+    def __init__(self, *answers: JsonObject | Exception) -> None:
+        self._answers = iter(answers)
+        self.asked: list[JsonObject] = []
+
+    def describe_image_scan_findings(self, **asked: Any) -> JsonObject:  # noqa: ANN401 - AWS's
+        self.asked.append(asked)
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def findings_of(ecr: Answering, allowlist: list[str] | None = None) -> JsonObject | None:
+    images = EcrImages(["*.amazonaws.com"] if allowlist is None else allowlist, lambda _: ecr)
+    return images.findings(REGISTRY, "team/app", "v1")
+
+
+def a_page(found: JsonObject, status: str = "COMPLETE", **more: str) -> JsonObject:
+    return {"imageScanStatus": {"status": status}, "imageScanFindings": found, **more}
+
+
+def an_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeImageScanFindings")
+
+
+def basic(name: str, severity: str) -> JsonObject:
+    attributes = [
+        {"key": "package_name", "value": "openssl"},
+        {"key": "package_version", "value": "3.0.1"},
+        {"key": "CVSS2_SCORE", "value": "9.3"},
+    ]
+    return {"name": name, "severity": severity, "uri": "https://a", "attributes": attributes}
+
+
+def test_basic_findings_of_all_pages_come_the_worst_first() -> None:
+    counts = {"LOW": 1, "CRITICAL": 2, "INFORMATIONAL": 9, "UNDEFINED": 3}
+    ecr = Answering(
+        a_page(
+            {
+                "findings": [basic("CVE-3", "LOW"), basic("CVE-9", "INFORMATIONAL")],
+                "findingSeverityCounts": counts,
+            },
+            nextToken="more",
+        ),
+        a_page({"findings": [basic("CVE-2", "CRITICAL"), basic("CVE-1", "CRITICAL")]}),
+    )
+
+    scan = findings_of(ecr)
+
+    assert scan is not None
+    assert scan["counts"] == {"critical": 2, "high": 0, "medium": 0, "low": 4}
+    assert [row["id"] for row in scan["findings"]] == ["CVE-1", "CVE-2", "CVE-3"]
+    assert scan["findings"][0] == {
+        "id": "CVE-1",
+        "severity": "critical",
+        "package": "openssl",
+        "version": "3.0.1",
+        "fixedIn": "",
+        "description": "",
+        "uri": "https://a",
+    }
+    assert [asked.get("nextToken") for asked in ecr.asked] == [None, "more"]
+    assert ecr.asked[0]["registryId"] == DEFAULT_ACCOUNT_ID
+    assert ecr.asked[0]["imageId"] == {"imageTag": "v1"}
+
+
+def test_enhanced_findings_name_the_package_and_its_cure() -> None:
+    found = {
+        "severity": "HIGH",
+        "title": "CVE-7 - openssl",
+        "description": "Bad.",
+        "packageVulnerabilityDetails": {
+            "vulnerabilityId": "CVE-7",
+            "sourceUrl": "https://b",
+            "vulnerablePackages": [{"name": "openssl", "version": "3", "fixedInVersion": "4"}],
+        },
+    }
+    scan = findings_of(Answering(a_page({"enhancedFindings": [found]}, "ACTIVE")))
+
+    assert scan == {
+        "counts": {"critical": 0, "high": 1, "medium": 0, "low": 0},
+        "findings": [
+            {
+                "id": "CVE-7",
+                "severity": "high",
+                "package": "openssl",
+                "version": "3",
+                "fixedIn": "4",
+                "description": "Bad.",
+                "uri": "https://b",
+            }
+        ],
+    }
+
+
+def test_pages_without_end_are_read_up_to_a_bound() -> None:
+    rows = [basic(f"CVE-{number}", "MEDIUM") for number in range(1000)]
+    ecr = Answering(*[a_page({"findings": rows}, nextToken="more") for _ in range(11)])
+
+    scan = findings_of(ecr)
+
+    assert scan is not None
+    assert len(ecr.asked) == 10
+    assert len(scan["findings"]) == MAX_FINDINGS
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "PENDING"])
+def test_a_scan_that_is_under_way_is_a_failure_that_a_retry_mends(status: str) -> None:
+    with pytest.raises(ExecutorFailure, match="is still scanning it; `retries` of the step wait"):
+        findings_of(Answering(a_page({}, status)))
+
+
+@pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE", "FINDINGS_UNAVAILABLE"])
+def test_a_scan_that_came_to_nothing_is_none(status: str) -> None:
+    assert findings_of(Answering(a_page({}, status))) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("ImageNotFoundException", "has no such image"),
+        ("RepositoryNotFoundException", "has no such repository"),
+        ("AccessDeniedException", "does not let this deployment read its scans"),
+    ],
+)
+def test_what_ecr_refuses_is_told(code: str, why: str) -> None:
+    with pytest.raises(ExecutorFailure, match=f"^{REGISTRY}/team/app:v1: the registry {why}$"):
+        findings_of(Answering(an_error(code)))
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ServerException"])
+def test_what_passes_may_be_tried_again(code: str) -> None:
+    with pytest.raises(TryAgainError):
+        findings_of(Answering(an_error(code)))
+
+
+def test_an_error_that_nobody_knows_passes_untouched() -> None:
+    with pytest.raises(ClientError):
+        findings_of(Answering(an_error("KmsException")))
+
+
+def test_a_region_that_does_not_answer_is_a_failure() -> None:
+    error = EndpointConnectionError(endpoint_url="https://a")
+
+    with pytest.raises(ExecutorFailure, match=r"the registry cannot be reached$"):
+        findings_of(Answering(error))
+
+
+@pytest.mark.parametrize(
+    ("registry", "repository", "reference"),
+    [
+        ("evil.example", "app", "v1"),
+        (f"{REGISTRY}.evil.example", "app", "v1"),
+        (REGISTRY, "../app", "v1"),
+        (REGISTRY, "app", ""),
+        (REGISTRY, "app", "sha256:zz"),
+        (REGISTRY, "app@sha256:" + "0" * 64, "v1"),
+        (None, None, None),
+    ],
+)
+def test_what_is_no_image_of_ecr_is_not_asked_for(
+    registry: Any,  # noqa: ANN401 - whatever a step sends
+    repository: Any,  # noqa: ANN401
+    reference: Any,  # noqa: ANN401
+) -> None:
+    ecr = Answering()
+
+    with pytest.raises(ExecutorFailure):
+        EcrImages(["*.amazonaws.com", "evil.example"], lambda _: ecr).findings(
+            registry, repository, reference
+        )
+    assert ecr.asked == []
+
+
+@pytest.mark.parametrize("allowlist", [[], ["example.com"], [f"{REGISTRY}:80"], ["amazonaws.com"]])
+def test_an_allowlist_without_the_registry_denies_it(allowlist: list[str]) -> None:
+    with pytest.raises(EgressDenied):
+        findings_of(Answering(), allowlist)
