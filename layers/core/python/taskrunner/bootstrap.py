@@ -13,7 +13,7 @@ from taskrunner.adapters.clock import RandomIds, SystemClock
 from taskrunner.model.ceilings import ANYTHING, Ceilings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from taskrunner.adapters.approvals import DynamoApprovals
     from taskrunner.adapters.artifacts import StoredArtifacts
@@ -143,7 +143,9 @@ class AwsWorld:
 
         # Whoever waits in vain has called all the same: nothing here may call a second time.
         once = {"mode": "standard", "total_max_attempts": 1}
-        client = _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
+        client = _WhenUsed(
+            lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
+        )
         return LambdaFunctions(client, self._environment["EXECUTOR_PREFIX"])
 
     @cached_property
@@ -192,6 +194,23 @@ class AwsWorld:
     @cached_property
     def _states(self) -> Any:  # noqa: ANN401 - boto3 has no static types
         return _client("stepfunctions")
+
+
+class _WhenUsed:
+    """A client that is made when something is first asked of it.
+
+    Making one reads and parses its service's model, and a step is given what few steps use.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    @cached_property
+    def _client(self) -> Any:  # noqa: ANN401 - boto3 has no static types
+        return self._make()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+        return getattr(self._client, name)
 
 
 def _client(service: str, **more: Any) -> Any:  # noqa: ANN401 - boto3 has no static types

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -100,14 +101,14 @@ class _Server:
                 pass_fds=[other.fileno()],
                 cwd="/",
             )
+        # Whoever forgets it here, or ends, leaves no process behind.
+        self._end = weakref.finalize(self, _end, self._process, self._channel)
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def close(self) -> None:
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
+        self._end()
 
     def execute(self, job: Job, services: Services) -> Ended:
         """Fork, and see the attempt through.
@@ -143,6 +144,12 @@ class _Server:
         if conversation.surprise is not None:
             raise conversation.surprise
         return _ended(conversation.told, exited["status"], job.limits, usage)
+
+
+def _end(process: subprocess.Popen[bytes], channel: Channel) -> None:
+    channel.close()
+    process.kill()
+    process.wait()
 
 
 def _paths() -> str:
