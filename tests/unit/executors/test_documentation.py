@@ -7,16 +7,18 @@ import pytest
 
 from taskrunner import executors
 from taskrunner.compiler import plan
+from taskrunner.executors import function
 from taskrunner.model.plan import RunStep
+from tests.fakes.executor_world import MemoryFunctions, a_work
 
+EXAMPLES = Path(__file__).parents[3] / "examples" / "executors"
 DOCS = (Path(__file__).parents[3] / "docs" / "executors.md").read_text(encoding="utf-8")
-SECTIONS = dict(
-    re.findall(r"^## `(builtin:\w+)`\n(.*?)(?=^## |\Z)", DOCS, re.DOTALL | re.MULTILINE)
-)
+SECTIONS = dict(re.findall(r"^## `(.+?)`\n(.*?)(?=^## |\Z)", DOCS, re.DOTALL | re.MULTILINE))
+FUNCTION = "lambda:<name>"
 
 
 def test_every_executor_has_a_section_and_every_section_an_executor() -> None:
-    assert executors.references() == sorted(SECTIONS)
+    assert [*executors.references(), FUNCTION] == sorted(SECTIONS)
 
 
 @pytest.mark.parametrize("reference", executors.references())
@@ -26,6 +28,27 @@ def test_the_example_of_a_section_is_a_pack_that_uses_the_executor(reference: st
     planned = plan.make(example, {})
 
     assert reference in {step.uses for step in planned.steps if isinstance(step, RunStep)}
+
+
+def test_the_example_of_a_function_is_a_pack_that_calls_the_one_that_is_there() -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[FUNCTION], re.DOTALL)
+
+    planned = plan.make(example, {})
+
+    [called] = {step.uses for step in planned.steps if isinstance(step, RunStep)} - {"builtin:noop"}
+    folder = called.removeprefix("lambda:").replace("-", "_")
+    assert (EXAMPLES / folder / "app.py").exists()
+
+
+def test_what_a_function_is_told_is_what_the_page_shows(tmp_path: Path) -> None:
+    shown = re.search(r"^    \{\n(.*?)^    \}", SECTIONS[FUNCTION], re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    functions = MemoryFunctions({"x": {}})
+
+    function.execute(function.Parameters(), a_work(tmp_path, uses="lambda:x", functions=functions))
+
+    [(_, payload)] = functions.calls
+    assert re.findall(r'^      "(\w+)":', shown[1], re.MULTILINE) == list(payload)
 
 
 @pytest.mark.parametrize("reference", executors.references())

@@ -340,7 +340,7 @@ class _Checker:
             self._template(text, (*path, "with", *at))
         executor = executors.find(run.uses)
         if executor is None:
-            self._problem((*path, "uses"), executors.why_unknown(run.uses))
+            self._problem((*path, "uses"), _no_executor(run.uses))
             return
         still_open = [at for at, _ in parameters.texts(run.parameters)]
         for at, message in arguments.misfits(executor, run.parameters, still_open):
@@ -448,6 +448,16 @@ class _Checker:
                     self._is_unknown(reference, value, (*path, "expression"))
             elif (wrong := _path_problem(value)) is not None:
                 self._problem((*path, "path"), wrong)
+
+
+def _no_executor(reference: str) -> str:
+    if reference.startswith(executors.LAMBDA):
+        return (
+            f"'{reference}' names no function; after lambda: stand 1 to 63 letters, digits, "
+            "'-' and '_', the first a letter or a digit"
+        )
+    known = [*executors.references(), f"{executors.LAMBDA}<name>"]
+    return f"there is no executor '{reference}'{nearest(reference, known)}"
 
 
 def kind_of(step: StepShape) -> str:

@@ -19,8 +19,6 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from taskrunner.model.suggestion import nearest
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -28,8 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
 
 _BUILTIN: Final = "builtin:"
-_LAMBDA: Final = "lambda:"
-_ANY_LAMBDA: Final = "lambda:<name>"
+LAMBDA: Final = "lambda:"
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _NOT_BUILTIN: Final = frozenset({"exchange", "function", "redirects", "response", "work"})
 
@@ -50,7 +47,7 @@ def references() -> list[str]:
 
 def function_name(reference: str) -> str | None:
     """The name in `lambda:<name>`, or None when *reference* is something else."""
-    name = reference.removeprefix(_LAMBDA)
+    name = reference.removeprefix(LAMBDA)
     is_one = name != reference and _FUNCTION.fullmatch(name) is not None
     return name if is_one else None
 
@@ -61,16 +58,6 @@ def find(reference: str) -> Executor | None:
     if module is None:
         return None
     return cast("Executor", import_module(f"{__name__}.{module}"))
-
-
-def why_unknown(reference: str) -> str:
-    """What to tell the author of a *reference* that names no executor."""
-    if reference.startswith(_LAMBDA):
-        return (
-            f"'{reference}' names no function; after lambda: stand 1 to 63 letters, digits, "
-            "'-' and '_', the first a letter or a digit"
-        )
-    return f"there is no executor '{reference}'{nearest(reference, [*references(), _ANY_LAMBDA])}"
 
 
 @cache
