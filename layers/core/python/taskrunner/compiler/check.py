@@ -16,6 +16,7 @@ from taskrunner.compiler import arguments, ceilings, expressions, inputs, parame
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import json_path
+from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
-    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_path import Path
 
 _OUTPUT_ROOT = "/output/"
@@ -44,7 +44,7 @@ _ROOTS = frozenset({"inputs", "steps", "run", "secrets", "with"})
 _ITERATED = frozenset({"map", "loop"})
 
 
-def problems(pack: Pack, source: Source, allowed: Ceilings) -> list[Diagnostic]:
+def problems(pack: Pack, source: Source, allowed: Ceilings = NO_CEILINGS) -> list[Diagnostic]:
     """All problems of *pack* that its shape does not show, *allowed* being the deployment's."""
     all_found = [*_Checker(pack).found(), *ceilings.problems(pack, allowed)]
     found = [(as_written(path, source), message) for path, message in all_found]
