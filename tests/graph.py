@@ -6,53 +6,32 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from taskrunner import errors
+from taskrunner.compiler import gates as gate_analysis
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
+
+    from taskrunner.model.plan import Plan
 
 State: TypeAlias = dict[str, Any]
-Step: TypeAlias = dict[str, Any]
-Edges: TypeAlias = dict[str, list[str]]
 States: TypeAlias = dict[str, State]
 
 MAX_NAME_CHARACTERS = 80
 _PLATFORM_ERRORS = ("States.", "Lambda.", "Sandbox.")
 _ENDS = {"Succeed", "Fail"}
 _WAITS_FOR_A_DECISION = ".waitForTaskToken"
-# The words before a step's id in the names of its further states.
-_OF_A_STEP = frozenset(
-    [
-        "When",
-        "Whether",
-        "Items",
-        "Expire",
-        "Verdict",
-        "Pause",
-        "Override",
-        "Branch",
-        "Lane",
-        "Again",
-        "Iteration",
-        "Leave",
-        "Break",
-        "Broken",
-        "Done",
-        "End",
-    ]
-)
 
 
-def problems(machine: dict[str, Any], steps: Sequence[Step] = ()) -> list[str]:
+def problems(machine: dict[str, Any], plan: Plan | None = None) -> list[str]:
     """Everything that is wrong with *machine*; a sound one has none.
 
-    *steps* are those of the plan's document: with them it is also checked that no gate is gone
-    around.
+    With its *plan* it is also checked that no gate is gone around, as the compiler does by itself.
     """
     scopes = list(_scopes(machine, "$"))
     return [
         *_repeated_names([states for _, _, states in scopes]),
         *(problem for where, start, states in scopes for problem in _scope(where, start, states)),
-        *_ways_around_gates(machine, steps),
+        *([] if plan is None else gate_analysis.problems(machine, plan)),
     ]
 
 
@@ -139,94 +118,6 @@ def _state(where: str, name: str, state: State) -> Iterator[str]:
         for error in rule["ErrorEquals"]:
             if not error.startswith(_PLATFORM_ERRORS) and error not in vars(errors):
                 yield f"{where}: {error} is no error of the platform or of ours"
-
-
-def _ways_around_gates(machine: dict[str, Any], steps: Sequence[Step]) -> Iterator[str]:
-    """Paths on which a state behind a gate is reached without the gate, in every list of steps.
-
-    What stands after a gate in its list is behind it, and what is in that. A gate may be gone
-    around by the Choice that decides its `when`, to where the gate itself leads, and in no other
-    way. An override is a gate that the verdict of its policy may go around. And what is caught of a
-    gate does not lead on, unless the pack says so.
-    """
-    states = {name: state for _, _, scope in _scopes(machine, "$") for name, state in scope.items()}
-    edges = {
-        name: [*_targets(state), *(inner["StartAt"] for inner in _inside(state))]
-        for name, state in states.items()
-    }
-    for chain, end in _chains(steps):
-        for position, step in enumerate(chain):
-            for gate, deciders in _gates_of(step, edges):
-                after = _ids(chain[position + 1 :])
-                behind = {name for name in edges if _owner(name) in after} | end
-                verdict = states.get(f"Verdict {gate}")
-                follower = states[gate]["Next"] if verdict is None else verdict["Default"]
-                skips = {
-                    (name, follower)
-                    for name in deciders & set(states)
-                    if states[name]["Type"] == "Choice" or step["continueOnError"]
-                }
-                around = _reach(machine["StartAt"], edges, without=gate, skips=skips)
-                for name in sorted(behind & around):
-                    yield f"{name} is reached around the gate {gate}"
-                if not step["continueOnError"]:
-                    caught = {rule["Next"] for rule in states[gate].get("Catch", [])}
-                    for name in sorted(behind & caught):
-                        yield f"{name} is reached though {gate} failed"
-
-
-def _chains(steps: Sequence[Step]) -> Iterator[tuple[Sequence[Step], set[str]]]:
-    """Every list of steps of which one follows the other, and the state at its end."""
-    yield steps, {"Steps done"}
-    for step in _walk(steps):
-        if step["kind"] == "Parallel":
-            continue  # side by side, nothing is behind anything
-        for chain in _lists(step):
-            may_fail = step["kind"] != "Map" or step["continueOnError"]
-            yield chain, set() if may_fail else {f"Done {step['id']}"}
-
-
-def _lists(step: Step) -> list[list[Step]]:
-    arms = [branch["steps"] for branch in step.get("branches", [])]
-    return [step[key] for key in ("steps", "branch", "else") if step.get(key)] + arms
-
-
-def _walk(steps: Sequence[Step]) -> Iterator[Step]:
-    for step in steps:
-        yield step
-        for chain in _lists(step):
-            yield from _walk(chain)
-
-
-def _ids(steps: Sequence[Step]) -> set[str]:
-    return {str(step["id"]) for step in _walk(steps)}
-
-
-def _owner(name: str) -> str:
-    """The id of the step that a state belongs to; a step's id has no space in it."""
-    first, _, rest = name.partition(" ")
-    return rest if first in _OF_A_STEP else name
-
-
-def _gates_of(step: Step, names: Collection[str]) -> Iterator[tuple[str, set[str]]]:
-    """The gates that *step* is, each with the Choices that may go around it."""
-    if step["kind"] in {"GateApproval", "GatePolicy"}:
-        yield step["id"], {f"When {step['id']}", f"Whether {step['id']}"}
-    override = f"Override {step['id']}"
-    if override in names and not step["continueOnError"]:
-        yield override, {f"{name} {step['id']}" for name in ("When", "Whether", "Verdict")}
-
-
-def _reach(start: str, edges: Edges, *, without: str, skips: set[tuple[str, str]]) -> set[str]:
-    seen: set[str] = set()
-    ahead = [start]
-    while ahead:
-        name = ahead.pop()
-        if name in seen or name == without:
-            continue
-        seen.add(name)
-        ahead += [target for target in edges.get(name, []) if (name, target) not in skips]
-    return seen
 
 
 def _ending(states: States) -> set[str]:

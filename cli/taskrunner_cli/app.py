@@ -16,7 +16,7 @@ from typing import Final
 
 import typer
 
-from taskrunner_cli.commands import approvals, artifacts, demonstrate, local, packs, runs
+from taskrunner_cli.commands import approvals, artifacts, demonstrate, gates, local, packs, runs
 from taskrunner_cli.errors import CommandError, UsageMistakeError
 from taskrunner_cli.screen import Form, Screen
 from taskrunner_cli.world import World
@@ -37,6 +37,7 @@ for _command, _panel in (
     (demonstrate.demo, _TRYING),
     (packs.simulate, _RUNNING),
     (packs.run, _RUNNING),
+    (gates.gates, _RUNNING),
     (runs.runs, _RUNNING),
     (runs.show, _RUNNING),
     (runs.logs, _RUNNING),

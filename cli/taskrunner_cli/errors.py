@@ -5,6 +5,7 @@
   - UnreachableError         3  the service, or the local stack, does not answer
   - RefusedError             1  the service answered, and said no
     - InvalidPackError       1  the pack or its inputs are wrong; carries every plan error
+  - BadPackError             1  the same, found out on this machine
   - DisappointedError        1  a run ended badly, came too late, or is not as expected
 """
 
@@ -70,12 +71,25 @@ class InvalidPackError(RefusedError):
     default_code = "invalid_pack"
 
     def __init__(self, problems: Sequence[PlanError], *, trace_id: str = "") -> None:
-        count = "one thing" if len(problems) == 1 else f"{len(problems)} things"
-        super().__init__(
-            f"the pack cannot be planned: {count} to mend", status=400, trace_id=trace_id
-        )
+        super().__init__(_count(problems), status=400, trace_id=trace_id)
         self.problems = tuple(problems)
         self.manifest: str | None = None
+
+
+class BadPackError(CommandError):
+    """The pack, or the inputs given to it, cannot be planned, and no service was asked."""
+
+    default_code = "invalid_pack"
+
+    def __init__(self, problems: Sequence[PlanError], manifest: str) -> None:
+        super().__init__(_count(problems))
+        self.problems = tuple(problems)
+        self.manifest: str | None = manifest
+
+
+def _count(problems: Sequence[PlanError]) -> str:
+    count = "one thing" if len(problems) == 1 else f"{len(problems)} things"
+    return f"the pack cannot be planned: {count} to mend"
 
 
 class DisappointedError(CommandError):

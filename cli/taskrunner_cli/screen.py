@@ -14,7 +14,7 @@ from typing import Any, Final
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from taskrunner_cli.errors import CommandError, InvalidPackError, RefusedError
+from taskrunner_cli.errors import BadPackError, CommandError, InvalidPackError, RefusedError
 from taskrunner_cli.manifest import offending_line
 
 _PIPE_COLUMNS: Final = 200  # nobody wraps a file: tables that go into a pipe keep their lines
@@ -60,7 +60,7 @@ class Screen:
             sys.stderr.write(json.dumps(error_document(error), ensure_ascii=False) + "\n")
             return
         self.err.print(Text.assemble(("error: ", "bold red"), harmless(error.message)))
-        if isinstance(error, InvalidPackError):
+        if isinstance(error, InvalidPackError | BadPackError):
             for problem in error.problems:
                 self._problem(problem, error.manifest)
         if isinstance(error, RefusedError):
@@ -93,7 +93,7 @@ def error_document(error: CommandError) -> dict[str, Any]:
     if isinstance(error, RefusedError):
         envelope |= {"status": error.status}
         envelope |= {"traceId": error.trace_id} if error.trace_id else {}
-    if not isinstance(error, InvalidPackError):
+    if not isinstance(error, InvalidPackError | BadPackError):
         return {"error": envelope}
     return {"error": envelope, "errors": _problems(error.problems, error.manifest)}
 

@@ -104,7 +104,7 @@ def test_a_thousand_steps_may_stand_in_blocks() -> None:
     )
 
     assert sum(1 for _ in compiled.plan.all_steps()) == 991
-    assert graph.problems(compiled.definition, compiled.document["steps"]) == []
+    assert graph.problems(compiled.definition, compiled.plan) == []
 
 
 EACH = "- {id: each, map: {items: inputs.xs, step: {id: a, run: {uses: builtin:noop}}}}"

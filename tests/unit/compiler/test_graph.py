@@ -23,6 +23,8 @@ from tests.template import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskrunner.model.plan import Plan
+
 MACHINES = sorted((ROOT / "tests/golden/packs").glob("*.machine.json"))
 FUNCTIONS = (
     "RunStepFunctionArn",
@@ -84,18 +86,18 @@ NESTED = pack(
 )
 
 
-def machine(manifest: str = GATED) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """A sound machine; within it, the states of the pack; and the steps of its plan."""
+def machine(manifest: str = GATED) -> tuple[dict[str, Any], dict[str, Any], Plan]:
+    """A sound machine; within it, the states of the pack; and its plan."""
     compiled = compile_pack(manifest, {})
     definition = deepcopy(compiled.definition)
     states: dict[str, Any] = definition["States"][emit.FRAME]["Branches"][0]["States"]
-    return definition, states, compiled.document["steps"]
+    return definition, states, compiled.plan
 
 
-def inner_machine() -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """A sound machine, the states in its map, and the steps of its plan."""
-    definition, states, steps = machine(NESTED)
-    return definition, states["each"]["ItemProcessor"]["States"], steps
+def inner_machine() -> tuple[dict[str, Any], dict[str, Any], Plan]:
+    """A sound machine, the states in its map, and its plan."""
+    definition, states, plan = machine(NESTED)
+    return definition, states["each"]["ItemProcessor"]["States"], plan
 
 
 def named(path: Path) -> str:
@@ -112,7 +114,7 @@ def test_every_golden_packs_machine_is_sound(path: Path) -> None:
     manifest = path.read_text(encoding="utf-8")
     compiled = compile_pack(manifest, inputs_of(path, manifest))
 
-    assert graph.problems(compiled.definition, compiled.document["steps"]) == []
+    assert graph.problems(compiled.definition, compiled.plan) == []
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,7 +124,7 @@ def test_whatever_the_pack_its_machine_is_sound(
 ) -> None:
     compiled = compile_pack(strategies.as_yaml(manifest), inputs)
 
-    assert graph.problems(compiled.definition, compiled.document["steps"]) == []
+    assert graph.problems(compiled.definition, compiled.plan) == []
 
 
 def repeat_a_name(definition: dict[str, Any], states: dict[str, Any]) -> None:
@@ -180,13 +182,13 @@ DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_check_detects(damage: str) -> None:
-    definition, states, steps = machine()
+    definition, states, plan = machine()
     do_damage, told = DAMAGE[damage]
-    assert graph.problems(definition, steps) == []
+    assert graph.problems(definition, plan) == []
 
     do_damage(definition, states)
 
-    assert any(told in problem for problem in graph.problems(definition, steps))
+    assert any(told in problem for problem in graph.problems(definition, plan))
 
 
 INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
@@ -236,20 +238,20 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
 
 @pytest.mark.parametrize("damage", INNER_DAMAGE)
 def test_the_check_detects_inside_blocks(damage: str) -> None:
-    definition, states, steps = inner_machine()
+    definition, states, plan = inner_machine()
     do_damage, told = INNER_DAMAGE[damage]
-    assert graph.problems(definition, steps) == []
+    assert graph.problems(definition, plan) == []
 
     do_damage(definition, states)
 
-    assert any(told in problem for problem in graph.problems(definition, steps))
+    assert any(told in problem for problem in graph.problems(definition, plan))
 
 
 def test_a_map_that_leads_around_the_gate_behind_it_is_detected() -> None:
-    definition, states, steps = machine(NESTED)
+    definition, states, plan = machine(NESTED)
     states["each"]["Next"] = emit.DONE
 
-    assert "Steps done is reached around the gate last" in graph.problems(definition, steps)
+    assert "Steps done is reached around the gate last" in graph.problems(definition, plan)
 
 
 def test_a_machine_can_be_read() -> None:

@@ -17,6 +17,7 @@ from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import egress, json_path
+from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
-    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_path import Path
 
 _OUTPUT_ROOT = "/output/"
@@ -52,7 +52,7 @@ _FUNCTION_FORM = (
 )
 
 
-def problems(pack: Pack, source: Source, allowed: Ceilings) -> list[Diagnostic]:
+def problems(pack: Pack, source: Source, allowed: Ceilings = NO_CEILINGS) -> list[Diagnostic]:
     """All problems of *pack* that its shape does not show, *allowed* being the deployment's."""
     all_found = [*_Checker(pack).found(), *ceilings.problems(pack, allowed)]
     found = [(as_written(path, source), message) for path, message in all_found]

@@ -1,11 +1,11 @@
-"""All five stages in one call: what the use cases ask the compiler for."""
+"""All stages in one call: what the use cases ask the compiler for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskrunner.compiler import budget, emit, report, source
+from taskrunner.compiler import budget, emit, gates, report, source
 from taskrunner.compiler import plan as planning
 from taskrunner.model import plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
@@ -36,10 +36,11 @@ def compile_pack(manifest: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEI
     Raises:
         InvalidPackError: the manifest or the inputs are wrong, the pack asks for more than the
             deployment allows, or the platform could not run it.
+        BypassError: the compiler has made a mistake about a gate; nothing may be made of it.
     """
     plan = planning.make(manifest, inputs, ceilings)
     document = plan_document.to_document(plan)
-    definition = emit.machine(plan)
+    definition = gates.checked(emit.machine(plan), plan)
     worst_input = emit.execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID)
     counted = budget.count(plan, definition, worst_input)
     if found := budget.problems(plan, counted):

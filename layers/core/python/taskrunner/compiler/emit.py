@@ -1,8 +1,9 @@
 """Stage 5: a plan's structure becomes Amazon States Language. A plan that exists can be emitted.
 
 The states are clones of the prototypes in statemachine/pack_run.asl.yaml. The words of the States
-Language stand there and in this module, and nowhere else. A machine depends on the pack's structure
-alone: what inputs decide travels in the execution's input, so that all runs of a pack share one.
+Language stand there, in this module, and in `gates`, which reads what is emitted. A machine depends
+on the pack's structure alone: what inputs decide travels in the execution's input, so that all runs
+of a pack share one.
 
 A failure leaves a step by the nearest way out around it, its *escape*: the next step, when the step
 itself may fail; the end of its iteration or branch, when the block around it may; else none, and

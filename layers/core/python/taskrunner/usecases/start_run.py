@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.compiler import emit
+from taskrunner.compiler import emit, gates
 from taskrunner.errors import TryAgainError
 from taskrunner.model import plan_document
 
@@ -33,4 +33,5 @@ def start_run(tenant: str, run_id: str, world: World) -> JsonObject:
     run = world.runs.head(tenant, run_id).run
     plan = plan_document.from_document(world.plans.get(tenant, run.plan_hash))
     execution_input = emit.execution_input(plan, tenant, run_id)
-    return {"started": start(run, emit.machine(plan), execution_input, world)}
+    definition = gates.checked(emit.machine(plan), plan)
+    return {"started": start(run, definition, execution_input, world)}

@@ -1,0 +1,106 @@
+"""`gates`: what a pack's gates guard, found out without the service."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.packs import pack
+from tests.unit.cli.conftest import Command
+from tests.unit.cli.fake_service import FakeService
+
+DEPLOY = str(Path(__file__).resolve().parents[3] / "examples/deploy-app.yaml")
+MIXED = pack(
+    """
+    - {id: build, run: {uses: builtin:noop}}
+    - {id: rules, gate: {policy: {policy: p, failureAction: warn}}}
+    - {id: review, when: steps.build.outputs.odd, gate: {approval: {id: a}}}
+    - {id: ship, when: inputs.go, run: {uses: builtin:noop}}
+    """,
+    spec="""
+    inputs: [{name: go, type: boolean, required: true}]
+    approvals: [{id: a}]
+    policies: [{id: p, version: "1", rules: [{id: r, require: inputs}]}]
+    """,
+)
+
+
+@pytest.fixture(name="mixed")
+def _mixed(tmp_path: Path) -> str:
+    path = tmp_path / "mixed.yaml"
+    path.write_text(MIXED)
+    return str(path)
+
+
+def test_says_what_cannot_be_reached_without_each_gate(
+    taskrunner: Command, service: FakeService
+) -> None:
+    ended = taskrunner("gates", DEPLOY)
+
+    assert ended.code == 0
+    assert ended.out.splitlines()[1].split() == [
+        "approval", "approval", "security-review", "deploy",
+    ]  # fmt: skip
+    assert "no gate guards  build" in ended.out
+    assert service.seen == []
+
+
+def test_says_why_a_gate_holds_nobody_back(taskrunner: Command, mixed: str) -> None:
+    ended = taskrunner("gates", mixed, "--input", "go=true")
+
+    assert "it warns, and the run goes on" in ended.out
+    assert "left out unless steps.build.outputs.odd" in ended.out
+
+
+def test_gives_programs_a_document(taskrunner: Command, mixed: str) -> None:
+    ended = taskrunner("gates", mixed, "--input", "go=true", "--output", "json")
+
+    assert ended.document["pack"] == {"name": "a-pack", "version": "1.0.0"}
+    assert ended.document["gates"] == [
+        {
+            "stepId": "rules",
+            "kind": "GatePolicy",
+            "policyId": "p",
+            "guards": [],
+            "idle": "it warns, and the run goes on",
+        },
+        {
+            "stepId": "review",
+            "kind": "GateApproval",
+            "approvalId": "a",
+            "guards": ["ship"],
+            "unless": "steps.build.outputs.odd",
+        },
+    ]
+    assert ended.document["unguarded"] == ["build"]
+
+
+def test_a_pack_without_gates_has_none(taskrunner: Command, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(pack("- {id: build, run: {uses: builtin:noop}}"))
+
+    ended = taskrunner("gates", str(tmp_path / "p.yaml"))
+
+    assert ended.out.splitlines() == ["the pack has no gate", "no gate guards  build"]
+
+
+def test_a_bad_pack_is_told_with_its_lines(taskrunner: Command, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(pack("- {id: a, run: {uses: builtin:scaner}}"))
+
+    ended = taskrunner("gates", str(tmp_path / "p.yaml"))
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "the pack cannot be planned: one thing to mend" in ended.err
+    assert "✗ $.spec.steps[0].run.uses" in ended.err
+    assert "5 │     - {id: a, run: {uses: builtin:scaner}}" in ended.err
+    assert "HTTP" not in ended.err
+
+
+def test_a_bad_pack_for_programs_has_the_envelope_of_the_service(
+    taskrunner: Command, mixed: str
+) -> None:
+    ended = taskrunner("gates", mixed, "-o", "json")
+
+    assert ended.code == 1
+    assert ended.error["error"]["code"] == "invalid_pack"
+    assert ended.error["errors"] == [
+        {"path": "$.inputs.go", "message": "the input 'go' is required"}
+    ]
