@@ -21,7 +21,7 @@ USED: dict[str, frozenset[str]] = {
     "run_step": frozenset({"artifacts", "clock", "plans", "runs", "workshop"}),
     "open_gate": frozenset({"approvals", "clock", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
-    "settle_run": frozenset({"artifacts", "clock", "plans", "runs"}),
+    "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
 }
 
 

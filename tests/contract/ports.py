@@ -17,6 +17,7 @@ from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.runs import DynamoRuns
@@ -27,6 +28,7 @@ from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.kms import signing_key
 from tests.template import template
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Ports:
     runs: ports.Runs
     approvals: ports.Approvals
     artifacts: ports.Artifacts
+    evidence: ports.Evidence
     workshop: ports.Workshop
     woken: dict[str, Verdict]
     forget: Callable[[], None]
@@ -66,6 +69,7 @@ def memory() -> Ports:
         runs=world.runs,
         approvals=world.approvals,
         artifacts=world.artifacts,
+        evidence=world.evidence,
         workshop=world.workshop,
         woken=world.approvals.woken,
         forget=forget,
@@ -106,6 +110,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         runs=runs,
         approvals=DynamoApprovals(table, runs, Tokens(states)),
         artifacts=StoredArtifacts(table, bucket, ArtifactItems()),
+        evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket),
         workshop=StoredWorkshop(table, bucket, clock),
         woken=states.woken,
         forget=_empty_table,

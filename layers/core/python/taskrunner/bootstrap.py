@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.approvals import DynamoApprovals
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
@@ -75,6 +76,13 @@ class AwsWorld:
         from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts  # noqa: PLC0415
 
         return StoredArtifacts(self._table, self._bucket, ArtifactItems())
+
+    @cached_property
+    def evidence(self) -> KmsEvidence:
+        """See the port."""
+        from taskrunner.adapters.evidence import KmsEvidence  # noqa: PLC0415
+
+        return KmsEvidence(_client("kms"), self._environment["EVIDENCE_KEY_ARN"], self._bucket)
 
     @cached_property
     def workshop(self) -> StoredWorkshop:

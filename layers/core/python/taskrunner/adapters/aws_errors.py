@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 _PASSING: Final = frozenset(
     {
+        "DependencyTimeoutException",
         "ExecutionLimitExceeded",
         "InternalServerError",
         "InternalError",
         "InternalFailure",
+        "KMSInternalException",
+        "KeyUnavailableException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

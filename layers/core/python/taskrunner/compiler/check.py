@@ -16,6 +16,7 @@ from taskrunner.compiler import arguments, expressions, inputs, parameters, repo
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import json_path
+from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.suggestion import nearest
 
 if TYPE_CHECKING:
@@ -403,6 +404,9 @@ class _Checker:
             wanted, other = (
                 ("path", "expression") if output.type == "file" else ("expression", "path")
             )
+            if output.name == EVIDENCE_BUNDLE:
+                message = f"the name '{output.name}' is the run's own evidence; choose another"
+                self._problem((*path, "name"), message)
             if getattr(output, other) is not None:
                 self._problem((*path, other), f"an output of type {output.type} has no '{other}'")
             value = getattr(output, wanted)

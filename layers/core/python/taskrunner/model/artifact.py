@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+# The run's own: no pack may name an output so.
+EVIDENCE_BUNDLE: Final = "evidence-bundle"
 
 
 class ArtifactType(StrEnum):

@@ -12,7 +12,7 @@ import re
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.plan import FileOutput
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def capture(
 def _names(paths: Sequence[str], declared: Sequence[Output]) -> list[str]:
     """The declared name, else the path without its ending, else all of it, else with a number."""
     by_path = {one.path: one.name for one in declared if isinstance(one, FileOutput)}
-    taken = {one.name for one in declared}
+    taken = {one.name for one in declared} | {EVIDENCE_BUNDLE}
     names: list[str] = []
     for path in paths:
         name = by_path.get(f"/output/{path}")
