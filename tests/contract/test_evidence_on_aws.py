@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -66,13 +67,24 @@ def test_a_key_that_may_not_sign_looks_like_the_mistake_that_it_is() -> None:
         evidence.sign(STATEMENT)
 
 
-def test_the_public_key_is_asked_for_once() -> None:
+def test_what_is_signed_is_a_digest_and_the_public_key_is_asked_for_once() -> None:
+    """KMS takes at most 4096 bytes of a message, and a digest of one of any length."""
     with moto():
         kms = client("kms")
-        asked: list[str] = []
-        kms.meta.events.register("before-call.kms", lambda model, **_: asked.append(model.name))
-        evidence = KmsEvidence(kms, signing_key(client("kms")), Bucket(client("s3"), BUCKET))
+        asked: list[tuple[str, dict[str, Any]]] = []
+        kms.meta.events.register(
+            "provide-client-params.kms",
+            lambda model, params, **_: asked.append((model.name, params)),
+        )
+        key_arn = signing_key(client("kms"))
+        evidence = KmsEvidence(kms, key_arn, Bucket(client("s3"), BUCKET))
         for _ in range(2):
             evidence.sign(STATEMENT)
 
-    assert asked == ["Sign", "GetPublicKey", "Sign"]
+    sign = {
+        "KeyId": key_arn,
+        "Message": sha256(b"DSSEv1 28 application/vnd.in-toto+json 2 {}").digest(),
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": "ECDSA_SHA_256",
+    }
+    assert asked == [("Sign", sign), ("GetPublicKey", {"KeyId": key_arn}), ("Sign", sign)]

@@ -98,14 +98,22 @@ def test_the_log_that_is_covered_is_the_log_that_is_served() -> None:
 def test_what_a_step_says_after_the_end_is_in_the_log_and_not_in_the_evidence() -> None:
     world = cancelled()
     covered = run_log(TENANT, "run-7", None, None, world).text
-    late = Entry(id="late", at="later", event=Event.STEP_COMPLETED, message="Late.", step="build")
+    late = Entry(
+        id="late",
+        at="later",
+        event=Event.STEP_COMPLETED,
+        message="Late.",
+        step="small",
+        metadata={"ask": "policy", "policyId": "late", "value": "passed"},
+    )
     world.runs.append(world.runs.head(TENANT, "run-7"), [late])
 
     settle(world)
 
-    stated = evidence_of(world)["predicate"]["journal"]
+    stated = evidence_of(world)["predicate"]
     digest = hashlib.sha256(covered.encode()).hexdigest()
-    assert stated == {"lines": len(covered.splitlines()), "sha256": digest}
+    assert stated["journal"] == {"lines": len(covered.splitlines()), "sha256": digest}
+    assert [one["policyId"] for one in stated["policies"]] == ["size"]
 
 
 def test_a_sealed_run_is_signed_no_second_time() -> None:
