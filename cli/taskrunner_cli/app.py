@@ -3,7 +3,7 @@
 | exit code | meaning |
 |---|---|
 | 0 | done; a watched run succeeded |
-| 1 | refused by the service, or a watched run failed or was cancelled |
+| 1 | refused by the service, a watched run did not succeed, or evidence does not hold |
 | 2 | the command was not understood, or names something that is not there |
 | 3 | the service or the local stack cannot be reached |
 | 130 | interrupted; a run goes on by itself |
@@ -16,13 +16,23 @@ from typing import Final
 
 import typer
 
-from taskrunner_cli.commands import approvals, artifacts, demonstrate, gates, local, packs, runs
+from taskrunner_cli.commands import (
+    approvals,
+    artifacts,
+    demonstrate,
+    evidence,
+    gates,
+    local,
+    packs,
+    runs,
+)
 from taskrunner_cli.errors import CommandError, UsageMistakeError
 from taskrunner_cli.screen import Form, Screen
 from taskrunner_cli.world import World
 
 _RUNNING: Final = "Packs and runs"
 _DECIDING: Final = "Approvals"
+_PROVING: Final = "Evidence"
 _TRYING: Final = "On this machine"
 
 app: Final = typer.Typer(
@@ -33,6 +43,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(local.app, name="local", rich_help_panel=_TRYING)
+app.add_typer(evidence.app, name="evidence", rich_help_panel=_PROVING)
 for _command, _panel in (
     (demonstrate.demo, _TRYING),
     (packs.simulate, _RUNNING),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -20,6 +20,9 @@ from taskrunner_cli.wire import (
     Step,
 )
 from taskrunner_cli.wording import clock_time, date_time, duration, status, text
+
+if TYPE_CHECKING:
+    from taskrunner_cli.evidence import Check
 
 _LEVELS: Final = {"debug": "bright_black", "info": "default", "warn": "yellow", "error": "red"}
 
@@ -148,6 +151,22 @@ def artifact_list(artifacts: Sequence[Artifact]) -> RenderableType:
             clock_time(artifact.get("capturedAt")),
             text(": ".join(part for part in (artifact.get("notes", ""), origin) if part)),
         )
+    return table
+
+
+def check_list(checks: "Iterable[Check]") -> RenderableType:
+    """Return the checks of a piece of evidence, one a line."""
+    table = _table("check", "result", "detail")
+    for check in checks:
+        table.add_row(text(check.name, "bold"), status(check.result.value), text(check.detail))
+    return table
+
+
+def facts(rows: Mapping[str, str]) -> RenderableType:
+    """Return names and what they stand for, one a line."""
+    table = _facts()
+    for name, value in rows.items():
+        table.add_row(name, text(value))
     return table
 
 

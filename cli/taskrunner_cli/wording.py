@@ -13,6 +13,7 @@ _LOOKS: Final[Mapping[str, tuple[str, str]]] = {
     "Succeeded": ("✓", "green"),
     "succeeded": ("✓", "green"),
     "captured": ("✓", "green"),
+    "passed": ("✓", "green"),
     "Failed": ("✗", "red"),
     "failed": ("✗", "red"),
     "cancelled": ("✗", "magenta"),

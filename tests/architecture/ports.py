@@ -18,10 +18,23 @@ USED: dict[str, frozenset[str]] = {
     "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "runs"}),
     "describe_api": frozenset(),
-    "run_step": frozenset({"artifacts", "clock", "plans", "runs", "workshop"}),
+    "run_step": frozenset(
+        {
+            "artifacts",
+            "clock",
+            "functions",
+            "networks",
+            "plans",
+            "registries",
+            "runs",
+            "sandbox",
+            "secrets",
+            "workshop",
+        }
+    ),
     "open_gate": frozenset({"approvals", "clock", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
-    "settle_run": frozenset({"artifacts", "clock", "plans", "runs"}),
+    "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
 }
 
 

@@ -22,6 +22,7 @@ WATCHED = (
     "jsonschema_rs",
     "jwt",
     "pydantic",
+    "securesystemslib",
     "taskrunner.compiler.plan",
     "taskrunner.compiler.schema",
     "yaml",
@@ -29,6 +30,7 @@ WATCHED = (
 LOGGING = {"aws_lambda_powertools"}  # whoever answers HTTP logs its refusals
 AWS = {"boto3"}
 TOKENS = {"cryptography", "jwt"}
+SIGNING = {"cryptography", "securesystemslib"}  # nobody waits for the end of a run to be recorded
 COMPILER = {"pydantic", "taskrunner.compiler.plan", "taskrunner.compiler.schema", "yaml"}
 NEEDED = {
     "authorize": LOGGING | AWS | TOKENS,
@@ -41,14 +43,15 @@ NEEDED = {
     "run_step": AWS | {"pydantic"},  # the executors' parameters, checked once they are filled in
     "open_gate": AWS,
     "decide_flow": AWS,
-    "settle_run": AWS,
+    "settle_run": AWS | SIGNING,
 }
 SOURCE = """
 import sys
 import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
-names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL EXECUTOR_PREFIX SECRET_PREFIX".split()
+names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
+names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN".split()
 world = AwsWorld(dict.fromkeys(names, "https://a"))
 for port in sys.argv[1:]:
     getattr(world, port)

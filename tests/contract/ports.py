@@ -20,6 +20,7 @@ from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.plans import BucketPlans
@@ -33,6 +34,7 @@ from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.kms import signing_key
 from tests.template import template
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Ports:
     runs: ports.Runs
     approvals: ports.Approvals
     artifacts: ports.Artifacts
+    evidence: ports.Evidence
     workshop: ports.Workshop
     secrets: ports.Secrets
     functions: Functions
@@ -79,6 +82,7 @@ def memory() -> Ports:
         runs=world.runs,
         approvals=world.approvals,
         artifacts=world.artifacts,
+        evidence=world.evidence,
         workshop=world.workshop,
         secrets=world.secrets,
         functions=world.functions,
@@ -125,6 +129,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         runs=runs,
         approvals=DynamoApprovals(table, runs, Tokens(states)),
         artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
+        evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
         workshop=StoredWorkshop(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
         functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),

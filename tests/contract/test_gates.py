@@ -57,6 +57,7 @@ class Whole:
     runs: ports.Runs
     approvals: ports.Approvals
     artifacts: ports.Artifacts
+    evidence: ports.Evidence
     workshop: ports.Workshop
 
     def gate(self, step_id: str, token: str) -> JsonObject:
@@ -106,6 +107,7 @@ def _whole(world: Ports) -> Whole:
         runs=world.runs,
         approvals=world.approvals,
         artifacts=world.artifacts,
+        evidence=world.evidence,
         workshop=world.workshop,
     )
     world.woken.clear()

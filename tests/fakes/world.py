@@ -11,11 +11,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from threading import RLock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from taskrunner.errors import InvalidRequestError, NotFoundError, SecretError, TaskRunnerError
 from taskrunner.executors.work import ExecutorFailure
@@ -24,7 +29,7 @@ from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.json_types import unusable
 from taskrunner.model.redaction import usable
-from taskrunner.usecases.ports import Head, Page
+from taskrunner.usecases.ports import Head, Page, Signed
 from taskrunner.usecases.regular_file import opened
 from tests.fakes.executor_world import (
     MemoryBundles,
@@ -226,6 +231,15 @@ class MemoryRuns:
         return outcome
 
     @_atomic
+    def seal(self, run: Run, bundle: Artifact) -> bool:
+        stored = self.of(run.tenant, run.run_id)
+        if stored.run.outcome is None or stored.run.sealed:
+            return False
+        stored.run = replace(stored.run, sealed=True)
+        stored.capture([bundle])
+        return True
+
+    @_atomic
     def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
         rows = {
             f"{stored.run.created_at}#{run_id}": _run_summary(stored)
@@ -397,6 +411,54 @@ class MemoryArtifacts:
         )
 
 
+@dataclass
+class MemoryEvidence:
+    """Signs with a key of its own, a different signature each time; the files are the artifacts'.
+
+    *signed* has the statements, in their order.
+    """
+
+    artifacts: MemoryArtifacts
+    key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
+    )
+    signed: list[bytes] = field(default_factory=list)
+
+    @property
+    def public_key(self) -> bytes:
+        """The public key in PEM."""
+        encoding, form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        return self.key.public_key().public_bytes(encoding, form)
+
+    def sign(self, statement: bytes) -> Signed:
+        self.signed.append(statement)
+        key_id = hashlib.sha256(
+            self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ).hexdigest()
+        payload_type = b"application/vnd.in-toto+json"
+        encoded = b"DSSEv1 %d %b %d %b" % (
+            len(payload_type),
+            payload_type,
+            len(statement),
+            statement,
+        )
+        signature = self.key.sign(encoded, ec.ECDSA(hashes.SHA256()))
+        envelope = {
+            "payload": b64encode(statement).decode(),
+            "payloadType": payload_type.decode(),
+            "signatures": [{"keyid": key_id, "sig": b64encode(signature).decode()}],
+        }
+        bundle = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode()
+        return Signed(bundle, key_id)
+
+    @_atomic
+    def store(self, run: Run, bundle: bytes) -> str:
+        digest = hashlib.sha256(bundle).hexdigest()
+        stored_path = f"runs/{run.run_id}/evidence/{digest}/{run.run_id}.evidence.json"
+        self.artifacts.files[run.tenant, stored_path] = bundle
+        return stored_path
+
+
 class SharedEnvironments(MemoryEnvironments):
     """Several steps at once may deploy."""
 
@@ -517,6 +579,7 @@ class MemoryWorld:
         self.runs = MemoryRuns()
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
+        self.evidence = MemoryEvidence(self.artifacts)
         self.workshop = MemoryWorkshop()
         self.secrets = MemorySecrets()
         self.functions = ScriptedFunctions()

@@ -23,6 +23,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
 from tests.atomic import one_at_a_time
+from tests.kms import signing_key
 from tests.template import ROOT, folder, routes, template
 
 if TYPE_CHECKING:
@@ -242,6 +243,9 @@ def _deployed() -> dict[str, str]:
         "BUCKET_NAME": "runs",
         "PACK_RUN_MACHINE_ARN": prototype["stateMachineArn"],
         "MACHINE_PREFIX": PREFIX,
+        "EXECUTOR_PREFIX": f"{PREFIX}-executor-",
+        "SECRET_PREFIX": f"{PREFIX}/",
+        "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
     }
 
 

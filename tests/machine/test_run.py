@@ -60,8 +60,9 @@ def test_the_contracts_scan_pack_runs_to_its_end(engine: Engine, ana: Client) ->
         "step.completed",
         "run.completed",
     ]
-    (report,) = ana("GET", f"runs/{run_id}/artifacts").json
-    assert (report["name"], report["sourcePath"]) == ("scan-report", "/output/scan-report.json")
+    listed = {one["name"]: one for one in ana("GET", f"runs/{run_id}/artifacts").json}
+    report = listed["scan-report"]
+    assert (report["type"], report["sourcePath"]) == ("file", "/output/scan-report.json")
     assert report["storedPath"] == f"runs/{run_id}/artifacts/scan-report"
 
 

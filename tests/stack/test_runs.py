@@ -73,7 +73,11 @@ def test_an_artifact_is_downloaded_by_a_redirect(operator: Api) -> None:
     run_id = operator("POST", "runs", scan_deploy()).json()["runId"]
     operator.ended(run_id)
 
-    (listed,) = operator("GET", f"runs/{run_id}/artifacts").json()
+    (listed,) = [
+        one
+        for one in operator("GET", f"runs/{run_id}/artifacts").json()
+        if one["name"] != "evidence-bundle"
+    ]
     redirect = operator("GET", f"runs/{run_id}/artifacts/{listed['name']}")
     file = httpx.get(redirect.headers["Location"])
 

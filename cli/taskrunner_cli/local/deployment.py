@@ -5,6 +5,7 @@ pool's keys are. Two things that CloudFormation does and the emulator leaves out
 state machine's YAML becomes JSON, and an API gets the gateway responses of its own definition.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import platform
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +104,13 @@ def deploy(workspace: Workspace, emulator: Emulator) -> dict[str, str]:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     _put_gateway_responses(emulator, outputs["ApiId"])
     return outputs
+
+
+def public_key(emulator: Emulator, key_arn: str) -> str:
+    """Return the public half of a KMS key in PEM, which is DER in lines of base64 (RFC 7468)."""
+    der = client("kms", emulator.endpoint_url).get_public_key(KeyId=key_arn)["PublicKey"]
+    lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
+    return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
 
 
 def _render_definitions(built: Path) -> None:

@@ -41,6 +41,7 @@ class Stack:
     machine_prefix: str
     pack_run_machine_arn: str
     reconcile_machine_arn: str
+    evidence_key_arn: str
     user_pool_id: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -93,6 +94,8 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         progress("registering the clients")
         callers = clients.register(process, outputs["UserPoolId"], outputs["TableName"])
         stack = _stack(process, outputs, callers)
+        public_key = deployment.public_key(process, stack.evidence_key_arn)
+        workspace.evidence_key_file.write_text(public_key, encoding="ascii")
         _write_invocation(workspace, stack)
         _write_privately(workspace, _to_document(stack))
         workspace.deployed_file.write_text(json.dumps(wanted), encoding="utf-8")
@@ -107,6 +110,7 @@ def down(progress: Progress = lambda _: None) -> bool:
         ended = emulator.end(workspace)
         workspace.stack_file.unlink(missing_ok=True)
         workspace.deployed_file.unlink(missing_ok=True)
+        workspace.evidence_key_file.unlink(missing_ok=True)
         return ended
 
 
@@ -197,6 +201,7 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
         machine_prefix=outputs["MachinePrefix"],
         pack_run_machine_arn=outputs["PackRunMachineArn"],
         reconcile_machine_arn=outputs["ReconcileMachineArn"],
+        evidence_key_arn=outputs["EvidenceKeyArn"],
         user_pool_id=outputs["UserPoolId"],
         access_key_id=emulator.ACCESS_KEY_ID,
         secret_access_key=emulator.SECRET_ACCESS_KEY,
@@ -214,6 +219,7 @@ def _write_invocation(workspace: Workspace, stack: Stack) -> None:
         "BUCKET_NAME": stack.bucket_name,
         "MACHINE_PREFIX": stack.machine_prefix,
         "PACK_RUN_MACHINE_ARN": stack.pack_run_machine_arn,
+        "EVIDENCE_KEY_ARN": stack.evidence_key_arn,
         "ISSUER": issuer,
         "JWKS_URL": f"{endpoint_url}/{stack.user_pool_id}/.well-known/jwks.json",
     }

@@ -39,6 +39,11 @@ class Workspace:
         return self.local / "deployed.json"
 
     @property
+    def evidence_key_file(self) -> Path:
+        """The public key, in PEM, that verifies the evidence of runs on this stack."""
+        return self.local / "evidence-key.pem"
+
+    @property
     def invocation_file(self) -> Path:
         """The environment of functions that `sam local invoke` runs against this stack."""
         return self.local / "invoke.json"

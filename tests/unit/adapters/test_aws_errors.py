@@ -24,6 +24,9 @@ def an_error(name: str, message: str = "arn:aws:secret") -> botocore.exceptions.
         "ServiceUnavailable",
         "ExecutionLimitExceeded",
         "StateMachineLimitExceeded",
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
     ],
 )
 def test_what_passes_may_be_tried_again(name: str) -> None:

@@ -27,10 +27,13 @@ class FakeStore:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.answer = Answer(200, REPORT)
+        self.files: dict[str, bytes] = {}
+        """What is answered instead for the artifacts of these names."""
 
     def route(self, request: Seen) -> Answer:
         self.seen.append(request)
-        return self.answer
+        name = request.path.rpartition("/")[2]
+        return Answer(200, self.files[name]) if name in self.files else self.answer
 
 
 class FakeService:

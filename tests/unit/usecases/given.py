@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from taskrunner.errors import ConflictError, TaskRunnerError, TryAgainError
+from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import JsonObject
     from taskrunner.usecases.world import World
+    from tests.fakes.world import StoredRun
 
 _T = TypeVar("_T")
 
@@ -89,19 +93,47 @@ def log(world: MemoryWorld) -> list[str]:
 
 
 def everything(world: MemoryWorld) -> JsonObject:
-    """All that a world has come to, but for how often an approval was written."""
+    """All that a world has come to, but for how often an approval was written.
+
+    Of a bundle it is what was signed: no two signatures are alike, and who lost the race to record
+    one has left a file that nothing names.
+    """
     return {
-        "runs": {key: asdict(stored) for key, stored in world.runs.stored.items()},
+        "runs": {key: asdict(_without_bundle(one)) for key, one in world.runs.stored.items()},
+        "evidence": {key: evidence_of(world, *key) for key in world.runs.stored},
         "approvals": {
             key: asdict(replace(stored, record=replace(stored.record, version=0)))
             for key, stored in world.approvals.stored.items()
         },
         "woken": world.approvals.woken,
         "plans": world.plans.texts,
-        "files": world.artifacts.files,
+        "files": {
+            key: content
+            for key, content in world.artifacts.files.items()
+            if ".evidence." not in key[1]
+        },
         "environments": {tenant: known.history for tenant, known in world.workshop.tenants.items()},
         "machines": asdict(world.machines),
     }
+
+
+def _without_bundle(stored: StoredRun) -> StoredRun:
+    others = {name: one for name, one in stored.artifacts.items() if name != EVIDENCE_BUNDLE}
+    return replace(stored, artifacts=others)
+
+
+def bundle_of(world: MemoryWorld, tenant: str = TENANT, run_id: str = "run-7") -> bytes | None:
+    """The file that the run's evidence bundle names, or None when it has none."""
+    listed = {one.name: one for one in world.artifacts.list(tenant, run_id)}
+    if EVIDENCE_BUNDLE not in listed:
+        return None
+    return world.artifacts.files[tenant, str(listed[EVIDENCE_BUNDLE].stored_path)]
+
+
+def evidence_of(world: MemoryWorld, tenant: str = TENANT, run_id: str = "run-7") -> Any:  # noqa: ANN401
+    """The statement that the run's evidence bundle holds, or None when it has none."""
+    bundle = bundle_of(world, tenant, run_id)
+    return None if bundle is None else json.loads(b64decode(json.loads(bundle)["payload"]))
 
 
 def broken(

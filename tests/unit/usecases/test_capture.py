@@ -53,6 +53,15 @@ def test_another_file_is_kept_under_its_path_without_the_ending(tmp_path: Path) 
     assert names(tmp_path, "scan/log.txt", "bundle.zip") == ["bundle", "scan-log"]
 
 
+def test_a_file_never_has_the_name_of_the_evidence(tmp_path: Path) -> None:
+    found = captured(tmp_path, "evidence-bundle.json", "evidence-bundle")
+
+    assert {source: one.name for source, one in found.items()} == {
+        "/output/evidence-bundle": "evidence-bundle-2",
+        "/output/evidence-bundle.json": "evidence-bundle.json",
+    }
+
+
 def test_the_content_is_stored(tmp_path: Path) -> None:
     world = a_world()
 

@@ -153,11 +153,12 @@ class TestArtifacts:
         found = read_run.run_artifacts(TENANT, "run-7", world)
 
         assert [(one["name"], one["status"]) for one in found] == [
+            ("evidence-bundle", "captured"),
             ("files", "captured"),
             ("missing", "failed"),
             ("zip", "captured"),
         ]
-        assert found[0]["expressionJson"] == '["a"]'
+        assert found[1]["expressionJson"] == '["a"]'
 
     def test_a_file_can_be_fetched(self) -> None:
         world = a_world(BUILD)

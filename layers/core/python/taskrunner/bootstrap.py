@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.approvals import DynamoApprovals
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import Authority
@@ -98,6 +99,14 @@ class AwsWorld:
         from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts  # noqa: PLC0415
 
         return StoredArtifacts(self._table, self._bucket, ArtifactItems(), self._retention)
+
+    @cached_property
+    def evidence(self) -> KmsEvidence:
+        """See the port."""
+        from taskrunner.adapters.evidence import KmsEvidence  # noqa: PLC0415
+
+        key_arn = self._environment["EVIDENCE_KEY_ARN"]
+        return KmsEvidence(_client("kms"), key_arn, self._bucket, self._retention)
 
     @cached_property
     def workshop(self) -> StoredWorkshop:

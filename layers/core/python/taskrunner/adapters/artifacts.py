@@ -120,7 +120,7 @@ class StoredArtifacts:
 
     def download_url(self, tenant: str, artifact: Artifact) -> str:
         """See the port."""
-        source = artifact.source_path or artifact.name
+        source = artifact.source_path or artifact.stored_path or artifact.name
         return self._bucket.url(
             f"{tenant}/{artifact.stored_path}",
             source.rsplit("/", 1)[-1],

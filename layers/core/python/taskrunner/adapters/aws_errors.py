@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 _PASSING: Final = frozenset(
     {
+        "DependencyTimeoutException",
         "ExecutionLimitExceeded",
         "InternalServerError",
         "InternalServiceError",
         "InternalError",
         "InternalFailure",
+        "KMSInternalException",
+        "KeyUnavailableException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

@@ -307,10 +307,10 @@ class DynamoRuns:
         run = head.run
         fence = {
             "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
-            "UpdateExpression": "SET outcome = :outcome, ended_at = :at REMOVE unfinished",
+            "UpdateExpression": ("SET outcome = :outcome, ended_at = :at, unfinished = :unsealed"),
             "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
             "ExpressionAttributeValues": encoded(
-                {":outcome": outcome.value, ":at": entries[-1].at}
+                {":outcome": outcome.value, ":at": entries[-1].at, ":unsealed": _unsealed(run)}
             ),
         }
         puts = self._artifact_puts(run, artifacts)
@@ -322,6 +322,19 @@ class DynamoRuns:
         except ConditionFailedError as failed:
             return RunStatus(failed.items[0]["outcome"])
         return outcome
+
+    def seal(self, run: Run, bundle: Artifact) -> bool:
+        """See the port. Who takes the run off the list of unfinished ones is who records."""
+        closed = {
+            "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
+            "UpdateExpression": "REMOVE unfinished",
+            "ConditionExpression": "attribute_exists(outcome) AND attribute_exists(unfinished)",
+        }
+        try:
+            self._table.transact([{"Update": closed}, *self._artifact_puts(run, [bundle])])
+        except ConditionFailedError:
+            return False
+        return True
 
     def _approvals_closed(self, run: Run) -> list[JsonObject]:
         """What takes the approvals that still wait off the list of open ones."""
@@ -419,6 +432,14 @@ def _run_item(run: Run) -> JsonObject:
     }
 
 
+def _unsealed(run: Run) -> str:
+    """Where the index of unfinished runs has one that ended and lacks its evidence.
+
+    The reconciler scans the index and finds it; whoever counts a pack's runs by their key does not.
+    """
+    return f"{run.tenant}#{run.pack_name}#ended"
+
+
 def _run(item: JsonObject) -> Run:
     outcome = item.get("outcome")
     return Run(
@@ -436,6 +457,7 @@ def _run(item: JsonObject) -> Run:
         longest_s=item["longest_s"],
         idempotency_key=item.get("idempotency_key"),
         outcome=None if outcome is None else RunStatus(outcome),
+        sealed="unfinished" not in item,
     )
 
 

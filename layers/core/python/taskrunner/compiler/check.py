@@ -17,6 +17,7 @@ from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
 from taskrunner.model import egress, json_path
+from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.suggestion import nearest
 
@@ -438,6 +439,9 @@ class _Checker:
             wanted, other = (
                 ("path", "expression") if output.type == "file" else ("expression", "path")
             )
+            if output.name == EVIDENCE_BUNDLE:
+                message = f"the name '{output.name}' is the run's own evidence; choose another"
+                self._problem((*path, "name"), message)
             if getattr(output, other) is not None:
                 self._problem((*path, other), f"an output of type {output.type} has no '{other}'")
             value = getattr(output, wanted)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# What the service itself adds to a run; a step's file of that name gets another.
-RESERVED_NAMES: Final = frozenset({"evidence-bundle"})
+# The run's own: no pack may name an output so.
+EVIDENCE_BUNDLE: Final = "evidence-bundle"
 
 
 class ArtifactType(StrEnum):

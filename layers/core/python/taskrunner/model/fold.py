@@ -49,7 +49,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _ITERATION: Final = re.compile(r"(?:^|::)([^\[\]:]+)\[([0-9]{1,9})\]")
 _WAITS: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 _ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
-_RUN_ENDS: Final = {
+RUN_ENDS: Final = {
     Event.RUN_COMPLETED: RunStatus.SUCCEEDED,
     Event.RUN_FAILED: RunStatus.FAILED,
     Event.RUN_CANCELLED: RunStatus.CANCELLED,
@@ -122,8 +122,8 @@ class _Facts:
     def apply(self, entry: Entry) -> None:
         if self.outcome is not None and not self._may_finish(entry):
             return
-        if entry.event in _RUN_ENDS:
-            self.outcome = _RUN_ENDS[entry.event]
+        if entry.event in RUN_ENDS:
+            self.outcome = RUN_ENDS[entry.event]
             self.ended_at = self.updated_at = entry.at
         elif entry.event is Event.RUN_STARTED:
             self._began(entry)

@@ -70,6 +70,7 @@ class Run:
 
     *execution* names the Step Functions execution; *machine* the state machine it is one of.
     *longest_s* is how long it can take at most, in seconds: what is kept of it is kept longer.
+    *sealed* is true once its evidence is recorded, which nothing but its end comes before.
     """
 
     tenant: str
@@ -86,6 +87,7 @@ class Run:
     longest_s: int = 0
     idempotency_key: str | None = None
     outcome: RunStatus | None = None
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

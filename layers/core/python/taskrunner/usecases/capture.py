@@ -21,7 +21,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.artifact import RESERVED_NAMES, Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.plan import FileOutput
 from taskrunner.usecases.media_types import media_type
 from taskrunner.usecases.regular_file import NotRegularError, kind, opened
@@ -200,7 +200,7 @@ def _declared(paths: Sequence[str], declared: Sequence[Output]) -> dict[str, str
 
 def _names(paths: Sequence[str], known: dict[str, str], declared: Sequence[Output]) -> list[str]:
     """The declared name, else the path without its ending, else all of it, else with a number."""
-    taken = {one.name for one in declared} | RESERVED_NAMES | {_LEFT_OUT}
+    taken = {one.name for one in declared} | {EVIDENCE_BUNDLE, _LEFT_OUT}
     names: list[str] = []
     for path in paths:
         name = known.get(path)

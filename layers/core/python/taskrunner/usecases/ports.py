@@ -128,6 +128,10 @@ class Runs(Protocol):
         """End the run, once: the answer is how it ended, which may be how another ended it."""
         ...
 
+    def seal(self, run: Run, bundle: Artifact) -> bool:
+        """Record the evidence of a run that has ended, once; False when another has done it."""
+        ...
+
     def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """The tenant's runs, the newest first, as summaries."""
         ...
@@ -191,6 +195,25 @@ class Artifacts(Protocol):
 
     def contents(self, tenant: str, run_id: str) -> ArtifactContents:
         """What executors may read of them."""
+        ...
+
+
+class Signed(NamedTuple):
+    """A signed statement in the bytes it is kept in, and the id of the key that signed it."""
+
+    bundle: bytes
+    key_id: str
+
+
+class Evidence(Protocol):
+    """The key that signs statements about runs, and where what it signed is kept."""
+
+    def sign(self, statement: bytes) -> Signed:
+        """Sign a statement in its canonical bytes."""
+        ...
+
+    def store(self, run: Run, bundle: bytes) -> str:
+        """Store a bundle under its own digest and return its path; it replaces no other."""
         ...
 
 

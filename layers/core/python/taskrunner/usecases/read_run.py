@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -61,13 +60,12 @@ def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, wor
     lines = []
     size_bytes = 0
     for placed in world.runs.journal(tenant, run_id, after=after, limit=limit or _MOST_LINES):
-        line = run_view.log_line(placed)
-        text = json.dumps(line, ensure_ascii=False) + "\n"
+        text = run_view.log_text(placed)
         size_bytes += len(text.encode())
         if size_bytes > _MOST_BYTES:
             break
         lines.append(text)
-        cursor = line["cursor"]
+        cursor = run_view.cursor(placed.position)
     return Log("".join(lines), cursor)
 
 

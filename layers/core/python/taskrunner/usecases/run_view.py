@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.model.plan import (
@@ -129,6 +130,11 @@ def log_line(placed: Placed) -> JsonObject:
         "cursor": cursor(placed.position),
     }
     return _without_none(view)
+
+
+def log_text(placed: Placed) -> str:
+    """The line as it is served and as evidence covers it: a change of it needs new evidence."""
+    return json.dumps(log_line(placed), ensure_ascii=False) + "\n"
 
 
 def cursor(position: Position) -> str:

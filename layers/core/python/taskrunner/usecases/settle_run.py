@@ -1,4 +1,4 @@
-"""End a run: evaluate its outputs and record how it came out."""
+"""End a run: evaluate its outputs, record how it came out, and seal the record."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import FileOutput, ObjectOutput
 from taskrunner.model.run import RunStatus, StepStatus
+from taskrunner.usecases.seal_run import seal_run
 from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
@@ -32,20 +33,30 @@ def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> Jso
 
     *error* is the name that Step Functions gave what ended the pack's steps, such as
     `StepFailedError` or `States.Timeout`; `NOT_STARTED` is the reconciler's for a run that has no
-    execution and cannot be given one.
+    execution and cannot be given one. A run that has ended already, as a cancelled one has, keeps
+    its outcome and gets the evidence that it lacks.
+
+    The end comes first, because evidence is about what can no longer change. Between the two the
+    run stays on the reconciler's list.
 
     Raises:
         NotFoundError: there is no such run.
+        TryAgainError: AWS had no room; what is done is done, and the same call does the rest.
     """
     head = world.runs.head(tenant, run_id)
-    if head.run.outcome is not None:
-        return {"status": head.run.outcome.value}
-    plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+    outcome = head.run.outcome or _end(head, error, world)
+    if not head.run.sealed:
+        seal_run(head.run, world)
+    return {"status": outcome.value}
+
+
+def _end(head: Head, error: str | None, world: World) -> RunStatus:
+    plan = plan_document.from_document(world.plans.get(head.run.tenant, head.run.plan_hash))
     at = moment.to_text(world.clock.now())
     outcome = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
     artifacts = _outputs(plan, head, at, world, succeeded=error is None)
     entry = _completed(at) if error is None else _failed(plan, head, error, at, world)
-    return {"status": world.runs.end(head, outcome, [entry], artifacts).value}
+    return world.runs.end(head, outcome, [entry], artifacts)
 
 
 def _completed(at: str) -> Entry:

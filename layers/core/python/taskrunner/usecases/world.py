@@ -28,6 +28,8 @@ class World(Protocol):
     @property
     def artifacts(self) -> ports.Artifacts: ...  # noqa: D102
     @property
+    def evidence(self) -> ports.Evidence: ...  # noqa: D102
+    @property
     def workshop(self) -> ports.Workshop: ...  # noqa: D102
     @property
     def sandbox(self) -> ports.Sandbox: ...  # noqa: D102

@@ -1,0 +1,196 @@
+"""The statement that is signed of a run that has ended: in-toto Statement v1, and ours within it.
+
+It is made of the record alone, the plan, the journal up to the entry that ended the run, and the
+artifacts, so that whoever makes it again makes the same bytes. The clock of the signer is not in
+it. What the journal says later, a step that finished beside the one that failed, is not covered.
+
+docs/evidence.md defines each field and digest for those who verify them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import rfc8785
+
+from taskrunner.model.artifact import ArtifactStatus
+from taskrunner.model.fold import RUN_ENDS, fold
+from taskrunner.model.journal import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run, RunState, StepState
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://stellaops.io/attestations/task-run/v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
+
+_DECISIONS: Final = {
+    Event.GATE_APPROVAL_RECORDED: "approved",
+    Event.GATE_APPROVED: "approved",
+    Event.GATE_REJECTED: "rejected",
+    Event.GATE_EXPIRED: "expired",
+}
+_BEGINNINGS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The covered lines of the log as they are served: how many, and the SHA-256 of all in hex."""
+
+    lines: int
+    sha256: str
+
+
+def covered(entries: Sequence[Entry]) -> int:
+    """How many of *entries*, from the first on, the evidence of their run covers.
+
+    Raises:
+        ValueError: none of them ends the run.
+    """
+    for number, entry in enumerate(entries, start=1):
+        if entry.event in RUN_ENDS:
+            return number
+    raise ValueError("the journal has no entry that ends the run")
+
+
+def statement(
+    run: Run, plan: Plan, entries: Sequence[Entry], log: Log, artifacts: Iterable[Artifact]
+) -> JsonObject:
+    """The statement about *run*, whose covered *entries* are *log*; a document without null."""
+    kept = sorted(artifacts, key=lambda one: one.name)
+    state = fold(plan, entries, run.created_at)
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": "plan", "digest": {"sha256": run.plan_hash.removeprefix("sha256:")}},
+            {"name": "journal", "digest": {"sha256": log.sha256}},
+            *(
+                {"name": f"artifacts/{one.name}", "digest": {"sha256": content_digest(one)}}
+                for one in kept
+                if one.status is ArtifactStatus.CAPTURED
+            ),
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "run": _run(run, state),
+            "pack": {"name": run.pack_name, "version": run.pack_version},
+            "planHash": run.plan_hash,
+            "definitionHash": run.definition_hash,
+            "inputsDigest": _digest(dict(plan.inputs)),
+            "steps": _steps(state, entries),
+            "approvals": [_approval(run, one) for one in entries if one.event in _DECISIONS],
+            "policies": [_policy(one) for one in entries if one.metadata.get("ask") == "policy"],
+            "artifacts": [_artifact(one) for one in kept],
+            "journal": {"lines": log.lines, "sha256": log.sha256},
+        },
+    }
+
+
+def content_digest(artifact: Artifact) -> str:
+    """The SHA-256, in hex, of what is captured: a file's content, or the text of a value."""
+    return artifact.sha256 or hashlib.sha256((artifact.expression_json or "").encode()).hexdigest()
+
+
+def canonical(document: Json) -> bytes:
+    """The one form in bytes that a document has, by RFC 8785."""
+    return rfc8785.dumps(document)
+
+
+def _digest(document: Json) -> str:
+    return "sha256:" + hashlib.sha256(canonical(document)).hexdigest()
+
+
+def _run(run: Run, state: RunState) -> JsonObject:
+    return _without_none(
+        {
+            "id": run.run_id,
+            "tenant": run.tenant,
+            "createdBy": run.created_by,
+            "createdAt": run.created_at,
+            "startedAt": state.started_at,
+            "endedAt": state.ended_at,
+            "outcome": state.status.value,
+        }
+    )
+
+
+def _steps(state: RunState, entries: Sequence[Entry]) -> list[JsonObject]:
+    started: dict[str, str] = {}
+    for entry in entries:
+        if entry.step is not None and entry.event in _BEGINNINGS:
+            started.setdefault(entry.step, entry.at)
+    return [_step(step, started.get(step.step_id)) for step in state.steps]
+
+
+def _step(step: StepState, started_at: str | None) -> JsonObject:
+    return _without_none(
+        {
+            "path": step.step_id,
+            "kind": step.kind.value,
+            "status": step.status.value,
+            "reason": None if step.reason is None else step.reason.value,
+            "attempts": step.attempts,
+            "startedAt": started_at,
+            "lastTransitionAt": step.last_transition_at,
+        }
+    )
+
+
+def _approval(run: Run, entry: Entry) -> JsonObject:
+    """A decision as the journal has it; one that was recorded and not the last settles nothing."""
+    return _without_none(
+        {
+            "approvalId": entry.metadata.get("approvalId"),
+            "step": entry.step,
+            "decision": _DECISIONS[entry.event],
+            "settled": entry.event is not Event.GATE_APPROVAL_RECORDED,
+            "approver": entry.metadata.get("approver"),
+            "actorId": entry.metadata.get("actorId"),
+            "summary": entry.metadata.get("summary"),
+            "at": entry.at,
+            "planHash": run.plan_hash,
+        }
+    )
+
+
+def _policy(entry: Entry) -> JsonObject:
+    return _without_none(
+        {
+            "step": entry.step,
+            "policyId": entry.metadata.get("policyId"),
+            "policyVersion": entry.metadata.get("policyVersion"),
+            "attempt": int(entry.metadata.get("attempt", "1")),
+            "verdict": entry.metadata.get("value"),
+            "at": entry.at,
+        }
+    )
+
+
+def _artifact(artifact: Artifact) -> JsonObject:
+    is_captured = artifact.status is ArtifactStatus.CAPTURED
+    return _without_none(
+        {
+            "name": artifact.name,
+            "type": artifact.type.value,
+            "status": artifact.status.value,
+            "sha256": content_digest(artifact) if is_captured else None,
+            "sizeBytes": artifact.size_bytes,
+            "mediaType": artifact.media_type,
+            "sourcePath": artifact.source_path,
+            "capturedAt": artifact.captured_at,
+            "notes": artifact.notes,
+        }
+    )
+
+
+def _without_none(document: JsonObject) -> JsonObject:
+    return {key: value for key, value in document.items() if value is not None}

@@ -1,0 +1,114 @@
+"""Evidence over HTTP: every way a run can end leaves a bundle that the command line verifies."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.packs import pack, scan_deploy
+from tests.stack.conftest import until
+from tests.stack.test_command_line import taskrunner
+from tests.stack.test_reconcile import recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from taskrunner_cli.local import Stack
+    from tests.stack.conftest import Api
+
+KEY = ".local/evidence-key.pem"
+GATED = pack("- {id: review, gate: {approval: {id: security}}}", spec="approvals: [{id: security}]")
+
+
+def succeeded(operator: Api) -> str:
+    run_id: str = operator("POST", "runs", scan_deploy()).json()["runId"]
+    return run_id
+
+
+def failed(operator: Api) -> str:
+    return operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
+
+
+def cancelled(operator: Api) -> str:
+    run_id = operator.run(GATED)
+    operator.wait(run_id, "waiting")
+    operator("POST", f"runs/{run_id}/cancel")
+    return run_id
+
+
+@pytest.mark.parametrize("ended", [succeeded, failed, cancelled])
+def test_a_run_that_ended_is_fetched_and_verified(
+    operator: Api, ended: Callable[[Api], str], tmp_path: Path
+) -> None:
+    run_id = ended(operator)
+    operator.ended(run_id)
+
+    fetched = taskrunner("evidence", "fetch", run_id, "--to", str(tmp_path / "it"))
+    verified = taskrunner("evidence", "verify", str(tmp_path / "it"), "--key", KEY, "-o", "json")
+
+    assert fetched.returncode == 0, fetched.stderr
+    assert verified.returncode == 0, verified.stderr
+    report = json.loads(verified.stdout)
+    stated = report["statement"]["predicate"]
+    assert (stated["run"]["id"], stated["run"]["outcome"]) == (run_id, ended.__name__)
+    results = {one["check"]: one["result"] for one in report["checks"]}
+    assert results.pop("plan") == "not given"
+    assert set(results.values()) == {"passed"}
+    assert ("artifact scan-report" in results) == (ended is succeeded)
+
+
+def test_what_was_changed_after_the_download_is_named(operator: Api, tmp_path: Path) -> None:
+    run_id = succeeded(operator)
+    operator.ended(run_id)
+    taskrunner("evidence", "fetch", run_id, "--to", str(tmp_path))
+    log = tmp_path / "run.log"
+    log.write_bytes(log.read_bytes().replace(b"Run completed.", b"Run Completed."))
+
+    verified = taskrunner("evidence", "verify", str(tmp_path), "--key", KEY)
+
+    assert verified.returncode == 1
+    assert "failed: journal" in verified.stderr
+
+
+def test_the_reconciler_seals_a_run_that_was_cancelled_before_it_was_started(
+    operator: Api, stack: Stack, aws: Callable[[str], Any]
+) -> None:
+    """There is no execution whose stop anybody could be told of."""
+    run_id = recorded(stack, aws)
+    operator("POST", f"runs/{run_id}/cancel")
+    states = aws("stepfunctions")
+    assert names(operator, run_id) == []
+
+    states.start_execution(stateMachineArn=stack.reconcile_machine_arn)
+
+    until(lambda: names(operator, run_id) == ["evidence-bundle"], "the run is sealed")
+
+
+def names(api: Api, run_id: str) -> list[str]:
+    return [one["name"] for one in api("GET", f"runs/{run_id}/artifacts").json()]
+
+
+def test_a_role_that_does_not_settle_runs_cannot_sign(
+    stack: Stack, aws: Callable[[str], Any]
+) -> None:
+    """The emulator enforces IAM: what the functions' roles are allowed is what they can do."""
+    iam = aws("iam")
+    roles = {
+        role["RoleName"].split("-")[1]: role["Arn"]
+        for role in iam.list_roles()["Roles"]
+        if role["RoleName"].startswith(f"{stack.machine_prefix}-")
+    }
+
+    def decision(role: str) -> str:
+        (result,) = iam.simulate_principal_policy(
+            PolicySourceArn=roles[role],
+            ActionNames=["kms:Sign"],
+            ResourceArns=[stack.evidence_key_arn],
+        )["EvaluationResults"]
+        return str(result["EvalDecision"])
+
+    may = {role for role in roles if decision(role) == "allowed"}
+    assert may == {"SettleRunFunctionRole"}

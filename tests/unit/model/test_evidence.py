@@ -1,0 +1,297 @@
+"""The statement about a run: what is in it, and that nothing of the record can change without it.
+
+The run is made by the use cases, so that its journal is one that the service writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.model import evidence, plan_document
+from taskrunner.model.artifact import ArtifactStatus, ArtifactType
+from taskrunner.model.evidence import Log
+from taskrunner.model.journal import Event, Level
+from taskrunner.model.run import RunStatus
+from taskrunner.usecases import run_view
+from tests.unit.usecases.given import TENANT, evidence_of
+from tests.unit.usecases.proven import proven
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run
+    from tests.fakes.world import MemoryWorld
+
+WORLD = proven()
+
+
+def told(world: MemoryWorld) -> tuple[Run, Plan, list[Entry], list[Artifact]]:
+    """What the statement of run-7 is made of."""
+    run = world.runs.head(TENANT, "run-7").run
+    plan = plan_document.from_document(world.plans.get(TENANT, run.plan_hash))
+    entries = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
+    listed = world.artifacts.list(TENANT, "run-7")
+    return run, plan, entries, [one for one in listed if one.name != "evidence-bundle"]
+
+
+def log_of(world: MemoryWorld) -> Log:
+    text = "".join(map(run_view.log_text, world.runs.journal(TENANT, "run-7")))
+    return Log(lines=10, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+RUN, PLAN, ENTRIES, ARTIFACTS = told(WORLD)
+LOG = log_of(WORLD)
+
+
+def minute(number: int) -> str:
+    return f"2025-12-06T12:0{number}:00.000Z"
+
+
+def test_it_states_all_of_the_record() -> None:
+    (zipped,) = (one for one in ARTIFACTS if one.name == "zip")
+    approved = hashlib.sha256(b'"Succeeded"').hexdigest()
+    decided = {"approvalId": "security", "step": "review", "decision": "approved"}
+
+    assert evidence_of(WORLD) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [
+            {"name": "plan", "digest": {"sha256": RUN.plan_hash.removeprefix("sha256:")}},
+            {"name": "journal", "digest": {"sha256": LOG.sha256}},
+            {"name": "artifacts/how", "digest": {"sha256": approved}},
+            {"name": "artifacts/zip", "digest": {"sha256": zipped.sha256}},
+        ],
+        "predicateType": "https://stellaops.io/attestations/task-run/v1",
+        "predicate": {
+            "run": {
+                "id": "run-7",
+                "tenant": "acme",
+                "createdBy": "ana",
+                "createdAt": minute(0),
+                "startedAt": minute(1),
+                "endedAt": minute(6),
+                "outcome": "succeeded",
+            },
+            "pack": {"name": "proven", "version": "1.0.0"},
+            "planHash": RUN.plan_hash,
+            "definitionHash": RUN.definition_hash,
+            "inputsDigest": "sha256:" + hashlib.sha256(b'{"stage":"dev"}').hexdigest(),
+            "steps": [
+                {
+                    "path": "build",
+                    "kind": "Run",
+                    "status": "Succeeded",
+                    "attempts": 1,
+                    "startedAt": minute(1),
+                    "lastTransitionAt": minute(1),
+                },
+                {
+                    "path": "small",
+                    "kind": "GatePolicy",
+                    "status": "Succeeded",
+                    "attempts": 1,
+                    "lastTransitionAt": minute(2),
+                },
+                {
+                    "path": "review",
+                    "kind": "GateApproval",
+                    "status": "Succeeded",
+                    "attempts": 0,
+                    "startedAt": minute(3),
+                    "lastTransitionAt": minute(5),
+                },
+                {
+                    "path": "never",
+                    "kind": "Run",
+                    "status": "Skipped",
+                    "reason": "condition-false",
+                    "attempts": 0,
+                    "lastTransitionAt": minute(0),
+                },
+            ],
+            "approvals": [
+                decided
+                | {
+                    "settled": False,
+                    "approver": "bob",
+                    "actorId": "user:bob",
+                    "at": minute(4),
+                    "planHash": RUN.plan_hash,
+                },
+                decided
+                | {
+                    "settled": True,
+                    "approver": "carol",
+                    "actorId": "user:carol",
+                    "summary": "looks good",
+                    "at": minute(5),
+                    "planHash": RUN.plan_hash,
+                },
+            ],
+            "policies": [
+                {
+                    "step": "small",
+                    "policyId": "size",
+                    "policyVersion": "2",
+                    "attempt": 1,
+                    "verdict": "passed",
+                    "at": minute(2),
+                }
+            ],
+            "artifacts": [
+                {
+                    "name": "how",
+                    "type": "object",
+                    "status": "captured",
+                    "sha256": approved,
+                    "capturedAt": minute(6),
+                },
+                {
+                    "name": "missing",
+                    "type": "file",
+                    "status": "failed",
+                    "sourcePath": "/output/missing.txt",
+                    "notes": "no step wrote /output/missing.txt",
+                },
+                {
+                    "name": "zip",
+                    "type": "file",
+                    "status": "captured",
+                    "sha256": zipped.sha256,
+                    "sizeBytes": zipped.size_bytes,
+                    "mediaType": "application/zip",
+                    "sourcePath": "/output/bundle.zip",
+                    "capturedAt": minute(1),
+                },
+            ],
+            "journal": {"lines": 10, "sha256": LOG.sha256},
+        },
+    }
+
+
+def test_made_again_it_has_the_same_bytes_in_whatever_order_artifacts_come() -> None:
+    first = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
+    again = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
+
+    assert first == again == WORLD.evidence.signed[0]
+
+
+def changes() -> Iterator[tuple[str, Callable[[], JsonObject]]]:
+    """The statement after a change of one thing in the record, for each thing that it names."""
+    for name in ("run_id", "tenant", "created_by", "plan_hash", "definition_hash", "pack_name"):
+        changed: Any = {name: str(getattr(RUN, name)) + "0"}
+        run = replace(RUN, **changed)
+        yield f"run {name}", lambda run=run: statement(run=run)  # type: ignore[misc]
+    yield "inputs", lambda: statement(plan=replace(PLAN, inputs={"stage": "Dev"}))
+    yield "lines", lambda: statement(log=replace(LOG, lines=9))
+    yield "log", lambda: statement(log=replace(LOG, sha256="0" * 64))
+    for number, artifact in enumerate(ARTIFACTS):
+        for one in fields(artifact):
+            value = getattr(artifact, one.name)
+            if value is None or one.name in {"stored_path", "expression_json"}:
+                continue
+            other = [*ARTIFACTS]
+            other[number] = replace(artifact, **{one.name: another(value)})
+            name = f"{artifact.name} {one.name}"
+            yield name, lambda other=other: statement(artifacts=other)  # type: ignore[misc]
+
+
+def another(value: Any) -> Any:  # noqa: ANN401 - a value of a field
+    match value:
+        case ArtifactType():
+            return next(one for one in ArtifactType if one is not value)
+        case ArtifactStatus():
+            return next(one for one in ArtifactStatus if one is not value)
+        case int():
+            return value + 1
+    return f"{value}0"
+
+
+def statement(**changed: Any) -> JsonObject:  # noqa: ANN401 - any argument
+    given: Any = {"run": RUN, "plan": PLAN, "entries": ENTRIES, "log": LOG, "artifacts": ARTIFACTS}
+    return evidence.statement(**(given | changed))
+
+
+@pytest.mark.parametrize("changed", [pytest.param(made, id=name) for name, made in changes()])
+def test_a_change_of_the_record_is_a_change_of_the_statement(
+    changed: Callable[[], JsonObject],
+) -> None:
+    assert changed() != statement()
+
+
+def test_a_change_of_a_value_that_was_captured_changes_its_digest() -> None:
+    how = next(one for one in ARTIFACTS if one.name == "how")
+
+    assert evidence.content_digest(how) != evidence.content_digest(
+        replace(how, expression_json='"Succeeded" ')
+    )
+
+
+@pytest.mark.parametrize("number", range(len(ENTRIES)))
+def test_every_field_of_every_entry_is_in_the_digest_of_the_log(number: int) -> None:
+    placed = WORLD.runs.journal(TENANT, "run-7")[number]
+    entry = placed.entry
+    others = [
+        replace(entry, at=entry.at.replace("2025", "2026")),
+        replace(entry, event=Event.FLOW_DECIDED),
+        replace(entry, message=entry.message + " "),
+        replace(entry, level=Level.DEBUG),
+        replace(entry, step=f"{entry.step}x"),
+        *(
+            replace(entry, metadata=dict(entry.metadata) | {key: value + "x"})
+            for key, value in entry.metadata.items()
+        ),
+    ]
+
+    served = run_view.log_text(placed)
+    assert [one for one in others if run_view.log_text(placed._replace(entry=one)) == served] == []
+    assert json.loads(served)["cursor"] == run_view.cursor(placed.position)
+
+
+def test_a_line_is_served_in_the_form_that_older_evidence_covers() -> None:
+    """Evidence that was made before covers these bytes: another form needs a new predicate type."""
+    first, decided = (WORLD.runs.journal(TENANT, "run-7")[number] for number in (0, 6))
+
+    assert run_view.log_text(first) == (
+        '{"timestamp": "2025-12-06T12:00:00.000Z", "level": "info", "eventType": "run.created", '
+        '"message": "Run created via API.", "metadata": {"planHash": "' + RUN.plan_hash + '", '
+        '"requestedAt": "2025-12-06T12:00:00.000Z", "by": "ana"}, "cursor": "0.0"}\n'
+    )
+    assert run_view.log_text(decided).startswith(
+        '{"timestamp": "2025-12-06T12:03:00.000Z", "level": "warn", "eventType": "gate.awaiting", '
+        '"message": "Awaiting approval: security", "stepId": "review", "metadata": {'
+    )
+    accented = first._replace(entry=replace(first.entry, message="Größe\n", metadata={}))
+    assert "\\n" in run_view.log_text(accented)
+    assert "Größe" in run_view.log_text(accented)
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (Event.RUN_COMPLETED, RunStatus.SUCCEEDED),
+        (Event.RUN_FAILED, RunStatus.FAILED),
+        (Event.RUN_SCHEDULE_FAILED, RunStatus.FAILED),
+        (Event.RUN_CANCELLED, RunStatus.CANCELLED),
+    ],
+)
+def test_what_comes_after_the_end_is_not_covered(event: Event, outcome: RunStatus) -> None:
+    end = replace(ENTRIES[-1], event=event)
+    late = replace(ENTRIES[2], id="late")
+
+    assert evidence.covered([*ENTRIES[:-1], end, late, late]) == len(ENTRIES)
+    stated = statement(entries=[*ENTRIES[:-1], end])
+    assert stated["predicate"]["run"]["outcome"] == outcome.value
+
+
+def test_a_journal_without_an_end_has_no_evidence() -> None:
+    with pytest.raises(ValueError, match="no entry that ends the run"):
+        evidence.covered(ENTRIES[:-1])

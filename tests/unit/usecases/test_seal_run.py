@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import TryAgainError
+from taskrunner.model.journal import Entry, Event
+from taskrunner.model.run import RunStatus
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.read_run import artifact_url, run_artifacts, run_log
+from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
+from tests.unit.usecases.given import (
+    TENANT,
+    assert_heals,
+    bundle_of,
+    evidence_of,
+    told,
+)
+from tests.unit.usecases.proven import ready
+
+if TYPE_CHECKING:
+    from taskrunner.model.run import Run
+    from taskrunner.usecases.world import World
+    from tests.fakes.world import MemoryWorld
+
+
+def settle(world: World, error: str | None = None) -> Any:  # noqa: ANN401 - any JSON
+    return settle_run(TENANT, "run-7", error, world)
+
+
+def cancelled() -> MemoryWorld:
+    world = ready()
+    cancel_run(TENANT, "run-7", "bob", world)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(None, "succeeded"), ("StepFailedError", "failed"), (NOT_STARTED, "failed")],
+)
+def test_a_run_that_ends_is_sealed(error: str | None, outcome: str) -> None:
+    world = ready()
+
+    settle(world, error)
+
+    assert evidence_of(world)["predicate"]["run"]["outcome"] == outcome
+    assert world.runs.head(TENANT, "run-7").run.sealed
+
+
+def test_a_cancelled_run_is_sealed_when_its_execution_has_stopped() -> None:
+    world = cancelled()
+    assert evidence_of(world) is None
+
+    assert settle(world, "ABORTED") == {"status": "cancelled"}
+
+    stated = evidence_of(world)["predicate"]
+    assert stated["run"]["outcome"] == "cancelled"
+    assert stated["journal"]["lines"] == len(world.runs.journal(TENANT, "run-7"))
+
+
+def test_the_bundle_is_listed_like_the_contract_says_and_can_be_fetched() -> None:
+    world = ready()
+    settle(world)
+
+    (listed,) = (
+        one for one in run_artifacts(TENANT, "run-7", world) if one["name"] == "evidence-bundle"
+    )
+
+    bundle = bundle_of(world)
+    assert bundle is not None
+    sha256 = hashlib.sha256(bundle).hexdigest()
+    key_id = json.loads(bundle)["signatures"][0]["keyid"]
+    assert (listed["type"], listed["status"], listed["sha256"]) == ("object", "captured", sha256)
+    assert json.loads(listed["expressionJson"]) == {
+        "sha256": sha256,
+        "storedPath": listed["storedPath"],
+        "mediaType": "application/vnd.dsse.envelope.v1+json",
+        "attestations": [
+            {"predicateType": "https://stellaops.io/attestations/task-run/v1", "keyId": key_id}
+        ],
+    }
+    url = artifact_url(TENANT, "run-7", "evidence-bundle", world)
+    assert url.endswith(f"/evidence/{sha256}/run-7.evidence.json")
+
+
+def test_the_log_that_is_covered_is_the_log_that_is_served() -> None:
+    world = ready()
+    settle(world)
+
+    served = run_log(TENANT, "run-7", None, None, world).text
+
+    digest = hashlib.sha256(served.encode()).hexdigest()
+    assert evidence_of(world)["predicate"]["journal"]["sha256"] == digest
+
+
+def test_what_a_step_says_after_the_end_is_in_the_log_and_not_in_the_evidence() -> None:
+    world = cancelled()
+    covered = run_log(TENANT, "run-7", None, None, world).text
+    late = Entry(
+        id="late",
+        at="later",
+        event=Event.STEP_COMPLETED,
+        message="Late.",
+        step="small",
+        metadata={"ask": "policy", "policyId": "late", "value": "passed"},
+    )
+    world.runs.append(world.runs.head(TENANT, "run-7"), [late])
+
+    settle(world)
+
+    stated = evidence_of(world)["predicate"]
+    digest = hashlib.sha256(covered.encode()).hexdigest()
+    assert stated["journal"] == {"lines": len(covered.splitlines()), "sha256": digest}
+    assert [one["policyId"] for one in stated["policies"]] == ["size"]
+
+
+def test_a_sealed_run_is_signed_no_second_time() -> None:
+    world = ready()
+    settle(world)
+
+    settle(world, "FAILED")
+
+    assert len(world.evidence.signed) == 1
+
+
+def test_of_two_that_seal_at_once_one_is_recorded_with_its_own_file() -> None:
+    world = ready()
+    store = world.evidence.store
+
+    def other_first(run: Run, bundle: bytes) -> str:
+        world.evidence.store = store  # type: ignore[method-assign]
+        settle(world)
+        return store(run, bundle)
+
+    world.evidence.store = other_first  # type: ignore[method-assign]
+
+    settle(world)
+
+    first, second = world.evidence.signed
+    assert first == second
+    bundle = bundle_of(world)
+    listed = {one["name"]: one for one in run_artifacts(TENANT, "run-7", world)}
+    assert bundle is not None
+    assert hashlib.sha256(bundle).hexdigest() == listed["evidence-bundle"]["sha256"]
+
+
+def test_a_key_that_cannot_sign_now_leaves_an_ended_run_that_is_sealed_later() -> None:
+    world = ready()
+    sign = world.evidence.sign
+
+    def throttled(statement: bytes) -> Any:  # noqa: ANN401, ARG001 - the port's form
+        world.evidence.sign = sign  # type: ignore[method-assign]
+        raise TryAgainError("AWS could not sign evidence now: ThrottlingException")
+
+    world.evidence.sign = throttled  # type: ignore[method-assign]
+
+    assert told(lambda: settle(world)) == "TryAgainError"
+    run = world.runs.head(TENANT, "run-7").run
+    assert (run.outcome, run.sealed) == (RunStatus.SUCCEEDED, False)
+    assert settle(world, "FAILED") == {"status": "succeeded"}
+    assert evidence_of(world)["predicate"]["run"]["outcome"] == "succeeded"
+
+
+@pytest.mark.parametrize("error", [None, "StepFailedError", NOT_STARTED])
+def test_settling_again_after_any_crash_seals_the_same_statement(error: str | None) -> None:
+    ways = assert_heals(ready, lambda world: settle(world, error))
+
+    # head, plan, journal, artifacts and end; then plan, journal, artifacts, sign, store and seal
+    assert ways >= 2 * 2 * 10
+
+
+def test_settling_a_cancelled_run_again_after_any_crash_seals_the_same_statement() -> None:
+    ways = assert_heals(cancelled, lambda world: settle(world, "ABORTED"))
+
+    assert ways == 2 * 2 * 7
+
+
+def test_settling_after_a_cancellation_that_crashed_heals_both() -> None:
+    def act(world: World) -> Any:  # noqa: ANN401 - any JSON
+        cancel_run(TENANT, "run-7", "bob", world)
+        return settle(world, "ABORTED")
+
+    assert assert_heals(ready, act) == 2 * 2 * (3 + 7)
