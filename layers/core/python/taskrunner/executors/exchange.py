@@ -151,6 +151,10 @@ class _Exchange:
         for _ in range(_MAX_INTERIM):
             event = self._next()
             if isinstance(event, h11.Response):
+                # h11 bounds what it waits for; a head that came in one piece it takes as it is.
+                size_bytes = sum(len(name) + len(value) + 4 for name, value in event.headers)
+                if size_bytes > MAX_HEADER_BYTES:
+                    raise h11.RemoteProtocolError(f"more than {MAX_HEADER_BYTES} bytes of headers")
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 _end_too_early()
