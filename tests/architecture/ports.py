@@ -28,7 +28,6 @@ USED: dict[str, frozenset[str]] = {
             "registries",
             "runs",
             "sandbox",
-            "secrets",
             "workshop",
         }
     ),

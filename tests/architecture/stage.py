@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WORLDLESS = frozenset({"describe_api"})
 CLIENT = "event-client"
+SET_BY_LAMBDA = frozenset({"AWS_LAMBDA_RUNTIME_API"})
 
 
 class Environment(Mapping[str, str]):
@@ -74,7 +75,8 @@ class Stage:
         if function in WORLDLESS:
             return {}
         if function not in self.worlds:
-            values = {name: self.deployed.get(name, "") for name in variables(row.function)}
+            names = variables(row.function) | SET_BY_LAMBDA
+            values = {name: self.deployed.get(name, "") for name in names}
             self.environments[function] = Environment(values)
             self.worlds[function] = AwsWorld(self.environments[function])
             if "TABLE_NAME" in values:

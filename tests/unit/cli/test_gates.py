@@ -90,7 +90,7 @@ def test_a_bad_pack_is_told_with_its_lines(taskrunner: Command, tmp_path: Path) 
     assert (ended.code, ended.out) == (1, "")
     assert "the pack cannot be planned: one thing to mend" in ended.err
     assert "✗ $.spec.steps[0].run.uses" in ended.err
-    assert "5 │     - {id: a, run: {uses: builtin:scaner}}" in ended.err
+    assert "6 │     - {id: a, run: {uses: builtin:scaner}}" in ended.err
     assert "HTTP" not in ended.err
 
 

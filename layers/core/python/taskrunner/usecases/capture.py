@@ -137,7 +137,7 @@ def _found(output: Path) -> tuple[list[_Found], bool]:
     """What stands under *output*, in the order of its paths, and whether there is yet more."""
     entries = list(islice(_entries(output), _MAX_LOOKED_AT))
     more = len(entries) == _MAX_LOOKED_AT
-    links = Counter((about.st_dev, about.st_ino) for _, about in entries)
+    links = Counter((about.st_dev, about.st_ino) for _, about in entries if about is not None)
     found = [
         _Found(file, _text(file.relative_to(output)), _problem(about, links))
         for file, about in entries
@@ -145,8 +145,11 @@ def _found(output: Path) -> tuple[list[_Found], bool]:
     return sorted(found, key=lambda one: one.path), more
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything under *folder* but folders, links not followed. A locked folder counts itself."""
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
+    """Everything under *folder* but folders, links not followed; None where nothing can be told.
+
+    A folder that cannot be read counts itself.
+    """
     ahead = [folder]
     while ahead:
         here = ahead.pop()
@@ -154,18 +157,25 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             with os.scandir(here) as listed:
                 children = sorted(islice(listed, _MAX_LOOKED_AT), key=lambda child: child.name)
         except OSError:
-            yield here, here.lstat()
+            yield here, None
             continue
         for child in children:
             if child.is_dir(follow_symlinks=False):
                 ahead.append(Path(child.path))
             else:
-                yield Path(child.path), child.stat(follow_symlinks=False)
+                yield Path(child.path), _about(child)
 
 
-def _problem(about: os.stat_result, links: Counter[tuple[int, int]]) -> str | None:
-    if stat.S_ISDIR(about.st_mode):
-        return "the folder cannot be read"
+def _about(child: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return child.stat(follow_symlinks=False)
+    except OSError:
+        return None
+
+
+def _problem(about: os.stat_result | None, links: Counter[tuple[int, int]]) -> str | None:
+    if about is None:
+        return "it cannot be read"
     if (other := kind(about.st_mode)) is not None:
         return f"it is {other}; only plain files are stored"
     if about.st_nlink > links[about.st_dev, about.st_ino]:

@@ -15,6 +15,7 @@ from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.errors import SecretError, StepFailedError, TaskRunnerError
 from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
+from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.json_types import unusable
 from taskrunner.model.plan import RunStep
@@ -268,8 +269,9 @@ def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact]) -> JsonOb
         "cpu": f"{usage.cpu_s:.3f}s",
         "memory": f"{usage.memory_mib}MiB",
     }
-    if captured:
-        metadata["artifacts"] = ",".join(artifact.name for artifact in captured)
+    stored = [one.name for one in captured if one.status is ArtifactStatus.CAPTURED]
+    if stored:
+        metadata["artifacts"] = ",".join(stored)
     entry = _ended(attempt, ended, metadata, final=final)
     outcome = StepOutcome(
         path=attempt.path,
