@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto import mock_aws
+from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 PREFIX = "taskrunner"
+SECRET_PREFIX, EXECUTOR_PREFIX = "taskrunner/", "taskrunner-executor-"
 _DEADLINE_S = 30.0
 _FUNCTIONS = {
     "RunStep": "run_step",
@@ -133,13 +135,17 @@ def _matched(method: str, path: str) -> tuple[str, dict[str, str]]:
 
 @dataclass
 class Engine:
-    """The whole of TaskRunner. *calls* has what each machine's task was invoked with."""
+    """The whole of TaskRunner. *calls* has what each machine's task was invoked with.
+
+    *functions* are the deployment's executor functions, by the names that packs have for them.
+    """
 
     world: AwsWorld
     states: Any
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     # A test may stand between the machine and a function: to fail like Lambda, or to look.
     before: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
+    functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
 
     def client(self, **who: str) -> Client:
         return Client(self, **who)
@@ -172,14 +178,24 @@ class Engine:
         _headers: Any,  # noqa: ANN401
         response_headers: dict[str, Any],
     ) -> bytes:
-        """moto's Lambda, answered by the real handlers."""
-        name = next(f for n, f in _FUNCTIONS.items() if function_name.endswith(n))
+        """moto's Lambda, answered by the real handlers and by *functions*."""
+        name = next((f for n, f in _FUNCTIONS.items() if function_name.endswith(n)), None)
+        own = self.functions.get(function_name.removeprefix(EXECUTOR_PREFIX))
+        if name is None and own is None:
+            raise UnknownFunctionException(function_name)
         try:
-            result = self.invoke(name, json.loads(body))
+            event = json.loads(body)
+            result = own(event) if own is not None else self.invoke(str(name), event)
         except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
             response_headers["x-amz-function-error"] = "Unhandled"
             result = {"errorMessage": str(error), "errorType": type(error).__name__}
         return json.dumps(result).encode()
+
+    def store_secret(self, tenant: str, name: str, value: str) -> None:
+        """Store a secret where an operator would."""
+        boto3.client("secretsmanager").create_secret(
+            Name=f"{SECRET_PREFIX}{tenant}/{name}", SecretString=value
+        )
 
     def wait(self, client: Client, run_id: str, *statuses: str) -> dict[str, Any]:
         """The run's state once its status is one of *statuses*."""
@@ -243,8 +259,8 @@ def _deployed() -> dict[str, str]:
         "BUCKET_NAME": "runs",
         "PACK_RUN_MACHINE_ARN": prototype["stateMachineArn"],
         "MACHINE_PREFIX": PREFIX,
-        "EXECUTOR_PREFIX": f"{PREFIX}-executor-",
-        "SECRET_PREFIX": f"{PREFIX}/",
+        "SECRET_PREFIX": SECRET_PREFIX,
+        "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
     }
 

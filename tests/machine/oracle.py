@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
-from taskrunner.compiler import expressions, parameters
+from taskrunner.compiler import budget, expressions, parameters
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
@@ -32,6 +32,7 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
+from tests.machine.packs import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ EXECUTOR_ERROR: Told = ("Failed", "executor-error")
 
 
 class Undetermined(Exception):  # noqa: N818 - not an error
-    """A step reads what depends on timing."""
+    """A step reads what depends on timing, or the engine differs from Step Functions."""
 
 
 class Stop(Exception):  # noqa: N818 - not an error
@@ -93,6 +94,7 @@ class _Walker:
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
+        self.distributed = budget.distributed(plan)
 
     def run(self) -> None:
         try:
@@ -254,8 +256,11 @@ class _Walker:
             read = parameters.references(step.parameters)
             given = parameters.fill(step.parameters, self.context(read, place))
             here = _Place(place.prefix, place.names | {"with": given}, place.contained)
-            rules = self.plan.policy(step.policy_id).rules
-            return all(expressions.truth(self.value(rule.require, here)) for rule in rules)
+            policy = self.plan.policy(step.policy_id)
+            if policy.uses is not None:
+                answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": given})
+                return bool(answer["passed"])
+            return all(expressions.truth(self.value(one.require, here)) for one in policy.rules)
         except ExpressionError:
             return False
 
@@ -278,6 +283,8 @@ class _Walker:
             for number, paths in enumerate(known):
                 if [number] != stopped:
                     self.found.open |= paths
+        if block.id in self.distributed:
+            raise Undetermined  # moto lets a Distributed Map succeed whose items have failed
         raise Stop
 
     def loop(self, step: Loop, place: _Place) -> None:

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypothesis.strategies import DrawFn
 
 VERDICTS = {"yes": "approved", "no": "rejected"}
+# What a deployment of these packs has: executor functions, and secrets.
+FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
+}
+SECRETS = {"token": "correct-horse-battery"}
 _DEEPEST = 3
 _MOST_STEPS = 14
 _INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": []}
@@ -48,7 +55,9 @@ def packs(draw: DrawFn) -> dict[str, Any]:
             "policies": [
                 {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
                 {"id": "fails", "version": "1", "rules": [{"id": "r", "require": "with.zero"}]},
+                {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
             ],
+            "secrets": [{"name": name} for name in SECRETS],
             "steps": steps,
         },
     }
@@ -121,10 +130,12 @@ class _Writer:
     def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
         action = self._one("abort", "warn", "requestOverride", "branch")
         policy: dict[str, Any] = {
-            "policy": self._one("holds", "fails"),
+            "policy": self._one("holds", "fails", "asked"),
             "failureAction": action,
             "with": {"zero": self._one(None, None, 1)},
         }
+        if self._one(False, False, True):
+            policy["with"]["token"] = "{{ secrets.token }}"
         if self._one(*[False] * 5, True):
             policy["retries"] = {"count": 1}
         if action == "requestOverride":

@@ -15,7 +15,7 @@ from taskrunner.compiler import plan as planning
 from tests.machine import oracle
 from tests.machine.one_at_a_time import TENANT, decide_waiting, start, state_of, until
 from tests.machine.one_at_a_time import engine as made_engine
-from tests.machine.packs import VERDICTS, packs
+from tests.machine.packs import FUNCTIONS, SECRETS, VERDICTS, packs
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _MORE = os.environ.get("TASKRUNNER_ORACLE_EXAMPLES")
 def _engines() -> Iterator[Callable[[], Engine]]:
     # Behind a function, because hypothesis writes out the arguments of what fails.
     with made_engine() as engine:
+        engine.functions.update(FUNCTIONS)
+        for name, value in SECRETS.items():
+            engine.store_secret(TENANT, name, value)
         yield lambda: engine
 
 
