@@ -209,6 +209,23 @@ class Engine:
                 raise TimeoutError(message)
             time.sleep(0.02)
 
+    def rest(self) -> None:
+        """Wait until no machine is between a run's end, which others see, and its evidence.
+
+        It would go on without AWS under it, and retry for minutes beside the tests that follow.
+        Nobody tells of a stopped execution here, so a cancelled run stays as it is.
+        """
+        deadline = time.monotonic() + _DEADLINE_S
+        while self._unsealed():
+            assert time.monotonic() < deadline, "a run that has ended was not sealed"
+            time.sleep(0.02)
+
+    def _unsealed(self) -> list[str]:
+        client = one_at_a_time(boto3.client("dynamodb"))
+        items = client.scan(TableName="runs", IndexName="unfinished-runs")["Items"]
+        found = ((item["run_id"]["S"], item.get("outcome", {}).get("S")) for item in items)
+        return [run_id for run_id, outcome in found if outcome in {"succeeded", "failed"}]
+
     def ended(self, client: Client, run_id: str) -> dict[str, Any]:
         return self.wait(client, run_id, "succeeded", "failed", "cancelled")
 
@@ -230,6 +247,7 @@ def engine(monkey_environment: Callable[[str, str], None]) -> Iterator[Engine]:
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
         backend.invoke = made.as_lambda
         yield made
+        made.rest()
 
 
 def _deployed() -> dict[str, str]:
