@@ -180,7 +180,7 @@ def test_what_cannot_be_read_is_listed_as_failed(tmp_path: Path) -> None:
     part = "x" * 250
     folder = os.open(tmp_path, os.O_RDONLY)
     for _ in range(17):
-        os.mkdir(part, dir_fd=folder)  # noqa: PTH102 - pathlib knows no descriptors
+        os.mkdir(part, dir_fd=folder)
         inner = os.open(part, os.O_RDONLY, dir_fd=folder)
         os.close(os.open("file", os.O_CREAT, dir_fd=inner))
         os.close(folder)
