@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -363,17 +364,28 @@ class TestHowItEnds:
         assert (attempt.folder / "output" / "report").read_text() == "all is well"
 
 
+def server_of(sandbox: ForkedSandbox) -> Any:  # noqa: ANN401 - nobody else's business
+    (server,) = sandbox._idle
+    return server
+
+
 class TestTheServer:
     def test_one_serves_all_attempts(self, attempt: Attempt) -> None:
         assert works(attempt)
-        server = attempt.sandbox._server
+        server = server_of(attempt.sandbox)
         assert works(attempt)
-        assert attempt.sandbox._server is server
+        assert server_of(attempt.sandbox) is server
+
+    def test_one_that_was_prepared_is_used(self, tmp_path: Path) -> None:
+        with closing(ForkedSandbox("tests.fakes.hostile_executors")) as sandbox:
+            sandbox.prepare()
+            server = server_of(sandbox)
+            assert works(Attempt(sandbox, tmp_path))
+            assert server_of(sandbox) is server
 
     def test_one_that_is_gone_is_replaced(self, attempt: Attempt) -> None:
         assert works(attempt)
-        server = attempt.sandbox._server
-        assert server is not None
+        server = server_of(attempt.sandbox)
         server._process.kill()
         server._process.wait()
 
@@ -381,9 +393,7 @@ class TestTheServer:
 
     def test_one_that_dies_meanwhile_is_a_reason_to_try_again(self, attempt: Attempt) -> None:
         assert works(attempt)
-        server = attempt.sandbox._server
-        assert server is not None
-        alarm = threading.Timer(0.2, server._process.kill)
+        alarm = threading.Timer(0.2, server_of(attempt.sandbox)._process.kill)
         alarm.start()
 
         with pytest.raises(TryAgainError):
@@ -394,27 +404,47 @@ class TestTheServer:
     def test_it_ends_with_its_parent(self, tmp_path: Path) -> None:
         sandbox = ForkedSandbox("tests.fakes.hostile_executors")
         assert works(Attempt(sandbox, tmp_path))
-        server = sandbox._server
-        assert server is not None
+        server = server_of(sandbox)
 
         server._channel.close()
 
         assert server._process.wait(20) == 0
         sandbox.close()
 
-    def test_attempts_of_several_threads_wait_for_each_other(
-        self, sandbox: ForkedSandbox, tmp_path: Path
-    ) -> None:
-        answers: list[bool] = []
-        threads = []
-        for number in range(6):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            one = Attempt(sandbox, folder)
-            threads.append(threading.Thread(target=lambda one=one: answers.append(works(one))))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def test_who_forgets_it_leaves_no_process(self, tmp_path: Path) -> None:
+        sandbox = ForkedSandbox("tests.fakes.hostile_executors")
+        assert works(Attempt(sandbox, tmp_path))
+        process = server_of(sandbox)._process
 
-        assert answers == [True] * 6
+        del sandbox
+        gc.collect()
+
+        assert process.poll() is not None
+
+    def test_attempts_of_several_threads_go_on_at_the_same_time(self, tmp_path: Path) -> None:
+        with closing(ForkedSandbox("tests.fakes.hostile_executors")) as sandbox:
+            both = threading.Barrier(2, timeout=30)
+
+            class Meeting(MemoryFunctions):
+                def invoke(self, name: str, payload: Any) -> Any:  # noqa: ANN401, ARG002
+                    both.wait()
+                    return "met"
+
+            answers: list[object] = []
+
+            def run(folder: Path) -> None:
+                folder.mkdir()
+                services = replace(SERVICES, functions=Meeting())
+                answers.append(
+                    Attempt(sandbox, folder)("call_a_function", ENOUGH, services).outputs
+                )
+
+            threads = [
+                threading.Thread(target=run, args=(tmp_path / name,)) for name in ("one", "other")
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert answers == ["met", "met"]

@@ -43,44 +43,54 @@ _NEARLY: Final = 0.9
 
 
 class ForkedSandbox:
-    """`usecases.ports.Sandbox`: each attempt in a fork of a clean process."""
+    """`usecases.ports.Sandbox`: each attempt in a fork of a clean process.
+
+    A server sees one attempt through at a time, and Lambda gives a function no more than one. Where
+    several threads share a world, each attempt at once has a server of its own.
+    """
 
     def __init__(self, executors: str = "taskrunner.executors") -> None:
         """Start nothing yet; *executors* is the module that knows them."""
         self._executors = executors
         self._lock = threading.Lock()
-        self._server: _Server | None = None
+        self._idle: list[_Server] = []
 
     def prepare(self) -> None:
         """See the port."""
-        with self._lock:
-            self._running()
+        self._put_back(self._server())
 
     def execute(self, job: Job, services: Services) -> Ended:
         """See the port."""
-        with self._lock:
-            try:
-                return self._running().execute(job, services)
-            except ClosedError:
-                self._end()
-                raise TryAgainError("the sandbox's server is gone") from None
+        server = self._server()
+        try:
+            ended = server.execute(job, services)
+        except ClosedError:
+            server.close()
+            raise TryAgainError("the sandbox's server is gone") from None
+        except BaseException:
+            self._put_back(server)
+            raise
+        self._put_back(server)
+        return ended
 
     def close(self) -> None:
-        """End the server, if there is one."""
+        """End the servers that have nothing to do."""
         with self._lock:
-            self._end()
+            while self._idle:
+                self._idle.pop().close()
 
-    def _running(self) -> _Server:
-        if self._server is not None and not self._server.is_alive():
-            self._end()
-        if self._server is None:
-            self._server = _Server(self._executors)
-        return self._server
+    def _server(self) -> _Server:
+        with self._lock:
+            while self._idle:
+                server = self._idle.pop()
+                if server.is_alive():
+                    return server
+                server.close()
+        return _Server(self._executors)
 
-    def _end(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        self._server = None
+    def _put_back(self, server: _Server) -> None:
+        with self._lock:
+            self._idle.append(server)
 
 
 class _Server:
