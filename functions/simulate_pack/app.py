@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from taskrunner import bootstrap
 from taskrunner.adapters import http_api
 from taskrunner.adapters.http_api import Request, answer, field
 from taskrunner.usecases.simulate_pack import simulate_pack
+
+if TYPE_CHECKING:
+    from taskrunner.adapters.principals import Principals
 
 
 def _simulate(request: Request) -> dict[str, Any]:
@@ -19,6 +23,8 @@ def _simulate(request: Request) -> dict[str, Any]:
 _ROUTES = {("POST", "/v1/task-runner/simulations"): _simulate}
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(
+    event: dict[str, Any], _context: object, *, principals: Principals | None = None
+) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    return http_api.serve(event, _ROUTES, plans=True)
+    return http_api.serve(event, _ROUTES, principals or bootstrap.aws().principals, plans=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.executions import Executions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.plans import BucketPlans
+    from taskrunner.adapters.principals import Principals
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.sandbox import ForkedSandbox
     from taskrunner.adapters.table import Table
@@ -109,12 +110,22 @@ class AwsWorld:
         settings = Settings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
+            algorithms=tuple((environment.get("ALGORITHMS") or "RS256").split()),
             audience=environment.get("AUDIENCE") or None,
             tenant_claim=environment.get("TENANT_CLAIM") or None,
             grants_claim=environment.get("GRANTS_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
         return Authority(settings, self._table)
+
+    @cached_property
+    def principals(self) -> Principals | None:
+        """Who callers inside AWS are, where these are let in instead of tokens."""
+        if self._environment.get("AUTHORIZATION") != "AWS_IAM":
+            return None
+        from taskrunner.adapters.principals import Principals  # noqa: PLC0415
+
+        return Principals(self._table)
 
     @cached_property
     def _table(self) -> Table:
