@@ -138,7 +138,7 @@ class Authority:
         if registered is not None:
             return tenants(registered["tenants"])
         default = self._settings.default_tenant
-        return () if default is None else (default,)
+        return () if default is None else tenants([default])
 
     def _grants(self, claims: dict[str, Any], registered: JsonMapping | None) -> frozenset[str]:
         if self._settings.grants_claim is not None:
