@@ -232,7 +232,8 @@ SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: 
         {**a_jwk(OURS), "kid": None},
         {**a_jwk(OURS), "kid": 7},
         a_jwk(SMALL),
-        jwt.algorithms.RSAAlgorithm.to_jwk(OURS, as_dict=True) | {"kid": "key-1", "use": "sig"},
+        jwt.algorithms.RSAAlgorithm.to_jwk(OURS, as_dict=True)
+        | {"kid": "key-1", "use": "sig", "key_ops": ["sign", "verify"]},
         "key-1",
         None,
     ],
