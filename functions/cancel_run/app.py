@@ -11,6 +11,7 @@ from taskrunner.adapters.http_api import Request, answer
 from taskrunner.usecases.cancel_run import cancel_run
 
 if TYPE_CHECKING:
+    from taskrunner.adapters.principals import Principals
     from taskrunner.usecases.world import World
 
 
@@ -21,9 +22,13 @@ def _cancel(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, world: World | None = None
+    event: dict[str, Any],
+    _context: object,
+    *,
+    world: World | None = None,
+    principals: Principals | None = None,
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     resource = "/v1/task-runner/runs/{runId}/cancel"
     routes = {("POST", resource): partial(_cancel, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes)
+    return http_api.serve(event, routes, principals or bootstrap.aws().principals)

@@ -15,6 +15,7 @@ from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.start_run import start_run
 
 if TYPE_CHECKING:
+    from taskrunner.adapters.principals import Principals
     from taskrunner.usecases.world import World
 
 
@@ -35,11 +36,15 @@ def _create(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, world: World | None = None
+    event: dict[str, Any],
+    _context: object,
+    *,
+    world: World | None = None,
+    principals: Principals | None = None,
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event, or the reconciler."""
     world = world or bootstrap.aws()
     if "resume" in event:
         return start_run(event["resume"]["tenant"], event["resume"]["run"], world)
     routes = {("POST", "/v1/task-runner/runs"): partial(_create, world=world)}
-    return http_api.serve(event, routes, plans=True)
+    return http_api.serve(event, routes, principals or bootstrap.aws().principals, plans=True)

@@ -14,6 +14,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.usecases.decide_approval import decide_approval
 
 if TYPE_CHECKING:
+    from taskrunner.adapters.principals import Principals
     from taskrunner.usecases.world import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
@@ -54,8 +55,12 @@ def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, world: World | None = None
+    event: dict[str, Any],
+    _context: object,
+    *,
+    world: World | None = None,
+    principals: Principals | None = None,
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     routes = {("POST", _RESOURCE): partial(_decide, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes)
+    return http_api.serve(event, routes, principals or bootstrap.aws().principals)

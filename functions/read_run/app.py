@@ -12,6 +12,7 @@ from taskrunner.usecases import read_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskrunner.adapters.principals import Principals
     from taskrunner.usecases.world import World
 
 _RUNS = "/v1/task-runner/runs"
@@ -55,7 +56,11 @@ class _Reader:
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, world: World | None = None
+    event: dict[str, Any],
+    _context: object,
+    *,
+    world: World | None = None,
+    principals: Principals | None = None,
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     reader = _Reader(world or bootstrap.aws())
@@ -67,4 +72,4 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): reader.artifact,
         ("GET", "/v1/task-runner/approvals"): reader.approvals,
     }
-    return http_api.serve(event, routes)
+    return http_api.serve(event, routes, principals or bootstrap.aws().principals)

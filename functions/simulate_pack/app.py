@@ -11,6 +11,7 @@ from taskrunner.adapters.http_api import Request, answer, field
 from taskrunner.usecases.simulate_pack import simulate_pack
 
 if TYPE_CHECKING:
+    from taskrunner.adapters.principals import Principals
     from taskrunner.usecases.world import World
 
 
@@ -23,9 +24,13 @@ def _simulate(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, world: World | None = None
+    event: dict[str, Any],
+    _context: object,
+    *,
+    world: World | None = None,
+    principals: Principals | None = None,
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     simulate = partial(_simulate, world=world or bootstrap.aws())
     routes = {("POST", "/v1/task-runner/simulations"): simulate}
-    return http_api.serve(event, routes, plans=True)
+    return http_api.serve(event, routes, principals or bootstrap.aws().principals, plans=True)

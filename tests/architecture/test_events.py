@@ -118,7 +118,15 @@ def test_an_api_event_looks_like_api_gateways() -> None:
 
 
 def test_an_event_carries_no_more_than_the_authorizer_gives() -> None:
-    given = {"principalId", "integrationLatency", "subject", "scopes", "tenants", "grants"}
+    given = {
+        "principalId",
+        "integrationLatency",
+        "subject",
+        "scopes",
+        "tenants",
+        "grants",
+        "expires",
+    }
     contexts = {
         row.path: row.event(token="").get("requestContext", {}).get("authorizer", {})
         for row in told()

@@ -534,7 +534,7 @@ class MemoryMachines:
     stopped: set[str] = field(default_factory=set)
 
     def name(self, pack_name: str, definition_hash: str) -> str:
-        return f"memory-{pack_name[:56]}-{definition_hash.removeprefix('sha256:')[:16]}"
+        return f"memory-{pack_name[:40]}-{definition_hash.removeprefix('sha256:')[:32]}"
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]

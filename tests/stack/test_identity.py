@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +32,7 @@ def test_a_bad_token_is_401_in_the_envelope(operator: Api, authorization: str) -
     answer = without_token(operator, "GET", "/v1/task-runner/runs", **headers)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert_conforms("GET", "/v1/task-runner/runs", 401, answer.headers, answer.content)
 
 
@@ -40,6 +43,19 @@ def test_a_token_with_another_signature_is_401(operator: Api) -> None:
     answer = without_token(operator, "GET", "/v1/task-runner/runs", Authorization=forged)
 
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS384"])
+def test_a_token_of_another_algorithm_is_401(operator: Api, algorithm: str) -> None:
+    _, payload, signature = operator.token.split(".")
+    header = json.dumps({"alg": algorithm, "kid": "1", "typ": "JWT"}).encode()
+    forged = f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"
+
+    answer = without_token(
+        operator, "GET", "/v1/task-runner/runs", Authorization=f"Bearer {forged}"
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
 
 
 def test_a_viewer_reads_and_changes_nothing(operator: Api) -> None:

@@ -134,7 +134,7 @@ def _stubbed() -> Iterator[Stubbed]:
         stubbed.stubber.assert_no_pending_responses()
 
 
-_prefix = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,60}", fullmatch=True)
+_prefix = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,45}", fullmatch=True)
 _pack = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 _digits = st.from_regex(r"[a-f0-9]{64}", fullmatch=True)
 
@@ -148,12 +148,12 @@ class TestName:
 
         assert len(name) <= 80
         assert name.startswith(f"{prefix}-")
-        assert name.endswith(f"-{digits[:16]}")
+        assert name.endswith(f"-{digits[:32]}")
 
     def test_it_speaks_of_the_pack(self) -> None:
         name = Executions(None, PROTOTYPE, "taskrunner").name("deploy-app", "sha256:" + "b" * 64)
 
-        assert name == "taskrunner-deploy-app-bbbbbbbbbbbbbbbb"
+        assert name == "taskrunner-deploy-app-" + "b" * 32
 
     def test_another_definition_has_another_name(self) -> None:
         executions = Executions(None, PROTOTYPE, "p" * 60)

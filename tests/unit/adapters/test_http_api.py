@@ -23,6 +23,7 @@ from taskrunner.errors import (
     TaskRunnerError,
     TryAgainError,
 )
+from taskrunner.model.access import SCOPES, Route
 from taskrunner.model.caller import Caller
 from tests.api_schema import assert_conforms
 from tests.fakes.world import MemoryWorld
@@ -123,6 +124,13 @@ def sent(
     return Answer(operation, handler(event, None, world=world or MemoryWorld()))
 
 
+def read(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function that reads answers to *event*."""
+    handler = importlib.import_module("functions.read_run.app").handler
+    reply: dict[str, Any] = handler(event, None, world=MemoryWorld())
+    return reply
+
+
 def a_body(operation: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     """A body that the operation accepts."""
     if operation == "decide_approval":
@@ -138,7 +146,9 @@ def raised(error: Exception, *, plans: bool = False) -> Answer:
     def route(_request: Request) -> http_api.Answer:
         raise error
 
-    return Answer(operation, serve(an_event(operation), {(method, resource): route}, plans=plans))
+    return Answer(
+        operation, serve(an_event(operation), {(method, resource): route}, None, plans=plans)
+    )
 
 
 class TestGoodRequests:
@@ -442,6 +452,16 @@ class TestTenants:
 
         assert answer.error == (400, "invalid_request")
 
+    @pytest.mark.parametrize("where", ["headers", "multiValueHeaders"])
+    def test_the_other_case_of_its_name_is_the_same_header(self, where: str) -> None:
+        names = {"X-StellaOps-Tenant": "acme", "x-stellaops-tenant": "globex"}
+        doubled = {name: [tenant] for name, tenant in names.items()}
+        more = {} if where == "headers" else {"headers": {}, "multiValueHeaders": doubled}
+
+        refused = Answer("read_run/list", read(an_event("read_run/list", None, names) | more))
+
+        assert refused.error == (400, "invalid_request")
+
     def test_a_header_that_is_doubled_with_one_value_is_one(self) -> None:
         doubled = {"X-StellaOps-Tenant": ["acme", "acme"]}
 
@@ -459,6 +479,55 @@ class TestTenants:
 
         assert sent("read_run/list", requestContext=known).error == (401, "unauthorized")
 
+    @pytest.mark.parametrize(("seconds", "status"), [(-60, 200), (0, 200), (29, 200), (30, 401)])
+    def test_a_token_ends_also_while_api_gateway_remembers_it(
+        self, seconds: int, status: int
+    ) -> None:
+        ana = Caller(
+            subject="ana", scopes=frozenset({"viewer"}), tenants=("acme",), expires_at=1_000
+        )
+        context = {
+            "requestId": TRACE,
+            "authorizer": caller_context(ana),
+            "requestTimeEpoch": (1_000 + seconds) * 1000,
+        }
+
+        answer = sent("read_run/list", requestContext=context)
+
+        assert answer.status == status
+        assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+
+    def test_a_token_that_has_ended_is_refused_by_our_own_clock_too(self) -> None:
+        ana = Caller(
+            subject="ana", scopes=frozenset({"viewer"}), tenants=("acme",), expires_at=1_000
+        )
+
+        answer = sent(
+            "read_run/list", requestContext={"requestId": TRACE, "authorizer": caller_context(ana)}
+        )
+
+        assert answer.error == (401, "unauthorized")
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("scopes", ["", "viewer", "packs.approve", "openid VIEWER"])
+    def test_the_table_of_scopes_holds_also_where_a_policy_let_somebody_in(
+        self, operation: str, scopes: str
+    ) -> None:
+        context = {
+            "requestId": TRACE,
+            "authorizer": {"subject": "eve", "scopes": scopes, "tenants": "acme", "grants": ""},
+        }
+        method, resource, _ = OPERATIONS[operation]
+        needed = SCOPES[Route(method, resource)]
+
+        answer = sent(operation, a_body(operation), requestContext=context)
+
+        if needed == scopes:
+            assert answer.status != 403
+        else:
+            assert answer.error == (403, "forbidden")
+            assert f"taskrunner.{needed}" in answer.json["error"]["message"]
+
     def test_a_caller_survives_the_authorizers_context(self) -> None:
         caller = Caller(
             subject="ana",
@@ -473,7 +542,7 @@ class TestTenants:
             seen.append(request.caller)
             return http_api.answer(200, {})
 
-        serve(event, {("GET", f"{RUNS}/{{runId}}"): route})
+        serve(event, {("GET", f"{RUNS}/{{runId}}"): route}, None)
 
         assert seen == [caller]
 

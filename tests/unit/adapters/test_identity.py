@@ -1,144 +1,24 @@
-"""Tokens signed here with real keys, which are served by a real HTTP server."""
+"""Claims of tokens, which are signed here with real keys that a real HTTP server serves."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import time
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from taskrunner.adapters.identity import Authority, BadTokenError, Settings
-from taskrunner.errors import TryAgainError
+from taskrunner.adapters.identity import Settings
+from tests.unit.adapters.key_server import (
+    ISSUER,
+    THEIRS,
+    Registry,
+    a_token,
+    an_authority,
+    refused,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from taskrunner.adapters.table import Table
-
-ISSUER = "https://issuer.test/pool"
-OURS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-THEIRS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-REGISTRY: dict[str, dict[str, Any]] = {
-    "C#client-1": {"tenants": ["acme", "globex"], "grants": ["security.lead"]},
-    "C#client-2": {"tenants": ["initech"]},
-}
-
-
-class Registry:
-    """The client registry, as the table answers for it."""
-
-    def __init__(self) -> None:
-        self.reads: list[str] = []
-
-    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        assert sk == "C"
-        self.reads.append(pk)
-        return REGISTRY.get(pk)
-
-
-class KeyServer:
-    """Serves *keys* by their ids, and counts how often it was asked."""
-
-    def __init__(self) -> None:
-        self.keys = {"key-1": OURS}
-        self.asked = 0
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.asked += 1
-                content = json.dumps({"keys": server.published()}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing: a test's output is its own."""
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        serve = partial(self._http.serve_forever, poll_interval=0.01)
-        self._thread = Thread(target=serve)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/jwks.json"
-
-    def published(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-            | {"kid": kid, "use": "sig", "alg": "RS256"}
-            for kid, key in self.keys.items()
-        ]
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._http.shutdown()
-            self._http.server_close()
-            self._thread.join()
-
-
-@pytest.fixture(name="server")
-def _server() -> Iterator[KeyServer]:
-    server = KeyServer()
-    yield server
-    server.close()
-
-
-def an_authority(server: KeyServer, registry: Registry | None = None, **settings: Any) -> Authority:  # noqa: ANN401
-    table: Any = registry or Registry()
-    known: Table = table
-    return Authority(Settings(issuer=ISSUER, jwks_url=server.url, **settings), known)
-
-
-def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    now = int(time.time())
-    known = {
-        "iss": ISSUER,
-        "sub": "client-1",
-        "client_id": "client-1",
-        "token_use": "access",
-        "scope": "taskrunner/operator",
-        "iat": now,
-        "exp": now + 600,
-    }
-    return {name: value for name, value in (known | changes).items() if value is not None}
-
-
-def a_token(
-    key: rsa.RSAPrivateKey = OURS,
-    kid: str | None = "key-1",
-    **changes: Any,  # noqa: ANN401
-) -> str:
-    headers = {} if kid is None else {"kid": kid}
-    return jwt.encode(claims(**changes), key, algorithm="RS256", headers=headers)
-
-
-def forged(header: dict[str, Any], signature: bytes | None = None, secret: bytes = b"") -> str:
-    """A token of our claims under another *header*, with an HMAC unless there is a *signature*."""
-    parts = (json.dumps(part).encode() for part in (header, claims()))
-    signed = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
-    mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
-    end = base64.urlsafe_b64encode(mac if signature is None else signature)
-    return f"{signed}.{end.decode().rstrip('=')}"
-
-
-def refused(authority: Authority, token: str, scheme: str = "Bearer ") -> str:
-    with pytest.raises(BadTokenError) as caught:
-        authority.caller(scheme + token)
-    told = str(caught.value)
-    assert len(token) < 8 or token not in told
-    assert not any(len(part) > 8 and part in told for part in token.split("."))
-    assert caught.value.__cause__ is None
-    return told
+    from tests.unit.adapters.key_server import KeyServer
 
 
 class TestSignedTokens:
@@ -154,45 +34,24 @@ class TestSignedTokens:
     def test_the_scheme_is_read_in_any_case(self, server: KeyServer, scheme: str) -> None:
         assert an_authority(server).caller(scheme + a_token()).subject == "client-1"
 
-    def test_the_keys_are_fetched_once_for_many_tokens(self, server: KeyServer) -> None:
-        authority = an_authority(server)
-
-        for _ in range(3):
-            authority.caller(f"Bearer {a_token()}")
-
-        assert server.asked == 1
-
-    def test_a_key_that_was_added_since_is_found(self, server: KeyServer) -> None:
-        authority = an_authority(server, refetch_s=0)
-        authority.caller(f"Bearer {a_token()}")
-        server.keys["key-2"] = THEIRS
-
-        assert authority.caller(f"Bearer {a_token(THEIRS, 'key-2')}").subject == "client-1"
-
-    def test_a_key_that_was_withdrawn_since_is_refused(self, server: KeyServer) -> None:
-        authority = an_authority(server, refetch_s=0)
-        authority.caller(f"Bearer {a_token()}")
-        server.keys = {"key-2": THEIRS}
-        authority.caller(f"Bearer {a_token(THEIRS, 'key-2')}")
-
-        refused(authority, a_token())
-
-    def test_unknown_keys_do_not_lead_to_a_fetch_each(self, server: KeyServer) -> None:
-        authority = an_authority(server)
-
-        for number in range(5):
-            refused(authority, a_token(THEIRS, f"made-up-{number}"))
-
-        assert server.asked == 1
-
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
             ({"exp": 1}, "ExpiredSignatureError"),
             ({"exp": None}, "MissingRequiredClaimError"),
             ({"exp": "soon"}, "DecodeError"),
+            ({"exp": str(2**33)}, "InvalidTokenError"),
+            ({"exp": float("inf")}, "DecodeError"),
+            ({"exp": float("nan")}, "DecodeError"),
+            ({"exp": True}, "ExpiredSignatureError"),
+            ({"exp": [2**33]}, "DecodeError"),
+            ({"nbf": "1"}, "InvalidTokenError"),
+            ({"nbf": float("inf")}, "DecodeError"),
+            ({"iat": "1"}, "InvalidTokenError"),
             ({"iss": "https://issuer.test/other"}, "InvalidIssuerError"),
+            ({"iss": ISSUER + "/"}, "InvalidIssuerError"),
             ({"iss": None}, "MissingRequiredClaimError"),
+            ({"sub": 7}, "InvalidSubjectError"),
             ({"nbf": 2**33}, "ImmatureSignatureError"),
             ({"iat": 2**33}, "ImmatureSignatureError"),
             ({"token_use": "id"}, "InvalidTokenError"),
@@ -226,64 +85,6 @@ class TestSignedTokens:
         assert an_authority(server).caller(f"Bearer {a_token(sub=None)}").subject == "client-1"
 
 
-class TestForgedTokens:
-    def test_a_token_without_a_signature_is_refused(self, server: KeyServer) -> None:
-        for header in ({"alg": "none"}, {"alg": "none", "kid": "key-1"}):
-            assert "not valid" in refused(an_authority(server), forged(header, b""))
-
-    def test_our_public_key_is_no_secret_to_sign_with(self, server: KeyServer) -> None:
-        public = OURS.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-
-        token = forged({"alg": "HS256", "kid": "key-1"}, secret=public)
-
-        assert refused(an_authority(server), token).endswith("InvalidAlgorithmError")
-
-    def test_where_the_keys_are_is_not_the_tokens_to_say(self, server: KeyServer) -> None:
-        other = KeyServer()
-        other.keys = {"key-1": THEIRS}
-        token = jwt.encode(
-            claims(), THEIRS, algorithm="RS256", headers={"kid": "key-1", "jku": other.url}
-        )
-
-        refused(an_authority(server), token)
-
-        other.close()
-        assert other.asked == 0
-
-    @pytest.mark.parametrize(
-        "token", ["", "nonsense", "a.b.c", "....", "é", "e30.e30.e30", "Bearer", "x" * 10_000]
-    )
-    def test_what_is_no_token_is_refused(self, server: KeyServer, token: str) -> None:
-        assert refused(an_authority(server), token)
-
-    @pytest.mark.parametrize("scheme", ["", "Basic ", "Token ", "Bearer", "Bearer\t"])
-    def test_another_scheme_is_refused(self, server: KeyServer, scheme: str) -> None:
-        told = refused(an_authority(server), a_token(), scheme)
-
-        assert told == "the Authorization header is not 'Bearer <token>'"
-
-
-class TestKeysThatAreNotThere:
-    def test_nobody_is_called_invalid_while_the_keys_cannot_be_fetched(
-        self, server: KeyServer
-    ) -> None:
-        authority = an_authority(server)
-        server.close()
-
-        with pytest.raises(TryAgainError, match="keys could not be fetched"):
-            authority.caller(f"Bearer {a_token()}")
-
-    def test_keys_that_are_known_outlast_their_server(self, server: KeyServer) -> None:
-        authority = an_authority(server)
-        authority.caller(f"Bearer {a_token()}")
-
-        server.close()
-
-        assert authority.caller(f"Bearer {a_token()}").subject == "client-1"
-
-
 class TestAudience:
     @pytest.mark.parametrize(
         "changes",
@@ -303,6 +104,9 @@ class TestAudience:
         [
             {"aud": "other"},
             {"aud": []},
+            {"aud": "other taskrunner"},
+            {"aud": {"taskrunner": 1}},
+            {"aud": "taskrunner/"},
             {"aud": "other", "client_id": "taskrunner"},
             {},
             {"client_id": None},
@@ -403,3 +207,72 @@ class TestTenantsAndGrants:
         refused(an_authority(server, registry), a_token(exp=1))
 
         assert registry.reads == []
+
+    @pytest.mark.parametrize(
+        ("claim", "tenants"),
+        [
+            (["acme", "acme"], ("acme",)),
+            (["acme#R#run-1", "acme/runs", "Acme", "", "acme "], ()),
+            ("acme ../globex", ("acme",)),
+        ],
+    )
+    def test_what_no_tenant_is_called_is_none(
+        self, server: KeyServer, claim: object, tenants: tuple[str, ...]
+    ) -> None:
+        authority = an_authority(server, tenant_claim="org")
+
+        assert authority.caller(f"Bearer {a_token(org=claim)}").tenants == tenants
+
+
+class TestGrantsOfScopes:
+    @pytest.mark.parametrize(
+        ("scope", "grants"),
+        [
+            ("packs.approve", {"packs.approve"}),
+            ("taskrunner/packs.approve", {"packs.approve", "taskrunner/packs.approve"}),
+            ("taskrunner.packs.approve", {"packs.approve", "taskrunner.packs.approve"}),
+            ("other/packs.approve", {"other/packs.approve"}),
+            (["security.lead", "two words"], {"security.lead"}),
+            ("viewer operator admin", set()),
+            ("taskrunner/admin taskrunner.operator", set()),
+            ("taskrunner/taskrunner.admin", {"taskrunner/taskrunner.admin"}),
+        ],
+    )
+    def test_a_scope_that_is_none_of_the_three_is_a_grant(
+        self, server: KeyServer, scope: object, grants: set[str]
+    ) -> None:
+        token = a_token(scope=scope, client_id="client-9")
+
+        assert an_authority(server).caller(f"Bearer {token}").grants == grants
+
+    def test_a_grant_is_no_scope(self, server: KeyServer) -> None:
+        authority = an_authority(server, grants_claim="may")
+        token = a_token(scope="packs.approve", may=["admin", "taskrunner/admin"])
+
+        assert authority.caller(f"Bearer {token}").scopes == frozenset()
+
+    def test_they_come_beside_those_of_the_claim_or_the_registry(self, server: KeyServer) -> None:
+        token = a_token(scope="packs.approve", may=["release.manager"])
+
+        from_claim = an_authority(server, grants_claim="may").caller(f"Bearer {token}")
+        from_registry = an_authority(server).caller(f"Bearer {token}")
+
+        assert from_claim.grants == {"packs.approve", "release.manager"}
+        assert from_registry.grants == {"packs.approve", "security.lead"}
+
+    def test_a_grant_with_spaces_is_not_two_grants(self, server: KeyServer) -> None:
+        authority = an_authority(server, grants_claim="may")
+
+        assert authority.caller(f"Bearer {a_token(may=['security lead'])}").grants == frozenset()
+
+
+def test_a_caller_knows_when_its_token_ends(server: KeyServer) -> None:
+    end = int(time.time()) + 77
+
+    assert an_authority(server).caller(f"Bearer {a_token(exp=end - 0.5)}").expires_at == end
+
+
+@pytest.mark.parametrize("algorithms", [(), ("none",), ("HS256",), ("RS256", "HS512"), ("RS384",)])
+def test_a_deployment_cannot_allow_what_others_could_sign(algorithms: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="algorithms must be of RS256"):
+        Settings(issuer=ISSUER, jwks_url="https://issuer.test", algorithms=algorithms)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.plans import BucketPlans
+    from taskrunner.adapters.principals import Principals
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.sandbox import ForkedSandbox
@@ -175,6 +176,7 @@ class AwsWorld:
         settings = Settings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
+            algorithms=tuple((environment.get("ALGORITHMS") or "RS256").split()),
             audience=environment.get("AUDIENCE") or None,
             tenant_claim=environment.get("TENANT_CLAIM") or None,
             grants_claim=environment.get("GRANTS_CLAIM") or None,
@@ -187,6 +189,15 @@ class AwsWorld:
         from taskrunner.adapters.retention import Retention  # noqa: PLC0415
 
         return Retention(int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S)
+
+    @cached_property
+    def principals(self) -> Principals | None:
+        """Who callers inside AWS are, where these are let in instead of tokens."""
+        if self._environment.get("AUTHORIZATION") != "AWS_IAM":
+            return None
+        from taskrunner.adapters.principals import Principals  # noqa: PLC0415
+
+        return Principals(self._table)
 
     @cached_property
     def _table(self) -> Table:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run
 
 _NAME_LENGTH: Final = 80
-_HASH_DIGITS: Final = 16
+# Tenants share machines by name: 128 bits, so that nobody finds two definitions with one name.
+_HASH_DIGITS: Final = 32
 # CreateStateMachine is throttled at one a second; a new machine is known everywhere within seconds.
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 # Never started, its machine was removed, or it has ended, which is told as a ValidationException.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -23,12 +24,14 @@ from taskrunner.errors import (
     TaskRunnerError,
     TryAgainError,
 )
-from taskrunner.model.caller import Caller
+from taskrunner.model.access import SCOPES, Route
+from taskrunner.model.caller import LEEWAY_S, Caller
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from taskrunner.adapters.principals import Principals
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -45,7 +48,11 @@ _STATUS_OF_CLASS: Final = {
     NotFoundError: 404,
     ConflictError: 409,
 }
-_RETRY_AFTER_S: Final = {429: "30", 503: "2"}
+_HEADERS_OF_STATUS: Final = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "30"},
+    503: {"Retry-After": "2"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +152,20 @@ Answer: TypeAlias = "dict[str, Any]"
 Routes: TypeAlias = "Mapping[tuple[str, str], Callable[[Request], Answer]]"
 
 
-def serve(event: JsonMapping, routes: Routes, *, plans: bool = False) -> Answer:
+def serve(
+    event: JsonMapping, routes: Routes, principals: Principals | None, *, plans: bool = False
+) -> Answer:
     """Answer a proxy event by one of *routes*, keyed by method and resource.
+
+    *principals* knows the callers of a deployment that AWS's signatures let in; None stands for one
+    where the authorizer's tokens do.
 
     With *plans* a 400 is the contract's PlanErrorResponse, as it is wherever a pack is sent.
     """
     trace = str(event.get("requestContext", {}).get("requestId", ""))
     try:
-        request = _request(event)
+        request = _request(event, principals)
+        _check_scope(request)
         return routes[request.method, request.resource](request)
     except TaskRunnerError as error:
         return _refused(error, trace, plans=plans)
@@ -191,7 +204,7 @@ def redirect(url: str) -> Answer:
     }
 
 
-def _request(event: JsonMapping) -> Request:
+def _request(event: JsonMapping, principals: Principals | None) -> Request:
     raw_body = event.get("body")
     if raw_body is not None and event.get("isBase64Encoded"):
         try:
@@ -199,14 +212,11 @@ def _request(event: JsonMapping) -> Request:
         except (binascii.Error, ValueError):
             raise InvalidRequestError("bad_json", "the body is not readable") from None
     headers = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
-    for name, values in (event.get("multiValueHeaders") or {}).items():
-        if name.lower() == _TENANT_HEADER and len(set(values)) > 1:
-            message = "X-StellaOps-Tenant is given twice with different values; send one"
-            raise InvalidRequestError("invalid_request", message)
+    _check_tenant_header(event)
     return Request(
         method=event["httpMethod"],
         resource=event["resource"],
-        caller=_caller(event),
+        caller=_caller(event.get("requestContext") or {}, principals),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers=headers,
@@ -214,16 +224,42 @@ def _request(event: JsonMapping) -> Request:
     )
 
 
-def _caller(event: JsonMapping) -> Caller:
-    """The caller that the authorizer put into the request's context."""
-    context = (event.get("requestContext") or {}).get("authorizer") or {}
+def _check_tenant_header(event: JsonMapping) -> None:
+    """Refuse two tenants, in one spelling of the header's name or in several."""
+    single, multiple = event.get("headers") or {}, event.get("multiValueHeaders") or {}
+    given = {value for name, value in single.items() if name.lower() == _TENANT_HEADER}
+    for name, values in multiple.items():
+        given |= set(values) if name.lower() == _TENANT_HEADER else set()
+    if len(given) > 1:
+        message = "X-StellaOps-Tenant is given twice with different values; send one"
+        raise InvalidRequestError("invalid_request", message)
+
+
+def _check_scope(request: Request) -> None:
+    """Hold the table of scopes here too: API Gateway's policy has `*` where a value stands."""
+    scope = SCOPES[Route(request.method, request.resource)]
+    if not request.caller.may(scope):
+        raise ForbiddenError("forbidden", f"this call needs the scope taskrunner.{scope}")
+
+
+def _caller(request_context: JsonMapping, principals: Principals | None) -> Caller:
+    """The caller that API Gateway put into the request's context, in the deployment's one way."""
+    if principals is not None:
+        return principals.caller(request_context.get("identity") or {})
+    context = request_context.get("authorizer") or {}
     if not context.get("subject"):
         raise InvalidRequestError("unauthorized", "the request has no checked token")
+    # API Gateway keeps an authorizer's answer for minutes, also beyond the token's own end.
+    expires_at = int(context["expires"]) if context.get("expires") else None
+    at_ms = request_context.get("requestTimeEpoch") or time.time() * 1000
+    if expires_at is not None and at_ms / 1000 >= expires_at + LEEWAY_S:
+        raise InvalidRequestError("unauthorized", "the token has expired")
     return Caller(
         subject=context["subject"],
         scopes=frozenset(context.get("scopes", "").split()),
         tenants=tuple(context.get("tenants", "").split()),
         grants=frozenset(context.get("grants", "").split()),
+        expires_at=expires_at,
     )
 
 
@@ -234,6 +270,7 @@ def caller_context(caller: Caller) -> dict[str, str]:
         "scopes": " ".join(sorted(caller.scopes)),
         "tenants": " ".join(caller.tenants),
         "grants": " ".join(sorted(caller.grants)),
+        "expires": "" if caller.expires_at is None else str(caller.expires_at),
     }
 
 
@@ -260,5 +297,4 @@ def _error(
     body: JsonObject = {"error": {"code": code, "message": message, "traceId": trace}}
     if problems is not None:
         body["errors"] = problems
-    retry_after = _RETRY_AFTER_S.get(status)
-    return answer(status, body, None if retry_after is None else {"Retry-After": retry_after})
+    return answer(status, body, _HEADERS_OF_STATUS.get(status))

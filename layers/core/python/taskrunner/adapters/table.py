@@ -9,8 +9,9 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sor
     S#<step path>        how the last attempt of a step ended
 
 so that one query backwards from `R` reads the run and the end of its journal: nothing may sort
-between the two. Beside the runs there are `C#<client id>`/`C`, whose tenants and grants a client
-has, and `T#<tenant>#E#<environment>` with `CURRENT`, `D#<deployment>` and `H#<revision>`.
+between the two. Beside the runs there are `C#<client id>`/`C`, which tenants and grants a client
+has, `I#<arn>`/`I`, the same of a principal of AWS, and `T#<tenant>#E#<environment>` with `CURRENT`,
+`D#<deployment>` and `H#<revision>`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Approvals: who may decide, and what a decision comes to. Every decision passes `decide`."""
+"""Approvals: who may decide, and what a decision comes to.
+
+Every decision of a caller passes `decide`, whichever gate waits for it, and the clock's own passes
+`expire`; both come together in `_with`, which alone gives a record its verdict.
+"""
 
 from __future__ import annotations
 
@@ -95,12 +99,11 @@ def decide(  # noqa: PLR0913 - a rule over six things that are not one thing
     if run_ended or not record.waiting:
         message = f"no gate waits for the approval {record.approval_id}"
         raise ConflictError("approval_not_open", message)
-    decided = replace(record, decisions=(*record.decisions, decision))
-    verdict = _settled(approval, decided)
+    decided = _with(record, decision, approval.min_approvals)
     return Answer(
-        record=replace(decided, verdict=verdict),
+        record=decided,
         verdict=decision.verdict,
-        resumed=verdict is Verdict.APPROVED,
+        resumed=decided.verdict is Verdict.APPROVED,
         changed=True,
     )
 
@@ -109,8 +112,7 @@ def expire(record: ApprovalRecord, at: str) -> ApprovalRecord:
     """*record* after the clock's own decision, which changes nothing that was decided before."""
     if record.verdict is not None:
         return record
-    word = Decision(verdict=Verdict.EXPIRED, by="clock", at=at)
-    return replace(record, verdict=Verdict.EXPIRED, decisions=(*record.decisions, word))
+    return _with(record, Decision(verdict=Verdict.EXPIRED, by="clock", at=at))
 
 
 def _check_may_decide(
@@ -136,10 +138,9 @@ def _repeats(record: ApprovalRecord, decision: Decision, caller: Caller) -> bool
     return last is not None and last.verdict is decision.verdict
 
 
-def _settled(approval: Approval, record: ApprovalRecord) -> Verdict | None:
-    """What the words so far come to: one rejection ends it, approvals count once per approver."""
-    last = record.decisions[-1]
-    if last.verdict is not Verdict.APPROVED:
-        return last.verdict
-    approvers = {d.by for d in record.decisions if d.verdict is Verdict.APPROVED}
-    return Verdict.APPROVED if len(approvers) >= approval.min_approvals else None
+def _with(record: ApprovalRecord, word: Decision, needed: int = 1) -> ApprovalRecord:
+    """*record* with one word more: approvals count once per approver, anything else ends it."""
+    decided = replace(record, decisions=(*record.decisions, word))
+    approvers = {d.by for d in decided.decisions if d.verdict is Verdict.APPROVED}
+    is_open = word.verdict is Verdict.APPROVED and len(approvers) < needed
+    return decided if is_open else replace(decided, verdict=word.verdict)

@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ForbiddenError, InvalidRequestError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
 _IMPLIED: Final = {VIEWER: {VIEWER}, OPERATOR: {VIEWER, OPERATOR}, ADMIN: {VIEWER, OPERATOR, ADMIN}}
+# By how much clocks may differ where a token's times are compared, in seconds.
+LEEWAY_S: Final = 30
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def is_tenant(name: str) -> bool:
+    """Whether a tenant can have that name, which is a part of keys, prefixes and paths."""
+    return _TENANT.fullmatch(name) is not None
+
+
+def tenants(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that can be tenants, each once: what else a claim holds could name a strange key."""
+    return tuple(dict.fromkeys(name for name in names if is_tenant(name)))
+
+
+def words(value: object) -> list[str]:
+    """A list of words, or a text of them with spaces between; what has spaces is no word."""
+    if isinstance(value, str):
+        return value.split()
+    found = value if isinstance(value, list) else []
+    return [one for one in found if isinstance(one, str) and one.split() == [one]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The subject of a token, its scopes (`viewer`, `operator`, `admin`), grants and tenants."""
+    """The subject of a token, its scopes (`viewer`, `operator`, `admin`), grants and tenants.
+
+    *expires_at* is when the token ends, in seconds since 1970; None when nothing ends by itself.
+    """
 
     subject: str
     scopes: frozenset[str]
     tenants: tuple[str, ...]
     grants: frozenset[str] = frozenset()
+    expires_at: int | None = None
 
     def may(self, scope: str) -> bool:
         """Whether a scope that the caller has implies *scope*."""
@@ -46,7 +73,7 @@ class Caller:
         if not named:
             return self._only_tenant()
         tenant = named.pop()
-        if not _TENANT.fullmatch(tenant):
+        if not is_tenant(tenant):
             raise InvalidRequestError("invalid_request", f"a tenant matches {_TENANT.pattern}")
         if tenant not in self.tenants and not self.may(ADMIN):
             raise ForbiddenError("forbidden", f"the token does not belong to the tenant {tenant}")

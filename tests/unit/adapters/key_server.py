@@ -1,0 +1,157 @@
+"""An issuer on this machine whose keys a test may change, and tokens as it would sign them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from taskrunner.adapters.identity import Authority, BadTokenError, Settings
+from taskrunner.adapters.issuer_keys import IssuerKeys
+
+if TYPE_CHECKING:
+    from taskrunner.adapters.table import Table
+
+ISSUER = "https://issuer.test/pool"
+OURS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+THEIRS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+REGISTRY: dict[str, dict[str, Any]] = {
+    "C#client-1": {"tenants": ["acme", "globex"], "grants": ["security.lead"]},
+    "C#client-2": {"tenants": ["initech"]},
+}
+
+
+def a_jwk(key: rsa.RSAPrivateKey, kid: str = "key-1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """An RSA key as its issuer publishes it, with what is None left away."""
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    published = public | {"kid": kid, "use": "sig", "alg": "RS256"} | changes
+    return {name: value for name, value in published.items() if value is not None}
+
+
+class Registry:
+    """The client registry, as the table answers for it."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+
+    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        assert sk == "C"
+        self.reads.append(pk)
+        return REGISTRY.get(pk)
+
+
+class KeyServer:
+    """Serves *keys* by their ids, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Any] = {"key-1": OURS}
+        self.content: bytes | None = None
+        self.status = 200
+        self.asked = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked += 1
+                content = server.content
+                if content is None:
+                    content = json.dumps({"keys": server.published()}).encode()
+                self.send_response(server.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Location", "/elsewhere.json")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing: a test's output is its own."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        serve = partial(self._http.serve_forever, poll_interval=0.01)
+        self._thread = Thread(target=serve)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/jwks.json"
+
+    def published(self) -> list[dict[str, Any]]:
+        return [key if isinstance(key, dict) else a_jwk(key, kid) for kid, key in self.keys.items()]
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._http.server_close()
+            self._thread.join()
+
+
+@dataclass
+class Watch:
+    """Seconds that pass when a test says so."""
+
+    seconds: float = 1_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def an_authority(
+    server: KeyServer,
+    registry: Registry | None = None,
+    watch: Watch | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Authority:
+    table: Any = registry or Registry()
+    known: Table = table
+    made = Settings(issuer=ISSUER, jwks_url=server.url, **settings)
+    keys = IssuerKeys(server.url, made.algorithms, (watch or Watch()).now)
+    return Authority(made, known, keys)
+
+
+def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    now = int(time.time())
+    known: dict[str, Any] = {
+        "iss": ISSUER,
+        "sub": "client-1",
+        "client_id": "client-1",
+        "token_use": "access",
+        "scope": "taskrunner/operator",
+        "iat": now,
+        "exp": now + 600,
+    }
+    return {name: value for name, value in (known | changes).items() if value is not None}
+
+
+def a_token(
+    key: rsa.RSAPrivateKey = OURS,
+    kid: str | None = "key-1",
+    **changes: Any,  # noqa: ANN401
+) -> str:
+    headers = {} if kid is None else {"kid": kid}
+    return jwt.encode(claims(**changes), key, algorithm="RS256", headers=headers)
+
+
+def forged(header: dict[str, Any], signature: bytes | None = None, secret: bytes = b"") -> str:
+    """A token of our claims under another *header*, with an HMAC unless there is a *signature*."""
+    parts = (json.dumps(part).encode() for part in (header, claims()))
+    signed = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+    end = base64.urlsafe_b64encode(mac if signature is None else signature)
+    return f"{signed}.{end.decode().rstrip('=')}"
+
+
+def refused(authority: Authority, token: str, scheme: str = "Bearer ") -> str:
+    with pytest.raises(BadTokenError) as caught:
+        authority.caller(scheme + token)
+    told = str(caught.value)
+    assert len(token) < 8 or token not in told
+    assert not any(len(part) > 8 and part in told for part in token.split("."))
+    assert caught.value.__cause__ is None
+    return told
