@@ -179,9 +179,7 @@ def test_a_policy_gate_costs_for_each_evaluation_and_for_what_may_follow() -> No
     assert of(f", failureAction: branch, branch: [{A}]") - abort == 5 + 2
 
 
-def test_a_policy_by_function_costs_what_another_does_and_may_take_longer() -> (
-    None
-):
+def test_a_policy_by_function_costs_what_another_does_and_may_take_longer() -> None:
     rules = "policies: [{id: p, version: '1', rules: [{id: r, require: run.id}]}]"
     function = "policies: [{id: p, version: '1', uses: 'lambda:f'}]"
     gate = "- {id: g, gate: {policy: {policy: p, retries: {count: 1, backoffSeconds: 5}}}}"
