@@ -63,7 +63,7 @@ class Allowance:
         return value
 
 
-class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc] - the library is untyped
+class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the library is untyped
     """The library's own, counting *left* down to the end."""
 
     def __init__(self, left: int) -> None:

@@ -414,9 +414,9 @@ class _Checker:
                 names.append("secrets")
             return f"'{root}' is no name here{literal or nearest(root, names)}"
         if root == "inputs":
-            names = self._inputs_there
-            if rest and rest[0] not in names:
-                hint = nearest(rest[0], names) if names else "; the pack declares none"
+            known = self._inputs_there
+            if rest and rest[0] not in known:
+                hint = nearest(rest[0], known) if known else "; the pack declares none"
                 return f"there is no input '{rest[0]}'{hint}"
             return None
         if root == "run":

@@ -86,10 +86,10 @@ def misfits(schema: JsonSchema, value: Json) -> Iterator[tuple[Path, str]]:
         except jsonschema_rs.ValidationError as error:
             yield tuple(error.instance_path), report.shortened(error.message)
         return
-    for number, error in enumerate(validator.iter_errors(value)):
+    for number, found in enumerate(validator.iter_errors(value)):
         if number > report.MAX_PROBLEMS:
             break
-        yield tuple(error.instance_path), report.shortened(error.message)
+        yield tuple(found.instance_path), report.shortened(found.message)
 
 
 def _validator(schema: JsonSchema) -> Any:  # noqa: ANN401 - its class is not imported at the top
