@@ -15,6 +15,8 @@ from tests.hostile.manifests import cases
 from tests.packs import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.stack.conftest import Api
 
 GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
@@ -139,3 +141,23 @@ def test_a_cursor_opens_no_other_list(operator: Api) -> None:
     assert [answer.status_code for answer in elsewhere[2:]] == [400] * 3
     assert elsewhere[0].status_code in {200, 400}
     assert elsewhere[1].status_code in {200, 400}
+
+
+def test_the_limits_of_the_template_are_deployed(aws: Callable[[str], Any]) -> None:
+    """The emulator keeps them and enforces none, so that this is all that can be seen here."""
+    gateway = aws("apigateway")
+    (api,) = gateway.get_rest_apis()["items"]
+    (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
+    (plan,) = gateway.get_usage_plans()["items"]
+    limits = {
+        method: (settings["throttlingRateLimit"], settings["throttlingBurstLimit"])
+        for method, settings in stage["methodSettings"].items()
+    }
+
+    assert limits == {
+        "*/*": (100, 200),
+        "/~1v1~1task-runner~1runs/POST": (20, 40),
+        "/~1v1~1task-runner~1simulations/POST": (20, 40),
+    }
+    assert plan["throttle"] == {"rateLimit": 20, "burstLimit": 40}
+    assert [one["stage"] for one in plan["apiStages"]] == ["live"]

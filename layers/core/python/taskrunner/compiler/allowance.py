@@ -35,6 +35,10 @@ class TooMuchError(Exception):
     """An allowance is used up; the message says which of both."""
 
 
+class NoValueError(Exception):
+    """What an expression gives, or hands to a function, is no JSON; the message says why."""
+
+
 class Allowance:
     """What is left to a group of expressions: *steps* of work, and *size* of what they give."""
 
@@ -106,7 +110,7 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
                     todo += node
                     todo += node.values()
             elif isinstance(node, visitor._Expression):  # noqa: SLF001 - it has no other name
-                raise TypeError("an expression with & is for a function that takes one")
+                raise NoValueError("an expression with & is for a function that takes one")
             self.spend(steps)
         return size
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jmespath import exceptions, functions, parser
 
-from taskrunner.compiler.allowance import Allowance, TooMuchError
+from taskrunner.compiler.allowance import Allowance, NoValueError, TooMuchError
 from taskrunner.compiler.report import shortened
 from taskrunner.model.json_types import unusable
 from taskrunner.model.suggestion import nearest
@@ -41,10 +41,13 @@ _NOT_EVALUATED: Final = (
     exceptions.JMESPathError,
     ArithmeticError,
     RecursionError,
+    NoValueError,
     TooMuchError,
     TypeError,
     ValueError,
 )
+_PYTHONS_OWN: Final = (TypeError, ValueError)
+_UNFIT: Final = "a comparison, function or slice is given a value that is not for it"
 
 
 class ExpressionError(Exception):
@@ -71,7 +74,7 @@ class Expression:
         try:
             value = (allowance or Allowance()).evaluate(self.parsed.parsed, context)
         except _NOT_EVALUATED as error:
-            reason = shortened(str(error), 200)
+            reason = _UNFIT if isinstance(error, _PYTHONS_OWN) else shortened(str(error), 200)
             raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {reason}") from None
         for _, problem in unusable(value):
             raise ExpressionError(f"{_quoted(self.text)} gives no JSON: {problem}")
