@@ -36,17 +36,15 @@ _FUNCTIONS: Final[dict[str, Any]] = functions.Functions.FUNCTION_TABLE
 _BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _BEFORE_A_VALUE: Final = ("==", "!=", "<=", ">=", "<", ">", "||", "&&", "(", ",")
 
-# The library leaves to Python what it does not check: `contains('a', `1`)`, a slice of step 0.
-_NOT_EVALUATED: Final = (
+_TOLD: Final = (
     exceptions.JMESPathError,
     ArithmeticError,
     RecursionError,
     NoValueError,
     TooMuchError,
-    TypeError,
-    ValueError,
 )
-_PYTHONS_OWN: Final = (TypeError, ValueError)
+# The library leaves to Python what it does not check: `contains('a', `1`)`, a slice of step 0.
+_NOT_EVALUATED: Final = (*_TOLD, TypeError, ValueError)
 _UNFIT: Final = "a comparison, function or slice is given a value that is not for it"
 
 
@@ -74,7 +72,7 @@ class Expression:
         try:
             value = (allowance or Allowance()).evaluate(self.parsed.parsed, context)
         except _NOT_EVALUATED as error:
-            reason = _UNFIT if isinstance(error, _PYTHONS_OWN) else shortened(str(error), 200)
+            reason = shortened(str(error), 200) if isinstance(error, _TOLD) else _UNFIT
             raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {reason}") from None
         for _, problem in unusable(value):
             raise ExpressionError(f"{_quoted(self.text)} gives no JSON: {problem}")
