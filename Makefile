@@ -4,6 +4,7 @@
 # pins it holds, so a target that needs one makes it when it is missing or its pins have changed.
 PYTHON ?= python3
 EVENT ?=
+SECONDS ?= 600
 FUNCTION ?=
 
 bin := .venv/bin
@@ -18,7 +19,7 @@ export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit demo invoke clean
+.PHONY: help setup lock up down check test unit fuzz demo invoke clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +95,10 @@ unit: .venv/.installed ## Run the tests that need no local stack
 
 test: check ## Run every check and every test; the local stack is started when it is not up
 	$(bin)/pytest
+
+fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it finds is left in .local/fuzz
+	$(bin)/python -m tests.fuzz.run expression $(SECONDS)
+	$(bin)/python -m tests.fuzz.run pack $(SECONDS)
 
 # ---------------------------------------------------------------------------------------------------------- tidy
 

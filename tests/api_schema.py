@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -163,6 +164,8 @@ def _body_problems(
             yield from _json_problems(schema, text)
         case "application/x-ndjson":
             yield from ndjson_problems(schema, text)
+        case "application/yaml":
+            yield from schema_problems(schema, yaml.safe_load(text))
         case _:
             yield from schema_problems(schema, text)
 

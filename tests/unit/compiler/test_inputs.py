@@ -106,38 +106,6 @@ def test_a_schema_is_asked_only_about_values_of_the_type() -> None:
     assert message == "'x' must be of type string, not integer"
 
 
-@pytest.mark.parametrize("schema", [True, {}, {"$ref": "#/$defs/a", "$defs": {"a": {}}}])
-def test_a_schema_may_refer_to_itself(schema: Any) -> None:  # noqa: ANN401
-    assert inputs.schema_problem(schema) is None
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"$ref": "https://example.com/a"},
-        {"$ref": "other.json"},
-        {"$ref": "file:///etc/passwd"},
-        {"items": [{"allOf": [{"$dynamicRef": "a#b"}]}]},
-        {"$defs": {"a": {"$ref": "urn:example:a"}}},
-    ],
-)
-def test_a_schema_may_not_refer_to_anything_else(schema: Any) -> None:  # noqa: ANN401
-    problem = inputs.schema_problem(schema)
-
-    assert problem is not None
-    assert "only references inside it" in problem
-
-
-def test_a_schema_that_goes_in_circles_ends() -> None:
-    schema = {
-        "$ref": "#/$defs/a",
-        "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
-    }
-
-    assert inputs.schema_problem(schema) is None
-    assert list(inputs.misfits(declared("string", schema=schema), "a")) == []
-
-
 def test_of_many_misfits_only_so_many_are_looked_for() -> None:
     schema = {"items": {"type": "string"}}
 

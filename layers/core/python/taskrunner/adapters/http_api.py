@@ -104,7 +104,8 @@ class Request:
             message = f"the body has {len(content)} bytes; at most {MAX_BODY_BYTES} are allowed"
             raise InvalidRequestError("body_too_large", message)
         try:
-            document = json.loads(content, parse_constant=_refuse_constant)
+            # JSON is UTF-8 (RFC 8259, section 8.1); of bytes the library would also take UTF-16.
+            document = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise InvalidRequestError("bad_json", f"the body is not JSON: {reason}") from None

@@ -7,12 +7,21 @@ problems can be planned for any valid inputs.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic.alias_generators import to_camel
 
 from taskrunner import executors
-from taskrunner.compiler import arguments, ceilings, expressions, inputs, parameters, report
+from taskrunner.compiler import (
+    arguments,
+    ceilings,
+    expressions,
+    inputs,
+    json_schemas,
+    parameters,
+    report,
+)
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.compiler.report import shortened
 from taskrunner.compiler.schema import as_written
@@ -24,7 +33,7 @@ from taskrunner.model.suggestion import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskrunner.compiler.expressions import Reference
+    from taskrunner.compiler.expressions import Expression, Reference
     from taskrunner.compiler.schema import (
         ConditionalShape,
         GateOfPolicy,
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
         LoopShape,
         MapShape,
         Pack,
+        PolicyShape,
         Run,
         StepShape,
     )
@@ -43,6 +53,7 @@ _OUTPUT_ROOT = "/output/"
 _RUN_FIELDS = ("id", "tenant", "createdAt")
 _STEP_FIELDS = ("outputs", "status")
 _ROOTS = frozenset({"inputs", "steps", "run", "secrets", "with"})
+_EVERYWHERE = frozenset({"inputs", "steps", "run"})
 _ITERATED = frozenset({"map", "loop"})
 _SECRETS_STAND_ELSEWHERE = (
     "secrets are read in the 'with' of a run step or a policy gate and nowhere else"
@@ -61,6 +72,14 @@ def problems(pack: Pack, source: Source, allowed: Ceilings = NO_CEILINGS) -> lis
     return [source.diagnostic(path, message) for path, message in found]
 
 
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What the rules of a policy read that is not known everywhere: steps, and other roots."""
+
+    steps: frozenset[str]
+    roots: frozenset[str]
+
+
 class _Checker:
     """One walk over one pack.
 
@@ -70,7 +89,11 @@ class _Checker:
 
     def __init__(self, pack: Pack) -> None:
         self._spec = pack.spec
-        self._found: list[tuple[Path, str]] = []
+        # No list: a policy is looked at for several gates, and is told of once.
+        self._found: dict[tuple[Path, str], None] = {}
+        self._parsed: dict[str, Expression | ExpressionError] = {}
+        self._fine: dict[str, _Needs] = {}  # policies whose rules are right where these are known
+        self._inputs_there = {one.name for one in pack.spec.inputs}
         self._all = dict(_walk(pack.spec.steps, ("spec", "steps")))
         self._visible: dict[str, StepShape] = {}
         self._names: list[str] = []
@@ -88,7 +111,7 @@ class _Checker:
         self._policies()
         self._list(spec.steps, ("spec", "steps"))
         self._outputs()
-        return self._found
+        return list(self._found)
 
     def _unique_steps(self) -> None:
         first: dict[str, Path] = {}
@@ -105,16 +128,16 @@ class _Checker:
                 self._problem(("spec", section, index, key), message)
 
     def _problem(self, path: Path, message: str) -> None:
-        if (path, message) not in self._found:  # a policy may be looked at for several gates
-            self._found.append((path, message))
+        self._found[path, message] = None
 
     def _inputs(self) -> None:
         for index, one in enumerate(self._spec.inputs):
             path: Path = ("spec", "inputs", index)
             schema = one.json_schema
-            broken = None if schema is None else inputs.schema_problem(schema)
+            broken = None if schema is None else json_schemas.problem(schema)
             if broken is not None:
-                self._problem((*path, "schema"), broken)
+                at, message = broken
+                self._problem((*path, "schema", *at), message)
             if one.default is None:
                 continue
             if one.required:
@@ -317,12 +340,24 @@ class _Checker:
         if shape.version is not None and shape.version != policy.version:
             message = f"the policy '{policy.id}' has version {policy.version}, not {shape.version}"
             self._problem((*path, "version"), message)
+        self._rules_of(policy)
+
+    def _rules_of(self, policy: PolicyShape) -> None:
+        """Check the names in the rules of *policy* as seen from the gate that is looked at."""
+        needs = self._fine.get(policy.id)
+        if needs and needs.steps <= self._visible.keys() and needs.roots <= {*self._names, "with"}:
+            return
+        before = len(self._found)
         self._names.append("with")  # a rule reads what its gate is given
         index = self._spec.policies.index(policy)
         for number, rule in enumerate(policy.rules or ()):
             at: Path = ("spec", "policies", index, "rules", number, "require")
             self._names_in(rule.require, at)
         self._names.pop()
+        if len(self._found) == before:
+            read = [ref for r in policy.rules or () for ref in self._expression(r.require, ())]
+            steps = frozenset(ref[1] for ref in read if ref[0] == "steps")
+            self._fine[policy.id] = _Needs(steps, frozenset(ref[0] for ref in read) - _EVERYWHERE)
 
     def _names_in(self, text: str, path: Path) -> None:
         """Check the names that an expression reads."""
@@ -330,11 +365,16 @@ class _Checker:
             self._is_unknown(reference, text, path)
 
     def _expression(self, text: str, path: Path) -> tuple[Reference, ...]:
-        try:
-            return expressions.parse(text).references
-        except ExpressionError as error:
-            self._problem(path, str(error))
+        if text not in self._parsed:
+            try:
+                self._parsed[text] = expressions.parse(text)
+            except ExpressionError as error:
+                self._parsed[text] = error
+        parsed = self._parsed[text]
+        if isinstance(parsed, ExpressionError):
+            self._problem(path, str(parsed))
             return ()
+        return parsed.references
 
     def _run(self, run: Run, path: Path) -> None:
         for at, text in parameters.texts(run.parameters):
@@ -383,9 +423,9 @@ class _Checker:
                 names.append("secrets")
             return f"'{root}' is no name here{literal or nearest(root, names)}"
         if root == "inputs":
-            names = [one.name for one in self._spec.inputs]
-            if rest and rest[0] not in names:
-                hint = nearest(rest[0], names) if names else "; the pack declares none"
+            known = self._inputs_there
+            if rest and rest[0] not in known:
+                hint = nearest(rest[0], known) if known else "; the pack declares none"
                 return f"there is no input '{rest[0]}'{hint}"
             return None
         if root == "run":

@@ -1,4 +1,4 @@
-"""JMESPath: expressions, the names they read, and `{{ }}` templates. Nobody else knows it.
+"""JMESPath: expressions, the names they read, and `{{ }}` templates. Only allowance.py knows more.
 
 Three things are added to it: hyphenated names need no quotes (`steps.my-step`); the two classic
 mistakes, `"text"` for `'text'` and a bare number, are told with the right form; and so is `!a.b`.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jmespath import exceptions, functions, parser
 
+from taskrunner.compiler.allowance import Allowance, NoValueError, TooMuchError
 from taskrunner.compiler.report import shortened
 from taskrunner.model.json_types import unusable
 from taskrunner.model.suggestion import nearest
@@ -33,7 +34,18 @@ MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 64  # far below what Python's own stack allows, so that it is never what decides
 _FUNCTIONS: Final[dict[str, Any]] = functions.Functions.FUNCTION_TABLE
 _BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_COMPARED_TO: Final = re.compile(r"(==|!=|<=|>=|<|>|\|\||&&|\(|,|^)\s*$")
+_BEFORE_A_VALUE: Final = ("==", "!=", "<=", ">=", "<", ">", "||", "&&", "(", ",")
+
+_TOLD: Final = (
+    exceptions.JMESPathError,
+    ArithmeticError,
+    RecursionError,
+    NoValueError,
+    TooMuchError,
+)
+# The library leaves to Python what it does not check: `contains('a', `1`)`, a slice of step 0.
+_NOT_EVALUATED: Final = (*_TOLD, TypeError, ValueError)
+_UNFIT: Final = "a comparison, function or slice is given a value that is not for it"
 
 
 class ExpressionError(Exception):
@@ -48,16 +60,20 @@ class Expression:
     references: tuple[Reference, ...]
     parsed: Any  # jmespath's ParsedResult, which the library leaves untyped
 
-    def evaluate(self, context: JsonMapping) -> Json:
+    def evaluate(self, context: JsonMapping, allowance: Allowance | None = None) -> Json:
         """Evaluate against *context*; a missing field is None.
 
+        What it may cost is taken from *allowance*; without one it has an allowance of its own.
+
         Raises:
-            ExpressionError: a function was called with a value of the wrong type.
+            ExpressionError: a function was called with a value of the wrong type, or it takes or
+                gives too much.
         """
         try:
-            value = self.parsed.search(context)
-        except (exceptions.JMESPathError, ArithmeticError, RecursionError) as error:
-            raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {error}") from None
+            value = (allowance or Allowance()).evaluate(self.parsed.parsed, context)
+        except _NOT_EVALUATED as error:
+            reason = shortened(str(error), 200) if isinstance(error, _TOLD) else _UNFIT
+            raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {reason}") from None
         for _, problem in unusable(value):
             raise ExpressionError(f"{_quoted(self.text)} gives no JSON: {problem}")
         return value
@@ -122,11 +138,19 @@ def template(text: str) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def render(pieces: tuple[Piece, ...], context: JsonMapping) -> Json:
-    """Evaluate a template: one whole expression keeps its type, inside text it becomes text."""
+def render(
+    pieces: tuple[Piece, ...], context: JsonMapping, allowance: Allowance | None = None
+) -> Json:
+    """Evaluate a template: one whole expression keeps its type, inside text it becomes text.
+
+    All of its expressions share one *allowance*.
+    """
+    allowance = allowance or Allowance()
     if len(pieces) == 1 and isinstance(pieces[0], Expression):
-        return pieces[0].evaluate(context)
-    return "".join(p if isinstance(p, str) else _as_text(p.evaluate(context)) for p in pieces)
+        return pieces[0].evaluate(context, allowance)
+    return "".join(
+        p if isinstance(p, str) else _as_text(p.evaluate(context, allowance)) for p in pieces
+    )
 
 
 def references(pieces: tuple[Piece, ...]) -> tuple[Reference, ...]:
@@ -206,17 +230,22 @@ def _refuse_literals_without_json(text: str) -> None:
             inner = token[0][1:-1].replace("\\`", "`").strip()
             try:
                 problem = next((why for _, why in unusable(json.loads(inner))), None)
+            except RecursionError:
+                raise _too_deep() from None
             except ValueError:
                 raise ExpressionError(
-                    f"`{inner}` is no JSON; for the text write '{inner}'"
+                    f"`{shortened(inner, 200)}` is no JSON; for the text write '{inner}'"
                 ) from None
             if problem is not None:
-                raise ExpressionError(f"`{inner}` is no JSON: {problem}")
+                raise ExpressionError(f"`{shortened(inner, 200)}` is no JSON: {problem}")
 
 
 def _refuse_bare_numbers(text: str) -> None:
     for token in _TOKENS.finditer(text):
-        if token.lastgroup == "number" and _COMPARED_TO.search(text[: token.start()]):
+        if token.lastgroup != "number":
+            continue
+        before = text[: token.start()].rstrip()
+        if not before or before.endswith(_BEFORE_A_VALUE):
             raise ExpressionError(f"a number needs backticks: write `{token[0]}`, not {token[0]}")
 
 
@@ -298,6 +327,7 @@ def _locate(node: Json, base: Reference | None, reads: dict[Reference, None]) ->
 
 
 __all__ = [
+    "Allowance",
     "Expression",
     "ExpressionError",
     "Piece",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import report
+from taskrunner.compiler import json_schemas, report
 from taskrunner.compiler.source import MAX_DEPTH
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.schema import Input
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
-
-    # A schema may be true or false; that makes it no flag of the functions below.
-    JsonSchema: TypeAlias = JsonObject | bool
 
 _PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -71,7 +67,7 @@ def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]
     broken = list(unusable(value))
     yield from broken
     if not broken and declared.json_schema is not None:
-        yield from _against_schema(declared.json_schema, value)
+        yield from json_schemas.misfits(declared.json_schema, value)
 
 
 def _is_deeper(value: Json, levels: int) -> bool:
@@ -86,41 +82,6 @@ def _children(value: Json) -> Iterable[Json]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
-
-
-def schema_problem(schema: JsonSchema) -> str | None:
-    """Why *schema* is no usable JSON Schema 2020-12, or None."""
-    import jsonschema_rs  # noqa: PLC0415 - few packs have schemas, and every cold start would pay
-
-    remote = next((ref for ref in _references(schema) if not ref.startswith("#")), None)
-    if remote is not None:
-        return (
-            f"the schema refers to '{remote[:80]}'; only references inside it ('#/...') are allowed"
-        )
-    try:
-        jsonschema_rs.Draft202012Validator(schema)
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        return f"not a valid JSON Schema: {str(error).splitlines()[0]}"
-    return None
-
-
-def _against_schema(schema: JsonSchema, value: Json) -> Iterator[tuple[json_path.Path, str]]:
-    import jsonschema_rs  # noqa: PLC0415 - as above
-
-    errors = jsonschema_rs.Draft202012Validator(schema).iter_errors(value)
-    for error in islice(errors, report.MAX_PROBLEMS + 1):
-        yield tuple(error.instance_path), report.shortened(error.message)
-
-
-def _references(schema: Json) -> Iterator[str]:
-    if isinstance(schema, dict):
-        for key, child in schema.items():
-            if key in {"$ref", "$dynamicRef"} and isinstance(child, str):
-                yield child
-            yield from _references(child)
-    elif isinstance(schema, list):
-        for child in schema:
-            yield from _references(child)
 
 
 def _type_name(value: Json) -> str:

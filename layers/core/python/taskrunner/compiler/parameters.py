@@ -10,7 +10,7 @@ from taskrunner.model.plan import Template
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskrunner.compiler.expressions import Reference
+    from taskrunner.compiler.expressions import Allowance, Reference
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping
     from taskrunner.model.plan import Plan, PolicyGate
@@ -29,13 +29,16 @@ def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from texts(child, (*path, index))
 
 
-def resolve(value: Json, inputs: JsonMapping) -> Template:
+def resolve(value: Json, inputs: JsonMapping, allowance: Allowance | None = None) -> Template:
     """Evaluate every template that reads inputs alone; the others stay open, and null in the value.
+
+    All of them share one *allowance*.
 
     Raises:
         ExpressionError: an expression cannot be evaluated on these inputs.
     """
     still_open: dict[str, str] = {}
+    shared = allowance or expressions.Allowance()
 
     def resolved(node: Json, path: Path) -> Json:
         if isinstance(node, dict):
@@ -46,7 +49,7 @@ def resolve(value: Json, inputs: JsonMapping) -> Template:
             return node
         pieces = expressions.template(node)
         if all(reference[0] == "inputs" for reference in expressions.references(pieces)):
-            return expressions.render(pieces, {"inputs": inputs})
+            return expressions.render(pieces, {"inputs": inputs}, shared)
         still_open[pointer(path)] = node
         return None
 
@@ -54,15 +57,16 @@ def resolve(value: Json, inputs: JsonMapping) -> Template:
 
 
 def fill(template: Template, context: JsonMapping) -> Json:
-    """Evaluate what is open in *template*.
+    """Evaluate what is open in *template*; all of it shares one allowance.
 
     Raises:
         ExpressionError: an expression cannot be evaluated on this context.
     """
+    shared = expressions.Allowance()
 
     def filled(node: Json, path: Path) -> Json:
         if (text := template.open.get(pointer(path))) is not None:
-            return expressions.render(expressions.template(text), context)
+            return expressions.render(expressions.template(text), context, shared)
         if isinstance(node, dict):
             return {key: filled(child, (*path, key)) for key, child in node.items()}
         if isinstance(node, list):

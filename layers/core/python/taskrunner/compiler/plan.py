@@ -19,6 +19,7 @@ from taskrunner.compiler import (
     schema,
     source,
 )
+from taskrunner.compiler.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS, Allowance
 from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.model import json_path, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
@@ -111,6 +112,7 @@ class _Planner:
         self._source = read
         self._inputs = values
         self._problems: list[Diagnostic] = []
+        self._allowance = Allowance(MAX_PLAN_STEPS, MAX_PLAN_SIZE)
         self._is_live = True  # what is certainly not run need not fit
         failure = pack.spec.failure
         self._failure = FailurePolicy(_retries(failure.retries), failure.continue_on_error)
@@ -327,14 +329,14 @@ class _Planner:
 
     def _evaluated(self, expression: Expression, path: Path) -> Json:
         try:
-            return expression.evaluate({"inputs": self._inputs})
+            return expression.evaluate({"inputs": self._inputs}, self._allowance)
         except ExpressionError as error:
             self._problem(path, str(error))
             return None
 
     def _resolved(self, value: Json, path: Path) -> Template:
         try:
-            return parameters.resolve(value, self._inputs)
+            return parameters.resolve(value, self._inputs, self._allowance)
         except ExpressionError:
             self._unresolvable(value, path)
             return Template()
@@ -342,7 +344,7 @@ class _Planner:
     def _unresolvable(self, value: Json, path: Path) -> None:
         for at, text in parameters.texts(value):
             try:
-                parameters.resolve(text, self._inputs)
+                parameters.resolve(text, self._inputs, self._allowance)
             except ExpressionError as error:
                 self._problem((*path, *at), str(error))
 

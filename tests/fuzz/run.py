@@ -1,0 +1,111 @@
+"""Fuzz one target for some seconds: `python -m tests.fuzz.run pack 60`.
+
+atheris guides libFuzzer by coverage, and brings it built in; but its wheels are for Linux on x86_64
+alone. Where it is not installed, hypothesis changes the same seeds, blindly. The one line that this
+prints first says which of both it is. New inputs of interest and whatever breaks a target are left
+in .local/fuzz, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+_LONGEST_BYTES = 4096
+_SLOW_S = 15  # of one input, with coverage counted; an ordinary one takes milliseconds
+_MEMORY_MIB = 2048
+_SEED = 7
+
+
+def seeds(target: str) -> list[Path]:
+    """The corpus of *target*; a pack's is every golden pack that is small as well."""
+    found = [path for path in sorted((HERE / "corpus" / target).iterdir()) if path.is_file()]
+    if target == "pack":
+        found += sorted((ROOT / "tests/golden").glob("*/*.yaml"))
+    return [path for path in found if path.stat().st_size <= _LONGEST_BYTES]
+
+
+def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
+    """Fuzz *target*; ends with an exit code other than 0 when it breaks."""
+    place = place / target
+    (place / "corpus").mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds(target)):
+        (place / "corpus" / f"seed-{number:04d}").write_bytes(seed.read_bytes())
+    if importlib.util.find_spec("atheris") is not None:
+        sys.stdout.write(f"{target}: atheris, guided by coverage, {seconds} s\n")
+        _guided(target, seconds, place)
+    else:
+        sys.stdout.write(f"{target}: hypothesis, for atheris is not installed, {seconds} s\n")
+        _blind(target, seconds, place)
+
+
+def _guided(target: str, seconds: int, place: Path) -> None:
+    import atheris  # noqa: PLC0415 - not everywhere
+
+    with atheris.instrument_imports(
+        include=["taskrunner.compiler", "taskrunner.model", "jmespath"]
+    ):
+        from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - its imports are to be instrumented
+
+    sys.stdout.flush()
+    arguments = [
+        target,
+        f"-max_total_time={seconds}",
+        f"-seed={_SEED}",
+        f"-max_len={_LONGEST_BYTES}",
+        f"-timeout={_SLOW_S}",
+        f"-rss_limit_mb={_MEMORY_MIB}",
+        f"-dict={HERE / 'words' / target}",
+        f"-artifact_prefix={place}/broken-",
+        "-print_final_stats=1",
+        "-verbosity=0",
+        str(place / "corpus"),
+    ]
+    atheris.Setup(arguments, TARGETS[target])
+    atheris.Fuzz()
+
+
+def _blind(target: str, seconds: int, place: Path) -> None:
+    from hypothesis import HealthCheck, given, seed, settings  # noqa: PLC0415 - not for atheris
+    from hypothesis import strategies as st  # noqa: PLC0415 - the same
+
+    from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - the same
+
+    memory = _MEMORY_MIB * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    known = [path.read_bytes() for path in sorted((place / "corpus").iterdir())]
+    words = _words(target)
+    places = st.integers(0, _LONGEST_BYTES)
+    cuts = st.builds(lambda text, one, other: text[min(one, other) : max(one, other)],
+                     st.sampled_from(known), places, places)  # fmt: skip
+    parts = cuts | st.sampled_from(words) | st.binary(max_size=4)
+    end = time.monotonic() + seconds
+
+    @seed(_SEED)
+    @settings(max_examples=200, deadline=_SLOW_S * 1000, database=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(st.lists(parts, max_size=6).map(b"".join))
+    def holds(data: bytes) -> None:
+        TARGETS[target](data[:_LONGEST_BYTES])
+
+    run: Callable[[], None] = holds
+    while time.monotonic() < end:
+        run()
+
+
+def _words(target: str) -> list[bytes]:
+    lines = (HERE / "words" / target).read_text(encoding="utf-8").splitlines()
+    return [line[1:-1].encode().decode("unicode_escape").encode() for line in lines if line]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), *map(Path, sys.argv[3:4]))

@@ -1,0 +1,163 @@
+"""Tricks of HTTP itself against the running API: never a 500, and always the document's answer."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.api_schema import assert_conforms
+from tests.hostile.manifests import cases
+from tests.packs import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stack.conftest import Api
+
+GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
+GATED = pack("- {id: g, gate: {approval: {id: a}}}", spec="approvals: [{id: a}]")
+RUNS = "/v1/task-runner/runs"
+# One of each family; tests/hostile has them all, without HTTP.
+SAMPLE = {"alias-bomb", "deep-flow-lists", "doubles-each-time", "references-that-double",
+          "pattern-with-a-back-reference", "steps-until-full", "inputs-of-one-name",
+          "python-errors-of-slices"}  # fmt: skip
+
+
+def raw(api: Api, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> Any:  # noqa: ANN401
+    """The answer to a request as it stands: httpx would mend or refuse much of it."""
+    url = urlsplit(api.stack.api_url)
+    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    connection.putrequest(method, url.path + path, skip_accept_encoding=True)
+    for name, value in (("Authorization", f"Bearer {api.token}"), *headers):
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, dict(answer.headers), content
+
+
+@pytest.mark.parametrize("case", [one for one in cases() if one.name in SAMPLE], ids=str)
+def test_a_hostile_pack_is_refused_over_http(operator: Api, case: Any) -> None:  # noqa: ANN401
+    answer = operator("POST", "simulations", {"manifest": case.manifest, "inputs": case.inputs})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, case.code)
+    assert answer.json()["errors"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{RUNS}/..%2f..%2fopenapi", f"{RUNS}/%00", f"{RUNS}/%e0%a4%a", f"{RUNS}/a;b=c",
+        f"{RUNS}/run-7/", "/v1/Task-Runner/runs",
+        f"{RUNS}/%2e%2e/%2e%2e", f"{RUNS}/{'x' * 4000}", f"{RUNS}/run-7/artifacts/%2e%2e%2fplan",
+        f"{RUNS}/run-7%0d%0aX-A:%20b", f"{RUNS}/%ff%fe", f"{RUNS}/run-7/logs/..", "/", "/%",
+        f"{RUNS}/\\..\\x", f"{RUNS}/*", f"{RUNS}/%25%32%65",
+    ],
+)  # fmt: skip
+def test_a_bent_path_leads_nowhere(operator: Api, path: str) -> None:
+    status, headers, body = raw(operator, "GET", path)
+
+    assert status in {400, 403, 404}, body
+    assert_conforms("GET", "/nowhere", status, headers, body)
+
+
+@pytest.mark.parametrize("path", [f"{RUNS}//", "//v1/task-runner/runs"])
+def test_doubled_slashes_are_one_or_lead_nowhere(operator: Api, path: str) -> None:
+    status, headers, body = raw(operator, "GET", path)
+
+    assert status in {200, 404}, body
+    assert_conforms("GET", RUNS, status, headers, body)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", [RUNS, "/openapi", f"{RUNS}/run-7"])
+def test_a_method_that_a_path_does_not_have_is_not_found(
+    operator: Api, method: str, path: str
+) -> None:
+    status, headers, body = raw(operator, method, path)
+
+    assert status in {404, 405}
+    assert_conforms(method, path, status, headers, body)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-StellaOps-Tenant", "a"), ("X-StellaOps-Tenant", "b")],
+        [("X-StellaOps-Tenant", "x" * 4000)],
+        [("X-StellaOps-Tenant", "\xe9\xff")],
+        [("Content-Type", "application/json; charset=utf-16")],
+        [("Content-Type", "multipart/form-data; boundary=x")],
+        [("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
+        [("Content-Type", "text/plain"), ("Content-Type", "application/json")],
+        [("Idempotency-Key", "k" * 4000), ("Content-Type", "application/json")],
+        [(f"X-Many-{n}", "x" * 50) for n in range(60)],
+        [],
+    ],
+    ids=lambda headers: f"{len(headers)} {headers[0][0] if headers else 'none'}",
+)
+def test_strange_headers_are_refused_with_a_strange_body(
+    operator: Api, headers: list[tuple[str, str]]
+) -> None:
+    body = gzip.compress(json.dumps({"manifest": GOOD}).encode())
+
+    status, sent, content = raw(operator, "POST", RUNS, *headers, body=body)
+
+    assert status in {400, 403}, content
+    assert_conforms("POST", RUNS, status, sent, content)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1e9", "NaN", "5 ", "1&limit=2"])
+def test_a_limit_out_of_bounds_is_refused(operator: Api, limit: str) -> None:
+    status, headers, body = raw(operator, "GET", f"{RUNS}?limit={limit.replace(' ', '%20')}")
+
+    assert status in ({200, 400} if "&" in limit else {400})
+    assert_conforms("GET", RUNS, status, headers, body)
+
+
+def test_a_cursor_opens_no_other_list(operator: Api) -> None:
+    run_ids = [operator.run(GATED) for _ in range(2)]
+    stranger = operator.as_("other-tenant-operator")
+
+    cursor = operator("GET", "runs", query={"limit": "1"}).json()["nextCursor"]
+    elsewhere = [
+        stranger("GET", "runs", query={"cursor": cursor}),
+        operator("GET", "approvals", query={"cursor": cursor}),
+        operator("GET", f"runs/{run_ids[0]}/logs", query={"cursor": cursor}),
+        operator("GET", "runs", query={"cursor": cursor * 40}),
+        operator("GET", "runs", query={"cursor": cursor[:-3]}),
+    ]
+
+    for run_id in run_ids:
+        assert run_id not in elsewhere[0].text
+        operator("POST", f"runs/{run_id}/cancel")
+    assert [answer.status_code for answer in elsewhere[2:]] == [400] * 3
+    assert elsewhere[0].status_code in {200, 400}
+    assert elsewhere[1].status_code in {200, 400}
+
+
+def test_the_limits_of_the_template_are_deployed(aws: Callable[[str], Any]) -> None:
+    """The emulator keeps them and enforces none, so that this is all that can be seen here."""
+    gateway = aws("apigateway")
+    (api,) = gateway.get_rest_apis()["items"]
+    (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
+    (plan,) = gateway.get_usage_plans()["items"]
+    limits = {
+        method: (settings["throttlingRateLimit"], settings["throttlingBurstLimit"])
+        for method, settings in stage["methodSettings"].items()
+    }
+
+    assert limits == {
+        "*/*": (100, 200),
+        "/~1v1~1task-runner~1runs/POST": (20, 40),
+        "/~1v1~1task-runner~1simulations/POST": (20, 40),
+    }
+    assert plan["throttle"] == {"rateLimit": 20, "burstLimit": 40}
+    assert [one["stage"] for one in plan["apiStages"]] == ["live"]

@@ -1,0 +1,52 @@
+"""Whatever the document allows or forbids is sent, and every answer is one that it describes.
+
+schemathesis runs as a program of its own, as a stranger to this project would run it. What it is
+told, and why, stands in schemathesis.toml and schemathesis_hooks.py beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from tests.stack.conftest import Api
+
+HERE = Path(__file__).parent
+# What it sends differs from run to run where nobody says otherwise; a failure tells its seed.
+_SEED = "20251206"
+_DEADLINE_S = 240
+
+
+def test_schemathesis_finds_nothing(operator: Api, tmp_path: Path) -> None:
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        *("--config-file", str(HERE / "schemathesis.toml")),
+        *("run", str(ROOT / "functions/describe_api/openapi.yaml")),
+        *("--url", operator.stack.api_url),
+        *("--header", f"Authorization: Bearer {operator.token}"),
+        *("--seed", os.environ.get("TASKRUNNER_SCHEMATHESIS_SEED", _SEED)),
+    ]
+
+    done = subprocess.run(  # noqa: S603 - our own tool
+        command,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.stack.schemathesis_hooks",
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE_S,
+        check=False,
+    )
+
+    told = done.stdout.replace(operator.token, "TOKEN")
+    assert done.returncode == 0, told[-12_000:] + done.stderr[-2_000:]
+    assert "12 selected / 12 total" in told
