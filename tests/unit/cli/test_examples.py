@@ -24,6 +24,6 @@ def test_the_contracts_packs_are_verbatim(name: str) -> None:
     assert hashlib.sha256(content).hexdigest() == DIGESTS[name]
 
 
-@pytest.mark.parametrize("name", [*DIGESTS, "hello"])
+@pytest.mark.parametrize("name", [*DIGESTS, "hello", "release"])
 def test_an_example_is_named_as_its_pack(name: str) -> None:
     assert f"name: {name}" in (EXAMPLES / f"{name}.yaml").read_text()

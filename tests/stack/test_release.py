@@ -1,0 +1,69 @@
+"""The example release, from the image to the proof, as its first lines say."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.stack.test_command_line import taskrunner
+from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stack.conftest import Api
+
+RELEASE = (ROOT / "examples/release.yaml").read_text(encoding="utf-8")
+
+
+def test_it_scans_bundles_waits_deploys_calls_out_and_is_proven(
+    operator: Api, approver: Api, tmp_path: Path
+) -> None:
+    run_id = operator.run(RELEASE)
+    waiting = operator.wait(run_id, "waiting")
+
+    answer = approver.decide(run_id, "release-manager", "approved")
+
+    assert answer.json() == {"status": "approved", "resumed": True}
+    state = operator.ended(run_id)
+    steps = {step["stepId"]: step["status"] for step in state["steps"]}
+    assert set(steps.values()) == {"Succeeded"}, steps
+    listed = {one["name"]: one for one in operator("GET", f"runs/{run_id}/artifacts").json()}
+    assert {one["status"] for one in listed.values()} == {"captured"}
+    released = json.loads(listed["released"]["expressionJson"])
+    assert released["deployment"]["environment"] == "production"
+    assert released["window"] == {"from": "00:00", "to": "00:00"}
+
+    folder = str(tmp_path / "evidence")
+    fetched = taskrunner("evidence", "fetch", run_id, "--to", folder)
+    verified = taskrunner(
+        "evidence", "verify", folder, "--key", str(ROOT / ".local/evidence-key.pem"), "-o", "json",
+        "--plan-hash", waiting["planHash"],
+    )  # fmt: skip
+
+    assert fetched.returncode == 0, fetched.stderr
+    assert verified.returncode == 0, verified.stderr
+    report = json.loads(verified.stdout)
+    results = {one["check"]: one["result"] for one in report["checks"]}
+    assert results["artifact bundle"] == results["artifact scan-report"] == "passed"
+    approvals = report["statement"]["predicate"]["approvals"]
+    assert [one["approvalId"] for one in approvals] == ["release-manager"]
+    policies = report["statement"]["predicate"]["policies"]
+    assert [(one["policyId"], one["verdict"]) for one in policies] == [
+        ("no-critical-findings", "passed"),
+        ("change-window", "passed"),
+    ]
+
+
+def test_outside_of_its_window_nothing_is_deployed(operator: Api, approver: Api) -> None:
+    never = {"windows": [{"environment": "elsewhere", "from": "00:00", "to": "00:00"}]}
+    run_id = operator.run(RELEASE, inputs=never)
+    operator.wait(run_id, "waiting")
+
+    approver.decide(run_id, "release-manager", "approved")
+
+    state = operator.ended(run_id)
+    steps = {step["stepId"]: step for step in state["steps"]}
+    assert steps["window"]["statusReason"] == "policy-failed"
+    assert "no change window of production is open" in steps["window"]["errorMessage"]
+    assert steps["deploy"]["status"] == "Skipped"
