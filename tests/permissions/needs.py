@@ -79,7 +79,7 @@ class Recorder:
     def _answers(self, http_response: Any, context: dict[str, Any], **_: object) -> None:  # noqa: ANN401
         """S3 says 404 only to who may list the bucket; to all others what is not there is 403."""
         function = getattr(self._now, "function", None)
-        if function is not None and http_response.status_code == 404:  # noqa: PLR2004 - HTTP's own
+        if function is not None and http_response.status_code == 404:
             bucket = context["input_params"]["Bucket"]
             self.needs[function].add(Need("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
 
