@@ -62,7 +62,8 @@ def test_all_statements_are_seen() -> None:
 
 
 def test_no_action_is_a_pattern() -> None:
-    patterns = [one for found, _ in statements() for one in values(found["Action"]) if "*" in one]
+    actions = [one for found, _ in statements() for one in values(found.get("Action", []))]
+    patterns = [one for one in actions if "*" in one]
 
     assert patterns == []
 
@@ -78,12 +79,28 @@ def test_what_is_granted_on_everything_says_why() -> None:
     assert silent == []
 
 
+def test_what_sam_adds_to_roles_is_cut_down_to_the_one_group_of_logs() -> None:
+    """AWS's own policies for logs and traces; logs are of any group there, traces know none."""
+    resources = template()["Resources"]
+    logs, rest = resources["FunctionsBoundary"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert template()["Globals"]["Function"]["PermissionsBoundary"] == {"Ref": "FunctionsBoundary"}
+    assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert logs["Resource"] == {"Fn::GetAtt": "FunctionsLogGroup.Arn"}
+    assert rest["NotAction"] == "logs:*"
+    own = [one for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
+    assert {"Role", "PermissionsBoundary"} & {
+        key for one in own for key in one["Properties"]
+    } == set()
+    assert all("PermissionsBoundary" not in one.get("IgnoreGlobals", []) for one in own)
+
+
 def test_no_statement_grants_all_but_something_or_to_anybody() -> None:
     strange = [
-        found
+        found["Sid"]
         for found, _ in statements()
         if found.keys() & {"NotAction", "NotResource", "NotPrincipal"}
         or "*" in values(found.get("Principal", []))
     ]
 
-    assert strange == []
+    assert strange == ["TheirPoliciesSayTheRest"]  # of the boundary, which grants nothing
