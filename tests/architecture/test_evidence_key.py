@@ -28,7 +28,7 @@ def statements(node: Any, within: str = "") -> Iterator[tuple[str, dict[str, Any
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    given = statement["Action"]
+    given = statement.get("Action", [])  # a boundary says what not, and grants nothing
     return [given] if isinstance(given, str) else given
 
 

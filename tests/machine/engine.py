@@ -11,7 +11,7 @@ import json
 import re
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +137,8 @@ def _matched(method: str, path: str) -> tuple[str, dict[str, str]]:
 class Engine:
     """The whole of TaskRunner. *calls* has what each machine's task was invoked with.
 
-    *functions* are the deployment's executor functions, by the names that packs have for them.
+    *functions* are the deployment's executor functions, by the names that packs have for them;
+    *worlds* has the world of each handler that is to have its own.
     """
 
     world: AwsWorld
@@ -146,6 +147,9 @@ class Engine:
     # A test may stand between the machine and a function: to fail like Lambda, or to look.
     before: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
     functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
+    worlds: dict[str, AwsWorld] = field(default_factory=dict)
+    # What stands around every call of a handler, by the handler's name.
+    around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     def client(self, **who: str) -> Client:
         return Client(self, **who)
@@ -159,7 +163,8 @@ class Engine:
         def call(event: dict[str, Any], context: object) -> Any:  # noqa: ANN401
             if name == "describe_api":
                 return module.handler(event, context)
-            return module.handler(event, context, world=self.world)
+            with self.around(name):
+                return module.handler(event, context, world=self.worlds.get(name, self.world))
 
         return call
 

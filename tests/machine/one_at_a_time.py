@@ -27,9 +27,8 @@ TENANT = "tenant-prod"
 _DEADLINE_S = 60.0
 
 
-@contextmanager
-def engine() -> Iterator[Engine]:
-    """A fresh TaskRunner whose AWS answers one request at a time."""
+def answer_one_at_a_time() -> None:
+    """Let moto answer clients that are made from here on one request at a time."""
     lock = threading.RLock()
 
     def answer(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
@@ -38,13 +37,19 @@ def engine() -> Iterator[Engine]:
         with lock:
             return botocore_stubber(event_name, request, **more)
 
+    # moto has begun with a session of its own; the world's clients are made when first used.
+    boto3.setup_default_session()
+    session = boto3.DEFAULT_SESSION
+    assert session is not None
+    session.events.unregister("before-send", botocore_stubber)
+    session.events.register("before-send", answer)
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    """A fresh TaskRunner whose AWS answers one request at a time."""
     with pytest.MonkeyPatch.context() as patch, one_process.engine(patch.setenv) as made:
-        # moto has begun with a session of its own; the world's clients are made when first used.
-        boto3.setup_default_session()
-        session = boto3.DEFAULT_SESSION
-        assert session is not None
-        session.events.unregister("before-send", botocore_stubber)
-        session.events.register("before-send", answer)
+        answer_one_at_a_time()
         yield made
 
 

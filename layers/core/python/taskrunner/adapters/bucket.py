@@ -47,7 +47,7 @@ class Bucket:
         """Store *content* under *key*, replacing what was there."""
         with translated("write to the bucket"):
             self._client.put_object(
-                Bucket=self._name, Key=key, Body=content, ContentType=media_type, Tagging=tag
+                Bucket=self._name, Key=key, Body=content, ContentType=media_type, **_tagged(tag)
             )
 
     def put_file(self, key: Callable[[str], str], file: Path, media_type: str, tag: str) -> Stored:
@@ -70,7 +70,7 @@ class Bucket:
                     Body=body,
                     ContentType=media_type,
                     ChecksumSHA256=base64.b64encode(digest).decode(),
-                    Tagging=tag,
+                    **_tagged(tag),
                 )
         return Stored(size_bytes, digest.hex())
 
@@ -130,6 +130,11 @@ class Bucket:
             if code(error) in _MISSING:
                 return None
             raise
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    """No tag is said by saying nothing: an empty one would need the right to tag all the same."""
+    return {"Tagging": tag} if tag else {}
 
 
 def _digest(body: BinaryIO) -> bytes:
