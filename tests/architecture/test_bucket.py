@@ -66,3 +66,19 @@ def test_the_steps_have_the_memory_and_the_disk_that_a_deployment_chooses(
     assert chosen in ({"Ref": parameter}, {"Size": {"Ref": parameter}})
     assert PARAMETERS[parameter]["Default"] == default
     assert Sandbox().memory_limit_mib < PARAMETERS["StepMemoryMiB"]["Default"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ReadRunFunction", "DecideApprovalFunction", "RunStepFunction", "SettleRunFunction"]
+)
+def test_who_tells_what_has_expired_may_tell_it_from_what_is_forbidden(name: str) -> None:
+    """S3 says 404 only to those who may list the bucket, and 403 to others."""
+    policies = [one for one in functions()[name]["Policies"] if "Statement" in one]
+    allowed = {one["Sid"]: one for policy in policies for one in policy["Statement"]}
+
+    assert allowed["TellMissingFromForbidden"] == {
+        "Sid": "TellMissingFromForbidden",
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": {"Fn::GetAtt": "RunBucket.Arn"},
+    }

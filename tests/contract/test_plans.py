@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskrunner.errors import NotFoundError
+
 if TYPE_CHECKING:
     from tests.contract.ports import Ports
 
@@ -29,8 +31,15 @@ def test_storing_it_twice_is_storing_it_once(world: Ports) -> None:
 def test_a_plan_of_another_tenant_is_none_of_ours(world: Ports) -> None:
     world.plans.put("acme", HASH, DOCUMENT, 3600)
 
-    with pytest.raises(LookupError):
+    with pytest.raises(NotFoundError):
         world.plans.get("globex", HASH)
+
+
+def test_a_plan_that_has_expired_is_not_found(world: Ports) -> None:
+    expired = "sha256:" + "e" * 64
+
+    with pytest.raises(NotFoundError, match=expired):
+        world.plans.get("acme", expired)
 
 
 def test_plans_beyond_what_is_remembered_are_read_again(world: Ports) -> None:

@@ -105,6 +105,8 @@ class MemoryPlans:
         self.texts[tenant, plan_hash] = json.dumps(document)
 
     def get(self, tenant: str, plan_hash: str) -> JsonObject:
+        if (tenant, plan_hash) not in self.texts:
+            raise NotFoundError(f"the plan {plan_hash}")
         document: JsonObject = json.loads(self.texts[tenant, plan_hash])
         return document
 

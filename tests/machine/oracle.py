@@ -114,31 +114,39 @@ class _Walker:
                 raise
 
     def skip_rest(self, steps: Iterable[Step], place: _Place) -> None:
-        """What has not started when a failure ends the list; alone a false `when` tells more."""
+        """What has not started when a failure ends the list."""
         for step in steps:
             self.skip(step, place, "parent-skipped" if place.contained else "run-failed")
 
-    def skip(self, step: Step, place: _Place, reason: str) -> None:
+    def skip(self, step: Step, place: _Place, reason: str, *, planned: bool = False) -> None:
+        """Alone what planning knew goes before *reason*; *planned* is that it knew of this too."""
         if step.enabled is False:
-            reason = "condition-false"
+            reason, planned = "condition-false", True
         self.found.told[place.prefix + step.id] = ("Skipped", reason)
-        if reason == "run-failed" and isinstance(step, MapStep | Loop):
-            self.skip_iterations(step, place)
-        elif not isinstance(step, MapStep | Loop):
-            inner = "run-failed" if reason == "run-failed" else "parent-skipped"
-            for number, child in self.numbered(step):
-                taken = step.taken if isinstance(step, Conditional) else None
-                passed = inner == "run-failed" and taken is not None and number != taken
-                self.skip(child, place, "branch-not-taken" if passed else inner)
+        inner = "run-failed" if reason == "run-failed" else "parent-skipped"
+        if isinstance(step, MapStep | Loop):
+            for turn in () if planned else self.known_turns(step, place):
+                for child in step.steps:
+                    self.skip(child, turn, inner)
+        for number, child in self.numbered(step):
+            if self.is_passed_by(step, number):
+                self.skip(child, place, "branch-not-taken", planned=True)
+            else:
+                self.skip(child, place, inner, planned=planned)
 
-    def skip_iterations(self, step: MapStep | Loop, place: _Place) -> None:
-        """Iterations that were known beforehand are listed."""
+    def known_turns(self, step: MapStep | Loop, place: _Place) -> list[_Place]:
+        """The iterations that planning knew of."""
         until = isinstance(step, Loop) and step.until is not None
-        for number, item in enumerate(() if until else step.items.values or ()):
-            for child in step.steps:
-                self.skip(child, place.turn(step, number, item), "run-failed")
+        items = () if until else step.items.values or ()
+        return [place.turn(step, number, item) for number, item in enumerate(items)]
+
+    def is_passed_by(self, step: Step, number: int) -> bool:
+        """Whether planning knew that this arm of a conditional is not taken."""
+        return isinstance(step, Conditional) and step.taken not in {None, number}
 
     def numbered(self, step: Step) -> list[tuple[int, Step]]:
+        if isinstance(step, MapStep | Loop):
+            return []
         arms = step.arms if isinstance(step, Conditional) else (children(step),)
         return [(number, child) for number, arm in enumerate(arms) for child in arm]
 
@@ -173,19 +181,15 @@ class _Walker:
     def skip_children(self, step: Step, place: _Place) -> None:
         """What is in a block that could not be decided."""
         if isinstance(step, MapStep | Loop):
-            until = isinstance(step, Loop) and step.until is not None
-            for number, item in enumerate(() if until else step.items.values or ()):
-                self.skip_rest(step.steps, place.turn(step, number, item))
-        elif isinstance(step, PolicyGate):
-            for child in step.branch:
+            for turn in self.known_turns(step, place):
+                self.skip_rest(step.steps, turn)
+        for number, child in self.numbered(step):
+            if isinstance(step, PolicyGate):
                 self.skip(child, place, "branch-not-taken")
-        else:
-            for number, child in self.numbered(step):
-                taken = step.taken if isinstance(step, Conditional) else None
-                if taken is not None and number != taken:
-                    self.skip(child, place, "branch-not-taken")
-                else:
-                    self.skip_rest([child], place)
+            elif self.is_passed_by(step, number):
+                self.skip(child, place, "branch-not-taken", planned=True)
+            else:
+                self.skip_rest([child], place)
 
     # --- kinds --------------------------------------------------------------------------------
 
@@ -330,7 +334,8 @@ class _Walker:
             taken = next((number for number, yes in enumerate(truths) if yes), len(step.branches))
         for number, child in self.numbered(step):
             if number != taken:
-                self.skip(child, place, "branch-not-taken")
+                passed = self.is_passed_by(step, number)
+                self.skip(child, place, "branch-not-taken", planned=passed)
         self.in_order(step.arm(taken), place)
 
     # --- values -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,9 @@ from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import MapStep, Parallel, StepKind, walk
 from taskrunner.model.run import Reason, RunStatus, StepStatus
+from taskrunner.usecases.simulate_pack import simulate_plan
 from tests.machine.packs import packs
+from tests.packs import pack
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
@@ -164,3 +167,228 @@ def test_a_repeated_journal_says_the_same(journal: tuple[Plan, list[Entry]]) -> 
 
     assert fold(plan, entries, CREATED) == fold(plan, entries, CREATED)
     assert fold(plan, [], CREATED).status is RunStatus.QUEUED
+
+
+def planned(steps: list[dict[str, Any]]) -> dict[str, str]:
+    """The reasons of what the simulation skips, by template."""
+    found: dict[str, str] = {}
+    for one in steps:
+        if one["status"] == "Skipped":
+            found[one["templateId"]] = one["statusReason"]
+        found |= planned(one["children"])
+    return found
+
+
+@settings(deadline=None, max_examples=80)
+@given(journals())
+def test_what_planning_knows_holds_whatever_becomes_of_the_run(
+    journal: tuple[Plan, list[Entry]],
+) -> None:
+    plan, entries = journal
+    skipped = planned(simulate_plan(plan))
+    possible = [one for one in entries if (one.step or "").rpartition("::")[2] not in skipped]
+
+    before = fold(plan, [], CREATED).steps
+    after = fold(plan, possible, CREATED).steps
+
+    known = {one.template_id: one.reason for one in before if one.status is StepStatus.SKIPPED}
+    assert known == {one: skipped[one] for one in known}
+    assert not {one.template_id for one in before} & set(skipped) - set(known)
+    assert {one.step_id for one in before} <= {one.step_id for one in after}
+    for one in after:
+        if one.template_id in skipped:
+            assert (one.status, one.reason) == (StepStatus.SKIPPED, skipped[one.template_id])
+
+
+BAD = "{id: bad, run: {uses: builtin:fail}}"
+CHOICE = (
+    "{id: choice, conditional: {branches: [{condition: inputs.on, steps: ["
+    "{id: taken, run: {uses: builtin:noop}}]}], else: [{id: passed, parallel: {steps: ["
+    "{id: inside, run: {uses: builtin:noop}}]}}]}}"
+)
+
+
+def failed(step: str) -> Entry:
+    at = "2026-01-01T00:00:01.000Z"
+    return Entry(id="failed", at=at, event=Event.STEP_FAILED, message="Bad.", step=step)
+
+
+def not_wanted(step: str) -> Entry:
+    return Entry(
+        id="skipped",
+        at="2026-01-01T00:00:01.000Z",
+        event=Event.STEP_SKIPPED,
+        message="No.",
+        step=step,
+        metadata={"reason": "condition-false"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "entries", "taken"),
+    [
+        pytest.param(f"- {CHOICE}", [end(Event.RUN_CANCELLED)], "cancelled", id="cancelled"),
+        pytest.param(
+            f"- {BAD}\n- {CHOICE}",
+            [failed("bad"), end(Event.RUN_FAILED)],
+            "run-failed",
+            id="behind what failed the run",
+        ),
+        pytest.param(
+            f"- {{id: block, when: inputs.off, parallel: {{steps: [{CHOICE}]}}}}",
+            [],
+            "parent-skipped",
+            id="in a block that planning skips",
+        ),
+        pytest.param(
+            f"- {{id: block, when: run.id, parallel: {{steps: [{CHOICE}]}}}}",
+            [not_wanted("block")],
+            "parent-skipped",
+            id="in a block that the run skips",
+        ),
+        pytest.param(
+            f"- id: block\n  continueOnError: true\n"
+            f"  conditional: {{branches: [{{condition: inputs.on, steps: [{BAD}, {CHOICE}]}}]}}",
+            [failed("bad")],
+            "parent-skipped",
+            id="behind a failure that a block contains",
+        ),
+        pytest.param(
+            f"- {{id: block, conditional: {{branches: [{{condition: inputs.off, "
+            f"steps: [{CHOICE}]}}]}}}}",
+            [],
+            "parent-skipped",
+            id="in an arm that planning passed by",
+        ),
+        pytest.param(
+            f"- {{id: block, gate: {{policy: {{policy: rules, failureAction: branch, "
+            f"branch: [{CHOICE}]}}}}}}",
+            [
+                Entry(
+                    id="passed",
+                    at=CREATED,
+                    event=Event.STEP_COMPLETED,
+                    message="Holds.",
+                    step="block",
+                )
+            ],
+            "parent-skipped",
+            id="in the branch of a policy that holds",
+        ),
+    ],
+)
+def test_an_arm_that_planning_passed_by_was_not_taken_whatever_happens_around_it(
+    steps: str, entries: list[Entry], taken: str
+) -> None:
+    spec = """
+    inputs:
+      - {name: "on", type: boolean, default: true}
+      - {name: "off", type: boolean, default: false}
+    policies: [{id: rules, version: "1", rules: [{id: r, require: inputs.on}]}]
+    """
+    plan = planning.make(pack(steps, spec=spec), {})
+
+    told = {one.step_id: one for one in fold(plan, entries, CREATED).steps}
+
+    found = {one: (told[one].status, told[one].reason) for one in ("taken", "passed", "inside")}
+    assert found == {
+        "taken": (StepStatus.SKIPPED, taken),
+        "passed": (StepStatus.SKIPPED, "branch-not-taken"),
+        "inside": (StepStatus.SKIPPED, "parent-skipped"),
+    }
+    assert told["passed"].last_transition_at == CREATED
+
+
+EACH = "{id: each, map: {items: inputs.hosts, step: {id: leaf, run: {uses: builtin:noop}}}}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "entries", "leaf"),
+    [
+        pytest.param(f"- {EACH}", [], (StepStatus.PENDING, None), id="to come"),
+        pytest.param(
+            f"- {BAD}\n- {EACH}",
+            [failed("bad"), end(Event.RUN_FAILED)],
+            (StepStatus.SKIPPED, "run-failed"),
+            id="behind what failed the run",
+        ),
+        pytest.param(
+            f"- id: block\n  continueOnError: true\n"
+            f"  conditional: {{branches: [{{condition: inputs.hosts, steps: [{BAD}, {EACH}]}}]}}",
+            [failed("bad")],
+            (StepStatus.SKIPPED, "parent-skipped"),
+            id="behind a failure that a block contains",
+        ),
+        pytest.param(
+            f"- id: block\n  continueOnError: true\n"
+            f"  conditional: {{branches: [{{condition: run.id, steps: [{EACH}]}}]}}",
+            [failed("block")],
+            (StepStatus.SKIPPED, "parent-skipped"),
+            id="in a conditional that could not be decided",
+        ),
+        pytest.param(
+            f"- {{id: block, when: run.id, parallel: {{steps: [{EACH}]}}}}",
+            [not_wanted("block")],
+            (StepStatus.SKIPPED, "parent-skipped"),
+            id="in a block that the run skips",
+        ),
+        pytest.param(
+            f"- {{id: block, when: inputs.none, parallel: {{steps: [{EACH}]}}}}",
+            [],
+            None,
+            id="in a block that planning skips",
+        ),
+        pytest.param(
+            f"- {{id: block, conditional: {{branches: [{{condition: inputs.none, "
+            f"steps: [{EACH}]}}]}}}}",
+            [],
+            None,
+            id="in an arm that planning passed by",
+        ),
+    ],
+)
+def test_known_iterations_are_listed_unless_planning_skips_their_block(
+    steps: str, entries: list[Entry], leaf: tuple[StepStatus, str | None] | None
+) -> None:
+    spec = """
+    inputs:
+      - {name: hosts, type: array, default: [a]}
+      - {name: none, type: array, default: []}
+    """
+    plan = planning.make(pack(steps, spec=spec), {})
+
+    told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
+
+    assert told.get("each[0]::leaf") == leaf
+
+
+GATE = (
+    "{id: gate, gate: {policy: {policy: rules, failureAction: branch, "
+    "branch: [{id: leaf, run: {uses: builtin:noop}}]}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "entries", "leaf"),
+    [
+        (f"- {GATE}", [end(Event.RUN_CANCELLED)], "cancelled"),
+        (f"- {BAD}\n- {GATE}", [failed("bad"), end(Event.RUN_FAILED)], "run-failed"),
+        (
+            f"- {{id: block, continueOnError: true, conditional: {{branches: [{{"
+            f"condition: run.id, steps: [{GATE}]}}]}}}}",
+            [failed("block")],
+            "parent-skipped",
+        ),
+        (f"- {GATE}", [failed("gate"), end(Event.RUN_FAILED)], "branch-not-taken"),
+    ],
+    ids=["cancelled", "not reached", "not decided", "failed"],
+)
+def test_a_policy_gate_that_has_not_ended_by_itself_has_not_passed_its_branch_by(
+    steps: str, entries: list[Entry], leaf: str
+) -> None:
+    spec = 'policies: [{id: rules, version: "1", rules: [{id: r, require: run.id}]}]'
+    plan = planning.make(pack(steps, spec=spec), {})
+
+    told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
+
+    assert told["leaf"] == (StepStatus.SKIPPED, leaf)

@@ -265,3 +265,13 @@ def test_of_too_many_steps_those_that_matter_are_shown() -> None:
     assert len(shown) == run_view.MOST_SHOWN
     assert shown[0].step_id == "each[0]::one"
     assert shown[-1].step_id == "each[29999]::one"
+
+
+def test_a_run_whose_plan_retention_has_taken_is_as_one_that_is_gone() -> None:
+    world = a_world(GATED)
+    world.plans.texts.clear()
+
+    for read in (read_run.run_state, read_run.run_artifacts):
+        with pytest.raises(NotFoundError, match="not found"):
+            read(TENANT, "run-7", world)
+    assert lines(run_log(world))[0]["eventType"] == "run.created"

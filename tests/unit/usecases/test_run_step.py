@@ -12,6 +12,8 @@ from taskrunner.model.run import Reason, StepReference, StepStatus
 from taskrunner.sandbox.job import Ended, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
+from taskrunner.usecases.settle_run import settle_run
+from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import (
@@ -30,8 +32,11 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
-    from taskrunner.sandbox.job import Limits
+    from taskrunner.sandbox.job import Job, Limits
     from taskrunner.usecases.world import World
 
 FLAKY = pack(
@@ -46,6 +51,27 @@ BUILD = pack("- {id: build, run: {uses: builtin:build, with: {files: {a.txt: hel
 
 def entries(world: MemoryWorld) -> list[Entry]:
     return [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
+
+
+class EndsTheRun(ThreadSandbox):
+    """A sandbox in which the run ends while the executor is at work."""
+
+    def __init__(self, world: MemoryWorld, end: Callable[[MemoryWorld], None]) -> None:
+        super().__init__()
+        self._world = world
+        self._end = end
+
+    def execute(self, job: Job, services: Services) -> Ended:
+        self._end(self._world)
+        return super().execute(job, services)
+
+
+def cancelled(world: MemoryWorld) -> None:
+    cancel_run(TENANT, "run-7", "ana", world)
+
+
+def failed(world: MemoryWorld) -> None:
+    settle_run(TENANT, "run-7", "StepFailedError", world)
 
 
 def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
@@ -118,6 +144,25 @@ class TestAnAttempt:
         (artifact,) = world.artifacts.list(TENANT, "run-7")
         assert (artifact.name, artifact.source_path) == ("bundle", "/output/bundle.zip")
         assert entries(world)[-1].metadata["artifacts"] == "bundle"
+
+    @pytest.mark.parametrize("end", [cancelled, failed])
+    def test_what_it_wrote_for_a_run_that_has_ended_meanwhile_replaces_nothing(
+        self, end: Callable[[MemoryWorld], None]
+    ) -> None:
+        work = "{uses: builtin:build, with: {files: {a.txt: FIRST}}}"
+        late = work.replace("FIRST", "late")
+        world = a_world(pack(f"- {{id: first, run: {work}}}\n- {{id: late, run: {late}}}"))
+        step(world, "first")
+        (bundle,) = world.artifacts.list(TENANT, "run-7")
+        content = world.artifacts.files[TENANT, bundle.stored_path or ""]
+        world.sandbox = EndsTheRun(world, end)
+
+        step(world, "late")
+
+        assert bundle in world.artifacts.list(TENANT, "run-7")
+        assert world.artifacts.files[TENANT, bundle.stored_path or ""] == content
+        assert "artifacts" not in entries(world)[-1].metadata
+        assert entries(world)[-1].step == "late"
 
     def test_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"

@@ -236,3 +236,30 @@ def test_the_reconciler_and_the_machine_may_settle_at_the_same_moment() -> None:
 
     assert settle(world) == {"status": "failed"}
     assert log(world).count("run.ended") == 1
+
+
+class TestExpiredPlan:
+    """Retention takes objects on time, and items of the table up to two days late."""
+
+    @pytest.mark.parametrize("error", [None, "States.Timeout", NOT_STARTED])
+    def test_the_run_ends_as_failed_and_there_is_nothing_to_try_again(
+        self, error: str | None
+    ) -> None:
+        world = a_world(GATED)
+        world.plans.texts.clear()
+
+        assert settle(world, error) == {"status": "failed"}
+        assert settle(world, error) == {"status": "failed"}
+
+        assert last(world).message == "Run failed: its plan has expired."
+        assert log(world).count("run.ended") == 1
+        assert artifacts(world) == {}
+
+    def test_a_run_that_has_ended_stays_as_it_ended(self) -> None:
+        world = a_world(GATED)
+        cancel_run(TENANT, "run-7", "ana", world)
+        world.plans.texts.clear()
+        before = log(world)
+
+        assert settle(world, "ABORTED") == {"status": "cancelled"}
+        assert log(world) == before

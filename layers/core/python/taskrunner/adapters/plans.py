@@ -6,6 +6,8 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.errors import NotFoundError
+
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.retention import Retention
@@ -39,8 +41,7 @@ class BucketPlans:
             return self._memory[key]
         content = self._bucket.get(key)
         if content is None:
-            message = f"the plan {key} is gone"
-            raise LookupError(message)
+            raise NotFoundError(f"the plan {plan_hash}")
         document: JsonObject = json.loads(content)
         self._remember(key, document)
         return document

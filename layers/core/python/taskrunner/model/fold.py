@@ -251,7 +251,8 @@ class _Place:
     nothing in it is run, since *since*; *reached* says that its first step may begin now;
     *contained* that a failure in it ends at a block around it, and the run goes on; *concurrent*
     that steps beside it may run at the same time; *cut* since when a failure beside it, which a
-    block around contains, has stopped it.
+    block around contains, has stopped it; *planned* that planning already knew that nothing in it
+    is run.
     """
 
     iteration: str = ""
@@ -262,6 +263,7 @@ class _Place:
     contained: bool = False
     concurrent: bool = False
     cut: str | None = None
+    planned: bool = False
 
 
 # All states of a list of steps and of what is in them, and those of the steps alone.
@@ -303,7 +305,7 @@ class _Unfolder:
         )
         if step.enabled is False:
             reason, since = Reason.CONDITION_FALSE, self._facts.created_at
-            return self._skipped(step, told, reason, since, inside)
+            return self._skipped(step, told, reason, since, replace(inside, planned=True))
         if place.fate is not None and told.status is StepStatus.PENDING:
             return self._skipped(step, told, place.fate, place.since, inside)
         if told.status is StepStatus.SKIPPED:
@@ -348,11 +350,26 @@ class _Unfolder:
         state = replace(
             told, status=StepStatus.SKIPPED, reason=reason, last_transition_at=since, attempts=0
         )
-        if isinstance(step, MapStep | Loop):
-            return [state]  # it has no iterations
         fate = replace(inside, fate=Reason.PARENT_SKIPPED, since=since)
-        everything, _ = self._list(children(step), fate)
-        return [state, *everything]
+        lists: list[tuple[Sequence[Step], _Place]]
+        if isinstance(step, Conditional):
+            arms = enumerate(step.arms)
+            lists = [(arm, self._unless_passed_by(step, number, fate)) for number, arm in arms]
+        elif isinstance(step, MapStep | Loop):
+            turns, _ = self._turns(step, told.step_id)
+            # Nobody ever expected those of a block that planning skips.
+            places = () if inside.planned else self._places(step, told.step_id, turns, fate)
+            lists = [(step.steps, one) for one in places]
+        else:
+            lists = [(children(step), fate)]
+        return [state, *(one for steps, here in lists for one in self._list(steps, here)[0])]
+
+    def _unless_passed_by(self, step: Conditional, number: int, place: _Place) -> _Place:
+        """*place*, or that of an arm which planning passed by: that stands whatever happens."""
+        if step.taken in {None, number}:
+            return place
+        since = self._facts.created_at
+        return replace(place, fate=Reason.BRANCH_NOT_TAKEN, since=since, planned=True)
 
     def _policy(self, step: PolicyGate, told: StepState, inside: _Place) -> list[StepState]:
         if not step.branch:
@@ -366,7 +383,7 @@ class _Unfolder:
                 state = replace(state, reason=Reason.POLICY_FAILED)
             return [state, *everything]
         state = self._ended_with_run(told, inside)
-        if state.status in _ENDED:
+        if state.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}:
             fate = Reason.BRANCH_NOT_TAKEN
             inside = replace(inside, fate=fate, since=state.last_transition_at)
         everything, _ = self._list(step.branch, replace(inside, reached=False))
@@ -389,6 +406,7 @@ class _Unfolder:
                 here = inside
             else:
                 here = replace(inside, fate=Reason.BRANCH_NOT_TAKEN, since=since)
+                here = self._unless_passed_by(step, number, here)
             states, direct = self._list(arm, here)
             everything += states
             own += direct if number == taken else []
@@ -399,20 +417,21 @@ class _Unfolder:
         self, step: Iterated, told: StepState, inside: _Place, place: _Place
     ) -> list[StepState]:
         path = told.step_id
-        count = self._count(step, path)
-        begun = self._facts.begun.get(path, set())
-        turns, closed = self._turns(step, path, count)
-        known: Sequence[int] = range(turns) if turns is not None else ()
-        size = sum(1 for _ in walk(step.steps))
-        if turns is None or turns * size > MOST_LISTED:
-            known = sorted(begun)
-        places = [replace(inside, iteration=f"{path}[{index}]::") for index in known]
+        turns, closed = self._turns(step, path)
+        places = self._places(step, path, turns, inside)
         if isinstance(step, MapStep):
             lists = self._lanes(step, [(step.steps, one) for one in places])
         else:
             lists = self._in_turn(step, places)
         complete = closed and turns is not None and len(lists) == turns
         return self._block(step, told, lists, place, complete=complete)
+
+    def _places(self, step: Iterated, path: str, turns: int | None, inside: _Place) -> list[_Place]:
+        """The iterations to list of *turns* in all, or of no known number."""
+        known: Iterable[int] = range(turns or 0)
+        if turns is None or turns * sum(1 for _ in walk(step.steps)) > MOST_LISTED:
+            known = sorted(self._facts.begun.get(path, set()))
+        return [replace(inside, iteration=f"{path}[{index}]::") for index in known]
 
     def _in_turn(self, step: Loop, places: Iterable[_Place]) -> list[_Listed]:
         """The states of a loop's iterations: one that fails is the last, unless it may fail."""
@@ -437,8 +456,9 @@ class _Unfolder:
         text = self._facts.decided.get((path, "items"), "")
         return int(text) if _NUMBER.fullmatch(text) else None
 
-    def _turns(self, step: Iterated, path: str, count: int | None) -> tuple[int | None, bool]:
+    def _turns(self, step: Iterated, path: str) -> tuple[int | None, bool]:
         """How many iterations there are to list, and whether there will be no more."""
+        count = self._count(step, path)
         if not (isinstance(step, Loop) and step.until is not None):
             return count, count is not None
         ended = self._facts.decided.get((path, "end"), "")

@@ -47,7 +47,12 @@ class Plans(Protocol):
         ...
 
     def get(self, tenant: str, plan_hash: str) -> JsonObject:
-        """The document of that hash."""
+        """The document of that hash.
+
+        Raises:
+            NotFoundError: retention has taken it, and the run with it: what is left of that in the
+                table is only waiting to be deleted.
+        """
         ...
 
 

@@ -35,7 +35,7 @@ def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
     """The API's RunStateResponse.
 
     Raises:
-        NotFoundError: the tenant has no such run.
+        NotFoundError: the tenant has no such run, or retention has begun to take it.
     """
     run = world.runs.head(tenant, run_id).run
     plan = plan_document.from_document(world.plans.get(tenant, run.plan_hash))
@@ -81,7 +81,7 @@ def run_artifacts(tenant: str, run_id: str, world: World) -> list[JsonObject]:
     """The API's artifact list: what was captured, and what the pack still expects.
 
     Raises:
-        NotFoundError: the tenant has no such run.
+        NotFoundError: the tenant has no such run, or retention has begun to take it.
     """
     run = world.runs.head(tenant, run_id).run
     captured = {artifact.name: artifact for artifact in world.artifacts.list(tenant, run_id)}

@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -137,14 +138,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
         ended = replace(
             ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
         )
-        captured = capture(
-            folder / OUTPUT_FOLDER,
-            attempt.plan.outputs,
-            run,
-            moment.to_text(world.clock.now()),
-            world,
-            refuse=lambda file: _refusal(file, redactor),
-        )
+        captured = _captured(attempt, folder / OUTPUT_FOLDER, redactor)
     except TaskRunnerError:
         raise
     except Exception as error:
@@ -157,7 +151,20 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
     return _checked(ended), captured
 
 
-def _refusal(file: Path, redactor: Redactor) -> str | None:
+def _captured(attempt: _Attempt, folder: Path, redactor: Redactor) -> list[Artifact]:
+    """What the attempt left, stored; nothing of a run that has ended meanwhile.
+
+    That would not be recorded, and may have the name of what is: evidence speaks of that.
+    """
+    run, world = attempt.head.run, attempt.world
+    if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
+        return []
+    at = moment.to_text(world.clock.now())
+    refuse = partial(_refusal, redactor=redactor)
+    return capture(folder, attempt.plan.outputs, run, at, world, refuse=refuse)
+
+
+def _refusal(file: Path, *, redactor: Redactor) -> str | None:
     """Why a file must not be stored, if it must not."""
     name = secret_in(file, redactor)
     return None if name is None else f"it holds the secret '{name}', so it is not stored"

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from taskrunner.model import evidence, moment, plan_document
+from taskrunner.model import evidence, moment
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.usecases import run_view
 
 if TYPE_CHECKING:
+    from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
     from taskrunner.usecases.ports import Signed
     from taskrunner.usecases.world import World
 
 
-def seal_run(run: Run, world: World) -> None:
-    """Sign the statement about *run*, which has ended, and record it as its evidence bundle.
+def seal_run(run: Run, plan: Plan, world: World) -> None:
+    """Sign the statement about *run* of *plan*, which has ended, and record it as its evidence bundle.
 
     The file comes before its record, so that what is listed can be fetched. Of two at once the
     first to record wins; each has a file of its own, because no two signatures are alike.
@@ -24,14 +25,13 @@ def seal_run(run: Run, world: World) -> None:
     Raises:
         TryAgainError: AWS had no room; sealing again begins anew.
     """
-    signed = world.evidence.sign(evidence.canonical(_statement(run, world)))
+    signed = world.evidence.sign(evidence.canonical(_statement(run, plan, world)))
     stored_path = world.evidence.store(run, signed.bundle)
     at = moment.to_text(world.clock.now())
     world.runs.seal(run, _artifact(signed, stored_path, at))
 
 
-def _statement(run: Run, world: World) -> dict[str, object]:
-    plan = plan_document.from_document(world.plans.get(run.tenant, run.plan_hash))
+def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
     journal = world.runs.journal(run.tenant, run.run_id)
     entries = [placed.entry for placed in journal]
     covered = evidence.covered(entries)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler import expressions
 from taskrunner.compiler.expressions import ExpressionError
+from taskrunner.errors import NotFoundError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.fold import fold
@@ -39,19 +40,37 @@ def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> Jso
     The end comes first, because evidence is about what can no longer change. Between the two the
     run stays on the reconciler's list.
 
+    A run whose plan retention has taken has no outputs and gets no evidence, and there is nothing
+    to try again: it stays on that list until the table forgets it as well.
+
     Raises:
         NotFoundError: there is no such run.
         TryAgainError: AWS had no room; what is done is done, and the same call does the rest.
     """
     head = world.runs.head(tenant, run_id)
-    outcome = head.run.outcome or _end(head, error, world)
-    if not head.run.sealed:
-        seal_run(head.run, world)
+    if head.run.outcome is not None and head.run.sealed:
+        return {"status": head.run.outcome.value}
+    try:
+        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+    except NotFoundError:
+        return {"status": (head.run.outcome or _end_without_plan(head, world)).value}
+    outcome = head.run.outcome or _end(head, plan, error, world)
+    seal_run(head.run, plan, world)
     return {"status": outcome.value}
 
 
-def _end(head: Head, error: str | None, world: World) -> RunStatus:
-    plan = plan_document.from_document(world.plans.get(head.run.tenant, head.run.plan_hash))
+def _end_without_plan(head: Head, world: World) -> RunStatus:
+    entry = Entry(
+        id="run.ended",
+        at=moment.to_text(world.clock.now()),
+        event=Event.RUN_FAILED,
+        level=Level.ERROR,
+        message="Run failed: its plan has expired.",
+    )
+    return world.runs.end(head, RunStatus.FAILED, [entry])
+
+
+def _end(head: Head, plan: Plan, error: str | None, world: World) -> RunStatus:
     at = moment.to_text(world.clock.now())
     outcome = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
     artifacts = _outputs(plan, head, at, world, succeeded=error is None)

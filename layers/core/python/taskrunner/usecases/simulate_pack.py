@@ -46,7 +46,7 @@ def simulate_pack(
     """
     compiled = compile_pack(manifest, inputs, ceilings)
     plan = compiled.plan
-    steps = _Simulation(plan).list(plan.steps)
+    steps = simulate_plan(plan)
     return {
         "planHash": compiled.plan_hash,
         "definitionHash": compiled.definition_hash,
@@ -57,6 +57,11 @@ def simulate_pack(
         "hasPendingApprovals": _has_approvals(steps),
         "budget": budget_view(compiled.budget),
     }
+
+
+def simulate_plan(plan: Plan) -> list[JsonObject]:
+    """The steps of *plan* as the API's SimulationSteps."""
+    return _Simulation(plan).list(plan.steps)
 
 
 def _has_approvals(steps: Iterable[JsonObject]) -> bool:
@@ -168,9 +173,8 @@ class _Simulation:
     def _conditional(self, step: Conditional, iteration: str, inner: Reason | None) -> JsonObject:
         children: list[JsonObject] = []
         for number, arm in enumerate(step.arms):
-            fate = inner
-            if inner is None and step.taken is not None and number != step.taken:
-                fate = Reason.BRANCH_NOT_TAKEN
+            passed = step.taken is not None and number != step.taken
+            fate = Reason.BRANCH_NOT_TAKEN if passed else inner
             children += self.list(arm, iteration, fate)
         return {
             "status": "WillBranch",
