@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner import executors
 from taskrunner.compiler import arguments, parameters
 from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.errors import SecretError, StepFailedError, TaskRunnerError
+from taskrunner.errors import SecretError, StepFailedError
 from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.artifact import ArtifactStatus
@@ -25,7 +25,7 @@ from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Ended, Job, Li
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.guarded import guarded, secret_in
 from taskrunner.usecases.live import check_live, run_started
-from taskrunner.usecases.secret_values import secret_values
+from taskrunner.usecases.secret_values import secret_values, told_without_secrets
 from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
     except SecretError as error:
         return _failed(str(error)), []
     redactor = Redactor(secrets)
-    try:
+    with told_without_secrets(redactor):
         services = guarded(_services(attempt), redactor)
         ended = _execute(attempt, secrets, services, folder, function_s)
         ended = replace(
@@ -144,16 +144,8 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
             moment.to_text(world.clock.now()),
             world,
             refuse=lambda file: _refusal(file, redactor),
+            shown=redactor.text,
         )
-    except TaskRunnerError:
-        raise
-    except Exception as error:
-        if not secrets:
-            raise
-        # What nobody foresaw is shown in the console and the logs, with a text that may hold any
-        # value that was about.
-        told = redactor.text(f"{type(error).__name__}: {error}")
-        raise RuntimeError(told) from None
     return _checked(ended), captured
 
 
