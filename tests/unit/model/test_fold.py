@@ -374,8 +374,10 @@ GATE = (
         (f"- {GATE}", [end(Event.RUN_CANCELLED)], "cancelled"),
         (f"- {BAD}\n- {GATE}", [failed("bad"), end(Event.RUN_FAILED)], "run-failed"),
         (
-            f"- {{id: block, continueOnError: true, conditional: {{branches: [{{"
-            f"condition: run.id, steps: [{GATE}]}}]}}}}",
+            (
+                f"- {{id: block, continueOnError: true, conditional: {{branches: [{{"
+                f"condition: run.id, steps: [{GATE}]}}]}}}}"
+            ),
             [failed("block")],
             "parent-skipped",
         ),

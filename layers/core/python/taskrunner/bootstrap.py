@@ -5,6 +5,7 @@ Each port is built when it is first asked for, so that a function pays for the c
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from taskrunner.adapters.workshop import StoredWorkshop
 
 _DAY_S = 86400
+# In their debugging output stand requests and answers as they are, with secrets in them, and the
+# level of the root logger is one setting of a function in the console.
+_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 
 
 class AwsWorld:
@@ -237,6 +241,8 @@ def _client(service: str, **more: Any) -> Any:  # noqa: ANN401 - boto3 has no st
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.INFO)
     # Path addresses work wherever the endpoint is; a call that hangs is worse than one that fails.
     settings = {"addressing_style": "path"} if service == "s3" else {}
     common = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Lambda ends whoever calls us after 900 s; the rest is for recording that no answer came.
 READ_TIMEOUT_S: Final = 870
 _MAX_BYTES: Final = 6 * 1024 * 1024
-# What is told of it is cut again, once it is redacted; so this is no place to cut closely.
+# It is cut once it is redacted, and not before: in half a secret nobody finds the whole.
 _MAX_MESSAGE: Final = 64 * 1024
 _ABSENT: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 _LATER: Final = frozenset(
@@ -132,5 +132,7 @@ def _failure(answer: Json) -> str:
     told = answer if isinstance(answer, dict) else {}
     words = (told.get("errorType"), told.get("errorMessage"))
     text = ": ".join(str(word) for word in words if word) or "it gave no reason"
+    if len(text) > _MAX_MESSAGE:
+        return f"for a reason of {len(text)} characters, which are too many to tell"
     # A lone surrogate has no place in a log.
-    return text[:_MAX_MESSAGE].encode(errors="replace").decode()
+    return text.encode(errors="replace").decode()

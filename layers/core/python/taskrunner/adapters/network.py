@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LARGEST_PORT: Final = 65535
 _LONGEST_S: Final = 900.0
 _MAX_TRIED: Final = 8
+_MAX_SHOWN: Final = 300
 
 
 class Resolver(Protocol):
@@ -85,7 +86,10 @@ class CheckedNetwork:
         try:
             name = egress.normal_host(host)
         except EgressError as error:
-            raise EgressDenied(f"{host[:300]!a} {error}") from None
+            # Told as a whole or not at all: in half a secret nobody finds the whole.
+            size = len(host)
+            shown = f"{host!a}" if size <= _MAX_SHOWN else f"a text of {size} characters"
+            raise EgressDenied(f"{shown} {error}") from None
         if not 1 <= port <= _LARGEST_PORT:
             raise EgressDenied(f"{port} is no port; it is a number from 1 to {_LARGEST_PORT}")
         if not self._allowlist.allows(name, port):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
 
 _MAX_HEADERS: Final = 50
+_MAX_REASON: Final = 100
 _MAX_HEADER_CHARACTERS: Final = 8000
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _FIELD: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
@@ -158,7 +159,8 @@ def perform(parameters: Parameters, work: Work, tls: Callable[[], ssl.SSLContext
         said = response.excerpt(answer, received)
         response.keep(received, work)
         wanted = " or ".join(str(one) for one in parameters.expect_status) or "2xx"
-        got = f"{answer.status} {answer.reason[:100]}".rstrip()
+        reason = answer.reason if len(answer.reason) <= _MAX_REASON else ""
+        got = f"{answer.status} {reason}".rstrip()
         raise ExecutorFailure(f"expected {wanted}, got {got} from {last.address.origin}{said}")
     return response.outputs(answer, received, work)
 

@@ -25,7 +25,6 @@ MAX_INLINE_BYTES: Final = 32 * 1024
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 
 _MAX_DEPTH: Final = 100
-_MAX_EXCERPT: Final = 200
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]+)"?', re.IGNORECASE)
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
 _TEXTS: Final = frozenset(
@@ -128,7 +127,11 @@ def _children(value: Json) -> list[Json]:
 
 
 def excerpt(answer: Answer, received: Path) -> str:
-    """How the body begins, to stand behind a message; nothing when it is no text."""
+    """The body, to stand behind a message; nothing when it is no text.
+
+    A message is cut when it is recorded, after it was searched for secrets. Here it may not be: in
+    half a secret nobody finds the whole.
+    """
     text = " ".join((_text(answer, received) or "").split())
-    shown = "".join(one if one.isprintable() else " " for one in text[:_MAX_EXCERPT])
+    shown = "".join(one if one.isprintable() else " " for one in text)
     return f": {shown}" if shown else ""

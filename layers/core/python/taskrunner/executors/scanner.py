@@ -84,8 +84,10 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     try:
         reference = image_reference.parse(parameters.target)
     except ImageReferenceError as error:
-        # Escaped, because this text is the caller's and ends up in somebody's terminal.
-        shown = ascii(parameters.target[:_MAX_SHOWN])
+        # Escaped, because this text is the caller's and ends up in somebody's terminal. Never cut:
+        # in half a secret nobody finds the whole.
+        size = len(parameters.target)
+        shown = ascii(parameters.target) if size <= _MAX_SHOWN else f"a text of {size} characters"
         raise ExecutorFailure(f"{shown} is no image reference: {error}") from None
     found = findings(reference)
     counts: dict[str, int] = {

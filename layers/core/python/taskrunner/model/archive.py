@@ -148,5 +148,9 @@ def _entry(path: str, size_bytes: int) -> ZipInfo:
 
 
 def _shown(path: str) -> str:
-    """*path* in quotes, its control characters escaped: it ends up in somebody's terminal."""
-    return repr(path if len(path) <= MAX_PATH_BYTES else path[:MAX_PATH_BYTES] + "...")
+    """*path* in quotes, its control characters escaped: it ends up in somebody's terminal.
+
+    Told as a whole or not at all: in half a secret nobody finds the whole.
+    """
+    size = len(path)
+    return repr(path) if size <= MAX_PATH_BYTES else f"a path of {size} characters"

@@ -190,6 +190,8 @@ def _check_digest(digest: str, start: int) -> None:
 
 
 def _error(part: str, text: str, start: int, rule: str) -> ImageReferenceError:
-    shown = text if len(text) <= MAX_NAME_CHARACTERS else text[:MAX_NAME_CHARACTERS] + "..."
-    what = f"'{shown}' is no {part}" if text else f"a {part} is missing"
+    # Told as a whole or not at all: in half a secret nobody finds the whole.
+    size = len(text)
+    shown = f"'{text}'" if size <= MAX_NAME_CHARACTERS else f"a text of {size} characters"
+    what = f"{shown} is no {part}" if text else f"a {part} is missing"
     return ImageReferenceError(f"at character {start + 1} {what}: it is {rule}")

@@ -1,9 +1,10 @@
 """Find secrets in texts, JSON and files, in every spelling that they commonly come to stand in.
 
-A secret is looked for as it is and as base64, hex, URL, JSON, Python and HTML write it: all of them
-plain byte strings that `bytes.find` looks for, one after another. That costs a pass over the data
-for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s for a password, 3 s
-for one full of signs, and 9 s for a private key of 27 lines (bench/redaction.py).
+A secret is looked for as it is and as base64, hex, URL, JSON, Python and HTML write it, some of
+them one in another, and as who folds case or spaces or mistakes the encoding passes it on: all of
+them plain byte strings that `bytes.find` looks for, one after another. That costs a pass over the
+data for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s for a password,
+3 s for one full of signs, and 9 s for a private key of 27 lines (bench/redaction.py).
 
 Not found is what no spelling shows: a secret that was compressed, encrypted, cut into pieces or
 turned around.
@@ -15,6 +16,7 @@ import base64
 import html
 import json
 import re
+from contextlib import suppress
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
@@ -33,8 +35,10 @@ MIN_CHARACTERS: Final = 8
 _LINE_CHARACTERS: Final = 16
 _WINDOW_BYTES: Final = 1024 * 1024
 _FRAME_OF_A_KEY: Final = re.compile(r"-----(BEGIN|END) [^-]*-----")
-# What those leave as it is who write addresses: Python, and a browser's two functions.
-_SAFE_IN_ADDRESSES: Final = ("", "/", "!'()*~", "!'()*~;,/?:@&=+$#")
+# Where MIME and PEM break lines.
+_BASE64_WIDTHS: Final = (76, 64)
+# What those leave as it is who write addresses: Python, forms, and a browser's two functions.
+_SAFE_IN_ADDRESSES: Final = ("", "/", "*", "!'()*~", "!'()*~;,/?:@&=+$#")
 
 
 class Redactor:
@@ -56,6 +60,11 @@ class Redactor:
             for spelling in _minimal(spellings)
         ]
         self._longest = max(map(len, every), default=0)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it knows no secret at all."""
+        return not self._spellings
 
     def text(self, text: str) -> str:
         """*text* with `***` in the place of every secret in it."""
@@ -183,19 +192,76 @@ def _minimal(spellings: Iterable[bytes]) -> list[bytes]:
 
 
 def _spellings(value: str) -> set[bytes]:
-    """Every way in which *value*, or a long line of it, may be written."""
-    whole = value.strip()
-    lines = [line.strip() for line in whole.splitlines()]
+    """Every way in which *value*, or a part that is a secret by itself, may be written."""
+    wholes = {value.strip(), *_texts_of_a_document(value.strip())}
+    parts = set(chain.from_iterable(map(_parts, wholes)))
+    return {
+        spelling
+        for spelling in chain(
+            chain.from_iterable(map(_written, parts)),
+            chain.from_iterable(map(_passed_on, wholes)),
+        )
+        if len(spelling) >= MIN_CHARACTERS
+    }
+
+
+def _parts(value: str) -> set[str]:
+    """*value*, with other ends of lines too, and each of its lines that is long enough."""
+    lines = [line.strip() for line in value.splitlines()]
     parts = {
         line
         for line in lines
         if len(line) >= _LINE_CHARACTERS and not _FRAME_OF_A_KEY.fullmatch(line)
     }
     # Lines may end otherwise where the secret is used.
-    parts |= {whole, "\n".join(lines), "\r\n".join(lines)}
-    return {
-        spelling for part in parts for spelling in (*_in_bits(part), *map(_bytes, _in_text(part)))
-    }
+    return parts | {value, "\n".join(lines), "\r\n".join(lines)}
+
+
+def _texts_of_a_document(value: str) -> Iterator[str]:
+    """The texts and long numbers in *value*, when it is a JSON object or list.
+
+    Whoever reads it hands them on by themselves; an answer over HTTP is read by us.
+    """
+    try:
+        document = json.loads(value) if value[:1] in {"{", "["} else None
+    except (ValueError, RecursionError):
+        return
+    ahead: list[Json] = [document]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, dict):
+            ahead += node.values()
+        elif isinstance(node, list):
+            ahead += node
+        elif node is not None and not isinstance(node, bool):
+            text = (node if isinstance(node, str) else json.dumps(node)).strip()
+            if len(text) >= MIN_CHARACTERS:
+                yield text
+
+
+def _written(part: str) -> Iterator[bytes]:
+    yield from map(_bytes, _in_text(part))
+    yield from _in_bits(_bytes(part))
+    for escaped in {json.dumps(part, ensure_ascii=plain)[1:-1] for plain in (True, False)}:
+        yield from _in_bits(_bytes(escaped))
+
+
+def _passed_on(whole: str) -> Iterator[bytes]:
+    """What becomes of a secret on its way through hosts, headers, messages and functions."""
+    yield from map(_bytes, (whole.lower(), whole.upper(), " ".join(whole.split())))
+    yield _bytes("".join(one if one.isprintable() else " " for one in whole))
+    if whole.isascii() and whole.isdigit():  # to_number()
+        yield whole.lstrip("0").encode()
+    for charset in ("latin-1", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            yield _bytes(_bytes(whole).decode(charset))
+    for charset in ("utf-16-le", "utf-16-be", "latin-1", "cp1252"):
+        with suppress(UnicodeEncodeError):
+            yield whole.encode(charset)
+    wide = base64.b64encode(_bytes(whole))
+    for width in _BASE64_WIDTHS:
+        lines = [wide[at : at + width] for at in range(0, len(wide), width)]
+        yield from (end.join(lines) for end in (b"\n", b"\r\n", b" ", b"\\n"))
 
 
 def _bytes(text: str) -> bytes:
@@ -204,38 +270,63 @@ def _bytes(text: str) -> bytes:
 
 def _in_text(value: str) -> Iterator[str]:
     yield value
-    for safe in _SAFE_IN_ADDRESSES:
-        for write in (quote, quote_plus):
-            escaped = write(_bytes(value), safe=safe)
-            yield escaped
-            yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
+    yield from _in_addresses(_bytes(value))
     for plain in (True, False):
         escaped = json.dumps(value, ensure_ascii=plain)[1:-1]
-        for slashed in (escaped, escaped.replace("/", "\\/")):
+        yield json.dumps(escaped, ensure_ascii=plain)[1:-1]
+        for slashed in (escaped, escaped.replace("/", "\\/"), _for_pages(escaped)):
             yield slashed
             yield re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), slashed)
-    yield repr(value)[1:-1]
-    yield ascii(value)[1:-1]
+    for write in (repr, ascii):
+        yield write(value)[1:-1]
+        # Which quotes are escaped depends on what else stands there.
+        yield write(value + "\"'")[1:-4]
     for quotes in (False, True):
         escaped = html.escape(value, quote=quotes)
         yield escaped
+        yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
         yield escaped.replace("&#x27;", "&#39;")
         yield escaped.replace("&#x27;", "&apos;")
 
 
-def _in_bits(value: str) -> Iterator[bytes]:
-    data = _bytes(value)
+def _in_addresses(value: bytes) -> Iterator[str]:
+    for safe in _SAFE_IN_ADDRESSES:
+        for write in (quote, quote_plus):
+            escaped = write(value, safe=safe)
+            # An address may hold another; a form's has no tilde.
+            for text in (escaped, quote(escaped, safe=""), escaped.replace("~", "%7E")):
+                yield text
+                yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text)
+
+
+def _for_pages(escaped: str) -> str:
+    """JSON that may stand in HTML, as Go writes it and others."""
+    for sign in "<>&":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    return escaped
+
+
+def _in_bits(data: bytes) -> Iterator[bytes]:
     yield data.hex().encode()
     yield data.hex().upper().encode()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         alone = encode(data)
-        yield alone
+        yield from _carried(alone)
         yield alone.rstrip(b"=")
         for before in range(3):
             # Of a character that holds bits of a neighbour nothing is known: 6 bits make one.
             first = (before * 8 + 5) // 6
             last = (before + len(data)) * 8 // 6
-            yield encode(bytes(before) + data)[first:last]
+            yield from _carried(encode(bytes(before) + data)[first:last])
+
+
+def _carried(encoded: bytes) -> Iterator[bytes]:
+    """Base64 by itself, in an address, and in JSON with its slashes escaped."""
+    yield encoded
+    escaped = quote(encoded, safe="")
+    yield escaped.encode()
+    yield escaped.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d").encode()
+    yield encoded.replace(b"/", b"\\/")
 
 
 __all__ = ["MASK", "MIN_CHARACTERS", "Redactor", "usable"]

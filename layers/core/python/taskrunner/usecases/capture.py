@@ -54,6 +54,10 @@ def _anything(_: Path) -> str | None:
     return None
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 def capture(  # noqa: PLR0913 - where, what for, and what is not to be stored
     output: Path,
     declared: Sequence[Output],
@@ -62,13 +66,15 @@ def capture(  # noqa: PLR0913 - where, what for, and what is not to be stored
     world: World,
     *,
     refuse: Callable[[Path], str | None] = _anything,
+    shown: Callable[[str], str] = _as_it_is,
 ) -> list[Artifact]:
     """Store the plain files under *output*, at most MAX_FILES, the declared ones first of all.
 
-    *refuse* looks at a file before it is stored, and returns a note for one that must not be. The
+    *refuse* looks at a file before it is stored, and returns a note for one that must not be;
+    *shown* is what may be told of a path, and a file of which not all may is not stored. The
     artifacts come in the order of their files' paths; those that are not stored have a note.
     """
-    found, more = _found(output)
+    found, more = _found(output, shown)
     known = _declared([one.path for one in found], declared)
     chosen = sorted(found, key=lambda one: one.path not in known)[:MAX_FILES]
     stored = {one.path for one in chosen}
@@ -132,16 +138,21 @@ def _left_out(paths: Sequence[str], *, more: bool) -> Iterator[Artifact]:
         )
 
 
-def _found(output: Path) -> tuple[list[_Found], bool]:
+def _found(output: Path, shown: Callable[[str], str]) -> tuple[list[_Found], bool]:
     """What stands under *output*, in the order of its paths, and whether there is yet more."""
     entries = list(islice(_entries(output), _MAX_LOOKED_AT))
     more = len(entries) == _MAX_LOOKED_AT
     links = Counter((about.st_dev, about.st_ino) for _, about in entries if about is not None)
-    found = [
-        _Found(file, _text(file.relative_to(output)), _problem(about, links))
-        for file, about in entries
-    ]
+    found = [_seen(file, output, _problem(about, links), shown) for file, about in entries]
     return sorted(found, key=lambda one: one.path), more
+
+
+def _seen(file: Path, output: Path, note: str | None, shown: Callable[[str], str]) -> _Found:
+    path = os.fsencode(file.relative_to(output)).decode(errors="replace")
+    told = shown(path)
+    if told != path:
+        note = "its name holds a secret, so it is not stored"
+    return _Found(file, _text(told), note)
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
@@ -184,10 +195,9 @@ def _problem(about: os.stat_result | None, links: Counter[tuple[int, int]]) -> s
     return None
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     """A path as text that can be stored; names on a disk are bytes, whatever they mean."""
-    text = os.fsencode(path).decode(errors="replace")
-    return _shortened("".join(c if c.isprintable() else "\ufffd" for c in text), 1000)
+    return _shortened("".join(c if c.isprintable() else "\ufffd" for c in path), 1000)
 
 
 def _shortened(text: str, length: int) -> str:

@@ -14,7 +14,7 @@ from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.usecases.asked import MAX_MESSAGE
-from taskrunner.usecases.secret_values import secret_values
+from taskrunner.usecases.secret_values import secret_values, told_without_secrets
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
@@ -71,20 +71,26 @@ def _failures(asked: Asked, step: PolicyGate, number: int) -> list[str]:
     read = parameters.references(step.parameters)
     secrets = secret_values(read, asked.head.run.tenant, asked.world)
     redactor = Redactor(secrets)
+    with told_without_secrets(redactor):
+        failures = _unmet(asked, step, policy, secrets, number)
+    return [redactor.text(failure)[:MAX_MESSAGE] for failure in failures]
+
+
+def _unmet(
+    asked: Asked, step: PolicyGate, policy: Policy, secrets: dict[str, str], number: int
+) -> list[str]:
     try:
-        context = asked.values.context(read, asked.iteration)
+        context = asked.values.context(parameters.references(step.parameters), asked.iteration)
         given = parameters.fill(step.parameters, context | {"secrets": secrets})
         if policy.uses is None:
-            failures = _broken_rules(asked, policy, given)
-        else:
-            # Here, because a decision by rules must not pay for the import of executors.
-            from taskrunner.usecases.call_policy import call_policy  # noqa: PLC0415
+            return _broken_rules(asked, policy, given)
+        # Here, because a decision by rules must not pay for the import of executors.
+        from taskrunner.usecases.call_policy import call_policy  # noqa: PLC0415
 
-            failures = call_policy(policy, given, number, asked)
+        return call_policy(policy, given, number, asked)
     except ExpressionError as error:
         # A rule that cannot be evaluated does not hold.
-        failures = [str(error)]
-    return [redactor.text(failure)[:MAX_MESSAGE] for failure in failures]
+        return [str(error)]
 
 
 def _broken_rules(asked: Asked, policy: Policy, given: Json) -> list[str]:

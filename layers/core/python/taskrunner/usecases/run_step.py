@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner import executors
 from taskrunner.compiler import arguments, parameters
 from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.errors import SecretError, StepFailedError, TaskRunnerError
+from taskrunner.errors import SecretError, StepFailedError
 from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.artifact import ArtifactStatus
@@ -26,7 +26,7 @@ from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Ended, Job, Li
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.guarded import guarded, secret_in
 from taskrunner.usecases.live import check_live, run_started
-from taskrunner.usecases.secret_values import secret_values
+from taskrunner.usecases.secret_values import secret_values, told_without_secrets
 from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
@@ -132,22 +132,13 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
     except SecretError as error:
         return _failed(str(error)), []
     redactor = Redactor(secrets)
-    try:
+    with told_without_secrets(redactor):
         services = guarded(_services(attempt), redactor)
         ended = _execute(attempt, secrets, services, folder, function_s)
         ended = replace(
             ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
         )
         captured = _captured(attempt, folder / OUTPUT_FOLDER, redactor)
-    except TaskRunnerError:
-        raise
-    except Exception as error:
-        if not secrets:
-            raise
-        # What nobody foresaw is shown in the console and the logs, with a text that may hold any
-        # value that was about.
-        told = redactor.text(f"{type(error).__name__}: {error}")
-        raise RuntimeError(told) from None
     return _checked(ended), captured
 
 
@@ -160,8 +151,15 @@ def _captured(attempt: _Attempt, folder: Path, redactor: Redactor) -> list[Artif
     if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
         return []
     at = moment.to_text(world.clock.now())
-    refuse = partial(_refusal, redactor=redactor)
-    return capture(folder, attempt.plan.outputs, run, at, world, refuse=refuse)
+    return capture(
+        folder,
+        attempt.plan.outputs,
+        run,
+        at,
+        world,
+        refuse=partial(_refusal, redactor=redactor),
+        shown=redactor.text,
+    )
 
 
 def _refusal(file: Path, *, redactor: Redactor) -> str | None:

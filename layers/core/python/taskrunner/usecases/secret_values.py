@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from taskrunner.compiler import parameters
+from taskrunner.errors import TaskRunnerError, TryAgainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from taskrunner.compiler.expressions import Reference
+    from taskrunner.model.redaction import Redactor
     from taskrunner.usecases.world import World
 
 
@@ -23,3 +26,24 @@ def secret_values(read: Iterable[Reference], tenant: str, world: World) -> dict[
     """
     names = parameters.secrets(read)
     return world.secrets.values(tenant, names) if names else {}
+
+
+@contextmanager
+def told_without_secrets(redactor: Redactor) -> Iterator[None]:
+    """Let no error out that tells a secret.
+
+    What nobody foresaw is shown in the console and the logs, with a text that may hold any value
+    that was about; so may the texts of what it came of.
+    """
+    try:
+        yield
+    except Exception as error:
+        if redactor.is_idle:
+            raise
+        if isinstance(error, TaskRunnerError) and redactor.text(str(error)) == str(error):
+            raise error from None
+        # Not str(): a KeyError's is escaped, whatever else escaped it before.
+        told = redactor.text(" ".join(str(part) for part in error.args))
+        if isinstance(error, TryAgainError):
+            raise TryAgainError(told) from None
+        raise RuntimeError(f"{type(error).__name__}: {told}") from None
