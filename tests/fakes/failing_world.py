@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
 
 
-class CrashError(Exception):
+class CrashError(BaseException):
     """The process died."""
 
 
@@ -28,7 +28,7 @@ class Failure:
 
     call: int
     effect_lost: bool
-    error: type[Exception]
+    error: type[BaseException]
 
 
 class FailingWorld:

@@ -24,9 +24,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 
 from taskrunner.adapters.logs import logger
 from taskrunner.bootstrap import AwsWorld
+from taskrunner.errors import NotFoundError
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from tests.architecture.events import told
 from tests.architecture.ports import variables
@@ -223,6 +225,7 @@ def play() -> Play:
         statuses, more_urls = _play_runs(made.engine.client(), made.engine.client(subject="bob"))
         _play_signed(players)
         _play_broken(players)
+        _play_expired(players)
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions = _executions()
@@ -328,6 +331,13 @@ def _play_broken(players: _Players) -> None:
         if row.folder != "simulate_pack":
             answer = players.differently(row, row.event(token=""), TABLE_NAME="no-such-table")
             assert answer["statusCode"] == 500, (row, answer)
+
+
+def _play_expired(players: _Players) -> None:
+    """A plan that the lifecycle has removed. It takes a month or more, so the port is called."""
+    for folder in ("read_run", "decide_approval", "settle_run"):
+        with players.recorder.playing(folder), pytest.raises(NotFoundError):
+            players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
 
 
 def _executions() -> str:
