@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
 from tests.permissions import grants
 from tests.permissions.grants import Names
+from tests.permissions.needs import REGION
 
 if TYPE_CHECKING:
     from tests.permissions.covering import Play
+
+_NAMED = (
+    "AWS::StackName",
+    "EvidenceKey.Arn",
+    "MachineRole.Arn",
+    "PackRunMachine",
+    "RunBucket.Arn",
+    "RunTable.Arn",
+)
 
 
 def test_the_play_came_to_where_the_calls_are_made(played: Play) -> None:
@@ -41,3 +53,58 @@ def test_a_function_does_all_that_it_may(played: Play) -> None:
         if not any(one.allows(need) for need in played.needs.get(function, ()))
     ]
     assert "\n".join(unused) == ""
+
+
+def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
+    """A wider pattern would be used as well: so each is one of these, and no wider one is.
+
+    Beside each stand the partitions of the table that it is for.
+    """
+    names = Names({name: f"<{name}>" for name in _NAMED})
+
+    found = {
+        (one.resource.replace(f":{REGION}:{DEFAULT_ACCOUNT_ID}:", "::"), *one.keys)
+        for grants_of_it in grants.of_functions(names).values()
+        for one in grants_of_it
+    }
+    assert found == {
+        ("<RunTable.Arn>", "T#*"),
+        ("<RunTable.Arn>", "C#*"),
+        ("<RunTable.Arn>", "I#*"),
+        ("<RunTable.Arn>/index/unfinished-runs",),
+        ("<RunTable.Arn>/index/runs-by-tenant",),
+        ("<RunTable.Arn>/index/open-approvals",),
+        ("<RunBucket.Arn>",),
+        ("<RunBucket.Arn>/*/plans/*",),
+        ("<RunBucket.Arn>/*/bundles/*",),
+        ("<RunBucket.Arn>/*/runs/*/artifacts/*",),
+        ("<RunBucket.Arn>/*/runs/*/claims/*",),
+        ("<RunBucket.Arn>/*/runs/*/evidence/*",),
+        ("<RunBucket.Arn>/*/runs/*/last-bundle",),
+        ("<PackRunMachine>",),
+        ("<MachineRole.Arn>",),
+        ("<EvidenceKey.Arn>",),
+        ("arn:aws:states::stateMachine:<AWS::StackName>-*",),
+        ("arn:aws:states::execution:<AWS::StackName>-*",),
+        ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
+        ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
+        ("arn:aws:ecr:*:*:repository/*",),
+        ("*",),  # a task token's answer, which knows no resource
+    }
+
+
+def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
+    names = Names({name: f"<{name}>" for name in _NAMED})
+    writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject")
+
+    writing = {
+        (function, one.resource, one.keys)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.action in writes
+    }
+    assert {name for name, resource, _ in writing if "/evidence/" in resource} == {
+        "SettleRunFunction"
+    }
+    of_the_table = {keys for _, resource, keys in writing if resource == "<RunTable.Arn>"}
+    assert of_the_table == {("T#*",)}
