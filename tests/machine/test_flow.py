@@ -1082,3 +1082,27 @@ def test_a_policy_is_evaluated_again_as_often_as_its_retries_say(ana: Client) ->
 
     assert told(state)["check"] == "Succeeded policy-warned"
     assert state["steps"][1]["attempts"] == 2
+
+
+def test_iterations_without_an_entry_are_told_when_until_cannot_be_evaluated(ana: Client) -> None:
+    manifest = pack(
+        """
+        - id: turns
+          continueOnError: true
+          loop:
+            items: {range: {end: 1}}
+            until: length(steps.each.outputs.nothing) == `1`
+            body:
+              - id: each
+                map:
+                  items: {static: []}
+                  iterator: x
+                  index: y
+                  step: {id: a, run: {uses: builtin:noop}}
+        """
+    )
+
+    assert told(run(ana, manifest)) == {
+        "turns": "Failed executor-error",
+        "turns[0]::each": "Succeeded",
+    }

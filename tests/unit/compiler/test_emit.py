@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from textwrap import dedent, indent
 from typing import Any
 
 import pytest
@@ -214,3 +216,100 @@ def test_every_generated_machine_can_be_bound(
     bound = emit.bind(definition, FUNCTIONS)
 
     assert json.loads(json.dumps(bound)) == bound
+
+
+def distributed(steps: str) -> str:
+    """*steps* in an item of a map that runs too many at a time for an inline one."""
+    return (
+        "- id: many\n  map:\n    items: inputs.hosts\n    maxParallel: 41\n    steps:\n"
+        + indent(dedent(steps).strip("\n"), "      ")
+    )
+
+
+HOSTS = "inputs: [{name: hosts, type: array, default: [a, b]}]"
+EVERYTHING_PLANNED = """
+- {id: a, when: inputs.hosts, run: {uses: builtin:noop}}
+- id: choice
+  conditional:
+    branches: [{condition: inputs.hosts, steps: [{id: b, run: {uses: builtin:noop}}]}]
+- id: two
+  parallel: {maxParallel: 1, steps: [{id: c, when: inputs.hosts, run: {uses: builtin:noop}}]}
+- id: turns
+  loop:
+    items: {range: {end: 1}}
+    iterator: turn
+    index: nr
+    body:
+      - id: each
+        map: {items: inputs.hosts, iterator: x, index: y, step: {id: d, run: {uses: builtin:noop}}}
+- id: again
+  loop:
+    items: inputs.hosts
+    until: run.id
+    iterator: p
+    index: q
+    body: [{id: e, run: {uses: builtin:noop}}]
+"""
+
+
+def test_an_item_that_fails_fails_its_distributed_map_and_that_is_caught_as_any_failure() -> None:
+    """Step Functions tolerates no failure unless told to, and calls it by a name of its own.
+
+    That is States.ExceedToleratedFailureThreshold, which States.ALL takes, as it takes all but
+    States.Runtime and States.DataLimitExceeded.
+    """
+    item = "- {id: a, run: {uses: builtin:noop}}"
+    own = states(distributed(item), spec=HOSTS)["many"]
+    around = "- id: block\n  continueOnError: true\n  conditional:\n    branches:\n"
+    around += "      - condition: inputs.hosts\n        steps:\n"
+    around += indent(distributed(item), "          ")
+    contained = states(around + "\n- {id: z, run: {uses: builtin:noop}}", spec=HOSTS)["many"]
+
+    assert own["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert not [key for key in own if key.startswith("Tolerated")]
+    assert "Catch" not in own
+    assert contained["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "z"}]
+    frame = compile_pack(pack(distributed(item), spec=HOSTS), {}).definition["States"][emit.FRAME]
+    assert frame["Catch"][0]["ErrorEquals"] == ["States.ALL"]
+
+
+def test_every_item_is_given_all_that_the_states_in_it_read() -> None:
+    """An item of a Distributed Map is an execution of its own: it has its input and no more."""
+    many = states(distributed(EVERYTHING_PLANNED), spec=HOSTS)["many"]
+
+    assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert missing_in(many) == []
+    assert {"run", "path", "when", "branch", "items"} == given_to(many)
+
+
+def given_to(state: dict[str, Any]) -> set[str]:
+    return {key.removesuffix(".$") for key in state["ItemSelector"]}
+
+
+def missing_in(state: dict[str, Any]) -> list[str]:
+    """What the states in a Map read of their input, and are not given; in Maps in it too."""
+    inside = state["ItemProcessor"]["States"]
+    read = {found for one in walked(inside) for found in reads(one)}
+    nested = [lack for one in walked(inside) if one["Type"] == "Map" for lack in missing_in(one)]
+    return sorted(read - given_to(state) - {"decision"}) + nested
+
+
+def walked(inside: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states that see the same input: those of a Parallel's branches too."""
+    found = []
+    for state in inside.values():
+        found.append(state)
+        for branch in state.get("Branches", []):
+            found += walked(branch["States"])
+    return found
+
+
+def reads(state: dict[str, Any]) -> set[str]:
+    """The names that *state* itself reads of its input."""
+    own = {key: one for key, one in state.items() if key not in {"ItemProcessor", "Branches"}}
+    if "ItemSelector" in own:
+        own["ItemSelector"] = {k: v for k, v in own["ItemSelector"].items() if "$$." not in v}
+        own["ItemSelector"]["path"] = "$.path"
+    own.pop("ResultSelector", None)  # reads the answer
+    own.pop("ResultPath", None)  # is written
+    return set(re.findall(r"(?<![$.\w])\$\.([a-z]+)", json.dumps(own)))

@@ -366,6 +366,10 @@ GATE = (
     "{id: gate, gate: {policy: {policy: rules, failureAction: branch, "
     "branch: [{id: leaf, run: {uses: builtin:noop}}]}}}"
 )
+UNDECIDED = (
+    "- {id: block, continueOnError: true, "
+    f"conditional: {{branches: [{{condition: run.id, steps: [{GATE}]}}]}}}}"
+)
 
 
 @pytest.mark.parametrize(
@@ -374,10 +378,7 @@ GATE = (
         (f"- {GATE}", [end(Event.RUN_CANCELLED)], "cancelled"),
         (f"- {BAD}\n- {GATE}", [failed("bad"), end(Event.RUN_FAILED)], "run-failed"),
         (
-            (
-                f"- {{id: block, continueOnError: true, conditional: {{branches: [{{"
-                f"condition: run.id, steps: [{GATE}]}}]}}}}"
-            ),
+            UNDECIDED,
             [failed("block")],
             "parent-skipped",
         ),

@@ -161,7 +161,7 @@ class _Facts:
         changed = _transition(told, entry)
         if changed is None:
             return
-        if entry.event is Event.FLOW_DECIDED:
+        if entry.event is Event.FLOW_DECIDED or entry.metadata.get("ask") == "end":
             self.decided[path, entry.metadata.get("ask", "")] = entry.metadata.get("value", "")
         self.told[path] = replace(changed, last_transition_at=entry.at)
         for match in _ITERATION.finditer(path):

@@ -40,16 +40,16 @@ class Asked:
         """The time, as entries have it."""
         return moment.to_text(self.world.clock.now())
 
-    def evaluated(self, text: str, iteration: str | None = None) -> Json:
+    def evaluated(self, text: str, iteration: str | None = None, **more: str) -> Json:
         """The value of an expression, or the failure of the step that it is an expression of."""
         expression = expressions.parse(text)
         where = self.iteration if iteration is None else iteration
         try:
             return expression.evaluate(self.values.context(expression.references, where))
         except ExpressionError as error:
-            self.fail(str(error))
+            self.fail(str(error), **more)
 
-    def fail(self, message: str) -> NoReturn:
+    def fail(self, message: str, **more: str) -> NoReturn:
         """Record that the step failed, and tell the machine."""
         entry = Entry(
             id=f"{self.path}#undecidable",
@@ -58,7 +58,7 @@ class Asked:
             level=Level.ERROR,
             step=self.path,
             message=message[:MAX_MESSAGE],
-            metadata={"reason": Reason.EXECUTOR_ERROR.value},
+            metadata={"reason": Reason.EXECUTOR_ERROR.value, **more},
         )
         self.world.runs.append(self.head, [*run_started(self.head, entry.at), entry])
         raise StepFailedError(f"step {self.path} failed; the run's log says why")

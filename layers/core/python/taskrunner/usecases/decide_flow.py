@@ -150,7 +150,9 @@ def _turn(asked: Asked, iteration: str) -> JsonObject:
     count = len(_items(asked))
     is_done = turn + 1 >= count
     if turn >= 0 and not is_done and step.until is not None:
-        is_done = expressions.truth(asked.evaluated(step.until, iteration))
+        # Of iterations that needed no entry nobody else would know.
+        ended = {"ask": "end", "value": str(turn + 1)}
+        is_done = expressions.truth(asked.evaluated(step.until, iteration, **ended))
     if not is_done:
         return {"more": True, "path": f"{asked.path}[{turn + 1}]::"}
     turns = turn + 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def seal_run(run: Run, plan: Plan, world: World) -> None:
-    """Sign the statement about *run* of *plan*, which has ended, and record it as its evidence.
+    """Sign the statement about *run*, which has ended, and record it as its evidence bundle.
 
     The file comes before its record, so that what is listed can be fetched. Of two at once the
     first to record wins; each has a file of its own, because no two signatures are alike.
