@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
 
 
-class CrashError(Exception):
-    """The process died."""
+class CrashError(BaseException):
+    """The process died: nothing that handles errors comes to see it."""
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def runs(name: str, form: str, port: int) -> dict[str, Step]:
     steps["lambda-none"] = {"run": {"uses": "lambda:none", "with": {"value": it}}}
     for way in treacherous.WAYS:
         steps[f"way-{way.replace('_', '-')}"] = _run("noop", way=way, secret=it)
-    steps["way-takes-too-long"]["timeoutSeconds"] = 1
+    steps["way-takes-too-long"] |= {"timeoutSeconds": 1}
     return steps
 
 
