@@ -19,7 +19,7 @@ _NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
 
 
 class CrashError(BaseException):
-    """The process died."""
+    """The process died: nothing that handles errors comes to see it."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ ANSWERS: dict[str, Callable[[str], Said]] = {
     "moved": lambda n: (
         302,
         b"Found",
-        [(b"Location", b"/text/plain?back=" + quote(SECRETS[n]).encode())],
+        [(b"Location", f"/text/{n}?back={quote(SECRETS[n])}".encode())],
         b"",
     ),
     "moved-out": lambda n: (302, b"Found", [(b"Location", _host(n))], b""),
@@ -159,9 +159,7 @@ class Functions:
 
     def _raises(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         value = self._value(payload)
-        raise type("".join(filter(str.isalnum, value))[:60] or "Own", (OwnError,), {})(
-            f"no {value}"
-        )
+        raise type(value, (OwnError,), {})(f"no {value}")
 
     def _denies(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         value = self._value(payload)

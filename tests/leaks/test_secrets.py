@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
+import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +23,26 @@ from tests.machine.one_at_a_time import engine as made_engine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from types import FrameType
 
     from tests.machine.engine import Client, Engine
 
 pytestmark = pytest.mark.machine
+
+THROUGH_ALL = {"plain", "signs", "document"}
+# The others go where what they are made of makes a difference.
+MOST_TELLING = (
+    "fail",
+    "scan",
+    "build",
+    "http-",
+    "lambda-",
+    "policy-denies",
+    "policy-broken",
+    "way-fails",
+    "way-names",
+    "way-writes",
+)
 
 
 @dataclass
@@ -37,8 +53,11 @@ class Spy:
     asked: set[tuple[str, str]] = field(default_factory=set)
 
     def values(self, tenant: str, names: Collection[str]) -> dict[str, str]:
-        handler = next(one for one in inspect.stack() if one.filename.endswith("app.py"))
-        self.asked.add((handler.filename.split("/")[-2], tenant))
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and not frame.f_code.co_filename.endswith("app.py"):
+            frame = frame.f_back
+        handler = "" if frame is None else frame.f_code.co_filename.split("/")[-2]
+        self.asked.add((handler, tenant))
         found: dict[str, str] = self.secrets.values(tenant, names)
         return found
 
@@ -105,23 +124,22 @@ def test_a_secret_is_found_nowhere_after_it_went_everywhere(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with scene() as made:
-        steps = [{"id": way} | step for way, step in runs(name, "whole", made.port).items()]
+        everywhere = runs(name, "whole", made.port)
+        ways = [way for way in everywhere if name in THROUGH_ALL or way.startswith(MOST_TELLING)]
+        steps = [{"id": way} | everywhere[way] for way in ways]
+        steps += [
+            {"id": f"form-{number}"} | runs(name, form, made.port)["noop"]
+            for number, form in enumerate(forms(name))
+        ]
 
-        state = made.run(steps)
-        further = made.run(
-            [
-                {"id": f"f{number}", **runs(name, form, made.port)[way]}
-                for number, (form, way) in enumerate(
-                    (form, way) for form in forms(name) for way in ("noop", "scan", "lambda-echo")
-                )
-            ]
-        )
+        # In runs of few steps, since moto copies a run's whole journal with each entry.
+        states = [made.run(steps[at : at + 20]) for at in range(0, len(steps), 20)]
 
-        assert state["status"] == further["status"] == "succeeded"
+        assert {state["status"] for state in states} == {"succeeded"}
         told = planted.found_in(
             [("printed", "".join(capfd.readouterr()).encode("utf-8", "surrogatepass"))], SECRETS
         )
-        assert [*made.leaks(state["runId"], further["runId"]), *told] == []
+        assert [*made.leaks(*(state["runId"] for state in states)), *told] == []
         # It was there, though: functions were given it, and what came back says so by its mask.
         assert any(given.get("value") == SECRETS[name] for given in made.functions.given)
         assert b"***" in b"".join(text for _, text in planted.kept(made.engine))
@@ -146,6 +164,9 @@ def test_no_generated_pack_leaks(data: st.DataObject) -> None:
 
 class Idle:
     """Machines that are started and do nothing."""
+
+    def name(self, *_: object) -> str:
+        return "idle"
 
     def start(self, *_: object) -> None:
         return

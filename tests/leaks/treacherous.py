@@ -54,7 +54,7 @@ def is_denied(secret: str, _: Work) -> Any:  # noqa: ANN401
 
 
 def raises_its_own(secret: str, _: Work) -> Any:  # noqa: ANN401
-    raise type("".join(filter(str.isalnum, secret)) or "Own", (Exception,), {})(secret)
+    raise type(secret, (Exception,), {})(secret)
 
 
 def prints(secret: str, _: Work) -> Any:  # noqa: ANN401

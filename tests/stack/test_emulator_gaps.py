@@ -38,6 +38,15 @@ def test_the_class_of_an_error_does_not_reach_the_machine(
     assert "StepFailedError" not in errors
 
 
+def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operator: Api) -> None:
+    """AWS reports BadParametersError, which would stand before the message."""
+    run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
+
+    (step,) = operator.ended(run_id)["steps"]
+
+    assert "failed: Runtime.HandlerError: 'environment' is missing" in step["errorMessage"]
+
+
 def _failures(event: dict[str, Any]) -> list[dict[str, Any]]:
     names = ("taskFailedEventDetails", "lambdaFunctionFailedEventDetails")
     return [event[name] for name in names if "error" in event.get(name, {})]

@@ -1,13 +1,13 @@
 """Find secrets in texts, JSON and files, in every spelling that they commonly come to stand in.
 
 A secret is looked for as it is and as base64, hex, URL, JSON, Python and HTML write it, some of
-them one in another, and as who folds case or spaces or mistakes the encoding passes it on: all of
-them plain byte strings that `bytes.find` looks for, one after another. That costs a pass over the
-data for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s for a password,
-3 s for one full of signs, and 9 s for a private key of 27 lines (bench/redaction.py).
+them one in another, and as it is passed on by who folds case or spaces or mistakes the encoding:
+all of them plain byte strings that `bytes.find` looks for, one after another. That costs a pass
+over the data for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s for a
+password, 5 s for one full of signs, and 11 s for a private key of 27 lines (bench/redaction.py).
 
 Not found is what no spelling shows: a secret that was compressed, encrypted, cut into pieces or
-turned around.
+turned around. So nothing may be cut before it was searched.
 """
 
 from __future__ import annotations
