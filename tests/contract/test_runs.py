@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.errors import InvalidRequestError, NotFoundError, TooManyRunsError
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
@@ -90,6 +90,54 @@ class TestCreate:
         journal = world.runs.journal("acme", run.run_id)
         assert [one.entry for one in journal] == entries
         assert world.runs.head("acme", run.run_id).tail[-1] == journal[-1]
+
+
+class TestAQueue:
+    """Runs that have a depth: never more of them are unfinished than it says."""
+
+    def test_one_more_is_refused_until_one_has_ended(self, world: Ports) -> None:
+        heads = [created(world, a_run(pack_name="narrow", queue_depth=2)) for _ in range(2)]
+        with pytest.raises(TooManyRunsError) as caught:
+            created(world, a_run(pack_name="narrow", queue_depth=2))
+        assert caught.value.code == "too_many_runs"
+
+        for _ in range(2):  # ending twice is ending once
+            world.runs.end(heads[0], RunStatus.SUCCEEDED, [ENDED])
+
+        created(world, a_run(pack_name="narrow", queue_depth=2))
+        with pytest.raises(TooManyRunsError):
+            created(world, a_run(pack_name="narrow", queue_depth=2))
+
+    def test_of_many_at_once_as_many_pass_as_it_is_deep(self, world: Ports) -> None:
+        runs = [a_run(pack_name="crowded", queue_depth=3) for _ in range(12)]
+
+        def passes(run: Run) -> bool:
+            try:
+                return world.runs.create(run, [CREATED])
+            except TooManyRunsError:
+                return False
+
+        with ThreadPoolExecutor(12) as pool:
+            assert sum(pool.map(passes, runs)) == 3
+
+    def test_an_id_that_is_taken_takes_no_place(self, world: Ports) -> None:
+        run = a_run(pack_name="taken", queue_depth=2)
+        created(world, run)
+
+        assert world.runs.create(run, [CREATED]) is False
+        created(world, a_run(pack_name="taken", queue_depth=2))
+
+    def test_other_packs_other_tenants_and_runs_without_a_depth_have_places_of_their_own(
+        self, world: Ports
+    ) -> None:
+        created(world, a_run(pack_name="own", queue_depth=1))
+
+        created(world, a_run(pack_name="other", queue_depth=1))
+        created(world, a_run(pack_name="own", queue_depth=1, tenant="other"))
+        created(world, a_run(pack_name="own"))
+
+    def test_it_comes_back_as_it_was(self, world: Ports) -> None:
+        assert created(world, a_run(pack_name="deep", queue_depth=7)).run.queue_depth == 7
 
 
 class TestHead:

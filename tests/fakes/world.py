@@ -22,7 +22,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from taskrunner.errors import InvalidRequestError, NotFoundError, SecretError, TaskRunnerError
+from taskrunner.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    SecretError,
+    TaskRunnerError,
+    TooManyRunsError,
+)
 from taskrunner.executors.work import ExecutorFailure
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
 from taskrunner.model.ceilings import Ceilings
@@ -154,6 +160,16 @@ class MemoryRuns:
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         if (run.tenant, run.run_id) in self.stored:
             return False
+        if run.queue_depth is not None:
+            limited = [
+                one.run
+                for one in self.stored.values()
+                if (one.run.tenant, one.run.pack_name) == (run.tenant, run.pack_name)
+                and one.run.outcome is None
+                and one.run.queue_depth is not None
+            ]
+            if len(limited) >= run.queue_depth:
+                raise TooManyRunsError(run.pack_name, run.queue_depth)
         self.stored[run.tenant, run.run_id] = StoredRun(run)
         self.stored[run.tenant, run.run_id].append(entries)
         return True

@@ -82,7 +82,7 @@ class TestEverythingIsCalledTheSame:
         twins.world._bucket._client.delete_object(Bucket="runs", Key=key)
 
         assert twins.request("acme", "GET", "runs/run-1").status == 200
-        assert twins.request("globe", "GET", "runs/run-1").status == 500
+        assert twins.request("globe", "GET", "runs/run-1").status == 404
 
     def test_a_decision_wakes_only_its_own_gate(self, twins: Deployment) -> None:
         body = {"decision": "approved", "planHash": plan_hash(twins, "acme", "run-1")}

@@ -75,7 +75,7 @@ def test_a_machine_larger_than_step_functions_takes_is_refused() -> None:
 
 def test_an_input_larger_than_step_functions_takes_is_refused() -> None:
     compiled = compile_pack(pack(ONE), {})
-    too_large = replace(compiled.budget, input_bytes=256 * 1024 + 1)
+    too_large = replace(compiled.budget, input_bytes=budget.MAX_INPUT_BYTES + 1)
 
     ((path, message),) = budget.problems(compiled.plan, too_large)
 

@@ -83,6 +83,15 @@ class TryAgainError(TaskRunnerError):
     """AWS throttled or failed in passing: the same call may be made again unchanged."""
 
 
+class TooManyRunsError(ConflictError):
+    """The pack allows no more unfinished runs."""
+
+    def __init__(self, pack_name: str, depth: int) -> None:
+        """Say which pack, and how many it allows."""
+        message = f"{depth} runs of {pack_name} have not ended, which is the most it allows"
+        super().__init__("too_many_runs", message)
+
+
 class StepFailedError(TaskRunnerError):
     """An attempt of a step failed, and its end is in the journal."""
 

@@ -29,7 +29,7 @@ from taskrunner.adapters.table import (
     encoded,
     run_key,
 )
-from taskrunner.errors import NotFoundError, TryAgainError
+from taskrunner.errors import NotFoundError, TooManyRunsError, TryAgainError
 from taskrunner.model import journal
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
@@ -72,12 +72,13 @@ class DynamoRuns:
         chunks = [entries[i : i + size] for i in range(0, len(entries), size)]
         item = _run_item(run) | {"expires_at": self._retention.expires_at(run)}
         put = {"Put": {"Item": encoded(item), "ConditionExpression": "attribute_not_exists(pk)"}}
+        journal = [{"Update": self._append(run, n, c)} for n, c in enumerate(chunks)]
         try:
-            self._table.transact(
-                [put, *({"Update": self._append(run, n, c)} for n, c in enumerate(chunks))]
-            )
-        except ConditionFailedError:
-            return False
+            self._table.transact([put, *journal, *_queued(run)])
+        except ConditionFailedError as failed:
+            if run.queue_depth is None or 0 in failed.items:
+                return False
+            raise TooManyRunsError(run.pack_name, run.queue_depth) from None
         return True
 
     def head(self, tenant: str, run_id: str) -> Head:
@@ -317,6 +318,7 @@ class DynamoRuns:
         for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
             self._table.transact(puts[start : start + _MOST_ARTIFACTS])
         others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *self._approvals_closed(run)]
+        others += _dequeued(run)
         try:
             self.append_with(head, entries, others)
         except ConditionFailedError as failed:
@@ -377,6 +379,34 @@ class DynamoRuns:
         return {"expires_at": self._retention.expires_at(run)}
 
 
+def _queued(run: Run) -> list[JsonObject]:
+    """What counts a run that its pack limits, if it does, under the condition that it may be."""
+    if run.queue_depth is None:
+        return []
+    count = {
+        "Key": _queue_key(run),
+        "UpdateExpression": "ADD unfinished_runs :one",
+        "ConditionExpression": "attribute_not_exists(pk) OR unfinished_runs < :most",
+        "ExpressionAttributeValues": encoded({":one": 1, ":most": run.queue_depth}),
+    }
+    return [{"Update": count}]
+
+
+def _dequeued(run: Run) -> list[JsonObject]:
+    if run.queue_depth is None:
+        return []
+    count = {
+        "Key": _queue_key(run),
+        "UpdateExpression": "ADD unfinished_runs :less",
+        "ExpressionAttributeValues": encoded({":less": -1}),
+    }
+    return [{"Update": count}]
+
+
+def _queue_key(run: Run) -> JsonObject:
+    return encoded({"pk": f"T#{run.tenant}#Q#{run.pack_name}", "sk": "Q"})
+
+
 def live_check(run: Run) -> JsonObject:
     """The condition that *run* has not ended."""
     return {
@@ -425,6 +455,7 @@ def _run_item(run: Run) -> JsonObject:
         "created_by": run.created_by,
         "request_digest": run.request_digest,
         "longest_s": run.longest_s,
+        "queue_depth": run.queue_depth,
         "idempotency_key": run.idempotency_key,
         "tenant_runs": run.tenant,
         "unfinished": f"{run.tenant}#{run.pack_name}",
@@ -455,6 +486,7 @@ def _run(item: JsonObject) -> Run:
         created_by=item["created_by"],
         request_digest=item["request_digest"],
         longest_s=item["longest_s"],
+        queue_depth=item.get("queue_depth"),
         idempotency_key=item.get("idempotency_key"),
         outcome=None if outcome is None else RunStatus(outcome),
         sealed="unfinished" not in item,

@@ -70,6 +70,7 @@ class Run:
 
     *execution* names the Step Functions execution; *machine* the state machine it is one of.
     *longest_s* is how long it can take at most, in seconds: what is kept of it is kept longer.
+    *queue_depth* is how many runs of its pack may be unfinished, this one among them; None is any.
     *sealed* is true once its evidence is recorded, which nothing but its end comes before.
     """
 
@@ -85,6 +86,7 @@ class Run:
     created_by: str
     request_digest: str
     longest_s: int = 0
+    queue_depth: int | None = None
     idempotency_key: str | None = None
     outcome: RunStatus | None = None
     sealed: bool = False

@@ -11,7 +11,7 @@ from taskrunner.compiler import plan as planning
 from taskrunner.compiler.budget import longest_s
 from taskrunner.compiler.compiled import Compiled, compile_pack
 from taskrunner.compiler.emit import execution_input
-from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError
+from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
 from taskrunner.model import moment
 from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.fold import fold
@@ -61,7 +61,7 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     _check_plan_hash(request, compiled)
     run = first or _run(request, run_id, compiled, moment.to_text(now), world)
     if first is None:
-        _check_queue(run, compiled.plan, world)
+        _check_queue(run, world)
         # The plan before the run: a run that is recorded can always be read and started. A crash
         # after the record leaves a queued run, which a retry with the key or the reconciler starts.
         world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
@@ -116,6 +116,7 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
         created_by=request.caller,
         request_digest=_digest(request),
         longest_s=longest_s(plan),
+        queue_depth=plan.slo.max_queue_depth,
         idempotency_key=request.idempotency_key,
     )
 
@@ -179,11 +180,14 @@ def _exists(run_id: str) -> ConflictError:
     return ConflictError("run_exists", f"the run {run_id} exists already; choose another runId")
 
 
-def _check_queue(run: Run, plan: Plan, world: World) -> None:
-    """Refuse one run more than the pack wants unfinished. Of two at once both may still pass."""
-    depth = plan.slo.max_queue_depth
+def _check_queue(run: Run, world: World) -> None:
+    """Refuse one run more than the pack wants unfinished.
+
+    This counts the runs of all versions, by an index that lags by moments. Of those at once that
+    pass here, recording them counts exactly.
+    """
+    depth = run.queue_depth
     if depth is None:
         return
     if world.runs.count_unfinished(run.tenant, run.pack_name, depth) >= depth:
-        message = f"{depth} runs of {run.pack_name} have not ended, which is the most it allows"
-        raise ConflictError("too_many_runs", message)
+        raise TooManyRunsError(run.pack_name, depth)

@@ -78,7 +78,11 @@ class Runs(Protocol):
     """Runs, their journals and the outcomes of their steps."""
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
-        """Record a new run with its first entries, or return False when that id is taken."""
+        """Record a new run with its first entries, or return False when that id is taken.
+
+        Raises:
+            TooManyRunsError: as many runs that have a queue's depth are unfinished as it has.
+        """
         ...
 
     def head(self, tenant: str, run_id: str) -> Head:
