@@ -28,7 +28,7 @@ class Failure:
 
     call: int
     effect_lost: bool
-    error: type[Exception]
+    error: type[BaseException]
 
 
 class FailingWorld:

@@ -22,7 +22,7 @@ from tests.unit.usecases.given import (
 )
 
 
-def not_started(error: type[Exception]) -> MemoryWorld:
+def not_started(error: type[BaseException]) -> MemoryWorld:
     """A world in which a run was recorded, and creating it failed before its execution began."""
     world = MemoryWorld()
     failing: Any = FailingWorld(world, Failure(call=5, effect_lost=True, error=error))
@@ -33,7 +33,9 @@ def not_started(error: type[Exception]) -> MemoryWorld:
 
 
 @pytest.mark.parametrize("error", [TryAgainError, CrashError])
-def test_a_run_that_was_left_behind_is_started_as_at_its_creation(error: type[Exception]) -> None:
+def test_a_run_that_was_left_behind_is_started_as_at_its_creation(
+    error: type[BaseException],
+) -> None:
     world = not_started(error)
 
     assert start_run(TENANT, "run-7", world) == {"started": True}
