@@ -168,7 +168,7 @@ def _block(draw: DrawFn, port: int, step_id: str) -> Step:
     inner = [draw(_leaf(port, f"{step_id}-{at}")) for at in range(draw(st.integers(1, 3)))]
     kind = draw(st.sampled_from(["map", "loop", "parallel", "conditional", "policy", "none"]))
     items = {"static": ["a", "b"]}
-    return {
+    blocks: dict[str, Step] = {
         "map": {"id": step_id, "map": {"items": items, "steps": inner}},
         "loop": {"id": step_id, "loop": {"items": items, "body": inner}},
         "parallel": {"id": step_id, "parallel": {"steps": inner}},
@@ -181,4 +181,5 @@ def _block(draw: DrawFn, port: int, step_id: str) -> Step:
             "gate": {"policy": {"policy": "rules", "failureAction": "branch", "branch": inner}},
         },
         "none": inner[0],
-    }[kind]
+    }
+    return blocks[kind]

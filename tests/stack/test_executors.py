@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import threading
+import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def listening() -> Iterator[tuple[int, list[str]]]:
 @pytest.fixture(name="secret")
 def _secret(stack: Stack, aws: Callable[[str], Any]) -> Iterator[str]:
     """A secret of the tenant, by the name that packs have for it."""
-    name = "stack-test"
+    name = f"t-{uuid.uuid4().hex[:12]}"  # what a test that was killed left is not in the way
     secret_id = f"{stack.machine_prefix}/{TENANT}/{name}"
     client = aws("secretsmanager")
     client.create_secret(Name=secret_id, SecretString=SECRET)
@@ -197,7 +198,7 @@ def test_a_function_is_executor_and_policy(operator: Api) -> None:
     assert "no change window of prod is open" in warned["message"]
 
 
-MANY = ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(200))
+MANY = ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(225))
 BUSY = ", ".join(f"f{number}: x" for number in range(999))
 TEXT = f"{{id: text, run: {{uses: 'builtin:noop', with: {{t: '{'x' * 60_000}'}}}}}}"
 
@@ -210,8 +211,8 @@ def build(files: str) -> str:
 LIMITS = {
     "memory-exceeded": (
         f"- {TEXT}\n- {{id: it, {build(MANY)}}}",
-        "sandbox: {memoryLimitMiB: 32}",
-        "more than the 32 MiB of memory",
+        "sandbox: {memoryLimitMiB: 40}",
+        "more than the 40 MiB of memory",
     ),
     "timeout": (
         "- {id: it, timeoutSeconds: 1, run: {uses: builtin:sleep, with: {seconds: 20}}}",

@@ -302,7 +302,7 @@ class TestAFailure:
 
     @pytest.mark.parametrize("error", [TryAgainError, KeyError])
     def test_what_is_no_failure_of_the_work_is_no_end_of_the_attempt(
-        self, error: type[Exception]
+        self, error: type[BaseException]
     ) -> None:
         world = a_world(BUILD)
         bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)

@@ -230,7 +230,9 @@ class _Conversation:
     def hold(self) -> None:
         """Hold the conversation to its end, and hang up."""
         try:
-            self.channel.send(_document(self.job))
+            job = self.job
+            self.channel.send({"uses": job.uses, "limits": asdict(job.limits)})
+            self.channel.send(_document(job))
             while self.told is None:
                 message, _ = self.channel.receive()
                 if "ended" in message:

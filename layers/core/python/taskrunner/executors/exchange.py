@@ -114,7 +114,9 @@ def exchange(
         why = error.strerror or type(error).__name__
         raise ExecutorFailure(f"the connection to {origin} broke: {why}") from None
     except h11.RemoteProtocolError as error:
-        raise ExecutorFailure(f"{origin} answered with what is no HTTP: {str(error)!a}") from None
+        # Behind a colon stands what came, escaped as Python escapes bytes, and any secret with it.
+        what = str(error).partition(":")[0]
+        raise ExecutorFailure(f"{origin} answered with what is no HTTP: {what!a}") from None
 
 
 class _Exchange:

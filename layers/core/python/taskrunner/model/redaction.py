@@ -248,8 +248,9 @@ def _written(part: str) -> Iterator[bytes]:
 
 def _passed_on(whole: str) -> Iterator[bytes]:
     """What becomes of a secret on its way through hosts, headers, messages and functions."""
-    yield from map(_bytes, (whole.lower(), whole.upper(), " ".join(whole.split())))
-    yield _bytes("".join(one if one.isprintable() else " " for one in whole))
+    printable = "".join(one if one.isprintable() else " " for one in whole)
+    for text in (whole, " ".join(whole.split()), printable):
+        yield from map(_bytes, (text, text.lower(), text.upper()))
     if whole.isascii() and whole.isdigit():  # to_number()
         yield whole.lstrip("0").encode()
     for charset in ("latin-1", "cp1252"):

@@ -25,14 +25,18 @@ class Executors(Protocol):
 
 
 def run(channel: Channel, executors: Executors) -> None:
-    """Receive a job, execute it and tell how it ended; the process is of no use afterwards."""
-    job, _ = channel.receive()
-    folder = Path(job["folder"])
-    os.chdir(folder)
-    executor = executors.find(job["uses"])  # its import is no use of the executor's memory or time
+    """Receive a job, execute it and tell how it ended; the process is of no use afterwards.
+
+    The limits come first: a job may be large, and what was taken to read it stays with the process.
+    """
+    uses, _ = channel.receive()
+    executor = executors.find(uses["uses"])  # its import is no use of the executor's memory or time
     assert executor is not None  # noqa: S101 - the parent found it
     try:
-        limits.apply(Limits(**job["limits"]))
+        limits.apply(Limits(**uses["limits"]))
+        job, _ = channel.receive()
+        folder = Path(job["folder"])
+        os.chdir(folder)
         guard.apply()
         services = remote.services(channel, folder)
         work = _work(job, folder, services)
