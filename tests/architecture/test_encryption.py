@@ -13,6 +13,7 @@ STORES = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
 STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolDomain",
+    "AWS::ApiGateway::UsagePlan",
     "AWS::Cognito::UserPoolResourceServer",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",

@@ -21,6 +21,7 @@ from taskrunner.errors import (
     InvalidRequestError,
     NotFoundError,
     TaskRunnerError,
+    TooManyRunsError,
     TryAgainError,
 )
 from taskrunner.model.access import SCOPES, Route
@@ -557,7 +558,7 @@ class TestErrors:
             (ForbiddenError("grant_required", "no"), 403, "grant_required"),
             (NotFoundError("run run-7"), 404, "not_found"),
             (ConflictError("run_exists", "no"), 409, "run_exists"),
-            (ConflictError("too_many_runs", "no"), 429, "too_many_runs"),
+            (TooManyRunsError("deploy-app", 3), 429, "too_many_runs"),
             (TryAgainError("secret-arn"), 503, "try_again"),
             (InvalidPackError([Diagnostic("$.spec", "no")]), 400, "invalid_pack"),
             (InvalidPackError([Diagnostic("$.a", "no")], "invalid_inputs"), 400, "invalid_inputs"),
@@ -611,7 +612,7 @@ class TestErrors:
         assert "secret" not in answer.text
 
     def test_too_many_runs_say_when_to_come_back(self) -> None:
-        assert raised(ConflictError("too_many_runs", "no")).headers["Retry-After"] == "30"
+        assert raised(TooManyRunsError("deploy-app", 3)).headers["Retry-After"] == "30"
 
     def test_every_problem_of_a_pack_is_told_where_a_pack_is_sent(self) -> None:
         problems = [Diagnostic("$.a", "one"), Diagnostic("$.b", "two")]

@@ -9,6 +9,7 @@ from taskrunner.errors import (
     ConflictError,
     InvalidPackError,
     InvalidRequestError,
+    TooManyRunsError,
     TryAgainError,
 )
 from taskrunner.model.ceilings import Ceilings
@@ -311,7 +312,7 @@ class TestQueue:
     def test_one_run_more_than_the_pack_wants_is_refused(self) -> None:
         world = a_world(ONE_AT_A_TIME)
 
-        with pytest.raises(ConflictError, match="1 runs of narrow have not ended") as caught:
+        with pytest.raises(TooManyRunsError, match="1 runs of narrow have not ended") as caught:
             create_run(a_request(ONE_AT_A_TIME, run_id="run-8"), world)
 
         assert caught.value.code == "too_many_runs"

@@ -6,6 +6,7 @@
   - ForbiddenError          the caller is known but may not do this
   - NotFoundError           no such run, approval or artifact for this tenant
   - ConflictError           the world moved on, or was never as the caller believes; `code` says how
+  - TooManyRunsError        the pack allows no more unfinished runs
   - SecretError             a secret cannot be used; the message names it and never its value
   - TryAgainError           AWS said "later"; Lambda's caller and the state machine retry it
   - StepFailedError         an attempt of a step failed; the machine retries as the pack says
@@ -83,7 +84,7 @@ class TryAgainError(TaskRunnerError):
     """AWS throttled or failed in passing: the same call may be made again unchanged."""
 
 
-class TooManyRunsError(ConflictError):
+class TooManyRunsError(_CodedError):
     """The pack allows no more unfinished runs."""
 
     def __init__(self, pack_name: str, depth: int) -> None:

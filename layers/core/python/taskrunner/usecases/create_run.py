@@ -49,7 +49,8 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
         InvalidRequestError: the run id or the idempotency key is malformed.
-        ConflictError: `run_exists`, `idempotency_conflict`, `plan_hash_mismatch`, `too_many_runs`.
+        ConflictError: `run_exists`, `idempotency_conflict`, `plan_hash_mismatch`.
+        TooManyRunsError: the pack's queue is full.
     """
     _check_names(request)
     now = world.clock.now()
