@@ -72,11 +72,22 @@ class Expression:
         try:
             value = (allowance or Allowance()).evaluate(self.parsed.parsed, context)
         except _NOT_EVALUATED as error:
-            reason = shortened(str(error), 200) if isinstance(error, _TOLD) else _UNFIT
-            raise ExpressionError(f"{_quoted(self.text)} cannot be evaluated: {reason}") from None
+            message = f"{_quoted(self.text)} cannot be evaluated: {_reason(error)}"
+            raise ExpressionError(message) from None
         for _, problem in unusable(value):
             raise ExpressionError(f"{_quoted(self.text)} gives no JSON: {problem}")
         return value
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the value that was unfit: that may be large, and may be a secret.
+
+    A secret is looked for in a message before it is kept, and half of one would not be found.
+    """
+    if isinstance(error, exceptions.JMESPathTypeError):
+        wanted = " or ".join(error.expected_types)
+        return f"{error.function_name}() takes {wanted}, and is given {error.actual_type}"
+    return str(error) if isinstance(error, _TOLD) else _UNFIT
 
 
 def parse(text: str) -> Expression:
