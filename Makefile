@@ -90,7 +90,7 @@ check: $(stamps) ## Check style, types, imports, template and state machines
 	$(sam) validate --lint
 	$(bin)/statelint --yaml --ignore=FLOAT statemachine/*.asl.yaml
 
-unit: .venv/.installed ## Run the tests that need no local stack
+unit: $(stamps) ## Run the tests that need no local stack
 	$(bin)/pytest -m "not stack"
 
 test: check ## Run every check and every test; the local stack is started when it is not up
