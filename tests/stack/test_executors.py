@@ -198,7 +198,7 @@ def test_a_function_is_executor_and_policy(operator: Api) -> None:
     assert "no change window of prod is open" in warned["message"]
 
 
-MANY = ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(225))
+MANY = ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(34))
 BUSY = ", ".join(f"f{number}: x" for number in range(999))
 TEXT = f"{{id: text, run: {{uses: 'builtin:noop', with: {{t: '{'x' * 60_000}'}}}}}}"
 
@@ -211,8 +211,8 @@ def build(files: str) -> str:
 LIMITS = {
     "memory-exceeded": (
         f"- {TEXT}\n- {{id: it, {build(MANY)}}}",
-        "sandbox: {memoryLimitMiB: 40}",
-        "more than the 40 MiB of memory",
+        "sandbox: {memoryLimitMiB: 21}",
+        "more than the 21 MiB of memory",
     ),
     "timeout": (
         "- {id: it, timeoutSeconds: 1, run: {uses: builtin:sleep, with: {seconds: 20}}}",
