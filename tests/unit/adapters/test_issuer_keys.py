@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from taskrunner.adapters.identity import Authority
     from tests.unit.adapters.key_server import KeyServer
 
-OURS_UNTIL_ROTATED = a_token()
-OF_THE_NEW_KEY = a_token(THEIRS, "key-2")
+# They are made when tests are collected, and the last test may be run much later.
+TOMORROW = int(time.time()) + 86400
+OURS_UNTIL_ROTATED = a_token(exp=TOMORROW)
+OF_THE_NEW_KEY = a_token(THEIRS, "key-2", exp=TOMORROW)
 
 
 def comes_in(authority: Authority, token: str = OURS_UNTIL_ROTATED) -> bool:
