@@ -67,8 +67,11 @@ class ForkedSandbox:
         except ClosedError:
             server.close()
             raise TryAgainError("the sandbox's server is gone") from None
+        except Exception:
+            self._put_back(server)  # a service's own error: the attempt was seen to its end
+            raise
         except BaseException:
-            self._put_back(server)
+            server.close()  # broken off in the middle: what it says next would be of this attempt
             raise
         self._put_back(server)
         return ended
