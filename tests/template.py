@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,13 +62,28 @@ def _is_an_example(resource: dict[str, Any]) -> bool:
 
 
 def routes() -> dict[tuple[str, str], str]:
-    """The logical id of the function that answers each method and path."""
+    """The logical id of the function that answers each method and path of the document."""
+    return {route: name for name, route, _ in _api_events() if route[0] != "ANY"}
+
+
+def open_routes() -> set[tuple[str, str]]:
+    """The methods and paths that ask nobody who calls; ANY for what no other route takes."""
     return {
-        (event["Properties"]["Method"].upper(), event["Properties"]["Path"]): name
-        for name, properties in functions().items()
-        for event in properties.get("Events", {}).values()
-        if event["Type"] == "Api"
+        route for _, route, event in _api_events() if event.get("Auth") == {"Authorizer": "NONE"}
     }
+
+
+def fallbacks() -> dict[str, str]:
+    """The logical id of the function that answers whatever else is asked of each path."""
+    return {path: name for name, (method, path), _ in _api_events() if method == "ANY"}
+
+
+def _api_events() -> Iterator[tuple[str, tuple[str, str], dict[str, Any]]]:
+    for name, properties in functions().items():
+        for event in properties.get("Events", {}).values():
+            if event["Type"] == "Api":
+                asked = event["Properties"]
+                yield name, (asked["Method"].upper(), asked["Path"]), asked
 
 
 def folder(logical_id: str) -> str:

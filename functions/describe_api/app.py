@@ -1,8 +1,8 @@
-"""Answers what this API is: the OpenAPI document, and where to find and how to check it.
+"""Answers what this API is, with its OpenAPI document, and what it is not, with 404 and 405.
 
 The document lies beside this file and is read once, at import: its digest, ETag and version cannot
-change while the code does not. Only the standard library is imported, so that a cold start costs
-what Python's own start costs.
+change while the code does not. Nothing large is imported, so that a cold start costs what Python's
+own start costs.
 
 The ETag is a strong one of the document's bytes, and the metadata carries the same one, because it
 tells which document they describe. The signature is an integrity digest of the same bytes, which
@@ -14,6 +14,8 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+from taskrunner.model.access import methods
 
 Response = dict[str, Any]
 
@@ -40,12 +42,13 @@ ANSWERS = {
 
 def handler(event: dict[str, Any], _context: object) -> Response:
     """Answer a proxy event of API Gateway's REST API by its route, which knows no stage."""
-    route = event.get("resource")
-    if route not in ANSWERS:
+    route, method = str(event.get("resource")), event.get("httpMethod")
+    allowed = methods(route)
+    if not allowed:
         return _refusal(event, 404, "not_found", f"{event.get('path')} not found")
-    if event.get("httpMethod") != "GET":
-        message = f"{event.get('httpMethod')} is not a method of {route}; use GET"
-        return _refusal(event, 405, "method_not_allowed", message, Allow="GET")
+    if method not in allowed or route not in ANSWERS:
+        message = f"{method} is not a method of {route}; use {' or '.join(allowed)}"
+        return _refusal(event, 405, "method_not_allowed", message, Allow=", ".join(allowed))
     if _holds_current(event):
         return {"statusCode": 304, "headers": {"ETag": ETAG}, "body": ""}
     media_type, body = ANSWERS[route]

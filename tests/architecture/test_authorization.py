@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from taskrunner.adapters.issuer_keys import ALGORITHMS
-from taskrunner.model.access import SCOPES, routes
+from taskrunner.model.access import OPEN, SCOPES, routes
 from taskrunner.model.caller import Caller
-from tests.template import ROOT, template
+from tests.template import ROOT, fallbacks, template
 from tests.template import routes as deployed_routes
 
-OPEN = {("GET", "/openapi"), ("GET", "/.well-known/openapi")}
+ANY = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 SAM = ROOT / ".local/venvs/emulator/bin/python"
 
 
@@ -51,7 +51,8 @@ def security(api: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
 def test_every_route_but_the_documents_asks_who_calls(authorization: str, kind: str) -> None:
     api = the_api(Authorization=authorization)
 
-    expected = {one: [authorization] for one in deployed_routes()} | {one: ["NONE"] for one in OPEN}
+    expected = {one: [authorization] for one in deployed_routes()}
+    expected |= {one: ["NONE"] for one in (*OPEN, *((ANY, path) for path in fallbacks()))}
     schemes = api["components"]["securitySchemes"]
     assert security(api) == expected
     assert schemes[authorization]["x-amazon-apigateway-authtype"] == kind
@@ -81,8 +82,8 @@ def test_every_refusal_of_api_gateway_is_in_the_envelope() -> None:
     assert codes.keys() == responses.keys()
     assert (statuses["UNAUTHORIZED"], codes["UNAUTHORIZED"]) == ("401", "unauthorized")
     assert (statuses["ACCESS_DENIED"], codes["ACCESS_DENIED"]) == ("403", "forbidden")
-    assert (statuses["INVALID_SIGNATURE"], codes["INVALID_SIGNATURE"]) == ("401", "unauthorized")
-    assert (statuses["EXPIRED_TOKEN"], codes["EXPIRED_TOKEN"]) == ("401", "unauthorized")
+    for unsigned in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE", "EXPIRED_TOKEN"):
+        assert (statuses[unsigned], codes[unsigned]) == ("401", "unauthorized")
     assert (statuses["AUTHORIZER_FAILURE"], codes["AUTHORIZER_FAILURE"]) == ("503", "try_again")
     unauthorized = {name for name, status in statuses.items() if status == "401"}
     assert unauthorized == {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import yaml
 
-from taskrunner.model.access import SCOPES, routes
+from taskrunner.model.access import OPEN, SCOPES, methods, routes
 from taskrunner.model.caller import ADMIN, OPERATOR, VIEWER, Caller
-from tests.template import ROOT, functions
+from tests.template import ROOT, fallbacks, open_routes
 from tests.template import routes as routes_of_the_template
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-OPEN = {("GET", "/openapi"), ("GET", "/.well-known/openapi")}
 Route = tuple[str, str]
 
 
@@ -25,16 +24,6 @@ def scopes_of_the_document() -> dict[Route, str]:
     }
 
 
-def open_routes_of_the_template() -> set[Route]:
-    return {
-        (event["Properties"]["Method"].upper(), event["Properties"]["Path"])
-        for function in functions().values()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "Api"
-        and event["Properties"].get("Auth", {}).get("Authorizer") == "NONE"
-    }
-
-
 def test_the_document_describes_the_routes_that_are_deployed() -> None:
     assert scopes_of_the_document().keys() == routes_of_the_template().keys()
 
@@ -46,7 +35,22 @@ def test_a_route_needs_the_scope_that_the_document_says() -> None:
 
 
 def test_only_the_document_itself_is_open_to_anyone() -> None:
-    assert open_routes_of_the_template() == OPEN
+    assert {route for route in open_routes() if route[0] != "ANY"} == set(OPEN)
+
+
+def test_whatever_else_is_asked_of_any_path_is_told_so_by_who_has_the_document() -> None:
+    """Else API Gateway answers, and does so as if the request had not been signed."""
+    paths = {path for _, path in routes_of_the_template()}
+
+    assert fallbacks().keys() == paths | {"/", "/{proxy+}"}
+    assert set(fallbacks().values()) == {"DescribeApiFunction"}
+    assert {("ANY", path) for path in fallbacks()} <= open_routes()
+
+
+def test_the_methods_of_a_path_are_those_of_the_template() -> None:
+    for path in fallbacks():
+        deployed = {method for method, one in routes_of_the_template() if one == path}
+        assert methods(path) == sorted(deployed)
 
 
 def test_an_admin_may_use_every_route_and_a_viewer_none_that_changes_a_run() -> None:

@@ -1,4 +1,4 @@
-"""Which scope a route needs: the one table of it."""
+"""The routes of the API, and which scope each needs: the one table of it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,15 @@ SCOPES: Final = {
     Route("POST", _RUNS + "/{runId}/approvals/{approvalId}"): OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
 }
+# What anyone may ask, without saying who: what this API is.
+OPEN: Final = (Route("GET", "/openapi"), Route("GET", "/.well-known/openapi"))
 
 
 def routes(caller: Caller) -> list[Route]:
     """The routes that *caller* may use, in the table's order."""
     return [route for route, scope in SCOPES.items() if caller.may(scope)]
+
+
+def methods(path: str) -> list[str]:
+    """The methods of *path*, written as in the table, in order; none when there is no such path."""
+    return sorted(route.method for route in (*SCOPES, *OPEN) if route.path == path)
