@@ -102,7 +102,7 @@ def test_an_api_event_looks_like_api_gateways() -> None:
             continue
         context, path = event["requestContext"], event["resource"]
         for name, value in (event["pathParameters"] or {}).items():
-            path = path.replace(f"{{{name}}}", value)
+            path = path.replace(f"{{{name}}}", value).replace(f"{{{name}+}}", value)
         alike = {
             "path": (event["path"], path),
             "stage path": (context["path"], f"/{context['stage']}{path}"),

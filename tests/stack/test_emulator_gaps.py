@@ -6,6 +6,7 @@ of them means for a run on the local stack.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tests.packs import pack
@@ -45,6 +46,30 @@ def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operat
     (step,) = operator.ended(run_id)["steps"]
 
     assert "failed: Runtime.HandlerError: 'environment' is missing" in step["errorMessage"]
+
+
+def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
+    aws: Callable[[str], Any],
+) -> None:
+    """AWS imports them; for the API of the template the local stack puts them afterwards."""
+    methods = ("get", "x-amazon-apigateway-any-method")
+    definition = {
+        "openapi": "3.0.1",
+        "info": {"title": "any-methods", "version": "1"},
+        "paths": {"/a": {method: {"responses": {}} for method in methods}},
+    }
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}
+    cloudformation, gateway = aws("cloudformation"), aws("apigateway")
+
+    name = {"StackName": "any-methods"}
+    cloudformation.create_stack(**name, TemplateBody=json.dumps({"Resources": {"Api": api}}))
+    cloudformation.get_waiter("stack_create_complete").wait(**name, WaiterConfig={"Delay": 1})
+    (made,) = cloudformation.describe_stack_resources(**name)["StackResources"]
+    resources = gateway.get_resources(restApiId=made["PhysicalResourceId"])["items"]
+    cloudformation.delete_stack(**name)
+
+    imported = {one["path"]: set(one.get("resourceMethods", {})) for one in resources}
+    assert imported["/a"] == {"GET"}
 
 
 def _failures(event: dict[str, Any]) -> list[dict[str, Any]]:

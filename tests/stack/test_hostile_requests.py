@@ -76,14 +76,33 @@ def test_doubled_slashes_are_one_or_lead_nowhere(operator: Api, path: str) -> No
     assert_conforms("GET", RUNS, status, headers, body)
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
-@pytest.mark.parametrize("path", [RUNS, "/openapi", f"{RUNS}/run-7"])
-def test_a_method_that_a_path_does_not_have_is_not_found(
-    operator: Api, method: str, path: str
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (RUNS, "GET, POST"),
+        ("/openapi", "GET"),
+        (f"{RUNS}/run-7", "GET"),
+        (f"{RUNS}/run-7/cancel", "POST"),
+    ],
+)
+def test_a_method_that_a_path_does_not_have_is_refused_with_those_it_has(
+    operator: Api, method: str, path: str, allowed: str
 ) -> None:
-    status, headers, body = raw(operator, method, path)
+    status, headers, body = raw(operator, method, path, ("Content-Type", "text/plain"), body=b"x")
 
-    assert status in {404, 405}
+    assert (status, headers.get("Allow")) == (405, allowed), body
+    assert_conforms(method, path, status, headers, body)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/task-runner", f"{RUNS}/run-7/approvals", "/favicon.ico"]
+)
+def test_a_path_that_is_not_there_is_not_found(operator: Api, method: str, path: str) -> None:
+    status, headers, body = raw(operator, method, path, ("Content-Type", "text/plain"), body=b"x")
+
+    assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
     assert_conforms(method, path, status, headers, body)
 
 

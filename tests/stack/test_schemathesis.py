@@ -6,12 +6,17 @@ told, and why, stands in schemathesis.toml and schemathesis_hooks.py beside this
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.packs import pack
+from tests.stack.schemathesis_hooks import KNOWN
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -23,7 +28,38 @@ _SEED = "20251206"
 _DEADLINE_S = 240
 
 
-def test_schemathesis_finds_nothing(operator: Api, tmp_path: Path) -> None:
+PACK = pack(
+    """
+    - {id: scan, run: {uses: builtin:scanner, with: {target: "registry.example.com/app:v1"}}}
+    - {id: gate, gate: {approval: {id: review}}}
+    """,
+    spec="""
+    approvals: [{id: review}]
+    outputs: [{name: scan-report, type: file, path: /output/scan-report.json}]
+    """,
+)
+
+
+@pytest.fixture(name="known")
+def _known(operator: Api) -> dict[str, Any]:
+    """What there is to ask for: two runs at their gates, and where each list's first page ends."""
+    for run_id in (runs := [operator.run(PACK) for _ in range(2)]):
+        operator.wait(run_id, "waiting")
+    page = {"limit": "1"}
+    return {
+        "tenant": operator.stack.clients["operator"].tenant,
+        "runId": runs[0],
+        "approvalId": "review",
+        "artifact": "scan-report",
+        "planHash": operator("GET", f"runs/{runs[0]}").json()["planHash"],
+        "cursors": {
+            "listRuns": operator("GET", "runs", query=page).json()["nextCursor"],
+            "listOpenApprovals": operator("GET", "approvals", query=page).json()["nextCursor"],
+        },
+    }
+
+
+def test_schemathesis_finds_nothing(operator: Api, known: dict[str, Any], tmp_path: Path) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", str(HERE / "schemathesis.toml")),
@@ -39,6 +75,7 @@ def test_schemathesis_finds_nothing(operator: Api, tmp_path: Path) -> None:
         env={
             **os.environ,
             "SCHEMATHESIS_HOOKS": "tests.stack.schemathesis_hooks",
+            KNOWN: json.dumps(known),
             "PYTHONPATH": str(ROOT),
         },
         capture_output=True,

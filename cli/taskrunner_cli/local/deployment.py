@@ -1,8 +1,9 @@
 """Builds the template with SAM and deploys it into the emulator, as one would into an account.
 
 What differs from an account is said in parameters: an endpoint without TLS, and where the user
-pool's keys are. Two things that CloudFormation does and the emulator leaves out are done here: a
-state machine's YAML becomes JSON, and an API gets the gateway responses of its own definition.
+pool's keys are. Three things that CloudFormation does and the emulator leaves out are done here: a
+state machine's YAML becomes JSON, and an API gets the gateway responses and the ANY methods of its
+own definition.
 """
 
 import base64
@@ -102,7 +103,7 @@ def deploy(workspace: Workspace, emulator: Emulator) -> dict[str, str]:
     cloudformation = client("cloudformation", emulator.endpoint_url)
     stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _put_gateway_responses(emulator, outputs["ApiId"])
+    _complete_the_api(emulator, outputs["ApiId"])
     return outputs
 
 
@@ -129,8 +130,8 @@ def _render_definitions(built: Path) -> None:
     template.write_text(text, encoding="utf-8")
 
 
-def _put_gateway_responses(emulator: Emulator, api_id: str) -> None:
-    """Give the API the gateway responses of its own definition, and deploy it with them."""
+def _complete_the_api(emulator: Emulator, api_id: str) -> None:
+    """Give the API what its own definition has and the import left out, and deploy it with that."""
     cloudformation = client("cloudformation", emulator.endpoint_url)
     answer = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")
     body = answer["TemplateBody"]["Resources"]["Api"]["Properties"]["Body"]
@@ -143,7 +144,24 @@ def _put_gateway_responses(emulator: Emulator, api_id: str) -> None:
             responseParameters=response.get("responseParameters", {}),
             **({"statusCode": str(response["statusCode"])} if "statusCode" in response else {}),
         )
+    _put_any_methods(gateway, api_id, body["paths"])
     gateway.create_deployment(restApiId=api_id, stageName=STAGE)
+
+
+def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401
+    """Each path's ANY, which asks nobody who calls, and goes where GET /openapi goes."""
+    resources = gateway.get_resources(restApiId=api_id, limit=500)["items"]
+    ids = {resource["path"]: resource["id"] for resource in resources}
+    document = gateway.get_integration(
+        restApiId=api_id, resourceId=ids["/openapi"], httpMethod="GET"
+    )
+    for path, item in paths.items():
+        if "x-amazon-apigateway-any-method" in item:
+            method = {"restApiId": api_id, "resourceId": ids[path], "httpMethod": "ANY"}
+            gateway.put_method(**method, authorizationType="NONE")
+            gateway.put_integration(
+                **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=document["uri"]
+            )
 
 
 def _architecture() -> str:
