@@ -7,12 +7,13 @@ of them means for a run on the local stack.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.stack.conftest import Api
 
@@ -53,23 +54,58 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
 ) -> None:
     """AWS imports them; for the API of the template the local stack puts them afterwards."""
     methods = ("get", "x-amazon-apigateway-any-method")
-    definition = {
-        "openapi": "3.0.1",
-        "info": {"title": "any-methods", "version": "1"},
-        "paths": {"/a": {method: {"responses": {}} for method in methods}},
-    }
+    definition = _definition({method: {"responses": {}} for method in methods})
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}
-    cloudformation, gateway = aws("cloudformation"), aws("apigateway")
 
-    name = {"StackName": "any-methods"}
-    cloudformation.create_stack(**name, TemplateBody=json.dumps({"Resources": {"Api": api}}))
-    cloudformation.get_waiter("stack_create_complete").wait(**name, WaiterConfig={"Delay": 1})
-    (made,) = cloudformation.describe_stack_resources(**name)["StackResources"]
-    resources = gateway.get_resources(restApiId=made["PhysicalResourceId"])["items"]
-    cloudformation.delete_stack(**name)
+    with _stack(aws, {"Resources": {"Api": api}}) as name:
+        made = aws("cloudformation").describe_stack_resource(**name, LogicalResourceId="Api")
+        api_id = made["StackResourceDetail"]["PhysicalResourceId"]
+        resources = aws("apigateway").get_resources(restApiId=api_id)["items"]
 
     imported = {one["path"]: set(one.get("resourceMethods", {})) for one in resources}
     assert imported["/a"] == {"GET"}
+
+
+def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
+    """AWS tells it; here the local stack makes them defaults, where the transform needs them."""
+    properties = {
+        "StageName": "live",
+        "DefinitionBody": _definition({"get": {"responses": {}}}),
+        "Auth": {"DefaultAuthorizer": {"Ref": "Authorization"}},
+    }
+    template = {
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Parameters": {"Authorization": {"Type": "String", "Default": "NONE"}},
+        "Resources": {"Api": {"Type": "AWS::Serverless::Api", "Properties": properties}},
+    }
+
+    with _stack(aws, template, Authorization="AWS_IAM") as name:
+        processed = aws("cloudformation").get_template(**name, TemplateStage="Processed")
+
+    assert "awsSigv4" not in json.dumps(processed["TemplateBody"])
+
+
+@contextmanager
+def _stack(
+    aws: Callable[[str], Any], template: dict[str, Any], **parameters: str
+) -> Iterator[dict[str, str]]:
+    """A stack of *template*, for as long as it is looked at."""
+    cloudformation, name = aws("cloudformation"), {"StackName": "gap"}
+    given = [{"ParameterKey": key, "ParameterValue": one} for key, one in parameters.items()]
+    cloudformation.create_stack(
+        **name,
+        TemplateBody=json.dumps(template),
+        Parameters=given,
+        Capabilities=["CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(**name, WaiterConfig={"Delay": 1})
+    yield name
+    cloudformation.delete_stack(**name)
+    cloudformation.get_waiter("stack_delete_complete").wait(**name, WaiterConfig={"Delay": 1})
+
+
+def _definition(methods: dict[str, Any]) -> dict[str, Any]:
+    return {"openapi": "3.0.1", "info": {"title": "a", "version": "1"}, "paths": {"/a": methods}}
 
 
 def _failures(event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Builds the template with SAM and deploys it into the emulator, as one would into an account.
 
 What differs from an account is said in parameters: an endpoint without TLS, and where the user
-pool's keys are. Three things that CloudFormation does and the emulator leaves out are done here: a
-state machine's YAML becomes JSON, and an API gets the gateway responses and the ANY methods of its
-own definition.
+pool's keys are. What CloudFormation does and the emulator leaves out is done here: a state
+machine's YAML becomes JSON, an API gets the gateway responses and the ANY methods of its own
+definition, and parameters that SAM's transform needs to know become defaults.
 """
 
 import base64
@@ -60,6 +60,10 @@ def digest(workspace: Workspace) -> str:
     return total.hexdigest()
 
 
+def _built(workspace: Workspace) -> Path:
+    return workspace.root / ".aws-sam" / "build"
+
+
 def build(workspace: Workspace) -> None:
     """Run `sam build` for this interpreter's runtime.
 
@@ -75,20 +79,26 @@ def build(workspace: Workspace) -> None:
         ["--cache-dir", str(workspace.local / "sam-cache" / runtime)],
         ["--parameter-overrides", f"Runtime={runtime}", f"Architecture={_architecture()}"],
     )
-    _render_definitions(workspace.root / ".aws-sam" / "build")
+    _render_definitions(_built(workspace))
 
 
-def deploy(workspace: Workspace, emulator: Emulator) -> dict[str, str]:
-    """Run `sam deploy` into *emulator*, and return the stack's outputs.
+def deploy(
+    workspace: Workspace, emulator: Emulator, stack_name: str = STACK_NAME, **parameters: str
+) -> dict[str, str]:
+    """Run `sam deploy` into *emulator* with more *parameters*, and return the stack's outputs.
 
     Raises:
         LocalStackError: it failed.
 
     """
+    template = _built(workspace) / f"{stack_name}.yaml"
+    template.write_text(_with_defaults(_built(workspace) / "template.yaml", parameters))
     _sam(
         workspace,
         "deploy",
-        ["--stack-name", STACK_NAME, "--region", REGION, "--no-confirm-changeset"],
+        ["--template-file", str(template)],
+        ["--config-file", str(workspace.root / "samconfig.toml")],
+        ["--stack-name", stack_name, "--region", REGION, "--no-confirm-changeset"],
         ["--no-progressbar"],
         [
             "--parameter-overrides",
@@ -101,9 +111,9 @@ def deploy(workspace: Workspace, emulator: Emulator) -> dict[str, str]:
         AWS_ENDPOINT_URL=emulator.endpoint_url,
     )
     cloudformation = client("cloudformation", emulator.endpoint_url)
-    stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _complete_the_api(emulator, outputs["ApiId"])
+    _complete_the_api(emulator, stack_name, outputs["ApiId"])
     return outputs
 
 
@@ -130,10 +140,21 @@ def _render_definitions(built: Path) -> None:
     template.write_text(text, encoding="utf-8")
 
 
-def _complete_the_api(emulator: Emulator, api_id: str) -> None:
+def _with_defaults(template: Path, parameters: dict[str, str]) -> str:
+    """The text of *template* with *parameters* as defaults: the transform sees no others."""
+    text = template.read_text(encoding="utf-8")
+    for name, value in parameters.items():
+        default = re.compile(rf"(^  {name}:\n(?:    .*\n)*?    Default: ).*", re.MULTILINE)
+        text, found = default.subn(rf"\g<1>{value}", text)
+        if found != 1:
+            raise LocalStackError(f"the template has no parameter {name}", cure="correct its name")
+    return text
+
+
+def _complete_the_api(emulator: Emulator, stack_name: str, api_id: str) -> None:
     """Give the API what its own definition has and the import left out, and deploy it with that."""
     cloudformation = client("cloudformation", emulator.endpoint_url)
-    answer = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")
+    answer = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
     body = answer["TemplateBody"]["Resources"]["Api"]["Properties"]["Body"]
     gateway = client("apigateway", emulator.endpoint_url)
     for kind, response in body["x-amazon-apigateway-gateway-responses"].items():
