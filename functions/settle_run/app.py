@@ -31,8 +31,10 @@ def handler(
         if given["path"]:
             # An iteration of a Distributed Map: what becomes of the run, its own execution tells.
             return {"status": "unknown"}
-        run = given["run"]
-        return settle_run(run["tenant"], run["id"], event["detail"]["status"], world)
+        run, status = given["run"], event["detail"]["status"]
+        # The input says which run it is for; whether it is that run's own, the record says.
+        own = event["detail"]["executionArn"].partition(":execution:")[2]
+        return settle_run(run["tenant"], run["id"], status, world, execution=own)
     error = event["error"]
     # The cause is an executor's or AWS's own text, and may hold anything: the name is enough.
     name = error["Error"] if isinstance(error, dict) else error

@@ -70,7 +70,7 @@ def test_a_plan_that_is_used_again_is_written_again() -> None:
     world = aws()
     for _ in range(2):
         world.plans.put("acme", "sha256:aa", {"inputs": {}}, 60)
-        found = client("s3").head_object(Bucket=BUCKET, Key="acme/plans/aa.json")
-        client("s3").delete_object(Bucket=BUCKET, Key="acme/plans/aa.json")
+        found = client("s3").head_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
+        client("s3").delete_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
 
     assert found["ContentType"] == "application/json"

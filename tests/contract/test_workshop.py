@@ -63,14 +63,14 @@ class TestEnvironments:
     def test_revisions_count_from_one_and_name_what_was_before(self, world: Ports) -> None:
         one, two = a_bundle("one"), a_bundle("two")
 
-        first = world.workshop.environments("acme", "run-1", "ship").promote("count", one)
-        second = world.workshop.environments("acme", "run-2", "ship").promote("count", two)
+        first = world.workshop.environments(a_run("run-1"), "ship").promote("count", one)
+        second = world.workshop.environments(a_run("run-2"), "ship").promote("count", two)
 
         assert first == Revision(1, one.digest, None)
         assert second == Revision(2, two.digest, one.digest)
 
     def test_the_same_step_twice_is_one_revision(self, world: Ports) -> None:
-        step = world.workshop.environments("acme", "run-1", "ship")
+        step = world.workshop.environments(a_run("run-1"), "ship")
 
         first, again = (step.promote("twice", a_bundle("one")) for _ in range(2))
 
@@ -79,21 +79,35 @@ class TestEnvironments:
     def test_a_step_that_is_repeated_does_not_undo_what_others_deployed_since(
         self, world: Ports
     ) -> None:
-        ours = world.workshop.environments("acme", "run-1", "ship")
+        ours = world.workshop.environments(a_run("run-1"), "ship")
         first = ours.promote("since", a_bundle("one"))
-        theirs = world.workshop.environments("acme", "run-2", "ship")
+        theirs = world.workshop.environments(a_run("run-2"), "ship")
         theirs.promote("since", a_bundle("two"))
 
         again = ours.promote("since", a_bundle("one"))
-        third = world.workshop.environments("acme", "run-3", "ship").promote(
+        third = world.workshop.environments(a_run("run-3"), "ship").promote(
             "since", a_bundle("three")
         )
 
         assert again == first
         assert third == Revision(3, a_bundle("three").digest, a_bundle("two").digest)
 
+    def test_a_run_with_the_id_of_one_that_is_forgotten_deploys_for_itself(
+        self, world: Ports
+    ) -> None:
+        """An id is free again after retention, and what was deployed is remembered for good."""
+        before = a_run("run-1", created_at="2025-12-06T12:00:00.000Z")
+        world.workshop.environments(before, "ship").promote("again", a_bundle("one"))
+        since = world.workshop.environments(a_run("run-2"), "ship")
+        since.promote("again", a_bundle("two"))
+        run = a_run("run-1", created_at="2026-01-06T12:00:00.000Z")
+
+        third = world.workshop.environments(run, "ship").promote("again", a_bundle("one"))
+
+        assert third == Revision(3, a_bundle("one").digest, a_bundle("two").digest)
+
     def test_a_retry_that_built_something_else_deploys_it(self, world: Ports) -> None:
-        step = world.workshop.environments("acme", "run-1", "ship")
+        step = world.workshop.environments(a_run("run-1"), "ship")
         step.promote("retry", a_bundle("one"))
 
         second = step.promote("retry", a_bundle("two"))
@@ -101,17 +115,17 @@ class TestEnvironments:
         assert second == Revision(2, a_bundle("two").digest, a_bundle("one").digest)
 
     def test_environments_and_tenants_do_not_touch_each_other(self, world: Ports) -> None:
-        world.workshop.environments("acme", "run-1", "ship").promote("apart", a_bundle("one"))
+        world.workshop.environments(a_run("run-1"), "ship").promote("apart", a_bundle("one"))
 
-        other_tenant = world.workshop.environments("globex", "run-1", "ship")
-        other_place = world.workshop.environments("acme", "run-1", "ship")
+        other_tenant = world.workshop.environments(a_run("run-1", tenant="globex"), "ship")
+        other_place = world.workshop.environments(a_run("run-1"), "ship")
 
         assert other_tenant.promote("apart", a_bundle("one")).number == 1
         assert other_place.promote("apart-too", a_bundle("one")).number == 1
 
     def test_deployments_at_once_are_put_into_an_order(self, world: Ports) -> None:
         def deploy(number: int) -> Revision:
-            step = world.workshop.environments("acme", f"run-{number}", "ship")
+            step = world.workshop.environments(a_run(f"run-{number}"), "ship")
             return step.promote("race", a_bundle(f"bundle {number}"))
 
         with ThreadPoolExecutor(3) as pool:

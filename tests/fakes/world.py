@@ -491,17 +491,18 @@ class MemoryWorkshop:
 
     contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
     runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
-    steps: dict[tuple[str, str, str], MemoryEnvironments] = field(default_factory=dict)
+    steps: dict[tuple[str, str, str, str], MemoryEnvironments] = field(default_factory=dict)
     tenants: dict[str, MemoryEnvironments] = field(default_factory=dict)
 
     def bundles(self, run: Run) -> MemoryBundles:
         shared = self.contents.setdefault(run.tenant, {})
         return self.runs.setdefault((run.tenant, run.run_id), MemoryBundles(contents=shared))
 
-    def environments(self, tenant: str, run_id: str, path: str) -> MemoryEnvironments:
-        shared = self.tenants.setdefault(tenant, MemoryEnvironments())
+    def environments(self, run: Run, path: str) -> MemoryEnvironments:
+        shared = self.tenants.setdefault(run.tenant, MemoryEnvironments())
         return self.steps.setdefault(
-            (tenant, run_id, path), SharedEnvironments(history=shared.history)
+            (run.tenant, run.run_id, run.created_at, path),
+            SharedEnvironments(history=shared.history),
         )
 
 

@@ -273,7 +273,7 @@ def _deployed() -> dict[str, str]:
     boto3.client("s3").create_bucket(Bucket="runs")
     role = boto3.client("iam").create_role(RoleName="machines", AssumeRolePolicyDocument="{}")
     prototype = boto3.client("stepfunctions").create_state_machine(
-        name=f"{PREFIX}-prototype",
+        name=f"{PREFIX}_prototype",
         definition=deployed_frame(),
         roleArn=role["Role"]["Arn"],
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from taskrunner.adapters.executions import Executions
 from tests.permissions import grants
 from tests.permissions.grants import Grant, Names
 from tests.permissions.needs import REGION, Need
@@ -24,6 +26,8 @@ NAMES = Names(
         "RunTable": "runs",
         "RunTable.Arn": f"arn:aws:dynamodb:{_ACCOUNT}:table/runs",
         **{f"{name}.Arn": f"arn:aws:lambda:{_ACCOUNT}:function:{name}" for name in functions()},
+        **{f"{name}.Arn": f"<{name}>" for name in ("EvidenceKey", "MachineRole", "RunBucket")},
+        "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
     }
 )
 ROLES = {"PackRunMachine": "MachineRole", "ReconcileMachine": "ReconcileRole"}
@@ -41,7 +45,15 @@ LOGS_AND_TRACES = {
     "xray:GetSamplingTargets",
 }
 # A pack's machine is a clone of the frame under a name of its own.
-_MACHINE, _EXECUTION = "taskrunner-a-pack-0123", "taskrunner-a-pack-0123:a-run"
+_MACHINE = Executions(None, "", "taskrunner").name("a-pack", "sha256:" + "0123" * 16)
+_EXECUTION = f"{_MACHINE}:a-run"
+# What else is in the account: machines of stacks whose names begin like ours.
+_OTHERS = (
+    Executions(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
+    "taskrunner-dev_pack-run",
+    "taskrunner-by-somebody-else",
+    "reconcile-taskrunner-dev",
+)
 
 
 def needs(machine: str) -> set[Need]:
@@ -118,6 +130,30 @@ def test_a_machine_does_all_that_it_may(machine: str, role: str) -> None:
     asked = needs(machine)
 
     assert [one for one in granted(role) if not any(one.allows(need) for need in asked)] == []
+
+
+@pytest.mark.parametrize("name", _OTHERS)
+def test_nobody_may_do_anything_to_a_machine_of_another_stack(name: str) -> None:
+    of_all = [one for found in grants.of_functions(NAMES).values() for one in found]
+    of_all += [one for role in ROLES.values() for one in grants.of_role(role, NAMES)]
+
+    reached = {
+        (one.sid, one.action)
+        for one in of_all
+        for arn in (f"stateMachine:{name}", f"execution:{name}:a-run", f"execution:{name}/map:a")
+        if one.resource != "*" and fnmatchcase(f"arn:aws:states:{_ACCOUNT}:{arn}", one.resource)
+    }
+    assert reached == set()
+
+
+@pytest.mark.parametrize("name", _OTHERS)
+def test_nobody_is_told_of_an_execution_of_another_stack(name: str) -> None:
+    told = functions()["SettleRunFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
+    (matched,) = told["detail"]["stateMachineArn"]
+    beginning = NAMES.text(matched["prefix"])
+
+    assert f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}".startswith(beginning)
+    assert not f"arn:aws:states:{_ACCOUNT}:stateMachine:{name}".startswith(beginning)
 
 
 @pytest.mark.parametrize("role", ROLES.values())

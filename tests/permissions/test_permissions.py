@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.bucket import Bucket
+from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.evidence import KmsEvidence
+from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.table import Table
+from taskrunner.adapters.workshop import StoredBundles
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from tests.contract.ports import RETENTION, a_run
 from tests.permissions import grants
 from tests.permissions.grants import Names
 from tests.permissions.needs import REGION
@@ -75,8 +87,8 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<RunTable.Arn>/index/runs-by-tenant",),
         ("<RunTable.Arn>/index/open-approvals",),
         ("<RunBucket.Arn>",),
-        ("<RunBucket.Arn>/*/plans/*",),
-        ("<RunBucket.Arn>/*/bundles/*",),
+        ("<RunBucket.Arn>/*/plans/sha256-*",),
+        ("<RunBucket.Arn>/*/bundles/sha256-*",),
         ("<RunBucket.Arn>/*/runs/*/artifacts/*",),
         ("<RunBucket.Arn>/*/runs/*/claims/*",),
         ("<RunBucket.Arn>/*/runs/*/evidence/*",),
@@ -84,13 +96,67 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<PackRunMachine>",),
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
-        ("arn:aws:states::stateMachine:<AWS::StackName>-*",),
-        ("arn:aws:states::execution:<AWS::StackName>-*",),
+        ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
+        ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
         ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
         ("arn:aws:ecr:*:*:repository/*",),
         ("*",),  # a task token's answer, which knows no resource
     }
+
+
+# The folders of the bucket are no reserved words: a run may be called like one, and a tenant.
+_FOLDERS = ("artifacts", "bundles", "claims", "evidence", "last-bundle", "plans", "runs")
+
+
+@pytest.fixture(name="objects", scope="module")
+def _objects() -> dict[str, str]:
+    """The key of an object of each kind, as the adapters make it, by the folder that it is in."""
+    run = a_run("RUN", tenant="TENANT")
+    stored = Stored()
+    bucket, table = Bucket(stored, "runs"), Table(None, "runs")
+    StoredBundles(bucket, run, "").put(Path(__file__))
+    Claims(bucket, RETENTION).leave(run, "[]")
+    BucketPlans(bucket, RETENTION).put("TENANT", run.plan_hash, {}, 1)
+    KmsEvidence(None, "", bucket, RETENTION).store(run, b"{}")
+    report = Artifact(name="report", type=ArtifactType.FILE, status=ArtifactStatus.CAPTURED)
+    StoredArtifacts(table, bucket, ArtifactItems(), RETENTION).store(run, report, Path(__file__))
+    below = [key.removeprefix("TENANT/").removeprefix("runs/RUN/") for key in stored.keys]
+    made = {one.partition("/")[0]: key for one, key in zip(below, stored.keys, strict=True)}
+    assert made.keys() == {*_FOLDERS} - {"runs"}
+    return made
+
+
+class Stored:
+    """A client of S3 that notes the keys which it is given."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def put_object(self, *, Key: str, **_: object) -> None:  # noqa: N803 - AWS's
+        self.keys.append(Key)
+
+
+@pytest.mark.parametrize("run_id", _FOLDERS)
+@pytest.mark.parametrize("tenant", ["acme", *_FOLDERS])
+def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
+    objects: dict[str, str], tenant: str, run_id: str
+) -> None:
+    """A pattern's `*` goes on over slashes, so that more than the kind's own folder may match."""
+    names = Names({name: f"<{name}>" for name in _NAMED} | {"RunBucket.Arn": "bucket"})
+
+    wider = {
+        (function, one.action, one.resource, kind)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.action.startswith("s3:")
+        for kind, key in objects.items()
+        if fnmatchcase(
+            f"bucket/{key.replace('TENANT', tenant).replace('RUN', run_id)}", one.resource
+        )
+        and f"/{kind}" not in one.resource
+    }
+    assert wider == set()
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:

@@ -29,6 +29,9 @@ THEIRS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 REGISTRY: dict[str, dict[str, Any]] = {
     "C#client-1": {"tenants": ["acme", "globex"], "grants": ["security.lead"]},
     "C#client-2": {"tenants": ["initech"]},
+    "C#client-3": {"tenants": "acme globex", "grants": "security.lead packs.approve"},
+    "C#client-4": {"tenants": {"acme", "globex"}, "grants": {"security.lead"}},
+    "C#client-5": {"name": "new"},
 }
 
 

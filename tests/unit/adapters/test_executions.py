@@ -147,13 +147,24 @@ class TestName:
         name = Executions(None, PROTOTYPE, prefix).name(pack_name, f"sha256:{digits}")
 
         assert len(name) <= 80
-        assert name.startswith(f"{prefix}-")
+        assert name.startswith(f"{prefix}_")
         assert name.endswith(f"-{digits[:32]}")
+
+    @given(prefix=_prefix, longer=_pack, pack_name=_pack, digits=_digits)
+    def test_it_is_none_of_a_deployment_whose_name_begins_it(
+        self, prefix: str, longer: str, pack_name: str, digits: str
+    ) -> None:
+        """No stack's and no pack's name has an underscore, which therefore ends the stack's."""
+        other = f"{prefix}-{longer}"
+
+        name = Executions(None, PROTOTYPE, other).name(pack_name, f"sha256:{digits}")
+
+        assert not name.startswith(f"{prefix}_")
 
     def test_it_speaks_of_the_pack(self) -> None:
         name = Executions(None, PROTOTYPE, "taskrunner").name("deploy-app", "sha256:" + "b" * 64)
 
-        assert name == "taskrunner-deploy-app-" + "b" * 32
+        assert name == "taskrunner_deploy-app-" + "b" * 32
 
     def test_another_definition_has_another_name(self) -> None:
         executions = Executions(None, PROTOTYPE, "p" * 60)

@@ -173,6 +173,22 @@ class TestTenantsAndGrants:
 
         assert (caller.tenants, caller.grants) == (("initech",), frozenset())
 
+    @pytest.mark.parametrize(
+        ("client", "tenants", "grants"),
+        [
+            ("client-3", {"acme", "globex"}, {"security.lead", "packs.approve"}),
+            ("client-4", {"acme", "globex"}, {"security.lead"}),
+            ("client-5", set(), set()),
+        ],
+    )
+    def test_the_registry_may_name_them_in_any_form_that_a_claim_has(
+        self, server: KeyServer, client: str, tenants: set[str], grants: set[str]
+    ) -> None:
+        """A text is words and no row of letters, each of which could be a tenant's name."""
+        caller = an_authority(server).caller(f"Bearer {a_token(client_id=client)}")
+
+        assert (set(caller.tenants), set(caller.grants)) == (tenants, grants)
+
     def test_a_client_that_is_not_registered_has_the_default(self, server: KeyServer) -> None:
         token = f"Bearer {a_token(client_id='client-9')}"
 

@@ -143,6 +143,16 @@ class TestCreate:
 
         assert len(set(world.machines.started)) == 2
 
+    def test_an_id_that_retention_has_freed_starts_an_execution_of_its_own(self) -> None:
+        """Step Functions keeps a name for 90 days, and would take the old one for this one."""
+        world = a_world()
+        world.runs.stored.clear()
+        world.clock.advance(31 * 86_400)
+
+        create_run(a_request(), world)
+
+        assert len(world.machines.started) == 2
+
     def test_of_many_at_once_one_creates_the_run(self) -> None:
         world = MemoryWorld()
 

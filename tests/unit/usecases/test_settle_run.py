@@ -115,6 +115,40 @@ class TestOutcome:
             settle(MemoryWorld())
 
 
+class TestExecution:
+    """EventBridge tells of executions, whose input names a run: which need not be theirs."""
+
+    def test_the_end_of_its_own_execution_ends_a_run(self) -> None:
+        world = a_world()
+        run = world.runs.head(TENANT, "run-7").run
+
+        settled = settle_run(
+            TENANT, "run-7", "ABORTED", world, execution=f"{run.machine}:{run.execution}"
+        )
+
+        assert settled == {"status": "failed"}
+
+    @pytest.mark.parametrize("whose", ["{0.machine}:of-an-earlier-run", "of-others:{0.execution}"])
+    def test_the_end_of_another_execution_changes_nothing(self, whose: str) -> None:
+        world = a_world()
+        before = everything(world)
+        execution = whose.format(world.runs.head(TENANT, "run-7").run)
+
+        settled = settle_run(TENANT, "run-7", "ABORTED", world, execution=execution)
+
+        assert settled == {"status": "unknown"}
+        assert everything(world) == before
+
+    def test_a_run_that_has_ended_gets_its_evidence_whichever_execution_ended(self) -> None:
+        world = a_world(GATED)
+        cancel_run(TENANT, "run-7", "bob", world)
+
+        settled = settle_run(TENANT, "run-7", "ABORTED", world, execution="of:others")
+
+        assert settled == {"status": "cancelled"}
+        assert set(artifacts(world)) == {"evidence-bundle"}
+
+
 class TestOutputs:
     def test_a_value_is_evaluated_and_captured(self) -> None:
         world = a_world(GATED)

@@ -34,7 +34,8 @@ class Executions:
     """`usecases.ports.Machines`: one machine per definition, one execution per run.
 
     *prototype* is the ARN of the deployed frame, of which every pack's machine is a clone: it lends
-    its functions, role, logging and tracing. *prefix* begins every machine's name.
+    its functions, role, logging and tracing. *prefix*, which has no underscore, begins every
+    machine's name up to one: a deployment whose prefix goes on from ours has no machine like ours.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Executions:
         """See the port. The pack's name is cut to what the length allows; the hash never is."""
         digits = definition_hash.removeprefix("sha256:")[:_HASH_DIGITS]
         room = max(0, _NAME_LENGTH - len(self._prefix) - len(digits) - 2)
-        return f"{self._prefix}-{pack_name[:room].rstrip('-')}-{digits}"
+        return f"{self._prefix}_{pack_name[:room].rstrip('-')}-{digits}"
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]

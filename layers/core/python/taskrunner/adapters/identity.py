@@ -136,7 +136,7 @@ class Authority:
         if self._settings.tenant_claim is not None:
             return tenants(_words(claims, self._settings.tenant_claim))
         if registered is not None:
-            return tenants(registered["tenants"])
+            return tenants(words(registered.get("tenants")))
         default = self._settings.default_tenant
         return () if default is None else tenants([default])
 

@@ -53,4 +53,6 @@ class BucketPlans:
 
 
 def _key(tenant: str, plan_hash: str) -> str:
-    return f"{tenant}/plans/{plan_hash.removeprefix('sha256:')}.json"
+    # Behind the folder stands what no folder of a run is called: rights go by it, and in a run that
+    # is called plans everything is below a folder of that name too.
+    return f"{tenant}/plans/{plan_hash.replace(':', '-')}.json"

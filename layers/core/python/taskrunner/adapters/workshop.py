@@ -37,9 +37,11 @@ class StoredWorkshop:
         """See the port."""
         return StoredBundles(self._bucket, run, self._retention.tag(run.longest_s))
 
-    def environments(self, tenant: str, run_id: str, path: str) -> StoredEnvironments:
+    def environments(self, run: Run, path: str) -> StoredEnvironments:
         """See the port."""
-        return StoredEnvironments(self._table, self._clock, tenant, f"{run_id}#{path}")
+        # What is remembered here outlives the run, whose id another one may have afterwards.
+        deployment = f"{run.run_id}#{run.created_at}#{path}"
+        return StoredEnvironments(self._table, self._clock, run.tenant, deployment)
 
 
 class StoredBundles:

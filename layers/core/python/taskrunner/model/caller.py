@@ -29,10 +29,10 @@ def tenants(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def words(value: object) -> list[str]:
-    """A list of words, or a text of them with spaces between; what has spaces is no word."""
+    """A list or set of words, or a text of them with spaces between; what has spaces is no word."""
     if isinstance(value, str):
         return value.split()
-    found = value if isinstance(value, list) else []
+    found = value if isinstance(value, list | set | frozenset) else []
     return [one for one in found if isinstance(one, str) and one.split() == [one]]
 
 

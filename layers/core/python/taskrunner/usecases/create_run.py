@@ -103,7 +103,9 @@ def _check_plan_hash(request: CreateRun, compiled: Compiled) -> None:
 
 def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, world: World) -> Run:
     plan = compiled.plan
-    name = hashlib.sha256(f"{request.tenant}\x00{run_id}".encode()).hexdigest()
+    # Step Functions keeps a name for 90 days after the end, so a run whose id retention has freed
+    # needs another one: by the old name it would be taken for the run that had the id before.
+    name = hashlib.sha256(f"{request.tenant}\x00{run_id}\x00{created_at}".encode()).hexdigest()
     return Run(
         tenant=request.tenant,
         run_id=run_id,

@@ -233,8 +233,8 @@ class Workshop(Protocol):
         """The tenant's bundles, as this run sees them."""
         ...
 
-    def environments(self, tenant: str, run_id: str, path: str) -> Environments:
-        """The tenant's environments, as this step sees them."""
+    def environments(self, run: Run, path: str) -> Environments:
+        """The tenant's environments, as this step of the run sees them."""
         ...
 
 

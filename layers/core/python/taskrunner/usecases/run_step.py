@@ -241,7 +241,7 @@ def _services(attempt: _Attempt) -> Services:
     return Services(
         bundles=world.workshop.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
-        environments=world.workshop.environments(run.tenant, run.run_id, attempt.path),
+        environments=world.workshop.environments(run, attempt.path),
         network=world.networks.within(sandbox),
         functions=world.functions,
         images=world.registries.within(sandbox),

@@ -29,13 +29,19 @@ NOT_STARTED: Final = "NOT_STARTED"
 _MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
 
 
-def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> JsonObject:
+def settle_run(
+    tenant: str, run_id: str, error: str | None, world: World, *, execution: str | None = None
+) -> JsonObject:
     """Settle the run as failed when *error* names one, else as succeeded; settling twice is once.
 
     *error* is the name that Step Functions gave what ended the pack's steps, such as
     `StepFailedError` or `States.Timeout`; `NOT_STARTED` is the reconciler's for a run that has no
     execution and cannot be given one. A run that has ended already, as a cancelled one has, keeps
     its outcome and gets the evidence that it lacks.
+
+    *execution*, `<machine>:<execution>`, is what ended where somebody tells of executions alone.
+    One that is not the run's own ends nothing: an earlier run may have had this id, or a run of
+    another deployment may have it.
 
     The end comes first, because evidence is about what can no longer change. Between the two the
     run stays on the reconciler's list.
@@ -50,6 +56,9 @@ def settle_run(tenant: str, run_id: str, error: str | None, world: World) -> Jso
     head = world.runs.head(tenant, run_id)
     if head.run.outcome is not None and head.run.sealed:
         return {"status": head.run.outcome.value}
+    own = f"{head.run.machine}:{head.run.execution}"
+    if head.run.outcome is None and execution not in (None, own):
+        return {"status": "unknown"}
     try:
         plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
     except NotFoundError:
