@@ -31,7 +31,7 @@ USED: dict[str, frozenset[str]] = {
             "workshop",
         }
     ),
-    "open_gate": frozenset({"approvals", "clock", "plans", "runs"}),
+    "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.functions import LambdaFunctions
+from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
@@ -31,6 +32,7 @@ from taskrunner.adapters.table import Table
 from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.journal import Entry, Event
+from taskrunner.model.notification import Notification
 from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner.executors.work import Functions
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.usecases import ports
+    from tests.fakes.world import MemoryNotifications
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
@@ -62,19 +66,43 @@ class Ports:
     evidence: ports.Evidence
     workshop: ports.Workshop
     secrets: ports.Secrets
+    notifications: ports.Notifications
     functions: Functions
+    topic: Topic | MemoryTopic
     store_secret: Callable[[str, str, str], None]
     deploy: Callable[[str, Callable[[Any], Any]], None]
     woken: dict[str, Verdict]
     forget: Callable[[], None]
 
 
+@dataclass
+class MemoryTopic:
+    """What a subscriber of the topic in memory is told, and how the topic goes away."""
+
+    notifications: MemoryNotifications
+
+    def received(self) -> list[Notification]:
+        """What came since it was asked last, without ids, which no envelope has."""
+        found = [replace(one, id="") for one in self.notifications.published]
+        self.notifications.published.clear()
+        return found
+
+    def delete(self) -> None:
+        self.notifications.is_down = True
+
+    def clear(self) -> None:
+        self.notifications.published.clear()
+        self.notifications.is_down = False
+
+
 def memory() -> Ports:
     world = MemoryWorld()
+    topic = MemoryTopic(world.notifications)
 
     def forget() -> None:
         world.runs.stored.clear()
         world.approvals.stored.clear()
+        topic.clear()
 
     return Ports(
         clock=world.clock,
@@ -85,7 +113,9 @@ def memory() -> Ports:
         evidence=world.evidence,
         workshop=world.workshop,
         secrets=world.secrets,
+        notifications=world.notifications,
         functions=world.functions,
+        topic=topic,
         store_secret=lambda tenant, name, value: world.secrets.stored.update(
             {(tenant, name): value}
         ),
@@ -119,7 +149,12 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
     """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
-    clock, states = StoppedClock(), TaskTokens()
+    clock, states, topic = StoppedClock(), TaskTokens(), Topic()
+
+    def forget() -> None:
+        _empty_table()
+        topic.clear()
+
     table = Table(dynamodb or one_at_a_time(client("dynamodb")), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     runs = dynamo_runs(table, bucket)
@@ -132,11 +167,65 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
         workshop=StoredWorkshop(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
+        notifications=SnsNotifications(client("sns"), topic.arn),
         functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
         store_secret=_store_secret,
+        topic=topic,
         deploy=Deployed.of_moto().functions.__setitem__,
         woken=states.woken,
-        forget=_empty_table,
+        forget=forget,
+    )
+
+
+@dataclass
+class Topic:
+    """moto's topic, with a queue that hears what is published to it."""
+
+    arn: str = field(init=False)
+    queue_url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue_url = client("sqs").create_queue(QueueName="heard")["QueueUrl"]
+        self._create()
+
+    def _create(self) -> None:
+        """Create the topic, under the same ARN each time."""
+        self.arn = client("sns").create_topic(Name="approvals")["TopicArn"]
+        queue = client("sqs").get_queue_attributes(
+            QueueUrl=self.queue_url, AttributeNames=["QueueArn"]
+        )
+        arn = queue["Attributes"]["QueueArn"]
+        client("sns").subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
+
+    def received(self) -> list[Notification]:
+        """What came since it was asked last, without ids, which no envelope has."""
+        answer = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+        for one in answer.get("Messages", []):
+            client("sqs").delete_message(
+                QueueUrl=self.queue_url, ReceiptHandle=one["ReceiptHandle"]
+            )
+        return [_heard(json.loads(one["Body"])) for one in answer.get("Messages", [])]
+
+    def delete(self) -> None:
+        client("sns").delete_topic(TopicArn=self.arn)
+
+    def clear(self) -> None:
+        """Be there, with nothing to hear."""
+        if not client("sns").list_topics()["Topics"]:
+            self._create()
+        while self.received():
+            pass
+
+
+def _heard(envelope: JsonObject) -> Notification:
+    """What SNS wraps a message in for a queue."""
+    attributes = {
+        name: value["Value"]
+        for name, value in envelope["MessageAttributes"].items()
+        if value["Type"] == "String"
+    }
+    return Notification(
+        id="", subject=envelope["Subject"], attributes=attributes, body=envelope["Message"]
     )
 
 

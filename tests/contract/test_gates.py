@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ class Whole:
     artifacts: ports.Artifacts
     evidence: ports.Evidence
     workshop: ports.Workshop
+    notifications: ports.Notifications
 
     def gate(self, step_id: str, token: str) -> JsonObject:
         return open_gate(StepReference("acme", "run-1", step_id), token, self)
@@ -109,6 +111,7 @@ def _whole(world: Ports) -> Whole:
         artifacts=world.artifacts,
         evidence=world.evidence,
         workshop=world.workshop,
+        notifications=world.notifications,
     )
     world.woken.clear()
     request = CreateRun(tenant="acme", caller="ana", manifest=MANIFEST, inputs={})
@@ -139,6 +142,8 @@ def test_opening_and_deciding_are_logged_once_however_the_journal_moves_on(whole
         "again#decided",
     ]
     assert set(whole.world.woken) == {"token-2", "token-3", "token-4"}
+    told_of = [json.loads(one.body)["stepId"] for one in whole.world.topic.received()]
+    assert told_of == ["review"]
 
 
 def test_of_contrary_decisions_at_once_one_is_final_and_the_other_learns_it(whole: Whole) -> None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Bundle, Revision
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.notification import Notification
     from taskrunner.model.plan import Sandbox
     from taskrunner.model.run import Run, RunStatus, StepOutcome
 
@@ -342,6 +343,17 @@ class MemoryApprovals:
         return True
 
     @_atomic
+    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
+        stored = self.stored.get((tenant, run_id, approval_id))
+        if stored is not None:
+            waiting = tuple(
+                replace(one, notified=one.notified or one.path == path)
+                for one in stored.record.waiting
+            )
+            version = stored.record.version + 1
+            stored.record = replace(stored.record, waiting=waiting, version=version)
+
+    @_atomic
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
         return self._written(head, record, entries) is not None
 
@@ -522,6 +534,19 @@ class MemorySecrets:
 
 
 @dataclass
+class MemoryNotifications:
+    """A topic that keeps what is published, in its order; with *is_down* it takes nothing."""
+
+    published: list[Notification] = field(default_factory=list)
+    is_down: bool = False
+
+    def publish(self, notification: Notification) -> bool:
+        if not self.is_down:
+            self.published.append(notification)
+        return not self.is_down
+
+
+@dataclass
 class ScriptedFunctions:
     """Executor functions by name; *calls* has what each was given."""
 
@@ -601,6 +626,7 @@ class MemoryWorld:
         self.evidence = MemoryEvidence(self.artifacts)
         self.workshop = MemoryWorkshop()
         self.secrets = MemorySecrets()
+        self.notifications = MemoryNotifications()
         self.functions = ScriptedFunctions()
         self.machines = MemoryMachines()
         self.sandbox = ThreadSandbox()

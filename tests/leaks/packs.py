@@ -101,6 +101,16 @@ def _run(executor: str, **given: Any) -> Step:  # noqa: ANN401
     return {"run": {"uses": f"builtin:{executor}", "with": given}}
 
 
+def overridden(name: str) -> Step:
+    """A policy that tells the secret *name*, fails, and waits for somebody to override it."""
+    step = _policy("by-denies", forms(name)["whole"])
+    step["gate"]["policy"] |= {
+        "failureAction": "requestOverride",
+        "override": {"approval": "exception"},
+    }
+    return step
+
+
 def _policy(policy: str, it: str) -> Step:
     given = {"value": it, "deep": [it]}
     return {"gate": {"policy": {"policy": policy, "failureAction": "warn", "with": given}}}
@@ -137,6 +147,7 @@ def manifest(steps: list[Step], port: int) -> str:
                 },
                 "failure": {"continueOnError": True},
                 "policies": policies,
+                "approvals": [{"id": "exception"}],
                 "steps": steps,
                 "outputs": [
                     {"name": "report", "type": "file", "path": "/output/as-it-is.txt"},

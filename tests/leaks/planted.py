@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.machine.engine import published
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -193,7 +195,7 @@ def _unfolded(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 
 
 def kept(engine: Engine) -> Iterator[tuple[str, bytes]]:
-    """All that the table, the bucket, the machines and their executions hold, by its place."""
+    """All that table, bucket, topic, machines and their executions hold, by its place."""
     table, bucket = boto3.client("dynamodb"), boto3.client("s3")
     for page in table.get_paginator("scan").paginate(TableName="runs"):
         for item in page["Items"]:
@@ -208,6 +210,8 @@ def kept(engine: Engine) -> Iterator[tuple[str, bytes]]:
                     for entry in archive.namelist():
                         yield f"in {one['Key']}", entry.encode() + archive.read(entry)
     yield from _executions(engine)
+    for number, notification in enumerate(published()):
+        yield f"notification {number}", notification.encode("utf-8", "surrogatepass")
     for name, event in engine.calls:
         yield f"event of {name}", _unfolded(event)
 

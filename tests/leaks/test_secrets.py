@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from taskrunner.adapters.sandbox import ForkedSandbox
 from taskrunner.errors import TryAgainError
 from tests.leaks import echoing, planted
-from tests.leaks.packs import forms, manifest, runs, some_steps
+from tests.leaks.packs import forms, manifest, overridden, runs, some_steps
 from tests.leaks.planted import SECRETS, TENANT, Watch
-from tests.machine.one_at_a_time import ended, start
+from tests.machine.engine import published
+from tests.machine.one_at_a_time import ended, start, until
 from tests.machine.one_at_a_time import engine as made_engine
 
 if TYPE_CHECKING:
@@ -160,6 +161,23 @@ def test_no_generated_pack_leaks(data: st.DataObject) -> None:
         state = made.run(steps)
 
         assert made.leaks(SECRETS, state["runId"]) == []
+
+
+def test_approvers_are_told_of_no_secret_that_a_policy_was_given() -> None:
+    with scene() as made:
+        asked = [{"id": f"asked-{name}"} | overridden(name) for name in sorted(SECRETS)]
+        pack = manifest([{"id": "all", "parallel": {"steps": asked}}], made.port)
+        run_id = start(made.ana, pack)
+        until(lambda: len(published()) == len(SECRETS), "approvers were told of all gates")
+
+        assert made.leaks(SECRETS, run_id) == []
+
+        assert {given["value"] for given in made.functions.given} == set(SECRETS.values())
+        plan_hash = made.ana("GET", f"runs/{run_id}").json["planHash"]
+        decision = {"decision": "rejected", "planHash": plan_hash}
+        bob = made.engine.client(subject="bob")
+        assert bob("POST", f"runs/{run_id}/approvals/exception", decision).status == 200
+        ended(made.ana, run_id)
 
 
 class Idle:

@@ -20,6 +20,7 @@ from moto import mock_aws
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
 
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
@@ -285,7 +286,18 @@ def _deployed() -> dict[str, str]:
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
+        "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
     }
+
+
+def published() -> list[str]:
+    """All that was published to the deployment's topic: subjects, bodies and attributes."""
+    topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
+    return [
+        f"{subject}\n{body}\n{attributes}"
+        for topic in topics
+        for _, body, subject, attributes, _ in topic.sent_notifications
+    ]
 
 
 def deployed_frame() -> str:

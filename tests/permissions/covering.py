@@ -33,7 +33,7 @@ from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from tests.architecture.events import told
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
-from tests.machine.engine import LambdaContext
+from tests.machine.engine import LambdaContext, published
 from tests.machine.one_at_a_time import answer_one_at_a_time
 from tests.packs import pack
 from tests.permissions.needs import Need, Recorder
@@ -129,6 +129,7 @@ class Play:
     known: dict[str, str]
     written: str
     executions: str
+    notifications: list[str]
     secrets: dict[str, set[str]]
     statuses: dict[str, str]
     strays: set[str]
@@ -228,7 +229,7 @@ def play() -> Play:
         _play_expired(players)
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
-        executions = _executions()
+        executions, notifications = _executions(), published()
         known = _known(made)
         written.write("\n".join(players.told).encode())
         written.seek(0)
@@ -239,6 +240,7 @@ def play() -> Play:
         known=known,
         written=text,
         executions=executions,
+        notifications=notifications,
         secrets={"task token": tokens, "presigned URL": urls | more_urls, "secret": {SECRET}},
         statuses=statuses,
         strays=recorder.strays,
@@ -369,6 +371,7 @@ def _known(made: Stage) -> dict[str, str]:
         "PackRunMachine": prototype,
         "MachineRole.Arn": role["roleArn"],
         "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
+        "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
     }
 
 

@@ -102,6 +102,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
             return [Need(f"secretsmanager:{operation}", arn)]
         case "kms":
             return [Need(f"kms:{operation}", params["KeyId"])]
+        case "sns" if operation == "Publish":
+            return [Need("sns:Publish", params["TopicArn"])]
         case "ecr":
             where = f"{params['registryId']}:repository/{params['repositoryName']}"
             return [Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}")]

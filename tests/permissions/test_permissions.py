@@ -17,16 +17,19 @@ from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.table import Table
 from taskrunner.adapters.workshop import StoredBundles
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from tests.architecture.ports import variables
 from tests.contract.ports import RETENTION, a_run
 from tests.permissions import grants
 from tests.permissions.grants import Names
 from tests.permissions.needs import REGION
+from tests.template import functions
 
 if TYPE_CHECKING:
     from tests.permissions.covering import Play
 
 _NAMED = (
     "AWS::StackName",
+    "ApprovalTopic",
     "EvidenceKey.Arn",
     "MachineRole.Arn",
     "PackRunMachine",
@@ -96,6 +99,7 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<PackRunMachine>",),
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
+        ("<ApprovalTopic>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
@@ -157,6 +161,22 @@ def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
         and f"/{kind}" not in one.resource
     }
     assert wider == set()
+
+
+def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_topic() -> None:
+    names = Names({name: f"<{name}>" for name in _NAMED})
+
+    told = {
+        (function, one.action)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.resource == "<ApprovalTopic>" or one.action.startswith("sns:")
+    }
+    assert told == {("OpenGateFunction", "sns:Publish")}
+    told_where = {
+        function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
+    }
+    assert told_where == {"OpenGateFunction"}
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:

@@ -56,7 +56,7 @@ def test_all_statements_are_seen() -> None:
     seen = [found for found, _ in statements()]
 
     named = {found["Sid"] for found in seen if "Sid" in found}
-    denied = {"TlsOnly"}
+    denied = {"TlsOnly", "NoSubscriberOverPlainHttp"}
     assert named | denied == set(re.findall(r"'Sid': '(\w+)'", resources))
     assert all(str(found) in resources for found in seen)
 

@@ -143,6 +143,9 @@ class Deployment:
             run = json.loads(params["input"])["run"]
             owner = self.executions.setdefault(params["name"], (run["tenant"], run["id"]))
             return [] if owner == (run["tenant"], run["id"]) and owner[0] == tenant else [str(run)]
+        if name == "sns:Publish":
+            said = params["MessageAttributes"]["tenant"]["StringValue"]
+            return [one for one in (said, json.loads(params["Message"])["tenant"]) if one != tenant]
         if name.startswith("dynamodb:"):
             partitions = [*_partitions(params)]
             assert partitions, params
@@ -214,7 +217,8 @@ def deployment() -> Iterator[Deployment]:
         world, clock = AwsWorld(_deployed()), StoppedClock()
         world.__dict__["clock"] = clock
         made = Deployment(world, clock)
-        for one in (world._table._client, world._bucket._client, world._states):
+        topic = world.notifications
+        for one in (world._table._client, world._bucket._client, world._states, topic._client):
             one.meta.events.register("provide-client-params", made.record)
         yield made
 

@@ -42,6 +42,7 @@ class Stack:
     pack_run_machine_arn: str
     reconcile_machine_arn: str
     evidence_key_arn: str
+    approval_topic_arn: str
     user_pool_id: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -202,6 +203,7 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
         pack_run_machine_arn=outputs["PackRunMachineArn"],
         reconcile_machine_arn=outputs["ReconcileMachineArn"],
         evidence_key_arn=outputs["EvidenceKeyArn"],
+        approval_topic_arn=outputs["ApprovalTopicArn"],
         user_pool_id=outputs["UserPoolId"],
         access_key_id=emulator.ACCESS_KEY_ID,
         secret_access_key=emulator.SECRET_ACCESS_KEY,
@@ -220,6 +222,7 @@ def _write_invocation(workspace: Workspace, stack: Stack) -> None:
         "MACHINE_PREFIX": stack.machine_prefix,
         "PACK_RUN_MACHINE_ARN": stack.pack_run_machine_arn,
         "EVIDENCE_KEY_ARN": stack.evidence_key_arn,
+        "APPROVAL_TOPIC_ARN": stack.approval_topic_arn,
         "ISSUER": issuer,
         "JWKS_URL": f"{endpoint_url}/{stack.user_pool_id}/.well-known/jwks.json",
     }

@@ -122,8 +122,8 @@ def _world(stack_file: Path, service: FakeService) -> World:
     unused = dict.fromkeys(
         (
             "endpoint_url", "region", "table_name", "bucket_name", "machine_prefix",
-            "pack_run_machine_arn", "reconcile_machine_arn", "evidence_key_arn", "user_pool_id",
-            "access_key_id", "secret_access_key",
+            "pack_run_machine_arn", "reconcile_machine_arn", "evidence_key_arn",
+            "approval_topic_arn", "user_pool_id", "access_key_id", "secret_access_key",
         ),
         "unused",
     )  # fmt: skip

@@ -93,7 +93,7 @@ def log(world: MemoryWorld) -> list[str]:
 
 
 def everything(world: MemoryWorld) -> JsonObject:
-    """All that a world has come to, but for how often an approval was written.
+    """All that a world has come to, but for how often an approval was written or told of.
 
     Of a bundle it is what was signed: no two signatures are alike, and who lost the race to record
     one has left a file that nothing names.
@@ -106,6 +106,7 @@ def everything(world: MemoryWorld) -> JsonObject:
             for key, stored in world.approvals.stored.items()
         },
         "woken": world.approvals.woken,
+        "notifications": {one.id: asdict(one) for one in world.notifications.published},
         "plans": world.plans.texts,
         "files": {
             key: content

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,22 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
+    from taskrunner.model.notification import Notification
     from taskrunner.usecases.world import World
     from tests.fakes.world import MemoryWorld
 
+OVERRIDDEN = pack(
+    """
+    - id: checked
+      gate:
+        policy: {policy: never, failureAction: requestOverride, override: {approval: exception}}
+    """,
+    spec="""
+    policies: [{id: never, version: "1", rules: [{id: no, require: "`false`"}]}]
+    approvals: [{id: exception, minApprovals: 2, message: Only in an emergency}]
+    """,
+    name="overridden",
+)
 TWO_GATES = pack(
     """
     - {id: review, gate: {approval: {id: security}}}
@@ -70,6 +84,10 @@ def expire(world: World, step_id: str = "review") -> Any:  # noqa: ANN401
 
 def waiting(world: MemoryWorld) -> list[str]:
     return [one.path for one in world.approvals.get(TENANT, "run-7", "security").waiting]
+
+
+def notifications(world: MemoryWorld) -> list[dict[str, Any]]:
+    return [json.loads(one.body) for one in world.notifications.published]
 
 
 class TestOpening:
@@ -113,7 +131,7 @@ class TestOpening:
         record = world.approvals.get(TENANT, "run-7", "security")
         journal = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
         shown = (answer, record, journal, world.approvals.list_open(TENANT, 10, None))
-        assert "secret-token" not in repr(shown)
+        assert "secret-token" not in repr((shown, world.notifications))
 
     def test_opening_twice_opens_once_under_the_newer_token(self) -> None:
         world = a_world(GATED)
@@ -156,6 +174,152 @@ class TestOpening:
 
         with pytest.raises(TryAgainError, match="review"):
             gate(world)
+
+
+class TestNotifying:
+    def test_approvers_are_told_of_the_gate_that_waits(self) -> None:
+        world = a_world(GATED)
+
+        gate(world)
+
+        (told_of,) = notifications(world)
+        assert told_of.pop("id") == world.notifications.published[0].id
+        assert told_of == {
+            "kind": "awaiting-approval",
+            "tenant": TENANT,
+            "runId": "run-7",
+            "approvalId": "security",
+            "stepId": "review",
+            "message": "Look at the build first",
+            "grants": ["packs.approve"],
+            "minApprovals": 1,
+            "planHash": plan_hash(world),
+            "pack": {"name": "gated", "version": "1.0.0"},
+            "requestedBy": "ana",
+            "openedAt": "2025-12-06T12:00:00.000Z",
+            "expiresAt": "2025-12-06T13:00:00.000Z",
+            "decisionPath": "/v1/task-runner/runs/run-7/approvals/security",
+        }
+
+    def test_they_are_told_of_a_policy_that_somebody_may_override(self) -> None:
+        world = a_world(OVERRIDDEN)
+
+        gate(world, "checked")
+
+        (told_of,) = notifications(world)
+        said = ("kind", "approvalId", "stepId", "minApprovals", "message")
+        assert [told_of[name] for name in said] == [
+            "awaiting-override",
+            "exception",
+            "checked",
+            2,
+            "Only in an emergency",
+        ]
+
+    def test_nobody_is_told_before_the_gate_is_on_record(self) -> None:
+        world = a_world(GATED)
+        seen: list[list[str]] = []
+
+        def publish(_: object) -> bool:
+            seen.append(waiting(world))
+            return True
+
+        world.notifications.publish = publish  # type: ignore[method-assign, assignment]
+
+        gate(world)
+
+        assert seen == [["review"]]
+
+    def test_opening_again_tells_nobody_again(self) -> None:
+        world = a_world(GATED)
+
+        gate(world, token="older")
+        world.clock.advance(60)
+        gate(world, token="newer")
+
+        assert len(world.notifications.published) == 1
+
+    def test_neither_does_it_after_one_of_two_approvals(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        decide(world)
+
+        gate(world, token="newer")
+
+        assert len(world.notifications.published) == 1
+
+    def test_what_is_not_known_to_be_out_is_told_again_under_one_id(self) -> None:
+        world = a_world(GATED)
+        world.approvals.notified = lambda *_: None  # type: ignore[method-assign]
+
+        gate(world, token="older")
+        world.clock.advance(60)
+        gate(world, token="newer")
+
+        first, second = notifications(world)
+        assert first["id"] == second["id"]
+        assert first["openedAt"] != second["openedAt"]
+
+    def test_each_gate_of_an_approval_is_told_of(self) -> None:
+        world = a_world(TWO_GATES)
+
+        gate(world)
+        gate(world, "again", token="token-2")
+
+        assert [one["stepId"] for one in notifications(world)] == ["review", "again"]
+        assert len({one.id for one in world.notifications.published}) == 2
+
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
+    def test_a_gate_that_is_decided_already_is_none_to_tell_of(self, verdict: Verdict) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        decide(world, verdict)
+        if verdict is Verdict.APPROVED:
+            decide(world, by=CAROL)
+        world.notifications.published.clear()
+
+        gate(world, "again", token="token-2")
+
+        assert world.notifications.published == []
+
+    def test_a_gate_that_nobody_could_be_told_of_waits_and_is_listed(self) -> None:
+        world = a_world(GATED)
+        world.notifications.is_down = True
+
+        assert gate(world) == {"status": "open"}
+
+        assert waiting(world) == ["review"]
+        listed = world.approvals.list_open(TENANT, 10, None).items
+        assert [one["stepId"] for one in listed] == ["review"]
+        decide(world)
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
+
+    def test_opening_it_again_tries_once_more(self) -> None:
+        world = a_world(GATED)
+        world.notifications.is_down = True
+        gate(world, token="older")
+        world.notifications.is_down = False
+
+        gate(world, token="newer")
+        gate(world, token="newest")
+
+        assert len(world.notifications.published) == 1
+
+    def test_a_decision_in_the_middle_of_telling_stands(self) -> None:
+        world = a_world(GATED)
+        real = world.notifications.publish
+
+        def decided_meanwhile(one: Notification) -> bool:
+            decide(world)
+            return real(one)
+
+        world.notifications.publish = decided_meanwhile  # type: ignore[method-assign, assignment]
+
+        gate(world)
+
+        record = world.approvals.get(TENANT, "run-7", "security")
+        assert record.verdict is Verdict.APPROVED
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
 
 
 class TestASecondGateOnOneApproval:
@@ -274,7 +438,7 @@ class TestExpiring:
 
 class TestCrashes:
     def test_opening_again_ends_as_if_nothing_had_failed(self) -> None:
-        assert assert_heals(lambda: a_world(GATED), gate) == 2 * 2 * 4
+        assert assert_heals(lambda: a_world(GATED), gate) == 2 * 2 * 6
 
     def test_opening_a_decided_gate_again_wakes_it_once(self) -> None:
         def arrange() -> MemoryWorld:

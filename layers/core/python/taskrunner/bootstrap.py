@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.network import CheckedNetworks
+    from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.principals import Principals
     from taskrunner.adapters.retention import Retention
@@ -149,6 +150,24 @@ class AwsWorld:
         from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
 
         return ManagedSecrets(_client("secretsmanager"), self._environment["SECRET_PREFIX"])
+
+    @cached_property
+    def notifications(self) -> SnsNotifications:
+        """See the port."""
+        from taskrunner.adapters.notifications import (  # noqa: PLC0415
+            ATTEMPTS,
+            CONNECT_TIMEOUT_S,
+            READ_TIMEOUT_S,
+            SnsNotifications,
+        )
+
+        client = _client(
+            "sns",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        )
+        return SnsNotifications(client, self._environment["APPROVAL_TOPIC_ARN"])
 
     @cached_property
     def functions(self) -> LambdaFunctions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from taskrunner.adapters import cursors
@@ -78,6 +79,20 @@ class DynamoApprovals:
         item = self._table.get(run_key(head.run.tenant, head.run.run_id), f"A#{record.approval_id}")
         return {} if item is None else item["tokens"]
 
+    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
+        """See the port. A new version, so that nobody who read before it writes it away."""
+        key = {"pk": run_key(tenant, run_id), "sk": f"A#{approval_id}"}
+        # What is no longer there, as its retention is over, needs no mark.
+        with suppress(ConditionFailedError):
+            self._table.update(
+                {
+                    "Key": encoded(key),
+                    "UpdateExpression": "ADD notified :path, version :one",
+                    "ConditionExpression": "attribute_exists(pk)",
+                    "ExpressionAttributeValues": encoded({":path": {path}, ":one": 1}),
+                }
+            )
+
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
         """See the port."""
         pk = run_key(head.run.tenant, head.run.run_id)
@@ -139,6 +154,8 @@ def _item(record: ApprovalRecord, tokens: JsonMapping) -> JsonObject:
             {"path": one.path, "opened_at": one.opened_at, "expires_at": one.expires_at}
             for one in record.waiting
         ],
+        # DynamoDB has no empty set.
+        "notified": {one.path for one in record.waiting if one.notified} or None,
         "tokens": dict(tokens),
     }
 
@@ -173,7 +190,12 @@ def _record(item: JsonObject) -> ApprovalRecord:
             for one in item["decisions"]
         ),
         waiting=tuple(
-            Waiting(path=one["path"], opened_at=one["opened_at"], expires_at=one["expires_at"])
+            Waiting(
+                path=one["path"],
+                opened_at=one["opened_at"],
+                expires_at=one["expires_at"],
+                notified=one["path"] in item.get("notified", ()),
+            )
             for one in item["waiting"]
         ),
         version=item["version"],

@@ -15,6 +15,7 @@ class Route(NamedTuple):
 
 
 _RUNS: Final = "/v1/task-runner/runs"
+DECIDE_APPROVAL: Final = Route("POST", _RUNS + "/{runId}/approvals/{approvalId}")
 SCOPES: Final = {
     Route("POST", "/v1/task-runner/simulations"): VIEWER,
     Route("GET", _RUNS): VIEWER,
@@ -24,7 +25,7 @@ SCOPES: Final = {
     Route("GET", _RUNS + "/{runId}/artifacts"): VIEWER,
     Route("GET", _RUNS + "/{runId}/artifacts/{name}"): VIEWER,
     Route("GET", "/v1/task-runner/approvals"): VIEWER,
-    Route("POST", _RUNS + "/{runId}/approvals/{approvalId}"): OPERATOR,
+    DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
 }
 # What anyone may ask, without saying who: what this API is.

@@ -39,11 +39,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A gate that waits, by its step's path; the task token stays with the store."""
+    """A gate that waits, by its step's path; the task token stays with the store.
+
+    *notified* is true once its notification is known to be out.
+    """
 
     path: str
     opened_at: str
     expires_at: str
+    notified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

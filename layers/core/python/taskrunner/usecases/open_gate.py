@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
-from taskrunner.model import moment, plan_document
+from taskrunner.model import moment, notification, plan_document
 from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting, expire
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import ApprovalGate, PolicyGate
+from taskrunner.model.run import Reason
 from taskrunner.usecases.decided import gate_entries
 from taskrunner.usecases.live import check_live, run_started
 
@@ -28,10 +29,11 @@ _TRIES: Final = 5
 
 
 def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
-    """Record that the gate waits, under *token*; an approval that is decided wakes it at once.
+    """Record that the gate waits, under *token*, and tell approvers; one that is decided wakes.
 
     Opening twice opens once, and the newer token holds: the machine repeats a call whose answer
-    it did not see, with a new token.
+    it did not see, with a new token. Approvers are told once more, unless it is recorded that they
+    have been. A gate that they could not be told of waits all the same.
 
     Raises:
         ConflictError: the run has ended meanwhile.
@@ -45,6 +47,7 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
             path=own,
             opened_at=moment.to_text(now),
             expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
+            notified=any(one.path == own and one.notified for one in record.waiting),
         )
         others = tuple(one for one in record.waiting if one.path != own)
         opened = replace(record, waiting=(*others, waiting))
@@ -58,6 +61,8 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
         if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
             if record.verdict is not None:
                 world.approvals.resume(reference.tenant, reference.run_id, opened)
+            elif not waiting.notified:
+                _notify(head, gate, approval, summary, world)
             return {"status": "open" if record.verdict is None else record.verdict.value}
     raise TryAgainError(f"the gate {own} is being decided by others")
 
@@ -109,6 +114,20 @@ def _summary(gate: Gate, waiting: Waiting, approval: Approval, head: Head) -> Js
     }
     message = gate.message if isinstance(gate, ApprovalGate) else approval.message
     return summary if message is None else summary | {"message": message}
+
+
+def _notify(head: Head, gate: Gate, approval: Approval, summary: JsonObject, world: World) -> None:
+    """Tell approvers, and then record that they have been told.
+
+    A crash between the two tells them again, under the same id; the other way round it would tell
+    nobody.
+    """
+    is_override = isinstance(gate, PolicyGate)
+    kind = Reason.AWAITING_OVERRIDE if is_override else Reason.AWAITING_APPROVAL
+    told = notification.awaiting(head.run, summary, kind, min_approvals=approval.min_approvals)
+    if world.notifications.publish(told):
+        run = head.run
+        world.approvals.notified(run.tenant, run.run_id, approval.id, summary["stepId"])
 
 
 def expire_gate(reference: StepReference, world: World) -> JsonObject:

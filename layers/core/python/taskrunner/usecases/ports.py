@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, Placed, Position
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.notification import Notification
     from taskrunner.model.plan import Sandbox as SandboxRules
     from taskrunner.model.run import Run, RunStatus, StepOutcome
     from taskrunner.sandbox.job import Ended, Job
@@ -170,6 +171,10 @@ class Approvals(Protocol):
         """Let a gate wait; False when the record or the run has moved on since it was read."""
         ...
 
+    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
+        """Record that approvers have been told of the gate at *path*; twice is once."""
+        ...
+
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
         """Store a decision; False when the record or the run has moved on since it was read."""
         ...
@@ -263,6 +268,17 @@ class Secrets(Protocol):
         Raises:
             SecretError: one is missing, denied, binary, empty or too short to be redacted.
             TryAgainError: the store is too busy to say.
+        """
+        ...
+
+
+class Notifications(Protocol):
+    """Where approvers are told of gates; who reads there is the operator's to say."""
+
+    def publish(self, notification: Notification) -> bool:
+        """Publish it; False when it could not be, within seconds, which is logged and no more.
+
+        Whoever publishes it twice may be heard twice, with one id.
         """
         ...
 

@@ -42,4 +42,6 @@ class World(Protocol):
     @property
     def secrets(self) -> ports.Secrets: ...  # noqa: D102
     @property
+    def notifications(self) -> ports.Notifications: ...  # noqa: D102
+    @property
     def machines(self) -> ports.Machines: ...  # noqa: D102
