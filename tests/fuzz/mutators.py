@@ -164,7 +164,7 @@ _PACK: Final = _Words(
 _SCHEMA: Final = _Words(
     values={
         "type": ("string", "integer", "number", "boolean", "array", "object", "null", "[string]"),
-        "pattern": ("^a+$", "(a+)+$", "\\w{40}", "(?=a)", "(a)\\1", "[", "\\p{L}", "a{1000}", "$"),
+        "pattern": ("^a+$", "(a+)+$", "\\w{40}", "(?=a)", "(a)\\1", "'['", "\\p{L}", "a{1000}", "$"),
         "format": ("date-time", "regex", "uri", "ipv6", "idn-hostname", "uuid", "duration", "x"),
         "$ref": ("'#'", "'#/$defs/a'", "'#a'", "'#/properties/a'", "'http://x'", "'#/%24defs/a'"),
         "multipleOf": ("2", "0.01", "1e-308", "0", "1e308"),

@@ -8,7 +8,7 @@ the depth of the value. Counted are subschemas times values, at worst; never sec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from taskrunner.compiler import report
@@ -28,7 +28,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MAX_PATTERN_BYTES: Final = 1024 * 1024  # of a compiled pattern
 _MAX_CHAIN: Final = 400  # of schemas that lead to one another, far below what any stack allows
 _CHARACTERS_A_STEP: Final = 16
-# Below this many nodes of schema times value, every error is told; beyond it the first alone.
+# Below this many values that errors may tell, every error is told; beyond it the first alone.
 _FEW: Final = 1_000_000
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
@@ -74,12 +74,12 @@ def misfits(schema: JsonSchema, value: Json) -> Iterator[tuple[Path, str]]:
     import jsonschema_rs  # noqa: PLC0415 - as above
 
     try:
-        _Effort(schema).count(schema, value)
+        told = _Effort(schema).count(schema, value).told
     except _TooMuchError as error:
         yield (), f"the value cannot be checked against its schema: {error}"
         return
     validator = _validator(schema)
-    if _weight(schema) * _weight(value) > _FEW:
+    if told > _FEW:
         # Each error tells the whole value that is wrong, and all are made before the first is read.
         try:
             validator.validate(value)
@@ -153,24 +153,33 @@ def _weight(value: Json) -> int:
     return weight
 
 
+class _Cost(NamedTuple):
+    """What evaluating a schema over a value takes, at worst: *told* are the values in errors."""
+
+    evaluations: int
+    told: int
+
+
 class _Effort:
     """Counts the evaluations that a schema may cause; the same pair is counted once and kept."""
 
     def __init__(self, schema: JsonSchema) -> None:
         self._root = schema
-        self._known: dict[tuple[int, int], int] = {}
+        self._known: dict[tuple[int, int], _Cost] = {}
         self._names: dict[int, list[str]] = {}  # kept, so that an id stays that of one value
+        self._weights: dict[int, int] = {}
+        self._found: dict[str, list[JsonSchema]] = {}
         self._under_way: set[tuple[int, int]] = set()
         self._counted = 0
 
-    def count(self, schema: JsonSchema, value: Json) -> int:
-        """The evaluations of *schema* over *value*.
+    def count(self, schema: JsonSchema, value: Json) -> _Cost:
+        """The cost of *schema* over *value*.
 
         Raises:
             _TooMuchError: they are more than MAX_EVALUATIONS, or never end.
         """
         if not isinstance(schema, dict):
-            return 1
+            return _Cost(1, self._weigh(value))
         pair = (id(schema), id(value))
         if pair in self._known:
             return self._known[pair]
@@ -180,17 +189,29 @@ class _Effort:
             raise _TooMuchError(f"more than {_MAX_CHAIN} schemas lead to one another")
         self._under_way.add(pair)
         total = 1 + _own(schema, value)
+        # Each keyword may be against the value, each name that it lists too, and all tell it whole.
+        told = self._weigh(schema) * self._weigh(value)
         for inner, at in self._parts(schema, value):
-            total += self.count(inner, at)
+            cost = self.count(inner, at)
+            total += cost.evaluations
+            told += cost.told
             self._counted += 1
             if max(total, self._counted) > MAX_EVALUATIONS:
                 message = f"it may take more than the {MAX_EVALUATIONS:,} evaluations allowed"
                 raise _TooMuchError(message)
         if "unevaluatedProperties" in schema or "unevaluatedItems" in schema:
             total *= 2
+            told *= 2
         self._under_way.discard(pair)
-        self._known[pair] = total
-        return total
+        self._known[pair] = _Cost(total, told)
+        return self._known[pair]
+
+    def _weigh(self, value: Json) -> int:
+        if not isinstance(value, dict | list):
+            return _weight(value)
+        if id(value) not in self._weights:
+            self._weights[id(value)] = _weight(value)
+        return self._weights[id(value)]
 
     def _parts(self, schema: JsonObject, value: Json) -> Iterator[tuple[JsonSchema, Json]]:
         """The schemas that come with *schema*, each with the value that it is evaluated over."""
@@ -225,6 +246,11 @@ class _Effort:
                 yield inner, name
 
     def _targets(self, reference: str) -> list[JsonSchema]:
+        if reference not in self._found:
+            self._found[reference] = self._looked_for(reference)
+        return self._found[reference]
+
+    def _looked_for(self, reference: str) -> list[JsonSchema]:
         fragment = unquote(reference.removeprefix("#"))
         if fragment and not fragment.startswith("/"):
             anchors = ("$anchor", "$dynamicAnchor")
