@@ -101,11 +101,14 @@ def expression(data: bytes, max_size: int, seed: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Words:
+class Words:
     """What stands in a kind of document: values by their key, odd ones, and keys.
 
-    *pieces* are keys with their values, by a key beside which they are right.
+    *pieces* are keys with their values, by a key beside which they are right. *at_top* is the share
+    of changes that may be made at the top as well, where a change mostly breaks a document.
     """
+
+    at_top: float
 
     values: dict[str, tuple[str, ...]]
     scalars: tuple[str, ...]
@@ -113,14 +116,15 @@ class _Words:
     pieces: dict[str, tuple[str, ...]]
 
 
-_CONDITIONS: Final = ("inputs.a", "run.id", "`true`", "`false`", "!(inputs.a)", "a.b ||", "")
+CONDITIONS: Final = ("inputs.a", "run.id", "`true`", "`false`", "!(inputs.a)", "a.b ||", "")
 _ODD: Final = (
     "~", "true", "on", "0", "-1", "1.5", "1e308", "9007199254740991", "9007199254740993", "012",
     "0x7f", ".nan", "1:30", "''", "' '", "{}", "[]", "__proto__", "constructor", "<<", "x" * 70,
     "\N{LATIN SMALL LETTER SHARP S}", '"\\u0000"', '"\\u2028"', '"a\\nb"', "2000-01-01", "'{{'", "'{{ }}'",
     "'{{ inputs.a }}'", "'{{ inputs.a }} {{ run.id }}'", "'{{ steps.a.outputs }}'", "$ref", "${x}",
 )  # fmt: skip
-_PACK: Final = _Words(
+PACK: Final = Words(
+    at_top=0.05,
     values={
         "type": ("string", "integer", "number", "boolean", "array", "object", "file", "run", "map",
                  "parallel", "loop", "conditional", "gate.approval", "gate.policy"),
@@ -129,8 +133,8 @@ _PACK: Final = _Words(
         "failureAction": ("abort", "warn", "requestOverride", "branch"),
         "aggregation": ("collect", "merge", "last", "first", "none"),
         "mode": ("sealed", "open"),
-        "when": _CONDITIONS, "condition": _CONDITIONS, "require": _CONDITIONS,
-        "until": _CONDITIONS, "expression": _CONDITIONS, "items": _CONDITIONS,
+        "when": CONDITIONS, "condition": CONDITIONS, "require": CONDITIONS,
+        "until": CONDITIONS, "expression": CONDITIONS, "items": CONDITIONS,
         "end": ("0", "3", "9999", "10000", "-1", "9007199254740991"),
         "step": ("1", "-1", "0", "9007199254740991"),
         "maxParallel": ("1", "2", "40", "41", "1000"),
@@ -161,7 +165,8 @@ _PACK: Final = _Words(
                  "required: true", "description: d"),
     },
 )  # fmt: skip
-_SCHEMA: Final = _Words(
+SCHEMA: Final = Words(
+    at_top=0.5,
     values={
         "type": ("string", "integer", "number", "boolean", "array", "object", "null", "[string]"),
         "pattern": ("^a+$", "(a+)+$", "\\w{40}", "(?=a)", "(a)\\1", "'['", "\\p{L}", "a{1000}", "$"),
@@ -227,7 +232,7 @@ class _Place:
 class _Tree:
     """One document as YAML's nodes, and what is done with them."""
 
-    def __init__(self, root: yaml.Node, words: _Words, rng: random.Random) -> None:
+    def __init__(self, root: yaml.Node, words: Words, rng: random.Random) -> None:
         self.root = root
         self.words = words
         self.rng = rng
@@ -248,7 +253,7 @@ class _Tree:
             for at in range(len(node.value))
         ]
         inner = [one for one in places if one.holder is not self.root]
-        if inner and self.rng.random() < 0.95:
+        if inner and self.rng.random() > self.words.at_top:
             places = inner
         return self.rng.choice(places) if places else None
 
@@ -315,7 +320,7 @@ def _replace(tree: _Tree) -> None:
     fitting = tree.words.values.get(str(place.key))
     if fitting is None or tree.rng.random() < 0.2:
         place.put(_node(tree.rng.choice(tree.words.scalars)))
-    elif fitting is _CONDITIONS:
+    elif fitting is CONDITIONS:
         grown = tree.rng.choice(fitting) if tree.rng.random() < 0.5 else _grown(tree.rng, 2)
         place.put(yaml.ScalarNode(_TEXT, grown))
     else:
@@ -409,7 +414,7 @@ _CHANGES: Final[tuple[Change, ...]] = (
 )  # fmt: skip
 
 
-def _of_tree(words: _Words) -> Mutator:
+def _of_tree(words: Words) -> Mutator:
     def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         rng = random.Random(seed)  # noqa: S311 - no secret
         root = _read(data.decode(errors="replace"))
@@ -431,7 +436,7 @@ def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
     root, donor = (_read(data.decode(errors="replace")) for data in (first, second))
     if root is None or donor is None:
         return first[:max_size]
-    tree = _Tree(root, _PACK, rng)
+    tree = _Tree(root, PACK, rng)
     given = [node for node in _walk(donor) if isinstance(node.value, list)] or [donor]
     place, part = tree.place(), tree.renewed(rng.choice(given))
     if place is None:
@@ -457,8 +462,8 @@ def _fitting(text: str, max_size: int) -> bytes:
 
 
 MUTATORS: Final[dict[str, Mutator]] = {
-    "pack": _of_tree(_PACK),
-    "schema": _of_tree(_SCHEMA),
+    "pack": _of_tree(PACK),
+    "schema": _of_tree(SCHEMA),
     "expression": expression,
 }
 

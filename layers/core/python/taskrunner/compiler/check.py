@@ -140,10 +140,13 @@ class _Checker:
         self._found[path, message] = None
 
     def _inputs(self) -> None:
+        share = inputs.share_of(self._spec.inputs)
         for index, one in enumerate(self._spec.inputs):
+            if self._is_enough():
+                break
             path: Path = ("spec", "inputs", index)
             schema = one.json_schema
-            broken = None if schema is None else json_schemas.problem(schema)
+            broken = None if schema is None else json_schemas.problem(schema, share)
             if broken is not None:
                 at, message = broken
                 self._problem((*path, "schema", *at), message)
@@ -154,7 +157,7 @@ class _Checker:
                     (*path, "default"), "a required input has no default; remove one of both"
                 )
             usable = one if broken is None else one.model_copy(update={"json_schema": None})
-            for at, message in inputs.misfits(usable, one.default):
+            for at, message in inputs.misfits(usable, one.default, share):
                 self._problem((*path, "default", *at), message)
 
     def _egress(self) -> None:

@@ -49,6 +49,7 @@ def _problems(
     declared: Sequence[Input], given: JsonMapping
 ) -> Iterator[tuple[json_path.Path, str]]:
     names = {one.name for one in declared}
+    share = share_of(declared)
     for name in given:
         if name not in names:
             hint = nearest(name, names) if names else "; the pack declares none"
@@ -56,12 +57,20 @@ def _problems(
     for one in declared:
         value = given.get(one.name)
         if value is not None:
-            yield from (((one.name, *at), message) for at, message in misfits(one, value))
+            yield from (((one.name, *at), message) for at, message in misfits(one, value, share))
         elif one.required:
             yield (one.name,), f"the input '{one.name}' is required"
 
 
-def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]]:
+def share_of(declared: Iterable[Input]) -> json_schemas.Share:
+    """What the schemas of all inputs may take together."""
+    schemas = (one.json_schema for one in declared)
+    return json_schemas.Share(schema for schema in schemas if schema is not None)
+
+
+def misfits(
+    declared: Input, value: Json, share: json_schemas.Share | None = None
+) -> Iterator[tuple[json_path.Path, str]]:
     """Why *value* is none for this input: of another type, no JSON, or against its schema."""
     of_type = isinstance(value, _PYTHON_TYPES[declared.type])
     if not of_type or (isinstance(value, bool) and declared.type != "boolean"):
@@ -75,7 +84,7 @@ def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]
         is_broken = True
         yield broken
     if not is_broken and declared.json_schema is not None:
-        yield from json_schemas.misfits(declared.json_schema, value)
+        yield from json_schemas.misfits(declared.json_schema, value, share)
 
 
 def _is_deeper(value: Json, levels: int) -> bool:
