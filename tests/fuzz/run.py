@@ -1,7 +1,8 @@
 """Fuzz one target for some seconds: `python -m tests.fuzz.run pack 60`.
 
 atheris guides libFuzzer by coverage, and brings it built in; but its wheels are for Linux on x86_64
-alone. Where it is not installed, hypothesis changes the same seeds, blindly. The one line that this
+alone. Where it is not installed, hypothesis changes the same seeds, blindly. Either changes trees
+and expressions by tests/fuzz/mutators.py, and bytes by itself. The one line that this
 prints first says which of both it is. New inputs of interest and whatever breaks a target are left
 in .local/fuzz, and the next run goes on from there.
 """
@@ -14,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.fuzz import mutators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +45,16 @@ def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
         (place / "corpus" / f"seed-{number:04d}").write_bytes(seed.read_bytes())
     if importlib.util.find_spec("atheris") is not None:
         sys.stdout.write(f"{target}: atheris, guided by coverage, {seconds} s\n")
-        _guided(target, seconds, place)
+        guided(target, place, [f"-max_total_time={seconds}"])
     else:
         sys.stdout.write(f"{target}: hypothesis, for atheris is not installed, {seconds} s\n")
         _blind(target, seconds, place)
 
 
-def _guided(target: str, seconds: int, place: Path) -> None:
+def guided(
+    target: str, place: Path, bounds: list[str], *, by_structure: bool = True
+) -> None:
+    """Fuzz *target* from the corpus in *place* within *bounds*, libFuzzer's flags, and exit."""
     import atheris  # noqa: PLC0415 - not everywhere
 
     with atheris.instrument_imports(
@@ -59,7 +65,7 @@ def _guided(target: str, seconds: int, place: Path) -> None:
     sys.stdout.flush()
     arguments = [
         target,
-        f"-max_total_time={seconds}",
+        *bounds,
         f"-seed={_SEED}",
         f"-max_len={_LONGEST_BYTES}",
         f"-timeout={_SLOW_S}",
@@ -70,7 +76,15 @@ def _guided(target: str, seconds: int, place: Path) -> None:
         "-verbosity=0",
         str(place / "corpus"),
     ]
-    atheris.Setup(arguments, TARGETS[target])
+
+    def by_bytes(data: bytes, max_size: int) -> bytes:
+        changed: bytes = atheris.Mutate(data, max_size)  # another one from Fuzz() on
+        return changed
+
+    structure = {"custom_mutator": mutators.mixed(target, by_bytes)}
+    if target in mutators.CROSSOVERS:
+        structure["custom_crossover"] = mutators.CROSSOVERS[target]
+    atheris.Setup(arguments, TARGETS[target], **(structure if by_structure else {}))
     atheris.Fuzz()
 
 

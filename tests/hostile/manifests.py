@@ -18,6 +18,8 @@ FULL: Final = 250 * 1024  # just below the most that a manifest may have
 LARGE: Final = "{{ inputs.a }}"
 OPEN: Final = "{{ "
 TICK: Final = "{{ ` }} "
+ESCAPED: Final = '"\\'
+SECRET: Final = "{{secrets.s6999}}"
 MERGE: Final = "{<<: *a}, "
 NOOP: Final = "- {id: one, run: {uses: builtin:noop}}"
 
@@ -54,7 +56,7 @@ def with_when(expression: str, inputs: dict[str, Any], **more: Any) -> Case:  # 
 
 def cases() -> Iterator[Case]:
     """Every case, by its name."""
-    for table in (_texts(), _many(), _schemas(), _expressions()):
+    for table in (_texts(), _many(), _names(), _blocks(), _schemas(), _expressions()):
         for name, case in table.items():
             yield Case(name, case.manifest, case.inputs, case.refused, case.code)
 
@@ -228,6 +230,141 @@ def _many() -> dict[str, Case]:
     }
 
 
+def _names() -> dict[str, Case]:
+    """Names that are many or long: each of them is looked up, compared, or told."""
+    alike = "\n".join(f"- {{name: {'a' * 58}{n}, type: string}}" for n in range(500))
+    near = "\n".join(f"- {{name: abcdefghij{n}, type: string}}" for n in range(500))
+    wrong = ",".join(f"inputs.{'a' * 57}.k{n}" for n in range(55))
+    return {
+        "names-that-are-all-near": Case(
+            "",
+            pack(
+                filled(
+                    f"- {{id: s%d, when: inputs.{'a' * 62}%d, run: {{uses: 'builtin:noop'}}}}",
+                    180_000,
+                ),
+                spec=f"inputs:\n{alike}",
+            ),
+        ),
+        "one-wrong-name-in-many-expressions": Case(
+            "",
+            pack(
+                filled(f"- {{id: s%d, when: '[{wrong}]', run: {{uses: 'builtin:noop'}}}}", 200_000),
+                spec=f"inputs:\n{alike}",
+            ),
+        ),
+        "outputs-of-wrong-names": Case(
+            "",
+            pack(
+                NOOP,
+                spec=f"inputs:\n{near}\noutputs:\n"
+                + filled("- {name: o%d, type: object, expression: inputs.abcdefghi%d}", 200_000),
+            ),
+        ),
+        "inputs-that-nobody-declared": Case(
+            "",
+            pack(NOOP, spec="inputs:\n" + filled("- {name: a%d, type: string}", 200_000)),
+            {f"b{n}": 1 for n in range(90_000)},
+            code="invalid_inputs",
+        ),
+        "approvals-and-gates": Case(
+            "",
+            pack(
+                filled("- {id: g%d, gate: {approval: {id: a4999}}}", 120_000),
+                spec="approvals: [" + ", ".join(f"{{id: a{n}}}" for n in range(5000)) + "]",
+            ),
+        ),
+        "policies-and-gates": Case(
+            "",
+            pack(
+                filled("- {id: g%d, gate: {policy: {id: p%d}}}", 100_000),
+                spec="policies:\n"
+                + filled("- {id: p%d, version: x, rules: [{id: r, require: run.id}]}", 145_000),
+            ),
+        ),
+        "secrets-and-their-readers": Case(
+            "",
+            pack(
+                f"- {{id: a, run: {{uses: 'builtin:noop', with: {{x: '{SECRET * 6000}'}}}}}}",
+                spec="secrets: [" + ", ".join(f"{{name: s{n}}}" for n in range(7000)) + "]",
+            ),
+            refused=False,
+        ),
+        "a-huge-key-of-bad-templates": with_key("{{", 120_000, code="invalid_pack"),
+        "a-huge-key-of-templates-that-fail": with_key("{{ abs(run) }}", 110_000, code="invalid_pack"),
+        "a-huge-key-of-inputs-that-fail": with_key("{{ abs(inputs.t) }}", 110_000),
+        "a-huge-key-of-lone-surrogates": Case(
+            "",
+            pack(NOOP, spec="inputs: [{name: a, type: object}]"),
+            {"a": {"k" * 400_000: ["\ud800"] * 60_000}},
+            code="invalid_inputs",
+        ),
+        "files-that-are-no-texts-beside-open-ones": Case(
+            "",
+            pack(
+                "- {id: a, run: {uses: 'builtin:build', with: {files: {"
+                + ", ".join(f"a{n}: 1, b{n}: '{{{{run.id}}}}'" for n in range(7000))
+                + "}}}}"
+            ),
+        ),
+        "many-headers": Case(
+            "",
+            pack(
+                "- {id: a, run: {uses: 'builtin:http', with: {url: 'https://example.com', headers: {"
+                + ", ".join(f"a{n}: '{{{{run.id}}}}'" for n in range(9000))
+                + "}}}}"
+            ),
+            refused=False,
+        ),
+    }
+
+
+def with_key(text: str, length: int, code: str = "invalid_inputs") -> Case:
+    """A pack of many texts under a key of so many characters."""
+    texts = filled(f"        a%d: '{text}'", 230_000 - length)
+    steps = f"- id: a\n  run:\n    uses: builtin:noop\n    with:\n      ? {'k' * length}\n      :\n{texts}"
+    return Case("", pack(steps, spec="inputs: [{name: t, type: string, default: x}]"), code=code)
+
+
+def _blocks() -> dict[str, Case]:
+    """Blocks in blocks and beside blocks, of which each is asked what it holds."""
+    run = "run: {uses: 'builtin:noop'}"
+    lanes = f"{{id: x, {run}}}"
+    for n in range(13):
+        lanes = (
+            f"{{id: p{n}, type: parallel, maxParallel: 1, steps: [{lanes}, {{id: y{n}, {run}}}]}}"
+        )
+    lane = filled(f"    - {{id: s%d, {run}}}", 120_000)
+    unknown = "{items: run.id, step: {id: s%d, run: {uses: 'builtin:noop'}}}"
+    items = "{range: {end: 9999}}"
+    return {
+        "limited-lanes-in-lanes": Case("", pack(f"- {lanes}"), refused=False),
+        "many-limited-lanes": Case(
+            "", pack(f"- id: p\n  parallel:\n    maxParallel: 1\n    steps:\n{lane}")
+        ),
+        "many-maps-of-unknown-items": _steps(f"- {{id: m%d, map: {unknown}}}"),
+        "many-maps-in-maps": _steps(
+            f"- {{id: m%d, map: {{items: run.id, iterator: i, index: j, "
+            f"step: {{id: n%d, map: {unknown}}}}}}}"
+        ),
+        "many-maps-of-10,000": Case(
+            "",
+            pack(filled(f"- {{id: m%d, map: {{items: {items}, step: {{id: s%d, {run}}}}}}}")),
+            code="invalid_inputs",
+        ),
+        "many-loops-of-10,000": Case(
+            "",
+            pack(
+                filled(
+                    f"- {{id: m%d, loop: {{items: {items}, maxIterations: 10000, until: index, "
+                    f"body: [{{id: s%d, {run}}}]}}}}"
+                )
+            ),
+            code="invalid_inputs",
+        ),
+    }
+
+
 def _schemas() -> dict[str, Case]:
     bad = {"code": "invalid_inputs"}
     letters = "a" * 40_000 + "!"
@@ -237,6 +374,7 @@ def _schemas() -> dict[str, Case]:
     doubling: dict[str, Any] = {"d0": {"type": "string"}}
     for n in range(1, 40):
         doubling[f"d{n}"] = {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2}
+    halves = {"$defs": dict(list(doubling.items())[:18]), "$ref": "#/$defs/d17"}
     loop = {"$defs": {"l": {"anyOf": [{"$ref": "#/$defs/l"}, {"$ref": "#/$defs/l"}]}}}
     tree = {"type": "array", "anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}
     nest: Any = 1
@@ -333,6 +471,63 @@ def _schemas() -> dict[str, Case]:
         ),
         "a-regex-format": with_schema({"format": "regex"}, "(" * 100_000, refused=False),
         "no-schema": with_schema({"type": "strung"}, "a"),
+        "errors-that-double-over-a-large-value": with_schema(
+            halves,
+            ["x" * 50_000],
+            "array",
+            **bad,
+        ),
+        "errors-of-alternatives-over-a-large-value": with_schema(
+            {"anyOf": [{"anyOf": [{"type": "string"}] * 300}] * 30}, ["x" * 500_000], "array", **bad
+        ),
+        "an-anchor-in-a-large-schema-for-each-item": with_schema(
+            {
+                "items": {"$ref": "#x"},
+                "$defs": {"x": {"$anchor": "x"}},
+                "examples": [{}] * 30_000,
+            },
+            [[] for _ in range(100_000)],
+            "array",
+            refused=False,
+        ),
+        "a-long-reference-for-each-item": Case(
+            "",
+            pack(
+                NOOP,
+                spec="inputs:\n- name: a\n  type: array\n  schema:\n"
+                f"    items: {{$ref: '#/$defs/{'%61' * 20_000}'}}\n"
+                f"    $defs:\n      ? {'a' * 20_000}\n      : true",
+            ),
+            {"a": [[] for _ in range(100_000)]},
+            refused=False,
+        ),
+        "pattern-of-many-states-over-a-long-text": with_schema(
+            {"pattern": "(x|y)*x(x|y){3000}z"}, "xxyxyyxyyy" * 90_000, **bad
+        ),
+        "many-patterns-of-many-states": with_schema(
+            {"allOf": [{"pattern": f"(x|y){{3000}}{n}"} for n in range(7000)]}, "x"
+        ),
+        "many-patterns-that-remember-much": with_schema(
+            {"allOf": [{"pattern": f"(x|y)*x(x|y){{30}}{n}"} for n in range(1500)]},
+            "xxyxyyxyyyxyx" * 1500,
+            **bad,
+        ),
+        "many-inputs-of-patterns-of-many-states": Case(
+            "",
+            pack(
+                NOOP,
+                spec="inputs:\n"
+                + filled("- {name: a%d, type: string, schema: {pattern: '(x|y){3000}%d'}}"),
+            ),
+        ),
+        "many-inputs-whose-references-double": Case(
+            "",
+            pack(
+                NOOP,
+                spec="inputs:\n"
+                + filled(f"- {{name: a%d, type: string, default: x, schema: {json.dumps(halves)}}}"),
+            ),
+        ),
         "defaults-against-patterns": Case(
             "",
             pack(
@@ -390,6 +585,14 @@ def _expressions() -> dict[str, Case]:
         "deep-pipes": with_when("|".join(["@"] * 1500), {}, code="invalid_pack"),
         "deep-nots": with_when("!" * 4000 + "a", {}, code="invalid_pack"),
         "quotes-without-end": with_when("'" * 4095, {}, code="invalid_pack"),
+        "quotes-that-are-escaped-and-never-closed": Case(
+            "",
+            pack(
+                filled(
+                    f"- {{id: a%d, when: 'a%d || {ESCAPED * 2000}', run: {{uses: 'builtin:noop'}}}}"
+                )
+            ),
+        ),
         "back-slashes": with_when('"' + "\\" * 4090, {}, code="invalid_pack"),
         "back-ticks": with_when("`" + "[" * 2000 + "`", {}, code="invalid_pack"),
         "a-literal-of-many-digits": with_when(

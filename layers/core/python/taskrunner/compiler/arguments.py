@@ -24,13 +24,14 @@ def misfits(
 ) -> Iterator[tuple[Path, str]]:
     """What is wrong with an executor's parameters, as far as they are known yet."""
     unknown = set(still_open)
+    above = {path[:length] for path in unknown for length in range(len(path))}
     try:
         executor.Parameters.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             at = detail["loc"]
             # A rule over several parameters is told at their parent, and must wait as well.
-            touched = any(at[: len(u)] == u or u[: len(at)] == at for u in unknown)
+            touched = at in above or any(at[:n] in unknown for n in range(len(at) + 1))
             if touched and detail["type"] not in {"extra_forbidden", "missing"}:
                 continue
             yield at, _parameter_message(detail["type"], at, detail["msg"], executor)

@@ -10,6 +10,7 @@ iterations are executions of their own, each with a history of its own.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -127,12 +128,16 @@ def distributed(plan: Plan) -> frozenset[str]:
         for step in maps
         if step.max_parallel is not None and step.max_parallel > MAX_INLINE_CONCURRENCY
     }
-    while _largest_history(plan, apart) > MAX_HISTORY_EVENTS - _SPARE_EVENTS:
-        inline = [step for step in maps if step.id not in apart and iterations(step) > 1]
-        if not inline:
-            break
-        apart.add(max(inline, key=lambda step: (_body(step, apart).events, step.id)).id)
-    return frozenset(apart)
+    inline = [step for step in maps if step.id not in apart and iterations(step) > 1]
+    # A map costs more than one that it holds, so that none changes what a costlier one costs.
+    inline.sort(key=lambda step: (_body(step, apart).events, step.id), reverse=True)
+    moved = [step.id for step in inline]
+
+    def is_enough(count: int) -> bool:
+        history = _largest_history(plan, apart | set(moved[:count]))
+        return history <= MAX_HISTORY_EVENTS - _SPARE_EVENTS
+
+    return frozenset(apart | set(moved[: bisect_left(range(len(moved)), x=True, key=is_enough)]))
 
 
 def _largest_history(plan: Plan, apart: Collection[str]) -> int:

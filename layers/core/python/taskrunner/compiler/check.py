@@ -69,7 +69,9 @@ def problems(pack: Pack, source: Source, allowed: Ceilings = NO_CEILINGS) -> lis
     all_found = [*_Checker(pack).found(), *ceilings.problems(pack, allowed)]
     found = [(as_written(path, source), message) for path, message in all_found]
     found.sort(key=lambda problem: source.line(problem[0]))
-    return [source.diagnostic(path, message) for path, message in found]
+    # A path has the keys of parameters, which are as long as their author likes.
+    told = found[: report.MAX_PROBLEMS + 1]
+    return [source.diagnostic(path, message) for path, message in told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ class _Checker:
         self._parsed: dict[str, Expression | ExpressionError] = {}
         self._fine: dict[str, _Needs] = {}  # policies whose rules are right where these are known
         self._inputs_there = {one.name for one in pack.spec.inputs}
+        self._secrets = {one.name for one in pack.spec.secrets}
+        self._approvals = {one.id for one in pack.spec.approvals}
+        self._policy_by_id = {one.id: (n, one) for n, one in enumerate(pack.spec.policies)}
         self._all = dict(_walk(pack.spec.steps, ("spec", "steps")))
         self._visible: dict[str, StepShape] = {}
         self._names: list[str] = []
@@ -127,14 +132,21 @@ class _Checker:
                 message = f"'{name}' is taken by $.spec.{section}[{before}]; choose another {key}"
                 self._problem(("spec", section, index, key), message)
 
+    def _is_enough(self) -> bool:
+        """Whether more is found than is told: looking for the nearest right names has its price."""
+        return len(self._found) > report.MAX_PROBLEMS
+
     def _problem(self, path: Path, message: str) -> None:
         self._found[path, message] = None
 
     def _inputs(self) -> None:
+        share = inputs.share_of(self._spec.inputs)
         for index, one in enumerate(self._spec.inputs):
+            if self._is_enough():
+                break
             path: Path = ("spec", "inputs", index)
             schema = one.json_schema
-            broken = None if schema is None else json_schemas.problem(schema)
+            broken = None if schema is None else json_schemas.problem(schema, share)
             if broken is not None:
                 at, message = broken
                 self._problem((*path, "schema", *at), message)
@@ -145,7 +157,7 @@ class _Checker:
                     (*path, "default"), "a required input has no default; remove one of both"
                 )
             usable = one if broken is None else one.model_copy(update={"json_schema": None})
-            for at, message in inputs.misfits(usable, one.default):
+            for at, message in inputs.misfits(usable, one.default, share):
                 self._problem((*path, "default", *at), message)
 
     def _egress(self) -> None:
@@ -178,12 +190,12 @@ class _Checker:
         """Check *steps*, each of which sees those before it; returns what became visible."""
         seen = []
         for index, step in enumerate(steps):
-            if len(self._found) > report.MAX_PROBLEMS:
-                break  # looking for the nearest right names has its price
             seen += self._step(step, (*path, index))
         return seen
 
     def _step(self, step: StepShape, path: Path) -> list[str]:
+        if self._is_enough():
+            return []
         if step.when is not None:
             self._names_in(step.when, (*path, "when"))
         if step.run is None:
@@ -236,7 +248,7 @@ class _Checker:
             for offset, step in enumerate(steps):
                 seen += self._step(step, (*path, first + offset))
             # An id that stands twice may have been forgotten already, with its iteration.
-            known = set(seen) & set(self._visible)
+            known = {step_id for step_id in seen if step_id in self._visible}
             steps_seen |= {step_id: self._visible.pop(step_id) for step_id in known}
         self._visible |= steps_seen
         return list(steps_seen)
@@ -305,8 +317,8 @@ class _Checker:
         return self._apart([*arms, (shape.otherwise, (*path, "else"), 0)])
 
     def _approval(self, approval_id: str, path: Path) -> None:
-        known = [approval.id for approval in self._spec.approvals]
-        if approval_id not in known:
+        if approval_id not in self._approvals:
+            known = self._approvals
             hint = nearest(approval_id, known) if known else "; spec.approvals has none"
             self._problem(path, f"there is no approval '{approval_id}'{hint}")
 
@@ -331,8 +343,8 @@ class _Checker:
             self._problem(path, "a policy gate names its policy once, by 'policy' or by 'id'")
             return
         key = "id" if shape.policy is None else "policy"
-        known = {policy.id: policy for policy in self._spec.policies}
-        policy = known.get(shape.policy_id or "")
+        known = self._policy_by_id
+        index, policy = known.get(shape.policy_id or "", (0, None))
         if policy is None:
             hint = nearest(str(shape.policy_id), known) if known else "; spec.policies has none"
             self._problem((*path, key), f"there is no policy '{shape.policy_id}'{hint}")
@@ -340,16 +352,15 @@ class _Checker:
         if shape.version is not None and shape.version != policy.version:
             message = f"the policy '{policy.id}' has version {policy.version}, not {shape.version}"
             self._problem((*path, "version"), message)
-        self._rules_of(policy)
+        self._rules_of(policy, index)
 
-    def _rules_of(self, policy: PolicyShape) -> None:
+    def _rules_of(self, policy: PolicyShape, index: int) -> None:
         """Check the names in the rules of *policy* as seen from the gate that is looked at."""
         needs = self._fine.get(policy.id)
         if needs and needs.steps <= self._visible.keys() and needs.roots <= {*self._names, "with"}:
             return
         before = len(self._found)
         self._names.append("with")  # a rule reads what its gate is given
-        index = self._spec.policies.index(policy)
         for number, rule in enumerate(policy.rules or ()):
             at: Path = ("spec", "policies", index, "rules", number, "require")
             self._names_in(rule.require, at)
@@ -361,8 +372,7 @@ class _Checker:
 
     def _names_in(self, text: str, path: Path) -> None:
         """Check the names that an expression reads."""
-        for reference in self._expression(text, path):
-            self._is_unknown(reference, text, path)
+        self._look_up(((one, text) for one in self._expression(text, path)), path)
 
     def _expression(self, text: str, path: Path) -> tuple[Reference, ...]:
         if text not in self._parsed:
@@ -395,19 +405,24 @@ class _Checker:
         except ExpressionError as error:
             self._problem(path, str(error))
             return ()
-        for piece in pieces:
-            if not isinstance(piece, str) and len(self._found) <= report.MAX_PROBLEMS:
-                for reference in piece.references:
-                    self._is_unknown(reference, piece.text, path, with_secrets=with_secrets)
+        expressed = [piece for piece in pieces if not isinstance(piece, str)]
+        read = ((one, piece.text) for piece in expressed for one in piece.references)
+        self._look_up(read, path, with_secrets=with_secrets)
         return expressions.references(pieces)
 
-    def _is_unknown(
-        self, reference: Reference, text: str, path: Path, *, with_secrets: bool = False
-    ) -> bool:
-        message = self._unknown(reference, text, with_secrets=with_secrets)
-        if message is not None:
-            self._problem(path, message)
-        return message is not None
+    def _look_up(
+        self, read: Iterable[tuple[Reference, str]], path: Path, *, with_secrets: bool = False
+    ) -> None:
+        """Look names up, each with the expression that reads it: `inputs.x.a` is one with `.b`."""
+        told = set()
+        for reference, text in read:
+            name = reference[: 2 if reference[0] in _ROOTS else 1]
+            if name in told or self._is_enough():
+                continue
+            message = self._unknown(reference, text, with_secrets=with_secrets)
+            if message is not None:
+                told.add(name)
+                self._problem(path, message)
 
     def _unknown(self, reference: Reference, text: str, *, with_secrets: bool) -> str | None:
         """Why a name can never have a value, with the nearest that can; None when it may."""
@@ -438,7 +453,7 @@ class _Checker:
         return self._unknown_step(rest)
 
     def _unknown_secret(self, names: Sequence[str]) -> str | None:
-        declared = [one.name for one in self._spec.secrets]
+        declared = self._secrets
         if not names:
             return "name the secret: secrets.<name>"
         if names[0] not in declared:
@@ -488,8 +503,7 @@ class _Checker:
             if value is None:
                 self._problem(path, f"an output of type {output.type} needs '{wanted}'")
             elif output.type == "object":
-                for reference in self._expression(value, (*path, "expression")):
-                    self._is_unknown(reference, value, (*path, "expression"))
+                self._names_in(value, (*path, "expression"))
             elif (wrong := _path_problem(value)) is not None:
                 self._problem((*path, "path"), wrong)
 

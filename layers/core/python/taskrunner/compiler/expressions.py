@@ -25,8 +25,9 @@ Reference: TypeAlias = "tuple[str, ...]"
 Piece: TypeAlias = "str | Expression"
 
 # What stands in quotes is one token; only outside of quotes is `my-step` a name to be quoted.
+# A quote that is never closed takes all the rest, or each escaped one in it would be tried anew.
 _TOKENS = re.compile(
-    r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+    r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)|(?P<unclosed>["'`](?s:.*))"""
     r"""|(?P<hyphenated>[A-Za-z_]\w*-[\w-]*|(?<=steps\.)\d[\w-]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)""",
     re.ASCII,
 )
@@ -237,7 +238,7 @@ def _refuse_deep_tree(tree: Json) -> None:
 def _refuse_literals_without_json(text: str) -> None:
     """The library still takes `` `text` `` for `'text'`, and numbers that JSON does not have."""
     for token in _TOKENS.finditer(text):
-        if token[0].startswith("`"):
+        if token.lastgroup == "quoted" and token[0].startswith("`"):
             inner = token[0][1:-1].replace("\\`", "`").strip()
             try:
                 problem = next((why for _, why in unusable(json.loads(inner))), None)

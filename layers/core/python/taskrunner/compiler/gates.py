@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
 
 Bits: TypeAlias = int  # a set of gates: two bits for each, that it was passed and that it was met
+_Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at the end of all
 
 _DONE: Final = "Steps done"
 _TERMINAL: Final = frozenset({"Succeed"})
@@ -153,7 +154,7 @@ class _Ways:
             for step in plan.all_steps()
             if isinstance(step, MapStep | Loop) and step.items.values
         }
-        self._certain, _ = self._scope(machine["StartAt"], machine["States"])
+        self._certain, _ = self._scope(machine)
 
     def passed(self, name: str) -> Bits:
         """The bit that says that the gate *name* was passed."""
@@ -204,9 +205,17 @@ class _Ways:
             if gate.step.continue_on_error:
                 self._gained[decider, str(gate.follower), "Catch"] |= self.met(gate.name)
 
-    def _scope(self, start: str, states: Mapping[str, JsonObject]) -> tuple[dict[str, Bits], Bits]:
-        """What is certain in each state from *start* on, inner ones too, and at all the ends."""
-        inner = {name: self._inside(name, state) for name, state in states.items()}
+    def _scope(self, scope: JsonObject) -> _Certain:
+        """What is certain in each state of *scope*, inner ones too, and at all its ends."""
+        return self._from(scope["StartAt"], scope["States"], self._insides(scope))
+
+    def _insides(self, scope: JsonObject) -> dict[str, _Certain]:
+        return {name: self._inside(name, state) for name, state in scope["States"].items()}
+
+    def _from(
+        self, start: str, states: Mapping[str, JsonObject], inner: Mapping[str, _Certain]
+    ) -> _Certain:
+        """The same from *start* on, where *inner* is known of what is in the *states*."""
         certain: dict[str, Bits] = {start: 0}
         order = _in_order(start, states)
         changed = True
@@ -226,19 +235,21 @@ class _Ways:
             certain |= {one: bits | certain[name] for one, bits in inner[name][0].items()}
         return certain, reduce(and_, ends) if ends else 0
 
-    def _inside(self, name: str, state: JsonObject) -> tuple[dict[str, Bits], Bits]:
+    def _inside(self, name: str, state: JsonObject) -> _Certain:
         """The same for what is in a block, and what is certain once the block has succeeded."""
         certain: dict[str, Bits] = {}
         exits: list[Bits] = []
         for scope in _scopes_in(state):
-            found, at_end = self._scope(scope["StartAt"], scope["States"])
+            # Once for all lanes: blocks stand in blocks, and each time would multiply.
+            inner = self._insides(scope)
+            found, at_end = self._from(scope["StartAt"], scope["States"], inner)
             certain |= found
             if "Branches" in state or name in self._sure:
                 exits.append(at_end)
             else:
                 # The branches of a parallel that limits how many run at once: all of them are run.
                 lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
-                exits += [self._scope(rule["Next"], scope["States"])[1] for rule in lanes]
+                exits += [self._from(rule["Next"], scope["States"], inner)[1] for rule in lanes]
         return certain, reduce(or_, exits, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler import json_schemas, report
@@ -32,30 +33,44 @@ def resolve(declared: Sequence[Input], given: JsonMapping) -> tuple[JsonObject, 
 
     A value that is given as null counts as not given. Paths read `$.inputs.<name>`.
     """
-    problems: list[Diagnostic] = []
-    names = [one.name for one in declared]
-    for name in given:
-        if name not in names and len(problems) <= report.MAX_PROBLEMS:
-            hint = nearest(name, names) if names else "; the pack declares none"
-            problems.append(_problem((name,), f"the pack has no input '{name[:80]}'{hint}"))
-    values: JsonObject = {}
-    for one in declared:
-        value = given.get(one.name)
-        if value is None:
-            if one.required:
-                problems.append(_problem((one.name,), f"the input '{one.name}' is required"))
-            values[one.name] = one.default
-            continue
-        problems += [_problem((one.name, *at), message) for at, message in misfits(one, value)]
-        values[one.name] = value
+    # A path has the keys of a value, which are as long as whoever gives it likes.
+    problems = [
+        Diagnostic(json_path.render(("inputs", *path)), message)
+        for path, message in islice(_problems(declared, given), report.MAX_PROBLEMS + 1)
+    ]
+    values = {
+        one.name: one.default if given.get(one.name) is None else given[one.name]
+        for one in declared
+    }
     return values, problems
 
 
-def _problem(path: json_path.Path, message: str) -> Diagnostic:
-    return Diagnostic(json_path.render(("inputs", *path)), message)
+def _problems(
+    declared: Sequence[Input], given: JsonMapping
+) -> Iterator[tuple[json_path.Path, str]]:
+    names = {one.name for one in declared}
+    share = share_of(declared)
+    for name in given:
+        if name not in names:
+            hint = nearest(name, names) if names else "; the pack declares none"
+            yield (name,), f"the pack has no input '{name[:80]}'{hint}"
+    for one in declared:
+        value = given.get(one.name)
+        if value is not None:
+            yield from (((one.name, *at), message) for at, message in misfits(one, value, share))
+        elif one.required:
+            yield (one.name,), f"the input '{one.name}' is required"
 
 
-def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]]:
+def share_of(declared: Iterable[Input]) -> json_schemas.Share:
+    """What the schemas of all inputs may take together."""
+    schemas = (one.json_schema for one in declared)
+    return json_schemas.Share(schema for schema in schemas if schema is not None)
+
+
+def misfits(
+    declared: Input, value: Json, share: json_schemas.Share | None = None
+) -> Iterator[tuple[json_path.Path, str]]:
     """Why *value* is none for this input: of another type, no JSON, or against its schema."""
     of_type = isinstance(value, _PYTHON_TYPES[declared.type])
     if not of_type or (isinstance(value, bool) and declared.type != "boolean"):
@@ -64,10 +79,12 @@ def misfits(declared: Input, value: Json) -> Iterator[tuple[json_path.Path, str]
     if _is_deeper(value, MAX_DEPTH):
         yield (), f"'{declared.name}' is nested deeper than {MAX_DEPTH} levels"
         return
-    broken = list(unusable(value))
-    yield from broken
-    if not broken and declared.json_schema is not None:
-        yield from json_schemas.misfits(declared.json_schema, value)
+    is_broken = False
+    for broken in unusable(value):
+        is_broken = True
+        yield broken
+    if not is_broken and declared.json_schema is not None:
+        yield from json_schemas.misfits(declared.json_schema, value, share)
 
 
 def _is_deeper(value: Json, levels: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import rfc8785
 
@@ -75,6 +75,10 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
+# Few characters make many numbers. Each is in the plan, and that of a map in the execution's input,
+# which has room for about 30,000.
+MAX_NUMBERS: Final = 100_000
+
 
 def make(manifest: str, given: JsonMapping, ceilings: Ceilings = NO_CEILINGS) -> Plan:
     """Plan *manifest* for the *given* inputs: stages 1 to 4 in one call.
@@ -113,6 +117,8 @@ class _Planner:
         self._inputs = values
         self._problems: list[Diagnostic] = []
         self._allowance = Allowance(MAX_PLAN_STEPS, MAX_PLAN_SIZE)
+        self._approvals = {one.id: one for one in pack.spec.approvals}
+        self._numbers = 0  # in the ranges so far
         self._is_live = True  # what is certainly not run need not fit
         failure = pack.spec.failure
         self._failure = FailurePolicy(_retries(failure.retries), failure.continue_on_error)
@@ -221,7 +227,7 @@ class _Planner:
         )
 
     def _approval(self, shape: GateOfApproval, common: JsonObject) -> ApprovalGate:
-        declared = next(one for one in self._pack.spec.approvals if one.id == shape.id)
+        declared = self._approvals[shape.id]
         return ApprovalGate(
             **common, approval_id=shape.id, message=shape.message or declared.message
         )
@@ -273,7 +279,13 @@ class _Planner:
             # The end is one of the items.
             numbers = range(shape.range.start, shape.range.end + (1 if step > 0 else -1), step)
             self._check_count(len(numbers), most, path)
-            return Items(values=tuple(numbers[:most]))
+            numbers = numbers[:most]
+            self._numbers += len(numbers)
+            if self._numbers > MAX_NUMBERS:
+                message = f"the ranges of a pack have at most {MAX_NUMBERS:,} numbers in all"
+                self._problem(path, f"{message}, and with this one {self._numbers:,}")
+                numbers = range(0)
+            return Items(values=tuple(numbers))
         if shape.static is not None:
             values = self._resolved(shape.static, (*path, "static")).value
         else:
@@ -362,7 +374,8 @@ class _Planner:
         return template
 
     def _problem(self, path: json_path.Path, message: str) -> None:
-        if not self._is_live:
+        # A path has the keys of parameters, which are as long as their author likes.
+        if not self._is_live or len(self._problems) > report.MAX_PROBLEMS:
             return
         written = schema.as_written(path, self._source)
         self._problems.append(self._source.diagnostic(written, message))

@@ -52,7 +52,14 @@ def _an_address(text: str) -> str:
 
 def _usable_headers(headers: dict[str, str]) -> dict[str, str]:
     """Tell each bad header at its own place, and of its value never more than that it is bad."""
-    found = {name: why for name in headers if (why := _header_problem(name, headers)) is not None}
+    first: dict[str, str] = {}
+    for name in headers:
+        first.setdefault(name.lower(), name)
+    found = {
+        name: why
+        for name, value in headers.items()
+        if (why := _header_problem(name, value, first[name.lower()])) is not None
+    }
     problems: list[InitErrorDetails] = [
         {
             "type": PydanticCustomError("header", "{problem}", {"problem": why}),
@@ -66,14 +73,13 @@ def _usable_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _header_problem(name: str, headers: dict[str, str]) -> str | None:
+def _header_problem(name: str, value: str, first: str) -> str | None:
     if _TOKEN.fullmatch(name) is None:
         return "is no header's name; that is letters, digits and '-'"
     if name.lower() in _OURS:
         return "is not for a pack to set; the request has the right one"
-    if next(other for other in headers if other.lower() == name.lower()) != name:
+    if first != name:
         return "is there already, in other letters"
-    value = headers[name]
     if len(value) > _MAX_HEADER_CHARACTERS or _FIELD.fullmatch(value) is None:
         return (
             f"has a value that no header can have; that is at most {_MAX_HEADER_CHARACTERS} "

@@ -1,0 +1,485 @@
+"""What fuzzers change: of a pack or a schema its tree, of an expression its grammar.
+
+Bytes alone seldom come past the shape of a pack: one wrong letter, and all behind it is never
+reached. So a document is read into YAML's nodes, these are changed and written again. Anchors and
+tags stay what they are there, a key may stand twice, and what is no YAML any more is left to the
+bytes. Whatever is done depends on *seed* alone.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Change = Callable[["_Tree"], None]
+    Mutator = Callable[[bytes, int, int], bytes]
+
+_HOW_MANY = (1, 1, 1, 2, 3)  # changes at once
+_BY_BYTES = 4  # one of so many mutations is libFuzzer's own
+_DEEPEST = 120  # of nodes; the parser and the writer call themselves
+_LARGEST_NODES = 2000
+_TEXT = "tag:yaml.org,2002:str"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+# ------------------------------------------------------------------------------------- expressions
+
+_NAMES: Final = (
+    "inputs", "inputs.a", "inputs.o", "inputs.t", "steps", "steps.one.outputs", "steps.one.status",
+    "steps.s1.outputs", "item", "index", "run.id", "run.tenant", "with", "secrets.token", "a",
+    "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
+)  # fmt: skip
+_LITERALS: Final = (
+    "`1`", "`0`", "`-1`", "`true`", "`null`", "`[]`", "`{}`", '`"x"`', "`[1, [2]]`", "`1e308`",
+    "'x'", "''", "'\\''", "`9007199254740991`", "`9007199254740992`", "`[3, null, \"x\"]`", "7",
+    "`\"\\ud800\"`", "'\N{LATIN SMALL LETTER SHARP S}\N{COMBINING ACUTE ACCENT}'",
+)  # fmt: skip
+_FUNCTIONS: Final = (
+    "abs(E)", "avg(E)", "ceil(E)", "contains(E, E)", "ends_with(E, E)", "floor(E)", "join(E, E)",
+    "keys(E)", "length(E)", "map(&E, E)", "max(E)", "max_by(E, &E)", "merge(E, E)", "min(E)",
+    "min_by(E, &E)", "not_null(E, E)", "reverse(E)", "sort(E)", "sort_by(E, &E)",
+    "starts_with(E, E)", "sum(E)", "to_array(E)", "to_number(E)", "to_string(E)", "type(E)",
+    "values(E)", "nope(E)",
+)  # fmt: skip
+_FORMS: Final = (
+    "E.N", "E[*].E", "E.*.E", "E[]", "E[0]", "E[-1]", "E[::2]", "E[1:]", "E[::-1]", "E[?E]",
+    "E | E", "E || E", "E && E", "!E", "!(E)", "(E)", "E == E", "E != E", "E < E", "E >= E",
+    "[E, E]", "{k: E, l: E}", "E.[E, E]", "E.{k: E}", "[@, @] | E", "E[?E == E].E", "&E", "{{ E }}",
+    "{{ E }} {{ E }}",
+)  # fmt: skip
+_TOKEN: Final = re.compile(r"[\w.-]+\(?|'[^']*'|`[^`]*`|\"[^\"]*\"|\s+|.", re.DOTALL)
+
+
+def _grown(rng: random.Random, depth: int = 3) -> str:
+    """An expression of the grammar, mostly a right one."""
+    if depth == 0 or rng.random() < 0.25:
+        return rng.choice(_NAMES if rng.random() < 0.7 else _LITERALS)
+    form = rng.choice(_FUNCTIONS if rng.random() < 0.4 else _FORMS)
+    form = re.sub("N", lambda _: rng.choice(_NAMES).split(".")[-1], form)
+    return re.sub("E", lambda _: _grown(rng, depth - 1), form)
+
+
+def _changed_expression(text: str, rng: random.Random) -> str:
+    tokens = _TOKEN.findall(text)
+    at = rng.randrange(len(tokens) + 1)
+    match rng.randrange(6):
+        case 0:
+            return _grown(rng)
+        case 1:
+            form = rng.choice(_FORMS + _FUNCTIONS)
+            return re.sub("E", lambda _: _grown(rng, 1), form.replace("E", "\0", 1)).replace(
+                "\0", text
+            )
+        case 2:
+            return "".join([*tokens[:at], *tokens[at + rng.randint(1, 3) :]])
+        case 3:
+            end = rng.randint(at, len(tokens))
+            return "".join([*tokens[:end], *tokens[at:]])
+        case 4:
+            return "".join([*tokens[:at], rng.choice(tokens or ["a"]), *tokens[at + 1 :]])
+        case _:
+            return "".join([*tokens[:at], _grown(rng, 2), *tokens[at + 1 :]])
+
+
+def expression(data: bytes, max_size: int, seed: int) -> bytes:
+    """*data* with tokens left out, repeated, or replaced by what the grammar grows."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    text = data.decode(errors="replace")
+    for _ in range(rng.randint(1, 2)):
+        text = _changed_expression(text, rng)
+    return _fitting(text, max_size)
+
+
+# ------------------------------------------------------------------------------------------- trees
+
+
+@dataclass(frozen=True)
+class Words:
+    """What stands in a kind of document: values by their key, odd ones, and keys.
+
+    *pieces* are keys with their values, by a key beside which they are right. *at_top* is the share
+    of changes that may be made at the top as well, where a change mostly breaks a document.
+    """
+
+    at_top: float
+
+    values: dict[str, tuple[str, ...]]
+    scalars: tuple[str, ...]
+    keys: tuple[str, ...]
+    pieces: dict[str, tuple[str, ...]]
+
+
+CONDITIONS: Final = ("inputs.a", "run.id", "`true`", "`false`", "!(inputs.a)", "a.b ||", "")
+_ODD: Final = (
+    "~", "true", "on", "0", "-1", "1.5", "1e308", "9007199254740991", "9007199254740993", "012",
+    "0x7f", ".nan", "1:30", "''", "' '", "{}", "[]", "__proto__", "constructor", "<<", "x" * 70,
+    "\N{LATIN SMALL LETTER SHARP S}", '"\\u0000"', '"\\u2028"', '"a\\nb"', "2000-01-01", "'{{'", "'{{ }}'",
+    "'{{ inputs.a }}'", "'{{ inputs.a }} {{ run.id }}'", "'{{ steps.a.outputs }}'", "$ref", "${x}",
+)  # fmt: skip
+PACK: Final = Words(
+    at_top=0.05,
+    values={
+        "type": ("string", "integer", "number", "boolean", "array", "object", "file", "run", "map",
+                 "parallel", "loop", "conditional", "gate.approval", "gate.policy"),
+        "uses": ("builtin:noop", "builtin:fail", "builtin:sleep", "builtin:assert", "lambda:x",
+                 "builtin:scanner", "builtin:build", "builtin:deploy", "builtin:http"),
+        "failureAction": ("abort", "warn", "requestOverride", "branch"),
+        "aggregation": ("collect", "merge", "last", "first", "none"),
+        "mode": ("sealed", "open"),
+        "when": CONDITIONS, "condition": CONDITIONS, "require": CONDITIONS,
+        "until": CONDITIONS, "expression": CONDITIONS, "items": CONDITIONS,
+        "end": ("0", "3", "9999", "10000", "-1", "9007199254740991"),
+        "step": ("1", "-1", "0", "9007199254740991"),
+        "maxParallel": ("1", "2", "40", "41", "1000"),
+        "maxIterations": ("1", "5", "10000"), "maxAttempts": ("1", "2", "100"),
+        "path": ("/output/x", "/output/../x", "/output/"),
+    },
+    scalars=_ODD,
+    keys=("id", "name", "when", "type", "run", "with", "steps", "step", "body", "items", "map",
+          "loop", "gate", "policy", "approval", "branch", "branches", "condition", "else", "until",
+          "outputs", "retries", "continueOnError", "iterator", "index", "default", "schema",
+          "required", "range", "static", "uses", "rules", "require", "override", "maxParallel"),
+    pieces={
+        "id": ("when: inputs.a", "continueOnError: true", "name: n", "message: m", "version: '1'"),
+        "run": ("retries: {maxAttempts: 3}", "timeoutSeconds: 1"),
+        "uses": ("with: {a: '{{ run.id }}', b: '{{ inputs.a }}'}",),
+        "steps": (
+            "maxParallel: 2", "failure: {continueOnError: true}", "approvals: [{id: ok}]",
+            "inputs: [{name: a, type: array, default: [1, 2]}]", "secrets: [{name: token}]",
+            "slo: {maxQueueDepth: 1}", "sandbox: {quotaSeconds: 1}",
+            "policies: [{id: ok, version: '1', rules: [{id: r, require: inputs.a}]}]",
+            "outputs: [{name: o, type: object, expression: inputs}]",
+        ),
+        "items": ("iterator: it", "index: at"),
+        "body": ("until: run.id", "aggregation: merge", "outputs: run", "maxIterations: 9"),
+        "branches": ("outputUnion: true", "else: [{id: other, run: {uses: 'builtin:noop'}}]"),
+        "policy": ("failureAction: warn", "with: {a: '{{ secrets.token }}'}", "retries: {count: 2}"),
+        "name": ("default: {a: [1, x]}", "schema: {type: string, pattern: '^(a|b)+$'}",
+                 "required: true", "description: d"),
+    },
+)  # fmt: skip
+SCHEMA: Final = Words(
+    at_top=0.5,
+    values={
+        "type": ("string", "integer", "number", "boolean", "array", "object", "null", "[string]"),
+        "pattern": ("^a+$", "(a+)+$", "\\w{40}", "(?=a)", "(a)\\1", "'['", "\\p{L}", "a{1000}", "$"),
+        "format": ("date-time", "regex", "uri", "ipv6", "idn-hostname", "uuid", "duration", "x"),
+        "$ref": ("'#'", "'#/$defs/a'", "'#a'", "'#/properties/a'", "'http://x'", "'#/%24defs/a'"),
+        "multipleOf": ("2", "0.01", "1e-308", "0", "1e308"),
+        "minLength": ("0", "1", "1e308", "-1"), "minItems": ("1", "9007199254740991"),
+        "kind": ("string", "integer", "number", "boolean", "array", "object"),
+    },
+    scalars=(*_ODD, "'@nan'", "'@infinity'", "'@big'", "'@lone'", "aaaa", "'\U0001f600'", "a"),
+    keys=("type", "properties", "items", "allOf", "anyOf", "oneOf", "not", "if", "then", "else",
+          "$ref", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "$id", "$schema", "enum",
+          "const", "pattern", "format", "required", "uniqueItems", "contains", "minContains",
+          "prefixItems", "additionalProperties", "patternProperties", "propertyNames", "a", "b",
+          "dependentSchemas", "dependentRequired", "unevaluatedProperties", "unevaluatedItems",
+          "minimum", "exclusiveMaximum", "multipleOf", "minLength", "maxItems", "minProperties"),
+    pieces={"": (
+        "properties: {a: {type: string}, b: true}", "items: {type: integer}", "allOf: [{}, true]",
+        "anyOf: [{type: string}, {minimum: 1}]", "oneOf: [true, {const: 1}]", "not: {const: a}",
+        "if: {type: string}", "then: {minLength: 2}", "$ref: '#'", "$ref: '#/$defs/a'",
+        "$defs: {a: {$anchor: a, items: {$ref: '#a'}}}", "enum: [1, a, ~, [x]]", "const: {a: 1}",
+        "pattern: '^(a|b)*$'", "required: [a]", "uniqueItems: true", "contains: {type: string}",
+        "prefixItems: [{type: string}, false]", "additionalProperties: false",
+        "patternProperties: {'^a': {type: integer}}", "propertyNames: {maxLength: 1}",
+        "dependentSchemas: {a: {required: [b]}}", "unevaluatedProperties: false",
+        "unevaluatedItems: {$ref: '#'}", "multipleOf: 0.1", "$dynamicRef: '#a'", "$id: 'a:b'",
+    )},
+)  # fmt: skip
+# What a step is put into.
+_BLOCKS: Final = (
+    "parallel: {steps: [STEP]}",
+    "parallel: {maxParallel: 1, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}",
+    "map: {items: {range: {end: 2}}, steps: [STEP]}",
+    "map: {items: inputs.a, step: STEP}",
+    "loop: {items: run.id, body: [STEP]}",
+    "loop: {items: {static: [1, x]}, until: index, body: [STEP]}",
+    "conditional: {branches: [{condition: run.id, steps: [STEP]}]}",
+    "gate: {policy: {policy: ok, failureAction: branch, branch: [STEP]}}",
+)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a value stands: in a list or mapping, at a number."""
+
+    holder: yaml.CollectionNode
+    at: int
+
+    @property
+    def key(self) -> object:
+        entry = self.holder.value[self.at]
+        return entry[0].value if isinstance(entry, tuple) else None
+
+    @property
+    def value(self) -> yaml.Node:
+        return _parts(self.holder.value[self.at])[-1]
+
+    def put(self, value: yaml.Node) -> None:
+        entry = self.holder.value[self.at]
+        self.holder.value[self.at] = (entry[0], value) if isinstance(entry, tuple) else value
+
+
+class _Tree:
+    """One document as YAML's nodes, and what is done with them."""
+
+    def __init__(self, root: yaml.Node, words: Words, rng: random.Random) -> None:
+        self.root = root
+        self.words = words
+        self.rng = rng
+
+    def write(self) -> str:
+        text: str = yaml.serialize(self.root, Dumper=_DUMPER, allow_unicode=True, width=100)
+        return text
+
+    def nodes(self) -> list[yaml.Node]:
+        return list(_walk(self.root))
+
+    def place(self, kind: type[yaml.Node] = yaml.CollectionNode) -> _Place | None:
+        """Where a value stands in a node of *kind*, mostly not at the top."""
+        places = [
+            _Place(node, at)
+            for node in self.nodes()
+            if isinstance(node, kind)
+            for at in range(len(node.value))
+        ]
+        inner = [one for one in places if one.holder is not self.root]
+        if inner and self.rng.random() > self.words.at_top:
+            places = inner
+        return self.rng.choice(places) if places else None
+
+    def mapping(self) -> yaml.MappingNode:
+        found = [node for node in self.nodes() if isinstance(node, yaml.MappingNode)]
+        return self.rng.choice(found) if found else yaml.MappingNode(None, [])
+
+    def renewed(self, node: yaml.Node) -> yaml.Node:
+        """A copy of *node*, in which the ids are mostly new ones, as they may stand but once."""
+        copy = _copied(node)
+        if self.rng.random() < 0.8:
+            for one in _walk(copy):
+                for key, value in one.value if isinstance(one, yaml.MappingNode) else ():
+                    if key.value in ("id", "name") and isinstance(value, yaml.ScalarNode):
+                        value.value = f"{value.value[:8]}{self.rng.randrange(1000)}"
+        return copy
+
+
+def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
+    """*root* and all below it, each once: an alias may lead back to where it stands."""
+    seen: set[int] = set()
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node.value, list):
+            todo += [child for entry in node.value for child in _parts(entry)]
+
+
+def _parts(entry: yaml.Node | tuple[yaml.Node, yaml.Node]) -> Sequence[yaml.Node]:
+    return entry if isinstance(entry, tuple) else (entry,)
+
+
+def _copied(node: yaml.Node) -> yaml.Node:
+    """*node* without the aliases in it."""
+    return _read(yaml.serialize(node, Dumper=_DUMPER, allow_unicode=True)) or _node("~")
+
+
+def _node(text: str) -> yaml.Node:
+    return yaml.compose(text, Loader=_LOADER)
+
+
+def _read(text: str) -> yaml.Node | None:
+    """*text* as nodes; None when it is no YAML, deep or large."""
+    try:
+        depth = 0
+        for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST or number > _LARGEST_NODES:
+                return None
+        return yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, ValueError):
+        return None
+
+
+def _replace(tree: _Tree) -> None:
+    """A value by another: one that stands behind this key, or one that is odd."""
+    if (place := tree.place()) is None:
+        return
+    fitting = tree.words.values.get(str(place.key))
+    if fitting is None or tree.rng.random() < 0.2:
+        place.put(_node(tree.rng.choice(tree.words.scalars)))
+    elif fitting is CONDITIONS:
+        grown = tree.rng.choice(fitting) if tree.rng.random() < 0.5 else _grown(tree.rng, 2)
+        place.put(yaml.ScalarNode(_TEXT, grown))
+    else:
+        place.put(_node(tree.rng.choice(fitting)))
+
+
+def _repeat(tree: _Tree) -> None:
+    kind = yaml.SequenceNode if tree.rng.random() < 0.95 else yaml.MappingNode
+    if (place := tree.place(kind)) is not None:
+        entry = place.holder.value[place.at]
+        again = tree.renewed(place.value)
+        copy = (entry[0], again) if isinstance(entry, tuple) else again
+        place.holder.value.insert(tree.rng.randint(0, len(place.holder.value)), copy)
+
+
+def _remove(tree: _Tree) -> None:
+    if (place := tree.place()) is not None:
+        del place.holder.value[place.at]
+
+
+def _swap(tree: _Tree) -> None:
+    """Two values, mostly of one kind and behind the same key."""
+    one, other = tree.place(), tree.place()
+    for _ in range(20):
+        if one is None or other is None or (one.key == other.key and one != other):
+            break
+        other = tree.place()
+    if one is not None and other is not None:
+        first, second = one.value, other.value
+        one.put(second)
+        other.put(first)
+
+
+def _rename(tree: _Tree) -> None:
+    mapping = tree.mapping()
+    if mapping.value:
+        at = tree.rng.randrange(len(mapping.value))
+        known = tree.words.keys if tree.rng.random() < 0.7 else tree.words.scalars
+        mapping.value[at] = (_node(tree.rng.choice(known)), mapping.value[at][1])
+
+
+def _add(tree: _Tree) -> None:
+    """A key with what stands behind it in a right document."""
+    mapping = tree.mapping()
+    keys = [key.value for key, _ in mapping.value]
+    fitting = [piece for key, some in tree.words.pieces.items() if key in keys for piece in some]
+    if not fitting or tree.rng.random() < 0.1:
+        fitting = [piece for some in tree.words.pieces.values() for piece in some]
+    key, value = _node(tree.rng.choice(fitting)).value[0]
+    mapping.value = [entry for entry in mapping.value if entry[0].value != key.value]
+    mapping.value.append((key, value))
+
+
+def _refer(tree: _Tree) -> None:
+    """An alias in the place of a value, or merged into a mapping."""
+    if tree.rng.random() < 0.3:
+        tree.mapping().value.append((_node("<<"), tree.mapping()))
+    elif (place := tree.place()) is not None:
+        place.put(tree.rng.choice(tree.nodes()))
+
+
+def _tag(tree: _Tree) -> None:
+    tags = ("str", "int", "float", "null", "bool", "binary", "set", "seq", "map", "timestamp")
+    tag = f"tag:yaml.org,2002:{tree.rng.choice(tags)}"
+    tree.rng.choice(tree.nodes()).tag = tag if tree.rng.random() < 0.9 else "!x"
+
+
+def _nest(tree: _Tree) -> None:
+    """A step into a block, which takes its place."""
+    steps = [
+        _Place(holder, at)
+        for holder in tree.nodes()
+        if isinstance(holder, yaml.SequenceNode)
+        for at, step in enumerate(holder.value)
+        if isinstance(step, yaml.MappingNode) and any(key.value == "id" for key, _ in step.value)
+    ]
+    if not steps:
+        return
+    step = tree.rng.choice(steps)
+    block = _node(f"{{id: b{tree.rng.randrange(1000)}, {tree.rng.choice(_BLOCKS)}}}")
+    for node in list(_walk(block)):
+        for at, _ in enumerate(node.value if isinstance(node, yaml.CollectionNode) else ()):
+            if (inner := _Place(node, at)).value.value == "STEP":
+                inner.put(step.value)
+    step.put(block)
+
+
+_CHANGES: Final[tuple[Change, ...]] = (
+    _replace, _replace, _replace, _repeat, _repeat, _remove, _swap, _rename, _add, _add, _refer,
+    _tag, _nest,
+)  # fmt: skip
+
+
+def _of_tree(words: Words) -> Mutator:
+    def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+        rng = random.Random(seed)  # noqa: S311 - no secret
+        root = _read(data.decode(errors="replace"))
+        if root is None:
+            return data[:max_size]
+        tree = _Tree(root, words, rng)
+        for _ in range(rng.choice(_HOW_MANY)):
+            rng.choice(_CHANGES)(tree)
+            if len(tree.nodes()) > _LARGEST_NODES:
+                return data[:max_size]
+        return _written(tree, data, max_size)
+
+    return mutate
+
+
+def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
+    """*first* with a part of *second* in the place of one of its own, or beside it."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    root, donor = (_read(data.decode(errors="replace")) for data in (first, second))
+    if root is None or donor is None:
+        return first[:max_size]
+    tree = _Tree(root, PACK, rng)
+    given = [node for node in _walk(donor) if isinstance(node.value, list)] or [donor]
+    place, part = tree.place(), tree.renewed(rng.choice(given))
+    if place is None:
+        return second[:max_size]
+    if isinstance(place.holder, yaml.SequenceNode) and rng.random() < 0.5:
+        place.holder.value.insert(place.at, part)
+    else:
+        place.put(part)
+    return _written(tree, first, max_size)
+
+
+def _written(tree: _Tree, before: bytes, max_size: int) -> bytes:
+    """The text of *tree*; *before* when it has none, or a longer one."""
+    try:
+        data = tree.write().encode(errors="replace")
+    except (yaml.YAMLError, RecursionError):
+        return before[:max_size]
+    return data if len(data) <= max_size else before[:max_size]
+
+
+def _fitting(text: str, max_size: int) -> bytes:
+    return text.encode(errors="replace")[:max_size]
+
+
+MUTATORS: Final[dict[str, Mutator]] = {
+    "pack": _of_tree(PACK),
+    "schema": _of_tree(SCHEMA),
+    "expression": expression,
+}
+
+
+CROSSOVERS: Final = {"pack": crossover, "schema": crossover}
+
+
+def mixed(target: str, by_bytes: Callable[[bytes, int], bytes]) -> Mutator:
+    """The mutator of *target*, of which every fourth mutation is *by_bytes*."""
+    structured = MUTATORS[target]
+
+    def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+        if seed % _BY_BYTES:
+            changed = structured(data, max_size, seed)
+            if changed != data[:max_size]:
+                return changed
+        return by_bytes(data, max_size)
+
+    return mutate
