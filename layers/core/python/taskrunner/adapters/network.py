@@ -37,7 +37,7 @@ class Resolver(Protocol):
 
 
 class CheckedNetworks:
-    """`usecases.ports.Networks`. *closed* are ports of this machine and its link that no list opens.
+    """`usecases.ports.Networks`. *closed* are ports here and on our link that no list opens.
 
     On Lambda the interface is there by which the function gets its work, and its tenants' with it:
     at 127.0.0.1 in older environments, and at 169.254.100.1 in newer ones.
