@@ -406,14 +406,15 @@ class MemoryArtifacts:
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
         with opened(file) as body:
             content = body.read()
-        stored_path = f"runs/{run.run_id}/artifacts/{artifact.name}"
+        sha256 = hashlib.sha256(content).hexdigest()
+        stored_path = f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
         self.files[run.tenant, stored_path] = content
         return replace(
             artifact,
             stored_path=stored_path,
             media_type=artifact.media_type or "application/octet-stream",
             size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=sha256,
         )
 
     def download_url(self, tenant: str, artifact: Artifact) -> str:

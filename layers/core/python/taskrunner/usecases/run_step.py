@@ -145,7 +145,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
 def _captured(attempt: _Attempt, folder: Path, redactor: Redactor) -> list[Artifact]:
     """What the attempt left, stored; nothing of a run that has ended meanwhile.
 
-    That would not be recorded, and may have the name of what is: evidence speaks of that.
+    That would not be recorded.
     """
     run, world = attempt.head.run, attempt.world
     if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
