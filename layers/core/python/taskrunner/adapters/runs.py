@@ -315,11 +315,14 @@ class DynamoRuns:
             ),
         }
         puts = self._artifact_puts(run, artifacts)
-        for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
-            self._table.transact(puts[start : start + _MOST_ARTIFACTS])
         others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *self._approvals_closed(run)]
         others += _dequeued(run)
+        live = {"ConditionCheck": live_check(run)}
         try:
+            # What has no room beside the end comes before it, and never behind somebody else's:
+            # of a run that has ended the list of artifacts may be signed.
+            for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
+                self._table.transact([live, *puts[start : start + _MOST_ARTIFACTS]])
             self.append_with(head, entries, others)
         except ConditionFailedError as failed:
             return RunStatus(failed.items[0]["outcome"])
