@@ -10,6 +10,7 @@ import pytest
 
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.approval import ApprovalRecord, Decision, Verdict, Waiting
+from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from tests.contract.ports import CREATED, a_run, an_entry
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 AT = "2025-12-06T12:00:00.000Z"
 LATER = "2025-12-13T12:00:00.000Z"
 EMPTY = ApprovalRecord(approval_id="security")
+BUNDLE = Artifact(
+    name=EVIDENCE_BUNDLE, type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED, sha256="0" * 64
+)
 
 
 def begun(world: Ports, tenant: str = "acme") -> Head:
@@ -230,6 +234,19 @@ class TestListOpen:
 
         assert world.approvals.list_open("ended", 10, None).items == []
         assert read(world, head).waiting
+
+    def test_a_run_ends_however_many_approvals_wait_in_it(self, world: Ports) -> None:
+        """One write of the table has room for a hundred items."""
+        head = begun(world, "crowded")
+        for number in range(100):
+            empty = ApprovalRecord(approval_id=f"approval-{number}")
+            opened(world, head, path=f"gate-{number}", record=empty, at=f"2025-12-06T{number}")
+        cancelled = [an_entry("run.cancelled", Event.RUN_CANCELLED)]
+
+        assert world.runs.end(head, RunStatus.CANCELLED, cancelled) is RunStatus.CANCELLED
+        assert world.runs.seal(world.runs.head("crowded", head.run.run_id).run, BUNDLE)
+
+        assert world.approvals.list_open("crowded", 100, None).items == []
 
     def test_another_tenants_approvals_are_not_in_it(self, world: Ports) -> None:
         opened(world, begun(world, "somebody"))

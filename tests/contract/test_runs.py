@@ -230,7 +230,6 @@ class TestOutcomes:
 
         assert len(world.artifacts.list("acme", head.run.run_id)) == 50
 
-
     def test_who_comes_too_late_to_end_a_run_adds_no_output_of_it(self, world: Ports) -> None:
         """As many as they are: by then the list of artifacts may be signed."""
         head = created(world)

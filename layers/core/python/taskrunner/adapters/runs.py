@@ -50,6 +50,7 @@ _APPEND_TRIES: Final = 200
 # A transaction has at most 100 writes and 4 MB; an artifact that is a value has up to 256 KB.
 _MOST_CHUNKS: Final = 50
 _MOST_ARTIFACTS: Final = 12
+_MOST_APPROVALS: Final = 80
 _MS_PER_S: Final = 1000
 _OUTPUTS_INLINE_BYTES: Final = 8 * 1024
 
@@ -315,8 +316,8 @@ class DynamoRuns:
             ),
         }
         puts = self._artifact_puts(run, artifacts)
-        others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *self._approvals_closed(run)]
-        others += _dequeued(run)
+        others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *_dequeued(run)]
+        others += self._approvals_closed(run)[:_MOST_APPROVALS]
         live = {"ConditionCheck": live_check(run)}
         try:
             # What has no room beside the end comes before it, and never behind somebody else's:
@@ -329,7 +330,14 @@ class DynamoRuns:
         return outcome
 
     def seal(self, run: Run, bundle: Artifact) -> bool:
-        """See the port. Who takes the run off the list of unfinished ones is who records."""
+        """See the port. Who takes the run off the list of unfinished ones is who records.
+
+        Approvals that had no room in the write that ended the run, or were opened beside it, are
+        closed here: no more of them can come.
+        """
+        closings = self._approvals_closed(run)
+        for start in range(0, len(closings), _MOST_APPROVALS):
+            self._table.transact(closings[start : start + _MOST_APPROVALS])
         closed = {
             "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
             "UpdateExpression": "REMOVE unfinished",
