@@ -478,11 +478,16 @@ class MemoryEvidence:
         return stored_path
 
 
+@dataclass
 class SharedEnvironments(MemoryEnvironments):
-    """Several steps at once may deploy."""
+    """Several steps at once may deploy, each until its run has ended."""
+
+    has_ended: Callable[[], bool] = lambda: False
 
     @_atomic
     def promote(self, environment: str, bundle: Bundle) -> Revision:
+        if (environment, bundle.digest) not in self.done and self.has_ended():
+            raise ExecutorFailure("the run has ended, so that nothing of it is deployed")
         return super().promote(environment, bundle)
 
 
@@ -490,6 +495,7 @@ class SharedEnvironments(MemoryEnvironments):
 class MemoryWorkshop:
     """A store of bundles and a history of environments for each tenant."""
 
+    known: MemoryRuns
     contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
     runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
     steps: dict[tuple[str, str, str], MemoryEnvironments] = field(default_factory=dict)
@@ -501,8 +507,14 @@ class MemoryWorkshop:
 
     def environments(self, tenant: str, run_id: str, path: str) -> MemoryEnvironments:
         shared = self.tenants.setdefault(tenant, MemoryEnvironments())
+
+        def has_ended() -> bool:
+            stored = self.known.stored.get((tenant, run_id))
+            return stored is not None and stored.run.outcome is not None
+
         return self.steps.setdefault(
-            (tenant, run_id, path), SharedEnvironments(history=shared.history)
+            (tenant, run_id, path),
+            SharedEnvironments(history=shared.history, has_ended=has_ended),
         )
 
 
@@ -599,7 +611,7 @@ class MemoryWorld:
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
-        self.workshop = MemoryWorkshop()
+        self.workshop = MemoryWorkshop(self.runs)
         self.secrets = MemorySecrets()
         self.functions = ScriptedFunctions()
         self.machines = MemoryMachines()
