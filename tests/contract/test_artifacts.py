@@ -46,9 +46,10 @@ def test_a_stored_file_knows_where_and_what_it_is(world: Ports, tmp_path: Path) 
 
     stored = world.artifacts.store(head.run, a_file(), tmp_path / "report.json")
 
-    assert stored.stored_path == f"runs/{head.run.run_id}/artifacts/report"
+    digest = sha256(b'{"a": 1}').hexdigest()
+    assert stored.stored_path == f"runs/{head.run.run_id}/artifacts/{digest}/report"
     assert stored.size_bytes == 8
-    assert stored.sha256 == sha256(b'{"a": 1}').hexdigest()
+    assert stored.sha256 == digest
     assert (stored.name, stored.media_type) == ("report", "application/json")
 
 
@@ -101,6 +102,19 @@ def test_a_file_that_was_stored_and_not_recorded_is_none_of_the_runs(
     world.artifacts.store(head.run, a_file(), tmp_path / "report.json")
 
     assert fetched(world, head.run, "report", tmp_path / "into") is None
+
+
+def test_what_is_stored_later_does_not_take_the_place_of_what_is_recorded(
+    world: Ports, tmp_path: Path
+) -> None:
+    """Of two calls that make one attempt, the slower one; a step that ends after its run."""
+    head = begun(world)
+    captured(world, head, tmp_path, report=b"recorded")
+    (tmp_path / "late").write_bytes(b"refused!")
+
+    world.artifacts.store(head.run, a_file(), tmp_path / "late")
+
+    assert fetched(world, head.run, "report", tmp_path / "into") == b"recorded"
 
 
 def test_only_a_plain_file_is_stored(world: Ports, tmp_path: Path) -> None:

@@ -43,7 +43,16 @@ def test_a_function_that_is_not_there_is_named(world: Ports) -> None:
         world.functions.invoke("nobody", {})
 
 
-@pytest.mark.parametrize("answer", [float("nan"), {"n": 2**60}, ["\ud800"]])
+def nested(levels: int) -> Any:  # noqa: ANN401
+    value: Any = 0
+    for _ in range(levels):
+        value = {"in": [value]}
+    return value
+
+
+@pytest.mark.parametrize(
+    "answer", [float("nan"), {"n": 2**60}, ["\ud800"], nested(101)], ids=lambda one: str(one)[:20]
+)
 def test_an_answer_without_a_canonical_form_is_none(world: Ports, answer: Any) -> None:  # noqa: ANN401
     world.deploy("strange", lambda _: answer)
 

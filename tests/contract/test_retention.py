@@ -41,8 +41,9 @@ def everything_written(run: Run, folder: Path) -> dict[str, str]:
     s3 = client("s3")
     keys = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
     tags = {key: s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
+    of_tenant, of_run = f"{run.tenant}/", f"runs/{run.run_id}/"
     return {
-        key.replace(f"/{run.run_id}", "").split("/")[-2]: ",".join(
+        key.removeprefix(of_tenant).removeprefix(of_run).partition("/")[0]: ",".join(
             f"{tag['Key']}={tag['Value']}" for tag in found
         )
         for key, found in tags.items()
@@ -61,7 +62,7 @@ def test_every_object_of_a_run_is_tagged_by_how_long_the_run_may_take(
         "plans": tag,
         "claims": tag,
         "artifacts": tag,
-        "runs": tag,  # the reference of the run's last bundle
+        "last-bundle": tag,
         "bundles": "",  # an environment may still need it
     }
 

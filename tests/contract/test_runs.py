@@ -230,6 +230,29 @@ class TestOutcomes:
 
         assert len(world.artifacts.list("acme", head.run.run_id)) == 50
 
+    def test_who_comes_too_late_to_end_a_run_adds_no_output_of_it(self, world: Ports) -> None:
+        """As many as they are: by then the list of artifacts may be signed."""
+        head = created(world)
+        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        values = [a_value(f"value-{number}") for number in range(30)]
+
+        outcome = world.runs.end(
+            head, RunStatus.SUCCEEDED, [an_entry("run.ended", Event.RUN_COMPLETED)], values
+        )
+
+        assert outcome is RunStatus.CANCELLED
+        assert world.artifacts.list("acme", head.run.run_id) == []
+
+    def test_a_run_ends_with_as_many_outputs_as_it_has(self, world: Ports) -> None:
+        head = created(world)
+        values = [a_value(f"value-{number}") for number in range(30)]
+
+        world.runs.end(
+            head, RunStatus.SUCCEEDED, [an_entry("run.ended", Event.RUN_COMPLETED)], values
+        )
+
+        assert len(world.artifacts.list("acme", head.run.run_id)) == 30
+
 
 class TestWhatExecutorsUsed:
     def test_a_run_begins_with_nothing(self, world: Ports) -> None:

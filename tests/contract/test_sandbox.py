@@ -150,6 +150,16 @@ class TestTime:
         assert time.monotonic() - began < 20
         assert works(attempt)
 
+    def test_who_has_no_time_to_begin_with_is_killed_all_the_same(self, attempt: Attempt) -> None:
+        """The last of a quota: over before the child is a group of its own, now and then."""
+        limits = replace(ENOUGH, wall_s=0.0003)
+
+        ends = [attempt("rest", limits, seconds=2) for _ in range(60)]
+
+        assert {ended.reason for ended in ends} == {Reason.TIMEOUT}
+        assert max(ended.usage.wall_s for ended in ends) < 1.5
+        assert works(attempt)
+
     def test_a_service_that_takes_too_long_is_not_waited_for(self, attempt: Attempt) -> None:
         answer = threading.Event()
 
@@ -390,6 +400,16 @@ class TestTheServer:
         server._process.wait()
 
         assert works(attempt)
+
+    def test_one_whose_attempt_was_not_seen_to_its_end_is_replaced(self, attempt: Attempt) -> None:
+        """What it says next would be of that attempt, and who is killed next somebody else."""
+        for_ever = replace(ENOUGH, wall_s=float("inf"))
+
+        with pytest.raises(OverflowError):  # no clock counts so far; the child is there by then
+            attempt("rest", for_ever, seconds=300)
+
+        assert works(attempt)
+        assert attempt("rest", replace(ENOUGH, wall_s=0.2), seconds=2).usage.wall_s < 1.5
 
     def test_one_that_dies_meanwhile_is_a_reason_to_try_again(self, attempt: Attempt) -> None:
         assert works(attempt)

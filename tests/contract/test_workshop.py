@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.executors.work import Bundle, Revision
-from tests.contract.ports import a_run
+from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
+from taskrunner.model.journal import Event
+from taskrunner.model.run import RunStatus
+from tests.contract.ports import CREATED, a_run, an_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +124,23 @@ class TestEnvironments:
 
         assert other_tenant.promote("apart", a_bundle("one")).number == 1
         assert other_place.promote("apart-too", a_bundle("one")).number == 1
+
+    def test_a_run_that_has_ended_deploys_nothing(self, world: Ports) -> None:
+        """Nothing stops a step that is at work when its run is cancelled."""
+        run = a_run()
+        world.runs.create(run, [CREATED])
+        step = world.workshop.environments(run, "ship")
+        other = world.workshop.environments(run, "other")
+        first = step.promote("fenced", a_bundle("one"))
+        cancelled = [an_entry("run.cancelled", Event.RUN_CANCELLED)]
+
+        world.runs.end(world.runs.head("acme", run.run_id), RunStatus.CANCELLED, cancelled)
+
+        with pytest.raises(ExecutorFailure, match="the run has ended"):
+            other.promote("fenced", a_bundle("two"))
+        assert step.promote("fenced", a_bundle("one")) == first  # it is done, and was before
+        later = world.workshop.environments(a_run(), "ship")
+        assert later.promote("fenced", a_bundle("three")).previous_digest == first.digest
 
     def test_deployments_at_once_are_put_into_an_order(self, world: Ports) -> None:
         def deploy(number: int) -> Revision:

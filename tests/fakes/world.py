@@ -418,14 +418,15 @@ class MemoryArtifacts:
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
         with opened(file) as body:
             content = body.read()
-        stored_path = f"runs/{run.run_id}/artifacts/{artifact.name}"
+        sha256 = hashlib.sha256(content).hexdigest()
+        stored_path = f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
         self.files[run.tenant, stored_path] = content
         return replace(
             artifact,
             stored_path=stored_path,
             media_type=artifact.media_type or "application/octet-stream",
             size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=sha256,
         )
 
     def download_url(self, tenant: str, artifact: Artifact) -> str:
@@ -489,11 +490,16 @@ class MemoryEvidence:
         return stored_path
 
 
+@dataclass
 class SharedEnvironments(MemoryEnvironments):
-    """Several steps at once may deploy."""
+    """Several steps at once may deploy, each until its run has ended."""
+
+    has_ended: Callable[[], bool] = lambda: False
 
     @_atomic
     def promote(self, environment: str, bundle: Bundle) -> Revision:
+        if (environment, bundle.digest) not in self.done and self.has_ended():
+            raise ExecutorFailure("the run has ended, so that nothing of it is deployed")
         return super().promote(environment, bundle)
 
 
@@ -501,6 +507,7 @@ class SharedEnvironments(MemoryEnvironments):
 class MemoryWorkshop:
     """A store of bundles and a history of environments for each tenant."""
 
+    known: MemoryRuns
     contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
     runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
     steps: dict[tuple[str, str, str, str], MemoryEnvironments] = field(default_factory=dict)
@@ -512,9 +519,14 @@ class MemoryWorkshop:
 
     def environments(self, run: Run, path: str) -> MemoryEnvironments:
         shared = self.tenants.setdefault(run.tenant, MemoryEnvironments())
+
+        def has_ended() -> bool:
+            stored = self.known.stored.get((run.tenant, run.run_id))
+            return stored is not None and stored.run.outcome is not None
+
         return self.steps.setdefault(
             (run.tenant, run.run_id, run.created_at, path),
-            SharedEnvironments(history=shared.history),
+            SharedEnvironments(history=shared.history, has_ended=has_ended),
         )
 
 
@@ -624,7 +636,7 @@ class MemoryWorld:
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
-        self.workshop = MemoryWorkshop()
+        self.workshop = MemoryWorkshop(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
         self.functions = ScriptedFunctions()

@@ -63,7 +63,7 @@ def test_the_contracts_scan_pack_runs_to_its_end(engine: Engine, ana: Client) ->
     listed = {one["name"]: one for one in ana("GET", f"runs/{run_id}/artifacts").json}
     report = listed["scan-report"]
     assert (report["type"], report["sourcePath"]) == ("file", "/output/scan-report.json")
-    assert report["storedPath"] == f"runs/{run_id}/artifacts/scan-report"
+    assert report["storedPath"] == f"runs/{run_id}/artifacts/{report['sha256']}/scan-report"
 
 
 def test_the_contracts_deploy_pack_waits_for_its_approval(

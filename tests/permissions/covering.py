@@ -51,6 +51,10 @@ SECRET = "a-value-that-nobody-may-read-4711"
 USER = "arn:aws:iam::123456789012:user/ana"
 _LONG = "0123456789" * 1000  # over 8 KiB, so that it is claimed from the bucket
 _NOBODYS = "0" * 64
+# More than have room in the write that ends a run.
+_MANY_OUTPUTS = "".join(
+    f"  - {{name: more-{number}, type: file, path: /output/{number}}}\n    " for number in range(12)
+)
 
 WORKING = pack(
     f"""
@@ -107,7 +111,8 @@ WORKING = pack(
     outputs:
       - {name: text, type: object, expression: steps.count.outputs.text}
       - {name: zip, type: file, path: /output/bundle.zip}
-    """,
+    """
+    + _MANY_OUTPUTS,
     name="working",
 )
 # The second gate asks for what is decided already, and so wakes at once.

@@ -27,6 +27,7 @@ NAMES = Names(
         "RunTable.Arn": f"arn:aws:dynamodb:{_ACCOUNT}:table/runs",
         **{f"{name}.Arn": f"arn:aws:lambda:{_ACCOUNT}:function:{name}" for name in functions()},
         **{f"{name}.Arn": f"<{name}>" for name in ("EvidenceKey", "MachineRole", "RunBucket")},
+        "ApprovalTopic": "<ApprovalTopic>",
         "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
     }
 )

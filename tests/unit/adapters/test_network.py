@@ -185,6 +185,18 @@ def test_a_port_of_this_machine_that_is_closed_stays_so_though_it_is_listed(
             network.connect(host, port, 5)
 
 
+@pytest.mark.parametrize("address", ["169.254.100.1", "169.254.76.1", "fe80::1"])
+def test_a_port_that_is_closed_is_closed_on_this_machines_link_too(address: str) -> None:
+    """Where newer environments of Lambda have it: 169.254.100.1:9001, and not 127.0.0.1."""
+    shown = f"[{address}]" if ":" in address else address
+    listed = [f"{shown}:9001", f"{NAME}:9001"]
+    network = CheckedNetwork("open", listed, Resolver(address), closed=[9001])
+
+    for host in (address, NAME):
+        with pytest.raises(EgressDenied, match="which no step may connect to"):
+            network.connect(host, 9001, 0.1)
+
+
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=4))
 def test_no_answer_of_the_resolver_leads_to_an_address_that_is_not_global(
     addresses: list[Any],

@@ -6,7 +6,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 
-from taskrunner.model.json_types import LARGEST_INTEGER, unusable
+from taskrunner.model.json_types import LARGEST_INTEGER, MAX_DEPTH, unusable
 from tests.strategies import json_values
 
 
@@ -29,3 +29,18 @@ def test_what_has_none_is_found_with_its_path(value: Any) -> None:  # noqa: ANN4
 
 def test_a_key_is_found_as_well() -> None:
     assert [path for path, _ in unusable({"a": {"\ud800": 1}})] == [("a",)]
+
+
+def nested(levels: int, kind: str) -> Any:  # noqa: ANN401
+    value: Any = 0
+    for _ in range(levels):
+        value = [value] if kind == "list" else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "object"])
+def test_what_nobody_could_walk_through_is_told_and_not_walked_through(kind: str) -> None:
+    assert list(unusable(nested(MAX_DEPTH, kind))) == []
+
+    for levels in (MAX_DEPTH + 1, 100_000):
+        assert list(unusable(nested(levels, kind))) == [((), "it is nested deeper than 200 levels")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
@@ -67,7 +68,8 @@ def test_the_content_is_stored(tmp_path: Path) -> None:
 
     captured(tmp_path, "log.txt", world=world)
 
-    assert world.artifacts.files == {(TENANT, "runs/run-7/artifacts/log"): b"log.txt"}
+    digest = hashlib.sha256(b"log.txt").hexdigest()
+    assert world.artifacts.files == {(TENANT, f"runs/run-7/artifacts/{digest}/log"): b"log.txt"}
 
 
 @pytest.mark.parametrize(

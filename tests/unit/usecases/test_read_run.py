@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,7 +167,9 @@ class TestArtifacts:
 
         url = read_run.artifact_url(TENANT, "run-7", "zip", world)
 
-        assert url == "memory:///acme/runs/run-7/artifacts/zip"
+        (path,) = (path for _, path in world.artifacts.files)
+        assert url == f"memory:///acme/{path}"
+        assert re.fullmatch(r"runs/run-7/artifacts/[0-9a-f]{64}/zip", path)
 
     @pytest.mark.parametrize("name", ["missing", "files", "nothing"])
     def test_what_has_no_file_is_not_found(self, name: str) -> None:

@@ -53,6 +53,17 @@ def entries(world: MemoryWorld) -> list[Entry]:
     return [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
 
 
+def showing(text: str) -> str:
+    """A pack whose output is what its step puts out, which is given *text*."""
+    return pack(
+        f"- {{id: ship, run: {{uses: 'builtin:noop', with: {{text: '{text}'}}}}}}",
+        spec="""
+        secrets: [{name: token}]
+        outputs: [{name: all, type: object, expression: "{{ steps.ship.outputs }}"}]
+        """,
+    )
+
+
 class EndsTheRun(ThreadSandbox):
     """A sandbox in which the run ends while the executor is at work."""
 
@@ -256,6 +267,37 @@ class TestAFailure:
 
         outcome = world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"]
         assert len(json.dumps(outcome.outputs)) == MAX_OUTPUT_BYTES
+
+    @pytest.mark.parametrize("secrets", ["", "{{ secrets.token }}"])
+    def test_outputs_that_nobody_could_walk_through_fail_the_step_and_not_the_run(
+        self, secrets: str
+    ) -> None:
+        world = a_world(showing(secrets))
+        world.secrets.stored[TENANT, "token"] = "correct horse battery"
+        outputs: Any = {}
+        for _ in range(600):
+            outputs = {"in": outputs}
+        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message == (
+            "the outputs cannot be kept: it is nested deeper than 200 levels"
+        )
+        assert settle_run(TENANT, "run-7", "StepFailedError", world) == {"status": "failed"}
+
+    def test_outputs_are_measured_before_they_are_searched(self) -> None:
+        """What is too much would take longer to search than a step has."""
+        world = a_world(showing("{{ secrets.token }}"))
+        world.secrets.stored[TENANT, "token"] = "correct horse battery"
+        outputs = "correct horse battery" * 10_000  # `***` when it was searched
+        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert entries(world)[-1].message.startswith("the outputs have 210002 bytes")
 
     def test_parameters_that_came_out_wrong_fail_the_step_by_name(self) -> None:
         manifest = pack(

@@ -3,7 +3,11 @@
 An item knows the attempt that wrote it, and counts for as long as that is the latest attempt of its
 step: what a retry does not write again is gone with the record of the retry, in the same write. Its
 file is left to the bucket's lifecycle, since no way leads to it any more: deleting it could hit the
-file of that name that another step is storing at this moment.
+same file that another step is storing at this moment.
+
+A file's key has its digest, because a file is stored before it is recorded, and not all are: of two
+calls that make the same attempt one is refused, and so is a step that ends after its run. What they
+store must not come into the place of what is recorded under that name, and signed.
 """
 
 from __future__ import annotations
@@ -102,17 +106,16 @@ class StoredArtifacts:
 
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
         """See the port."""
-        stored_path = f"runs/{run.run_id}/artifacts/{artifact.name}"
         media_type = artifact.media_type or "application/octet-stream"
         size_bytes, sha256 = self._bucket.put_file(
-            lambda _: f"{run.tenant}/{stored_path}",
+            lambda sha256: f"{run.tenant}/{_stored_path(run, artifact, sha256)}",
             file,
             media_type,
             self._retention.tag(run.longest_s),
         )
         return replace(
             artifact,
-            stored_path=stored_path,
+            stored_path=_stored_path(run, artifact, sha256),
             media_type=media_type,
             size_bytes=size_bytes,
             sha256=sha256,
@@ -138,6 +141,10 @@ class StoredArtifacts:
             return next((one.stored_path for one in found), None)
 
         return RunContents(self._bucket, tenant, stored_path)
+
+
+def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:
+    return f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
 
 
 class RunContents:

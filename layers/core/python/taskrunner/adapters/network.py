@@ -37,9 +37,10 @@ class Resolver(Protocol):
 
 
 class CheckedNetworks:
-    """`usecases.ports.Networks`. *closed* are ports of this machine that no list opens.
+    """`usecases.ports.Networks`. *closed* are ports here and on our link that no list opens.
 
-    On Lambda the interface is there by which the function gets its work, and its tenants' with it.
+    On Lambda the interface is there by which the function gets its work, and its tenants' with it:
+    at 127.0.0.1 in older environments, and at 169.254.100.1 in newer ones.
     """
 
     def __init__(self, closed: Collection[int] = ()) -> None:
@@ -110,7 +111,7 @@ class CheckedNetwork:
         return not self._is_closed(address, port) and self._allowlist.reaches(address, port)
 
     def _is_closed(self, address: Address, port: int) -> bool:
-        return address.is_loopback and port in self._closed
+        return (address.is_loopback or address.is_link_local) and port in self._closed
 
     def _why_not(self, where: str, port: int, found: Sequence[Address]) -> str:
         if not found:

@@ -36,7 +36,7 @@ from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
 from taskrunner.usecases.ports import Head, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from taskrunner.adapters.artifacts import ArtifactItems
     from taskrunner.adapters.claims import Claims
@@ -50,7 +50,7 @@ _APPEND_TRIES: Final = 200
 # A transaction has at most 100 writes and 4 MB; an artifact that is a value has up to 256 KB.
 _MOST_CHUNKS: Final = 50
 _MOST_ARTIFACTS: Final = 12
-_MOST_APPROVALS: Final = 50
+_MOST_APPROVALS: Final = 80
 _MS_PER_S: Final = 1000
 _OUTPUTS_INLINE_BYTES: Final = 8 * 1024
 
@@ -316,22 +316,28 @@ class DynamoRuns:
             ),
         }
         puts = self._artifact_puts(run, artifacts)
-        for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
-            self._table.transact(puts[start : start + _MOST_ARTIFACTS])
-        # What this leaves open, or what opens before it is written, `seal` closes: behind the fence
-        # nothing opens any more.
-        closed = [{"Update": one} for one in islice(self._approvals_closed(run), _MOST_APPROVALS)]
-        others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *closed, *_dequeued(run)]
+        others = [{"Update": fence}, *puts[:_MOST_ARTIFACTS], *_dequeued(run)]
+        others += self._approvals_closed(run)[:_MOST_APPROVALS]
+        live = {"ConditionCheck": live_check(run)}
         try:
+            # What has no room beside the end comes before it, and never behind somebody else's:
+            # of a run that has ended the list of artifacts may be signed.
+            for start in range(_MOST_ARTIFACTS, len(puts), _MOST_ARTIFACTS):
+                self._table.transact([live, *puts[start : start + _MOST_ARTIFACTS]])
             self.append_with(head, entries, others)
         except ConditionFailedError as failed:
             return RunStatus(failed.items[0]["outcome"])
         return outcome
 
     def seal(self, run: Run, bundle: Artifact) -> bool:
-        """See the port. Who takes the run off the list of unfinished ones is who records."""
-        for left_open in self._approvals_closed(run):
-            self._table.update(left_open)
+        """See the port. Who takes the run off the list of unfinished ones is who records.
+
+        Approvals that had no room in the write that ended the run, or were opened beside it, are
+        closed here: no more of them can come.
+        """
+        closings = self._approvals_closed(run)
+        for start in range(0, len(closings), _MOST_APPROVALS):
+            self._table.transact(closings[start : start + _MOST_APPROVALS])
         closed = {
             "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": "R"}),
             "UpdateExpression": "REMOVE unfinished",
@@ -343,18 +349,19 @@ class DynamoRuns:
             return False
         return True
 
-    def _approvals_closed(self, run: Run) -> Iterator[JsonObject]:
-        """The updates that take the approvals that still wait off the list of open ones."""
+    def _approvals_closed(self, run: Run) -> Sequence[JsonObject]:
+        """What takes the approvals that still wait off the list of open ones."""
         pk = run_key(run.tenant, run.run_id)
         found = self._table.query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={":pk": pk, ":prefix": "A#"},
         )
         closed = f"REMOVE {', '.join(OPEN_APPROVAL)}"
-        for item in found:
-            if OPEN_APPROVAL[0] in item:
-                key = encoded({"pk": pk, "sk": item["sk"]})
-                yield {"Key": key, "UpdateExpression": closed}
+        return [
+            {"Update": {"Key": encoded({"pk": pk, "sk": item["sk"]}), "UpdateExpression": closed}}
+            for item in found
+            if OPEN_APPROVAL[0] in item
+        ]
 
     def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """See the port."""

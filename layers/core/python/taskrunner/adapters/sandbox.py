@@ -63,18 +63,11 @@ class ForkedSandbox:
         """See the port."""
         server = self._server()
         try:
-            ended = server.execute(job, services)
+            return server.execute(job, services)
         except ClosedError:
-            server.close()
             raise TryAgainError("the sandbox's server is gone") from None
-        except Exception:
-            self._put_back(server)  # a service's own error: the attempt was seen to its end
-            raise
-        except BaseException:
-            server.close()  # broken off in the middle: what it says next would be of this attempt
-            raise
-        self._put_back(server)
-        return ended
+        finally:
+            self._put_back(server)
 
     def close(self) -> None:
         """End the servers that have nothing to do."""
@@ -86,12 +79,15 @@ class ForkedSandbox:
         with self._lock:
             while self._idle:
                 server = self._idle.pop()
-                if server.is_alive():
+                if server.is_idle():
                     return server
                 server.close()
         return _Server(self._executors)
 
     def _put_back(self, server: _Server) -> None:
+        if not server.is_idle():
+            server.close()
+            return
         with self._lock:
             self._idle.append(server)
 
@@ -116,9 +112,14 @@ class _Server:
             )
         # Whoever forgets it here, or ends, leaves no process behind.
         self._end = weakref.finalize(self, _end, self._process, self._channel)
+        self._is_busy = False
 
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def is_idle(self) -> bool:
+        """Whether it is there and has seen all of its attempts to their end.
+
+        Of another one, what it says next would be of an attempt that was broken off.
+        """
+        return not self._is_busy and self._process.poll() is None
 
     def close(self) -> None:
         self._end()
@@ -131,6 +132,7 @@ class _Server:
             TryAgainError: a service was told "later"; the attempt was stopped, and may be repeated.
         """
         own, other = channels()
+        self._is_busy = True
         try:
             with other:
                 self._channel.send({}, [other.fileno()])
@@ -149,6 +151,7 @@ class _Server:
         _kill(pid)
         own.shut()
         exited = self._channel.receive()[0]
+        self._is_busy = False
         usage = Usage(
             wall_s=monotonic() - began, cpu_s=exited["cpu_s"], memory_mib=exited["memory_mib"]
         )
@@ -171,11 +174,13 @@ def _paths() -> str:
 
 def _kill(pid: int) -> None:
     # The server reaps a child only to tell of it here, so that the number is still this child's, or
-    # was only just.
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except OSError:
-        return  # it is gone
+    # was only just. Who is not a group of its own yet is alone.
+    for kill in (os.killpg, os.kill):
+        try:
+            return kill(pid, signal.SIGKILL)
+        except OSError:
+            continue  # it is gone
+    return None
 
 
 def _late(limits: Limits, usage: Usage) -> Ended:

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.retention import KEPT, Retention
-from taskrunner.adapters.table import ConditionFailedError, Table, encoded
+from taskrunner.adapters.table import ConditionFailedError, Table, encoded, run_key
 from taskrunner.errors import TryAgainError
-from taskrunner.executors.work import Bundle, Revision
+from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
 from taskrunner.model import moment
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ class StoredWorkshop:
 
     def environments(self, run: Run, path: str) -> StoredEnvironments:
         """See the port."""
-        # What is remembered here outlives the run, whose id another one may have afterwards.
-        deployment = f"{run.run_id}#{run.created_at}#{path}"
-        return StoredEnvironments(self._table, self._clock, run.tenant, deployment)
+        return StoredEnvironments(self._table, self._clock, run, path)
 
 
 class StoredBundles:
@@ -85,12 +83,14 @@ def _bundle(sha256: str, size_bytes: int) -> Bundle:
 class StoredEnvironments:
     """`executors.work.Environments`: what is current, and the history of it, in one transaction."""
 
-    def __init__(self, table: Table, clock: Clock, tenant: str, deployment: str) -> None:
-        """*deployment* names the step that deploys, so that its repetition is recognised."""
+    def __init__(self, table: Table, clock: Clock, run: Run, path: str) -> None:
+        """*path* is that of the step that deploys, so that its repetition is recognised."""
         self._table = table
         self._clock = clock
-        self._tenant = tenant
-        self._deployment = deployment
+        self._tenant = run.tenant
+        self._run_id = run.run_id
+        # What is remembered here outlives the run, whose id another one may have afterwards.
+        self._deployment = f"{run.run_id}#{run.created_at}#{path}"
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
         """See the port."""
@@ -110,11 +110,20 @@ class StoredEnvironments:
                 "deployed_at": moment.to_text(self._clock.now()),
             }
             try:
-                self._table.transact(_promotion(item, current["revision"]))
-            except ConditionFailedError:
+                self._table.transact([self._not_ended(), *_promotion(item, current["revision"])])
+            except ConditionFailedError as failed:
+                if 0 in failed.items:
+                    message = "the run has ended, so that nothing of it is deployed"
+                    raise ExecutorFailure(message) from None
                 continue  # another deployment came first; look again
             return _revision(item)
         raise TryAgainError(f"others deploy to {environment} again and again")
+
+    def _not_ended(self) -> JsonObject:
+        """Of a step that is at work when its run is cancelled nothing else knows."""
+        key = {"pk": run_key(self._tenant, self._run_id), "sk": "R"}
+        condition = "attribute_not_exists(outcome)"
+        return {"ConditionCheck": {"Key": encoded(key), "ConditionExpression": condition}}
 
 
 def _promotion(item: JsonObject, before: int) -> list[JsonObject]:

@@ -11,7 +11,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.json_types import Json, unusable
+from taskrunner.model.json_types import Json, too_deep, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ FILE_NAME: Final = "response-body"
 MAX_INLINE_BYTES: Final = 32 * 1024
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 
-_MAX_DEPTH: Final = 100
+_MAX_DEPTH: Final = 99  # of the body, which is part of the outputs
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]+)"?', re.IGNORECASE)
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
 _TEXTS: Final = frozenset(
@@ -78,7 +78,8 @@ def _value(answer: Answer, received: Path) -> Json:
         value = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return text
-    return value if _is_shallow(value) and not any(unusable(value)) else text
+    is_deep = too_deep(value, _MAX_DEPTH) is not None
+    return text if is_deep or any(unusable(value)) else value
 
 
 def _text(answer: Answer, received: Path) -> str | None:
@@ -108,22 +109,6 @@ def _is_json(media_type: str) -> bool:
 
 def _no_json(constant: str) -> Json:
     raise ValueError(constant)
-
-
-def _is_shallow(value: Json) -> bool:
-    """Whether whoever walks through *value* later will come out again."""
-    layer = [value]
-    for _ in range(_MAX_DEPTH):
-        layer = [child for one in layer for child in _children(one)]
-        if not layer:
-            return True
-    return False
-
-
-def _children(value: Json) -> list[Json]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
 
 
 def excerpt(answer: Answer, received: Path) -> str:

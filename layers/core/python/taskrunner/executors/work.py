@@ -80,7 +80,11 @@ class Environments(Protocol):
     """Where bundles are deployed to."""
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
-        """Make *bundle* current in *environment*, atomically; the same step twice is one."""
+        """Make *bundle* current in *environment*, atomically; the same step twice is one.
+
+        Raises:
+            ExecutorFailure: the run has ended meanwhile.
+        """
         ...
 
 

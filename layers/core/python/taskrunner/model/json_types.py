@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 # `Any` where a recursive alias would force a cast at every step of a walk.
@@ -14,18 +14,46 @@ JsonMapping: TypeAlias = Mapping[str, Any]
 # Beyond this an IEEE 754 double no longer tells neighbours apart, and RFC 8785 has no form for it.
 LARGEST_INTEGER = 2**53 - 1
 
+# Whoever walks through a value takes some of Python's 1,000 frames for each level of it. This is
+# more than anybody writes, and leaves room for what is made of several values.
+MAX_DEPTH = 200
 
-def unusable(
-    value: Json, path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What in *value* has no form in RFC 8785, with its path; Python's JSON lets it through."""
+_Path: TypeAlias = tuple[str | int, ...]
+
+
+def too_deep(value: Json, most: int = MAX_DEPTH) -> str | None:
+    """What to say of a *value* of more than *most* lists and objects one in another, if it is."""
+    layer = [value]
+    for _ in range(most + 1):
+        layer = [child for one in layer for child in _children(one)]
+        if not layer:
+            return None
+    return f"it is nested deeper than {most} levels"
+
+
+def _children(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def unusable(value: Json) -> Iterator[tuple[_Path, str]]:
+    """What in *value* has no form in RFC 8785, with its path; Python's JSON lets it through.
+
+    A value that nobody could walk through is told as a whole.
+    """
+    problem = too_deep(value)
+    return _unusable(value, ()) if problem is None else iter([((), problem)])
+
+
+def _unusable(value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from unusable(key, path)
-            yield from unusable(child, (*path, key))
+            yield from _unusable(key, path)
+            yield from _unusable(child, (*path, key))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from unusable(child, (*path, index))
+            yield from _unusable(child, (*path, index))
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "the text holds a lone surrogate, which is not valid Unicode"

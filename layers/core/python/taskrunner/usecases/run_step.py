@@ -18,7 +18,7 @@ from taskrunner.executors.work import Services
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.journal import Entry, Event, Level
-from taskrunner.model.json_types import unusable
+from taskrunner.model.json_types import too_deep, unusable
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
@@ -134,7 +134,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
     redactor = Redactor(secrets)
     with told_without_secrets(redactor):
         services = guarded(_services(attempt), redactor)
-        ended = _execute(attempt, secrets, services, folder, function_s)
+        ended = _bounded(_execute(attempt, secrets, services, folder, function_s))
         ended = replace(
             ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
         )
@@ -145,7 +145,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
 def _captured(attempt: _Attempt, folder: Path, redactor: Redactor) -> list[Artifact]:
     """What the attempt left, stored; nothing of a run that has ended meanwhile.
 
-    That would not be recorded, and may have the name of what is: evidence speaks of that.
+    That would not be recorded.
     """
     run, world = attempt.head.run, attempt.world
     if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
@@ -248,18 +248,31 @@ def _services(attempt: _Attempt) -> Services:
     )
 
 
-def _checked(ended: Ended) -> Ended:
-    """*ended*, unless its outputs are too large or no JSON."""
+def _bounded(ended: Ended) -> Ended:
+    """*ended*, unless its outputs are too deep or too large.
+
+    This is asked before they are searched, which walks through them once for each secret's
+    spelling; and afterwards, as what is put in a secret's place counts too.
+    """
     if ended.reason is not None:
         return ended
-    for at, problem in unusable(ended.outputs):
-        message = f"the outputs are no JSON: {json_path.render(at)}: {problem}"
+    if (problem := too_deep(ended.outputs)) is not None:
+        message = f"the outputs cannot be kept: {problem}"
         return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
-    size = len(json.dumps(ended.outputs, ensure_ascii=False).encode())
+    text = json.dumps(ended.outputs, ensure_ascii=False)
+    size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_OUTPUT_BYTES:
         message = f"the outputs have {size} bytes, at most {MAX_OUTPUT_BYTES}; write an artifact"
         return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
     return ended
+
+
+def _checked(ended: Ended) -> Ended:
+    """*ended*, unless its outputs are too large or no JSON."""
+    for at, problem in unusable(ended.outputs) if ended.reason is None else ():
+        message = f"the outputs are no JSON: {json_path.render(at)}: {problem}"
+        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+    return _bounded(ended)
 
 
 def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact]) -> JsonObject:
