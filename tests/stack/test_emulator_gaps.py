@@ -28,7 +28,7 @@ def test_the_class_of_an_error_does_not_reach_the_machine(
     (execution,) = [
         one["executionArn"]
         for machine in states.list_state_machines()["stateMachines"]
-        if "-a-pack-" in machine["name"]
+        if "_a-pack-" in machine["name"]
         for one in states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
         if run_id in states.describe_execution(executionArn=one["executionArn"])["input"]
     ]

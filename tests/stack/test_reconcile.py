@@ -38,7 +38,7 @@ def test_a_run_whose_execution_is_stopped_in_the_console_is_settled(
     (execution,) = [
         one["executionArn"]
         for machine in states.list_state_machines()["stateMachines"]
-        if "-a-pack-" in machine["name"]
+        if "_a-pack-" in machine["name"]
         for one in states.list_executions(
             stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING"
         )["executions"]
