@@ -184,13 +184,13 @@ class TestHostile:
 
     @given(
         message=st.integers(0, 300_000),
-        by=st.integers(0, 10_000),
+        by=st.integers(0, 300_000),
         grants=st.lists(st.integers(1, 128), max_size=5),
         times=st.integers(1, 20_000),
         step_id=step_ids,
     )
-    @example(300_000, 10_000, [128], 20_000, "s" * 63)
-    @example(300_000, 10_000, [1], 100_000, "s" * 63)
+    @example(300_000, 300_000, [128], 20_000, "s" * 63)
+    @example(300_000, 300_000, [1], 100_000, "s" * 63)
     def test_it_is_never_more_than_sns_takes(
         self, message: int, by: int, grants: list[int], times: int, step_id: str
     ) -> None:
