@@ -15,6 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from tests.fuzz.vocabulary import (
+    BLOCKS,
+    CONDITIONS,
+    FORMS,
+    FUNCTIONS,
+    LITERALS,
+    NAMES,
+    PACK,
+    SCHEMA,
+    Words,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -26,43 +38,21 @@ _BY_BYTES = 4  # one of so many mutations is libFuzzer's own
 _DEEPEST = 120  # of nodes; the parser and the writer call themselves
 _LARGEST_NODES = 2000
 _TEXT = "tag:yaml.org,2002:str"
+_MAPPING = "tag:yaml.org,2002:map"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 # ------------------------------------------------------------------------------------- expressions
 
-_NAMES: Final = (
-    "inputs", "inputs.a", "inputs.o", "inputs.t", "steps", "steps.one.outputs", "steps.one.status",
-    "steps.s1.outputs", "item", "index", "run.id", "run.tenant", "with", "secrets.token", "a",
-    "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
-)  # fmt: skip
-_LITERALS: Final = (
-    "`1`", "`0`", "`-1`", "`true`", "`null`", "`[]`", "`{}`", '`"x"`', "`[1, [2]]`", "`1e308`",
-    "'x'", "''", "'\\''", "`9007199254740991`", "`9007199254740992`", "`[3, null, \"x\"]`", "7",
-    "`\"\\ud800\"`", "'\N{LATIN SMALL LETTER SHARP S}\N{COMBINING ACUTE ACCENT}'",
-)  # fmt: skip
-_FUNCTIONS: Final = (
-    "abs(E)", "avg(E)", "ceil(E)", "contains(E, E)", "ends_with(E, E)", "floor(E)", "join(E, E)",
-    "keys(E)", "length(E)", "map(&E, E)", "max(E)", "max_by(E, &E)", "merge(E, E)", "min(E)",
-    "min_by(E, &E)", "not_null(E, E)", "reverse(E)", "sort(E)", "sort_by(E, &E)",
-    "starts_with(E, E)", "sum(E)", "to_array(E)", "to_number(E)", "to_string(E)", "type(E)",
-    "values(E)", "nope(E)",
-)  # fmt: skip
-_FORMS: Final = (
-    "E.N", "E[*].E", "E.*.E", "E[]", "E[0]", "E[-1]", "E[::2]", "E[1:]", "E[::-1]", "E[?E]",
-    "E | E", "E || E", "E && E", "!E", "!(E)", "(E)", "E == E", "E != E", "E < E", "E >= E",
-    "[E, E]", "{k: E, l: E}", "E.[E, E]", "E.{k: E}", "[@, @] | E", "E[?E == E].E", "&E", "{{ E }}",
-    "{{ E }} {{ E }}",
-)  # fmt: skip
 _TOKEN: Final = re.compile(r"[\w.-]+\(?|'[^']*'|`[^`]*`|\"[^\"]*\"|\s+|.", re.DOTALL)
 
 
 def _grown(rng: random.Random, depth: int = 3) -> str:
     """An expression of the grammar, mostly a right one."""
     if depth == 0 or rng.random() < 0.25:
-        return rng.choice(_NAMES if rng.random() < 0.7 else _LITERALS)
-    form = rng.choice(_FUNCTIONS if rng.random() < 0.4 else _FORMS)
-    form = re.sub("N", lambda _: rng.choice(_NAMES).split(".")[-1], form)
+        return rng.choice(NAMES if rng.random() < 0.7 else LITERALS)
+    form = rng.choice(FUNCTIONS if rng.random() < 0.4 else FORMS)
+    form = re.sub("N", lambda _: rng.choice(NAMES).split(".")[-1], form)
     return re.sub("E", lambda _: _grown(rng, depth - 1), form)
 
 
@@ -73,7 +63,7 @@ def _changed_expression(text: str, rng: random.Random) -> str:
         case 0:
             return _grown(rng)
         case 1:
-            form = rng.choice(_FORMS + _FUNCTIONS)
+            form = rng.choice(FORMS + FUNCTIONS)
             return re.sub("E", lambda _: _grown(rng, 1), form.replace("E", "\0", 1)).replace(
                 "\0", text
             )
@@ -101,118 +91,10 @@ def expression(data: bytes, max_size: int, seed: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What stands in a kind of document: values by their key, odd ones, and keys.
-
-    *pieces* are keys with their values, by a key beside which they are right. *at_top* is the share
-    of changes that may be made at the top as well, where a change mostly breaks a document.
-    """
-
-    at_top: float
-
-    values: dict[str, tuple[str, ...]]
-    scalars: tuple[str, ...]
-    keys: tuple[str, ...]
-    pieces: dict[str, tuple[str, ...]]
-
-
-CONDITIONS: Final = ("inputs.a", "run.id", "`true`", "`false`", "!(inputs.a)", "a.b ||", "")
-_ODD: Final = (
-    "~", "true", "on", "0", "-1", "1.5", "1e308", "9007199254740991", "9007199254740993", "012",
-    "0x7f", ".nan", "1:30", "''", "' '", "{}", "[]", "__proto__", "constructor", "<<", "x" * 70,
-    "\N{LATIN SMALL LETTER SHARP S}", '"\\u0000"', '"\\u2028"', '"a\\nb"', "2000-01-01", "'{{'", "'{{ }}'",
-    "'{{ inputs.a }}'", "'{{ inputs.a }} {{ run.id }}'", "'{{ steps.a.outputs }}'", "$ref", "${x}",
-)  # fmt: skip
-PACK: Final = Words(
-    at_top=0.05,
-    values={
-        "type": ("string", "integer", "number", "boolean", "array", "object", "file", "run", "map",
-                 "parallel", "loop", "conditional", "gate.approval", "gate.policy"),
-        "uses": ("builtin:noop", "builtin:fail", "builtin:sleep", "builtin:assert", "lambda:x",
-                 "builtin:scanner", "builtin:build", "builtin:deploy", "builtin:http"),
-        "failureAction": ("abort", "warn", "requestOverride", "branch"),
-        "aggregation": ("collect", "merge", "last", "first", "none"),
-        "mode": ("sealed", "open"),
-        "when": CONDITIONS, "condition": CONDITIONS, "require": CONDITIONS,
-        "until": CONDITIONS, "expression": CONDITIONS, "items": CONDITIONS,
-        "end": ("0", "3", "9999", "10000", "-1", "9007199254740991"),
-        "step": ("1", "-1", "0", "9007199254740991"),
-        "maxParallel": ("1", "2", "40", "41", "1000"),
-        "maxIterations": ("1", "5", "10000"), "maxAttempts": ("1", "2", "100"),
-        "path": ("/output/x", "/output/../x", "/output/"),
-    },
-    scalars=_ODD,
-    keys=("id", "name", "when", "type", "run", "with", "steps", "step", "body", "items", "map",
-          "loop", "gate", "policy", "approval", "branch", "branches", "condition", "else", "until",
-          "outputs", "retries", "continueOnError", "iterator", "index", "default", "schema",
-          "required", "range", "static", "uses", "rules", "require", "override", "maxParallel"),
-    pieces={
-        "id": ("when: inputs.a", "continueOnError: true", "name: n", "message: m", "version: '1'"),
-        "run": ("retries: {maxAttempts: 3}", "timeoutSeconds: 1"),
-        "uses": ("with: {a: '{{ run.id }}', b: '{{ inputs.a }}'}",),
-        "steps": (
-            "maxParallel: 2", "failure: {continueOnError: true}", "approvals: [{id: ok}]",
-            "inputs: [{name: a, type: array, default: [1, 2]}]", "secrets: [{name: token}]",
-            "slo: {maxQueueDepth: 1}", "sandbox: {quotaSeconds: 1}",
-            "policies: [{id: ok, version: '1', rules: [{id: r, require: inputs.a}]}]",
-            "outputs: [{name: o, type: object, expression: inputs}]",
-        ),
-        "items": ("iterator: it", "index: at"),
-        "body": ("until: run.id", "aggregation: merge", "outputs: run", "maxIterations: 9"),
-        "branches": ("outputUnion: true", "else: [{id: other, run: {uses: 'builtin:noop'}}]"),
-        "policy": ("failureAction: warn", "with: {a: '{{ secrets.token }}'}", "retries: {count: 2}"),
-        "name": ("default: {a: [1, x]}", "schema: {type: string, pattern: '^(a|b)+$'}",
-                 "required: true", "description: d"),
-    },
-)  # fmt: skip
-SCHEMA: Final = Words(
-    at_top=0.5,
-    values={
-        "type": ("string", "integer", "number", "boolean", "array", "object", "null", "[string]"),
-        "pattern": ("^a+$", "(a+)+$", "\\w{40}", "(?=a)", "(a)\\1", "'['", "\\p{L}", "a{1000}", "$"),
-        "format": ("date-time", "regex", "uri", "ipv6", "idn-hostname", "uuid", "duration", "x"),
-        "$ref": ("'#'", "'#/$defs/a'", "'#a'", "'#/properties/a'", "'http://x'", "'#/%24defs/a'"),
-        "multipleOf": ("2", "0.01", "1e-308", "0", "1e308"),
-        "minLength": ("0", "1", "1e308", "-1"), "minItems": ("1", "9007199254740991"),
-        "kind": ("string", "integer", "number", "boolean", "array", "object"),
-    },
-    scalars=(*_ODD, "'@nan'", "'@infinity'", "'@big'", "'@lone'", "aaaa", "'\U0001f600'", "a"),
-    keys=("type", "properties", "items", "allOf", "anyOf", "oneOf", "not", "if", "then", "else",
-          "$ref", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "$id", "$schema", "enum",
-          "const", "pattern", "format", "required", "uniqueItems", "contains", "minContains",
-          "prefixItems", "additionalProperties", "patternProperties", "propertyNames", "a", "b",
-          "dependentSchemas", "dependentRequired", "unevaluatedProperties", "unevaluatedItems",
-          "minimum", "exclusiveMaximum", "multipleOf", "minLength", "maxItems", "minProperties"),
-    pieces={"": (
-        "properties: {a: {type: string}, b: true}", "items: {type: integer}", "allOf: [{}, true]",
-        "anyOf: [{type: string}, {minimum: 1}]", "oneOf: [true, {const: 1}]", "not: {const: a}",
-        "if: {type: string}", "then: {minLength: 2}", "$ref: '#'", "$ref: '#/$defs/a'",
-        "$defs: {a: {$anchor: a, items: {$ref: '#a'}}}", "enum: [1, a, ~, [x]]", "const: {a: 1}",
-        "pattern: '^(a|b)*$'", "required: [a]", "uniqueItems: true", "contains: {type: string}",
-        "prefixItems: [{type: string}, false]", "additionalProperties: false",
-        "patternProperties: {'^a': {type: integer}}", "propertyNames: {maxLength: 1}",
-        "dependentSchemas: {a: {required: [b]}}", "unevaluatedProperties: false",
-        "unevaluatedItems: {$ref: '#'}", "multipleOf: 0.1", "$dynamicRef: '#a'", "$id: 'a:b'",
-    )},
-)  # fmt: skip
-# What a step is put into.
-_BLOCKS: Final = (
-    "parallel: {steps: [STEP]}",
-    "parallel: {maxParallel: 1, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}",
-    "map: {items: {range: {end: 2}}, steps: [STEP]}",
-    "map: {items: inputs.a, step: STEP}",
-    "loop: {items: run.id, body: [STEP]}",
-    "loop: {items: {static: [1, x]}, until: index, body: [STEP]}",
-    "conditional: {branches: [{condition: run.id, steps: [STEP]}]}",
-    "gate: {policy: {policy: ok, failureAction: branch, branch: [STEP]}}",
-)
-
-
-@dataclass(frozen=True)
 class _Place:
     """Where a value stands: in a list or mapping, at a number."""
 
-    holder: yaml.CollectionNode
+    holder: yaml.Node  # a list or mapping
     at: int
 
     @property
@@ -259,7 +141,7 @@ class _Tree:
 
     def mapping(self) -> yaml.MappingNode:
         found = [node for node in self.nodes() if isinstance(node, yaml.MappingNode)]
-        return self.rng.choice(found) if found else yaml.MappingNode(None, [])
+        return self.rng.choice(found) if found else yaml.MappingNode(_MAPPING, [])
 
     def renewed(self, node: yaml.Node) -> yaml.Node:
         """A copy of *node*, in which the ids are mostly new ones, as they may stand but once."""
@@ -296,7 +178,9 @@ def _copied(node: yaml.Node) -> yaml.Node:
 
 
 def _node(text: str) -> yaml.Node:
-    return yaml.compose(text, Loader=_LOADER)
+    node = yaml.compose(text, Loader=_LOADER)
+    assert node is not None
+    return node
 
 
 def _read(text: str) -> yaml.Node | None:
@@ -400,7 +284,7 @@ def _nest(tree: _Tree) -> None:
     if not steps:
         return
     step = tree.rng.choice(steps)
-    block = _node(f"{{id: b{tree.rng.randrange(1000)}, {tree.rng.choice(_BLOCKS)}}}")
+    block = _node(f"{{id: b{tree.rng.randrange(1000)}, {tree.rng.choice(BLOCKS)}}}")
     for node in list(_walk(block)):
         for at, _ in enumerate(node.value if isinstance(node, yaml.CollectionNode) else ()):
             if (inner := _Place(node, at)).value.value == "STEP":

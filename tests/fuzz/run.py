@@ -51,9 +51,7 @@ def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
         _blind(target, seconds, place)
 
 
-def guided(
-    target: str, place: Path, bounds: list[str], *, by_structure: bool = True
-) -> None:
+def guided(target: str, place: Path, bounds: list[str], *, by_structure: bool = True) -> None:
     """Fuzz *target* from the corpus in *place* within *bounds*, libFuzzer's flags, and exit."""
     import atheris  # noqa: PLC0415 - not everywhere
 
@@ -81,7 +79,9 @@ def guided(
         changed: bytes = atheris.Mutate(data, max_size)  # another one from Fuzz() on
         return changed
 
-    structure = {"custom_mutator": mutators.mixed(target, by_bytes)}
+    structure: dict[str, Callable[..., bytes]] = {
+        "custom_mutator": mutators.mixed(target, by_bytes)
+    }
     if target in mutators.CROSSOVERS:
         structure["custom_crossover"] = mutators.CROSSOVERS[target]
     atheris.Setup(arguments, TARGETS[target], **(structure if by_structure else {}))

@@ -38,7 +38,6 @@ _ODD: Final = {
     "@infinity": math.inf,
     "@big": 2**53,
     "@lone": "\ud800",
-    
 }
 
 

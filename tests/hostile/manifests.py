@@ -6,6 +6,7 @@ A case is a manifest, inputs, and whether it is refused at all: some only look b
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -290,9 +291,9 @@ def _names() -> dict[str, Case]:
             ),
             refused=False,
         ),
-        "a-huge-key-of-bad-templates": with_key("{{", 120_000, code="invalid_pack"),
-        "a-huge-key-of-templates-that-fail": with_key("{{ abs(run) }}", 110_000, code="invalid_pack"),
-        "a-huge-key-of-inputs-that-fail": with_key("{{ abs(inputs.t) }}", 110_000),
+        "a-huge-key-of-bad-templates": with_key("{{", code="invalid_pack"),
+        "a-huge-key-of-wrong-names": with_key("{{ run }}", code="invalid_pack"),
+        "a-huge-key-of-templates-that-fail": with_key("{{ abs(inputs.t) }}"),
         "a-huge-key-of-lone-surrogates": Case(
             "",
             pack(NOOP, spec="inputs: [{name: a, type: object}]"),
@@ -310,7 +311,7 @@ def _names() -> dict[str, Case]:
         "many-headers": Case(
             "",
             pack(
-                "- {id: a, run: {uses: 'builtin:http', with: {url: 'https://example.com', headers: {"
+                "- {id: a, run: {uses: 'builtin:http', with: {url: 'https://a.b', headers: {"
                 + ", ".join(f"a{n}: '{{{{run.id}}}}'" for n in range(9000))
                 + "}}}}"
             ),
@@ -319,10 +320,12 @@ def _names() -> dict[str, Case]:
     }
 
 
-def with_key(text: str, length: int, code: str = "invalid_inputs") -> Case:
-    """A pack of many texts under a key of so many characters."""
-    texts = filled(f"        a%d: '{text}'", 230_000 - length)
-    steps = f"- id: a\n  run:\n    uses: builtin:noop\n    with:\n      ? {'k' * length}\n      :\n{texts}"
+def with_key(text: str, code: str = "invalid_inputs") -> Case:
+    """A pack of many texts under one key that is as long as all of them."""
+    block = f"? {'k' * 110_000}\n:\n" + filled(f"  a%d: '{text}'", 110_000)
+    steps = "- id: a\n  run:\n    uses: builtin:noop\n    with:\n" + textwrap.indent(
+        block, "  " * 3
+    )
     return Case("", pack(steps, spec="inputs: [{name: t, type: string, default: x}]"), code=code)
 
 
@@ -375,6 +378,7 @@ def _schemas() -> dict[str, Case]:
     for n in range(1, 40):
         doubling[f"d{n}"] = {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2}
     halves = {"$defs": dict(list(doubling.items())[:18]), "$ref": "#/$defs/d17"}
+    halved = json.dumps(halves)
     loop = {"$defs": {"l": {"anyOf": [{"$ref": "#/$defs/l"}, {"$ref": "#/$defs/l"}]}}}
     tree = {"type": "array", "anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}
     nest: Any = 1
@@ -525,7 +529,7 @@ def _schemas() -> dict[str, Case]:
             pack(
                 NOOP,
                 spec="inputs:\n"
-                + filled(f"- {{name: a%d, type: string, default: x, schema: {json.dumps(halves)}}}"),
+                + filled(f"- {{name: a%d, type: string, default: x, schema: {halved}}}"),
             ),
         ),
         "defaults-against-patterns": Case(
