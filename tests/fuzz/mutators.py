@@ -332,7 +332,7 @@ def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
     given = list(_places(donor))
     if place is None or not given:
         return second[:max_size]
-    alike = [one for one in given if one.key == place.key and one.value.id == place.value.id]
+    alike = [one for one in given if one.key == place.key and type(one.value) is type(place.value)]
     part = tree.renewed(rng.choice(alike if alike and rng.random() < 0.9 else given).value)
     if isinstance(place.holder, yaml.SequenceNode) and rng.random() < 0.5:
         place.holder.value.insert(place.at, part)
