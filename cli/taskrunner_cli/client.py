@@ -151,7 +151,7 @@ class Client:
     def artifacts(self, run_id: str) -> list[Artifact]:
         """List what a run captured."""
         answer = self._transport.send("GET", f"{_run(run_id)}/artifacts")
-        listed = answer.json()
+        listed = _document(answer)
         if not isinstance(listed, list):
             raise _unexpected(answer, "a list of artifacts")
         return cast("list[Artifact]", listed)
@@ -196,14 +196,19 @@ def _segment(name: str) -> str:
 
 def _checked(answer: httpx.Response, kind: type[_Document]) -> _Document:
     """Return the answer's document, provided that it has what *kind* requires."""
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
+    document = _document(answer)
     required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     if not isinstance(document, dict) or not required <= document.keys():
         raise _unexpected(answer, f"a document with {', '.join(sorted(required))}")
     return cast("_Document", document)
+
+
+def _document(answer: httpx.Response) -> Any:  # noqa: ANN401 -- any JSON
+    """The answer's document; None when it has none."""
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _log_entry(line: str) -> LogEntry:

@@ -52,6 +52,8 @@ class Spiteful(FakeService):
     def route(self, request: Seen) -> Answer:
         given = super().route(request)
         if isinstance(given.document, bytes):
+            if given.headers.get("Content-Type") != "application/x-ndjson":
+                return given
             lines = [spoilt(json.loads(line)) for line in given.document.splitlines()]
             text = "".join(json.dumps(line) + "\n" for line in lines)
             return Answer(given.status, text.encode(), given.headers)
@@ -83,6 +85,19 @@ def test_no_terminal_obeys_what_a_service_sends(
 
     assert ended.out + ended.err
     assert OBEYED.findall(ended.out + ended.err) == []
+
+
+@pytest.mark.parametrize("said", [b"<html>", b"", b"\xff", b"{}"])
+def test_who_is_no_service_of_ours_is_told_from_one(
+    taskrunner: Command, service: FakeService, said: bytes
+) -> None:
+    for command in ("artifacts", "show", "cancel"):
+        service.instead.append(Answer(200, said))
+
+        ended = taskrunner(command, "r1")
+
+        assert ended.code == 1
+        assert "is this address a TaskRunner API?" in ended.err
 
 
 def test_a_program_reads_what_was_sent(taskrunner: Command) -> None:
