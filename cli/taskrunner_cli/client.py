@@ -151,14 +151,14 @@ class Client:
     def artifacts(self, run_id: str) -> list[Artifact]:
         """List what a run captured."""
         answer = self._transport.send("GET", f"{_run(run_id)}/artifacts")
-        listed = answer.json()
+        listed = _document(answer)
         if not isinstance(listed, list):
             raise _unexpected(answer, "a list of artifacts")
         return cast("list[Artifact]", listed)
 
     def download(self, run_id: str, name: str, path: Path) -> Download:
         """Save an artifact as *path*; what it points to is fetched without our token."""
-        answer = self._transport.send("GET", f"{_run(run_id)}/artifacts/{quote(name, safe='')}")
+        answer = self._transport.send("GET", f"{_run(run_id)}/artifacts/{_segment(name)}")
         if not answer.has_redirect_location:
             raise _unexpected(answer, "a redirect to the artifact")
         return fetch(answer.url.join(answer.headers["Location"]), path)
@@ -175,7 +175,7 @@ class Client:
     ) -> DecisionAnswer:
         """Approve or reject a gate of the plan with *plan_hash*."""
         body = {"decision": decision, "planHash": plan_hash, "actorId": actor, "summary": summary}
-        path = f"{_run(run_id)}/approvals/{quote(approval_id, safe='')}"
+        path = f"{_run(run_id)}/approvals/{_segment(approval_id)}"
         given = {name: value for name, value in body.items() if value}
         return _checked(self._transport.send("POST", path, body=given), DecisionAnswer)
 
@@ -185,20 +185,30 @@ class Client:
 
 
 def _run(run_id: str) -> str:
-    """The path of a run; whatever was typed stays one segment of it."""
-    return f"{_ROOT}/runs/{quote(run_id, safe='')}"
+    """The path of a run."""
+    return f"{_ROOT}/runs/{_segment(run_id)}"
+
+
+def _segment(name: str) -> str:
+    """One segment of a path, whatever was typed; what is no text names nothing that there is."""
+    return quote(name, safe="", errors="replace")
 
 
 def _checked(answer: httpx.Response, kind: type[_Document]) -> _Document:
     """Return the answer's document, provided that it has what *kind* requires."""
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
+    document = _document(answer)
     required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     if not isinstance(document, dict) or not required <= document.keys():
         raise _unexpected(answer, f"a document with {', '.join(sorted(required))}")
     return cast("_Document", document)
+
+
+def _document(answer: httpx.Response) -> Any:  # noqa: ANN401 -- any JSON
+    """The answer's document; None when it has none."""
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _log_entry(line: str) -> LogEntry:

@@ -66,7 +66,7 @@ def step_table(steps: Iterable[Step], spans: Mapping[str, timedelta] | None = No
         table.add_row(
             text("  " * depth + step["stepId"], "bold"),
             status(step["status"], looks_like="waiting" if waits else ""),
-            str(step["attempts"] or ""),
+            text(step["attempts"] or ""),
             when if spans is None else duration(spans.get(step["stepId"])),
             text(step_detail(step)),
         )
@@ -132,7 +132,7 @@ def approval_question(run: RunState, approval_id: str) -> RenderableType:
         facts.add_row("asks", text(gate.get("gateMessage") or gate["stepId"]))
         facts.add_row("open since", date_time(gate.get("lastTransitionAt")))
     facts.add_row("plan", text(run["planHash"]))
-    facts.add_row("created", f"{date_time(run['createdAt'])} {_by(run.get('createdBy'))}")
+    facts.add_row("created", text(f"{date_time(run['createdAt'])} {_by(run.get('createdBy'))}"))
     facts.add_row("then", text(" → ".join(pending) or "nothing: it is the last step"))
     return Group(headline(run), facts)
 

@@ -42,11 +42,12 @@ class Screen:
 
     def document(self, document: object) -> None:
         """Print the one document of a command in JSON form."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(_spelt(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
 
     def record(self, record: object) -> None:
         """Print one line of NDJSON, and at once: somebody may be following."""
-        sys.stdout.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        sys.stdout.write(_spelt(text) + "\n")
         sys.stdout.flush()
 
     def say(self, *what: RenderableType) -> None:
@@ -57,7 +58,8 @@ class Screen:
     def fail(self, error: CommandError) -> None:
         """Print *error* on standard error."""
         if self.is_json:
-            sys.stderr.write(json.dumps(error_document(error), ensure_ascii=False) + "\n")
+            text = json.dumps(error_document(error), ensure_ascii=False)
+            sys.stderr.write(_spelt(text) + "\n")
             return
         self.err.print(Text.assemble(("error: ", "bold red"), harmless(error.message)))
         if isinstance(error, InvalidPackError | BadPackError):
@@ -83,6 +85,15 @@ def harmless(text: str) -> str:
     return "".join(
         c if c in "\t\n" or (c.isprintable() or c == "\u00a0") else f"\\x{ord(c):02x}" for c in text
     )
+
+
+def _spelt(document: str) -> str:
+    """Return the JSON *document* with an escape for each character that a terminal may obey.
+
+    JSON's own writer escapes the oldest of them, and none of what came later: the second set of
+    control characters, those that turn the direction, and half characters that are none in UTF-8.
+    """
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in document)
 
 
 def error_document(error: CommandError) -> dict[str, Any]:

@@ -64,10 +64,6 @@ def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
     return world.approvals.decide(head, record, [an_entry("review#decided", Event.GATE_APPROVED)])
 
 
-def notified(world: Ports, head: Head, path: str = "review") -> None:
-    world.approvals.notified(head.run.tenant, head.run.run_id, "security", path)
-
-
 def ids(world: Ports, head: Head) -> list[str]:
     journal = world.runs.journal(head.run.tenant, head.run.run_id)
     return [one.entry.id for one in journal]
@@ -100,57 +96,47 @@ class TestRecords:
 
 
 class TestNotified:
-    def test_a_gate_is_one_that_approvers_were_told_of_once_they_were(self, world: Ports) -> None:
+    def test_it_is_on_record_for_the_gate_that_approvers_were_told_of(self, world: Ports) -> None:
         head = begun(world)
         opened(world, head)
-        opened(world, head, path="other", token="token-2", record=read(world, head))
+        before = world.approvals.is_notified(head.run, "review")
 
-        notified(world, head, "other")
-        notified(world, head, "other")
+        for _ in range(2):
+            world.approvals.record_notified(head.run, "review")
 
-        told_of = {one.path: one.notified for one in read(world, head).waiting}
-        assert told_of == {"review": False, "other": True}
+        assert before is False
+        assert world.approvals.is_notified(head.run, "review") is True
+        assert world.approvals.is_notified(head.run, "outer[1]::review") is False
 
-    def test_a_decision_that_does_not_settle_keeps_it(self, world: Ports) -> None:
+    def test_another_run_has_none_of_it(self, world: Ports) -> None:
+        head = begun(world)
+        world.approvals.record_notified(head.run, "review")
+
+        assert not world.approvals.is_notified(begun(world).run, "review")
+        others = a_run(head.run.run_id, tenant="globe")
+        assert not world.approvals.is_notified(others, "review")
+
+    def test_a_decision_that_read_before_it_stands_in_no_ones_way(self, world: Ports) -> None:
         head = begun(world)
         opened(world, head)
-        notified(world, head)
         before = read(world, head)
 
-        assert decide(world, head, replace(decided(before), verdict=None))
+        world.approvals.record_notified(head.run, "review")
 
-        assert [one.notified for one in read(world, head).waiting] == [True]
+        assert read(world, head) == before
+        assert decide(world, head, decided(before))
+        assert world.approvals.is_notified(head.run, "review")
 
-    def test_who_read_before_it_does_not_write_it_away(self, world: Ports) -> None:
+    def test_the_run_and_its_journal_are_read_as_before(self, world: Ports) -> None:
+        """Both come of one query, between whose ends nothing else may sort."""
         head = begun(world)
         opened(world, head)
-        before = read(world, head)
-        notified(world, head)
+        before = world.runs.head(head.run.tenant, head.run.run_id), ids(world, head)
 
-        assert not decide(world, head, decided(before))
+        world.approvals.record_notified(head.run, "review")
 
-        assert [one.notified for one in read(world, head).waiting] == [True]
-        assert decide(world, head, decided(read(world, head)))
-
-    def test_it_leaves_the_list_and_the_tokens_as_they_are(self, world: Ports) -> None:
-        head = begun(world, tenant="listing")
-        opened(world, head, token="token-of-a-notified-gate")
-        before = world.approvals.list_open("listing", 10, None)
-
-        notified(world, head)
-
-        assert world.approvals.list_open("listing", 10, None) == before
-        record = decided(read(world, head))
-        decide(world, head, record)
-        world.approvals.resume("listing", head.run.run_id, record)
-        assert world.woken["token-of-a-notified-gate"] is Verdict.APPROVED
-
-    def test_an_approval_that_nobody_opened_stays_none(self, world: Ports) -> None:
-        head = begun(world)
-
-        notified(world, head)
-
-        assert read(world, head) == EMPTY
+        assert (world.runs.head(head.run.tenant, head.run.run_id), ids(world, head)) == before
+        assert world.artifacts.list(head.run.tenant, head.run.run_id) == []
 
 
 class TestGuards:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.model.run import StepOutcome, StepStatus
-from tests.contract.ports import BUCKET, CREATED, a_run, aws, client, moto
+from tests.contract.ports import BUCKET, CREATED, RETENTION, TABLE, a_run, aws, client, moto
 from tests.contract.test_artifacts import a_file
 
 if TYPE_CHECKING:
@@ -75,3 +75,19 @@ def test_a_plan_that_is_used_again_is_written_again() -> None:
         client("s3").delete_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
 
     assert found["ContentType"] == "application/json"
+
+
+def test_the_items_of_a_run_go_together_what_approvers_were_told_among_them() -> None:
+    world, run = aws(), a_run()
+    world.runs.create(run, [CREATED])
+    world.approvals.record_notified(run, "review")
+
+    items = client("dynamodb").scan(TableName=TABLE)["Items"]
+
+    own = {
+        item["sk"]["S"]: item.get("expires_at")
+        for item in items
+        if item["pk"]["S"].endswith(run.run_id)
+    }
+    assert own.keys() >= {"R", "G#review"}
+    assert [*own.values()] == [{"N": str(RETENTION.expires_at(run))}] * len(own)

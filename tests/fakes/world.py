@@ -312,10 +312,14 @@ class StoredApproval:
 
 @dataclass
 class MemoryApprovals:
-    """Approvals by tenant, run and id. *woken* has what each token was answered, once."""
+    """Approvals by tenant, run and id. *woken* has what each token was answered, once.
+
+    *notified* has the gates that approvers have been told of, by tenant, run and path.
+    """
 
     runs: MemoryRuns
     stored: dict[tuple[str, str, str], StoredApproval] = field(default_factory=dict)
+    notified: set[tuple[str, str, str]] = field(default_factory=set)
     woken: dict[str, Verdict] = field(default_factory=dict)
 
     @_atomic
@@ -343,15 +347,12 @@ class MemoryApprovals:
         return True
 
     @_atomic
-    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
-        stored = self.stored.get((tenant, run_id, approval_id))
-        if stored is not None:
-            waiting = tuple(
-                replace(one, notified=one.notified or one.path == path)
-                for one in stored.record.waiting
-            )
-            version = stored.record.version + 1
-            stored.record = replace(stored.record, waiting=waiting, version=version)
+    def record_notified(self, run: Run, path: str) -> None:
+        self.notified.add((run.tenant, run.run_id, path))
+
+    @_atomic
+    def is_notified(self, run: Run, path: str) -> bool:
+        return (run.tenant, run.run_id, path) in self.notified
 
     @_atomic
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:

@@ -92,15 +92,14 @@ def expression(data: bytes, max_size: int, seed: int) -> bytes:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a value stands: in a list or mapping, at a number."""
+    """Where a value stands: in a list or mapping, at a number.
 
-    holder: yaml.Node  # a list or mapping
+    *key* is the one that it stands behind, of an item of a list that of the list.
+    """
+
+    holder: yaml.Node
     at: int
-
-    @property
-    def key(self) -> object:
-        entry = self.holder.value[self.at]
-        return entry[0].value if isinstance(entry, tuple) else None
+    key: str = ""
 
     @property
     def value(self) -> yaml.Node:
@@ -128,12 +127,7 @@ class _Tree:
 
     def place(self, kind: type[yaml.Node] = yaml.CollectionNode) -> _Place | None:
         """Where a value stands in a node of *kind*, mostly not at the top."""
-        places = [
-            _Place(node, at)
-            for node in self.nodes()
-            if isinstance(node, kind)
-            for at in range(len(node.value))
-        ]
+        places = [one for one in _places(self.root) if isinstance(one.holder, kind)]
         inner = [one for one in places if one.holder is not self.root]
         if inner and self.rng.random() > self.words.at_top:
             places = inner
@@ -166,6 +160,16 @@ def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
         yield node
         if isinstance(node.value, list):
             todo += [child for entry in node.value for child in _parts(entry)]
+
+
+def _places(root: yaml.Node) -> Iterator[_Place]:
+    """Where each value below *root* stands."""
+    behind: dict[int, str] = {}
+    for node in _walk(root):
+        for at, entry in enumerate(node.value if isinstance(node, yaml.CollectionNode) else ()):
+            key = str(entry[0].value) if isinstance(entry, tuple) else behind.get(id(node), "")
+            behind[id(_parts(entry)[-1])] = key
+            yield _Place(node, at, key)
 
 
 def _parts(entry: yaml.Node | tuple[yaml.Node, yaml.Node]) -> Sequence[yaml.Node]:
@@ -201,7 +205,7 @@ def _replace(tree: _Tree) -> None:
     """A value by another: one that stands behind this key, or one that is odd."""
     if (place := tree.place()) is None:
         return
-    fitting = tree.words.values.get(str(place.key))
+    fitting = tree.words.values.get(place.key)
     if fitting is None or tree.rng.random() < 0.2:
         place.put(_node(tree.rng.choice(tree.words.scalars)))
     elif fitting is CONDITIONS:
@@ -315,16 +319,21 @@ def _of_tree(words: Words) -> Mutator:
 
 
 def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
-    """*first* with a part of *second* in the place of one of its own, or beside it."""
+    """*first* with a part of *second* in the place of one of its own, or beside it.
+
+    Mostly both stand behind the same key.
+    """
     rng = random.Random(seed)  # noqa: S311 - no secret
     root, donor = (_read(data.decode(errors="replace")) for data in (first, second))
     if root is None or donor is None:
         return first[:max_size]
     tree = _Tree(root, PACK, rng)
-    given = [node for node in _walk(donor) if isinstance(node.value, list)] or [donor]
-    place, part = tree.place(), tree.renewed(rng.choice(given))
-    if place is None:
+    place = tree.place()
+    given = list(_places(donor))
+    if place is None or not given:
         return second[:max_size]
+    alike = [one for one in given if one.key == place.key and type(one.value) is type(place.value)]
+    part = tree.renewed(rng.choice(alike if alike and rng.random() < 0.9 else given).value)
     if isinstance(place.holder, yaml.SequenceNode) and rng.random() < 0.5:
         place.holder.value.insert(place.at, part)
     else:

@@ -27,6 +27,7 @@ _LONGEST_BYTES = 4096
 _SLOW_S = 15  # of one input, with coverage counted; an ordinary one takes milliseconds
 _MEMORY_MIB = 2048
 _SEED = 7
+_CHANGED_AGAIN = 2  # times that one input is; libFuzzer's 5 are for bytes, and break most trees
 
 
 def seeds(target: str) -> list[Path]:
@@ -37,12 +38,17 @@ def seeds(target: str) -> list[Path]:
     return [path for path in found if path.stat().st_size <= _LONGEST_BYTES]
 
 
-def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
-    """Fuzz *target*; ends with an exit code other than 0 when it breaks."""
-    place = place / target
+def plant(target: str, place: Path) -> None:
+    """Put the seeds of *target* where a fuzzer goes on from."""
     (place / "corpus").mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(target)):
         (place / "corpus" / f"seed-{number:04d}").write_bytes(seed.read_bytes())
+
+
+def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
+    """Fuzz *target*; ends with an exit code other than 0 when it breaks."""
+    place = place / target
+    plant(target, place)
     if importlib.util.find_spec("atheris") is not None:
         sys.stdout.write(f"{target}: atheris, guided by coverage, {seconds} s\n")
         guided(target, place, [f"-max_total_time={seconds}"])
@@ -51,8 +57,18 @@ def main(target: str, seconds: int, place: Path = ROOT / ".local/fuzz") -> None:
         _blind(target, seconds, place)
 
 
-def guided(target: str, place: Path, bounds: list[str], *, by_structure: bool = True) -> None:
-    """Fuzz *target* from the corpus in *place* within *bounds*, libFuzzer's flags, and exit."""
+def guided(
+    target: str,
+    place: Path,
+    bounds: list[str],
+    instead: Callable[[bytes], None] | None = None,
+    *,
+    by_structure: bool = True,
+) -> None:
+    """Fuzz *target*, or what runs *instead*, within *bounds*, libFuzzer's flags; ends the process.
+
+    It goes on from the corpus in *place*.
+    """
     import atheris  # noqa: PLC0415 - not everywhere
 
     with atheris.instrument_imports(
@@ -70,6 +86,7 @@ def guided(target: str, place: Path, bounds: list[str], *, by_structure: bool = 
         f"-rss_limit_mb={_MEMORY_MIB}",
         f"-dict={HERE / 'words' / target}",
         f"-artifact_prefix={place}/broken-",
+        f"-mutate_depth={_CHANGED_AGAIN}",
         "-print_final_stats=1",
         "-verbosity=0",
         str(place / "corpus"),
@@ -84,7 +101,7 @@ def guided(target: str, place: Path, bounds: list[str], *, by_structure: bool = 
     }
     if target in mutators.CROSSOVERS:
         structure["custom_crossover"] = mutators.CROSSOVERS[target]
-    atheris.Setup(arguments, TARGETS[target], **(structure if by_structure else {}))
+    atheris.Setup(arguments, instead or TARGETS[target], **(structure if by_structure else {}))
     atheris.Fuzz()
 
 
@@ -96,6 +113,7 @@ def _blind(target: str, seconds: int, place: Path) -> None:
 
     memory = _MEMORY_MIB * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    mutate = mutators.MUTATORS[target]
     known = [path.read_bytes() for path in sorted((place / "corpus").iterdir())]
     words = _words(target)
     places = st.integers(0, _LONGEST_BYTES)
@@ -107,9 +125,10 @@ def _blind(target: str, seconds: int, place: Path) -> None:
     @seed(_SEED)
     @settings(max_examples=200, deadline=_SLOW_S * 1000, database=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(st.lists(parts, max_size=6).map(b"".join))
-    def holds(data: bytes) -> None:
-        TARGETS[target](data[:_LONGEST_BYTES])
+    @given(st.sampled_from(known) | st.lists(parts, max_size=6).map(b"".join), st.integers(0))
+    def holds(data: bytes, number: int) -> None:
+        data = data[:_LONGEST_BYTES]
+        TARGETS[target](mutate(data, _LONGEST_BYTES, number) if number else data)
 
     run: Callable[[], None] = holds
     while time.monotonic() < end:

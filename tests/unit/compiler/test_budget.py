@@ -4,10 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taskrunner.compiler import budget
+from taskrunner.compiler import plan as planning
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.errors import InvalidPackError
+from taskrunner.model.plan import MapStep, Plan
 from tests import graph
 from tests.packs import pack
 
@@ -105,6 +109,52 @@ def test_a_thousand_steps_may_stand_in_blocks() -> None:
 
     assert sum(1 for _ in compiled.plan.all_steps()) == 991
     assert graph.problems(compiled.definition, compiled.plan) == []
+
+
+def one_by_one(plan: Plan) -> set[str]:
+    """The maps to distribute, as they are described: the costliest next, until it is enough."""
+    apart: set[str] = set()
+    maps = [step for step in plan.all_steps() if isinstance(step, MapStep)]
+    while budget._largest_history(plan, apart) > 24_000:
+        inline = [one for one in maps if one.id not in apart and budget.iterations(one) > 1]
+        if not inline:
+            break
+        apart.add(max(inline, key=lambda one: (budget._body(one, apart).events, one.id)).id)
+    return apart
+
+
+@st.composite
+def plans_of_maps(draw: st.DrawFn) -> Plan:
+    """Maps beside and in one another, and in what may not be taken, of few and of many items."""
+    count = iter(range(100))
+
+    def block(depth: int) -> str:
+        n = next(count)
+        if depth == 0 or draw(st.booleans()):
+            return f"{{id: s{n}, run: {{uses: 'builtin:noop'}}}}"
+        inner = ", ".join(block(depth - 1) for _ in range(draw(st.integers(1, 3))))
+        kind = draw(st.sampled_from(["map", "map", "map", "loop", "conditional"]))
+        if kind == "conditional":
+            condition = draw(st.sampled_from(["'`true`'", "'`false`'", "run.id"]))
+            return (
+                f"{{id: c{n}, conditional: {{branches: [{{condition: {condition}, "
+                f"steps: [{inner}]}}], else: [{block(depth - 1)}]}}}}"
+            )
+        end = draw(st.sampled_from([-1, 0, 1, 40, 900, 3000]))
+        items = draw(st.sampled_from(["run.id", f"{{range: {{end: {end}}}}}"]))
+        names = f"items: {items}, iterator: i{n}, index: j{n}"
+        if kind == "loop":
+            return f"{{id: l{n}, loop: {{{names}, maxIterations: 4000, body: [{inner}]}}}}"
+        return f"{{id: m{n}, map: {{{names}, steps: [{inner}]}}}}"
+
+    blocks = "\n".join(f"- {block(3)}" for _ in range(draw(st.integers(1, 4))))
+    return planning.make(pack(blocks), {})
+
+
+@given(plans_of_maps())
+@settings(max_examples=200, deadline=None)
+def test_as_many_maps_are_distributed_as_it_takes_the_costliest_first(plan: Plan) -> None:
+    assert budget.distributed(plan) == one_by_one(plan)
 
 
 EACH = "- {id: each, map: {items: inputs.xs, step: {id: a, run: {uses: builtin:noop}}}}"

@@ -194,6 +194,15 @@ def test_an_expression_is_nested_at_most_64_levels(start: str, end: str) -> None
     assert expressions.parse(start * 60 + "a" + end * 60)
 
 
+@pytest.mark.parametrize("quote", ["'", '"', "`"])
+def test_a_quote_that_is_never_closed_takes_the_rest(quote: str) -> None:
+    open_to_the_end = f"a || {quote}" + f"\\{quote}" * 2_000
+
+    assert len(list(expressions._TOKENS.finditer(open_to_the_end))) == 2
+    with pytest.raises(ExpressionError, match="not a valid expression"):
+        expressions.parse(open_to_the_end)
+
+
 def test_brackets_in_quotes_do_not_nest() -> None:
     assert expressions.parse(f"'{'(' * 100}'")
 

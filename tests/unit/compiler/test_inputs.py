@@ -116,3 +116,11 @@ def test_a_message_does_not_repeat_a_long_value() -> None:
     ((_, message),) = inputs.misfits(declared("string", schema={"maxLength": 1}), "x" * 100_000)
 
     assert len(message) < 2_000
+
+
+def test_of_many_wrong_values_only_so_many_are_told() -> None:
+    given = {"x": {"k" * 1_000: ["\ud800"] * 5_000}, **{f"z{n}": 1 for n in range(5_000)}}
+
+    for some in (given, {"x": given["x"]}):
+        _, problems = inputs.resolve([declared("object")], some)
+        assert len(problems) == 101

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -200,6 +201,20 @@ def test_each_long_line_of_a_key_is_a_secret_by_itself(text: str) -> None:
     for line in KEY.splitlines()[1:5]:
         for spelling in SPELLINGS.values():
             assert spelling(line) not in told
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_a_secret_is_found_in_either_form_that_unicode_has_of_it(
+    stored: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
+) -> None:
+    """Who passes it on may normalise it, as browsers, file systems and forms do."""
+    redactor = Redactor({"token": normalize(stored, "p\u00e4ss-w\u00f6rter")})
+    other = normalize(written, "p\u00e4ss-w\u00f6rter")
+
+    assert redactor.text(f"<{other}>") == f"<{MASK}>"
+    assert redactor.text(json.dumps(other)) == f'"{MASK}"'
+    assert redactor.find([base64.b64encode(other.encode())]) == "token"
 
 
 def test_the_frame_of_a_key_and_a_short_line_are_no_secrets() -> None:

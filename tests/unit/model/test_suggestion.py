@@ -21,6 +21,13 @@ def test_without_names_nothing_is_told() -> None:
     assert nearest("zzz", []) == ""
 
 
+def test_of_names_that_are_long_and_alike_those_of_about_the_same_length_are_compared() -> None:
+    long = [f"{'a' * 58}{n:05}" for n in range(500)]
+
+    assert nearest("a" * 60 + "b00", [*long, "a" * 60 + "c00"]) != ""
+    assert nearest("scaner", [*long, "scanner"]) == "; did you mean 'scanner'?"
+
+
 def test_long_names_and_many_of_them_are_no_trouble() -> None:
     assert nearest("x" * 100_000, [f"name-{i}" for i in range(10_000)]).startswith(
         "; there is name-0"

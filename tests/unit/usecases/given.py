@@ -107,6 +107,7 @@ def everything(world: MemoryWorld) -> JsonObject:
         },
         "woken": world.approvals.woken,
         "notifications": {one.id: asdict(one) for one in world.notifications.published},
+        "notified": world.approvals.notified,
         "plans": world.plans.texts,
         "files": {
             key: content

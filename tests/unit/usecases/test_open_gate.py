@@ -250,7 +250,7 @@ class TestNotifying:
 
     def test_what_is_not_known_to_be_out_is_told_again_under_one_id(self) -> None:
         world = a_world(GATED)
-        world.approvals.notified = lambda *_: None  # type: ignore[method-assign]
+        world.approvals.record_notified = lambda *_: None  # type: ignore[method-assign]
 
         gate(world, token="older")
         world.clock.advance(60)
@@ -259,6 +259,18 @@ class TestNotifying:
         first, second = notifications(world)
         assert first["id"] == second["id"]
         assert first["openedAt"] != second["openedAt"]
+
+    def test_a_table_that_is_too_busy_to_note_it_fails_no_gate(self) -> None:
+        world = a_world(GATED)
+
+        def record_notified(*_: object) -> None:
+            raise TryAgainError("others write to the same item again and again")
+
+        world.approvals.record_notified = record_notified  # type: ignore[method-assign, assignment]
+
+        assert gate(world) == {"status": "open"}
+
+        assert len(world.notifications.published) == 1
 
     def test_each_gate_of_an_approval_is_told_of(self) -> None:
         world = a_world(TWO_GATES)

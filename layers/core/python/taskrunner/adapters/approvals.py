@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonMapping, JsonObject
+    from taskrunner.model.run import Run
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
@@ -79,19 +80,24 @@ class DynamoApprovals:
         item = self._table.get(run_key(head.run.tenant, head.run.run_id), f"A#{record.approval_id}")
         return {} if item is None else item["tokens"]
 
-    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
-        """See the port. A new version, so that nobody who read before it writes it away."""
-        key = {"pk": run_key(tenant, run_id), "sk": f"A#{approval_id}"}
-        # What is no longer there, as its retention is over, needs no mark.
+    def record_notified(self, run: Run, path: str) -> None:
+        """See the port. An item of its own: in the approval's, gates that open at once collide."""
+        key = {"pk": run_key(run.tenant, run.run_id), "sk": f"G#{path}"}
         with suppress(ConditionFailedError):
             self._table.update(
                 {
                     "Key": encoded(key),
-                    "UpdateExpression": "ADD notified :path, version :one",
-                    "ConditionExpression": "attribute_exists(pk)",
-                    "ExpressionAttributeValues": encoded({":path": {path}, ":one": 1}),
+                    "UpdateExpression": "SET expires_at = :expires_at",
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                    "ExpressionAttributeValues": encoded(
+                        {":expires_at": self._runs.expiry(run)["expires_at"]}
+                    ),
                 }
             )
+
+    def is_notified(self, run: Run, path: str) -> bool:
+        """See the port."""
+        return self._table.get(run_key(run.tenant, run.run_id), f"G#{path}") is not None
 
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
         """See the port."""
@@ -154,8 +160,6 @@ def _item(record: ApprovalRecord, tokens: JsonMapping) -> JsonObject:
             {"path": one.path, "opened_at": one.opened_at, "expires_at": one.expires_at}
             for one in record.waiting
         ],
-        # DynamoDB has no empty set.
-        "notified": {one.path for one in record.waiting if one.notified} or None,
         "tokens": dict(tokens),
     }
 
@@ -190,12 +194,7 @@ def _record(item: JsonObject) -> ApprovalRecord:
             for one in item["decisions"]
         ),
         waiting=tuple(
-            Waiting(
-                path=one["path"],
-                opened_at=one["opened_at"],
-                expires_at=one["expires_at"],
-                notified=one["path"] in item.get("notified", ()),
-            )
+            Waiting(path=one["path"], opened_at=one["opened_at"], expires_at=one["expires_at"])
             for one in item["waiting"]
         ),
         version=item["version"],

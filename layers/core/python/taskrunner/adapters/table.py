@@ -4,6 +4,7 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sor
 
     A#<approval id>      an approval, with the task tokens of the gates that wait for it
     F#<name>             an artifact
+    G#<step path>        that approvers have been told of a gate
     J#<chunk>            a chunk of the journal, numbered from 0
     R                    the run
     S#<step path>        how the last attempt of a step ended

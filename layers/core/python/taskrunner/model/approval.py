@@ -39,15 +39,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A gate that waits, by its step's path; the task token stays with the store.
-
-    *notified* is true once its notification is known to be out.
-    """
+    """A gate that waits, by its step's path; the task token stays with the store."""
 
     path: str
     opened_at: str
     expires_at: str
-    notified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

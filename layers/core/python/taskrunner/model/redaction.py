@@ -1,10 +1,11 @@
 """Find secrets in texts, JSON and files, in every spelling that they commonly come to stand in.
 
 A secret is looked for as it is and as base64, hex, URL, JSON, Python and HTML write it, some of
-them one in another, and as it is passed on by who folds case or spaces or mistakes the encoding:
-all of them plain byte strings that `bytes.find` looks for, one after another. That costs a pass
-over the data for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s for a
-password, 5 s for one full of signs, and 11 s for a private key of 27 lines (bench/redaction.py).
+them one in another, and as it is passed on by who folds case or spaces, normalises or mistakes the
+encoding: all of them plain byte strings that `bytes.find` looks for, one after another. That costs
+a pass over the data for each spelling, and each pass runs at gigabytes a second: 500 MiB take 1 s
+for a password, 5 s for one full of signs, and 11 s for a private key of 27 lines
+(bench/redaction.py).
 
 Not found is what no spelling shows: a secret that was compressed, encrypted, cut into pieces or
 turned around. So nothing may be cut before it was searched.
@@ -18,7 +19,8 @@ import json
 import re
 from contextlib import suppress
 from itertools import chain, count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
+from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 from taskrunner.errors import SecretError
@@ -37,6 +39,8 @@ _WINDOW_BYTES: Final = 1024 * 1024
 _FRAME_OF_A_KEY: Final = re.compile(r"-----(BEGIN|END) [^-]*-----")
 # Where MIME and PEM break lines.
 _BASE64_WIDTHS: Final = (76, 64)
+# How Unicode can write one text in two ways (Unicode Standard Annex 15).
+_FORMS: Final[tuple[Literal["NFC", "NFD"], ...]] = ("NFC", "NFD")
 # What those leave as it is who write addresses: Python, forms, and a browser's two functions.
 _SAFE_IN_ADDRESSES: Final = ("", "/", "*", "!'()*~", "!'()*~;,/?:@&=+$#")
 
@@ -193,7 +197,8 @@ def _minimal(spellings: Iterable[bytes]) -> list[bytes]:
 
 def _spellings(value: str) -> set[bytes]:
     """Every way in which *value*, or a part that is a secret by itself, may be written."""
-    wholes = {value.strip(), *_texts_of_a_document(value.strip())}
+    stored = {value.strip(), *_texts_of_a_document(value.strip())}
+    wholes = stored | {normalize(form, one) for one in stored for form in _FORMS}
     parts = set(chain.from_iterable(map(_parts, wholes)))
     return {
         spelling

@@ -29,8 +29,8 @@ def nearest(wrong: str, right: Iterable[str]) -> str:
 def _worth_comparing(wrong: str, names: list[str]) -> Iterator[str]:
     """Those of *names* that are about as long, as many of them as can be compared quickly."""
     left = _MAX_PAIRS_OF_LETTERS
-    names = sorted(names[:_MAX_COMPARED], key=lambda name: abs(len(name) - len(wrong)))
-    for name in names:
+    by_length = sorted(names, key=lambda name: abs(len(name) - len(wrong)))
+    for name in by_length[:_MAX_COMPARED]:
         left -= len(wrong) * len(name)
         if left < 0:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -47,12 +48,12 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
             path=own,
             opened_at=moment.to_text(now),
             expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
-            notified=any(one.path == own and one.notified for one in record.waiting),
         )
         others = tuple(one for one in record.waiting if one.path != own)
         opened = replace(record, waiting=(*others, waiting))
         entries = run_started(head, waiting.opened_at)
-        if len(others) == len(record.waiting):
+        is_new = len(others) == len(record.waiting)
+        if is_new:
             # Else it was opened before, which is in the journal, as is a decision since.
             entries.append(_awaiting(gate, waiting))
             if record.verdict is not None:
@@ -61,7 +62,7 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
         if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
             if record.verdict is not None:
                 world.approvals.resume(reference.tenant, reference.run_id, opened)
-            elif not waiting.notified:
+            elif is_new or not world.approvals.is_notified(head.run, own):
                 _notify(head, gate, approval, summary, world)
             return {"status": "open" if record.verdict is None else record.verdict.value}
     raise TryAgainError(f"the gate {own} is being decided by others")
@@ -120,14 +121,14 @@ def _notify(head: Head, gate: Gate, approval: Approval, summary: JsonObject, wor
     """Tell approvers, and then record that they have been told.
 
     A crash between the two tells them again, under the same id; the other way round it would tell
-    nobody.
+    nobody. A record that cannot be made now is done without: the gate is open, and may stay so.
     """
     is_override = isinstance(gate, PolicyGate)
     kind = Reason.AWAITING_OVERRIDE if is_override else Reason.AWAITING_APPROVAL
     told = notification.awaiting(head.run, summary, kind, min_approvals=approval.min_approvals)
     if world.notifications.publish(told):
-        run = head.run
-        world.approvals.notified(run.tenant, run.run_id, approval.id, summary["stepId"])
+        with suppress(TryAgainError):
+            world.approvals.record_notified(head.run, summary["stepId"])
 
 
 def expire_gate(reference: StepReference, world: World) -> JsonObject:

@@ -171,8 +171,12 @@ class Approvals(Protocol):
         """Let a gate wait; False when the record or the run has moved on since it was read."""
         ...
 
-    def notified(self, tenant: str, run_id: str, approval_id: str, path: str) -> None:
-        """Record that approvers have been told of the gate at *path*; twice is once."""
+    def record_notified(self, run: Run, path: str) -> None:
+        """Record that approvers have been told of the run's gate at *path*; twice is once."""
+        ...
+
+    def is_notified(self, run: Run, path: str) -> bool:
+        """Whether that is on record."""
         ...
 
     def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
