@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
 
 from taskrunner.bootstrap import AwsWorld
 from tests.architecture.issuer import Issuer, issuing
 from tests.architecture.ports import variables
-from tests.atomic import one_at_a_time
 from tests.machine.engine import Engine, LambdaContext, engine
 
 if TYPE_CHECKING:
@@ -79,8 +77,6 @@ class Stage:
             values = {name: self.deployed.get(name, "") for name in names}
             self.environments[function] = Environment(values)
             self.worlds[function] = AwsWorld(self.environments[function])
-            if "TABLE_NAME" in values:
-                one_at_a_time(self.worlds[function]._table._client)
         world = self.worlds[function]
         return {"authority": world.authority} if function == "authorize" else {"world": world}
 
@@ -99,11 +95,7 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """A fresh deployment, without any run."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        engine(patch.setenv) as made,
-        issuing() as issuer,
-    ):
+    with engine() as made, issuing() as issuer:
         deployed = {**made.world._environment, **issuer.environment, "RETENTION_DAYS": "30"}
         boto3.client("dynamodb").put_item(
             TableName=deployed["TABLE_NAME"],
@@ -113,5 +105,4 @@ def stage() -> Iterator[Stage]:
                 "tenants": {"L": [{"S": "tenant-prod"}]},
             },
         )
-        one_at_a_time(made.world._table._client)
         yield Stage(made, issuer, deployed)

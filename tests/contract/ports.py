@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -128,7 +127,7 @@ def memory() -> Ports:
 @contextmanager
 def moto() -> Iterator[None]:
     """moto's AWS with the template's table and a bucket in it."""
-    with mock_aws(config={"lambda": {"use_docker": False}}):
+    with one_at_a_time({"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
@@ -155,7 +154,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         _empty_table()
         topic.clear()
 
-    table = Table(dynamodb or one_at_a_time(client("dynamodb")), TABLE)
+    table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     runs = dynamo_runs(table, bucket)
     return Ports(

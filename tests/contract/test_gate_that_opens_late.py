@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.model.run import RunStatus
-from tests.atomic import one_at_a_time
 from tests.contract.ports import aws, client, moto
 from tests.contract.test_ends_with_gates import BUNDLE, CANCELLED, begun, listed, opened
 
@@ -33,7 +32,7 @@ class Between:
 
 def test_a_gate_that_opens_while_its_run_ends_does_not_stay_in_the_list() -> None:
     with moto():
-        between = Between(one_at_a_time(client("dynamodb")))
+        between = Between(client("dynamodb"))
         world = aws(between)
         head = begun(world)
         opened(world, head, "early")

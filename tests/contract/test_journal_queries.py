@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.atomic import one_at_a_time
 from tests.contract.ports import CREATED, a_run, an_entry, aws, client, moto
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class SlowQueries:
 @pytest.fixture(name="slow", scope="module")
 def _slow() -> Iterator[tuple[Ports, SlowQueries]]:
     with moto():
-        queries = SlowQueries(one_at_a_time(client("dynamodb")))
+        queries = SlowQueries(client("dynamodb"))
         yield aws(queries), queries
 
 

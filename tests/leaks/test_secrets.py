@@ -18,9 +18,9 @@ from taskrunner.errors import TryAgainError
 from tests.leaks import echoing, planted
 from tests.leaks.packs import forms, manifest, overridden, runs, some_steps
 from tests.leaks.planted import SECRETS, TENANT, Watch
+from tests.machine.engine import engine as made_engine
 from tests.machine.engine import published
-from tests.machine.one_at_a_time import ended, start, until
-from tests.machine.one_at_a_time import engine as made_engine
+from tests.machine.runs import ended, start, until
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

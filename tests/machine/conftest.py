@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(name="engine")
 def _engine() -> Iterator[Engine]:
-    with pytest.MonkeyPatch.context() as patch, made_engine(patch.setenv) as engine:
+    with made_engine() as engine:
         yield engine
 
 

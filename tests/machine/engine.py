@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from moto import mock_aws
+import pytest
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -227,7 +227,7 @@ class Engine:
             time.sleep(0.02)
 
     def _unsealed(self) -> list[str]:
-        client = one_at_a_time(boto3.client("dynamodb"))
+        client = boto3.client("dynamodb")
         items = client.scan(TableName="runs", IndexName="unfinished-runs")["Items"]
         found = ((item["run_id"]["S"], item.get("outcome", {}).get("S")) for item in items)
         return [run_id for run_id, outcome in found if outcome in {"succeeded", "failed"}]
@@ -237,23 +237,22 @@ class Engine:
 
 
 @contextmanager
-def engine(monkey_environment: Callable[[str, str], None]) -> Iterator[Engine]:
-    """A fresh TaskRunner; *monkey_environment* sets variables for as long as it lives."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkey_environment(name, "test")
-    monkey_environment("AWS_DEFAULT_REGION", REGION)
+def engine() -> Iterator[Engine]:
+    """A fresh TaskRunner."""
     configuration: Any = {
         "stepfunctions": {"execute_state_machine": True},
         "lambda": {"use_docker": False},
     }
-    with mock_aws(config=configuration):
-        environment = _deployed()
-        made = Engine(AwsWorld(environment), boto3.client("stepfunctions"))
-        one_at_a_time(made.world._table._client)
-        backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-        backend.invoke = made.as_lambda
-        yield made
-        made.rest()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        with one_at_a_time(configuration):
+            made = Engine(AwsWorld(_deployed()), boto3.client("stepfunctions"))
+            backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
+            backend.invoke = made.as_lambda
+            yield made
+            made.rest()
 
 
 def _deployed() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.machine.one_at_a_time import (
+from tests.machine.runs import (
     decide,
     ended,
     has_entry,
@@ -18,19 +18,10 @@ from tests.machine.one_at_a_time import (
     told,
     until,
 )
-from tests.machine.one_at_a_time import engine as made_engine
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.machine.engine import Client, Engine
-
-
-@pytest.fixture(name="engine")
-def _engine() -> Iterator[Engine]:
-    with made_engine() as engine:
-        yield engine
 
 
 # --- the listing ------------------------------------------------------------------------------

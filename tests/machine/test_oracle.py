@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from taskrunner.compiler import budget, emit
 from taskrunner.compiler import plan as planning
 from tests.machine import oracle
-from tests.machine.one_at_a_time import TENANT, decide_waiting, start, state_of, until
-from tests.machine.one_at_a_time import engine as made_engine
+from tests.machine.engine import engine as made_engine
 from tests.machine.packs import FUNCTIONS, SECRETS, VERDICTS, packs
+from tests.machine.runs import TENANT, decide_waiting, start, state_of, until
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.machine.one_at_a_time import TENANT, decide, ended, run, start, told
-from tests.machine.one_at_a_time import engine as made_engine
+from tests.machine.engine import engine as made_engine
+from tests.machine.runs import TENANT, decide, ended, run, start, told
 from tests.packs import pack
 
 if TYPE_CHECKING:

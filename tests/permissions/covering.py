@@ -34,7 +34,6 @@ from tests.architecture.events import told
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
 from tests.machine.engine import LambdaContext, published
-from tests.machine.one_at_a_time import answer_one_at_a_time
 from tests.packs import pack
 from tests.permissions.needs import Need, Recorder
 
@@ -215,7 +214,6 @@ def play() -> Play:
     """Play everything once."""
     recorder = Recorder()
     with _written() as written, stage() as made:
-        answer_one_at_a_time()
         recorder.attach()
         made.deployed = {**made.deployed, "ALLOWED_EGRESS": "*"}
         players = _Players(made, recorder)

@@ -1,56 +1,17 @@
-"""Machine tests whose machines do several things at the same time, and how to read what they did.
-
-moto's backends are plain Python objects that know no threads: two requests at once can break one
-another ("dictionary changed size during iteration"). Here they are answered one after another; the
-functions themselves still run side by side.
-"""
+"""How machine tests start runs, decide their gates and read what they did."""
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import pytest
-from moto.core.models import botocore_stubber
-
-from tests.machine import engine as one_process
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from tests.machine.engine import Answer, Client, Engine
+    from tests.machine.engine import Answer, Client
 
 TENANT = "tenant-prod"
 _DEADLINE_S = 60.0
-
-
-def answer_one_at_a_time() -> None:
-    """Let moto answer clients that are made from here on one request at a time."""
-    lock = threading.RLock()
-
-    def answer(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
-        if event_name.startswith("before-send.lambda"):
-            return botocore_stubber(event_name, request, **more)  # a function, with its own time
-        with lock:
-            return botocore_stubber(event_name, request, **more)
-
-    # moto has begun with a session of its own; the world's clients are made when first used.
-    boto3.setup_default_session()
-    session = boto3.DEFAULT_SESSION
-    assert session is not None
-    session.events.unregister("before-send", botocore_stubber)
-    session.events.register("before-send", answer)
-
-
-@contextmanager
-def engine() -> Iterator[Engine]:
-    """A fresh TaskRunner whose AWS answers one request at a time."""
-    with pytest.MonkeyPatch.context() as patch, one_process.engine(patch.setenv) as made:
-        answer_one_at_a_time()
-        yield made
 
 
 def start(client: Client, manifest: str, inputs: Mapping[str, Any] | None = None) -> str:
