@@ -47,13 +47,13 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TOKEN: Final = re.compile(r"[\w.-]+\(?|'[^']*'|`[^`]*`|\"[^\"]*\"|\s+|.", re.DOTALL)
 
 
-def _grown(rng: random.Random, depth: int = 3) -> str:
-    """An expression of the grammar, mostly a right one."""
+def grown(rng: random.Random, depth: int = 3) -> str:
+    """An expression of the grammar; many are right."""
     if depth == 0 or rng.random() < 0.25:
         return rng.choice(NAMES if rng.random() < 0.7 else LITERALS)
     form = rng.choice(FUNCTIONS if rng.random() < 0.4 else FORMS)
     form = re.sub("N", lambda _: rng.choice(NAMES).split(".")[-1], form)
-    return re.sub("E", lambda _: _grown(rng, depth - 1), form)
+    return re.sub("E", lambda _: grown(rng, depth - 1), form)
 
 
 def _changed_expression(text: str, rng: random.Random) -> str:
@@ -61,10 +61,10 @@ def _changed_expression(text: str, rng: random.Random) -> str:
     at = rng.randrange(len(tokens) + 1)
     match rng.randrange(6):
         case 0:
-            return _grown(rng)
+            return grown(rng)
         case 1:
             form = rng.choice(FORMS + FUNCTIONS)
-            return re.sub("E", lambda _: _grown(rng, 1), form.replace("E", "\0", 1)).replace(
+            return re.sub("E", lambda _: grown(rng, 1), form.replace("E", "\0", 1)).replace(
                 "\0", text
             )
         case 2:
@@ -75,7 +75,7 @@ def _changed_expression(text: str, rng: random.Random) -> str:
         case 4:
             return "".join([*tokens[:at], rng.choice(tokens or ["a"]), *tokens[at + 1 :]])
         case _:
-            return "".join([*tokens[:at], _grown(rng, 2), *tokens[at + 1 :]])
+            return "".join([*tokens[:at], grown(rng, 2), *tokens[at + 1 :]])
 
 
 def expression(data: bytes, max_size: int, seed: int) -> bytes:
@@ -209,8 +209,8 @@ def _replace(tree: _Tree) -> None:
     if fitting is None or tree.rng.random() < 0.2:
         place.put(_node(tree.rng.choice(tree.words.scalars)))
     elif fitting is CONDITIONS:
-        grown = tree.rng.choice(fitting) if tree.rng.random() < 0.5 else _grown(tree.rng, 2)
-        place.put(yaml.ScalarNode(_TEXT, grown))
+        text = tree.rng.choice(fitting) if tree.rng.random() < 0.5 else grown(tree.rng, 2)
+        place.put(yaml.ScalarNode(_TEXT, text))
     else:
         place.put(_node(tree.rng.choice(fitting)))
 
