@@ -26,6 +26,8 @@ from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
 from tests.atomic import one_at_a_time
 from tests.kms import signing_key
+from tests.permissions.grants import missing, names_of
+from tests.permissions.needs import Recorder
 from tests.template import ROOT, folder, routes, template
 
 if TYPE_CHECKING:
@@ -149,6 +151,8 @@ class Engine:
     before: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
     functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     worlds: dict[str, AwsWorld] = field(default_factory=dict)
+    # What each function asks of AWS, wherever a test lets it work: its role must grant that.
+    recorder: Recorder = field(default_factory=Recorder)
     # What stands around every call of a handler, by the handler's name.
     around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
@@ -164,7 +168,7 @@ class Engine:
         def call(event: dict[str, Any], context: object) -> Any:  # noqa: ANN401
             if name == "describe_api":
                 return module.handler(event, context)
-            with self.around(name):
+            with self.recorder.playing(name), self.around(name):
                 return module.handler(event, context, world=self.worlds.get(name, self.world))
 
         return call
@@ -238,7 +242,7 @@ class Engine:
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """A fresh TaskRunner."""
+    """A fresh TaskRunner. At its end, nothing that its functions did may lack a permission."""
     configuration: Any = {
         "stepfunctions": {"execute_state_machine": True},
         "lambda": {"use_docker": False},
@@ -248,11 +252,14 @@ def engine() -> Iterator[Engine]:
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         with one_at_a_time(configuration):
-            made = Engine(AwsWorld(_deployed()), boto3.client("stepfunctions"))
+            deployed = _deployed()
+            made = Engine(AwsWorld(deployed), boto3.client("stepfunctions"))
+            made.recorder.attach()
             backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
             backend.invoke = made.as_lambda
             yield made
             made.rest()
+            assert missing(made.recorder.by_logical_id(), names_of(deployed)) == []
 
 
 def _deployed() -> dict[str, str]:

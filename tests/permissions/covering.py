@@ -35,6 +35,7 @@ from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
 from tests.machine.engine import LambdaContext, published
 from tests.packs import pack
+from tests.permissions import grants
 from tests.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.job import Ended, Job
     from tests.architecture.events import Told
     from tests.machine.engine import Client
+    from tests.permissions.grants import Names
 
 SECRET = "a-value-that-nobody-may-read-4711"
 USER = "arn:aws:iam::123456789012:user/ana"
@@ -130,7 +132,7 @@ class Play:
     """What came of it: needs by the functions' logical ids, what was written, what was secret."""
 
     needs: dict[str, set[Need]]
-    known: dict[str, str]
+    names: Names
     written: str
     executions: str
     notifications: list[str]
@@ -233,14 +235,13 @@ def play() -> Play:
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
-        known = _known(made)
+        names = grants.names_of(made.deployed)
         written.write("\n".join(players.told).encode())
         written.seek(0)
         text = written.read().decode()
-    logical_ids = {row.folder: row.function for row in told()}
     return Play(
-        needs={logical_ids[name]: found for name, found in recorder.needs.items()},
-        known=known,
+        needs=recorder.by_logical_id(),
+        names=names,
         written=text,
         executions=executions,
         notifications=notifications,
@@ -357,25 +358,6 @@ def _executions() -> str:
             for one in states.list_executions(stateMachineArn=arn)["executions"]
         ]
     return json.dumps(found, default=str)
-
-
-def _known(made: Stage) -> dict[str, str]:
-    """What this deployment calls the resources that the template's policies name."""
-    deployed = made.deployed
-    prototype = deployed["PACK_RUN_MACHINE_ARN"]
-    role = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=prototype)
-    account, region = prototype.split(":")[4], prototype.split(":")[3]
-    return {
-        "AWS::StackName": deployed["MACHINE_PREFIX"],
-        "RunTable": deployed["TABLE_NAME"],
-        "RunTable.Arn": f"arn:aws:dynamodb:{region}:{account}:table/{deployed['TABLE_NAME']}",
-        "RunBucket": deployed["BUCKET_NAME"],
-        "RunBucket.Arn": f"arn:aws:s3:::{deployed['BUCKET_NAME']}",
-        "PackRunMachine": prototype,
-        "MachineRole.Arn": role["roleArn"],
-        "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
-        "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
-    }
 
 
 @contextmanager

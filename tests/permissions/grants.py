@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from tests.permissions.needs import REGION, Need
 from tests.template import functions, template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PLACEHOLDER = re.compile(r"\$\{([\w.:]+)\}")
 
@@ -59,6 +60,37 @@ class Names:
             case {"Ref": str(name)} | {"Fn::GetAtt": str(name)}:
                 return self._known[name]
         raise TypeError(f"a form that no policy had so far: {value}")
+
+
+def names_of(deployed: Mapping[str, str]) -> Names:
+    """The names that a deployment on moto has, from the variables that it sets for functions."""
+    prototype = deployed["PACK_RUN_MACHINE_ARN"]
+    machine = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=prototype)
+    table, bucket = deployed["TABLE_NAME"], deployed["BUCKET_NAME"]
+    return Names(
+        {
+            "AWS::StackName": deployed["MACHINE_PREFIX"],
+            "RunTable": table,
+            "RunTable.Arn": f"arn:aws:dynamodb:{REGION}:{DEFAULT_ACCOUNT_ID}:table/{table}",
+            "RunBucket": bucket,
+            "RunBucket.Arn": f"arn:aws:s3:::{bucket}",
+            "PackRunMachine": prototype,
+            "MachineRole.Arn": machine["roleArn"],
+            "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
+            "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
+        }
+    )
+
+
+def missing(needs: Mapping[str, Iterable[Need]], names: Names) -> list[str]:
+    """What functions, by their logical ids, need and are not granted."""
+    granted = of_functions(names)
+    return [
+        f"{function}: {need.action} on {need.resource} for {sorted(need.keys)}"
+        for function, needed in needs.items()
+        for need in sorted(needed, key=str)
+        if not any(one.allows(need) for one in granted[function])
+    ]
 
 
 def of_functions(names: Names) -> dict[str, list[Grant]]:

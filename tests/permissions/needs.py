@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from tests.template import folder, functions
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -39,7 +41,7 @@ class Need:
 
 @dataclass
 class Recorder:
-    """Collects what each function needs.
+    """Collects what each function needs, by the function's folder.
 
     *strays* are calls of a thread in which no function plays: a function's, started by itself. The
     main thread is the test's own, and the machines' threads call functions and nothing else.
@@ -55,6 +57,11 @@ class Recorder:
         assert session is not None
         session.events.register("provide-client-params", self._calls)
         session.events.register("after-call.s3", self._answers)
+
+    def by_logical_id(self) -> dict[str, set[Need]]:
+        """The needs by what the template calls the functions."""
+        names = {folder(logical_id): logical_id for logical_id in functions()}
+        return {names[name]: found for name, found in self.needs.items()}
 
     @contextmanager
     def playing(self, function: str) -> Iterator[None]:

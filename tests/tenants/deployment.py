@@ -30,6 +30,8 @@ from tests.api_schema import assert_conforms
 from tests.fakes.world import StoppedClock
 from tests.machine.engine import REGION, LambdaContext, _deployed, _matched
 from tests.packs import pack
+from tests.permissions.grants import missing, names_of
+from tests.permissions.needs import Recorder
 from tests.template import folder, routes
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Deployment:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     executions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    recorder: Recorder = field(default_factory=Recorder)
     tenant: str = ""
 
     def request(  # noqa: PLR0913 - a request has this many parts
@@ -108,7 +111,7 @@ class Deployment:
         }
         name = folder(routes()[method, resource])
         world = {} if name == "simulate_pack" else {"world": self.world}
-        with self.working_for(tenant) as calls:
+        with self.working_for(tenant) as calls, self.recorder.playing(name):
             handler = importlib.import_module(f"functions.{name}.app").handler
             reply = handler(event, LambdaContext(), **world)
         assert_conforms(method, full, reply["statusCode"], reply["headers"], reply["body"])
@@ -155,11 +158,11 @@ class Deployment:
     # ------------------------------------------------------------- what a machine would do
 
     def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
-        with self.working_for(tenant):
+        with self.working_for(tenant), self.recorder.playing("open_gate"):
             open_gate(StepReference(tenant, run_id, step, step), f"token-{run_id}", self.world)
 
     def gate_expires(self, tenant: str, run_id: str, step: str = "review") -> None:
-        with self.working_for(tenant):
+        with self.working_for(tenant), self.recorder.playing("open_gate"):
             expire_gate(StepReference(tenant, run_id, step, step), self.world)
 
     def capture(self, tenant: str, run_id: str, name: str, content: str) -> None:
@@ -214,13 +217,17 @@ def deployment() -> Iterator[Deployment]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        world, clock = AwsWorld(_deployed()), StoppedClock()
+        deployed = _deployed()
+        world, clock = AwsWorld(deployed), StoppedClock()
         world.__dict__["clock"] = clock
         made = Deployment(world, clock)
+        boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
+        made.recorder.attach()
         topic = world.notifications
         for one in (world._table._client, world._bucket._client, world._states, topic._client):
             one.meta.events.register("provide-client-params", made.record)
         yield made
+        assert missing(made.recorder.by_logical_id(), names_of(deployed)) == []
 
 
 def a_pack(tenant: str = "any") -> str:
