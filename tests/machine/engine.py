@@ -259,7 +259,8 @@ def engine() -> Iterator[Engine]:
             backend.invoke = made.as_lambda
             yield made
             made.rest()
-            assert missing(made.recorder.by_logical_id(), names_of(deployed)) == []
+            lacking = missing(made.recorder.by_logical_id(), names_of(deployed))
+            assert not lacking, "\n".join(lacking)
 
 
 def _deployed() -> dict[str, str]:

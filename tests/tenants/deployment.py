@@ -227,7 +227,8 @@ def deployment() -> Iterator[Deployment]:
         for one in (world._table._client, world._bucket._client, world._states, topic._client):
             one.meta.events.register("provide-client-params", made.record)
         yield made
-        assert missing(made.recorder.by_logical_id(), names_of(deployed)) == []
+        lacking = missing(made.recorder.by_logical_id(), names_of(deployed))
+        assert not lacking, "\n".join(lacking)
 
 
 def a_pack(tenant: str = "any") -> str:

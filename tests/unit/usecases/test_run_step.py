@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +32,7 @@ from tests.unit.usecases.given import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
@@ -565,4 +565,5 @@ def test_no_file_of_a_step_stays_behind(tmp_path: Path, monkeypatch: pytest.Monk
 
     step(a_world(BUILD), "build")
 
-    assert list(Path(tmp_path).iterdir()) == []
+    (every,) = tmp_path.iterdir()
+    assert list(every.iterdir()) == []

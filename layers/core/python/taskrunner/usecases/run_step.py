@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
@@ -22,7 +20,8 @@ from taskrunner.model.json_types import too_deep, unusable
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
-from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Ended, Job, Limits
+from taskrunner.sandbox.job import OUTPUT_FOLDER, Ended, Job, Limits
+from taskrunner.usecases.attempt_folder import attempt_folder
 from taskrunner.usecases.capture import capture
 from taskrunner.usecases.guarded import guarded, secret_in
 from taskrunner.usecases.live import check_live, run_started
@@ -30,6 +29,8 @@ from taskrunner.usecases.secret_values import secret_values, told_without_secret
 from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
@@ -99,10 +100,7 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     )
     at = moment.to_text(world.clock.now())
     world.runs.append(head, [*run_started(head, at), _started(attempt, at)])
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / OUTPUT_FOLDER).mkdir()
-        (folder / SCRATCH_FOLDER).mkdir()
+    with attempt_folder() as folder:
         ended, captured = _attempted(attempt, folder, remaining_s - _RECORDING_S)
     return _record(attempt, ended, captured)
 
