@@ -114,7 +114,7 @@ def test_a_thousand_steps_may_stand_in_blocks() -> None:
 def one_by_one(plan: Plan) -> set[str]:
     """The maps to distribute, as they are described: the costliest next, until it is enough."""
     apart: set[str] = set()
-    maps = [step for step in plan.all_steps() if isinstance(step, MapStep)]
+    maps = [step for step in budget._that_may_run(plan.steps) if isinstance(step, MapStep)]
     while budget._largest_history(plan, apart) > 24_000:
         inline = [one for one in maps if one.id not in apart and budget.iterations(one) > 1]
         if not inline:
@@ -155,6 +155,21 @@ def plans_of_maps(draw: st.DrawFn) -> Plan:
 @settings(max_examples=200, deadline=None)
 def test_as_many_maps_are_distributed_as_it_takes_the_costliest_first(plan: Plan) -> None:
     assert budget.distributed(plan) == one_by_one(plan)
+
+
+def test_a_map_that_nothing_leads_to_stays_where_it_is() -> None:
+    inner = f"{{id: in, map: {{items: run.id, iterator: i, index: j, step: {ONE[2:]}}}}}"
+    empty = f"- {{id: out, map: {{items: {{static: []}}, step: {inner}}}}}"
+    untaken = (
+        "- {id: c, conditional: {branches: [{condition: '`true`', steps: [{id: b, "
+        "run: {uses: builtin:noop}}]}], "
+        f"else: [{inner}]}}}}"
+    )
+    many = EACH.replace("inputs.xs", "run.id")
+
+    for text in (empty, untaken):
+        assert budget.distributed(compile_pack(pack(text), {}).plan) == frozenset()
+        assert budget.distributed(compile_pack(pack(f"{text}\n{many}"), {}).plan) == {"each"}
 
 
 EACH = "- {id: each, map: {items: inputs.xs, step: {id: a, run: {uses: builtin:noop}}}}"

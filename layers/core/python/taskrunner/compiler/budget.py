@@ -34,7 +34,7 @@ from taskrunner.model.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import JsonObject
@@ -120,7 +120,8 @@ def distributed(plan: Plan) -> frozenset[str]:
     """The maps whose iterations must be executions of their own, by id.
 
     Those that want more at a time than an inline Map can, and then the costliest ones, until every
-    history is within its limit or nothing is left to move out of it.
+    history is within its limit or nothing is left to move out of it. What these inputs leave out
+    is in no history, and stays where it is.
     """
     maps = [step for step in plan.all_steps() if isinstance(step, MapStep)]
     apart = {
@@ -128,8 +129,13 @@ def distributed(plan: Plan) -> frozenset[str]:
         for step in maps
         if step.max_parallel is not None and step.max_parallel > MAX_INLINE_CONCURRENCY
     }
-    inline = [step for step in maps if step.id not in apart and iterations(step) > 1]
-    # A map costs more than one that it holds, so that none changes what a costlier one costs.
+    inline = [
+        step
+        for step in _that_may_run(plan.steps)
+        if isinstance(step, MapStep) and step.id not in apart and iterations(step) > 1
+    ]
+    # A map costs more than one that it holds, so that none changes what a costlier one costs; and
+    # whatever is moved was counted more often before, so that no history grows by it.
     inline.sort(key=lambda step: (_body(step, apart).events, step.id), reverse=True)
     moved = [step.id for step in inline]
 
@@ -138,6 +144,16 @@ def distributed(plan: Plan) -> frozenset[str]:
         return history <= MAX_HISTORY_EVENTS - _SPARE_EVENTS
 
     return frozenset(apart | set(moved[: bisect_left(range(len(moved)), x=True, key=is_enough)]))
+
+
+def _that_may_run(steps: Iterable[Step]) -> Iterator[Step]:
+    """All of *steps* and what they hold, except what no item or no branch leads to."""
+    for step in steps:
+        yield step
+        if isinstance(step, Conditional) and step.taken is not None:
+            yield from _that_may_run(step.arm(step.taken))
+        elif not isinstance(step, MapStep | Loop) or iterations(step):
+            yield from _that_may_run(children(step))
 
 
 def _largest_history(plan: Plan, apart: Collection[str]) -> int:
