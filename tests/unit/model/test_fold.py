@@ -160,6 +160,39 @@ def test_a_block_is_what_its_children_make_it(journal: tuple[Plan, list[Entry]])
             }
 
 
+@pytest.mark.parametrize("decided", [[], ["0"]], ids=["when planned", "when run"])
+def test_a_step_of_an_arm_that_is_passed_by_does_not_run(decided: list[str]) -> None:
+    condition = "steps.first.outputs.n == `1`" if decided else "`true`"
+    plan = planning.make(
+        pack(
+            f"""
+            - {{id: first, run: {{uses: builtin:noop}}}}
+            - id: choice
+              conditional:
+                branches:
+                  - condition: "{condition}"
+                    steps: [{{id: taken, run: {{uses: builtin:noop}}}}]
+                else: [{{id: other, run: {{uses: builtin:noop}}}}]
+            """
+        ),
+        {},
+    )
+    entries = [entry(Event.FLOW_DECIDED, "choice", ask="branch", value=value) for value in decided]
+    started = [entry(Event.STEP_STARTED, step) for step in ("other", "taken")]
+    done = entry(Event.STEP_COMPLETED, "taken")
+
+    state = fold(plan, [*entries, *started, done], CREATED)
+
+    told = {one.step_id: (one.status, one.reason) for one in state.steps}
+    assert told["choice"] == (StepStatus.SUCCEEDED, None)
+    assert told["other"] == (StepStatus.SKIPPED, Reason.BRANCH_NOT_TAKEN)
+
+
+def entry(event: Event, step: str, **metadata: str) -> Entry:
+    at = "2026-01-01T00:00:01.000Z"
+    return Entry(id="e", at=at, event=event, message="M.", step=step, metadata=metadata)
+
+
 @settings(deadline=None, max_examples=40)
 @given(journals())
 def test_a_repeated_journal_says_the_same(journal: tuple[Plan, list[Entry]]) -> None:

@@ -306,7 +306,9 @@ class _Unfolder:
         if step.enabled is False:
             reason, since = Reason.CONDITION_FALSE, self._facts.created_at
             return self._skipped(step, told, reason, since, replace(inside, planned=True))
-        if place.fate is not None and told.status is StepStatus.PENDING:
+        # What an arm that was passed by says of itself is of no run that can have been.
+        is_passed_by = place.fate is Reason.BRANCH_NOT_TAKEN
+        if place.fate is not None and (is_passed_by or told.status is StepStatus.PENDING):
             return self._skipped(step, told, place.fate, place.since, inside)
         if told.status is StepStatus.SKIPPED:
             return self._skipped(step, told, told.reason, told.last_transition_at, inside)
