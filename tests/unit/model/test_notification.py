@@ -80,7 +80,9 @@ class TestContent:
     def test_a_gate_without_a_message_has_none(self) -> None:
         silent = {name: value for name, value in SUMMARY.items() if name != "message"}
 
-        assert "message" not in document(awaiting(RUN, silent, Reason.AWAITING_APPROVAL))
+        one = awaiting(RUN, silent, Reason.AWAITING_APPROVAL, min_approvals=1)
+
+        assert "message" not in document(one)
 
     def test_the_path_is_one_that_takes_decisions(self) -> None:
         path = document(told())["decisionPath"]

@@ -48,9 +48,7 @@ class Notification:
     body: str
 
 
-def awaiting(
-    run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int = 1
-) -> Notification:
+def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int) -> Notification:
     """That a gate of *run* waits, which is listed among the open approvals as *summary*.
 
     *kind* is `awaiting-approval`, or `awaiting-override` for a policy's gate.
