@@ -34,6 +34,7 @@ def attempt(sandbox: ForkedSandbox) -> float:
             uses="builtin:noop",
             parameters={"text": "hello"},
             run_id="run",
+            run_created_at="2025-12-06T12:00:00.000Z",
             tenant="tenant",
             step_id="step",
             attempt=1,

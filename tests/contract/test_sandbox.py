@@ -72,6 +72,7 @@ class Attempt:
             uses=f"hostile:{name}",
             parameters=parameters,
             run_id="run-7",
+            run_created_at="2025-12-06T12:00:00.000Z",
             tenant="acme",
             step_id="ship",
             attempt=1,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Network
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
+CREATED_AT = "2025-12-06T12:00:00.000Z"
+
 
 @dataclass
 class MemoryBundles:
@@ -130,6 +132,7 @@ def a_work(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     """The first attempt of the step `ship` of the run `run-7`, in a world with nothing in it."""
     return Work(
         run_id="run-7",
+        run_created_at=CREATED_AT,
         tenant="acme",
         step_id="ship",
         uses=uses,

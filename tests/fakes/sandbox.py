@@ -62,6 +62,7 @@ def _work(job: Job, services: Services) -> Work:
     return Work(
         **{one.name: getattr(services, one.name) for one in fields(Services)},
         run_id=job.run_id,
+        run_created_at=job.run_created_at,
         tenant=job.tenant,
         step_id=job.step_id,
         uses=job.uses,

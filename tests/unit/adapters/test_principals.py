@@ -80,14 +80,20 @@ def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -
     }
 
 
-def answered(event: dict[str, Any], principals: Principals | None = None) -> tuple[int, Any]:
-    """The status and the body that the event's function answers, in an empty world."""
+def replied(event: dict[str, Any], principals: Principals | None = None) -> dict[str, Any]:
+    """What the event's function answers to API Gateway, in an empty world."""
     method, resource = event["httpMethod"], event["resource"]
     name = folder(routes()[method, resource])
     handler = importlib.import_module(f"functions.{name}.app").handler
     world = {} if name == "simulate_pack" else {"world": MemoryWorld()}
-    reply = handler(event, None, principals=principals, **world)
+    reply: dict[str, Any] = handler(event, None, principals=principals, **world)
     assert_conforms(method, event["path"], reply["statusCode"], reply["headers"], reply["body"])
+    return reply
+
+
+def answered(event: dict[str, Any], principals: Principals | None = None) -> tuple[int, Any]:
+    """The status and the body of it."""
+    reply = replied(event, principals)
     is_json = reply["headers"]["Content-Type"] == "application/json"
     return reply["statusCode"], json.loads(reply["body"]) if is_json else reply["body"]
 
@@ -218,6 +224,16 @@ class TestOneWayInOnly:
         admin = {"subject": "eve", "scopes": "admin", "tenants": "acme", "grants": ""}
 
         assert answered(an_event(*route, None, authorizer=admin), the_principals())[0] == 401
+
+    def test_a_refusal_names_the_way_in_that_there_is(self) -> None:
+        event = an_event("GET", "/v1/task-runner/runs", None)
+
+        named = [
+            (reply["statusCode"], reply["headers"]["WWW-Authenticate"])
+            for reply in (replied(event), replied(event, the_principals()))
+        ]
+
+        assert named == [(401, "Bearer"), (401, "AWS4-HMAC-SHA256")]
 
     def test_the_template_says_which(self) -> None:
         table = {"TABLE_NAME": "runs", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -12,7 +12,7 @@ from taskrunner.executors.function import idempotency_key
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.decide_flow import Question, decide_flow
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, assert_heals, everything, log
+from tests.unit.usecases.given import NOON, TENANT, a_world, assert_heals, everything, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ class TestAFunction:
                     "run": {"id": "run-7", "tenant": TENANT},
                     "step": "gate",
                     "attempt": 1,
-                    "idempotencyKey": idempotency_key(TENANT, "run-7", "gate"),
+                    "idempotencyKey": idempotency_key(TENANT, "run-7", NOON, "gate"),
                     "with": {"service": "shop", "run": "run-7", "token": SECRET},
                     "policy": {"id": "window", "version": "3"},
                 },

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, TryAgainError
+from taskrunner.executors.function import idempotency_key
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
 from taskrunner.sandbox.job import Ended, Usage
 from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.sandbox import ThreadSandbox
@@ -21,6 +23,7 @@ from tests.unit.usecases.given import (
     NOON,
     PLAIN,
     TENANT,
+    a_request,
     a_world,
     assert_heals,
     broken,
@@ -90,6 +93,21 @@ def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
 
 
 class TestAnAttempt:
+    def test_a_function_is_told_a_key_of_this_run_alone(self) -> None:
+        """An id is free again after retention; the recorded time of creation is not."""
+        keys = []
+        for days in (0, 400):
+            world = MemoryWorld()
+            world.clock.advance(days * 86400)
+            create_run(a_request(uses("lambda:window")), world)
+            world.functions.functions["window"] = lambda _: None
+            step(world, "ship")
+            (_, payload) = world.functions.calls[0]
+            keys.append(payload["idempotencyKey"])
+
+        assert keys[0] == idempotency_key(TENANT, "run-7", NOON, "ship")
+        assert keys[0] != keys[1]
+
     def test_it_is_recorded_when_it_starts_and_when_it_has_ended(self) -> None:
         world = a_world()
 

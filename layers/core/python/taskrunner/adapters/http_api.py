@@ -49,7 +49,6 @@ _STATUS_OF_CLASS: Final = {
     ConflictError: 409,
 }
 _HEADERS_OF_STATUS: Final = {
-    401: {"WWW-Authenticate": "Bearer"},
     429: {"Retry-After": "30"},
     503: {"Retry-After": "2"},
 }
@@ -169,7 +168,10 @@ def serve(
         _check_scope(request)
         return routes[request.method, request.resource](request)
     except TaskRunnerError as error:
-        return _refused(error, trace, plans=plans)
+        refused = _refused(error, trace, plans=plans)
+        if refused["statusCode"] == 401:  # noqa: PLR2004
+            refused["headers"]["WWW-Authenticate"] = _scheme(principals)
+        return refused
     except Exception:  # noqa: BLE001 - the last resort: nothing of it may reach the caller
         logger.exception("unexpected error", extra={"trace": trace})
         return _error(500, "internal_error", "An unexpected error occurred", trace)
@@ -223,6 +225,11 @@ def _request(event: JsonMapping, principals: Principals | None) -> Request:
         headers=headers,
         raw_body=raw_body,
     )
+
+
+def _scheme(principals: Principals | None) -> str:
+    """How callers of this deployment prove who they are (RFC 9110, section 11.6.1)."""
+    return "Bearer" if principals is None else "AWS4-HMAC-SHA256"
 
 
 def _check_tenant_header(event: JsonMapping) -> None:

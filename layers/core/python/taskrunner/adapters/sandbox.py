@@ -329,6 +329,7 @@ def _document(job: Job) -> dict[str, Any]:
         "uses": job.uses,
         "parameters": job.parameters,
         "run_id": job.run_id,
+        "run_created_at": job.run_created_at,
         "tenant": job.tenant,
         "step_id": job.step_id,
         "attempt": job.attempt,

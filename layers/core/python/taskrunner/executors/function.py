@@ -34,17 +34,20 @@ def execute(parameters: Parameters, work: Work) -> Json:
             "run": {"id": work.run_id, "tenant": work.tenant},
             "step": work.step_id,
             "attempt": work.attempt,
-            "idempotencyKey": idempotency_key(work.tenant, work.run_id, work.step_id),
+            "idempotencyKey": idempotency_key(
+                work.tenant, work.run_id, work.run_created_at, work.step_id
+            ),
             "with": dict(parameters.model_extra or {}),
         },
     )
 
 
-def idempotency_key(tenant: str, run_id: str, path: str) -> str:
+def idempotency_key(tenant: str, run_id: str, run_created_at: str, path: str) -> str:
     """64 hex digits that name what a step is to bring about: the same in each of its attempts.
 
     Whoever keeps it does the same thing once, also when Lambda, the state machine or the pack's own
-    retries ask again.
+    retries ask again. A run whose id retention has freed is another run, by its creation.
     """
-    # No part can hold the separator, so that two different triples never come to one text.
-    return hashlib.sha256(f"{tenant}\n{run_id}\n{path}".encode()).hexdigest()
+    # No part can hold the separator, so that no two steps ever come to one text.
+    text = f"{tenant}\n{run_id}\n{run_created_at}\n{path}"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -156,6 +156,7 @@ class Work(Services):
     """
 
     run_id: str
+    run_created_at: str
     tenant: str
     step_id: str
     uses: str

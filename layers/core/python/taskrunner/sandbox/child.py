@@ -71,6 +71,7 @@ def _work(job: JsonObject, folder: Path, services: Services) -> Work:
     return Work(
         **given,
         run_id=job["run_id"],
+        run_created_at=job["run_created_at"],
         tenant=job["tenant"],
         step_id=job["step_id"],
         uses=job["uses"],

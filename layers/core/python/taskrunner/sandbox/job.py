@@ -31,6 +31,7 @@ class Job:
     uses: str
     parameters: Json
     run_id: str
+    run_created_at: str
     tenant: str
     step_id: str
     attempt: int

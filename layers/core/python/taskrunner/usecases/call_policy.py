@@ -30,7 +30,7 @@ def call_policy(policy: Policy, given: Json, number: int, asked: Asked) -> list[
         "run": {"id": run.run_id, "tenant": run.tenant},
         "step": asked.path,
         "attempt": number,
-        "idempotencyKey": idempotency_key(run.tenant, run.run_id, asked.path),
+        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, asked.path),
         "with": given,
         "policy": {"id": policy.id, "version": policy.version},
     }

@@ -225,6 +225,7 @@ def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Job:
         uses=attempt.step.uses,
         parameters=given,
         run_id=run.run_id,
+        run_created_at=run.created_at,
         tenant=run.tenant,
         step_id=attempt.path,
         attempt=attempt.number,
