@@ -55,7 +55,10 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Ports:
-    """What both worlds have. *woken* has what each task token was answered, the first time."""
+    """What both worlds have.
+
+    *woken* has what each task token was answered, the first time, and *sent* every answer.
+    """
 
     clock: StoppedClock
     plans: ports.Plans
@@ -71,6 +74,7 @@ class Ports:
     store_secret: Callable[[str, str, str], None]
     deploy: Callable[[str, Callable[[Any], Any]], None]
     woken: dict[str, Verdict]
+    sent: list[str]
     forget: Callable[[], None]
 
 
@@ -101,6 +105,7 @@ def memory() -> Ports:
     def forget() -> None:
         world.runs.stored.clear()
         world.approvals.stored.clear()
+        world.approvals.gates.clear()
         topic.clear()
 
     return Ports(
@@ -120,6 +125,7 @@ def memory() -> Ports:
         ),
         deploy=world.functions.functions.__setitem__,
         woken=world.approvals.woken,
+        sent=world.approvals.sent,
         forget=forget,
     )
 
@@ -172,6 +178,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         topic=topic,
         deploy=Deployed.of_moto().functions.__setitem__,
         woken=states.woken,
+        sent=states.sent,
         forget=forget,
     )
 
@@ -280,6 +287,7 @@ class TaskTokens:
 
     def __init__(self) -> None:
         self.woken: dict[str, Verdict] = {}
+        self.sent: list[str] = []
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's
         assert output == "{}"
@@ -293,6 +301,7 @@ class TaskTokens:
         )
 
     def _answer(self, operation: str, token: str, verdict: Verdict) -> None:
+        self.sent.append(token)
         if token in self.woken:
             raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "used"}}, operation)
         self.woken[token] = verdict

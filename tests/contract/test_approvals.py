@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model.approval import ApprovalRecord, Decision, Verdict, Waiting
+from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict, Waiting
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from tests.contract.ports import CREATED, a_run, an_entry
@@ -38,15 +38,14 @@ def opened(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     record: ApprovalRecord = EMPTY,
     at: str = AT,
 ) -> bool:
-    """Let *path* wait beside what waits in *record*."""
-    waiting = Waiting(path=path, opened_at=at, expires_at=LATER)
-    others = tuple(one for one in record.waiting if one.path != path)
+    """Let *path* wait for what was read as *record*."""
     return world.approvals.open(
         head,
-        replace(record, waiting=(*others, waiting)),
-        waiting,
+        record,
+        Waiting(path=path, opened_at=at, expires_at=LATER),
         token,
         [an_entry(f"{path}#awaiting", Event.GATE_AWAITING)],
+        gate=world.approvals.gate(head.run, path),
         summary={"runId": head.run.run_id, "approvalId": record.approval_id, "stepId": path},
     )
 
@@ -55,13 +54,19 @@ def read(world: Ports, head: Head) -> ApprovalRecord:
     return world.approvals.get(head.run.tenant, head.run.run_id, "security")
 
 
+def waiting(world: Ports, head: Head) -> list[OpenedGate]:
+    return list(world.approvals.waiting(head.run, "security"))
+
+
 def decided(record: ApprovalRecord, verdict: Verdict = Verdict.APPROVED) -> ApprovalRecord:
     word = Decision(verdict=verdict, by="bob", at=AT, actor="user:bob", summary="fine")
     return replace(record, verdict=verdict, decisions=(*record.decisions, word))
 
 
 def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
-    return world.approvals.decide(head, record, [an_entry("review#decided", Event.GATE_APPROVED)])
+    gates = waiting(world, head)
+    entries = [an_entry(f"{one.path}#decided", Event.GATE_APPROVED) for one in gates]
+    return world.approvals.decide(head, record, gates, entries)
 
 
 def ids(world: Ports, head: Head) -> list[str]:
@@ -79,8 +84,8 @@ class TestRecords:
         assert opened(world, head)
 
         record = read(world, head)
-        assert record.waiting == (Waiting(path="review", opened_at=AT, expires_at=LATER),)
-        assert (record.verdict, record.decisions) == (None, ())
+        assert (record.was_opened, record.verdict, record.decisions) == (True, None, ())
+        assert waiting(world, head) == [OpenedGate(path="review")]
         assert ids(world, head) == ["run.created", "review#awaiting"]
 
     def test_a_decision_is_read_with_its_approver_actor_and_summary(self, world: Ports) -> None:
@@ -99,22 +104,35 @@ class TestNotified:
     def test_it_is_on_record_for_the_gate_that_approvers_were_told_of(self, world: Ports) -> None:
         head = begun(world)
         opened(world, head)
-        before = world.approvals.is_notified(head.run, "review")
+        before = world.approvals.gate(head.run, "review")
 
         for _ in range(2):
             world.approvals.record_notified(head.run, "review")
 
-        assert before is False
-        assert world.approvals.is_notified(head.run, "review") is True
-        assert world.approvals.is_notified(head.run, "outer[1]::review") is False
+        assert before == OpenedGate(path="review")
+        assert world.approvals.gate(head.run, "review") == replace(before, is_notified=True)
+        assert waiting(world, head) == [replace(before, is_notified=True)]
 
     def test_another_run_has_none_of_it(self, world: Ports) -> None:
         head = begun(world)
+        opened(world, head)
         world.approvals.record_notified(head.run, "review")
 
-        assert not world.approvals.is_notified(begun(world).run, "review")
+        assert world.approvals.gate(begun(world).run, "review") is None
         others = a_run(head.run.run_id, tenant="globe")
-        assert not world.approvals.is_notified(others, "review")
+        assert world.approvals.gate(others, "review") is None
+        assert list(world.approvals.waiting(others, "security")) == []
+
+    def test_opening_again_does_not_forget_it(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        world.approvals.record_notified(head.run, "review")
+
+        assert opened(world, head, token="newer")
+
+        assert world.approvals.gate(head.run, "review") == OpenedGate(
+            path="review", is_notified=True
+        )
 
     def test_a_decision_that_read_before_it_stands_in_no_ones_way(self, world: Ports) -> None:
         head = begun(world)
@@ -125,7 +143,8 @@ class TestNotified:
 
         assert read(world, head) == before
         assert decide(world, head, decided(before))
-        assert world.approvals.is_notified(head.run, "review")
+        gate = world.approvals.gate(head.run, "review")
+        assert gate == OpenedGate(path="review", heard=1, is_notified=True)
 
     def test_the_run_and_its_journal_are_read_as_before(self, world: Ports) -> None:
         """Both come of one query, between whose ends nothing else may sort."""
@@ -140,14 +159,66 @@ class TestNotified:
 
 
 class TestGuards:
-    def test_opening_on_a_record_that_moved_on_changes_nothing(self, world: Ports) -> None:
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, None])
+    def test_opening_on_a_record_that_moved_on_changes_nothing(
+        self, world: Ports, verdict: Verdict | None
+    ) -> None:
         head = begun(world)
         opened(world, head)
+        before = read(world, head)
+        decide(world, head, replace(decided(before), verdict=verdict))
 
-        assert not opened(world, head, path="other", token="token-2", record=EMPTY)
+        assert not opened(world, head, path="other", token="token-2", record=before)
 
-        assert [one.path for one in read(world, head).waiting] == ["review"]
+        assert world.approvals.gate(head.run, "other") is None
+        assert [one.path for one in waiting(world, head)] == ["review"]
+        assert ids(world, head) == ["run.created", "review#awaiting", "review#decided"]
+
+    def test_a_gate_is_opened_as_a_new_one_once(self, world: Ports) -> None:
+        head = begun(world)
+        at = Waiting(path="review", opened_at=AT, expires_at=LATER)
+        entry = an_entry("review#awaiting", Event.GATE_AWAITING)
+
+        answers = [
+            world.approvals.open(head, EMPTY, at, token, [entry], gate=None, summary={})
+            for token in ("first", "second")
+        ]
+
+        assert answers == [True, False]
         assert ids(world, head) == ["run.created", "review#awaiting"]
+
+    def test_gates_that_open_at_once_all_open(self, world: Ports) -> None:
+        head = begun(world)
+        paths = [f"each[{number}]::review" for number in range(8)]
+
+        with ThreadPoolExecutor(len(paths)) as pool:
+            answers = list(pool.map(lambda path: opened(world, head, path=path), paths))
+
+        assert all(answers)
+        assert [one.path for one in waiting(world, head)] == paths
+        assert sorted(ids(world, head)[1:]) == [f"{path}#awaiting" for path in paths]
+
+    def test_a_gate_that_has_heard_meanwhile_hears_nothing_twice(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        gates = waiting(world, head)
+        decide(world, head, decided(read(world, head)))
+        entries = [an_entry("review#again", Event.GATE_APPROVED)]
+
+        assert not world.approvals.hear(head, read(world, head), gates, entries)
+
+        assert ids(world, head)[-1] == "review#decided"
+
+    def test_a_gate_of_a_run_that_has_ended_hears_nothing(self, world: Ports) -> None:
+        head = begun(world)
+        opened(world, head)
+        record = decided(read(world, head))
+        gates = waiting(world, head)
+        world.runs.end(head, RunStatus.CANCELLED, [an_entry("run.cancelled", Event.RUN_CANCELLED)])
+
+        assert not world.approvals.hear(head, record, gates, [an_entry("review#decided")])
+
+        assert ids(world, head)[-1] == "run.cancelled"
 
     def test_deciding_on_a_record_that_moved_on_changes_nothing(self, world: Ports) -> None:
         head = begun(world)
@@ -200,7 +271,7 @@ class TestResume:
         opened(world, head, path="two", token="every-2", record=read(world, head))
         decide(world, head, decided(read(world, head)))
 
-        world.approvals.resume("acme", head.run.run_id, read(world, head))
+        world.approvals.resume(head.run, read(world, head))
 
         assert (world.woken["every-1"], world.woken["every-2"]) == (Verdict.APPROVED,) * 2
 
@@ -213,9 +284,11 @@ class TestResume:
         decide(world, head, decided(read(world, head), verdict))
 
         for _ in range(2):
-            world.approvals.resume("acme", head.run.run_id, read(world, head))
+            world.approvals.resume(head.run, read(world, head))
 
         assert world.woken[f"once-{verdict}"] is verdict
+        assert world.sent.count(f"once-{verdict}") == 1
+        assert waiting(world, head) == []
 
     def test_the_newer_token_of_a_gate_holds(self, world: Ports) -> None:
         head = begun(world)
@@ -223,7 +296,7 @@ class TestResume:
         opened(world, head, token="newer", record=read(world, head))
         decide(world, head, decided(read(world, head)))
 
-        world.approvals.resume("acme", head.run.run_id, read(world, head))
+        world.approvals.resume(head.run, read(world, head))
 
         assert "older" not in world.woken
         assert world.woken["newer"] is Verdict.APPROVED
@@ -232,9 +305,33 @@ class TestResume:
         head = begun(world)
         opened(world, head, token="asleep")
 
-        world.approvals.resume("acme", head.run.run_id, read(world, head))
+        world.approvals.resume(head.run, read(world, head))
 
         assert "asleep" not in world.woken
+
+    def test_gates_of_another_approval_and_of_another_run_sleep_on(self, world: Ports) -> None:
+        head, other_run = begun(world), begun(world)
+        opened(world, head, token="awake")
+        opened(world, head, path="two", token="other", record=ApprovalRecord(approval_id="legal"))
+        opened(world, other_run, token="elsewhere")
+        decide(world, head, decided(read(world, head)))
+
+        world.approvals.resume(head.run, read(world, head))
+
+        assert world.woken.keys() & {"awake", "other", "elsewhere"} == {"awake"}
+
+    def test_a_gate_of_a_decided_approval_is_not_kept_waiting(self, world: Ports) -> None:
+        """It wakes by the token that its caller has, also one that was opened before."""
+        head = begun(world)
+        opened(world, head, token="before")
+        decide(world, head, decided(read(world, head)))
+
+        assert opened(world, head, token="after", record=read(world, head))
+        assert opened(world, head, path="late", token="late", record=read(world, head))
+
+        assert waiting(world, head) == []
+        late = world.approvals.gate(head.run, "late")
+        assert late == OpenedGate(path="late", heard=1)
 
 
 class TestListOpen:
@@ -273,7 +370,7 @@ class TestListOpen:
         world.runs.end(head, RunStatus.CANCELLED, [an_entry("run.cancelled", Event.RUN_CANCELLED)])
 
         assert world.approvals.list_open("ended", 10, None).items == []
-        assert read(world, head).waiting
+        assert read(world, head).was_opened
 
     def test_another_tenants_approvals_are_not_in_it(self, world: Ports) -> None:
         opened(world, begun(world, "somebody"))

@@ -33,10 +33,12 @@ def begun(world: Ports) -> Head:
 def opened(world: Ports, head: Head, path: str) -> bool:
     """Let the gate *path* wait for an approval of its own, as everywhere with one at the end."""
     waiting = Waiting(path=path, opened_at=AT, expires_at=AT)
-    record = ApprovalRecord(approval_id=f"of-{path}", waiting=(waiting,))
+    record = ApprovalRecord(approval_id=f"of-{path}")
     entries = [an_entry(f"{path}#awaiting", Event.GATE_AWAITING)]
     token = f"token-of-{path}"
-    return world.approvals.open(head, record, waiting, token, entries, summary={"stepId": path})
+    return world.approvals.open(
+        head, record, waiting, token, entries, gate=None, summary={"stepId": path}
+    )
 
 
 def listed(world: Ports) -> list[str]:

@@ -90,11 +90,11 @@ class Whole:
         return [one.entry.id for one in journal if "." not in one.entry.id]
 
 
-@pytest.fixture(name="whole")
-def _whole(world: Ports) -> Whole:
+def whole_world(world: Ports) -> Whole:
+    """*world* with nothing in it, as use cases see one."""
     world.forget()
     memory = MemoryWorld()
-    whole = Whole(
+    return Whole(
         world=world,
         ids=memory.ids,
         machines=memory.machines,
@@ -113,6 +113,11 @@ def _whole(world: Ports) -> Whole:
         workshop=world.workshop,
         notifications=world.notifications,
     )
+
+
+@pytest.fixture(name="whole")
+def _whole(world: Ports) -> Whole:
+    whole = whole_world(world)
     world.woken.clear()
     request = CreateRun(tenant="acme", caller="ana", manifest=MANIFEST, inputs={})
     assert create_run(request, whole)["runId"] == "run-1"

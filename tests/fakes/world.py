@@ -15,6 +15,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from operator import itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -30,7 +31,7 @@ from taskrunner.errors import (
     TooManyRunsError,
 )
 from taskrunner.executors.work import ExecutorFailure
-from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting
+from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict
 from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.json_types import unusable
@@ -46,10 +47,11 @@ from tests.fakes.executor_world import (
 from tests.fakes.sandbox import ThreadSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from taskrunner.executors.work import Bundle, Revision
+    from taskrunner.model.approval import Waiting
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.notification import Notification
@@ -302,30 +304,61 @@ def _page(
 
 @dataclass
 class StoredApproval:
-    """An approval with the tokens of its gates, by their paths."""
+    """An approval, and what lists it as open."""
 
     record: ApprovalRecord
-    tokens: dict[str, str] = field(default_factory=dict)
     opened: str = ""
     summary: JsonObject = field(default_factory=dict)
 
 
 @dataclass
-class MemoryApprovals:
-    """Approvals by tenant, run and id. *woken* has what each token was answered, once.
+class StoredGate:
+    """A gate, with its task token while it waits."""
 
-    *notified* has the gates that approvers have been told of, by tenant, run and path.
+    approval_id: str
+    heard: int
+    token: str | None = None
+
+
+@dataclass
+class MemoryApprovals:
+    """Approvals by tenant, run and id, and gates by tenant, run and path.
+
+    *woken* has what each token was answered, the first time, and *sent* every answer. *notified*
+    has the gates that approvers have been told of.
     """
 
     runs: MemoryRuns
     stored: dict[tuple[str, str, str], StoredApproval] = field(default_factory=dict)
+    gates: dict[tuple[str, str, str], StoredGate] = field(default_factory=dict)
     notified: set[tuple[str, str, str]] = field(default_factory=set)
     woken: dict[str, Verdict] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
 
     @_atomic
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         stored = self.stored.get((tenant, run_id, approval_id))
         return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
+
+    @_atomic
+    def gate(self, run: Run, path: str) -> OpenedGate | None:
+        key = (run.tenant, run.run_id, path)
+        if key not in self.gates:
+            return None
+        return OpenedGate(path=path, heard=self.gates[key].heard, is_notified=key in self.notified)
+
+    @_atomic
+    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+        found = [self.gate(run, path) for path, _ in self._that_wait(run, approval_id)]
+        return iter([one for one in found if one is not None])
+
+    def _that_wait(self, run: Run, approval_id: str) -> list[tuple[str, StoredGate]]:
+        return [
+            (path, gate)
+            for (tenant, run_id, path), gate in sorted(self.gates.items(), key=itemgetter(0))
+            if (tenant, run_id, gate.approval_id) == (run.tenant, run.run_id, approval_id)
+            and gate.token is not None
+        ]
 
     @_atomic
     def open(  # noqa: PLR0913 - as in the port
@@ -336,14 +369,24 @@ class MemoryApprovals:
         token: str,
         entries: Sequence[Entry],
         *,
+        gate: OpenedGate | None,
         summary: JsonObject,
     ) -> bool:
-        stored = self._written(head, record, entries)
-        if stored is None:
+        run, path, decided = head.run, waiting.path, record.verdict is not None
+        known = self.gate(run, path)
+        if (known and known.heard) != (gate and gate.heard) or self._moved_on(head, record):
             return False
-        stored.tokens[waiting.path] = token
-        stored.opened = f"{waiting.opened_at}#{head.run.run_id}#{record.approval_id}"
-        stored.summary = summary
+        self.gates[run.tenant, run.run_id, path] = StoredGate(
+            record.approval_id, len(record.decisions), None if decided else token
+        )
+        if not decided:
+            self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(
+                replace(record, was_opened=True),
+                f"{waiting.opened_at}#{run.run_id}#{record.approval_id}",
+                summary,
+            )
+        # This write happens once: whoever repeats it must not repeat them.
+        self.runs.of(run.tenant, run.run_id).journal += entries
         return True
 
     @_atomic
@@ -351,32 +394,68 @@ class MemoryApprovals:
         self.notified.add((run.tenant, run.run_id, path))
 
     @_atomic
-    def is_notified(self, run: Run, path: str) -> bool:
-        return (run.tenant, run.run_id, path) in self.notified
-
-    @_atomic
-    def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
-        return self._written(head, record, entries) is not None
-
-    def _written(
-        self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]
-    ) -> StoredApproval | None:
-        """What is stored once *record* is, or None when it or its run has moved on."""
-        run = self.runs.of(head.run.tenant, head.run.run_id)
+    def decide(
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        gates: Sequence[OpenedGate],
+        entries: Sequence[Entry],
+    ) -> bool:
+        if self._moved_on(head, record) or not self._heard(head, record, gates, entries):
+            return False
         key = (head.run.tenant, head.run.run_id, record.approval_id)
-        if run.run.outcome is not None or self.get(*key).version != record.version:
-            return None
         stored = self.stored.setdefault(key, StoredApproval(record))
-        stored.record = replace(record, version=record.version + 1)
-        run.journal += entries  # this write happens once: whoever repeats it must not repeat them
-        return stored
+        stored.record = replace(record, version=record.version + 1, was_opened=True)
+        return True
 
     @_atomic
-    def resume(self, tenant: str, run_id: str, record: ApprovalRecord) -> None:
-        stored = self.stored.get((tenant, run_id, record.approval_id))
-        if stored is not None and record.verdict is not None:
-            for token in stored.tokens.values():
-                self.woken.setdefault(token, record.verdict)
+    def hear(
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        gates: Sequence[OpenedGate],
+        entries: Sequence[Entry],
+    ) -> bool:
+        return self._heard(head, record, gates, entries)
+
+    def _heard(
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        gates: Sequence[OpenedGate],
+        entries: Sequence[Entry],
+    ) -> bool:
+        run = self.runs.of(head.run.tenant, head.run.run_id)
+        known = [self.gate(head.run, one.path) or one for one in gates]
+        if run.run.outcome is not None or any(
+            mine.heard != theirs.heard for mine, theirs in zip(known, gates, strict=True)
+        ):
+            return False
+        for one in gates:
+            key = (head.run.tenant, head.run.run_id, one.path)
+            self.gates.setdefault(key, StoredGate(record.approval_id, 0))
+            self.gates[key].heard = len(record.decisions)
+        run.journal += entries
+        return True
+
+    def _moved_on(self, head: Head, record: ApprovalRecord) -> bool:
+        run = head.run
+        stored = self.get(run.tenant, run.run_id, record.approval_id)
+        ended = self.runs.of(run.tenant, run.run_id).run.outcome is not None
+        return ended or stored.version != record.version
+
+    @_atomic
+    def resume(self, run: Run, record: ApprovalRecord) -> None:
+        if record.verdict is None:
+            return
+        for _, gate in self._that_wait(run, record.approval_id):
+            self.wake(str(gate.token), record.verdict)
+            gate.token = None
+
+    @_atomic
+    def wake(self, token: str, verdict: Verdict) -> None:
+        self.sent.append(token)
+        self.woken.setdefault(token, verdict)
 
     @_atomic
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:

@@ -73,7 +73,7 @@ def decide(client: Client, run_id: str, approval: str, decision: str = "approved
     world = client.engine.world
 
     def waits() -> bool:
-        return bool(world.approvals.get(TENANT, run_id, approval).waiting)
+        return bool(world.approvals.get(TENANT, run_id, approval).was_opened)
 
     until(waits, f"nobody waits for {approval}")
     return _decide(client, run_id, approval, decision)
@@ -84,7 +84,7 @@ def decide_waiting(client: Client, run_id: str, approval: str, decision: str) ->
     world = client.engine.world
     record = world.approvals.get(TENANT, run_id, approval)
     if (
-        record.waiting
+        record.was_opened
         and record.verdict is None
         and world.runs.head(TENANT, run_id).run.outcome is None
     ):

@@ -221,6 +221,10 @@ def play() -> Play:
         players = _Players(made, recorder)
         for row in told():
             made._world(row)
+        for name in ("decide_approval", "open_gate"):
+            # They wake gates in threads of their own.
+            approvals = made.worlds[name].approvals
+            vars(approvals)["_wake"] = _Attributed(approvals, recorder, name)._wake
         run_step = made.worlds["run_step"]
         vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
         made.engine.worlds |= made.worlds

@@ -15,7 +15,6 @@ from taskrunner.model.approval import (
     ApprovalRecord,
     Decision,
     Verdict,
-    Waiting,
     decide,
     expire,
 )
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AT = "2025-12-06T12:00:00.000Z"
-OPEN = ApprovalRecord(
-    approval_id="security", waiting=(Waiting(path="review", opened_at=AT, expires_at=AT),)
-)
+OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 ONE = Approval(id="security")
 TWO = Approval(id="security", min_approvals=2)
 APPROVED, REJECTED, EXPIRED = Verdict.APPROVED, Verdict.REJECTED, Verdict.EXPIRED

@@ -17,7 +17,6 @@ from taskrunner.model.approval import (
     ApprovalRecord,
     Decision,
     Verdict,
-    Waiting,
     decide,
     expire,
 )
@@ -28,9 +27,7 @@ from tests.template import ROOT
 AT = "2025-12-06T12:00:00.000Z"
 PACKAGE = ROOT / "layers/core/python/taskrunner"
 GRANTS = ("packs.approve", "security.lead", "release.manager")
-OPEN = ApprovalRecord(
-    approval_id="security", waiting=(Waiting(path="review", opened_at=AT, expires_at=AT),)
-)
+OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def everything(world: MemoryWorld) -> JsonObject:
             key: asdict(replace(stored, record=replace(stored.record, version=0)))
             for key, stored in world.approvals.stored.items()
         },
+        "gates": {key: asdict(one) for key, one in world.approvals.gates.items()},
         "woken": world.approvals.woken,
         "notifications": {one.id: asdict(one) for one in world.notifications.published},
         "notified": world.approvals.notified,

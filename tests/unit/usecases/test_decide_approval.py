@@ -232,10 +232,10 @@ def test_deciding_again_after_a_crash_ends_as_if_nothing_had_failed(verdict: Ver
         gate(world)
         return world
 
-    assert assert_heals(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 5 + 2 * 2
+    assert assert_heals(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 7 + 2 * 2
 
 
 def test_one_approval_of_two_after_a_crash_counts_once() -> None:
     ways = assert_heals(lambda: waiting(TWO_OF_THEM), decide)
 
-    assert ways == 2 * 2 * 4 + 2 * 2
+    assert ways == 2 * 2 * 6 + 2 * 2

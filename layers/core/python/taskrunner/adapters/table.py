@@ -2,9 +2,9 @@
 
 Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sort as
 
-    A#<approval id>      an approval, with the task tokens of the gates that wait for it
+    A#<approval id>      an approval, with its decisions
     F#<name>             an artifact
-    G#<step path>        that approvers have been told of a gate
+    G#<step path>        a gate, with its task token while it waits
     J#<chunk>            a chunk of the journal, numbered from 0
     R                    the run
     S#<step path>        how the last attempt of a step ended

@@ -39,7 +39,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A gate that waits, by its step's path; the task token stays with the store."""
+    """A gate that begins to wait, by its step's path; the task token stays with the store."""
 
     path: str
     opened_at: str
@@ -47,13 +47,29 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedGate:
+    """A gate that has been opened, whatever came of it.
+
+    *heard* is how many of its approval's decisions the journal has for this gate, from the first.
+    """
+
+    path: str
+    heard: int = 0
+    is_notified: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecord:
-    """An approval of one run. *verdict* is None while it is open; *version* guards its writes."""
+    """An approval of one run, whose gates are kept apart: nothing limits how many they are.
+
+    Once a gate has opened it, *was_opened*, some wait until there is a *verdict*. *version* guards
+    its decisions.
+    """
 
     approval_id: str
     verdict: Verdict | None = None
     decisions: tuple[Decision, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
+    was_opened: bool = False
     version: int = 0
 
     def by(self, subject: str) -> Decision | None:
@@ -96,7 +112,7 @@ def decide(  # noqa: PLR0913 - a rule over six things that are not one thing
     if record.verdict is not None:
         message = f"the approval {record.approval_id} was {record.verdict} already"
         raise ConflictError("approval_already_decided", message)
-    if run_ended or not record.waiting:
+    if run_ended or not record.was_opened:
         message = f"no gate waits for the approval {record.approval_id}"
         raise ConflictError("approval_not_open", message)
     decided = _with(record, decision, approval.min_approvals)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ConflictError, NotFoundError, TryAgainError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.approval import Answer, Decision, Verdict, decide
-from taskrunner.model.journal import Entry, Event
-from taskrunner.usecases.decided import decision_metadata, gate_entries
+from taskrunner.usecases.decided import portions, spread
 
 if TYPE_CHECKING:
-    from taskrunner.model.approval import ApprovalRecord
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
+    from taskrunner.usecases.ports import Head
     from taskrunner.usecases.world import World
 
 _TRIES: Final = 8
@@ -35,8 +34,8 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     """Decide, and return the API's ApprovalDecisionResponse.
 
     Recorded before the run wakes: a crash in between is healed by the caller's retry, which is
-    answered the same and wakes the gate again, while a woken run whose decision was never written
-    could not be explained to anyone.
+    answered the same and wakes the gates that still wait, while a woken run whose decision was
+    never written could not be explained to anyone.
 
     Raises:
         NotFoundError: the tenant has no such run, or the run's pack no such approval.
@@ -61,33 +60,20 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
             requester=head.run.created_by,
             run_ended=head.run.outcome is not None,
         )
-        if not answer.changed or world.approvals.decide(head, answer.record, _entries(answer, at)):
-            if answer.record.verdict is not None:
-                world.approvals.resume(tenant, run_id, answer.record)
+        if not answer.changed or _store(head, answer, world):
+            spread(head, answer.record, world)
             return {"status": answer.verdict.value, "resumed": answer.resumed}
     raise TryAgainError(f"the approval {approval_id} is being decided by others")
+
+
+def _store(head: Head, answer: Answer, world: World) -> bool:
+    """Store the decision, in one write with the entries of the first gates."""
+    waiting = world.approvals.waiting(head.run, answer.record.approval_id)
+    gates, entries = next(portions(answer.record, waiting), ([], []))
+    return world.approvals.decide(head, answer.record, gates, entries)
 
 
 def _check_plan_hash(run: Run, plan_hash: str) -> None:
     if plan_hash != run.plan_hash:
         message = f"the run's plan is {run.plan_hash}; review that one and decide again"
         raise ConflictError("plan_hash_mismatch", message)
-
-
-def _entries(answer: Answer, at: str) -> list[Entry]:
-    if answer.record.verdict is not None:
-        return gate_entries(answer.record, at)
-    return [_recorded(answer.record, path.path, at) for path in answer.record.waiting]
-
-
-def _recorded(record: ApprovalRecord, path: str, at: str) -> Entry:
-    """An approval that counts, but is not yet the last that is needed."""
-    last = record.decisions[-1]
-    return Entry(
-        id=f"{path}#approval#{last.by}",
-        at=at,
-        event=Event.GATE_APPROVAL_RECORDED,
-        step=path,
-        message=f"One approval more: {record.approval_id}",
-        metadata=decision_metadata(record.approval_id, last),
-    )

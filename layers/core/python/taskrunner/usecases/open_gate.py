@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
 from taskrunner.model import moment, notification, plan_document
-from taskrunner.model.approval import ApprovalRecord, Verdict, Waiting, expire
+from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting, expire
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.model.run import Reason
-from taskrunner.usecases.decided import gate_entries
+from taskrunner.usecases.decided import gate_entries, spread
 from taskrunner.usecases.live import check_live, run_started
 
 if TYPE_CHECKING:
@@ -43,29 +42,33 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     own = reference.path
     for _ in range(_TRIES):
         head, gate, approval, record = _read(reference, world)
+        known = world.approvals.gate(head.run, own)
         now = world.clock.now()
         waiting = Waiting(
             path=own,
             opened_at=moment.to_text(now),
             expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
         )
-        others = tuple(one for one in record.waiting if one.path != own)
-        opened = replace(record, waiting=(*others, waiting))
         entries = run_started(head, waiting.opened_at)
-        is_new = len(others) == len(record.waiting)
-        if is_new:
-            # Else it was opened before, which is in the journal, as is a decision since.
+        if known is None:
             entries.append(_awaiting(gate, waiting))
-            if record.verdict is not None:
-                entries += gate_entries(replace(opened, waiting=(waiting,)), waiting.opened_at)
+        if record.verdict is not None:
+            # Opened before, it may have been decided since, and not have heard of it.
+            entries += gate_entries(record, known or _late(own, record), waiting.opened_at)
         summary = _summary(gate, waiting, approval, head)
-        if world.approvals.open(head, opened, waiting, token, entries, summary=summary):
+        if world.approvals.open(head, record, waiting, token, entries, gate=known, summary=summary):
             if record.verdict is not None:
-                world.approvals.resume(reference.tenant, reference.run_id, opened)
-            elif is_new or not world.approvals.is_notified(head.run, own):
+                world.approvals.wake(token, record.verdict)
+                return {"status": record.verdict.value}
+            if known is None or not known.is_notified:
                 _notify(head, gate, approval, summary, world)
-            return {"status": "open" if record.verdict is None else record.verdict.value}
+            return {"status": "open"}
     raise TryAgainError(f"the gate {own} is being decided by others")
+
+
+def _late(path: str, record: ApprovalRecord) -> OpenedGate:
+    """A gate that was not opened before its approval was decided: the last word is for it too."""
+    return OpenedGate(path=path, heard=len(record.decisions) - 1)
 
 
 def _read(reference: StepReference, world: World) -> tuple[Head, Gate, Approval, ApprovalRecord]:
@@ -142,33 +145,25 @@ def expire_gate(reference: StepReference, world: World) -> JsonObject:
         ApprovalRejectedError: it had been rejected.
         ConflictError: the run has ended meanwhile.
     """
+    own = reference.path
     for _ in range(_TRIES):
         head, _, _, record = _read(reference, world)
         if record.verdict is None:
-            at = moment.to_text(world.clock.now())
-            record = _expired(head, record, reference.path, at, world)
-        if record.verdict is not None and any(w.path != reference.path for w in record.waiting):
-            # Other gates wait for the same approval, and their own time is not over yet.
-            world.approvals.resume(reference.tenant, reference.run_id, record)
+            record = _expired(head, record, own, world)
         if record.verdict is not None:
-            return _stands(record, reference.path)
-    raise TryAgainError(f"the gate {reference.path} is being decided by others")
+            # Other gates wait for the same approval, and their own time is not over yet.
+            spread(head, record, world, passed=own)
+            return _stands(record, own)
+    raise TryAgainError(f"the gate {own} is being decided by others")
 
 
-def _expired(
-    head: Head, record: ApprovalRecord, path: str, at: str, world: World
-) -> ApprovalRecord:
+def _expired(head: Head, record: ApprovalRecord, path: str, world: World) -> ApprovalRecord:
     """*record* once the expiry is stored, or as it was when another writer was quicker."""
-    expired = expire(record, at)
-    entries = gate_entries(expired, at) or [
-        # Opening the gate never succeeded, so that nothing waits; it is this one all the same.
-        *gate_entries(
-            replace(expired, waiting=(Waiting(path=path, opened_at=at, expires_at=at),)), at
-        )
-    ]
-    if world.approvals.decide(head, expired, entries):
-        return expired
-    return record
+    expired = expire(record, moment.to_text(world.clock.now()))
+    # Where opening the gate never succeeded, it is this one that waited in vain all the same.
+    own = world.approvals.gate(head.run, path) or _late(path, expired)
+    gates, entries = [own], gate_entries(expired, own)
+    return expired if world.approvals.decide(head, expired, gates, entries) else record
 
 
 def _stands(record: ApprovalRecord, path: str) -> JsonObject:

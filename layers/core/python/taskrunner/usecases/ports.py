@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from taskrunner.executors.work import Artifacts as ArtifactContents
     from taskrunner.executors.work import Bundles, Environments, Images, Network, Services
-    from taskrunner.model.approval import ApprovalRecord, Waiting
+    from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, Placed, Position
     from taskrunner.model.json_types import JsonObject
@@ -152,10 +152,21 @@ class Runs(Protocol):
 
 
 class Approvals(Protocol):
-    """Approvals of runs. The task tokens of the gates that wait are kept here and only here."""
+    """Approvals of runs, and the gates that wait for them.
+
+    Task tokens are kept here and only here, each for as long as its gate waits.
+    """
 
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         """The record, an empty one when no gate has opened it yet."""
+        ...
+
+    def gate(self, run: Run, path: str) -> OpenedGate | None:
+        """The run's gate at *path*, or None when it has not been opened."""
+        ...
+
+    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+        """The gates that wait for an approval and have not been woken, by their paths."""
         ...
 
     def open(  # noqa: PLR0913 - what is written together is given together
@@ -166,25 +177,49 @@ class Approvals(Protocol):
         token: str,
         entries: Sequence[Entry],
         *,
+        gate: OpenedGate | None,
         summary: JsonObject,
     ) -> bool:
-        """Let a gate wait; False when the record or the run has moved on since it was read."""
+        """Let a gate wait, which was *gate* before, or None; of a decided *record*, only note it.
+
+        It has heard all of *record* then. False when the gate or the run has moved on since it was
+        read, or another decision has been stored. Gates that open at once are in nobody's way.
+        """
         ...
 
     def record_notified(self, run: Run, path: str) -> None:
         """Record that approvers have been told of the run's gate at *path*; twice is once."""
         ...
 
-    def is_notified(self, run: Run, path: str) -> bool:
-        """Whether that is on record."""
+    def decide(
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        gates: Sequence[OpenedGate],
+        entries: Sequence[Entry],
+    ) -> bool:
+        """Store a decision, with *entries* for those of its gates that there is room for.
+
+        False when the record, one of *gates* or the run has moved on since it was read.
+        """
         ...
 
-    def decide(self, head: Head, record: ApprovalRecord, entries: Sequence[Entry]) -> bool:
-        """Store a decision; False when the record or the run has moved on since it was read."""
+    def hear(
+        self,
+        head: Head,
+        record: ApprovalRecord,
+        gates: Sequence[OpenedGate],
+        entries: Sequence[Entry],
+    ) -> bool:
+        """Append *entries*, by which *gates* have heard all of *record*; False as for `decide`."""
         ...
 
-    def resume(self, tenant: str, run_id: str, record: ApprovalRecord) -> None:
-        """Wake every gate that waits for *record* with its verdict; waking twice is waking once."""
+    def resume(self, run: Run, record: ApprovalRecord) -> None:
+        """Wake every gate that waits for *record* with its verdict, each of them once."""
+        ...
+
+    def wake(self, token: str, verdict: Verdict) -> None:
+        """Wake the one gate that waits with *token*; waking twice is waking once."""
         ...
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
