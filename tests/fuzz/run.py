@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 _LONGEST_BYTES = 4096
-# Of one input, by the clock: the most that expressions may cost takes half a second, with coverage
-# counted three, and several times that on a machine that is busy. A blow-up takes minutes.
-_SLOW_S = 60
+# Of one input in CPU time, which a busy machine does not stretch: the most that expressions may
+# cost takes three with coverage counted. libFuzzer has a clock alone, for what would never end.
+_SLOW_S = 15
+_NEVER_S = 60
 _MEMORY_MIB = 2048
 _SEED = 7
 _CHANGED_AGAIN = 2  # times that one input is; libFuzzer's 5 are for bytes, and break most trees
@@ -38,6 +39,18 @@ def seeds(target: str) -> list[Path]:
     if target == "pack":
         found += sorted((ROOT / "tests/golden").glob("*/*.yaml"))
     return [path for path in found if path.stat().st_size <= _LONGEST_BYTES]
+
+
+def in_time(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """*run*, which fails on an input that takes too much CPU time."""
+
+    def timed(data: bytes) -> None:
+        before_s = time.process_time()
+        run(data)
+        spent_s = time.process_time() - before_s
+        assert spent_s < _SLOW_S, f"an input took {spent_s:.1f} s of CPU time"
+
+    return timed
 
 
 def plant(target: str, place: Path) -> None:
@@ -84,7 +97,7 @@ def guided(
         *bounds,
         f"-seed={_SEED}",
         f"-max_len={_LONGEST_BYTES}",
-        f"-timeout={_SLOW_S}",
+        f"-timeout={_NEVER_S}",
         f"-rss_limit_mb={_MEMORY_MIB}",
         f"-dict={HERE / 'words' / target}",
         f"-artifact_prefix={place}/broken-",
@@ -103,7 +116,8 @@ def guided(
     }
     if target in mutators.CROSSOVERS:
         structure["custom_crossover"] = mutators.CROSSOVERS[target]
-    atheris.Setup(arguments, instead or TARGETS[target], **(structure if by_structure else {}))
+    run = in_time(instead or TARGETS[target])
+    atheris.Setup(arguments, run, **(structure if by_structure else {}))
     atheris.Fuzz()
 
 
@@ -115,7 +129,7 @@ def _blind(target: str, seconds: int, place: Path) -> None:
 
     memory = _MEMORY_MIB * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    mutate = mutators.MUTATORS[target]
+    mutate, run_one = mutators.MUTATORS[target], in_time(TARGETS[target])
     known = [path.read_bytes() for path in sorted((place / "corpus").iterdir())]
     words = _words(target)
     places = st.integers(0, _LONGEST_BYTES)
@@ -130,7 +144,7 @@ def _blind(target: str, seconds: int, place: Path) -> None:
     @given(st.sampled_from(known) | st.lists(parts, max_size=6).map(b"".join), st.integers(0))
     def holds(data: bytes, number: int) -> None:
         data = data[:_LONGEST_BYTES]
-        TARGETS[target](mutate(data, _LONGEST_BYTES, number) if number else data)
+        run_one(mutate(data, _LONGEST_BYTES, number) if number else data)
 
     run: Callable[[], None] = holds
     while time.monotonic() < end:
