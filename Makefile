@@ -97,9 +97,9 @@ test: check ## Run every check and every test; the local stack is started when i
 	$(bin)/pytest
 
 fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it finds is left in .local/fuzz
-	$(bin)/python -m tests.fuzz.run expression $(SECONDS)
-	$(bin)/python -m tests.fuzz.run schema $(SECONDS)
-	$(bin)/python -m tests.fuzz.run pack $(SECONDS)
+	$(bin)/python -m tests.security.fuzz.run expression $(SECONDS)
+	$(bin)/python -m tests.security.fuzz.run schema $(SECONDS)
+	$(bin)/python -m tests.security.fuzz.run pack $(SECONDS)
 
 # ---------------------------------------------------------------------------------------------------------- tidy
 

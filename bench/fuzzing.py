@@ -25,7 +25,7 @@ STAGES = ("any text", "has a pack's shape", "is planned", "is compiled")
 
 def count(executions: int, place: str, *, by_structure: bool) -> None:
     """Fuzz, and print how many different texts came to each of the stages."""
-    from tests.fuzz import run  # noqa: PLC0415 - for this process alone
+    from tests.security.fuzz import run  # noqa: PLC0415 - for this process alone
 
     came: dict[str, set[bytes]] = defaultdict(set)
     known = {hashlib.sha256(seed.read_bytes()).digest() for seed in run.seeds("pack")}

@@ -18,8 +18,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
 
-from taskrunner.adapters.sandbox import ForkedSandbox  # noqa: E402 - the folder above is no package
 from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Job, Limits  # noqa: E402
+from taskrunner.sandbox.launcher import ForkedSandbox  # noqa: E402 - the folder above is no package
 
 ATTEMPTS = 20
 NOTHING_TO_ASK: Any = None

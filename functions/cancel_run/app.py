@@ -12,7 +12,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 
 if TYPE_CHECKING:
     from taskrunner.adapters.principals import Principals
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def _cancel(request: Request, world: World) -> dict[str, Any]:

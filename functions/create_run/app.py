@@ -16,7 +16,7 @@ from taskrunner.usecases.start_run import start_run
 
 if TYPE_CHECKING:
     from taskrunner.adapters.principals import Principals
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def _create(request: Request, world: World) -> dict[str, Any]:

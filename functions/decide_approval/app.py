@@ -15,7 +15,7 @@ from taskrunner.usecases.decide_approval import decide_approval
 
 if TYPE_CHECKING:
     from taskrunner.adapters.principals import Principals
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")

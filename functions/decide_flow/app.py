@@ -9,7 +9,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.decide_flow import Question, decide_flow
 
 if TYPE_CHECKING:
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def handler(

@@ -9,7 +9,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.open_gate import expire_gate, open_gate
 
 if TYPE_CHECKING:
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def handler(

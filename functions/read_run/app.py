@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.adapters.principals import Principals
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 _RUNS = "/v1/task-runner/runs"
 _PAGE, _MOST, _MOST_LINES = 50, 100, 1000

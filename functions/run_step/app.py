@@ -15,7 +15,7 @@ from taskrunner.usecases.run_step import run_step
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def handler(

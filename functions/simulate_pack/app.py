@@ -12,7 +12,7 @@ from taskrunner.usecases.simulate_pack import simulate_pack
 
 if TYPE_CHECKING:
     from taskrunner.adapters.principals import Principals
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def _simulate(request: Request, world: World) -> dict[str, Any]:

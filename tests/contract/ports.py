@@ -41,9 +41,9 @@ from tests.template import template
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.usecases import ports
     from tests.fakes.world import MemoryNotifications
 
 REGION = "us-east-1"

@@ -12,14 +12,14 @@ import pytest
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
-from taskrunner.usecases.regular_file import NotRegularError
+from taskrunner.runtime.regular_file import NotRegularError
 from tests.contract.ports import CREATED, a_run, an_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Head
+    from taskrunner.ports import Head
     from tests.contract.ports import Ports
 
 

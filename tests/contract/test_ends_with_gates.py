@@ -13,7 +13,7 @@ from taskrunner.model.run import RunStatus
 from tests.contract.ports import CREATED, a_run, an_entry
 
 if TYPE_CHECKING:
-    from taskrunner.usecases.ports import Head
+    from taskrunner.ports import Head
     from tests.contract.ports import Ports
 
 AT = "2025-12-06T12:00:00.000Z"

@@ -23,7 +23,7 @@ from tests.fakes.world import MemoryEvidence
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Evidence
+    from taskrunner.ports import Evidence
     from tests.contract.ports import Ports
 
 # Longer than the 4096 bytes that KMS takes as a message.

@@ -23,10 +23,10 @@ from tests.packs import pack
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.usecases import ports
     from tests.contract.ports import Ports
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.journal import Entry, Placed, Position
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Head
+    from taskrunner.ports import Head
     from tests.contract.ports import Ports
 
 

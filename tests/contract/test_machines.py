@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Machines
+    from taskrunner.ports import Machines
 
 COMPILED = compile_pack(pack("- {id: ship, run: {uses: builtin:noop}}"), {})
 INPUT = execution_input(COMPILED.plan, "acme", "run-7")

@@ -17,7 +17,7 @@ from tests.contract.ports import CREATED, a_run, an_entry
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Head
+    from taskrunner.ports import Head
     from tests.contract.ports import Ports
 
 ENDED = an_entry("run.ended", Event.RUN_COMPLETED)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.adapters.sandbox import ForkedSandbox
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import Services
 from taskrunner.model.run import Reason
 from taskrunner.sandbox.job import Ended, Job, Limits
+from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.fakes.executor_world import (
     MemoryArtifacts,
     MemoryBundles,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 _NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
 

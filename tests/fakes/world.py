@@ -36,8 +36,8 @@ from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.json_types import unusable
 from taskrunner.model.redaction import usable
-from taskrunner.usecases.ports import Head, Page, Signed
-from taskrunner.usecases.regular_file import opened
+from taskrunner.ports import Head, Page, Signed
+from taskrunner.runtime.regular_file import opened
 from tests.fakes.executor_world import (
     MemoryBundles,
     MemoryEnvironments,

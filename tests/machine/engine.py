@@ -26,8 +26,8 @@ from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
 from tests.atomic import one_at_a_time
 from tests.kms import signing_key
-from tests.permissions.grants import missing, names_of
-from tests.permissions.needs import Recorder
+from tests.security.permissions.grants import missing, names_of
+from tests.security.permissions.needs import Recorder
 from tests.template import ROOT, folder, routes, template
 
 if TYPE_CHECKING:

@@ -14,8 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
-from taskrunner.compiler import budget, expressions, parameters
-from taskrunner.compiler.expressions import ExpressionError
+from taskrunner import expressions
+from taskrunner.compiler import budget
+from taskrunner.expressions import templates
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     Aggregation,
@@ -37,7 +39,7 @@ from tests.machine.packs import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskrunner.compiler.expressions import Reference
+    from taskrunner.expressions.parser import Reference
 
 Told = tuple[str, str | None]
 SUCCEEDED: Told = ("Succeeded", None)
@@ -220,8 +222,8 @@ class _Walker:
         path = place.prefix + step.id
         self.found.outputs[path] = None
         try:
-            read = parameters.references(step.parameters)
-            given = parameters.fill(step.parameters, self.context(read, place))
+            read = templates.references(step.parameters)
+            given = templates.fill(step.parameters, self.context(read, place))
         except ExpressionError:
             return EXECUTOR_ERROR
         if step.uses == "builtin:noop":
@@ -257,8 +259,8 @@ class _Walker:
 
     def holds(self, step: PolicyGate, place: _Place) -> bool:
         try:
-            read = parameters.references(step.parameters)
-            given = parameters.fill(step.parameters, self.context(read, place))
+            read = templates.references(step.parameters)
+            given = templates.fill(step.parameters, self.context(read, place))
             here = _Place(place.prefix, place.names | {"with": given}, place.contained)
             policy = self.plan.policy(step.policy_id)
             if policy.uses is not None:

@@ -78,7 +78,8 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
         fields["inputs"] |= {"additionalProperties": False, "properties": _INPUT_TYPES}
     fields["tenantId"]["enum"] = [known["tenant"]]
     # A run that is made under any name is there for whoever asks for that name by chance, and would
-    # be found where the path allows two names alone. tests/hostile/test_requests.py has the rest.
+    # be found where the path allows two names alone. The rest is in
+    # tests/security/hostile/test_requests.py.
     del fields["runId"]
     for item in schema["paths"].values():
         for operation in item.values():

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api_schema import assert_conforms
-from tests.hostile.manifests import cases
 from tests.packs import pack
+from tests.security.hostile.manifests import cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
 GATED = pack("- {id: g, gate: {approval: {id: a}}}", spec="approvals: [{id: a}]")
 RUNS = "/v1/task-runner/runs"
-# One of each family; tests/hostile has them all, without HTTP.
+# One of each family; tests/security/hostile has them all, without HTTP.
 SAMPLE = {"alias-bomb", "deep-flow-lists", "doubles-each-time", "references-that-double",
           "pattern-with-a-back-reference", "steps-until-full", "inputs-of-one-name",
           "python-errors-of-slices"}  # fmt: skip

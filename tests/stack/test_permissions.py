@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.packs import pack
-from tests.permissions.telltales import BEARER, SIGNED
+from tests.security.permissions.telltales import BEARER, SIGNED
 from tests.stack.conftest import until
 
 if TYPE_CHECKING:

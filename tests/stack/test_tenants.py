@@ -1,7 +1,7 @@
 """Two tenants of the running stack: neither can tell whether the other has anything.
 
-tests/tenants walks every pair and every id, and counts the work; here it is the same claim through
-API Gateway, its authorizer and its cache.
+tests/security/tenants walks every pair and every id, and counts the work; here it is the same claim
+through API Gateway, its authorizer and its cache.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from taskrunner.model.artifact import ArtifactStatus, ArtifactType
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
-from taskrunner.usecases import run_view
+from taskrunner.runtime import run_view
 from tests.unit.usecases.given import TENANT, evidence_of
 from tests.unit.usecases.proven import proven
 

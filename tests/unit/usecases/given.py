@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
     from tests.fakes.world import StoredRun
 
 _T = TypeVar("_T")

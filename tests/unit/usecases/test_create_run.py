@@ -34,7 +34,7 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 LOW = Ceilings(memory_limit_mib=256)
 ONE_AT_A_TIME = pack(

@@ -29,7 +29,7 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
     from tests.fakes.world import MemoryWorld
 
 TWO_OF_THEM = pack(

@@ -17,7 +17,7 @@ from tests.unit.usecases.given import NOON, TENANT, a_world, assert_heals, every
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
     from tests.fakes.world import MemoryWorld
 
 SECRET = "correct-horse"

@@ -35,7 +35,7 @@ from tests.unit.usecases.given import (
 
 if TYPE_CHECKING:
     from taskrunner.model.notification import Notification
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
     from tests.fakes.world import MemoryWorld
 
 OVERRIDDEN = pack(

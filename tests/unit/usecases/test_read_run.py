@@ -9,7 +9,8 @@ import pytest
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepState, StepStatus
-from taskrunner.usecases import read_run, run_view
+from taskrunner.runtime import run_view
+from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run

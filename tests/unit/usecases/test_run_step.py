@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
+    from taskrunner.ports.world import World
     from taskrunner.sandbox.job import Job, Limits
-    from taskrunner.usecases.world import World
 
 FLAKY = pack(
     """

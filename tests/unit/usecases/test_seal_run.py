@@ -23,7 +23,7 @@ from tests.unit.usecases.proven import ready
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
     from tests.fakes.world import MemoryWorld
 
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from taskrunner.adapters.principals import Principals
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
-    from taskrunner.adapters.sandbox import ForkedSandbox
     from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.workshop import StoredWorkshop
+    from taskrunner.sandbox.launcher import ForkedSandbox
 
 _DAY_S = 86400
 # In their debugging output stand requests and answers as they are, with secrets in them, and the
@@ -124,7 +124,7 @@ class AwsWorld:
     @cached_property
     def sandbox(self) -> ForkedSandbox:
         """See the port."""
-        from taskrunner.adapters.sandbox import ForkedSandbox  # noqa: PLC0415
+        from taskrunner.sandbox.launcher import ForkedSandbox  # noqa: PLC0415
 
         return ForkedSandbox()
 

@@ -24,7 +24,7 @@ from taskrunner.adapters.table import (
     run_key,
 )
 from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict
-from taskrunner.usecases.ports import Head, Page
+from taskrunner.ports import Head, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from taskrunner.adapters.aws_errors import code, translated
-from taskrunner.usecases.regular_file import opened
+from taskrunner.runtime.regular_file import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable

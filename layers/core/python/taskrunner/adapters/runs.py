@@ -33,7 +33,7 @@ from taskrunner.errors import NotFoundError, TooManyRunsError, TryAgainError
 from taskrunner.model import journal
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
-from taskrunner.usecases.ports import Head, Page
+from taskrunner.ports import Head, Page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

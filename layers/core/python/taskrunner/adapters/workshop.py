@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Clock
+    from taskrunner.ports import Clock
 
 _REFERENCE: Final = re.compile(r"(?:bundles/sha256-|sha256:)([a-f0-9]{64})(?:\.zip)?")
 _TRIES: Final = 10

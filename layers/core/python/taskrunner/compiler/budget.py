@@ -14,7 +14,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler import parameters
+from taskrunner.expressions import templates
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     MAX_TIMEOUT_S,
@@ -255,7 +255,7 @@ def _longest_s(plan: Plan, step: Step) -> int:
             return plan.approval(step.approval_id).expires_after_s
         case PolicyGate():
             override = plan.approval(step.override).expires_after_s if step.override else 0
-            evaluation_s = _CALL_S if parameters.is_privileged(step, plan) else MAX_TIMEOUT_S
+            evaluation_s = _CALL_S if templates.is_privileged(step, plan) else MAX_TIMEOUT_S
             pauses = step.retries.max_attempts * (evaluation_s + step.retries.backoff_s)
             return pauses + override + sum(_longest_s(plan, child) for child in step.branch)
         case Parallel():

@@ -12,28 +12,20 @@ from typing import TYPE_CHECKING
 
 from pydantic.alias_generators import to_camel
 
-from taskrunner import executors
-from taskrunner.compiler import (
-    arguments,
-    ceilings,
-    expressions,
-    inputs,
-    json_schemas,
-    parameters,
-    report,
-)
-from taskrunner.compiler.expressions import ExpressionError
-from taskrunner.compiler.report import shortened
+from taskrunner import executors, expressions
+from taskrunner.compiler import ceilings, inputs, json_schemas, report
 from taskrunner.compiler.schema import as_written
+from taskrunner.executors import arguments
+from taskrunner.expressions import templates
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model import egress, json_path
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
-from taskrunner.model.suggestion import nearest
+from taskrunner.model.wording import nearest, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskrunner.compiler.expressions import Expression, Reference
     from taskrunner.compiler.schema import (
         ConditionalShape,
         GateOfPolicy,
@@ -47,6 +39,7 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
+    from taskrunner.expressions.parser import Expression, Reference
     from taskrunner.model.json_path import Path
 
 _OUTPUT_ROOT = "/output/"
@@ -301,7 +294,7 @@ class _Checker:
             self._names_in(shape.expression, (*path, "expression"))
         if shape.range is not None and shape.range.step == 0:
             self._problem((*path, "range", "step"), "'step' must not be 0")
-        for at, text in parameters.texts(shape.static):
+        for at, text in templates.texts(shape.static):
             for reference in self._template(text, (*path, "static", *at), with_secrets=False):
                 if reference[0] not in {"inputs", "secrets"}:
                     message = "static items read inputs alone; write an expression for the rest"
@@ -323,7 +316,7 @@ class _Checker:
             self._problem(path, f"there is no approval '{approval_id}'{hint}")
 
     def _policy_gate(self, shape: GateOfPolicy, path: Path) -> list[str]:
-        for at, text in parameters.texts(shape.parameters):
+        for at, text in templates.texts(shape.parameters):
             self._template(text, (*path, "with", *at))
         self._policy_of(shape, path)
         needs = {"requestOverride": "override", "branch": "branch"}
@@ -387,13 +380,13 @@ class _Checker:
         return parsed.references
 
     def _run(self, run: Run, path: Path) -> None:
-        for at, text in parameters.texts(run.parameters):
+        for at, text in templates.texts(run.parameters):
             self._template(text, (*path, "with", *at))
         executor = executors.find(run.uses)
         if executor is None:
             self._problem((*path, "uses"), _no_executor(run.uses))
             return
-        still_open = [at for at, _ in parameters.texts(run.parameters)]
+        still_open = [at for at, _ in templates.texts(run.parameters)]
         for at, message in arguments.misfits(executor, run.parameters, still_open):
             self._problem((*path, "with", *at), message)
 

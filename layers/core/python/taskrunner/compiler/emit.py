@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import rfc8785
 import yaml
 
-from taskrunner.compiler import budget, parameters
+from taskrunner.compiler import budget
+from taskrunner.expressions import templates
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -268,7 +269,7 @@ class _Emitter:
 
     def _policy(self, step: PolicyGate, follower: str, out: str | None) -> JsonObject:
         ways = {"retry": f"Pause {step.id}"} if step.retries.max_attempts > 1 else {}
-        by = "Policy call" if parameters.is_privileged(step, self._plan) else "Decide"
+        by = "Policy call" if templates.is_privileged(step, self._plan) else "Decide"
         states = {step.id: self._ask(step, "policy", f"Verdict {step.id}", out, by)}
         if ways:
             pause = self.prototype("Pause")

@@ -10,7 +10,7 @@ from taskrunner.compiler.source import MAX_DEPTH
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
 from taskrunner.model.json_types import unusable
-from taskrunner.model.suggestion import nearest
+from taskrunner.model.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

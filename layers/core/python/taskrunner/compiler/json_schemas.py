@@ -19,6 +19,7 @@ from taskrunner.compiler.schema_effort import (
     nodes,
     references,
 )
+from taskrunner.model import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,10 +67,10 @@ def problem(schema: JsonSchema, share: Share | None = None) -> tuple[Path, str] 
     except jsonschema_rs.ValidationError as error:
         place = tuple(error.instance_path)
         hint = _PATTERNS if '"regex"' in error.message else ""
-        message = report.shortened(error.message.splitlines()[0], 200)
+        message = wording.shortened(error.message.splitlines()[0], 200)
         return place, f"not a valid JSON Schema: {message}{hint}"
     except ValueError as error:
-        message = report.shortened(str(error).splitlines()[0], 200)
+        message = wording.shortened(str(error).splitlines()[0], 200)
         hint = _PATTERNS if "regex" in message else ""
         return (), f"not a valid JSON Schema: {message}{hint}"
     return None
@@ -93,12 +94,12 @@ def misfits(
         for number, found in enumerate(validator.iter_errors(value)):
             if number > report.MAX_PROBLEMS:
                 break
-            yield tuple(found.instance_path), report.shortened(found.message)
+            yield tuple(found.instance_path), wording.shortened(found.message)
     elif cost.first <= _FEW:
         try:
             validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            yield tuple(error.instance_path), report.shortened(error.message)
+            yield tuple(error.instance_path), wording.shortened(error.message)
     elif not validator.is_valid(value):
         yield (), "the value does not fit its schema, and it would take too much to say where"
 

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import rfc8785
 
-from taskrunner import executors
-from taskrunner.compiler import (
-    arguments,
-    check,
-    expressions,
-    inputs,
-    parameters,
-    report,
-    schema,
-    source,
-)
-from taskrunner.compiler.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS, Allowance
-from taskrunner.compiler.expressions import ExpressionError
+from taskrunner import executors, expressions
+from taskrunner.compiler import check, inputs, report, schema, source
+from taskrunner.executors import arguments
+from taskrunner.expressions import templates
+from taskrunner.expressions.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS, Allowance
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model import json_path, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
@@ -55,7 +48,6 @@ from taskrunner.model.plan import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskrunner.compiler.expressions import Expression
     from taskrunner.compiler.schema import (
         BranchShape,
         ConditionalShape,
@@ -72,6 +64,7 @@ if TYPE_CHECKING:
     )
     from taskrunner.compiler.source import Source
     from taskrunner.errors import Diagnostic
+    from taskrunner.expressions.parser import Expression
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
@@ -348,15 +341,15 @@ class _Planner:
 
     def _resolved(self, value: Json, path: Path) -> Template:
         try:
-            return parameters.resolve(value, self._inputs, self._allowance)
+            return templates.resolve(value, self._inputs, self._allowance)
         except ExpressionError:
             self._unresolvable(value, path)
             return Template()
 
     def _unresolvable(self, value: Json, path: Path) -> None:
-        for at, text in parameters.texts(value):
+        for at, text in templates.texts(value):
             try:
-                parameters.resolve(text, self._inputs, self._allowance)
+                templates.resolve(text, self._inputs, self._allowance)
             except ExpressionError as error:
                 self._problem((*path, *at), str(error))
 
@@ -367,8 +360,8 @@ class _Planner:
             return template
         executor = executors.find(run.uses)
         assert executor is not None  # noqa: S101 - the check stage found it
-        places = [at for at, _ in parameters.texts(run.parameters)]
-        still_open = [at for at in places if parameters.pointer(at) in template.open]
+        places = [at for at, _ in templates.texts(run.parameters)]
+        still_open = [at for at in places if templates.pointer(at) in template.open]
         for at, message in arguments.misfits(executor, template.value, still_open):
             self._problem((*path, *at), message)
         return template

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import Diagnostic, InvalidPackError
+from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 # More than anybody mends in one round, and an answer that Lambda can still carry.
 MAX_PROBLEMS: Final = 100
 _MAX_PATH_CHARACTERS: Final = 1_000
-_MAX_MESSAGE_CHARACTERS: Final = 1_000
 
 
 def invalid(problems: Iterable[Diagnostic], code: str = "invalid_pack") -> InvalidPackError:
@@ -25,9 +25,3 @@ def invalid(problems: Iterable[Diagnostic], code: str = "invalid_pack") -> Inval
     if len(told) > MAX_PROBLEMS:
         told[-1] = Diagnostic("$", f"there are more than {MAX_PROBLEMS} problems; mend these first")
     return InvalidPackError(told, code=code)
-
-
-def shortened(text: str, length: int = _MAX_MESSAGE_CHARACTERS) -> str:
-    """*text* on one line, and not longer than *length* and three dots."""
-    line = " ".join(text[: length + 1].splitlines())
-    return line if len(line) <= length else line[:length] + "..."

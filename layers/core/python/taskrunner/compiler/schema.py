@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from taskrunner.compiler import report
 from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TIMEOUT_S
-from taskrunner.model.suggestion import nearest
+from taskrunner.model.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

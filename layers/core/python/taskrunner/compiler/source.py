@@ -16,7 +16,7 @@ import yaml
 
 from taskrunner.compiler import report
 from taskrunner.errors import Diagnostic, InvalidPackError
-from taskrunner.model import json_path
+from taskrunner.model import json_path, wording
 from taskrunner.model.json_types import LARGEST_INTEGER, Json
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class _Reader:
                 path,
             )
         if _is_unusable_number(value):
-            shown = report.shortened(event.value, 40)
+            shown = wording.shortened(event.value, 40)
             message = f"the number {shown} is out of range; quote it if it is meant as text"
             self._problem(path, line, message)
             return 0

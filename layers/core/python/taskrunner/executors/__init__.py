@@ -19,6 +19,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from taskrunner.executors import builtin
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _BUILTIN: Final = "builtin:"
 LAMBDA: Final = "lambda:"
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_NOT_BUILTIN: Final = frozenset({"exchange", "function", "redirects", "response", "work"})
+_NOT_BUILTIN: Final = frozenset({"exchange", "redirects", "response"})
 
 
 class Executor(Protocol):
@@ -63,5 +65,5 @@ def find(reference: str) -> Executor | None:
 @cache
 def _modules() -> dict[str, str]:
     """The module of each built-in executor, by its reference."""
-    names = [module.name for module in iter_modules(__path__) if module.name not in _NOT_BUILTIN]
-    return {_BUILTIN + name.removesuffix("_"): name for name in names}
+    names = [one.name for one in iter_modules(builtin.__path__) if one.name not in _NOT_BUILTIN]
+    return {_BUILTIN + name.removesuffix("_"): f"builtin.{name}" for name in names}

@@ -3,7 +3,7 @@
 Who is who:
 
 * the parent is the Lambda function: it has credentials, and answers what executors ask for
-  (adapters/sandbox.py)
+  (sandbox/launcher.py)
 * the server is one clean process beside it, without environment, that has imported what executors
   need and forks (server.py): a step costs a fork and not the start of an interpreter
 * the child is a fork for one attempt of one step: it limits itself (limits.py, guard.py), executes

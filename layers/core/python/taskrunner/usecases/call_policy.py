@@ -11,7 +11,7 @@ from taskrunner.executors.work import ExecutorFailure
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Policy
-    from taskrunner.usecases.asked import Asked
+    from taskrunner.runtime.question import Asked
 
 _MOST_FAILURES: Final = 20
 

@@ -10,7 +10,7 @@ from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObject:

@@ -17,7 +17,7 @@ from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Reason, Run
-from taskrunner.usecases import run_view
+from taskrunner.runtime import run_view
 from taskrunner.usecases.start_run import start
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 

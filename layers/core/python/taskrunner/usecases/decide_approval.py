@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ConflictError, NotFoundError, TryAgainError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.approval import Answer, Decision, Verdict, decide
-from taskrunner.usecases.decided import portions, spread
+from taskrunner.runtime.verdicts import portions, spread
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Head
-    from taskrunner.usecases.world import World
+    from taskrunner.ports import Head
+    from taskrunner.ports.world import World
 
 _TRIES: Final = 8
 

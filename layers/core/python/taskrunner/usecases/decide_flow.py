@@ -6,22 +6,22 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from taskrunner.compiler import expressions
+from taskrunner import expressions
 from taskrunner.model import plan_document
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Iterated, Loop, MapStep, Step
 from taskrunner.model.run import Reason
-from taskrunner.usecases.asked import Asked
+from taskrunner.runtime.liveness import check_live
+from taskrunner.runtime.question import Asked
+from taskrunner.runtime.values import Values, items_path, turns_path
 from taskrunner.usecases.decide_policy import decide_policy
-from taskrunner.usecases.live import check_live
-from taskrunner.usecases.values import Values, items_path, turns_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.run import StepReference
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 class Question(StrEnum):

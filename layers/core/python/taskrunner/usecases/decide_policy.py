@@ -5,21 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import expressions, parameters
-from taskrunner.compiler.expressions import ExpressionError
+from taskrunner import expressions
 from taskrunner.errors import SecretError, StepFailedError
+from taskrunner.expressions import templates
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model import moment
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
-from taskrunner.usecases.asked import MAX_MESSAGE
-from taskrunner.usecases.secret_values import secret_values, told_without_secrets
+from taskrunner.runtime.question import MAX_MESSAGE
+from taskrunner.runtime.secret_values import secret_values, told_without_secrets
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Policy
-    from taskrunner.usecases.asked import Asked
+    from taskrunner.runtime.question import Asked
 
 _FAILS: Final = frozenset({"failed", "broken", "retry"})
 
@@ -68,7 +69,7 @@ def _failures(asked: Asked, step: PolicyGate, number: int) -> list[str]:
     What is told is redacted before it is cut, as half a secret would not be found.
     """
     policy = asked.plan.policy(step.policy_id)
-    read = parameters.references(step.parameters)
+    read = templates.references(step.parameters)
     secrets = secret_values(read, asked.head.run.tenant, asked.world)
     redactor = Redactor(secrets)
     with told_without_secrets(redactor):
@@ -80,8 +81,8 @@ def _unmet(
     asked: Asked, step: PolicyGate, policy: Policy, secrets: dict[str, str], number: int
 ) -> list[str]:
     try:
-        context = asked.values.context(parameters.references(step.parameters), asked.iteration)
-        given = parameters.fill(step.parameters, context | {"secrets": secrets})
+        context = asked.values.context(templates.references(step.parameters), asked.iteration)
+        given = templates.fill(step.parameters, context | {"secrets": secrets})
         if policy.uses is None:
             return _broken_rules(asked, policy, given)
         # Here, because a decision by rules must not pay for the import of executors.

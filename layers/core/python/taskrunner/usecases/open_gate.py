@@ -12,15 +12,15 @@ from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiti
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.model.run import Reason
-from taskrunner.usecases.decided import gate_entries, spread
-from taskrunner.usecases.live import check_live, run_started
+from taskrunner.runtime.liveness import check_live, run_started
+from taskrunner.runtime.verdicts import gate_entries, spread
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Approval
     from taskrunner.model.run import StepReference
-    from taskrunner.usecases.ports import Head
-    from taskrunner.usecases.world import World
+    from taskrunner.ports import Head
+    from taskrunner.ports.world import World
 
 Gate: TypeAlias = ApprovalGate | PolicyGate
 

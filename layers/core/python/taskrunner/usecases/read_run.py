@@ -12,11 +12,11 @@ from taskrunner.model.fold import fold, without_lost
 from taskrunner.model.journal import Position
 from taskrunner.model.plan import FileOutput
 from taskrunner.model.run import live_status
-from taskrunner.usecases import run_view
+from taskrunner.runtime import run_view
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 # Lambda answers with 6 MB at most.
 _MOST_BYTES: Final = 4 * 1024 * 1024

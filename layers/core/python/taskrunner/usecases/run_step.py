@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
-from taskrunner.compiler import arguments, parameters
-from taskrunner.compiler.expressions import ExpressionError
 from taskrunner.errors import SecretError, StepFailedError
+from taskrunner.executors import arguments
 from taskrunner.executors.work import Services
+from taskrunner.expressions import templates
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model import json_path, moment, plan_document
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.journal import Entry, Event, Level
@@ -20,13 +21,13 @@ from taskrunner.model.json_types import too_deep, unusable
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
+from taskrunner.runtime.liveness import check_live, run_started
+from taskrunner.runtime.redacting import guarded, secret_in
+from taskrunner.runtime.secret_values import secret_values, told_without_secrets
+from taskrunner.runtime.values import Values
+from taskrunner.sandbox.attempt_folder import attempt_folder
 from taskrunner.sandbox.job import OUTPUT_FOLDER, Ended, Job, Limits
-from taskrunner.usecases.attempt_folder import attempt_folder
-from taskrunner.usecases.capture import capture
-from taskrunner.usecases.guarded import guarded, secret_in
-from taskrunner.usecases.live import check_live, run_started
-from taskrunner.usecases.secret_values import secret_values, told_without_secrets
-from taskrunner.usecases.values import Values
+from taskrunner.usecases.capture_files import capture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.usecases.ports import Head
-    from taskrunner.usecases.world import World
+    from taskrunner.ports import Head
+    from taskrunner.ports.world import World
 
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 _MAX_MESSAGE: Final = 1000
@@ -82,7 +83,7 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     step = plan.step(reference.step_id)
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
     values = Values(plan, head, world)
-    values.read(parameters.references(step.parameters), reference.iteration, own)
+    values.read(templates.references(step.parameters), reference.iteration, own)
     previous = values.outcome(own)
     if previous is not None and previous.final:
         return _answer(previous)
@@ -126,7 +127,7 @@ def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ende
     """How the attempt ended and what it left, without any secret in either."""
     run, world = attempt.head.run, attempt.world
     try:
-        secrets = secret_values(parameters.references(attempt.step.parameters), run.tenant, world)
+        secrets = secret_values(templates.references(attempt.step.parameters), run.tenant, world)
     except SecretError as error:
         return _failed(str(error)), []
     redactor = Redactor(secrets)
@@ -180,9 +181,9 @@ def _execute(
     if reason is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
         return Ended(reason=reason, message=_quota_message(attempt))
     try:
-        read = parameters.references(attempt.step.parameters)
+        read = templates.references(attempt.step.parameters)
         context = attempt.values.context(read, attempt.iteration) | {"secrets": secrets}
-        given = parameters.fill(attempt.step.parameters, context)
+        given = templates.fill(attempt.step.parameters, context)
     except ExpressionError as error:
         return _failed(str(error))
     for at, problem in arguments.misfits(executor, given, ()):

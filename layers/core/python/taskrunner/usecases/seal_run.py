@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model import evidence, moment
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
-from taskrunner.usecases import run_view
+from taskrunner.runtime import run_view
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.usecases.ports import Signed
-    from taskrunner.usecases.world import World
+    from taskrunner.ports import Signed
+    from taskrunner.ports.world import World
 
 
 def seal_run(run: Run, plan: Plan, world: World) -> None:

@@ -6,23 +6,23 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import expressions
-from taskrunner.compiler.expressions import ExpressionError
+from taskrunner import expressions
 from taskrunner.errors import NotFoundError
+from taskrunner.expressions.parser import ExpressionError
 from taskrunner.model import moment, plan_document
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import FileOutput, ObjectOutput
 from taskrunner.model.run import RunStatus, StepStatus
+from taskrunner.runtime.values import Values
 from taskrunner.usecases.seal_run import seal_run
-from taskrunner.usecases.values import Values
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.usecases.ports import Head
-    from taskrunner.usecases.world import World
+    from taskrunner.ports import Head
+    from taskrunner.ports.world import World
 
 NOT_STARTED: Final = "NOT_STARTED"
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler import budget, prices
 from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.report import shortened
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -23,7 +22,8 @@ from taskrunner.model.plan import (
     Step,
 )
 from taskrunner.model.run import Reason
-from taskrunner.usecases.run_view import failure_policy
+from taskrunner.model.wording import shortened
+from taskrunner.runtime.run_view import failure_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from taskrunner.model import plan_document
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.usecases.world import World
+    from taskrunner.ports.world import World
 
 
 def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: World) -> bool:

@@ -1,0 +1,1 @@
+"""The executors that packs name as `builtin:<name>`, one module each."""

@@ -1,0 +1,47 @@
+"""The world as one value: every port a use case may ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from taskrunner import ports
+    from taskrunner.executors.work import Functions
+    from taskrunner.model.ceilings import Ceilings
+
+
+class World(Protocol):
+    """Read-only, so that a world may build each port when it is first asked for."""
+
+    @property
+    def ceilings(self) -> Ceilings: ...  # noqa: D102
+    @property
+    def clock(self) -> ports.Clock: ...  # noqa: D102
+    @property
+    def ids(self) -> ports.Ids: ...  # noqa: D102
+    @property
+    def plans(self) -> ports.Plans: ...  # noqa: D102
+    @property
+    def runs(self) -> ports.Runs: ...  # noqa: D102
+    @property
+    def approvals(self) -> ports.Approvals: ...  # noqa: D102
+    @property
+    def artifacts(self) -> ports.Artifacts: ...  # noqa: D102
+    @property
+    def evidence(self) -> ports.Evidence: ...  # noqa: D102
+    @property
+    def workshop(self) -> ports.Workshop: ...  # noqa: D102
+    @property
+    def sandbox(self) -> ports.Sandbox: ...  # noqa: D102
+    @property
+    def functions(self) -> Functions: ...  # noqa: D102
+    @property
+    def networks(self) -> ports.Networks: ...  # noqa: D102
+    @property
+    def registries(self) -> ports.Registries: ...  # noqa: D102
+    @property
+    def secrets(self) -> ports.Secrets: ...  # noqa: D102
+    @property
+    def notifications(self) -> ports.Notifications: ...  # noqa: D102
+    @property
+    def machines(self) -> ports.Machines: ...  # noqa: D102

@@ -1,0 +1,1 @@
+"""What the use cases share while a run is in progress."""

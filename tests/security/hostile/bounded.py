@@ -1,0 +1,55 @@
+"""Compiles hostile packs in a process with limits, and tells what each cost.
+
+    python -m tests.security.hostile.bounded NAME...
+
+prints one JSON object a line: the case's name, its outcome (`planned`, or the error's code), what
+the first problem says, its seconds of CPU and the process's peak memory so far.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from taskrunner.compiler.compiled import compile_pack
+from taskrunner.errors import InvalidPackError
+from tests.packs import pack
+from tests.security.hostile.manifests import NOOP, Case, cases
+
+MEMORY_BYTES = 2 * 1024**3  # of addresses; what is used stays far below
+CPU_S = 300
+_YARDSTICK = Case("yardstick", pack("\n".join(NOOP.replace("one", f"s{n}") for n in range(500))))
+
+
+def main(names: list[str]) -> None:
+    """Compile the cases *names* after the yardstick, an ordinary pack of 500 steps."""
+    compile_pack(_YARDSTICK.manifest, {})  # imports and caches are not what is measured
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    for case in [_YARDSTICK, *(case for case in cases() if case.name in names)]:
+        start = time.process_time()
+        try:
+            compile_pack(case.manifest, case.inputs)
+            outcome, told = "planned", ""
+        except InvalidPackError as error:
+            outcome, told = error.code, error.diagnostics[0].message
+        spent_s = time.process_time() - start
+        line = {"name": case.name, "outcome": outcome, "told": told}
+        sys.stdout.write(json.dumps({**line, "cpuS": spent_s, "peakKiB": _peak_kib()}) + "\n")
+        sys.stdout.flush()
+
+
+def _peak_kib() -> int:
+    """The most memory that this process has used; getrusage has what its parent used as well."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

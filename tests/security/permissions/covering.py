@@ -1,0 +1,400 @@
+"""One play of everything that functions do, with a world of its own for each of them.
+
+All events of events/, and over the API runs of packs that use every kind of step, gate and policy,
+secrets, executor functions, files, bundles, environments, scans, large outputs and large lists,
+approvals that are decided before, while and after they are asked for, and requests that are signed
+instead of carrying a token. What a function needs of AWS is recorded under its name, and all that
+is written to logs, to standard output and by errors is kept.
+
+Each call finds the plans forgotten, as in an execution environment that has just started.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from taskrunner.adapters.logs import logger
+from taskrunner.bootstrap import AwsWorld
+from taskrunner.errors import NotFoundError
+from taskrunner.model.artifact import EVIDENCE_BUNDLE
+from tests.architecture.events import told
+from tests.architecture.ports import variables
+from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
+from tests.machine.engine import LambdaContext, published
+from tests.packs import pack
+from tests.security.permissions import grants
+from tests.security.permissions.needs import Need, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.executors.work import Services
+    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.launcher import ForkedSandbox
+    from tests.architecture.events import Told
+    from tests.machine.engine import Client
+    from tests.security.permissions.grants import Names
+
+SECRET = "a-value-that-nobody-may-read-4711"
+USER = "arn:aws:iam::123456789012:user/ana"
+_LONG = "0123456789" * 1000  # over 8 KiB, so that it is claimed from the bucket
+_NOBODYS = "0" * 64
+# More than have room in the write that ends a run.
+_MANY_OUTPUTS = "".join(
+    f"  - {{name: more-{number}, type: file, path: /output/{number}}}\n    " for number in range(12)
+)
+
+WORKING = pack(
+    f"""
+    - {{id: count, run: {{uses: builtin:noop, with: {{text: "{{{{ inputs.long }}}}"}}}}}}
+    - {{id: again, run: {{uses: builtin:noop, with: {{n: "{{{{ steps.count.outputs.text }}}}"}}}}}}
+    - id: late
+      when: length(steps.count.outputs.text) > `1`
+      run: {{uses: builtin:noop, with: {{list: ["{{{{ inputs.long }}}}", b]}}}}
+    - id: each
+      map:
+        items: steps.late.outputs.list
+        steps: [{{id: one, run: {{uses: builtin:noop, with: {{it: "{{{{ item }}}}"}}}}}}]
+    - id: turns
+      loop:
+        items: {{range: {{start: 0, end: 3}}}}
+        until: steps.turn.outputs.n == `1`
+        body: [{{id: turn, run: {{uses: builtin:noop, with: {{n: "{{{{ item }}}}"}}}}}}]
+    - id: lanes
+      parallel:
+        steps:
+          - {{id: left, run: {{uses: builtin:noop}}}}
+          - {{id: right, continueOnError: true, run: {{uses: builtin:fail, with: {{message: no}}}}}}
+    - id: choice
+      conditional:
+        branches:
+          - {{condition: "length(steps.late.outputs.list) == `2`",
+             steps: [{{id: two, run: {{uses: builtin:noop}}}}]}}
+    - {{id: ask, run: {{uses: "lambda:echo", with: {{token: "{{{{ secrets.token }}}}"}}}}}}
+    - {{id: leak, continueOnError: true,
+       run: {{uses: "lambda:leaking", with: {{token: "{{{{ secrets.token }}}}"}}}}}}
+    - id: asked
+      gate:
+        policy:
+          {{policy: window, failureAction: warn, with: {{token: "{{{{ secrets.token }}}}"}}}}
+    - {{id: ruled, gate: {{policy: {{policy: short, failureAction: warn}}}}}}
+    - {{id: build, run: {{uses: builtin:build, with: {{files: {{a.txt: text}}}}}}}}
+    - {{id: rebuild, run: {{uses: builtin:build, with: {{artifacts: [zip]}}}}}}
+    - {{id: deploy, run: {{uses: builtin:deploy, with: {{environment: prod}}}}}}
+    - {{id: nobodys, continueOnError: true,
+       run: {{uses: builtin:deploy, with: {{bundle: bundles/sha256-{_NOBODYS}.zip}}}}}}
+    - {{id: scan, continueOnError: true, run: {{uses: builtin:scanner,
+       with: {{target: "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1"}}}}}}
+    """,
+    spec="""
+    slo: {maxQueueDepth: 100, runP95Seconds: 600, approvalP95Seconds: 900}
+    sandbox: {mode: sealed, egressAllowlist: ["*.amazonaws.com"]}
+    inputs: [{name: long, type: string}]
+    secrets: [{name: token}]
+    policies:
+      - {id: window, version: "1", uses: "lambda:window"}
+      - id: short
+        version: "1"
+        rules: [{id: r, require: "length(steps.count.outputs.text) == `1`", message: long}]
+    outputs:
+      - {name: text, type: object, expression: steps.count.outputs.text}
+      - {name: zip, type: file, path: /output/bundle.zip}
+    """
+    + _MANY_OUTPUTS,
+    name="working",
+)
+# The second gate asks for what is decided already, and so wakes at once.
+WAITING = pack(
+    """
+    - {id: first, continueOnError: true, gate: {approval: {id: review}}}
+    - {id: second, continueOnError: true, gate: {approval: {id: review}}}
+    """,
+    spec="approvals: [{id: review}]",
+    name="waiting",
+)
+
+
+@dataclass
+class Play:
+    """What came of it: needs by the functions' logical ids, what was written, what was secret."""
+
+    needs: dict[str, set[Need]]
+    names: Names
+    written: str
+    executions: str
+    notifications: list[str]
+    secrets: dict[str, set[str]]
+    statuses: dict[str, str]
+    strays: set[str]
+
+
+class _Attributed:
+    """*inner*, whose methods play *function* in whatever thread they are called."""
+
+    def __init__(self, inner: Any, recorder: Recorder, function: str) -> None:  # noqa: ANN401
+        self._inner, self._recorder, self._function = inner, recorder, function
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as *inner* has it
+        attribute = getattr(self._inner, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+            with self._recorder.playing(self._function):
+                return attribute(*given, **named)
+
+        return call
+
+
+class _Sandbox:
+    """The sandbox, which answers what a step asks for in a thread of its own."""
+
+    def __init__(self, inner: ForkedSandbox, recorder: Recorder) -> None:
+        self._inner, self._recorder = inner, recorder
+        self.prepare = inner.prepare
+
+    def execute(self, job: Job, services: Services) -> Ended:
+        ports = {
+            one.name: _Attributed(getattr(services, one.name), self._recorder, "run_step")
+            for one in fields(services)
+        }
+        return self._inner.execute(job, replace(services, **ports))
+
+
+@dataclass
+class _Players:
+    """The stage with its recorder. *told* are the errors of functions, as Lambda logs them."""
+
+    stage: Stage
+    recorder: Recorder
+    told: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def around(self, function: str) -> Iterator[None]:
+        """Stand around a function's work as Lambda does."""
+        world = self.stage.worlds.get(function)
+        if world is not None:
+            vars(world).pop("plans", None)
+        with self.recorder.playing(function):
+            try:
+                yield
+            except Exception as error:
+                self.told += traceback.format_exception(error)
+                raise
+
+    def event(self, row: Told) -> Any:  # noqa: ANN401 - what a function returned or raised
+        vars(self.stage.worlds.get(row.folder, self)).pop("plans", None)
+        with self.recorder.playing(row.folder):
+            answer = self.stage.invoke(row)
+        if isinstance(answer, Exception):
+            self.told += traceback.format_exception(answer)
+        return answer
+
+    def differently(self, row: Told, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
+        """A function's answer in an environment where some variables are otherwise."""
+        names = variables(row.function) | SET_BY_LAMBDA
+        values = {name: self.stage.deployed.get(name, "") for name in names} | changed
+        world = AwsWorld(Environment(values))
+        handler = importlib.import_module(f"functions.{row.folder}.app").handler
+        return handler(event, LambdaContext(), world=world, principals=world.principals)
+
+
+def play() -> Play:
+    """Play everything once."""
+    recorder = Recorder()
+    with _written() as written, stage() as made:
+        recorder.attach()
+        made.deployed = {**made.deployed, "ALLOWED_EGRESS": "*"}
+        players = _Players(made, recorder)
+        for row in told():
+            made._world(row)
+        for name in ("decide_approval", "open_gate"):
+            # They wake gates in threads of their own.
+            approvals = made.worlds[name].approvals
+            vars(approvals)["_wake"] = _Attributed(approvals, recorder, name)._wake
+        run_step = made.worlds["run_step"]
+        vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
+        made.engine.worlds |= made.worlds
+        made.engine.around = players.around
+        made.engine.store_secret("tenant-prod", "token", SECRET)
+        made.engine.functions |= {"echo": _echo, "leaking": _leaking, "window": _window}
+        urls = _play_events(players)
+        statuses, more_urls = _play_runs(made.engine.client(), made.engine.client(subject="bob"))
+        _play_signed(players)
+        _play_broken(players)
+        _play_expired(players)
+        made.engine.rest()
+        tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
+        executions, notifications = _executions(), published()
+        names = grants.names_of(made.deployed)
+        written.write("\n".join(players.told).encode())
+        written.seek(0)
+        text = written.read().decode()
+    return Play(
+        needs=recorder.by_logical_id(),
+        names=names,
+        written=text,
+        executions=executions,
+        notifications=notifications,
+        secrets={"task token": tokens, "presigned URL": urls | more_urls, "secret": {SECRET}},
+        statuses=statuses,
+        strays=recorder.strays,
+    )
+
+
+def _echo(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"outputs": {"said": payload["with"]["token"]}}
+
+
+def _leaking(payload: dict[str, Any]) -> dict[str, Any]:
+    raise ValueError("cannot use " + payload["with"]["token"])
+
+
+def _window(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"passed": False, "failures": ["closed for " + payload["with"]["token"]]}
+
+
+def _play_events(players: _Players) -> set[str]:
+    answers = [players.event(row) for row in told()]
+    return {
+        answer["headers"]["Location"]
+        for answer in answers
+        if isinstance(answer, dict) and answer.get("statusCode") == 302
+    }
+
+
+def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
+    engine, statuses = ana.engine, {}
+    run_id = _create(ana, WORKING, {"long": _LONG})
+    state = engine.ended(ana, run_id)
+    engine.rest()
+    statuses["working"] = state["status"]
+    statuses |= {one["stepId"]: one["status"] for one in state["steps"]}
+    listed = ana("GET", f"runs/{run_id}/artifacts").json
+    assert EVIDENCE_BUNDLE in {one["name"] for one in listed}
+    files = [one["name"] for one in listed if one.get("storedPath")]
+    urls = {
+        ana("GET", f"runs/{run_id}/artifacts/{name}").headers["Location"]
+        for name in [*files, EVIDENCE_BUNDLE]
+    }
+    for decision in ("approved", "rejected"):
+        run_id = _create(ana, WAITING, {})
+        plan_hash = engine.wait(ana, run_id, "waiting")["planHash"]
+        body = {"decision": decision, "planHash": plan_hash}
+        assert bob("POST", f"runs/{run_id}/approvals/review", body).status == 200
+        statuses[decision] = engine.ended(ana, run_id)["status"]
+    return statuses, urls
+
+
+def _create(client: Client, manifest: str, inputs: dict[str, Any]) -> str:
+    answer = client("POST", "runs", {"manifest": manifest, "inputs": inputs})
+    assert answer.status == 201, answer.body
+    run_id: str = answer.json["runId"]
+    return run_id
+
+
+def _api_rows() -> list[Told]:
+    """One event of each function that the API has and that works for a caller."""
+    firsts: dict[str, Told] = {}
+    for row in told():
+        if "httpMethod" in row.event(token="") and row.folder not in WORLDLESS:
+            firsts.setdefault(row.folder, row)
+    return list(firsts.values())
+
+
+def _play_signed(players: _Players) -> None:
+    """Where principals of AWS are let in, each function of the API looks its caller up."""
+    boto3.client("dynamodb").put_item(
+        TableName=players.stage.deployed["TABLE_NAME"],
+        Item={
+            "pk": {"S": f"I#{USER}"},
+            "sk": {"S": "I"},
+            "tenants": {"S": "tenant-prod"},
+            "scopes": {"S": "operator"},
+        },
+    )
+    for row in _api_rows():
+        event = row.event(token="")
+        del event["requestContext"]["authorizer"]
+        event["requestContext"]["identity"] = {"userArn": USER}
+        with players.recorder.playing(row.folder):
+            answer = players.differently(row, event, AUTHORIZATION="AWS_IAM")
+        assert answer["statusCode"] not in {401, 403}, (row, answer)
+
+
+def _play_broken(players: _Players) -> None:
+    """What is logged of an error that nobody foresaw. No permission: nobody has such a table."""
+    for row in _api_rows():
+        if row.folder != "simulate_pack":
+            answer = players.differently(row, row.event(token=""), TABLE_NAME="no-such-table")
+            assert answer["statusCode"] == 500, (row, answer)
+
+
+def _play_expired(players: _Players) -> None:
+    """A plan that the lifecycle has removed. It takes a month or more, so the port is called."""
+    for folder in ("read_run", "decide_approval", "settle_run"):
+        with players.recorder.playing(folder), pytest.raises(NotFoundError):
+            players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
+
+
+def _executions() -> str:
+    """Everything that Step Functions shows of executions."""
+    states = boto3.client("stepfunctions")
+    found = []
+    for machine in states.list_state_machines()["stateMachines"]:
+        arn = machine["stateMachineArn"]
+        found.append(states.describe_state_machine(stateMachineArn=arn))
+        found += [
+            states.describe_execution(executionArn=one["executionArn"])
+            for one in states.list_executions(stateMachineArn=arn)["executions"]
+        ]
+    return json.dumps(found, default=str)
+
+
+@contextmanager
+def _written() -> Iterator[Any]:
+    """A file into which everything goes that this process and its children log and print."""
+    # As in Lambda: libraries log through the root logger, which lets nothing below WARNING pass.
+    root, package = logging.getLogger(), logging.getLogger("taskrunner")
+    ours = [one for one in logger.handlers if isinstance(one, logging.StreamHandler)]
+    before = [one.stream for one in ours], logger.log_level
+    with tempfile.TemporaryFile() as file, os.fdopen(os.dup(file.fileno()), "wb") as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+        handler = logging.StreamHandler(text)
+        kept = [os.dup(number) for number in (1, 2)]
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+            for one in ours:
+                one.setStream(text)
+            logger.setLevel(logging.DEBUG)
+            root.addHandler(handler)
+            package.setLevel(logging.DEBUG)
+            with redirect_stdout(text), redirect_stderr(text):
+                yield file
+        finally:
+            for number, old in zip((1, 2), kept, strict=True):
+                os.dup2(old, number)
+                os.close(old)
+            root.removeHandler(handler)
+            streams, level = before
+            for one, stream in zip(ours, streams, strict=True):
+                one.setStream(stream)
+            logger.setLevel(level)
+            package.setLevel(logging.NOTSET)
+            text.detach()

@@ -1,0 +1,165 @@
+"""The machines' roles grant what their states do, and nothing more: read from their definitions."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from taskrunner.adapters.executions import Executions
+from tests.security.permissions import grants
+from tests.security.permissions.grants import Grant, Names
+from tests.security.permissions.needs import REGION, Need
+from tests.template import ROOT, functions, template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ACCOUNT = f"{REGION}:{DEFAULT_ACCOUNT_ID}"
+NAMES = Names(
+    {
+        "AWS::StackName": "taskrunner",
+        "RunTable": "runs",
+        "RunTable.Arn": f"arn:aws:dynamodb:{_ACCOUNT}:table/runs",
+        **{f"{name}.Arn": f"arn:aws:lambda:{_ACCOUNT}:function:{name}" for name in functions()},
+        **{f"{name}.Arn": f"<{name}>" for name in ("EvidenceKey", "MachineRole", "RunBucket")},
+        "ApprovalTopic": "<ApprovalTopic>",
+        "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
+    }
+)
+ROLES = {"PackRunMachine": "MachineRole", "ReconcileMachine": "ReconcileRole"}
+# Step Functions asks for these itself, for a machine that logs and is traced; its documentation
+# lists them ("Using CloudWatch Logs to log execution history", "X-Ray IAM policies").
+LOGS_AND_TRACES = {
+    *(f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")),
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+}
+# A pack's machine is a clone of the frame under a name of its own.
+_MACHINE = Executions(None, "", "taskrunner").name("a-pack", "sha256:" + "0123" * 16)
+_EXECUTION = f"{_MACHINE}:a-run"
+# What else is in the account: machines of stacks whose names begin like ours.
+_OTHERS = (
+    Executions(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
+    "taskrunner-dev_pack-run",
+    "taskrunner-by-somebody-else",
+    "reconcile-taskrunner-dev",
+)
+
+
+def needs(machine: str) -> set[Need]:
+    """What the states of a machine ask of AWS."""
+    properties = template()["Resources"][machine]["Properties"]
+    given = properties["DefinitionSubstitutions"]
+    known = {f"${{{name}}}": NAMES.text(value) for name, value in given.items()}
+    text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
+    for placeholder, value in known.items():
+        text = text.replace(placeholder, value)
+    return {need for state in _states(yaml.safe_load(text)) for need in _needs_of(state)}
+
+
+def _states(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
+    """Every state below *node*, however deep."""
+    if isinstance(node, dict):
+        yield from (one for one in node.get("States", {}).values())
+        for child in node.values():
+            yield from _states(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _states(child)
+
+
+def _needs_of(state: dict[str, Any]) -> Iterator[Need]:
+    if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] != "INLINE":
+        # Each iteration is an execution of the same machine, which the map watches and stops.
+        yield Need("states:StartExecution", f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}")
+        for action in ("DescribeExecution", "StopExecution"):
+            yield Need(f"states:{action}", f"arn:aws:states:{_ACCOUNT}:execution:{_EXECUTION}")
+    if state["Type"] != "Task":
+        return
+    parameters = state["Parameters"]
+    match state["Resource"].removeprefix("arn:aws:states:::"):
+        case "lambda:invoke" | "lambda:invoke.waitForTaskToken":
+            yield Need("lambda:InvokeFunction", parameters["FunctionName"])
+        case "aws-sdk:dynamodb:scan":
+            index = f"table/{parameters['TableName']}/index/{parameters['IndexName']}"
+            yield Need("dynamodb:Scan", f"arn:aws:dynamodb:{_ACCOUNT}:{index}")
+        case "aws-sdk:sfn:describeExecution":
+            called = re.fullmatch(
+                r"States\.Format\('(\S+):\{\}:\{\}', .+\)", parameters["ExecutionArn.$"]
+            )
+            assert called is not None
+            yield Need("states:DescribeExecution", f"{called[1]}:{_EXECUTION}")
+        case other:
+            raise LookupError(f"nobody has said what {other} needs")
+
+
+def granted(role: str) -> list[Grant]:
+    return [one for one in grants.of_role(role, NAMES) if one.sid != "LogAndTrace"]
+
+
+def test_every_machine_has_its_role() -> None:
+    machines = {
+        name: resource["Properties"]["Role"]
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::StateMachine"
+    }
+
+    assert machines == {name: {"Fn::GetAtt": f"{role}.Arn"} for name, role in ROLES.items()}
+
+
+@pytest.mark.parametrize(("machine", "role"), ROLES.items())
+def test_a_machine_may_do_what_its_states_do(machine: str, role: str) -> None:
+    asked = needs(machine)
+
+    assert asked
+    assert {need for need in asked if not any(g.allows(need) for g in granted(role))} == set()
+
+
+@pytest.mark.parametrize(("machine", "role"), ROLES.items())
+def test_a_machine_does_all_that_it_may(machine: str, role: str) -> None:
+    asked = needs(machine)
+
+    assert [one for one in granted(role) if not any(one.allows(need) for need in asked)] == []
+
+
+@pytest.mark.parametrize("name", _OTHERS)
+def test_nobody_may_do_anything_to_a_machine_of_another_stack(name: str) -> None:
+    of_all = [one for found in grants.of_functions(NAMES).values() for one in found]
+    of_all += [one for role in ROLES.values() for one in grants.of_role(role, NAMES)]
+
+    reached = {
+        (one.sid, one.action)
+        for one in of_all
+        for arn in (f"stateMachine:{name}", f"execution:{name}:a-run", f"execution:{name}/map:a")
+        if one.resource != "*" and fnmatchcase(f"arn:aws:states:{_ACCOUNT}:{arn}", one.resource)
+    }
+    assert reached == set()
+
+
+@pytest.mark.parametrize("name", _OTHERS)
+def test_nobody_is_told_of_an_execution_of_another_stack(name: str) -> None:
+    told = functions()["SettleRunFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
+    (matched,) = told["detail"]["stateMachineArn"]
+    beginning = NAMES.text(matched["prefix"])
+
+    assert f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}".startswith(beginning)
+    assert not f"arn:aws:states:{_ACCOUNT}:stateMachine:{name}".startswith(beginning)
+
+
+@pytest.mark.parametrize("role", ROLES.values())
+def test_what_logs_and_traces_is_step_functions_own_list(role: str) -> None:
+    found = [one for one in grants.of_role(role, NAMES) if one.sid == "LogAndTrace"]
+
+    assert {one.action for one in found} == LOGS_AND_TRACES
+    assert {one.resource for one in found} == {"*"}

@@ -1,0 +1,188 @@
+"""Each role grants what its code calls, and nothing more: both ways, call by call."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.bucket import Bucket
+from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.evidence import KmsEvidence
+from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.table import Table
+from taskrunner.adapters.workshop import StoredBundles
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from tests.architecture.ports import variables
+from tests.contract.ports import RETENTION, a_run
+from tests.security.permissions import grants
+from tests.security.permissions.grants import Names
+from tests.security.permissions.needs import REGION
+from tests.template import functions
+
+if TYPE_CHECKING:
+    from tests.security.permissions.covering import Play
+
+_NAMED = (
+    "AWS::StackName",
+    "ApprovalTopic",
+    "EvidenceKey.Arn",
+    "MachineRole.Arn",
+    "PackRunMachine",
+    "RunBucket.Arn",
+    "RunTable.Arn",
+)
+
+
+def test_the_play_came_to_where_the_calls_are_made(played: Play) -> None:
+    unfinished = {name: status for name, status in played.statuses.items() if status == "Pending"}
+
+    assert unfinished == {}
+    assert played.strays == set()
+    assert played.statuses["working"] == "succeeded"
+
+
+def test_a_function_may_do_what_it_does(played: Play) -> None:
+    assert "\n".join(grants.missing(played.needs, played.names)) == ""
+
+
+def test_a_function_does_all_that_it_may(played: Play) -> None:
+    granted = grants.of_functions(played.names)
+
+    unused = [
+        f"{function}, {one.sid}: {one.action} on {one.resource} for {one.keys}"
+        for function, grants_of_it in granted.items()
+        for one in grants_of_it
+        if not any(one.allows(need) for need in played.needs.get(function, ()))
+    ]
+    assert "\n".join(unused) == ""
+
+
+def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
+    """A wider pattern would be used as well: so each is one of these, and no wider one is.
+
+    Beside each stand the partitions of the table that it is for.
+    """
+    names = Names({name: f"<{name}>" for name in _NAMED})
+
+    found = {
+        (one.resource.replace(f":{REGION}:{DEFAULT_ACCOUNT_ID}:", "::"), *one.keys)
+        for grants_of_it in grants.of_functions(names).values()
+        for one in grants_of_it
+    }
+    assert found == {
+        ("<RunTable.Arn>", "T#*"),
+        ("<RunTable.Arn>", "C#*"),
+        ("<RunTable.Arn>", "I#*"),
+        ("<RunTable.Arn>/index/unfinished-runs",),
+        ("<RunTable.Arn>/index/runs-by-tenant",),
+        ("<RunTable.Arn>/index/open-approvals",),
+        ("<RunBucket.Arn>",),
+        ("<RunBucket.Arn>/*/plans/sha256-*",),
+        ("<RunBucket.Arn>/*/bundles/sha256-*",),
+        ("<RunBucket.Arn>/*/runs/*/artifacts/*",),
+        ("<RunBucket.Arn>/*/runs/*/claims/*",),
+        ("<RunBucket.Arn>/*/runs/*/evidence/*",),
+        ("<RunBucket.Arn>/*/runs/*/last-bundle",),
+        ("<PackRunMachine>",),
+        ("<MachineRole.Arn>",),
+        ("<EvidenceKey.Arn>",),
+        ("<ApprovalTopic>",),
+        ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
+        ("arn:aws:states::execution:<AWS::StackName>_*",),
+        ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
+        ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
+        ("arn:aws:ecr:*:*:repository/*",),
+        ("*",),  # a task token's answer, which knows no resource
+    }
+
+
+# The folders of the bucket are no reserved words: a run may be called like one, and a tenant.
+_FOLDERS = ("artifacts", "bundles", "claims", "evidence", "last-bundle", "plans", "runs")
+
+
+@pytest.fixture(name="objects", scope="module")
+def _objects() -> dict[str, str]:
+    """The key of an object of each kind, as the adapters make it, by the folder that it is in."""
+    run = a_run("RUN", tenant="TENANT")
+    stored = Stored()
+    bucket, table = Bucket(stored, "runs"), Table(None, "runs")
+    StoredBundles(bucket, run, "").put(Path(__file__))
+    Claims(bucket, RETENTION).leave(run, "[]")
+    BucketPlans(bucket, RETENTION).put("TENANT", run.plan_hash, {}, 1)
+    KmsEvidence(None, "", bucket, RETENTION).store(run, b"{}")
+    report = Artifact(name="report", type=ArtifactType.FILE, status=ArtifactStatus.CAPTURED)
+    StoredArtifacts(table, bucket, ArtifactItems(), RETENTION).store(run, report, Path(__file__))
+    below = [key.removeprefix("TENANT/").removeprefix("runs/RUN/") for key in stored.keys]
+    made = {one.partition("/")[0]: key for one, key in zip(below, stored.keys, strict=True)}
+    assert made.keys() == {*_FOLDERS} - {"runs"}
+    return made
+
+
+class Stored:
+    """A client of S3 that notes the keys which it is given."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def put_object(self, *, Key: str, **_: object) -> None:  # noqa: N803 - AWS's
+        self.keys.append(Key)
+
+
+@pytest.mark.parametrize("run_id", _FOLDERS)
+@pytest.mark.parametrize("tenant", ["acme", *_FOLDERS])
+def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
+    objects: dict[str, str], tenant: str, run_id: str
+) -> None:
+    """A pattern's `*` goes on over slashes, so that more than the kind's own folder may match."""
+    names = Names({name: f"<{name}>" for name in _NAMED} | {"RunBucket.Arn": "bucket"})
+
+    wider = {
+        (function, one.action, one.resource, kind)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.action.startswith("s3:")
+        for kind, key in objects.items()
+        if fnmatchcase(
+            f"bucket/{key.replace('TENANT', tenant).replace('RUN', run_id)}", one.resource
+        )
+        and f"/{kind}" not in one.resource
+    }
+    assert wider == set()
+
+
+def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_topic() -> None:
+    names = Names({name: f"<{name}>" for name in _NAMED})
+
+    told = {
+        (function, one.action)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.resource == "<ApprovalTopic>" or one.action.startswith("sns:")
+    }
+    assert told == {("OpenGateFunction", "sns:Publish")}
+    told_where = {
+        function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
+    }
+    assert told_where == {"OpenGateFunction"}
+
+
+def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
+    names = Names({name: f"<{name}>" for name in _NAMED})
+    writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject")
+
+    writing = {
+        (function, one.resource, one.keys)
+        for function, grants_of_it in grants.of_functions(names).items()
+        for one in grants_of_it
+        if one.action in writes
+    }
+    assert {name for name, resource, _ in writing if "/evidence/" in resource} == {
+        "SettleRunFunction"
+    }
+    of_the_table = {keys for _, resource, keys in writing if resource == "<RunTable.Arn>"}
+    assert of_the_table == {("T#*",)}

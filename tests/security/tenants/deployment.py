@@ -1,0 +1,255 @@
+"""Many tenants in one deployment: moto's AWS under the real handlers, every call to it recorded.
+
+No machine runs: what one would call, a test calls, so that each state is reached at once and the
+work that a request does is seen call by call.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from taskrunner.bootstrap import AwsWorld
+from taskrunner.model import moment
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.run import StepOutcome, StepReference, StepStatus
+from taskrunner.usecases.open_gate import expire_gate, open_gate
+from tests.api_schema import assert_conforms
+from tests.fakes.world import StoppedClock
+from tests.machine.engine import REGION, LambdaContext, _deployed, _matched
+from tests.packs import pack
+from tests.security.permissions.grants import missing, names_of
+from tests.security.permissions.needs import Recorder
+from tests.template import folder, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TRACE = "6f1c-trace"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request came to, and the calls to AWS that it made."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    calls: list[tuple[str, dict[str, Any]]]
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        return json.loads(self.body)
+
+    def without(self, *names: str) -> tuple[int, str, str, str]:
+        """All of it, with each of *names* replaced wherever it stands."""
+        texts = [json.dumps(dict(self.headers)), self.body, json.dumps(self.calls, default=str)]
+        for name in names:
+            texts = [text.replace(name, "<it>") for text in texts]
+        return self.status, *texts  # type: ignore[return-value]
+
+
+@dataclass
+class Deployment:
+    """One deployment. *calls* has every call to AWS and its parameters, *strange* what is wrong."""
+
+    world: AwsWorld
+    clock: StoppedClock
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+    executions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    recorder: Recorder = field(default_factory=Recorder)
+    tenant: str = ""
+
+    def request(  # noqa: PLR0913 - a request has this many parts
+        self,
+        tenant: str,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 - any JSON
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        subject: str = "ana",
+        scopes: str = "operator",
+    ) -> Answer:
+        """Ask the API as *subject*, whose token has *tenant* alone."""
+        full = f"/v1/task-runner/{path}"
+        resource, parameters = _matched(method, full)
+        given = {"content-type": "application/json", **(headers or {})}
+        event = {
+            "httpMethod": method,
+            "path": full,
+            "resource": resource,
+            "pathParameters": {name: unquote(text) for name, text in parameters.items()},
+            "headers": given,
+            "multiValueHeaders": {name: [value] for name, value in given.items()},
+            "queryStringParameters": dict(query or {}),
+            "requestContext": {
+                "requestId": TRACE,
+                "authorizer": {
+                    "subject": subject,
+                    "scopes": scopes,
+                    "tenants": tenant,
+                    "grants": "",
+                },
+            },
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        name = folder(routes()[method, resource])
+        world = {} if name == "simulate_pack" else {"world": self.world}
+        with self.working_for(tenant) as calls, self.recorder.playing(name):
+            handler = importlib.import_module(f"functions.{name}.app").handler
+            reply = handler(event, LambdaContext(), **world)
+        assert_conforms(method, full, reply["statusCode"], reply["headers"], reply["body"])
+        return Answer(reply["statusCode"], reply["headers"], reply["body"], calls)
+
+    @contextmanager
+    def working_for(self, tenant: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        """Hold every call meanwhile to what is *tenant*'s own."""
+        first, self.tenant = len(self.calls), tenant
+        calls: list[tuple[str, dict[str, Any]]] = []
+        yield calls
+        calls += self.calls[first:]
+        self.tenant = ""
+
+    def record(self, params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
+        """Botocore's hook: returns nothing, for it would take that for other parameters."""
+        service = model.service_model.service_name
+        kept = {key: value for key, value in params.items() if not hasattr(value, "read")}
+        call = (f"{service}:{model.name}", copy.deepcopy(kept))
+        self.calls.append(call)
+        if not self.tenant:
+            return
+        # S3's own hooks add to a URL's parameters; everything that is a key is there before.
+        self.strange += [f"{call[0]} for {self.tenant}: {one}" for one in self._strange(*call)]
+
+    def _strange(self, name: str, params: dict[str, Any]) -> list[str]:
+        """What a call touches that is not the tenant's own."""
+        tenant = self.tenant
+        if name.startswith("s3:"):
+            return [] if params["Key"].startswith(f"{tenant}/") else [params["Key"]]
+        if name == "stepfunctions:StartExecution":
+            run = json.loads(params["input"])["run"]
+            owner = self.executions.setdefault(params["name"], (run["tenant"], run["id"]))
+            return [] if owner == (run["tenant"], run["id"]) and owner[0] == tenant else [str(run)]
+        if name == "sns:Publish":
+            said = params["MessageAttributes"]["tenant"]["StringValue"]
+            return [one for one in (said, json.loads(params["Message"])["tenant"]) if one != tenant]
+        if name.startswith("dynamodb:"):
+            partitions = [*_partitions(params)]
+            assert partitions, params
+            return [one for one in partitions if not _belongs(one, tenant)]
+        return []
+
+    # ------------------------------------------------------------- what a machine would do
+
+    def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
+        with self.working_for(tenant), self.recorder.playing("open_gate"):
+            open_gate(StepReference(tenant, run_id, step, step), f"token-{run_id}", self.world)
+
+    def gate_expires(self, tenant: str, run_id: str, step: str = "review") -> None:
+        with self.working_for(tenant), self.recorder.playing("open_gate"):
+            expire_gate(StepReference(tenant, run_id, step, step), self.world)
+
+    def capture(self, tenant: str, run_id: str, name: str, content: str) -> None:
+        with self.working_for(tenant), tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / name
+            file.write_text(content, encoding="utf-8")
+            wanted = Artifact(
+                name=name,
+                type=ArtifactType.FILE,
+                status=ArtifactStatus.CAPTURED,
+                source_path=f"/output/{name}",
+                captured_at=moment.to_text(self.clock.now()),
+                media_type="text/plain",
+            )
+            head = self.world.runs.head(tenant, run_id)
+            stored = self.world.artifacts.store(head.run, wanted, file)
+            # Large, so that it is claimed from the bucket.
+            outputs = {"text": content * 20_000}
+            outcome = StepOutcome(
+                path="build", attempt=1, status=StepStatus.SUCCEEDED, outputs=outputs
+            )
+            self.world.runs.record_step(head, outcome, [], [stored])
+
+
+def _belongs(partition: str, tenant: str) -> bool:
+    """Whether a value of a key is the tenant's: a partition, or one of an index."""
+    return partition.startswith((f"T#{tenant}#", f"{tenant}#")) or partition == tenant
+
+
+def _partitions(params: dict[str, Any]) -> Iterator[str]:
+    """Every value of the table's and the indexes' partition keys in a call, however deep."""
+    for name, value in params.items():
+        match value:
+            case {"S": str(text)} if name in _KEYS:
+                yield text
+            case dict():
+                yield from _partitions(value)
+            case list():
+                for one in value:
+                    yield from _partitions(one) if isinstance(one, dict) else ()
+
+
+_KEYS = frozenset(
+    {"pk", ":pk", "tenant_runs", "tenant_open_approvals", "unfinished", ":tenant", ":queue"}
+)
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """A fresh deployment without any run; its clock stands."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        deployed = _deployed()
+        world, clock = AwsWorld(deployed), StoppedClock()
+        world.__dict__["clock"] = clock
+        made = Deployment(world, clock)
+        boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
+        made.recorder.attach()
+        topic = world.notifications
+        for one in (world._table._client, world._bucket._client, world._states, topic._client):
+            one.meta.events.register("provide-client-params", made.record)
+        yield made
+        lacking = missing(made.recorder.by_logical_id(), names_of(deployed))
+        assert not lacking, "\n".join(lacking)
+
+
+def a_pack(tenant: str = "any") -> str:
+    """A pack with a step, a gate and a file; each tenant's approval has its own name."""
+    return pack(
+        f"""
+        - {{id: build, run: {{uses: builtin:noop}}}}
+        - {{id: review, gate: {{approval: {{id: review-of-{tenant}}}}}}}
+        """,
+        spec=f"approvals: [{{id: review-of-{tenant}}}]\nslo: {{maxQueueDepth: 100, "
+        "runP95Seconds: 600, approvalP95Seconds: 900}",
+    )
+
+
+def content_of(url: str) -> bytes:
+    """What is behind a presigned URL, read by its bucket and key."""
+    path = unquote(url.split("?", 1)[0].split("/", 3)[3])
+    bucket, key = path.split("/", 1)
+    content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
+
+
+def digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

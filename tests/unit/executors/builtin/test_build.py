@@ -1,0 +1,180 @@
+"""builtin:build makes one bundle of what it is given, or says what is in the way."""
+
+import hashlib
+import tracemalloc
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from taskrunner.compiler import plan
+from taskrunner.executors.builtin import build
+from taskrunner.executors.work import Bundle, ExecutorFailure
+from taskrunner.model import archive, plan_document
+from tests.fakes.executor_world import MemoryArtifacts, MemoryBundles, a_work, mistakes
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+
+
+def contents(zipped: bytes) -> dict[str, bytes]:
+    with ZipFile(BytesIO(zipped)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_files_and_artifacts_become_one_bundle(tmp_path: Path) -> None:
+    bundles, artifacts = MemoryBundles(), MemoryArtifacts({"scan-report": b"{}"})
+    parameters = build.Parameters(files={"z.txt": "z", "a/é.txt": "ü"}, artifacts=["scan-report"])
+
+    outputs = build.execute(parameters, a_work(tmp_path, bundles=bundles, artifacts=artifacts))
+
+    [stored] = bundles.contents.values()
+    expected = {"a/é.txt": "ü".encode(), "artifacts/scan-report": b"{}", "z.txt": b"z"}
+    assert contents(stored) == expected
+    assert list(expected) == outputs["files"]
+
+
+def test_the_outputs_name_the_stored_bundle(tmp_path: Path) -> None:
+    bundles = MemoryBundles()
+
+    outputs = build.execute(build.Parameters(files={"a": "b"}), a_work(tmp_path, bundles=bundles))
+
+    stored = bundles.contents[outputs["bundle"]]
+    assert f"sha256:{hashlib.sha256(stored).hexdigest()}" == outputs["digest"]
+    assert len(stored) == outputs["sizeBytes"]
+
+
+def test_the_stored_bundle_is_also_a_file_of_the_step(tmp_path: Path) -> None:
+    bundles = MemoryBundles()
+
+    build.execute(build.Parameters(files={"a": "b"}), a_work(tmp_path, bundles=bundles))
+
+    assert [(tmp_path / "bundle.zip").read_bytes()] == list(bundles.contents.values())
+
+
+def test_another_attempt_builds_the_same_bundle(tmp_path: Path) -> None:
+    parameters = build.Parameters(files={"a": "b", "c": "d"})
+
+    first = build.execute(parameters, a_work(tmp_path))
+    second = build.execute(parameters, a_work(tmp_path, attempt=2))
+
+    assert first == second
+
+
+def test_with_no_parameters_it_bundles_the_plan_and_the_inputs(tmp_path: Path) -> None:
+    planned = plan.make((EXAMPLES / "scan-deploy.yaml").read_text(), {"target": "app:1"})
+    document = plan_document.to_document(planned)
+    bundles = MemoryBundles()
+
+    outputs = build.execute(
+        build.Parameters(), a_work(tmp_path, plan_document=document, bundles=bundles)
+    )
+
+    built = contents(bundles.contents[outputs["bundle"]])
+    assert outputs["files"] == ["inputs.json", "plan.json"]
+    assert built["inputs.json"] == b'{"target":"app:1"}'
+    assert plan.plan_hash(planned) == f"sha256:{hashlib.sha256(built['plan.json']).hexdigest()}"
+
+
+def test_every_missing_artifact_is_named(tmp_path: Path) -> None:
+    artifacts = MemoryArtifacts({"here": b""})
+    parameters = build.Parameters(artifacts=["gone", "here", "lost"])
+
+    with pytest.raises(ExecutorFailure, match=r"^the run has no artifact 'gone', 'lost' yet;"):
+        build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
+
+
+def test_a_file_does_not_replace_an_artifact(tmp_path: Path) -> None:
+    bundles, artifacts = MemoryBundles(), MemoryArtifacts({"report": b"scanned"})
+    parameters = build.Parameters(files={"artifacts/report": "made up"}, artifacts=["report"])
+
+    with pytest.raises(ExecutorFailure, match=r"^'artifacts/report' is among the files and"):
+        build.execute(parameters, a_work(tmp_path, bundles=bundles, artifacts=artifacts))
+
+    assert bundles.contents == {}
+
+
+def test_a_file_and_an_artifact_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    artifacts = MemoryArtifacts({"report": b"scanned"})
+    parameters = build.Parameters(files={"artifacts/REPORT": "made up"}, artifacts=["report"])
+
+    with pytest.raises(ExecutorFailure, match=r"^the bundle cannot be built: .* is one file with"):
+        build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
+
+
+def test_artifacts_are_fetched_no_further_than_what_fits(tmp_path: Path) -> None:
+    class Endless(MemoryArtifacts):
+        def fetch(self, name: str, into: Path) -> bool:
+            self.contents[name] = b""
+            with into.open("wb") as file:
+                file.truncate(archive.MAX_SIZE_BYTES // 2)
+            return True
+
+    artifacts = Endless()
+    parameters = build.Parameters(artifacts=[f"part-{number}" for number in range(9)])
+
+    with pytest.raises(ExecutorFailure, match=r"^the bundle cannot be built: the files have"):
+        build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
+
+    assert list(artifacts.contents) == ["part-0", "part-1", "part-2"]
+
+
+def test_the_memory_never_holds_what_is_packed(tmp_path: Path) -> None:
+    class Large(MemoryArtifacts):
+        def fetch(self, name: str, into: Path) -> bool:  # noqa: ARG002
+            with into.open("wb") as file:
+                file.truncate(archive.MAX_SIZE_BYTES)
+            return True
+
+    class Counted(MemoryBundles):
+        def put(self, file: Path) -> Bundle:
+            return Bundle("bundles/sha256-0.zip", "sha256:0", file.stat().st_size)
+
+    work = a_work(tmp_path / "output", artifacts=Large(), bundles=Counted())
+    tracemalloc.start()
+    outputs = build.execute(build.Parameters(artifacts=["large"]), work)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert outputs["sizeBytes"] > archive.MAX_SIZE_BYTES
+    assert peak_bytes < archive.MAX_SIZE_BYTES // 8
+
+
+def test_a_bundle_that_cannot_be_built_leaves_no_file(tmp_path: Path) -> None:
+    artifacts = MemoryArtifacts({"report": b"scanned"})
+    parameters = build.Parameters(files={"artifacts/REPORT": "made up"}, artifacts=["report"])
+
+    with pytest.raises(ExecutorFailure):
+        build.execute(parameters, a_work(tmp_path / "output", artifacts=artifacts))
+
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_every_bad_path_is_told_at_its_own_place() -> None:
+    told = mistakes(build.Parameters, {"files": {"/passwd": "", "fine": "", "../up": ""}})
+
+    assert told == [
+        (
+            ("files", "/passwd"),
+            "is absolute; a path in a bundle is relative, such as config/app.json",
+        ),
+        (("files", "../up"), "has '.' or '..' in it; write the path that is meant"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"files": {}}, ("files",)),
+        ({"files": None}, ("files",)),
+        ({"files": {"a": 1}}, ("files", "a")),
+        ({"files": {"a": "\ud800"}}, ("files", "a")),
+        ({"artifacts": []}, ("artifacts",)),
+        ({"artifacts": ["fine", "../up"]}, ("artifacts", 1)),
+        ({"artefacts": ["a"]}, ("artefacts",)),
+    ],
+)
+def test_parameters_that_are_empty_or_of_another_shape_are_refused(
+    given: object, place: tuple[str | int, ...]
+) -> None:
+    assert [place] == [at for at, _ in mistakes(build.Parameters, given)]
