@@ -97,6 +97,11 @@ class _Entry:
         same = host.endswith(f".{self.host}") if self.below else host == self.host
         return same and port in self.ports
 
+    def covers(self, other: _Entry) -> bool:
+        same = self.host == other.host and self.below == other.below
+        is_within = same or (self.below and other.host.endswith(f".{self.host}"))
+        return is_within and other.ports <= self.ports
+
 
 @dataclass(frozen=True, slots=True)
 class Allowlist:
@@ -135,6 +140,24 @@ def problem(entry: str) -> str | None:
     except EgressError as error:
         return f"{entry!r} {error}"
     return None
+
+
+def is_covered(entry: str, allowed: Iterable[str]) -> bool:
+    """Return whether one of the *allowed* entries opens everything that *entry* opens.
+
+    Text that is not an entry covers nothing and is covered by nothing.
+    """
+    try:
+        narrow = _read(entry)
+    except EgressError:
+        return False
+    for text in allowed:
+        try:
+            if _read(text).covers(narrow):
+                return True
+        except EgressError:
+            continue
+    return False
 
 
 def normal_host(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import moment
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.run import Reason, StepOutcome, StepStatus

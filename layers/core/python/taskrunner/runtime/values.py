@@ -30,7 +30,7 @@ from taskrunner.model.run import StepStatus
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from taskrunner.expressions.parser import Reference
+    from taskrunner.expressions import Reference
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepOutcome
