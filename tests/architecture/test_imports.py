@@ -23,15 +23,20 @@ WATCHED = (
     "jwt",
     "pydantic",
     "securesystemslib",
-    "taskrunner.compiler.plan",
-    "taskrunner.compiler.schema",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
     "yaml",
 )
 LOGGING = {"aws_lambda_powertools"}  # whoever answers HTTP logs its refusals
 AWS = {"boto3"}
 TOKENS = {"cryptography", "jwt"}
 SIGNING = {"cryptography", "securesystemslib"}  # nobody waits for the end of a run to be recorded
-COMPILER = {"pydantic", "taskrunner.compiler.plan", "taskrunner.compiler.schema", "yaml"}
+COMPILER = {
+    "pydantic",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
+    "yaml",
+}
 NEEDED = {
     "authorize": LOGGING | AWS | TOKENS,
     "simulate_pack": LOGGING | COMPILER,

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from taskrunner.adapters.executions import Executions
-from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from tests.contract.ports import a_run, client, moto
 from tests.fakes.world import MemoryMachines
 from tests.packs import pack

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from taskrunner.compiler import schema
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.manifest import keys
+from taskrunner.compiler.manifest.step_shapes import KINDS
 from taskrunner.errors import InvalidPackError
 from taskrunner.executors import references
 from tests.packs import pack
@@ -99,23 +100,12 @@ def test_every_executor_is_named(reference: str) -> None:
     assert f"`{reference}`" in TEXT
 
 
-@pytest.mark.parametrize("kind", schema.KNOWN_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_step_is_named_as_working_or_as_coming(kind: str) -> None:
     assert f"`{kind}`" in TEXT
 
 
 def test_every_key_of_the_language_is_named() -> None:
-    keys = {"with", "schema"}
-    todo: list[type] = [schema.Pack]
-    seen: set[type] = set()
-    while todo:
-        model = todo.pop()
-        if model in seen:
-            continue  # steps hold steps
-        seen.add(model)
-        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-            keys.add(field.alias or name)
-            inner = schema._model_in(field.annotation)
-            todo += [inner] if inner is not None else []
+    missing = [key for key in keys.all_keys() if not re.search(rf"[`{{\s]{key}[`:\s]", TEXT)]
 
-    assert [key for key in sorted(keys) if not re.search(rf"[`{{\s]{key}[`:\s]", TEXT)] == []
+    assert missing == []

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from taskrunner import expressions
-from taskrunner.compiler import budget
+from taskrunner.compiler.budget.distribution import distributed_maps
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
@@ -95,7 +95,7 @@ class _Walker:
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
-        self.distributed = budget.distributed(plan)
+        self.distributed = distributed_maps(plan)
 
     def run(self) -> None:
         try:

@@ -14,7 +14,7 @@ from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.table import Table
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Run
 from tests.packs import pack

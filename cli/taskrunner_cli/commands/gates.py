@@ -34,8 +34,8 @@ def gates(
 
 def _document(manifest: str, values: dict[str, Any]) -> dict[str, Any]:
     # The compiler takes a third of a second to load, and no other command needs it.
-    from taskrunner.compiler import gates as analysis  # noqa: PLC0415
-    from taskrunner.compiler.compiled import compile_pack  # noqa: PLC0415
+    from taskrunner.compiler.driver import compile_pack  # noqa: PLC0415
+    from taskrunner.compiler.machine import gates as analysis  # noqa: PLC0415
     from taskrunner.errors import InvalidPackError  # noqa: PLC0415
 
     try:

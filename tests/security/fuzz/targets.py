@@ -9,8 +9,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from taskrunner.compiler import source
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.manifest import source
 from taskrunner.errors import InvalidPackError
 from taskrunner.expressions import ExpressionError, templates
 

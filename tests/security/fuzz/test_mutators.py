@@ -8,7 +8,7 @@ from itertools import cycle, islice
 import pytest
 import yaml
 
-from taskrunner.compiler import schema, source
+from taskrunner.compiler.manifest import schema, source
 from taskrunner.errors import InvalidPackError
 from taskrunner.expressions import ExpressionError, templates
 from tests.security.fuzz import mutators

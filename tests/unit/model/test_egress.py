@@ -301,3 +301,49 @@ def test_an_empty_list_allows_nothing() -> None:
 def test_a_list_with_what_is_no_entry_is_not_read() -> None:
     with pytest.raises(EgressError):
         Allowlist.read(["example.com", "*"])
+
+
+class TestIsCovered:
+    @pytest.mark.parametrize(
+        ("allowed", "entry"),
+        [
+            ("api.example.com", "api.example.com"),
+            ("api.example.com", "API.Example.com."),
+            ("api.example.com", "api.example.com:443"),
+            ("api.example.com:5000", "api.example.com:5000"),
+            ("*.example.com", "api.example.com"),
+            ("*.example.com", "*.example.com"),
+            ("*.example.com", "*.eu.example.com:80"),
+            ("*.example.com:5000", "a.b.example.com:5000"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("[2001:db8::1]:5000", "[2001:db8:0:0::1]:5000"),
+            ("bücher.example.com", "xn--bcher-kva.example.com"),
+        ],
+    )
+    def test_an_entry_is_covered_by_an_equal_or_a_wider_one(self, allowed: str, entry: str) -> None:
+        assert egress.is_covered(entry, ("other.example.org", allowed))
+
+    @pytest.mark.parametrize(
+        ("allowed", "entry"),
+        [
+            ("api.example.com", "example.com"),
+            ("api.example.com", "*.api.example.com"),
+            ("api.example.com", "xapi.example.com"),
+            ("api.example.com", "api.example.com:22"),
+            ("api.example.com:443", "api.example.com"),  # which is port 80 too
+            ("api.example.com:443", "api.example.com:444"),
+            ("*.example.com", "example.com"),
+            ("*.example.com", "badexample.com"),
+            ("*.eu.example.com", "*.example.com"),
+            ("*.example.com", "*.example.com:22"),
+            ("[2001:db8::1]", "[2001:db8::2]"),
+        ],
+    )
+    def test_an_entry_that_opens_more_is_not_covered(self, allowed: str, entry: str) -> None:
+        assert not egress.is_covered(entry, (allowed,))
+
+    def test_text_that_is_not_an_entry_covers_nothing_and_is_covered_by_nothing(self) -> None:
+        assert not egress.is_covered("https://api.example.com", ("https://api.example.com",))
+        assert not egress.is_covered("api.example.com", ("https://api.example.com",))
+        assert egress.is_covered("api.example.com", ("https://x", "*.example.com"))
+        assert not egress.is_covered("api.example.com", ())

@@ -14,6 +14,7 @@ import pytest
 
 from taskrunner.model import evidence, plan_document
 from taskrunner.model.artifact import ArtifactStatus, ArtifactType
+from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
@@ -178,8 +179,8 @@ def test_it_states_all_of_the_record() -> None:
 
 
 def test_made_again_it_has_the_same_bytes_in_whatever_order_artifacts_come() -> None:
-    first = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
-    again = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
+    first = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
+    again = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
 
     assert first == again == WORLD.evidence.signed[0]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import MapStep, Parallel, StepKind, walk
@@ -33,7 +33,7 @@ _RUN_ENDS = [Event.RUN_COMPLETED, Event.RUN_FAILED, Event.RUN_CANCELLED, Event.R
 @st.composite
 def journals(draw: DrawFn) -> tuple[Plan, list[Entry]]:
     """A plan, and entries about its steps in any order, likely and unlikely ones."""
-    plan = planning.make(as_yaml(draw(packs())), {})
+    plan = plan_pack(as_yaml(draw(packs())), {})
     paths = [_path(plan, step.id) for step in walk(plan.steps)]
     entries = st.builds(
         Entry,
@@ -163,7 +163,7 @@ def test_a_block_is_what_its_children_make_it(journal: tuple[Plan, list[Entry]])
 @pytest.mark.parametrize("decided", [[], ["0"]], ids=["when planned", "when run"])
 def test_a_step_of_an_arm_that_is_passed_by_does_not_run(decided: list[str]) -> None:
     condition = "steps.first.outputs.n == `1`" if decided else "`true`"
-    plan = planning.make(
+    plan = plan_pack(
         pack(
             f"""
             - {{id: first, run: {{uses: builtin:noop}}}}
@@ -319,7 +319,7 @@ def test_an_arm_that_planning_passed_by_was_not_taken_whatever_happens_around_it
       - {name: "off", type: boolean, default: false}
     policies: [{id: rules, version: "1", rules: [{id: r, require: inputs.on}]}]
     """
-    plan = planning.make(pack(steps, spec=spec), {})
+    plan = plan_pack(pack(steps, spec=spec), {})
 
     told = {one.step_id: one for one in fold(plan, entries, CREATED).steps}
 
@@ -388,7 +388,7 @@ def test_known_iterations_are_listed_unless_planning_skips_their_block(
       - {name: hosts, type: array, default: [a]}
       - {name: none, type: array, default: []}
     """
-    plan = planning.make(pack(steps, spec=spec), {})
+    plan = plan_pack(pack(steps, spec=spec), {})
 
     told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
 
@@ -423,7 +423,7 @@ def test_a_policy_gate_that_has_not_ended_by_itself_has_not_passed_its_branch_by
     steps: str, entries: list[Entry], leaf: str
 ) -> None:
     spec = 'policies: [{id: rules, version: "1", rules: [{id: r, require: run.id}]}]'
-    plan = planning.make(pack(steps, spec=spec), {})
+    plan = plan_pack(pack(steps, spec=spec), {})
 
     told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
 

@@ -85,10 +85,10 @@ class Executions:
     def _make(self, run: Run, definition: JsonObject) -> bool:
         """Create the run's machine; False when AWS wants us to ask again later."""
         # Nobody else here needs the compiler: not who wakes a gate, nor who stops a run.
-        from taskrunner.compiler import emit  # noqa: PLC0415
+        from taskrunner.compiler.machine import frame  # noqa: PLC0415
 
         prototype = self._deployed
-        bound = emit.bind(definition, emit.bindings(json.loads(prototype["definition"])))
+        bound = frame.bind(definition, frame.bindings(json.loads(prototype["definition"])))
         try:
             with translated("create the state machine"):
                 self._client.create_state_machine(

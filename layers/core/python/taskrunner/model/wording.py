@@ -24,10 +24,8 @@ def nearest(wrong: str, valid: Iterable[str]) -> str:
         return f"; did you mean '{close[0]}'?"
     if not names:
         return ""
-    if len(names) == 1:
-        return f"; expected '{names[0]}'"
     listed = ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
-    return f"; expected one of {listed}"
+    return f"; available: {listed}"
 
 
 def _worth_comparing(wrong: str, names: list[str]) -> Iterator[str]:

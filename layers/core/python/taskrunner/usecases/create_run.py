@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import plan as planning
-from taskrunner.compiler.budget import longest_s
-from taskrunner.compiler.compiled import Compiled, compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.budget.duration import longest_s
+from taskrunner.compiler.driver import CompiledPack, compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
-from taskrunner.model import moment
+from taskrunner.model import canonical_json, moment
 from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
@@ -94,14 +93,16 @@ def _keyed_run_id(request: CreateRun) -> str | None:
     return "run-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _check_plan_hash(request: CreateRun, compiled: Compiled) -> None:
+def _check_plan_hash(request: CreateRun, compiled: CompiledPack) -> None:
     expected = request.expect_plan_hash
     if expected is not None and expected != compiled.plan_hash:
         message = f"the plan is {compiled.plan_hash}, not the expected {expected}; simulate again"
         raise ConflictError("plan_hash_mismatch", message)
 
 
-def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, world: World) -> Run:
+def _run(
+    request: CreateRun, run_id: str, compiled: CompiledPack, created_at: str, world: World
+) -> Run:
     plan = compiled.plan
     # Step Functions keeps a name for 90 days after the end, so a run whose id retention has freed
     # needs another one: by the old name it would be taken for the run that had the id before.
@@ -125,7 +126,7 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
 
 
 def _digest(request: CreateRun) -> str:
-    return planning.digest(
+    return canonical_json.digest(
         {
             "manifest": request.manifest,
             "inputs": request.inputs,

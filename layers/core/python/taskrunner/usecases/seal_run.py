@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from taskrunner.model import evidence, moment
+from taskrunner.model import canonical_json, evidence, moment
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.runtime import run_view
 
@@ -25,7 +25,7 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     Raises:
         TryAgainError: AWS had no room; sealing again begins anew.
     """
-    signed = world.evidence.sign(evidence.canonical(_statement(run, plan, world)))
+    signed = world.evidence.sign(canonical_json.canonical_bytes(_statement(run, plan, world)))
     stored_path = world.evidence.store(run, signed.bundle)
     at = moment.to_text(world.clock.now())
     world.runs.seal(run, _artifact(signed, stored_path, at))
@@ -60,5 +60,5 @@ def _artifact(signed: Signed, stored_path: str, at: str) -> Artifact:
         size_bytes=len(signed.bundle),
         media_type=evidence.MEDIA_TYPE,
         sha256=sha256,
-        expression_json=evidence.canonical(description).decode(),
+        expression_json=canonical_json.canonical_bytes(description).decode(),
     )
