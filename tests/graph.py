@@ -1,4 +1,4 @@
-"""The soundness of a compiled machine: what must hold of every machine, whatever its pack."""
+"""The soundness of a compiled machine: rules that hold for every machine of every pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names an expression reads."""
+"""The names that an expression reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which maps become Distributed Maps."""
+"""The choice of the maps that become Distributed Maps."""
 
 from __future__ import annotations
 

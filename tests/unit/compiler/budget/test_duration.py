@@ -1,4 +1,4 @@
-"""How long a run can take at most."""
+"""The longest time that a run can take."""
 
 from __future__ import annotations
 

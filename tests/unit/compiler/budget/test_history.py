@@ -1,4 +1,4 @@
-"""What each kind of step costs in history events, by AWS's count of events for each state."""
+"""The history events that each kind of step costs, by AWS's count for each state."""
 
 from __future__ import annotations
 

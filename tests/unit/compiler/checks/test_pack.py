@@ -1,4 +1,4 @@
-"""Stage 3: what no shape can say. The messages are in tests/golden."""
+"""Stage 3: the checks of a pack that no shape can make. The messages are in tests/golden."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from taskrunner.model.ceilings import NO_CEILINGS
 from tests.packs import pack
 
 NOOP = "- {id: a, run: {uses: builtin:noop}}"
+GATE = "gate: {policy: {policy: p}}"
 
 
 def problems(manifest: str) -> list[str]:
@@ -87,18 +88,13 @@ def test_an_output_can_read_every_step() -> None:
     assert problems(pack(steps, spec=outputs)) == []
 
 
-def test_checks_the_rules_of_a_policy_anew_where_another_gate_sees_less() -> None:
+def test_checks_the_rules_of_a_policy_again_at_a_gate_that_sees_less() -> None:
     policies = 'policies: [{id: p, version: "1", rules: [{id: r, require: steps.a.outputs.x}]}]'
-    gate = "gate: {policy: {policy: p}}"
-    sound = f"{NOOP}\n- {{id: g, {gate}}}\n- {{id: h, {gate}}}"
-    lane = f"{{id: lane, {gate}}}"
+    inside = f"- {{id: each, map: {{items: run.id, steps: [{NOOP[2:]}, {{id: g, {GATE}}}]}}}}"
 
-    assert problems(pack(sound, spec=policies)) == []
-    (found,) = problems(
-        pack(f"- {{id: all, parallel: {{steps: [{NOOP[2:]}, {lane}]}}}}\n{sound[len(NOOP) + 1 :]}",
-             spec=policies)
-    )  # fmt: skip
-    assert "the step 'a' is not certainly earlier than this one" in found
+    assert problems(pack(inside, spec=policies)) == []
+    (found,) = problems(pack(f"{inside}\n- {{id: h, {GATE}}}", spec=policies))
+    assert "the step 'a' can be read only inside its own iteration" in found
 
 
 @pytest.mark.parametrize("path", ["/output/a", "/output/a/b.c", "/output/..a", "/output/a..b"])

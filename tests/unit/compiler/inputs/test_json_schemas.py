@@ -1,4 +1,4 @@
-"""Which JSON Schemas are usable, and what they may cost."""
+"""The JSON Schemas that inputs may have, and their cost."""
 
 from __future__ import annotations
 

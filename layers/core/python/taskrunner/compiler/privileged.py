@@ -1,4 +1,4 @@
-"""Which policy gates run_step evaluates: it alone may use secrets and executor functions."""
+"""The policy gates that run_step evaluates: it alone may use secrets and executor functions."""
 
 from __future__ import annotations
 

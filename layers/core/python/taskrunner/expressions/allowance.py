@@ -39,7 +39,7 @@ _LONG: Final = (str, list, dict)
 
 
 class Allowance:
-    """What a group of expressions may still take: *steps* of work, and *size* of their values."""
+    """The *steps* of work and the *size* of values that are left to a group of expressions."""
 
     def __init__(self, steps: int = MAX_STEPS, size: int = MAX_SIZE) -> None:
         self._max_steps, self._max_size = steps, size

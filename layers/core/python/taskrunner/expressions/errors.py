@@ -1,4 +1,4 @@
-"""Why an expression was refused, in an author's words: JMESPath's own errors are translated here.
+"""Errors of expressions, in an author's words: JMESPath's own errors are translated here.
 
 No message holds the value that an evaluation failed on. The value may be large, and may be a
 secret: a message is searched for secrets before it is kept, but half a secret would not be found.

@@ -1,4 +1,4 @@
-"""What a pack may not say although JMESPath would take it, and how to say it right.
+"""Rules for expressions beyond JMESPath's grammar: each refuses a mistake and shows the right form.
 
 Rules over the text come before parsing, because JMESPath's parser would drop what they look at, or
 recurse too deep. Rules over the tree come after it.

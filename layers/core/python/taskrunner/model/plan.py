@@ -36,7 +36,7 @@ class StepKind(StrEnum):
 
 
 class FailureAction(StrEnum):
-    """What a policy gate does when its policy fails."""
+    """The reaction of a policy gate to a failed policy."""
 
     ABORT = "abort"
     WARN = "warn"
@@ -45,7 +45,7 @@ class FailureAction(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """How a loop combines the values of its iterations."""
+    """The ways in which a loop combines the values of its iterations."""
 
     COLLECT = "collect"
     MERGE = "merge"
@@ -112,7 +112,7 @@ class IteratedFields(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What every step has. *enabled* is None when its condition is known only at run time."""
+    """The fields of every step. *enabled* is None when its condition is known only at run time."""
 
     id: str
     name: str | None = None
@@ -266,7 +266,7 @@ def walk(steps: Iterable[Step]) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Who may decide a gate, how many approvers it needs, and how long it waits."""
+    """A rule for decisions: the grants and number of approvers, and how long a gate waits."""
 
     id: str
     grants: tuple[str, ...] = ()
@@ -287,7 +287,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a policy gate evaluates: all of its *rules* must be true.
+    """A policy for gates to evaluate: all of its *rules* must be true.
 
     A policy with *uses*, `lambda:<name>`, has no rules: that function decides.
     """
@@ -300,7 +300,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """What an executor may use."""
+    """The limits of an executor."""
 
     mode: str = "sealed"
     egress_allowlist: tuple[str, ...] = ()
@@ -311,7 +311,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
-    """What the pack's author promises; None promises nothing."""
+    """The service levels that the pack's author promises; None promises nothing."""
 
     run_p95_s: int | None = None
     approval_p95_s: int | None = None

@@ -1,4 +1,4 @@
-"""Stage 7: what a run costs Step Functions at worst, and whether the platform's limits allow it.
+"""Stage 7: the worst case of a run in Step Functions, compared with the platform's limits.
 
 history counts one step's part of an execution's history, distribution says which maps need
 executions of their own, limits counts a whole run and compares it with the quotas, duration says

@@ -1,4 +1,6 @@
-"""Which maps become Distributed Maps, whose iterations are executions with their own histories.
+"""The choice of the maps that become Distributed Maps.
+
+The iterations of a Distributed Map are executions with histories of their own.
 
 A map is distributed when it wants more iterations at a time than an inline Map runs, or when the
 history of one execution would not hold it.
@@ -34,8 +36,8 @@ def distributed_maps(plan: Plan) -> frozenset[str]:
     """Return the ids of the maps of *plan* that are distributed.
 
     These are the maps that want too much concurrency, and then the costliest ones, until every
-    history is within its limit or no map is left. What these inputs skip is in no history, and
-    stays inline.
+    history is within its limit or no map is left. A map that these inputs skip is in no history, so
+    it stays inline.
     """
     concurrent = {
         step.id

@@ -1,4 +1,4 @@
-"""What the worst case of a run costs at AWS list prices: us-east-1, US dollars, read in 2026.
+"""The cost of a run's worst case at AWS list prices: us-east-1, US dollars, read in 2026.
 
 It is an estimate, because nobody can plan how long an executor takes.
 """
@@ -16,7 +16,7 @@ _PER_GIGABYTE_SECOND: Final = 0.0000133334
 _PER_WRITE_UNIT: Final = 0.000000625  # DynamoDB on demand
 _PER_READ_UNIT: Final = 0.000000125
 
-# What is assumed of one invocation.
+# Assumptions about one invocation.
 _SECONDS: Final = 1.0
 _GIGABYTES: Final = 1.0
 _WRITE_UNITS: Final = 8

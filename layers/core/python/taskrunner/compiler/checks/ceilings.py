@@ -1,4 +1,4 @@
-"""What a pack asks of its sandbox, compared with what the deployment allows."""
+"""The comparison of a pack's sandbox with the ceilings of the deployment."""
 
 from __future__ import annotations
 

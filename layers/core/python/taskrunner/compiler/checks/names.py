@@ -32,7 +32,7 @@ ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or 
 
 
 class Scope:
-    """What is declared in a pack, and what is visible from the place that is looked at.
+    """The declarations of a pack, and what is visible from the place that is checked.
 
     *visible* has the steps that are certainly earlier, by id.
     """

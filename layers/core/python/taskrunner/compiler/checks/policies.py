@@ -24,7 +24,7 @@ FUNCTION_FORM: Final = (
     "write lambda:<name>, with a name of 1 to 63 letters, digits, '_' and '-' that begins with a "
     "letter or digit"
 )
-# What a rule reads of these is the same at every gate.
+# A rule reads the same values of these at every gate.
 _SAME_EVERYWHERE: Final = frozenset({"inputs", "steps", "run"})
 
 

@@ -46,7 +46,7 @@ _PATTERN_RULES: Final = (
 
 
 class SchemaAllowance:
-    """What the *schemas* of a pack may take together.
+    """The allowance that the *schemas* of a pack share.
 
     Each pattern may compile to *pattern_bytes*; *evaluations* are left for values.
     """

@@ -1,4 +1,4 @@
-"""What applying a JSON Schema to a value may cost at worst, counted before it is applied.
+"""The cost of applying a JSON Schema to a value at worst, counted before it is applied.
 
 The count is subschemas times values. A text counts by its length, and under a pattern by the
 pattern's compiled size as well: an engine that is linear in the text still looks at every state of
@@ -36,7 +36,7 @@ class TooCostlyError(Exception):
 
 
 class Cost(NamedTuple):
-    """What applying a schema to a value takes at worst.
+    """The cost of applying a schema to a value at worst.
 
     *held_values* counts the values that its errors hold together: each error holds the value that
     does not match, and one of an `anyOf` also holds all errors of its schemas.

@@ -46,7 +46,7 @@ class BypassError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What one gate of a plan guards.
+    """The effect of one gate of a plan.
 
     *behind* has the steps that cannot be reached without passing it. *unless* is the condition that
     skips the gate when it is false, if only the run can know it. *idle* says why the gate holds
@@ -110,7 +110,7 @@ def _why_idle(gate: Gate) -> str | None:
 
 
 class _Proof:
-    """What the plan wants behind each gate, compared with the ways of the machine."""
+    """The comparison of a plan with the ways of its machine."""
 
     def __init__(self, machine: JsonObject, plan: Plan) -> None:
         self._plan = plan

@@ -1,4 +1,4 @@
-"""Which gates an execution has certainly passed when it comes to a state of a machine.
+"""The gates that an execution has certainly passed when it comes to a state of a machine.
 
 The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
 what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
@@ -49,7 +49,7 @@ class GateState:
 
 
 class Ways:
-    """What is certain in each state of one machine, on whichever way it was reached."""
+    """The gates that are certain in each state of one machine."""
 
     def __init__(self, machine: JsonObject, plan: Plan) -> None:
         self._plan = plan

@@ -16,7 +16,7 @@ _SEMVER: Final = (
     r"(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?"
     r"(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$"
 )
-# What messages say instead of a pattern.
+# The words of messages for each pattern.
 FORMS: Final = {
     _PACK_NAME: "1 to 63 of a-z, 0-9 and '-', with no '-' at its ends",
     _SEMVER: "a semantic version such as 1.0.0",

@@ -1,4 +1,4 @@
-"""What an author is told about a value that does not fit its shape, instead of pydantic's words."""
+"""Messages about values that do not fit their shape, in an author's words and not pydantic's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES: Final = {
     "model_attributes_type": "a mapping",
     "schema_type": "a mapping, true or false",
 }
-# What is wrong, behind the name of the key; the fields in braces are pydantic's, and the value.
+# The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
 _PREDICATES: Final = {
     "missing": "is missing; it is required",
     "literal_error": "must be {expected}, not {given}",

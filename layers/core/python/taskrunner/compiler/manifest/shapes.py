@@ -63,7 +63,7 @@ class SecretShape(Shape):
 
 
 class SandboxShape(Shape):
-    """What an executor may use."""
+    """The limits of an executor."""
 
     mode: Literal["sealed", "open"] = "sealed"
     egress_allowlist: list[Annotated[str, Field(min_length=1, max_length=259)]] = Field(default=[])
@@ -73,7 +73,7 @@ class SandboxShape(Shape):
 
 
 class SloShape(Shape):
-    """What the author promises."""
+    """The service levels that the author promises."""
 
     run_p95_seconds: int | None = Field(default=None, ge=1, alias="runP95Seconds")
     approval_p95_seconds: int | None = Field(default=None, ge=1, alias="approvalP95Seconds")
@@ -81,7 +81,7 @@ class SloShape(Shape):
 
 
 class ApprovalShape(Shape):
-    """Who may decide a gate, how many approvers it needs, and how long it waits."""
+    """A rule for decisions: the grants and number of approvers, and how long a gate waits."""
 
     id: Identifier
     grants: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(default=[])
@@ -100,7 +100,7 @@ class RuleShape(Shape):
 
 
 class PolicyShape(Shape):
-    """What a policy gate evaluates: rules, or a function."""
+    """A policy for gates to evaluate: rules, or a function."""
 
     id: Identifier
     version: str
@@ -109,7 +109,7 @@ class PolicyShape(Shape):
 
 
 class OutputShape(Shape):
-    """What a run leaves behind."""
+    """A result that a run keeps."""
 
     name: OutputName
     type: Literal["file", "object"]
@@ -118,7 +118,7 @@ class OutputShape(Shape):
 
 
 class Spec(Shape):
-    """What the pack does."""
+    """The content of a pack."""
 
     inputs: list[InputShape] = Field(default=[])
     secrets: list[SecretShape] = Field(default=[])

@@ -1,4 +1,4 @@
-"""The shapes of steps: what every step may say, and the fields of each kind.
+"""The shapes of steps: the fields of every step, and those of each kind.
 
 A new kind is a shape with a `kind`, a field of StepShape and a member of StepBody; mypy then names
 every `match` that has to handle it.
@@ -59,7 +59,7 @@ class ApprovalGateShape(Shape):
 
 
 class PolicyRetriesShape(Shape):
-    """How often a policy that failed is evaluated again, and the pause before that."""
+    """The number of evaluations after a failed one, and the pause before each."""
 
     count: Annotated[int, Field(ge=0, le=20)] = 0
     backoff_seconds: BackoffSeconds = 0
@@ -180,7 +180,7 @@ StepBody: TypeAlias = (
 
 
 class StepShape(Shape):
-    """What every step may say, and its one kind."""
+    """The fields of every step, and its one kind."""
 
     id: Identifier
     name: Message | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import yaml
 
-# What libyaml says, by words that name what an author sees. Other texts are shown as they are.
+# libyaml's texts, and words for them that an author knows. Other texts are shown as they are.
 _PLACES: Final = {
     "while scanning for the next token": "",
     "while parsing a block mapping": "in a mapping",

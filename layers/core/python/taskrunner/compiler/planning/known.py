@@ -1,4 +1,4 @@
-"""What inputs alone decide: expressions and templates evaluated while a run is planned."""
+"""The evaluation of expressions and templates that inputs alone decide, while a run is planned."""
 
 from __future__ import annotations
 
