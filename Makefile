@@ -122,7 +122,7 @@ sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-check: $(stamps) ## Check style, types, imports, template and state machines
+check: $(stamps) ## Check style, types, imports, template, state machines and workflows
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
@@ -130,6 +130,9 @@ check: $(stamps) ## Check style, types, imports, template and state machines
 	$(bin)/cfn-lint template.yaml
 	$(sam) validate --lint
 	$(bin)/statelint --yaml --ignore=FLOAT statemachine/*.asl.yaml
+	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(bin)/zizmor --offline --no-progress --quiet .github
+	$(bin)/pre-commit validate-config
 
 unit: $(stamps) ## Run the tests that need no local stack
 	$(bin)/pytest -m "not stack"
