@@ -149,5 +149,5 @@ fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it 
 
 clean: ## End the local stack and remove everything that was made here
 	@test ! -x $(bin)/taskrunner || $(bin)/taskrunner local down
-	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
+	rm -rf .venv .local .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
