@@ -53,8 +53,8 @@ class Findings:
 def invalid(diagnostics: Iterable[Diagnostic], code: str = "invalid_pack") -> InvalidPackError:
     """Return the error that reports *diagnostics*; the one behind MAX_PROBLEMS says "and more"."""
     reported = [
-        Diagnostic(shortened(found.path, _MAX_PATH_CHARACTERS), shortened(found.message))
-        for found in islice(diagnostics, MAX_PROBLEMS + 1)
+        Diagnostic(shortened(diagnostic.path, _MAX_PATH_CHARACTERS), shortened(diagnostic.message))
+        for diagnostic in islice(diagnostics, MAX_PROBLEMS + 1)
     ]
     if len(reported) > MAX_PROBLEMS:
         reported[-1] = Diagnostic(

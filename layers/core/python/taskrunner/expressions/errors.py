@@ -100,8 +100,8 @@ def _evaluation(error: Exception) -> str:
     if isinstance(error, exceptions.JMESPathTypeError):
         accepted = _either([_TYPES.get(name, name) for name in error.expected_types])
         # For a member of an array, the library names the type as Python does.
-        found = functions.TYPES_MAP.get(error.actual_type, error.actual_type)
-        return f"{error.function_name}() takes {accepted}, but found {_TYPES.get(found, found)}"
+        actual = functions.TYPES_MAP.get(error.actual_type, error.actual_type)
+        return f"{error.function_name}() takes {accepted}, but found {_TYPES.get(actual, actual)}"
     return _UNFIT
 
 

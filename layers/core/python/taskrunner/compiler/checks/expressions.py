@@ -61,8 +61,8 @@ class ExpressionChecks:
 
     def parameters(self, parameters: JsonObject, path: Path) -> None:
         """Check every template in the `with` at *path*, where secrets can be read."""
-        for at, text in templates.texts(parameters):
-            self.template(text, (*path, *at), with_secrets=True)
+        for subpath, text in templates.texts(parameters):
+            self.template(text, (*path, *subpath), with_secrets=True)
 
     def _look_up(
         self, names: Iterable[tuple[Reference, str]], path: Path, *, with_secrets: bool = False

@@ -51,8 +51,8 @@ class Scope:
     def hide(self, step_ids: Iterable[str]) -> dict[str, StepShape]:
         """Make steps invisible, and return those that were visible."""
         # An id that is used twice may have been hidden already, with its iteration.
-        known = {step_id for step_id in step_ids if step_id in self.visible}
-        return {step_id: self.visible.pop(step_id) for step_id in known}
+        hidden = {step_id for step_id in step_ids if step_id in self.visible}
+        return {step_id: self.visible.pop(step_id) for step_id in hidden}
 
     @contextmanager
     def local_names(self, *names: str) -> Iterator[None]:

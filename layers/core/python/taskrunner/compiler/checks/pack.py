@@ -84,8 +84,8 @@ def _inputs(declared: Sequence[InputShape], findings: Findings) -> None:
         if shape.required:
             findings.add((*path, "default"), "a required input has no default; remove either one")
         usable = shape if broken is None else shape.model_copy(update={"json_schema": None})
-        for at, message in values.misfits(usable, shape.default, allowance):
-            findings.add((*path, "default", *at), message)
+        for subpath, message in values.misfits(usable, shape.default, allowance):
+            findings.add((*path, "default", *subpath), message)
 
 
 def _egress(entries: Sequence[str], findings: Findings) -> None:

@@ -69,14 +69,14 @@ class PolicyChecks:
     def _rules(self, policy: PolicyShape, path: Path) -> None:
         first: dict[str, int] = {}
         for number, rule in enumerate(policy.rules or ()):
-            at: Path = (*path, "rules", number)
-            names = self._expressions.parse(rule.require, (*at, "require"))
+            rule_path: Path = (*path, "rules", number)
+            names = self._expressions.parse(rule.require, (*rule_path, "require"))
             if any(name[0] == "secrets" for name in names):
-                self._findings.add((*at, "require"), ONLY_IN_WITH)
+                self._findings.add((*rule_path, "require"), ONLY_IN_WITH)
             if (before := first.setdefault(rule.id, number)) != number:
                 taken = json_path.render((*path, "rules", before))
                 self._findings.add(
-                    (*at, "id"), f"'{rule.id}' is taken by {taken}; choose another id"
+                    (*rule_path, "id"), f"'{rule.id}' is taken by {taken}; choose another id"
                 )
 
     def gate(self, gate: PolicyGateShape, path: Path) -> None:

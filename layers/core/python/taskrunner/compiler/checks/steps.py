@@ -99,7 +99,7 @@ class StepChecks:
                 return self._policy_gate(body, path)
             case ParallelShape():
                 lanes = enumerate(body.steps)
-                return self._separately(((lane,), (*path, "steps"), at) for at, lane in lanes)
+                return self._separately(((lane,), (*path, "steps"), index) for index, lane in lanes)
             case ConditionalShape():
                 return self._conditional(body, path)
             case MapShape():
@@ -133,9 +133,9 @@ class StepChecks:
         if executor is None:
             self._findings.add((*path, "uses"), _no_executor(run.uses))
             return
-        still_open = [at for at, _ in templates.texts(run.parameters)]
-        for at, message in arguments.misfits(executor, run.parameters, still_open):
-            self._findings.add((*path, "with", *at), message)
+        still_open = [subpath for subpath, _ in templates.texts(run.parameters)]
+        for subpath, message in arguments.misfits(executor, run.parameters, still_open):
+            self._findings.add((*path, "with", *subpath), message)
 
     def _approval(self, approval_id: str, path: Path) -> None:
         known = self._approvals
@@ -205,8 +205,8 @@ class StepChecks:
         self._expressions.expression(items.expression, (*path, "expression"))
         if items.range is not None and items.range.step == 0:
             self._findings.add((*path, "range", "step"), "'step' must not be 0")
-        for at, text in templates.texts(items.static):
-            place: Path = (*path, "static", *at)
+        for subpath, text in templates.texts(items.static):
+            place: Path = (*path, "static", *subpath)
             names = self._expressions.template(text, place, with_secrets=False)
             if any(name[0] not in {"inputs", "secrets"} for name in names):
                 message = "static items can read inputs only; use an expression for anything else"

@@ -40,10 +40,10 @@ def resolve(declared: Sequence[InputShape], given: JsonMapping) -> JsonObject:
         InvalidPackError: with all that is wrong with *given*; its paths read `$.inputs.<name>`.
     """
     # Cut before rendering: a path may have keys of a value, which can be of any length.
-    found = list(islice(_problems(declared, given), MAX_PROBLEMS + 1))
-    if found:
+    problems = list(islice(_problems(declared, given), MAX_PROBLEMS + 1))
+    if problems:
         diagnostics = [
-            Diagnostic(json_path.render(("inputs", *path)), message) for path, message in found
+            Diagnostic(json_path.render(("inputs", *path)), message) for path, message in problems
         ]
         raise invalid(diagnostics, code="invalid_inputs")
     return {
@@ -68,9 +68,9 @@ def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> It
         yield Problem((), f"'{declared.name}' is nested deeper than {MAX_DEPTH} levels")
         return
     is_usable = True
-    for found in unusable(value):
+    for problem in unusable(value):
         is_usable = False
-        yield Problem(*found)
+        yield Problem(*problem)
     if is_usable and declared.json_schema is not None:
         yield from json_schemas.misfits(declared.json_schema, value, allowance)
 

@@ -158,8 +158,8 @@ class _Emitter:
         verdict, pause, override = (
             f"{word} {step.id}" for word in ("Verdict", "Pause", "Override")
         )
-        asked = "Policy call" if is_privileged(step, self._plan) else "Decide"
-        states = {step.id: ask(step, "policy", Exits(verdict, exits.on_failure), asked)}
+        prototype = "Policy call" if is_privileged(step, self._plan) else "Decide"
+        states = {step.id: ask(step, "policy", Exits(verdict, exits.on_failure), prototype)}
         targets: dict[str, str] = {}
         if step.retries.max_attempts > 1:
             targets["retry"] = pause

@@ -63,7 +63,7 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
     Raises:
         KeyError: *deployed* does not have the frame's shape: it is of another release.
     """
-    found: dict[str, str] = {}
+    arns: dict[str, str] = {}
 
     def compare(ours: Json, theirs: Json) -> None:
         if isinstance(ours, dict):
@@ -73,10 +73,10 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
             for our_child, their_child in zip(ours, theirs, strict=True):
                 compare(our_child, their_child)
         elif isinstance(ours, str) and ours.startswith(_PLACEHOLDER):
-            found[_name(ours)] = theirs
+            arns[_name(ours)] = theirs
 
     compare(frame(), deployed)
-    return found
+    return arns
 
 
 def _name(placeholder: str) -> str:

@@ -65,8 +65,8 @@ def prove(machine: JsonObject, plan: Plan) -> None:
     Raises:
         BypassError: a gate can be bypassed.
     """
-    if found := problems(machine, plan):
-        raise BypassError("; ".join(found[:_MAX_REPORTED]))
+    if bypasses := problems(machine, plan):
+        raise BypassError("; ".join(bypasses[:_MAX_REPORTED]))
 
 
 def problems(machine: JsonObject, plan: Plan) -> list[str]:
@@ -77,7 +77,7 @@ def problems(machine: JsonObject, plan: Plan) -> list[str]:
 def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
     """Return what each gate of *plan* guards, and the `run` steps that no gate guards."""
     ways = Ways(machine, plan)
-    found: list[Guard] = []
+    guards_found: list[Guard] = []
     effective: Bits = 0
     for step in plan.all_steps():
         if not isinstance(step, ApprovalGate | PolicyGate):
@@ -87,14 +87,14 @@ def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
             effective |= ways.passed(step.id)
         behind = () if idle else tuple(ways.steps_behind(step.id))
         unless = step.when if step.enabled is None else None
-        found.append(Guard(step=step, behind=behind, unless=unless, idle=idle))
+        guards_found.append(Guard(step=step, behind=behind, unless=unless, idle=idle))
     unguarded = [
         step.id
         for step in plan.all_steps()
         if isinstance(step, RunStep) and step.enabled is not False
         if not ways.certain(step.id) & effective
     ]
-    return found, unguarded
+    return guards_found, unguarded
 
 
 def _why_idle(gate: Gate) -> str | None:

@@ -42,9 +42,9 @@ def task(name: str, step: Step, exits: Exits) -> JsonObject:
     return wired(state, step, exits)
 
 
-def ask(step: Step, question: str, exits: Exits, asked: str = "Decide") -> JsonObject:
-    """Return a Task that asks a *question* about *step*; *asked* is the prototype that answers."""
-    state = task(asked, step, exits)
+def ask(step: Step, question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
+    """Return a Task that asks a *question* about *step*, as a clone of *prototype*."""
+    state = task(prototype, step, exits)
     state["Parameters"]["Payload"]["ask"] = question
     return state
 

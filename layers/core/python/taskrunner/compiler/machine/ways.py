@@ -204,7 +204,7 @@ def _in_order(start: str, states: Mapping[str, JsonObject]) -> list[str]:
     ahead = [(start, _edges(states[start]))] if start in states else []
     while ahead:
         name, edges = ahead[-1]
-        target = next((one for one, _ in edges if one in states and one not in seen), None)
+        target = next((state for state, _ in edges if state in states and state not in seen), None)
         if target is None:
             done.append(name)
             ahead.pop()

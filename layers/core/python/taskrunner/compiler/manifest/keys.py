@@ -27,14 +27,14 @@ def keys_at(path: Path) -> set[str]:
 
 def all_keys() -> set[str]:
     """Return every key of the language, wherever it may stand."""
-    found: set[type[BaseModel]] = set()
+    models: set[type[BaseModel]] = set()
     todo: list[type[BaseModel]] = [Pack]
     while todo:
         model = todo.pop()
-        if model not in found:  # steps hold steps
-            found.add(model)
+        if model not in models:  # steps hold steps
+            models.add(model)
             todo += [inner for inner in _models_below(model).values() if inner is not None]
-    return {key for model in found for key in _keys(model)}
+    return {key for model in models for key in _keys(model)}
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

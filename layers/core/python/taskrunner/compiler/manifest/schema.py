@@ -36,15 +36,16 @@ class Manifest:
         Raises:
             InvalidPackError: there is at least one.
         """
-        found = [
+        written = [
             Problem(written_path(problem.path, self.source.value), problem.message)
             for problem in problems
         ]
-        if not found:
+        if not written:
             return
-        found.sort(key=lambda problem: self.source.line(problem.path))
+        written.sort(key=lambda problem: self.source.line(problem.path))
         # Cut before rendering: a path may have keys of parameters, which can be of any length.
-        raise invalid((self.source.diagnostic(*one) for one in found[: MAX_PROBLEMS + 1]), code)
+        reported = written[: MAX_PROBLEMS + 1]
+        raise invalid((self.source.diagnostic(*problem) for problem in reported), code)
 
 
 def parse(source: Source) -> Manifest:
@@ -64,7 +65,7 @@ def parse(source: Source) -> Manifest:
     except ValidationError as error:
         problems += _misfits(error, nesting, source)
     if problems or pack is None:
-        located = [(source.line(found.path), source.diagnostic(*found)) for found in problems]
+        located = [(source.line(problem.path), source.diagnostic(*problem)) for problem in problems]
         raise invalid(diagnostic for _, diagnostic in sorted(located))
     return Manifest(pack, source)
 
@@ -79,6 +80,6 @@ def _misfits(error: ValidationError, nesting: Nesting, source: Source) -> Iterat
 
 
 def _known_keys(path: Path, written: Path) -> set[str]:
-    known = keys_at(path[:-1])
+    keys = keys_at(path[:-1])
     is_flat = len(written) < len(path)
-    return known | COMMON_KEYS if is_flat else known
+    return keys | COMMON_KEYS if is_flat else keys

@@ -232,23 +232,23 @@ def walk(steps: Sequence[StepShape], path: Path) -> Iterator[tuple[Path, StepSha
 
 def _walk_step(step: StepShape, path: Path) -> Iterator[tuple[Path, StepShape]]:
     yield path, step
-    at = body_path(step, path)
+    fields_path = body_path(step, path)
     match body := step.body:
         case RunShape() | ApprovalGateShape():
             pass
         case ParallelShape():
-            yield from walk(body.steps, (*at, "steps"))
+            yield from walk(body.steps, (*fields_path, "steps"))
         case MapShape():
             if body.step is not None:
-                yield from _walk_step(body.step, (*at, "step"))
-            yield from walk(body.steps or (), (*at, "steps"))
+                yield from _walk_step(body.step, (*fields_path, "step"))
+            yield from walk(body.steps or (), (*fields_path, "steps"))
         case LoopShape():
-            yield from walk(body.body, (*at, "body"))
+            yield from walk(body.body, (*fields_path, "body"))
         case ConditionalShape():
             for index, branch in enumerate(body.branches):
-                yield from walk(branch.steps, (*at, "branches", index, "steps"))
-            yield from walk(body.otherwise, (*at, "else"))
+                yield from walk(branch.steps, (*fields_path, "branches", index, "steps"))
+            yield from walk(body.otherwise, (*fields_path, "else"))
         case PolicyGateShape():
-            yield from walk(body.branch or (), (*at, "branch"))
+            yield from walk(body.branch or (), (*fields_path, "branch"))
         case _:
             assert_never(body)

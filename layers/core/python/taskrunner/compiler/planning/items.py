@@ -9,7 +9,7 @@ from taskrunner.model.plan import Items
 
 if TYPE_CHECKING:
     from taskrunner.compiler.manifest.step_shapes import ItemsShape, RangeShape
-    from taskrunner.compiler.planning.known import Known
+    from taskrunner.compiler.planning.evaluator import InputEvaluator
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json
 
@@ -21,25 +21,25 @@ MAX_RANGE_NUMBERS: Final = 100_000
 class ItemPlanner:
     """Plans the items of all maps and loops of one pack."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, evaluator: InputEvaluator) -> None:
+        self._evaluator = evaluator
         self._range_numbers = 0  # in all ranges so far
 
     def items(self, shape: ItemsShape, max_items: int, path: Path) -> Items:
         """Return the items at *path*; more than *max_items* are a problem when they are known."""
         if shape.range is not None:
             return Items(values=self._range(shape.range, max_items, path))
-        before = len(self._known.findings)
+        before = len(self._evaluator.findings)
         if shape.static is not None:
-            values = self._known.parameters(shape.static, (*path, "static")).value
+            values = self._evaluator.resolve(shape.static, (*path, "static")).value
         else:
             expression = expressions.parse(shape.expression or "")
             if not expression.reads_inputs_alone:
                 return Items(expression=expression.text)
-            values = self._known.value(expression, (*path, "expression"))
+            values = self._evaluator.evaluate(expression, (*path, "expression"))
         if not isinstance(values, list):
-            if len(self._known.findings) == before:
-                self._known.problem(path, f"items must be a list, not {_type_name(values)}")
+            if len(self._evaluator.findings) == before:
+                self._evaluator.add_problem(path, f"items must be a list, not {_type_name(values)}")
             return Items(values=())
         self._check_count(len(values), max_items, path)
         return Items(values=tuple(values[:max_items]))
@@ -51,7 +51,7 @@ class ItemPlanner:
         numbers = numbers[:max_items]
         self._range_numbers += len(numbers)
         if self._range_numbers > MAX_RANGE_NUMBERS:
-            self._known.problem(
+            self._evaluator.add_problem(
                 path,
                 f"the ranges of a pack may have {MAX_RANGE_NUMBERS:,} numbers in all, and with "
                 f"this one they have {self._range_numbers:,}",
@@ -62,7 +62,7 @@ class ItemPlanner:
     def _check_count(self, count: int, max_items: int, path: Path) -> None:
         if count > max_items:
             message = f"{count} items are more than the {max_items} iterations allowed"
-            self._known.problem(path, message)
+            self._evaluator.add_problem(path, message)
 
 
 def _type_name(value: Json) -> str:

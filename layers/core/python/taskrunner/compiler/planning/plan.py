@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskrunner import expressions
-from taskrunner.compiler.planning.known import Known
+from taskrunner.compiler.planning.evaluator import InputEvaluator
 from taskrunner.compiler.planning.steps import StepPlanner, retries
 from taskrunner.model.plan import (
     Approval,
@@ -39,7 +39,7 @@ def make_plan(pack: Pack, inputs: JsonObject) -> tuple[Plan, Findings]:
     Returns the plan and what fails on these inputs. With any such finding the plan is of no use.
     """
     spec = pack.spec
-    known = Known(inputs)
+    evaluator = InputEvaluator(inputs)
     failure = FailurePolicy(retries(spec.failure.retries), spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
     plan = Plan(
@@ -52,10 +52,10 @@ def make_plan(pack: Pack, inputs: JsonObject) -> tuple[Plan, Findings]:
         approvals=tuple(_approval(approval) for approval in spec.approvals),
         policies=tuple(_policy(policy) for policy in spec.policies),
         secrets=tuple(secret.name for secret in spec.secrets),
-        steps=StepPlanner(failure, messages, known).steps(spec.steps, ("spec", "steps")),
+        steps=StepPlanner(failure, messages, evaluator).steps(spec.steps, ("spec", "steps")),
         outputs=tuple(_output(output) for output in spec.outputs),
     )
-    return plan, known.findings
+    return plan, evaluator.findings
 
 
 def _sandbox(shape: SandboxShape) -> Sandbox:

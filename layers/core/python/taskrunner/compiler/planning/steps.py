@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskrunner.compiler.manifest.step_shapes import BranchShape, RetriesShape, StepShape
-    from taskrunner.compiler.planning.known import Known
+    from taskrunner.compiler.planning.evaluator import InputEvaluator
     from taskrunner.model.json_path import Path
     from taskrunner.model.plan import FailurePolicy, Step, StepFields, Template
 
@@ -48,12 +48,12 @@ class StepPlanner:
     """Plans the steps of one pack. *messages* has the message of each declared approval, by id."""
 
     def __init__(
-        self, failure: FailurePolicy, messages: Mapping[str, str | None], known: Known
+        self, failure: FailurePolicy, messages: Mapping[str, str | None], evaluator: InputEvaluator
     ) -> None:
         self._failure = failure
         self._messages = messages
-        self._known = known
-        self._items = ItemPlanner(known)
+        self._evaluator = evaluator
+        self._items = ItemPlanner(evaluator)
 
     def steps(self, steps: Sequence[StepShape], path: Path) -> tuple[Step, ...]:
         """Plan the list of steps at *path*."""
@@ -61,7 +61,7 @@ class StepPlanner:
 
     def _step(self, step: StepShape, path: Path) -> Step:
         continues = step.continue_on_error
-        enabled = step.when is None or self._known.truth(step.when, (*path, "when"))
+        enabled = step.when is None or self._evaluator.truth(step.when, (*path, "when"))
         fields: StepFields = {
             "id": step.id,
             "name": step.name,
@@ -71,7 +71,7 @@ class StepPlanner:
                 self._failure.continue_on_error if continues is None else continues
             ),
         }
-        with self._known.inside(may_run=enabled is not False):
+        with self._evaluator.inside(may_run=enabled is not False):
             return self._of_kind(step, body_path(step, path), fields)
 
     def _of_kind(self, step: StepShape, path: Path, fields: StepFields) -> Step:
@@ -108,23 +108,23 @@ class StepPlanner:
         )
 
     def _parameters(self, run: RunShape, path: Path) -> Template:
-        before = len(self._known.findings)
-        parameters = self._known.parameters(run.parameters, path)
-        if not self._known.may_run or len(self._known.findings) > before:
+        before = len(self._evaluator.findings)
+        parameters = self._evaluator.resolve(run.parameters, path)
+        if not self._evaluator.may_run or len(self._evaluator.findings) > before:
             return parameters
         executor = executors.find(run.uses)
         assert executor is not None  # noqa: S101 - the check stage found it
-        places = [at for at, _ in templates.texts(run.parameters)]
-        still_open = [at for at in places if json_path.pointer(at) in parameters.open]
-        for at, message in arguments.misfits(executor, parameters.value, still_open):
-            self._known.problem((*path, *at), message)
+        subpaths = [subpath for subpath, _ in templates.texts(run.parameters)]
+        still_open = [path for path in subpaths if json_path.pointer(path) in parameters.open]
+        for subpath, message in arguments.misfits(executor, parameters.value, still_open):
+            self._evaluator.add_problem((*path, *subpath), message)
         return parameters
 
     def _policy_gate(self, shape: PolicyGateShape, path: Path, fields: StepFields) -> PolicyGate:
         return PolicyGate(
             **fields,
             policy_id=shape.policy_id,
-            parameters=self._known.parameters(shape.parameters, (*path, "with")),
+            parameters=self._evaluator.resolve(shape.parameters, (*path, "with")),
             failure_action=FailureAction(shape.failure_action),
             retries=Retries(shape.retries.count + 1, shape.retries.backoff_seconds),
             override=None if shape.override is None else shape.override.approval,
@@ -164,11 +164,11 @@ class StepPlanner:
         taken = self._taken(shape.branches, path)
         branches = []
         for index, branch in enumerate(shape.branches):
-            with self._known.inside(may_run=taken in {None, index}):
+            with self._evaluator.inside(may_run=taken in {None, index}):
                 steps = self.steps(branch.steps, (*path, "branches", index, "steps"))
             condition = expressions.parse(branch.condition).text
             branches.append(Branch(condition=condition, steps=steps))
-        with self._known.inside(may_run=taken in {None, len(branches)}):
+        with self._evaluator.inside(may_run=taken in {None, len(branches)}):
             otherwise = self.steps(shape.otherwise, (*path, "else"))
         return Conditional(
             **fields,
@@ -187,8 +187,8 @@ class StepPlanner:
         if not all(condition.reads_inputs_alone for condition in conditions):
             return None
         for index, condition in enumerate(conditions):
-            at = (*path, "branches", index, "condition")
-            if expressions.truth(self._known.value(condition, at)):
+            condition_path = (*path, "branches", index, "condition")
+            if expressions.truth(self._evaluator.evaluate(condition, condition_path)):
                 return index
         return len(branches)
 

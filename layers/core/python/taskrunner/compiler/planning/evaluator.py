@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
 
 
-class Known:
+class InputEvaluator:
     """Evaluates expressions over the *inputs* of one run, all of them within one allowance.
 
     *findings* has what fails on these inputs. Nothing is reported about a step that is certainly
@@ -45,7 +45,7 @@ class Known:
         yield
         self._may_run = before
 
-    def problem(self, path: Path, message: str) -> None:
+    def add_problem(self, path: Path, message: str) -> None:
         """Report a problem, unless it is in a step that is certainly skipped."""
         if self._may_run and not self.findings.is_full:
             self.findings.add(path, message)
@@ -55,17 +55,17 @@ class Known:
         expression = expressions.parse(text)
         if not expression.reads_inputs_alone:
             return None
-        return expressions.truth(self.value(expression, path))
+        return expressions.truth(self.evaluate(expression, path))
 
-    def value(self, expression: Expression, path: Path) -> Json:
+    def evaluate(self, expression: Expression, path: Path) -> Json:
         """Return the value of an expression that reads inputs alone; None when it fails."""
         try:
             return expression.evaluate({"inputs": self._inputs}, self._allowance)
         except ExpressionError as error:
-            self.problem(path, str(error))
+            self.add_problem(path, str(error))
             return None
 
-    def parameters(self, value: Json, path: Path) -> Template:
+    def resolve(self, value: Json, path: Path) -> Template:
         """Resolve the templates in *value* that read inputs alone."""
         try:
             return templates.resolve(value, self._inputs, self._allowance)
@@ -74,8 +74,8 @@ class Known:
             return Template()
 
     def _report_each(self, value: Json, path: Path) -> None:
-        for at, text in templates.texts(value):
+        for subpath, text in templates.texts(value):
             try:
                 templates.resolve(text, self._inputs, self._allowance)
             except ExpressionError as error:
-                self.problem((*path, *at), str(error))
+                self.add_problem((*path, *subpath), str(error))
