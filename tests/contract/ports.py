@@ -34,7 +34,8 @@ from taskrunner.model.journal import Entry, Event
 from taskrunner.model.notification import Notification
 from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
-from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.fakes.clock import StoppedClock
+from tests.fakes.world import MemoryWorld
 from tests.kms import signing_key
 from tests.template import template
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.json_types import JsonObject
-    from tests.fakes.world import MemoryNotifications
+    from tests.fakes.notifications import MemoryNotifications
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
@@ -330,7 +331,7 @@ def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
 def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
     fields: dict[str, Any] = {
         "id": entry_id,
-        "at": "2025-12-06T12:00:00.000Z",
+        "occurred_at": "2025-12-06T12:00:00.000Z",
         "event": event,
         "message": f"It is {entry_id}.",
     }

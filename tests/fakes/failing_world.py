@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
-_NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
+_NEVER_FAILS = frozenset({"ceilings", "clock", "ids", "principals"})
 
 
 class CrashError(BaseException):

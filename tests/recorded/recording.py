@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from taskrunner.model import journal, plan_document
-from taskrunner.model.fold import fold
-from taskrunner.model.journal import Placed, Position
-from taskrunner.runtime.run_view import log_text
+from taskrunner.model.api_view import log_text
+from taskrunner.model.journal import PlacedEntry, Position
+from taskrunner.model.state.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,7 @@ def _progress(plan: Plan, entries: Sequence[Entry], created_at: str) -> list[dic
     before: dict[str, str] = {}
     for count in range(len(entries) + 1):
         state = fold(plan, entries[:count], created_at)
-        after = {step.step_id: _status(step) for step in state.steps}
+        after = {step.path: _status(step) for step in state.steps}
         changed = {path: status for path, status in after.items() if before.get(path) != status}
         changes.append({"run": state.status.value, "steps": changed})
         before = after
@@ -128,9 +128,9 @@ def _run(state: RunState) -> dict[str, Any]:
 
 def _step(step: StepState) -> dict[str, Any]:
     return {
-        "path": step.step_id,
+        "path": step.path,
         "templateId": step.template_id,
-        "parent": step.parent_id,
+        "parent": step.parent_path,
         "kind": step.kind.value,
         "enabled": step.enabled,
         "continueOnError": step.continue_on_error,
@@ -147,5 +147,5 @@ def _log_sha256(entries: Sequence[Entry]) -> str:
     digest = hashlib.sha256()
     for number, entry in enumerate(entries):
         position = Position(*divmod(number, CHUNK_ENTRIES))
-        digest.update(log_text(Placed(position, entry)).encode())
+        digest.update(log_text(PlacedEntry(position, entry)).encode())
     return digest.hexdigest()

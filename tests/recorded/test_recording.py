@@ -56,7 +56,7 @@ def _recording_of(engine: Engine, run_id: str) -> Recording:
     entries = [placed.entry for placed in world.runs.journal(TENANT, run_id)]
     return recording.record(
         run.created_at,
-        world.plans.get(TENANT, run.plan_hash),
+        world.plans.document(TENANT, run.plan_hash),
         [journal.to_document(entry) for entry in entries],
     )
 

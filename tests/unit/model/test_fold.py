@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskrunner.compiler import plan as planning
-from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import MapStep, Parallel, StepKind, walk
 from taskrunner.model.run import Reason, RunStatus, StepStatus
+from taskrunner.model.state.fold import fold
 from taskrunner.usecases.simulate_pack import simulate_plan
 from tests.machine.packs import packs
 from tests.packs import pack
@@ -38,10 +38,10 @@ def journals(draw: DrawFn) -> tuple[Plan, list[Entry]]:
     entries = st.builds(
         Entry,
         id=st.just("an-entry"),
-        at=st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}.000Z"),
+        occurred_at=st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}.000Z"),
         event=st.sampled_from(Event),
         message=st.just("A message."),
-        step=st.none() | st.sampled_from([*paths, "nobody", "s1[0]::s1"]),
+        step_path=st.none() | st.sampled_from([*paths, "nobody", "s1[0]::s1"]),
         metadata=st.fixed_dictionaries(
             {},
             optional={
@@ -61,7 +61,7 @@ def _path(plan: Plan, step_id: str) -> str:
 
 
 def end(event: Event) -> Entry:
-    return Entry(id="end", at="2026-01-01T00:02:00.000Z", event=event, message="Over.")
+    return Entry(id="end", occurred_at="2026-01-01T00:02:00.000Z", event=event, message="Over.")
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,14 +72,14 @@ def test_every_step_is_listed_once_in_plan_order_behind_its_parent(
     plan, entries = journal
     steps = fold(plan, entries, CREATED).steps
 
-    paths = [one.step_id for one in steps]
+    paths = [one.path for one in steps]
     assert len(set(paths)) == len(paths)
     for place, one in enumerate(steps):
-        assert one.parent_id is None or one.parent_id in paths[:place]
+        assert one.parent_path is None or one.parent_path in paths[:place]
     order = {step.id: place for place, step in enumerate(plan.all_steps())}
     siblings: dict[Any, list[int]] = {}
     for one in steps:
-        siblings.setdefault((one.parent_id, one.step_id.rpartition("::")[0]), []).append(
+        siblings.setdefault((one.parent_path, one.path.rpartition("::")[0]), []).append(
             order[one.template_id]
         )
     assert all(group == sorted(group) for group in siblings.values())
@@ -99,12 +99,12 @@ def test_after_the_end_only_what_ran_beside_a_failure_may_still_finish(
 
     assert later.status is ended.status
     assert all(one.status is not StepStatus.PENDING for one in ended.steps)
-    after = {one.step_id: one for one in later.steps}
-    around = {one.step_id for one in ended.steps if one.status is StepStatus.RUNNING}
+    after = {one.path: one for one in later.steps}
+    around = {one.path for one in ended.steps if one.status is StepStatus.RUNNING}
     assert not around or ended.status is RunStatus.FAILED
     for one in ended.steps:
-        if one.step_id not in around:
-            assert after[one.step_id].status is one.status
+        if one.path not in around:
+            assert after[one.path].status is one.status
     concurrent = {
         inner.id
         for step in walk(plan.steps)
@@ -129,9 +129,9 @@ def test_a_block_is_what_its_children_make_it(journal: tuple[Plan, list[Entry]])
     state = fold(plan, entries, CREATED)
     inside: dict[str, list[StepState]] = {}
     for one in state.steps:
-        inside.setdefault(one.parent_id or "", []).append(one)
+        inside.setdefault(one.parent_path or "", []).append(one)
     own = {
-        entry.step
+        entry.step_path
         for entry in entries
         if entry.event
         in {
@@ -143,9 +143,9 @@ def test_a_block_is_what_its_children_make_it(journal: tuple[Plan, list[Entry]])
         }
     }
     for one in state.steps:
-        if one.kind not in BLOCKS or one.step_id in own:
+        if one.kind not in BLOCKS or one.path in own:
             continue  # decide_flow could not decide it
-        found = inside.get(one.step_id, [])
+        found = inside.get(one.path, [])
         fatal = [x for x in found if x.status is StepStatus.FAILED and not x.continue_on_error]
         if one.status is StepStatus.SUCCEEDED:
             assert all(child.status in ENDED for child in found)
@@ -183,14 +183,16 @@ def test_a_step_of_an_arm_that_is_passed_by_does_not_run(decided: list[str]) -> 
 
     state = fold(plan, [*entries, *started, done], CREATED)
 
-    told = {one.step_id: (one.status, one.reason) for one in state.steps}
+    told = {one.path: (one.status, one.reason) for one in state.steps}
     assert told["choice"] == (StepStatus.SUCCEEDED, None)
     assert told["other"] == (StepStatus.SKIPPED, Reason.BRANCH_NOT_TAKEN)
 
 
 def entry(event: Event, step: str, **metadata: str) -> Entry:
     at = "2026-01-01T00:00:01.000Z"
-    return Entry(id="e", at=at, event=event, message="M.", step=step, metadata=metadata)
+    return Entry(
+        id="e", occurred_at=at, event=event, message="M.", step_path=step, metadata=metadata
+    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -219,7 +221,7 @@ def test_what_planning_knows_holds_whatever_becomes_of_the_run(
 ) -> None:
     plan, entries = journal
     skipped = planned(simulate_plan(plan))
-    possible = [one for one in entries if (one.step or "").rpartition("::")[2] not in skipped]
+    possible = [one for one in entries if (one.step_path or "").rpartition("::")[2] not in skipped]
 
     before = fold(plan, [], CREATED).steps
     after = fold(plan, possible, CREATED).steps
@@ -227,7 +229,7 @@ def test_what_planning_knows_holds_whatever_becomes_of_the_run(
     known = {one.template_id: one.reason for one in before if one.status is StepStatus.SKIPPED}
     assert known == {one: skipped[one] for one in known}
     assert not {one.template_id for one in before} & set(skipped) - set(known)
-    assert {one.step_id for one in before} <= {one.step_id for one in after}
+    assert {one.path for one in before} <= {one.path for one in after}
     for one in after:
         if one.template_id in skipped:
             assert (one.status, one.reason) == (StepStatus.SKIPPED, skipped[one.template_id])
@@ -243,16 +245,18 @@ CHOICE = (
 
 def failed(step: str) -> Entry:
     at = "2026-01-01T00:00:01.000Z"
-    return Entry(id="failed", at=at, event=Event.STEP_FAILED, message="Bad.", step=step)
+    return Entry(
+        id="failed", occurred_at=at, event=Event.STEP_FAILED, message="Bad.", step_path=step
+    )
 
 
 def not_wanted(step: str) -> Entry:
     return Entry(
         id="skipped",
-        at="2026-01-01T00:00:01.000Z",
+        occurred_at="2026-01-01T00:00:01.000Z",
         event=Event.STEP_SKIPPED,
         message="No.",
-        step=step,
+        step_path=step,
         metadata={"reason": "condition-false"},
     )
 
@@ -299,10 +303,10 @@ def not_wanted(step: str) -> Entry:
             [
                 Entry(
                     id="passed",
-                    at=CREATED,
+                    occurred_at=CREATED,
                     event=Event.STEP_COMPLETED,
                     message="Holds.",
-                    step="block",
+                    step_path="block",
                 )
             ],
             "parent-skipped",
@@ -321,7 +325,7 @@ def test_an_arm_that_planning_passed_by_was_not_taken_whatever_happens_around_it
     """
     plan = planning.make(pack(steps, spec=spec), {})
 
-    told = {one.step_id: one for one in fold(plan, entries, CREATED).steps}
+    told = {one.path: one for one in fold(plan, entries, CREATED).steps}
 
     found = {one: (told[one].status, told[one].reason) for one in ("taken", "passed", "inside")}
     assert found == {
@@ -390,7 +394,7 @@ def test_known_iterations_are_listed_unless_planning_skips_their_block(
     """
     plan = planning.make(pack(steps, spec=spec), {})
 
-    told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
+    told = {one.path: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
 
     assert told.get("each[0]::leaf") == leaf
 
@@ -425,6 +429,6 @@ def test_a_policy_gate_that_has_not_ended_by_itself_has_not_passed_its_branch_by
     spec = 'policies: [{id: rules, version: "1", rules: [{id: r, require: run.id}]}]'
     plan = planning.make(pack(steps, spec=spec), {})
 
-    told = {one.step_id: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
+    told = {one.path: (one.status, one.reason) for one in fold(plan, entries, CREATED).steps}
 
     assert told["leaf"] == (StepStatus.SKIPPED, leaf)

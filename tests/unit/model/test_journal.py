@@ -17,20 +17,20 @@ from taskrunner.model.journal import (
 
 ENTRY = Entry(
     id="ship#1#started",
-    at="2025-12-06T12:00:00.000Z",
+    occurred_at="2025-12-06T12:00:00.000Z",
     event=Event.STEP_STARTED,
     message="Starting step: ship",
-    step="ship",
+    step_path="ship",
     metadata={"attempt": "1"},
 )
 _entries = st.builds(
     Entry,
     id=st.text(),
-    at=st.text(),
+    occurred_at=st.text(),
     event=st.sampled_from(Event),
     message=st.text(),
     level=st.sampled_from(Level),
-    step=st.none() | st.text(),
+    step_path=st.none() | st.text(),
     metadata=st.dictionaries(st.text(), st.text()),
 )
 
@@ -56,7 +56,7 @@ def test_an_entry_without_a_step_and_metadata_is_read() -> None:
     document = {"id": "a", "at": "b", "event": "run.started", "message": "c", "level": "warn"}
 
     assert from_document(document) == Entry(
-        id="a", at="b", event=Event.RUN_STARTED, message="c", level=Level.WARN
+        id="a", occurred_at="b", event=Event.RUN_STARTED, message="c", level=Level.WARN
     )
 
 

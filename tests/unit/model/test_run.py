@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.model.fold import fold
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -29,8 +28,9 @@ from taskrunner.model.run import (
     StepReference,
     StepState,
     StepStatus,
-    live_status,
 )
+from taskrunner.model.state import tail
+from taskrunner.model.state.fold import fold
 
 BORN = "2025-12-06T12:00:00.000Z"
 
@@ -78,10 +78,10 @@ def at(second: int) -> str:
 def entry(event: Event, step: str | None = None, second: int = 1, **metadata: str) -> Entry:
     return Entry(
         id=f"{step}-{event}-{second}",
-        at=at(second),
+        occurred_at=at(second),
         event=event,
         message=f"It is {event}.",
-        step=step,
+        step_path=step,
         metadata=metadata,
     )
 
@@ -91,7 +91,7 @@ def state(*entries: Entry) -> RunState:
 
 
 def step(step_id: str, *entries: Entry) -> StepState:
-    return next(one for one in state(*entries).steps if one.step_id == step_id)
+    return next(one for one in state(*entries).steps if one.path == step_id)
 
 
 STARTED = entry(Event.STEP_STARTED, "build", 1, attempt="1")
@@ -180,7 +180,7 @@ class TestStep:
         [
             (DONE, FAILED),
             (FAILED, DONE),
-            (FAILED, replace(STARTED, at=at(5))),
+            (FAILED, replace(STARTED, occurred_at=at(5))),
             (DONE, RETRY),
         ],
     )
@@ -257,10 +257,10 @@ class TestRun:
     def test_of_two_ends_the_first_holds(self, first: RunStatus, second: RunStatus) -> None:
         ended = state(STARTED, ENDS[first])
 
-        assert state(STARTED, ENDS[first], replace(ENDS[second], at=at(50))) == ended
+        assert state(STARTED, ENDS[first], replace(ENDS[second], occurred_at=at(50))) == ended
 
     def test_its_times_are_those_of_its_entries(self) -> None:
-        running = state(entry(Event.RUN_STARTED, None, 1), replace(STARTED, at=at(2)))
+        running = state(entry(Event.RUN_STARTED, None, 1), replace(STARTED, occurred_at=at(2)))
         ended = state(entry(Event.RUN_STARTED, None, 1), ENDS[RunStatus.SUCCEEDED])
 
         assert (running.started_at, running.updated_at, running.ended_at) == (at(1), at(2), None)
@@ -282,10 +282,10 @@ _entries = st.lists(
     st.builds(
         Entry,
         id=st.text(max_size=3),
-        at=st.integers(0, 59).map(at),
+        occurred_at=st.integers(0, 59).map(at),
         event=st.sampled_from(Event),
         message=st.text(max_size=3),
-        step=st.sampled_from([None, "build", "review", "never", "ship", "nobody"]),
+        step_path=st.sampled_from([None, "build", "review", "never", "ship", "nobody"]),
         metadata=_metadata,
     ),
     max_size=30,
@@ -297,7 +297,7 @@ _FINAL = {StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED}
 def test_any_sequence_of_entries_has_a_state(entries: list[Entry]) -> None:
     found = state(*entries)
 
-    assert [one.step_id for one in found.steps] == ["build", "review", "never", "ship"]
+    assert [one.path for one in found.steps] == ["build", "review", "never", "ship"]
     assert (found.ended_at is not None) == (
         found.status in {RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED}
     )
@@ -352,7 +352,7 @@ def test_the_last_chunk_alone_tells_the_status_that_the_whole_journal_has(length
     story = _STORY[:length]
     chunk = story[(length - 1) // 8 * 8 :]
 
-    assert live_status(chunk) is state(*story).status
+    assert tail.status(chunk) is state(*story).status
 
 
 def test_a_reference_names_its_step_with_its_iteration() -> None:

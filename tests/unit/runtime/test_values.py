@@ -2,15 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskrunner.model import plan_document
-from taskrunner.runtime.values import Values
+from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.open_gate import open_gate
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.packs import pack
 from tests.unit.usecases.given import NOON, TENANT, a_world, step, told
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 MANIFEST = pack(
@@ -36,10 +35,10 @@ def read(
     iteration: str = "",
 ) -> Any:  # noqa: ANN401
     head = world.runs.head(TENANT, "run-7")
-    plan = plan_document.from_document(world.plans.get(TENANT, head.run.plan_hash))
+    plan = world.plans.get(TENANT, head.run.plan_hash)
     port: World = through or world
     asked = [("steps", one, part) for one in steps for part in ("outputs", "status")]
-    return Values(plan, head, port).context([*asked, *((one,) for one in names)], iteration)
+    return RunValues(plan, head, port).context([*asked, *((one,) for one in names)], iteration)
 
 
 def test_inputs_and_the_run_are_always_there() -> None:

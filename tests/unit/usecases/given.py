@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.ports.world import World
-    from tests.fakes.world import StoredRun
+    from taskrunner.ports import World
+    from tests.fakes.runs import StoredRun
 
 _T = TypeVar("_T")
 

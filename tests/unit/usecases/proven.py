@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskrunner.model.approval import Verdict
+from taskrunner.model.flow import Question
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.decide_flow import Question, decide_flow
+from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
 from tests.unit.usecases.given import BOB, CAROL, TENANT, a_world, gate, plan_hash, step

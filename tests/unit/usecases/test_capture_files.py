@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.plan import FileOutput, ObjectOutput
-from taskrunner.usecases.capture_files import MAX_FILE_BYTES, MAX_FILES, capture
+from taskrunner.model.redaction import Redactor
+from taskrunner.usecases.capture_files import MAX_FILE_BYTES, MAX_FILES, capture_files
 from tests.unit.usecases.given import NOON, TENANT, a_world
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def captured(
         (output / name).write_text(name)
     world = world or a_world()
     run = world.runs.head(TENANT, "run-7").run
-    found = capture(output, declared, run, NOON, world)
+    found = capture_files(output, declared, run, Redactor({}), world)
     return {str(one.source_path): one for one in found}
 
 
@@ -194,26 +195,22 @@ def test_what_cannot_be_read_is_listed_as_failed(tmp_path: Path) -> None:
     assert set(notes.values()) == {"it cannot be read"}
 
 
-def test_a_file_that_is_refused_is_not_stored(tmp_path: Path) -> None:
+def test_does_not_store_a_file_whose_content_or_name_holds_a_secret(tmp_path: Path) -> None:
     world = a_world()
-    for name in ("good.txt", "bad.txt"):
-        (tmp_path / name).write_text(name)
     run = world.runs.head(TENANT, "run-7").run
+    (tmp_path / "good.txt").write_text("good")
+    (tmp_path / "bad.txt").write_text("the token is correct-horse-battery")
+    (tmp_path / "correct-horse-battery.txt").write_text("empty")
+    redactor = Redactor({"token": "correct-horse-battery"})
 
-    found = capture(
-        tmp_path,
-        (),
-        run,
-        NOON,
-        world,
-        refuse=lambda file: "it holds a secret" if file.read_text() == "bad.txt" else None,
-    )
+    found = capture_files(tmp_path, (), run, redactor, world)
 
-    assert [(one.name, one.status.value, one.notes) for one in found] == [
-        ("bad", "failed", "it holds a secret"),
-        ("good", "captured", None),
+    assert [(item.source_path, item.status.value, item.notes) for item in found] == [
+        ("/output/***.txt", "failed", "its name holds a secret, so it is not stored"),
+        ("/output/bad.txt", "failed", "it holds the secret 'token', so it is not stored"),
+        ("/output/good.txt", "captured", None),
     ]
-    assert list(world.artifacts.files.values()) == [b"good.txt"]
+    assert list(world.artifacts.files.values()) == [b"good"]
 
 
 def test_files_beyond_the_limit_are_told_of_and_declared_ones_are_not_among_them(

@@ -34,7 +34,7 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 LOW = Ceilings(memory_limit_mib=256)
 ONE_AT_A_TIME = pack(
@@ -77,7 +77,7 @@ class TestCreate:
         world = a_world()
 
         run = world.runs.head(TENANT, "run-7").run
-        assert world.plans.get(TENANT, run.plan_hash)["pack"]["name"] == "plain"
+        assert world.plans.get(TENANT, run.plan_hash).pack_name == "plain"
         assert log(world) == ["run.created"]
         assert list(world.machines.definitions) == [run.machine]
         assert world.machines.started == {

@@ -29,7 +29,7 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 TWO_OF_THEM = pack(
@@ -68,7 +68,7 @@ def test_an_approval_is_recorded_and_lets_the_run_go_on() -> None:
     assert answer == {"status": "approved", "resumed": True}
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}
     entry = world.runs.journal(TENANT, "run-7")[-1].entry
-    assert (entry.id, entry.step, entry.message) == (
+    assert (entry.id, entry.step_path, entry.message) == (
         "review#decided",
         "review",
         "Approved: security",

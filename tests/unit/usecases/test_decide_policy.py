@@ -9,15 +9,16 @@ import pytest
 
 from taskrunner.errors import ConflictError, StepFailedError, TryAgainError
 from taskrunner.executors.function import idempotency_key
+from taskrunner.model.flow import Question
 from taskrunner.model.run import RunStatus, StepReference
-from taskrunner.usecases.decide_flow import Question, decide_flow
+from taskrunner.usecases.decide_flow import decide_flow
 from tests.packs import pack
 from tests.unit.usecases.given import NOON, TENANT, a_world, assert_heals, everything, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 SECRET = "correct-horse"
@@ -89,8 +90,8 @@ class TestAFunction:
     @pytest.mark.parametrize(
         ("answer", "told"),
         [
-            ({"passed": False}, "lambda:window says no"),
-            ({"passed": False, "failures": None}, "lambda:window says no"),
+            ({"passed": False}, "lambda:window answered passed: false"),
+            ({"passed": False, "failures": None}, "lambda:window answered passed: false"),
             ({"passed": False, "failures": ["too late", "too early"]}, "too late; too early"),
             (
                 {"passed": False, "failures": [{"id": "f", "message": "no"}, {"message": "x"}]},
@@ -102,7 +103,7 @@ class TestAFunction:
             ),
             (
                 {"passed": False, "failures": "no"},
-                "lambda:window says no, and its failures are no list",
+                "lambda:window answered passed: false, with failures that are not a list",
             ),
             ({}, "lambda:window answered neither passed: true nor passed: false"),
             ({"passed": "true"}, "lambda:window answered neither passed: true nor passed: false"),

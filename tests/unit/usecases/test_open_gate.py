@@ -16,7 +16,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import expire_gate
+from taskrunner.usecases.expire_gate import expire_gate
 from tests.packs import pack
 from tests.unit.usecases.given import (
     BOB,
@@ -35,7 +35,7 @@ from tests.unit.usecases.given import (
 
 if TYPE_CHECKING:
     from taskrunner.model.notification import Notification
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 OVERRIDDEN = pack(

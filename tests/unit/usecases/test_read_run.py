@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.model import api_view
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepState, StepStatus
-from taskrunner.runtime import run_view
 from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
@@ -118,7 +118,10 @@ class TestLog:
         (created,) = (placed.entry for placed in head.tail)
         for number in range(9):
             large = type(created)(
-                id=f"e{number}", at=created.at, event=created.event, message="x" * 1_000_000
+                id=f"e{number}",
+                occurred_at=created.occurred_at,
+                event=created.event,
+                message="x" * 1_000_000,
             )
             world.runs.append(head, [large])
 
@@ -253,9 +256,9 @@ class TestLists:
 def test_of_too_many_steps_those_that_matter_are_shown() -> None:
     told = [
         StepState(
-            step_id=f"each[{number}]::one",
+            path=f"each[{number}]::one",
             template_id="one",
-            parent_id="each",
+            parent_path="each",
             kind=StepKind.RUN,
             enabled=True,
             continue_on_error=True,
@@ -264,11 +267,11 @@ def test_of_too_many_steps_those_that_matter_are_shown() -> None:
         for number in range(30_000)
     ]
 
-    shown = run_view._shown(told)
+    shown = api_view._shown(told)
 
-    assert len(shown) == run_view.MOST_SHOWN
-    assert shown[0].step_id == "each[0]::one"
-    assert shown[-1].step_id == "each[29999]::one"
+    assert len(shown) == api_view.MAX_STEPS
+    assert shown[0].path == "each[0]::one"
+    assert shown[-1].path == "each[29999]::one"
 
 
 def test_a_run_whose_plan_retention_has_taken_is_as_one_that_is_gone() -> None:

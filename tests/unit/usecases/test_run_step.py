@@ -9,10 +9,11 @@ from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, Try
 from taskrunner.executors.function import idempotency_key
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
+from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
 from taskrunner.sandbox.job import Ended, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
-from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
+from taskrunner.usecases.run_step import run_step
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.world import MemoryWorld
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from taskrunner.sandbox.job import Job, Limits
 
 FLAKY = pack(
@@ -115,10 +116,10 @@ class TestAnAttempt:
 
         assert answer == {"status": "Succeeded", "attempt": 1}
         _, started_run, started, ended = entries(world)
-        assert (started_run.event, started_run.at) == (Event.RUN_STARTED, NOON)
-        assert (started.event, started.step) == (Event.STEP_STARTED, "ship")
+        assert (started_run.event, started_run.occurred_at) == (Event.RUN_STARTED, NOON)
+        assert (started.event, started.step_path) == (Event.STEP_STARTED, "ship")
         assert started.metadata == {"attempt": "1", "uses": "builtin:noop"}
-        assert (ended.event, ended.step) == (Event.STEP_COMPLETED, "ship")
+        assert (ended.event, ended.step_path) == (Event.STEP_COMPLETED, "ship")
         assert ended.metadata == {
             "attempt": "1",
             "duration": "0.000s",
@@ -191,7 +192,7 @@ class TestAnAttempt:
         assert bundle in world.artifacts.list(TENANT, "run-7")
         assert world.artifacts.files[TENANT, bundle.stored_path or ""] == content
         assert "artifacts" not in entries(world)[-1].metadata
-        assert entries(world)[-1].step == "late"
+        assert entries(world)[-1].step_path == "late"
 
     def test_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"

@@ -23,7 +23,7 @@ from tests.unit.usecases.proven import ready
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 
@@ -101,10 +101,10 @@ def test_what_a_step_says_after_the_end_is_in_the_log_and_not_in_the_evidence() 
     covered = run_log(TENANT, "run-7", None, None, world).text
     late = Entry(
         id="late",
-        at="later",
+        occurred_at="later",
         event=Event.STEP_COMPLETED,
         message="Late.",
-        step="small",
+        step_path="small",
         metadata={"ask": "policy", "policyId": "late", "value": "passed"},
     )
     world.runs.append(world.runs.head(TENANT, "run-7"), [late])

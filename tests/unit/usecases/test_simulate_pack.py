@@ -151,8 +151,8 @@ def test_a_map_of_more_items_than_an_answer_can_hold_is_shown_by_its_template() 
             "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[1] * count
         )
 
-    assert len(mapped(use_case.MOST_EXPANDED)["children"]) == use_case.MOST_EXPANDED
-    assert ids(mapped(use_case.MOST_EXPANDED + 1)) == ["a"]
+    assert len(mapped(use_case.MAX_EXPANDED_ITEMS)["children"]) == use_case.MAX_EXPANDED_ITEMS
+    assert ids(mapped(use_case.MAX_EXPANDED_ITEMS + 1)) == ["a"]
 
 
 def test_a_map_of_ten_thousand_items_is_distributed_and_shown_so() -> None:

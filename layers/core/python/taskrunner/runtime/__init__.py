@@ -1,1 +1,1 @@
-"""What the use cases share while a run is in progress."""
+"""What use cases share while a run is running: its steps, values, secrets and decisions."""

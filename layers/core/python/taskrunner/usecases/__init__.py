@@ -1,1 +1,1 @@
-"""What TaskRunner does: one module per verb, each a function over the ports that it is given."""
+"""What TaskRunner does: a module for each verb, each a function over the ports it is given."""

@@ -1,4 +1,7 @@
-"""The media type of a file by its ending: one table, as Python's reads the machine's own."""
+"""The media type of a file by its ending, from one table.
+
+Python's `mimetypes` reads the tables of the machine it runs on, and so differs between machines.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,6 @@ _BY_ENDING: Final = {
 
 
 def media_type(file_name: str) -> str:
-    """The type by the last ending of *file_name*; bytes when it has none that is known."""
+    """Return the type by the last ending of *file_name*, or that of bytes when it is unknown."""
     _, dot, ending = file_name.rpartition(".")
     return _BY_ENDING.get(ending.lower(), UNKNOWN) if dot else UNKNOWN

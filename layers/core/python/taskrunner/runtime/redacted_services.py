@@ -1,4 +1,4 @@
-"""Services that keep what a step knows of secrets out of whatever is stored by them."""
+"""Services for a step that reads secrets: they store nothing that a secret is found in."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 1024 * 1024
 
 
-def guarded(services: Services, redactor: Redactor) -> Services:
-    """*services*, of which those that store look at what they are given first."""
+def redacted_services(services: Services, redactor: Redactor) -> Services:
+    """Return *services* that search what they are to store for the secrets of *redactor*."""
     return replace(
         services,
         bundles=_Bundles(services.bundles, redactor),
@@ -26,8 +26,8 @@ def guarded(services: Services, redactor: Redactor) -> Services:
     )
 
 
-def secret_in(file: Path, redactor: Redactor) -> str | None:
-    """The name of a secret that stands in *file*, in any spelling; None when there is none."""
+def find_secret(file: Path, redactor: Redactor) -> str | None:
+    """Return the name of a secret that *file* contains in any spelling, or None."""
     return redactor.find(_blocks(file))
 
 
@@ -43,10 +43,10 @@ class _Bundles:
     redactor: Redactor
 
     def put(self, file: Path) -> Bundle:
-        if (name := secret_in(file, self.redactor)) is not None:
+        if (name := find_secret(file, self.redactor)) is not None:
             raise ExecutorFailure(
-                f"the bundle holds the secret '{name}', and bundles are kept for long and for all; "
-                "leave it out, and let what is deployed read it where it runs"
+                f"the bundle holds the secret '{name}', and bundles are kept and shared; "
+                "leave the secret out, and let the deployed software read it where it runs"
             )
         return self.bundles.put(file)
 
@@ -64,5 +64,5 @@ class _Environments:
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
         if self.redactor.text(environment) != environment:
-            raise ExecutorFailure("a secret is no name for an environment")
+            raise ExecutorFailure("the name of an environment must not contain a secret")
         return self.environments.promote(environment, bundle)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final, assert_never
 
+from taskrunner.model import step_path
+from taskrunner.model.journal import Position
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -20,18 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.artifact import Artifact
-    from taskrunner.model.journal import Placed, Position
+    from taskrunner.model.journal import PlacedEntry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import FailurePolicy, Plan, Step
     from taskrunner.model.run import Run, RunState, StepState
 
-
-# Lambda answers with 6 MB at most, and a step takes up to 400 bytes.
-MOST_SHOWN: Final = 12_000
+# Lambda answers with at most 6 MB, and a step takes up to 400 bytes.
+MAX_STEPS: Final = 12_000
+_AT_REST: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING})
+_CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
 def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
-    """The API's RunStateResponse."""
+    """Return the API's RunStateResponse."""
     templates = {step.id: step for step in plan.all_steps()}
     shown = _shown(state.steps)
     view: JsonObject = {
@@ -47,23 +51,23 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "updatedAt": state.updated_at,
         "startedAt": state.started_at,
         "endedAt": state.ended_at,
-        "steps": [_step(templates[told.template_id], told) for told in shown],
+        "steps": [_step(templates[step.template_id], step) for step in shown],
         "stepsOmitted": len(state.steps) - len(shown) or None,
     }
     return _without_none(view)
 
 
 def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
-    """*steps*, or of too many those that matter: what is in no iteration, fails or is under way.
+    """*steps*, or MAX_STEPS of them: first those outside of iterations, or failed, or under way.
 
-    The others are in the log, which has pages.
+    The log has the others, page by page.
     """
-    if len(steps) <= MOST_SHOWN:
+    if len(steps) <= MAX_STEPS:
         return steps
-    room = MOST_SHOWN - sum(map(_matters, steps))
+    room = MAX_STEPS - sum(map(_is_important, steps))
     shown: list[StepState] = []
     for step in steps:
-        if _matters(step) and len(shown) < MOST_SHOWN:
+        if _is_important(step) and len(shown) < MAX_STEPS:
             shown.append(step)
         elif room > 0:
             room -= 1
@@ -71,13 +75,13 @@ def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
     return shown
 
 
-def _matters(step: StepState) -> bool:
-    at_rest = {StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING}
-    return "::" not in step.step_id or step.status not in at_rest or step.reason is Reason.RETRYING
+def _is_important(step: StepState) -> bool:
+    is_at_rest = step.status in _AT_REST and step.reason is not Reason.RETRYING
+    return not step_path.is_iterated(step.path) or not is_at_rest
 
 
 def failure_policy(failure: FailurePolicy) -> JsonObject:
-    """The API's FailurePolicy."""
+    """Return the API's FailurePolicy."""
     return {
         "maxAttempts": failure.retries.max_attempts,
         "backoffSeconds": failure.retries.backoff_s,
@@ -85,21 +89,21 @@ def failure_policy(failure: FailurePolicy) -> JsonObject:
     }
 
 
-def _step(step: Step, told: StepState) -> JsonObject:
+def _step(step: Step, state: StepState) -> JsonObject:
     view: JsonObject = {
-        "stepId": told.step_id,
+        "stepId": state.path,
         "templateId": step.id,
-        "parentId": told.parent_id,
+        "parentId": state.parent_path,
         "name": step.name,
         "kind": step.kind.value,
-        "enabled": told.enabled,
-        "continueOnError": told.continue_on_error,
-        "status": told.status.value,
-        "attempts": told.attempts,
-        "statusReason": None if told.reason is None else told.reason.value,
-        "lastTransitionAt": told.last_transition_at,
-        "nextAttemptAt": told.next_attempt_at,
-        "errorMessage": told.error_message,
+        "enabled": state.enabled,
+        "continueOnError": state.continue_on_error,
+        "status": state.status.value,
+        "attempts": state.attempts,
+        "statusReason": None if state.reason is None else state.reason.value,
+        "lastTransitionAt": state.last_transition_at,
+        "nextAttemptAt": state.next_attempt_at,
+        "errorMessage": state.error_message,
     }
     match step:
         case RunStep():
@@ -117,45 +121,54 @@ def _step(step: Step, told: StepState) -> JsonObject:
     return _without_none(view)
 
 
-def log_line(placed: Placed) -> JsonObject:
-    """The API's RunLogEntry; its cursor continues behind it."""
+def log_line(placed: PlacedEntry) -> JsonObject:
+    """Return the API's RunLogEntry; a log that continues from its cursor has the next entries."""
     entry = placed.entry
     view: JsonObject = {
-        "timestamp": entry.at,
+        "timestamp": entry.occurred_at,
         "level": entry.level.value,
         "eventType": entry.event.value,
         "message": entry.message,
-        "stepId": entry.step,
+        "stepId": entry.step_path,
         "metadata": dict(entry.metadata) or None,
         "cursor": cursor(placed.position),
     }
     return _without_none(view)
 
 
-def log_text(placed: Placed) -> str:
-    """The line as it is served and as evidence covers it: a change of it needs new evidence."""
+def log_text(placed: PlacedEntry) -> str:
+    """Return the line that is served and that evidence signs.
+
+    Another form of it would need a new predicate type: older evidence could not be verified.
+    """
     return json.dumps(log_line(placed), ensure_ascii=False) + "\n"
 
 
 def cursor(position: Position) -> str:
-    """A position as the API's cursor."""
+    """Return a position as the API's cursor."""
     return f"{position.chunk}.{position.place}"
 
 
-def artifact(one: Artifact) -> JsonObject:
-    """The API's RunArtifact."""
+def position(cursor: str) -> Position | None:
+    """Return the position that `cursor` wrote, or None when it cannot have written that."""
+    match = _CURSOR.fullmatch(cursor)
+    return None if match is None else Position(int(match[1]), int(match[2]))
+
+
+def artifact(item: Artifact) -> JsonObject:
+    """Return the API's RunArtifact."""
     view: JsonObject = {
-        "name": one.name,
-        "type": one.type.value,
-        "status": one.status.value,
-        "sourcePath": one.source_path,
-        "storedPath": one.stored_path,
-        "capturedAt": one.captured_at,
-        "sizeBytes": one.size_bytes,
-        "mediaType": one.media_type,
-        "sha256": one.sha256,
-        "notes": one.notes,
-        "expressionJson": one.expression_json,
+        "name": item.name,
+        "type": item.type.value,
+        "status": item.status.value,
+        "sourcePath": item.source_path,
+        "storedPath": item.stored_path,
+        "capturedAt": item.captured_at,
+        "sizeBytes": item.size_bytes,
+        "mediaType": item.media_type,
+        "sha256": item.sha256,
+        "notes": item.notes,
+        "expressionJson": item.expression_json,
     }
     return _without_none(view)
 
