@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from taskrunner.model import timestamp
 
-_moments = st.integers(0, 2**47).map(
+_times = st.integers(0, 2**47).map(
     lambda milliseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 )
 
 
-def test_a_moment_is_written_in_utc_with_milliseconds() -> None:
+def test_writes_a_time_in_utc_with_milliseconds() -> None:
     berlin = timezone(timedelta(hours=1))
 
     written = timestamp.to_text(datetime(2025, 12, 6, 11, 0, 0, 1999, tzinfo=berlin))
@@ -22,17 +22,17 @@ def test_a_moment_is_written_in_utc_with_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("microseconds", [0, 999])
-def test_what_is_below_a_millisecond_is_cut(microseconds: int) -> None:
-    one = datetime(2025, 12, 6, 10, 0, 0, microseconds, tzinfo=UTC)
+def test_cuts_what_is_below_a_millisecond(microseconds: int) -> None:
+    time = datetime(2025, 12, 6, 10, 0, 0, microseconds, tzinfo=UTC)
 
-    assert timestamp.to_text(one) == "2025-12-06T10:00:00.000Z"
-
-
-@given(one=_moments)
-def test_a_moment_comes_back_from_its_text(one: datetime) -> None:
-    assert timestamp.from_text(timestamp.to_text(one)) == one
+    assert timestamp.to_text(time) == "2025-12-06T10:00:00.000Z"
 
 
-@given(one=_moments, other=_moments)
-def test_texts_sort_as_their_moments(one: datetime, other: datetime) -> None:
-    assert (timestamp.to_text(one) < timestamp.to_text(other)) == (one < other)
+@given(_times)
+def test_reads_the_time_that_it_wrote(time: datetime) -> None:
+    assert timestamp.from_text(timestamp.to_text(time)) == time
+
+
+@given(_times, _times)
+def test_texts_sort_by_time(first: datetime, second: datetime) -> None:
+    assert (timestamp.to_text(first) < timestamp.to_text(second)) == (first < second)
