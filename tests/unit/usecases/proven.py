@@ -1,4 +1,4 @@
-"""A run with something of each kind that its evidence tells of: where tests of evidence begin."""
+"""A run with something of each kind that evidence covers: where tests of evidence begin."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def decide(world: MemoryWorld, caller: Caller, summary: str | None = None) -> No
 
 
 def ready() -> MemoryWorld:
-    """Ana's run of it, a minute a step, with nothing left but to be settled."""
+    """Ana's run of PROVEN, a minute a step, which only has to be settled."""
     world = a_world(PROVEN)
     world.clock.advance(60)
     step(world, "build")
@@ -72,7 +72,7 @@ def ready() -> MemoryWorld:
 
 
 def proven() -> MemoryWorld:
-    """The same run, ended and sealed."""
+    """The same run, which has ended and is sealed."""
     world = ready()
     settle_run(TENANT, "run-7", None, world)
     return world

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from taskrunner.model.run import StepReference
 from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.open_gate import open_gate
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.packs import pack
-from tests.unit.usecases.given import NOON, TENANT, a_world, step, told
+from tests.unit.usecases.given import NOON, TENANT, a_world, result_of, step
 
 if TYPE_CHECKING:
     from taskrunner.ports import World
@@ -37,11 +38,14 @@ def read(
     head = world.runs.head(TENANT, "run-7")
     plan = world.plans.get(TENANT, head.run.plan_hash)
     port: World = through or world
-    asked = [("steps", one, part) for one in steps for part in ("outputs", "status")]
-    return RunValues(plan, head, port).context([*asked, *((one,) for one in names)], iteration)
+    references: list[tuple[str, ...]] = [
+        ("steps", step_id, part) for step_id in steps for part in ("outputs", "status")
+    ]
+    references += [(name,) for name in names]
+    return RunValues(plan, head, port).context(references, iteration)
 
 
-def test_inputs_and_the_run_are_always_there() -> None:
+def test_context_always_has_inputs_and_the_run() -> None:
     assert read(a_world(MANIFEST)) == {
         "inputs": {"go": False},
         "run": {"id": "run-7", "tenant": TENANT, "createdAt": NOON},
@@ -49,10 +53,10 @@ def test_inputs_and_the_run_are_always_there() -> None:
     }
 
 
-def test_each_step_has_its_outputs_and_status() -> None:
+def test_context_has_outputs_and_status_of_each_step() -> None:
     world = a_world(MANIFEST)
     step(world, "build")
-    told(lambda: step(world, "broken"))
+    result_of(lambda: step(world, "broken"))
 
     assert read(world, "build", "broken", "never")["steps"] == {
         "build": {"outputs": {"size": 3}, "status": "Succeeded"},
@@ -61,23 +65,21 @@ def test_each_step_has_its_outputs_and_status() -> None:
     }
 
 
-def test_an_earlier_step_without_an_outcome_broke_down() -> None:
+def test_an_earlier_step_without_an_outcome_has_failed() -> None:
     assert read(a_world(MANIFEST), "build")["steps"]["build"] == {
         "outputs": None,
         "status": "Failed",
     }
 
 
-def test_the_status_of_a_gate_is_in_the_journal() -> None:
+def test_reads_the_status_of_a_gate_from_the_journal() -> None:
     world = a_world(MANIFEST)
-    from taskrunner.model.run import StepReference  # noqa: PLC0415
-
     open_gate(StepReference(TENANT, "run-7", "review"), "token", world)
 
     assert read(world, "review")["steps"]["review"] == {"outputs": None, "status": "Pending"}
 
 
-def test_the_journal_is_not_read_for_what_has_an_outcome() -> None:
+def test_does_not_read_the_journal_for_a_step_with_an_outcome() -> None:
     world = a_world(MANIFEST)
     step(world, "build")
 
@@ -110,19 +112,19 @@ def test_an_iteration_reads_its_own_siblings_and_its_item() -> None:
     assert (inside["item"], inside["index"]) == ("db", 1)
 
 
-def test_a_list_that_only_the_run_knows_is_read_for_its_item_alone_and_in_one_go() -> None:
+def test_reads_an_item_list_only_for_an_expression_that_reads_an_item() -> None:
     world = a_world(MAPPED.replace("items: inputs.hosts", "items: run.id"))
 
     unread = FailingWorld(world, Failure(call=9, effect_lost=True, error=CrashError))
     read(world, through=unread, iteration="each[1]::")
-    asked = FailingWorld(world, Failure(call=9, effect_lost=True, error=CrashError))
-    read(world, through=asked, names=("item",), iteration="each[1]::")
+    reading = FailingWorld(world, Failure(call=9, effect_lost=True, error=CrashError))
+    read(world, through=reading, names=("item",), iteration="each[1]::")
 
     assert unread.calls == []
-    assert asked.calls == ["runs.outcomes"]
+    assert reading.calls == ["runs.outcomes"]
 
 
-def test_a_map_is_read_in_the_order_of_its_items() -> None:
+def test_a_map_has_its_results_in_the_order_of_its_items() -> None:
     world = a_world(MAPPED)
     for index in (1, 0):
         step(world, "probe", iteration=f"each[{index}]::")
