@@ -1,4 +1,4 @@
-"""How each pack of packs/ is played for a recording: what people and AWS do while it runs."""
+"""The actions of people and of AWS while each pack of packs/ runs for a recording."""
 
 from __future__ import annotations
 

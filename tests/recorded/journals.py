@@ -1,4 +1,4 @@
-"""Where the recorded journals are: a folder for each release, a file for each pack of packs/."""
+"""The files of recorded journals: a folder for each release, a file for each pack of packs/."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.recorded.recording import Recording
 
 pytestmark = pytest.mark.machine
-# What depends on the time of the run, or may be worded anew.
+# These depend on the time of the run, or may be worded anew.
 _MAY_DIFFER = {"lastTransitionAt", "nextAttemptAt", "errorMessage"}
 
 
@@ -69,7 +69,7 @@ def _steps(played: Recording) -> list[dict[str, Any]]:
 
 
 def _events(played: Recording) -> Counter[tuple[str, str, tuple[str, ...]]]:
-    """How often the journal has each id with each event and metadata keys, in any order."""
+    """The number of entries with each id, event and metadata keys, in any order."""
     return Counter(
         (entry["id"], entry["event"], tuple(sorted(entry.get("metadata", {}))))
         for entry in played.entries

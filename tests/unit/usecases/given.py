@@ -1,4 +1,4 @@
-"""Where tests of use cases begin: packs, callers, and runs in a world in memory."""
+"""The start of tests of use cases: packs, callers, and runs in a world in memory."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def entry_ids(world: MemoryWorld) -> list[str]:
 def snapshot(world: MemoryWorld) -> JsonObject:
     """All that a world contains, except how often an approval was written or notified of.
 
-    Of an evidence bundle it has the statement. Signatures differ each time, and a bundle that was
-    not recorded first leaves a file that nothing names.
+    An evidence bundle is replaced by its statement. Signatures differ each time, and a bundle that
+    was not recorded first leaves a file that nothing names.
     """
     return {
         "runs": {key: asdict(_without_bundle(stored)) for key, stored in world.runs.stored.items()},

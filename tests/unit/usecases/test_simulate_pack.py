@@ -1,4 +1,4 @@
-"""What a run would do: the table of the language's section 6, row by row, in the API's words."""
+"""Simulations: the table of the language's section 6, row by row, in the API's words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run lists, and why it skips the steps of branches, iterations and skipped blocks."""
+"""The listing of a run: branches, iterations, and the reasons for which steps are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for the steps of any run, whatever its journal says."""
+"""Properties of the steps of any run with any journal."""
 
 from __future__ import annotations
 

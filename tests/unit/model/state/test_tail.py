@@ -21,7 +21,7 @@ from tests.unit.model.state.given import (
 )
 
 CREATION = [RUN_CREATED, step_entries.step_skipped("never", CREATED_AT, when_planned=True)]
-# What a machine writes, one entry after the other. The journal may end behind any of them.
+# The entries that a machine writes. The journal may end after any of them.
 STORY = [
     *CREATION,
     RUN_STARTED,

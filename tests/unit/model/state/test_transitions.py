@@ -1,4 +1,4 @@
-"""What the entries of a step make of it."""
+"""The state that the entries of a step give it."""
 
 from __future__ import annotations
 

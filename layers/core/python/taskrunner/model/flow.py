@@ -1,4 +1,4 @@
-"""What the machine of a running run asks, and how policies are answered."""
+"""The questions of a running run's machine, and the verdicts on its policies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Question(StrEnum):
-    """What a state machine asks about a step: the `ask` in its definition."""
+    """A question of a state machine about a step: the `ask` in its definition."""
 
     CONDITION = "condition"
     BRANCH = "branch"
@@ -17,7 +17,7 @@ class Question(StrEnum):
 
 
 class PolicyVerdict(StrEnum):
-    """What an evaluation of a policy gate comes to.
+    """The result of evaluating a policy gate.
 
     * passed    the policy holds
     * warned    it does not hold, and the gate only warns

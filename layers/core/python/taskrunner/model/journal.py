@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Event(StrEnum):
-    """What can happen to a run: the API's `eventType`."""
+    """An event of a run: the API's `eventType`."""
 
     RUN_CREATED = "run.created"
     RUN_STARTED = "run.started"
@@ -42,7 +42,7 @@ class Event(StrEnum):
 
 
 class Level(StrEnum):
-    """How much an entry matters to an operator."""
+    """The importance of an entry to an operator."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -52,7 +52,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened.
+    """The record of one event.
 
     *occurred_at* is by the writer's clock: it is for people, and does not order entries.
     *step_path* is None in an entry about the run.
@@ -68,7 +68,7 @@ class Entry:
 
 
 class Position(NamedTuple):
-    """Where an entry is in its journal. Entries are in the order of their positions."""
+    """The place of an entry in its journal. Entries are in the order of their positions."""
 
     chunk: int
     place: int

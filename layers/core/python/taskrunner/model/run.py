@@ -25,7 +25,7 @@ class StepStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a step has its status: the closed list of the pack language, section 7."""
+    """The reason of a step's status: the closed list of the pack language, section 7."""
 
     AWAITING_APPROVAL = "awaiting-approval"
     AWAITING_OVERRIDE = "awaiting-override"
@@ -66,7 +66,7 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is decided when a run is created, and *outcome*, which is set once, when it ends.
+    """The record of a run: all of it is decided at the creation but *outcome*, set at the end.
 
     *machine* and *execution* are the names of its state machine and Step Functions execution.
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
@@ -113,7 +113,7 @@ class StepReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """How the last attempt of a step ended: later steps read it, and a repeated call answers it.
+    """The end of a step's last attempt: later steps read it, and a repeated call answers it.
 
     *path* is the step path. *outputs* is the executor's result object, or None when the attempt
     failed. *final* is false while the step may be attempted again.

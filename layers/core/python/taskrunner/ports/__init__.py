@@ -1,4 +1,4 @@
-"""The ports: what use cases need of the world outside, in their own words.
+"""The ports: the needs of use cases for the world outside, in their own words.
 
 A port and the adapter that implements it on AWS share a file name: `ports/runs.py` and
 `adapters/runs.py`. `ports/sandbox.py` is implemented by the package `sandbox`. The port of executor

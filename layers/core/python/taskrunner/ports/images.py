@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Registries(Protocol):
-    """What registries have on record of images."""
+    """The records that registries have of images."""
 
     def within(self, sandbox: Sandbox) -> Images:
         """Return the records of those registries that a pack's *sandbox* allows."""

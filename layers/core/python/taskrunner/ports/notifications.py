@@ -1,4 +1,4 @@
-"""Where approvers are notified of gates. The operator decides who subscribes."""
+"""The topic on which approvers are notified of gates. The operator decides who subscribes."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class Runs(Protocol):
     ) -> StepOutcome:
         """Record how an attempt ended, with what it captured and used: all of it or nothing.
 
-        The attempt replaces all artifacts of earlier attempts of the step. Of two tries of one
-        attempt the first to be recorded counts, and its outcome is returned. Once the run has
+        The attempt replaces all artifacts of earlier attempts of the step. When an attempt is
+        recorded twice, the first record counts, and its outcome is returned. Once the run has
         ended, only the entries are recorded.
         """
         ...

@@ -1,4 +1,4 @@
-"""Where executors run."""
+"""The place where executors run."""
 
 from __future__ import annotations
 

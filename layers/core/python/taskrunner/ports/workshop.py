@@ -1,4 +1,4 @@
-"""What executors may use beside their run: the tenant's bundles and environments."""
+"""The tenant's bundles and environments, which executors use beside their run."""
 
 from __future__ import annotations
 

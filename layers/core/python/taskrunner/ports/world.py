@@ -15,7 +15,7 @@ class World(Protocol):
 
     @property
     def ceilings(self) -> Ceilings:
-        """What this deployment allows packs to request."""
+        """The most that this deployment allows packs to request."""
         ...
 
     @property

@@ -1,1 +1,1 @@
-"""What use cases share while a run is running: its steps, values, secrets and decisions."""
+"""Parts that use cases share while a run is running: its steps, values, secrets, decisions."""

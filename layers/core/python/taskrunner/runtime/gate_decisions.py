@@ -1,4 +1,4 @@
-"""What the decisions of an approval mean for its gates: entries in the journal, and waking them.
+"""Deliver the decisions of an approval to its gates: record them in the journal, then wake.
 
 An approval has one record, however many gates wait for it. Each gate's part of the journal gets an
 entry for each decision. A gate counts how many it has, so a call that was cut off can be repeated.

@@ -36,7 +36,7 @@ class ReachedGate(NamedTuple):
 
     @property
     def message(self) -> str | None:
-        """What the pack says to approvers."""
+        """The pack's message to approvers."""
         return self.step.message if isinstance(self.step, ApprovalGate) else self.approval.message
 
 

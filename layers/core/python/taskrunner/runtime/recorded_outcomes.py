@@ -1,4 +1,4 @@
-"""How the steps of a run have ended, read once and only as far as it is needed.
+"""The outcomes of a run's steps, read once and only as far as they are needed.
 
 The table has the outcomes of run steps and policy gates by step path. It also has two kinds of
 values that only the run could find: the items of a map or loop, and the number of iterations that a
@@ -21,7 +21,6 @@ from taskrunner.model.plan import (
     children,
 )
 from taskrunner.model.run import StepStatus
-from taskrunner.model.state.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def items_path(path: str) -> str:
-    """Return where the items of a map or loop are kept when planning cannot know them."""
+    """Return the path that keeps the items of a map or loop when planning cannot know them."""
     return f"{path}#items"
 
 
 def iteration_count_path(path: str) -> str:
-    """Return where the number of iterations is kept that a loop with `until` has had."""
+    """Return the path that keeps how many iterations a loop with `until` has had."""
     return f"{path}#turns"
 
 
@@ -130,6 +129,9 @@ class RecordedOutcomes:
 
     def _journal_statuses(self) -> Mapping[str, StepStatus]:
         if self._statuses is None:
+            # Imported here, because few expressions read the status of a gate or a block.
+            from taskrunner.model.state.fold import fold  # noqa: PLC0415
+
             run = self._run
             journal = self._runs.journal(run.tenant, run.run_id)
             state = fold(self._plan, (placed.entry for placed in journal), run.created_at)

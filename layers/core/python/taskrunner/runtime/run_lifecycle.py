@@ -1,4 +1,4 @@
-"""What every call for a running execution does first: refuse ended runs, record the start."""
+"""The first checks of every call for a running execution: the run has started, and not ended."""
 
 from __future__ import annotations
 

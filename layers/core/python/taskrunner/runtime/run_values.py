@@ -94,7 +94,7 @@ class RunValues:
             yield step, enclosing
 
     def _unplanned_items(self, names: Collection[str], iteration: str) -> Sequence[str]:
-        """Where the item lists are kept that *names* read an item of."""
+        """The paths of the item lists that *names* read an item of."""
         return [
             items_path(enclosing.block)
             for step, enclosing in self._around(iteration)

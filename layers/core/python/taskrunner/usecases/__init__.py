@@ -1,1 +1,1 @@
-"""What TaskRunner does: a module for each verb, each a function over the ports it is given."""
+"""The actions of TaskRunner: a module for each verb, a function over the ports it is given."""

@@ -17,7 +17,7 @@ _MOST_FAILURES: Final = 20
 
 
 def call_policy(policy: Policy, parameters: Json, attempt: int, gate: RunningStep) -> list[str]:
-    """Return why *policy* does not hold, in the words of its function; nothing when it holds.
+    """Return the reasons why *policy* does not hold, from its function; empty when it holds.
 
     Raises:
         TryAgainError: AWS could not call the function now, so nothing has been evaluated.

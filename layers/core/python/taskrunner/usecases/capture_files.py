@@ -169,7 +169,7 @@ def _status(child: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _problem(status: os.stat_result | None, links: Counter[tuple[int, int]]) -> str | None:
-    """Why a file with that status is not stored; *links* counts the names that each file has."""
+    """The reason not to store a file; *links* counts the names of each file under the folder."""
     if status is None:
         return "it cannot be read"
     if (kind := irregular_kind(status.st_mode)) is not None:

@@ -69,7 +69,7 @@ def _verdict(step: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
 
 
 def _failures(step: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
-    """Why the policy does not hold, without secrets; nothing when it holds.
+    """The reasons why the policy does not hold, without secrets; empty when it holds.
 
     Texts are redacted before they are cut, because half a secret would not be found.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
     from taskrunner.runtime.reached_gate import ReachedGate
 
-# How often the gate is read again because others decided at the same time.
+# The gate is read again when others decided at the same time, at most this often.
 _TRIES: Final = 5
 
 

@@ -157,7 +157,7 @@ def _parameters(attempt: _Attempt, secrets: dict[str, str]) -> Json:
 
 
 def _limits(attempt: _Attempt) -> tuple[Limits, Reason]:
-    """What the attempt may use, and why it has failed when its time is over."""
+    """The limits of the attempt, and the reason of its failure when its time is over."""
     sandbox = attempt.running.plan.sandbox
     own_s = min(float(attempt.step.timeout_s), attempt.remaining_s)
     quota_s = sandbox.quota_s - attempt.running.head.used_s

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DecisionKind(StrEnum):
-    """What an entry has decided: its `ask`.
+    """The subject of a decision: the `ask` of its entry.
 
     * branch  the branch that a conditional takes; the number of its branches stands for `else`
     * items   how many items a map or loop has
@@ -60,7 +60,7 @@ class Evaluation(NamedTuple):
 
 
 class _Wording(NamedTuple):
-    """How an evaluation with a verdict is logged."""
+    """The log data of an evaluation with a certain verdict."""
 
     event: Event
     level: Level

@@ -95,7 +95,7 @@ def gate_decided(
 
 
 def _metadata(approval_id: str, decision: Decision) -> dict[str, str]:
-    """Who decided: the actor stands beside the approver, and never instead."""
+    """The people of a decision: the actor is beside the approver, and never instead."""
     return fields.known(
         {
             "approvalId": approval_id,

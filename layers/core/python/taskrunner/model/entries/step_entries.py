@@ -48,7 +48,7 @@ StepFact = AttemptStarted | StepCompleted | StepFailed | StepSkipped
 
 
 class AttemptReport(NamedTuple):
-    """What is logged of an attempt that has ended: what it used, and the artifacts it left."""
+    """The log data of an attempt that has ended: its usage, and the names of its artifacts."""
 
     attempt: int
     wall_s: float
@@ -58,7 +58,7 @@ class AttemptReport(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How an attempt failed, and when the next one begins, if there is one."""
+    """The failure of an attempt, and the time of the next attempt, if there is one."""
 
     reason: Reason
     message: str

@@ -1,11 +1,11 @@
 """The state of a run, computed from its plan and journal each time that it is asked for.
 
     fold         plan and entries in, `RunState` out; read this first
-    facts        what the entries say, by step path
-    transitions  what one entry makes of one step
-    listing      every step there is, in the plan's order, and the scope that it stands in
-    rules        what a step becomes by what happens around it: its run, its block, its siblings
-    tail         what the last entries of a journal alone say of a run
+    facts        the facts that the entries state, by step path
+    transitions  the change of one step by one entry
+    listing      every step in the plan's order, with its surroundings
+    rules        the changes of a step by its run, its block and its siblings
+    tail         the status of a run from the last entries of its journal alone
 
 Only run steps, gates and decisions have entries. The state of a parallel, map, loop or conditional
 is derived from its children, so a block costs no write and cannot disagree with what is in it.
@@ -14,5 +14,5 @@ Every sequence of entries has a state. An entry that is written late or twice, a
 run has ended, is in the log and changes nothing. There is one exception: a step that was running
 while another failed the run may still finish, and its result counts.
 
-Rules are numbered and named after section 7, Running, of the pack language.
+Rules say in their names what section 7, Running, of the pack language demands.
 """

@@ -1,4 +1,4 @@
-"""What the entries of a run say, by the paths of its steps."""
+"""The facts that a journal states, by the paths of the run's steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Facts:
-    """What the journal of a run has said so far.
+    """All that the journal of a run has stated so far.
 
     *steps* has every step that has entries of its own, *decisions* the numbers that the run has
     decided, *branching* the policy gates whose branch runs, and *iterations* which iterations of a
@@ -62,7 +62,7 @@ class Facts:
         return self.decisions.get((path, kind))
 
     def _may_finish(self, path: str | None, fact: Fact) -> bool:
-        """What is running when the run fails may finish, and its result is recorded."""
+        """A step that is running when the run fails may finish, and its result is recorded."""
         step = self.steps.get(path or "")
         return (
             self.outcome is RunStatus.FAILED

@@ -87,7 +87,7 @@ class _Lister:
     # --- skipped steps ------------------------------------------------------------------------
 
     def _skip(self, step: Step, state: StepState, scope: Scope) -> Skip | None:
-        """Why a step is skipped: by planning, by what is around it, or by its own entry."""
+        """The reason to skip a step: from planning, from around the step, or from its own entry."""
         if step.enabled is False:
             return Skip(Reason.CONDITION_FALSE, self._facts.created_at, planned=True)
         if scope.skip is not None:
@@ -209,7 +209,7 @@ class _Lister:
         return self._block(state, lists, scope, is_complete=is_final and len(lists) == count)
 
     def _count(self, step: Iterated, path: str) -> tuple[int | None, bool]:
-        """How many iterations are known, and whether there will be no more."""
+        """The number of iterations that are known, and whether it is final."""
         if isinstance(step, Loop) and step.until is not None:
             ended_after = self._facts.number(path, DecisionKind.END)
             if ended_after is not None:

@@ -1,7 +1,7 @@
-"""What becomes of a step by what happens around it, rule by rule.
+"""The rules by which the run, the block around it and its siblings change a step.
 
-A rule takes a step and answers with its state, or with None when it does not apply. Of each list
-the first rule that applies decides; the order of the list is part of its meaning.
+A rule returns the new state of a step, or None when it does not apply. The first rule of a list
+that applies decides, so the order of a list is part of its meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CUT_SHORT: Final = frozenset({Reason.RUN_FAILED, Reason.CANCELLED, Reason.PAREN
 
 
 class Skip(NamedTuple):
-    """Why the steps of a scope are not run, and since when; *planned* is that planning knew it."""
+    """The reason and the time of skipping the steps of a scope; *planned*: planning knew it."""
 
     reason: Reason | None
     since: str | None
@@ -30,7 +30,7 @@ class Skip(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a list of steps stands in.
+    """The surroundings of a list of steps.
 
     * prefix         the iterations around it, as its steps' paths have them
     * parent         the path of the block that holds the list
@@ -54,7 +54,7 @@ class Scope:
 class Block:
     """A block with its children, as far as they are known; *is_complete* is that all of them are.
 
-    *state* is what the block's own entries say, which are those of decisions.
+    *state* is the state that the block's own entries give. Only decisions have such entries.
     """
 
     state: StepState
@@ -76,7 +76,7 @@ StepRule: TypeAlias = "Callable[[StepState, Scope, Facts], StepState | None]"
 BlockRule: TypeAlias = "Callable[[Block, Scope, Facts], StepState | None]"
 
 
-# --- a step without children, or a block that nothing was decided of --------------------------
+# --- a step without children, or a block that has not begun ------------------------------------
 
 
 def keep_what_has_ended(step: StepState, _scope: Scope, _facts: Facts) -> StepState | None:
@@ -85,9 +85,9 @@ def keep_what_has_ended(step: StepState, _scope: Scope, _facts: Facts) -> StepSt
 
 
 def stop_with_the_block_around(step: StepState, scope: Scope, _facts: Facts) -> StepState | None:
-    """A failure that a block contains ends the block: what is not running in it does not start.
+    """A failure that a block contains ends the block: no step in it starts any more.
 
-    A step that has not started is Skipped. A step between two attempts gets no other one.
+    A step that has not started is Skipped. A step between two attempts gets no further one.
     """
     if scope.stopped_at is None or step.status is StepStatus.RUNNING:
         return None
@@ -103,7 +103,7 @@ def keep_while_the_run_goes_on(step: StepState, _scope: Scope, facts: Facts) -> 
 def let_finish_what_runs_beside_a_failure(
     step: StepState, scope: Scope, facts: Facts
 ) -> StepState | None:
-    """What is running when the run fails may finish."""
+    """A step that is running when the run fails may finish."""
     is_running = step.status is StepStatus.RUNNING
     may_finish = facts.outcome is RunStatus.FAILED and scope.is_concurrent
     return step if is_running and may_finish else None
@@ -119,7 +119,7 @@ def skip_when_cancelled(step: StepState, _scope: Scope, facts: Facts) -> StepSta
 def skip_when_the_run_failed_before(
     step: StepState, _scope: Scope, facts: Facts
 ) -> StepState | None:
-    """What has not started when the run fails is Skipped, and so are open gates."""
+    """A step that has not started when the run fails is Skipped, and so is an open gate."""
     if facts.outcome is not RunStatus.FAILED or not _has_not_started(step):
         return None
     return _skipped(_ended_at(step, facts.ended_at), Reason.RUN_FAILED)
@@ -168,7 +168,7 @@ def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState |
 def succeed_with_all_children(block: Block, scope: Scope, facts: Facts) -> StepState | None:
     """A block is Succeeded when all of its children have ended and were not cut short.
 
-    A block that is reached with nothing to do in it, such as a map over no items, is passed.
+    A block that is reached and has nothing to do, such as a map over no items, is passed.
     """
     if not block.has_ended:
         return None
@@ -192,8 +192,8 @@ def run_on_with_a_running_child(block: Block, scope: Scope, facts: Facts) -> Ste
 def end_when_stopped(block: Block, scope: Scope, facts: Facts) -> StepState | None:
     """A block that was stopped ends like a step that has not started.
 
-    When some of it was run, a failure has cut it short, so it is Failed; a cancelled block is
-    Skipped.
+    A block of which a part was run was cut short by a failure, so it is Failed. A cancelled block
+    is Skipped.
     """
     if not _is_stopped(scope, facts):
         return None
@@ -230,7 +230,7 @@ def derived(block: Block, scope: Scope, facts: Facts) -> StepState:
     return next(state for rule in BLOCK_RULES if (state := rule(block, scope, facts)) is not None)
 
 
-# --- what rules are made of -------------------------------------------------------------------
+# --- parts of rules -------------------------------------------------------------------
 
 
 def may_go_on_behind(step: StepState) -> bool:

@@ -1,4 +1,4 @@
-"""What the last entries of a journal alone say of a run that has not ended."""
+"""The status of an unended run from the last entries of its journal alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one entry makes of one step that has not ended."""
+"""The change of a step by one entry, as long as the step has not ended."""
 
 from __future__ import annotations
 
