@@ -13,7 +13,7 @@ from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import Policy
 from taskrunner.model.run import Reason, StepStatus
 from taskrunner.model.state.fold import fold
-from taskrunner.model.state.listing import MOST_LISTED
+from taskrunner.model.state.listing import MAX_LISTED_STEPS
 from tests.packs import pack
 from tests.unit.model.state.given import CREATED_AT, at, completed, failed, started
 
@@ -199,7 +199,9 @@ def test_lists_iterations_that_planning_knows_unless_it_skips_their_block(
     assert listed(steps, *entries).get("each[0]::leaf") == leaf
 
 
-@pytest.mark.parametrize(("count", "is_listed"), [(MOST_LISTED, True), (MOST_LISTED + 1, False)])
+@pytest.mark.parametrize(
+    ("count", "is_listed"), [(MAX_LISTED_STEPS, True), (MAX_LISTED_STEPS + 1, False)]
+)
 def test_lists_only_begun_iterations_of_a_block_with_too_many_steps(
     count: int, *, is_listed: bool
 ) -> None:

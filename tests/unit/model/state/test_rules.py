@@ -196,8 +196,8 @@ class TestBlock:
 
 
 def test_what_is_behind_a_step_may_start_unless_the_step_failed_and_may_not() -> None:
-    assert rules.may_go_on_behind(SUCCEEDED)
-    assert rules.may_go_on_behind(SKIPPED)
-    assert rules.may_go_on_behind(replace(FAILED, continue_on_error=True))
-    assert not rules.may_go_on_behind(FAILED)
-    assert not rules.may_go_on_behind(RUNNING)
+    assert rules.lets_next_start(SUCCEEDED)
+    assert rules.lets_next_start(SKIPPED)
+    assert rules.lets_next_start(replace(FAILED, continue_on_error=True))
+    assert not rules.lets_next_start(FAILED)
+    assert not rules.lets_next_start(RUNNING)

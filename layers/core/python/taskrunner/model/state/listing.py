@@ -1,8 +1,9 @@
-"""Every step there is, in the plan's order, each block before the steps in it."""
+"""List every step of a run in the plan's order, each block before the steps in it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.model import step_path
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
     from taskrunner.model.state.facts import Facts
 
 # A map or loop of more steps than this lists the iterations that have begun, and none to come.
-MOST_LISTED: Final = 1000
+MAX_LISTED_STEPS: Final = 1000
 
 
 class _Listed(NamedTuple):
-    """A list of steps: the states of all that is in it, and those of its own steps alone."""
+    """A list of steps: the states of all steps in it, and those of its direct steps alone."""
 
     states: list[StepState]
     direct: list[StepState]
@@ -44,21 +45,21 @@ class _Listed(NamedTuple):
 
 def list_steps(facts: Facts) -> list[StepState]:
     """Return the states of all steps of a run."""
-    return _Lister(facts).listed(facts.plan.steps, Scope()).states
+    return _Lister(facts).list_in(facts.plan.steps, Scope()).states
 
 
 class _Lister:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def listed(self, steps: Sequence[Step], scope: Scope) -> _Listed:
+    def list_in(self, steps: Sequence[Step], scope: Scope) -> _Listed:
         """List *steps*, one after another."""
         listed = _Listed([], [])
         for step in steps:
             states = self._step(step, scope)
             listed.states.extend(states)
             listed.direct.append(states[0])
-            scope = _behind(states[0], scope)
+            scope = _scope_after(states[0], scope)
         return listed
 
     def _step(self, step: Step, scope: Scope) -> list[StepState]:
@@ -70,7 +71,7 @@ class _Lister:
             return self._skipped(step, state, skip, scope)
         if isinstance(step, RunStep | ApprovalGate):
             return [rules.settled(state, scope, self._facts)]
-        inside = _inside(step, state, scope)
+        inside = _scope_inside(step, state, scope)
         match step:
             case PolicyGate():
                 return self._policy(step, state, inside)
@@ -91,7 +92,7 @@ class _Lister:
         if step.enabled is False:
             return Skip(Reason.CONDITION_FALSE, self._facts.created_at, planned=True)
         if scope.skip is not None:
-            # No entry of a branch that was not taken can be of a real run.
+            # A real run has no entries of a branch that was not taken.
             is_not_taken = scope.skip.reason is Reason.BRANCH_NOT_TAKEN
             if is_not_taken or state.status is StepStatus.PENDING:
                 return scope.skip
@@ -102,7 +103,7 @@ class _Lister:
 
     def _skipped(self, step: Step, state: StepState, skip: Skip, scope: Scope) -> list[StepState]:
         """List a skipped step; what is in it is skipped with it."""
-        inside = _inside(step, state, scope)
+        inside = _scope_inside(step, state, scope)
         inside = replace(inside, skip=skip._replace(reason=Reason.PARENT_SKIPPED))
         state = replace(
             state,
@@ -121,7 +122,8 @@ class _Lister:
             lists = [(step.steps, iteration) for iteration in known]
         else:
             lists = [(children(step), inside)]
-        return [state, *(one for steps, scope in lists for one in self.listed(steps, scope).states)]
+        inner = [self.list_in(steps, within).states for steps, within in lists]
+        return [state, *chain.from_iterable(inner)]
 
     def _unless_not_taken(self, step: Conditional, number: int, scope: Scope) -> Scope:
         """An arm that planning knew is not taken is skipped for that, whatever happens around."""
@@ -135,24 +137,25 @@ class _Lister:
     def _block(
         self, state: StepState, lists: Sequence[_Listed], scope: Scope, *, is_complete: bool
     ) -> list[StepState]:
+        """List a block whose steps are *lists*, which make its state."""
         direct = [child for listed in lists for child in listed.direct]
         derived = rules.derived(Block(state, direct, is_complete), scope, self._facts)
-        return [derived, *(one for listed in lists for one in listed.states)]
+        return [derived, *chain.from_iterable(listed.states for listed in lists)]
 
     def _lanes(
         self, step: Parallel | MapStep, lanes: Sequence[tuple[Sequence[Step], Scope]]
     ) -> list[_Listed]:
         """List what runs at the same time: a failure in one lane stops the others.
 
-        Where no block around contains the failure, the run itself ends by it.
+        A failure that no block around contains ends the run itself, and so needs no rule here.
         """
-        lists = [self.listed(steps, scope) for steps, scope in lanes]
+        lists = [self.list_in(steps, scope) for steps, scope in lanes]
         failed = [state for listed in lists for state in listed.direct if state.is_fatal]
         times = [state.last_transition_at for state in failed if state.last_transition_at]
         if not times or step.continue_on_error:
             return lists
         return [
-            self.listed(steps, replace(scope, stopped_at=min(times)))
+            self.list_in(steps, replace(scope, stopped_at=min(times)))
             if scope.is_contained and scope.stopped_at is None
             else listed
             for (steps, scope), listed in zip(lanes, lists, strict=True)
@@ -164,7 +167,7 @@ class _Lister:
             return [rules.settled(state, inside, self._facts)]
         if state.path in self._facts.branching:
             reached = replace(inside, is_reached=True)
-            branch = self.listed(step.branch, reached)
+            branch = self.list_in(step.branch, reached)
             gate, *rest = self._block(state, [branch], reached, is_complete=True)
             if gate.status is StepStatus.SUCCEEDED:
                 gate = replace(gate, reason=Reason.POLICY_FAILED)
@@ -172,7 +175,7 @@ class _Lister:
         gate = rules.settled(state, inside, self._facts)
         if gate.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}:
             inside = replace(inside, skip=Skip(Reason.BRANCH_NOT_TAKEN, gate.last_transition_at))
-        return [gate, *self.listed(step.branch, replace(inside, is_reached=False)).states]
+        return [gate, *self.list_in(step.branch, replace(inside, is_reached=False)).states]
 
     def _conditional(
         self, step: Conditional, state: StepState, inside: Scope, scope: Scope
@@ -190,7 +193,7 @@ class _Lister:
             else:
                 skipped = replace(inside, skip=Skip(Reason.BRANCH_NOT_TAKEN, since))
                 arm_scope = self._unless_not_taken(step, number, skipped)
-            listed = self.listed(arm, arm_scope)
+            listed = self.list_in(arm, arm_scope)
             # Only the arm that is taken makes the state of the block.
             lists.append(listed if number == taken else listed._replace(direct=[]))
         return self._block(state, lists, scope, is_complete=taken is not None)
@@ -224,11 +227,11 @@ class _Lister:
         self, step: Iterated, path: str, count: int | None, inside: Scope
     ) -> list[Scope]:
         """The iterations to list: all that are known, or of too many those that have begun."""
-        indexes: Iterable[int] = range(count or 0)
-        if count is None or count * sum(1 for _ in walk(step.steps)) > MOST_LISTED:
-            indexes = sorted(self._facts.iterations.get(path, set()))
+        numbers: Iterable[int] = range(count or 0)
+        if count is None or count * sum(1 for _ in walk(step.steps)) > MAX_LISTED_STEPS:
+            numbers = sorted(self._facts.iterations.get(path, set()))
         return [
-            replace(inside, prefix=step_path.iteration_prefix(path, index)) for index in indexes
+            replace(inside, prefix=step_path.iteration_prefix(path, number)) for number in numbers
         ]
 
     def _one_after_another(self, step: Loop, iterations: Iterable[Scope]) -> list[_Listed]:
@@ -239,9 +242,9 @@ class _Lister:
             scope = replace(iteration, is_reached=iteration.is_reached and is_reached)
             if scope.skip is None and skip is not None:
                 scope = replace(scope, skip=skip)
-            listed = self.listed(step.steps, scope)
+            listed = self.list_in(step.steps, scope)
             lists.append(listed)
-            passed = all(map(rules.may_go_on_behind, listed.direct))
+            passed = all(map(rules.lets_next_start, listed.direct))
             is_reached = is_reached and (passed or step.continue_on_error)
             fatal = next((child for child in listed.direct if child.is_fatal), None)
             if fatal is not None and iteration.is_contained and not step.continue_on_error:
@@ -249,7 +252,7 @@ class _Lister:
         return lists
 
 
-def _inside(step: Step, state: StepState, scope: Scope) -> Scope:
+def _scope_inside(step: Step, state: StepState, scope: Scope) -> Scope:
     """The scope of the steps that *step* holds."""
     is_contained = scope.is_contained or step.continue_on_error
     stopped_at = scope.stopped_at
@@ -264,10 +267,10 @@ def _inside(step: Step, state: StepState, scope: Scope) -> Scope:
     )
 
 
-def _behind(step: StepState, scope: Scope) -> Scope:
-    """The scope of the steps behind *step* in its list."""
+def _scope_after(step: StepState, scope: Scope) -> Scope:
+    """The scope of the steps after *step* in its list."""
     if step.is_fatal and scope.is_contained:
         scope = replace(scope, skip=Skip(Reason.PARENT_SKIPPED, step.last_transition_at))
-    if scope.is_reached and not rules.may_go_on_behind(step):
+    if scope.is_reached and not rules.lets_next_start(step):
         scope = replace(scope, is_reached=False)
     return scope

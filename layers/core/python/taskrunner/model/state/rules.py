@@ -76,7 +76,7 @@ StepRule: TypeAlias = "Callable[[StepState, Scope, Facts], StepState | None]"
 BlockRule: TypeAlias = "Callable[[Block, Scope, Facts], StepState | None]"
 
 
-# --- a step without children, or a block that has not begun ------------------------------------
+# --- a step without children, or a block that has not begun -----------------------------------
 
 
 def keep_what_has_ended(step: StepState, _scope: Scope, _facts: Facts) -> StepState | None:
@@ -230,11 +230,11 @@ def derived(block: Block, scope: Scope, facts: Facts) -> StepState:
     return next(state for rule in BLOCK_RULES if (state := rule(block, scope, facts)) is not None)
 
 
-# --- parts of rules -------------------------------------------------------------------
+# --- parts of rules ---------------------------------------------------------------------------
 
 
-def may_go_on_behind(step: StepState) -> bool:
-    """A step starts when the one before it has ended, unless that failed and may not."""
+def lets_next_start(step: StepState) -> bool:
+    """A step starts when the one before it has ended, unless that one failed and may not."""
     return step.has_ended and not step.is_fatal
 
 
