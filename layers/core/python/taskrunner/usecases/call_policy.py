@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_FAILURES: Final = 20
 
 
-def call_policy(policy: Policy, parameters: Json, attempt: int, gate: RunningStep) -> list[str]:
+def call_policy(policy: Policy, parameters: Json, attempt: int, running: RunningStep) -> list[str]:
     """Return the reasons why *policy* does not hold, from its function; empty when it holds.
 
     Raises:
@@ -25,17 +25,17 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, gate: RunningSte
     name = executors.function_name(policy.uses or "")
     if name is None:
         return [f"there is no function {policy.uses} in this release"]
-    run = gate.head.run
+    run = running.head.run
     payload = {
         "run": {"id": run.run_id, "tenant": run.tenant},
-        "step": gate.path,
+        "step": running.path,
         "attempt": attempt,
-        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, gate.path),
+        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, running.path),
         "with": parameters,
         "policy": {"id": policy.id, "version": policy.version},
     }
     try:
-        answer = gate.world.functions.invoke(name, payload)
+        answer = running.world.functions.invoke(name, payload)
     except ExecutorFailure as failure:
         return [str(failure)]
     return _failures(answer, str(policy.uses))

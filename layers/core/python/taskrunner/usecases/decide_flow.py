@@ -37,92 +37,92 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
         StepFailedError: the step failed by the question, and its journal says so.
         ConflictError: the run has ended.
     """
-    step = find_step(reference, world)
-    step, turn = _outside_of_its_own_iterations(step)
+    running = find_step(reference, world)
+    running, iteration = _seen_from_around(running)
     match question:
         case Question.CONDITION:
-            return {"value": _condition(step)}
+            return {"value": _condition(running)}
         case Question.BRANCH:
-            return {"value": _branch(step)}
+            return {"value": _branch(running)}
         case Question.ITEMS:
-            return {"value": list(range(len(_items(step))))}
+            return {"value": list(range(len(_items(running))))}
         case Question.TURN:
-            return {"value": _turn(step, turn)}
+            return {"value": _turn(running, iteration)}
         case Question.LEAVE:
-            return {"value": {"path": step.iteration}}
+            return {"value": {"path": running.iteration}}
         case Question.POLICY:
-            return {"value": decide_policy(step).value}
+            return {"value": decide_policy(running).value}
         case _:
             assert_never(question)
 
 
-def _outside_of_its_own_iterations(step: RunningStep) -> tuple[RunningStep, int | None]:
-    """The step as it is seen from around it, and the iteration of its own that is asked from.
+def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
+    """The step without an iteration of its own around it, and the number of that iteration.
 
-    The machine asks about a loop with `until` first from outside the loop, where there is no
+    The machine asks about a loop with `until` first from outside the loop, where there is no such
     iteration, and after each iteration from within it.
     """
-    enclosing = step_path.iterations(step.iteration)
-    if not enclosing or enclosing[-1].block_id != step.step.id:
-        return step, None
-    return replace(step, iteration=enclosing[-1].outer_prefix), enclosing[-1].number
+    enclosing = step_path.iterations(running.iteration)
+    if not enclosing or enclosing[-1].block_id != running.step.id:
+        return running, None
+    return replace(running, iteration=enclosing[-1].outer_prefix), enclosing[-1].number
 
 
-def _condition(step: RunningStep) -> bool:
-    if expressions.truth(step.evaluate(step.step.when or "")):
+def _condition(running: RunningStep) -> bool:
+    if expressions.truth(running.evaluate(running.step.when or "")):
         return True
-    step.append(step_entries.step_skipped(step.path, step.now()))
+    running.append(step_entries.step_skipped(running.path, running.now()))
     return False
 
 
-def _branch(step: RunningStep) -> int:
-    conditional = step.step
+def _branch(running: RunningStep) -> int:
+    conditional = running.step
     assert isinstance(conditional, Conditional)  # noqa: S101 - the compiler asks no other
     taken = len(conditional.branches)
     for number, branch in enumerate(conditional.branches):
-        if expressions.truth(step.evaluate(branch.condition)):
+        if expressions.truth(running.evaluate(branch.condition)):
             taken = number
             break
-    step.append(flow_entries.branch_taken(step.path, taken, step.now()))
+    running.append(flow_entries.branch_taken(running.path, taken, running.now()))
     return taken
 
 
-def _items(step: RunningStep) -> Sequence[Json]:
+def _items(running: RunningStep) -> Sequence[Json]:
     """The items of a map or loop, evaluated once and kept: each iteration looks one up."""
-    block = step.step
+    block = running.step
     assert isinstance(block, MapStep | Loop)  # noqa: S101 - the compiler asks no other
     if block.items.values is not None:
         return block.items.values
-    kept = step.values.outcome(items_path(step.path))
+    kept = running.values.outcome(items_path(running.path))
     if kept is not None:
         return list(kept.outputs)
-    items = step.evaluate(block.items.expression or "")
-    _check_items(step, block, items)
-    entry = flow_entries.items_counted(step.path, len(items), step.now())
-    step.keep(items_path(step.path), items, entry)
+    items = running.evaluate(block.items.expression or "")
+    _check_items(running, block, items)
+    entry = flow_entries.items_counted(running.path, len(items), running.now())
+    running.keep(items_path(running.path), items, entry)
     return list(items)
 
 
-def _check_items(step: RunningStep, block: Iterated, items: Json) -> None:
+def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
     if not isinstance(items, list):
-        step.fail(f"the items of {step.path} are not a list")
+        running.fail(f"the items of {running.path} are not a list")
     most = block.max_iterations if isinstance(block, Loop) else MAX_ITERATIONS
     if len(items) > most:
-        step.fail(f"{len(items)} items are more than the {most} iterations allowed")
+        running.fail(f"{len(items)} items are more than the {most} iterations allowed")
 
 
-def _turn(step: RunningStep, index: int | None) -> JsonObject:
-    """Whether a loop with `until` goes on after iteration *index*, or starts when that is None."""
-    loop = step.step
+def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
+    """Whether a loop with `until` goes on after *iteration*, or starts when that is None."""
+    loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
-    iterations = 0 if index is None else index + 1
-    is_done = iterations >= len(_items(step))
-    if index is not None and not is_done and loop.until is not None:
-        inside = step_path.iteration_prefix(step.path, index)
-        until = step.evaluate(loop.until, inside, iterations=iterations)
+    iterations = 0 if iteration is None else iteration + 1
+    is_done = iterations >= len(_items(running))
+    if iteration is not None and not is_done and loop.until is not None:
+        inside = step_path.iteration_prefix(running.path, iteration)
+        until = running.evaluate(loop.until, inside, iterations=iterations)
         is_done = expressions.truth(until)
     if not is_done:
-        return {"more": True, "path": step_path.iteration_prefix(step.path, iterations)}
-    entry = flow_entries.loop_ended(step.path, iterations, step.now())
-    step.keep(iteration_count_path(step.path), iterations, entry)
-    return {"more": False, "path": step.iteration}
+        return {"more": True, "path": step_path.iteration_prefix(running.path, iterations)}
+    entry = flow_entries.loop_ended(running.path, iterations, running.now())
+    running.keep(iteration_count_path(running.path), iterations, entry)
+    return {"more": False, "path": running.iteration}

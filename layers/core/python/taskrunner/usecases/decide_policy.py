@@ -35,106 +35,106 @@ _VERDICTS: Final = {
 }
 
 
-def decide_policy(step: RunningStep) -> PolicyVerdict:
+def decide_policy(running: RunningStep) -> PolicyVerdict:
     """Return the verdict on a policy gate: passed, warned, retry, override or branch.
 
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
         TryAgainError: a function could not be called now, so nothing has been evaluated.
     """
-    gate = step.step
+    gate = running.step
     assert isinstance(gate, PolicyGate)  # noqa: S101 - the compiler asks no other
-    previous = step.values.outcome(step.path)
+    previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
-        return _verdict(step, previous)
+        return _verdict(running, previous)
     attempt = 1 if previous is None else previous.attempt + 1
     try:
-        failures = _failures(step, gate, attempt)
+        failures = _failures(running, gate, attempt)
     except SecretError as error:
         # The policy was not evaluated, so it did not fail, and no failureAction applies.
-        return _record(step, gate, attempt, PolicyVerdict.BROKEN, [str(error)])
+        return _record(running, gate, attempt, PolicyVerdict.BROKEN, [str(error)])
     if not failures:
-        return _record(step, gate, attempt, PolicyVerdict.PASSED, failures)
+        return _record(running, gate, attempt, PolicyVerdict.PASSED, failures)
     if attempt < gate.retries.max_attempts:
-        return _record(step, gate, attempt, PolicyVerdict.RETRY, failures)
-    return _record(step, gate, attempt, _VERDICTS[gate.failure_action], failures)
+        return _record(running, gate, attempt, PolicyVerdict.RETRY, failures)
+    return _record(running, gate, attempt, _VERDICTS[gate.failure_action], failures)
 
 
-def _verdict(step: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
+def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
     """The verdict that is recorded."""
     verdict = PolicyVerdict(outcome.outputs["verdict"])
     if verdict in _FINAL_FAILURES:
-        raise StepFailedError(f"policy gate {step.path} failed; the run's log says why")
+        raise StepFailedError(f"policy gate {running.path} failed; the run's log says why")
     return verdict
 
 
-def _failures(step: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
+def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
     """The reasons why the policy does not hold, without secrets; empty when it holds.
 
     Texts are redacted before they are cut, because half a secret would not be found.
     """
-    policy = step.plan.policy(gate.policy_id)
+    policy = running.plan.policy(gate.policy_id)
     references = templates.references(gate.parameters)
-    secrets = read_secrets(references, step.head.run.tenant, step.world)
+    secrets = read_secrets(references, running.head.run.tenant, running.world)
     redactor = Redactor(secrets)
     with redacted_errors(redactor):
-        failures = _evaluate(step, gate, policy, secrets, attempt)
+        failures = _evaluate(running, gate, policy, secrets, attempt)
     return [redactor.text(failure)[: fields.MAX_MESSAGE] for failure in failures]
 
 
 def _evaluate(
-    step: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
+    running: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
 ) -> list[str]:
     try:
-        context = step.values.context(templates.references(gate.parameters), step.iteration)
+        context = running.values.context(templates.references(gate.parameters), running.iteration)
         parameters = templates.fill(gate.parameters, context | {"secrets": secrets})
         if policy.uses is None:
-            return _broken_rules(step, policy, parameters)
+            return _broken_rules(running, policy, parameters)
         # Imported here, so that a decision by rules does not pay for the import of executors.
         from taskrunner.usecases.call_policy import call_policy  # noqa: PLC0415
 
-        return call_policy(policy, parameters, attempt, step)
+        return call_policy(policy, parameters, attempt, running)
     except ExpressionError as error:
         # A rule that cannot be evaluated does not hold.
         return [str(error)]
 
 
-def _broken_rules(step: RunningStep, policy: Policy, parameters: Json) -> list[str]:
+def _broken_rules(running: RunningStep, policy: Policy, parameters: Json) -> list[str]:
     """A message for each rule that does not hold."""
     failures = []
     for rule in policy.rules:
         expression = expressions.parse(rule.require)
-        context = step.values.context(expression.references, step.iteration)
+        context = running.values.context(expression.references, running.iteration)
         if not expressions.truth(expression.evaluate(context | {"with": parameters})):
             failures.append(f"{rule.id}: {rule.message or rule.require}")
     return failures
 
 
 def _record(
-    step: RunningStep,
+    running: RunningStep,
     gate: PolicyGate,
     attempt: int,
     verdict: PolicyVerdict,
     failures: Sequence[str],
 ) -> PolicyVerdict:
     """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
-    now = step.world.clock.now()
+    now = running.world.clock.now()
     # The States Language has no pause of zero seconds.
     pause = timedelta(seconds=max(1, gate.retries.backoff_s))
     is_retry = verdict is PolicyVerdict.RETRY
     evaluation = Evaluation(
-        policy=step.plan.policy(gate.policy_id),
+        policy=running.plan.policy(gate.policy_id),
         attempt=attempt,
         verdict=verdict,
         failures=failures,
         next_attempt_at=timestamp.to_text(now + pause) if is_retry else None,
     )
     outcome = StepOutcome(
-        path=step.path,
+        path=running.path,
         attempt=attempt,
         status=StepStatus.FAILED if verdict in _FAILURES else StepStatus.SUCCEEDED,
         outputs={"verdict": verdict.value, "failures": list(failures)},
         final=not is_retry,
     )
-    entry = flow_entries.policy_evaluated(step.path, evaluation, timestamp.to_text(now))
-    return _verdict(step, step.world.runs.record_step(step.head, outcome, [entry]))
+    entry = flow_entries.policy_evaluated(running.path, evaluation, timestamp.to_text(now))
+    return _verdict(running, running.world.runs.record_step(running.head, outcome, [entry]))
