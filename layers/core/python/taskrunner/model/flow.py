@@ -1,4 +1,4 @@
-"""The questions of a running run's machine, and the verdicts on its policies."""
+"""The questions that a run's state machine asks, and the verdicts on its policies."""
 
 from __future__ import annotations
 

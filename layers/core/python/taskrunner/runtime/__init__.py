@@ -1,1 +1,1 @@
-"""Parts that use cases share while a run is running: its steps, values, secrets, decisions."""
+"""Parts that use cases share while a run is in progress: steps, values, secrets, decisions."""

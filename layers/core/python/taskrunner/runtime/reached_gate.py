@@ -1,4 +1,4 @@
-"""A gate of a running run, as its state machine reaches it, with the approval it waits for."""
+"""A gate that a run's state machine has reached, with the approval that it waits for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ReachedGate(NamedTuple):
 
 
 def find_gate(reference: StepReference, world: World) -> ReachedGate:
-    """Return the gate that the state machine of a running run has reached.
+    """Return the gate that the state machine of a run in progress has reached.
 
     Raises:
         NotFoundError: there is no such run.

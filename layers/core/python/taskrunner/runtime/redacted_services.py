@@ -1,4 +1,4 @@
-"""Services for a step that reads secrets: they store nothing that a secret is found in."""
+"""Services for a step that reads secrets, which store nothing that contains a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first checks of every call for a running execution: the run has started, and not ended."""
+"""The start and the end of a run, as every call of its state machine checks them first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that expressions read while a run is running, with their values."""
+"""The names that expressions read while a run is in progress, with their values."""
 
 from __future__ import annotations
 

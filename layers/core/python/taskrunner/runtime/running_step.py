@@ -1,4 +1,4 @@
-"""A step of a running run, as its state machine reaches it."""
+"""A step of a run in progress, as the run's state machine reaches it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class RunningStep:
 
 
 def find_step(reference: StepReference, world: World) -> RunningStep:
-    """Return the step of a running run that its state machine has reached.
+    """Return the step that the state machine of a run in progress has reached.
 
     Raises:
         NotFoundError: there is no such run.

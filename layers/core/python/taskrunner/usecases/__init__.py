@@ -1,1 +1,1 @@
-"""The actions of TaskRunner: a module for each verb, a function over the ports it is given."""
+"""The actions of TaskRunner: one module a verb, each a function over the ports it is given."""

@@ -1,4 +1,4 @@
-"""Answer what only a running run can decide: conditions, branches, items, turns and policies."""
+"""Decide what planning could not: conditions, branches, items, turns of loops, and policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries about what only a running run can decide: branches, items, loops and policies."""
+"""Entries about decisions that planning cannot make: branches, items, loops and policies."""
 
 from __future__ import annotations
 
