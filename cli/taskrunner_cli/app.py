@@ -19,7 +19,7 @@ import typer
 from taskrunner_cli.commands import (
     approvals,
     artifacts,
-    demonstrate,
+    demo,
     evidence,
     gates,
     local,
@@ -27,7 +27,7 @@ from taskrunner_cli.commands import (
     runs,
 )
 from taskrunner_cli.errors import CommandError, UsageMistakeError
-from taskrunner_cli.screen import Form, Screen
+from taskrunner_cli.output.screen import Form, Screen
 from taskrunner_cli.world import World
 
 _RUNNING: Final = "Packs and runs"
@@ -45,7 +45,7 @@ app: Final = typer.Typer(
 app.add_typer(local.app, name="local", rich_help_panel=_TRYING)
 app.add_typer(evidence.app, name="evidence", rich_help_panel=_PROVING)
 for _command, _panel in (
-    (demonstrate.demo, _TRYING),
+    (demo.demo, _TRYING),
     (packs.simulate, _RUNNING),
     (packs.run, _RUNNING),
     (gates.gates, _RUNNING),

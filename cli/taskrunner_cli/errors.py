@@ -12,7 +12,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from taskrunner_cli.wire import PlanError
+from taskrunner_cli.api.documents import PlanError
 
 
 class CommandError(Exception):

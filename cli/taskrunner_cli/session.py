@@ -14,10 +14,10 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 from rich.console import RenderableType
 
-from taskrunner_cli.client import Client
-from taskrunner_cli.connection import Connection, resolve
-from taskrunner_cli.screen import Form, Screen
-from taskrunner_cli.wording import text
+from taskrunner_cli.api.client import Client
+from taskrunner_cli.api.profiles import Connection, resolve
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.screen import Form, Screen
 from taskrunner_cli.world import World
 
 P = ParamSpec("P")

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from taskrunner_cli.clock import Clock, SystemClock
-from taskrunner_cli.local_stack import InstalledLocalStack, LocalStack
+from taskrunner_cli.ports.clock import Clock, SystemClock
+from taskrunner_cli.ports.local_stack import InstalledLocalStack, LocalStack
 
 
 @dataclass(frozen=True, kw_only=True)

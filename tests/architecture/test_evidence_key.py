@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from taskrunner.model import evidence as stating
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
-from taskrunner_cli import evidence as verifying
 from taskrunner_cli.commands import evidence as command
-from taskrunner_cli.statement import Statement
+from taskrunner_cli.evidence import verification as verifying
+from taskrunner_cli.evidence.statement import Statement
 from tests.template import functions, template
 
 if TYPE_CHECKING:

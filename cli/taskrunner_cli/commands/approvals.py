@@ -4,10 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
-from taskrunner_cli.render import approval_list, approval_question
+from taskrunner_cli.api.documents import Decision
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.runs import approval_list, approval_question
 from taskrunner_cli.session import CursorOption, LimitOption, RunArgument, Session, in_session
-from taskrunner_cli.wire import Decision
-from taskrunner_cli.wording import text
 
 ApprovalArgument = Annotated[
     str, typer.Argument(metavar="APPROVAL", help="Id of the approval, as the pack names it.")

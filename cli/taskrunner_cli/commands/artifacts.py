@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from taskrunner_cli.api.documents import Artifact
 from taskrunner_cli.errors import RefusedError, UsageMistakeError
-from taskrunner_cli.render import artifact_list
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.runs import artifact_list
 from taskrunner_cli.session import RunArgument, Session, in_session
-from taskrunner_cli.wire import Artifact
-from taskrunner_cli.wording import text
 
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One artifact instead of all.")

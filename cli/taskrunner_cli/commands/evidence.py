@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 
+from taskrunner_cli.api.documents import ENDED, Artifact
 from taskrunner_cli.errors import DisappointedError, UsageMistakeError
-from taskrunner_cli.render import check_list, facts
-from taskrunner_cli.screen import Form, Screen
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.runs import check_list, facts
+from taskrunner_cli.output.screen import Form, Screen
 from taskrunner_cli.session import OutputOption, RunArgument, Session, in_session
-from taskrunner_cli.wire import ENDED, Artifact
-from taskrunner_cli.wording import text
 
 if TYPE_CHECKING:
-    from taskrunner_cli.evidence import Check
+    from taskrunner_cli.evidence.verification import Check
 
 app: Final = typer.Typer(help="What a run's record proves, signed.", no_args_is_help=True)
 
@@ -59,7 +59,7 @@ def verify(  # noqa: PLR0913 -- what may be given, each by its name
 ) -> None:
     """Verify a bundle, and what is given beside it, without asking anybody."""
     # It brings cryptography along, which no other command need pay for.
-    from taskrunner_cli import evidence  # noqa: PLC0415
+    from taskrunner_cli.evidence import verification as evidence  # noqa: PLC0415
 
     screen = Screen(output)
     place = _Place.of(bundle)

@@ -6,13 +6,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from taskrunner_cli.api.documents import PlanError
 from taskrunner_cli.commands.packs import InputOption, InputsOption, PackArgument
 from taskrunner_cli.errors import BadPackError
-from taskrunner_cli.manifest import gather_inputs, read_text
-from taskrunner_cli.screen import Form, Screen
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.screen import Form, Screen
+from taskrunner_cli.pack_files import gather_inputs, read_text
 from taskrunner_cli.session import OutputOption
-from taskrunner_cli.wire import PlanError
-from taskrunner_cli.wording import text
 
 
 def gates(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 
-from taskrunner_cli.screen import Form, Screen
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.screen import Form, Screen
 from taskrunner_cli.session import OutputOption
-from taskrunner_cli.wording import text
 from taskrunner_cli.world import World
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from taskrunner_cli.client import NewRun
+from taskrunner_cli.api.client import NewRun
 from taskrunner_cli.commands.runs import conclude, watch_run
 from taskrunner_cli.errors import InvalidPackError
-from taskrunner_cli.manifest import gather_inputs, read_text
-from taskrunner_cli.render import run_view, simulation_view
+from taskrunner_cli.output.runs import run_view, simulation_view
+from taskrunner_cli.pack_files import gather_inputs, read_text
 from taskrunner_cli.session import Session, in_session
 
 PackArgument = Annotated[

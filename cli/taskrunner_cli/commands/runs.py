@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from taskrunner_cli.live import display_for, follow, gate_hints
-from taskrunner_cli.render import log_line, run_list, run_view
+from taskrunner_cli.api.documents import RunState
+from taskrunner_cli.api.watch import Watch, ended
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.live_run import display_for, follow, gate_hints
+from taskrunner_cli.output.runs import log_line, run_list, run_view
 from taskrunner_cli.session import CursorOption, LimitOption, RunArgument, Session, in_session
-from taskrunner_cli.watch import Watch, ended
-from taskrunner_cli.wire import RunState
-from taskrunner_cli.wording import text
 
 
 @in_session

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskrunner_cli.wire import LogEntry, RunState, Step
+from taskrunner_cli.api.documents import LogEntry, RunState, Step
 
 NOON = "2025-12-06T12:00:{:02}Z"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner_cli.connection import resolve
+from taskrunner_cli.api.profiles import resolve
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.usecases.read_run import run_log
-from taskrunner_cli import evidence
 from taskrunner_cli.errors import UsageMistakeError
-from taskrunner_cli.evidence import Given, Report, Result
+from taskrunner_cli.evidence import verification as evidence
+from taskrunner_cli.evidence.verification import Given, Report, Result
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_service import ARTIFACT, REPORT, FakeService, FakeStore
 from tests.unit.usecases.given import TENANT, bundle_of

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from taskrunner_cli.live import LiveTable, follow, window
-from taskrunner_cli.watch import Glimpse, StepSpans
-from taskrunner_cli.wire import Step
+from taskrunner_cli.api.documents import Step
+from taskrunner_cli.api.watch import Glimpse, StepSpans
+from taskrunner_cli.output.live_run import LiveTable, follow, window
 from tests.unit.cli.conftest import FakeClock
 from tests.unit.cli.fake_run import DEPLOY, FakeRun
 

@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner_cli.errors import UnreachableError
 from taskrunner_cli.local import LocalStackError
-from taskrunner_cli.local_stack import translated
+from taskrunner_cli.ports.local_stack import translated
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command, FakeLocalStack
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from taskrunner_cli.clock import SystemClock
+from taskrunner_cli.ports.clock import SystemClock
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner_cli.wording import duration, parse_time
+from taskrunner_cli.output.formatting import duration, parse_time
 
 
 @pytest.mark.parametrize(

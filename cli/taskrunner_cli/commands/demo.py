@@ -6,9 +6,9 @@ from typing import Annotated, Final
 import typer
 
 from taskrunner_cli.commands.local import progress
-from taskrunner_cli.demo import play
+from taskrunner_cli.demo.context import Stage
+from taskrunner_cli.demo.scenario import play
 from taskrunner_cli.session import Session, in_session
-from taskrunner_cli.stage import Stage
 
 _EXAMPLES: Final = Path(__file__).resolve().parents[3] / "examples"
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from taskrunner_cli.clock import Clock
-from taskrunner_cli.connection import Connection
+from taskrunner_cli.api.profiles import Connection
 from taskrunner_cli.errors import (
     CommandError,
     InvalidPackError,
@@ -18,6 +17,7 @@ from taskrunner_cli.errors import (
     UnreachableError,
     UsageMistakeError,
 )
+from taskrunner_cli.ports.clock import Clock
 
 _TIMEOUT_S: Final = 30.0
 _EARLY_S: Final = 30.0  # a token is renewed this long before it ends, so none ends under way

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from taskrunner_cli.errors import BadPackError, CommandError, InvalidPackError, RefusedError
-from taskrunner_cli.manifest import offending_line
+from taskrunner_cli.pack_files import offending_line
 
 _PIPE_COLUMNS: Final = 200  # nobody wraps a file: tables that go into a pipe keep their lines
 

@@ -8,14 +8,14 @@ from typing import Any, Final, TypedDict
 from rich.rule import Rule
 from rich.text import Text
 
-from taskrunner_cli.client import Client
+from taskrunner_cli.api.client import Client
+from taskrunner_cli.api.documents import RunState
+from taskrunner_cli.api.watch import Watch
 from taskrunner_cli.errors import DisappointedError
-from taskrunner_cli.live import display_for, follow
-from taskrunner_cli.manifest import read_text
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.live_run import display_for, follow
+from taskrunner_cli.pack_files import read_text
 from taskrunner_cli.session import Session
-from taskrunner_cli.watch import Watch
-from taskrunner_cli.wire import RunState
-from taskrunner_cli.wording import text
 
 WAIT_S: Final = 180.0  # the first call of every function on a cold laptop is slow
 

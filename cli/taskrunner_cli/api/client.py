@@ -9,12 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from taskrunner_cli.clock import Clock
-from taskrunner_cli.connection import Connection
-from taskrunner_cli.download import Download, fetch
-from taskrunner_cli.errors import RefusedError, UnreachableError
-from taskrunner_cli.transport import Transport
-from taskrunner_cli.wire import (
+from taskrunner_cli.api.documents import (
     ApprovalPage,
     Artifact,
     CancelAnswer,
@@ -25,6 +20,11 @@ from taskrunner_cli.wire import (
     RunState,
     Simulation,
 )
+from taskrunner_cli.api.download import Download, fetch
+from taskrunner_cli.api.profiles import Connection
+from taskrunner_cli.api.transport import Transport
+from taskrunner_cli.errors import RefusedError, UnreachableError
+from taskrunner_cli.ports.clock import Clock
 
 _ROOT: Final = "/v1/task-runner"
 _PAGE: Final = 100

@@ -26,7 +26,7 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Signature, SSlibKey
 
 from taskrunner_cli.errors import UsageMistakeError
-from taskrunner_cli.statement import (
+from taskrunner_cli.evidence.statement import (
     DIGEST_PREFIX,
     FailedError,
     canonical,

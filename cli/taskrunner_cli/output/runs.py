@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from taskrunner_cli.wire import (
+from taskrunner_cli.api.documents import (
     AWAITING,
     Artifact,
     LogEntry,
@@ -19,10 +19,10 @@ from taskrunner_cli.wire import (
     Simulation,
     Step,
 )
-from taskrunner_cli.wording import clock_time, date_time, duration, status, text
+from taskrunner_cli.output.formatting import clock_time, date_time, duration, status, text
 
 if TYPE_CHECKING:
-    from taskrunner_cli.evidence import Check
+    from taskrunner_cli.evidence.verification import Check
 
 _LEVELS: Final = {"debug": "bright_black", "info": "default", "warn": "yellow", "error": "red"}
 

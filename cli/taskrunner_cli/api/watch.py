@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from taskrunner_cli.client import Client
-from taskrunner_cli.clock import Clock
+from taskrunner_cli.api.client import Client
+from taskrunner_cli.api.documents import ENDED, LogEntry, RunState
 from taskrunner_cli.errors import DisappointedError
-from taskrunner_cli.wire import ENDED, LogEntry, RunState
-from taskrunner_cli.wording import parse_time
+from taskrunner_cli.output.formatting import parse_time
+from taskrunner_cli.ports.clock import Clock
 
 _BRISK_S: Final = 0.4
 _SLOW_S: Final = 5.0

@@ -12,12 +12,12 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
-from taskrunner_cli.clock import Clock
-from taskrunner_cli.render import headline, log_line, step_table
-from taskrunner_cli.screen import Screen
-from taskrunner_cli.watch import Glimpse, StepSpans, ended
-from taskrunner_cli.wire import AWAITING, RunState, Step
-from taskrunner_cli.wording import duration, parse_time, text
+from taskrunner_cli.api.documents import AWAITING, RunState, Step
+from taskrunner_cli.api.watch import Glimpse, StepSpans, ended
+from taskrunner_cli.output.formatting import duration, parse_time, text
+from taskrunner_cli.output.runs import headline, log_line, step_table
+from taskrunner_cli.output.screen import Screen
+from taskrunner_cli.ports.clock import Clock
 
 _LOG_LINES: Final = 6
 _FRAME_LINES: Final = 8  # headline, table header, what is left out, a blank line, hints, prompt

@@ -11,8 +11,12 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from taskrunner_cli.client import NewRun
-from taskrunner_cli.render import (
+from taskrunner_cli.api.client import NewRun
+from taskrunner_cli.api.documents import Artifact, RunState, Simulation
+from taskrunner_cli.api.watch import Watch, ended
+from taskrunner_cli.demo.context import Stage
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.runs import (
     approval_list,
     approval_question,
     artifact_list,
@@ -20,10 +24,6 @@ from taskrunner_cli.render import (
     run_view,
     simulation_view,
 )
-from taskrunner_cli.stage import Stage
-from taskrunner_cli.watch import Watch, ended
-from taskrunner_cli.wire import Artifact, RunState, Simulation
-from taskrunner_cli.wording import text
 
 TARGET: Final = "registry.example.com/app:v1.2.3"
 APPROVAL: Final = "security-review"

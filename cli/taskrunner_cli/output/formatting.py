@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
-from taskrunner_cli.screen import harmless
+from taskrunner_cli.output.screen import harmless
 
 # A mark beside every colour: the words must be told apart without it.
 _LOOKS: Final[Mapping[str, tuple[str, str]]] = {

@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 
 import httpx
 
+from taskrunner_cli.api.transport import new_http, unreachable
 from taskrunner_cli.errors import RefusedError, UsageMistakeError
-from taskrunner_cli.transport import new_http, unreachable
 
 _CHUNK_BYTES: Final = 1 << 16
 _AS_STORED: Final = {"Accept-Encoding": "identity"}
