@@ -1,4 +1,4 @@
-"""Fetches what a presigned address points to, without any credential but the address itself."""
+"""Downloads an artifact from its presigned address, which is the only credential that it needs."""
 
 import hashlib
 import os
@@ -9,55 +9,56 @@ from typing import BinaryIO, Final
 
 import httpx
 
-from taskrunner_cli.api.transport import new_http, unreachable
-from taskrunner_cli.errors import RefusedError, UsageMistakeError
+from taskrunner_cli.api.http_client import new_http_client, unreachable
+from taskrunner_cli.errors import RefusedError, UsageError
 
 _CHUNK_BYTES: Final = 1 << 16
-_AS_STORED: Final = {"Accept-Encoding": "identity"}
+_UNCOMPRESSED: Final = {"Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that arrived whole."""
+    """A downloaded file; *sha256* is in hexadecimal."""
 
     path: Path
     size_bytes: int
     sha256: str
 
 
-def fetch(url: httpx.URL, path: Path) -> Download:
-    """Save what *url* answers as *path*.
+def download(url: httpx.URL, path: Path) -> Download:
+    """Save the content of *url* as *path*, atomically: a broken download leaves no file.
 
-    A client of its own asks, so that neither token nor tenant can travel along. The bytes go to a
-    neighbouring file that takes its name at the end: a broken download leaves nothing behind that
-    looks like the artifact.
+    An HTTP client of its own sends the request, so that neither token nor tenant goes along.
 
     Raises:
-        RefusedError: the store said no, as when the address is no longer valid.
-        UnreachableError: the store could not be reached, or broke off.
-        UsageMistakeError: *path* cannot be written.
+        RefusedError: the store answered with an error, for example because the address expired.
+        UnreachableError: the store did not answer, or broke off.
+        UsageError: *path* cannot be written.
 
     """
     try:
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise UsageMistakeError(f"cannot write {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            digest, size_bytes = _stream(url, file)
+            sha256, size_bytes = _stream(url, file)
         Path(partial).replace(path)
     except OSError as error:
-        raise UsageMistakeError(f"cannot write {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
     finally:
         Path(partial).unlink(missing_ok=True)
-    return Download(path, size_bytes, digest)
+    return Download(path, size_bytes, sha256)
 
 
 def _stream(url: httpx.URL, file: BinaryIO) -> tuple[str, int]:
-    """Write the answer's body to *file*; its SHA-256 and its size."""
+    """Copy the content of *url* to *file*; return its SHA-256 and its size in bytes."""
     digest, size_bytes = hashlib.sha256(), 0
     try:
-        with new_http() as http, http.stream("GET", url, headers=_AS_STORED) as response:
+        with (
+            new_http_client() as http,
+            http.stream("GET", url, headers=_UNCOMPRESSED) as response,
+        ):
             if not response.is_success:
                 raise RefusedError(
                     f"the artifact store answered HTTP {response.status_code}",

@@ -1,20 +1,20 @@
-"""Where the service is and who calls it, from `.local/stack.json` or from the environment.
+"""Finds the API's address and the caller's credentials: in `.local/stack.json`, or the environment.
 
-A client's secret is read here and handed to the token source; it is kept out of every repr and
-has no option of its own, because a command line is visible to every user of a machine.
+The client's secret has no option, because every user of a machine can see its command lines, and
+no repr shows it.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict, cast
 
-from taskrunner_cli.errors import UnreachableError, UsageMistakeError
+from taskrunner_cli.errors import UnreachableError, UsageError
 
 STACK_FILE: Final = Path(".local/stack.json")
 DEFAULT_CALLER: Final = "operator"
-_DEPLOYMENT: Final = (
+_DEPLOYMENT_VARIABLES: Final = (
     "TASKRUNNER_API_URL",
     "TASKRUNNER_TOKEN_URL",
     "TASKRUNNER_CLIENT_ID",
@@ -22,14 +22,29 @@ _DEPLOYMENT: Final = (
 )
 
 
+class _StackClient(TypedDict):
+    clientId: str
+    clientSecret: str
+    scope: NotRequired[str]
+
+
+class _StackDocument(TypedDict):
+    """The members of `.local/stack.json` that this module reads."""
+
+    apiUrl: str
+    tokenUrl: str
+    clients: NotRequired[dict[str, _StackClient]]
+    consoleUrl: NotRequired[str | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """An API, the token service in front of it, and the client that calls.
+class Profile:
+    """The address of an API, the token service in front of it, and one caller's credentials.
 
     Args:
-        caller: the client's name for people, e.g. `operator`.
-        scope: the scopes to ask for, space separated; empty asks for all the client has.
-        tenant: goes into `X-StellaOps-Tenant`; empty leaves the choice to the service.
+        caller: the caller's name in messages, e.g. `operator`.
+        scope: the scopes to request, separated by spaces; empty requests all that the client has.
+        tenant: the value of `X-StellaOps-Tenant`; empty leaves the choice to the service.
 
     """
 
@@ -43,40 +58,40 @@ class Connection:
     console_url: str = ""
 
 
-def resolve(
+def resolve_profile(
     *, caller: str | None, stack: Path | None, tenant: str | None, environ: Mapping[str, str]
-) -> Connection:
-    """Choose a connection from the options of a command and, behind them, *environ*.
+) -> Profile:
+    """Return the profile that a command's options select, or else *environ*.
 
     Raises:
-        UsageMistakeError: the choice is contradictory, incomplete, or names an unknown client.
-        UnreachableError: there is no stack file to read.
+        UsageError: the options contradict each other, are incomplete, or name an unknown caller.
+        UnreachableError: there is no stack file.
 
     """
     caller = caller or environ.get("TASKRUNNER_AS")
     tenant = tenant or environ.get("TASKRUNNER_TENANT", "")
     if not environ.get("TASKRUNNER_API_URL"):
-        found = _of_stack(stack or _stack_file(environ), caller or DEFAULT_CALLER)
+        profile = _stack_profile(stack or _stack_file(environ), caller or DEFAULT_CALLER)
     elif caller or stack:
-        raise UsageMistakeError(
+        raise UsageError(
             "--as and --stack choose a client of the local stack, but TASKRUNNER_API_URL is set",
-            cure="unset TASKRUNNER_API_URL, or leave out --as, --stack and TASKRUNNER_AS",
+            cure="unset TASKRUNNER_API_URL, or omit --as, --stack and TASKRUNNER_AS",
         )
     else:
-        found = _of_deployment(environ)
-    return replace(found, tenant=tenant)
+        profile = _deployment_profile(environ)
+    return replace(profile, tenant=tenant)
 
 
-def _of_deployment(environ: Mapping[str, str]) -> Connection:
-    """A real deployment, described by the environment alone."""
-    missing = [name for name in _DEPLOYMENT if not environ.get(name)]
+def _deployment_profile(environ: Mapping[str, str]) -> Profile:
+    """Return the profile of a deployment, which the environment describes."""
+    missing = [name for name in _DEPLOYMENT_VARIABLES if not environ.get(name)]
     if missing:
-        raise UsageMistakeError(
+        raise UsageError(
             f"TASKRUNNER_API_URL is set, but {', '.join(missing)} is not",
-            cure="set all of " + ", ".join(_DEPLOYMENT),
+            cure="set all of " + ", ".join(_DEPLOYMENT_VARIABLES),
         )
-    api_url, token_url, client_id, client_secret = (environ[name] for name in _DEPLOYMENT)
-    return Connection(
+    api_url, token_url, client_id, client_secret = (environ[name] for name in _DEPLOYMENT_VARIABLES)
+    return Profile(
         api_url=api_url.rstrip("/"),
         token_url=token_url,
         client_id=client_id,
@@ -87,26 +102,27 @@ def _of_deployment(environ: Mapping[str, str]) -> Connection:
 
 
 def _stack_file(environ: Mapping[str, str]) -> Path:
-    """TASKRUNNER_STACK, else the file of this folder or the nearest one above that has it."""
-    if named := environ.get("TASKRUNNER_STACK"):
-        return Path(named)
-    here = Path.cwd()
-    candidates = (folder / STACK_FILE for folder in (here, *here.parents, *Path(__file__).parents))
-    return next((path for path in candidates if path.is_file()), here / STACK_FILE)
+    """Return TASKRUNNER_STACK, or the nearest stack file in this folder and those above."""
+    if value := environ.get("TASKRUNNER_STACK"):
+        return Path(value)
+    current = Path.cwd()
+    folders = (current, *current.parents, *Path(__file__).parents)
+    candidates = (folder / STACK_FILE for folder in folders)
+    return next((path for path in candidates if path.is_file()), current / STACK_FILE)
 
 
-def _of_stack(path: Path, caller: str) -> Connection:
-    """The client called *caller* of the stack that *path* describes."""
-    stack = _read(path)
-    clients: Mapping[str, Mapping[str, str]] = stack.get("clients", {})
+def _stack_profile(path: Path, caller: str) -> Profile:
+    """Return the profile of client *caller* of the local stack that *path* describes."""
+    stack = _read_stack_file(path)
+    clients = stack.get("clients", {})
     if caller not in clients:
-        raise UsageMistakeError(
-            f"the stack of {path} has no client {caller!r}",
-            cure="one of: " + ", ".join(clients),
+        raise UsageError(
+            f"the stack file {path} has no client {caller!r}",
+            cure="choose one of: " + ", ".join(clients),
         )
     client = clients[caller]
     try:
-        return Connection(
+        return Profile(
             api_url=stack["apiUrl"].rstrip("/"),
             token_url=stack["tokenUrl"],
             client_id=client["clientId"],
@@ -116,14 +132,13 @@ def _of_stack(path: Path, caller: str) -> Connection:
             console_url=stack.get("consoleUrl") or "",
         )
     except KeyError as error:
-        raise UsageMistakeError(
-            f"{path} has no {error} for client {caller!r}",
-            cure="make it anew: taskrunner local down, then taskrunner local up",
+        raise UsageError(
+            f"the stack file {path} has no {error} for client {caller!r}",
+            cure="create it again: taskrunner local down, then taskrunner local up",
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The stack file as a document."""
+def _read_stack_file(path: Path) -> _StackDocument:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -131,7 +146,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"there is no local stack: {path} does not exist", cure="taskrunner local up"
         ) from error
     except (OSError, ValueError) as error:
-        raise UsageMistakeError(f"{path} is not readable as a stack file: {error}") from error
+        raise UsageError(f"{path} cannot be read as a stack file: {error}") from error
     if not isinstance(document, dict):
-        raise UsageMistakeError(f"{path} is not a stack file: it holds no JSON object")
-    return document
+        raise UsageError(f"{path} is not a stack file: it does not hold a JSON object")
+    return cast("_StackDocument", document)

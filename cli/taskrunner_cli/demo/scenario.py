@@ -1,203 +1,206 @@
-"""The story that `taskrunner demo` tells, one function per act, every claim of it checked.
+"""The parts of the demo, in their order, a function for each; every result is checked.
 
-Two packs of the contract run as they stand there. The second stops at its gate until somebody
-else approves. A third, ours, leaves a file behind. All of it goes over HTTP with real tokens.
+Two packs of the API's contract run unchanged. The second waits at its gate until another caller
+approves it. A third pack writes a file. All calls go over HTTP, with real tokens.
 """
 
 import re
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from rich.text import Text
 
-from taskrunner_cli.api.client import NewRun
 from taskrunner_cli.api.documents import Artifact, RunState, Simulation
-from taskrunner_cli.api.watch import Watch, ended
-from taskrunner_cli.demo.context import Stage
+from taskrunner_cli.api.requests import Decision, NewRun
+from taskrunner_cli.api.watch import has_ended
+from taskrunner_cli.demo.context import Check, Demo, FollowedRun
+from taskrunner_cli.json_types import JsonObject
+from taskrunner_cli.output.approvals import approval_list, approval_question
+from taskrunner_cli.output.artifacts import artifact_list
 from taskrunner_cli.output.formatting import text
-from taskrunner_cli.output.runs import (
-    approval_list,
-    approval_question,
-    artifact_list,
-    log_line,
-    run_view,
-    simulation_view,
-)
+from taskrunner_cli.output.runs import log_line, run_view
+from taskrunner_cli.output.simulation import simulation_view
 
 TARGET: Final = "registry.example.com/app:v1.2.3"
 APPROVAL: Final = "security-review"
-_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_PLAN_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def play(stage: Stage) -> dict[str, Any]:
-    """Tell the whole story and return what was checked.
+class DemoResult(TypedDict):
+    """The checks that passed, and the ids of the demo's runs."""
+
+    checks: list[Check]
+    runs: list[str]
+
+
+def run_demo(demo: Demo) -> DemoResult:
+    """Run every part, and return the checks.
 
     Raises:
-        CommandError: something is not as it should be; the message names what was expected.
+        CommandError: a check failed or a call did; the message names what was expected.
 
     """
-    scan = act_scan(stage)
-    gate = act_deploy_up_to_the_gate(stage)
-    act_somebody_else_approves(stage, gate.run_id)
-    deploy = act_deploy_goes_on(stage, gate)
-    act_a_file_is_left(stage)
-    act_look_back(stage, scan, deploy)
-    act_where_to_look_next(stage, deploy)
-    return {"checks": stage.checks, "runs": stage.runs}
+    scan = run_scan_deploy(demo)
+    deploy = run_deploy_app_to_its_gate(demo)
+    approve_as_another_caller(demo, deploy.run_id)
+    deployed = finish_deploy_app(demo, deploy)
+    run_hello(demo)
+    print_records(demo, scan, deployed)
+    print_next_commands(demo, deployed)
+    return {"checks": demo.checks, "runs": demo.runs}
 
 
-def act_scan(stage: Stage) -> RunState:
-    """Simulate and run the contract's first pack, from beginning to end."""
-    stage.act("scan-deploy: one step, simulated and run")
+def run_scan_deploy(demo: Demo) -> RunState:
+    """Simulate and run the contract's first pack."""
+    demo.start_part("scan-deploy: one step, simulated and run")
     inputs = {"target": TARGET}
-    planned = simulated(stage, "scan-deploy", inputs, steps={"scan": "Pending"}, waits=False)
-    created = stage.operator.create(NewRun(manifest=stage.pack("scan-deploy"), inputs=inputs))
-    run = stage.follow(stage.watch(created["runId"]), ended)
-    stage.expect("the plan that ran is the plan simulated", planned["planHash"], run["planHash"])
-    expect_end(stage, run, ["scan"])
+    plan = simulate(demo, "scan-deploy", inputs, statuses={"scan": "Pending"}, has_approval=False)
+    new_run = NewRun(manifest=demo.read_pack("scan-deploy"), inputs=inputs)
+    created = demo.operator.create(new_run)
+    run = demo.show_until(demo.follow(created["runId"]), has_ended)
+    demo.check("the plan that ran is the plan simulated", plan["planHash"], run["planHash"])
+    check_success(demo, run, ["scan"])
     return run
 
 
-def act_deploy_up_to_the_gate(stage: Stage) -> Watch:
+def run_deploy_app_to_its_gate(demo: Demo) -> FollowedRun:
     """Run the contract's second pack until it waits for an approval."""
-    stage.act("deploy-app: build, wait for an approval, deploy")
-    steps = {"build": "Pending", "approval": "RequiresApproval", "deploy": "Pending"}
-    planned = simulated(stage, "deploy-app", {}, steps=steps, waits=True)
-    new = NewRun(
-        manifest=stage.pack("deploy-app"),
+    demo.start_part("deploy-app: build, wait for an approval, deploy")
+    statuses = {"build": "Pending", "approval": "RequiresApproval", "deploy": "Pending"}
+    plan = simulate(demo, "deploy-app", {}, statuses=statuses, has_approval=True)
+    new_run = NewRun(
+        manifest=demo.read_pack("deploy-app"),
         tenant_id="tenant-prod",
-        expect_plan_hash=planned["planHash"],
+        expect_plan_hash=plan["planHash"],
     )
-    watch = stage.watch(stage.operator.create(new)["runId"])
-    run = stage.follow(watch, _waits)
-    stage.expect("the run waits", "waiting", run["status"])
-    stood = {step["stepId"]: step["status"] for step in run["steps"]}
-    wanted = {"build": "Succeeded", "approval": "Pending", "deploy": "Pending"}
-    stage.expect("the steps stand as they should at the gate", wanted, stood)
+    followed = demo.follow(demo.operator.create(new_run)["runId"])
+    run = demo.show_until(followed, lambda state: state["status"] == "waiting")
+    demo.check("the run waits", "waiting", run["status"])
+    at_gate = {"build": "Succeeded", "approval": "Pending", "deploy": "Pending"}
+    demo.check("the build is done, the deployment is not", at_gate, step_statuses(run))
     reasons = [step.get("statusReason") for step in run["steps"] if step["stepId"] == "approval"]
-    stage.expect("the gate says why it waits", ["awaiting-approval"], reasons)
-    return watch
+    demo.check("the gate says why it waits", ["awaiting-approval"], reasons)
+    return followed
 
 
-def act_somebody_else_approves(stage: Stage, run_id: str) -> None:
-    """Find the gate in the list of open approvals and approve it, as another caller."""
-    stage.act("another caller finds the gate, and approves")
-    approver = stage.approver()
-    waiting = [a for a in approver.approvals(100)["approvals"] if a["runId"] == run_id]
-    stage.tell(approval_list(waiting), "")
-    stage.expect("the approval is open", [APPROVAL], [a["approvalId"] for a in waiting])
-    run = approver.run(run_id)
-    stage.tell(approval_question(run, APPROVAL))
-    answers = [
-        approver.decide(
-            run_id,
-            APPROVAL,
-            "approved",
-            plan_hash=run["planHash"],
-            actor="user:alice@example.com",
-            summary="Reviewed in the demo",
-        )
-        for _ in range(2)
+def approve_as_another_caller(demo: Demo, run_id: str) -> None:
+    """Find the gate in the list of open approvals and approve it, as the approver."""
+    demo.start_part("another caller finds the gate, and approves it")
+    approver = demo.approver()
+    approvals = [
+        approval for approval in approver.approvals(100)["approvals"] if approval["runId"] == run_id
     ]
-    stage.expect(
-        "approved, and the run resumed", {"status": "approved", "resumed": True}, answers[0]
+    demo.print(approval_list(approvals), "")
+    approval_ids = [approval["approvalId"] for approval in approvals]
+    demo.check("the approval is open", [APPROVAL], approval_ids)
+    run = approver.run(run_id)
+    demo.print(approval_question(run, APPROVAL))
+    decision = Decision(
+        verdict="approved",
+        plan_hash=run["planHash"],
+        actor="user:alice@example.com",
+        summary="Reviewed in the demo",
     )
-    stage.expect("approved again: the same answer", answers[0], answers[1])
+    first, second = (approver.decide(run_id, APPROVAL, decision) for _ in range(2))
+    demo.check("approved, and the run resumed", {"status": "approved", "resumed": True}, first)
+    demo.check("approved again: the same answer", first, second)
 
 
-def act_deploy_goes_on(stage: Stage, watch: Watch) -> RunState:
-    """See the run go on behind the gate and end."""
-    stage.act("deploy-app goes on")
-    run = stage.follow(watch, ended)
-    expect_end(stage, run, ["build", "approval", "deploy"])
+def finish_deploy_app(demo: Demo, deploy: FollowedRun) -> RunState:
+    """Show the run behind the gate until it ends."""
+    demo.start_part("deploy-app continues")
+    run = demo.show_until(deploy, has_ended)
+    check_success(demo, run, ["build", "approval", "deploy"])
     return run
 
 
-def act_a_file_is_left(stage: Stage) -> None:
+def run_hello(demo: Demo) -> None:
     """Run a pack that captures a file, and download the file."""
-    stage.act("hello: a first pack of ten lines, which leaves a file")
-    created = stage.operator.create(NewRun(manifest=stage.pack("hello")))
-    run = stage.follow(stage.watch(created["runId"]), ended)
-    expect_end(stage, run, ["scan"])
-    listed = stage.operator.artifacts(run["runId"])
-    stage.tell(artifact_list(listed))
-    reports = [artifact for artifact in listed if artifact["name"] == "scan-report"]
-    stage.expect("the report is captured", ["captured"], [report["status"] for report in reports])
-    expect_download(stage, run["runId"], reports[0])
+    demo.start_part("hello: a first pack of ten lines, which writes a file")
+    created = demo.operator.create(NewRun(manifest=demo.read_pack("hello")))
+    run = demo.show_until(demo.follow(created["runId"]), has_ended)
+    check_success(demo, run, ["scan"])
+    artifacts = demo.operator.artifacts(run["runId"])
+    demo.print(artifact_list(artifacts))
+    reports = [artifact for artifact in artifacts if artifact["name"] == "scan-report"]
+    demo.check("the report is captured", ["captured"], [report["status"] for report in reports])
+    check_download(demo, run["runId"], reports[0])
 
 
-def act_look_back(stage: Stage, *runs: RunState) -> None:
-    """Print how the contract's runs ended: state, log and artifacts."""
+def print_records(demo: Demo, *runs: RunState) -> None:
+    """Print the final state, the log and the artifacts of the contract's runs."""
     for run in runs:
         run_id = run["runId"]
-        stage.act(f"looking back at {run_id}: state, log, artifacts")
-        stage.tell(run_view(stage.operator.run(run_id)), "")
-        log = [entry for page in stage.operator.log_pages(run_id) for entry in page.entries]
-        stage.tell(*(log_line(entry) for entry in log), "")
-        expect_log(stage, [entry["eventType"] for entry in log])
-        listed = stage.operator.artifacts(run_id)
-        stage.tell(artifact_list(listed))
-        missed = [artifact["name"] for artifact in listed if artifact["status"] != "captured"]
-        stage.expect("artifacts missing", [], missed)
+        demo.start_part(f"the record of {run_id}: state, log, artifacts")
+        demo.print(run_view(demo.operator.run(run_id)), "")
+        log = [entry for page in demo.operator.log_pages(run_id) for entry in page.entries]
+        demo.print(*(log_line(entry) for entry in log), "")
+        check_log(demo, [entry["eventType"] for entry in log])
+        artifacts = demo.operator.artifacts(run_id)
+        demo.print(artifact_list(artifacts))
+        missing = [artifact["name"] for artifact in artifacts if artifact["status"] != "captured"]
+        demo.check("artifacts missing", [], missing)
 
 
-def act_where_to_look_next(stage: Stage, run: RunState) -> None:
-    """Say what to try now, and where things are."""
-    stage.act("where to look next")
-    connection, run_id = stage.session.connection, run["runId"]
+def print_next_commands(demo: Demo, run: RunState) -> None:
+    """Print commands to try next, and the addresses of the API and the console."""
+    demo.start_part("what to try next")
+    profile, run_id = demo.session.profile, run["runId"]
     lines = {
         "taskrunner runs": "the runs of this tenant",
         f"taskrunner show {run_id}": "one of them, with its steps",
         f"taskrunner logs {run_id} --output json": "its log, for programs",
-        f"taskrunner evidence fetch {run_id}": "what it was, signed, to verify offline",
+        f"taskrunner evidence fetch {run_id}": "its record, signed, to verify offline",
         "taskrunner run examples/hello.yaml --input image=alpine:latest": "a pack of your own",
-        "taskrunner gates examples/release.yaml": "what no run can do without an approval",
-        "taskrunner local status": "the stack; `taskrunner local down` ends it",
-        connection.api_url + "/openapi": "the API's own description",
-        connection.console_url: "the console",
+        "taskrunner gates examples/release.yaml": "the steps that need an approval",
+        "taskrunner local status": "the stack; `taskrunner local down` stops it",
+        profile.api_url + "/openapi": "the API's own description",
+        profile.console_url: "the console",
     }
-    for what, why in lines.items():
-        if what:
-            stage.tell(Text.assemble(text(f"  {what}", "cyan"), "  ", text(why, "dim")))
-    stage.tell(text(f"\nAll {len(stage.checks)} checks hold.", "bold green"))
+    for command, purpose in lines.items():
+        if command:
+            demo.print(Text.assemble(text(f"  {command}", "cyan"), "  ", text(purpose, "dim")))
+    demo.print(text(f"\nAll {len(demo.checks)} checks hold.", "bold green"))
 
 
-def simulated(
-    stage: Stage, pack: str, inputs: dict[str, str], *, steps: dict[str, str], waits: bool
+def simulate(
+    demo: Demo, pack: str, inputs: JsonObject, *, statuses: dict[str, str], has_approval: bool
 ) -> Simulation:
-    """Simulate an example and check what it says would happen."""
-    planned = stage.operator.simulate(stage.pack(pack), inputs)
-    stage.tell(simulation_view(planned), "")
-    stage.expect("simulated", steps, {step["id"]: step["status"] for step in planned["steps"]})
-    stage.expect("it foresees an approval", waits, planned["hasPendingApprovals"])
-    stage.expect("the plan has a hash", True, bool(_HASH.fullmatch(planned["planHash"])))
-    return planned
+    """Simulate an example pack and check the plan."""
+    plan = demo.operator.simulate(demo.read_pack(pack), inputs)
+    demo.print(simulation_view(plan), "")
+    demo.check("simulated", statuses, {step["id"]: step["status"] for step in plan["steps"]})
+    demo.check("the plan needs an approval", has_approval, plan["hasPendingApprovals"])
+    is_hash = bool(_PLAN_HASH.fullmatch(plan["planHash"]))
+    demo.check("the plan has a hash", expected=True, actual=is_hash)
+    return plan
 
 
-def expect_end(stage: Stage, run: RunState, steps: list[str]) -> None:
-    """Check that a run succeeded with every one of *steps*."""
-    stage.expect("the run ended", "succeeded", run["status"])
-    stood = {step["stepId"]: step["status"] for step in run["steps"]}
-    stage.expect("every step succeeded", dict.fromkeys(steps, "Succeeded"), stood)
+def step_statuses(run: RunState) -> dict[str, str]:
+    """Return the statuses of a run's steps, by step id."""
+    return {step["stepId"]: step["status"] for step in run["steps"]}
 
 
-def expect_download(stage: Stage, run_id: str, artifact: Artifact) -> None:
-    """Download an artifact and check that it is, byte for byte, what the list promised."""
+def check_success(demo: Demo, run: RunState, step_ids: list[str]) -> None:
+    """Check that a run succeeded, with exactly these steps."""
+    demo.check("the run ended", "succeeded", run["status"])
+    expected = dict.fromkeys(step_ids, "Succeeded")
+    demo.check("every step succeeded", expected, step_statuses(run))
+
+
+def check_download(demo: Demo, run_id: str, artifact: Artifact) -> None:
+    """Download an artifact, and check its size and its digest."""
     folder = Path(tempfile.mkdtemp(prefix="taskrunner-demo-"))
     name = artifact["name"]
-    saved = stage.operator.download(run_id, name, folder / f"{name}.json")
-    stage.expect("it has the size in the list", artifact.get("sizeBytes"), saved.size_bytes)
-    stage.expect("it has the digest in the list", artifact.get("sha256"), saved.sha256)
-    stage.expect("all of it is on the disk", saved.size_bytes, saved.path.stat().st_size)
-    stage.tell(text(f"  saved as {saved.path}", "dim"))
+    saved = demo.operator.download(run_id, name, folder / f"{name}.json")
+    demo.check("its size is the one in the list", artifact.get("sizeBytes"), saved.size_bytes)
+    demo.check("its digest is the one in the list", artifact.get("sha256"), saved.sha256)
+    demo.check("the whole file is on the disk", saved.size_bytes, saved.path.stat().st_size)
+    demo.print(text(f"  saved as {saved.path}", "dim"))
 
 
-def expect_log(stage: Stage, events: list[str]) -> None:
-    """Check that a log begins and ends as a good run's does, and says each once."""
-    stage.expect("the log begins", "run.created", events[0] if events else None)
-    stage.expect("the run completed once", 1, events.count("run.completed"))
-
-
-def _waits(run: RunState) -> bool:
-    return run["status"] == "waiting"
+def check_log(demo: Demo, events: list[str]) -> None:
+    """Check that a log starts with the creation, and has the completion once."""
+    demo.check("the log starts with", "run.created", events[0] if events else None)
+    demo.check("the run completed once", 1, events.count("run.completed"))

@@ -1,25 +1,23 @@
-"""The statement that evidence signs: what must be in it, and that its parts agree."""
+"""The in-toto statement that evidence signs: its required members, and the rules between them."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from taskrunner_cli.evidence.canonical_json import CheckFailedError, canonical_json, parse_json
+
 DIGEST_PREFIX: Final = "sha256:"
-
-
-class FailedError(Exception):
-    """Why a check fails, in words."""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(strict=True, alias_generator=to_camel)
 
 
-class _Run(_Model):
+class Run(_Model):
+    """The run that the statement is about."""
+
     id: str
     tenant: str
     outcome: str
@@ -28,83 +26,76 @@ class _Run(_Model):
     ended_at: str
 
 
-class _Pack(_Model):
+class Pack(_Model):
+    """The run's pack."""
+
     name: str
     version: str
 
 
-class _Journal(_Model):
+class Journal(_Model):
+    """The number of log lines that are covered, and their digest."""
+
     lines: Annotated[int, Field(gt=0)]
     sha256: str
 
 
-class _Artifact(_Model):
+class Artifact(_Model):
+    """An artifact of the run; only a captured one has a digest."""
+
     name: str
     status: str
     sha256: str = ""
 
 
-class _Predicate(_Model):
-    run: _Run
-    pack: _Pack
+class Predicate(_Model):
+    """The members of the predicate that the checks read."""
+
+    run: Run
+    pack: Pack
     plan_hash: str
-    journal: _Journal
-    artifacts: list[_Artifact]
+    journal: Journal
+    artifacts: list[Artifact]
 
 
 class Statement(_Model):
-    """What must be there for the checks to have something to check; more may be."""
+    """The members of the statement that the checks read; it may have more."""
 
     type: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
     subject: list[dict[str, Any]]
     predicate_type: Literal["https://stellaops.io/attestations/task-run/v1"]
-    predicate: _Predicate
+    predicate: Predicate
 
 
-def read_statement(payload: bytes) -> Mapping[str, Any]:
-    """Return the statement in *payload*, which may be relied on to have what the models say.
+def read_statement(payload: bytes) -> tuple[Statement, Mapping[str, Any]]:
+    """Return the statement in *payload*, as a model and as the document that it is.
 
     Raises:
-        FailedError: it is of another kind or form, or its parts contradict each other.
+        CheckFailedError: it is of another type or not in canonical form, or its subjects are not
+            those of its predicate.
 
     """
-    statement = parsed(payload, "the statement")
-    if payload != canonical(statement, "the statement"):
-        raise FailedError("it is not in its canonical form (RFC 8785)")
+    document = parse_json(payload, "the statement")
+    if payload != canonical_json(document, "the statement"):
+        raise CheckFailedError("the statement is not in its canonical form (RFC 8785)")
     try:
-        Statement.model_validate(statement)
+        statement = Statement.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise FailedError(f"{place}: {first['msg']}, but is {first['input']!r:.80}") from error
-    if statement["subject"] != _subjects(statement["predicate"]):
-        raise FailedError("its subjects are not those that its predicate speaks of")
-    return dict(statement)
+        place = ".".join(map(str, first["loc"])) or "the statement"
+        raise CheckFailedError(f"{place}: {first['msg']}, but is {first['input']!r:.80}") from error
+    if statement.subject != _subjects(statement.predicate):
+        raise CheckFailedError("the statement's subjects are not those of its predicate")
+    return statement, document  # type: ignore[return-value] # validated above: an object
 
 
-def _subjects(predicate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The subjects of a statement with this predicate."""
+def _subjects(predicate: Predicate) -> list[dict[str, Any]]:
+    """Return the subjects that a statement with *predicate* must have."""
     digests = {
-        "plan": predicate["planHash"].removeprefix(DIGEST_PREFIX),
-        "journal": predicate["journal"]["sha256"],
+        "plan": predicate.plan_hash.removeprefix(DIGEST_PREFIX),
+        "journal": predicate.journal.sha256,
     }
-    for one in predicate["artifacts"]:
-        if one["status"] == "captured":
-            digests[f"artifacts/{one['name']}"] = one.get("sha256", "")
-    return [{"name": name, "digest": {"sha256": digest}} for name, digest in digests.items()]
-
-
-def parsed(content: bytes, what: str) -> Any:  # noqa: ANN401 -- any JSON
-    """Return the JSON in *content*; FailedError when there is none."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise FailedError(f"{what} is no JSON: {error}") from error
-
-
-def canonical(document: Any, what: str) -> bytes:  # noqa: ANN401 -- any JSON
-    """Return the bytes of *document* by RFC 8785; FailedError when it has none."""
-    try:
-        return rfc8785.dumps(document)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise FailedError(f"{what} has no form in RFC 8785: {error}") from error
+    for artifact in predicate.artifacts:
+        if artifact.status == "captured":
+            digests[f"artifacts/{artifact.name}"] = artifact.sha256
+    return [{"name": name, "digest": {"sha256": sha256}} for name, sha256 in digests.items()]

@@ -1,11 +1,11 @@
-"""Verifies a run's evidence offline: an envelope, a public key, and what the statement speaks of.
+"""Verifies a run's evidence offline: the bundle's signature, and the files that it is about.
 
-Nothing here asks the service, and nothing of its code is used: what is verified should not verify
-itself. docs/evidence.md defines what is checked.
+It uses no service and none of the service's code, so that the service is not its own witness.
+docs/evidence.md defines the checks.
 
-Each check that needs the statement waits for the signature: of an envelope that nobody signed
-nothing can be said. The file must be in the one form that its content has (RFC 8785 around base64
-without slack), so that no byte of it can be changed without a check noticing.
+Only a valid signature makes the statement trustworthy, so the checks that read the statement run
+after it. The bundle must be in the one form that its content has: RFC 8785, around base64 without
+unused bits. So every change of a byte makes a check fail.
 """
 
 import hashlib
@@ -25,20 +25,22 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Signature, SSlibKey
 
-from taskrunner_cli.errors import UsageMistakeError
+from taskrunner_cli.errors import UsageError
+from taskrunner_cli.evidence.canonical_json import CheckFailedError, canonical_json, parse_json
 from taskrunner_cli.evidence.statement import (
     DIGEST_PREFIX,
-    FailedError,
-    canonical,
-    parsed,
+    Artifact,
+    Journal,
+    Statement,
     read_statement,
 )
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+_CHECKS: Final = ("envelope", "signature", "statement", "journal", "plan", "artifacts")
 
 
 class Result(StrEnum):
-    """What became of a check."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -48,7 +50,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check by its name, and in words what was found."""
+    """A check with its result and the details of it."""
 
     name: str
     result: Result
@@ -56,8 +58,16 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What there is to hold against the statement; artifacts are SHA-256 in hex, by name."""
+class Material:
+    """The files to compare with the statement; all of them are optional.
+
+    Args:
+        journal: the run's log in the bytes that the API serves.
+        plan: the plan document, as JSON.
+        plan_hash: the plan hash that was reviewed.
+        artifacts: the SHA-256 of each artifact's file, in hexadecimal, by the artifact's name.
+
+    """
 
     journal: bytes | None = None
     plan: bytes | None = None
@@ -67,143 +77,161 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks in their order, and the statement when its signature holds."""
+    """All checks in their order, and the statement if its signature is valid.
+
+    *document* is the JSON of *statement*, including members that no check reads.
+    """
 
     checks: tuple[Check, ...]
-    statement: Mapping[str, Any] | None = None
+    statement: Statement | None = None
+    document: Mapping[str, Any] | None = None
 
     @property
     def failed(self) -> tuple[str, ...]:
         """The names of the checks that failed."""
-        return tuple(one.name for one in self.checks if one.result is Result.FAILED)
+        return tuple(check.name for check in self.checks if check.result is Result.FAILED)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no check failed."""
+        return not self.failed
 
 
 def read_key(pem: bytes, name: str) -> SSlibKey:
-    """Return the public key in *pem*, with the id by which envelopes name it.
+    """Return the public key in *pem*, with the key id that envelopes use; messages use *name*.
 
     Raises:
-        UsageMistakeError: it is no public key in PEM, or none of the curve that signs evidence;
-            *name* says where it was read.
+        UsageError: it is not a public key in PEM, or not one of the curve P-256.
 
     """
     cure = "docs/evidence.md says how to get the key; the local stack's is .local/evidence-key.pem"
     try:
         key = load_pem_public_key(pem)
     except ValueError as error:
-        raise UsageMistakeError(f"{name} is no public key in PEM", cure=cure) from error
+        raise UsageError(f"{name} is not a public key in PEM", cure=cure) from error
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        raise UsageMistakeError(f"{name} is no key of the curve P-256", cure=cure)
+        raise UsageError(f"{name} is not a key of the curve P-256", cure=cure)
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return SSlibKey.from_crypto(key, keyid=hashlib.sha256(der).hexdigest())
 
 
-def verify(bundle: bytes, key: SSlibKey, given: Given) -> Report:
-    """Check *bundle* and whatever is *given* beside it."""
+def verify(bundle: bytes, key: SSlibKey, material: Material) -> Report:
+    """Check *bundle* with the public *key*, and compare *material* with its statement."""
     checks: list[Check] = []
     try:
-        envelope = _envelope(bundle)
-        checks.append(Check("envelope", Result.PASSED, "one signature, every byte accounted for"))
-    except FailedError as failure:
-        return _stopped([Check("envelope", Result.FAILED, str(failure))])
-    try:
+        envelope = _read_envelope(bundle)
+        checks.append(
+            Check("envelope", Result.PASSED, "DSSE with one signature, in canonical form")
+        )
         _check_signature(envelope, key)
         checks.append(Check("signature", Result.PASSED, f"by the key {key.keyid}"))
-    except FailedError as failure:
-        return _stopped([*checks, Check("signature", Result.FAILED, str(failure))])
-    try:
-        statement = read_statement(envelope.payload)
+        statement, document = read_statement(envelope.payload)
         checks.append(Check("statement", Result.PASSED, "in-toto v1, about a run"))
-    except FailedError as failure:
-        return _stopped([*checks, Check("statement", Result.FAILED, str(failure))])
-    predicate = statement["predicate"]
-    checks.append(_journal(predicate["journal"], given.journal))
-    checks.append(_plan(predicate["planHash"], given))
-    checks += _artifacts(predicate["artifacts"], given.artifacts)
-    return Report(tuple(checks), statement)
+    except CheckFailedError as error:
+        return _stopped(checks, str(error))
+    predicate = statement.predicate
+    checks.append(_check_journal(predicate.journal, material.journal))
+    checks.append(_check_plan(predicate.plan_hash, material))
+    checks += _check_artifacts(predicate.artifacts, material.artifacts)
+    return Report(tuple(checks), statement, document)
 
 
-def _stopped(checks: list[Check]) -> Report:
-    """A report that ends early: what comes later would be held against words of anybody."""
-    names = ("envelope", "signature", "statement", "journal", "plan", "artifacts")
-    rest = (Check(name, Result.NOT_CHECKED) for name in names[len(checks) :])
-    return Report((*checks, *rest))
+def _stopped(passed: list[Check], reason: str) -> Report:
+    """Return the report of a bundle whose next check fails, and whose later ones make no sense."""
+    failed, *not_checked = _CHECKS[len(passed) :]
+    return Report(
+        (
+            *passed,
+            Check(failed, Result.FAILED, reason),
+            *(Check(name, Result.NOT_CHECKED) for name in not_checked),
+        )
+    )
 
 
-def _envelope(bundle: bytes) -> Envelope:
-    document = parsed(bundle, "the file")
+def _read_envelope(bundle: bytes) -> Envelope:
+    document = parse_json(bundle, "the file")
     try:
-        envelope = Envelope.from_dict(document)
+        envelope = Envelope.from_dict(document)  # type: ignore[arg-type] # errors are caught
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FailedError(f"the file is no DSSE envelope: {error!r}") from error
+        raise CheckFailedError("the file is not a DSSE envelope") from error
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise FailedError(f"its payload is {envelope.payload_type!r}, not {PAYLOAD_TYPE!r}")
+        raise CheckFailedError(
+            f"the payload's type is {envelope.payload_type!r}, not {PAYLOAD_TYPE!r}"
+        )
     if len(envelope.signatures) != 1:
-        raise FailedError(f"it has {len(envelope.signatures)} signatures, not one")
+        raise CheckFailedError(f"the envelope has {len(envelope.signatures)} signatures, not one")
     (signature,) = envelope.signatures.values()
-    if bundle != canonical(_made_anew(envelope, signature), "the file"):
-        raise FailedError("the file is not in its one form: something was added, moved or respelt")
+    if bundle != canonical_json(_envelope_document(envelope, signature), "the file"):
+        raise CheckFailedError("the file is not in canonical form: something was added or changed")
     return envelope
 
 
-def _made_anew(envelope: Envelope, signature: Signature) -> Mapping[str, Any]:
-    """The document that an envelope of exactly this content is."""
-    sig = b64encode(bytes.fromhex(signature.signature)).decode()
+def _envelope_document(envelope: Envelope, signature: Signature) -> Mapping[str, object]:
+    """Return the document that *envelope* must have been read from."""
+    encoded = b64encode(bytes.fromhex(signature.signature)).decode()
     return {
         "payload": b64encode(envelope.payload).decode(),
         "payloadType": envelope.payload_type,
-        "signatures": [{"keyid": signature.keyid, "sig": sig}],
+        "signatures": [{"keyid": signature.keyid, "sig": encoded}],
     }
 
 
 def _check_signature(envelope: Envelope, key: SSlibKey) -> None:
     (signature,) = envelope.signatures.values()
     if signature.keyid != key.keyid:
-        raise FailedError(f"it names the key {signature.keyid}; the given one is {key.keyid}")
+        raise CheckFailedError(
+            f"the envelope names the key {signature.keyid}, the given key is {key.keyid}"
+        )
     try:
         envelope.verify([key], threshold=1)
     except VerificationError as error:
-        raise FailedError(f"the key {key.keyid} did not sign this statement") from error
+        raise CheckFailedError(f"the key {key.keyid} did not sign this statement") from error
 
 
-def _journal(stated: Mapping[str, Any], journal: bytes | None) -> Check:
+def _check_journal(signed: Journal, journal: bytes | None) -> Check:
     if journal is None:
         return Check("journal", Result.NOT_GIVEN)
-    lines = journal.split(b"\n")[:-1]  # what follows the last line end is no line
-    count = stated["lines"]
-    if len(lines) < count:
-        return Check("journal", Result.FAILED, f"{len(lines)} lines, but {count} are covered")
-    covered = b"".join(line + b"\n" for line in lines[:count])
-    if hashlib.sha256(covered).hexdigest() != stated["sha256"]:
-        return Check("journal", Result.FAILED, f"the first {count} lines are not those signed")
-    later = len(lines) - count + (not journal.endswith(b"\n") and journal != b"")
-    unsaid = f"; {later} after the end are not covered" if later else ""
-    return Check("journal", Result.PASSED, f"{count} lines{unsaid}")
+    lines = journal.split(b"\n")[:-1]  # without the text after the last line end
+    if len(lines) < signed.lines:
+        detail = f"the log has {len(lines)} lines, but {signed.lines} are signed"
+        return Check("journal", Result.FAILED, detail)
+    covered = b"".join(line + b"\n" for line in lines[: signed.lines])
+    if hashlib.sha256(covered).hexdigest() != signed.sha256:
+        detail = f"the first {signed.lines} lines are not those signed"
+        return Check("journal", Result.FAILED, detail)
+    later = len(lines) - signed.lines + (not journal.endswith(b"\n") and journal != b"")
+    uncovered = f"; {later} after the end are not covered" if later else ""
+    return Check("journal", Result.PASSED, f"{signed.lines} lines{uncovered}")
 
 
-def _plan(stated: str, given: Given) -> Check:
-    if given.plan is None and given.plan_hash is None:
-        return Check("plan", Result.NOT_GIVEN, stated)
-    found = [given.plan_hash] if given.plan_hash is not None else []
-    if given.plan is not None:
+def _check_plan(signed_hash: str, material: Material) -> Check:
+    if material.plan is None and material.plan_hash is None:
+        return Check("plan", Result.NOT_GIVEN, signed_hash)
+    hashes = [material.plan_hash] if material.plan_hash is not None else []
+    if material.plan is not None:
         try:
-            document = canonical(parsed(given.plan, "the plan"), "the plan")
-        except FailedError as error:
+            document = canonical_json(parse_json(material.plan, "the plan"), "the plan")
+        except CheckFailedError as error:
             return Check("plan", Result.FAILED, str(error))
-        found.append(DIGEST_PREFIX + hashlib.sha256(document).hexdigest())
-    for one in found:
-        if one != stated:
-            return Check("plan", Result.FAILED, f"given is {one}, signed is {stated}")
-    return Check("plan", Result.PASSED, stated)
+        hashes.append(DIGEST_PREFIX + hashlib.sha256(document).hexdigest())
+    for plan_hash in hashes:
+        if plan_hash != signed_hash:
+            detail = f"given is {plan_hash}, signed is {signed_hash}"
+            return Check("plan", Result.FAILED, detail)
+    return Check("plan", Result.PASSED, signed_hash)
 
 
-def _artifacts(stated: list[Mapping[str, Any]], given: Mapping[str, str]) -> Iterator[Check]:
-    digests = {one["name"]: one.get("sha256", "") for one in stated if one["status"] == "captured"}
+def _check_artifacts(signed: list[Artifact], given: Mapping[str, str]) -> Iterator[Check]:
+    digests = {
+        artifact.name: artifact.sha256 for artifact in signed if artifact.status == "captured"
+    }
     for name in sorted(digests.keys() | given.keys()):
         check = f"artifact {name}"
         if name not in given:
             yield Check(check, Result.NOT_GIVEN)
         elif name not in digests:
-            yield Check(check, Result.FAILED, "the statement has no such captured artifact")
+            detail = "the statement has no captured artifact of this name"
+            yield Check(check, Result.FAILED, detail)
         elif given[name] != digests[name]:
             detail = f"given is sha256 {given[name]}, signed is {digests[name]}"
             yield Check(check, Result.FAILED, detail)

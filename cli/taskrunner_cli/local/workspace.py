@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskrunner_cli.clone import find_clone
 from taskrunner_cli.local.errors import LocalStackError
-
-_MARKS = ("template.yaml", "layers/core/python", "statemachine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +81,13 @@ class Workspace:
 
 
 def find() -> Workspace:
-    """Return the project around the current folder, else the one this package is installed from.
+    """Return the clone around the current folder, or the one this package is installed from.
 
     Raises:
-        LocalStackError: neither is a TaskRunner project.
+        NoCloneError: neither is a clone.
 
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents, *Path(__file__).resolve().parents):
-        if all((folder / mark).exists() for mark in _MARKS):
-            return Workspace(folder)
-    raise LocalStackError(
-        f"{here} is not inside a TaskRunner project: no template.yaml above it",
-        cure="change to the folder that was cloned",
-    )
+    return Workspace(find_clone())
 
 
 def python_version() -> str:

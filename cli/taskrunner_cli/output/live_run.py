@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: a live table on a terminal, plain lines anywhere else."""
+"""Shows a run in progress: a table that changes in place on a terminal, plain lines in a pipe."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -6,62 +6,71 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Lock
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from taskrunner_cli.api.documents import AWAITING, RunState, Step
-from taskrunner_cli.api.watch import Glimpse, StepSpans, ended
-from taskrunner_cli.output.formatting import duration, parse_time, text
-from taskrunner_cli.output.runs import headline, log_line, step_table
+from taskrunner_cli.api.documents import (
+    FINAL_RUN_STATUSES,
+    FINAL_STEP_STATUSES,
+    RunState,
+    Step,
+)
+from taskrunner_cli.output.formatting import duration, parse_time
+from taskrunner_cli.output.runs import gate_hints, headline, is_waiting, log_line, step_table
 from taskrunner_cli.output.screen import Screen
+from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.ports.clock import Clock
 
-_LOG_LINES: Final = 6
-_FRAME_LINES: Final = 8  # headline, table header, what is left out, a blank line, hints, prompt
+if TYPE_CHECKING:
+    from taskrunner_cli.api.watch import RunUpdate
+
+_LOG_ROWS: Final = 6
+_OTHER_ROWS: Final = 8  # headline, header, the number of hidden steps, a blank row, hints, prompt
+_FEWEST_STEP_ROWS: Final = 3
 _TRANSITIONS: Final = ("run.", "step.", "gate.")
-_SETTLED: Final = frozenset({"Succeeded", "Failed", "Skipped"})
-_LOOKING: Final = Text("looking …", style="dim")
 
 
 class Display(AbstractContextManager["Display"], Protocol):
-    """Somewhere a run is shown."""
+    """A view of a run in progress."""
 
-    def show(self, glimpse: Glimpse) -> None:
-        """Take in one more look at the run."""
+    def show(self, update: "RunUpdate") -> None:
+        """Show another update of the run."""
 
 
-def display_for(screen: Screen, clock: Clock, spans: StepSpans) -> Display:
-    """Return what suits the reader: nothing for a program, lines for a pipe, else a live table."""
+def display_for(screen: Screen, clock: Clock, durations: StepDurations) -> Display:
+    """Return a live table for a terminal, plain lines for a pipe, and no display in JSON form."""
     if screen.is_json:
-        return Silence()
-    return LiveTable(screen.out, clock, spans) if screen.out.is_terminal else PlainLines(screen.out)
+        return NoDisplay()
+    if screen.out.is_terminal:
+        return LiveTable(screen.out, clock, durations)
+    return PlainLines(screen.out)
 
 
-def follow(looks: Iterable[Glimpse], display: Display) -> RunState:
-    """Show every look and return the last state.
+def show_updates(updates: Iterable["RunUpdate"], display: Display) -> RunState:
+    """Show every update and return the state in the last one.
 
     Raises:
-        ValueError: there was no look at all.
+        ValueError: there are no updates.
 
     """
     run: RunState | None = None
     with display:
-        for glimpse in looks:
-            display.show(glimpse)
-            run = glimpse.run
+        for update in updates:
+            display.show(update)
+            run = update.run
     if run is None:
-        raise ValueError("a run that nobody looked at has no state")
+        raise ValueError("a run without updates has no state")
     return run
 
 
-class Silence:
-    """Shows nothing: a program waits for the one document at the end."""
+class NoDisplay:
+    """Shows nothing: a program waits for the document at the end."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the display."""
         return self
 
     def __exit__(
@@ -70,44 +79,45 @@ class Silence:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End."""
+        """Stop the display."""
 
-    def show(self, glimpse: Glimpse) -> None:
-        """Take in one more look at the run."""
+    def show(self, update: "RunUpdate") -> None:
+        """Ignore an update."""
 
 
-class PlainLines(Silence):
-    """One line per transition, as the log tells them; a look that brings none prints none."""
+class PlainLines(NoDisplay):
+    """A line for each transition in the log, and the commands to type when a gate opens."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._hints: list[Text] = []
 
-    def show(self, glimpse: Glimpse) -> None:
-        """Print the transitions among the news, and how to decide when the run has come to wait."""
-        for entry in glimpse.news:
+    def show(self, update: "RunUpdate") -> None:
+        """Print the transitions among the new log entries, and hints that are new."""
+        for entry in update.new_entries:
             if entry["eventType"].startswith(_TRANSITIONS) and entry["level"] != "debug":
                 self._console.print(log_line(entry), soft_wrap=True)
-        hints = gate_hints(glimpse.run)
-        for hint in hints if hints != self._hints else ():
-            self._console.print(hint, soft_wrap=True)
+        hints = gate_hints(update.run)
+        if hints != self._hints:
+            for hint in hints:
+                self._console.print(hint, soft_wrap=True)
         self._hints = hints
 
 
 class LiveTable:
-    """A table of the steps that changes in place, with the end of the log below it."""
+    """A table of the steps that changes in place, above the latest log entries."""
 
-    def __init__(self, console: Console, clock: Clock, spans: StepSpans) -> None:
+    def __init__(self, console: Console, clock: Clock, durations: StepDurations) -> None:
         self._clock = clock
-        self._spans = spans
-        self._tail: deque[RenderableType] = deque(maxlen=_LOG_LINES)
+        self._durations = durations
+        self._log: deque[RenderableType] = deque(maxlen=_LOG_ROWS)
         self._run: RunState | None = None
-        self._lock = Lock()  # Live draws from a thread of its own
-        # Live draws itself four times a second, so that times go on while the service is silent.
+        self._lock = Lock()  # Live draws from its own thread
+        # Live redraws four times a second, so that durations grow while no update comes.
         self._live = Live(self, console=console, auto_refresh=True, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
-        """Take the screen."""
+        """Start the display."""
         self._live.__enter__()
         return self
 
@@ -117,74 +127,65 @@ class LiveTable:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the last picture standing."""
+        """Stop the display; its last state stays on the terminal."""
         self._live.__exit__(kind, error, traceback)
 
-    def show(self, glimpse: Glimpse) -> None:
-        """Redraw with what is new."""
+    def show(self, update: "RunUpdate") -> None:
+        """Redraw the table and the log entries."""
         with self._lock:
-            for entry in glimpse.news:
-                self._spans.note(entry)
-                self._tail.append(log_line(entry))
-            self._run = glimpse.run
+            for entry in update.new_entries:
+                self._durations.add(entry)
+                self._log.append(log_line(entry))
+            self._run = update.run
         self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the picture of this moment; Rich calls this whenever it redraws."""
+        """Draw the current state; Rich calls this for every redraw."""
         with self._lock:
-            yield self._picture(self._run, console.height) if self._run else _LOOKING
+            if self._run is None:
+                yield Text("loading …", style="dim")
+            else:
+                yield self._view(self._run, console.height)
 
-    def _picture(self, run: RunState, height: int) -> RenderableType:
-        now, over = self._clock.now(), ended(run)
-        room = len(run["steps"]) if over else height - len(self._tail) - _FRAME_LINES
-        steps, left_out = window(run["steps"], room)
+    def _view(self, run: RunState, height: int) -> RenderableType:
+        now, ended = self._clock.now(), run["status"] in FINAL_RUN_STATUSES
+        rows = len(run["steps"]) if ended else height - len(self._log) - _OTHER_ROWS
+        steps = most_relevant(run["steps"], rows)
         parts: list[RenderableType] = [
-            _timed(run, now),
-            step_table(steps, self._spans.at(now, run)),
+            _headline_with_duration(run, now),
+            step_table(steps, self._durations.at(now, run)),
         ]
-        if left_out:
-            parts.append(Text(f"… and {left_out} more steps", style="dim"))
-        return Group(*parts) if over else Group(*parts, "", *self._tail, *gate_hints(run))
+        if hidden := len(run["steps"]) - len(steps):
+            parts.append(Text(f"… and {hidden} more steps", style="dim"))
+        return Group(*parts) if ended else Group(*parts, "", *self._log, *gate_hints(run))
 
 
-def window(steps: list[Step], room: int) -> tuple[list[Step], int]:
-    """Choose the *room* steps worth seeing, in their order, and count those left out.
+def most_relevant(steps: list[Step], rows: int) -> list[Step]:
+    """Return the steps that fit into *rows*, three at least, in the order of the pack.
 
-    What is going on comes first, then what failed, then what comes next, then the rest from the
-    end: on a small screen the steps that succeeded long ago are missed least.
+    Steps that run or wait come first, then those that failed, then the next pending ones, and last
+    the latest that ended: steps that succeeded long ago matter least.
     """
-    room = max(room, 3)
-    if len(steps) <= room:
-        return steps, 0
-    order = sorted(range(len(steps)), key=lambda i: (_urgency(steps[i]), _nearness(steps[i], i)))
-    chosen = sorted(order[:room])
-    return [steps[i] for i in chosen], len(steps) - room
+    rows = max(rows, _FEWEST_STEP_ROWS)
+    if len(steps) <= rows:
+        return steps
+    positions = sorted(range(len(steps)), key=lambda position: _rank(steps[position], position))
+    return [steps[position] for position in sorted(positions[:rows])]
 
 
-def _urgency(step: Step) -> int:
-    if step["status"] == "Running" or step.get("statusReason") in AWAITING:
-        return 0
+def _rank(step: Step, position: int) -> tuple[int, int]:
+    """Return a step's place in the order of relevance, smallest first."""
+    has_ended = step["status"] in FINAL_STEP_STATUSES
+    nearness = -position if has_ended else position
+    if step["status"] == "Running" or is_waiting(step):
+        return 0, nearness
     if step["status"] == "Failed":
-        return 1
-    return 3 if step["status"] in _SETTLED else 2
+        return 1, nearness
+    return (3 if has_ended else 2), nearness
 
 
-def _nearness(step: Step, place: int) -> int:
-    """Settled steps count from the end, others from the beginning."""
-    return -place if step["status"] in _SETTLED else place
-
-
-def _timed(run: RunState, now: datetime) -> Text:
-    """The headline with how long the run took, or has taken so far."""
-    began, end = parse_time(run["createdAt"]), parse_time(run.get("endedAt"))
-    span = (end or now) - began if began else None
+def _headline_with_duration(run: RunState, now: datetime) -> Text:
+    """Return the headline with the time that the run took, or has taken so far."""
+    started, ended = parse_time(run["createdAt"]), parse_time(run.get("endedAt"))
+    span = (ended or now) - started if started else None
     return Text.assemble(headline(run), "  ", (duration(span), "dim"))
-
-
-def gate_hints(run: RunState) -> list[Text]:
-    """Return what to type for each gate the run waits at."""
-    return [
-        text(f"taskrunner approve {run['runId']} {step['approvalId']} --as approver", "cyan")
-        for step in run["steps"]
-        if step.get("statusReason") in AWAITING and "approvalId" in step
-    ]

@@ -1,131 +1,121 @@
-"""The two ways a command speaks: to a person, or to a program that reads its standard output.
+"""Prints a command's result and its errors: text for people, or JSON for programs.
 
-In JSON form standard output carries documents and nothing else; progress and hints are left out,
-and errors go to standard error as a document of their own. Whatever the service sends is made
-harmless before it reaches a terminal: a log line must not be able to move the cursor.
+In JSON form, standard output holds documents and nothing else: progress and hints are omitted, and
+an error is a document on standard error. Whatever the service sent is sanitized first.
 """
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from taskrunner_cli.errors import BadPackError, CommandError, InvalidPackError, RefusedError
-from taskrunner_cli.pack_files import offending_line
+from taskrunner_cli.errors import (
+    CommandError,
+    InvalidPackError,
+    RefusedError,
+    RefusedPackError,
+)
+from taskrunner_cli.output.plan_errors import (
+    LocatedPlanError,
+    located_plan_errors,
+    plan_error_lines,
+)
+from taskrunner_cli.output.sanitize import sanitize_json, sanitize_text
 
-_PIPE_COLUMNS: Final = 200  # nobody wraps a file: tables that go into a pipe keep their lines
+_PIPE_COLUMNS: Final = 200  # a file needs no wrapping, so tables in a pipe keep their rows whole
 
 
-class Form(StrEnum):
-    """What a command prints."""
+class OutputFormat(StrEnum):
+    """The form of a command's output."""
 
     TEXT = "text"
     JSON = "json"
 
 
+class ErrorEnvelope(TypedDict):
+    """An error in the shape of the API's own errors, with the addition of *cure*."""
+
+    code: str
+    message: str
+    cure: NotRequired[str]
+    status: NotRequired[int]
+    traceId: NotRequired[str]
+
+
+class ErrorDocument(TypedDict):
+    """The document that a failed command prints in JSON form."""
+
+    error: ErrorEnvelope
+    errors: NotRequired[list[LocatedPlanError]]
+
+
 class Screen:
     """Standard output and standard error of one command, in one form."""
 
-    def __init__(self, form: Form) -> None:
-        self.form = form
+    def __init__(self, output: OutputFormat) -> None:
+        self.is_json = output is OutputFormat.JSON
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)
 
-    @property
-    def is_json(self) -> bool:
-        """Whether a program is reading."""
-        return self.form is Form.JSON
+    def print_document(self, document: object) -> None:
+        """Print the only document of a command in JSON form."""
+        text = json.dumps(document, ensure_ascii=False, indent=2)
+        sys.stdout.write(sanitize_json(text) + "\n")
 
-    def document(self, document: object) -> None:
-        """Print the one document of a command in JSON form."""
-        sys.stdout.write(_spelt(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
-
-    def record(self, record: object) -> None:
-        """Print one line of NDJSON, and at once: somebody may be following."""
+    def print_record(self, record: object) -> None:
+        """Print a line of NDJSON, and flush it for a program that follows."""
         text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        sys.stdout.write(_spelt(text) + "\n")
+        sys.stdout.write(sanitize_json(text) + "\n")
         sys.stdout.flush()
 
-    def say(self, *what: RenderableType) -> None:
-        """Print for people, each thing on lines of its own; a program hears nothing."""
-        for thing in what if not self.is_json else ():
-            self.out.print(thing)
+    def print_text(self, *parts: RenderableType) -> None:
+        """Print each part on lines of its own; print nothing in JSON form."""
+        if not self.is_json:
+            for part in parts:
+                self.out.print(part)
 
-    def fail(self, error: CommandError) -> None:
+    def print_error(self, error: CommandError) -> None:
         """Print *error* on standard error."""
         if self.is_json:
-            text = json.dumps(error_document(error), ensure_ascii=False)
-            sys.stderr.write(_spelt(text) + "\n")
+            text = json.dumps(_error_document(error), ensure_ascii=False)
+            sys.stderr.write(sanitize_json(text) + "\n")
             return
-        self.err.print(Text.assemble(("error: ", "bold red"), harmless(error.message)))
-        if isinstance(error, InvalidPackError | BadPackError):
+        self.err.print(Text.assemble(("error: ", "bold red"), sanitize_text(error.message)))
+        if isinstance(error, RefusedPackError | InvalidPackError):
             for problem in error.problems:
-                self._problem(problem, error.manifest)
+                for line in plan_error_lines(problem, error.manifest):
+                    self.err.print(line)
         if isinstance(error, RefusedError):
-            self.err.print(Text(harmless(_reference(error)), style="dim"))
+            self.err.print(Text(sanitize_text(_reference(error)), style="dim"))
         if error.cure:
-            self.err.print(Text.assemble(("try:   ", "bold cyan"), harmless(error.cure)))
-
-    def _problem(self, problem: Mapping[str, Any], manifest: str | None) -> None:
-        path, message = harmless(str(problem["path"])), harmless(str(problem["message"]))
-        self.err.print(Text.assemble(("  ✗ ", "red"), (path, "bold"), "  ", message))
-        if line := offending_line(message, manifest):
-            number, text = line
-            self.err.print(
-                Text.assemble((f"    {number:>4} │ ", "dim"), (harmless(text), "yellow"))
-            )
+            self.err.print(Text.assemble(("try:   ", "bold cyan"), sanitize_text(error.cure)))
 
 
-def harmless(text: str) -> str:
-    """Return *text* with control characters shown instead of obeyed; tabs and line ends stay."""
-    return "".join(
-        c if c in "\t\n" or (c.isprintable() or c == "\u00a0") else f"\\x{ord(c):02x}" for c in text
-    )
-
-
-def _spelt(document: str) -> str:
-    """Return the JSON *document* with an escape for each character that a terminal may obey.
-
-    JSON's own writer escapes the oldest of them, and none of what came later: the second set of
-    control characters, those that turn the direction, and half characters that are none in UTF-8.
-    """
-    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in document)
-
-
-def error_document(error: CommandError) -> dict[str, Any]:
-    """Return *error* in the shape of the API's own errors: an envelope, plan errors beside it."""
-    envelope: dict[str, Any] = {"code": error.code, "message": error.message}
+def _error_document(error: CommandError) -> ErrorDocument:
+    envelope: ErrorEnvelope = {"code": error.code, "message": error.message}
     if error.cure:
         envelope["cure"] = error.cure
     if isinstance(error, RefusedError):
-        envelope |= {"status": error.status}
-        envelope |= {"traceId": error.trace_id} if error.trace_id else {}
-    if not isinstance(error, InvalidPackError | BadPackError):
-        return {"error": envelope}
-    return {"error": envelope, "errors": _problems(error.problems, error.manifest)}
-
-
-def _problems(problems: Sequence[Mapping[str, Any]], manifest: str | None) -> list[dict[str, Any]]:
-    """The plan errors, each with the number and text of its line when the message names one."""
-    listed = []
-    for problem in problems:
-        line = offending_line(str(problem["message"]), manifest)
-        listed.append({**problem, **({"line": line[0], "text": line[1]} if line else {})})
-    return listed
+        envelope["status"] = error.status
+        if error.trace_id:
+            envelope["traceId"] = error.trace_id
+    if isinstance(error, RefusedPackError | InvalidPackError):
+        problems = located_plan_errors(error.problems, error.manifest)
+        return {"error": envelope, "errors": problems}
+    return {"error": envelope}
 
 
 def _reference(error: RefusedError) -> str:
-    """What to quote when asking somebody about *error*."""
+    """Return the code, the status and the trace id, to quote in a question about *error*."""
     trace = f", trace {error.trace_id}" if error.trace_id else ""
     return f"       {error.code} (HTTP {error.status}{trace})"
 
 
 def _console(*, stderr: bool) -> Console:
-    """A console that colours nothing by guessing and does not wrap what goes into a pipe."""
+    """Return a console that highlights nothing by itself, and does not wrap in a pipe."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _PIPE_COLUMNS

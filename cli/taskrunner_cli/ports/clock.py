@@ -1,4 +1,4 @@
-"""Time as the command line needs it, behind a port, so that tests wait for nothing."""
+"""Time, as a port: tests replace it, so that they never wait."""
 
 import time
 from datetime import UTC, datetime
@@ -6,29 +6,29 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time and lets it pass."""
+    """A source of time that can also wait."""
 
     def now(self) -> datetime:
-        """Return the wall clock's time, in UTC; for durations shown to people."""
+        """Return the current time in UTC."""
 
     def monotonic(self) -> float:
-        """Return seconds that only grow; for deadlines."""
+        """Return seconds from a clock that never goes back; for deadlines."""
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Wait for *seconds*."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the wall clock's time, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds that only grow."""
+        """Return seconds from a clock that never goes back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let *seconds* pass."""
+        """Wait for *seconds*."""
         time.sleep(seconds)
