@@ -5,7 +5,7 @@
 | 0 | done; a watched run succeeded |
 | 1 | the service refused, a watched run did not succeed, or evidence does not hold |
 | 2 | the command line is wrong, or names a file that cannot be used |
-| 3 | the service or the local stack does not answer |
+| 3 | the service or the local stack does not answer, or the command needs a clone |
 | 130 | interrupted; the run goes on |
 """
 
