@@ -41,6 +41,8 @@ class FakeLocalStack:
     stack: Stack
     is_running: bool = False
     ports: list[int | None] = field(default_factory=list)
+    state: Status | None = None
+    """The answer of `status`; None for that of a stack without faults."""
 
     def up(self, progress: Callable[[str], None], port: int | None = None) -> Stack:
         progress("starting the emulator")
@@ -54,6 +56,8 @@ class FakeLocalStack:
         return was_running
 
     def status(self) -> Status:
+        if self.state:
+            return self.state
         return Status(
             running=self.is_running,
             healthy=self.is_running,

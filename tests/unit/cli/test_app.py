@@ -66,6 +66,19 @@ class TestDocs:
 
         assert sorted(row.strip() for row in rows) == sorted(COMMANDS)
 
+    def test_its_examples_print_what_it_shows(
+        self, taskrunner: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        examples = re.findall(
+            r"^\$ taskrunner (.+)\n((?:.+\n)+?)```$", DOCS.read_text(), re.MULTILINE
+        )
+        monkeypatch.chdir(DOCS.parents[1])
+
+        assert examples
+        for arguments, output in examples:
+            ended = taskrunner(*arguments.split())
+            assert [line.rstrip() for line in ended.out.splitlines()] == output.splitlines()
+
     @pytest.mark.parametrize("command", COMMANDS)
     def test_its_options_exist(self, taskrunner: Command, command: str) -> None:
         row = re.search(rf"^\| `taskrunner {command}\b.*$", DOCS.read_text(), re.MULTILINE)

@@ -72,6 +72,24 @@ def test_prints_a_json_document(taskrunner: Command, mixed: str) -> None:
     assert ended.document["unguarded"] == ["build"]
 
 
+def test_names_the_approval_that_overrides_a_policy(taskrunner: Command, tmp_path: Path) -> None:
+    policy = "{policy: p, failureAction: requestOverride, override: {approval: a}}"
+    spec = """
+    approvals: [{id: a}]
+    policies: [{id: p, version: "1", rules: [{id: r, require: inputs}]}]
+    """
+    (tmp_path / "p.yaml").write_text(
+        pack(f"- {{id: rules, gate: {{policy: {policy}}}}}", spec=spec)
+    )
+
+    as_text = taskrunner("gates", str(tmp_path / "p.yaml"))
+    as_json = taskrunner("gates", str(tmp_path / "p.yaml"), "-o", "json")
+
+    assert "policy p or approval a" in as_text.out
+    (gate,) = as_json.document["gates"]
+    assert (gate["policyId"], gate["approvalId"]) == ("p", "a")
+
+
 def test_says_that_a_pack_has_no_gates(taskrunner: Command, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(pack("- {id: build, run: {uses: builtin:noop}}"))
 

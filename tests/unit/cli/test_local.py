@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,30 @@ def test_status_exits_with_three_while_nothing_runs(taskrunner: Command) -> None
 
     assert (before.code, before.document["running"]) == (3, False)
     assert (after.code, "process 4242, port 4566" in after.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({}, 0, "the local stack is running (process 4242, port 4566), up to date"),
+        ({"current": False}, 0, "older than the sources; try: taskrunner local up"),
+        ({"stack": None}, 3, "nothing is deployed in it; try: taskrunner local up"),
+        ({"healthy": False}, 3, "does not answer; its log is emulator.log"),
+    ],
+)
+def test_status_says_what_is_wrong(
+    taskrunner: Command,
+    local_stack: FakeLocalStack,
+    changes: dict[str, Any],
+    code: int,
+    message: str,
+) -> None:
+    taskrunner("local", "up")
+    local_stack.state = replace(local_stack.status(), **changes)
+
+    ended = taskrunner("local", "status")
+
+    assert (ended.code, message in ended.out) == (code, True), ended.out
 
 
 def test_down_says_whether_a_stack_was_running(taskrunner: Command) -> None:

@@ -23,6 +23,19 @@ PLAN_ERRORS = {
 }
 
 
+BLOCKS: list[dict[str, object]] = [
+    {"kind": "Parallel", "maxParallel": 2},
+    {"kind": "Map", "mapInfo": {"mode": "inline", "itemCount": 3}},
+    {"kind": "Map", "mapInfo": {"mode": "distributed", "itemsExpression": "inputs.hosts"}},
+    {"kind": "Loop", "loopInfo": {"itemsExpression": "inputs.n", "aggregationMode": "collect"}},
+    {"kind": "Conditional", "conditionalInfo": {"branches": [{"condition": "inputs.go"}]}},
+    {
+        "kind": "GatePolicy",
+        "policyInfo": {"policyId": "p", "policyVersion": "1", "failureAction": "abort"},
+    },
+]
+
+
 class TestSimulate:
     def test_shows_the_status_of_each_step(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", DEPLOY)
@@ -30,6 +43,40 @@ class TestSimulate:
         assert ended.code == 0
         assert "◆ RequiresApproval" in ended.out
         assert plan_hash(Path(DEPLOY).read_text()) in ended.out
+
+    def test_shows_the_details_of_blocks_and_gates_the_budget_and_the_outputs(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        steps = [
+            {"id": f"s{number}", "status": "Pending", "children": [], **block}
+            for number, block in enumerate(BLOCKS)
+        ]
+        budget = {"stateTransitions": 20, "historyEvents": 90, "estimatedCostUsd": 0.00051}
+        simulation = {
+            "planHash": "sha256:00",
+            "failurePolicy": {},
+            "pack": {"name": "a-pack", "version": "1.0.0"},
+            "steps": steps,
+            "outputs": [{"name": "report", "type": "file"}],
+            "hasPendingApprovals": False,
+            "budget": budget,
+        }
+        service.next_answers = [Answer(200, simulation)]
+
+        lines = taskrunner("simulate", SCAN).out.splitlines()
+
+        assert lines[0] == "a-pack 1.0.0"
+        assert "20 transitions, 90 history events, 0.0005 USD" in lines[3]
+        assert "report (file)" in lines[4]
+        details = [line.partition("Pending")[2].strip() for line in lines[6:]]
+        assert details == [
+            "2 at a time",
+            "3 items, inline",
+            "over inputs.hosts, distributed",
+            "over inputs.n, collect",
+            "inputs.go",
+            "p 1, otherwise abort",
+        ]
 
     def test_prints_the_answer_as_json(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", SCAN, "--output", "json")
