@@ -81,8 +81,8 @@ class Transport:
     def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
         """Send a read, and return the last answer if the service stays busy.
 
-        stamina is a layer on tenacity that waits with the machine's clock instead of the port, and
-        retries errors but not answers. Importing tenacity takes 15 ms, so only reads do.
+        stamina, a layer on tenacity, ignores the clock port, retries errors but not answers, and
+        takes 26 ms to import instead of 15 ms. Only reads pay for it.
         """
         import tenacity  # noqa: PLC0415 -- see above
 

@@ -46,7 +46,7 @@ def _located(problem: PlanError, manifest: str | None) -> LocatedPlanError:
 
 
 def _named_line(message: str, manifest: str | None) -> tuple[int, str] | None:
-    """Return number and text of the line that *message* names; None if *manifest* has no such."""
+    """Return number and text of the line that *message* names; None if *manifest* lacks it."""
     match = _LINE_NUMBER.search(message)
     if not match or manifest is None:
         return None
