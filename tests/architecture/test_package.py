@@ -20,7 +20,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.template import ROOT
+
 PACK = """
 apiVersion: stellaops.io/pack.v1
 kind: TaskPack
@@ -112,6 +113,13 @@ def _installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Inst
     script.chmod(0o755)
     (folder / "elsewhere").mkdir()
     return Installation(environment, folder / "elsewhere")
+
+
+def test_the_wheel_has_the_licence_and_the_command(wheel: Path) -> None:
+    files = {name.partition(".dist-info/")[2]: content for name, content in contents(wheel).items()}
+
+    assert b"taskrunner = taskrunner_cli.app:main\n" in files["entry_points.txt"]
+    assert files["licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
 
 
 def test_shows_its_help(installation: Installation) -> None:
