@@ -1,8 +1,7 @@
-"""The local stack as one thing: up, down, status, and the file that tells callers where it is.
+"""Starts, stops and describes the local stack, and writes the stack file for its callers.
 
-The order of `up` is: the emulator, the deployment, the callers, and last the stack file. A crash
-in between leaves no file that speaks of a stack that is not there, and the next `up` goes on from
-what it finds.
+`up` starts the emulator, deploys the template, creates the callers, and writes the stack file last.
+So the file never describes a stack that is incomplete, and after a crash the next `up` continues.
 """
 
 import json
