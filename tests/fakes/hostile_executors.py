@@ -1,6 +1,6 @@
-"""Executors that go wrong in every way, for the sandbox of tests/contract/test_sandbox.py to hold.
+"""Executors that misbehave in every way, for the tests in tests/contract/sandbox.
 
-Each function here is an executor by its own name, `hostile:<name>`.
+Each function here is an executor, `hostile:<name of the function>`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _PREFIX = "hostile:"
 _MIB = 1024 * 1024
 
 
-class Anything(BaseModel):
+class AnyParameters(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
 class Hostile:
     run: Callable[[Given, Work], Any]
-    Parameters: type[BaseModel] = Anything
+    Parameters: type[BaseModel] = AnyParameters
 
     def execute(self, parameters: BaseModel, work: Work) -> Any:  # noqa: ANN401
         return self.run(dict(parameters.model_extra or {}), work)
@@ -156,7 +156,7 @@ def resolve(_: Given, __: Work) -> Given:
 
 
 def run_a_program(_: Given, __: Work) -> Given:
-    return {"said": subprocess.check_output(["/bin/echo", "hello"]).decode()}
+    return {"output": subprocess.check_output(["/bin/echo", "hello"]).decode()}
 
 
 def become_a_program(_: Given, __: Work) -> Given:
@@ -187,9 +187,28 @@ def fetch_into(given: Given, work: Work) -> Given:
     return {"fetched": work.artifacts.fetch("report", work.scratch / given["into"])}
 
 
-def ask_for_what_is_not_served(_: Given, work: Work) -> Given:
-    asking = work.bundles._asking  # type: ignore[attr-defined]
-    return {"answer": asking.ask("services.__class__")}
+def call_what_does_not_exist(_: Given, work: Work) -> Given:
+    bundles: Any = work.bundles
+    bundles._caller.channel.send({"type": "services.__class__"})
+    answer, _ = bundles._caller.channel.receive()
+    raise ExecutorFailure(answer["message"])
+
+
+def use_every_service(_: Given, work: Work) -> Given:
+    bundle = work.bundles.put(work.output / "bundle.zip")
+    last = work.bundles.last_of_run()
+    found = work.bundles.find(bundle.reference)
+    return {
+        "put": bundle.digest,
+        "found": found and found.digest,
+        "last": last and last.digest,
+        "unknown": work.bundles.find("sha256:" + "0" * 64),
+        "revision": work.environments.promote("production", bundle).number,
+        "fetched": work.artifacts.fetch("report", work.scratch / "report"),
+        "not_fetched": work.artifacts.fetch("nothing", work.scratch / "nothing"),
+        "function": work.functions.invoke("change-window", {}),
+        "scan": work.images.findings("registry.example.com", "app", "v1"),
+    }
 
 
 def call_a_function(given: Given, work: Work) -> Any:  # noqa: ANN401
@@ -197,8 +216,8 @@ def call_a_function(given: Given, work: Work) -> Any:  # noqa: ANN401
 
 
 def speak_nonsense(_: Given, work: Work) -> Given:
-    asking = work.bundles._asking  # type: ignore[attr-defined]
-    asking._channel._socket.sendall(b"\xff" * 64)
+    bundles: Any = work.bundles
+    bundles._caller.channel._socket.sendall(b"\xff" * 64)
     time.sleep(60)
     return {}
 
@@ -262,5 +281,5 @@ _ALL: dict[str, Callable[[Given, Work], Any]] = {
     for name, value in list(globals().items())
     if callable(value)
     and getattr(value, "__module__", "") == __name__
-    and name not in {"Anything", "Hostile", "references", "find"}
+    and name not in {"AnyParameters", "Hostile", "references", "find"}
 }

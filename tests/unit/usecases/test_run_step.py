@@ -9,7 +9,7 @@ from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, Try
 from taskrunner.executors.function import idempotency_key
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
-from taskrunner.sandbox.job import Ended, Usage
+from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
     from taskrunner.ports.world import World
-    from taskrunner.sandbox.job import Job, Limits
+    from taskrunner.sandbox.attempt import AttemptRequest, Limits
 
 FLAKY = pack(
     """
@@ -75,9 +75,9 @@ class EndsTheRun(ThreadSandbox):
         self._world = world
         self._end = end
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         self._end(self._world)
-        return super().execute(job, services)
+        return super().execute(request, services)
 
 
 def cancelled(world: MemoryWorld) -> None:
@@ -295,7 +295,7 @@ class TestAFailure:
         outputs: Any = {}
         for _ in range(600):
             outputs = {"in": outputs}
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -310,7 +310,7 @@ class TestAFailure:
         world = a_world(showing("{{ secrets.token }}"))
         world.secrets.stored[TENANT, "token"] = "correct horse battery"
         outputs = "correct horse battery" * 10_000  # `***` when it was searched
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -447,8 +447,8 @@ class TestLimits:
         world = a_world(manifest)
         world.runs.stored[TENANT, "run-7"].used_s = used_s
         step(world, "ship", remaining_s=remaining_s)
-        (job,) = world.sandbox.jobs
-        return job.limits
+        (request,) = world.sandbox.requests
+        return request.limits
 
     def test_memory_is_the_packs(self) -> None:
         assert self.limits().memory_mib == 100
@@ -470,7 +470,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert world.sandbox.jobs == []
+        assert world.sandbox.requests == []
         ended = entries(world)[-1]
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
@@ -506,7 +506,7 @@ class TestLimits:
     @pytest.mark.parametrize("reason", [Reason.MEMORY_EXCEEDED, Reason.EGRESS_DENIED])
     def test_the_limit_that_was_broken_is_the_reason(self, reason: Reason) -> None:
         world = a_world()
-        world.sandbox.ended = Ended(reason=reason, message="too much")
+        world.sandbox.result = AttemptResult(reason=reason, message="too much")
 
         with pytest.raises(StepFailedError):
             step(world, "ship")

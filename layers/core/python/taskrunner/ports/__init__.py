@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.model.notification import Notification
     from taskrunner.model.plan import Sandbox as SandboxRules
     from taskrunner.model.run import Run, RunStatus, StepOutcome
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
 
 
 class Clock(Protocol):
@@ -289,8 +289,8 @@ class Sandbox(Protocol):
         """Begin to make ready for an attempt that will come, without waiting for it."""
         ...
 
-    def execute(self, job: Job, services: Services) -> Ended:
-        """Execute *job*, answering what it asks for by *services*; never beyond its limits.
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
+        """Execute *request* within its limits, answering its calls with *services*.
 
         Raises:
             TryAgainError: a service, or the sandbox itself, said "later"; nothing has ended.

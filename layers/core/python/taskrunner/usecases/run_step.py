@@ -25,8 +25,8 @@ from taskrunner.runtime.liveness import check_live, run_started
 from taskrunner.runtime.redacting import guarded, secret_in
 from taskrunner.runtime.secret_values import secret_values, told_without_secrets
 from taskrunner.runtime.values import Values
+from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
 from taskrunner.sandbox.attempt_folder import attempt_folder
-from taskrunner.sandbox.job import OUTPUT_FOLDER, Ended, Job, Limits
 from taskrunner.usecases.capture_files import capture
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _started(attempt: _Attempt, at: str) -> Entry:
     )
 
 
-def _attempted(attempt: _Attempt, folder: Path, function_s: float) -> tuple[Ended, list[Artifact]]:
+def _attempted(
+    attempt: _Attempt, folder: Path, function_s: float
+) -> tuple[AttemptResult, list[Artifact]]:
     """How the attempt ended and what it left, without any secret in either."""
     run, world = attempt.head.run, attempt.world
     try:
@@ -173,13 +175,13 @@ def _execute(
     services: Services,
     folder: Path,
     function_s: float,
-) -> Ended:
+) -> AttemptResult:
     executor = executors.find(attempt.step.uses)
     if executor is None:
         return _failed(f"there is no executor {attempt.step.uses} in this release")
     limits, reason = _limits(attempt, function_s)
     if reason is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
-        return Ended(reason=reason, message=_quota_message(attempt))
+        return AttemptResult(reason=reason, message=_quota_message(attempt))
     try:
         read = templates.references(attempt.step.parameters)
         context = attempt.values.context(read, attempt.iteration) | {"secrets": secrets}
@@ -191,12 +193,12 @@ def _execute(
         return _failed(f"{where}: {problem}")
     ended = attempt.world.sandbox.execute(_job(attempt, given, folder, limits), services)
     if ended.reason is Reason.TIMEOUT and reason is Reason.QUOTA_EXCEEDED:
-        return Ended(reason=reason, message=_quota_message(attempt), usage=ended.usage)
+        return AttemptResult(reason=reason, message=_quota_message(attempt), usage=ended.usage)
     return ended
 
 
-def _failed(message: str) -> Ended:
-    return Ended(reason=Reason.EXECUTOR_ERROR, message=message)
+def _failed(message: str) -> AttemptResult:
+    return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message)
 
 
 def _limits(attempt: _Attempt, function_s: float) -> tuple[Limits, Reason]:
@@ -220,9 +222,9 @@ def _quota_message(attempt: _Attempt) -> str:
     )
 
 
-def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Job:
+def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> AttemptRequest:
     run = attempt.head.run
-    return Job(
+    return AttemptRequest(
         uses=attempt.step.uses,
         parameters=given,
         run_id=run.run_id,
@@ -248,7 +250,7 @@ def _services(attempt: _Attempt) -> Services:
     )
 
 
-def _bounded(ended: Ended) -> Ended:
+def _bounded(ended: AttemptResult) -> AttemptResult:
     """*ended*, unless its outputs are too deep or too large.
 
     This is asked before they are searched, which walks through them once for each secret's
@@ -258,24 +260,24 @@ def _bounded(ended: Ended) -> Ended:
         return ended
     if (problem := too_deep(ended.outputs)) is not None:
         message = f"the outputs cannot be kept: {problem}"
-        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+        return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
     text = json.dumps(ended.outputs, ensure_ascii=False)
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_OUTPUT_BYTES:
         message = f"the outputs have {size} bytes, at most {MAX_OUTPUT_BYTES}; write an artifact"
-        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+        return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
     return ended
 
 
-def _checked(ended: Ended) -> Ended:
+def _checked(ended: AttemptResult) -> AttemptResult:
     """*ended*, unless its outputs are too large or no JSON."""
     for at, problem in unusable(ended.outputs) if ended.reason is None else ():
         message = f"the outputs are no JSON: {json_path.render(at)}: {problem}"
-        return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+        return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
     return _bounded(ended)
 
 
-def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact]) -> JsonObject:
+def _record(attempt: _Attempt, ended: AttemptResult, captured: list[Artifact]) -> JsonObject:
     retries = attempt.step.retries
     # The quota is the run's: no further attempt can have more of it.
     is_hopeless = ended.reason is Reason.QUOTA_EXCEEDED
@@ -302,7 +304,9 @@ def _record(attempt: _Attempt, ended: Ended, captured: list[Artifact]) -> JsonOb
     return _answer(runs.record_step(attempt.head, outcome, [entry], captured, usage.wall_s))
 
 
-def _ended(attempt: _Attempt, ended: Ended, metadata: dict[str, str], *, final: bool) -> Entry:
+def _ended(
+    attempt: _Attempt, ended: AttemptResult, metadata: dict[str, str], *, final: bool
+) -> Entry:
     now = attempt.world.clock.now()
     if ended.reason is None:
         return Entry(
