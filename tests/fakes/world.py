@@ -584,7 +584,7 @@ class SharedEnvironments(MemoryEnvironments):
 
 
 @dataclass
-class MemoryWorkshop:
+class MemoryReleases:
     """A store of bundles and a history of environments for each tenant."""
 
     known: MemoryRuns
@@ -657,7 +657,7 @@ class ScriptedFunctions:
             told = f"the function '{name}' failed: {type(error).__name__}: {error}"
             raise ExecutorFailure(told) from None
         for _, problem in unusable(answer):
-            raise ExecutorFailure(f"the function '{name}' answered what is no JSON: {problem}")
+            raise ExecutorFailure(f"the function '{name}' answered with invalid JSON: {problem}")
         return answer
 
 
@@ -716,7 +716,7 @@ class MemoryWorld:
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
-        self.workshop = MemoryWorkshop(self.runs)
+        self.releases = MemoryReleases(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
         self.functions = ScriptedFunctions()

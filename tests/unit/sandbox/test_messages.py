@@ -28,7 +28,7 @@ REQUEST = AttemptRequest(
     step_id="ship",
     attempt=2,
     plan_document={"inputs": {"a": [1, None]}},
-    folder=Path("/tmp/attempt"),  # noqa: S108 - only a name here
+    folder=Path("/attempt"),
     limits=LIMITS,
 )
 BUNDLE = Bundle("bundles/sha256-00.zip", "sha256:00", 7)

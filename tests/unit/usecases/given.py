@@ -115,7 +115,7 @@ def everything(world: MemoryWorld) -> JsonObject:
             for key, content in world.artifacts.files.items()
             if ".evidence." not in key[1]
         },
-        "environments": {tenant: known.history for tenant, known in world.workshop.tenants.items()},
+        "environments": {tenant: known.history for tenant, known in world.releases.tenants.items()},
         "machines": asdict(world.machines),
     }
 

@@ -365,7 +365,7 @@ class TestAFailure:
         self, error: type[BaseException]
     ) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def broken_once(_file: Path) -> Any:  # noqa: ANN401
@@ -529,7 +529,7 @@ class TestARunThatHasEnded:
 
     def test_a_late_result_is_logged_and_changes_nothing(self) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""builtin:noop returns what it is given."""
+"""builtin:noop returns its parameters."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.fakes.executor_world import a_work
         {"model_config": 1, "model_extra": 2, "copy": 3, "self": 4, "__class__": 5, "a b": 6},
     ],
 )
-def test_the_outputs_are_the_parameters(given: JsonObject, tmp_path: Path) -> None:
+def test_noop_returns_its_parameters_in_their_order(given: JsonObject, tmp_path: Path) -> None:
     parameters = noop.Parameters.model_validate(given)
 
     outputs = noop.execute(parameters, a_work(tmp_path))

@@ -270,14 +270,14 @@ class Evidence(Protocol):
         ...
 
 
-class Workshop(Protocol):
-    """What executors may use beside the run: the tenant's bundles and environments."""
+class Releases(Protocol):
+    """The tenant's bundles, and the environments that they are released to."""
 
     def bundles(self, run: Run) -> Bundles:
         """The tenant's bundles, as this run sees them."""
         ...
 
-    def environments(self, run: Run, path: str) -> Environments:
+    def environments(self, run: Run, step_path: str) -> Environments:
         """The tenant's environments, as this step of the run sees them."""
         ...
 

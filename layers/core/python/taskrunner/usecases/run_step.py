@@ -241,9 +241,9 @@ def _job(attempt: _Attempt, given: Json, folder: Path, limits: Limits) -> Attemp
 def _services(attempt: _Attempt) -> Services:
     run, sandbox, world = attempt.head.run, attempt.plan.sandbox, attempt.world
     return Services(
-        bundles=world.workshop.bundles(run),
+        bundles=world.releases.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
-        environments=world.workshop.environments(run, attempt.path),
+        environments=world.releases.environments(run, attempt.path),
         network=world.networks.within(sandbox),
         functions=world.functions,
         images=world.registries.within(sandbox),
