@@ -47,7 +47,7 @@ def test_a_missing_secret_is_reported_by_name(world: Ports, tenant: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "why"),
-    [("seven77", "has 7 characters, at least 8 are needed"), ("   \n", "is empty")],
+    [("seven77", "has 7 characters, and at least 8 are needed"), ("   \n", "is empty")],
 )
 def test_a_value_that_cannot_be_redacted_is_refused(
     world: Ports, tenant: str, value: str, why: str

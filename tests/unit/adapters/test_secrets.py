@@ -87,7 +87,7 @@ def test_a_name_that_could_belong_to_another_tenant_is_never_looked_up(
         ("DecryptionFailure", "the secret 'token' may not be read: DecryptionFailure"),
         ({"SecretBinary": b"12345678"}, "the secret 'token' is binary; store it as text"),
         (text(""), "the secret 'token' is empty"),
-        (text("1234567"), "the secret 'token' has 7 characters, at least 8 are needed"),
+        (text("1234567"), "the secret 'token' has 7 characters, and at least 8 are needed"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_reported_by_name_only(answer: Any, message: str) -> None:  # noqa: ANN401

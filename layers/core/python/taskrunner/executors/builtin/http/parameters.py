@@ -67,8 +67,9 @@ def _header_problem(name: str, value: str, first_spelling: str) -> str | None:
         return f"it is set twice; '{first_spelling}' is the same header"
     if len(value) > _MAX_HEADER_CHARACTERS or _HEADER_VALUE.fullmatch(value) is None:
         return (
-            f"it has a value that no header can have; use at most {_MAX_HEADER_CHARACTERS} printable "
-            "ASCII characters, without a space or a line break at either end"
+            "it has a value that no header can have; use at most "
+            f"{_MAX_HEADER_CHARACTERS} printable ASCII characters, without a space or a line break "
+            "at either end"
         )
     return None
 
