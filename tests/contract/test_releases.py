@@ -63,13 +63,13 @@ class TestBundles:
 
 class TestEnvironments:
     def test_revisions_count_from_one_and_name_the_previous_digest(self, world: Ports) -> None:
-        one, two = bundle_of("one"), bundle_of("two")
+        old, new = bundle_of("old"), bundle_of("new")
 
-        first = world.releases.environments(a_run("run-1"), "ship").promote("count", one)
-        second = world.releases.environments(a_run("run-2"), "ship").promote("count", two)
+        first = world.releases.environments(a_run("run-1"), "ship").promote("count", old)
+        second = world.releases.environments(a_run("run-2"), "ship").promote("count", new)
 
-        assert first == Revision(1, one.digest, None)
-        assert second == Revision(2, two.digest, one.digest)
+        assert first == Revision(1, old.digest, None)
+        assert second == Revision(2, new.digest, old.digest)
 
     def test_a_repeated_step_is_one_revision(self, world: Ports) -> None:
         step = world.releases.environments(a_run("run-1"), "ship")

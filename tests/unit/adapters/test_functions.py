@@ -1,4 +1,4 @@
-"""What Lambda's answers and errors mean; no function is ever invoked twice."""
+"""LambdaFunctions interprets Lambda's answers and errors, and invokes no function twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Secrets Manager's answers mean, and how long values are cached."""
+"""ManagedSecrets interprets Secrets Manager's answers, and caches values for half a minute."""
 
 from __future__ import annotations
 
@@ -143,9 +143,9 @@ class TestCache:
         store = Store({f"stack/acme/{name}": text(f"secret-{name}") for name in names})
         secrets = store.secrets
 
-        found = secrets.values("acme", names)
+        values = secrets.values("acme", names)
 
-        assert found == {name: f"secret-{name}" for name in names}
+        assert values == {name: f"secret-{name}" for name in names}
         assert len(secrets._cache) <= 100
 
     def test_the_repr_does_not_show_a_value(self) -> None:

@@ -17,8 +17,8 @@ NIGHT = {"days": ["fri"], "from": "22:00", "to": "04:00"}
 
 
 def ask(at: object, *windows: Any, environment: str = "production", **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    given = {"environment": environment, "at": at, "windows": list(windows)}
-    return handler({"with": given, **more}, None)
+    parameters = {"environment": environment, "at": at, "windows": list(windows)}
+    return handler({"with": parameters, **more}, None)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,12 @@ def test_another_attempt_gets_the_same_answer() -> None:
     ],
 )
 def test_bad_parameters_are_refused_with_the_reason(changed: dict[str, Any], why: str) -> None:
-    given = {"environment": "production", "at": "2026-03-10T12:00:00Z", "windows": [], **changed}
+    parameters = {
+        "environment": "production",
+        "at": "2026-03-10T12:00:00Z",
+        "windows": [],
+        **changed,
+    }
 
     with pytest.raises(BadParametersError, match=f"^{why}"):
-        handler({"with": given}, None)
+        handler({"with": parameters}, None)

@@ -41,14 +41,16 @@ def test_the_example_of_a_function_calls_the_example_executor() -> None:
 
 
 def test_a_function_receives_the_payload_that_the_page_shows(tmp_path: Path) -> None:
-    shown = re.search(r"^    \{\n(.*?)^    \}", SECTIONS[FUNCTION], re.DOTALL | re.MULTILINE)
-    assert shown is not None
+    payload_block = re.search(
+        r"^    \{\n(.*?)^    \}", SECTIONS[FUNCTION], re.DOTALL | re.MULTILINE
+    )
+    assert payload_block is not None
     functions = MemoryFunctions({"x": {}})
 
     function.execute(function.Parameters(), a_work(tmp_path, uses="lambda:x", functions=functions))
 
     [(_, payload)] = functions.calls
-    assert re.findall(r'^      "(\w+)":', shown[1], re.MULTILINE) == list(payload)
+    assert re.findall(r'^      "(\w+)":', payload_block[1], re.MULTILINE) == list(payload)
 
 
 @pytest.mark.parametrize("reference", executors.references())

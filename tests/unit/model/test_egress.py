@@ -1,4 +1,4 @@
-"""Which hosts and addresses an allowlist allows, whatever the spelling."""
+"""An allowlist allows the hosts and addresses that it lists, in any spelling."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 

@@ -15,19 +15,19 @@ def test_assert_succeeds_on_true_without_outputs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("parameters", "message"),
     [
         ({"that": False}, "the assertion does not hold"),
         ({"that": False, "message": "two critical findings"}, "two critical findings"),
     ],
 )
 def test_assert_fails_on_false_with_the_message(
-    given: dict[str, object], message: str, tmp_path: Path
+    parameters: dict[str, object], message: str, tmp_path: Path
 ) -> None:
-    parameters = assert_.Parameters.model_validate(given)
+    validated = assert_.Parameters.model_validate(parameters)
 
     with pytest.raises(ExecutorFailure) as failure:
-        assert_.execute(parameters, a_work(tmp_path))
+        assert_.execute(validated, a_work(tmp_path))
 
     assert str(failure.value) == message
 
@@ -54,9 +54,9 @@ def test_assert_refuses_any_other_value_and_suggests_a_comparison(that: object, 
 
 
 def test_assert_requires_that_and_refuses_an_empty_message() -> None:
-    found = mistakes(assert_.Parameters, {"message": ""})
+    mistaken = mistakes(assert_.Parameters, {"message": ""})
 
-    assert [path for path, _ in found] == [("that",), ("message",)]
+    assert [path for path, _ in mistaken] == [("that",), ("message",)]
 
 
 def test_assert_is_found_by_its_reference_and_not_by_its_modules_name() -> None:

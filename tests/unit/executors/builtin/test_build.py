@@ -153,9 +153,9 @@ def test_build_leaves_no_file_when_it_fails(tmp_path: Path) -> None:
 
 
 def test_build_reports_every_bad_path_at_its_place() -> None:
-    found = mistakes(build.Parameters, {"files": {"/passwd": "", "fine": "", "../up": ""}})
+    mistaken = mistakes(build.Parameters, {"files": {"/passwd": "", "fine": "", "../up": ""}})
 
-    assert found == [
+    assert mistaken == [
         (
             ("files", "/passwd"),
             "it is absolute; write a relative path, such as config/app.json",
@@ -165,7 +165,7 @@ def test_build_reports_every_bad_path_at_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "place"),
+    ("parameters", "place"),
     [
         ({"files": {}}, ("files",)),
         ({"files": None}, ("files",)),
@@ -177,6 +177,6 @@ def test_build_reports_every_bad_path_at_its_place() -> None:
     ],
 )
 def test_build_refuses_parameters_that_are_empty_or_of_a_wrong_type(
-    given: object, place: tuple[str | int, ...]
+    parameters: object, place: tuple[str | int, ...]
 ) -> None:
-    assert [path for path, _ in mistakes(build.Parameters, given)] == [place]
+    assert [path for path, _ in mistakes(build.Parameters, parameters)] == [place]

@@ -9,14 +9,14 @@ from taskrunner.executors.builtin import sleep
 from tests.fakes.executor_world import a_work, mistakes
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0"), (0.0, "0"), (0.01, "0.01")])
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0"), (0.0, "0"), (0.01, "0.01")])
 def test_sleep_returns_the_seconds_as_the_shortest_number(
-    seconds: float, shown: str, tmp_path: Path
+    seconds: float, text: str, tmp_path: Path
 ) -> None:
     outputs = sleep.execute(sleep.Parameters(seconds=seconds), a_work(tmp_path))
 
     assert list(outputs) == ["seconds"]
-    assert shown == repr(outputs["seconds"])
+    assert text == repr(outputs["seconds"])
 
 
 def test_sleep_waits_for_the_seconds(tmp_path: Path) -> None:

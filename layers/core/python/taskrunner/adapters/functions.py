@@ -25,7 +25,7 @@ READ_TIMEOUT_S: Final = 870
 _MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 # A shorter message is not cut here, but after it is redacted: part of a secret would not be found.
 _MAX_MESSAGE_CHARACTERS: Final = 64 * 1024
-# What Lambda's error codes mean: no such function, call again later, the function cannot start.
+# Lambda's error codes by their meaning: no such function, too busy now, the function cannot start.
 _MISSING_CODES: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 _LATER_CODES: Final = frozenset(
     {

@@ -80,10 +80,10 @@ class CheckedNetwork:
         name = self._listed_host(host, port)
         destination = with_port(name, port)
         literal = hosts.address_of(name)
-        found = [literal] if literal is not None else self._resolve(name, port, deadline)
-        allowed = [address for address in found if self._reaches(address, port)]
+        addresses = [literal] if literal is not None else self._resolve(name, port, deadline)
+        allowed = [address for address in addresses if self._reaches(address, port)]
         if not allowed:
-            raise EgressDenied(self._why_denied(destination, port, found))
+            raise EgressDenied(self._why_denied(destination, port, addresses))
         return _connect_to_first(allowed[:_MAX_ADDRESSES], port, destination, deadline)
 
     def _listed_host(self, host: object, port: object) -> str:
@@ -121,13 +121,13 @@ class CheckedNetwork:
     def _is_closed(self, address: Address, port: int) -> bool:
         return (address.is_loopback or address.is_link_local) and port in self._closed_ports
 
-    def _why_denied(self, destination: str, port: int, found: Sequence[Address]) -> str:
-        if not found:
+    def _why_denied(self, destination: str, port: int, addresses: Sequence[Address]) -> str:
+        if not addresses:
             return f"{destination} has no address"
-        shown = ", ".join(str(address) for address in found[:3])
+        shown = ", ".join(str(address) for address in addresses[:3])
         if any(
             egress.reach(address) is Reach.LISTED and not self._is_closed(address, port)
-            for address in found
+            for address in addresses
         ):
             return (
                 f"{destination} is at {shown}, which is not a public address; "

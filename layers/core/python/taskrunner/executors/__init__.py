@@ -1,4 +1,4 @@
-"""What a `run` step can do: the executors, found by the reference that a pack names.
+"""The executors: each does the work of a `run` step, and a pack names it by a reference.
 
 An executor is a module with
 

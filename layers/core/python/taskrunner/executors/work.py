@@ -1,4 +1,4 @@
-"""What an executor is given to work with, and how it says that it failed.
+"""The interface of an executor to the world: its services, its folders and its failures.
 
 An executor runs in a process of its own, without credentials, environment or network
 (`taskrunner.sandbox`). It asks for everything else through these protocols, and the parent process
@@ -137,7 +137,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the parent process does for an executor."""
+    """The services that the parent process offers to an executor."""
 
     bundles: Bundles
     artifacts: Artifacts

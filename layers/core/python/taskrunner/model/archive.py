@@ -31,8 +31,8 @@ MAX_SIZE_BYTES: Final = 32 * 1024 * 1024
 _UNIX: Final = 3
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE_0644: Final = 0o100644
-# What a path must not contain; the first rule that matches is reported. Lone surrogates are
-# included because JSON can spell them and UTF-8 cannot.
+# Patterns that a path must not match; the first match is reported. Lone surrogates are included
+# because JSON can spell them and UTF-8 cannot.
 _RULES: Final = tuple(
     (re.compile(pattern), message)
     for pattern, message in (

@@ -1,4 +1,4 @@
-"""What a deployment allows packs to ask for at most. It is not part of a plan or of a hash."""
+"""The limits of a deployment for what packs may ask for. No plan and no hash depends on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ceilings:
 
     @property
     def any_egress(self) -> bool:
-        """Whether packs may list any host."""
+        """True if packs may list any host."""
         return ANYTHING in self.egress
 
     def allows_egress(self, entry: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which hosts and addresses a step may connect to: the grammar and rules of `egressAllowlist`.
+"""The grammar and the rules of `egressAllowlist`: the hosts that a step may connect to.
 
     entry = ( host | "*." name ) [ ":" port ]
     host  = name | IPv4 address | "[" IPv6 address "]"
@@ -29,7 +29,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 
 class Reach(Enum):
-    """Which sandboxes may connect to an address, from all to none."""
+    """The sandboxes that may connect to an address, from all to none."""
 
     PUBLIC = 0
     LISTED = 1  # those that list the address itself
@@ -51,7 +51,7 @@ _V4: Final = [
 ]  # fmt: skip
 _V6: Final = [
     (Reach.NEVER, ("::/128", "ff00::/8")),
-    # 6to4 (2002::/16) and Teredo (in 2001::/23) are tunnels to an end that nobody vouches for.
+    # 6to4 (2002::/16) and Teredo (in 2001::/23) are tunnels with an unknown other end.
     (Reach.LISTED, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
     # The last two carry an IPv4 address, which is judged as well.
     (Reach.PUBLIC, ("2000::/3", "64:ff9b::/96", "::ffff:0:0/96")),
@@ -59,7 +59,7 @@ _V6: Final = [
 ]
 _RULES_V4: Final = [(reach, IPv4Network(text)) for reach, texts in _V4 for text in texts]
 _RULES_V6: Final = [(reach, IPv6Network(text)) for reach, texts in _V6 for text in texts]
-# Where an IPv6 address carries an IPv4 address: the network, and how many bits follow the IPv4.
+# IPv6 networks whose addresses carry an IPv4 address, and how many bits follow that address.
 _EMBEDDED: Final = [
     (IPv6Network(network), shift)
     for network, shift in (

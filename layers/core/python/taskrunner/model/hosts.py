@@ -1,7 +1,7 @@
 """The one spelling of a host: names and addresses of the internet, without a network.
 
-Programs read some spellings differently (`127.1`, `0x7f.0.0.1`). Whatever checks a host and
-whatever connects to it must agree, so these spellings are refused.
+Programs read some spellings differently (`127.1`, `0x7f.0.0.1`). The check of a host and the
+connection to it must agree, so these spellings are refused.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Redactor:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it was given no secret."""
+        """True if it has no secret to find."""
         return not self._spellings
 
     def text(self, text: str) -> str:

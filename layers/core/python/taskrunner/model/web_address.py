@@ -1,8 +1,8 @@
 """Addresses of the web: the one spelling of each, and where a redirect leads.
 
-Whatever checks a URL and whatever follows it must take the same for its host. So everything that
-programs read differently (RFC 3986, the WHATWG URL standard, browsers, proxies) is refused: user
-names, backslashes, control characters, numbers that stand for hosts.
+The check of a URL and the request to it must agree on its host. So everything that programs read
+differently (RFC 3986, the WHATWG URL standard, browsers, proxies) is refused: user names,
+backslashes, control characters, numbers that stand for hosts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_CHARACTERS: Final = 8000
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]|\s")
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>[0-9]*))?")
-# What may stand unescaped in path and query (RFC 3986), and `%`, so that escapes stay as they are.
+# Characters that may stand unescaped in path and query (RFC 3986), and `%`, to keep escapes.
 _TARGET_CHARACTERS: Final = "/?:@!$&'()*+,;=-._~%"
 
 
@@ -32,7 +32,7 @@ class WebAddressError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """Where a request goes. *host* is in its normal form; *target* is path and query."""
+    """The address of a request. *host* is in its normal form; *target* is path and query."""
 
     scheme: Scheme
     host: str

@@ -1,4 +1,4 @@
-"""One attempt of one step, as the sandbox is given it, and how it ended."""
+"""The request to execute one attempt of one step in the sandbox, and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRATCH_FOLDER: Final = "scratch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an attempt may use: memory in MiB, CPU time and wall time in seconds."""
+    """The limits of an attempt: memory in MiB, CPU time and wall time in seconds."""
 
     memory_mib: int
     cpu_s: float
@@ -56,7 +56,7 @@ class AttemptRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What an attempt used: wall time and CPU time in seconds, peak resident memory in MiB."""
+    """The usage of an attempt: wall time and CPU time in seconds, peak resident memory in MiB."""
 
     wall_s: float = 0
     cpu_s: float = 0
@@ -65,9 +65,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended.
+    """The result of an attempt.
 
-    It succeeded with *outputs* when *reason* is None. Otherwise it failed for *reason*, and
+    When *reason* is None, it succeeded with *outputs*. Otherwise it failed for *reason*, and
     *message* explains the failure to the pack's author.
     """
 

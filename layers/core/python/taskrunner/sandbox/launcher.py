@@ -32,7 +32,7 @@ sys.path[:] = json.loads(sys.argv[2])
 from taskrunner.sandbox import server
 server.serve(int(sys.argv[1]), sys.argv[3])
 """
-# Where Lambda's interpreter finds its own libraries: the one variable that the server gets.
+# The one variable that the server gets: Lambda's interpreter finds its own libraries by it.
 _LIBRARY_PATH: Final = "LD_LIBRARY_PATH"
 _Expected = TypeVar("_Expected", Forked, Exited)
 

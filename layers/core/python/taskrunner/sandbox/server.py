@@ -71,14 +71,14 @@ def _child_end_signals() -> socket.socket:
 
 
 def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exited:
-    """Wait for the child to end; kill it when the parent has gone, which nobody waits for then."""
+    """Wait for the child to end, or kill it when the parent has closed the control socket."""
     with selectors.DefaultSelector() as selector:
         selector.register(child_ended, selectors.EVENT_READ)
         selector.register(control, selectors.EVENT_READ)
         ready = {key.fileobj for key, _ in selector.select()}
     if child_ended in ready:
         child_ended.recv(64)
-    else:  # the parent sends nothing while a child runs, so it has closed the socket
+    else:  # the parent sends nothing while a child runs, so it has gone
         os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
     return _exited(status, used)

@@ -48,7 +48,7 @@ class ReceivedRequest:
 
 @dataclass
 class Site:
-    """What a server answers by path, `(status, headers, body)`, and the *requests* it received."""
+    """The responses of a server by path, `(status, headers, body)`, and the *requests* it got."""
 
     pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     requests: list[ReceivedRequest] = field(default_factory=list)

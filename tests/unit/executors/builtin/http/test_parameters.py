@@ -76,9 +76,9 @@ def test_a_bad_header_is_reported_at_its_place(name: str, value: str, why: str) 
 
 
 def test_the_same_header_twice_is_refused() -> None:
-    given = {"url": "http://a", "headers": {"Accept": "a", "accept": "b"}}
+    parameters = {"url": "http://a", "headers": {"Accept": "a", "accept": "b"}}
 
-    assert mistakes(Parameters, given) == [
+    assert mistakes(Parameters, parameters) == [
         (("headers", "accept"), "it is set twice; 'Accept' is the same header")
     ]
 
@@ -89,7 +89,7 @@ def test_a_header_may_have_any_printable_ascii_value(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "place"),
+    ("parameters", "place"),
     [
         ({}, ("url",)),
         ({"method": "get"}, ("method",)),
@@ -118,11 +118,11 @@ def test_a_header_may_have_any_printable_ascii_value(value: str) -> None:
     ],
 )
 def test_parameters_of_a_wrong_type_are_refused(
-    given: dict[str, object], place: tuple[str | int, ...]
+    parameters: dict[str, object], place: tuple[str | int, ...]
 ) -> None:
     url = {} if place == ("url",) else {"url": "http://a"}
 
-    assert [path for path, _ in mistakes(Parameters, {**url, **given})] == [place]
+    assert [path for path, _ in mistakes(Parameters, {**url, **parameters})] == [place]
 
 
 def test_only_the_url_is_required() -> None:

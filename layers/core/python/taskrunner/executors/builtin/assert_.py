@@ -37,7 +37,7 @@ def _true_or_false(value: Json) -> Json:
 
 
 class Parameters(ClosedParameters):
-    """What must be true, and the message of the failure when it is not."""
+    """The assertion, and the message of the failure when it is false."""
 
     that: Annotated[bool, BeforeValidator(_true_or_false)]
     message: Annotated[str, Field(min_length=1, max_length=2000)] = "the assertion does not hold"

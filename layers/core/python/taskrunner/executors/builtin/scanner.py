@@ -4,7 +4,7 @@ For an image in ECR it adds what the registry found when it scanned the image, i
 that registry; otherwise a finding says that the scan was not read.
 
 Findings are less severe for an image that is pinned by a digest. With a digest, a client can prove
-that it received the intended image, whoever sent it; without one it trusts the registry and the
+that it received the intended image, from any sender; without one it trusts the registry and the
 network.
 """
 
@@ -93,13 +93,14 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         is_short = size <= _MAX_TARGET_CHARACTERS
         shown = ascii(parameters.target) if is_short else f"a text of {size} characters"
         raise ExecutorFailure(f"{shown} is not an image reference: {error}") from None
-    found = reference_findings(reference)
+    findings = reference_findings(reference)
     counts: dict[str, int] = {
-        severity: sum(finding.severity == severity for finding in found) for severity in SEVERITIES
+        severity: sum(finding.severity == severity for finding in findings)
+        for severity in SEVERITIES
     }
     if reference.ecr is not None:
         recorded, recorded_counts = _recorded_findings(reference, work)
-        found = sorted([*found, *recorded], key=_worst_first)
+        findings = sorted([*findings, *recorded], key=_worst_first)
         counts = {
             severity: counts[severity] + recorded_counts.get(severity, 0) for severity in SEVERITIES
         }
@@ -109,7 +110,7 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         "repository": reference.repository,
         "tag": reference.tag_pulled,
         "digest": reference.digest,
-        "findings": _that_fit(found),
+        "findings": _that_fit(findings),
     }
     report |= counts
     # Before the verdict, because the report of a failed scan is the one that people read.
@@ -122,8 +123,8 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
 def reference_findings(reference: ImageReference) -> list[Finding]:
     """Return every weakness of the reference itself, the worst first."""
     checks = (_mutable_tag, _missing_digest, _implicit_registry, _insecure_registry)
-    found = [finding for check in checks if (finding := check(reference)) is not None]
-    return sorted(found, key=_worst_first)
+    findings = [finding for check in checks if (finding := check(reference)) is not None]
+    return sorted(findings, key=_worst_first)
 
 
 def _worst_first(finding: Finding) -> tuple[int, str]:
@@ -160,11 +161,11 @@ def _recorded_finding(row: JsonObject) -> Finding:
     return Finding(texts["id"], row["severity"], title, texts["description"], remedy)
 
 
-def _that_fit(found: Sequence[Finding]) -> list[JsonObject]:
-    """Return the worst of *found*, as many as the outputs have room for."""
+def _that_fit(findings: Sequence[Finding]) -> list[JsonObject]:
+    """Return the worst of *findings*, as many as the outputs have room for."""
     rows: list[JsonObject] = []
     left_bytes = _MAX_FINDINGS_BYTES
-    for finding in found:
+    for finding in findings:
         row = asdict(finding)
         left_bytes -= len(json.dumps(row, ensure_ascii=False).encode())
         if left_bytes < 0:

@@ -17,7 +17,7 @@ MAX_SECONDS: Final = 300
 
 
 class Parameters(ClosedParameters):
-    """How long to wait, in seconds and fractions of them."""
+    """The time to wait, in seconds and fractions of them."""
 
     seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
