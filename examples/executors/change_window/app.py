@@ -1,19 +1,19 @@
-"""Reports whether a change window is open: an example of a function that packs call.
+"""Say whether a change window is open: an example of a function that packs call.
 
-A step with `uses: lambda:change-window` gets `{open, environment, at, window}`, and a policy gets
-`{passed, failures}`. The parameters in `with`:
+For a step with `uses: lambda:change-window` it returns `{open, environment, at, window}`, for a
+policy that uses it `{passed, failures}`. Its parameters, under `with`:
 
 * environment: what is about to be changed
-* at: the time of the change in RFC 3339; a pack writes "{{ run.createdAt }}"
-* windows: when changes are allowed, a list of `{environment, days, from, to}` in UTC. Without an
-  environment a window is for all environments, and without days for every day. A window whose end
-  is not after its beginning ends on the next day, and belongs to the day on which it begins.
+* at: the time to judge, in RFC 3339; a pack writes "{{ run.createdAt }}"
+* windows: when changes are allowed, a list of `{environment, days, from, to}` in UTC. A window
+  without an environment is for all of them, one without days for every day. A window that ends at
+  or before its beginning ends on the next day, and belongs to the day on which it begins.
 
-This function reads no clock and stores nothing. The same event always has the same answer, so it
-does not need `idempotencyKey`. A function with an effect does need it: it stores the key with its
-result, and answers a known key with the stored result.
+It reads no clock and keeps nothing. The same event always has the same answer, so it can ignore
+`idempotencyKey`. A function with side effects uses the key: it acts once per key, and repeats its
+first answer afterwards.
 
-An error that it raises fails the step, with the name of the error and its message.
+An exception fails the step, with the exception's name and message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 
 
 class BadParametersError(Exception):
-    """The parameters are not what this function takes; the message says what is wrong."""
+    """The parameters are not what this function takes; the message says which."""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
@@ -95,7 +95,7 @@ def _time_with_offset(text: object) -> datetime:
         raise BadParametersError(message)
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
-        _ = at - timedelta(days=2), at + timedelta(days=2)  # the calendar ends in both directions
+        _ = at - timedelta(days=2), at + timedelta(days=2)  # raises at the ends of the calendar
     except (OverflowError, ValueError):
         raise BadParametersError(message) from None
     return at
