@@ -579,7 +579,7 @@ class SharedEnvironments(MemoryEnvironments):
     @_atomic
     def promote(self, environment: str, bundle: Bundle) -> Revision:
         if (environment, bundle.digest) not in self.done and self.has_ended():
-            raise ExecutorFailure("the run has ended, so that nothing of it is deployed")
+            raise ExecutorFailure("the run has ended, so its bundle was not deployed")
         return super().promote(environment, bundle)
 
 
