@@ -73,7 +73,7 @@ def test_reports_an_entry_of_the_wrong_form_once() -> None:
 
     (message,) = problems(sandbox).values()
 
-    assert "leave out the scheme" in message
+    assert "omit the scheme" in message
 
 
 def test_refuses_an_open_sandbox_unless_any_host_is_allowed() -> None:

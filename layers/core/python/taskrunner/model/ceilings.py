@@ -1,4 +1,4 @@
-"""The most that a deployment lets a pack ask of its sandbox; part of no plan and no hash."""
+"""The limits of a deployment for what packs may ask for. No plan and no hash depends on them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ANYTHING: Final = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """One ceiling for each limit; None allows as much as the language does.
+    """The highest value of each limit; None for as much as the language allows.
 
-    *egress* lists the entries that cover what packs may list in their `egressAllowlist`, in the
-    form that model/egress.py reads. `*` allows anything.
+    *egress* lists what packs may list in their `egressAllowlist`, in the form of its entries, or
+    `*` for anything. Here `*.` may be followed by a name of one part.
     """
 
     memory_limit_mib: int | None = None
@@ -22,9 +22,24 @@ class Ceilings:
     egress: tuple[str, ...] = (ANYTHING,)
 
     @property
-    def allows_any_egress(self) -> bool:
-        """Whether a pack may list any host, and may run with an open sandbox."""
+    def any_egress(self) -> bool:
+        """True if packs may list any host."""
         return ANYTHING in self.egress
+
+    def allows_egress(self, entry: str) -> bool:
+        """Return whether a pack may list *entry*: one of *egress* must cover all that it allows."""
+        return self.any_egress or any(_covers(allowed, entry) for allowed in self.egress)
 
 
 NO_CEILINGS: Final = Ceilings()
+
+
+def _covers(allowed: str, entry: str) -> bool:
+    # Imported here because every function imports this module, and only planning gets here.
+    from taskrunner.model.egress import Entry  # noqa: PLC0415
+    from taskrunner.model.hosts import HostError  # noqa: PLC0415
+
+    try:
+        return Entry.parse(allowed).covers(Entry.parse(entry))
+    except HostError:  # a misspelt entry of the operator covers nothing
+        return False

@@ -34,7 +34,7 @@ def problems(sandbox: SandboxShape, ceilings: Ceilings) -> Iterator[Problem]:
         else:
             message = f"'{key}' is {value} by default, and this deployment allows {ceiling}"
             yield Problem(_SANDBOX, f"{message}; write {key}: {ceiling} or less")
-    if not ceilings.allows_any_egress:
+    if not ceilings.any_egress:
         yield from _egress(sandbox, ceilings)
 
 
@@ -45,6 +45,6 @@ def _egress(sandbox: SandboxShape, ceilings: Ceilings) -> Iterator[Problem]:
         yield Problem((*_SANDBOX, "mode"), message)
     for index, entry in enumerate(sandbox.egress_allowlist):
         is_readable = egress.problem(entry) is None  # else another check reports it
-        if is_readable and not egress.is_covered(entry, ceilings.egress):
+        if is_readable and not ceilings.allows_egress(entry):
             message = f"this deployment does not allow '{entry}'; it allows: {allowed}"
             yield Problem((*_SANDBOX, "egressAllowlist", index), message)

@@ -35,6 +35,7 @@ from taskrunner.compiler.machine.states import (
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
+from taskrunner.model import step_path
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -202,7 +203,7 @@ class _Emitter:
         kind = "Distributed map" if step.id in self._distributed else "Map"
         state = map_over(step, kind, step.steps)
         state["ItemSelector"]["path.$"] = (
-            f"States.Format('{{}}{step.id}[{{}}]::', $.path, $$.Map.Item.Value)"
+            f"States.Format('{step_path.prefix_format(step.id)}', $.path, $$.Map.Item.Value)"
         )
         max_parallel = 1 if isinstance(step, Loop) else step.max_parallel
         if max_parallel is not None:
