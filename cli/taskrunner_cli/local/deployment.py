@@ -76,6 +76,7 @@ def local_parameters(emulator: Emulator) -> dict[str, str]:
     return {
         "Runtime": f"python{python_version()}",
         "Architecture": architecture(),
+        "AwsEndpointUrl": emulator.endpoint_url,
         "BucketTlsOnly": "false",
         "ExampleExecutors": "true",
         "IdentityEndpoint": emulator.endpoint_url,

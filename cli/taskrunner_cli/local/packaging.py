@@ -1,9 +1,11 @@
 """Packages the template for the emulator: what it names on the disk is stored and named by address.
 
-`sam package` does the same for AWS. Two things differ here. A state machine's definition becomes
-JSON, because the emulator reads no YAML. And the layer's archive holds no packages but their place
-on this machine: the emulator unpacks a layer for every function that it starts, which would cost a
-second and 60 MB each time, and the functions run on this machine anyway.
+`sam package` does the same for AWS. Two things differ here:
+
+- A state machine's definition becomes JSON, because the emulator reads no YAML.
+- A function is a custom runtime that starts AWS's own Python runtime, with the layer's packages at
+  their place on this machine. The emulator's own Python runtime has a copy of the function and the
+  layer for each process, and reports every exception as Runtime.HandlerError.
 """
 
 import hashlib
@@ -11,9 +13,10 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -22,8 +25,11 @@ from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.workspace import Workspace, python_version
 
 LAYER = "layers/core/python"
+CUSTOM_RUNTIME = "provided.al2023"
 
 _COMPILED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
+_FUNCTIONS_OF_THE_SERVICE = "functions/"  # the others have no layer
+_RUNTIME = re.compile(r"^( +Runtime: )!Ref Runtime$", re.MULTILINE)
 _URI = re.compile(r"^( +(CodeUri|ContentUri|DefinitionUri): )(\S+)$", re.MULTILINE)
 
 Store = Callable[[bytes], str]
@@ -32,11 +38,13 @@ Store = Callable[[bytes], str]
 def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -> str:
     """Return the template's text with *parameters* as defaults and with addresses for paths.
 
+    Every function has the runtime CUSTOM_RUNTIME, and a `bootstrap` that starts it.
+
     SAM's transform sees the parameters' defaults only, and not the values of a deployment.
     *store* keeps a content and returns its address.
 
     Raises:
-        LocalStackError: a parameter, a path or the layer's packages do not exist.
+        LocalStackError: a parameter, a path, the layer's packages or AWS's runtime do not exist.
 
     """
 
@@ -45,6 +53,7 @@ def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -
         return f"{key}{store(_content(workspace, kind, path))}"
 
     text = (workspace.root / "template.yaml").read_text(encoding="utf-8")
+    text = _RUNTIME.sub(rf"\g<1>{CUSTOM_RUNTIME}", text)
     return _URI.sub(stored, _with_defaults(text, parameters))
 
 
@@ -66,18 +75,28 @@ def _content(workspace: Workspace, kind: str, path: str) -> bytes:
     if kind == "DefinitionUri":
         return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))).encode()
     if path == LAYER:
-        return _archive(_layer(workspace))
+        return _archive({})  # the emulator gives a custom runtime no layer; see _bootstrap
     files = {str(file.relative_to(source)): file.read_bytes() for file in source_files(source)}
-    return _archive(files)
+    folders = []
+    if path.startswith(_FUNCTIONS_OF_THE_SERVICE):
+        folders = [_copied(workspace), _dependencies(workspace)]
+    return _archive(files | {"bootstrap": _bootstrap(workspace, folders)})
 
 
-def _layer(workspace: Workspace) -> dict[str, bytes]:
-    """Return the layer as one file that Python runs when a function starts (`site`, .pth)."""
-    places = [str(_copied(workspace)), str(_dependencies(workspace))]
-    # Before what is there, as in Lambda: the emulator has other versions of some packages.
-    line = f"import sys; sys.path[:0] = {places!a}\n"
-    folder = f"python/lib/python{python_version()}/site-packages"
-    return {f"{folder}/taskrunner.pth": line.encode("ascii")}
+def _bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
+    """Return the program that the emulator starts for a function, and that becomes its process.
+
+    As on AWS, a function imports from its own folder first, then from the layer (*folders*), and
+    last from the runtime's packages, boto3 above all. These are the emulator's here.
+    """
+    python = _environment(workspace, "emulator", "requirements/emulator.txt") / "bin" / "python"
+    path = ":".join(map(str, folders))
+    return (
+        "#!/bin/sh\n"
+        f"PYTHONPATH={shlex.quote(path)}\n"
+        "export PYTHONPATH\n"
+        f'exec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"\n'
+    ).encode()
 
 
 def _copied(workspace: Workspace) -> Path:
@@ -98,14 +117,19 @@ def _copied(workspace: Workspace) -> Path:
 
 def _dependencies(workspace: Workspace) -> Path:
     """Return the folder of the packages that the layer's requirements pin."""
-    environment = workspace.local / "venvs" / "layer"
-    folder = environment / "lib" / f"python{python_version()}" / "site-packages"
-    pins, wanted = environment / ".pins", workspace.root / LAYER / "requirements.txt"
-    if not folder.exists() or not pins.exists() or pins.read_bytes() != wanted.read_bytes():
+    environment = _environment(workspace, "layer", f"{LAYER}/requirements.txt")
+    return environment / "lib" / f"python{python_version()}" / "site-packages"
+
+
+def _environment(workspace: Workspace, name: str, requirements: str) -> Path:
+    """Return the folder of a virtual environment that has what the file *requirements* pins."""
+    environment = workspace.local / "venvs" / name
+    pins, wanted = environment / ".pins", workspace.root / requirements
+    if not pins.exists() or pins.read_bytes() != wanted.read_bytes():
         raise LocalStackError(
-            f"the packages of {LAYER}/requirements.txt are not installed", cure="make setup"
+            f"the packages of {requirements} are not installed", cure="make setup"
         )
-    return folder
+    return environment
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
