@@ -1,13 +1,20 @@
-"""What plans a pack is limited more than what reads, and a refusal tells when to come back."""
+"""What plans a pack is limited more than what reads, and a refusal says when to come back.
+
+Steps and the API can have concurrency of their own, so that neither keeps the other waiting. On the
+local stack both have, and that bounds how many processes there are.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from taskrunner_cli.local.emulator import ACCOUNT_CONCURRENCY, FUNCTION_CONCURRENCY
 from tests.api_schema import assert_conforms
-from tests.template import routes, template
+from tests.template import example_executors, functions, routes, template
 
+# Beside each process of run_step are the server of its sandbox and the child that runs the attempt.
+SANDBOX_PROCESSES = 2
 PLANNING = {("POST", "/v1/task-runner/runs"), ("POST", "/v1/task-runner/simulations")}
 
 
@@ -63,3 +70,66 @@ def test_the_gateways_429_is_the_documents() -> None:
         assert json.loads(told)["error"]["code"] == "throttled"
         sent["Content-Type"] = "application/json"
         assert_conforms("GET", "/v1/task-runner/runs", 429, sent, told)
+
+
+def test_a_function_that_could_not_be_called_is_a_503_of_the_document() -> None:
+    """API Gateway has no response of its own for a function that Lambda throttles."""
+    response = api()["GatewayResponses"]["INTEGRATION_FAILURE"]
+    headers = {key: it.strip("'") for key, it in response["ResponseParameters"]["Headers"].items()}
+    body = response["ResponseTemplates"]["application/json"]
+
+    sent = body.replace("$context.requestId", "trace")
+
+    assert (response["StatusCode"], int(headers["Retry-After"]) > 0) == (503, True)
+    assert json.loads(sent)["error"]["code"] == "try_again"
+    assert_conforms(
+        "POST",
+        "/v1/task-runner/runs",
+        503,
+        {**headers, "Content-Type": "application/json"},
+        sent,
+    )
+
+
+def reserved_by(parameter: str) -> set[str]:
+    """The logical ids of the functions whose reserved concurrency is the value of *parameter*."""
+    every = template()["Globals"]["Function"]["ReservedConcurrentExecutions"]
+    properties = functions() | {
+        name: resource["Properties"] for name, resource in example_executors().items()
+    }
+    found = set()
+    for name, own in properties.items():
+        [condition, value, otherwise] = own.get("ReservedConcurrentExecutions", every)["Fn::If"]
+        assert template()["Conditions"][condition] == {
+            "Fn::Not": [{"Fn::Equals": [{"Ref": value["Ref"]}, 0]}]
+        }
+        assert otherwise == {"Ref": "AWS::NoValue"}
+        if value == {"Ref": parameter}:
+            found.add(name)
+    return found
+
+
+def test_what_a_machine_calls_and_what_the_api_calls_have_concurrency_of_their_own() -> None:
+    machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
+    called_by_machines = {arn["Fn::GetAtt"].partition(".")[0] for arn in machine.values()}
+
+    assert reserved_by("StepConcurrency") == called_by_machines | set(example_executors())
+    assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
+
+
+def test_no_concurrency_is_reserved_unless_asked_for() -> None:
+    """A new account may have ten concurrent executions, of which none can be reserved."""
+    parameters = template()["Parameters"]
+
+    assert parameters["ApiConcurrency"]["Default"] == 0
+    assert parameters["StepConcurrency"]["Default"] == 0
+
+
+def test_the_local_stack_stays_under_64_processes() -> None:
+    count = len(functions()) + len(example_executors())
+
+    reserved = count * FUNCTION_CONCURRENCY
+    emulator = 1
+
+    assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64
+    assert reserved <= ACCOUNT_CONCURRENCY

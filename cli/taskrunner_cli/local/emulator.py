@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psutil
 
@@ -26,6 +27,13 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 -- see above
 
+# The emulator answers every AWS call of every function in one Python process, so more functions at
+# once would only wait for it. What is refused for that is tried again, as on AWS.
+FUNCTION_CONCURRENCY = 4
+ACCOUNT_CONCURRENCY = 60  # more than all functions of the template reserve together
+_IDLE_FUNCTION_S = 60  # then all processes of a function end but one
+
+_MAIN = Path(__file__).with_name("emulator_process.py")
 _START_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 15.0
 _POLL_INTERVAL_S = 0.05
@@ -80,10 +88,14 @@ def start(workspace: Workspace, port: int) -> Emulator:
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "MINISTACK_REGION": REGION,
         "IOT_MTLS_ENABLED": "0",  # else it takes port 8883 too
+        "LAMBDA_ACCOUNT_CONCURRENCY": os.environ.get(
+            "LAMBDA_ACCOUNT_CONCURRENCY", str(ACCOUNT_CONCURRENCY)
+        ),
+        "LAMBDA_WARM_TTL_SECONDS": str(_IDLE_FUNCTION_S),
     }
     with log.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 -- both words are ours
-            [python, "-m", "ministack"],
+            [python, "-P", _MAIN],  # -P: the modules beside it are not the emulator's
             cwd=workspace.scratch,
             env=environment,
             stdin=subprocess.DEVNULL,
