@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -75,29 +76,11 @@ def start(workspace: Workspace, port: int) -> Emulator:
     workspace.logs.mkdir(parents=True, exist_ok=True)
     workspace.scratch.mkdir(exist_ok=True)
     log = workspace.logs / "emulator.log"
-    # Its functions inherit this environment, so nothing of the developer's own goes in.
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "HOME": str(workspace.scratch),
-        "TMPDIR": str(workspace.scratch),
-        "BIND_HOST": HOST,
-        "GATEWAY_PORT": str(port),
-        "AUTH": "true",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "MINISTACK_REGION": REGION,
-        "IOT_MTLS_ENABLED": "0",  # else it takes port 8883 too
-        "LAMBDA_ACCOUNT_CONCURRENCY": os.environ.get(
-            "LAMBDA_ACCOUNT_CONCURRENCY", str(ACCOUNT_CONCURRENCY)
-        ),
-        "LAMBDA_WARM_TTL_SECONDS": str(_IDLE_FUNCTION_S),
-    }
     with log.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 -- both words are ours
             [python, "-P", _MAIN],  # -P: the modules beside it are not the emulator's
             cwd=workspace.scratch,
-            env=environment,
+            env=environment(workspace, port, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -118,6 +101,31 @@ def start(workspace: Workspace, port: int) -> Emulator:
     # takes one that has a return code as waited for.
     process.returncode = 0
     return emulator
+
+
+def environment(workspace: Workspace, port: int, ambient: Mapping[str, str]) -> dict[str, str]:
+    """Return the emulator's environment variables; *ambient* are those of this process.
+
+    Its functions inherit them, so nothing of the developer's own goes in. A developer who sets
+    LAMBDA_ACCOUNT_CONCURRENCY tries out an account with less.
+    """
+    return {
+        "PATH": ambient.get("PATH", os.defpath),
+        "LANG": ambient.get("LANG", "C.UTF-8"),
+        "HOME": str(workspace.scratch),
+        "TMPDIR": str(workspace.scratch),
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "MINISTACK_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",  # else it takes port 8883 too
+        "LAMBDA_ACCOUNT_CONCURRENCY": ambient.get(
+            "LAMBDA_ACCOUNT_CONCURRENCY", str(ACCOUNT_CONCURRENCY)
+        ),
+        "LAMBDA_WARM_TTL_SECONDS": str(_IDLE_FUNCTION_S),
+    }
 
 
 def healthy(emulator: Emulator) -> bool:
