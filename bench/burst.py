@@ -2,13 +2,13 @@
 
     .venv/bin/python bench/burst.py [RUNS] [SECONDS]
 
-Every run has ten steps. All creates are sent at the same moment, each over a connection of its own.
-A 429 or 503 that says when to come back (Retry-After) is obeyed; after any other answer than 201
-the create is lost. Twice a second the processes of the emulator, their resident memory and the
-files they leave are added up.
+Every run has ten steps. All creates are sent at once, each over its own connection. A create waits
+and repeats its request after a 429 or 503 with Retry-After; any other answer than 201 counts as a
+lost create. Twice a second, the emulator's processes, their resident memory and their files are
+added up.
 
-The measurement ends after SECONDS. It ends the local stack once that takes more than 8 GiB, so that
-it cannot take the machine down. It returns 1 unless every create became a run that succeeded.
+The measurement stops after SECONDS. It ends the local stack if that takes more than 8 GiB. The exit
+code is 1 unless every create became a run that succeeded.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CREATED, OK, REFUSED = 201, 200, {429, 503}
 
 @dataclass
 class Peak:
-    """The most that the emulator and the processes below it took at once."""
+    """The most that the emulator's process tree took at once."""
 
     processes: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class Peak:
 
     @contextlib.contextmanager
     def watched(self, root: psutil.Process, folder: Path) -> Iterator[None]:
-        """Look at *root*, its descendants and the files in *folder* for as long as this lasts."""
+        """Sample *root*, its descendants and the files in *folder* while the context is open."""
         ended = threading.Event()
         thread = threading.Thread(target=self._watch, args=(root, folder, ended))
         thread.start()
@@ -88,7 +88,7 @@ class Peak:
 
 
 def _kind(process: psutil.Process, root: psutil.Process) -> str:
-    """Name the function that *process* executes; a sandbox has no environment that says so."""
+    """Return the name of the function that *process* runs; a sandbox has no environment."""
     if process.pid == root.pid:
         return "emulator"
     name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "sandbox")
@@ -106,7 +106,7 @@ def _used_bytes(folder: Path) -> int:
 
 
 class Caller:
-    """A client of the API that comes back when a refusal says so, and counts the answers."""
+    """A client of the API that obeys Retry-After and counts the answers."""
 
     def __init__(self, stack: local.Stack, http: httpx.AsyncClient, seconds: float) -> None:
         """Call the runs of *stack*, for *seconds* at most."""
@@ -116,7 +116,7 @@ class Caller:
         self.answers: Counter[str] = Counter()
 
     async def call(self, method: str, **request: Any) -> httpx.Response | None:  # noqa: ANN401 - httpx's
-        """Return what is not a refusal, or nothing when that never comes."""
+        """Return the first answer that is not a refusal, or None after the deadline."""
         while time.monotonic() < self.deadline:
             try:
                 answer = await self.http.request(method, self.url, **request)
@@ -156,7 +156,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a burst: runs by status, with `create lost`, and answers by kind."""
+    """The result of a burst: runs by status, with `create lost`, and answers by method and code."""
 
     runs: Counter[str]
     answers: Counter[str]

@@ -1,7 +1,7 @@
-"""What plans a pack is limited more than what reads, and a refusal says when to come back.
+"""Planning a pack is limited more than reading, and a refusal says when to retry.
 
-Steps and the API can have concurrency of their own, so that neither keeps the other waiting. On the
-local stack both have, and that bounds how many processes there are.
+A deployment can reserve concurrency for steps and for the API, so that neither starves the other.
+The local stack reserves both, which bounds its processes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from taskrunner_cli.local.emulator import ACCOUNT_CONCURRENCY, FUNCTION_CONCURRE
 from tests.api_schema import assert_conforms
 from tests.template import example_executors, functions, routes, template
 
-# Beside each process of run_step are the server of its sandbox and the child that runs the attempt.
+# Each process of run_step has a sandbox server and a child that runs the attempt.
 SANDBOX_PROCESSES = 2
 PLANNING = {("POST", "/v1/task-runner/runs"), ("POST", "/v1/task-runner/simulations")}
 
@@ -72,8 +72,8 @@ def test_the_gateways_429_is_the_documents() -> None:
         assert_conforms("GET", "/v1/task-runner/runs", 429, sent, told)
 
 
-def test_a_function_that_could_not_be_called_is_a_503_of_the_document() -> None:
-    """API Gateway has no response of its own for a function that Lambda throttles."""
+def test_the_gateways_503_for_a_throttled_function_conforms_to_the_document() -> None:
+    """API Gateway treats Lambda's throttle as a failure of the integration."""
     response = api()["GatewayResponses"]["INTEGRATION_FAILURE"]
     headers = {key: it.strip("'") for key, it in response["ResponseParameters"]["Headers"].items()}
     body = response["ResponseTemplates"]["application/json"]
@@ -92,24 +92,26 @@ def test_a_function_that_could_not_be_called_is_a_503_of_the_document() -> None:
 
 
 def reserved_by(parameter: str) -> set[str]:
-    """The logical ids of the functions whose reserved concurrency is the value of *parameter*."""
+    """Return the logical ids of the functions whose reserved concurrency is *parameter*."""
     every = template()["Globals"]["Function"]["ReservedConcurrentExecutions"]
     properties = functions() | {
         name: resource["Properties"] for name, resource in example_executors().items()
     }
-    found = set()
-    for name, own in properties.items():
-        [condition, value, otherwise] = own.get("ReservedConcurrentExecutions", every)["Fn::If"]
+    logical_ids = set()
+    for name, function in properties.items():
+        [condition, value, otherwise] = function.get("ReservedConcurrentExecutions", every)[
+            "Fn::If"
+        ]
         assert template()["Conditions"][condition] == {
             "Fn::Not": [{"Fn::Equals": [{"Ref": value["Ref"]}, 0]}]
         }
         assert otherwise == {"Ref": "AWS::NoValue"}
         if value == {"Ref": parameter}:
-            found.add(name)
-    return found
+            logical_ids.add(name)
+    return logical_ids
 
 
-def test_what_a_machine_calls_and_what_the_api_calls_have_concurrency_of_their_own() -> None:
+def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
     called_by_machines = {arn["Fn::GetAtt"].partition(".")[0] for arn in machine.values()}
 
@@ -117,7 +119,7 @@ def test_what_a_machine_calls_and_what_the_api_calls_have_concurrency_of_their_o
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
 
-def test_no_concurrency_is_reserved_unless_asked_for() -> None:
+def test_no_concurrency_is_reserved_by_default() -> None:
     """A new account may have ten concurrent executions, of which none can be reserved."""
     parameters = template()["Parameters"]
 

@@ -47,6 +47,7 @@ class Whole:
     ids: ports.Ids
     machines: ports.Machines
     ceilings: Ceilings
+    principals: ports.Principals | None
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -99,6 +100,7 @@ def whole_world(world: Ports) -> Whole:
         ids=memory.ids,
         machines=memory.machines,
         ceilings=memory.ceilings,
+        principals=memory.principals,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,

@@ -1,4 +1,4 @@
-"""What a run's machine did, as Step Functions records it."""
+"""Read what a run's machine did from Step Functions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Executions:
     aws: Callable[[str], Any]
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
-        """The events so far of the execution of a run."""
+        """Return the events so far of a run's execution."""
         states = self.aws("stepfunctions")
-        found: list[dict[str, Any]] = states.get_execution_history(
+        events: list[dict[str, Any]] = states.get_execution_history(
             executionArn=self._execution(run_id), maxResults=1000
         )["events"]
-        return found
+        return events
 
     def errors(self, run_id: str) -> list[str]:
-        """The names of the errors of its tasks, in the order in which they failed."""
+        """Return the names of the errors of a run's tasks, in order."""
         return [
             event["taskFailedEventDetails"]["error"]
             for event in self.history(run_id)
@@ -35,11 +35,11 @@ class Executions:
     def _execution(self, run_id: str) -> str:
         states = self.aws("stepfunctions")
         pages = states.get_paginator("list_state_machines").paginate()
-        machines = [one["stateMachineArn"] for page in pages for one in page["stateMachines"]]
-        for machine in machines:
-            for one in states.list_executions(stateMachineArn=machine)["executions"]:
-                arn: str = one["executionArn"]
-                given = json.loads(states.describe_execution(executionArn=arn).get("input", "{}"))
-                if given.get("run", {}).get("id") == run_id:
+        for machine in [entry for page in pages for entry in page["stateMachines"]]:
+            executions = states.list_executions(stateMachineArn=machine["stateMachineArn"])
+            for execution in executions["executions"]:
+                arn: str = execution["executionArn"]
+                document = states.describe_execution(executionArn=arn).get("input", "{}")
+                if json.loads(document).get("run", {}).get("id") == run_id:
                     return arn
         raise LookupError(run_id)

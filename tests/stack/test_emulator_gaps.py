@@ -1,8 +1,8 @@
 """Where the emulator differs from AWS, as facts: a test that fails here tells that a gap is closed.
 
 The code follows AWS's documentation and knows nothing of these. docs/architecture.md says what each
-of them means for a run on the local stack. Other gaps are closed there, and tests show that they
-are: test_function_errors.py and test_throttles.py.
+of them means for a run on the local stack. The local stack closes other gaps, which
+test_function_errors.py and test_throttles.py show.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
     assert imported["/a"] == {"GET"}
 
 
-def test_a_template_reserves_no_concurrency(aws: Callable[[str], Any]) -> None:
-    """AWS reserves it; for the functions of the template the local stack does afterwards."""
+def test_cloudformation_ignores_reserved_concurrency(aws: Callable[[str], Any]) -> None:
+    """AWS reserves it; the local stack reserves it after the deployment."""
     function = {
         "Runtime": "provided.al2023",
         "Handler": "app.handler",

@@ -1,6 +1,6 @@
-"""What a machine is given as the error of a function is what AWS gives it.
+"""A function's error has the name that AWS gives it, so that `ErrorEquals` matches.
 
-The local stack runs functions with AWS's own runtime client, and the emulator names their ends.
+The local stack runs functions with AWS's runtime client, which reports their exceptions.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ def _executions(aws: Callable[[str], Any]) -> Executions:
     return Executions(aws)
 
 
-def test_a_machine_is_given_the_class_of_an_error(operator: Api, executions: Executions) -> None:
-    """So that `ErrorEquals: [ConflictError]` and others match."""
+def test_a_machine_receives_the_class_of_a_steps_error(
+    operator: Api, executions: Executions
+) -> None:
     run_id = operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
     operator.ended(run_id)
 
     assert executions.errors(run_id) == ["StepFailedError"]
 
 
-def test_a_step_is_given_the_class_of_its_executor_functions_error(operator: Api) -> None:
+def test_a_step_receives_the_class_of_its_executor_functions_error(operator: Api) -> None:
     run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
 
     (step,) = operator.ended(run_id)["steps"]
@@ -43,7 +44,7 @@ def test_a_step_is_given_the_class_of_its_executor_functions_error(operator: Api
 
 
 def processes_of(function: str) -> list[psutil.Process]:
-    """The emulator's processes of one function of the template, of whichever stack."""
+    """Return the emulator's processes of one function of the template."""
     process = emulator.running(workspace.find())
     assert process is not None
     return [
@@ -53,19 +54,21 @@ def processes_of(function: str) -> list[psutil.Process]:
     ]
 
 
-def test_a_function_that_dies_is_named_as_on_aws_and_leaves_no_process(
+def test_a_killed_function_is_an_exit_error_and_leaves_no_process(
     operator: Api, executions: Executions
 ) -> None:
     run_id = operator.run(pack("- {id: long, run: {uses: builtin:sleep, with: {seconds: 30}}}"))
     until(lambda: "Running" in str(operator("GET", f"runs/{run_id}").json()["steps"]), "it runs")
-    died = [it for it in processes_of("RunStepFunction") if len(it.children(recursive=True)) > 1]
-    family = [it for process in died for it in [process, *process.children(recursive=True)]]
+    (function,) = [
+        process
+        for process in processes_of("RunStepFunction")
+        if len(process.children(recursive=True)) > 1  # its sandbox, and the child that sleeps
+    ]
+    descendants = function.children(recursive=True)
 
-    for process in died:
-        process.kill()
-    until(lambda: "Runtime.ExitError" in executions.errors(run_id), "the machine is told")
+    function.kill()
+    until(lambda: "Runtime.ExitError" in executions.errors(run_id), "the machine sees the error")
     operator("POST", f"runs/{run_id}/cancel")
 
-    assert len(died) == 1
-    _, left = psutil.wait_procs(family, timeout=10)
-    assert left == []
+    _, alive = psutil.wait_procs([function, *descendants], timeout=10)
+    assert alive == []

@@ -1,7 +1,6 @@
-"""A throttled function is tried again, and a client of the API is told when to come back.
+"""A throttle of Lambda loses nothing: machines retry, and clients learn when to retry.
 
-The emulator's own answers would lose a gate, and be of no use to a client: see
-cli/taskrunner_cli/local/emulator_process.py for what is corrected, and by which rule of AWS.
+The emulator alone would lose a gate here; cli/taskrunner_cli/local/emulator_process.py corrects it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def _executions(aws: Callable[[str], Any]) -> Executions:
 
 @pytest.fixture(name="throttled")
 def _throttled(aws: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Refuses every call of a function of the template, for as long as the context lasts."""
+    """Return a context manager that throttles every call of a function of the template."""
     functions = aws("lambda")
 
     @contextmanager
@@ -59,7 +58,9 @@ def _throttled(aws: Callable[[str], Any]) -> Callable[[str], Any]:
     return throttled
 
 
-def test_a_client_is_told_when_to_come_back(operator: Api, throttled: Callable[[str], Any]) -> None:
+def test_a_throttled_create_answers_503_with_retry_after(
+    operator: Api, throttled: Callable[[str], Any]
+) -> None:
     with throttled("CreateRunFunction"):
         refused = operator("POST", "runs", {"manifest": NOOP})
 
@@ -67,12 +68,12 @@ def test_a_client_is_told_when_to_come_back(operator: Api, throttled: Callable[[
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_throttled_step_is_tried_again_and_that_is_no_attempt(
+def test_a_throttled_step_is_retried_and_the_throttle_is_not_an_attempt(
     operator: Api, executions: Executions, throttled: Callable[[str], Any]
 ) -> None:
     with throttled("RunStepFunction"):
         run_id = operator.run(NOOP)
-        until(lambda: THROTTLED in executions.errors(run_id), "the machine is told")
+        until(lambda: THROTTLED in executions.errors(run_id), "the machine sees a throttle")
 
     ended = operator.ended(run_id)
 
@@ -85,7 +86,7 @@ def test_a_throttled_gate_opens_later(
 ) -> None:
     with throttled("OpenGateFunction"):
         run_id = operator.run(GATED)
-        until(lambda: THROTTLED in executions.errors(run_id), "the machine is told")
+        until(lambda: THROTTLED in executions.errors(run_id), "the machine sees a throttle")
 
     operator.wait(run_id, "waiting")
     approver.decide(run_id, "security", "approved")
@@ -93,25 +94,25 @@ def test_a_throttled_gate_opens_later(
     assert operator.ended(run_id)["status"] == "succeeded"
 
 
-def test_lanes_that_are_throttled_together_are_tried_again_apart(
+def test_throttled_lanes_are_retried_with_jitter(
     operator: Api, executions: Executions, throttled: Callable[[str], Any]
 ) -> None:
-    """Else the same few would get through each time, and the last lane would wait for minutes."""
+    """Without jitter they meet again at each retry, and the last lane waits for minutes."""
     lanes = "".join(
         f"\n    - {{id: lane{n}, run: {{uses: builtin:noop, with: {{}}}}}}" for n in range(LANES)
     )
     with throttled("RunStepFunction"):
         run_id = operator.run(pack(f"- id: together\n  parallel:\n    steps:{lanes}"))
-        until(lambda: executions.errors(run_id).count(THROTTLED) >= LANES, "each lane is refused")
+        until(lambda: executions.errors(run_id).count(THROTTLED) >= LANES, "each lane is throttled")
 
     assert operator.ended(run_id)["status"] == "succeeded"
-    began = [event for event in executions.history(run_id) if event["type"] == "TaskScheduled"]
-    refused = [event for event in executions.history(run_id) if event["type"] == "TaskFailed"]
-    earliest_s = (began[LANES]["timestamp"] - refused[0]["timestamp"]).total_seconds()
-    assert earliest_s < 0.95  # the interval is a second, and FULL takes any part of it
+    started = [event for event in executions.history(run_id) if event["type"] == "TaskScheduled"]
+    throttles = [event for event in executions.history(run_id) if event["type"] == "TaskFailed"]
+    first_retry_s = (started[LANES]["timestamp"] - throttles[0]["timestamp"]).total_seconds()
+    assert first_retry_s < 0.95  # the interval is 1 s, of which FULL takes any part
 
 
-def test_a_burst_of_runs_loses_none_and_stays_within_its_processes(stack: Stack) -> None:
+def test_a_burst_of_runs_succeeds_in_fewer_than_64_processes(stack: Stack) -> None:
     process = emulator.running(workspace.find())
     assert process is not None
     peak = Peak()

@@ -1,11 +1,10 @@
-"""Packages the template for the emulator: what it names on the disk is stored and named by address.
+"""Packages the template for the emulator: stores the files it names, and inserts their addresses.
 
-`sam package` does the same for AWS. Two things differ here:
-
-- A state machine's definition becomes JSON, because the emulator reads no YAML.
-- A function is a custom runtime that starts AWS's own Python runtime, with the layer's packages at
-  their place on this machine. The emulator's own Python runtime has a copy of the function and the
-  layer for each process, and reports every exception as Runtime.HandlerError.
+`sam package` does the same for AWS, with two differences. A state machine's definition becomes
+JSON here, because the emulator does not read YAML. And a function is a custom runtime that starts
+AWS's own Python runtime, with the paths of the layer's packages on this machine. The emulator's own
+Python runtime copies the code and the layer for each process, and reports every exception as
+Runtime.HandlerError.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ LAYER = "layers/core/python"
 CUSTOM_RUNTIME = "provided.al2023"
 
 _COMPILED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
-_FUNCTIONS_OF_THE_SERVICE = "functions/"  # the others have no layer
+_WITH_LAYER = "functions/"  # an executor function has no layer
 _RUNTIME = re.compile(r"^( +Runtime: )!Ref Runtime$", re.MULTILINE)
 _URI = re.compile(r"^( +(CodeUri|ContentUri|DefinitionUri): )(\S+)$", re.MULTILINE)
 
@@ -36,15 +35,15 @@ Store = Callable[[bytes], str]
 
 
 def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -> str:
-    """Return the template's text with *parameters* as defaults and with addresses for paths.
+    """Return the template's text with *parameters* as defaults, and addresses instead of paths.
 
-    Every function has the runtime CUSTOM_RUNTIME, and a `bootstrap` that starts it.
+    Every function gets the runtime CUSTOM_RUNTIME, and a `bootstrap` that starts it.
 
-    SAM's transform sees the parameters' defaults only, and not the values of a deployment.
-    *store* keeps a content and returns its address.
+    SAM's transform reads the parameters' defaults, not the values of a deployment. *store* stores
+    content and returns its address.
 
     Raises:
-        LocalStackError: a parameter, a path, the layer's packages or AWS's runtime do not exist.
+        LocalStackError: the template has no such parameter, or a path or a package is missing.
 
     """
 
@@ -58,7 +57,7 @@ def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -
 
 
 def source_files(top: Path) -> Iterator[Path]:
-    """Yield every file below *top*, links followed, in an order that does not change."""
+    """Yield every file below *top* in a stable order; links are followed."""
     if top.is_file():
         yield top
     for folder, folders, names in os.walk(top, followlinks=True):
@@ -75,19 +74,19 @@ def _content(workspace: Workspace, kind: str, path: str) -> bytes:
     if kind == "DefinitionUri":
         return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))).encode()
     if path == LAYER:
-        return _archive({})  # the emulator gives a custom runtime no layer; see _bootstrap
+        return _archive({})  # the emulator ignores the layers of a custom runtime: see _bootstrap
     files = {str(file.relative_to(source)): file.read_bytes() for file in source_files(source)}
     folders = []
-    if path.startswith(_FUNCTIONS_OF_THE_SERVICE):
+    if path.startswith(_WITH_LAYER):
         folders = [_copied(workspace), _dependencies(workspace)]
     return _archive(files | {"bootstrap": _bootstrap(workspace, folders)})
 
 
 def _bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
-    """Return the program that the emulator starts for a function, and that becomes its process.
+    """Return the program that starts a function's process.
 
-    As on AWS, a function imports from its own folder first, then from the layer (*folders*), and
-    last from the runtime's packages, boto3 above all. These are the emulator's here.
+    As on AWS, a function imports from its own folder first, then from the layer (*folders*), then
+    from the runtime's packages, such as boto3. Here the emulator's environment holds the latter.
     """
     python = _environment(workspace, "emulator", "requirements/emulator.txt") / "bin" / "python"
     path = ":".join(map(str, folders))
@@ -100,7 +99,7 @@ def _bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
 
 
 def _copied(workspace: Workspace) -> Path:
-    """Return the folder of a copy of the package, which later edits of the sources do not reach."""
+    """Return the folder of a copy of the package, which later edits do not change."""
     source = workspace.root / LAYER / "taskrunner"
     digest = hashlib.sha256()
     for file in source_files(source):
@@ -116,16 +115,16 @@ def _copied(workspace: Workspace) -> Path:
 
 
 def _dependencies(workspace: Workspace) -> Path:
-    """Return the folder of the packages that the layer's requirements pin."""
+    """Return the folder with the packages that the layer's requirements pin."""
     environment = _environment(workspace, "layer", f"{LAYER}/requirements.txt")
     return environment / "lib" / f"python{python_version()}" / "site-packages"
 
 
 def _environment(workspace: Workspace, name: str, requirements: str) -> Path:
-    """Return the folder of a virtual environment that has what the file *requirements* pins."""
+    """Return the folder of a virtual environment with the packages that *requirements* pins."""
     environment = workspace.local / "venvs" / name
-    pins, wanted = environment / ".pins", workspace.root / requirements
-    if not pins.exists() or pins.read_bytes() != wanted.read_bytes():
+    installed_pins, pins = environment / ".pins", workspace.root / requirements
+    if not installed_pins.exists() or installed_pins.read_bytes() != pins.read_bytes():
         raise LocalStackError(
             f"the packages of {requirements} are not installed", cure="make setup"
         )
@@ -133,7 +132,7 @@ def _environment(workspace: Workspace, name: str, requirements: str) -> Path:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a ZIP archive of *files*; the same files give the same bytes."""
+    """Return a ZIP archive of *files*, the same bytes for the same files."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in sorted(files.items()):

@@ -1,4 +1,4 @@
-"""What the emulator's process, and with it every function, has in its environment."""
+"""The environment of the emulator's process, which every function inherits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from taskrunner_cli.local.workspace import Workspace
 WORKSPACE = Workspace(Path("/project"))
 
 
-def test_nothing_of_the_developers_own_reaches_the_functions() -> None:
-    given = {"PATH": "/bin", "AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "a-real-one"}
+def test_the_developers_credentials_do_not_reach_the_functions() -> None:
+    ambient = {"PATH": "/bin", "AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "a-real-one"}
 
-    variables = environment(WORKSPACE, 4599, given)
+    variables = environment(WORKSPACE, 4599, ambient)
 
     assert "AWS_PROFILE" not in variables
     assert variables["AWS_ACCESS_KEY_ID"] == "test"
     assert (variables["PATH"], variables["GATEWAY_PORT"]) == ("/bin", "4599")
 
 
-def test_the_accounts_concurrency_is_bounded_and_can_be_bounded_more() -> None:
+def test_the_accounts_concurrency_is_bounded_and_can_be_lowered() -> None:
     assert environment(WORKSPACE, 4599, {})["LAMBDA_ACCOUNT_CONCURRENCY"] == str(
         ACCOUNT_CONCURRENCY
     )

@@ -84,7 +84,7 @@ def members(archive: bytes) -> dict[str, str]:
 
 
 def started(workspace: Workspace, archive: int) -> tuple[list[Path], str]:
-    """The folders on the path of the function in an archive, and what its process executes."""
+    """Start the function in an archive; return the folders on its path, and Python's arguments."""
     store = Store()
     package(workspace, {}, store)
     bootstrap = workspace.root / "bootstrap"
@@ -97,7 +97,7 @@ def started(workspace: Workspace, archive: int) -> tuple[list[Path], str]:
 
 
 def folders_of_the_layer(workspace: Workspace) -> tuple[Path, Path]:
-    """The folders of the package and of the packages it imports, as a function sees them."""
+    """Return the folders of the package and of the packages that it imports."""
     (copy, dependencies), _ = started(workspace, 0)
     return copy, dependencies
 
