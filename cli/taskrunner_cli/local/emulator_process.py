@@ -1,12 +1,10 @@
-"""Run MiniStack, with what it does about a throttled or failed function corrected to AWS's way.
+"""Run MiniStack with corrections, so that a throttled or failed function has AWS's consequences.
 
-Without the corrections, a throttle does harm that it does not do on AWS: a gate never opens, a
-client does not know when to come back, and lanes that are throttled together stay together. The
-corrections replace functions that MiniStack keeps private, so its version is pinned, and
-tests/stack/test_throttles.py holds them to what AWS documents.
+Without them a throttled gate never opens, a client does not learn when to retry, and lanes that are
+throttled together stay together. The corrections replace private functions of MiniStack, so its
+version is pinned; tests/stack/test_throttles.py tests them.
 
-The emulator's environment executes this file by itself (`emulator.start`), so it imports nothing of
-the project.
+`emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
 
 import json
@@ -24,20 +22,20 @@ _wait_for_token = stepfunctions._invoke_with_callback
 _find_retrier = stepfunctions._find_matching_retrier
 _call_proxy = apigateway_v1._invoke_lambda_proxy_v1
 
-_task = threading.local()  # its `token` is the one that this thread's callback task waits for
+_task = threading.local()  # `token`: what the callback task of this thread waits for
 
 
 def throttle_response(reason_code: str, msg: str, retry_after: int = 1) -> dict[str, Any]:
-    """Name a refusal for state machines as Step Functions does: Lambda.TooManyRequestsException."""
+    """Give a throttle the name that Step Functions gives it, instead of Lambda.Unknown."""
     refusal: dict[str, Any] = _throttle(reason_code, msg, retry_after)
     refusal["body"]["errorType"] = "Lambda.TooManyRequestsException"
     return refusal
 
 
 async def call_proxy(*integration: Any, **more: Any) -> Any:
-    """Answer for a throttled function with the gateway response INTEGRATION_FAILURE.
+    """Answer a throttle of Lambda with the gateway response INTEGRATION_FAILURE.
 
-    MiniStack hands Lambda's own 429 to the client. Its integrations without a proxy follow AWS.
+    MiniStack does that for integrations without a proxy, and sends Lambda's 429 for the others.
     """
     answer = await _call_proxy(*integration, **more)
     if not isinstance(answer, apigateway_v1._GatewayError) and _is_throttle(answer):
@@ -46,7 +44,7 @@ async def call_proxy(*integration: Any, **more: Any) -> Any:
 
 
 def _is_throttle(answer: tuple[int, dict[str, Any], bytes]) -> bool:
-    """Whether *answer* is Lambda's and not the function's, which may answer 429 itself."""
+    """Return whether Lambda made the answer; a function may answer 429 as well."""
     status, _, body = answer
     if status != HTTPStatus.TOO_MANY_REQUESTS:
         return False
@@ -54,7 +52,7 @@ def _is_throttle(answer: tuple[int, dict[str, Any], bytes]) -> bool:
 
 
 def wait_for_token(resource: str, task_input: Any, token: str, state: dict[str, Any]) -> Any:
-    """Fail a task that waits for its token when the function that takes the token fails."""
+    """Wait until a token comes back, or until the function that received it fails."""
     _task.token = token
     try:
         return _wait_for_token(resource, task_input, token, state)
@@ -63,7 +61,7 @@ def wait_for_token(resource: str, task_input: Any, token: str, state: dict[str, 
 
 
 def call_lambda(function: str, event: Any) -> Any:
-    """Call a function for a state machine; MiniStack ignores an error where a token is awaited."""
+    """Call a function, and fail the task that waits for its token if the function fails."""
     try:
         return _call_lambda(function, event)
     except stepfunctions._ExecutionError as error:
@@ -77,7 +75,10 @@ def call_lambda(function: str, event: Any) -> Any:
 def find_retrier(
     retriers: list[dict[str, Any]], error: str, counts: dict[int, int]
 ) -> tuple[dict[str, Any] | None, int]:
-    """Obey MaxDelaySeconds and JitterStrategy, which MiniStack does not know."""
+    """Return the retrier for an error, with the delay that MaxDelaySeconds and JitterStrategy give.
+
+    MiniStack ignores both fields.
+    """
     retrier, index = _find_retrier(retriers, error, counts)
     if retrier is None:
         return None, index
