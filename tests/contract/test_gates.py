@@ -60,7 +60,7 @@ class Whole:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     notifications: ports.Notifications
 
     def gate(self, step_id: str, token: str) -> JsonObject:
@@ -112,7 +112,7 @@ def whole_world(world: Ports) -> Whole:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         notifications=world.notifications,
     )
 
