@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict, Waiting
+from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, GateRecord, Verdict
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from tests.contract.ports import CREATED, a_run, an_entry
@@ -42,7 +42,7 @@ def opened(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     return world.approvals.open(
         head,
         record,
-        Waiting(path=path, opened_at=at, expires_at=LATER),
+        GateOpening(step_path=path, opened_at=at, expires_at=LATER),
         token,
         [an_entry(f"{path}#awaiting", Event.GATE_AWAITING)],
         gate=world.approvals.gate(head.run, path),
@@ -54,18 +54,20 @@ def read(world: Ports, head: Head) -> ApprovalRecord:
     return world.approvals.get(head.run.tenant, head.run.run_id, "security")
 
 
-def waiting(world: Ports, head: Head) -> list[OpenedGate]:
+def waiting(world: Ports, head: Head) -> list[GateRecord]:
     return list(world.approvals.waiting(head.run, "security"))
 
 
 def decided(record: ApprovalRecord, verdict: Verdict = Verdict.APPROVED) -> ApprovalRecord:
-    word = Decision(verdict=verdict, by="bob", at=AT, actor="user:bob", summary="fine")
+    word = Decision(
+        verdict=verdict, approver="bob", decided_at=AT, actor="user:bob", summary="fine"
+    )
     return replace(record, verdict=verdict, decisions=(*record.decisions, word))
 
 
 def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
     gates = waiting(world, head)
-    entries = [an_entry(f"{one.path}#decided", Event.GATE_APPROVED) for one in gates]
+    entries = [an_entry(f"{one.step_path}#decided", Event.GATE_APPROVED) for one in gates]
     return world.approvals.decide(head, record, gates, entries)
 
 
@@ -85,7 +87,7 @@ class TestRecords:
 
         record = read(world, head)
         assert (record.was_opened, record.verdict, record.decisions) == (True, None, ())
-        assert waiting(world, head) == [OpenedGate(path="review")]
+        assert waiting(world, head) == [GateRecord(step_path="review")]
         assert ids(world, head) == ["run.created", "review#awaiting"]
 
     def test_a_decision_is_read_with_its_approver_actor_and_summary(self, world: Ports) -> None:
@@ -109,7 +111,7 @@ class TestNotified:
         for _ in range(2):
             world.approvals.record_notified(head.run, "review")
 
-        assert before == OpenedGate(path="review")
+        assert before == GateRecord(step_path="review")
         assert world.approvals.gate(head.run, "review") == replace(before, is_notified=True)
         assert waiting(world, head) == [replace(before, is_notified=True)]
 
@@ -130,8 +132,8 @@ class TestNotified:
 
         assert opened(world, head, token="newer")
 
-        assert world.approvals.gate(head.run, "review") == OpenedGate(
-            path="review", is_notified=True
+        assert world.approvals.gate(head.run, "review") == GateRecord(
+            step_path="review", is_notified=True
         )
 
     def test_a_decision_that_read_before_it_stands_in_no_ones_way(self, world: Ports) -> None:
@@ -144,7 +146,7 @@ class TestNotified:
         assert read(world, head) == before
         assert decide(world, head, decided(before))
         gate = world.approvals.gate(head.run, "review")
-        assert gate == OpenedGate(path="review", heard=1, is_notified=True)
+        assert gate == GateRecord(step_path="review", recorded_decisions=1, is_notified=True)
 
     def test_the_run_and_its_journal_are_read_as_before(self, world: Ports) -> None:
         """Both come of one query, between whose ends nothing else may sort."""
@@ -171,12 +173,12 @@ class TestGuards:
         assert not opened(world, head, path="other", token="token-2", record=before)
 
         assert world.approvals.gate(head.run, "other") is None
-        assert [one.path for one in waiting(world, head)] == ["review"]
+        assert [one.step_path for one in waiting(world, head)] == ["review"]
         assert ids(world, head) == ["run.created", "review#awaiting", "review#decided"]
 
     def test_a_gate_is_opened_as_a_new_one_once(self, world: Ports) -> None:
         head = begun(world)
-        at = Waiting(path="review", opened_at=AT, expires_at=LATER)
+        at = GateOpening(step_path="review", opened_at=AT, expires_at=LATER)
         entry = an_entry("review#awaiting", Event.GATE_AWAITING)
 
         answers = [
@@ -195,7 +197,7 @@ class TestGuards:
             answers = list(pool.map(lambda path: opened(world, head, path=path), paths))
 
         assert all(answers)
-        assert [one.path for one in waiting(world, head)] == paths
+        assert [one.step_path for one in waiting(world, head)] == paths
         assert sorted(ids(world, head)[1:]) == [f"{path}#awaiting" for path in paths]
 
     def test_a_gate_that_has_heard_meanwhile_hears_nothing_twice(self, world: Ports) -> None:
@@ -331,7 +333,7 @@ class TestResume:
 
         assert waiting(world, head) == []
         late = world.approvals.gate(head.run, "late")
-        assert late == OpenedGate(path="late", heard=1)
+        assert late == GateRecord(step_path="late", recorded_decisions=1)
 
 
 class TestListOpen:

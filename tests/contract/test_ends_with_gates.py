@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.model.approval import ApprovalRecord, Waiting
+from taskrunner.model.approval import ApprovalRecord, GateOpening
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
@@ -32,7 +32,7 @@ def begun(world: Ports) -> Head:
 
 def opened(world: Ports, head: Head, path: str) -> bool:
     """Let the gate *path* wait for an approval of its own, as everywhere with one at the end."""
-    waiting = Waiting(path=path, opened_at=AT, expires_at=AT)
+    waiting = GateOpening(step_path=path, opened_at=AT, expires_at=AT)
     record = ApprovalRecord(approval_id=f"of-{path}")
     entries = [an_entry(f"{path}#awaiting", Event.GATE_AWAITING)]
     token = f"token-of-{path}"

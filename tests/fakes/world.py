@@ -31,7 +31,7 @@ from taskrunner.errors import (
     TooManyRunsError,
 )
 from taskrunner.executors.work import ExecutorFailure
-from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict
+from taskrunner.model.approval import ApprovalRecord, GateRecord, Verdict
 from taskrunner.model.ceilings import Ceilings
 from taskrunner.model.journal import Entry, Placed, Position
 from taskrunner.model.json_types import unusable
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskrunner.executors.work import Bundle, Revision
-    from taskrunner.model.approval import Waiting
+    from taskrunner.model.approval import GateOpening
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.notification import Notification
@@ -341,14 +341,18 @@ class MemoryApprovals:
         return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
 
     @_atomic
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         key = (run.tenant, run.run_id, path)
         if key not in self.gates:
             return None
-        return OpenedGate(path=path, heard=self.gates[key].heard, is_notified=key in self.notified)
+        return GateRecord(
+            step_path=path,
+            recorded_decisions=self.gates[key].heard,
+            is_notified=key in self.notified,
+        )
 
     @_atomic
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         found = [self.gate(run, path) for path, _ in self._that_wait(run, approval_id)]
         return iter([one for one in found if one is not None])
 
@@ -365,16 +369,18 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
-        run, path, decided = head.run, waiting.path, record.verdict is not None
+        run, path, decided = head.run, waiting.step_path, record.verdict is not None
         known = self.gate(run, path)
-        if (known and known.heard) != (gate and gate.heard) or self._moved_on(head, record):
+        if (known and known.recorded_decisions) != (
+            gate and gate.recorded_decisions
+        ) or self._moved_on(head, record):
             return False
         self.gates[run.tenant, run.run_id, path] = StoredGate(
             record.approval_id, len(record.decisions), None if decided else token
@@ -398,7 +404,7 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         if self._moved_on(head, record) or not self._heard(head, record, gates, entries):
@@ -413,7 +419,7 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         return self._heard(head, record, gates, entries)
@@ -422,17 +428,18 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         run = self.runs.of(head.run.tenant, head.run.run_id)
-        known = [self.gate(head.run, one.path) or one for one in gates]
+        known = [self.gate(head.run, one.step_path) or one for one in gates]
         if run.run.outcome is not None or any(
-            mine.heard != theirs.heard for mine, theirs in zip(known, gates, strict=True)
+            mine.recorded_decisions != theirs.recorded_decisions
+            for mine, theirs in zip(known, gates, strict=True)
         ):
             return False
         for one in gates:
-            key = (head.run.tenant, head.run.run_id, one.path)
+            key = (head.run.tenant, head.run.run_id, one.step_path)
             self.gates.setdefault(key, StoredGate(record.approval_id, 0))
             self.gates[key].heard = len(record.decisions)
         run.journal += entries

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
-    Answer,
     ApprovalRecord,
     Decision,
+    DecisionResult,
     Verdict,
     decide,
     expire,
@@ -48,12 +48,12 @@ def said(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     approval: Approval = ONE,
     run_ended: bool = False,
     actor: str | None = None,
-) -> Answer:
+) -> DecisionResult:
     who = a_caller(caller) if isinstance(caller, str) else caller
     return decide(
         approval,
         record,
-        Decision(verdict=verdict, by=who.subject, at=AT, actor=actor),
+        Decision(verdict=verdict, approver=who.subject, decided_at=AT, actor=actor),
         caller=who,
         requester="ana",
         run_ended=run_ended,
@@ -116,7 +116,7 @@ class TestOneApproval:
     def test_the_actor_is_recorded_beside_the_approver(self) -> None:
         (word,) = said(OPEN, APPROVED, actor="user:zoe").record.decisions
 
-        assert (word.by, word.actor) == ("bob", "user:zoe")
+        assert (word.approver, word.actor) == ("bob", "user:zoe")
 
 
 class TestSeveralApprovals:
@@ -213,7 +213,7 @@ class TestExpire:
         expired = expire(OPEN, AT)
 
         assert expired.verdict is EXPIRED
-        assert expired.decisions == (Decision(verdict=EXPIRED, by="clock", at=AT),)
+        assert expired.decisions == (Decision(verdict=EXPIRED, approver="clock", decided_at=AT),)
 
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
     def test_the_clock_changes_nothing_that_was_decided(self, verdict: Verdict) -> None:
@@ -233,7 +233,7 @@ _words = st.lists(
 
 def applied(
     words: Sequence[tuple[str, Verdict]], needed: int
-) -> tuple[ApprovalRecord, list[Answer]]:
+) -> tuple[ApprovalRecord, list[DecisionResult]]:
     """The record after all of *words*, and the answers to those that were not refused."""
     approval = Approval(id="security", min_approvals=needed)
     record, answers = OPEN, []
@@ -270,7 +270,7 @@ def test_approved_is_approved_by_as_many_as_are_needed(
     words: list[tuple[str, Verdict]], needed: int
 ) -> None:
     record, _ = applied(words, needed)
-    approvers = {one.by for one in record.decisions if one.verdict is APPROVED}
+    approvers = {one.approver for one in record.decisions if one.verdict is APPROVED}
 
     if record.verdict is APPROVED:
         assert len(approvers) == needed

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
-    Answer,
     ApprovalRecord,
     Decision,
+    DecisionResult,
     Verdict,
     decide,
     expire,
@@ -93,10 +93,12 @@ def test_every_word_is_heard_by_the_rules(
 ) -> None:
     record, heard = OPEN, list[Word]()
     for word in said:
-        decision = Decision(verdict=word.verdict, by=word.caller.subject, at=AT, actor=word.actor)
-        last = next((o for o in reversed(heard) if o.caller.subject == decision.by), None)
+        decision = Decision(
+            verdict=word.verdict, approver=word.caller.subject, decided_at=AT, actor=word.actor
+        )
+        last = next((o for o in reversed(heard) if o.caller.subject == decision.approver), None)
         repeats = last is not None and last.verdict is word.verdict
-        answer: Answer | ForbiddenError | ConflictError
+        answer: DecisionResult | ForbiddenError | ConflictError
         try:
             answer = decide(
                 approval,
@@ -117,19 +119,19 @@ def test_every_word_is_heard_by_the_rules(
                 assert code == "approval_already_decided"
                 assert outcome(approval, heard) is not None
                 assert not repeats
-            case Answer(changed=changed):
+            case DecisionResult(changed=changed):
                 assert changed is not repeats
                 heard += [word] if changed else []
                 record = answer.record
         assert record.verdict is outcome(approval, heard)
-        assert [one.by for one in record.decisions] == [one.caller.subject for one in heard]
+        assert [one.approver for one in record.decisions] == [one.caller.subject for one in heard]
 
 
 @given(approval=approvals, said=st.lists(words, max_size=6))
 def test_the_clock_ends_what_is_open_and_nothing_else(approval: Approval, said: list[Word]) -> None:
     record = OPEN
     for word in said:
-        decision = Decision(verdict=word.verdict, by=word.caller.subject, at=AT)
+        decision = Decision(verdict=word.verdict, approver=word.caller.subject, decided_at=AT)
         try:
             record = decide(
                 approval, record, decision, caller=word.caller, requester="eve", run_ended=False

@@ -84,7 +84,7 @@ def expire(world: World, step_id: str = "review") -> Any:  # noqa: ANN401
 
 def waiting(world: MemoryWorld) -> list[str]:
     run = world.runs.head(TENANT, "run-7").run
-    return [one.path for one in world.approvals.waiting(run, "security")]
+    return [one.step_path for one in world.approvals.waiting(run, "security")]
 
 
 def notifications(world: MemoryWorld) -> list[dict[str, Any]]:
@@ -377,7 +377,7 @@ class TestExpiring:
 
         record = world.approvals.get(TENANT, "run-7", "security")
         assert record.verdict is Verdict.EXPIRED
-        assert [(one.by, one.at) for one in record.decisions] == [
+        assert [(one.approver, one.decided_at) for one in record.decisions] == [
             ("clock", "2025-12-06T13:00:00.000Z")
         ]
         assert log(world)[-1] == "review#decided"

@@ -23,7 +23,7 @@ from taskrunner.adapters.table import (
     encoded,
     run_key,
 )
-from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict
+from taskrunner.model.approval import ApprovalRecord, Decision, GateRecord, Verdict
 from taskrunner.ports import Head, Page
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from taskrunner.adapters.executions import Tokens
     from taskrunner.adapters.runs import DynamoRuns
-    from taskrunner.model.approval import Waiting
+    from taskrunner.model.approval import GateOpening
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.run import Run
@@ -60,12 +60,12 @@ class DynamoApprovals:
         item = self._table.get(run_key(tenant, run_id), f"A#{approval_id}")
         return ApprovalRecord(approval_id=approval_id) if item is None else _record(item)
 
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         """See the port."""
         item = self._table.get(run_key(run.tenant, run.run_id), _gate_key(path))
         return None if item is None or "heard" not in item else _gate(item)
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         """See the port."""
         return map(_gate, self._with_tokens(run, approval_id, "sk, heard, notified"))
 
@@ -85,20 +85,22 @@ class DynamoApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
         """See the port."""
         if record.verdict is not None:
             # It wakes at once, by the token that its caller has; an older one opens nothing more.
-            settled = self._told(head.run, record, waiting.path, gate, more=" REMOVE task_token")
+            settled = self._told(
+                head.run, record, waiting.step_path, gate, more=" REMOVE task_token"
+            )
             return self._write(head, [settled], entries)
         more, values = ", task_token = :token", {":token": token}
-        opened = self._told(head.run, record, waiting.path, gate, more=more, values=values)
+        opened = self._told(head.run, record, waiting.step_path, gate, more=more, values=values)
         return self._write(head, [opened, self._listed(head, record, waiting, summary)], entries)
 
     def _told(  # noqa: PLR0913 - the parts of one write
@@ -106,13 +108,13 @@ class DynamoApprovals:
         run: Run,
         record: ApprovalRecord,
         path: str,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         *,
         more: str = "",
         values: JsonMapping | None = None,
     ) -> JsonObject:
         """What records that the gate at *path*, if still *gate*, has heard all of *record*."""
-        known = {} if gate is None else {":before": gate.heard}
+        known = {} if gate is None else {":before": gate.recorded_decisions}
         return {
             "Update": {
                 "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": _gate_key(path)}),
@@ -136,7 +138,7 @@ class DynamoApprovals:
         }
 
     def _listed(
-        self, head: Head, record: ApprovalRecord, waiting: Waiting, summary: JsonObject
+        self, head: Head, record: ApprovalRecord, waiting: GateOpening, summary: JsonObject
     ) -> JsonObject:
         """What lists the approval as open, for its latest gate; its decisions stay as they are."""
         run = head.run
@@ -192,7 +194,7 @@ class DynamoApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """See the port."""
@@ -215,16 +217,16 @@ class DynamoApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """See the port."""
         return self._write(head, self._heard(head.run, record, gates), entries)
 
     def _heard(
-        self, run: Run, record: ApprovalRecord, gates: Sequence[OpenedGate]
+        self, run: Run, record: ApprovalRecord, gates: Sequence[GateRecord]
     ) -> list[JsonObject]:
-        return [self._told(run, record, gate.path, gate) for gate in gates]
+        return [self._told(run, record, gate.step_path, gate) for gate in gates]
 
     def _write(self, head: Head, writes: Sequence[JsonObject], entries: Sequence[Entry]) -> bool:
         """Make all of *writes* if what they are about, and the run, are as they were read."""
@@ -282,10 +284,10 @@ def _gate_key(path: str) -> str:
     return f"G#{path}"
 
 
-def _gate(item: JsonObject) -> OpenedGate:
-    return OpenedGate(
-        path=item["sk"].removeprefix(_gate_key("")),
-        heard=item["heard"],
+def _gate(item: JsonObject) -> GateRecord:
+    return GateRecord(
+        step_path=item["sk"].removeprefix(_gate_key("")),
+        recorded_decisions=item["heard"],
         is_notified=item.get("notified", False),
     )
 
@@ -293,8 +295,8 @@ def _gate(item: JsonObject) -> OpenedGate:
 def _decision(decision: Decision) -> JsonObject:
     return {
         "verdict": decision.verdict.value,
-        "by": decision.by,
-        "at": decision.at,
+        "by": decision.approver,
+        "at": decision.decided_at,
         "actor": decision.actor,
         "summary": decision.summary,
     }
@@ -312,8 +314,8 @@ def _record(item: JsonObject) -> ApprovalRecord:
         decisions=tuple(
             Decision(
                 verdict=Verdict(one["verdict"]),
-                by=one["by"],
-                at=one["at"],
+                approver=one["by"],
+                decided_at=one["at"],
                 actor=one.get("actor"),
                 summary=one.get("summary"),
             )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from taskrunner.executors.work import Artifacts as ArtifactContents
     from taskrunner.executors.work import Bundles, Environments, Images, Network, Services
-    from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting
+    from taskrunner.model.approval import ApprovalRecord, GateOpening, GateRecord, Verdict
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, Placed, Position
     from taskrunner.model.json_types import JsonObject
@@ -161,11 +161,11 @@ class Approvals(Protocol):
         """The record, an empty one when no gate has opened it yet."""
         ...
 
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         """The run's gate at *path*, or None when it has not been opened."""
         ...
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         """The gates that wait for an approval and have not been woken, by their paths."""
         ...
 
@@ -173,11 +173,11 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
         """Let a gate wait, which was *gate* before, or None; of a decided *record*, only note it.
@@ -195,7 +195,7 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """Store a decision, with *entries* for those of its gates that there is room for.
@@ -208,7 +208,7 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """Append *entries*, by which *gates* have heard all of *record*; False as for `decide`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
-from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict
+from taskrunner.model.approval import ApprovalRecord, GateRecord, Verdict
 from taskrunner.model.journal import Entry, Event, Level
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def spread(head: Head, record: ApprovalRecord, world: World, *, passed: str = ""
         TryAgainError: others tell the same gates at the same moment, again and again.
     """
     waiting = _all_told(head, record, world)
-    if record.verdict is not None and any(gate.path != passed for gate in waiting):
+    if record.verdict is not None and any(gate.step_path != passed for gate in waiting):
         world.approvals.resume(head.run, record)
 
 
-def _all_told(head: Head, record: ApprovalRecord, world: World) -> list[OpenedGate]:
+def _all_told(head: Head, record: ApprovalRecord, world: World) -> list[GateRecord]:
     for _ in range(_TRIES):
         waiting = list(world.approvals.waiting(head.run, record.approval_id))
         if head.run.outcome is not None or all(
@@ -53,10 +53,10 @@ def _all_told(head: Head, record: ApprovalRecord, world: World) -> list[OpenedGa
 
 
 def portions(
-    record: ApprovalRecord, gates: Iterable[OpenedGate]
-) -> Iterator[tuple[list[OpenedGate], list[Entry]]]:
+    record: ApprovalRecord, gates: Iterable[GateRecord]
+) -> Iterator[tuple[list[GateRecord], list[Entry]]]:
     """Those of *gates* that have not heard all of *record*, some at a time, with their entries."""
-    some: list[OpenedGate] = []
+    some: list[GateRecord] = []
     entries: list[Entry] = []
     for gate in gates:
         unheard = gate_entries(record, gate)
@@ -70,15 +70,18 @@ def portions(
         yield some, entries
 
 
-def gate_entries(record: ApprovalRecord, gate: OpenedGate, at: str | None = None) -> list[Entry]:
+def gate_entries(record: ApprovalRecord, gate: GateRecord, at: str | None = None) -> list[Entry]:
     """One entry for each decision of *record* that *gate* has not heard of, at its time or *at*.
 
     The last decision makes the verdict, and each one before it was an approval.
     """
-    entries = [_recorded(record, gate.path, one, at) for one in record.decisions[gate.heard :]]
+    entries = [
+        _recorded(record, gate.step_path, one, at)
+        for one in record.decisions[gate.recorded_decisions :]
+    ]
     if record.verdict is not None and entries:
         entries[-1] = _settled(
-            record.approval_id, record.verdict, gate.path, record.decisions[-1], at
+            record.approval_id, record.verdict, gate.step_path, record.decisions[-1], at
         )
     return entries
 
@@ -89,7 +92,7 @@ def _settled(
     event, level, word = _EVENTS[verdict]
     return Entry(
         id=f"{path}#decided",
-        at=at or last.at,
+        at=at or last.decided_at,
         event=event,
         level=level,
         step=path,
@@ -101,8 +104,8 @@ def _settled(
 def _recorded(record: ApprovalRecord, path: str, one: Decision, at: str | None) -> Entry:
     """An approval that counts, but is not yet the last that is needed."""
     return Entry(
-        id=f"{path}#approval#{one.by}",
-        at=at or one.at,
+        id=f"{path}#approval#{one.approver}",
+        at=at or one.decided_at,
         event=Event.GATE_APPROVAL_RECORDED,
         step=path,
         message=f"One approval more: {record.approval_id}",
@@ -114,7 +117,7 @@ def _metadata(approval_id: str, decision: Decision) -> dict[str, str]:
     """Who decided what, for the log; the actor is beside the approver, never instead."""
     said = {
         "approvalId": approval_id,
-        "approver": decision.by,
+        "approver": decision.approver,
         "actorId": decision.actor,
         "summary": decision.summary,
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError, NotFoundError, TryAgainError
 from taskrunner.model import moment, plan_document
-from taskrunner.model.approval import Answer, Decision, Verdict, decide
+from taskrunner.model.approval import Decision, DecisionResult, Verdict, decide
 from taskrunner.runtime.verdicts import portions, spread
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
         if approval is None:
             raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
         at = moment.to_text(world.clock.now())
-        decision = Decision(verdict=verdict, by=caller.subject, at=at, actor=actor, summary=summary)
+        decision = Decision(
+            verdict=verdict, approver=caller.subject, decided_at=at, actor=actor, summary=summary
+        )
         answer = decide(
             approval,
             world.approvals.get(tenant, run_id, approval_id),
@@ -66,7 +68,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     raise TryAgainError(f"the approval {approval_id} is being decided by others")
 
 
-def _store(head: Head, answer: Answer, world: World) -> bool:
+def _store(head: Head, answer: DecisionResult, world: World) -> bool:
     """Store the decision, in one write with the entries of the first gates."""
     waiting = world.approvals.waiting(head.run, answer.record.approval_id)
     gates, entries = next(portions(answer.record, waiting), ([], []))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
 from taskrunner.model import moment, notification, plan_document
-from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting, expire
+from taskrunner.model.approval import ApprovalRecord, GateOpening, GateRecord, Verdict, expire
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.model.run import Reason
@@ -44,8 +44,8 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
         head, gate, approval, record = _read(reference, world)
         known = world.approvals.gate(head.run, own)
         now = world.clock.now()
-        waiting = Waiting(
-            path=own,
+        waiting = GateOpening(
+            step_path=own,
             opened_at=moment.to_text(now),
             expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
         )
@@ -66,9 +66,9 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     raise TryAgainError(f"the gate {own} is being decided by others")
 
 
-def _late(path: str, record: ApprovalRecord) -> OpenedGate:
+def _late(path: str, record: ApprovalRecord) -> GateRecord:
     """A gate that was not opened before its approval was decided: the last word is for it too."""
-    return OpenedGate(path=path, heard=len(record.decisions) - 1)
+    return GateRecord(step_path=path, recorded_decisions=len(record.decisions) - 1)
 
 
 def _read(reference: StepReference, world: World) -> tuple[Head, Gate, Approval, ApprovalRecord]:
@@ -88,27 +88,27 @@ def _approval_id(gate: Gate) -> str:
     return gate.approval_id if isinstance(gate, ApprovalGate) else gate.override or ""
 
 
-def _awaiting(gate: Gate, waiting: Waiting) -> Entry:
+def _awaiting(gate: Gate, waiting: GateOpening) -> Entry:
     approval_id = _approval_id(gate)
     metadata = {"approvalId": approval_id, "expiresAt": waiting.expires_at}
     if isinstance(gate, PolicyGate):
         metadata["override"] = "true"
     return Entry(
-        id=f"{waiting.path}#awaiting",
+        id=f"{waiting.step_path}#awaiting",
         at=waiting.opened_at,
         event=Event.GATE_AWAITING,
         level=Level.WARN,
-        step=waiting.path,
+        step=waiting.step_path,
         message=f"Awaiting approval: {approval_id}",
         metadata=metadata,
     )
 
 
-def _summary(gate: Gate, waiting: Waiting, approval: Approval, head: Head) -> JsonObject:
+def _summary(gate: Gate, waiting: GateOpening, approval: Approval, head: Head) -> JsonObject:
     summary: JsonObject = {
         "runId": head.run.run_id,
         "approvalId": approval.id,
-        "stepId": waiting.path,
+        "stepId": waiting.step_path,
         "grants": list(approval.grants),
         "openedAt": waiting.opened_at,
         "expiresAt": waiting.expires_at,
