@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from taskrunner.adapters import table
+from taskrunner.adapters import table_layout
 from tests.template import ROOT, template
 
 ADAPTERS = ROOT / "layers/core/python/taskrunner/adapters"
@@ -16,7 +16,11 @@ def test_every_index_of_the_template_is_one_that_an_adapter_names() -> None:
     properties = template()["Resources"]["RunTable"]["Properties"]
     deployed = {index["IndexName"] for index in properties["GlobalSecondaryIndexes"]}
 
-    assert deployed == {table.RUNS_BY_TENANT, table.OPEN_APPROVALS, table.UNFINISHED_RUNS}
+    assert deployed == {
+        table_layout.RUNS_BY_TENANT,
+        table_layout.OPEN_APPROVALS,
+        table_layout.UNFINISHED_RUNS,
+    }
 
 
 def test_an_item_has_the_keys_of_the_template() -> None:
@@ -54,4 +58,4 @@ def test_the_reconciler_scans_the_index_of_unfinished_runs() -> None:
         for state in states
         if state.get("Resource", "").endswith("dynamodb:scan")
     }
-    assert scanned == {table.UNFINISHED_RUNS}
+    assert scanned == {table_layout.UNFINISHED_RUNS}

@@ -16,18 +16,20 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from taskrunner.adapters.approvals import DynamoApprovals
-from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
-from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.functions import LambdaFunctions
+from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.secrets import ManagedSecrets
+from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
+from taskrunner.adapters.task_tokens import TaskTokens
 from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.journal import Entry, Event
@@ -154,7 +156,7 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
     """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
-    clock, states, topic = StoppedClock(), TaskTokens(), Topic()
+    clock, states, topic = StoppedClock(), StepFunctions(), Topic()
 
     def forget() -> None:
         _empty_table()
@@ -162,13 +164,13 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
 
     table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
-    runs = dynamo_runs(table, bucket)
+    journal = JournalChunks(table, RETENTION)
     return Ports(
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
-        runs=runs,
-        approvals=DynamoApprovals(table, runs, Tokens(states)),
-        artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
+        runs=dynamo_runs(table, bucket),
+        approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
+        artifacts=StoredArtifacts(table, bucket, RETENTION),
         evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
         workshop=StoredWorkshop(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
@@ -279,10 +281,11 @@ def _empty_table() -> None:
 
 
 def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
-    return DynamoRuns(table, Claims(bucket, RETENTION), ArtifactItems(), RETENTION)
+    outcomes = StepOutcomes(table, Claims(bucket, RETENTION), RETENTION)
+    return DynamoRuns(table, JournalChunks(table, RETENTION), outcomes, RETENTION)
 
 
-class TaskTokens:
+class StepFunctions:
     """Step Functions, as far as task tokens go: each is known until it is answered."""
 
     def __init__(self) -> None:

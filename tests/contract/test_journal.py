@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskrunner.adapters.runs import CHUNK_ENTRIES
+from taskrunner.adapters.journal_chunks import CHUNK_ENTRIES
 from tests.contract.ports import CREATED, a_run, an_entry
 
 if TYPE_CHECKING:

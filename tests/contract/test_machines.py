@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from taskrunner.adapters.executions import Executions
+from taskrunner.adapters.machines import StepFunctionsMachines
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from tests.contract.ports import a_run, client, moto
@@ -53,7 +53,7 @@ class InMemory:
 
 @dataclass
 class OnAws:
-    port: Executions
+    port: StepFunctionsMachines
     states: Any
     account: str
 
@@ -89,7 +89,7 @@ def _seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
             definition=json.dumps(yaml.safe_load(frame)),
             roleArn=role["Role"]["Arn"],
         )["stateMachineArn"]
-        port = Executions(states, prototype, "taskrunner", lambda _: None)
+        port = StepFunctionsMachines(states, prototype, "taskrunner", lambda _: None)
         yield OnAws(port, states, prototype.split(":stateMachine:")[0])
 
 

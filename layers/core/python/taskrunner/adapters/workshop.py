@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.retention import KEPT, Retention
-from taskrunner.adapters.table import ConditionFailedError, Table, encoded, run_key
+from taskrunner.adapters.table import ConditionFailedError, Table
+from taskrunner.adapters.table_layout import RUN, Key, run_partition
+from taskrunner.adapters.table_requests import Check, Put
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
 from taskrunner.model import moment
@@ -96,10 +98,10 @@ class StoredEnvironments:
         """See the port."""
         pk = f"T#{self._tenant}#E#{environment}"
         for _ in range(_TRIES):
-            done = self._table.get(pk, f"D#{self._deployment}")
+            done = self._table.get(Key(pk, f"D#{self._deployment}"))
             if done is not None and done["digest"] == bundle.digest:
                 return _revision(done)  # others may have deployed since: it is done all the same
-            current = self._table.get(pk, "CURRENT") or {"revision": 0}
+            current = self._table.get(Key(pk, "CURRENT")) or {"revision": 0}
             item = {
                 "pk": pk,
                 "revision": current["revision"] + 1,
@@ -119,24 +121,21 @@ class StoredEnvironments:
             return _revision(item)
         raise TryAgainError(f"others deploy to {environment} again and again")
 
-    def _not_ended(self) -> JsonObject:
+    def _not_ended(self) -> Check:
         """Of a step that is at work when its run is cancelled nothing else knows."""
-        key = {"pk": run_key(self._tenant, self._run_id), "sk": "R"}
-        condition = "attribute_not_exists(outcome)"
-        return {"ConditionCheck": {"Key": encoded(key), "ConditionExpression": condition}}
+        key = Key(run_partition(self._tenant, self._run_id), RUN)
+        return Check(key=key, condition="attribute_not_exists(outcome)")
 
 
-def _promotion(item: JsonObject, before: int) -> list[JsonObject]:
+def _promotion(item: JsonObject, before: int) -> list[Put]:
     return [
-        {
-            "Put": {
-                "Item": encoded(item | {"sk": "CURRENT"}),
-                "ConditionExpression": "attribute_not_exists(pk) OR revision = :before",
-                "ExpressionAttributeValues": encoded({":before": before}),
-            }
-        },
-        {"Put": {"Item": encoded(item | {"sk": f"H#{item['revision']:09d}"})}},
-        {"Put": {"Item": encoded(item | {"sk": f"D#{item['deployment']}"})}},
+        Put(
+            item=item | {"sk": "CURRENT"},
+            condition="attribute_not_exists(pk) OR revision = :before",
+            values={":before": before},
+        ),
+        Put(item=item | {"sk": f"H#{item['revision']:09d}"}),
+        Put(item=item | {"sk": f"D#{item['deployment']}"}),
     ]
 
 
