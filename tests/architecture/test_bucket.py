@@ -35,7 +35,7 @@ def test_nothing_expires_without_its_tag() -> None:
 
     without = [rule for rule in configuration["Rules"] if "TagFilters" not in rule]
 
-    assert [rule["Id"] for rule in without] == ["forget-what-was-never-finished"]
+    assert [rule["Id"] for rule in without] == ["abort-incomplete-uploads"]
     assert not any("ExpirationInDays" in rule for rule in without)
 
 
@@ -76,8 +76,8 @@ def test_who_tells_what_has_expired_may_tell_it_from_what_is_forbidden(name: str
     policies = [one for one in functions()[name]["Policies"] if "Statement" in one]
     allowed = {one["Sid"]: one for policy in policies for one in policy["Statement"]}
 
-    assert allowed["TellMissingFromForbidden"] == {
-        "Sid": "TellMissingFromForbidden",
+    assert allowed["DistinguishMissingFromForbidden"] == {
+        "Sid": "DistinguishMissingFromForbidden",
         "Effect": "Allow",
         "Action": "s3:ListBucket",
         "Resource": {"Fn::GetAtt": "RunBucket.Arn"},
