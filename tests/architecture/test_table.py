@@ -10,7 +10,8 @@ import yaml
 from taskrunner.adapters import table_layout
 from taskrunner.adapters.table_requests import decoded
 from taskrunner.model.approval import ApprovalRecord, GateOpening
-from tests.contract.ports import CREATED, TABLE, a_run, an_entry, aws, client, moto
+from tests.contract.ports import TABLE, aws, client, moto
+from tests.contract.samples import CREATED, a_run, an_entry
 from tests.template import ROOT, template
 
 if TYPE_CHECKING:

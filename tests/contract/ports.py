@@ -1,11 +1,10 @@
-"""The ports over moto's AWS, with the table as the template defines it, and the same in memory."""
+"""The two worlds of the contracts: the adapters over moto's AWS, and the fakes in memory."""
 
 from __future__ import annotations
 
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -32,9 +31,7 @@ from taskrunner.adapters.table import Table
 from taskrunner.adapters.task_tokens import TaskTokens
 from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
-from taskrunner.model.journal import Entry, Event
 from taskrunner.model.notification import Notification
-from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
 from tests.kms import signing_key
@@ -52,14 +49,13 @@ REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
 RETENTION = Retention(30 * 86400)
 SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack-executor-"
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Ports:
-    """What both worlds have.
+    """The ports of either world, and what tests need besides.
 
-    *woken* has what each task token was answered, the first time, and *sent* every answer.
+    *woken* has the first answer to each task token, and *sent* the tokens of all answers.
     """
 
     clock: StoppedClock
@@ -82,15 +78,15 @@ class Ports:
 
 @dataclass
 class MemoryTopic:
-    """What a subscriber of the topic in memory is told, and how the topic goes away."""
+    """The subscriber of the topic in memory, which can also remove the topic."""
 
     notifications: MemoryNotifications
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
-        found = [replace(one, id="") for one in self.notifications.published]
+        """Return the notifications since the last call, without ids, which no envelope has."""
+        received = [replace(published, id="") for published in self.notifications.published]
         self.notifications.published.clear()
-        return found
+        return received
 
     def delete(self) -> None:
         self.notifications.is_down = True
@@ -134,7 +130,7 @@ def memory() -> Ports:
 
 @contextmanager
 def moto() -> Iterator[None]:
-    """moto's AWS with the template's table and a bucket in it."""
+    """Start moto's AWS with the template's table and a bucket."""
     with one_at_a_time({"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
@@ -155,7 +151,7 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 
 
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
-    """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
+    """Return the adapters, inside `moto()`; *dynamodb* may be a wrapped client."""
     clock, states, topic = StoppedClock(), StepFunctions(), Topic()
 
     def forget() -> None:
@@ -187,17 +183,17 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
 
 @dataclass
 class Topic:
-    """moto's topic, with a queue that hears what is published to it."""
+    """moto's topic, with a queue that is subscribed to it."""
 
     arn: str = field(init=False)
     queue_url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue_url = client("sqs").create_queue(QueueName="heard")["QueueUrl"]
+        self.queue_url = client("sqs").create_queue(QueueName="subscriber")["QueueUrl"]
         self._create()
 
     def _create(self) -> None:
-        """Create the topic, under the same ARN each time."""
+        """Create the topic. Its ARN is the same each time."""
         self.arn = client("sns").create_topic(Name="approvals")["TopicArn"]
         queue = client("sqs").get_queue_attributes(
             QueueUrl=self.queue_url, AttributeNames=["QueueArn"]
@@ -206,27 +202,28 @@ class Topic:
         client("sns").subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
-        answer = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
-        for one in answer.get("Messages", []):
+        """Return the notifications since the last call, without ids, which no envelope has."""
+        response = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+        messages = response.get("Messages", [])
+        for message in messages:
             client("sqs").delete_message(
-                QueueUrl=self.queue_url, ReceiptHandle=one["ReceiptHandle"]
+                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
             )
-        return [_heard(json.loads(one["Body"])) for one in answer.get("Messages", [])]
+        return [_from_envelope(json.loads(message["Body"])) for message in messages]
 
     def delete(self) -> None:
         client("sns").delete_topic(TopicArn=self.arn)
 
     def clear(self) -> None:
-        """Be there, with nothing to hear."""
+        """Restore the topic and empty its queue."""
         if not client("sns").list_topics()["Topics"]:
             self._create()
         while self.received():
             pass
 
 
-def _heard(envelope: JsonObject) -> Notification:
-    """What SNS wraps a message in for a queue."""
+def _from_envelope(envelope: JsonObject) -> Notification:
+    """Return the notification in the envelope that SNS sends to a queue."""
     attributes = {
         name: value["Value"]
         for name, value in envelope["MessageAttributes"].items()
@@ -244,17 +241,17 @@ def _store_secret(tenant: str, name: str, value: str) -> None:
 
 
 class Deployed:
-    """moto's Lambda with functions of our own, and errors as Lambda reports them."""
+    """moto's Lambda with Python functions, and errors in Lambda's form."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[[Any], Any]] = {}
 
     @classmethod
     def of_moto(cls) -> Deployed:
-        made = cls()
+        deployed = cls()
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-        backend.invoke = made.invoke
-        return made
+        backend.invoke = deployed.invoke
+        return deployed
 
     def invoke(
         self,
@@ -269,14 +266,14 @@ class Deployed:
             raise UnknownFunctionException(function_name)
         try:
             return json.dumps(self.functions[name](json.loads(body))).encode()
-        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+        except Exception as error:  # noqa: BLE001 - Lambda reports every exception
             response_headers["x-amz-function-error"] = "Unhandled"
-            told = {"errorMessage": str(error), "errorType": type(error).__name__}
-            return json.dumps(told).encode()
+            report = {"errorMessage": str(error), "errorType": type(error).__name__}
+            return json.dumps(report).encode()
 
 
 def _empty_table() -> None:
-    """moto copies all of a table for each transaction: a small one keeps the suite quick."""
+    """Empty the table, because moto copies all of it for each transaction."""
     dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items.clear()
 
 
@@ -286,7 +283,7 @@ def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
 
 
 class StepFunctions:
-    """Step Functions, as far as task tokens go: each is known until it is answered."""
+    """A Step Functions client with task tokens only, each of which can be answered once."""
 
     def __init__(self) -> None:
         self.woken: dict[str, Verdict] = {}
@@ -298,46 +295,12 @@ class StepFunctions:
 
     def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
         assert cause
-        rejected = error == "ApprovalRejectedError"
-        self._answer(
-            "SendTaskFailure", taskToken, Verdict.REJECTED if rejected else Verdict.EXPIRED
-        )
+        is_rejected = error == "ApprovalRejectedError"
+        verdict = Verdict.REJECTED if is_rejected else Verdict.EXPIRED
+        self._answer("SendTaskFailure", taskToken, verdict)
 
     def _answer(self, operation: str, token: str, verdict: Verdict) -> None:
         self.sent.append(token)
         if token in self.woken:
             raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "used"}}, operation)
         self.woken[token] = verdict
-
-
-def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
-    """A run of its own, of the tenant acme."""
-    number = next(_numbers)
-    fields: dict[str, Any] = {
-        "tenant": "acme",
-        "run_id": run_id or f"run-{number}",
-        "plan_hash": "sha256:" + "a" * 64,
-        "definition_hash": "sha256:" + "b" * 64,
-        "pack_name": "deploy-app",
-        "pack_version": "1.4.0",
-        "machine": "taskrunner-deploy-app-bbbbbbbbbbbbbbbb",
-        "execution": f"execution-{number}",
-        "created_at": "2025-12-06T12:00:00.000Z",
-        "created_by": "ana",
-        "request_digest": "sha256:" + "c" * 64,
-        "longest_s": 3600,
-    }
-    return Run(**(fields | changes))
-
-
-def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
-    fields: dict[str, Any] = {
-        "id": entry_id,
-        "at": "2025-12-06T12:00:00.000Z",
-        "event": event,
-        "message": f"It is {entry_id}.",
-    }
-    return Entry(**(fields | changes))
-
-
-CREATED = an_entry("run.created", Event.RUN_CREATED)

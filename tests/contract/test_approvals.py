@@ -13,7 +13,8 @@ from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, Gat
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
-from tests.contract.ports import CREATED, a_run, an_entry, aws, client
+from tests.contract.ports import aws, client
+from tests.contract.samples import CANCELLED, a_run, an_entry, entry_ids, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +25,9 @@ if TYPE_CHECKING:
 AT = "2025-12-06T12:00:00.000Z"
 LATER = "2025-12-13T12:00:00.000Z"
 EMPTY = ApprovalRecord(approval_id="security")
-CANCELLED = an_entry("run.cancelled", Event.RUN_CANCELLED)
 BUNDLE = Artifact(
     name=EVIDENCE_BUNDLE, type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED, captured_at=AT
 )
-
-
-def new_run(world: Ports, tenant: str = "acme") -> Head:
-    run = a_run(tenant=tenant)
-    world.runs.create(run, [CREATED])
-    return world.runs.head(tenant, run.run_id)
 
 
 def open_gate(  # noqa: PLR0913 - tests vary each of these
@@ -78,11 +72,6 @@ def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
     return world.approvals.decide(head, record, gates, entries)
 
 
-def entry_ids(world: Ports, head: Head) -> list[str]:
-    journal = world.runs.journal(head.run.tenant, head.run.run_id)
-    return [placed.entry.id for placed in journal]
-
-
 class TestRecords:
     def test_an_approval_without_gates_is_empty(self, world: Ports) -> None:
         assert read_approval(world, new_run(world)) == EMPTY
@@ -95,7 +84,7 @@ class TestRecords:
         record = read_approval(world, head)
         assert (record.was_opened, record.verdict, record.decisions) == (True, None, ())
         assert waiting_gates(world, head) == [GateRecord(step_path="review")]
-        assert entry_ids(world, head) == ["run.created", "review#awaiting"]
+        assert entry_ids(world, head.run) == ["run.created", "review#awaiting"]
 
     def test_a_decision_keeps_its_approver_actor_and_summary(self, world: Ports) -> None:
         head = new_run(world)
@@ -106,7 +95,7 @@ class TestRecords:
 
         after = read_approval(world, head)
         assert replace(after, version=before.version) == decided(before)
-        assert entry_ids(world, head)[-1] == "review#decided"
+        assert entry_ids(world, head.run)[-1] == "review#decided"
 
 
 class TestNotified:
@@ -159,11 +148,14 @@ class TestNotified:
         """One query reads both, so the gate's item must not sort between them."""
         head = new_run(world)
         open_gate(world, head)
-        before = world.runs.head(head.run.tenant, head.run.run_id), entry_ids(world, head)
+        before = world.runs.head(head.run.tenant, head.run.run_id), entry_ids(world, head.run)
 
         world.approvals.record_notified(head.run, "review")
 
-        assert (world.runs.head(head.run.tenant, head.run.run_id), entry_ids(world, head)) == before
+        assert (
+            world.runs.head(head.run.tenant, head.run.run_id),
+            entry_ids(world, head.run),
+        ) == before
         assert world.artifacts.list(head.run.tenant, head.run.run_id) == []
 
 
@@ -181,7 +173,7 @@ class TestConditions:
 
         assert world.approvals.gate(head.run, "other") is None
         assert [gate.step_path for gate in waiting_gates(world, head)] == ["review"]
-        assert entry_ids(world, head) == ["run.created", "review#awaiting", "review#decided"]
+        assert entry_ids(world, head.run) == ["run.created", "review#awaiting", "review#decided"]
 
     def test_a_gate_opens_as_a_new_one_only_once(self, world: Ports) -> None:
         head = new_run(world)
@@ -194,7 +186,7 @@ class TestConditions:
         ]
 
         assert answers == [True, False]
-        assert entry_ids(world, head) == ["run.created", "review#awaiting"]
+        assert entry_ids(world, head.run) == ["run.created", "review#awaiting"]
 
     def test_simultaneous_openings_all_succeed(self, world: Ports) -> None:
         head = new_run(world)
@@ -205,7 +197,7 @@ class TestConditions:
 
         assert all(answers)
         assert [gate.step_path for gate in waiting_gates(world, head)] == paths
-        assert sorted(entry_ids(world, head)[1:]) == [f"{path}#awaiting" for path in paths]
+        assert sorted(entry_ids(world, head.run)[1:]) == [f"{path}#awaiting" for path in paths]
 
     def test_a_gate_gets_no_decision_twice(self, world: Ports) -> None:
         head = new_run(world)
@@ -216,7 +208,7 @@ class TestConditions:
 
         assert not world.approvals.hear(head, read_approval(world, head), gates, entries)
 
-        assert entry_ids(world, head)[-1] == "review#decided"
+        assert entry_ids(world, head.run)[-1] == "review#decided"
 
     def test_a_gate_of_an_ended_run_gets_no_decision(self, world: Ports) -> None:
         head = new_run(world)
@@ -227,7 +219,7 @@ class TestConditions:
 
         assert not world.approvals.hear(head, record, gates, [an_entry("review#decided")])
 
-        assert entry_ids(world, head)[-1] == "run.cancelled"
+        assert entry_ids(world, head.run)[-1] == "run.cancelled"
 
     def test_deciding_after_an_unread_decision_changes_nothing(self, world: Ports) -> None:
         head = new_run(world)
@@ -249,7 +241,7 @@ class TestConditions:
         assert not open_gate(world, head, path="other", record=before)
 
         assert read_approval(world, head).verdict is None
-        assert entry_ids(world, head)[-1] == "run.cancelled"
+        assert entry_ids(world, head.run)[-1] == "run.cancelled"
 
     def test_one_of_several_simultaneous_decisions_is_stored(self, world: Ports) -> None:
         for _ in range(5):
@@ -270,7 +262,7 @@ class TestConditions:
 
             assert stored.count(True) == 1
             assert read_approval(world, head).verdict is verdicts[stored.index(True)]
-            assert entry_ids(world, head).count("review#decided") == 1
+            assert entry_ids(world, head.run).count("review#decided") == 1
 
 
 class TestResume:
@@ -347,7 +339,10 @@ class TestListOpen:
     def test_lists_the_oldest_first_page_by_page(self, world: Ports) -> None:
         for hour in (12, 10, 11):
             open_gate(
-                world, new_run(world, "pages"), path=f"at-{hour}", at=f"2025-12-06T{hour}:00Z"
+                world,
+                new_run(world, a_run(tenant="pages")),
+                path=f"at-{hour}",
+                at=f"2025-12-06T{hour}:00Z",
             )
 
         first = world.approvals.list_open("pages", 2, None)
@@ -358,7 +353,7 @@ class TestListOpen:
         assert second.cursor is None
 
     def test_omits_a_decided_approval(self, world: Ports) -> None:
-        head = new_run(world, "decided")
+        head = new_run(world, a_run(tenant="decided"))
         open_gate(world, head)
         assert len(world.approvals.list_open("decided", 10, None).items) == 1
 
@@ -367,7 +362,7 @@ class TestListOpen:
         assert world.approvals.list_open("decided", 10, None).items == []
 
     def test_lists_an_approval_with_one_decision_of_two(self, world: Ports) -> None:
-        head = new_run(world, "partly")
+        head = new_run(world, a_run(tenant="partly"))
         open_gate(world, head)
 
         decide(world, head, replace(decided(read_approval(world, head)), verdict=None))
@@ -375,7 +370,7 @@ class TestListOpen:
         assert len(world.approvals.list_open("partly", 10, None).items) == 1
 
     def test_omits_approvals_of_an_ended_run(self, world: Ports) -> None:
-        head = new_run(world, "ended")
+        head = new_run(world, a_run(tenant="ended"))
         open_gate(world, head)
 
         world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
@@ -384,7 +379,7 @@ class TestListOpen:
         assert read_approval(world, head).was_opened
 
     def test_omits_approvals_of_another_tenant(self, world: Ports) -> None:
-        open_gate(world, new_run(world, "somebody"))
+        open_gate(world, new_run(world, a_run(tenant="somebody")))
 
         assert world.approvals.list_open("nobody", 10, None).items == []
 

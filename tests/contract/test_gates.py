@@ -18,7 +18,8 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.open_gate import expire_gate
 from tests.contract.gates import LOOP_OF_GATES, TWO_GATES, GateWorld, gate_world
-from tests.contract.ports import RETENTION, TABLE, an_entry, client
+from tests.contract.ports import RETENTION, TABLE, client
+from tests.contract.samples import an_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

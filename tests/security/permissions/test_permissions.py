@@ -18,7 +18,8 @@ from taskrunner.adapters.table import Table
 from taskrunner.adapters.workshop import StoredBundles
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from tests.architecture.ports import variables
-from tests.contract.ports import RETENTION, a_run
+from tests.contract.ports import RETENTION
+from tests.contract.samples import a_run
 from tests.security.permissions import grants
 from tests.security.permissions.grants import Names
 from tests.security.permissions.needs import REGION

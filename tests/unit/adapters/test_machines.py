@@ -18,7 +18,8 @@ from taskrunner.adapters.machines import StepFunctionsMachines
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from taskrunner.errors import TryAgainError
-from tests.contract.ports import a_run, client
+from tests.contract.ports import client
+from tests.contract.samples import a_run
 from tests.packs import pack
 from tests.template import ROOT
 

@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.adapters.retention import KEPT, OF_A_LONG_RUN, OF_A_RUN, Retention
 from taskrunner.model.plan import DEFAULT_EXPIRY_S
-from tests.contract.ports import a_run
+from tests.contract.samples import a_run
 
 DAY_S = 86400
 MONTH = Retention(30 * DAY_S)
