@@ -96,7 +96,7 @@ class Stage:
 def stage() -> Iterator[Stage]:
     """A fresh deployment, without any run."""
     with engine() as made, issuing() as issuer:
-        deployed = {**made.world._environment, **issuer.environment, "RETENTION_DAYS": "30"}
+        deployed = {**made.world.environment, **issuer.environment, "RETENTION_DAYS": "30"}
         boto3.client("dynamodb").put_item(
             TableName=deployed["TABLE_NAME"],
             Item={

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import serialization
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -56,6 +57,7 @@ class Ports:
     """The ports of either world, and what tests need besides.
 
     *woken* has the first answer to each task token, and *sent* the tokens of all answers.
+    *evidence_public_key* returns the key of the port Evidence in PEM.
     """
 
     clock: StoppedClock
@@ -74,6 +76,7 @@ class Ports:
     woken: dict[str, Verdict]
     sent: list[str]
     forget: Callable[[], None]
+    evidence_public_key: Callable[[], bytes]
 
 
 @dataclass
@@ -125,6 +128,7 @@ def memory() -> Ports:
         woken=world.approvals.woken,
         sent=world.approvals.sent,
         forget=forget,
+        evidence_public_key=lambda: world.evidence.public_key,
     )
 
 
@@ -158,6 +162,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         _empty_table()
         topic.clear()
 
+    key_arn = signing_key(client("kms"))
     table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     journal = JournalChunks(table, RETENTION)
@@ -167,7 +172,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         runs=dynamo_runs(table, bucket),
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
-        evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
+        evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
         workshop=StoredWorkshop(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
         notifications=SnsNotifications(client("sns"), topic.arn),
@@ -178,6 +183,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         woken=states.woken,
         sent=states.sent,
         forget=forget,
+        evidence_public_key=lambda: _public_key_in_pem(key_arn),
     )
 
 
@@ -231,6 +237,13 @@ def _from_envelope(envelope: JsonObject) -> Notification:
     }
     return Notification(
         id="", subject=envelope["Subject"], attributes=attributes, body=envelope["Message"]
+    )
+
+
+def _public_key_in_pem(key_arn: str) -> bytes:
+    der = client("kms").get_public_key(KeyId=key_arn)["PublicKey"]
+    return serialization.load_der_public_key(der).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 

@@ -14,35 +14,30 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import RunStatus
-from tests.contract.ports import client
 from tests.contract.samples import ENDED, a_run, new_run
-from tests.fakes.world import MemoryEvidence
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.ports import Evidence
     from tests.contract.ports import Ports
 
 # KMS takes messages of at most 4096 bytes; this one is longer.
 STATEMENT = json.dumps({"_type": "a statement", "filling": "é" * 5000}).encode()
 
 
-def public_key(evidence: Evidence) -> SSlibKey:
-    """Return the public key of the port, with its id in bundles."""
-    if isinstance(evidence, MemoryEvidence):
-        pem = evidence.public_key
-        der = serialization.load_pem_public_key(pem).public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    else:
-        assert isinstance(evidence, KmsEvidence)
-        der = client("kms").get_public_key(KeyId=evidence._key_arn)["PublicKey"]
-    return SSlibKey.from_crypto(
-        serialization.load_der_public_key(der), keyid=sha256(der).hexdigest()
+def public_key(world: Ports) -> ec.EllipticCurvePublicKey:
+    key = serialization.load_pem_public_key(world.evidence_public_key())
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def verification_key(world: Ports) -> SSlibKey:
+    """Return the public key with the id that bundles have."""
+    der = public_key(world).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return SSlibKey.from_crypto(public_key(world), keyid=sha256(der).hexdigest())
 
 
 def a_bundle(**changes: Any) -> Artifact:  # noqa: ANN401 - any field
@@ -67,7 +62,7 @@ class TestSign:
         signed = world.evidence.sign(STATEMENT)
 
         envelope = Envelope.from_dict(json.loads(signed.bundle))
-        key = public_key(world.evidence)
+        key = verification_key(world)
         assert (envelope.payload, envelope.payload_type) == (
             STATEMENT,
             "application/vnd.in-toto+json",
@@ -79,16 +74,14 @@ class TestSign:
         envelope.payload = STATEMENT + b" "
 
         with pytest.raises(VerificationError):
-            envelope.verify([public_key(world.evidence)], threshold=1)
+            envelope.verify([verification_key(world)], threshold=1)
 
     def test_the_signature_covers_the_encoding_of_dsse(self, world: Ports) -> None:
         """Verify by https://github.com/secure-systems-lab/dsse/blob/master/protocol.md alone."""
         signature = json.loads(world.evidence.sign(b"{}").bundle)["signatures"][0]["sig"]
 
-        key = public_key(world.evidence)._crypto_key()
-        assert isinstance(key, ec.EllipticCurvePublicKey)
         encoded = b"DSSEv1 28 application/vnd.in-toto+json 2 {}"
-        key.verify(b64decode(signature), encoded, ec.ECDSA(hashes.SHA256()))
+        public_key(world).verify(b64decode(signature), encoded, ec.ECDSA(hashes.SHA256()))
 
     def test_the_bundle_is_canonical_json(self, world: Ports) -> None:
         bundle = world.evidence.sign(STATEMENT).bundle

@@ -1,4 +1,4 @@
-"""The port Runs: records, outcomes, ends and lists; test_journal has the contract of its journal."""
+"""The port Runs: records, outcomes, ends and lists. Its journal is in test_journal."""
 
 from __future__ import annotations
 

@@ -43,21 +43,21 @@ _VERBOSE_LOGGERS: Final = ("boto3", "botocore", "s3transfer", "urllib3")
 
 
 class AwsWorld:
-    """`ports.world.World` over AWS, configured by the function's environment."""
+    """`ports.world.World` over AWS, configured by the function's *environment*."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Read nothing yet: a missing variable fails only the port that needs it."""
-        self._environment = environment
+        self.environment = environment
 
     @cached_property
     def ceilings(self) -> Ceilings:
         """The deployment's limits for packs. A variable that is not set does not limit."""
 
         def limit(name: str) -> int | None:
-            value = self._environment.get(name)
+            value = self.environment.get(name)
             return int(value) if value else None
 
-        egress = self._environment.get("ALLOWED_EGRESS", ANYTHING)
+        egress = self.environment.get("ALLOWED_EGRESS", ANYTHING)
         return Ceilings(
             memory_limit_mib=limit("MAX_MEMORY_MIB"),
             cpu_limit_millicores=limit("MAX_CPU_MILLICORES"),
@@ -114,7 +114,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.evidence import KmsEvidence  # noqa: PLC0415
 
-        key_arn = self._environment["EVIDENCE_KEY_ARN"]
+        key_arn = self.environment["EVIDENCE_KEY_ARN"]
         return KmsEvidence(_client("kms"), key_arn, self._bucket, self._retention)
 
     @cached_property
@@ -137,7 +137,7 @@ class AwsWorld:
         from taskrunner.adapters.network import CheckedNetworks  # noqa: PLC0415
 
         # At this address Lambda hands out the events of all runs, and takes their results.
-        _, _, port = self._environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
+        _, _, port = self.environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
         return CheckedNetworks(closed=[int(port)] if port.isdecimal() else [])
 
     @cached_property
@@ -152,7 +152,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
 
-        return ManagedSecrets(_client("secretsmanager"), self._environment["SECRET_PREFIX"])
+        return ManagedSecrets(_client("secretsmanager"), self.environment["SECRET_PREFIX"])
 
     @cached_property
     def notifications(self) -> SnsNotifications:
@@ -170,7 +170,7 @@ class AwsWorld:
             read_timeout=READ_TIMEOUT_S,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        return SnsNotifications(client, self._environment["APPROVAL_TOPIC_ARN"])
+        return SnsNotifications(client, self.environment["APPROVAL_TOPIC_ARN"])
 
     @cached_property
     def functions(self) -> LambdaFunctions:
@@ -182,17 +182,17 @@ class AwsWorld:
         client = _LazyClient(
             lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
         )
-        return LambdaFunctions(client, self._environment["EXECUTOR_PREFIX"])
+        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:
         """See the port."""
         from taskrunner.adapters.machines import StepFunctionsMachines  # noqa: PLC0415
 
-        environment = self._environment
-        prototype_arn = environment["PACK_RUN_MACHINE_ARN"]
         return StepFunctionsMachines(
-            self._step_functions, prototype_arn, environment["MACHINE_PREFIX"]
+            self._step_functions,
+            self.environment["PACK_RUN_MACHINE_ARN"],
+            self.environment["MACHINE_PREFIX"],
         )
 
     @cached_property
@@ -200,7 +200,7 @@ class AwsWorld:
         """The authority that checks bearer tokens, for the authorizer."""
         from taskrunner.adapters.identity import Authority, Settings  # noqa: PLC0415
 
-        environment = self._environment
+        environment = self.environment
         settings = Settings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
@@ -215,7 +215,7 @@ class AwsWorld:
     @cached_property
     def principals(self) -> Principals | None:
         """The AWS principals, in a deployment that admits signed requests instead of tokens."""
-        if self._environment.get("AUTHORIZATION") != "AWS_IAM":
+        if self.environment.get("AUTHORIZATION") != "AWS_IAM":
             return None
         from taskrunner.adapters.principals import Principals  # noqa: PLC0415
 
@@ -225,7 +225,7 @@ class AwsWorld:
     def _retention(self) -> Retention:
         from taskrunner.adapters.retention import Retention  # noqa: PLC0415
 
-        return Retention(int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S)
+        return Retention(int(self.environment.get("RETENTION_DAYS", "30")) * _DAY_S)
 
     @cached_property
     def _journal(self) -> JournalChunks:
@@ -237,13 +237,13 @@ class AwsWorld:
     def _table(self) -> Table:
         from taskrunner.adapters.table import Table  # noqa: PLC0415
 
-        return Table(_client("dynamodb"), self._environment["TABLE_NAME"])
+        return Table(_client("dynamodb"), self.environment["TABLE_NAME"])
 
     @cached_property
     def _bucket(self) -> Bucket:
         from taskrunner.adapters.bucket import Bucket  # noqa: PLC0415
 
-        return Bucket(_client("s3"), self._environment["BUCKET_NAME"])
+        return Bucket(_client("s3"), self.environment["BUCKET_NAME"])
 
     @cached_property
     def _step_functions(self) -> Any:  # noqa: ANN401 - boto3 has no static types
