@@ -1,15 +1,16 @@
-"""What a cold start's imports cost, per function, as multiples of `import boto3` on this machine.
+"""Measures the imports of each function's cold start, in multiples of `import boto3`.
 
     .venv/bin/python bench/cold_start.py [ROUNDS]
 
-Each round starts a fresh interpreter per function with Lambda's PYTHONPATH and `-X importtime`, and
-adds up the time that every module took by itself: first for the function's own import, then with
-the ports that its first event asks for (tests/architecture/ports.py). A round measures boto3, too,
-and the least of all rounds counts, so that a busy machine is no slow function. Ratios, because
-Lambda's processor is another one; boto3, because every function that touches AWS pays it anyway.
+Each round starts a fresh interpreter for each function with Lambda's PYTHONPATH, `-X importtime`,
+and adds up the time of every module: first for the function's own import, then with the ports that
+its first event uses (tests/architecture/ports.py). Each round measures boto3, too. The lowest time
+of all rounds counts, so that a busy machine does not look like a slow function. The results are
+ratios, because Lambda's processors differ from this one, and boto3 is the unit, because every
+function that calls AWS imports it anyway.
 
-Not counted: Python's own start, what making a client reads and parses, the first connection. What
-may be imported at all is a test's matter: tests/architecture/test_imports.py.
+Not included: Python's own start, the service models that making a client reads, and the first
+connection. tests/architecture/test_imports.py checks which modules are imported at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.architecture.ports import USED  # noqa: E402 - the folder above is no package
+from tests.architecture.ports import USED  # noqa: E402 - the path is set above
 
 ROUNDS = 5
 SHOWN = 4
@@ -42,8 +43,8 @@ Cost = Counter[str]  # microseconds by package
 
 
 def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -> Cost:
-    """Microseconds that running *source* spent on importing, by top-level package."""
-    done = subprocess.run(  # noqa: S603 - every word is ours
+    """Return the microseconds that *source* spends on imports, by top-level package."""
+    done = subprocess.run(  # noqa: S603 - constant arguments
         [sys.executable, "-X", "importtime", "-c", source, *sorted(ports)],
         env={
             "PYTHONPATH": f"{ROOT}/functions/{function}:{ROOT}/layers/core/python",
@@ -60,9 +61,9 @@ def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -
 
 
 def least(rounds: list[Cost], start: Cost) -> Cost:
-    """The cheapest of *rounds*, without what Python itself imports to start."""
-    found = min(rounds, key=lambda one: one.total())
-    return Counter({name: spent for name, spent in found.items() if name not in start})
+    """Return the cheapest of *rounds*, without the modules of Python's own start."""
+    cheapest = min(rounds, key=Counter.total)
+    return Counter({name: spent for name, spent in cheapest.items() if name not in start})
 
 
 def main(rounds: int) -> None:
@@ -70,21 +71,21 @@ def main(rounds: int) -> None:
     start = cost("pass")
     boto3: list[Cost] = []
     imported: dict[str, list[Cost]] = {function: [] for function in USED}
-    asked: dict[str, list[Cost]] = {function: [] for function in USED}
+    with_ports: dict[str, list[Cost]] = {function: [] for function in USED}
     for _ in range(rounds):
         boto3.append(cost("import boto3"))
         for function, ports in USED.items():
             imported[function].append(cost("import app", function))
-            asked[function].append(cost(PORTS if ports else "import app", function, ports))
+            with_ports[function].append(cost(PORTS if ports else "import app", function, ports))
     unit = least(boto3, start).total()
     print(f"{'function':<16} {'import':>6} {'+ports':>6}   most of it")
     for function in USED:
-        whole = least(asked[function], start)
+        total = least(with_ports[function], start)
         dearest = ", ".join(
-            f"{name} {spent / unit:.2f}" for name, spent in whole.most_common(SHOWN)
+            f"{name} {spent / unit:.2f}" for name, spent in total.most_common(SHOWN)
         )
-        own = least(imported[function], start).total()
-        print(f"{function:<16} {own / unit:6.2f} {whole.total() / unit:6.2f}   {dearest}")
+        without_ports = least(imported[function], start).total()
+        print(f"{function:<16} {without_ports / unit:6.2f} {total.total() / unit:6.2f}   {dearest}")
 
 
 if __name__ == "__main__":
