@@ -59,7 +59,7 @@ class TestTwoGates:
             "again#decided",
         ]
         assert set(gates.world.woken) == {"token-2", "token-3", "token-4"}
-        notified = [json.loads(one.body)["stepId"] for one in gates.world.topic.received()]
+        notified = [json.loads(sent.body)["stepId"] for sent in gates.world.topic.received()]
         assert notified == ["review"]
 
     def test_one_of_several_simultaneous_decisions_wins(self, gates: GateWorld) -> None:

@@ -75,14 +75,14 @@ class Bucket:
         return Stored(size_bytes, digest.hex())
 
     def get(self, key: str) -> bytes | None:
-        """Return the content of *key*, or None if there is no such object."""
+        """Return the content of *key*, or None if the object does not exist."""
         with translated("read from the bucket"):
             response = self._call_or_none(self._client.get_object, key)
             content: bytes | None = None if response is None else response["Body"].read()
         return content
 
     def fetch(self, key: str, into: Path) -> bool:
-        """Write the content of *key* to the file *into*; return False if there is no such object.
+        """Write the content of *key* to the file *into*; return False if the object does not exist.
 
         Raises:
             OSError: the file cannot be written. It does not exist then.
@@ -104,7 +104,7 @@ class Bucket:
         return True
 
     def size_bytes(self, key: str) -> int | None:
-        """Return the size of *key*'s content, or None if there is no such object."""
+        """Return the size of *key*'s content, or None if the object does not exist."""
         with translated("read from the bucket"):
             response = self._call_or_none(self._client.head_object, key)
         return None if response is None else int(response["ContentLength"])
