@@ -1,16 +1,15 @@
-"""Measures the imports of each function's cold start, in multiples of `import boto3`.
+"""Measure what the imports of a cold start cost, per function, as multiples of `import boto3`.
 
     .venv/bin/python bench/cold_start.py [ROUNDS]
 
-Each round starts a fresh interpreter for each function with Lambda's PYTHONPATH, `-X importtime`,
-and adds up the time of every module: first for the function's own import, then with the ports that
-its first event uses (tests/architecture/ports.py). Each round measures boto3, too. The lowest time
-of all rounds counts, so that a busy machine does not look like a slow function. The results are
-ratios, because Lambda's processors differ from this one, and boto3 is the unit, because every
-function that calls AWS imports it anyway.
+Each round starts a fresh interpreter per function with Lambda's PYTHONPATH and `-X importtime`, and
+adds up the time of every module itself: first for the function's own import, then with the ports
+that its first event uses (tests/architecture/ports.py). The cheapest round counts, so that a busy
+machine does not make a function look slow. Results are ratios, because Lambda's processor differs
+from this one; to boto3, because every function that calls AWS pays for it anyway.
 
-Not included: Python's own start, the service models that making a client reads, and the first
-connection. tests/architecture/test_imports.py checks which modules are imported at all.
+Python's own start, the making of a client and the first connection are not counted. What a function
+may import at all is tested in tests/architecture/test_imports.py.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.architecture.ports import USED  # noqa: E402 - the path is set above
+from tests.architecture.ports import USED  # noqa: E402 - the folder above is no package
 
 ROUNDS = 5
 SHOWN = 4
@@ -44,7 +43,7 @@ Cost = Counter[str]  # microseconds by package
 
 def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -> Cost:
     """Return the microseconds that *source* spends on imports, by top-level package."""
-    done = subprocess.run(  # noqa: S603 - constant arguments
+    done = subprocess.run(  # noqa: S603 - every word is ours
         [sys.executable, "-X", "importtime", "-c", source, *sorted(ports)],
         env={
             "PYTHONPATH": f"{ROOT}/functions/{function}:{ROOT}/layers/core/python",
@@ -61,9 +60,9 @@ def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -
 
 
 def least(rounds: list[Cost], start: Cost) -> Cost:
-    """Return the cheapest of *rounds*, without the modules of Python's own start."""
-    cheapest = min(rounds, key=Counter.total)
-    return Counter({name: spent for name, spent in cheapest.items() if name not in start})
+    """Return the cheapest round, without what Python itself imports to start."""
+    found = min(rounds, key=Counter.total)
+    return Counter({name: spent for name, spent in found.items() if name not in start})
 
 
 def main(rounds: int) -> None:
@@ -80,12 +79,10 @@ def main(rounds: int) -> None:
     unit = least(boto3, start).total()
     print(f"{'function':<16} {'import':>6} {'+ports':>6}   most of it")
     for function in USED:
-        total = least(with_ports[function], start)
-        dearest = ", ".join(
-            f"{name} {spent / unit:.2f}" for name, spent in total.most_common(SHOWN)
-        )
-        without_ports = least(imported[function], start).total()
-        print(f"{function:<16} {without_ports / unit:6.2f} {total.total() / unit:6.2f}   {dearest}")
+        whole = least(with_ports[function], start)
+        most = ", ".join(f"{name} {spent / unit:.2f}" for name, spent in whole.most_common(SHOWN))
+        import_alone = least(imported[function], start).total()
+        print(f"{function:<16} {import_alone / unit:6.2f} {whole.total() / unit:6.2f}   {most}")
 
 
 if __name__ == "__main__":
