@@ -219,8 +219,8 @@ class DynamoRuns:
         """See the port. The index follows the table within moments, so the count may lag."""
         unfinished = self._table.query(
             Query(
-                condition="unfinished = :pack",
-                values={":pack": unfinished_partition(tenant, pack_name)},
+                condition="unfinished = :queue",
+                values={":queue": unfinished_partition(tenant, pack_name)},
                 index=UNFINISHED_RUNS,
                 attributes="pk",
             )
