@@ -224,7 +224,7 @@ def play() -> Play:
         for name in ("decide_approval", "open_gate"):
             # They wake gates in threads of their own.
             approvals = made.worlds[name].approvals
-            vars(approvals)["_wake"] = _Attributed(approvals, recorder, name)._wake
+            vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
         run_step = made.worlds["run_step"]
         vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
         made.engine.worlds |= made.worlds
