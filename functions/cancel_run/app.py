@@ -12,8 +12,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 
 if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/cancel"
 
@@ -25,12 +24,9 @@ def _cancel(request: Request, world: World) -> Response:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    routes = {("POST", _RESOURCE): partial(_cancel, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    world = world or bootstrap.aws()
+    routes = {("POST", _RESOURCE): partial(_cancel, world=world)}
+    return http_api.serve(event, routes, world.principals)

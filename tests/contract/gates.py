@@ -52,6 +52,7 @@ class GateWorld:
     ids: ports.Ids
     machines: ports.Machines
     ceilings: Ceilings
+    principals: ports.Principals | None
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -105,6 +106,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         ids=memory.ids,
         machines=memory.machines,
         ceilings=memory.ceilings,
+        principals=memory.principals,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,

@@ -34,7 +34,8 @@ from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.notification import Notification
 from tests.atomic import one_at_a_time
-from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.fakes.clock import StoppedClock
+from tests.fakes.world import MemoryWorld
 from tests.kms import signing_key
 from tests.template import template
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.json_types import JsonObject
-    from tests.fakes.world import MemoryNotifications
+    from tests.fakes.notifications import MemoryNotifications
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"

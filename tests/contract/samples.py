@@ -39,7 +39,7 @@ def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
 def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
     fields: dict[str, Any] = {
         "id": entry_id,
-        "at": "2025-12-06T12:00:00.000Z",
+        "occurred_at": "2025-12-06T12:00:00.000Z",
         "event": event,
         "message": f"It is {entry_id}.",
     }

@@ -206,7 +206,9 @@ class TestConditions:
         decide(world, head, decided(read_approval(world, head)))
         entries = [an_entry("review#again", Event.GATE_APPROVED)]
 
-        assert not world.approvals.hear(head, read_approval(world, head), gates, entries)
+        assert not world.approvals.record_decisions(
+            head, read_approval(world, head), gates, entries
+        )
 
         assert entry_ids(world, head.run)[-1] == "review#decided"
 
@@ -217,7 +219,9 @@ class TestConditions:
         gates = waiting_gates(world, head)
         world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
 
-        assert not world.approvals.hear(head, record, gates, [an_entry("review#decided")])
+        assert not world.approvals.record_decisions(
+            head, record, gates, [an_entry("review#decided")]
+        )
 
         assert entry_ids(world, head.run)[-1] == "run.cancelled"
 

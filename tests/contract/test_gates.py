@@ -16,7 +16,7 @@ import pytest
 from taskrunner.errors import ApprovalRejectedError, ConflictError, TryAgainError
 from taskrunner.model.approval import Verdict
 from taskrunner.model.run import StepReference
-from taskrunner.usecases.open_gate import expire_gate
+from taskrunner.usecases.expire_gate import expire_gate
 from tests.contract.gates import LOOP_OF_GATES, TWO_GATES, GateWorld, gate_world
 from tests.contract.ports import RETENTION, TABLE, client
 from tests.contract.samples import an_entry
@@ -142,7 +142,7 @@ class TestGatesInALoop:
         for number in range(number_of_gates):
             gates.open_in_loop(number)
         gates.decide("bob")
-        with _failing(gates, "hear", call), pytest.raises(TryAgainError):
+        with _failing(gates, "record_decisions", call), pytest.raises(TryAgainError):
             gates.decide("carol", verdict)
         assert gates.world.sent == []
         assert 0 < len(gates.entry_ids_ending("#decided")) < number_of_gates

@@ -20,7 +20,7 @@ from tests.contract.samples import an_entry, new_run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskrunner.model.journal import Entry, Placed, Position
+    from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.run import Run
     from taskrunner.ports import Head
     from tests.contract.ports import Ports
@@ -32,11 +32,11 @@ def empty_journal(world: Ports) -> Head:
     return new_run(world)
 
 
-def journal(world: Ports, run: Run, after: Position | None = None) -> Sequence[Placed]:
+def journal(world: Ports, run: Run, after: Position | None = None) -> Sequence[PlacedEntry]:
     return world.runs.journal(run.tenant, run.run_id, after=after)
 
 
-def ids(placed: Sequence[Placed]) -> list[str]:
+def ids(placed: Sequence[PlacedEntry]) -> list[str]:
     return [item.entry.id for item in placed]
 
 
@@ -57,7 +57,7 @@ def test_entries_are_in_the_order_of_their_appends(world: Ports) -> None:
 
 def test_an_entry_is_read_as_it_was_written(world: Ports) -> None:
     head = empty_journal(world)
-    entry = an_entry("ä", step="outer[1]::leaf", message="naïve ☃", metadata={"attempt": "1"})
+    entry = an_entry("ä", step_path="outer[1]::leaf", message="naïve ☃", metadata={"attempt": "1"})
 
     world.runs.append(head, [entry])
 
@@ -135,9 +135,9 @@ def test_the_order_does_not_depend_on_the_writers_clocks(world: Ports) -> None:
     times = ["2025-12-06T12:00:00.000Z", "1999-01-01T00:00:00.000Z", "2031-05-05T05:05:05.000Z"]
 
     for number, at in enumerate(times):
-        world.runs.append(head, [an_entry(f"e{number}", at=at)])
+        world.runs.append(head, [an_entry(f"e{number}", occurred_at=at)])
 
-    assert [item.entry.at for item in journal(world, head.run)[1:]] == times
+    assert [item.entry.occurred_at for item in journal(world, head.run)[1:]] == times
 
 
 def test_pages_by_position_and_limit_contain_every_entry(world: Ports) -> None:
@@ -146,7 +146,7 @@ def test_pages_by_position_and_limit_contain_every_entry(world: Ports) -> None:
         world.runs.append(head, entries(f"e{number}"))
     everything = journal(world, head.run)
 
-    pages: list[Placed] = []
+    pages: list[PlacedEntry] = []
     while page := world.runs.journal(
         head.run.tenant, head.run.run_id, after=pages[-1].position if pages else None, limit=3
     ):
@@ -174,7 +174,7 @@ def test_a_follower_misses_nothing_in_any_order_of_appends(
     first = empty_journal(world)
     heads = dict.fromkeys(range(4), first)
     written = ["run.created"]
-    followed: list[Placed] = []
+    followed: list[PlacedEntry] = []
     for number, (writer, count, fresh_head, reads) in enumerate(schedule):
         if fresh_head:
             heads[writer] = world.runs.head(first.run.tenant, first.run.run_id)
@@ -201,8 +201,8 @@ def test_parallel_writers_and_a_follower_agree_on_every_entry(world: Ports) -> N
             if number % 4 == writer % 4:
                 current_head = world.runs.head(head.run.tenant, head.run.run_id)
 
-    def follow() -> list[Placed]:
-        read: list[Placed] = []
+    def follow() -> list[PlacedEntry]:
+        read: list[PlacedEntry] = []
         while True:
             is_last_read = done.is_set()
             read += journal(world, head.run, read[-1].position if read else None)

@@ -18,7 +18,7 @@ from tests.contract.samples import an_entry, new_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskrunner.model.journal import Placed
+    from taskrunner.model.journal import PlacedEntry
     from tests.contract.ports import Ports
 
 
@@ -73,7 +73,7 @@ def test_a_follower_misses_nothing_if_queries_are_not_snapshots(
             world.runs.append(head, [an_entry(name) for name in names])
             written.extend(names)
 
-    followed: list[Placed] = []
+    followed: list[PlacedEntry] = []
     for _ in range(len(sizes) + 1):
         queries.between = append_more
         last = followed[-1].position if followed else None

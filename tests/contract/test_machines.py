@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from taskrunner.adapters.machines import StepFunctionsMachines
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from tests.contract.ports import client, moto
 from tests.contract.samples import a_run
-from tests.fakes.world import MemoryMachines
+from tests.fakes.executions import MemoryMachines
 from tests.packs import pack
 from tests.template import ROOT
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.adapters.journal_chunks import JournalChunks
-from taskrunner.adapters.machines import StepFunctionsMachines
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
 from taskrunner.compiler.compiled import compile_pack
-from taskrunner.model.journal import Entry, Event
+from taskrunner.model.entries import run_entries
 from taskrunner.model.run import Run
 from tests.packs import pack
 from tests.stack.conftest import until
@@ -100,7 +100,7 @@ def recorded(stack: Stack, aws: Callable[[str], Any]) -> str:
         request_digest="sha256:" + "0" * 64,
         longest_s=86400 * 3650,
     )
-    entry = Entry(id="run.created", at=clock, event=Event.RUN_CREATED, message="Run created.")
+    entry = run_entries.run_created(run)
     retention = Retention(30 * 86400)
     BucketPlans(bucket, retention).put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     table = Table(aws("dynamodb"), stack.table_name)

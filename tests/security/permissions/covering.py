@@ -209,7 +209,7 @@ class _Players:
         values = {name: self.stage.deployed.get(name, "") for name in names} | changed
         world = AwsWorld(Environment(values))
         handler = importlib.import_module(f"functions.{row.folder}.app").handler
-        return handler(event, LambdaContext(), world=world, principals=world.principals)
+        return handler(event, LambdaContext(), world=world)
 
 
 def play() -> Play:

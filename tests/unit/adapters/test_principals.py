@@ -86,8 +86,9 @@ def respond(event: dict[str, Any], principals: Principals | None = None) -> dict
     method, resource = event["httpMethod"], event["resource"]
     name = folder(routes()[method, resource])
     handler = importlib.import_module(f"functions.{name}.app").handler
-    world = {} if name == "simulate_pack" else {"world": MemoryWorld()}
-    response: dict[str, Any] = handler(event, None, principals=principals, **world)
+    world = MemoryWorld()
+    world.principals = principals
+    response: dict[str, Any] = handler(event, None, world=world)
     status, headers, body = response["statusCode"], response["headers"], response["body"]
     assert_conforms(method, event["path"], status, headers, body)
     return response

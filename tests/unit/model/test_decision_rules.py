@@ -181,4 +181,4 @@ def test_only_two_use_cases_store_decisions() -> None:
         if any(ast.unparse(node.func).endswith("approvals.decide") for node in nodes)
     }
 
-    assert storing == {"usecases/decide_approval.py", "usecases/open_gate.py"}
+    assert storing == {"usecases/decide_approval.py", "usecases/expire_gate.py"}

@@ -34,7 +34,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.model.approval import ApprovalRecord, Verdict
-from taskrunner.ports import Page
+from taskrunner.ports.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head
+    from taskrunner.ports.runs import Head
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
@@ -141,7 +141,7 @@ class DynamoApprovals:
         decided = decision_update(head.run, record, self._retention.expires_at(head.run))
         return self._write(head, [decided, *self._gate_updates(head.run, record, gates)], entries)
 
-    def hear(
+    def record_decisions(
         self,
         head: Head,
         record: ApprovalRecord,

@@ -25,9 +25,9 @@ from taskrunner.model.access import SCOPES, Route
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskrunner.adapters.principals import Principals
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonMapping
+    from taskrunner.ports import Principals
 
 Routes: TypeAlias = "Mapping[tuple[str, str], Callable[[Request], Response]]"
 _UNAUTHORIZED: Final = 401

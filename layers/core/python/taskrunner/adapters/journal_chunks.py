@@ -30,7 +30,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Update, by_range
 from taskrunner.errors import TryAgainError
 from taskrunner.model import journal
-from taskrunner.model.journal import Entry, Placed, Position
+from taskrunner.model.journal import Entry, PlacedEntry, Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head
+    from taskrunner.ports.runs import Head
 
 # An append costs the size of the whole chunk, so chunks are small.
 CHUNK_ENTRIES: Final = 8
@@ -57,11 +57,11 @@ class JournalChunks:
 
     def read(
         self, tenant: str, run_id: str, after: Position | None, limit: int | None
-    ) -> Sequence[Placed]:
+    ) -> Sequence[PlacedEntry]:
         """Return at most *limit* entries behind *after*, in order."""
         start = after or Position(0, -1)
         first = chunk_key(run_partition(tenant, run_id), start.chunk)
-        read: list[Placed] = []
+        read: list[PlacedEntry] = []
         for item in self._table.query(by_range(first, LAST_CHUNK)):
             entries = chunk_entries(item)
             read += [placed for placed in entries if placed.position > start]
@@ -171,11 +171,11 @@ def is_chunk(item: Item) -> bool:
     return str(item["sk"]).startswith(CHUNKS)
 
 
-def chunk_entries(chunk: Item) -> list[Placed]:
+def chunk_entries(chunk: Item) -> list[PlacedEntry]:
     """Return the entries of a chunk with their positions."""
     number = chunk_number(chunk["sk"])
     return [
-        Placed(Position(number, place), journal.from_document(json.loads(text)))
+        PlacedEntry(Position(number, place), journal.from_document(json.loads(text)))
         for place, text in enumerate(chunk["entries"])
     ]
 

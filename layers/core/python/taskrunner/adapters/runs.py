@@ -37,7 +37,8 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Put, Query, Update, by_prefix, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
 from taskrunner.model.run import Run, RunStatus, StepOutcome
-from taskrunner.ports import Head, Page
+from taskrunner.ports.page import Page
+from taskrunner.ports.runs import Head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.step_outcomes import StepOutcomes
     from taskrunner.adapters.table_requests import Write
     from taskrunner.model.artifact import Artifact
-    from taskrunner.model.journal import Entry, Placed, Position
+    from taskrunner.model.journal import Entry, PlacedEntry, Position
 
 # A transaction takes 100 writes and 4 MB. An artifact that is a value has up to 256 KB.
 _MAX_ARTIFACTS: Final = 12
@@ -94,7 +95,7 @@ class DynamoRuns:
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
-    ) -> Sequence[Placed]:
+    ) -> Sequence[PlacedEntry]:
         """See the port."""
         return self._journal.read(tenant, run_id, after, limit)
 
@@ -147,7 +148,7 @@ class DynamoRuns:
             condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
             values={
                 ":outcome": outcome.value,
-                ":at": entries[-1].at,
+                ":at": entries[-1].occurred_at,
                 ":unsealed": unsealed_partition(run),
             },
         )

@@ -11,7 +11,7 @@ from taskrunner.adapters.table_layout import RUN, Key, run_partition
 from taskrunner.adapters.table_requests import Check, Put
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
-from taskrunner.model import moment
+from taskrunner.model import timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,7 @@ class StoredEnvironments:
                 "previous_digest": current.get("digest"),
                 "bundle": bundle.reference,
                 "deployment": self._deployment,
-                "deployed_at": moment.to_text(self._clock.now()),
+                "deployed_at": timestamp.to_text(self._clock.now()),
             }
             try:
                 self._table.transact([self._not_ended(), *_promotion(item, current["revision"])])
