@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from taskrunner.adapters.machines import StepFunctionsMachines
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from tests.contract.ports import client, moto

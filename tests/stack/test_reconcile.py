@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.adapters.journal_chunks import JournalChunks
-from taskrunner.adapters.machines import StepFunctionsMachines
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns

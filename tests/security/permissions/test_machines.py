@@ -10,7 +10,7 @@ import pytest
 import yaml
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from taskrunner.adapters.machines import StepFunctionsMachines
+from taskrunner.adapters.executions import StepFunctionsMachines
 from tests.security.permissions import grants
 from tests.security.permissions.grants import Grant, Names
 from tests.security.permissions.needs import REGION, Need

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.evidence import KmsEvidence
+    from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.journal_chunks import JournalChunks
-    from taskrunner.adapters.machines import StepFunctionsMachines
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
@@ -187,7 +187,7 @@ class AwsWorld:
     @cached_property
     def machines(self) -> StepFunctionsMachines:
         """See the port."""
-        from taskrunner.adapters.machines import StepFunctionsMachines  # noqa: PLC0415
+        from taskrunner.adapters.executions import StepFunctionsMachines  # noqa: PLC0415
 
         return StepFunctionsMachines(
             self._step_functions,

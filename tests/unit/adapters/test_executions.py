@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from taskrunner.adapters.machines import StepFunctionsMachines
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from taskrunner.errors import TryAgainError
