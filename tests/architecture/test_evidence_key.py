@@ -6,9 +6,9 @@ from typing import get_args
 
 from taskrunner.model import evidence as service
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
-from taskrunner_cli import evidence as verifier
-from taskrunner_cli.commands import evidence as command
-from taskrunner_cli.statement import Statement
+from taskrunner_cli.evidence import folder
+from taskrunner_cli.evidence import verification as verifier
+from taskrunner_cli.evidence.statement import Statement
 from tests.architecture.policies import actions, statements
 from tests.template import functions, template
 
@@ -54,4 +54,4 @@ def test_the_verifier_and_the_service_use_the_same_types() -> None:
     assert get_args(fields["type"].annotation) == (service.STATEMENT_TYPE,)
     assert get_args(fields["predicate_type"].annotation) == (service.PREDICATE_TYPE,)
     assert verifier.PAYLOAD_TYPE == service.PAYLOAD_TYPE
-    assert command.BUNDLE == EVIDENCE_BUNDLE
+    assert folder.BUNDLE_ARTIFACT == EVIDENCE_BUNDLE
