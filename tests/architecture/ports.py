@@ -30,7 +30,7 @@ USED: dict[str, frozenset[str]] = {
             "registries",
             "runs",
             "sandbox",
-            "workshop",
+            "releases",
         }
     ),
     "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),

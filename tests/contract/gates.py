@@ -65,7 +65,7 @@ class GateWorld:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     notifications: ports.Notifications
 
     def open(self, step_id: str, token: str, iteration: str = "") -> JsonObject:
@@ -118,7 +118,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         notifications=world.notifications,
     )
     request = CreateRun(tenant=TENANT, caller="ana", manifest=manifest, inputs={})

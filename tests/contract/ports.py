@@ -24,13 +24,13 @@ from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.releases import StoredReleases
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.secrets import ManagedSecrets
 from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
 from taskrunner.adapters.task_tokens import TaskTokens
-from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.notification import Notification
 from tests.atomic import one_at_a_time
@@ -67,7 +67,7 @@ class Ports:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     secrets: ports.Secrets
     notifications: ports.Notifications
     functions: Functions
@@ -117,7 +117,7 @@ def memory() -> Ports:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         secrets=world.secrets,
         notifications=world.notifications,
         functions=world.functions,
@@ -174,7 +174,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
-        workshop=StoredWorkshop(table, bucket, clock, RETENTION),
+        releases=StoredReleases(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
         notifications=SnsNotifications(client("sns"), topic.arn),
         functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),

@@ -21,10 +21,10 @@ from tests.fakes.images import MemoryRegistries
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
 from tests.fakes.plans import MemoryPlans
+from tests.fakes.releases import MemoryReleases
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.secrets import MemorySecrets
-from tests.fakes.workshop import MemoryWorkshop
 
 if TYPE_CHECKING:
     from taskrunner.ports import Principals
@@ -43,7 +43,7 @@ class MemoryWorld:
         self.approvals = MemoryApprovals(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
-        self.workshop = MemoryWorkshop(self.runs)
+        self.releases = MemoryReleases(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
         self.functions = ScriptedFunctions()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from tests.machine.engine import Client, Engine
 
 # Starts a run of a manifest, acts on it until it has ended, and returns its id.
@@ -128,7 +128,7 @@ class _WorldWhereAFunctionDies(AwsWorld):
 
 
 class _DyingSandbox(ForkedSandbox):
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
         if job.step_id == "dies":
             message = "the function is gone"
             raise RuntimeError(message)

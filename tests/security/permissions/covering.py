@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import EventRow
     from tests.machine.engine import Client
@@ -166,12 +166,12 @@ class _Sandbox:
         self._inner, self._recorder = inner, recorder
         self.prepare = inner.prepare
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         ports = {
             one.name: _Attributed(getattr(services, one.name), self._recorder, "run_step")
             for one in fields(services)
         }
-        return self._inner.execute(job, replace(services, **ports))
+        return self._inner.execute(request, replace(services, **ports))
 
 
 @dataclass

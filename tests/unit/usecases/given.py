@@ -138,7 +138,7 @@ def snapshot(world: MemoryWorld) -> JsonObject:
             if ".evidence." not in key[1]
         },
         "environments": {
-            tenant: environments.history for tenant, environments in world.workshop.tenants.items()
+            tenant: environments.history for tenant, environments in world.releases.tenants.items()
         },
         "machines": asdict(world.machines),
     }

@@ -251,7 +251,7 @@ class TestSecrets:
             ({}, "there is no secret 'token'"),
             (
                 {(TENANT, "token"): "1234567"},
-                "the secret 'token' has 7 characters, at least 8 are needed",
+                "the secret 'token' has 7 characters, and at least 8 are needed",
             ),
             ({("globex", "token"): SECRET}, "there is no secret 'token'"),
         ],

@@ -10,7 +10,7 @@ from taskrunner.executors.function import idempotency_key
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
 from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
-from taskrunner.sandbox.job import Ended, Usage
+from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.run_step import run_step
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
     from taskrunner.ports import World
-    from taskrunner.sandbox.job import Job, Limits
+    from taskrunner.sandbox.attempt import AttemptRequest, Limits
 
 FLAKY = pack(
     """
@@ -76,7 +76,7 @@ class EndsTheRun(ThreadSandbox):
         self._world = world
         self._end = end
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
         self._end(self._world)
         return super().execute(job, services)
 
@@ -294,7 +294,7 @@ class TestFailure:
         outputs: Any = {}
         for _ in range(600):
             outputs = {"in": outputs}
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -309,7 +309,7 @@ class TestFailure:
         world = a_world(showing("{{ secrets.token }}"))
         world.secrets.stored[TENANT, "token"] = "correct horse battery"
         outputs = "correct horse battery" * 10_000  # a search would replace it by `***`
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -362,7 +362,7 @@ class TestFailure:
     @pytest.mark.parametrize("error", [TryAgainError, KeyError])
     def test_of_a_service_does_not_end_the_attempt(self, error: type[BaseException]) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def broken_once(_file: Path) -> Any:  # noqa: ANN401
@@ -444,7 +444,7 @@ class TestLimits:
         world = a_world(manifest)
         world.runs.stored[TENANT, "run-7"].used_s = used_s
         step(world, "ship", remaining_s=remaining_s)
-        (job,) = world.sandbox.jobs
+        (job,) = world.sandbox.requests
         return job.limits
 
     def test_memory_is_limited_by_the_pack(self) -> None:
@@ -467,7 +467,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert world.sandbox.jobs == []
+        assert world.sandbox.requests == []
         ended = entries(world)[-1]
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
@@ -504,7 +504,7 @@ class TestLimits:
     @pytest.mark.parametrize("reason", [Reason.MEMORY_EXCEEDED, Reason.EGRESS_DENIED])
     def test_the_exceeded_limit_is_the_reason(self, reason: Reason) -> None:
         world = a_world()
-        world.sandbox.ended = Ended(reason=reason, message="too much")
+        world.sandbox.result = AttemptResult(reason=reason, message="too much")
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -527,7 +527,7 @@ class TestEndedRun:
 
     def test_logs_a_late_result_and_changes_nothing(self) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401

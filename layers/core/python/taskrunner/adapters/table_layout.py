@@ -20,7 +20,7 @@ Outside the runs there are
     C#<client id> / C           a client of the token issuer: tenants, grants
     I#<arn> / I                 an AWS principal: tenants, scopes, grants
     T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
-    T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `workshop`
+    T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `releases`
 """
 
 from __future__ import annotations

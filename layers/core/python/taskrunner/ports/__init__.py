@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from taskrunner.ports.page import Page as Page
     from taskrunner.ports.plans import Plans as Plans
     from taskrunner.ports.principals import Principals as Principals
+    from taskrunner.ports.releases import Releases as Releases
     from taskrunner.ports.runs import Head as Head
     from taskrunner.ports.runs import Runs as Runs
     from taskrunner.ports.sandbox import Sandbox as Sandbox
     from taskrunner.ports.secrets import Secrets as Secrets
-    from taskrunner.ports.workshop import Workshop as Workshop
     from taskrunner.ports.world import World as World

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
 
 
 class Sandbox(Protocol):
@@ -16,7 +16,7 @@ class Sandbox(Protocol):
         """Begin to prepare for the next attempt, without waiting."""
         ...
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
         """Execute *job* within its limits, and serve what it requests by *services*.
 
         Raises:

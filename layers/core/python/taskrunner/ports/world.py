@@ -38,7 +38,7 @@ class World(Protocol):
     @property
     def evidence(self) -> ports.Evidence: ...  # noqa: D102
     @property
-    def workshop(self) -> ports.Workshop: ...  # noqa: D102
+    def releases(self) -> ports.Releases: ...  # noqa: D102
     @property
     def sandbox(self) -> ports.Sandbox: ...  # noqa: D102
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.model import json_path
 from taskrunner.model.json_types import too_deep, unusable
 from taskrunner.model.run import Reason
-from taskrunner.sandbox.job import Ended
+from taskrunner.sandbox.attempt import AttemptResult
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 
 
-def bounded(ended: Ended) -> Ended:
+def bounded(ended: AttemptResult) -> AttemptResult:
     """Return *ended*, or a failure when its outputs are too deep or too large."""
     problem = None if ended.reason is not None else _excess(ended.outputs)
     return ended if problem is None else _failed(ended, problem)
 
 
-def usable_and_bounded(ended: Ended) -> Ended:
+def usable_and_bounded(ended: AttemptResult) -> AttemptResult:
     """Return *ended*, or a failure when its outputs are not JSON, too deep or too large."""
     for path, problem in unusable(ended.outputs) if ended.reason is None else ():
         return _failed(ended, f"the outputs are not JSON: {json_path.render(path)}: {problem}")
@@ -39,5 +39,5 @@ def _excess(outputs: Json) -> str | None:
     return None
 
 
-def _failed(ended: Ended, message: str) -> Ended:
-    return Ended(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)
+def _failed(ended: AttemptResult, message: str) -> AttemptResult:
+    return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=ended.usage)

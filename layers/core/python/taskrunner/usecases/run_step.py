@@ -23,8 +23,8 @@ from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
 from taskrunner.runtime.redacted_services import redacted_services
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
+from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
 from taskrunner.sandbox.attempt_folder import attempt_folder
-from taskrunner.sandbox.job import OUTPUT_FOLDER, Ended, Job, Limits
 from taskrunner.usecases.capture_files import capture_files
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _answer(outcome: StepOutcome) -> JsonObject:
     return {"status": outcome.status.value, "attempt": outcome.attempt}
 
 
-def _perform(attempt: _Attempt, folder: Path) -> tuple[Ended, Sequence[Artifact]]:
+def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[Artifact]]:
     """Execute the attempt; return how it ended and what it captured, without any secret."""
     tenant, world = attempt.running.head.run.tenant, attempt.running.world
     try:
@@ -123,13 +123,15 @@ def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Ar
 # --- execution --------------------------------------------------------------------------------
 
 
-def _execute(attempt: _Attempt, secrets: dict[str, str], services: Services, folder: Path) -> Ended:
+def _execute(
+    attempt: _Attempt, secrets: dict[str, str], services: Services, folder: Path
+) -> AttemptResult:
     executor = executors.find(attempt.step.uses)
     if executor is None:
         return _failed(f"there is no executor {attempt.step.uses} in this release")
     limits, reason_when_over = _limits(attempt)
     if reason_when_over is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
-        return Ended(reason=reason_when_over, message=_quota_message(attempt))
+        return AttemptResult(reason=reason_when_over, message=_quota_message(attempt))
     try:
         parameters = _parameters(attempt, secrets)
     except ExpressionError as error:
@@ -140,12 +142,12 @@ def _execute(attempt: _Attempt, secrets: dict[str, str], services: Services, fol
     ended = attempt.running.world.sandbox.execute(job, services)
     if ended.reason is Reason.TIMEOUT and reason_when_over is Reason.QUOTA_EXCEEDED:
         message = _quota_message(attempt)
-        return Ended(reason=reason_when_over, message=message, usage=ended.usage)
+        return AttemptResult(reason=reason_when_over, message=message, usage=ended.usage)
     return ended
 
 
-def _failed(message: str) -> Ended:
-    return Ended(reason=Reason.EXECUTOR_ERROR, message=message)
+def _failed(message: str) -> AttemptResult:
+    return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message)
 
 
 def _parameters(attempt: _Attempt, secrets: dict[str, str]) -> Json:
@@ -177,9 +179,9 @@ def _quota_message(attempt: _Attempt) -> str:
     )
 
 
-def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> Job:
+def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> AttemptRequest:
     running, run = attempt.running, attempt.running.head.run
-    return Job(
+    return AttemptRequest(
         uses=attempt.step.uses,
         parameters=parameters,
         run_id=run.run_id,
@@ -197,9 +199,9 @@ def _services(attempt: _Attempt) -> Services:
     running, run = attempt.running, attempt.running.head.run
     world, sandbox = running.world, running.plan.sandbox
     return Services(
-        bundles=world.workshop.bundles(run),
+        bundles=world.releases.bundles(run),
         artifacts=world.artifacts.contents(run.tenant, run.run_id),
-        environments=world.workshop.environments(run, running.path),
+        environments=world.releases.environments(run, running.path),
         network=world.networks.within(sandbox),
         functions=world.functions,
         images=world.registries.within(sandbox),
@@ -209,7 +211,7 @@ def _services(attempt: _Attempt) -> Services:
 # --- recording --------------------------------------------------------------------------------
 
 
-def _record(attempt: _Attempt, ended: Ended, captured: Sequence[Artifact]) -> JsonObject:
+def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> JsonObject:
     """Record how the attempt ended, and answer with the outcome that counts."""
     running = attempt.running
     # No other attempt would have more of the quota, which is the run's.
@@ -228,7 +230,7 @@ def _record(attempt: _Attempt, ended: Ended, captured: Sequence[Artifact]) -> Js
     return _answer(recorded)
 
 
-def _report(attempt: _Attempt, ended: Ended, captured: Sequence[Artifact]) -> AttemptReport:
+def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:
     return AttemptReport(
         attempt=attempt.number,
         wall_s=ended.usage.wall_s,
@@ -239,7 +241,7 @@ def _report(attempt: _Attempt, ended: Ended, captured: Sequence[Artifact]) -> At
 
 
 def _ended_entry(
-    attempt: _Attempt, ended: Ended, report: AttemptReport, *, is_final: bool
+    attempt: _Attempt, ended: AttemptResult, report: AttemptReport, *, is_final: bool
 ) -> Entry:
     running = attempt.running
     now = running.world.clock.now()

@@ -31,7 +31,7 @@ class SharedEnvironments(MemoryEnvironments):
 
 
 @dataclass
-class MemoryWorkshop:
+class MemoryReleases:
     """A store of bundles and a history of environments for each tenant."""
 
     known: MemoryRuns

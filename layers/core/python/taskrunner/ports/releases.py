@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run
 
 
-class Workshop(Protocol):
+class Releases(Protocol):
     """The bundles and environments of all tenants."""
 
     def bundles(self, run: Run) -> Bundles:

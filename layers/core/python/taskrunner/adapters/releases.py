@@ -1,4 +1,4 @@
-"""What executors use beside the run: bundles in the bucket, environments in the table."""
+"""Bundles in the bucket, and in the table the environments that they are released to."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from taskrunner.ports import Clock
 
 _REFERENCE: Final = re.compile(r"(?:bundles/sha256-|sha256:)([a-f0-9]{64})(?:\.zip)?")
-_TRIES: Final = 10
+_MAX_TRIES: Final = 10
 
 
-class StoredWorkshop:
-    """`usecases.ports.Workshop` over table and bucket."""
+class StoredReleases:
+    """`ports.Releases` over table and bucket."""
 
     def __init__(self, table: Table, bucket: Bucket, clock: Clock, retention: Retention) -> None:
-        """Hold both stores."""
+        """Read nothing yet."""
         self._table = table
         self._bucket = bucket
         self._clock = clock
@@ -39,26 +39,26 @@ class StoredWorkshop:
         """See the port."""
         return StoredBundles(self._bucket, run, self._retention.tag(run.longest_s))
 
-    def environments(self, run: Run, path: str) -> StoredEnvironments:
+    def environments(self, run: Run, step_path: str) -> StoredEnvironments:
         """See the port."""
-        return StoredEnvironments(self._table, self._clock, run, path)
+        return StoredEnvironments(self._table, self._clock, run, step_path)
 
 
 class StoredBundles:
-    """`executors.work.Bundles`: zips under their digest, in the tenant's prefix."""
+    """`executors.work.Bundles`: zip files under their digest, below the tenant's prefix."""
 
     def __init__(self, bucket: Bucket, run: Run, tag: str) -> None:
-        """*tag* is that of the run's objects; a bundle has none, as an environment may need it."""
+        """*tag* expires objects with the run; a bundle has none, as an environment may need it."""
         self._bucket = bucket
         self._tenant = run.tenant
-        self._last = f"{run.tenant}/runs/{run.run_id}/last-bundle"
+        self._last_bundle_key = f"{run.tenant}/runs/{run.run_id}/last-bundle"
         self._tag = tag
 
     def put(self, file: Path) -> Bundle:
         """See the port."""
         size_bytes, sha256 = self._bucket.put_file(self._key, file, "application/zip", KEPT)
         bundle = _bundle(sha256, size_bytes)
-        self._bucket.put(self._last, bundle.reference.encode(), "text/plain", self._tag)
+        self._bucket.put(self._last_bundle_key, bundle.reference.encode(), "text/plain", self._tag)
         return bundle
 
     def find(self, reference: str) -> Bundle | None:
@@ -71,7 +71,7 @@ class StoredBundles:
 
     def last_of_run(self) -> Bundle | None:
         """See the port."""
-        reference = self._bucket.get(self._last)
+        reference = self._bucket.get(self._last_bundle_key)
         return None if reference is None else self.find(reference.decode())
 
     def _key(self, sha256: str) -> str:
@@ -83,24 +83,24 @@ def _bundle(sha256: str, size_bytes: int) -> Bundle:
 
 
 class StoredEnvironments:
-    """`executors.work.Environments`: what is current, and the history of it, in one transaction."""
+    """`executors.work.Environments`: the current bundle and its history, in one transaction."""
 
-    def __init__(self, table: Table, clock: Clock, run: Run, path: str) -> None:
-        """*path* is that of the step that deploys, so that its repetition is recognised."""
+    def __init__(self, table: Table, clock: Clock, run: Run, step_path: str) -> None:
+        """*step_path* names the step that deploys, so that its retries are recognised."""
         self._table = table
         self._clock = clock
         self._tenant = run.tenant
         self._run_id = run.run_id
-        # What is remembered here outlives the run, whose id another one may have afterwards.
-        self._deployment = f"{run.run_id}#{run.created_at}#{path}"
+        # With the creation time, because these items outlive the run, and its id is free then.
+        self._deployment = f"{run.run_id}#{run.created_at}#{step_path}"
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
         """See the port."""
         pk = f"T#{self._tenant}#E#{environment}"
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             done = self._table.get(Key(pk, f"D#{self._deployment}"))
             if done is not None and done["digest"] == bundle.digest:
-                return _revision(done)  # others may have deployed since: it is done all the same
+                return _revision(done)  # also when another bundle has been deployed since
             current = self._table.get(Key(pk, "CURRENT")) or {"revision": 0}
             item = {
                 "pk": pk,
@@ -112,27 +112,30 @@ class StoredEnvironments:
                 "deployed_at": timestamp.to_text(self._clock.now()),
             }
             try:
-                self._table.transact([self._not_ended(), *_promotion(item, current["revision"])])
+                self._table.transact(
+                    [self._run_is_active(), *_promotion(item, current["revision"])]
+                )
             except ConditionFailedError as failed:
                 if 0 in failed.items:
-                    message = "the run has ended, so that nothing of it is deployed"
+                    message = "the run has ended, so its bundle was not deployed"
                     raise ExecutorFailure(message) from None
-                continue  # another deployment came first; look again
+                continue  # another deployment came first: read the current revision again
             return _revision(item)
-        raise TryAgainError(f"others deploy to {environment} again and again")
+        raise TryAgainError(f"too many deployments to {environment} at the same time")
 
-    def _not_ended(self) -> Check:
-        """Of a step that is at work when its run is cancelled nothing else knows."""
+    def _run_is_active(self) -> Check:
+        """Return the condition that stops a step whose run was cancelled while it was working."""
         key = Key(run_partition(self._tenant, self._run_id), RUN)
         return Check(key=key, condition="attribute_not_exists(outcome)")
 
 
-def _promotion(item: JsonObject, before: int) -> list[Put]:
+def _promotion(item: JsonObject, previous_revision: int) -> list[Put]:
+    """Return the writes that make *item* current, and add it to the history and its deployment."""
     return [
         Put(
             item=item | {"sk": "CURRENT"},
             condition="attribute_not_exists(pk) OR revision = :before",
-            values={":before": before},
+            values={":before": previous_revision},
         ),
         Put(item=item | {"sk": f"H#{item['revision']:09d}"}),
         Put(item=item | {"sk": f"D#{item['deployment']}"}),

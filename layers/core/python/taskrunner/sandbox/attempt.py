@@ -1,4 +1,4 @@
-"""What the two sides of a sandbox tell each other about an attempt: what to do, how it went."""
+"""The request to execute one attempt of one step in the sandbox, and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRATCH_FOLDER: Final = "scratch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an attempt may use: MiB of memory, seconds of CPU time and of time."""
+    """The limits of an attempt: memory in MiB, CPU time and wall time in seconds."""
 
     memory_mib: int
     cpu_s: float
@@ -25,8 +25,12 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One attempt of one step; *folder* is its own, and has the folders `output` and `scratch`."""
+class AttemptRequest:
+    """One attempt of one step.
+
+    *uses* is the executor's reference, *parameters* its `with`, filled in. *folder* belongs to the
+    attempt alone and contains the folders `output` and `scratch`.
+    """
 
     uses: str
     parameters: Json
@@ -41,18 +45,18 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """The step's `/output`."""
+        """The folder that packs know as `/output`."""
         return self.folder / OUTPUT_FOLDER
 
     @property
     def scratch(self) -> Path:
-        """Where the step may put anything else."""
+        """The folder for files that are not captured."""
         return self.folder / SCRATCH_FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What an attempt used: seconds, seconds of CPU time, and MiB of memory at its peak."""
+    """The usage of an attempt: wall time and CPU time in seconds, peak resident memory in MiB."""
 
     wall_s: float = 0
     cpu_s: float = 0
@@ -60,8 +64,12 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How an attempt ended: with outputs, or with a reason and a message for the author."""
+class AttemptResult:
+    """The result of an attempt.
+
+    When *reason* is None, it succeeded with *outputs*. Otherwise it failed for *reason*, and
+    *message* explains the failure to the pack's author.
+    """
 
     outputs: Json = None
     reason: Reason | None = None

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-HEAD = b"\r\n\r\n"  # what a request's head ends with
+END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass
 class LoopbackNetwork:
-    """Connects hosts that were added to servers of this machine; *asked* has every connection."""
+    """Connects the hosts in *ports* to servers here; *connections* lists what was asked for."""
 
     ports: dict[tuple[str, int], int] = field(default_factory=dict)
-    asked: list[tuple[str, int]] = field(default_factory=list)
+    connections: list[tuple[str, int]] = field(default_factory=list)
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
         assert timeout_s > 0
-        self.asked.append((host, port))
+        self.connections.append((host, port))
         if (host, port) not in self.ports:
             raise EgressDenied(f"the sandbox allows no connection to {host}:{port}")
         connection = socket.create_connection(("127.0.0.1", self.ports[host, port]), timeout_s)
@@ -37,8 +37,8 @@ class LoopbackNetwork:
 
 
 @dataclass
-class Asked:
-    """A request as a server saw it; names of headers in lower case."""
+class ReceivedRequest:
+    """A request as a server received it; names of headers are in lower case."""
 
     method: str
     target: str
@@ -48,10 +48,10 @@ class Asked:
 
 @dataclass
 class Site:
-    """What a server answers by path, `(status, headers, body)`; *asked* has every request."""
+    """The responses of a server by path, `(status, headers, body)`, and the *requests* it got."""
 
     pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -61,19 +61,19 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except OSError:  # the client has gone
+        except OSError:  # the client has closed the connection
             self.close_connection = True
 
     def answer(self) -> None:
         site = self.server.site
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        site.asked.append(Asked(self.command, self.path, headers, body))
-        status, more, content = site.pages.get(self.path, (404, {}, b"no such page"))
+        site.requests.append(ReceivedRequest(self.command, self.path, headers, body))
+        status, response_headers, content = site.pages.get(self.path, (404, {}, b"no such page"))
         self.send_response(status)
-        for name, value in more.items():
+        for name, value in response_headers.items():
             self.send_header(name, value)
-        if "Transfer-Encoding" not in more and status != HTTPStatus.NO_CONTENT:
+        if "Transfer-Encoding" not in response_headers and status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
@@ -81,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
 
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - theirs
-        """Say nothing."""
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - http.server's signature
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -95,14 +95,14 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        if self._tls is not None:  # the handshake is left to the connection's own thread
+        if self._tls is not None:  # the handshake happens in the connection's own thread
             connection = self._tls.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
         return connection, address
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - theirs
-        """Say nothing: a client that does not trust this server ends its handshake."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+        """Print nothing: a client that does not trust this server breaks off the handshake."""
 
 
 @contextmanager
@@ -119,30 +119,32 @@ def serving(site: Site, tls: ssl.SSLContext | None = None) -> Iterator[int]:
 
 
 @contextmanager
-def speaking(say: Callable[[socket.socket], None], after: bytes = HEAD) -> Iterator[int]:
-    """Accept one connection, read until *after* was heard, and let *say* do the rest."""
+def raw_server(
+    respond: Callable[[socket.socket], None], after: bytes = END_OF_HEAD
+) -> Iterator[int]:
+    """Accept one connection, read until *after*, call *respond* with it; yield the port."""
 
-    def body() -> None:
+    def serve() -> None:
         try:
             connection, _ = listener.accept()
         except OSError:
-            return  # nobody came
+            return  # nobody connected
         with connection:
             connection.settimeout(30)
-            heard = b""
+            received = b""
             try:
-                while after not in heard and (piece := connection.recv(65536)):
-                    heard += piece
-                say(connection)
+                while after not in received and (block := connection.recv(65536)):
+                    received += block
+                respond(connection)
             except OSError:
-                pass  # the client has gone
+                pass  # the client has closed the connection
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=body)
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             yield listener.getsockname()[1]
         finally:
-            with socket.socket() as last:  # wakes who still waits for a connection
+            with socket.socket() as last:  # ends an accept() that still waits
                 last.connect_ex(listener.getsockname())
             thread.join()
