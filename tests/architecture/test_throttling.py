@@ -24,52 +24,52 @@ def api() -> dict[str, Any]:
 
 
 def limits() -> dict[tuple[str, str], tuple[float, float]]:
-    """Rate and burst of each method that has its own, with the template's defaults."""
+    """Return the default rate and burst of each method that has its own limits."""
 
-    def default(of: dict[str, str]) -> float:
-        value: float = template()["Parameters"][of["Ref"]]["Default"]
+    def default(reference: dict[str, str]) -> float:
+        value: float = template()["Parameters"][reference["Ref"]]["Default"]
         return value
 
     return {
-        (one["HttpMethod"], one["ResourcePath"][1:].replace("~1", "/")): (
-            default(one["ThrottlingRateLimit"]),
-            default(one["ThrottlingBurstLimit"]),
+        (setting["HttpMethod"], setting["ResourcePath"][1:].replace("~1", "/")): (
+            default(setting["ThrottlingRateLimit"]),
+            default(setting["ThrottlingBurstLimit"]),
         )
-        for one in api()["MethodSettings"]
+        for setting in api()["MethodSettings"]
     }
 
 
-def test_each_limit_is_of_a_route_that_is_there() -> None:
+def test_every_limit_belongs_to_a_deployed_route() -> None:
     assert set(limits()) == {("*", "*"), *PLANNING}
     assert set(routes()) >= PLANNING
 
 
-def test_planning_is_limited_more_than_the_rest() -> None:
+def test_planning_has_lower_limits_than_other_routes() -> None:
     (rate, burst) = limits()["*", "*"]
 
     assert all(limits()[route] < (rate, burst) for route in PLANNING)
 
 
-def test_a_usage_plan_is_there_for_clients_with_a_key() -> None:
+def test_clients_with_an_api_key_have_a_usage_plan() -> None:
     plan = template()["Resources"]["UsagePlan"]["Properties"]
 
     assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
     assert set(plan["Throttle"]) == {"RateLimit", "BurstLimit"}
 
 
-def test_the_gateways_429_is_the_documents() -> None:
+def test_api_gateways_429_conforms_to_the_document() -> None:
     for name in ("THROTTLED", "QUOTA_EXCEEDED"):
         response = api()["GatewayResponses"][name]
         headers = response["ResponseParameters"]["Headers"]
         body = response["ResponseTemplates"]["application/json"]
         sent = {key: value.strip("'") for key, value in headers.items()}
 
-        told = body.replace("$context.requestId", "trace")
+        text = body.replace("$context.requestId", "trace")
 
         assert response["StatusCode"] == 429
-        assert json.loads(told)["error"]["code"] == "throttled"
+        assert json.loads(text)["error"]["code"] == "throttled"
         sent["Content-Type"] = "application/json"
-        assert_conforms("GET", "/v1/task-runner/runs", 429, sent, told)
+        assert_conforms("GET", "/v1/task-runner/runs", 429, sent, text)
 
 
 def test_the_gateways_503_for_a_throttled_function_conforms_to_the_document() -> None:
