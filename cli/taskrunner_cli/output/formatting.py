@@ -35,7 +35,12 @@ def text(value: object, style: str = "") -> Text:
 
 
 def status(word: str, *, looks_like: str = "") -> Text:
-    """Return a status with its mark, in its colour, or in those of the status *looks_like*."""
+    """Return a status with its mark, in its colour, or in those of the status *looks_like*.
+
+    It is empty if the status is not known.
+    """
+    if not word:
+        return Text()
     mark, style = _MARKS_AND_STYLES.get(looks_like or word, _DEFAULT_MARK_AND_STYLE)
     return text(f"{mark} {word}", style)
 
@@ -43,22 +48,22 @@ def status(word: str, *, looks_like: str = "") -> Text:
 def clock_time(timestamp: str | None) -> str:
     """Return the time of day of a timestamp, in the reader's time zone; empty if it is invalid."""
     time = parse_time(timestamp)
-    return time.astimezone().strftime("%H:%M:%S") if time else ""
+    return time.strftime("%H:%M:%S") if time else ""
 
 
 def date_time(timestamp: str | None) -> str:
     """Return the date and time of a timestamp, in the reader's time zone; empty if invalid."""
     time = parse_time(timestamp)
-    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+    return time.strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
 def parse_time(timestamp: str | None) -> datetime | None:
-    """Return an RFC 3339 timestamp as a time; None if it is absent or invalid."""
+    """Return an RFC 3339 timestamp in the reader's time zone; None if it is absent or invalid."""
     try:
         time = datetime.fromisoformat(timestamp or "")
-    except ValueError:
+        return time.astimezone() if time.tzinfo else None
+    except (ValueError, OverflowError):  # OverflowError: year 1 or 9999 in another time zone
         return None
-    return time if time.tzinfo else None
 
 
 def duration(span: timedelta | None) -> str:

@@ -34,6 +34,20 @@ class FakeClock:
         self.tick()
 
 
+class FakeRandomness:
+    """Randomness without chance: half of everything, and numbered keys."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+
+    def fraction(self) -> float:
+        return 0.5
+
+    def key(self) -> str:
+        self.keys += 1
+        return f"key-{self.keys}"
+
+
 @dataclass
 class FakeLocalStack:
     """A local stack that starts at once."""
@@ -112,7 +126,7 @@ def _stack_file(service: FakeService, tmp_path: Path) -> Iterator[Path]:
             }
             for name in CALLERS
         }
-        urls = {"apiUrl": f"{origin}/live", "tokenUrl": f"{origin}/token", "consoleUrl": None}
+        urls = {"apiUrl": f"{origin}/live", "tokenUrl": f"{origin}/token"}
         path = tmp_path / "stack.json"
         path.write_text(json.dumps({**urls, "clients": clients}))
         yield path
@@ -145,6 +159,7 @@ def _world(stack_file: Path, service: FakeService, local_stack: FakeLocalStack) 
     return World(
         environ={"TASKRUNNER_STACK": str(stack_file)},
         clock=FakeClock(service.tick),
+        randomness=FakeRandomness(),
         local=local_stack,
     )
 
