@@ -14,8 +14,10 @@ import sys
 from collections.abc import Sequence
 from ipaddress import ip_network
 
+from taskrunner_cli.errors import NoCloneError
 from taskrunner_cli.local import stack
 from taskrunner_cli.local.emulator import HOST
+from taskrunner_cli.local.errors import LocalStackError
 
 _BUFFER_BYTES = 64 * 1024
 _INSPECT = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM.Config 0)}}"]
@@ -23,17 +25,29 @@ _INSPECT = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM
 
 async def run(command: Sequence[str], port: int) -> int:
     """Run *command* with the stack's *port* open to containers, and return its exit code."""
+    gateway = _gateway()
     with contextlib.suppress(OSError):
         await asyncio.start_server(
-            lambda reader, writer: _forward(reader, writer, port), _gateway(), port
+            lambda reader, writer: _forward(reader, writer, port), gateway, port
         )
     process = await asyncio.create_subprocess_exec(*command)
     return await process.wait()
 
 
 def _gateway() -> str:
-    """Return this machine's address on Docker's bridge."""
-    inspection = subprocess.run(_INSPECT, capture_output=True, text=True, check=True)  # noqa: S603 -- a fixed command
+    """Return this machine's address on Docker's bridge.
+
+    Raises:
+        LocalStackError: Docker is not installed, or not running.
+
+    """
+    try:
+        inspection = subprocess.run(_INSPECT, capture_output=True, text=True, check=True)  # noqa: S603 -- a fixed command
+    except FileNotFoundError as error:
+        raise LocalStackError("docker is not installed", cure="install Docker") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip() or f"docker exited with {error.returncode}"
+        raise LocalStackError(f"Docker does not answer: {reason}", cure="start Docker") from error
     bridge = json.loads(inspection.stdout)
     # Before its first container an engine may not name the gateway; it is the first address.
     return bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
@@ -53,6 +67,15 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
     target.close()
 
 
+def main(command: Sequence[str]) -> int:
+    """Run *command* as `run` does; print what is wrong with Docker or the stack, and return 3."""
+    try:
+        port = int(stack.load().endpoint_url.rpartition(":")[2])
+        return asyncio.run(run(command, port))
+    except (LocalStackError, NoCloneError) as error:
+        sys.stderr.write(f"error: {error.message}\ntry:   {error.cure}\n")
+        return 3
+
+
 if __name__ == "__main__":
-    endpoint = stack.load().endpoint_url
-    sys.exit(asyncio.run(run(sys.argv[1:], int(endpoint.rpartition(":")[2]))))
+    sys.exit(main(sys.argv[1:]))
