@@ -22,7 +22,9 @@ from tests.packs import pack
 from tests.template import ROOT
 
 TEXT = (ROOT / "docs/language.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*) -->\n)?```yaml\n(?P<text>.*?)```\n", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>(?:(?!-->).)*) -->\n)?```yaml\n(?P<text>.*?)```\n", re.DOTALL
+)
 _NOOP = "- {id: example, run: {uses: builtin:noop}}"
 
 
@@ -64,7 +66,7 @@ EXAMPLES = [
     for match in _BLOCK.finditer(TEXT)
 ]
 PLANNED = [example for example in EXAMPLES if (example.mark or "").startswith("plans")]
-REFUSED = [example for example in EXAMPLES if (example.mark or "").startswith("refused: ")]
+REFUSED = [example for example in EXAMPLES if (example.mark or "").startswith("refused:")]
 
 
 def at(example: Example) -> str:
@@ -86,7 +88,7 @@ def test_an_example_works(example: Example) -> None:
 
 @pytest.mark.parametrize("example", REFUSED, ids=at)
 def test_an_example_of_a_mistake_is_refused_there_and_nowhere_else(example: Example) -> None:
-    places = (example.mark or "").removeprefix("refused: ").split(", ")
+    places = re.split(r",\s+", (example.mark or "").removeprefix("refused:").strip())
 
     with pytest.raises(InvalidPackError) as refused:
         compile_pack(example.manifest, {})
