@@ -1,8 +1,8 @@
 """The local stack as one thing: up, down, status, and the file that tells callers where it is.
 
-The order of `up` is: the emulator, the build, the deployment, the callers, and last the stack
-file. A crash in between leaves no file that speaks of a stack that is not there, and the next
-`up` goes on from what it finds.
+The order of `up` is: the emulator, the deployment, the callers, and last the stack file. A crash
+in between leaves no file that speaks of a stack that is not there, and the next `up` goes on from
+what it finds.
 """
 
 import json
@@ -88,8 +88,6 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         if _deployed(workspace) == wanted and workspace.stack_file.exists():
             progress("the stack is up to date")
             return load()
-        progress("building functions and layer with SAM")
-        deployment.build(workspace)
         progress("deploying the stack")
         outputs = deployment.deploy(workspace, process)
         progress("registering the clients")
