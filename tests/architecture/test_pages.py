@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 LONGEST_LINE = 120
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tests/**/*.md")])
 PACKAGE = ROOT / "layers/core/python/taskrunner"
+TOPS = (ROOT, PACKAGE, ROOT / "tests")
 _CODE_BLOCK = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
+# A file in a folder of the repository. `.local` and build folders are made by tools.
+_FILE = re.compile(r"(?!\.local/|\.venv/)[\w.-]+/[\w./-]*\.(?:py|ya?ml|toml|md|json|txt|in)")
 # A test file or folder, and perhaps a class and a test in the file.
 _TEST = re.compile(r"(?:[\w-]+/)*test_\w+\.py(?:::\w+)*|tests/(?:[\w-]+/)*[\w-]+/?")
 
@@ -105,6 +108,13 @@ def _definitions(
             yield (*around, statement.name)
         if isinstance(statement, ast.ClassDef):
             yield from _definitions(statement.body, (*around, statement.name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_the_repository_that_a_page_names_exists(page: Path) -> None:
+    named = [code for code in codes(prose(page)) if _FILE.fullmatch(code)]
+
+    assert [name for name in named if not any((top / name).exists() for top in TOPS)] == []
 
 
 def threats() -> list[list[str]]:
