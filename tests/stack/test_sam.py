@@ -105,7 +105,7 @@ def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
     process = emulator.running(here)
     assert process is not None
     parameters = deployment.local_parameters(process)
-    with here.alone():
+    with here.locked():
         sam(
             built.parent,
             *("deploy", "--template-file", str(with_definitions_in_json(built))),

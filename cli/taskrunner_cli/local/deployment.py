@@ -1,8 +1,8 @@
-"""Deploys the template into the emulator, as one would into an account.
+"""Deploys the template into the emulator with CloudFormation, as into an AWS account.
 
-Parameters say how the emulator differs from an account: an endpoint without TLS, and where the
-user pool's keys are. What CloudFormation does and the emulator leaves out is done here: an API gets
-the gateway responses and the ANY methods of its own definition.
+The template's parameters describe how the emulator differs from an account: its endpoint has no
+TLS, and serves the keys of the user pool. The emulator's CloudFormation ignores an API's gateway
+responses and ANY methods, so this module adds them.
 """
 
 import base64
@@ -26,8 +26,8 @@ _SOURCES = ("template.yaml", "functions", "examples/executors", LAYER, "statemac
 _POLL: Final = {"Delay": 0.05, "MaxAttempts": 2400}  # every 50 ms, for two minutes at most
 
 
-def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3 makes its clients' types
-    """Return a boto3 client of *service* as the emulator's root caller."""
+def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3 has no types
+    """Return a boto3 client of *service* with the emulator's root credentials."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
@@ -38,22 +38,22 @@ def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3 mak
 
 
 def digest(workspace: Workspace) -> str:
-    """Return a digest of everything a deployment is made of."""
-    total = hashlib.sha256(f"{python_version()} {architecture()}".encode())
+    """Return a digest of all files and settings that a deployment depends on."""
+    result = hashlib.sha256(f"{python_version()} {architecture()}".encode())
     for source in _SOURCES:
         for path in source_files(workspace.root / source):
-            total.update(f"\0{path.relative_to(workspace.root)}\0".encode())
-            total.update(path.read_bytes())
-    return total.hexdigest()
+            result.update(f"\0{path.relative_to(workspace.root)}\0".encode())
+            result.update(path.read_bytes())
+    return result.hexdigest()
 
 
 def deploy(
     workspace: Workspace, emulator: Emulator, stack_name: str = STACK_NAME, **parameters: str
 ) -> dict[str, str]:
-    """Deploy the template into *emulator* with more *parameters*, and return the stack's outputs.
+    """Deploy the template with *parameters* into *emulator*, and return the stack's outputs.
 
     Raises:
-        LocalStackError: it failed; the message has CloudFormation's reasons.
+        LocalStackError: the deployment failed; the message has CloudFormation's reasons.
 
     """
     store = _store(emulator)
@@ -72,7 +72,7 @@ def deploy(
 
 
 def local_parameters(emulator: Emulator) -> dict[str, str]:
-    """Return the template's parameters that say how the emulator differs from an account."""
+    """Return the template's parameters that describe how the emulator differs from an account."""
     return {
         "Runtime": f"python{python_version()}",
         "Architecture": architecture(),
@@ -83,7 +83,7 @@ def local_parameters(emulator: Emulator) -> dict[str, str]:
 
 
 def complete(emulator: Emulator, stack_name: str) -> dict[str, str]:
-    """Do for a deployed stack what the emulator left out, and return the stack's outputs."""
+    """Add what the emulator ignored in a deployed stack, and return the stack's outputs."""
     cloudformation = client("cloudformation", emulator.endpoint_url)
     stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -99,9 +99,9 @@ def public_key(emulator: Emulator, key_arn: str) -> str:
 
 
 def _store(emulator: Emulator) -> Store:
-    """Return what keeps a content in a bucket of the emulator, under the content's own digest."""
+    """Return a function that stores content in a bucket of the emulator, under its digest."""
     s3 = client("s3", emulator.endpoint_url)
-    s3.create_bucket(Bucket=_BUCKET)  # in us-east-1, one that is there already is no error
+    s3.create_bucket(Bucket=_BUCKET)  # in us-east-1, this succeeds if the bucket exists
 
     def store(content: bytes) -> str:
         key = hashlib.sha256(content).hexdigest()
@@ -112,7 +112,7 @@ def _store(emulator: Emulator) -> Store:
 
 
 def _create_or_update(cloudformation: Any, **stack: Any) -> None:  # noqa: ANN401
-    """Make the stack, or bring it up to date, and wait until it is there."""
+    """Create or update the stack, and wait until that is done."""
     name = stack["StackName"]
     existing = [
         entry
@@ -138,12 +138,12 @@ def _create_or_update(cloudformation: Any, **stack: Any) -> None:  # noqa: ANN40
 def _not_deployed(name: str, reason: str) -> LocalStackError:
     return LocalStackError(
         f"the stack {name} cannot be deployed:\n{reason}",
-        cure="correct the template; then make down up starts afresh",
+        cure="correct the template, and start over: make down up",
     )
 
 
 def _failures(cloudformation: Any, name: str) -> str:  # noqa: ANN401
-    """Return which resources of a stack failed, and why, one a line."""
+    """Return the failed resources of a stack with the reasons, a line for each."""
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     return "\n".join(
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
@@ -153,7 +153,7 @@ def _failures(cloudformation: Any, name: str) -> str:  # noqa: ANN401
 
 
 def _complete_the_api(emulator: Emulator, stack_name: str, api_id: str) -> None:
-    """Give the API what its own definition has and the import left out, and deploy it with that."""
+    """Add the API's gateway responses and ANY methods, and deploy the API again."""
     cloudformation = client("cloudformation", emulator.endpoint_url)
     answer = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
     body = answer["TemplateBody"]["Resources"]["Api"]["Properties"]["Body"]
@@ -171,10 +171,10 @@ def _complete_the_api(emulator: Emulator, stack_name: str, api_id: str) -> None:
 
 
 def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401
-    """Each path's ANY, which asks nobody who calls, and goes where GET /openapi goes."""
+    """Add the paths' ANY methods, unauthenticated, to the function that serves GET /openapi."""
     resources = gateway.get_resources(restApiId=api_id, limit=500)["items"]
     ids = {resource["path"]: resource["id"] for resource in resources}
-    document = gateway.get_integration(
+    integration = gateway.get_integration(
         restApiId=api_id, resourceId=ids["/openapi"], httpMethod="GET"
     )
     for path, item in paths.items():
@@ -182,10 +182,10 @@ def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None: 
             method = {"restApiId": api_id, "resourceId": ids[path], "httpMethod": "ANY"}
             gateway.put_method(**method, authorizationType="NONE")
             gateway.put_integration(
-                **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=document["uri"]
+                **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=integration["uri"]
             )
 
 
 def architecture() -> str:
-    """Return this machine's processor as Lambda names it."""
+    """Return this machine's processor architecture in Lambda's terms."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"

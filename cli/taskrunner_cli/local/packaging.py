@@ -1,9 +1,9 @@
-"""Packages the template for the emulator: what it names on the disk is stored and named by address.
+"""Packages the template for the emulator: stores the files it names, and inserts their addresses.
 
-`sam package` does the same for AWS. Two things differ here. A state machine's definition becomes
-JSON, because the emulator reads no YAML. And the layer's archive holds no packages but their place
-on this machine: the emulator unpacks a layer for every function that it starts, which would cost a
-second and 60 MB each time, and the functions run on this machine anyway.
+`sam package` does the same for AWS, with two differences. A state machine's definition becomes
+JSON here, because the emulator does not read YAML. And the layer's archive holds the paths of its
+packages on this machine instead of the packages: the functions run on this machine, and the
+emulator unpacks a layer for each function that it starts, which would take a second and 60 MB.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ Store = Callable[[bytes], str]
 
 
 def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -> str:
-    """Return the template's text with *parameters* as defaults and with addresses for paths.
+    """Return the template's text with *parameters* as defaults, and addresses instead of paths.
 
-    SAM's transform sees the parameters' defaults only, and not the values of a deployment.
-    *store* keeps a content and returns its address.
+    SAM's transform reads the parameters' defaults, not the values of a deployment. *store* stores
+    content and returns its address.
 
     Raises:
-        LocalStackError: a parameter, a path or the layer's packages do not exist.
+        LocalStackError: the template has no such parameter, or a path or a package is missing.
 
     """
 
@@ -49,7 +49,7 @@ def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -
 
 
 def source_files(top: Path) -> Iterator[Path]:
-    """Yield every file below *top*, links followed, in an order that does not change."""
+    """Yield every file below *top* in a stable order; links are followed."""
     if top.is_file():
         yield top
     for folder, folders, names in os.walk(top, followlinks=True):
@@ -72,16 +72,16 @@ def _content(workspace: Workspace, kind: str, path: str) -> bytes:
 
 
 def _layer(workspace: Workspace) -> dict[str, bytes]:
-    """Return the layer as one file that Python runs when a function starts (`site`, .pth)."""
-    places = [str(_copied(workspace)), str(_dependencies(workspace))]
-    # Before what is there, as in Lambda: the emulator has other versions of some packages.
-    line = f"import sys; sys.path[:0] = {places!a}\n"
+    """Return the layer as one .pth file, which Python's `site` runs when a function starts."""
+    paths = [str(_copied(workspace)), str(_dependencies(workspace))]
+    # Insert them first, as Lambda does: the emulator has other versions of some packages.
+    line = f"import sys; sys.path[:0] = {paths!a}\n"
     folder = f"python/lib/python{python_version()}/site-packages"
     return {f"{folder}/taskrunner.pth": line.encode("ascii")}
 
 
 def _copied(workspace: Workspace) -> Path:
-    """Return the folder of a copy of the package, which later edits of the sources do not reach."""
+    """Return the folder of a copy of the package, which later edits do not change."""
     source = workspace.root / LAYER / "taskrunner"
     digest = hashlib.sha256()
     for file in source_files(source):
@@ -97,11 +97,15 @@ def _copied(workspace: Workspace) -> Path:
 
 
 def _dependencies(workspace: Workspace) -> Path:
-    """Return the folder of the packages that the layer's requirements pin."""
+    """Return the folder with the packages that the layer's requirements pin."""
     environment = workspace.local / "venvs" / "layer"
     folder = environment / "lib" / f"python{python_version()}" / "site-packages"
-    pins, wanted = environment / ".pins", workspace.root / LAYER / "requirements.txt"
-    if not folder.exists() or not pins.exists() or pins.read_bytes() != wanted.read_bytes():
+    installed_pins, pins = environment / ".pins", workspace.root / LAYER / "requirements.txt"
+    if (
+        not folder.exists()
+        or not installed_pins.exists()
+        or installed_pins.read_bytes() != pins.read_bytes()
+    ):
         raise LocalStackError(
             f"the packages of {LAYER}/requirements.txt are not installed", cure="make setup"
         )
@@ -109,7 +113,7 @@ def _dependencies(workspace: Workspace) -> Path:
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a ZIP archive of *files*; the same files give the same bytes."""
+    """Return a ZIP archive of *files*, the same bytes for the same files."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in sorted(files.items()):
