@@ -11,8 +11,7 @@ from taskrunner.adapters.http_api import Request, answer
 from taskrunner.usecases.cancel_run import cancel_run
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def _cancel(request: Request, world: World) -> dict[str, Any]:
@@ -22,13 +21,10 @@ def _cancel(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
+    world = world or bootstrap.aws()
     resource = "/v1/task-runner/runs/{runId}/cancel"
-    routes = {("POST", resource): partial(_cancel, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    routes = {("POST", resource): partial(_cancel, world=world)}
+    return http_api.serve(event, routes, world.principals)

@@ -15,8 +15,7 @@ from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.start_run import start_run
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def _create(request: Request, world: World) -> dict[str, Any]:
@@ -36,15 +35,11 @@ def _create(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event, or the reconciler."""
     world = world or bootstrap.aws()
     if "resume" in event:
         return start_run(event["resume"]["tenant"], event["resume"]["run"], world)
     routes = {("POST", "/v1/task-runner/runs"): partial(_create, world=world)}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals, plans=True)
+    return http_api.serve(event, routes, world.principals, plans=True)

@@ -14,8 +14,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.usecases.decide_approval import decide_approval
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
@@ -55,12 +54,9 @@ def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    routes = {("POST", _RESOURCE): partial(_decide, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    world = world or bootstrap.aws()
+    routes = {("POST", _RESOURCE): partial(_decide, world=world)}
+    return http_api.serve(event, routes, world.principals)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.model.run import StepReference
-from taskrunner.usecases.open_gate import expire_gate, open_gate
+from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.open_gate import open_gate
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def handler(

@@ -12,8 +12,7 @@ from taskrunner.usecases import read_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
 _PAGE, _MOST, _MOST_LINES = 50, 100, 1000
@@ -56,14 +55,11 @@ class _Reader:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    reader = _Reader(world or bootstrap.aws())
+    world = world or bootstrap.aws()
+    reader = _Reader(world)
     routes = {
         ("GET", _RUNS): reader.runs,
         ("GET", f"{_RUNS}/{{runId}}"): reader.run,
@@ -72,4 +68,4 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): reader.artifact,
         ("GET", "/v1/task-runner/approvals"): reader.approvals,
     }
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    return http_api.serve(event, routes, world.principals)

@@ -14,7 +14,7 @@ from taskrunner import bootstrap
 from taskrunner.usecases.settle_run import settle_run
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def handler(

@@ -11,8 +11,7 @@ from taskrunner.adapters.http_api import Request, answer, field
 from taskrunner.usecases.simulate_pack import simulate_pack
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def _simulate(request: Request, world: World) -> dict[str, Any]:
@@ -24,13 +23,9 @@ def _simulate(request: Request, world: World) -> dict[str, Any]:
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    simulate = partial(_simulate, world=world or bootstrap.aws())
-    routes = {("POST", "/v1/task-runner/simulations"): simulate}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals, plans=True)
+    world = world or bootstrap.aws()
+    routes = {("POST", "/v1/task-runner/simulations"): partial(_simulate, world=world)}
+    return http_api.serve(event, routes, world.principals, plans=True)

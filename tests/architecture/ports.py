@@ -12,11 +12,13 @@ from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset({"ceilings"}),
-    "create_run": frozenset({"ceilings", "clock", "ids", "machines", "plans", "runs"}),
-    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "runs"}),
-    "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
-    "cancel_run": frozenset({"clock", "machines", "runs"}),
+    "simulate_pack": frozenset({"ceilings", "principals"}),
+    "create_run": frozenset(
+        {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
+    ),
+    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
+    "decide_approval": frozenset({"approvals", "clock", "plans", "principals", "runs"}),
+    "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
     "describe_api": frozenset(),
     "run_step": frozenset(
         {
@@ -28,7 +30,7 @@ USED: dict[str, frozenset[str]] = {
             "registries",
             "runs",
             "sandbox",
-            "workshop",
+            "releases",
         }
     ),
     "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),

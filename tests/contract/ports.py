@@ -1,4 +1,4 @@
-"""The ports over moto's AWS, with the table as the template defines it, and the same in memory."""
+"""The ports over moto's AWS, with the table of the template, and the same ports in memory."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.releases import StoredReleases
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.secrets import ManagedSecrets
 from taskrunner.adapters.table import Table
-from taskrunner.adapters.workshop import StoredWorkshop
 from taskrunner.model.approval import Verdict
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.notification import Notification
 from taskrunner.model.run import Run
 from tests.atomic import one_at_a_time
-from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.fakes.clock import StoppedClock
+from tests.fakes.world import MemoryWorld
 from tests.kms import signing_key
 from tests.template import template
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.json_types import JsonObject
-    from tests.fakes.world import MemoryNotifications
+    from tests.fakes.notifications import MemoryNotifications
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
@@ -55,9 +56,9 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Ports:
-    """What both worlds have.
+    """The ports of a world, with the means to look behind them.
 
-    *woken* has what each task token was answered, the first time, and *sent* every answer.
+    *woken* has the first answer to each task token, and *sent* every answer.
     """
 
     clock: StoppedClock
@@ -66,7 +67,7 @@ class Ports:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     secrets: ports.Secrets
     notifications: ports.Notifications
     functions: Functions
@@ -80,13 +81,13 @@ class Ports:
 
 @dataclass
 class MemoryTopic:
-    """What a subscriber of the topic in memory is told, and how the topic goes away."""
+    """A topic in memory: what its subscriber receives, and how it is deleted."""
 
     notifications: MemoryNotifications
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
-        found = [replace(one, id="") for one in self.notifications.published]
+        """The notifications since the last call, without ids, which no envelope has."""
+        found = [replace(sent, id="") for sent in self.notifications.published]
         self.notifications.published.clear()
         return found
 
@@ -115,7 +116,7 @@ def memory() -> Ports:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         secrets=world.secrets,
         notifications=world.notifications,
         functions=world.functions,
@@ -153,7 +154,7 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 
 
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
-    """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
+    """The adapters, inside `moto()`. *dynamodb* may be a client with something in front of it."""
     clock, states, topic = StoppedClock(), TaskTokens(), Topic()
 
     def forget() -> None:
@@ -170,7 +171,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         approvals=DynamoApprovals(table, runs, Tokens(states)),
         artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
         evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
-        workshop=StoredWorkshop(table, bucket, clock, RETENTION),
+        releases=StoredReleases(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
         notifications=SnsNotifications(client("sns"), topic.arn),
         functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
@@ -185,17 +186,17 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
 
 @dataclass
 class Topic:
-    """moto's topic, with a queue that hears what is published to it."""
+    """moto's topic, with a queue that is subscribed to it."""
 
     arn: str = field(init=False)
     queue_url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue_url = client("sqs").create_queue(QueueName="heard")["QueueUrl"]
+        self.queue_url = client("sqs").create_queue(QueueName="received")["QueueUrl"]
         self._create()
 
     def _create(self) -> None:
-        """Create the topic, under the same ARN each time."""
+        """Create the topic, with the same ARN each time."""
         self.arn = client("sns").create_topic(Name="approvals")["TopicArn"]
         queue = client("sqs").get_queue_attributes(
             QueueUrl=self.queue_url, AttributeNames=["QueueArn"]
@@ -204,27 +205,28 @@ class Topic:
         client("sns").subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
+        """The notifications since the last call, without ids, which no envelope has."""
         answer = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
-        for one in answer.get("Messages", []):
+        messages = answer.get("Messages", [])
+        for message in messages:
             client("sqs").delete_message(
-                QueueUrl=self.queue_url, ReceiptHandle=one["ReceiptHandle"]
+                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
             )
-        return [_heard(json.loads(one["Body"])) for one in answer.get("Messages", [])]
+        return [_notification(json.loads(message["Body"])) for message in messages]
 
     def delete(self) -> None:
         client("sns").delete_topic(TopicArn=self.arn)
 
     def clear(self) -> None:
-        """Be there, with nothing to hear."""
+        """Exist, with nothing in the queue."""
         if not client("sns").list_topics()["Topics"]:
             self._create()
         while self.received():
             pass
 
 
-def _heard(envelope: JsonObject) -> Notification:
-    """What SNS wraps a message in for a queue."""
+def _notification(envelope: JsonObject) -> Notification:
+    """The notification in an envelope in which SNS sends it to a queue."""
     attributes = {
         name: value["Value"]
         for name, value in envelope["MessageAttributes"].items()
@@ -242,7 +244,7 @@ def _store_secret(tenant: str, name: str, value: str) -> None:
 
 
 class Deployed:
-    """moto's Lambda with functions of our own, and errors as Lambda reports them."""
+    """moto's Lambda with functions of the tests, and errors as Lambda reports them."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[[Any], Any]] = {}
@@ -269,12 +271,12 @@ class Deployed:
             return json.dumps(self.functions[name](json.loads(body))).encode()
         except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
             response_headers["x-amz-function-error"] = "Unhandled"
-            told = {"errorMessage": str(error), "errorType": type(error).__name__}
-            return json.dumps(told).encode()
+            report = {"errorMessage": str(error), "errorType": type(error).__name__}
+            return json.dumps(report).encode()
 
 
 def _empty_table() -> None:
-    """moto copies all of a table for each transaction: a small one keeps the suite quick."""
+    """moto copies the whole table for each transaction, so a small one keeps the suite fast."""
     dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items.clear()
 
 
@@ -283,7 +285,7 @@ def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
 
 
 class TaskTokens:
-    """Step Functions, as far as task tokens go: each is known until it is answered."""
+    """The task tokens of Step Functions: each is known until it is answered."""
 
     def __init__(self) -> None:
         self.woken: dict[str, Verdict] = {}
@@ -330,7 +332,7 @@ def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
 def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
     fields: dict[str, Any] = {
         "id": entry_id,
-        "at": "2025-12-06T12:00:00.000Z",
+        "occurred_at": "2025-12-06T12:00:00.000Z",
         "event": event,
         "message": f"It is {entry_id}.",
     }

@@ -144,7 +144,7 @@ class TestNotified:
         assert read(world, head) == before
         assert decide(world, head, decided(before))
         gate = world.approvals.gate(head.run, "review")
-        assert gate == OpenedGate(path="review", heard=1, is_notified=True)
+        assert gate == OpenedGate(path="review", recorded_decisions=1, is_notified=True)
 
     def test_the_run_and_its_journal_are_read_as_before(self, world: Ports) -> None:
         """Both come of one query, between whose ends nothing else may sort."""
@@ -205,7 +205,7 @@ class TestGuards:
         decide(world, head, decided(read(world, head)))
         entries = [an_entry("review#again", Event.GATE_APPROVED)]
 
-        assert not world.approvals.hear(head, read(world, head), gates, entries)
+        assert not world.approvals.record_decisions(head, read(world, head), gates, entries)
 
         assert ids(world, head)[-1] == "review#decided"
 
@@ -216,7 +216,9 @@ class TestGuards:
         gates = waiting(world, head)
         world.runs.end(head, RunStatus.CANCELLED, [an_entry("run.cancelled", Event.RUN_CANCELLED)])
 
-        assert not world.approvals.hear(head, record, gates, [an_entry("review#decided")])
+        assert not world.approvals.record_decisions(
+            head, record, gates, [an_entry("review#decided")]
+        )
 
         assert ids(world, head)[-1] == "run.cancelled"
 
@@ -331,7 +333,7 @@ class TestResume:
 
         assert waiting(world, head) == []
         late = world.approvals.gate(head.run, "late")
-        assert late == OpenedGate(path="late", heard=1)
+        assert late == OpenedGate(path="late", recorded_decisions=1)
 
 
 class TestListOpen:

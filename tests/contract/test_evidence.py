@@ -19,7 +19,7 @@ from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from tests.contract.ports import CREATED, a_run, an_entry, client
-from tests.fakes.world import MemoryEvidence
+from tests.fakes.evidence import MemoryEvidence
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run

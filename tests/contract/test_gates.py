@@ -47,6 +47,7 @@ class Whole:
     ids: ports.Ids
     machines: ports.Machines
     ceilings: Ceilings
+    principals: ports.Principals | None
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -59,7 +60,7 @@ class Whole:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     notifications: ports.Notifications
 
     def gate(self, step_id: str, token: str) -> JsonObject:
@@ -99,6 +100,7 @@ def whole_world(world: Ports) -> Whole:
         ids=memory.ids,
         machines=memory.machines,
         ceilings=memory.ceilings,
+        principals=memory.principals,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,
@@ -110,7 +112,7 @@ def whole_world(world: Ports) -> Whole:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         notifications=world.notifications,
     )
 

@@ -20,7 +20,7 @@ from tests.contract.ports import CREATED, a_run, an_entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskrunner.model.journal import Entry, Placed, Position
+    from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.run import Run
     from taskrunner.ports import Head
     from tests.contract.ports import Ports
@@ -33,11 +33,11 @@ def begun(world: Ports) -> Head:
     return world.runs.head(run.tenant, run.run_id)
 
 
-def journal(world: Ports, run: Run, after: Position | None = None) -> Sequence[Placed]:
+def journal(world: Ports, run: Run, after: Position | None = None) -> Sequence[PlacedEntry]:
     return world.runs.journal(run.tenant, run.run_id, after=after)
 
 
-def ids(placed: Sequence[Placed]) -> list[str]:
+def ids(placed: Sequence[PlacedEntry]) -> list[str]:
     return [one.entry.id for one in placed]
 
 
@@ -58,7 +58,7 @@ def test_entries_stand_in_the_order_of_their_appends(world: Ports) -> None:
 
 def test_an_entry_is_read_as_it_was_written(world: Ports) -> None:
     head = begun(world)
-    entry = an_entry("ä", step="outer[1]::leaf", message="naïve ☃", metadata={"attempt": "1"})
+    entry = an_entry("ä", step_path="outer[1]::leaf", message="naïve ☃", metadata={"attempt": "1"})
 
     world.runs.append(head, [entry])
 
@@ -136,9 +136,9 @@ def test_a_clock_that_runs_backwards_changes_no_order(world: Ports) -> None:
     times = ["2025-12-06T12:00:00.000Z", "1999-01-01T00:00:00.000Z", "2031-05-05T05:05:05.000Z"]
 
     for number, at in enumerate(times):
-        world.runs.append(head, [an_entry(f"e{number}", at=at)])
+        world.runs.append(head, [an_entry(f"e{number}", occurred_at=at)])
 
-    assert [one.entry.at for one in journal(world, head.run)[1:]] == times
+    assert [one.entry.occurred_at for one in journal(world, head.run)[1:]] == times
 
 
 def test_a_limit_and_a_position_cut_the_journal_without_loss(world: Ports) -> None:
@@ -147,7 +147,7 @@ def test_a_limit_and_a_position_cut_the_journal_without_loss(world: Ports) -> No
         world.runs.append(head, entries(f"e{number}"))
     everything = journal(world, head.run)
 
-    pages: list[Placed] = []
+    pages: list[PlacedEntry] = []
     while page := world.runs.journal(
         head.run.tenant, head.run.run_id, after=pages[-1].position if pages else None, limit=3
     ):
@@ -175,7 +175,7 @@ def test_whoever_appends_in_whatever_order_a_follower_misses_nothing(
     first = begun(world)
     heads = dict.fromkeys(range(4), first)
     written = ["run.created"]
-    followed: list[Placed] = []
+    followed: list[PlacedEntry] = []
     for number, (writer, count, fresh_head, reads) in enumerate(schedule):
         if fresh_head:
             heads[writer] = world.runs.head(first.run.tenant, first.run.run_id)
@@ -202,8 +202,8 @@ def test_parallel_writers_and_a_follower_agree_on_every_entry(world: Ports) -> N
             if number % 4 == writer % 4:
                 own = world.runs.head(head.run.tenant, head.run.run_id)
 
-    def follow() -> list[Placed]:
-        found: list[Placed] = []
+    def follow() -> list[PlacedEntry]:
+        found: list[PlacedEntry] = []
         while True:
             last = done.is_set()
             found += journal(world, head.run, found[-1].position if found else None)

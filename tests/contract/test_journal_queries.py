@@ -17,7 +17,7 @@ from tests.contract.ports import CREATED, a_run, an_entry, aws, client, moto
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskrunner.model.journal import Placed
+    from taskrunner.model.journal import PlacedEntry
     from tests.contract.ports import Ports
 
 
@@ -73,7 +73,7 @@ def test_a_query_that_is_no_snapshot_loses_a_follower_nothing(
             world.runs.append(head, [an_entry(name) for name in names])
             written.extend(names)
 
-    followed: list[Placed] = []
+    followed: list[PlacedEntry] = []
     for _ in range(len(sizes) + 1):
         queries.between = append_more
         last = followed[-1].position if followed else None

@@ -13,7 +13,7 @@ from taskrunner.adapters.executions import Executions
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.compiler.emit import execution_input
 from tests.contract.ports import a_run, client, moto
-from tests.fakes.world import MemoryMachines
+from tests.fakes.executions import MemoryMachines
 from tests.packs import pack
 from tests.template import ROOT
 

@@ -14,7 +14,8 @@ from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import expire_gate, open_gate
+from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.open_gate import open_gate
 from tests.contract.test_gates import Whole, whole_world
 from tests.packs import pack
 
@@ -139,7 +140,7 @@ def test_what_was_cut_off_is_done_by_the_next_call(
     for number in range(gates):
         gate(whole, number)
     decide(whole, "bob")
-    with interrupted(whole, "hear", call), pytest.raises(TryAgainError):
+    with interrupted(whole, "record_decisions", call), pytest.raises(TryAgainError):
         decide(whole, "carol", verdict)
     assert whole.world.sent == []
     assert 0 < len(entries(whole, "#decided")) < gates

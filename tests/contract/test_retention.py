@@ -32,7 +32,7 @@ def everything_written(run: Run, folder: Path) -> dict[str, str]:
     (folder / "file").write_text("content")
     world.plans.put(run.tenant, run.plan_hash, {"inputs": {}}, run.longest_s)
     world.runs.create(run, [CREATED])
-    world.workshop.bundles(run).put(folder / "file")
+    world.releases.bundles(run).put(folder / "file")
     stored = world.artifacts.store(run, a_file(), folder / "file")
     outcome = StepOutcome(
         path="scan", attempt=1, status=StepStatus.SUCCEEDED, outputs={"large": "x" * 9000}

@@ -350,7 +350,9 @@ class TestList:
         head = created(world, a_run(tenant="summaries"))
         (before,) = world.runs.list("summaries", 10, None).items
 
-        world.runs.end(head, RunStatus.SUCCEEDED, [replace(ENDED, at="2025-12-06T13:00:00.000Z")])
+        world.runs.end(
+            head, RunStatus.SUCCEEDED, [replace(ENDED, occurred_at="2025-12-06T13:00:00.000Z")]
+        )
 
         (after,) = world.runs.list("summaries", 10, None).items
         assert before == {

@@ -62,10 +62,10 @@ def outputs(client: Client, state: dict[str, Any], path: str) -> Any:  # noqa: A
     return found[path].outputs
 
 
-def has_entry(client: Client, run_id: str, step: str, event: str) -> bool:
+def has_entry(client: Client, run_id: str, step: str | None, event: str) -> bool:
     """Whether the journal says that *event* happened to *step*."""
     journal = client.engine.world.runs.journal(TENANT, run_id)
-    return any(one.entry.step == step and one.entry.event == event for one in journal)
+    return any(one.entry.step_path == step and one.entry.event == event for one in journal)
 
 
 def decide(client: Client, run_id: str, approval: str, decision: str = "approved") -> Answer:

@@ -440,7 +440,9 @@ def test_with_max_parallel_one_the_next_child_starts_when_the_one_before_has_end
     state = run(ana, manifest)
 
     journal = ana.engine.world.runs.journal("tenant-prod", state["runId"])
-    events = [(one.entry.event.value, one.entry.step) for one in journal if one.entry.step]
+    events = [
+        (one.entry.event.value, one.entry.step_path) for one in journal if one.entry.step_path
+    ]
     for (began, at), (over, same) in zip(events[::2], events[1::2], strict=True):
         assert (began, over) == ("step.started", "step.completed")
         assert at == same

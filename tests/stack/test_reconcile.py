@@ -15,7 +15,7 @@ from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.table import Table
 from taskrunner.compiler.compiled import compile_pack
-from taskrunner.model.journal import Entry, Event
+from taskrunner.model.entries import run_entries
 from taskrunner.model.run import Run
 from tests.packs import pack
 from tests.stack.conftest import until
@@ -97,7 +97,7 @@ def recorded(stack: Stack, aws: Callable[[str], Any]) -> str:
         request_digest="sha256:" + "0" * 64,
         longest_s=86400 * 3650,
     )
-    entry = Entry(id="run.created", at=clock, event=Event.RUN_CREATED, message="Run created.")
+    entry = run_entries.run_created(run)
     retention = Retention(30 * 86400)
     BucketPlans(bucket, retention).put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     table = Table(aws("dynamodb"), stack.table_name)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import Told
     from tests.machine.engine import Client
@@ -166,12 +166,12 @@ class _Sandbox:
         self._inner, self._recorder = inner, recorder
         self.prepare = inner.prepare
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         ports = {
             one.name: _Attributed(getattr(services, one.name), self._recorder, "run_step")
             for one in fields(services)
         }
-        return self._inner.execute(job, replace(services, **ports))
+        return self._inner.execute(request, replace(services, **ports))
 
 
 @dataclass
@@ -209,7 +209,7 @@ class _Players:
         values = {name: self.stage.deployed.get(name, "") for name in names} | changed
         world = AwsWorld(Environment(values))
         handler = importlib.import_module(f"functions.{row.folder}.app").handler
-        return handler(event, LambdaContext(), world=world, principals=world.principals)
+        return handler(event, LambdaContext(), world=world)
 
 
 def play() -> Play:

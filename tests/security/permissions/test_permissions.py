@@ -14,8 +14,8 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.releases import StoredBundles
 from taskrunner.adapters.table import Table
-from taskrunner.adapters.workshop import StoredBundles
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from tests.architecture.ports import variables
 from tests.contract.ports import RETENTION, a_run

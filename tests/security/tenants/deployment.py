@@ -22,12 +22,13 @@ import pytest
 from moto import mock_aws
 
 from taskrunner.bootstrap import AwsWorld
-from taskrunner.model import moment
+from taskrunner.model import timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import StepOutcome, StepReference, StepStatus
-from taskrunner.usecases.open_gate import expire_gate, open_gate
+from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.open_gate import open_gate
 from tests.api_schema import assert_conforms
-from tests.fakes.world import StoppedClock
+from tests.fakes.clock import StoppedClock
 from tests.machine.engine import REGION, LambdaContext, _deployed, _matched
 from tests.packs import pack
 from tests.security.permissions.grants import missing, names_of
@@ -174,7 +175,7 @@ class Deployment:
                 type=ArtifactType.FILE,
                 status=ArtifactStatus.CAPTURED,
                 source_path=f"/output/{name}",
-                captured_at=moment.to_text(self.clock.now()),
+                captured_at=timestamp.to_text(self.clock.now()),
                 media_type="text/plain",
             )
             head = self.world.runs.head(tenant, run_id)

@@ -85,8 +85,9 @@ def replied(event: dict[str, Any], principals: Principals | None = None) -> dict
     method, resource = event["httpMethod"], event["resource"]
     name = folder(routes()[method, resource])
     handler = importlib.import_module(f"functions.{name}.app").handler
-    world = {} if name == "simulate_pack" else {"world": MemoryWorld()}
-    reply: dict[str, Any] = handler(event, None, principals=principals, **world)
+    world = MemoryWorld()
+    world.principals = principals
+    reply: dict[str, Any] = handler(event, None, world=world)
     assert_conforms(method, event["path"], reply["statusCode"], reply["headers"], reply["body"])
     return reply
 

@@ -179,5 +179,5 @@ def test_a_decision_is_stored_only_behind_the_function_that_makes_it() -> None:
 
     assert stored == {
         "usecases/decide_approval.py": "answer.record",  # what decide answered
-        "usecases/open_gate.py": "expired",  # what expire answered
+        "usecases/expire_gate.py": "expired",  # what expire answered
     }

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.model import evidence, plan_document
+from taskrunner.model import api_view, evidence
 from taskrunner.model.artifact import ArtifactStatus, ArtifactType
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
-from taskrunner.runtime import run_view
 from tests.unit.usecases.given import TENANT, evidence_of
 from tests.unit.usecases.proven import proven
 
@@ -37,14 +36,14 @@ WORLD = proven()
 def told(world: MemoryWorld) -> tuple[Run, Plan, list[Entry], list[Artifact]]:
     """What the statement of run-7 is made of."""
     run = world.runs.head(TENANT, "run-7").run
-    plan = plan_document.from_document(world.plans.get(TENANT, run.plan_hash))
+    plan = world.plans.get(TENANT, run.plan_hash)
     entries = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
     listed = world.artifacts.list(TENANT, "run-7")
     return run, plan, entries, [one for one in listed if one.name != "evidence-bundle"]
 
 
 def log_of(world: MemoryWorld) -> Log:
-    text = "".join(map(run_view.log_text, world.runs.journal(TENANT, "run-7")))
+    text = "".join(map(api_view.log_text, world.runs.journal(TENANT, "run-7")))
     return Log(lines=10, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -240,38 +239,38 @@ def test_every_field_of_every_entry_is_in_the_digest_of_the_log(number: int) -> 
     placed = WORLD.runs.journal(TENANT, "run-7")[number]
     entry = placed.entry
     others = [
-        replace(entry, at=entry.at.replace("2025", "2026")),
+        replace(entry, occurred_at=entry.occurred_at.replace("2025", "2026")),
         replace(entry, event=Event.FLOW_DECIDED),
         replace(entry, message=entry.message + " "),
         replace(entry, level=Level.DEBUG),
-        replace(entry, step=f"{entry.step}x"),
+        replace(entry, step_path=f"{entry.step_path}x"),
         *(
             replace(entry, metadata=dict(entry.metadata) | {key: value + "x"})
             for key, value in entry.metadata.items()
         ),
     ]
 
-    served = run_view.log_text(placed)
-    assert [one for one in others if run_view.log_text(placed._replace(entry=one)) == served] == []
-    assert json.loads(served)["cursor"] == run_view.cursor(placed.position)
+    served = api_view.log_text(placed)
+    assert [one for one in others if api_view.log_text(placed._replace(entry=one)) == served] == []
+    assert json.loads(served)["cursor"] == api_view.cursor(placed.position)
 
 
 def test_a_line_is_served_in_the_form_that_older_evidence_covers() -> None:
     """Evidence that was made before covers these bytes: another form needs a new predicate type."""
     first, decided = (WORLD.runs.journal(TENANT, "run-7")[number] for number in (0, 6))
 
-    assert run_view.log_text(first) == (
+    assert api_view.log_text(first) == (
         '{"timestamp": "2025-12-06T12:00:00.000Z", "level": "info", "eventType": "run.created", '
         '"message": "Run created via API.", "metadata": {"planHash": "' + RUN.plan_hash + '", '
         '"requestedAt": "2025-12-06T12:00:00.000Z", "by": "ana"}, "cursor": "0.0"}\n'
     )
-    assert run_view.log_text(decided).startswith(
+    assert api_view.log_text(decided).startswith(
         '{"timestamp": "2025-12-06T12:03:00.000Z", "level": "warn", "eventType": "gate.awaiting", '
         '"message": "Awaiting approval: security", "stepId": "review", "metadata": {'
     )
     accented = first._replace(entry=replace(first.entry, message="Größe\n", metadata={}))
-    assert "\\n" in run_view.log_text(accented)
-    assert "Größe" in run_view.log_text(accented)
+    assert "\\n" in api_view.log_text(accented)
+    assert "Größe" in api_view.log_text(accented)
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.principals import Principals
+    from taskrunner.adapters.releases import StoredReleases
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.table import Table
-    from taskrunner.adapters.workshop import StoredWorkshop
     from taskrunner.sandbox.launcher import ForkedSandbox
 
 _DAY_S = 86400
@@ -115,11 +115,11 @@ class AwsWorld:
         return KmsEvidence(_client("kms"), key_arn, self._bucket, self._retention)
 
     @cached_property
-    def workshop(self) -> StoredWorkshop:
+    def releases(self) -> StoredReleases:
         """See the port."""
-        from taskrunner.adapters.workshop import StoredWorkshop  # noqa: PLC0415
+        from taskrunner.adapters.releases import StoredReleases  # noqa: PLC0415
 
-        return StoredWorkshop(self._table, self._bucket, self.clock, self._retention)
+        return StoredReleases(self._table, self._bucket, self.clock, self._retention)
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -135,7 +135,7 @@ class AwsWorld:
 
         # Where Lambda hands out the events of all runs, and takes their answers.
         _, _, port = self._environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
-        return CheckedNetworks(closed=[int(port)] if port.isdecimal() else [])
+        return CheckedNetworks(closed_ports=[int(port)] if port.isdecimal() else [])
 
     @cached_property
     def registries(self) -> EcrRegistries:

@@ -24,7 +24,7 @@ from taskrunner.adapters.table import (
     run_key,
 )
 from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict
-from taskrunner.ports import Head, Page
+from taskrunner.ports.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.run import Run
+    from taskrunner.ports.runs import Head
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
@@ -112,7 +113,7 @@ class DynamoApprovals:
         values: JsonMapping | None = None,
     ) -> JsonObject:
         """What records that the gate at *path*, if still *gate*, has heard all of *record*."""
-        known = {} if gate is None else {":before": gate.heard}
+        known = {} if gate is None else {":before": gate.recorded_decisions}
         return {
             "Update": {
                 "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": _gate_key(path)}),
@@ -211,7 +212,7 @@ class DynamoApprovals:
         )
         return self._write(head, [decided, *self._heard(head.run, record, gates)], entries)
 
-    def hear(
+    def record_decisions(
         self,
         head: Head,
         record: ApprovalRecord,
@@ -285,7 +286,7 @@ def _gate_key(path: str) -> str:
 def _gate(item: JsonObject) -> OpenedGate:
     return OpenedGate(
         path=item["sk"].removeprefix(_gate_key("")),
-        heard=item["heard"],
+        recorded_decisions=item["heard"],
         is_notified=item.get("notified", False),
     )
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from taskrunner.adapters.aws_errors import code, translated
-from taskrunner.runtime.regular_file import opened
+from taskrunner.runtime.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Bucket:
         Raises:
             NotRegularError: *file* is a link, a pipe or the like.
         """
-        with opened(file) as body:
+        with open_regular(file) as body:
             digest = _digest(body)
             size_bytes = body.seek(0, os.SEEK_END)
             body.seek(0)

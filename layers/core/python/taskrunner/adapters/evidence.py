@@ -17,7 +17,7 @@ from securesystemslib.signer import Signature
 
 from taskrunner.adapters.aws_errors import translated
 from taskrunner.model.evidence import MEDIA_TYPE, PAYLOAD_TYPE
-from taskrunner.ports import Signed
+from taskrunner.ports.evidence import Signed
 
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket

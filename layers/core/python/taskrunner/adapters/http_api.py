@@ -31,8 +31,8 @@ from taskrunner.model.run import RUN_ID, RUN_ID_RULE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskrunner.adapters.principals import Principals
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+    from taskrunner.ports import Principals
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"

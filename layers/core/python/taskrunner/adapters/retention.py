@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model import moment
+from taskrunner.model import timestamp
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
@@ -37,7 +37,7 @@ class Retention:
 
     def expires_at(self, run: Run) -> int:
         """When all items of *run* expire, as a Unix time in seconds."""
-        created_at = int(moment.from_text(run.created_at).timestamp())
+        created_at = int(timestamp.from_text(run.created_at).timestamp())
         waits_s = 0 if self._is_over_soon(run.longest_s) else run.longest_s
         return created_at + waits_s + self.time_s
 

@@ -31,9 +31,10 @@ from taskrunner.adapters.table import (
 )
 from taskrunner.errors import NotFoundError, TooManyRunsError, TryAgainError
 from taskrunner.model import journal
-from taskrunner.model.journal import Entry, Placed, Position
+from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import Run, RunStatus, StepOutcome, StepStatus
-from taskrunner.ports import Head, Page
+from taskrunner.ports.page import Page
+from taskrunner.ports.runs import Head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -104,10 +105,10 @@ class DynamoRuns:
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
-    ) -> Sequence[Placed]:
+    ) -> Sequence[PlacedEntry]:
         """See the port."""
         start = after or Position(0, -1)
-        found: list[Placed] = []
+        found: list[PlacedEntry] = []
         for item in self._table.query(
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             ExpressionAttributeValues={
@@ -312,7 +313,11 @@ class DynamoRuns:
             "UpdateExpression": ("SET outcome = :outcome, ended_at = :at, unfinished = :unsealed"),
             "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(outcome)",
             "ExpressionAttributeValues": encoded(
-                {":outcome": outcome.value, ":at": entries[-1].at, ":unsealed": _unsealed(run)}
+                {
+                    ":outcome": outcome.value,
+                    ":at": entries[-1].occurred_at,
+                    ":unsealed": _unsealed(run),
+                }
             ),
         }
         puts = self._artifact_puts(run, artifacts)
@@ -442,10 +447,10 @@ def _used_ms(chunk: JsonObject) -> int:
     return int(chunk.get("used_before_ms", 0)) + int(chunk.get("used_ms", 0))
 
 
-def _entries(item: JsonObject) -> list[Placed]:
+def _entries(item: JsonObject) -> list[PlacedEntry]:
     chunk = _chunk_number(item)
     return [
-        Placed(Position(chunk, place), journal.from_document(json.loads(text)))
+        PlacedEntry(Position(chunk, place), journal.from_document(json.loads(text)))
         for place, text in enumerate(item["entries"])
     ]
 

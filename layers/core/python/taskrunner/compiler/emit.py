@@ -35,6 +35,7 @@ import yaml
 
 from taskrunner.compiler import budget
 from taskrunner.expressions import templates
+from taskrunner.model import step_path
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -319,7 +320,7 @@ class _Emitter:
         kind = "Distributed map" if step.id in self._distributed else "Map"
         state = self._over(step, kind, step.steps)
         state["ItemSelector"]["path.$"] = (
-            f"States.Format('{{}}{step.id}[{{}}]::', $.path, $$.Map.Item.Value)"
+            f"States.Format('{step_path.prefix_format(step.id)}', $.path, $$.Map.Item.Value)"
         )
         if isinstance(step, Loop):
             state["MaxConcurrency"] = 1

@@ -50,11 +50,12 @@ class Waiting:
 class OpenedGate:
     """A gate that has been opened, whatever came of it.
 
-    *heard* is how many of its approval's decisions the journal has for this gate, from the first.
+    *recorded_decisions* is how many of its approval's decisions the journal has for this gate, from
+    the first.
     """
 
     path: str
-    heard: int = 0
+    recorded_decisions: int = 0
     is_notified: bool = False
 
 

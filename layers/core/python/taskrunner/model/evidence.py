@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Final
 import rfc8785
 
 from taskrunner.model.artifact import ArtifactStatus
-from taskrunner.model.fold import RUN_ENDS, fold
+from taskrunner.model.entries.flow_entries import PolicyEvaluated
+from taskrunner.model.entries.gate_entries import GateDecided
+from taskrunner.model.entries.reading import read
+from taskrunner.model.entries.run_entries import RunEnded
 from taskrunner.model.journal import Event
+from taskrunner.model.state.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,12 +37,6 @@ PREDICATE_TYPE: Final = "https://stellaops.io/attestations/task-run/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 
-_DECISIONS: Final = {
-    Event.GATE_APPROVAL_RECORDED: "approved",
-    Event.GATE_APPROVED: "approved",
-    Event.GATE_REJECTED: "rejected",
-    Event.GATE_EXPIRED: "expired",
-}
 _BEGINNINGS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
 
 
@@ -57,7 +55,7 @@ def covered(entries: Sequence[Entry]) -> int:
         ValueError: none of them ends the run.
     """
     for number, entry in enumerate(entries, start=1):
-        if entry.event in RUN_ENDS:
+        if isinstance(read(entry), RunEnded):
             return number
     raise ValueError("the journal has no entry that ends the run")
 
@@ -68,6 +66,7 @@ def statement(
     """The statement about *run*, whose covered *entries* are *log*; a document without null."""
     kept = sorted(artifacts, key=lambda one: one.name)
     state = fold(plan, entries, run.created_at)
+    facts = [(entry, read(entry)) for entry in entries]
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
@@ -87,8 +86,14 @@ def statement(
             "definitionHash": run.definition_hash,
             "inputsDigest": _digest(dict(plan.inputs)),
             "steps": _steps(state, entries),
-            "approvals": [_approval(run, one) for one in entries if one.event in _DECISIONS],
-            "policies": [_policy(one) for one in entries if one.metadata.get("ask") == "policy"],
+            "approvals": [
+                _approval(run, entry, fact)
+                for entry, fact in facts
+                if isinstance(fact, GateDecided)
+            ],
+            "policies": [
+                _policy(entry, fact) for entry, fact in facts if isinstance(fact, PolicyEvaluated)
+            ],
             "artifacts": [_artifact(one) for one in kept],
             "journal": {"lines": log.lines, "sha256": log.sha256},
         },
@@ -126,15 +131,15 @@ def _run(run: Run, state: RunState) -> JsonObject:
 def _steps(state: RunState, entries: Sequence[Entry]) -> list[JsonObject]:
     started: dict[str, str] = {}
     for entry in entries:
-        if entry.step is not None and entry.event in _BEGINNINGS:
-            started.setdefault(entry.step, entry.at)
-    return [_step(step, started.get(step.step_id)) for step in state.steps]
+        if entry.step_path is not None and entry.event in _BEGINNINGS:
+            started.setdefault(entry.step_path, entry.occurred_at)
+    return [_step(step, started.get(step.path)) for step in state.steps]
 
 
 def _step(step: StepState, started_at: str | None) -> JsonObject:
     return _without_none(
         {
-            "path": step.step_id,
+            "path": step.path,
             "kind": step.kind.value,
             "status": step.status.value,
             "reason": None if step.reason is None else step.reason.value,
@@ -145,32 +150,32 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
     )
 
 
-def _approval(run: Run, entry: Entry) -> JsonObject:
+def _approval(run: Run, entry: Entry, decided: GateDecided) -> JsonObject:
     """A decision as the journal has it; one that was recorded and not the last settles nothing."""
     return _without_none(
         {
-            "approvalId": entry.metadata.get("approvalId"),
-            "step": entry.step,
-            "decision": _DECISIONS[entry.event],
-            "settled": entry.event is not Event.GATE_APPROVAL_RECORDED,
-            "approver": entry.metadata.get("approver"),
-            "actorId": entry.metadata.get("actorId"),
-            "summary": entry.metadata.get("summary"),
-            "at": entry.at,
+            "approvalId": decided.approval_id,
+            "step": entry.step_path,
+            "decision": decided.verdict.value,
+            "settled": decided.is_final,
+            "approver": decided.approver,
+            "actorId": decided.actor,
+            "summary": decided.summary,
+            "at": entry.occurred_at,
             "planHash": run.plan_hash,
         }
     )
 
 
-def _policy(entry: Entry) -> JsonObject:
+def _policy(entry: Entry, evaluated: PolicyEvaluated) -> JsonObject:
     return _without_none(
         {
-            "step": entry.step,
-            "policyId": entry.metadata.get("policyId"),
-            "policyVersion": entry.metadata.get("policyVersion"),
-            "attempt": int(entry.metadata.get("attempt", "1")),
-            "verdict": entry.metadata.get("value"),
-            "at": entry.at,
+            "step": entry.step_path,
+            "policyId": evaluated.policy_id,
+            "policyVersion": evaluated.policy_version,
+            "attempt": evaluated.attempt,
+            "verdict": evaluated.verdict.value,
+            "at": entry.occurred_at,
         }
     )
 
