@@ -1,9 +1,8 @@
-"""moto's AWS, answering one request at a time.
+"""moto's AWS, which answers one request at a time here.
 
-moto's backends are plain Python objects that know no threads: an item is created first and filled
-afterwards, and two requests at once can break one another ("dictionary changed size during
-iteration"), which on AWS nobody can. Lambda alone answers beside the others: a function takes its
-own time, and makes requests itself.
+moto's backends are not thread-safe: they create an item first and fill it afterwards, and two
+simultaneous requests can break one another ("dictionary changed size during iteration"). AWS has no
+such failure. Requests to Lambda are exempt, because a function makes requests itself.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_at_a_time(config: Any = None) -> Iterator[None]:  # noqa: ANN401 - moto's own form
-    """moto's AWS for every client that boto3 makes by its default session until the end."""
+    """Give moto's AWS to every client that boto3's default session makes inside the block."""
     lock = threading.RLock()
 
-    def answer(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
+    def answer(event_name: str, request: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - botocore's
         if event_name.startswith("before-send.lambda"):
-            return botocore_stubber(event_name, request, **more)
+            return botocore_stubber(event_name, request, **kwargs)
         with lock:
-            return botocore_stubber(event_name, request, **more)
+            return botocore_stubber(event_name, request, **kwargs)
 
     with mock_aws(config=config):
-        # moto has begun with a session of its own, and a session keeps its handlers.
+        # A session keeps its handlers, and moto has already registered its own with one.
         boto3.setup_default_session()
         session = boto3.DEFAULT_SESSION
         assert session is not None

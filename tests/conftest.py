@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare it here, because only the topmost conftest is read before the options are."""
+    """Declare the option here, because only the topmost conftest is read before the options."""
     parser.addoption(
         "--record",
         action="store_true",
-        help="write golden files as the code has them now; the run fails, so that CI never records",
+        help="write the golden files anew; the run then fails, so that CI never records",
     )
 
 

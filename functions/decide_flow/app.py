@@ -1,4 +1,4 @@
-"""What only a running run can tell, for a pack's machine: `{tenant, run, step, path, ask}`."""
+"""A decision that only a running run can make: `{tenant, run, step, path, ask}`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
-    """Answer `{"value": ...}`; a step that fails by the question raises."""
+    """Return `{"value": ...}`; raises if the answer fails the step."""
     reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
     return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())

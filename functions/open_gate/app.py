@@ -1,4 +1,4 @@
-"""A gate begins to wait, or has waited in vain: `{tenant, run, step, path, token | expired}`."""
+"""A gate starts to wait, or has timed out: `{tenant, run, step, path, token | expired}`."""
 
 from __future__ import annotations
 

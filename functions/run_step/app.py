@@ -1,6 +1,6 @@
-"""One attempt of one step, for a pack's state machine: `{tenant, run, step, path}`.
+"""One attempt of one step: `{tenant, run, step, path}` from a pack's state machine.
 
-With `ask` it is a policy that takes secrets or a function, which no other function may use.
+With `ask` the step is a policy that takes secrets or a function. Only this function may use both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def handler(
     event: dict[str, Any], context: LambdaContext, *, world: World | None = None
 ) -> dict[str, Any]:
-    """Run the attempt; a failed one raises, and the machine decides what follows."""
+    """Run the attempt. A failed attempt raises, and the machine decides what follows."""
     reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
     if "ask" in event:
         return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())

@@ -111,3 +111,13 @@ def test_the_examples_of_errors_fit_the_schemas_of_errors() -> None:
     assert len(shown) == len(schemas)
     for schema, text in zip(schemas, shown, strict=True):
         assert list(schema_problems(f"#/components/schemas/{schema}", json.loads(text))) == []
+
+
+def test_the_errors_have_the_descriptions_of_the_document() -> None:
+    codes = document()["components"]["schemas"]["ErrorCode"]["x-enum"]
+    rows = re.findall(r"^\| `(\w+)` \| \d+ \| (.+) \|$", section("Errors"), re.MULTILINE)
+
+    assert [code for code, _ in rows] == list(codes)
+    for code, meaning in rows:
+        description = codes[code]["description"].replace("`", "")
+        assert meaning.replace("`", "").startswith(description), code

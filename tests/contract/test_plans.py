@@ -1,4 +1,4 @@
-"""The port Plans: what is stored under a hash is what every step reads."""
+"""The port Plans: documents by tenant and hash."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_a_plan_is_read_as_it_was_stored(world: Ports) -> None:
     assert world.plans.document("acme", HASH) == DOCUMENT
 
 
-def test_storing_it_twice_is_storing_it_once(world: Ports) -> None:
+def test_storing_a_plan_twice_has_no_further_effect(world: Ports) -> None:
     for _ in range(2):
         world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     assert world.plans.document("acme", HASH) == DOCUMENT
 
 
-def test_a_plan_of_another_tenant_is_none_of_ours(world: Ports) -> None:
+def test_a_plan_of_another_tenant_is_not_found(world: Ports) -> None:
     world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     with pytest.raises(NotFoundError):
@@ -60,11 +60,11 @@ def test_a_plan_that_has_expired_is_not_found(world: Ports) -> None:
         world.plans.document("acme", expired)
 
 
-def test_plans_beyond_what_is_remembered_are_read_again(world: Ports) -> None:
+def test_reads_plans_again_that_the_cache_has_dropped(world: Ports) -> None:
     hashes = [f"sha256:{number:064x}" for number in range(40)]
     for number, plan_hash in enumerate(hashes):
         world.plans.put("acme", plan_hash, DOCUMENT | {"inputs": {"number": number}}, 3600)
 
-    found = [world.plans.get("acme", plan_hash).inputs["number"] for plan_hash in hashes]
+    numbers = [world.plans.get("acme", plan_hash).inputs["number"] for plan_hash in hashes]
 
-    assert found == list(range(40))
+    assert numbers == list(range(40))

@@ -11,7 +11,7 @@ import pytest
 from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
-from tests.contract.ports import CREATED, a_run, an_entry
+from tests.contract.samples import CREATED, a_run, an_entry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict
+from taskrunner.model.approval import ApprovalRecord, GateRecord, Verdict
 from tests.fakes.atomic import atomic
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskrunner.model.approval import Waiting
+    from taskrunner.model.approval import GateOpening
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
@@ -60,18 +60,18 @@ class MemoryApprovals:
         return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
 
     @atomic
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         key = (run.tenant, run.run_id, path)
         if key not in self.gates:
             return None
-        return OpenedGate(
-            path=path,
+        return GateRecord(
+            step_path=path,
             recorded_decisions=self.gates[key].recorded_decisions,
             is_notified=key in self.notified,
         )
 
     @atomic
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         found = [self.gate(run, path) for path, _ in self._waiting(run, approval_id)]
         return iter([gate for gate in found if gate is not None])
 
@@ -88,14 +88,14 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
-        run, path, is_decided = head.run, waiting.path, record.verdict is not None
+        run, path, is_decided = head.run, waiting.step_path, record.verdict is not None
         stored = self.gate(run, path)
         if _count(stored) != _count(gate) or self._has_changed(head, record):
             return False
@@ -121,7 +121,7 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         if self._has_changed(head, record) or not self._record(head, record, gates, entries):
@@ -136,7 +136,7 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         return self._record(head, record, gates, entries)
@@ -145,15 +145,15 @@ class MemoryApprovals:
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         run = self.runs.of(head.run.tenant, head.run.run_id)
-        stored = [self.gate(head.run, gate.path) or gate for gate in gates]
+        stored = [self.gate(head.run, gate.step_path) or gate for gate in gates]
         if run.run.outcome is not None or list(map(_count, stored)) != list(map(_count, gates)):
             return False
         for gate in gates:
-            key = (head.run.tenant, head.run.run_id, gate.path)
+            key = (head.run.tenant, head.run.run_id, gate.step_path)
             self.gates.setdefault(key, StoredGate(record.approval_id, 0))
             self.gates[key].recorded_decisions = len(record.decisions)
         run.journal += entries
@@ -190,5 +190,5 @@ class MemoryApprovals:
         return page(rows, sorted(rows), limit, cursor)
 
 
-def _count(gate: OpenedGate | None) -> int | None:
+def _count(gate: GateRecord | None) -> int | None:
     return None if gate is None else gate.recorded_decisions

@@ -35,5 +35,5 @@ class ScriptedFunctions:
             message = f"the function '{name}' failed: {type(error).__name__}: {error}"
             raise ExecutorFailure(message) from None
         for _, problem in unusable(answer):
-            raise ExecutorFailure(f"the function '{name}' answered what is no JSON: {problem}")
+            raise ExecutorFailure(f"the function '{name}' answered with invalid JSON: {problem}")
         return answer

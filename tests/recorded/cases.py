@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from taskrunner.adapters.executions import Executions
+from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
@@ -120,7 +120,7 @@ def _wait_for_entry(client: Client, run_id: str, step_path: str | None, event: s
 
 class _WorldWhereAFunctionDies(AwsWorld):
     def __init__(self, deployed: AwsWorld) -> None:
-        super().__init__(deployed._environment)
+        super().__init__(deployed.environment)
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -137,16 +137,16 @@ class _DyingSandbox(ForkedSandbox):
 
 class _WorldWithoutExecutions(AwsWorld):
     def __init__(self, deployed: AwsWorld) -> None:
-        super().__init__(deployed._environment)
+        super().__init__(deployed.environment)
 
     @cached_property
-    def machines(self) -> Executions:
-        environment = self._environment
+    def machines(self) -> StepFunctionsMachines:
+        environment = self.environment
         prototype = environment["PACK_RUN_MACHINE_ARN"]
-        return _BusyExecutions(self._states, prototype, environment["MACHINE_PREFIX"])
+        return _BusyExecutions(self._step_functions, prototype, environment["MACHINE_PREFIX"])
 
 
-class _BusyExecutions(Executions):
+class _BusyExecutions(StepFunctionsMachines):
     def start(self, *_: object) -> None:
         message = "Step Functions is busy"
         raise TryAgainError(message)

@@ -1,7 +1,8 @@
 """Where the emulator differs from AWS, as facts: a test that fails here tells that a gap is closed.
 
 The code follows AWS's documentation and knows nothing of these. docs/architecture.md says what each
-of them means for a run on the local stack.
+of them means for a run on the local stack. The local stack closes other gaps, which
+test_function_errors.py and test_throttles.py show.
 """
 
 from __future__ import annotations
@@ -10,43 +11,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.packs import pack
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.stack.conftest import Api
-
-
-def test_the_class_of_an_error_does_not_reach_the_machine(
-    operator: Api, aws: Callable[[str], Any]
-) -> None:
-    """AWS reports StepFailedError, so that `ErrorEquals: [ConflictError]` and others can match."""
-    run_id = operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
-    operator.ended(run_id)
-    states = aws("stepfunctions")
-    (execution,) = [
-        one["executionArn"]
-        for machine in states.list_state_machines()["stateMachines"]
-        if "_a-pack-" in machine["name"]
-        for one in states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
-        if run_id in states.describe_execution(executionArn=one["executionArn"])["input"]
-    ]
-
-    history = states.get_execution_history(executionArn=execution)["events"]
-
-    errors = {details["error"] for event in history for details in _failures(event)}
-    assert "Runtime.HandlerError" in errors
-    assert "StepFailedError" not in errors
-
-
-def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operator: Api) -> None:
-    """AWS reports BadParametersError, which would stand before the message."""
-    run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
-
-    (step,) = operator.ended(run_id)["steps"]
-
-    assert "failed: Runtime.HandlerError: 'environment' is missing" in step["errorMessage"]
 
 
 def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
@@ -64,6 +30,25 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
 
     imported = {one["path"]: set(one.get("resourceMethods", {})) for one in resources}
     assert imported["/a"] == {"GET"}
+
+
+def test_cloudformation_ignores_reserved_concurrency(aws: Callable[[str], Any]) -> None:
+    """AWS reserves it; the local stack reserves it after the deployment."""
+    function = {
+        "Runtime": "provided.al2023",
+        "Handler": "app.handler",
+        "Role": "arn:aws:iam::000000000000:role/any",
+        "Code": {"ZipFile": "nothing"},
+        "ReservedConcurrentExecutions": 3,
+    }
+    resource = {"Type": "AWS::Lambda::Function", "Properties": function}
+
+    with _stack(aws, {"Resources": {"Function": resource}}) as name:
+        made = aws("cloudformation").describe_stack_resource(**name, LogicalResourceId="Function")
+        physical_id = made["StackResourceDetail"]["PhysicalResourceId"]
+        reserved = aws("lambda").get_function_concurrency(FunctionName=physical_id)
+
+    assert "ReservedConcurrentExecutions" not in reserved
 
 
 def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
@@ -106,8 +91,3 @@ def _stack(
 
 def _definition(methods: dict[str, Any]) -> dict[str, Any]:
     return {"openapi": "3.0.1", "info": {"title": "a", "version": "1"}, "paths": {"/a": methods}}
-
-
-def _failures(event: dict[str, Any]) -> list[dict[str, Any]]:
-    names = ("taskFailedEventDetails", "lambdaFunctionFailedEventDetails")
-    return [event[name] for name in names if "error" in event.get(name, {})]

@@ -6,13 +6,14 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from taskrunner.adapters.artifacts import ArtifactItems
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
-from taskrunner.adapters.executions import Executions
+from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
+from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.model.entries import run_entries
@@ -81,7 +82,9 @@ def recorded(stack: Stack, aws: Callable[[str], Any]) -> str:
     clock = "2025-12-06T10:00:00.000Z"
     run_id = f"run-{uuid.uuid4()}"
     compiled = compile_pack(pack("- {id: one, run: {uses: builtin:noop}}"), {})
-    executions = Executions(aws("stepfunctions"), stack.pack_run_machine_arn, stack.machine_prefix)
+    executions = StepFunctionsMachines(
+        aws("stepfunctions"), stack.pack_run_machine_arn, stack.machine_prefix
+    )
     bucket = Bucket(aws("s3"), stack.bucket_name)
     run = Run(
         tenant="tenant-prod",
@@ -101,7 +104,7 @@ def recorded(stack: Stack, aws: Callable[[str], Any]) -> str:
     retention = Retention(30 * 86400)
     BucketPlans(bucket, retention).put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     table = Table(aws("dynamodb"), stack.table_name)
-    assert DynamoRuns(table, Claims(bucket, retention), ArtifactItems(), retention).create(
-        run, [entry]
-    )
+    outcomes = StepOutcomes(table, Claims(bucket, retention), retention)
+    journal = JournalChunks(table, retention)
+    assert DynamoRuns(table, journal, outcomes, retention).create(run, [entry])
     return run_id

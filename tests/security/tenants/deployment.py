@@ -225,7 +225,12 @@ def deployment() -> Iterator[Deployment]:
         boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
         made.recorder.attach()
         topic = world.notifications
-        for one in (world._table._client, world._bucket._client, world._states, topic._client):
+        for one in (
+            world._table._client,
+            world._bucket._client,
+            world._step_functions,
+            topic._client,
+        ):
             one.meta.events.register("provide-client-params", made.record)
         yield made
         lacking = missing(made.recorder.by_logical_id(), names_of(deployed))

@@ -47,7 +47,7 @@ def test_fails_a_gate_that_nobody_decided() -> None:
 
     record = world.approvals.get(TENANT, "run-7", "security")
     assert record.verdict is Verdict.EXPIRED
-    assert [(decision.by, decision.at) for decision in record.decisions] == [
+    assert [(decision.approver, decision.decided_at) for decision in record.decisions] == [
         ("clock", "2025-12-06T13:00:00.000Z")
     ]
     assert entry_ids(world)[-1] == "review#decided"

@@ -53,7 +53,7 @@ TWO_GATES = pack(
 
 def waiting(world: MemoryWorld) -> list[str]:
     run = world.runs.head(TENANT, "run-7").run
-    return [gate.path for gate in world.approvals.waiting(run, "security")]
+    return [gate.step_path for gate in world.approvals.waiting(run, "security")]
 
 
 def notifications(world: MemoryWorld) -> list[dict[str, Any]]:

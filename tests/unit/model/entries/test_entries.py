@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import taskrunner
 from taskrunner.model import journal
-from taskrunner.model.approval import Decision, Verdict, Waiting
+from taskrunner.model.approval import Decision, GateOpening, Verdict
 from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
 from taskrunner.model.entries.flow_entries import (
     DecisionKind,
@@ -60,11 +60,11 @@ RUN = Run(
 REPORT = AttemptReport(attempt=2, wall_s=1.5, cpu_s=0.25, memory_mib=20, artifacts=("log", "zip"))
 NO_FILES = REPORT._replace(artifacts=())
 USAGE = {"attempt": "2", "duration": "1.500s", "cpu": "0.250s", "memory": "20MiB"}
-WAITING = Waiting(path="each[0]::review", opened_at=AT, expires_at=LATER)
+WAITING = GateOpening(step_path="each[0]::review", opened_at=AT, expires_at=LATER)
 APPROVED = Decision(
-    verdict=Verdict.APPROVED, by="bob", at=AT, actor="user:bob", summary="looks good"
+    verdict=Verdict.APPROVED, approver="bob", decided_at=AT, actor="user:bob", summary="looks good"
 )
-EXPIRED = Decision(verdict=Verdict.EXPIRED, by="clock", at=AT)
+EXPIRED = Decision(verdict=Verdict.EXPIRED, approver="clock", decided_at=AT)
 DECIDED_BY_BOB = {
     "approvalId": "security",
     "approver": "bob",

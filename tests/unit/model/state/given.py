@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.model.approval import Decision, Verdict, Waiting
+from taskrunner.model.approval import Decision, GateOpening, Verdict
 from taskrunner.model.entries import gate_entries, run_entries, step_entries
 from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.journal import Entry, Event
@@ -85,17 +85,17 @@ def a_report(attempt: int = 1) -> AttemptReport:
 
 
 def awaiting(path: str, second: int = 3, *, is_override: bool = False) -> Entry:
-    waiting = Waiting(path=path, opened_at=at(second), expires_at=at(59))
+    waiting = GateOpening(step_path=path, opened_at=at(second), expires_at=at(59))
     return gate_entries.gate_awaiting(waiting, "security", is_override=is_override)
 
 
 def decided(path: str, verdict: Verdict, second: int = 4) -> Entry:
-    decision = Decision(verdict=verdict, by="bob", at=at(second))
+    decision = Decision(verdict=verdict, approver="bob", decided_at=at(second))
     return gate_entries.gate_decided(path, "security", verdict, decision, at(second))
 
 
 def approval_recorded(path: str, second: int = 4) -> Entry:
-    decision = Decision(verdict=Verdict.APPROVED, by="bob", at=at(second))
+    decision = Decision(verdict=Verdict.APPROVED, approver="bob", decided_at=at(second))
     return gate_entries.approval_recorded(path, "security", decision, at(second))
 
 

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.retention import KEPT, Retention
-from taskrunner.adapters.table import ConditionFailedError, Table, encoded, run_key
+from taskrunner.adapters.table import ConditionFailedError, Table
+from taskrunner.adapters.table_layout import RUN, Key, run_partition
+from taskrunner.adapters.table_requests import Check, Put
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import Bundle, ExecutorFailure, Revision
 from taskrunner.model import timestamp
@@ -96,10 +98,10 @@ class StoredEnvironments:
         """See the port."""
         pk = f"T#{self._tenant}#E#{environment}"
         for _ in range(_MAX_TRIES):
-            done = self._table.get(pk, f"D#{self._deployment}")
+            done = self._table.get(Key(pk, f"D#{self._deployment}"))
             if done is not None and done["digest"] == bundle.digest:
                 return _revision(done)  # also when another bundle has been deployed since
-            current = self._table.get(pk, "CURRENT") or {"revision": 0}
+            current = self._table.get(Key(pk, "CURRENT")) or {"revision": 0}
             item = {
                 "pk": pk,
                 "revision": current["revision"] + 1,
@@ -121,25 +123,22 @@ class StoredEnvironments:
             return _revision(item)
         raise TryAgainError(f"too many deployments to {environment} at the same time")
 
-    def _run_is_active(self) -> JsonObject:
+    def _run_is_active(self) -> Check:
         """Return the condition that stops a step whose run was cancelled while it was working."""
-        key = {"pk": run_key(self._tenant, self._run_id), "sk": "R"}
-        condition = "attribute_not_exists(outcome)"
-        return {"ConditionCheck": {"Key": encoded(key), "ConditionExpression": condition}}
+        key = Key(run_partition(self._tenant, self._run_id), RUN)
+        return Check(key=key, condition="attribute_not_exists(outcome)")
 
 
-def _promotion(item: JsonObject, previous_revision: int) -> list[JsonObject]:
+def _promotion(item: JsonObject, previous_revision: int) -> list[Put]:
     """Return the writes that make *item* current, and add it to the history and its deployment."""
     return [
-        {
-            "Put": {
-                "Item": encoded(item | {"sk": "CURRENT"}),
-                "ConditionExpression": "attribute_not_exists(pk) OR revision = :before",
-                "ExpressionAttributeValues": encoded({":before": previous_revision}),
-            }
-        },
-        {"Put": {"Item": encoded(item | {"sk": f"H#{item['revision']:09d}"})}},
-        {"Put": {"Item": encoded(item | {"sk": f"D#{item['deployment']}"})}},
+        Put(
+            item=item | {"sk": "CURRENT"},
+            condition="attribute_not_exists(pk) OR revision = :before",
+            values={":before": previous_revision},
+        ),
+        Put(item=item | {"sk": f"H#{item['revision']:09d}"}),
+        Put(item=item | {"sk": f"D#{item['deployment']}"}),
     ]
 
 

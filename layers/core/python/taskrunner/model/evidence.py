@@ -1,10 +1,10 @@
-"""The statement that is signed of a run that has ended: in-toto Statement v1, and ours within it.
+"""The signed statement about a run that has ended: an in-toto Statement v1 with our predicate.
 
-It is made of the record alone, the plan, the journal up to the entry that ended the run, and the
-artifacts, so that whoever makes it again makes the same bytes. The clock of the signer is not in
-it. What the journal says later, a step that finished beside the one that failed, is not covered.
+It is made of the record alone: the plan, the journal up to the entry that ended the run, and the
+artifacts. Making it again therefore makes the same bytes. It does not contain the signer's clock,
+nor later entries, such as the end of a step that ran beside the failed one.
 
-docs/evidence.md defines each field and digest for those who verify them.
+docs/evidence.md defines each field and digest for verifiers.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ PREDICATE_TYPE: Final = "https://stellaops.io/attestations/task-run/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 
-_BEGINNINGS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
+_STARTS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """The covered lines of the log as they are served: how many, and the SHA-256 of all in hex."""
+    """The covered lines of the log as the API serves them: their number and SHA-256 in hex."""
 
     lines: int
     sha256: str
 
 
 def covered(entries: Sequence[Entry]) -> int:
-    """How many of *entries*, from the first on, the evidence of their run covers.
+    """Return how many of *entries*, from the first on, the evidence of their run covers.
 
     Raises:
-        ValueError: none of them ends the run.
+        ValueError: no entry ends the run.
     """
     for number, entry in enumerate(entries, start=1):
         if isinstance(read(entry), RunEnded):
@@ -63,8 +63,8 @@ def covered(entries: Sequence[Entry]) -> int:
 def statement(
     run: Run, plan: Plan, entries: Sequence[Entry], log: Log, artifacts: Iterable[Artifact]
 ) -> JsonObject:
-    """The statement about *run*, whose covered *entries* are *log*; a document without null."""
-    kept = sorted(artifacts, key=lambda one: one.name)
+    """Return the statement about *run*, without nulls; *log* describes its covered *entries*."""
+    listed = sorted(artifacts, key=lambda artifact: artifact.name)
     state = fold(plan, entries, run.created_at)
     facts = [(entry, read(entry)) for entry in entries]
     return {
@@ -73,9 +73,9 @@ def statement(
             {"name": "plan", "digest": {"sha256": run.plan_hash.removeprefix("sha256:")}},
             {"name": "journal", "digest": {"sha256": log.sha256}},
             *(
-                {"name": f"artifacts/{one.name}", "digest": {"sha256": content_digest(one)}}
-                for one in kept
-                if one.status is ArtifactStatus.CAPTURED
+                {"name": f"artifacts/{a.name}", "digest": {"sha256": content_digest(a)}}
+                for a in listed
+                if a.status is ArtifactStatus.CAPTURED
             ),
         ],
         "predicateType": PREDICATE_TYPE,
@@ -94,19 +94,19 @@ def statement(
             "policies": [
                 _policy(entry, fact) for entry, fact in facts if isinstance(fact, PolicyEvaluated)
             ],
-            "artifacts": [_artifact(one) for one in kept],
+            "artifacts": [_artifact(artifact) for artifact in listed],
             "journal": {"lines": log.lines, "sha256": log.sha256},
         },
     }
 
 
 def content_digest(artifact: Artifact) -> str:
-    """The SHA-256, in hex, of what is captured: a file's content, or the text of a value."""
+    """Return the SHA-256 in hex of a captured artifact: a file's content, or a value's text."""
     return artifact.sha256 or hashlib.sha256((artifact.expression_json or "").encode()).hexdigest()
 
 
 def canonical(document: Json) -> bytes:
-    """The one form in bytes that a document has, by RFC 8785."""
+    """Return the canonical bytes of a document (RFC 8785)."""
     return rfc8785.dumps(document)
 
 
@@ -131,7 +131,7 @@ def _run(run: Run, state: RunState) -> JsonObject:
 def _steps(state: RunState, entries: Sequence[Entry]) -> list[JsonObject]:
     started: dict[str, str] = {}
     for entry in entries:
-        if entry.step_path is not None and entry.event in _BEGINNINGS:
+        if entry.step_path is not None and entry.event in _STARTS:
             started.setdefault(entry.step_path, entry.occurred_at)
     return [_step(step, started.get(step.path)) for step in state.steps]
 
@@ -151,7 +151,7 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
 
 
 def _approval(run: Run, entry: Entry, decided: GateDecided) -> JsonObject:
-    """A decision as the journal has it; one that was recorded and not the last settles nothing."""
+    """Return a decision. It is settled if it gave the approval its verdict."""
     return _without_none(
         {
             "approvalId": decided.approval_id,

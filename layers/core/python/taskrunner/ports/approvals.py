@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting
+    from taskrunner.model.approval import ApprovalRecord, GateOpening, GateRecord, Verdict
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
@@ -25,11 +25,11 @@ class Approvals(Protocol):
         """Return the record, which is empty before a gate has opened the approval."""
         ...
 
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         """Return the run's gate at *path*, or None when it has not been opened."""
         ...
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         """Return the gates that wait for an approval and have not been woken, by path."""
         ...
 
@@ -37,11 +37,11 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
         """Open the gate if it is still *gate* (None: new), with *entries*.
@@ -61,7 +61,7 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """Store a decision, with *entries* for those of its gates that fit into one write.
@@ -74,7 +74,7 @@ class Approvals(Protocol):
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """Append *entries*, after which the journal has all of *record* for each of *gates*.

@@ -14,7 +14,7 @@ from taskrunner.model.entries import gate_entries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskrunner.model.approval import ApprovalRecord, OpenedGate
+    from taskrunner.model.approval import ApprovalRecord, GateRecord
     from taskrunner.model.journal import Entry
     from taskrunner.ports import Head, World
 
@@ -37,11 +37,11 @@ def deliver(
         TryAgainError: other calls recorded decisions of the same gates, again and again.
     """
     waiting = _record_decisions(head, record, world)
-    if record.verdict is not None and any(gate.path != passed_gate for gate in waiting):
+    if record.verdict is not None and any(gate.step_path != passed_gate for gate in waiting):
         world.approvals.resume(head.run, record)
 
 
-def _record_decisions(head: Head, record: ApprovalRecord, world: World) -> list[OpenedGate]:
+def _record_decisions(head: Head, record: ApprovalRecord, world: World) -> list[GateRecord]:
     """Record the decisions, and return the gates that wait."""
     for _ in range(_TRIES):
         waiting = list(world.approvals.waiting(head.run, record.approval_id))
@@ -55,10 +55,10 @@ def _record_decisions(head: Head, record: ApprovalRecord, world: World) -> list[
 
 
 def batches(
-    record: ApprovalRecord, gates: Iterable[OpenedGate]
-) -> Iterator[tuple[list[OpenedGate], list[Entry]]]:
+    record: ApprovalRecord, gates: Iterable[GateRecord]
+) -> Iterator[tuple[list[GateRecord], list[Entry]]]:
     """Divide the gates that lack a decision of *record*, with their entries, into single writes."""
-    batch: list[OpenedGate] = []
+    batch: list[GateRecord] = []
     entries: list[Entry] = []
     for gate in gates:
         missing = missing_entries(record, gate)
@@ -73,7 +73,7 @@ def batches(
 
 
 def missing_entries(
-    record: ApprovalRecord, gate: OpenedGate, occurred_at: str | None = None
+    record: ApprovalRecord, gate: GateRecord, occurred_at: str | None = None
 ) -> list[Entry]:
     """Return an entry for each decision of *record* that the journal does not have for *gate*.
 
@@ -83,13 +83,13 @@ def missing_entries(
     decisions = record.decisions[gate.recorded_decisions :]
     entries = [
         gate_entries.approval_recorded(
-            gate.path, record.approval_id, decision, occurred_at or decision.at
+            gate.step_path, record.approval_id, decision, occurred_at or decision.decided_at
         )
         for decision in decisions
     ]
     if record.verdict is not None and decisions:
         last = decisions[-1]
         entries[-1] = gate_entries.gate_decided(
-            gate.path, record.approval_id, record.verdict, last, occurred_at or last.at
+            gate.step_path, record.approval_id, record.verdict, last, occurred_at or last.decided_at
         )
     return entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskrunner.model.approval import OpenedGate
+from taskrunner.model.approval import GateRecord
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.runtime.run_lifecycle import check_not_ended
 
@@ -57,6 +57,6 @@ def find_gate(reference: StepReference, world: World) -> ReachedGate:
     return ReachedGate(reference.path, head, step, plan.approval(approval_id), record)
 
 
-def unopened(path: str, record: ApprovalRecord) -> OpenedGate:
+def unopened(path: str, record: ApprovalRecord) -> GateRecord:
     """Return a gate that was not opened before *record* was decided: it gets the last decision."""
-    return OpenedGate(path=path, recorded_decisions=len(record.decisions) - 1)
+    return GateRecord(step_path=path, recorded_decisions=len(record.decisions) - 1)

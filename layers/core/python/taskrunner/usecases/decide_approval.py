@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError, NotFoundError, TryAgainError
 from taskrunner.model import timestamp
-from taskrunner.model.approval import Answer, Decision, Verdict, decide
+from taskrunner.model.approval import Decision, DecisionResult, Verdict, decide
 from taskrunner.runtime import gate_decisions
 
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
         answer = decide(
             approval,
             world.approvals.get(tenant, run_id, approval_id),
-            Decision(verdict=verdict, by=caller.subject, at=now, actor=actor, summary=summary),
+            Decision(
+                verdict=verdict,
+                approver=caller.subject,
+                decided_at=now,
+                actor=actor,
+                summary=summary,
+            ),
             caller=caller,
             requester=head.run.created_by,
             run_ended=head.run.outcome is not None,
@@ -64,7 +70,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     raise TryAgainError(f"other callers are deciding the approval {approval_id}")
 
 
-def _store(head: Head, answer: Answer, world: World) -> bool:
+def _store(head: Head, answer: DecisionResult, world: World) -> bool:
     """Store the decision, in one write with the entries of the first gates."""
     waiting = world.approvals.waiting(head.run, answer.record.approval_id)
     gates, entries = next(gate_decisions.batches(answer.record, waiting), ([], []))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
 from taskrunner.model import notification, timestamp
-from taskrunner.model.approval import Waiting
+from taskrunner.model.approval import GateOpening
 from taskrunner.model.entries import gate_entries
 from taskrunner.model.run import Reason
 from taskrunner.runtime.gate_decisions import missing_entries
@@ -63,23 +63,23 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     raise TryAgainError(f"other callers are deciding the gate {reference.path}")
 
 
-def _waiting(gate: ReachedGate, world: World) -> Waiting:
+def _waiting(gate: ReachedGate, world: World) -> GateOpening:
     now = world.clock.now()
     expires_at = now + timedelta(seconds=gate.approval.expires_after_s)
-    return Waiting(
-        path=gate.path,
+    return GateOpening(
+        step_path=gate.path,
         opened_at=timestamp.to_text(now),
         expires_at=timestamp.to_text(expires_at),
     )
 
 
-def _summary(gate: ReachedGate, waiting: Waiting) -> JsonObject:
+def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
     """The gate as the API lists it among the open approvals."""
     run, approval = gate.run, gate.approval
     summary: JsonObject = {
         "runId": run.run_id,
         "approvalId": approval.id,
-        "stepId": waiting.path,
+        "stepId": waiting.step_path,
         "grants": list(approval.grants),
         "openedAt": waiting.opened_at,
         "expiresAt": waiting.expires_at,

@@ -11,7 +11,7 @@ from taskrunner.model.journal import Entry, Event, Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskrunner.model.approval import Decision, Waiting
+    from taskrunner.model.approval import Decision, GateOpening
 
 _EVENTS: Final = {
     Verdict.APPROVED: Event.GATE_APPROVED,
@@ -46,19 +46,19 @@ class GateDecided(NamedTuple):
 GateFact = GateOpened | GateDecided
 
 
-def gate_awaiting(waiting: Waiting, approval_id: str, *, is_override: bool) -> Entry:
+def gate_awaiting(opening: GateOpening, approval_id: str, *, is_override: bool) -> Entry:
     """The entry of a gate that begins to wait."""
     return Entry(
-        id=f"{waiting.path}#awaiting",
-        occurred_at=waiting.opened_at,
+        id=f"{opening.step_path}#awaiting",
+        occurred_at=opening.opened_at,
         event=Event.GATE_AWAITING,
         level=Level.WARN,
-        step_path=waiting.path,
+        step_path=opening.step_path,
         message=f"Awaiting approval: {approval_id}",
         metadata=fields.known(
             {
                 "approvalId": approval_id,
-                "expiresAt": waiting.expires_at,
+                "expiresAt": opening.expires_at,
                 "override": "true" if is_override else None,
             }
         ),
@@ -70,7 +70,7 @@ def approval_recorded(
 ) -> Entry:
     """The entry of an approval after which the gate still waits for more approvers."""
     return Entry(
-        id=f"{step_path}#approval#{decision.by}",
+        id=f"{step_path}#approval#{decision.approver}",
         occurred_at=occurred_at,
         event=Event.GATE_APPROVAL_RECORDED,
         step_path=step_path,
@@ -99,7 +99,7 @@ def _metadata(approval_id: str, decision: Decision) -> dict[str, str]:
     return fields.known(
         {
             "approvalId": approval_id,
-            "approver": decision.by,
+            "approver": decision.approver,
             "actorId": decision.actor,
             "summary": decision.summary,
         }
