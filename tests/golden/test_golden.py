@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from taskrunner.usecases.simulate_pack import simulate_pack
 from tests import packs

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 
-from taskrunner.compiler import budget, emit
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.budget import limits
+from taskrunner.compiler.driver import compile_plan, plan_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from tests.machine import oracle
 from tests.machine.engine import engine as made_engine
 from tests.machine.packs import FUNCTIONS, SECRETS, VERDICTS, packs
@@ -51,8 +52,8 @@ def test_a_run_comes_to_what_the_oracle_says(
     engines: Callable[[], Engine], pack: dict[str, Any]
 ) -> None:
     manifest = as_yaml(pack)
-    plan = planning.make(manifest, {})
-    assert planning.make(manifest, {}) == plan
+    plan = plan_pack(manifest, {})
+    assert plan_pack(manifest, {}) == plan
     if _is_too_large(plan):
         reject()
     try:
@@ -74,8 +75,9 @@ def test_a_run_comes_to_what_the_oracle_says(
 
 
 def _is_too_large(plan: Plan) -> bool:
-    definition, given = emit.machine(plan), emit.execution_input(plan, TENANT, "run-1")
-    return bool(budget.problems(plan, budget.count(plan, definition, given)))
+    machine, first_input = compile_plan(plan), execution_input(plan, TENANT, "run-1")
+    counted = limits.count(plan, machine.distributed, machine.definition, first_input)
+    return any(limits.problems(plan, machine.distributed, counted))
 
 
 def _run(engine: Engine, manifest: str) -> dict[str, Any]:

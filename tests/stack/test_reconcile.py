@@ -15,7 +15,7 @@ from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.model.entries import run_entries
 from taskrunner.model.run import Run
 from tests.packs import pack
