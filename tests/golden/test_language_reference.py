@@ -103,6 +103,16 @@ def test_an_example_of_a_mistake_is_refused_there_and_nowhere_else(example: Exam
     assert [one.path for one in refused.value.diagnostics] == places
 
 
+def test_the_error_that_the_page_quotes_is_the_one_that_an_author_gets() -> None:
+    first_pack = PLANNED[0].manifest.replace("builtin:scanner", "builtin:scaner")
+
+    with pytest.raises(InvalidPackError) as refused:
+        compile_pack(first_pack, {"image": "registry.example.com/app:v1.2.3"})
+
+    [problem] = refused.value.diagnostics
+    assert f"\n    {problem.path}: {problem.message}\n" in TEXT
+
+
 def first_cells(heading: str) -> set[str]:
     """Return the code in the first cells of the tables under *heading*."""
     section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
