@@ -1,5 +1,6 @@
 """Reads a pack's file, and its inputs from a file and from `NAME=VALUE` pairs."""
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,6 @@ from taskrunner_cli.json_text import JsonError, JsonLimitError, JsonNumberError,
 from taskrunner_cli.json_types import JsonValue
 
 STDIN: Final = "-"
-_QUOTE: Final = "write a number that is meant as text in quotes: --input 'n=\"1e400\"'"
 
 
 def read_pack(path: str) -> PackFile:
@@ -56,7 +56,7 @@ def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue
 
     Raises:
         UsageError: a pair has no name or no `=`, *file* does not hold a JSON object, or a value is
-            a number that would be rounded or is nested too deeply.
+            a number that would be rounded, is nested too deeply, or has text that is not Unicode.
 
     """
     inputs = _read_inputs(file) if file else {}
@@ -65,6 +65,7 @@ def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue
         if not equals or not name:
             raise UsageError(f"--input {pair!r} is not NAME=VALUE", cure="--input retries=3")
         inputs[name] = _parse_value(name, value)
+    _require_unicode(inputs)
     return inputs
 
 
@@ -92,5 +93,22 @@ def _parse_value(name: str, text: str) -> JsonValue:
 
 
 def _unusable(place: str, error: JsonLimitError) -> UsageError:
-    cure = _QUOTE if isinstance(error, JsonNumberError) else ""
+    is_number = isinstance(error, JsonNumberError)
+    cure = "write it in quotes if it is meant as text, as in 'tag=\"3\"'" if is_number else ""
     return UsageError(f"{place} cannot be used: {error}", cure=cure)
+
+
+def _require_unicode(inputs: Mapping[str, JsonValue]) -> None:
+    """Check that no input has a lone surrogate, which no encoding of JSON can hold.
+
+    JSON's escapes can write one, and Python reads bytes of the command line that are not UTF-8 as
+    such.
+    """
+    for name, value in inputs.items():
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"the input {name!r} has text that is not Unicode",
+                cure="use UTF-8, and JSON's escapes \\ud800 to \\udfff in pairs only",
+            ) from error

@@ -15,6 +15,7 @@ from taskrunner_cli.json_text import JsonError, parse_json
 
 STACK_FILE: Final = Path(".local/stack.json")
 DEFAULT_CALLER: Final = "operator"
+_RENEW: Final = "create it again: taskrunner local down, then taskrunner local up"
 _DEPLOYMENT_VARIABLES: Final = (
     "TASKRUNNER_API_URL",
     "TASKRUNNER_TOKEN_URL",
@@ -130,7 +131,7 @@ def _stack_profile(path: Path, caller: str) -> Profile:
     if caller not in clients:
         raise UsageError(
             f"the stack file {path} has no client {caller!r}",
-            cure="choose one of: " + ", ".join(clients),
+            cure=f"choose one of: {', '.join(clients)}" if clients else _RENEW,
         )
     client = clients[caller]
     return Profile(
@@ -154,5 +155,5 @@ def _read_stack_file(path: Path) -> _StackDocument:
     except (OSError, JsonError, MisfitError) as error:
         raise UsageError(
             f"{path} cannot be read as a stack file: {error}",
-            cure="create it again: taskrunner local down, then taskrunner local up",
+            cure=_RENEW,
         ) from error

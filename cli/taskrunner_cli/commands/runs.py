@@ -88,13 +88,11 @@ def cancel(session: Session, run: RunArgument) -> None:
         session.screen.print_document(answer.document)
         return
     # `status` is `cancelled` for every run, also for one that had ended before.
-    status = answer.view.get("runStatus") or session.client.run(run).view.get("status")
+    status = answer.view.get("runStatus") or _read_status(session, run)
     if status in FINAL_RUN_STATUSES - {"cancelled"}:
         message = f"run {run} is {status}: it had ended before, so nothing was cancelled"
-    elif "cancelled" in {status, answer.view.get("status")}:
-        message = f"run {run} is cancelled"
     else:
-        message = f"the cancellation of run {run} is accepted"
+        message = f"run {run} is cancelled"
     session.screen.print_text(text(message))
 
 
@@ -121,7 +119,7 @@ def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunU
         return show_updates(watch.until(has_ended), display)
     except KeyboardInterrupt:
         hint = f"the run goes on; to follow it again: taskrunner show {run_id} --watch"
-        session.screen.print_text(text(hint, "dim"))
+        session.screen.print_commands(text(hint, "dim"))
         raise
 
 
@@ -139,6 +137,15 @@ def print_end(session: Session, last: "RunUpdate", *, lists_all: bool = False) -
         session.screen.print_text(run_view(last.run, decisions, lists_all=lists_all))
     if last.run.get("status") != "succeeded":
         raise typer.Exit(1)
+
+
+def _read_status(session: Session, run_id: str) -> str | None:
+    """Return a run's status; None if it cannot be read, which does not undo a cancellation."""
+    try:
+        return session.client.run(run_id).view.get("status")
+    except CommandError as error:
+        session.screen.print_notice(f"the state of the run cannot be read: {error.message}")
+        return None
 
 
 def _read_decisions(session: Session, run: RunState) -> Decisions:

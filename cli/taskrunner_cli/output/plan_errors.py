@@ -17,6 +17,7 @@ _LINE_BREAK: Final = re.compile(
 )  # those of YAML 1.1, as PyYAML counts
 _GUTTER: Final = 11  # the columns before a quoted line
 _NARROWEST_QUOTE: Final = 20
+_WIDEST_QUOTE: Final = 160  # also in a pipe, because a pack may be one long line of JSON
 _INPUTS: Final = "$.inputs"
 
 
@@ -41,7 +42,7 @@ class _Place:
 def plan_error_lines(problem: PlanError, pack: PackFile | None, width: int) -> list[Text]:
     """Return a plan error as lines of text: its place, its message, and the quoted line.
 
-    A quoted line that is longer than *width*, that of the terminal, is cut around its place.
+    A quoted line that does not fit into *width*, that of the terminal, is cut around its place.
     """
     path, message = sanitize_text(problem["path"]), sanitize_text(problem["message"])
     place = _find_place(problem, pack)
@@ -98,7 +99,7 @@ def _find_place(problem: PlanError, pack: PackFile | None) -> _Place | None:
 def _quote(place: _Place, width: int) -> list[Text]:
     """Return the line of a place, and a caret below its column."""
     before, behind = place.text[: place.column - 1], place.text[place.column - 1 :]
-    room = max(width, _NARROWEST_QUOTE)
+    room = min(max(width, _NARROWEST_QUOTE), _WIDEST_QUOTE)
     if cell_len(place.text) > room:
         before = _end_of(before, room // 2)
         behind = _start_of(behind, room - cell_len(before))

@@ -33,7 +33,9 @@ def headline(run: RunState) -> Text:
         parts.append(text(pack))
     if word := run.get("status"):
         parts.append(status(word))
-    return Text("  ").join(parts)
+    line = Text("  ").join(parts)
+    line.no_wrap, line.overflow = True, "ignore"  # only the terminal wraps it, so ids stay whole
+    return line
 
 
 def run_view(
@@ -72,7 +74,10 @@ def unlisted_steps(run: RunState, listed: int) -> list[Text]:
         notes.append(f"… and {_count(hidden, 'more step')} in iterations: {command}")
     if omitted := run.get("stepsOmitted", 0):
         notes.append(f"… and {_count(omitted, 'more step')} that the service left out")
-    return [text(note, "dim") for note in notes]
+    lines = [text(note, "dim") for note in notes]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ignore"  # the command is to be copied
+    return lines
 
 
 def created(run: RunState) -> str:

@@ -28,7 +28,8 @@ def simulation_view(simulation: Simulation) -> RenderableType:
         facts.add_row("output", text(_output(output)))
     table = ResultTable("step", "kind", "status", "uses", "detail")
     _add_steps(table, simulation["steps"], depth=0)
-    return Group(text(pack_title(simulation.get("pack")), "bold"), facts, table)
+    title = pack_title(simulation.get("pack"))
+    return Group(*([text(title, "bold")] if title else []), facts, table)
 
 
 def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int) -> None:

@@ -1,13 +1,15 @@
 """The two shapes of every view: a table of rows, and a list of facts.
 
 In a pipe each row is one whole line. On a terminal long text wraps within its column, and ids stay
-in one piece: where a table is too narrow for that, each row becomes a list of facts instead.
+in one piece, also those in a list: where a table is too narrow for that, each row becomes a list of
+facts instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -16,23 +18,24 @@ from taskrunner_cli.output.formatting import text
 PIPE_COLUMNS: Final = 1_000_000
 """The width of a console that is not a terminal; nothing wraps at it."""
 
-_WRAPPED_COLUMNS: Final = frozenset(
+_TEXT_COLUMNS: Final = frozenset({"", "detail", "from", "message"})
+"""The columns of text, which wraps, and whose longest words fold."""
+
+_WORD_COLUMNS: Final = frozenset(
     {
-        "",
         "cannot be reached without it",
         "created",
-        "detail",
         "ended",
         "expires",
-        "from",
         "grants",
-        "message",
         "open since",
         "pack",
         "passes by",
         "uses",
     }
 )
+"""The columns of dates, names and ids, which wrap between words only."""
+
 _NARROWEST: Final = 10  # a column that wraps still has a date in one piece
 _GAP: Final = 2
 
@@ -102,16 +105,30 @@ def _fitting_widths(
     columns: Sequence[str], rows: Sequence[Sequence[Text]], available: int
 ) -> list[int] | None:
     """Return the columns' widths within *available*; None if the ids alone take too much."""
-    widths = [max(map(_width, cells)) for cells in zip(*rows, strict=True)]
-    wrapped = [place for place, name in enumerate(columns) if name in _WRAPPED_COLUMNS]
+    columns_of_cells = list(zip(*rows, strict=True))
+    widths = [max(map(_width, cells)) for cells in columns_of_cells]
+    narrowest = [
+        min(width, _narrowest(name, cells))
+        for name, cells, width in zip(columns, columns_of_cells, widths, strict=True)
+    ]
     excess = sum(widths) + _GAP * (len(widths) - 1) - available
     while excess > 0:
-        widest = max(wrapped, key=lambda place: widths[place], default=None)
-        if widest is None or widths[widest] <= _NARROWEST:
+        shrinkable = [place for place, width in enumerate(widths) if width > narrowest[place]]
+        if not shrinkable:
             return None
-        widths[widest] -= 1
+        widths[max(shrinkable, key=lambda place: widths[place])] -= 1
         excess -= 1
     return widths
+
+
+def _narrowest(column: str, cells: Iterable[Text]) -> int:
+    """Return the width below which a column of *cells* would cut what must stay in one piece."""
+    if column in _TEXT_COLUMNS:
+        return _NARROWEST
+    if column in _WORD_COLUMNS:
+        words = (word for cell in cells for word in cell.plain.split())
+        return max((_NARROWEST, *map(cell_len, words)))
+    return max(map(_width, cells))
 
 
 def _width(cell: Text) -> int:
