@@ -1,9 +1,11 @@
 """Formats single values for people: safe text, a status with its mark, times and durations."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from taskrunner_cli.output.sanitize import sanitize_text
@@ -25,6 +27,7 @@ _MARKS_AND_STYLES: Final[Mapping[str, tuple[str, str]]] = {
     "Skipped": ("-", "bright_black"),
 }
 _DEFAULT_MARK_AND_STYLE: Final = ("○", "default")
+_WORD: Final = re.compile(r"(\s*)(\S+)")
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 
@@ -32,6 +35,32 @@ _HOUR_S: Final = 3600
 def text(value: object, style: str = "") -> Text:
     """Return *value*, which the service may have sent, as text that is safe for a terminal."""
     return Text(sanitize_text(str(value)), style=style)
+
+
+def wrap_words(text: Text, width: int) -> list[Text]:
+    """Return *text* in lines of at most *width* columns; a word that is wider stays whole.
+
+    Rich either folds such a word, so that an id could not be copied, or wraps nothing.
+    """
+    lines = text.split("\n", allow_blank=True)
+    if text.no_wrap:
+        return list(lines)
+    return [part for line in lines for part in _wrap_line(line, width)]
+
+
+def _wrap_line(line: Text, width: int) -> list[Text]:
+    breaks, used = [], 0
+    for match in _WORD.finditer(line.plain):
+        gap, word = map(cell_len, match.groups())
+        if used and used + gap + word > width:
+            breaks.append(match.start(2))
+            used = word
+        else:
+            used += gap + word
+    parts = list(line.divide(breaks))
+    for part in parts:
+        part.rstrip()
+    return parts
 
 
 def status(word: str, *, looks_like: str = "") -> Text:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -132,11 +131,11 @@ class LiveTable:
         """Stop the display, and print the last state."""
         self._live.__exit__(kind, error, traceback)
         if self._run is not None:
-            rows = self._rows(self._run)
-            notes = unlisted_steps(self._run, len(rows))
-            self._console.print(self._table(self._run, rows), *notes, sep="\n", crop=False)
-            for hint in gate_hints(self._run):
-                self._console.print(hint, soft_wrap=True)
+            run, rows = self._run, self._rows(self._run)
+            self._console.print(self._headline(run), soft_wrap=True)
+            self._console.print(self._table(run, rows), crop=False)
+            for line in (*unlisted_steps(run, len(rows)), *gate_hints(run)):
+                self._console.print(line, soft_wrap=True)
 
     def show(self, update: "RunUpdate") -> None:
         """Redraw the table and the log entries."""
@@ -168,7 +167,7 @@ class LiveTable:
         while True:
             hidden = len(run["steps"]) - len(shown)
             note = Text(f"… and {hidden} more steps" if hidden else "", style="dim")
-            view = Group(self._table(run, shown), note, below)
+            view = Group(self._headline(run), self._table(run, shown), note, below)
             excess = len(console.render_lines(view, options, pad=False)) - console.height + 1
             if excess <= 0 or len(shown) <= _FEWEST_STEP_ROWS:
                 return view
@@ -178,12 +177,14 @@ class LiveTable:
         return step_rows(with_started(run["steps"], self._durations.running))
 
     def _table(self, run: RunState, rows: list[StepRow]) -> RenderableType:
-        now = self._clock.now()
-        durations = self._durations.at(now, run)
-        return Group(
-            _headline_with_duration(run, now),
-            step_table(rows, durations=durations, decisions=self._decisions.by_gate()),
-        )
+        durations = self._durations.at(self._clock.now(), run)
+        return step_table(rows, durations=durations, decisions=self._decisions.by_gate())
+
+    def _headline(self, run: RunState) -> Text:
+        """Return the headline with the time that the run took, or has taken so far."""
+        started, ended = parse_time(run.get("createdAt")), parse_time(run.get("endedAt"))
+        span = (ended or self._clock.now()) - started if started else None
+        return Text.assemble(headline(run), "  ", (duration(span), "dim"))
 
 
 def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
@@ -211,10 +212,3 @@ def _rank(step: Step, position: int) -> tuple[int, int]:
     if step["status"] == "Failed":
         return 1, nearness
     return (3 if has_ended else 2), nearness
-
-
-def _headline_with_duration(run: RunState, now: datetime) -> Text:
-    """Return the headline with the time that the run took, or has taken so far."""
-    started, ended = parse_time(run.get("createdAt")), parse_time(run.get("endedAt"))
-    span = (ended or now) - started if started else None
-    return Text.assemble(headline(run), "  ", (duration(span), "dim"))

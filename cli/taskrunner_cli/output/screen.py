@@ -19,6 +19,7 @@ from taskrunner_cli.errors import (
     RefusedError,
     RefusedPackError,
 )
+from taskrunner_cli.output.formatting import wrap_words
 from taskrunner_cli.output.plan_errors import (
     LocatedPlanError,
     located_plan_errors,
@@ -79,7 +80,10 @@ class Screen:
         """Print each part on lines of its own; print nothing in JSON form."""
         if not self.is_json:
             for part in parts:
-                self.out.print(part, crop=False)
+                if isinstance(part, Text):
+                    _print_words(self.out, part)
+                else:
+                    self.out.print(part, crop=False)
 
     def print_commands(self, *commands: RenderableType) -> None:
         """Print lines to copy, which only the terminal wraps; print nothing in JSON form."""
@@ -110,10 +114,9 @@ class Screen:
             self._print_lines(Text.assemble(("try:   ", "bold cyan"), sanitize_text(error.cure)))
 
     def _print_lines(self, *lines: Text) -> None:
-        """Print on standard error; a word that is longer than a line stays whole."""
+        """Print on standard error."""
         for line in lines:
-            line.overflow = "ignore"
-            self.err.print(line, crop=False)
+            _print_words(self.err, line)
 
 
 def _error_document(error: CommandError) -> ErrorDocument:
@@ -147,6 +150,12 @@ def _write_json(
     is_utf8 = codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
     text = json.dumps(document, ensure_ascii=not is_utf8, indent=indent, separators=separators)
     stream.write(sanitize_json(text) + "\n")
+
+
+def _print_words(console: Console, line: Text) -> None:
+    """Print *line*, wrapped between words; a word that is wider than the console stays whole."""
+    for part in wrap_words(line, console.width):
+        console.print(part, soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.formatting import text, wrap_words
 
 PIPE_COLUMNS: Final = 1_000_000
 """The width of a console that is not a terminal; nothing wraps at it."""
@@ -57,8 +57,10 @@ class Facts:
         name_width = max((name.cell_len for name, _ in self._rows), default=0)
         value_width = max(options.max_width - name_width - _GAP, _NARROWEST)
         for name, value in self._rows:
-            # A word that is wider than the terminal stays whole, so that an id can be copied.
-            values = value.wrap(console, value_width, overflow=options.overflow or "ignore")
+            if options.overflow == "fold":
+                values = list(value.wrap(console, value_width, overflow="fold"))
+            else:
+                values = wrap_words(value, value_width)
             yield from _lines(zip_longest([name], values, fillvalue=Text()), [name_width, 0])
 
 

@@ -46,7 +46,8 @@ SIMULATED = {
     "policyInfo": {"policyId": "p", "policyVersion": "1", "failureAction": "abort"},
 }  # fmt: skip
 SIMULATION = {
-    "planHash": HASH, "failurePolicy": POLICY, "steps": [{**SIMULATED, "children": [{"id": "in", "status": "Pending"}]}],
+    "planHash": HASH, "failurePolicy": POLICY,
+    "steps": [{**SIMULATED, "children": [{"id": "in", "status": "Pending"}]}],
     "outputs": [{"name": "report", "type": "file", "requiresRuntimeValue": False,
                  "pathExpression": "/x"}],
     "hasPendingApprovals": True, "pack": PACK_NAME, "definitionHash": HASH,
