@@ -50,6 +50,10 @@ def parse_json(text: str | bytes, *, exact: bool = False) -> JsonValue:
             parse_float=partial(_parse_float, exact=exact),
             parse_int=_parse_int,
         )
+    except JsonNumberError:
+        if not _is_json(text):  # like 1e400-x, which begins with a number and is text
+            raise JsonError("it begins with a number and goes on") from None
+        raise
     except JsonError:
         raise
     except RecursionError:
@@ -61,6 +65,14 @@ def parse_json(text: str | bytes, *, exact: bool = False) -> JsonValue:
     if _is_deeper_than(value, MAX_DEPTH):
         raise _too_deep()
     return value
+
+
+def _is_json(text: str | bytes) -> bool:
+    try:
+        json.loads(text, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _reject_constant(constant: str) -> NoReturn:
