@@ -16,13 +16,13 @@ from taskrunner.compiler import emit, gates
 from taskrunner.compiler.compiled import compile_pack
 from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel
 from tests import strategies
-from tests.golden.test_golden import GOOD, case, inputs_of
+from tests.golden import cases
+from tests.golden.cases import GOOD, Case
 from tests.packs import pack
 from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from taskrunner.compiler.compiled import Compiled
 
@@ -131,10 +131,9 @@ def holds(compiled: Compiled, walk: Walk) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", GOOD, ids=case)
-def test_no_walk_through_a_golden_pack_goes_around_a_guard(path: Path) -> None:
-    manifest = path.read_text(encoding="utf-8")
-    compiled = compile_pack(manifest, inputs_of(path, manifest))
+@pytest.mark.parametrize("case", GOOD, ids=cases.name)
+def test_no_walk_through_a_golden_pack_goes_around_a_guard(case: Case) -> None:
+    compiled = case.compiled()
 
     for seed in range(30):
         assert holds(compiled, Walk(compiled, random.Random(seed))) == []  # noqa: S311
