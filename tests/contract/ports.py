@@ -33,9 +33,9 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.notification import Notification
 from taskrunner.model.run import Run
-from tests.atomic import one_at_a_time
 from tests.fakes.world import MemoryWorld, StoppedClock
 from tests.kms import signing_key
+from tests.moto_aws import moto_aws
 from tests.template import template
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def memory() -> Ports:
 @contextmanager
 def moto() -> Iterator[None]:
     """moto's AWS with the template's table and a bucket in it."""
-    with one_at_a_time({"lambda": {"use_docker": False}}):
+    with moto_aws({"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")

@@ -34,17 +34,17 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from tests.machine.packs import FUNCTIONS
+from tests.machine.generated_packs import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from taskrunner.expressions.parser import Reference
 
-Told = tuple[str, str | None]
-SUCCEEDED: Told = ("Succeeded", None)
-FAILED: Told = ("Failed", None)
-EXECUTOR_ERROR: Told = ("Failed", "executor-error")
+Status = tuple[str, str | None]
+SUCCEEDED: Status = ("Succeeded", None)
+FAILED: Status = ("Failed", None)
+EXECUTOR_ERROR: Status = ("Failed", "executor-error")
 
 
 class Undetermined(Exception):  # noqa: N818 - not an error
@@ -60,7 +60,7 @@ class Prediction:
     """What is known of a run: how each path is told, and what the run steps left."""
 
     status: str = "succeeded"
-    told: dict[str, Told] = field(default_factory=dict)
+    statuses: dict[str, Status] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
 
@@ -124,7 +124,7 @@ class _Walker:
         """Alone what planning knew goes before *reason*; *planned* is that it knew of this too."""
         if step.enabled is False:
             reason, planned = "condition-false", True
-        self.found.told[place.prefix + step.id] = ("Skipped", reason)
+        self.found.statuses[place.prefix + step.id] = ("Skipped", reason)
         inner = "run-failed" if reason == "run-failed" else "parent-skipped"
         if isinstance(step, MapStep | Loop):
             for turn in () if planned else self.known_turns(step, place):
@@ -158,15 +158,15 @@ class _Walker:
             self.skip(step, place, "condition-false")
             return
         inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
-        if path not in self.found.told:
+        if path not in self.found.statuses:
             try:
                 self.body(step, inner)
             except Stop:
-                self.found.told.setdefault(path, FAILED)
+                self.found.statuses.setdefault(path, FAILED)
             except ExpressionError:
-                self.found.told[path] = EXECUTOR_ERROR
+                self.found.statuses[path] = EXECUTOR_ERROR
                 self.skip_children(step, inner)
-        if self.found.told[path][0] == "Failed" and not step.continue_on_error:
+        if self.found.statuses[path][0] == "Failed" and not step.continue_on_error:
             raise Stop
 
     def is_wanted(self, step: Step, place: _Place) -> bool:
@@ -175,7 +175,7 @@ class _Walker:
         try:
             return expressions.truth(self.value(step.when or "", place))
         except ExpressionError:
-            self.found.told[place.prefix + step.id] = EXECUTOR_ERROR
+            self.found.statuses[place.prefix + step.id] = EXECUTOR_ERROR
             inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
             self.skip_children(step, inner)
             return True
@@ -199,9 +199,9 @@ class _Walker:
         path = place.prefix + step.id
         match step:
             case RunStep():
-                self.found.told[path] = self.execute(step, place)
+                self.found.statuses[path] = self.execute(step, place)
             case ApprovalGate():
-                self.found.told[path] = self.decided(step.approval_id)
+                self.found.statuses[path] = self.decided(step.approval_id)
             case PolicyGate():
                 self.policy(step, place)
             case Parallel():
@@ -216,9 +216,9 @@ class _Walker:
                 self.conditional(step, place)
             case _:
                 assert_never(step)
-        self.found.told.setdefault(path, SUCCEEDED)
+        self.found.statuses.setdefault(path, SUCCEEDED)
 
-    def execute(self, step: RunStep, place: _Place) -> Told:
+    def execute(self, step: RunStep, place: _Place) -> Status:
         path = place.prefix + step.id
         self.found.outputs[path] = None
         try:
@@ -235,23 +235,23 @@ class _Walker:
         self.found.outputs[path] = {"attempt": failures + 1}
         return SUCCEEDED
 
-    def decided(self, approval: str) -> Told:
+    def decided(self, approval: str) -> Status:
         is_approved = self.verdicts[approval] == "approved"
         return SUCCEEDED if is_approved else ("Failed", "approval-rejected")
 
     def policy(self, step: PolicyGate, place: _Place) -> None:
         path = place.prefix + step.id
         if self.holds(step, place):
-            self.found.told[path] = SUCCEEDED
+            self.found.statuses[path] = SUCCEEDED
         elif step.failure_action is FailureAction.BRANCH:
             self.in_order(step.branch, place)
-            self.found.told[path] = ("Succeeded", "policy-failed")
+            self.found.statuses[path] = ("Succeeded", "policy-failed")
             return
         elif step.failure_action is FailureAction.REQUEST_OVERRIDE:
-            self.found.told[path] = self.decided(step.override or "")
+            self.found.statuses[path] = self.decided(step.override or "")
         else:
             is_warned = step.failure_action is FailureAction.WARN
-            self.found.told[path] = (
+            self.found.statuses[path] = (
                 ("Succeeded", "policy-warned") if is_warned else ("Failed", "policy-failed")
             )
         for child in step.branch:
@@ -277,12 +277,12 @@ class _Walker:
         known: list[set[str]] = []
         stopped: list[int] = []
         for number, (steps, place) in enumerate(lanes):
-            before = set(self.found.told)
+            before = set(self.found.statuses)
             try:
                 self.in_order(steps, place)
             except Stop:
                 stopped.append(number)
-            known.append(set(self.found.told) - before)
+            known.append(set(self.found.statuses) - before)
         if not stopped:
             return
         if not block.continue_on_error:
@@ -359,13 +359,13 @@ class _Walker:
                 for p in self.found.open
             ):
                 raise Undetermined
-            told = self.found.told.get(prefix + step_id, ("Pending", None))
+            told = self.found.statuses.get(prefix + step_id, ("Pending", None))
             steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": told[0]}
         return {"inputs": self.plan.inputs, "steps": steps, **place.names}
 
     def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
         path = prefix + step.id
-        if self.found.told.get(path, ("Skipped",))[0] == "Skipped":
+        if self.found.statuses.get(path, ("Skipped",))[0] == "Skipped":
             return None
         match step:
             case RunStep():

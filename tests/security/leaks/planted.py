@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from tests.machine.engine import published
+from tests.machine.deployment import published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tests.machine.engine import Client, Engine
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 TENANT = "tenant-prod"
 # So many characters of a secret are no accident. Of 15 in a row one such piece is whole.

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
+from tests.machine.deployment import published
 from tests.machine.engine import engine as made_engine
-from tests.machine.engine import published
-from tests.machine.runs import ended, start, until
+from tests.machine.runs import ended, start
 from tests.security.leaks import echoing, planted
 from tests.security.leaks.packs import forms, manifest, overridden, runs, some_steps
 from tests.security.leaks.planted import SECRETS, TENANT, Watch
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from types import FrameType
 
-    from tests.machine.engine import Client, Engine
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 pytestmark = pytest.mark.machine
 
@@ -168,7 +169,9 @@ def test_approvers_are_told_of_no_secret_that_a_policy_was_given() -> None:
         asked = [{"id": f"asked-{name}"} | overridden(name) for name in sorted(SECRETS)]
         pack = manifest([{"id": "all", "parallel": {"steps": asked}}], made.port)
         run_id = start(made.ana, pack)
-        until(lambda: len(published()) == len(SECRETS), "approvers were told of all gates")
+        made.engine.until(
+            lambda: len(published()) == len(SECRETS), "approvers were told of all gates"
+        )
 
         assert made.leaks(SECRETS, run_id) == []
 

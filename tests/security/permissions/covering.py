@@ -33,7 +33,9 @@ from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from tests.architecture.events import told
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
-from tests.machine.engine import LambdaContext, published
+from tests.machine.client import LambdaContext
+from tests.machine.deployment import published
+from tests.machine.runs import ended
 from tests.packs import pack
 from tests.security.permissions import grants
 from tests.security.permissions.needs import Need, Recorder
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.job import Ended, Job
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import Told
-    from tests.machine.engine import Client
+    from tests.machine.client import Client
     from tests.security.permissions.grants import Names
 
 SECRET = "a-value-that-nobody-may-read-4711"
@@ -279,7 +281,7 @@ def _play_events(players: _Players) -> set[str]:
 def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
     engine, statuses = ana.engine, {}
     run_id = _create(ana, WORKING, {"long": _LONG})
-    state = engine.ended(ana, run_id)
+    state = ended(ana, run_id)
     engine.rest()
     statuses["working"] = state["status"]
     statuses |= {one["stepId"]: one["status"] for one in state["steps"]}
@@ -295,7 +297,7 @@ def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
         plan_hash = engine.wait(ana, run_id, "waiting")["planHash"]
         body = {"decision": decision, "planHash": plan_hash}
         assert bob("POST", f"runs/{run_id}/approvals/review", body).status == 200
-        statuses[decision] = engine.ended(ana, run_id)["status"]
+        statuses[decision] = ended(ana, run_id)["status"]
     return statuses, urls
 
 

@@ -14,7 +14,7 @@ from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import MapStep, Parallel, StepKind, walk
 from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.usecases.simulate_pack import simulate_plan
-from tests.machine.packs import packs
+from tests.machine.generated_packs import packs
 from tests.packs import pack
 from tests.strategies import as_yaml
 

@@ -1,7 +1,4 @@
-"""Policies that take secrets or a function: whole runs on a Step Functions engine, without steps.
-
-The gates stand alone, so that what is tested here needs no executor.
-"""
+"""Policy gates whose policy takes a function or secrets; these packs have no other steps."""
 
 from __future__ import annotations
 
@@ -9,18 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
 
-from tests.machine.engine import engine as made_engine
-from tests.machine.runs import TENANT, decide, ended, run, start, told
+from tests.machine.runs import TENANT, decide, ended, run, start, statuses
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
-    from tests.machine.engine import Client, Engine
 
 SECRET = "correct-horse-battery"
+
+
 SPEC = """
 secrets: [{name: token}]
 approvals: [{id: security}]
@@ -28,12 +25,6 @@ policies:
   - {id: window, version: "3", uses: "lambda:window"}
   - {id: known, version: "1", rules: [{id: r, require: "starts_with(with.token, 'correct')"}]}
 """
-
-
-@pytest.fixture(name="engine")
-def _engine() -> Iterator[Engine]:
-    with made_engine() as engine:
-        yield engine
 
 
 def gates(*policies: str) -> str:
@@ -45,12 +36,12 @@ def gates(*policies: str) -> str:
     return pack(steps, spec=SPEC)
 
 
-def asked(engine: Engine) -> list[tuple[str, str | None]]:
-    """The functions that the machines called, and what they were asked."""
+def questions(engine: Engine) -> list[tuple[str, str | None]]:
+    """The functions that the machines called, and the question that each was asked."""
     return [(name, event.get("ask")) for name, event in engine.calls if name != "settle_run"]
 
 
-def test_a_function_is_asked_by_run_step_and_rules_are_asked_of_decide_flow(
+def test_run_step_evaluates_functions_and_decide_flow_evaluates_rules(
     engine: Engine, ana: Client
 ) -> None:
     engine.functions["window"] = lambda _: {"passed": True}
@@ -59,11 +50,11 @@ def test_a_function_is_asked_by_run_step_and_rules_are_asked_of_decide_flow(
 
     state = run(ana, gates("policy: window", rules))
 
-    assert told(state) == {"g0": "Succeeded", "g1": "Succeeded policy-warned"}
-    assert asked(engine) == [("run_step", "policy"), ("decide_flow", "policy")]
+    assert statuses(state) == {"g0": "Succeeded", "g1": "Succeeded policy-warned"}
+    assert questions(engine) == [("run_step", "policy"), ("decide_flow", "policy")]
 
 
-def test_a_function_that_says_no_is_asked_again_and_then_fails_the_run(
+def test_a_function_that_denies_is_asked_again_and_then_fails_the_run(
     engine: Engine, ana: Client
 ) -> None:
     payloads = []
@@ -77,14 +68,14 @@ def test_a_function_that_says_no_is_asked_again_and_then_fails_the_run(
     state = run(ana, gates("policy: window, retries: {count: 1}", "policy: window"))
 
     assert state["status"] == "failed"
-    assert told(state) == {"g0": "Failed policy-failed", "g1": "Skipped run-failed"}
+    assert statuses(state) == {"g0": "Failed policy-failed", "g1": "Skipped run-failed"}
     assert state["steps"][0]["errorMessage"] == "Policy window does not hold: freeze: not on Friday"
     assert state["steps"][0]["attempts"] == 2
     assert [payload["attempt"] for payload in payloads] == [1, 2]
     assert payloads[0]["run"] == {"id": state["runId"], "tenant": TENANT}
 
 
-def test_an_override_and_a_branch_follow_a_functions_no(
+def test_an_override_and_a_branch_follow_a_functions_denial(
     engine: Engine, ana: Client, bob: Client
 ) -> None:
     engine.functions["window"] = lambda payload: {"passed": payload["step"] == "inner"}
@@ -101,14 +92,14 @@ def test_an_override_and_a_branch_follow_a_functions_no(
     state = ended(ana, run_id)
 
     assert state["status"] == "succeeded"
-    assert told(state) == {
+    assert statuses(state) == {
         "g0": "Succeeded",
         "g1": "Succeeded policy-failed",
         "inner": "Succeeded",
     }
 
 
-def test_a_function_that_is_not_there_lets_a_run_go_on_that_may_fail(
+def test_continue_on_error_lets_the_run_go_on_without_the_function(
     engine: Engine, ana: Client
 ) -> None:
     manifest = gates("policy: window", "policy: known, with: {token: x}, failureAction: warn")
@@ -116,12 +107,12 @@ def test_a_function_that_is_not_there_lets_a_run_go_on_that_may_fail(
     state = run(ana, manifest.replace("{id: g0,", "{id: g0, continueOnError: true,"))
 
     assert state["status"] == "succeeded"
-    assert told(state) == {"g0": "Failed policy-failed", "g1": "Succeeded policy-warned"}
+    assert statuses(state) == {"g0": "Failed policy-failed", "g1": "Succeeded policy-warned"}
     assert "there is no executor function 'window'" in state["steps"][0]["errorMessage"]
     assert engine.functions == {}
 
 
-def test_a_secret_reaches_its_function_and_nothing_that_is_kept(
+def test_a_secret_reaches_its_function_and_nothing_that_is_stored(
     engine: Engine, ana: Client
 ) -> None:
     given = []
@@ -139,17 +130,17 @@ def test_a_secret_reaches_its_function_and_nothing_that_is_kept(
     assert given == [SECRET, SECRET]
     message = "Policy window does not hold: the function 'window' failed: RuntimeError: 401 for ***"
     assert state["steps"][1]["errorMessage"] == message
-    assert SECRET not in everything_kept(engine)
-    assert "401 for ***" in everything_kept(engine)
+    assert SECRET not in everything_stored(engine)
+    assert "401 for ***" in everything_stored(engine)
 
 
-def test_rules_may_compare_a_secret_and_then_run_step_is_asked(engine: Engine, ana: Client) -> None:
+def test_run_step_evaluates_rules_that_read_a_secret(engine: Engine, ana: Client) -> None:
     engine.store_secret(TENANT, "token", SECRET)
 
     state = run(ana, gates('policy: known, with: {token: "{{ secrets.token }}"}'))
 
-    assert told(state) == {"g0": "Succeeded"}
-    assert asked(engine) == [("run_step", "policy")]
+    assert statuses(state) == {"g0": "Succeeded"}
+    assert questions(engine) == [("run_step", "policy")]
 
 
 def test_a_missing_secret_fails_the_gate_by_name(engine: Engine, ana: Client) -> None:
@@ -160,24 +151,24 @@ def test_a_missing_secret_fails_the_gate_by_name(engine: Engine, ana: Client) ->
         ana, gates('policy: window, with: {token: "{{ secrets.token }}"}, failureAction: warn')
     )
 
-    assert told(state) == {"g0": "Failed executor-error"}
+    assert statuses(state) == {"g0": "Failed executor-error"}
     assert "there is no secret 'token'" in state["steps"][0]["errorMessage"]
 
 
-def everything_kept(engine: Engine) -> str:
-    """All that the table, the bucket, the machines and their executions hold."""
+def everything_stored(engine: Engine) -> str:
+    """The content of the table, the bucket, the machines and their executions."""
     table, bucket = boto3.client("dynamodb"), boto3.client("s3")
-    kept = [json.dumps(table.scan(TableName="runs")["Items"])]
-    kept += [
+    stored = [json.dumps(table.scan(TableName="runs")["Items"])]
+    stored += [
         bucket.get_object(Bucket="runs", Key=found["Key"])["Body"].read().decode()
         for found in bucket.list_objects_v2(Bucket="runs")["Contents"]
     ]
     for machine in engine.states.list_state_machines()["stateMachines"]:
         arn = machine["stateMachineArn"]
-        kept.append(engine.states.describe_state_machine(stateMachineArn=arn)["definition"])
+        stored.append(engine.states.describe_state_machine(stateMachineArn=arn)["definition"])
         for execution in engine.states.list_executions(stateMachineArn=arn)["executions"]:
-            told_of_it = engine.states.get_execution_history(
-                executionArn=execution["executionArn"]
-            )["events"]
-            kept.append(json.dumps(told_of_it, default=str))
-    return "\n".join(kept)
+            history = engine.states.get_execution_history(executionArn=execution["executionArn"])[
+                "events"
+            ]
+            stored.append(json.dumps(history, default=str))
+    return "\n".join(stored)
