@@ -1,7 +1,8 @@
-# TaskRunner: everything from a fresh clone, with python3 (3.11 to 3.14) and make alone.
+# TaskRunner from a fresh clone, with Python 3.11 to 3.14 and make.
 #
-# Three virtual environments, because SAM, the emulator and moto cannot agree on versions. A stamp in each says which
-# pins it holds, so a target that needs one makes it when it is missing or its pins have changed.
+# SAM, the emulator and the tests need versions of the same packages that exclude each other, so each has a virtual
+# environment of its own. The pins in an environment are copied into it as `.pins`: an environment is made again when
+# it is missing or its pins have changed.
 PYTHON ?= python3
 EVENT ?=
 SECONDS ?= 600
@@ -10,13 +11,15 @@ FUNCTION ?=
 bin := .venv/bin
 sam := .local/venvs/sam/bin/sam
 layer := layers/core/python
-pins := $(layer)/requirements
-stamps := .venv/.installed .local/venvs/emulator/.pins .local/venvs/sam/.pins
-runtime = python$(shell $(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS.
+stack_stamps := .venv/.installed .local/venvs/emulator/.pins .local/venvs/layer/.pins
+stamps := $(stack_stamps) .local/venvs/sam/.pins
 
-# SAM and boto3 want a Region even where nothing is called, and SAM would report each call home.
+# SAM and boto3 need a Region even where they call nothing; SAM would report every call to its makers.
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY = 0
+# uv leaves it to the first import to compile a package. Where nothing may be written, every import would compile.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock up down check test unit fuzz demo invoke clean
@@ -26,31 +29,57 @@ help: ## Show this list
 
 # -------------------------------------------------------------------------------------------------- environments
 
-setup: $(stamps) ## Make the three virtual environments
+setup: ## Make the virtual environments
+	$(call in_parallel,$(stamps))
+
+in_parallel = @$(MAKE) --silent --no-print-directory --jobs=4 $(1)
 
 .venv/.installed: .venv/.pins pyproject.toml
-	@$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(call install,.venv,--no-build-isolation --editable .)
 	@touch $@
 
-.venv/.pins: requirements/dev.txt
-	$(call virtual_environment,.venv,requirements/dev.txt)
-	@touch $@
+.venv/.pins: requirements/dev.txt .venv/.created
+	$(call install,.venv,--requirement $<)
+	@cp $< $@
 
-.local/venvs/%/.pins: requirements/%.txt
-	$(call virtual_environment,.local/venvs/$*,requirements/$*.txt)
-	@touch $@
-
-# $(1) the folder, $(2) the pins. --clear: a half-made environment, or one of another Python, is no start.
-define virtual_environment
+# This environment is made first, because the others are filled by its uv. Where there is no uv, its pip does the same.
+.venv/.created: requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 14) or sys.exit( \
 		"$(PYTHON) is Python %d.%d, but 3.11 to 3.14 is needed: make PYTHON=python3.13 ..." % v)'
-	@echo "making $(1) with the pins of $(2)"
-	@$(PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $(2)
+	@echo "making .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/uv.txt \
+		|| echo "uv cannot be installed here; pip is used instead, which takes longer"
+	@touch $@
+
+.local/venvs/layer/.pins: $(layer)/requirements.txt | .venv/.created
+	$(call environment,.local/venvs/layer)
+
+.local/venvs/%/.pins: requirements/%.txt | .venv/.created
+	$(call environment,.local/venvs/$*)
+
+# $(1) the folder; the pins are the first prerequisite. --clear removes what an interrupted or older setup left.
+define environment
+	@echo "making $(1)"
+	@$(bin)/python -m venv --clear --without-pip $(1)
+	$(call install,$(1),--requirement $<)
+	@cp $< $@
 endef
 
-lock: .venv/.installed ## Resolve the pinned requirements anew
-	$(call compile,$(pins).in,$(pins).txt)
+# $(1) the environment, $(2) what to install. uv is asked for what its cache holds first, which needs no network. pip
+# comes last: it may reach an index that uv cannot, because uv does not read pip's configuration.
+define install
+	@{ test -x $(bin)/uv && { $(call uv_install,$(1),--offline $(2)) 2>/dev/null || $(call uv_install,$(1),$(2)); }; } \
+		|| $(bin)/python -m pip --python $(1)/bin/python install --quiet --disable-pip-version-check --no-deps $(2) \
+		|| { rm -f .venv/.created; echo "error: neither uv nor pip can install the packages for $(1); see above." \
+			"Check that this machine reaches a package index, or its mirror, and repeat the command." >&2; exit 1; }
+endef
+
+uv_install = $(bin)/uv pip install --quiet --python $(1)/bin/python --no-deps $(2)
+
+lock: .venv/.installed ## Resolve the pinned requirements again
+	$(call compile,$(layer)/requirements.in,$(layer)/requirements.txt)
+	$(call compile,requirements/uv.in,requirements/uv.txt)
 	$(call compile,requirements/dev.in,requirements/dev.txt)
 	$(call compile,requirements/emulator.in,requirements/emulator.txt)
 	$(call compile,requirements/sam.in,requirements/sam.txt)
@@ -63,25 +92,37 @@ endef
 
 # --------------------------------------------------------------------------------------------------- local stack
 
-up: $(stamps) ## Start the local stack, or bring it up to date (TASKRUNNER_PORT chooses the port)
+up: ## Start the local stack, or bring it up to date (TASKRUNNER_PORT chooses the port)
+	$(call in_parallel,$(stack_stamps))
 	@$(bin)/taskrunner local up
 
 down: .venv/.installed ## End the local stack
 	@$(bin)/taskrunner local down
 
-demo: $(stamps) ## Run both example packs on the local stack and show what happens
+demo: ## Run the example packs on the local stack and show what happens
+	$(call in_parallel,$(stack_stamps))
 	@$(bin)/taskrunner demo
 
-invoke: up ## Run one function in Docker against the local stack: FUNCTION=ReadRunFunction EVENT=events/...
+# SAM builds for this Python and processor in a folder of their own, so `sam build` for AWS and this do not meet.
+invoke: up .local/venvs/sam/.pins ## Run one function in Docker against the local stack: FUNCTION=ReadRunFunction EVENT=events/...
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=ReadRunFunction EVENT=events/..."; exit 2; }
+	@mkdir -p $(sam_build)
+	@PATH="$(CURDIR)/$(bin):$$PATH" LAYER_PYTHON=$(python_version) LAYER_ARCHITECTURE=$(architecture) \
+		$(sam) build --build-dir $(sam_build)/build --cache-dir $(sam_build)/cache --parameter-overrides $(sam_parameters) \
+		>$(sam_build)/build.log 2>&1 </dev/null || { cat $(sam_build)/build.log >&2; exit 1; }
 	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(bin)/python -m taskrunner_cli.local.relay \
-		$(sam) local invoke $(FUNCTION) --event $(EVENT) --env-vars .local/invoke.json \
-		--add-host host.docker.internal:host-gateway --skip-pull-image \
-		--parameter-overrides Runtime=$(runtime) AwsEndpointUrl=set-by-env-vars
+		$(sam) local invoke $(FUNCTION) --template-file $(sam_build)/build/template.yaml --event $(EVENT) \
+		--env-vars .local/invoke.json --add-host host.docker.internal:host-gateway --skip-pull-image \
+		--parameter-overrides $(sam_parameters) AwsEndpointUrl=set-by-env-vars
+
+python_version = $(shell $(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+architecture = $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+sam_build = .local/sam/python$(python_version)
+sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-check: $(stamps) ## Check style, types, imports, template and state machines
+check: $(stamps) ## Check style, types, imports, template, state machines and workflows
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
@@ -89,6 +130,9 @@ check: $(stamps) ## Check style, types, imports, template and state machines
 	$(bin)/cfn-lint template.yaml
 	$(sam) validate --lint
 	$(bin)/statelint --yaml --ignore=FLOAT statemachine/*.asl.yaml
+	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(bin)/zizmor --offline --no-progress --quiet .github
+	$(bin)/pre-commit validate-config
 
 unit: $(stamps) ## Run the tests that need no local stack
 	$(bin)/pytest -m "not stack"
@@ -105,5 +149,5 @@ fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it 
 
 clean: ## End the local stack and remove everything that was made here
 	@test ! -x $(bin)/taskrunner || $(bin)/taskrunner local down
-	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
+	rm -rf .venv .local .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,15 +1,15 @@
-"""What a cold start's imports cost, per function, as multiples of `import boto3` on this machine.
+"""Measure what the imports of a cold start cost, per function, as multiples of `import boto3`.
 
     .venv/bin/python bench/cold_start.py [ROUNDS]
 
 Each round starts a fresh interpreter per function with Lambda's PYTHONPATH and `-X importtime`, and
-adds up the time that every module took by itself: first for the function's own import, then with
-the ports that its first event asks for (tests/architecture/ports.py). A round measures boto3, too,
-and the least of all rounds counts, so that a busy machine is no slow function. Ratios, because
-Lambda's processor is another one; boto3, because every function that touches AWS pays it anyway.
+adds up the time of every module itself: first for the function's own import, then with the ports
+that its first event uses (tests/architecture/ports.py). The cheapest round counts, so that a busy
+machine does not make a function look slow. Results are ratios, because Lambda's processor differs
+from this one; to boto3, because every function that calls AWS pays for it anyway.
 
-Not counted: Python's own start, what making a client reads and parses, the first connection. What
-may be imported at all is a test's matter: tests/architecture/test_imports.py.
+Python's own start, the making of a client and the first connection are not counted. What a function
+may import at all is tested in tests/architecture/test_imports.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Cost = Counter[str]  # microseconds by package
 
 
 def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -> Cost:
-    """Microseconds that running *source* spent on importing, by top-level package."""
+    """Return the microseconds that *source* spends on imports, by top-level package."""
     done = subprocess.run(  # noqa: S603 - every word is ours
         [sys.executable, "-X", "importtime", "-c", source, *sorted(ports)],
         env={
@@ -60,8 +60,8 @@ def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -
 
 
 def least(rounds: list[Cost], start: Cost) -> Cost:
-    """The cheapest of *rounds*, without what Python itself imports to start."""
-    found = min(rounds, key=lambda one: one.total())
+    """Return the cheapest round, without what Python itself imports to start."""
+    found = min(rounds, key=Counter.total)
     return Counter({name: spent for name, spent in found.items() if name not in start})
 
 
@@ -70,21 +70,19 @@ def main(rounds: int) -> None:
     start = cost("pass")
     boto3: list[Cost] = []
     imported: dict[str, list[Cost]] = {function: [] for function in USED}
-    asked: dict[str, list[Cost]] = {function: [] for function in USED}
+    with_ports: dict[str, list[Cost]] = {function: [] for function in USED}
     for _ in range(rounds):
         boto3.append(cost("import boto3"))
         for function, ports in USED.items():
             imported[function].append(cost("import app", function))
-            asked[function].append(cost(PORTS if ports else "import app", function, ports))
+            with_ports[function].append(cost(PORTS if ports else "import app", function, ports))
     unit = least(boto3, start).total()
     print(f"{'function':<16} {'import':>6} {'+ports':>6}   most of it")
     for function in USED:
-        whole = least(asked[function], start)
-        dearest = ", ".join(
-            f"{name} {spent / unit:.2f}" for name, spent in whole.most_common(SHOWN)
-        )
-        own = least(imported[function], start).total()
-        print(f"{function:<16} {own / unit:6.2f} {whole.total() / unit:6.2f}   {dearest}")
+        whole = least(with_ports[function], start)
+        most = ", ".join(f"{name} {spent / unit:.2f}" for name, spent in whole.most_common(SHOWN))
+        import_alone = least(imported[function], start).total()
+        print(f"{function:<16} {import_alone / unit:6.2f} {whole.total() / unit:6.2f}   {most}")
 
 
 if __name__ == "__main__":

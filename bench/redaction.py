@@ -1,6 +1,6 @@
-"""How long it takes to look for secrets in a large file.
+"""Measure how long it takes to look for secrets in a large file.
 
-Run: PYTHONPATH=layers/core/python python bench/redaction.py
+Run it as `PYTHONPATH=layers/core/python .venv/bin/python bench/redaction.py`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ def _stream(content: bytes) -> Iterator[bytes]:
 
 def _key() -> str:
     text = base64.b64encode(os.urandom(1200)).decode()
-    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"])
 
 
 def main() -> None:
-    """Print a line for each kind of secret and of content."""
+    """Print the time for each kind of secret and of content."""
     secrets = {
         "a password": "correct-horse-battery",
-        "a password of signs": "p@ss w/rd+<'\"&\\>é",
+        "a password with signs": "p@ss w/rd+<'\"&\\>é",
         "a private key": _key(),
     }
     line = b'{"level": "info", "message": "a line of a log, some words of it", "n": 12345}\n'
@@ -43,13 +43,13 @@ def main() -> None:
         "base64": base64.b64encode(os.urandom(_CHUNK))[:_CHUNK],
         "log": (line * (_CHUNK // len(line) + 1))[:_CHUNK],
     }
-    for what, secret in secrets.items():
+    for name, secret in secrets.items():
         redactor = Redactor({"s": secret})
         for kind, content in contents.items():
             started = time.perf_counter()
-            assert redactor.find(_stream(content)) is None  # noqa: S101 - else it is no measure
+            assert redactor.find(_stream(content)) is None  # noqa: S101 - a find would end the search early
             took_s = time.perf_counter() - started
-            print(f"{what:20} in 500 MiB of {kind:7} {took_s:6.2f} s")
+            print(f"{name:22} in 500 MiB of {kind:7} {took_s:6.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""`taskrunner`: the command line of the service, and the one place where its exit codes are made.
+"""`taskrunner`, the command line of the service: its commands, and its exit codes.
 
 | exit code | meaning |
 |---|---|
 | 0 | done; a watched run succeeded |
-| 1 | refused by the service, a watched run did not succeed, or evidence does not hold |
-| 2 | the command was not understood, or names something that is not there |
-| 3 | the service or the local stack cannot be reached |
-| 130 | interrupted; a run goes on by itself |
+| 1 | the service refused, a watched run did not succeed, or evidence does not hold |
+| 2 | the command line is wrong, or names a file that cannot be used |
+| 3 | the service or the local stack does not answer, or the command needs a clone |
+| 130 | interrupted; the run goes on |
 """
 
 import sys
@@ -19,21 +19,21 @@ import typer
 from taskrunner_cli.commands import (
     approvals,
     artifacts,
-    demonstrate,
+    demo,
     evidence,
     gates,
     local,
     packs,
     runs,
 )
-from taskrunner_cli.errors import CommandError, UsageMistakeError
-from taskrunner_cli.screen import Form, Screen
+from taskrunner_cli.errors import CommandError, UsageError
+from taskrunner_cli.output.screen import OutputFormat, Screen
 from taskrunner_cli.world import World
 
-_RUNNING: Final = "Packs and runs"
-_DECIDING: Final = "Approvals"
-_PROVING: Final = "Evidence"
-_TRYING: Final = "On this machine"
+_RUNS_PANEL: Final = "Packs and runs"
+_APPROVALS_PANEL: Final = "Approvals"
+_EVIDENCE_PANEL: Final = "Evidence"
+_LOCAL_PANEL: Final = "On this machine"
 
 app: Final = typer.Typer(
     name="taskrunner",
@@ -42,59 +42,59 @@ app: Final = typer.Typer(
     # Rich tracebacks print local variables, and with them tokens.
     pretty_exceptions_enable=False,
 )
-app.add_typer(local.app, name="local", rich_help_panel=_TRYING)
-app.add_typer(evidence.app, name="evidence", rich_help_panel=_PROVING)
+app.add_typer(local.app, name="local", rich_help_panel=_LOCAL_PANEL)
+app.add_typer(evidence.app, name="evidence", rich_help_panel=_EVIDENCE_PANEL)
 for _command, _panel in (
-    (demonstrate.demo, _TRYING),
-    (packs.simulate, _RUNNING),
-    (packs.run, _RUNNING),
-    (gates.gates, _RUNNING),
-    (runs.runs, _RUNNING),
-    (runs.show, _RUNNING),
-    (runs.logs, _RUNNING),
-    (artifacts.artifacts, _RUNNING),
-    (runs.cancel, _RUNNING),
-    (approvals.approvals, _DECIDING),
-    (approvals.approve, _DECIDING),
-    (approvals.reject, _DECIDING),
+    (demo.demo, _LOCAL_PANEL),
+    (packs.simulate, _RUNS_PANEL),
+    (packs.run, _RUNS_PANEL),
+    (gates.gates, _RUNS_PANEL),
+    (runs.runs, _RUNS_PANEL),
+    (runs.show, _RUNS_PANEL),
+    (runs.logs, _RUNS_PANEL),
+    (artifacts.artifacts, _RUNS_PANEL),
+    (runs.cancel, _RUNS_PANEL),
+    (approvals.approvals, _APPROVALS_PANEL),
+    (approvals.approve, _APPROVALS_PANEL),
+    (approvals.reject, _APPROVALS_PANEL),
 ):
     app.command(rich_help_panel=_panel)(_command)
 
 
 def main(arguments: Sequence[str] | None = None, world: World | None = None) -> int:
-    """Carry out a command line and return its exit code.
+    """Run a command line and return its exit code.
 
     Args:
-        arguments: what follows `taskrunner`; the process's own when absent.
-        world: environment, clock and local stack; the machine's own when absent.
+        arguments: the words after `taskrunner`; by default those of the process.
+        world: the ports; by default those of the machine.
 
     """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    screen = Screen(_form(typed))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    screen = Screen(_output_format(words))
     try:
-        code = app(typed, standalone_mode=False, prog_name="taskrunner", obj=world or World())
+        code = app(words, standalone_mode=False, prog_name="taskrunner", obj=world or World())
     except CommandError as error:
-        screen.fail(error)
+        screen.print_error(error)
         return error.exit_code
     except typer.TyperException as error:
         # A group without a command has printed its help already, and has no message.
         if message := error.format_message():
-            screen.fail(UsageMistakeError(message, cure=_help(error)))
+            screen.print_error(UsageError(message, cure=_help_command(error)))
         return error.exit_code
     return code if isinstance(code, int) else 0
 
 
-def _form(typed: Sequence[str]) -> Form:
-    """The form that was asked for, found without parsing: parsing is what may have failed."""
-    for word, following in pairwise([*typed, ""]):
+def _output_format(words: Sequence[str]) -> OutputFormat:
+    """Return the requested format without parsing the words, because parsing may have failed."""
+    for word, next_word in pairwise([*words, ""]):
         if word in {"--output=json", "-ojson"} or (
-            word in {"-o", "--output"} and following == "json"
+            word in {"-o", "--output"} and next_word == "json"
         ):
-            return Form.JSON
-    return Form.TEXT
+            return OutputFormat.JSON
+    return OutputFormat.TEXT
 
 
-def _help(error: typer.TyperException) -> str:
-    """How to ask for help about the command that was not understood."""
-    path = getattr(getattr(error, "ctx", None), "command_path", "taskrunner")
-    return f"{path} --help"
+def _help_command(error: typer.TyperException) -> str:
+    """Return the command that shows the help about the words in *error*."""
+    command = getattr(getattr(error, "ctx", None), "command_path", "taskrunner")
+    return f"{command} --help"

@@ -1,27 +1,33 @@
-"""Everything the command line raises on purpose; each class knows the exit code it ends with.
+"""The errors that end a command, each with its exit code.
 
 * CommandError
-  - UsageMistakeError        2  the command cannot be carried out as it was typed
-  - UnreachableError         3  the service, or the local stack, does not answer
-  - RefusedError             1  the service answered, and said no
-    - InvalidPackError       1  the pack or its inputs are wrong; carries every plan error
-  - BadPackError             1  the same, found out on this machine
-  - DisappointedError        1  a run ended badly, came too late, or is not as expected
+  - UsageError               2  the command line is wrong, or names a file that cannot be used
+  - UnreachableError         3  the service or the local stack does not answer
+    - NoCloneError           3  the command needs a clone of the repository
+  - RefusedError             1  the service answered with an error
+    - RefusedPackError       1  the service cannot plan the pack; holds every plan error
+  - InvalidPackError         1  the compiler on this machine cannot plan the pack; likewise
+  - UnexpectedOutcomeError   1  a run, its evidence or a check of the demo is not as expected
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
-from taskrunner_cli.wire import PlanError
+
+class PlanError(TypedDict):
+    """One error in a pack or its inputs, as the API lists it: a JSONPath and a message."""
+
+    path: str
+    message: str
 
 
 class CommandError(Exception):
-    """Why a command ends without its result.
+    """The reason why a command ends without its result.
 
     Args:
-        message: what happened, naming the thing and its state.
-        cure: what to do about it, if anything is known to help.
-        code: a stable word for machines; the class has a default.
+        message: what is wrong and where.
+        cure: what to do about it; empty if nothing is known to help.
+        code: a stable word for programs; empty for the class's default.
 
     """
 
@@ -35,22 +41,37 @@ class CommandError(Exception):
         self.code = code or self.default_code
 
 
-class UsageMistakeError(CommandError):
-    """The command cannot be carried out as it was typed."""
+class UsageError(CommandError):
+    """The command line is wrong, or names a file that cannot be used."""
 
     exit_code = 2
     default_code = "usage"
 
 
 class UnreachableError(CommandError):
-    """Nobody answered, or not in the language of the contract."""
+    """The service or the local stack does not answer."""
 
     exit_code = 3
     default_code = "unreachable"
 
 
+class NoCloneError(UnreachableError):
+    """The command needs a clone of the repository, and there is none."""
+
+    default_code = "local_stack"
+
+
 class RefusedError(CommandError):
-    """The service said no; *code* and *trace_id* are its own words, *status* is the HTTP status."""
+    """The service answered with an error.
+
+    Args:
+        message: the service's message.
+        status: the HTTP status.
+        code: the service's error code.
+        trace_id: the service's id of the request, for its logs.
+        cure: what to do about it.
+
+    """
 
     default_code = "refused"
 
@@ -62,37 +83,38 @@ class RefusedError(CommandError):
         self.trace_id = trace_id
 
 
-class InvalidPackError(RefusedError):
-    """The pack, or the inputs given to it, cannot be planned; *problems* holds every reason.
+class RefusedPackError(RefusedError):
+    """The service cannot plan the pack with these inputs.
 
-    *manifest*, once somebody who has it fills it in, lets the screen show the lines spoken of.
+    *problems* holds every plan error. *manifest* is the pack's text, once the command that read it
+    has set it; the lines that errors name are quoted from it.
     """
 
     default_code = "invalid_pack"
 
     def __init__(self, problems: Sequence[PlanError], *, trace_id: str = "") -> None:
-        super().__init__(_count(problems), status=400, trace_id=trace_id)
+        super().__init__(_summary(problems), status=400, trace_id=trace_id)
         self.problems = tuple(problems)
         self.manifest: str | None = None
 
 
-class BadPackError(CommandError):
-    """The pack, or the inputs given to it, cannot be planned, and no service was asked."""
+class InvalidPackError(CommandError):
+    """The compiler on this machine cannot plan the pack with these inputs."""
 
     default_code = "invalid_pack"
 
     def __init__(self, problems: Sequence[PlanError], manifest: str) -> None:
-        super().__init__(_count(problems))
+        super().__init__(_summary(problems))
         self.problems = tuple(problems)
         self.manifest: str | None = manifest
 
 
-def _count(problems: Sequence[PlanError]) -> str:
-    count = "one thing" if len(problems) == 1 else f"{len(problems)} things"
-    return f"the pack cannot be planned: {count} to mend"
-
-
-class DisappointedError(CommandError):
-    """The service works, but what was hoped for did not happen."""
+class UnexpectedOutcomeError(CommandError):
+    """A run, its evidence or a check of the demo is not as expected."""
 
     default_code = "not_as_expected"
+
+
+def _summary(problems: Sequence[PlanError]) -> str:
+    count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+    return f"the pack cannot be planned: {count}"

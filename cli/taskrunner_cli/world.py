@@ -1,17 +1,17 @@
-"""What the command line needs of the machine it runs on; tests hand in a world of their own."""
+"""The object that holds every port of the command line; a test passes its own."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from taskrunner_cli.clock import Clock, SystemClock
-from taskrunner_cli.local_stack import InstalledLocalStack, LocalStack
+from taskrunner_cli.ports.clock import Clock, SystemClock
+from taskrunner_cli.ports.local_stack import CloneLocalStack, LocalStack
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The environment, the clock and the local stack."""
+    """The environment variables, the clock and the local stack."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
-    local: LocalStack = field(default_factory=InstalledLocalStack)
+    local: LocalStack = field(default_factory=CloneLocalStack)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from taskrunner.model import evidence as stating
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
-from taskrunner_cli import evidence as verifying
-from taskrunner_cli.commands import evidence as command
-from taskrunner_cli.statement import Statement
+from taskrunner_cli.evidence import folder
+from taskrunner_cli.evidence import verification as verifying
+from taskrunner_cli.evidence.statement import Statement
 from tests.template import functions, template
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def test_what_verifies_and_what_states_mean_the_same_types() -> None:
     assert get_args(fields["type"].annotation) == (stating.STATEMENT_TYPE,)
     assert get_args(fields["predicate_type"].annotation) == (stating.PREDICATE_TYPE,)
     assert verifying.PAYLOAD_TYPE == stating.PAYLOAD_TYPE
-    assert command.BUNDLE == EVIDENCE_BUNDLE
+    assert folder.BUNDLE_ARTIFACT == EVIDENCE_BUNDLE

@@ -1,4 +1,4 @@
-"""The command line against the real stack: what a newcomer does first."""
+"""The command line against the local stack: the first commands of a newcomer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TASKRUNNER = Path(sys.executable).parent / "taskrunner"
 
 
 def taskrunner(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(  # noqa: S603 -- the installed command
         [TASKRUNNER, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
 
 
-def test_the_demo_holds_all_its_checks(stack: object) -> None:
+def test_the_demo_passes_all_its_checks(stack: object) -> None:
     assert stack
 
     demo = taskrunner("demo")
@@ -27,7 +27,7 @@ def test_the_demo_holds_all_its_checks(stack: object) -> None:
     assert demo.stdout.rstrip().endswith("checks hold.")
 
 
-def test_a_first_pack_runs_from_its_file(stack: object) -> None:
+def test_the_first_example_pack_succeeds(stack: object) -> None:
     assert stack
     pack = "examples/hello.yaml"
 

@@ -93,7 +93,7 @@ def _api(operator: Api) -> Signed:
     here = workspace.find()
     process = emulator.running(here)
     assert process is not None
-    with here.alone():
+    with here.locked():
         outputs = deployment.deploy(here, process, "signed", Authorization="AWS_IAM")
     api_url = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
     return Signed(operator.http, api_url, outputs["TableName"], operator.stack.region)

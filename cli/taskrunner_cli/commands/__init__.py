@@ -1,1 +1,1 @@
-"""The commands, one module per thing they are about; each registers itself on the app."""
+"""The commands, a module for each group: options, API calls, and the result to print."""

@@ -1,29 +1,33 @@
-"""`approvals`, `approve` and `reject`: what waits for somebody, and what they say."""
+"""`approvals`, `approve` and `reject`: lists the open approvals, and decides about one."""
 
 from typing import Annotated, Final
 
 import typer
 
-from taskrunner_cli.render import approval_list, approval_question
-from taskrunner_cli.session import CursorOption, LimitOption, RunArgument, Session, in_session
-from taskrunner_cli.wire import Decision
-from taskrunner_cli.wording import text
+from taskrunner_cli.api.requests import Decision
+from taskrunner_cli.commands.in_session import in_session
+from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
+from taskrunner_cli.output.approvals import approval_list, approval_question
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.session import Session
 
 ApprovalArgument = Annotated[
-    str, typer.Argument(metavar="APPROVAL", help="Id of the approval, as the pack names it.")
+    str, typer.Argument(metavar="APPROVAL", help="Id of the approval, from the pack.")
 ]
-SummaryOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the decision.")]
+SummaryOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="The reason; recorded with the decision.")
+]
 ActorOption = Annotated[
-    str, typer.Option(metavar="WHO", help="Recorded beside the caller of the token, not instead.")
+    str, typer.Option(metavar="WHO", help="A name to record beside the token's caller.")
 ]
 PlanHashOption = Annotated[
     str,
     typer.Option(
-        metavar="HASH", help="The plan you decide about; when absent, the run's is read and shown."
+        metavar="HASH", help="Decide about this plan (default: read and show the run's plan)."
     ),
 ]
-_EFFECT: Final = {
-    ("approved", True): "the run goes on",
+_EFFECTS: Final = {
+    ("approved", True): "the run continues",
     ("approved", False): "the run still waits, for another approver or another gate",
     ("rejected", True): "the run fails at the gate",
     ("rejected", False): "the run fails at the gate",
@@ -34,8 +38,8 @@ _EFFECT: Final = {
 def approvals(session: Session, *, limit: LimitOption = 100, cursor: CursorOption = None) -> None:
     """List the tenant's open approvals."""
     page = session.client.approvals(limit, cursor)
-    session.answer(page, approval_list(page["approvals"]))
-    session.mention_more(page.get("nextCursor"))
+    session.print_result(page, approval_list(page["approvals"]))
+    session.print_next_cursor(page.get("nextCursor"))
 
 
 @in_session
@@ -48,9 +52,10 @@ def approve(  # noqa: PLR0913 -- one parameter per option
     plan_hash: PlanHashOption = "",
     actor: ActorOption = "",
 ) -> None:
-    """Let a waiting gate pass."""
-    plan_hash = plan_hash or _shown_plan(session, run, approval)
-    _decide(session, run, approval, "approved", plan_hash=plan_hash, summary=summary, actor=actor)
+    """Approve a gate, and let the run continue."""
+    plan_hash = plan_hash or _show_plan(session, run, approval)
+    decision = Decision(verdict="approved", plan_hash=plan_hash, summary=summary, actor=actor)
+    _decide(session, run, approval, decision)
 
 
 @in_session
@@ -63,30 +68,21 @@ def reject(  # noqa: PLR0913 -- one parameter per option
     plan_hash: PlanHashOption = "",
     actor: ActorOption = "",
 ) -> None:
-    """Let a waiting gate, and with it the run, fail."""
-    plan_hash = plan_hash or _shown_plan(session, run, approval)
-    _decide(session, run, approval, "rejected", plan_hash=plan_hash, summary=summary, actor=actor)
+    """Reject a gate, and let the run fail at it."""
+    plan_hash = plan_hash or _show_plan(session, run, approval)
+    decision = Decision(verdict="rejected", plan_hash=plan_hash, summary=summary, actor=actor)
+    _decide(session, run, approval, decision)
 
 
-def _shown_plan(session: Session, run: str, approval: str) -> str:
-    """Show what is being decided and return the hash of exactly that plan."""
+def _show_plan(session: Session, run: str, approval: str) -> str:
+    """Show what the decision is about, and return the plan hash of exactly that."""
     state = session.client.run(run)
-    session.screen.say(approval_question(state, approval))
+    session.screen.print_text(approval_question(state, approval))
     return state["planHash"]
 
 
-def _decide(  # noqa: PLR0913 -- the fields of the contract's request, all by name
-    session: Session,
-    run: str,
-    approval: str,
-    decision: Decision,
-    *,
-    plan_hash: str,
-    summary: str,
-    actor: str,
-) -> None:
-    answer = session.client.decide(
-        run, approval, decision, plan_hash=plan_hash, summary=summary, actor=actor
-    )
-    effect = _EFFECT.get((answer["status"], answer["resumed"]), "")
-    session.answer(answer, text(f"{approval} of run {run}: {answer['status']}; {effect}", "bold"))
+def _decide(session: Session, run: str, approval: str, decision: Decision) -> None:
+    answer = session.client.decide(run, approval, decision)
+    effect = _EFFECTS.get((answer["status"], answer["resumed"]), "")
+    message = f"{approval} of run {run}: {answer['status']}; {effect}"
+    session.print_result(answer, text(message, "bold"))

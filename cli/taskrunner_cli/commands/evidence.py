@@ -1,53 +1,47 @@
-"""`evidence`: a run's evidence with all it speaks of, fetched, and verified offline."""
+"""`evidence fetch` and `evidence verify`: saves a run's evidence, and verifies it offline."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import Group
 
-from taskrunner_cli.errors import DisappointedError, UsageMistakeError
-from taskrunner_cli.render import check_list, facts
-from taskrunner_cli.screen import Form, Screen
-from taskrunner_cli.session import OutputOption, RunArgument, Session, in_session
-from taskrunner_cli.wire import ENDED, Artifact
-from taskrunner_cli.wording import text
+from taskrunner_cli.commands.in_session import in_session
+from taskrunner_cli.commands.options import OutputOption, RunArgument
+from taskrunner_cli.errors import UnexpectedOutcomeError, UsageError
+from taskrunner_cli.evidence.folder import (
+    default_folder,
+    file_digests,
+    find_files,
+    read_file,
+    save_evidence,
+)
+from taskrunner_cli.output.evidence import report_document, report_view
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.session import Session
 
-if TYPE_CHECKING:
-    from taskrunner_cli.evidence import Check
-
-app: Final = typer.Typer(help="What a run's record proves, signed.", no_args_is_help=True)
-
-BUNDLE: Final = "evidence-bundle"
-_BUNDLE_ENDING: Final = ".evidence.json"
-_LOG: Final = "run.log"
-_PLAN: Final = "plan.json"
-_ARTIFACTS: Final = "artifacts"
-_WITHIN_S: Final = 60.0  # a run's end and its evidence are moments apart
-_PAUSE_S: Final = 1.0
+app: Final = typer.Typer(help="A run's record, signed by the service.", no_args_is_help=True)
 
 BundleArgument = Annotated[
-    Path, typer.Argument(metavar="BUNDLE", help="The bundle, or a folder that `fetch` made.")
+    Path, typer.Argument(metavar="BUNDLE", help="A bundle, or a folder that `fetch` wrote.")
 ]
 KeyOption = Annotated[Path, typer.Option(metavar="PEM", help="The public key to trust.")]
 JournalOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The run's log, as the API serves it.")
 ]
-PlanOption = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan as JSON.")]
+PlanOption = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan, as JSON.")]
 PlanHashOption = Annotated[
     str | None, typer.Option(metavar="HASH", help="The plan hash that was approved.")
 ]
 ArtifactOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=PATH", help="An artifact's file; as often as needed."),
+    typer.Option(metavar="NAME=PATH", help="An artifact's file; repeatable."),
 ]
 
 
 @app.command("verify")
-def verify(  # noqa: PLR0913 -- what may be given, each by its name
+def verify(  # noqa: PLR0913 -- one parameter per option
     bundle: BundleArgument,
     *,
     key: KeyOption,
@@ -55,59 +49,31 @@ def verify(  # noqa: PLR0913 -- what may be given, each by its name
     plan: PlanOption = None,
     plan_hash: PlanHashOption = None,
     artifact: ArtifactOption = None,
-    output: OutputOption = Form.TEXT,
+    output: OutputOption = OutputFormat.TEXT,
 ) -> None:
-    """Verify a bundle, and what is given beside it, without asking anybody."""
-    # It brings cryptography along, which no other command need pay for.
-    from taskrunner_cli import evidence  # noqa: PLC0415
+    """Verify a bundle, and compare the given files with it; works offline."""
+    # cryptography and pydantic take as long to import as the rest of the command line.
+    from taskrunner_cli.evidence import verification  # noqa: PLC0415
 
-    screen = Screen(output)
-    place = _Place.of(bundle)
-    given = evidence.Given(
-        journal=_read(journal or place.journal),
-        plan=_read(plan or place.plan),
+    files = find_files(bundle)
+    journal, plan = journal or files.journal, plan or files.plan
+    artifacts = {**files.artifacts, **_parse_artifacts(artifact or [])}
+    material = verification.Material(
+        journal=read_file(journal) if journal else None,
+        plan=read_file(plan) if plan else None,
         plan_hash=plan_hash,
-        artifacts=_digests({**place.artifacts, **_named(artifact or [])}),
+        artifacts=file_digests(artifacts),
     )
-    trusted = evidence.read_key(_content(key), str(key))
-    report = evidence.verify(_content(place.bundle), trusted, given)
+    public_key = verification.read_key(read_file(key), str(key))
+    report = verification.verify(read_file(files.bundle), public_key, material)
+    screen = Screen(output)
     if screen.is_json:
-        screen.document(_document(place.bundle, report.checks, report.statement))
-    if report.statement is not None:
-        screen.say(_view(report.statement))
-    screen.say(check_list(report.checks))
+        screen.print_document(report_document(files.bundle, report))
+    screen.print_text(report_view(report))
     if report.failed:
-        raise DisappointedError(
+        raise UnexpectedOutcomeError(
             f"the evidence does not hold: failed: {', '.join(report.failed)}",
             code="evidence_failed",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the bundle is, and what lies beside it in a folder that `fetch` made."""
-
-    bundle: Path
-    journal: Path | None
-    plan: Path | None
-    artifacts: Mapping[str, Path]
-
-    @classmethod
-    def of(cls, path: Path) -> "_Place":
-        if not path.is_dir():
-            return cls(path, None, None, {})
-        bundles = sorted(path.glob(f"*{_BUNDLE_ENDING}"))
-        if len(bundles) != 1:
-            raise UsageMistakeError(
-                f"{path} has {len(bundles)} files *{_BUNDLE_ENDING}, not one",
-                cure="name the file, or a folder that `taskrunner evidence fetch RUN` made",
-            )
-        log, plan, artifacts = path / _LOG, path / _PLAN, path / _ARTIFACTS
-        return cls(
-            bundles[0],
-            log if log.exists() else None,
-            plan if plan.exists() else None,
-            {one.name: one for one in sorted(artifacts.glob("*"))},
         )
 
 
@@ -121,104 +87,25 @@ def fetch(
         Path | None, typer.Option(metavar="DIR", help="The folder (default RUN.evidence).")
     ] = None,
 ) -> None:
-    """Fetch a run's bundle, log and artifacts into a folder that `verify` takes."""
-    listed = _when_sealed(session, run)
-    folder = to or Path(f"{Path(run).name}.evidence")
-    artifacts = folder / _ARTIFACTS
-    try:
-        artifacts.mkdir(parents=True, exist_ok=True)
-        session.client.download(run, BUNDLE, folder / f"{Path(run).name}{_BUNDLE_ENDING}")
-        (folder / _LOG).write_bytes(b"".join(session.client.raw_log(run)))
-        for one in listed:
-            if one["name"] != BUNDLE and one["status"] == "captured":
-                _save(session, run, one, artifacts / Path(one["name"]).name)
-    except OSError as error:
-        raise UsageMistakeError(f"cannot write into {folder}: {error.strerror}") from error
-    files = sorted(str(one) for one in folder.rglob("*") if one.is_file())
-    said = [text(f"saved {one}") for one in files]
-    following = text(f"now: taskrunner evidence verify {folder} --key PEM", "dim")
-    session.answer({"runId": run, "folder": str(folder), "files": files}, Group(*said, following))
-
-
-def _when_sealed(session: Session, run: str) -> list[Artifact]:
-    """The run's artifacts once its bundle is among them.
-
-    Raises:
-        DisappointedError: the run has not ended, or has no evidence yet.
-
-    """
-    state = session.client.run(run)
-    if state["status"] not in ENDED:
-        raise DisappointedError(
-            f"run {run} is {state['status']}; its evidence is made when it ends",
-            cure=f"taskrunner show {run} --watch",
-        )
-    until_s = session.world.clock.monotonic() + _WITHIN_S
-    while True:
-        listed = session.client.artifacts(run)
-        if any(one["name"] == BUNDLE for one in listed):
-            return listed
-        if session.world.clock.monotonic() >= until_s:
-            raise DisappointedError(
-                f"run {run} is {state['status']} and has no evidence yet",
-                cure="the reconciler makes what is missing within minutes; try again then",
-            )
-        session.world.clock.sleep(_PAUSE_S)
-
-
-def _save(session: Session, run: str, artifact: Artifact, path: Path) -> None:
-    """Save a file as it is stored, and a value in the text that its digest is of."""
-    if artifact["type"] == "object":
-        path.write_bytes(artifact.get("expressionJson", "").encode())
-    else:
-        session.client.download(run, artifact["name"], path)
-
-
-def _named(given: list[str]) -> dict[str, Path]:
-    named = {}
-    for word in given:
-        name, equals, path = word.partition("=")
-        if not (name and equals and path):
-            raise UsageMistakeError(
-                f"--artifact {word} is not NAME=PATH", cure="--artifact report=report.json"
-            )
-        named[name] = Path(path)
-    return named
-
-
-def _digests(paths: Mapping[str, Path]) -> dict[str, str]:
-    return {name: hashlib.sha256(_content(path)).hexdigest() for name, path in paths.items()}
-
-
-def _read(path: Path | None) -> bytes | None:
-    return None if path is None else _content(path)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageMistakeError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _view(statement: Mapping[str, Any]) -> RenderableType:
-    predicate = statement["predicate"]
-    run, pack = predicate["run"], predicate["pack"]
-    return facts(
-        {
-            "run": f"{run['id']} of {run['tenant']}, {run['outcome']}",
-            "pack": f"{pack['name']} {pack['version']}",
-            "created": f"{run['createdAt']} by {run['createdBy']}",
-            "ended": run["endedAt"],
-        }
+    """Save a run's bundle, log and artifacts into a folder that `verify` reads."""
+    folder = to or default_folder(run)
+    files = save_evidence(session.client, session.world.clock, run, folder)
+    session.print_result(
+        {"runId": run, "folder": str(folder), "files": files},
+        Group(
+            *(text(f"saved {file}") for file in files),
+            text(f"next: taskrunner evidence verify {folder} --key PEM", "dim"),
+        ),
     )
 
 
-def _document(
-    bundle: Path, checks: "tuple[Check, ...]", statement: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    results = [
-        {"check": one.name, "result": one.result.value, "detail": one.detail} for one in checks
-    ]
-    holds = all(one.result.value in {"passed", "not given"} for one in checks)
-    return {"bundle": str(bundle), "holds": holds, "checks": results, "statement": statement}
+def _parse_artifacts(pairs: list[str]) -> dict[str, Path]:
+    artifacts = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not (name and equals and path):
+            raise UsageError(
+                f"--artifact {pair} is not NAME=PATH", cure="--artifact report=report.json"
+            )
+        artifacts[name] = Path(path)
+    return artifacts

@@ -1,4 +1,4 @@
-"""`simulate` and `run`: what is done with a pack."""
+"""`simulate` and `run`: plans a pack, and runs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,38 +6,27 @@ from typing import Annotated
 
 import typer
 
-from taskrunner_cli.client import NewRun
-from taskrunner_cli.commands.runs import conclude, watch_run
-from taskrunner_cli.errors import InvalidPackError
-from taskrunner_cli.manifest import gather_inputs, read_text
-from taskrunner_cli.render import run_view, simulation_view
-from taskrunner_cli.session import Session, in_session
-
-PackArgument = Annotated[
-    str, typer.Argument(metavar="PACK", help="A pack's file; - is standard input.")
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input", "-i", metavar="NAME=VALUE", help="One input; JSON if it is, else text."
-    ),
-]
-InputsOption = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="A JSON object of inputs; --input adds to it and wins."),
-]
+from taskrunner_cli.api.requests import NewRun
+from taskrunner_cli.commands.in_session import in_session
+from taskrunner_cli.commands.options import InputOption, InputsOption, PackArgument
+from taskrunner_cli.commands.runs import print_end, watch_run
+from taskrunner_cli.errors import RefusedPackError
+from taskrunner_cli.output.runs import run_view
+from taskrunner_cli.output.simulation import simulation_view
+from taskrunner_cli.pack_files import gather_inputs, read_text
+from taskrunner_cli.session import Session
 
 
 @in_session
 def simulate(
     session: Session, pack: PackArgument, *, input_: InputOption = None, inputs: InputsOption = None
 ) -> None:
-    """Say what a pack would do, step by step; nothing is executed."""
+    """Show the plan of a pack, step by step; nothing is executed."""
     manifest = read_text(pack, "pack")
     values = gather_inputs(input_ or (), inputs)
-    with _errors_in(manifest):
+    with _quoting(manifest):
         simulation = session.client.simulate(manifest, values)
-    session.answer(simulation, simulation_view(simulation))
+    session.print_result(simulation, simulation_view(simulation))
 
 
 @in_session
@@ -48,39 +37,39 @@ def run(  # noqa: PLR0913 -- one parameter per option
     input_: InputOption = None,
     inputs: InputsOption = None,
     run_id: Annotated[
-        str, typer.Option(metavar="ID", help="The run's id; made by the service when absent.")
+        str, typer.Option(metavar="ID", help="The run's id (default: the service makes one).")
     ] = "",
     expect_plan_hash: Annotated[
-        str, typer.Option(metavar="HASH", help="Refuse to run any other plan, as simulated.")
+        str, typer.Option(metavar="HASH", help="Run only the plan that `simulate` showed.")
     ] = "",
     idempotency_key: Annotated[
-        str, typer.Option(metavar="KEY", help="The same key and request make one run, not two.")
+        str, typer.Option(metavar="KEY", help="Repeating a request with its KEY makes one run.")
     ] = "",
     watch: Annotated[
-        bool, typer.Option("--watch/--detach", help="Stay until the run ends, or leave at once.")
+        bool, typer.Option("--watch/--detach", help="Follow the run until it ends, or exit.")
     ] = True,
 ) -> None:
-    """Run a pack and show how it goes; exit 0 only if it succeeds."""
-    new = NewRun(
+    """Run a pack and follow it; the exit code is 0 only if the run succeeds."""
+    new_run = NewRun(
         manifest=read_text(pack, "pack"),
         inputs=gather_inputs(input_ or (), inputs),
         run_id=run_id,
         expect_plan_hash=expect_plan_hash,
         idempotency_key=idempotency_key,
     )
-    with _errors_in(new.manifest):
-        created = session.client.create(new)
+    with _quoting(new_run.manifest):
+        state = session.client.create(new_run)
     if watch:
-        conclude(session, watch_run(session, created["runId"]))
+        print_end(session, watch_run(session, state["runId"]))
     else:
-        session.answer(created, run_view(created))
+        session.print_result(state, run_view(state))
 
 
 @contextmanager
-def _errors_in(manifest: str) -> Iterator[None]:
-    """Let plan errors show the lines of *manifest* that they speak of."""
+def _quoting(manifest: str) -> Iterator[None]:
+    """Give plan errors the text of the pack, so that the lines they name are quoted."""
     try:
         yield
-    except InvalidPackError as error:
+    except RefusedPackError as error:
         error.manifest = manifest
         raise

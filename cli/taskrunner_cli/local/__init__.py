@@ -1,4 +1,4 @@
-"""The local stack: an emulator of AWS on this machine with the project's own template in it."""
+"""The local stack: an emulator of AWS on this machine, holding the project's template."""
 
 from taskrunner_cli.local.clients import Client
 from taskrunner_cli.local.errors import LocalStackError

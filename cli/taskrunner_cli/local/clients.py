@@ -1,4 +1,4 @@
-"""Gives the local stack its callers: OAuth clients of the user pool, and their registry entries."""
+"""Creates the local stack's callers: OAuth clients of the user pool, with registry entries."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,62 +18,64 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _ClientSpec:
+    """The definition of a caller: its scope, its tenant, and the grants of the registry."""
+
     name: str
     scope: str
     tenant: str = "tenant-prod"
     grants: tuple[str, ...] = ()
 
 
-_APPROVER_GRANTS = ("packs.approve",)  # what the approvals of the examples ask for
-_WANTED = (
-    _Wanted("viewer", "taskrunner/viewer"),
-    _Wanted("operator", "taskrunner/operator"),
-    _Wanted("approver", "taskrunner/operator", grants=_APPROVER_GRANTS),
-    _Wanted("admin", "taskrunner/admin", grants=_APPROVER_GRANTS),
-    _Wanted("other-tenant-operator", "taskrunner/operator", tenant="tenant-dev"),
+_APPROVER_GRANTS = ("packs.approve",)  # the grant that the example packs require
+_CLIENTS = (
+    _ClientSpec("viewer", "taskrunner/viewer"),
+    _ClientSpec("operator", "taskrunner/operator"),
+    _ClientSpec("approver", "taskrunner/operator", grants=_APPROVER_GRANTS),
+    _ClientSpec("admin", "taskrunner/admin", grants=_APPROVER_GRANTS),
+    _ClientSpec("other-tenant-operator", "taskrunner/operator", tenant="tenant-dev"),
 )
 
 
 def register(emulator: Emulator, pool_id: str, table_name: str) -> dict[str, Client]:
-    """Make sure that every caller exists in the pool and in the registry; return them by name."""
+    """Create the callers that are missing from the pool, write the registry, return all by name."""
     cognito = client("cognito-idp", emulator.endpoint_url)
     table = client("dynamodb", emulator.endpoint_url)
     pages = cognito.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool_id)
-    known = {
+    existing_ids = {
         entry["ClientName"]: entry["ClientId"]
         for page in pages
         for entry in page["UserPoolClients"]
     }
     callers = {}
-    for wanted in _WANTED:
-        caller = _caller(cognito, pool_id, wanted, known.get(wanted.name))
+    for spec in _CLIENTS:
+        caller = _client(cognito, pool_id, spec, existing_ids.get(spec.name))
         table.put_item(
             TableName=table_name,
             Item={
                 "pk": {"S": f"C#{caller.client_id}"},
                 "sk": {"S": "C"},
-                "name": {"S": wanted.name},
-                "tenants": {"L": [{"S": wanted.tenant}]},
-                "grants": {"L": [{"S": grant} for grant in wanted.grants]},
+                "name": {"S": spec.name},
+                "tenants": {"L": [{"S": spec.tenant}]},
+                "grants": {"L": [{"S": grant} for grant in spec.grants]},
             },
         )
-        callers[wanted.name] = caller
+        callers[spec.name] = caller
     return callers
 
 
-def _caller(cognito: Any, pool_id: str, wanted: _Wanted, client_id: str | None) -> Client:  # noqa: ANN401 -- a boto3 client
-    """The pool's client for *wanted*, made when the pool has none."""
+def _client(cognito: Any, pool_id: str, spec: _ClientSpec, client_id: str | None) -> Client:  # noqa: ANN401 -- boto3 has no types
+    """Return the pool's client for *spec*, created if *client_id* is None."""
     if client_id is None:
         answer = cognito.create_user_pool_client(
             UserPoolId=pool_id,
-            ClientName=wanted.name,
+            ClientName=spec.name,
             GenerateSecret=True,
             AllowedOAuthFlowsUserPoolClient=True,
             AllowedOAuthFlows=["client_credentials"],
-            AllowedOAuthScopes=[wanted.scope],
+            AllowedOAuthScopes=[spec.scope],
         )
     else:
         answer = cognito.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
-    made = answer["UserPoolClient"]
-    return Client(made["ClientId"], wanted.scope, wanted.tenant, made["ClientSecret"])
+    entry = answer["UserPoolClient"]
+    return Client(entry["ClientId"], spec.scope, spec.tenant, entry["ClientSecret"])

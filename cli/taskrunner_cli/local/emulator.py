@@ -1,7 +1,7 @@
-"""Starts, finds and ends the emulator: one MiniStack process, known by its id and time of birth.
+"""Starts, finds and stops the emulator, one MiniStack process, by its process id and start time.
 
-A process id alone may belong to somebody else after a reboot, so a record holds both, and only a
-process that matches both is ever asked anything or ended.
+After a reboot, another process may have the same id. So the record holds both, and only a process
+that matches both is used or stopped.
 """
 
 import json
@@ -22,19 +22,24 @@ from taskrunner_cli.local.workspace import Workspace
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 REGION = "us-east-1"
-# MiniStack's root caller: known to everyone, worth nothing beyond this process on this machine.
+# MiniStack's root credentials: public, and valid for this process on this machine only.
 ACCESS_KEY_ID = "test"
-SECRET_ACCESS_KEY = "test"  # noqa: S105 -- see above
+SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 
 _START_TIMEOUT_S = 60.0
-_END_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 15.0
 _POLL_INTERVAL_S = 0.05
-_BIRTH_TOLERANCE_S = 2.0  # a clock that is set moves every process's time of birth a little
+_START_TIME_TOLERANCE_S = 2.0  # setting the clock shifts every process's start time a little
 
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A MiniStack process that was started here."""
+    """A MiniStack process that this module started.
+
+    Args:
+        born: the process's start time, in seconds since the epoch.
+
+    """
 
     pid: int
     born: float
@@ -42,12 +47,12 @@ class Emulator:
 
     @property
     def endpoint_url(self) -> str:
-        """Where it answers every AWS call."""
+        """The address that answers every AWS call."""
         return f"http://{HOST}:{self.port}"
 
 
 def running(workspace: Workspace) -> Emulator | None:
-    """Return the emulator recorded in *workspace* when it is alive, else nothing."""
+    """Return the emulator that *workspace* records, or None if its process has ended."""
     try:
         emulator = Emulator(**json.loads(workspace.emulator_file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -56,10 +61,10 @@ def running(workspace: Workspace) -> Emulator | None:
 
 
 def start(workspace: Workspace, port: int) -> Emulator:
-    """Start the emulator on *port* as a process of its own, and wait until it answers.
+    """Start the emulator on *port* in its own session, and wait until it answers.
 
     Raises:
-        LocalStackError: the port is taken, or the process ended or stayed silent.
+        LocalStackError: the port is in use, or the process ended or did not answer.
 
     """
     python = workspace.tool("emulator", "python")
@@ -67,7 +72,7 @@ def start(workspace: Workspace, port: int) -> Emulator:
     workspace.logs.mkdir(parents=True, exist_ok=True)
     workspace.scratch.mkdir(exist_ok=True)
     log = workspace.logs / "emulator.log"
-    # Its functions inherit this environment, so nothing of the developer's own goes in.
+    # The functions inherit this environment, so it holds nothing of the developer's.
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
@@ -79,10 +84,10 @@ def start(workspace: Workspace, port: int) -> Emulator:
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "MINISTACK_REGION": REGION,
-        "IOT_MTLS_ENABLED": "0",  # else it takes port 8883 too
+        "IOT_MTLS_ENABLED": "0",  # otherwise it also listens on port 8883
     }
     with log.open("w") as sink:
-        process = subprocess.Popen(  # noqa: S603 -- both words are ours
+        process = subprocess.Popen(  # noqa: S603 -- a fixed command
             [python, "-m", "ministack"],
             cwd=workspace.scratch,
             env=environment,
@@ -96,61 +101,61 @@ def start(workspace: Workspace, port: int) -> Emulator:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not healthy(emulator):
         if process.poll() is not None or time.monotonic() > deadline:
-            end(workspace)
+            stop(workspace)
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise LocalStackError(
-                f"the emulator did not come up on port {port}:\n{tail}", cure=f"read {log}"
+                f"the emulator did not start on port {port}:\n{tail}", cure=f"read {log}"
             )
         time.sleep(_POLL_INTERVAL_S)
-    # It outlives this process on purpose. Python warns of a child that nobody has waited for, and
-    # takes one that has a return code as waited for.
+    # The emulator outlives this process. Python warns about a child without a return code when it
+    # collects the object, so give it one.
     process.returncode = 0
     return emulator
 
 
 def healthy(emulator: Emulator) -> bool:
-    """Whether *emulator* answers."""
+    """Return whether *emulator* answers."""
     try:
         url = f"{emulator.endpoint_url}/_ministack/health"
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- http, ours
-            return bool(answer.status == 200)  # noqa: PLR2004 -- HTTP's own number
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- always http
+            return bool(answer.status == 200)  # noqa: PLR2004 -- an HTTP status
     except (urllib.error.URLError, OSError):
         return False
 
 
-def end(workspace: Workspace) -> bool:
-    """End the recorded emulator with the functions below it; say whether there was one."""
+def stop(workspace: Workspace) -> bool:
+    """Stop the recorded emulator and its functions; return whether one was running."""
     emulator = running(workspace)
     process = _process(emulator) if emulator else None
     if process is not None:
         _terminate(process)
     workspace.emulator_file.unlink(missing_ok=True)
-    shutil.rmtree(workspace.scratch, ignore_errors=True)  # the functions' code lies there
+    shutil.rmtree(workspace.scratch, ignore_errors=True)  # it holds the functions' code
     return process is not None
 
 
 def _terminate(process: psutil.Process) -> None:
-    """End *process* and its children: politely first, and then without asking."""
+    """Terminate *process* and its children, and kill those that do not exit in time."""
     try:
         family = [process, *process.children(recursive=True)]
         process.terminate()
     except psutil.NoSuchProcess:
         return
-    _, alive = psutil.wait_procs(family, timeout=_END_TIMEOUT_S)
-    for left in alive:
-        left.kill()
-    psutil.wait_procs(alive, timeout=_END_TIMEOUT_S)
+    _, alive = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
+    for survivor in alive:
+        survivor.kill()
+    psutil.wait_procs(alive, timeout=_STOP_TIMEOUT_S)
 
 
 def _process(emulator: Emulator) -> psutil.Process | None:
-    """The living process that *emulator* names, unless its id has become somebody else's."""
+    """Return the emulator's process, or None if it has ended or another process has its id."""
     try:
         process = psutil.Process(emulator.pid)
-        same = abs(process.create_time() - emulator.born) < _BIRTH_TOLERANCE_S
+        same_start = abs(process.create_time() - emulator.born) < _START_TIME_TOLERANCE_S
         dead = process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return None
-    return process if same and not dead else None
+    return process if same_start and not dead else None
 
 
 def _refuse_busy(port: int) -> None:
@@ -161,6 +166,6 @@ def _refuse_busy(port: int) -> None:
         except OSError as error:
             raise LocalStackError(
                 f"port {port} of {HOST} cannot be used: {error.strerror or error}",
-                cure="choose another one: taskrunner local up --port 4599, "
+                cure="choose another port: taskrunner local up --port 4599, "
                 "or TASKRUNNER_PORT=4599 make up",
             ) from error

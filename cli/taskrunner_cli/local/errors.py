@@ -1,17 +1,17 @@
-"""What the local stack refuses, and what to do about it."""
+"""The error that every command of the local stack raises, with its cure."""
 
 
 class LocalStackError(Exception):
-    """The local stack cannot do as asked.
+    """The local stack cannot be started, stopped or read.
 
     Args:
-        message: what is wrong, naming the thing and its state.
-        cure: what to do about it, as one would type or read it.
+        message: what is wrong and where.
+        cure: what to do about it: a command to type, or a short instruction.
 
     """
 
     def __init__(self, message: str, *, cure: str = "") -> None:
-        """Keep *message* and *cure* apart, so that a screen may show them differently."""
+        """Keep *message* and *cure* apart, because they are shown differently."""
         super().__init__(message)
         self.message = message
         self.cure = cure

@@ -1,9 +1,9 @@
-"""Lets containers reach the local stack while a command runs: `python -m ... relay COMMAND...`.
+"""Runs a command while containers can reach the local stack: `python -m ... relay COMMAND...`.
 
-The emulator listens on 127.0.0.1 alone, and SAM gives a function's container an address of its own:
-`--docker-network host` changes nothing there. So the stack's port is opened on the address that the
-Docker bridge has on this machine, for containers and nobody else, and passed on. Docker Desktop has
-no such address here; it leads `host.docker.internal` to 127.0.0.1 by itself.
+The emulator listens on 127.0.0.1 only, and a function's container has its own 127.0.0.1, even with
+SAM's `--docker-network host`. So this process listens on the Docker bridge's address, which only
+containers reach, and forwards each connection to the emulator. Docker Desktop has no bridge address
+on the host, and needs none: there `host.docker.internal` leads to 127.0.0.1.
 """
 
 import asyncio
@@ -22,28 +22,30 @@ _INSPECT = ["docker", "network", "inspect", "bridge", "-f", "{{json (index .IPAM
 
 
 async def run(command: Sequence[str], port: int) -> int:
-    """Run *command* with the stack's *port* open to containers; return its exit code."""
+    """Run *command* with the stack's *port* open to containers, and return its exit code."""
     with contextlib.suppress(OSError):
-        await asyncio.start_server(lambda r, w: _serve(r, w, port), _gateway(), port)
+        await asyncio.start_server(
+            lambda reader, writer: _forward(reader, writer, port), _gateway(), port
+        )
     process = await asyncio.create_subprocess_exec(*command)
     return await process.wait()
 
 
 def _gateway() -> str:
-    """This machine's address on Docker's bridge."""
-    asked = subprocess.run(_INSPECT, capture_output=True, text=True, check=True)  # noqa: S603 -- ours
-    bridge = json.loads(asked.stdout)
-    # An engine that has run no container yet may not name it; it is the network's first address.
+    """Return this machine's address on Docker's bridge."""
+    inspection = subprocess.run(_INSPECT, capture_output=True, text=True, check=True)  # noqa: S603 -- a fixed command
+    bridge = json.loads(inspection.stdout)
+    # Before its first container an engine may not name the gateway; it is the first address.
     return bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
     with contextlib.suppress(OSError):
-        there, back = await asyncio.open_connection(HOST, port)
-        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        stack_reader, stack_writer = await asyncio.open_connection(HOST, port)
+        await asyncio.gather(_copy(reader, stack_writer), _copy(stack_reader, writer))
 
 
-async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while data := await source.read(_BUFFER_BYTES):
             target.write(data)

@@ -1,8 +1,7 @@
-"""The local stack as one thing: up, down, status, and the file that tells callers where it is.
+"""Starts, stops and describes the local stack, and writes the stack file for its callers.
 
-The order of `up` is: the emulator, the build, the deployment, the callers, and last the stack
-file. A crash in between leaves no file that speaks of a stack that is not there, and the next
-`up` goes on from what it finds.
+`up` starts the emulator, deploys the template, creates the callers, and writes the stack file last.
+So the file never describes a stack that is incomplete, and after a crash the next `up` continues.
 """
 
 import json
@@ -22,11 +21,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What a caller, or a test, needs to know of the running stack.
+    """The running stack: its addresses, its clients, and the names of its resources.
 
     Args:
-        console_url: where the console is, or nothing while there is none.
-        access_key_id: the emulator's root caller, for looking behind the API.
+        console_url: the console's address; None while there is no console.
+        access_key_id: the emulator's root credentials, which give access behind the API.
 
     """
 
@@ -50,14 +49,14 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What is up.
+    """The state of the local stack.
 
     Args:
         running: whether the emulator's process is alive.
         healthy: whether it answers.
-        current: whether what is deployed is what the sources say now.
+        current: whether the deployment matches the sources.
         stack: the deployed stack, if there is one.
-        log: where the emulator writes its log.
+        log: the path of the emulator's log.
 
     """
 
@@ -71,25 +70,23 @@ class Status:
 
 
 def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
-    """Bring the local stack up to what the sources say; quick when it is there already.
+    """Start the local stack, or bring it up to date; return at once if it is current.
 
     Args:
-        progress: is told, in a few words, what happens next.
-        port: the emulator's port; else TASKRUNNER_PORT, else 4566.
+        progress: called with a few words before each step.
+        port: the emulator's port; None: TASKRUNNER_PORT, or 4566.
 
     Raises:
-        LocalStackError: the port is taken, something is not installed, or a tool failed.
+        LocalStackError: the port is in use, a tool is not installed, or a tool failed.
 
     """
     workspace = find()
-    with workspace.alone():
+    with workspace.locked():
         process = _emulator(workspace, progress, port)
-        wanted = {"digest": deployment.digest(workspace), "emulator": asdict(process)}
-        if _deployed(workspace) == wanted and workspace.stack_file.exists():
+        target = {"digest": deployment.digest(workspace), "emulator": asdict(process)}
+        if _deployed(workspace) == target and workspace.stack_file.exists():
             progress("the stack is up to date")
             return load()
-        progress("building functions and layer with SAM")
-        deployment.build(workspace)
         progress("deploying the stack")
         outputs = deployment.deploy(workspace, process)
         progress("registering the clients")
@@ -99,35 +96,35 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         workspace.evidence_key_file.write_text(public_key, encoding="ascii")
         _write_invocation(workspace, stack)
         _write_privately(workspace, _to_document(stack))
-        workspace.deployed_file.write_text(json.dumps(wanted), encoding="utf-8")
+        workspace.deployed_file.write_text(json.dumps(target), encoding="utf-8")
         return stack
 
 
 def down(progress: Progress = lambda _: None) -> bool:
-    """End the local stack and forget its state; say whether there was one to end."""
+    """Stop the local stack and delete its state; return whether one was running."""
     workspace = find()
-    with workspace.alone():
-        progress("ending the emulator")
-        ended = emulator.end(workspace)
+    with workspace.locked():
+        progress("stopping the emulator")
+        was_running = emulator.stop(workspace)
         workspace.stack_file.unlink(missing_ok=True)
         workspace.deployed_file.unlink(missing_ok=True)
         workspace.evidence_key_file.unlink(missing_ok=True)
-        return ended
+        return was_running
 
 
 def status() -> Status:
-    """Say what is up, changing nothing."""
+    """Return the state of the local stack, changing nothing."""
     workspace = find()
     process = emulator.running(workspace)
-    there = process is not None and workspace.stack_file.exists()
-    wanted = {"digest": deployment.digest(workspace), "emulator": asdict(process)} if process else 0
+    deployed = process is not None and workspace.stack_file.exists()
+    target = {"digest": deployment.digest(workspace), "emulator": asdict(process)} if process else 0
     return Status(
         running=process is not None,
         healthy=process is not None and emulator.healthy(process),
-        current=there and _deployed(workspace) == wanted,
+        current=deployed and _deployed(workspace) == target,
         pid=process.pid if process else None,
         port=process.port if process else None,
-        stack=load() if there else None,
+        stack=load() if deployed else None,
         log=str(workspace.logs / "emulator.log"),
     )
 
@@ -136,7 +133,7 @@ def load() -> Stack:
     """Return the stack that `.local/stack.json` describes.
 
     Raises:
-        LocalStackError: there is no such file, or it is of another version.
+        LocalStackError: the file does not exist, or another version wrote it.
 
     """
     path = find().stack_file
@@ -148,39 +145,39 @@ def load() -> Stack:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LocalStackError(
-            f"{path} is not readable: {error}", cure="make it anew: make down up"
+            f"{path} cannot be read as a stack file", cure="create it again: make down up"
         ) from error
 
 
 def _emulator(workspace: Workspace, progress: Progress, port: int | None) -> Emulator:
-    """The running emulator, started when there is none."""
-    asked = port or _port_of_environment()
+    """Return the running emulator, started if none is running."""
+    requested = port or _port_of_environment()
     process = emulator.running(workspace)
     if process and emulator.healthy(process):
-        if asked and asked != process.port:
+        if requested and requested != process.port:
             raise LocalStackError(
-                f"the local stack is up on port {process.port}, not {asked}",
-                cure="end it first: make down",
+                f"the local stack is running on port {process.port}, not {requested}",
+                cure="stop it first: make down",
             )
         return process
-    emulator.end(workspace)
-    chosen = asked or emulator.DEFAULT_PORT
+    emulator.stop(workspace)
+    chosen = requested or emulator.DEFAULT_PORT
     progress(f"starting the emulator on port {chosen}")
     return emulator.start(workspace, chosen)
 
 
 def _port_of_environment() -> int | None:
-    named = os.environ.get("TASKRUNNER_PORT")
-    if not named:
+    value = os.environ.get("TASKRUNNER_PORT")
+    if not value:
         return None
-    if not named.isdigit():
+    if not value.isdigit():
         raise LocalStackError(
-            f"TASKRUNNER_PORT is {named!r}, which is not a port", cure="set it to a number"
+            f"TASKRUNNER_PORT is {value!r}, which is not a port", cure="set it to a number"
         )
-    return int(named)
+    return int(value)
 
 
-def _deployed(workspace: Workspace) -> Any:  # noqa: ANN401 -- compared as a whole, never read
+def _deployed(workspace: Workspace) -> Any:  # noqa: ANN401 -- only compared as a whole
     try:
         return json.loads(workspace.deployed_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -188,7 +185,7 @@ def _deployed(workspace: Workspace) -> Any:  # noqa: ANN401 -- compared as a who
 
 
 def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client]) -> Stack:
-    # The addresses in the outputs are AWS's; *.localhost would not resolve everywhere.
+    # The outputs hold AWS's addresses; the emulator's *.localhost names do not resolve everywhere.
     gateway = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
     return Stack(
         api_url=gateway,
@@ -211,9 +208,9 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
 
 
 def _write_invocation(workspace: Workspace, stack: Stack) -> None:
-    """Write what `sam local invoke --env-vars` must know: it resolves names to logical ids."""
+    """Write the file for `sam local invoke --env-vars`: physical names instead of logical ids."""
     issuer = f"https://cognito-idp.{stack.region}.amazonaws.com/{stack.user_pool_id}"
-    # A container's 127.0.0.1 is its own; Docker's name for this machine is resolved in there.
+    # In a container 127.0.0.1 is the container; Docker resolves this name to the host machine.
     endpoint_url = stack.endpoint_url.replace(emulator.HOST, "host.docker.internal")
     variables = {
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -231,7 +228,7 @@ def _write_invocation(workspace: Workspace, stack: Stack) -> None:
 
 
 def _write_privately(workspace: Workspace, document: dict[str, Any]) -> None:
-    """Write the stack file whole or not at all, readable by its owner alone: it holds secrets."""
+    """Write the stack file atomically, readable by its owner only, because it holds secrets."""
     draft = workspace.stack_file.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as sink:

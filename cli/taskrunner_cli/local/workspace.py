@@ -1,4 +1,4 @@
-"""Where the local stack keeps its things: everything under the project's `.local/`."""
+"""The paths of the local stack's files, all in the folder `.local/` of the clone."""
 
 import fcntl
 import sys
@@ -7,62 +7,61 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskrunner_cli.clone import find_clone
 from taskrunner_cli.local.errors import LocalStackError
-
-_MARKS = ("template.yaml", "layers/core/python", "statemachine")
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A project's folder and the places in it that the local stack reads and writes."""
+    """A clone of the repository, with the paths that the local stack reads and writes."""
 
     root: Path
 
     @property
     def local(self) -> Path:
-        """The folder of everything made here; git ignores it."""
+        """The folder of all generated files; git ignores it."""
         return self.root / ".local"
 
     @property
     def stack_file(self) -> Path:
-        """What callers need to know of the running stack."""
+        """The running stack's addresses and clients, for callers."""
         return self.local / "stack.json"
 
     @property
     def emulator_file(self) -> Path:
-        """Which process the emulator is."""
+        """The emulator's process id, start time and port."""
         return self.local / "emulator.json"
 
     @property
     def deployed_file(self) -> Path:
-        """What was deployed last, and into which process."""
+        """The digest of the last deployment, and the emulator that holds it."""
         return self.local / "deployed.json"
 
     @property
     def evidence_key_file(self) -> Path:
-        """The public key, in PEM, that verifies the evidence of runs on this stack."""
+        """The public key, in PEM, that verifies evidence made by this stack."""
         return self.local / "evidence-key.pem"
 
     @property
     def invocation_file(self) -> Path:
-        """The environment of functions that `sam local invoke` runs against this stack."""
+        """The environment variables for `sam local invoke` against this stack."""
         return self.local / "invoke.json"
 
     @property
     def scratch(self) -> Path:
-        """The emulator's own temporary folder."""
+        """The emulator's temporary folder."""
         return self.local / "tmp"
 
     @property
     def logs(self) -> Path:
-        """The logs of the emulator, the build and the deployment."""
+        """The folder of the emulator's and the deployment's logs."""
         return self.local / "logs"
 
     def tool(self, venv: str, name: str) -> Path:
-        """Return the program *name* of one of the virtual environments that `make setup` makes.
+        """Return the path of program *name* in *venv*, an environment that `make setup` creates.
 
         Raises:
-            LocalStackError: it is not there.
+            LocalStackError: the program does not exist.
 
         """
         path = self.local / "venvs" / venv / "bin" / name
@@ -73,8 +72,8 @@ class Workspace:
         return path
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until no other process changes this stack, and keep others waiting meanwhile."""
+    def locked(self) -> Iterator[None]:
+        """Hold the lock that lets one process at a time change this stack."""
         self.local.mkdir(exist_ok=True)
         with (self.local / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -82,22 +81,15 @@ class Workspace:
 
 
 def find() -> Workspace:
-    """Return the project around the current folder, else the one this package is installed from.
+    """Return the clone around the current folder, or the one this package is installed from.
 
     Raises:
-        LocalStackError: neither is a TaskRunner project.
+        NoCloneError: neither is a clone.
 
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents, *Path(__file__).resolve().parents):
-        if all((folder / mark).exists() for mark in _MARKS):
-            return Workspace(folder)
-    raise LocalStackError(
-        f"{here} is not inside a TaskRunner project: no template.yaml above it",
-        cure="change to the folder that was cloned",
-    )
+    return Workspace(find_clone())
 
 
 def python_version() -> str:
-    """Return the running interpreter's version as Lambda's runtimes are named after it, `3.13`."""
+    """Return the running interpreter's version as Lambda's runtime names have it, e.g. `3.13`."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,19 +1,19 @@
-"""Says whether a change window is open: an example of a function that packs use.
+"""Say whether a change window is open: an example of a function that packs call.
 
-A step that `uses: lambda:change-window` gets `{open, environment, at, window}`, and a policy that
-does `{passed, failures}`. Its parameters, `with`:
+For a step with `uses: lambda:change-window` it returns `{open, environment, at, window}`, for a
+policy that uses it `{passed, failures}`. Its parameters, under `with`:
 
 * environment: what is about to be changed
-* at: when, as RFC 3339 has it; a pack says "{{ run.createdAt }}"
-* windows: when that is fine, each `{environment, days, from, to}` in UTC. Without an environment a
-  window is for all of them, without days for every day. One that ends at or before its beginning
-  ends on the next day, and is a window of the day on which it begins.
+* at: the time to judge, in RFC 3339; a pack writes "{{ run.createdAt }}"
+* windows: when changes are allowed, a list of `{environment, days, from, to}` in UTC. A window
+  without an environment is for all of them, one without days for every day. A window that ends at
+  or before its beginning ends on the next day, and belongs to the day on which it begins.
 
-It reads no clock and keeps nothing: the same event has the same answer, whenever and however often
-it comes, so it has no use for `idempotencyKey`. A function that brings something about has: it
-does under one key what it does once, and answers what it answered before.
+It reads no clock and keeps nothing. The same event always has the same answer, so it can ignore
+`idempotencyKey`. A function with side effects uses the key: it acts once per key, and repeats its
+first answer afterwards.
 
-What it raises fails the step, with the name of the error and its message.
+An exception fails the step, with the exception's name and message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 
 
 class BadParametersError(Exception):
-    """The pack gives something else than this function takes; the message says what."""
+    """The parameters are not what this function takes; the message says which."""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's form
@@ -67,7 +67,7 @@ def _is_open(window: object, environment: str, at: datetime) -> bool:
     opens, closes = _time(window.get("from"), "from"), _time(window.get("to"), "to")
     if window.get("environment", environment) != environment:
         return False
-    # It may have begun on the day before.
+    # The window may have begun on the day before.
     return any(
         DAYS[day.weekday()] in days and _start(day, opens) <= at < _end(day, opens, closes)
         for day in (at, at - timedelta(days=1))
@@ -89,7 +89,7 @@ def _moment(text: object) -> datetime:
         raise BadParametersError(message)
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
-        _ = at - timedelta(days=2), at + timedelta(days=2)  # a calendar has two ends
+        _ = at - timedelta(days=2), at + timedelta(days=2)  # raises at the ends of the calendar
     except (OverflowError, ValueError):
         raise BadParametersError(message) from None
     return at

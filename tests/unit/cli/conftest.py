@@ -1,4 +1,4 @@
-"""A service, a store and a world of its own for every test of the command line."""
+"""Fixtures of the command line's tests: a fake service, a fake store, and a fake world."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,67 +18,71 @@ from tests.unit.cli.fake_service import CALLERS, SECRET, FakeService, FakeStore
 
 @dataclass
 class FakeClock:
-    """Time that passes only when somebody sleeps; the service moves on with it."""
+    """A clock that only sleeping advances; each sleep calls *tick* too."""
 
     tick: Callable[[], None]
-    passed_s: float = 0.0
+    elapsed_s: float = 0.0
 
     def now(self) -> datetime:
-        return datetime(2025, 12, 6, 12, 1, tzinfo=UTC) + timedelta(seconds=self.passed_s)
+        return datetime(2025, 12, 6, 12, 1, tzinfo=UTC) + timedelta(seconds=self.elapsed_s)
 
     def monotonic(self) -> float:
-        return self.passed_s
+        return self.elapsed_s
 
     def sleep(self, seconds: float) -> None:
-        self.passed_s += seconds
+        self.elapsed_s += seconds
         self.tick()
 
 
 @dataclass
 class FakeLocalStack:
-    """A local stack that comes up at once."""
+    """A local stack that starts at once."""
 
     stack: Stack
-    is_up: bool = False
+    is_running: bool = False
     ports: list[int | None] = field(default_factory=list)
+    state: Status | None = None
+    """The answer of `status`; None for that of a stack without faults."""
 
     def up(self, progress: Callable[[str], None], port: int | None = None) -> Stack:
         progress("starting the emulator")
-        self.is_up = True
+        self.is_running = True
         self.ports.append(port)
         return self.stack
 
     def down(self, progress: Callable[[str], None]) -> bool:
-        progress("ending the emulator")
-        was_up, self.is_up = self.is_up, False
-        return was_up
+        progress("stopping the emulator")
+        was_running, self.is_running = self.is_running, False
+        return was_running
 
     def status(self) -> Status:
+        if self.state:
+            return self.state
         return Status(
-            running=self.is_up,
-            healthy=self.is_up,
+            running=self.is_running,
+            healthy=self.is_running,
             current=True,
-            pid=4242 if self.is_up else None,
-            port=4566 if self.is_up else None,
-            stack=self.stack if self.is_up else None,
+            pid=4242 if self.is_running else None,
+            port=4566 if self.is_running else None,
+            stack=self.stack if self.is_running else None,
             log="emulator.log",
         )
 
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """A command's exit code and output."""
 
     code: int
     out: str
     err: str
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 -- whatever was printed
+    def document(self) -> Any:  # noqa: ANN401 -- any JSON
         return json.loads(self.out)
 
     @property
-    def error(self) -> Any:  # noqa: ANN401 -- whatever was printed
+    def error(self) -> Any:  # noqa: ANN401 -- any JSON
         return json.loads(self.err)
 
 
@@ -114,11 +118,10 @@ def _stack_file(service: FakeService, tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(name="world")
-def _world(stack_file: Path, service: FakeService) -> World:
+@pytest.fixture(name="local_stack")
+def _local_stack() -> FakeLocalStack:
     secret = SECRET.format("operator")
     caller = Client(client_id="operator", client_secret=secret, scope="scope", tenant="tenant-prod")
-    clients = {"operator": caller}
     unused = dict.fromkeys(
         (
             "endpoint_url", "region", "table_name", "bucket_name", "machine_prefix",
@@ -131,19 +134,24 @@ def _world(stack_file: Path, service: FakeService) -> World:
         api_url="http://api",
         token_url="http://token",
         console_url="http://console",
-        clients=clients,
+        clients={"operator": caller},
         **unused,
     )
+    return FakeLocalStack(stack)
+
+
+@pytest.fixture(name="world")
+def _world(stack_file: Path, service: FakeService, local_stack: FakeLocalStack) -> World:
     return World(
         environ={"TASKRUNNER_STACK": str(stack_file)},
         clock=FakeClock(service.tick),
-        local=FakeLocalStack(stack),
+        local=local_stack,
     )
 
 
 @pytest.fixture(name="taskrunner")
 def _taskrunner(world: World, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Carry out a command line; no secret and no token may ever be printed."""
+    """Run a command line, and check that it prints no secret, token or presigned address."""
 
     def run(*arguments: str, world: World = world) -> Ended:
         code = main(arguments, world)

@@ -1,4 +1,4 @@
-"""A real HTTP server on a free port of this machine, answering by a function."""
+"""An HTTP server on a free port of this machine that answers by a function."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True)
-class Seen:
+class Request:
     """A request that arrived."""
 
     method: str
@@ -21,41 +21,41 @@ class Seen:
     body: bytes
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 -- whatever was sent
+    def document(self) -> Any:  # noqa: ANN401 -- any JSON
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; *document* becomes JSON unless it is bytes."""
+    """An answer; *document* is sent as JSON, or as it is if it is bytes."""
 
     status: int
     document: Any = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Route = Callable[[Seen], Answer]
+Route = Callable[[Request], Answer]
 
 
 @contextmanager
 def serving(route: Route) -> Iterator[str]:
-    """Serve *route* on a free port of 127.0.0.1; gives the origin."""
+    """Serve *route* on a free port of 127.0.0.1; yield the origin."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet: apart, each answer waits 40 ms
+        wbufsize = -1  # send head and body in one packet: otherwise each answer takes 40 ms more
 
         def answer(self) -> None:
             url = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(url.query).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", "0")))
-            reply = route(Seen(self.command, url.path, query, headers, body))
-            payload = reply.document
+            answer = route(Request(self.command, url.path, query, headers, body))
+            payload = answer.document
             if not isinstance(payload, bytes):
                 payload = b"" if payload is None else json.dumps(payload).encode()
-            self.send_response(reply.status)
-            for name, value in {"Content-Length": str(len(payload)), **reply.headers}.items():
+            self.send_response(answer.status)
+            for name, value in {"Content-Length": str(len(payload)), **answer.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(payload)

@@ -1,19 +1,18 @@
-"""Runs as the fake service tells them: a script of moments, each with a state and new log lines."""
+"""A run of the fake service: a script of moments, each with a state and new log entries."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from taskrunner_cli.wire import LogEntry, RunState, Step
+from taskrunner_cli.api.documents import Artifact, LogEntry, RunState, RunStatus, Step, StepStatus
 
-NOON = "2025-12-06T12:00:{:02}Z"
+TIME = "2025-12-06T12:00:{:02}Z"
 
 
 @dataclass(frozen=True)
 class Moment:
-    """How a run stands, and what its log gains: (event type, step id or nothing)."""
+    """A run's state, and its new log entries: each an event with its step id, or an empty one."""
 
-    status: str
-    steps: dict[str, str]
+    status: RunStatus
+    steps: dict[str, StepStatus]
     log: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -22,7 +21,7 @@ SCAN = [
     Moment("running", {"scan": "Running"}, [("run.started", ""), ("step.started", "scan")]),
     Moment("succeeded", {"scan": "Succeeded"}, [("step.completed", "scan"), ("run.completed", "")]),
 ]
-BROKEN = [
+FAILING_SCAN = [
     Moment("queued", {"scan": "Pending"}, [("run.created", "")]),
     Moment("running", {"scan": "Running"}, [("step.started", "scan")]),
     Moment("failed", {"scan": "Failed"}, [("step.failed", "scan"), ("run.failed", "")]),
@@ -58,79 +57,90 @@ DEPLOY = [
 
 @dataclass
 class FakeRun:
-    """A run that moves to its next moment when told to, and waits at its gate until decided."""
+    """A run that moves to its next moment at each tick, and waits at its gate for a verdict."""
 
     run_id: str
     pack: str
     plan_hash: str
     script: list[Moment]
-    tenant: str = "tenant-prod"
-    place: int = 0
-    decided: str = ""
+    position: int = 0
+    verdict: str = ""
     log: list[LogEntry] = field(default_factory=list)
-    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    artifacts_at_ticks: list[list[Artifact]] = field(default_factory=list)
+    """The artifacts that each of the next ticks adds."""
 
     def __post_init__(self) -> None:
-        self._write()
+        self._write_log()
 
     @property
     def moment(self) -> Moment:
-        return self.script[self.place]
+        return self.script[self.position]
 
     def tick(self) -> None:
-        held = self.moment.status == "waiting" and not self.decided
-        if not held and self.place + 1 < len(self.script):
-            self.place += 1
-            self._write()
+        if self.artifacts_at_ticks:
+            self.artifacts += self.artifacts_at_ticks.pop(0)
+        waits = self.moment.status == "waiting" and not self.verdict
+        if not waits and self.position + 1 < len(self.script):
+            self.position += 1
+            self._write_log()
 
-    def say(self, event: str, step: str = "", message: str = "", level: str = "info") -> None:
-        position = len(self.log) + 1
+    def add_entry(
+        self, event: str, step_id: str = "", message: str = "", level: str = "info"
+    ) -> None:
+        number = len(self.log) + 1
         entry: LogEntry = {
-            "timestamp": NOON.format(position),
+            "timestamp": TIME.format(number),
             "level": level,
             "eventType": event,
-            "message": message or f"about {step or 'the run'}",
-            "cursor": f"c{position}",
+            "message": message or f"about {step_id or 'the run'}",
+            "cursor": f"c{number}",
         }
-        self.log.append({**entry, "stepId": step} if step else entry)
+        if step_id:
+            entry["stepId"] = step_id
+        self.log.append(entry)
+
+    def has_artifact(self, name: str) -> bool:
+        return any(artifact["name"] == name for artifact in self.artifacts)
 
     def state(self) -> RunState:
-        steps = [self._step(name, status) for name, status in self.moment.steps.items()]
-        over = self.moment.status in {"succeeded", "failed", "cancelled"}
-        state: dict[str, Any] = {
+        state: RunState = {
             "runId": self.run_id,
             "planHash": self.plan_hash,
             "failurePolicy": {"maxAttempts": 1, "backoffSeconds": 0, "continueOnError": False},
-            "createdAt": NOON.format(0),
-            "updatedAt": NOON.format(len(self.log)),
-            "steps": steps,
+            "createdAt": TIME.format(0),
+            "updatedAt": TIME.format(len(self.log)),
+            "steps": [self._step(name, status) for name, status in self.moment.steps.items()],
             "status": self.moment.status,
-            "tenantId": self.tenant,
+            "tenantId": "tenant-prod",
             "pack": {"name": self.pack, "version": "1.0.0"},
             "createdBy": "operator",
-            **({"endedAt": NOON.format(9)} if over else {}),
         }
-        return state  # type: ignore[return-value] # built up field by field
+        if self.moment.status in {"succeeded", "failed", "cancelled"}:
+            state["endedAt"] = TIME.format(9)
+        return state
 
-    def _write(self) -> None:
-        for event, step in self.moment.log:
-            self.say(event, step)
+    def _write_log(self) -> None:
+        for event, step_id in self.moment.log:
+            self.add_entry(event, step_id)
 
-    def _step(self, name: str, status: str) -> Step:
-        gate = name == "approval"
-        step: dict[str, Any] = {
+    def _step(self, name: str, status: StepStatus) -> Step:
+        is_gate = name == "approval"
+        step: Step = {
             "stepId": name,
-            "kind": "GateApproval" if gate else "Run",
+            "kind": "GateApproval" if is_gate else "Run",
             "enabled": True,
             "continueOnError": False,
             "status": status,
-            "attempts": 0 if gate or status == "Pending" else 1,
-            "lastTransitionAt": NOON.format(self.place),
+            "attempts": 0 if is_gate or status == "Pending" else 1,
+            "lastTransitionAt": TIME.format(self.position),
         }
-        if gate:
-            step |= {"approvalId": "security-review", "gateMessage": "Review before deploy"}
-        if gate and self.moment.status == "waiting":
+        if is_gate:
+            step["approvalId"] = "security-review"
+            step["gateMessage"] = "Review before deploy"
+        if is_gate and self.moment.status == "waiting":
             step["statusReason"] = "awaiting-approval"
         if status == "Failed":
-            step |= {"statusReason": "executor-error", "errorMessage": "the scanner fell over"}
-        return step  # type: ignore[return-value] # built up field by field
+            step["statusReason"] = "executor-error"
+            step["errorMessage"] = "the scanner fell over"
+        return step

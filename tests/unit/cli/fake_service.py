@@ -1,17 +1,19 @@
-"""A TaskRunner service and an artifact store for tests: the contract's answers over real HTTP."""
+"""A fake TaskRunner service and a fake artifact store, with the contract's answers."""
 
 import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from tests.unit.cli.fake_http import Answer, Seen
-from tests.unit.cli.fake_run import BROKEN, DEPLOY, SCAN, FakeRun
+from taskrunner_cli.api.documents import Artifact, OpenApproval
+from tests.unit.cli.fake_http import Answer, Request
+from tests.unit.cli.fake_run import DEPLOY, FAILING_SCAN, SCAN, FakeRun
 
 SECRET = "s3cret-of-{}"
 REPORT = b'{"findings": []}\n'
-ARTIFACT = {
+ARTIFACT: Artifact = {
     "name": "scan-report",
     "type": "file",
     "status": "captured",
@@ -22,36 +24,41 @@ CALLERS = ("viewer", "operator", "approver", "admin", "other-tenant-operator")
 
 
 class FakeStore:
-    """Where presigned addresses point to."""
+    """The store that presigned addresses lead to."""
 
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.requests: list[Request] = []
         self.answer = Answer(200, REPORT)
         self.files: dict[str, bytes] = {}
-        """What is answered instead for the artifacts of these names."""
+        """The content of artifacts by name; for all others *answer* is sent."""
 
-    def route(self, request: Seen) -> Answer:
-        self.seen.append(request)
+    def route(self, request: Request) -> Answer:
+        self.requests.append(request)
         name = request.path.rpartition("/")[2]
         return Answer(200, self.files[name]) if name in self.files else self.answer
 
 
 class FakeService:
-    """The API and its token service; runs move on when `tick` is called."""
+    """The API and its token service; `tick` advances every run."""
 
     def __init__(self, store_url: str) -> None:
         self.store_url = store_url
         self.runs: dict[str, FakeRun] = {}
-        self.seen: list[Seen] = []
+        self.requests: list[Request] = []
         self.tokens: set[str] = set()
         self.issued = 0
-        self.token_life_s = 3600
-        self.log_page = 2
-        self.forgetful = False
-        """Whether a repeated decision is answered unlike the first."""
-        self.scripts = {"deploy-app": DEPLOY, "broken": BROKEN, "scan-deploy": SCAN, "hello": SCAN}
-        self.instead: list[Answer] = []
-        """Answers to give to the next calls of the API, whatever they are."""
+        self.token_lifetime_s = 3600
+        self.log_page_size = 2
+        self.is_forgetful = False
+        """Whether the answer to a repeated decision differs from the first."""
+        self.scripts = {
+            "deploy-app": DEPLOY,
+            "failing": FAILING_SCAN,
+            "scan-deploy": SCAN,
+            "hello": SCAN,
+        }
+        self.next_answers: list[Answer] = []
+        """The answers to the next calls of the API, regardless of the request."""
 
     def tick(self) -> None:
         for run in self.runs.values():
@@ -66,14 +73,14 @@ class FakeService:
         self.runs[run_id] = run
         return run
 
-    def route(self, request: Seen) -> Answer:
-        self.seen.append(request)
+    def route(self, request: Request) -> Answer:
+        self.requests.append(request)
         if request.path == "/token":
             return self._token(request)
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return refused(401, "unauthorized", "The token is not accepted.")
-        if self.instead:
-            return self.instead.pop(0)
+        if self.next_answers:
+            return self.next_answers.pop(0)
         words = request.path.removeprefix("/live/v1/task-runner/").split("/")
         match [request.method, *words]:
             case ["POST", "simulations"]:
@@ -83,12 +90,12 @@ class FakeService:
             case ["GET", "runs"]:
                 return self._page(request, "runs", [_summary(run) for run in self.runs.values()])
             case ["GET", "approvals"]:
-                return self._page(request, "approvals", self._open())
+                return self._page(request, "approvals", self._open_approvals())
             case [_, "runs", run_id, *rest] if run_id in self.runs:
-                return self._of_run(request, self.runs[run_id], rest)
+                return self._route_run(request, self.runs[run_id], rest)
         return Answer(404)
 
-    def _of_run(self, request: Seen, run: FakeRun, rest: list[str]) -> Answer:
+    def _route_run(self, request: Request, run: FakeRun, rest: list[str]) -> Answer:
         match [request.method, *rest]:
             case ["GET"]:
                 return Answer(200, run.state())
@@ -96,15 +103,15 @@ class FakeService:
                 return self._logs(request, run)
             case ["GET", "artifacts"]:
                 return Answer(200, run.artifacts)
-            case ["GET", "artifacts", name] if name in {a["name"] for a in run.artifacts}:
+            case ["GET", "artifacts", name] if run.has_artifact(name):
                 return Answer(302, headers={"Location": f"{self.store_url}/b/{name}?sig=presigned"})
             case ["POST", "approvals", "security-review"]:
                 return self._decide(request, run)
             case ["POST", "cancel"]:
                 return Answer(202, {"status": "cancelled"})
-        return refused(404, "not_found", "There is no such thing.")
+        return refused(404, "not_found", "There is no such resource.")
 
-    def _token(self, request: Seen) -> Answer:
+    def _token(self, request: Request) -> Answer:
         basic = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
         caller = basic.partition(":")[0]
         if basic != f"{caller}:{SECRET.format(caller)}":
@@ -112,25 +119,25 @@ class FakeService:
         self.issued += 1
         token = f"token-{self.issued}-of-{caller}"
         self.tokens.add(token)
-        return Answer(200, {"access_token": token, "expires_in": self.token_life_s})
+        return Answer(200, {"access_token": token, "expires_in": self.token_lifetime_s})
 
-    def _create(self, request: Seen) -> Answer:
-        wanted = request.document
-        name = re.search(r"name: ([a-z-]+)", wanted["manifest"])
-        run_id = wanted.get("runId") or f"run-{len(self.runs) + 1}"
+    def _create(self, request: Request) -> Answer:
+        body = request.document
+        name = re.search(r"name: ([a-z-]+)", body["manifest"])
+        run_id = body.get("runId") or f"run-{len(self.runs) + 1}"
         run = self.add(run_id, name[1] if name else "scan-deploy")
-        run.plan_hash = plan_hash(wanted["manifest"])
+        run.plan_hash = plan_hash(body["manifest"])
         return Answer(201, run.state())
 
-    def _decide(self, request: Seen, run: FakeRun) -> Answer:
-        wanted = request.document
-        if wanted["planHash"] != run.plan_hash:
+    def _decide(self, request: Request, run: FakeRun) -> Answer:
+        body = request.document
+        if body["planHash"] != run.plan_hash:
             return refused(409, "plan_hash_mismatch", "The run has another plan.")
-        again, run.decided = bool(run.decided), wanted["decision"]
-        resumed = run.decided == "approved" and not (again and self.forgetful)
-        return Answer(200, {"status": run.decided, "resumed": resumed})
+        is_repeated, run.verdict = bool(run.verdict), body["decision"]
+        resumed = run.verdict == "approved" and not (is_repeated and self.is_forgetful)
+        return Answer(200, {"status": run.verdict, "resumed": resumed})
 
-    def _open(self) -> list[dict[str, Any]]:
+    def _open_approvals(self) -> list[OpenApproval]:
         return [
             {
                 "runId": run.run_id,
@@ -143,19 +150,19 @@ class FakeService:
                 "planHash": run.plan_hash,
             }
             for run in self.runs.values()
-            if run.moment.status == "waiting" and not run.decided
+            if run.moment.status == "waiting" and not run.verdict
         ]
 
-    def _page(self, request: Seen, name: str, everything: list[dict[str, Any]]) -> Answer:
-        """Pages of two at most, however many are asked for."""
+    def _page(self, request: Request, name: str, entries: Sequence[object]) -> Answer:
+        """Answer with two entries at most, even if the request allows more."""
         start = int(request.query.get("cursor", "0"))
         end = start + min(int(request.query["limit"]), 2)
-        more = {"nextCursor": str(end)} if end < len(everything) else {}
-        return Answer(200, {name: everything[start:end], **more})
+        more = {"nextCursor": str(end)} if end < len(entries) else {}
+        return Answer(200, {name: entries[start:end], **more})
 
-    def _logs(self, request: Seen, run: FakeRun) -> Answer:
+    def _logs(self, request: Request, run: FakeRun) -> Answer:
         start = int(request.query.get("cursor", "c0")[1:])
-        lines = run.log[start : start + self.log_page]
+        lines = run.log[start : start + self.log_page_size]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         cursor = {"X-TaskRunner-Cursor": f"c{start + len(lines)}"}
         return Answer(200, text.encode(), {"Content-Type": "application/x-ndjson", **cursor})
@@ -170,17 +177,24 @@ def plan_hash(text: str) -> str:
 
 
 def simulation(manifest: str) -> dict[str, Any]:
-    gate = "gate:" in manifest
-    wanted = {"build": "Pending", "approval": "RequiresApproval", "deploy": "Pending"}
+    has_gate = "gate:" in manifest
+    gated = {"build": "Pending", "approval": "RequiresApproval", "deploy": "Pending"}
     return {
         "planHash": plan_hash(manifest),
         "failurePolicy": {"maxAttempts": 1, "backoffSeconds": 0, "continueOnError": False},
         "steps": [
-            {"id": i, "templateId": i, "kind": "Run", "enabled": True, "status": s, "children": []}
-            for i, s in (wanted if gate else {"scan": "Pending"}).items()
+            {
+                "id": step_id,
+                "templateId": step_id,
+                "kind": "Run",
+                "enabled": True,
+                "status": status,
+                "children": [],
+            }
+            for step_id, status in (gated if has_gate else {"scan": "Pending"}).items()
         ],
         "outputs": [],
-        "hasPendingApprovals": gate,
+        "hasPendingApprovals": has_gate,
     }
 
 

@@ -1,5 +1,6 @@
-"""The command line as a whole: help, usage mistakes, and the form errors take."""
+"""The command line as a whole: help, mistakes in it, and the start of the process."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,22 +9,30 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 COMMANDS = (
-    "simulate", "run", "runs", "show", "logs", "artifacts", "approvals", "approve", "reject",
-    "cancel", "demo", "local up", "local down", "local status", "evidence verify",
+    "simulate", "gates", "run", "runs", "show", "logs", "artifacts", "approvals", "approve",
+    "reject", "cancel", "demo", "local up", "local down", "local status", "evidence verify",
     "evidence fetch",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_both_forms(taskrunner: Command, command: str) -> None:
+def test_every_command_has_help_and_both_output_formats(taskrunner: Command, command: str) -> None:
     ended = taskrunner(*command.split(), "--help")
 
     assert ended.code == 0
     assert "--output" in ended.out
 
 
-def test_an_unknown_command_is_a_usage_mistake_with_a_hint(taskrunner: Command) -> None:
+def test_without_a_command_it_shows_the_help(taskrunner: Command) -> None:
+    ended = taskrunner()
+
+    assert ended.code == 2
+    assert "Usage: taskrunner" in ended.out + ended.err
+
+
+def test_rejects_an_unknown_command_and_suggests_a_similar_one(taskrunner: Command) -> None:
     ended = taskrunner("shwo")
 
     assert (ended.code, ended.out) == (2, "")
@@ -31,35 +40,51 @@ def test_an_unknown_command_is_a_usage_mistake_with_a_hint(taskrunner: Command) 
 
 
 @pytest.mark.parametrize("form", [("--output", "json"), ("--output=json",), ("-o", "json")])
-def test_a_usage_mistake_has_a_form_for_programs(
-    taskrunner: Command, form: tuple[str, ...]
-) -> None:
+def test_prints_a_usage_error_as_json(taskrunner: Command, form: tuple[str, ...]) -> None:
     ended = taskrunner("show", *form)
 
     assert (ended.code, ended.out) == (2, "")
     assert ended.error["error"]["cure"] == "taskrunner show --help"
 
 
-def test_alone_it_shows_its_help(taskrunner: Command) -> None:
-    ended = taskrunner()
+def test_starts_without_the_modules_that_only_some_commands_use() -> None:
+    slow = {"boto3", "psutil", "cryptography", "pydantic", "httpx", "tenacity", "taskrunner"}
+    script = f"import sys, taskrunner_cli.app; print(sorted({slow!r} & set(sys.modules)))"
 
-    assert ended.code == 2
-    assert "Usage: taskrunner" in ended.out + ended.err
-
-
-def test_commands_of_the_api_do_not_pay_for_the_local_stack() -> None:
-    dear = "{'boto3', 'psutil', 'cryptography', 'pydantic'}"
-    question = f"import sys, taskrunner_cli.app; print({dear} & set(sys.modules))"
-
-    answer = subprocess.run(  # noqa: S603 -- our own interpreter and words
-        [sys.executable, "-c", question], capture_output=True, text=True, check=True
+    ended = subprocess.run(  # noqa: S603 -- a fixed command
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert answer.stdout == "set()\n"
+    assert ended.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_in_the_docs(command: str) -> None:
-    docs = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
+class TestDocs:
+    """docs/cli.md is the reference of commands and options, so it must be complete and correct."""
 
-    assert f"| `taskrunner {command}" in docs.read_text()
+    def test_its_table_lists_exactly_the_commands(self) -> None:
+        rows = re.findall(r"^\| `taskrunner ([a-z ]+)", DOCS.read_text(), re.MULTILINE)
+
+        assert sorted(row.strip() for row in rows) == sorted(COMMANDS)
+
+    def test_its_examples_print_what_it_shows(
+        self, taskrunner: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        examples = re.findall(
+            r"^\$ taskrunner (.+)\n((?:.+\n)+?)```$", DOCS.read_text(), re.MULTILINE
+        )
+        monkeypatch.chdir(DOCS.parents[1])
+
+        assert examples
+        for arguments, output in examples:
+            ended = taskrunner(*arguments.split())
+            assert [line.rstrip() for line in ended.out.splitlines()] == output.splitlines()
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_its_options_exist(self, taskrunner: Command, command: str) -> None:
+        row = re.search(rf"^\| `taskrunner {command}\b.*$", DOCS.read_text(), re.MULTILINE)
+        assert row
+        documented = set(re.findall(r"--[a-z-]+", row[0]))
+
+        assert documented <= set(
+            re.findall(r"--[a-z-]+", taskrunner(*command.split(), "--help").out)
+        )

@@ -1,27 +1,25 @@
-"""The demo: a story that holds, and one that must not be told when something is wrong."""
+"""`demo`: a run in which every check holds, and failures that must stop it."""
 
 from pathlib import Path
 
 import pytest
 
-from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command, FakeLocalStack
 from tests.unit.cli.fake_http import Answer
-from tests.unit.cli.fake_run import BROKEN, SCAN
+from tests.unit.cli.fake_run import FAILING_SCAN, SCAN
 from tests.unit.cli.fake_service import REPORT, FakeService, FakeStore
 
 
-def test_tells_the_whole_story(taskrunner: Command, world: World) -> None:
+def test_runs_to_its_end(taskrunner: Command, local_stack: FakeLocalStack) -> None:
     ended = taskrunner("demo")
 
     assert ended.code == 0, ended.err
     assert "checks hold" in ended.out
     assert "◆ waiting" in ended.out
-    assert isinstance(world.local, FakeLocalStack)
-    assert world.local.is_up
+    assert local_stack.is_running
 
 
-def test_programs_get_what_was_checked(taskrunner: Command) -> None:
+def test_prints_the_checks_as_json(taskrunner: Command) -> None:
     ended = taskrunner("demo", "--output", "json")
 
     checks = [check["what"] for check in ended.document["checks"]]
@@ -29,33 +27,32 @@ def test_programs_get_what_was_checked(taskrunner: Command) -> None:
     assert len(ended.document["runs"]) == 3
 
 
-def test_somebody_else_approves(taskrunner: Command, service: FakeService) -> None:
+def test_another_caller_approves(taskrunner: Command, service: FakeService) -> None:
     taskrunner("demo")
 
     callers = {
-        seen.path.rpartition("/")[2]: seen.headers["authorization"].rpartition("-")[2]
-        for seen in service.seen
-        if seen.method == "POST"
+        request.path.rpartition("/")[2]: request.headers["authorization"].rpartition("-")[2]
+        for request in service.requests
+        if request.method == "POST"
     }
     assert callers["security-review"] == "approver"
     assert callers["runs"] == "operator"
 
 
-def test_a_named_stack_is_used_as_it_is(
-    taskrunner: Command, world: World, stack_file: Path
+def test_does_not_start_a_stack_when_one_is_named(
+    taskrunner: Command, local_stack: FakeLocalStack, stack_file: Path
 ) -> None:
     ended = taskrunner("demo", "--stack", str(stack_file))
 
     assert ended.code == 0
-    assert isinstance(world.local, FakeLocalStack)
-    assert not world.local.is_up
+    assert not local_stack.is_running
 
 
-class TestDisappointments:
-    """Whatever goes wrong, the demo says what was expected and what came, and exits one."""
+class TestFailures:
+    """Every failure exits with 1 and says what was expected."""
 
     def test_a_run_that_fails(self, taskrunner: Command, service: FakeService) -> None:
-        service.scripts["scan-deploy"] = BROKEN
+        service.scripts["scan-deploy"] = FAILING_SCAN
 
         ended = taskrunner("demo")
 
@@ -70,7 +67,7 @@ class TestDisappointments:
         assert (ended.code, ended.out) == (1, "")
         assert "run run-1 is still running after 180 s" in ended.error["error"]["message"]
 
-    def test_a_gate_that_does_not_hold(self, taskrunner: Command, service: FakeService) -> None:
+    def test_a_gate_that_does_not_wait(self, taskrunner: Command, service: FakeService) -> None:
         service.scripts["deploy-app"] = SCAN
 
         ended = taskrunner("demo")
@@ -78,8 +75,10 @@ class TestDisappointments:
         assert ended.code == 1
         assert "the run waits: expected 'waiting', but it is 'succeeded'" in ended.err
 
-    def test_a_second_answer_that_differs(self, taskrunner: Command, service: FakeService) -> None:
-        service.forgetful = True
+    def test_a_repeated_decision_with_another_answer(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.is_forgetful = True
 
         ended = taskrunner("demo")
 
@@ -87,18 +86,18 @@ class TestDisappointments:
         assert "approved again: the same answer: expected {'status': 'approved'," in ended.err
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
-            (b"", "it has the size in the list: expected 17, but it is 0"),
-            (REPORT.swapcase(), "it has the digest in the list: expected"),
+            (b"", "its size is the one in the list: expected 17, but it is 0"),
+            (REPORT.swapcase(), "its digest is the one in the list: expected"),
         ],
     )
-    def test_a_report_that_is_not_what_the_list_promised(
-        self, taskrunner: Command, store: FakeStore, content: bytes, said: str
+    def test_a_download_that_differs_from_the_list(
+        self, taskrunner: Command, store: FakeStore, content: bytes, message: str
     ) -> None:
         store.answer = Answer(200, content)
 
         ended = taskrunner("demo")
 
         assert ended.code == 1
-        assert said in ended.err
+        assert message in ended.err

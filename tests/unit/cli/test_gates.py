@@ -1,4 +1,4 @@
-"""`gates`: what a pack's gates guard, found out without the service."""
+"""`gates`: the steps that each gate of a pack guards, without the service."""
 
 from pathlib import Path
 
@@ -31,27 +31,25 @@ def _mixed(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_says_what_cannot_be_reached_without_each_gate(
-    taskrunner: Command, service: FakeService
-) -> None:
+def test_lists_the_steps_that_each_gate_guards(taskrunner: Command, service: FakeService) -> None:
     ended = taskrunner("gates", DEPLOY)
 
     assert ended.code == 0
     assert ended.out.splitlines()[1].split() == [
         "approval", "approval", "security-review", "deploy",
     ]  # fmt: skip
-    assert "no gate guards  build" in ended.out
-    assert service.seen == []
+    assert "not guarded by any gate  build" in ended.out
+    assert service.requests == []
 
 
-def test_says_why_a_gate_holds_nobody_back(taskrunner: Command, mixed: str) -> None:
+def test_says_why_a_gate_guards_nothing(taskrunner: Command, mixed: str) -> None:
     ended = taskrunner("gates", mixed, "--input", "go=true")
 
     assert "it warns, and the run goes on" in ended.out
-    assert "left out unless steps.build.outputs.odd" in ended.out
+    assert "skipped unless steps.build.outputs.odd" in ended.out
 
 
-def test_gives_programs_a_document(taskrunner: Command, mixed: str) -> None:
+def test_prints_a_json_document(taskrunner: Command, mixed: str) -> None:
     ended = taskrunner("gates", mixed, "--input", "go=true", "--output", "json")
 
     assert ended.document["pack"] == {"name": "a-pack", "version": "1.0.0"}
@@ -74,29 +72,48 @@ def test_gives_programs_a_document(taskrunner: Command, mixed: str) -> None:
     assert ended.document["unguarded"] == ["build"]
 
 
-def test_a_pack_without_gates_has_none(taskrunner: Command, tmp_path: Path) -> None:
+def test_names_the_approval_that_overrides_a_policy(taskrunner: Command, tmp_path: Path) -> None:
+    policy = "{policy: p, failureAction: requestOverride, override: {approval: a}}"
+    spec = """
+    approvals: [{id: a}]
+    policies: [{id: p, version: "1", rules: [{id: r, require: inputs}]}]
+    """
+    (tmp_path / "p.yaml").write_text(
+        pack(f"- {{id: rules, gate: {{policy: {policy}}}}}", spec=spec)
+    )
+
+    as_text = taskrunner("gates", str(tmp_path / "p.yaml"))
+    as_json = taskrunner("gates", str(tmp_path / "p.yaml"), "-o", "json")
+
+    assert "policy p or approval a" in as_text.out
+    (gate,) = as_json.document["gates"]
+    assert (gate["policyId"], gate["approvalId"]) == ("p", "a")
+
+
+def test_says_that_a_pack_has_no_gates(taskrunner: Command, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(pack("- {id: build, run: {uses: builtin:noop}}"))
 
     ended = taskrunner("gates", str(tmp_path / "p.yaml"))
 
-    assert ended.out.splitlines() == ["the pack has no gate", "no gate guards  build"]
+    assert ended.out.splitlines() == [
+        "the pack has no gates",
+        "not guarded by any gate  build",
+    ]
 
 
-def test_a_bad_pack_is_told_with_its_lines(taskrunner: Command, tmp_path: Path) -> None:
+def test_quotes_the_line_of_a_plan_error(taskrunner: Command, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(pack("- {id: a, run: {uses: builtin:scaner}}"))
 
     ended = taskrunner("gates", str(tmp_path / "p.yaml"))
 
     assert (ended.code, ended.out) == (1, "")
-    assert "the pack cannot be planned: one thing to mend" in ended.err
+    assert "the pack cannot be planned: 1 error" in ended.err
     assert "✗ $.spec.steps[0].run.uses" in ended.err
     assert "6 │     - {id: a, run: {uses: builtin:scaner}}" in ended.err
     assert "HTTP" not in ended.err
 
 
-def test_a_bad_pack_for_programs_has_the_envelope_of_the_service(
-    taskrunner: Command, mixed: str
-) -> None:
+def test_prints_plan_errors_as_the_service_does(taskrunner: Command, mixed: str) -> None:
     ended = taskrunner("gates", mixed, "-o", "json")
 
     assert ended.code == 1

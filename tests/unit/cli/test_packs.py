@@ -12,30 +12,79 @@ from tests.unit.cli.fake_service import FakeService, plan_hash
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 SCAN = str(EXAMPLES / "scan-deploy.yaml")
 DEPLOY = str(EXAMPLES / "deploy-app.yaml")
-ERRORS = {
-    "errors": [
-        {"path": "$.spec.steps[0].run.uses", "message": "line 24: no executor 'builtin:scaner'"},
-        {"path": "$.spec.inputs", "message": "target is required"},
-    ],
+UNKNOWN_EXECUTOR = {
+    "path": "$.spec.steps[0].run.uses",
+    "message": "line 24: no executor 'builtin:scaner'",
+}
+MISSING_INPUT = {"path": "$.spec.inputs", "message": "target is required"}
+PLAN_ERRORS = {
+    "errors": [UNKNOWN_EXECUTOR, MISSING_INPUT],
     "error": {"code": "invalid_pack", "message": "2 errors", "traceId": "f62f3c2b"},
 }
 
 
+BLOCKS: list[dict[str, object]] = [
+    {"kind": "Parallel", "maxParallel": 2},
+    {"kind": "Map", "mapInfo": {"mode": "inline", "itemCount": 3}},
+    {"kind": "Map", "mapInfo": {"mode": "distributed", "itemsExpression": "inputs.hosts"}},
+    {"kind": "Loop", "loopInfo": {"itemsExpression": "inputs.n", "aggregationMode": "collect"}},
+    {"kind": "Conditional", "conditionalInfo": {"branches": [{"condition": "inputs.go"}]}},
+    {
+        "kind": "GatePolicy",
+        "policyInfo": {"policyId": "p", "policyVersion": "1", "failureAction": "abort"},
+    },
+]
+
+
 class TestSimulate:
-    def test_says_what_each_step_would_do(self, taskrunner: Command) -> None:
+    def test_shows_the_status_of_each_step(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", DEPLOY)
 
         assert ended.code == 0
         assert "◆ RequiresApproval" in ended.out
         assert plan_hash(Path(DEPLOY).read_text()) in ended.out
 
-    def test_gives_programs_the_answer_as_it_came(self, taskrunner: Command) -> None:
+    def test_shows_the_details_of_blocks_and_gates_the_budget_and_the_outputs(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        steps = [
+            {"id": f"s{number}", "status": "Pending", "children": [], **block}
+            for number, block in enumerate(BLOCKS)
+        ]
+        budget = {"stateTransitions": 20, "historyEvents": 90, "estimatedCostUsd": 0.00051}
+        simulation = {
+            "planHash": "sha256:00",
+            "failurePolicy": {},
+            "pack": {"name": "a-pack", "version": "1.0.0"},
+            "steps": steps,
+            "outputs": [{"name": "report", "type": "file"}],
+            "hasPendingApprovals": False,
+            "budget": budget,
+        }
+        service.next_answers = [Answer(200, simulation)]
+
+        lines = taskrunner("simulate", SCAN).out.splitlines()
+
+        assert lines[0] == "a-pack 1.0.0"
+        assert "20 transitions, 90 history events, 0.0005 USD" in lines[3]
+        assert "report (file)" in lines[4]
+        details = [line.partition("Pending")[2].strip() for line in lines[6:]]
+        assert details == [
+            "2 at a time",
+            "3 items, inline",
+            "over inputs.hosts, distributed",
+            "over inputs.n, collect",
+            "inputs.go",
+            "p 1, otherwise abort",
+        ]
+
+    def test_prints_the_answer_as_json(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", SCAN, "--output", "json")
 
         assert ended.document["steps"][0]["status"] == "Pending"
         assert ended.err == ""
 
-    def test_inputs_are_typed_and_pairs_win_over_the_file(
+    def test_pairs_are_typed_and_override_the_inputs_file(
         self, taskrunner: Command, service: FakeService, tmp_path: Path
     ) -> None:
         file = tmp_path / "inputs.json"
@@ -53,20 +102,22 @@ class TestSimulate:
         options = [word for pair in pairs for word in ("--input", pair)]
         taskrunner("simulate", SCAN, "--inputs", str(file), *options)
 
-        assert service.seen[-1].document["inputs"] == {
+        assert service.requests[-1].document["inputs"] == {
             "target": "app:v1", "kept": True, "retries": 3, "tag": "3", "list": [1, 2],
             "odd": "NaN", "empty": "", "e": "a=b",
         }  # fmt: skip
 
     @pytest.mark.parametrize("pair", ["target", "=value"])
-    def test_a_pair_that_is_none_is_a_usage_mistake(self, taskrunner: Command, pair: str) -> None:
+    def test_rejects_an_input_without_a_name_or_a_value(
+        self, taskrunner: Command, pair: str
+    ) -> None:
         ended = taskrunner("simulate", SCAN, "--input", pair)
 
         assert (ended.code, ended.out) == (2, "")
-        assert f"--input {pair!r} is not name=value" in ended.err
+        assert f"--input {pair!r} is not NAME=VALUE" in ended.err
 
     @pytest.mark.parametrize("content", ["[1]", "{", "NaN"])
-    def test_an_inputs_file_must_hold_an_object(
+    def test_rejects_an_inputs_file_that_is_not_a_json_object(
         self, taskrunner: Command, tmp_path: Path, content: str
     ) -> None:
         (tmp_path / "inputs.json").write_text(content)
@@ -75,32 +126,30 @@ class TestSimulate:
 
         assert ended.code == 2
 
-    def test_a_pack_that_is_not_there_is_a_usage_mistake(self, taskrunner: Command) -> None:
+    def test_rejects_a_pack_file_that_does_not_exist(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", "nowhere.yaml", "-o", "json")
 
         assert (ended.code, ended.out) == (2, "")
         assert ended.error["error"]["code"] == "usage"
 
-    def test_a_pack_may_come_from_standard_input(
+    def test_reads_a_pack_from_standard_input(
         self, taskrunner: Command, service: FakeService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sys.stdin", io.StringIO("kind: TaskPack"))
 
         taskrunner("simulate", "-")
 
-        assert service.seen[-1].document["manifest"] == "kind: TaskPack"
+        assert service.requests[-1].document["manifest"] == "kind: TaskPack"
 
-    def test_a_pack_that_is_not_text_is_a_usage_mistake(
-        self, taskrunner: Command, tmp_path: Path
-    ) -> None:
+    def test_rejects_a_pack_that_is_not_utf_8(self, taskrunner: Command, tmp_path: Path) -> None:
         (tmp_path / "p.yaml").write_bytes(b"\xff\xfe")
 
         assert taskrunner("simulate", str(tmp_path / "p.yaml")).code == 2
 
-    def test_every_plan_error_shows_its_line_of_the_file(
+    def test_quotes_the_line_that_a_plan_error_names(
         self, taskrunner: Command, service: FakeService
     ) -> None:
-        service.instead = [Answer(400, ERRORS)]
+        service.next_answers = [Answer(400, PLAN_ERRORS)]
 
         ended = taskrunner("simulate", SCAN)
 
@@ -110,22 +159,22 @@ class TestSimulate:
         assert "✗ $.spec.inputs  target is required" in ended.err
         assert "trace f62f3c2b" in ended.err
 
-    def test_plan_errors_for_programs_carry_line_and_text(
+    def test_prints_plan_errors_as_json_with_line_and_text(
         self, taskrunner: Command, service: FakeService
     ) -> None:
-        service.instead = [Answer(400, ERRORS)]
+        service.next_answers = [Answer(400, PLAN_ERRORS)]
 
         ended = taskrunner("simulate", SCAN, "--output=json")
 
         assert ended.error["error"]["code"] == "invalid_pack"
         assert ended.error["errors"] == [
-            {**ERRORS["errors"][0], "line": 24, "text": "        uses: builtin:scanner"},  # type: ignore[index]
-            ERRORS["errors"][1],  # type: ignore[index]
+            {**UNKNOWN_EXECUTOR, "line": 24, "text": "        uses: builtin:scanner"},
+            MISSING_INPUT,
         ]
 
 
 class TestRun:
-    def test_follows_the_run_to_its_end_a_line_per_transition(self, taskrunner: Command) -> None:
+    def test_prints_a_line_per_transition_until_the_run_ends(self, taskrunner: Command) -> None:
         ended = taskrunner("run", SCAN, "--input", "target=app:v1")
 
         assert ended.code == 0
@@ -134,27 +183,32 @@ class TestRun:
         assert [line.split()[1] for line in lines[:5]] == events
         assert "✓ succeeded" in ended.out
 
-    def test_a_failed_run_is_shown_and_exits_one(self, taskrunner: Command, tmp_path: Path) -> None:
-        (tmp_path / "p.yaml").write_text("metadata:\n  name: broken\n")
+    def test_exits_with_one_and_the_reason_if_the_run_fails(
+        self, taskrunner: Command, tmp_path: Path
+    ) -> None:
+        (tmp_path / "p.yaml").write_text("metadata:\n  name: failing\n")
 
         ended = taskrunner("run", str(tmp_path / "p.yaml"))
 
         assert ended.code == 1
         assert "executor-error: the scanner fell over" in ended.out
 
-    def test_programs_get_one_document_the_last_state(self, taskrunner: Command) -> None:
+    def test_prints_the_last_state_as_the_only_json_document(self, taskrunner: Command) -> None:
         ended = taskrunner("run", SCAN, "--output", "json")
 
         assert (ended.code, ended.err) == (0, "")
         assert ended.document["status"] == "succeeded"
 
-    def test_detached_it_leaves_at_once(self, taskrunner: Command, service: FakeService) -> None:
+    def test_exits_at_once_when_detached(self, taskrunner: Command, service: FakeService) -> None:
         ended = taskrunner("run", SCAN, "--detach", "--run-id", "mine", "-o", "json")
 
         assert (ended.code, ended.document["status"]) == (0, "queued")
-        assert [seen.path for seen in service.seen] == ["/token", "/live/v1/task-runner/runs"]
+        assert [request.path for request in service.requests] == [
+            "/token",
+            "/live/v1/task-runner/runs",
+        ]
 
-    def test_sends_what_it_was_given_and_nothing_else(
+    def test_sends_only_the_options_that_were_given(
         self, taskrunner: Command, service: FakeService
     ) -> None:
         taskrunner(
@@ -163,7 +217,7 @@ class TestRun:
         )  # fmt: skip
         taskrunner("run", SCAN, "--detach")
 
-        full, bare = service.seen[1], service.seen[3]
+        full, bare = service.requests[1], service.requests[3]
         assert full.headers["idempotency-key"] == "once"
         assert full.headers["x-stellaops-tenant"] == "tenant-prod"
         assert full.document == {
@@ -173,8 +227,10 @@ class TestRun:
         assert bare.document.keys() == {"manifest", "inputs"}
         assert not {"idempotency-key", "x-stellaops-tenant"} & bare.headers.keys()
 
-    def test_a_gate_does_not_end_the_watch(self, taskrunner: Command, service: FakeService) -> None:
-        service.add("r1", "deploy-app").decided = "approved"
+    def test_keeps_watching_a_run_that_waits_at_a_gate(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", "deploy-app").verdict = "approved"
 
         ended = taskrunner("show", "r1", "--watch")
 

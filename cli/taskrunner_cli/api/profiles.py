@@ -1,0 +1,152 @@
+"""Finds the API's address and the caller's credentials: in `.local/stack.json`, or the environment.
+
+The client's secret has no option, because every user of a machine can see its command lines, and
+no repr shows it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, NotRequired, TypedDict, cast
+
+from taskrunner_cli.errors import UnreachableError, UsageError
+
+STACK_FILE: Final = Path(".local/stack.json")
+DEFAULT_CALLER: Final = "operator"
+_DEPLOYMENT_VARIABLES: Final = (
+    "TASKRUNNER_API_URL",
+    "TASKRUNNER_TOKEN_URL",
+    "TASKRUNNER_CLIENT_ID",
+    "TASKRUNNER_CLIENT_SECRET",
+)
+
+
+class _StackClient(TypedDict):
+    clientId: str
+    clientSecret: str
+    scope: NotRequired[str]
+
+
+class _StackDocument(TypedDict):
+    """The members of `.local/stack.json` that this module reads."""
+
+    apiUrl: str
+    tokenUrl: str
+    clients: NotRequired[dict[str, _StackClient]]
+    consoleUrl: NotRequired[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The address of an API, the token service in front of it, and one caller's credentials.
+
+    Args:
+        caller: the caller's name in messages, e.g. `operator`.
+        scope: the scopes to request, separated by spaces; empty requests all that the client has.
+        tenant: the value of `X-StellaOps-Tenant`; empty leaves the choice to the service.
+
+    """
+
+    api_url: str
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str
+    caller: str
+    tenant: str = ""
+    console_url: str = ""
+
+
+def resolve_profile(
+    *, caller: str | None, stack: Path | None, tenant: str | None, environ: Mapping[str, str]
+) -> Profile:
+    """Return the profile that a command's options select, or else *environ*.
+
+    Raises:
+        UsageError: the options contradict each other, are incomplete, or name an unknown caller.
+        UnreachableError: there is no stack file.
+
+    """
+    caller = caller or environ.get("TASKRUNNER_AS")
+    tenant = tenant or environ.get("TASKRUNNER_TENANT", "")
+    if not environ.get("TASKRUNNER_API_URL"):
+        profile = _stack_profile(stack or _stack_file(environ), caller or DEFAULT_CALLER)
+    elif caller or stack:
+        raise UsageError(
+            "--as and --stack choose a client of the local stack, but TASKRUNNER_API_URL is set",
+            cure="unset TASKRUNNER_API_URL, or omit --as, --stack and TASKRUNNER_AS",
+        )
+    else:
+        profile = _deployment_profile(environ)
+    return replace(profile, tenant=tenant)
+
+
+def _deployment_profile(environ: Mapping[str, str]) -> Profile:
+    """Return the profile of a deployment, which the environment describes."""
+    missing = [name for name in _DEPLOYMENT_VARIABLES if not environ.get(name)]
+    if missing:
+        raise UsageError(
+            f"TASKRUNNER_API_URL is set, but {', '.join(missing)} is not",
+            cure="set all of " + ", ".join(_DEPLOYMENT_VARIABLES),
+        )
+    api_url, token_url, client_id, client_secret = (environ[name] for name in _DEPLOYMENT_VARIABLES)
+    return Profile(
+        api_url=api_url.rstrip("/"),
+        token_url=token_url,
+        client_id=client_id,
+        client_secret=client_secret,
+        scope=environ.get("TASKRUNNER_SCOPE", ""),
+        caller=client_id,
+    )
+
+
+def _stack_file(environ: Mapping[str, str]) -> Path:
+    """Return TASKRUNNER_STACK, or the nearest stack file in this folder and those above."""
+    if value := environ.get("TASKRUNNER_STACK"):
+        return Path(value)
+    current = Path.cwd()
+    folders = (current, *current.parents, *Path(__file__).parents)
+    candidates = (folder / STACK_FILE for folder in folders)
+    return next((path for path in candidates if path.is_file()), current / STACK_FILE)
+
+
+def _stack_profile(path: Path, caller: str) -> Profile:
+    """Return the profile of client *caller* of the local stack that *path* describes."""
+    stack = _read_stack_file(path)
+    clients = stack.get("clients", {})
+    if caller not in clients:
+        raise UsageError(
+            f"the stack file {path} has no client {caller!r}",
+            cure="choose one of: " + ", ".join(clients),
+        )
+    client = clients[caller]
+    try:
+        return Profile(
+            api_url=stack["apiUrl"].rstrip("/"),
+            token_url=stack["tokenUrl"],
+            client_id=client["clientId"],
+            client_secret=client["clientSecret"],
+            scope=client.get("scope", ""),
+            caller=caller,
+            console_url=stack.get("consoleUrl") or "",
+        )
+    except KeyError as error:
+        raise UsageError(
+            f"the stack file {path} has no {error} for client {caller!r}",
+            cure="create it again: taskrunner local down, then taskrunner local up",
+        ) from error
+
+
+def _read_stack_file(path: Path) -> _StackDocument:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UnreachableError(
+            f"there is no local stack: {path} does not exist", cure="taskrunner local up"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as a stack file: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is not a stack file: it does not hold a JSON object")
+    return cast("_StackDocument", document)

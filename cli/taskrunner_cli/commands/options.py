@@ -1,0 +1,62 @@
+"""The options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from taskrunner_cli.output.screen import OutputFormat
+
+_CALLER_PANEL: Final = "Caller and address"
+
+OutputOption = Annotated[
+    OutputFormat, typer.Option("--output", "-o", help="text for people, json for programs.")
+]
+AsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="CALLER",
+        help="Client of the local stack: viewer, operator, approver, admin, other-tenant-operator."
+        " (env TASKRUNNER_AS, default operator)",
+        rich_help_panel=_CALLER_PANEL,
+    ),
+]
+StackOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Stack file (env TASKRUNNER_STACK, default the nearest .local/stack.json).",
+        rich_help_panel=_CALLER_PANEL,
+    ),
+]
+TenantOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TENANT",
+        help="One of the caller's tenants (env TASKRUNNER_TENANT).",
+        rich_help_panel=_CALLER_PANEL,
+    ),
+]
+LimitOption = Annotated[int, typer.Option(min=1, metavar="N", help="List at most N entries.")]
+CursorOption = Annotated[
+    str | None,
+    typer.Option(metavar="CURSOR", help="Start after CURSOR, from an earlier answer."),
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
+PackArgument = Annotated[
+    str, typer.Argument(metavar="PACK", help="File of a pack; - is standard input.")
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="NAME=VALUE",
+        help="An input, repeatable; VALUE is JSON, or else text.",
+    ),
+]
+InputsOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="A JSON object of inputs; --input overrides its members."),
+]

@@ -1,0 +1,1 @@
+"""The demo: example packs that run on a real stack, with every expectation checked."""

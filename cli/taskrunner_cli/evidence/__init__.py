@@ -1,0 +1,1 @@
+"""A run's signed evidence: downloaded into a folder, and verified offline."""

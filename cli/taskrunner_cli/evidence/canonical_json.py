@@ -1,0 +1,40 @@
+"""Parses JSON and writes its canonical form (RFC 8785), with failures in words for a check."""
+
+import json
+
+import rfc8785
+
+from taskrunner_cli.json_types import JsonValue
+
+
+class CheckFailedError(Exception):
+    """The reason why a check fails."""
+
+
+def parse_json(content: bytes, description: str) -> JsonValue:
+    """Return the JSON in *content*; messages use *description*.
+
+    Raises:
+        CheckFailedError: it is not JSON.
+
+    """
+    try:
+        document: JsonValue = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CheckFailedError(f"{description} is not JSON: {error}") from error
+    return document
+
+
+def canonical_json(document: object, description: str) -> bytes:
+    """Return the canonical form of *document*; messages use *description*.
+
+    Raises:
+        CheckFailedError: it has none, for example because a number does not fit into a double.
+
+    """
+    try:
+        return rfc8785.dumps(document)  # type: ignore[arg-type] # it rejects what is not JSON
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise CheckFailedError(
+            f"{description} has no canonical form (RFC 8785): {error}"
+        ) from error

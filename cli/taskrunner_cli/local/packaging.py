@@ -1,0 +1,130 @@
+"""Packages the template for the emulator: stores the files it names, and inserts their addresses.
+
+`sam package` does the same for AWS, with two differences. A state machine's definition becomes
+JSON here, because the emulator does not read YAML. And the layer's archive holds the paths of its
+packages on this machine instead of the packages: the functions run on this machine, and the
+emulator unpacks a layer for each function that it starts, which would take a second and 60 MB.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from taskrunner_cli.local.errors import LocalStackError
+from taskrunner_cli.local.workspace import Workspace, python_version
+
+LAYER = "layers/core/python"
+
+_COMPILED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
+_URI = re.compile(r"^( +(CodeUri|ContentUri|DefinitionUri): )(\S+)$", re.MULTILINE)
+
+Store = Callable[[bytes], str]
+
+
+def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -> str:
+    """Return the template's text with *parameters* as defaults, and addresses instead of paths.
+
+    SAM's transform reads the parameters' defaults, not the values of a deployment. *store* stores
+    content and returns its address.
+
+    Raises:
+        LocalStackError: the template has no such parameter, or a path or a package is missing.
+
+    """
+
+    def stored(match: re.Match[str]) -> str:
+        key, kind, path = match.groups()
+        return f"{key}{store(_content(workspace, kind, path))}"
+
+    text = (workspace.root / "template.yaml").read_text(encoding="utf-8")
+    return _URI.sub(stored, _with_defaults(text, parameters))
+
+
+def source_files(top: Path) -> Iterator[Path]:
+    """Yield every file below *top* in a stable order; links are followed."""
+    if top.is_file():
+        yield top
+    for folder, folders, names in os.walk(top, followlinks=True):
+        folders[:] = sorted(set(folders) - _COMPILED)
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _content(workspace: Workspace, kind: str, path: str) -> bytes:
+    source = workspace.root / path
+    if not source.exists():
+        raise LocalStackError(
+            f"template.yaml names {path}, which does not exist", cure="correct the path"
+        )
+    if kind == "DefinitionUri":
+        return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))).encode()
+    if path == LAYER:
+        return _archive(_layer(workspace))
+    files = {str(file.relative_to(source)): file.read_bytes() for file in source_files(source)}
+    return _archive(files)
+
+
+def _layer(workspace: Workspace) -> dict[str, bytes]:
+    """Return the layer as one .pth file, which Python's `site` runs when a function starts."""
+    paths = [str(_copied(workspace)), str(_dependencies(workspace))]
+    # Insert them first, as Lambda does: the emulator has other versions of some packages.
+    line = f"import sys; sys.path[:0] = {paths!a}\n"
+    folder = f"python/lib/python{python_version()}/site-packages"
+    return {f"{folder}/taskrunner.pth": line.encode("ascii")}
+
+
+def _copied(workspace: Workspace) -> Path:
+    """Return the folder of a copy of the package, which later edits do not change."""
+    source = workspace.root / LAYER / "taskrunner"
+    digest = hashlib.sha256()
+    for file in source_files(source):
+        digest.update(f"\0{file.relative_to(source)}\0".encode())
+        digest.update(file.read_bytes())
+    folder = workspace.scratch / f"layer-{digest.hexdigest()[:32]}"
+    if not folder.exists():
+        draft = folder.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(source, draft / "taskrunner", ignore=shutil.ignore_patterns(*_COMPILED))
+        draft.rename(folder)
+    return folder
+
+
+def _dependencies(workspace: Workspace) -> Path:
+    """Return the folder with the packages that the layer's requirements pin."""
+    environment = workspace.local / "venvs" / "layer"
+    folder = environment / "lib" / f"python{python_version()}" / "site-packages"
+    installed_pins, pins = environment / ".pins", workspace.root / LAYER / "requirements.txt"
+    if (
+        not folder.exists()
+        or not installed_pins.exists()
+        or installed_pins.read_bytes() != pins.read_bytes()
+    ):
+        raise LocalStackError(
+            f"the packages of {LAYER}/requirements.txt are not installed", cure="make setup"
+        )
+    return folder
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a ZIP archive of *files*, the same bytes for the same files."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name, content in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return sink.getvalue()
+
+
+def _with_defaults(text: str, parameters: Mapping[str, str]) -> str:
+    for name, value in parameters.items():
+        default = re.compile(rf"(^  {name}:\n(?:    .*\n)*?    Default: ).*", re.MULTILINE)
+        text, found = default.subn(rf"\g<1>{value}", text)
+        if found != 1:
+            raise LocalStackError(f"the template has no parameter {name}", cure="correct its name")
+    return text

@@ -1,0 +1,1 @@
+"""Everything that a command prints: text for people, JSON for programs."""

@@ -1,0 +1,73 @@
+"""The view of a pack's gates: the steps that each gate guards."""
+
+from typing import NotRequired, TypedDict
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from taskrunner_cli.api.documents import PackName
+from taskrunner_cli.output.formatting import text
+
+
+class GateDocument(TypedDict):
+    """A gate, and the ids of the steps that cannot be reached without passing it.
+
+    `unless` is the gate's `when`, if only the run can evaluate it. `idle` is the reason why the
+    gate guards nothing.
+    """
+
+    stepId: str
+    kind: str
+    guards: list[str]
+    approvalId: NotRequired[str]
+    policyId: NotRequired[str]
+    unless: NotRequired[str]
+    idle: NotRequired[str]
+
+
+class GatesDocument(TypedDict):
+    """A pack's gates, and the ids of the `run` steps that no gate guards."""
+
+    pack: PackName
+    planHash: str
+    gates: list[GateDocument]
+    unguarded: list[str]
+
+
+def gates_view(document: GatesDocument) -> RenderableType:
+    """Return a pack's gates, a row for each, and the steps without a gate."""
+    step_ids = ", ".join(document["unguarded"])
+    unguarded = (
+        Text.assemble(("not guarded by any gate  ", "yellow"), text(step_ids))
+        if step_ids
+        else Text()
+    )
+    if not document["gates"]:
+        return Group(Text("the pack has no gates", style="dim"), unguarded)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("gate", "passes by", "cannot be reached without it", ""):
+        table.add_column(column, overflow="fold")
+    for gate in document["gates"]:
+        table.add_row(
+            text(gate["stepId"], "bold"),
+            text(_passes_by(gate)),
+            text(", ".join(gate["guards"]) or "nothing"),
+            text(_caveat(gate), "yellow"),
+        )
+    return Group(table, unguarded)
+
+
+def _passes_by(gate: GateDocument) -> str:
+    parts = []
+    if "policyId" in gate:
+        parts.append(f"policy {gate['policyId']}")
+    if "approvalId" in gate:
+        parts.append(f"approval {gate['approvalId']}")
+    return " or ".join(parts)
+
+
+def _caveat(gate: GateDocument) -> str:
+    if "idle" in gate:
+        return gate["idle"]
+    return f"skipped unless {gate['unless']}" if "unless" in gate else ""

@@ -1,0 +1,97 @@
+"""The local stack's state, as documents and views; they never hold a client's secret."""
+
+from typing import TYPE_CHECKING, TypedDict
+
+from rich.console import Group, RenderableType
+
+from taskrunner_cli.output.formatting import text
+
+if TYPE_CHECKING:
+    from taskrunner_cli.local import Stack, Status
+
+
+class CallerDocument(TypedDict):
+    """A caller of the local stack."""
+
+    scope: str
+    tenant: str
+
+
+class StackDocument(TypedDict):
+    """The addresses of the local stack, and its callers by name."""
+
+    apiUrl: str
+    tokenUrl: str
+    consoleUrl: str | None
+    clients: dict[str, CallerDocument]
+
+
+class StatusDocument(TypedDict):
+    """The state of the local stack: that of its process, and that of the deployment in it."""
+
+    running: bool
+    healthy: bool
+    current: bool
+    pid: int | None
+    port: int | None
+    log: str
+    stack: StackDocument | None
+
+
+def stack_document(stack: "Stack") -> StackDocument:
+    """Return the document of a running stack."""
+    return {
+        "apiUrl": stack.api_url,
+        "tokenUrl": stack.token_url,
+        "consoleUrl": stack.console_url,
+        "clients": {
+            name: {"scope": client.scope, "tenant": client.tenant}
+            for name, client in stack.clients.items()
+        },
+    }
+
+
+def status_document(status: "Status") -> StatusDocument:
+    """Return the document of the local stack's state."""
+    return {
+        "running": status.running,
+        "healthy": status.healthy,
+        "current": status.current,
+        "pid": status.pid,
+        "port": status.port,
+        "log": status.log,
+        "stack": stack_document(status.stack) if status.stack else None,
+    }
+
+
+def stack_view(stack: "Stack") -> RenderableType:
+    """Return the addresses of a running stack, and the names of its callers."""
+    lines = [text(f"  API      {stack.api_url}"), text(f"  tokens   {stack.token_url}")]
+    if stack.console_url:
+        lines.append(text(f"  console  {stack.console_url}"))
+    return Group(*lines, text(f"  callers  {', '.join(stack.clients)}"))
+
+
+def status_view(status: "Status") -> RenderableType:
+    """Return the local stack's state in words, with the next command to type."""
+    if not status.running:
+        return Group(
+            text("the local stack is not running", "yellow"), text("try: taskrunner local up")
+        )
+    process = f"process {status.pid}, port {status.port}"
+    if not status.healthy:
+        return text(
+            f"the emulator runs ({process}) but does not answer; its log is {status.log}", "red"
+        )
+    if not status.stack:
+        return text(
+            f"the emulator runs ({process}), but nothing is deployed in it;"
+            " try: taskrunner local up",
+            "yellow",
+        )
+    age = "up to date" if status.current else "older than the sources; try: taskrunner local up"
+    return Group(
+        text(f"the local stack is running ({process}), {age}", "green"),
+        stack_view(status.stack),
+        text(f"  log      {status.log}"),
+    )

@@ -1,0 +1,51 @@
+"""GitHub runs what a developer runs, on every supported Python, and without a stored key."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+
+
+def workflow(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
+    return loaded
+
+
+def supported_pythons() -> list[str]:
+    """The versions that `requires-python` allows, as it is written: at least one, below another."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    least, limit = (bound.strip("<>=") for bound in project["requires-python"].split(","))
+    return [f"3.{minor}" for minor in range(int(least[2:]), int(limit[2:]))]
+
+
+def test_every_supported_python_is_tested() -> None:
+    job = workflow("checks.yaml")["jobs"]["test"]
+
+    assert job["strategy"]["matrix"]["python"] == supported_pythons()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+def test_a_deployment_waits_for_the_tests_and_for_an_approver() -> None:
+    jobs = workflow("deploy.yaml")["jobs"]
+
+    assert jobs["checks"]["uses"] == "./.github/workflows/checks.yaml"
+    assert jobs["deploy"]["needs"] == "checks"
+    assert jobs["deploy"]["environment"] == "${{ inputs.environment }}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_uses_a_stored_key(path: Path) -> None:
+    text = path.read_text()
+
+    assert "secrets." not in text
+    assert "aws-access-key-id" not in text

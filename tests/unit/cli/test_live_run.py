@@ -1,0 +1,83 @@
+"""The live table, drawn on a terminal that is recorded."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from taskrunner_cli.api.documents import Step, StepStatus
+from taskrunner_cli.api.watch import RunUpdate
+from taskrunner_cli.output.live_run import LiveTable, show_updates
+from taskrunner_cli.output.step_durations import StepDurations
+from tests.unit.cli.conftest import FakeClock
+from tests.unit.cli.fake_run import DEPLOY, FakeRun
+
+
+def _step(name: str, status: StepStatus) -> Step:
+    return {
+        "stepId": name,
+        "kind": "Run",
+        "enabled": True,
+        "continueOnError": False,
+        "status": status,
+        "attempts": 1,
+    }
+
+
+def _last_view(updates: list[RunUpdate], *, height: int) -> list[str]:
+    """The lines of the last redraw of the table."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, height=height, color_system=None)
+    show_updates(updates, LiveTable(console, FakeClock(lambda: None), StepDurations()))
+    return screen.getvalue().rpartition("run r1")[2].splitlines()
+
+
+def _step_ids(lines: list[str]) -> list[str]:
+    header = next(number for number, line in enumerate(lines) if line.startswith("step"))
+    rows = [line.split() for line in lines[header + 1 :]]
+    return [row[0] for row in rows if row and row[0][0].isalpha() and row[0] != "taskrunner"]
+
+
+def test_shows_status_reason_duration_and_log_of_a_waiting_run() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY)
+    updates = [RunUpdate(run.state(), list(run.log))]
+    for _ in range(2):
+        known = len(run.log)
+        run.tick()
+        updates.append(RunUpdate(run.state(), run.log[known:]))
+
+    lines = _last_view(updates, height=40)
+
+    view = "\n".join(lines)
+    assert "◆ waiting" in view
+    assert "1.0 s" in next(line for line in lines if line.startswith("build"))
+    assert "awaiting-approval: Review before deploy" in view
+    assert "gate.awaiting" in view
+
+
+def test_a_small_terminal_shows_the_most_relevant_steps_in_the_packs_order() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
+    steps = [_step(f"done{number}", "Succeeded") for number in range(5)]
+    steps += [_step("broken", "Failed"), _step("now", "Running")]
+    steps += [_step(f"later{number}", "Pending") for number in range(5)]
+
+    lines = _last_view([RunUpdate({**run.state(), "steps": steps}, [])], height=12)
+
+    assert _step_ids(lines) == ["broken", "now", "later0", "later1"]
+    assert "… and 8 more steps" in "\n".join(lines)
+
+
+def test_a_large_terminal_shows_every_step() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
+
+    lines = _last_view([RunUpdate(run.state(), [])], height=40)
+
+    assert _step_ids(lines) == ["build", "approval", "deploy"]
+    assert "more steps" not in "\n".join(lines)
+
+
+def test_a_run_without_updates_has_no_state() -> None:
+    display = LiveTable(Console(file=io.StringIO()), FakeClock(lambda: None), StepDurations())
+
+    with pytest.raises(ValueError, match="without updates"):
+        show_updates([], display)
