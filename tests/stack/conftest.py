@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 _DEADLINE_S = 60.0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/stack/" in item.path.as_posix():
-            item.add_marker(pytest.mark.stack)
-
-
 @pytest.fixture(name="stack", scope="session")
 def _stack() -> Stack:
     return local.up(lambda _line: None)

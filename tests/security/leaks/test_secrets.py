@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tests.machine.client import Client
     from tests.machine.engine import Engine
 
-pytestmark = pytest.mark.machine
-
 THROUGH_ALL = {"plain", "signs", "document"}
 # The others go where what they are made of makes a difference.
 MOST_TELLING = (
