@@ -1,7 +1,7 @@
-"""Where the emulator differs from AWS, as facts: a test that fails here tells that a gap is closed.
+"""Where the emulator differs from AWS. A test that fails here says that a gap has been closed.
 
-The code follows AWS's documentation and knows nothing of these. docs/architecture.md says what each
-of them means for a run on the local stack.
+The code follows AWS's documentation and does not know these gaps. docs/architecture.md says what
+each of them means on the local stack.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.packs import pack
+from tests.stack.executions import execution_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 
 def test_the_class_of_an_error_does_not_reach_the_machine(
@@ -24,16 +25,9 @@ def test_the_class_of_an_error_does_not_reach_the_machine(
     """AWS reports StepFailedError, so that `ErrorEquals: [ConflictError]` and others can match."""
     run_id = operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
     operator.ended(run_id)
-    states = aws("stepfunctions")
-    (execution,) = [
-        one["executionArn"]
-        for machine in states.list_state_machines()["stateMachines"]
-        if "_a-pack-" in machine["name"]
-        for one in states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
-        if run_id in states.describe_execution(executionArn=one["executionArn"])["input"]
-    ]
 
-    history = states.get_execution_history(executionArn=execution)["events"]
+    execution = execution_of(run_id, aws)
+    history = aws("stepfunctions").get_execution_history(executionArn=execution)["events"]
 
     errors = {details["error"] for event in history for details in _failures(event)}
     assert "Runtime.HandlerError" in errors
@@ -41,7 +35,7 @@ def test_the_class_of_an_error_does_not_reach_the_machine(
 
 
 def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operator: Api) -> None:
-    """AWS reports BadParametersError, which would stand before the message."""
+    """AWS reports BadParametersError, and the step's message would begin with it."""
     run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
 
     (step,) = operator.ended(run_id)["steps"]
@@ -52,7 +46,7 @@ def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operat
 def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
     aws: Callable[[str], Any],
 ) -> None:
-    """AWS imports them; for the API of the template the local stack puts them afterwards."""
+    """AWS imports them; the local stack adds the template's own after the deployment."""
     methods = ("get", "x-amazon-apigateway-any-method")
     definition = _definition({method: {"responses": {}} for method in methods})
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}
@@ -62,12 +56,14 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
         api_id = made["StackResourceDetail"]["PhysicalResourceId"]
         resources = aws("apigateway").get_resources(restApiId=api_id)["items"]
 
-    imported = {one["path"]: set(one.get("resourceMethods", {})) for one in resources}
+    imported = {
+        resource["path"]: set(resource.get("resourceMethods", {})) for resource in resources
+    }
     assert imported["/a"] == {"GET"}
 
 
-def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
-    """AWS tells it; here the local stack makes them defaults, where the transform needs them."""
+def test_sams_transform_does_not_see_parameters(aws: Callable[[str], Any]) -> None:
+    """On AWS it does. The local stack makes parameters defaults where the transform reads them."""
     properties = {
         "StageName": "live",
         "DefinitionBody": _definition({"get": {"responses": {}}}),
@@ -89,13 +85,13 @@ def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
 def _stack(
     aws: Callable[[str], Any], template: dict[str, Any], **parameters: str
 ) -> Iterator[dict[str, str]]:
-    """A stack of *template*, for as long as it is looked at."""
+    """The name of a stack of *template*, which is deleted at the end."""
     cloudformation, name = aws("cloudformation"), {"StackName": "gap"}
-    given = [{"ParameterKey": key, "ParameterValue": one} for key, one in parameters.items()]
+    values = [{"ParameterKey": key, "ParameterValue": text} for key, text in parameters.items()]
     cloudformation.create_stack(
         **name,
         TemplateBody=json.dumps(template),
-        Parameters=given,
+        Parameters=values,
         Capabilities=["CAPABILITY_AUTO_EXPAND"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(**name, WaiterConfig={"Delay": 1})
