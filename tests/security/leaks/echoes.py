@@ -1,4 +1,4 @@
-"""Servers and functions that give secrets back: by every way of an answer, in every spelling."""
+"""A server and functions that return secrets: in every part of an answer, in every spelling."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tests.security.leaks.planted import BESIDE, SECRETS, WAYS
+from tests.security.leaks.spellings import BESIDE, SECRETS, WAYS, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def written(name: str) -> dict[str, str]:
-    return {way: write(SECRETS[name]) for way, write in (WAYS | BESIDE).items()}
-
-
 def _one_line(text: str) -> bytes:
-    return "".join(one if one.isprintable() else " " for one in text).encode()
+    return "".join(sign if sign.isprintable() else " " for sign in text).encode()
 
 
-Said = tuple[int, bytes, list[tuple[bytes, bytes]], bytes]
+# Status, reason, headers and body.
+Reply = tuple[int, bytes, list[tuple[bytes, bytes]], bytes]
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 _JSON = (b"Content-Type", b"application/json")
 
@@ -34,15 +31,15 @@ def _json(value: object) -> bytes:
 
 
 def _document(name: str) -> object:
-    """What a server makes of a secret that it takes for JSON."""
+    """The answer of a server that reads the secret as JSON."""
     try:
         return {"read": json.loads(SECRETS[name])}
     except ValueError:
         return {"read": SECRETS[name]}
 
 
-# How a server says it: status, reason, headers, body.
-ANSWERS: dict[str, Callable[[str], Said]] = {
+# The ways in which the server returns the secret of a name.
+ANSWERS: dict[str, Callable[[str], Reply]] = {
     "text": lambda n: (200, b"OK", [_TEXT], "\n".join(written(n).values()).encode()),
     "json": lambda n: (200, b"OK", [_JSON], _json(list(written(n).values()))),
     "keys": lambda n: (200, b"OK", [_JSON], _json({t: w for w, t in written(n).items()})),
@@ -95,7 +92,7 @@ def _host(name: str) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def _say(self) -> None:
+    def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         _, how, name = self.path.partition("?")[0].split("/")
         status, reason, headers, body = ANSWERS[how](name)
@@ -105,15 +102,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"\r\n".join(lines))
         self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_DELETE = _say  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: what this server logs is its own affair."""
+        """Log nothing: this server is not part of the product."""
 
 
 @contextmanager
 def server() -> Iterator[int]:
-    """The port of a server of this machine that knows all secrets."""
+    """Run a server that knows all secrets, and yield its port on this machine."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
@@ -124,28 +121,29 @@ def server() -> Iterator[int]:
             thread.join()
 
 
-class OwnError(Exception):
+class FunctionError(Exception):
     pass
 
 
 @dataclass
 class Functions:
-    """Executor functions by the name that packs have for them."""
+    """Executor functions that return what they receive; *received* holds each `with`."""
 
-    given: list[Any] = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)
 
     def all(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
-        names = ("echo", "told", "nested", "keyed", "raises", "denies", "says", "much")
+        """The functions by their names in packs."""
+        names = ("echo", "spelt", "nested", "keyed", "raises", "denies", "says", "much")
         return {name: getattr(self, f"_{name}") for name in names}
 
     def _value(self, payload: dict[str, Any]) -> str:
-        self.given.append(payload["with"])
+        self.received.append(payload["with"])
         return str(payload["with"]["value"])
 
     def _echo(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         return {"payload": payload, "again": self._value(payload)}
 
-    def _told(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _spelt(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         value = self._value(payload)
         return [write(value) for write in (WAYS | BESIDE).values()]
 
@@ -159,7 +157,7 @@ class Functions:
 
     def _raises(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         value = self._value(payload)
-        raise type(value, (OwnError,), {})(f"no {value}")
+        raise type(value, (FunctionError,), {})(f"no {value}")
 
     def _denies(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         value = self._value(payload)
@@ -170,4 +168,4 @@ class Functions:
         return self._value(payload)
 
     def _much(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401
-        raise OwnError(self._value(payload) * 400)
+        raise FunctionError(self._value(payload) * 400)

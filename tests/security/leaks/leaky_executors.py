@@ -1,6 +1,7 @@
-"""Executors that let out what they are given by every way that a process has.
+"""Executors that let out a secret in every way that a process has.
 
-They answer to the names of real ones, since a pack can name no others.
+`builtin:noop` is replaced by one that goes the way that its parameter `way` names, because a pack
+can use the names of real executors only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Treacherous:
+class Leaky:
     Parameters: type[BaseModel] = noop.Parameters
 
     def execute(self, parameters: BaseModel, work: Work) -> Any:  # noqa: ANN401
@@ -38,7 +39,7 @@ def references() -> list[str]:
 
 
 def find(reference: str) -> Any:  # noqa: ANN401
-    return Treacherous() if reference == "builtin:noop" else executors.find(reference)
+    return Leaky() if reference == "builtin:noop" else executors.find(reference)
 
 
 def raises(secret: str, _: Work) -> Any:  # noqa: ANN401
@@ -53,7 +54,7 @@ def is_denied(secret: str, _: Work) -> Any:  # noqa: ANN401
     raise EgressDenied(f"no way to {secret}")
 
 
-def raises_its_own(secret: str, _: Work) -> Any:  # noqa: ANN401
+def raises_an_error_named_after_it(secret: str, _: Work) -> Any:  # noqa: ANN401
     raise type(secret, (Exception,), {})(secret)
 
 
@@ -84,15 +85,15 @@ def takes_too_much(secret: str, _: Work) -> Any:  # noqa: ANN401
     return secret * (2**40)
 
 
-def answers_too_much(secret: str, _: Work) -> Any:  # noqa: ANN401
+def returns_too_much(secret: str, _: Work) -> Any:  # noqa: ANN401
     return {"much": [secret] * 20_000}
 
 
-def answers_no_json(secret: str, _: Work) -> Any:  # noqa: ANN401
+def returns_invalid_json(secret: str, _: Work) -> Any:  # noqa: ANN401
     return {secret: {secret}}
 
 
-def answers_no_number(secret: str, _: Work) -> Any:  # noqa: ANN401
+def returns_not_a_number(secret: str, _: Work) -> Any:  # noqa: ANN401
     return {secret: float("nan")}
 
 
@@ -124,35 +125,35 @@ def puts_a_bundle(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"bundle": work.bundles.put(file).digest}
 
 
-def asks_for_what_is_not_there(secret: str, work: Work) -> Any:  # noqa: ANN401
+def fetches_an_unknown_artifact(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": work.artifacts.fetch(secret, work.scratch / "got")}
 
 
-def asks_for_a_bundle(secret: str, work: Work) -> Any:  # noqa: ANN401
+def finds_an_unknown_bundle(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": str(work.bundles.find(secret))}
 
 
-def asks_for_a_file(secret: str, work: Work) -> Any:  # noqa: ANN401
+def bundles_an_unknown_file(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": str(work.bundles.put(work.output / secret))}
 
 
-def asks_for_a_function(secret: str, work: Work) -> Any:  # noqa: ANN401
+def invokes_an_unknown_function(secret: str, work: Work) -> Any:  # noqa: ANN401
     return work.functions.invoke(secret, {"secret": secret})
 
 
-def asks_for_an_image(secret: str, work: Work) -> Any:  # noqa: ANN401
+def looks_up_an_unknown_image(secret: str, work: Work) -> Any:  # noqa: ANN401
     return work.images.findings("123456789012.dkr.ecr.us-east-1.amazonaws.com", secret, secret)
 
 
-def asks_for_a_host(secret: str, work: Work) -> Any:  # noqa: ANN401
+def connects_to_a_host(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": str(work.network.connect(secret, 443, 1))}
 
 
-def asks_for_nonsense(secret: str, work: Work) -> Any:  # noqa: ANN401
+def sends_an_unknown_request(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": str(work.bundles._asking.ask(secret))}  # type: ignore[attr-defined]
 
 
-def asks_wrongly(secret: str, work: Work) -> Any:  # noqa: ANN401
+def sends_a_wrong_request(secret: str, work: Work) -> Any:  # noqa: ANN401
     return {"got": str(work.bundles._asking.ask("bundles.find", **{secret: 1}))}  # type: ignore[attr-defined]
 
 
@@ -161,6 +162,6 @@ _ALL: dict[str, Callable[[str, Work], Any]] = {
     for name, value in list(globals().items())
     if callable(value)
     and getattr(value, "__module__", "") == __name__
-    and name not in {"Treacherous", "references", "find"}
+    and name not in {"Leaky", "references", "find"}
 }
 WAYS = sorted(_ALL)
