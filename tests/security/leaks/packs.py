@@ -159,7 +159,7 @@ def manifest(steps: list[Step], port: int) -> str:
 
 @st.composite
 def some_steps(draw: DrawFn, port: int) -> list[Step]:
-    """A few steps, in blocks or alone, with or without retries, each with any secret in any form."""
+    """Steps, in blocks or alone, with or without retries, each with any secret in any form."""
     return [draw(_block(port, f"s{number}")) for number in range(draw(st.integers(1, 4)))]
 
 
