@@ -151,7 +151,7 @@ check-workflows:
 	$(bin)/pre-commit validate-config
 
 # A process for each processor; tests/conftest.py says which tests share one.
-pytest := $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+pytest := $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 unit: $(stamps) ## Run the tests that need neither the local stack nor minutes
 	$(pytest) tests/unit tests/golden tests/contract tests/architecture

@@ -1,23 +1,25 @@
 """The order of the tests, their distribution over processes, and golden files.
 
-`make unit` and `make test` run pytest-xdist with `--dist loadgroup`: a group runs in one process,
-from its first test to its last. A file is a group, so that what its fixtures make is made once.
-tests/stack is one group, because all of it uses the one local stack.
+`make unit` and `make test` run pytest-xdist with `--dist loadfile`: the tests of a file run in one
+process, so that what the file's fixtures make is made once. All tests of tests/stack run in one
+process, because they use the one local stack.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# The longest groups come first, so that no process is left with one of them at the end.
+_STACK: Final = "tests/stack/"
+# The longest files come first, so that no process is left with one of them at the end.
 _FIRST: Final = (
-    "tests/stack/",
+    _STACK,
     "tests/security/leaks/",
     "tests/security/fuzz/",
     "tests/machine/",
@@ -27,14 +29,28 @@ _FIRST: Final = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into its group, and the groups that take longest first."""
+    """Mark the tests that need the local stack, and put the files that take longest first."""
     items.sort(key=_rank)  # stable: the order within a file and among files is kept
     for item in items:
-        path = item.nodeid.partition("::")[0]
-        is_on_stack = path.startswith("tests/stack/")
-        item.add_marker(pytest.mark.xdist_group("stack" if is_on_stack else path))
-        if is_on_stack:
+        if item.nodeid.startswith(_STACK):
             item.add_marker(pytest.mark.stack)
+
+
+class _Distribution(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each file to one process, and all of tests/stack to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return _STACK if scope.startswith(_STACK) else scope
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Distribution:  # noqa: ANN401
+    """Distribute the tests by file.
+
+    Groups (`--dist loadgroup`) would need no code, but have no effect with pytest-xdist 3.8 and
+    pytest 9.2: the group is put into a test's id, which pytest no longer allows.
+    """
+    return _Distribution(config, log)
 
 
 def _rank(item: pytest.Item) -> int:
