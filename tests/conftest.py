@@ -1,8 +1,8 @@
 """The order of the tests, their distribution over processes, and golden files.
 
 `make unit` and `make test` run pytest-xdist with `--dist loadfile`: the tests of a file run in one
-process, so that what the file's fixtures make is made once. All tests of tests/stack run in one
-process, because they use the one local stack.
+process, so that what the file's fixtures make is made once. Some folders run in one process: that
+of the local stack, of which there is one, and one whose fixture serves several files.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STACK: Final = "tests/stack/"
+_IN_ONE_PROCESS: Final = (_STACK, "tests/security/permissions/")
 # The longest files come first, so that no process is left with one of them at the end.
 _FIRST: Final = (
     _STACK,
@@ -37,11 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _Distribution(LoadFileScheduling):  # type: ignore[misc]
-    """Gives each file to one process, and all of tests/stack to one."""
+    """Gives each file to one process, and some folders too."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return _STACK if scope.startswith(_STACK) else scope
+        file: str = super()._split_scope(nodeid)
+        return next((folder for folder in _IN_ONE_PROCESS if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Distribution:  # noqa: ANN401
