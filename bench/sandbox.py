@@ -1,9 +1,9 @@
-"""What the sandbox of a step costs, as a share of starting a fresh interpreter for it.
+"""Measures what one attempt of `builtin:noop` costs in the sandbox.
 
     .venv/bin/python bench/sandbox.py [ATTEMPTS]
 
-Both run `builtin:noop`, the one in a fork of the warm server, the other in a sandbox whose server
-is started for it. The least of all attempts counts.
+"Warm" forks a server that is already running, "fresh" starts a server for the attempt. The fastest
+of all attempts counts.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
 
-from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Job, Limits  # noqa: E402
-from taskrunner.sandbox.launcher import ForkedSandbox  # noqa: E402 - the folder above is no package
+from taskrunner.sandbox.attempt import AttemptRequest, Limits  # noqa: E402 - needs the path above
+from taskrunner.sandbox.launcher import ForkedSandbox  # noqa: E402 - the same
 
 ATTEMPTS = 20
-NOTHING_TO_ASK: Any = None
+NO_SERVICES: Any = None
 
 
 def attempt(sandbox: ForkedSandbox) -> float:
-    """Seconds that one attempt takes."""
+    """Return the seconds that one attempt takes."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in (OUTPUT_FOLDER, SCRATCH_FOLDER):
-            (Path(folder) / name).mkdir()
-        job = Job(
+        request = AttemptRequest(
             uses="builtin:noop",
             parameters={"text": "hello"},
             run_id="run",
@@ -42,25 +40,28 @@ def attempt(sandbox: ForkedSandbox) -> float:
             folder=Path(folder),
             limits=Limits(memory_mib=128, cpu_s=10, wall_s=30),
         )
-        began = perf_counter()
-        ended = sandbox.execute(job, NOTHING_TO_ASK)
-        if ended.reason is not None:
-            raise SystemExit(ended.message)
-        return perf_counter() - began
+        request.output.mkdir()
+        request.scratch.mkdir()
+        started = perf_counter()
+        result = sandbox.execute(request, NO_SERVICES)
+        took_s = perf_counter() - started
+        if result.reason is not None:
+            raise SystemExit(result.message)
+        return took_s
 
 
-def fresh() -> float:
-    """The same, with a server of its own."""
+def fresh_attempt() -> float:
+    """Return the seconds that one attempt takes with a server of its own."""
     with closing(ForkedSandbox()) as sandbox:
         return attempt(sandbox)
 
 
 def main(attempts: int) -> None:
     """Measure, and print one line."""
-    cold = min(fresh() for _ in range(attempts))
+    fresh_s = min(fresh_attempt() for _ in range(attempts))
     with closing(ForkedSandbox()) as sandbox:
-        warm = min(attempt(sandbox) for _ in range(attempts))
-    print(f"warm {warm * 1000:.1f} ms, fresh {cold * 1000:.1f} ms: {warm / cold:.1%} of it")
+        warm_s = min(attempt(sandbox) for _ in range(attempts))
+    print(f"warm {warm_s * 1000:.1f} ms, fresh {fresh_s * 1000:.1f} ms: {warm_s / fresh_s:.1%}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Validates real HTTP answers against the project's OpenAPI document.
+"""Validates real HTTP responses against the project's OpenAPI document.
 
     assert_conforms("GET", "/v1/task-runner/runs/run-7", 200, headers, body)
 
-Stricter than the document reads: a field that it does not name is refused, so that whoever adds one
-documents it; every answer of 400 and above carries the envelope, with a code of `ErrorCode` and the
-status that belongs to it. The path is relative to the API's base, without the stage.
+It is stricter than the document: a field that the document does not name is a problem, so that new
+fields get documented. Every response of 400 and above must have the envelope, with a code of
+`ErrorCode` and the status of that code. Paths are relative to the API's base, without the stage.
 """
 
 import json
@@ -29,10 +29,10 @@ def assert_conforms(
     headers: Mapping[str, str],
     body: str | bytes | None,
 ) -> None:
-    """Assert that this answer to *method* *path* is one that the document describes."""
+    """Assert that the document describes this response to *method* *path*."""
     problems = list(nonconformities(method, path, status, headers, body))
-    told = "\n  ".join(problems)
-    assert not problems, f"{method} {path} answered {status}, against the document:\n  {told}"
+    listed = "\n  ".join(problems)
+    assert not problems, f"the response {status} to {method} {path} is invalid:\n  {listed}"
 
 
 def nonconformities(
@@ -42,12 +42,12 @@ def nonconformities(
     headers: Mapping[str, str],
     body: str | bytes | None,
 ) -> Iterator[str]:
-    """Yield what is wrong with this answer, one line each."""
+    """Yield the problems of this response, one line each."""
     text = body.decode() if isinstance(body, bytes) else body or ""
     sent = {name.lower(): value for name, value in headers.items()}
     where = response_pointer(method, path, status)
     if where is None:
-        yield f"the document has no answer {status} to {method} {path}"
+        yield f"the document has no response {status} to {method} {path}"
         return
     response = resolved(document(), {"$ref": where})
     yield from _header_problems(response.get("headers", {}), sent)
@@ -58,7 +58,7 @@ def nonconformities(
 
 @cache
 def document() -> Json:
-    """Return the document, each object in it closed to fields that it does not name."""
+    """Return the document, with every object closed to fields that it does not name."""
     return {
         key: _closed(value) if key in ("components", "paths") else value
         for key, value in read(DOCUMENT).items()
@@ -66,7 +66,7 @@ def document() -> Json:
 
 
 def operation_pointer(method: str, path: str) -> str | None:
-    """Return the pointer of the operation that *path* leads to, or None when there is none."""
+    """Return the pointer of the operation of *path*, or None if there is none."""
     segments = path.partition("?")[0].split("/")
     for template, item in document()["paths"].items():
         if method.lower() in item and _fits(template.split("/"), segments):
@@ -75,7 +75,7 @@ def operation_pointer(method: str, path: str) -> str | None:
 
 
 def response_pointer(method: str, path: str, status: int) -> str | None:
-    """Return the pointer of what describes this status; an unknown route may only refuse."""
+    """Return the pointer of the response with this status. Unknown routes have errors only."""
     is_error = status >= 400
     operation = operation_pointer(method, path)
     if operation is None:
@@ -89,16 +89,16 @@ def response_pointer(method: str, path: str, status: int) -> str | None:
 
 
 def ndjson_problems(schema: str, text: str) -> Iterator[str]:
-    """Yield what is wrong with NDJSON whose lines are each described by *schema*."""
+    """Yield the problems of NDJSON text in which *schema* describes each line."""
     if text and not text.endswith("\n"):
-        yield "the last line has no end, so a reader cannot tell whether it is whole"
+        yield "the last line has no end, so it may be incomplete"
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], 1):
         for problem in _json_problems(schema, line):
             yield f"line {number}: {problem}"
 
 
 def schema_problems(where: str, value: object) -> Iterator[str]:
-    """Yield what is wrong with *value* under the schema at the pointer *where*."""
+    """Yield the problems of *value* under the schema at the pointer *where*."""
     validator = Draft202012Validator(
         {"$ref": f"{_BASE}{where}"},
         registry=_registry(),
@@ -117,8 +117,8 @@ def _registry() -> "Registry[Any]":
 
 def _fits(template: list[str], segments: list[str]) -> bool:
     return len(template) == len(segments) and all(
-        wanted == given or (wanted.startswith("{") and given)
-        for wanted, given in zip(template, segments, strict=True)
+        expected == actual or (expected.startswith("{") and actual)
+        for expected, actual in zip(template, segments, strict=True)
     )
 
 
@@ -152,11 +152,11 @@ def _body_problems(
 ) -> Iterator[str]:
     if content is None:
         if text:
-            yield f"a body where there is none: {text[:80]!r}"
+            yield f"a body that the document does not have: {text[:80]!r}"
         return
     media_type = sent.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in content:
-        yield f"content-type {media_type!r} is none of {', '.join(content)}"
+        yield f"content-type {media_type!r} is not one of {', '.join(content)}"
         return
     schema = pointer(pointer(pointer(where, "content"), media_type), "schema")
     match media_type:

@@ -60,11 +60,14 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare `--record`, which rewrites golden files instead of comparing with them."""
+    """Declare `--record`, which rewrites golden files instead of comparing with them.
+
+    It is declared here because pytest reads only the topmost conftest before the options.
+    """
     parser.addoption(
         "--record",
         action="store_true",
-        help="write golden files as the code has them now; the run fails, so that CI never records",
+        help="write the golden files anew; the run then fails, so that CI never records",
     )
 
 

@@ -1,4 +1,4 @@
-"""A key in moto's KMS that signs digests; moto 5.2 takes every message as raw, and hashes it."""
+"""A key in moto's KMS that signs digests. moto 5.2 itself hashes every message, even a digest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from moto.kms.models import kms_backends
 
 
 def signing_key(kms: Any) -> str:  # noqa: ANN401 - boto3 has no static types
-    """The ARN of a new key that fits the template's, within moto."""
+    """Create a key like the template's in moto, and return its ARN."""
     key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
     backend: Any = kms_backends[DEFAULT_ACCOUNT_ID][kms.meta.region_name]
 
     def sign(key_id: str, message: bytes, signing_algorithm: str) -> tuple[str, bytes, str]:
-        known = backend.describe_key(key_id)
-        private: ec.EllipticCurvePrivateKey = known.private_key.private_key
+        stored = backend.describe_key(key_id)
+        private: ec.EllipticCurvePrivateKey = stored.private_key.private_key
         signature = private.sign(message, ec.ECDSA(Prehashed(hashes.SHA256())))
-        return known.arn, signature, signing_algorithm
+        return stored.arn, signature, signing_algorithm
 
     backend.sign = sign
     arn: str = key["Arn"]

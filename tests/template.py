@@ -1,4 +1,4 @@
-"""The template as data, for tests that hold the code to it."""
+"""The template as data."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _Loader.add_multi_constructor("!", _short_form)
 
 @cache
 def template() -> dict[str, Any]:
-    """template.yaml, parsed once: that takes a while, and every request asks."""
+    """Return template.yaml, parsed once, because parsing is slow and often needed."""
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe one
+    document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
     return document
 
 
 def functions() -> dict[str, dict[str, Any]]:
-    """The properties of each function of the service, by its logical id."""
+    """Return the properties of the service's functions by logical id."""
     return {
         name: resource["Properties"]
         for name, resource in template()["Resources"].items()
@@ -49,7 +49,7 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def example_executors() -> dict[str, dict[str, Any]]:
-    """The resource of each function that is an example of what others add, by its logical id."""
+    """Return the resources of the example executors by logical id."""
     return {
         name: resource
         for name, resource in template()["Resources"].items()
@@ -62,19 +62,19 @@ def _is_an_example(resource: dict[str, Any]) -> bool:
 
 
 def routes() -> dict[tuple[str, str], str]:
-    """The logical id of the function that answers each method and path of the document."""
+    """Return the logical id of the function for each method and path of the document."""
     return {route: name for name, route, _ in _api_events() if route[0] != "ANY"}
 
 
 def open_routes() -> set[tuple[str, str]]:
-    """The methods and paths that ask nobody who calls; ANY for what no other route takes."""
+    """Return the methods and paths without authorization; ANY is for all other methods."""
     return {
         route for _, route, event in _api_events() if event.get("Auth") == {"Authorizer": "NONE"}
     }
 
 
 def fallbacks() -> dict[str, str]:
-    """The logical id of the function that answers whatever else is asked of each path."""
+    """Return the logical id of the function for all other methods of each path."""
     return {path: name for name, (method, path), _ in _api_events() if method == "ANY"}
 
 
@@ -82,11 +82,11 @@ def _api_events() -> Iterator[tuple[str, tuple[str, str], dict[str, Any]]]:
     for name, properties in functions().items():
         for event in properties.get("Events", {}).values():
             if event["Type"] == "Api":
-                asked = event["Properties"]
-                yield name, (asked["Method"].upper(), asked["Path"]), asked
+                route = event["Properties"]
+                yield name, (route["Method"].upper(), route["Path"]), route
 
 
 def folder(logical_id: str) -> str:
-    """The folder in functions/ of a function: `run_step` for RunStepFunction."""
+    """Return a function's folder in functions/: `run_step` for RunStepFunction."""
     code: str = functions()[logical_id]["CodeUri"]
     return code.strip("/").rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""API Gateway's authorizer: who calls, and which routes that caller may use."""
+"""API Gateway's authorizer: identifies the caller and allows the routes of its scopes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters.http_api import caller_context
+from taskrunner.adapters import authorizer_context
 from taskrunner.adapters.identity import BadTokenError
 from taskrunner.adapters.logs import logger
 from taskrunner.model.access import routes
@@ -20,13 +20,13 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 def handler(
     event: dict[str, Any], _context: object, *, authority: Authority | None = None
 ) -> dict[str, Any]:
-    """Return the policy of the caller's scopes; it is cached, so it names every route they open."""
+    """Return a policy of all routes of the caller's scopes, because API Gateway caches it."""
     authority = authority or bootstrap.aws().authority
     try:
         caller = authority.caller(_authorization(event))
     except BadTokenError as error:
         logger.info("refused", extra={"reason": str(error)})
-        # API Gateway answers exactly this text with 401, and anything else with 500.
+        # API Gateway answers 401 to exactly this text, and 500 to any other.
         raise Exception("Unauthorized") from None  # noqa: TRY002
     api = event["methodArn"].split("/", 2)
     base = "/".join(api[:2])
@@ -34,12 +34,12 @@ def handler(
     return {
         "principalId": caller.subject,
         "policyDocument": {"Version": "2012-10-17", "Statement": [_statement(allowed, base)]},
-        "context": caller_context(caller),
+        "context": authorizer_context.to_context(caller),
     }
 
 
 def _authorization(event: dict[str, Any]) -> str:
-    """A TOKEN authorizer gets the header's value alone, a REQUEST authorizer all headers."""
+    """Return the header. A TOKEN authorizer gets its value, a REQUEST authorizer all headers."""
     if "authorizationToken" in event:
         return str(event["authorizationToken"])
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}

@@ -1,4 +1,4 @@
-"""POST /v1/task-runner/runs/{runId}/cancel: end a run, at once and for good."""
+"""POST /v1/task-runner/runs/{runId}/cancel: end a run at once, without a way back."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
-from taskrunner.adapters.http_api import Request, answer
+from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.cancel_run import cancel_run
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.adapters.http_request import Request
+    from taskrunner.ports import World
+
+_RESOURCE = "/v1/task-runner/runs/{runId}/cancel"
 
 
-def _cancel(request: Request, world: World) -> dict[str, Any]:
+def _cancel(request: Request, world: World) -> Response:
     run_id = request.run_id()
-    cancelled = cancel_run(request.tenant(), run_id, request.caller.subject, world)
-    return answer(202, cancelled, {"Location": f"/v1/task-runner/runs/{run_id}"})
+    state = cancel_run(request.tenant(), run_id, request.caller.subject, world)
+    return json_response(202, state, {"Location": f"/v1/task-runner/runs/{run_id}"})
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    resource = "/v1/task-runner/runs/{runId}/cancel"
-    routes = {("POST", resource): partial(_cancel, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    world = world or bootstrap.aws()
+    routes = {("POST", _RESOURCE): partial(_cancel, world=world)}
+    return http_api.serve(event, routes, world.principals)

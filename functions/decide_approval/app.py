@@ -1,4 +1,4 @@
-"""POST /v1/task-runner/runs/{runId}/approvals/{approvalId}: decide a gate."""
+"""POST /v1/task-runner/runs/{runId}/approvals/{approvalId}: decide an approval."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
-from taskrunner.adapters.http_api import Request, answer, field
+from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.approval import Verdict
 from taskrunner.usecases.decide_approval import decide_approval
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.adapters.http_request import Request
+    from taskrunner.ports import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
-_LONGEST_TEXT = 2000
+_MAX_TEXT_LENGTH = 2000
 
 
-def _decide(request: Request, world: World) -> dict[str, Any]:
+def _decide(request: Request, world: World) -> Response:
     body = request.body()
-    decision = field(body, "decision", str, required=True)
-    plan_hash = field(body, "planHash", str, required=True)
-    actor, summary = field(body, "actorId", str), field(body, "summary", str)
+    decision, plan_hash = body.required_text("decision"), body.required_text("planHash")
+    actor, summary = body.text("actorId"), body.text("summary")
     _check(decision, plan_hash, actor, summary)
-    decided = decide_approval(
+    result = decide_approval(
         request.tenant(),
         request.run_id(),
         request.path["approvalId"],
@@ -39,28 +38,25 @@ def _decide(request: Request, world: World) -> dict[str, Any]:
         summary=summary,
         world=world,
     )
-    return answer(200, decided)
+    return json_response(200, result)
 
 
 def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
     if decision not in set(Verdict):
         message = f"'decision' must be one of {', '.join(Verdict)}"
     elif not _PLAN_HASH.fullmatch(plan_hash):
-        message = "'planHash' must be sha256: and 64 hex digits, as the run's state shows it"
-    elif any(text is not None and len(text) > _LONGEST_TEXT for text in texts):
-        message = f"'actorId' and 'summary' have at most {_LONGEST_TEXT} characters"
+        message = "'planHash' must be sha256: and 64 hex digits, as in the run's state"
+    elif any(text is not None and len(text) > _MAX_TEXT_LENGTH for text in texts):
+        message = f"'actorId' and 'summary' have at most {_MAX_TEXT_LENGTH} characters"
     else:
         return
     raise InvalidRequestError("invalid_request", message)
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    routes = {("POST", _RESOURCE): partial(_decide, world=world or bootstrap.aws())}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    world = world or bootstrap.aws()
+    routes = {("POST", _RESOURCE): partial(_decide, world=world)}
+    return http_api.serve(event, routes, world.principals)

@@ -1,4 +1,4 @@
-"""A gate begins to wait, or has waited in vain: `{tenant, run, step, path, token | expired}`."""
+"""A gate starts to wait, or has timed out: `{tenant, run, step, path, token | expired}`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.model.run import StepReference
-from taskrunner.usecases.open_gate import expire_gate, open_gate
+from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.open_gate import open_gate
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def handler(

@@ -1,4 +1,4 @@
-"""GET runs, their state, logs and artifacts, and the open approvals. Reads and changes nothing."""
+"""GET runs, their state, logs and artifacts, and the open approvals. Changes nothing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
-from taskrunner.adapters.http_api import Request, answer, redirect, text_answer
+from taskrunner.adapters.http_response import (
+    Response,
+    json_response,
+    redirect_response,
+    text_response,
+)
 from taskrunner.usecases import read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.adapters.http_request import Request
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
-_PAGE, _MOST, _MOST_LINES = 50, 100, 1000
+_PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
 
 class _Reader:
@@ -25,45 +31,49 @@ class _Reader:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def runs(self, request: Request) -> dict[str, Any]:
+    def runs(self, request: Request) -> Response:
         return self._list(request, read_run.list_runs)
 
-    def approvals(self, request: Request) -> dict[str, Any]:
+    def approvals(self, request: Request) -> Response:
         return self._list(request, read_run.list_approvals)
 
-    def _list(self, request: Request, read: Callable[..., Any]) -> dict[str, Any]:
-        limit = request.limit(_PAGE, _MOST)
-        return answer(200, read(request.tenant(), limit, request.query.get("cursor"), self._world))
+    def _list(
+        self,
+        request: Request,
+        list_page: Callable[[str, int, str | None, World], JsonObject],
+    ) -> Response:
+        limit = request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE
+        cursor = request.query.get("cursor")
+        return json_response(200, list_page(request.tenant(), limit, cursor, self._world))
 
-    def run(self, request: Request) -> dict[str, Any]:
-        state = read_run.run_state(request.tenant(), request.run_id(), self._world)
-        return answer(200, state)
+    def run(self, request: Request) -> Response:
+        return json_response(
+            200, read_run.run_state(request.tenant(), request.run_id(), self._world)
+        )
 
-    def log(self, request: Request) -> dict[str, Any]:
-        limit, cursor = request.limit(None, _MOST_LINES), request.query.get("cursor")
+    def log(self, request: Request) -> Response:
+        limit, cursor = request.limit(_MAX_LOG_LINES), request.query.get("cursor")
         tenant, run_id = request.tenant(), request.run_id()
-        text, following = read_run.run_log(tenant, run_id, cursor, limit, self._world)
-        headers = {} if following is None else {"X-TaskRunner-Cursor": following}
-        return text_answer("application/x-ndjson", text, headers)
+        text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
+        headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
+        return text_response("application/x-ndjson", text, headers)
 
-    def artifacts(self, request: Request) -> dict[str, Any]:
-        listed = read_run.run_artifacts(request.tenant(), request.run_id(), self._world)
-        return answer(200, listed)
+    def artifacts(self, request: Request) -> Response:
+        return json_response(
+            200, read_run.run_artifacts(request.tenant(), request.run_id(), self._world)
+        )
 
-    def artifact(self, request: Request) -> dict[str, Any]:
+    def artifact(self, request: Request) -> Response:
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
-        return redirect(read_run.artifact_url(tenant, run_id, name, self._world))
+        return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    reader = _Reader(world or bootstrap.aws())
+    world = world or bootstrap.aws()
+    reader = _Reader(world)
     routes = {
         ("GET", _RUNS): reader.runs,
         ("GET", f"{_RUNS}/{{runId}}"): reader.run,
@@ -72,4 +82,4 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): reader.artifact,
         ("GET", "/v1/task-runner/approvals"): reader.approvals,
     }
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals)
+    return http_api.serve(event, routes, world.principals)

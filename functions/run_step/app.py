@@ -1,6 +1,6 @@
-"""One attempt of one step, for a pack's state machine: `{tenant, run, step, path}`.
+"""One attempt of one step: `{tenant, run, step, path}` from a pack's state machine.
 
-With `ask` it is a policy that takes secrets or a function, which no other function may use.
+With `ask` the step is a policy that takes secrets or a function. Only this function may use both.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.model.flow import Question
 from taskrunner.model.run import StepReference
-from taskrunner.usecases.decide_flow import Question, decide_flow
+from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.run_step import run_step
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def handler(
     event: dict[str, Any], context: LambdaContext, *, world: World | None = None
 ) -> dict[str, Any]:
-    """Run the attempt; a failed one raises, and the machine decides what follows."""
+    """Run the attempt. A failed attempt raises, and the machine decides what follows."""
     reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
     if "ask" in event:
         return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())

@@ -1,8 +1,8 @@
-"""The end of a run: from its own machine, from the reconciler, or from EventBridge.
+"""The end of a run, reported by its own machine, by the reconciler, or by EventBridge.
 
 The machine and the reconciler send `{tenant, run, error}`, where error is null, the States
 Language's `{Error, Cause}`, or a status such as `ABORTED`. EventBridge sends "Step Functions
-Execution Status Change", whose detail has the execution's input.
+Execution Status Change", whose detail contains the execution's input.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from taskrunner import bootstrap
 from taskrunner.usecases.settle_run import settle_run
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def handler(
@@ -23,19 +23,23 @@ def handler(
     """Settle the run that the event is about."""
     world = world or bootstrap.aws()
     if "detail" in event:
-        text = event["detail"].get("input")
-        if text is None:
-            # EventBridge leaves out what is large; the reconciler will look for itself.
-            return {"status": "unknown"}
-        given = json.loads(text)
-        if given["path"]:
-            # An iteration of a Distributed Map: what becomes of the run, its own execution tells.
-            return {"status": "unknown"}
-        run, status = given["run"], event["detail"]["status"]
-        # The input says which run it is for; whether it is that run's own, the record says.
-        own = event["detail"]["executionArn"].partition(":execution:")[2]
-        return settle_run(run["tenant"], run["id"], status, world, execution=own)
+        return _settle_from_status_change(event["detail"], world)
     error = event["error"]
-    # The cause is an executor's or AWS's own text, and may hold anything: the name is enough.
+    # Only the name is used. The cause is text of an executor or of AWS, and may contain anything.
     name = error["Error"] if isinstance(error, dict) else error
     return settle_run(event["tenant"], event["run"], name, world)
+
+
+def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str, Any]:
+    text = detail.get("input")
+    if text is None:
+        # EventBridge omits a large input. The reconciler will find the run.
+        return {"status": "unknown"}
+    execution_input = json.loads(text)
+    if execution_input["path"]:
+        # This is an iteration of a Distributed Map. The run's own execution will report its end.
+        return {"status": "unknown"}
+    run = execution_input["run"]
+    # The input only claims a run. settle_run compares the execution with the one on record.
+    execution = detail["executionArn"].partition(":execution:")[2]
+    return settle_run(run["tenant"], run["id"], detail["status"], world, execution=execution)

@@ -1,4 +1,4 @@
-"""POST /v1/task-runner/simulations: say what a run of a pack would do. Touches nothing."""
+"""POST /v1/task-runner/simulations: report what a run of a pack would do, without effects."""
 
 from __future__ import annotations
 
@@ -7,30 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
-from taskrunner.adapters.http_api import Request, answer, field
+from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.simulate_pack import simulate_pack
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.principals import Principals
-    from taskrunner.ports.world import World
+    from taskrunner.adapters.http_request import Request
+    from taskrunner.ports import World
 
 
-def _simulate(request: Request, world: World) -> dict[str, Any]:
-    request.tenant()  # a token of no tenant simulates nothing either
+def _simulate(request: Request, world: World) -> Response:
+    request.tenant()  # refuses a token without a tenant
     body = request.body()
-    manifest = field(body, "manifest", str, required=True)
-    inputs = field(body, "inputs", dict) or {}
-    return answer(200, simulate_pack(manifest, inputs, world.ceilings))
+    manifest, inputs = body.required_text("manifest"), body.object("inputs")
+    return json_response(200, simulate_pack(manifest, inputs, world.ceilings))
 
 
 def handler(
-    event: dict[str, Any],
-    _context: object,
-    *,
-    world: World | None = None,
-    principals: Principals | None = None,
+    event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
-    simulate = partial(_simulate, world=world or bootstrap.aws())
-    routes = {("POST", "/v1/task-runner/simulations"): simulate}
-    return http_api.serve(event, routes, principals or bootstrap.aws().principals, plans=True)
+    world = world or bootstrap.aws()
+    routes = {("POST", "/v1/task-runner/simulations"): partial(_simulate, world=world)}
+    return http_api.serve(event, routes, world.principals, plans=True)

@@ -1,12 +1,12 @@
-"""Compares the project's OpenAPI document with the contract: what is missing, what contradicts.
+"""Compares the project's OpenAPI document with the contract, and lists the contradictions.
 
-Containment alone would not do: a bound, a closed object, a required header or another security
-rule takes something away from the contract by adding to it. So each kind of object says how its
-fields are compared, and which fields may stand there that the contract has not. Whatever no rule
-names must be equal, and may not be added.
+It is not enough that ours contains the contract: an additional bound, closed object, required
+header or security rule contradicts it. So each kind of object has rules for comparing its fields,
+and a list of the fields that ours may add. Fields without a rule must be equal, and must not be
+added.
 
-What is ours alone: `info.version`, since the contract's is that of a draft. A description starts
-with the contract's words and may go on. Keys with `x-` may stand anywhere.
+`info.version` is ours, because the contract's is that of a draft. A description starts with the
+contract's words and may continue. Keys with `x-` may be added anywhere.
 """
 
 import json
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 def read(path: Path) -> Json:
     """Read an OpenAPI document in YAML."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert isinstance(document, dict), f"{path} is no OpenAPI document"
+    assert isinstance(document, dict), f"{path} is not an OpenAPI document"
     return document
 
 
@@ -37,7 +37,7 @@ def pointer(where: str, key: object) -> str:
 
 
 def resolved(document: Json, value: Json) -> Json:
-    """Follow the reference that *value* is, or return *value* when it is none."""
+    """Follow *value* while it is a reference, and return what it refers to."""
     while "$ref" in value:
         found: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):
@@ -48,10 +48,10 @@ def resolved(document: Json, value: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How the fields of one kind of object are compared.
+    """The rules for the fields of one kind of object.
 
-    A rule is `same`, `prose`, `own`, `contains`, `parameters`, the name of a kind, or that name
-    after `each ` for a map of names to objects of the kind.
+    A rule is `same`, `prose`, `own`, `contains`, `parameters`, the name of a kind, or `each ` and
+    the name of a kind, for a map of names to such objects.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ _KINDS = {
     ),
     "info": _Kind({"version": "own", **_PROSE}, frozenset({"summary", "contact", "license"})),
     "path": _Kind(dict.fromkeys(_METHODS, "operation"), frozenset(_METHODS)),
-    # `security`, `servers` or a body of its own would override what the contract says of it.
+    # `security`, `servers` or another body would override the contract's.
     "operation": _Kind(
         {
             "tags": "contains",
@@ -91,10 +91,10 @@ _KINDS = {
     ),
     "media": _Kind({"schema": "schema", "examples": "each example"}, frozenset({"examples"})),
     "example": _Kind(),
-    # A header of a response that is always sent is a promise more, not a demand.
+    # A response header that is always sent promises more and demands nothing.
     "header": _Kind({"schema": "schema", **_PROSE}, frozenset({"description", "required"})),
     "parameter": _Kind({"schema": "schema", **_PROSE}, frozenset({"description", "examples"})),
-    # Annotations only: any other keyword of JSON Schema refuses values that the contract takes.
+    # Annotations only: any other keyword would reject values that the contract accepts.
     "schema": _Kind(
         {
             "properties": "each schema",
@@ -116,27 +116,27 @@ _KINDS = {
 
 
 def differences(contract: Json, ours: Json) -> list[str]:
-    """Return one line, with a JSON pointer, for each thing of *contract* that *ours* changes."""
-    return list(_Comparison(ours).compared("document", contract, ours, "#"))
+    """Return one line with a JSON pointer for each part of *contract* that *ours* changes."""
+    return list(_Comparison(ours).compare("document", contract, ours, "#"))
 
 
 def _is_same(left: object, right: object) -> bool:
-    """Whether both are the same JSON; Python takes 1 for true."""
+    """Return whether both are the same JSON. In Python alone, 1 equals true."""
     return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 def _words(text: object) -> str:
-    """The text without its line breaks, which YAML's folding moves."""
+    """Return the text without line breaks, which YAML may fold differently."""
     return " ".join(str(text).split())
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """One walk over both documents; it knows ours as a whole to follow its references."""
+    """One walk over both documents. *document* is ours, for following its references."""
 
     document: Json
 
-    def compared(self, rule: str, theirs: object, mine: object, where: str) -> Iterator[str]:
+    def compare(self, rule: str, theirs: object, mine: object, where: str) -> Iterator[str]:
         """Compare one value of the contract with ours under *rule*."""
         if rule == "own":
             return
@@ -151,43 +151,43 @@ class _Comparison:
             yield f"{where}: {mine!r} instead of the contract's {theirs!r}"
 
     def _contained(self, rule: str, theirs: object, mine: list[Any], where: str) -> Iterator[str]:
-        wanted = theirs if isinstance(theirs, list) else [theirs]
-        for entry in wanted:
+        required = theirs if isinstance(theirs, list) else [theirs]
+        for entry in required:
             if not any(_is_same(entry, candidate) for candidate in mine):
                 yield f"{where}: the contract's entry {entry!r} is missing"
         for entry in mine if rule == "parameters" else []:
-            is_added = not any(_is_same(entry, known) for known in wanted)
+            is_added = not any(_is_same(entry, known) for known in required)
             if is_added and self._is_required(entry):
-                yield f"{where}: requires a parameter that the contract has not: {entry!r}"
+                yield f"{where}: requires a parameter that the contract does not have: {entry!r}"
 
     def _is_required(self, parameter: object) -> bool:
         if not isinstance(parameter, dict):
             return False
         try:
             return bool(resolved(self.document, parameter).get("required"))
-        except KeyError:  # it refers to nothing, which OpenAPI's own validator tells
+        except KeyError:  # a broken reference, which OpenAPI's own validator reports
             return False
 
     def _objects(self, rule: str, theirs: Json, mine: Json, where: str) -> Iterator[str]:
-        named = rule.startswith("each ")
+        is_map = rule.startswith("each ")
         kind = rule.removeprefix("each ")
         for key, value in theirs.items():
             here = pointer(where, key)
-            inner = kind if named else _KINDS[kind].fields.get(key, "same")
+            inner = kind if is_map else _KINDS[kind].fields.get(key, "same")
             if key in mine:
-                yield from self.compared(inner, value, mine[key], here)
+                yield from self.compare(inner, value, mine[key], here)
             else:
                 yield f"{here}: missing"
         for key in mine.keys() - theirs.keys():
-            if named:
-                yield from self._named(kind, key, pointer(where, key))
+            if is_map:
+                yield from self._added_name(kind, key, pointer(where, key))
             elif not (key in _KINDS[kind].may_add or key.startswith("x-")):
-                yield f"{pointer(where, key)}: the contract says nothing of it"
+                yield f"{pointer(where, key)}: the contract does not have it"
             elif key == "parameters" and kind == "operation":
                 yield from self._contained("parameters", [], mine[key], pointer(where, key))
 
     @staticmethod
-    def _named(kind: str, name: object, where: str) -> Iterator[str]:
-        """Judge a name more in a map: all are welcome but another kind of success."""
+    def _added_name(kind: str, name: object, where: str) -> Iterator[str]:
+        """Judge an added name in a map. Only another kind of success is refused."""
         if kind == "response" and str(name).startswith("2"):
-            yield f"{where}: the contract knows no such success"
+            yield f"{where}: the contract has no such success"

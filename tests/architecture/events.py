@@ -1,4 +1,4 @@
-"""The events of events/, and what docs/local-invoke.md says that each of them answers."""
+"""The events of events/, and their results in the table of docs/local-invoke.md."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ROW = re.compile(r"\| (\w+) \| (\w+) \| (.+?) \|")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One row of the page's table: invoking *function* with the event *case* gives *answer*."""
+class EventRow:
+    """One row of the table: invoking *function* with the event *case* results in *answer*."""
 
     function: str
     case: str
@@ -25,7 +25,7 @@ class Told:
 
     @property
     def folder(self) -> str:
-        """The function's folder, by its name alone: test_functions holds the two together."""
+        """The function's folder, derived from its name; test_functions compares the two."""
         words = re.findall("[A-Z][a-z]*", self.function.removesuffix("Function"))
         return "_".join(words).lower()
 
@@ -34,25 +34,25 @@ class Told:
         return ROOT / "events" / self.folder / f"{self.case}.json"
 
     def event(self, *, token: str) -> dict[str, Any]:
-        """The payload, with *token* where the file says TOKEN, as the page tells people to do."""
+        """The payload, with *token* in place of TOKEN, as the page tells its readers."""
         text = self.path.read_text(encoding="utf-8").replace("TOKEN", token)
         event: dict[str, Any] = json.loads(text)
         return event
 
 
-def told() -> list[Told]:
-    """The table's rows, in its order."""
+def event_rows() -> list[EventRow]:
+    """Return the rows of the table, in its order."""
     page = (ROOT / "docs" / "local-invoke.md").read_text(encoding="utf-8")
     table = page.partition("| function | event | answer |\n|---|---|---|\n")[2]
     rows = (_ROW.fullmatch(line) for line in table.split("\n\n")[0].splitlines())
-    return [Told(*row.groups()) for row in rows if row is not None]
+    return [EventRow(*row.groups()) for row in rows if row is not None]
 
 
 def shown(answer: Any) -> str:  # noqa: ANN401 - any JSON, or an error
-    """What a function returned or raised, in the table's words."""
+    """Return what a function returned or raised in the notation of the table."""
     match answer:
         case Exception():
-            # API Gateway knows this one refusal by its text, Step Functions all others by name.
+            # API Gateway recognises this error by its text, Step Functions the others by name.
             name = type(answer).__name__
             return "Unauthorized" if str(answer) == "Unauthorized" else name
         case {"statusCode": int(status), "body": str(body)} if status >= 400:

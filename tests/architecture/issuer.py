@@ -1,4 +1,4 @@
-"""An OpenID issuer on this machine: it serves its keys, and signs tokens as Cognito does."""
+"""An OpenID issuer on this machine, which serves its keys and signs tokens like Cognito's."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def issuing() -> Iterator[Issuer]:
             self.wfile.write(keys.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Keep the output of tests clean."""
 
     with HTTPServer(("127.0.0.1", 0), Keys) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

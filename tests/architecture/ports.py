@@ -1,7 +1,7 @@
-"""What each function asks the world for, and what the template tells it in its environment.
+"""The ports that each function uses, and the environment variables that the template sets for it.
 
-The ports are written down here because the cost of a cold start is theirs too: test_events holds
-the table to what the functions really touch, and test_imports builds exactly these.
+The table exists because building ports is part of a cold start. test_events compares it with the
+ports that functions really use, and test_imports builds exactly these.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset({"ceilings"}),
-    "create_run": frozenset({"ceilings", "clock", "ids", "machines", "plans", "runs"}),
-    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "runs"}),
-    "decide_approval": frozenset({"approvals", "clock", "plans", "runs"}),
-    "cancel_run": frozenset({"clock", "machines", "runs"}),
+    "simulate_pack": frozenset({"ceilings", "principals"}),
+    "create_run": frozenset(
+        {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
+    ),
+    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
+    "decide_approval": frozenset({"approvals", "clock", "plans", "principals", "runs"}),
+    "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
     "describe_api": frozenset(),
     "run_step": frozenset(
         {
@@ -28,7 +30,7 @@ USED: dict[str, frozenset[str]] = {
             "registries",
             "runs",
             "sandbox",
-            "workshop",
+            "releases",
         }
     ),
     "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),
@@ -39,7 +41,7 @@ USED: dict[str, frozenset[str]] = {
 
 @cache
 def variables(logical_id: str) -> frozenset[str]:
-    """The names of the environment variables that the template sets for a function."""
+    """Return the names of the environment variables that the template sets for a function."""
     own = functions()[logical_id].get("Environment", {}).get("Variables", {})
     shared = template()["Globals"]["Function"]["Environment"]["Variables"]
     return frozenset({**shared, **own})

@@ -1,7 +1,7 @@
-"""Plays events against their real handlers, over moto's AWS and with machines that really run.
+"""Sends events to their real handlers, over moto's AWS and with machines that really run.
 
-Each function has a world of its own, whose environment holds the variables that the template sets
-for it and no others.
+Each function has its own world, whose environment has the variables that the template sets for it
+and no others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.machine.client import LambdaContext
 from tests.machine.engine import Engine, engine
 
 if TYPE_CHECKING:
-    from tests.architecture.events import Told
+    from tests.architecture.events import EventRow
 
 WORLDLESS = frozenset({"describe_api"})
 CLIENT = "event-client"
@@ -30,7 +30,7 @@ SET_BY_LAMBDA = frozenset({"AWS_LAMBDA_RUNTIME_API"})
 
 
 class Environment(Mapping[str, str]):
-    """A function's variables, and what it looked for beside them."""
+    """A function's variables. *missed* has the names that it asked for and the template lacks."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -50,7 +50,7 @@ class Environment(Mapping[str, str]):
 
 @dataclass
 class Stage:
-    """A deployment, and a client of it whose token the issuer signs."""
+    """A deployment, and a client of it with tokens of the issuer."""
 
     engine: Engine
     issuer: Issuer
@@ -58,18 +58,18 @@ class Stage:
     worlds: dict[str, AwsWorld] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
 
-    def invoke(self, row: Told) -> Any:  # noqa: ANN401 - what a function returned: any JSON
-        """What the function returns, or the error that it raises; its run is at rest afterwards."""
+    def invoke(self, row: EventRow) -> Any:  # noqa: ANN401 - what a function returned: any JSON
+        """Return the function's result or error, after its run has come to rest."""
         handler = importlib.import_module(f"functions.{row.folder}.app").handler
         event = row.event(token=self.issuer.token(CLIENT))
         try:
-            reply = handler(event, LambdaContext(), **self._world(row))
-        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+            result = handler(event, LambdaContext(), **self._world(row))
+        except Exception as error:  # noqa: BLE001 - Lambda reports every exception
             return error
-        self._wait_for_run(row.folder, event, reply)
-        return reply
+        self._wait_for_run(row.folder, event, result)
+        return result
 
-    def _world(self, row: Told) -> dict[str, Any]:
+    def _world(self, row: EventRow) -> dict[str, Any]:
         function = row.folder
         if function in WORLDLESS:
             return {}
@@ -81,10 +81,10 @@ class Stage:
         world = self.worlds[function]
         return {"authority": world.authority} if function == "authorize" else {"world": world}
 
-    def _wait_for_run(self, function: str, event: dict[str, Any], reply: Any) -> None:  # noqa: ANN401
-        """What a person waits for between two commands: a new or resumed run comes to rest."""
+    def _wait_for_run(self, function: str, event: dict[str, Any], result: Any) -> None:  # noqa: ANN401
+        """Wait until a new or resumed run rests, as a person does between two commands."""
         ended = ("succeeded", "failed", "cancelled")
-        match function, reply:
+        match function, result:
             case "create_run", {"statusCode": 201, "body": str(body)}:
                 run_id = json.loads(body)["runId"]
                 self.engine.wait(self.engine.client(), run_id, "waiting", *ended)
@@ -97,7 +97,7 @@ class Stage:
 def stage() -> Iterator[Stage]:
     """A fresh deployment, without any run."""
     with engine() as made, issuing() as issuer:
-        deployed = {**made.world._environment, **issuer.environment, "RETENTION_DAYS": "30"}
+        deployed = {**made.world.environment, **issuer.environment, "RETENTION_DAYS": "30"}
         boto3.client("dynamodb").put_item(
             TableName=deployed["TABLE_NAME"],
             Item={

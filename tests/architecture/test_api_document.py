@@ -1,4 +1,4 @@
-"""The project's OpenAPI document contains the whole contract, unchanged, and is true to itself."""
+"""The project's OpenAPI document contains the contract unchanged, and is consistent."""
 
 import copy
 import json
@@ -27,8 +27,8 @@ RUN = f"{RUNS}/{{runId}}"
 DECIDE = f"{RUN}/approvals/{{approvalId}}"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-# The contract abbreviates a hash in these two examples, for the reader's sake, so that they break
-# its own pattern. They stay as they are because the contract's examples are fixed.
+# These two examples of the contract abbreviate a hash, so they do not match the contract's pattern.
+# They stay, because the contract is fixed.
 ABBREVIATED = {
     "simulation-result": "$.planHash: 'sha256:a1b2c3d4e5f6...' does not match",
     "running": "$.planHash: 'sha256:a1b2c3d4...' does not match",
@@ -155,7 +155,7 @@ VIOLATIONS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", VIOLATIONS.values(), ids=VIOLATIONS)
-def test_a_violation_is_found(contract: Json, document: Json, change: Change) -> None:
+def test_finds_a_violation(contract: Json, document: Json, change: Change) -> None:
     violating = copy.deepcopy(document)
 
     change(violating)
@@ -186,7 +186,7 @@ ADDITIONS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", ADDITIONS.values(), ids=ADDITIONS)
-def test_an_addition_is_welcome(contract: Json, document: Json, change: Change) -> None:
+def test_accepts_an_addition(contract: Json, document: Json, change: Change) -> None:
     adding = copy.deepcopy(document)
 
     change(adding)
@@ -205,28 +205,31 @@ def entries(value: Any, where: str = "#") -> Iterator[tuple[Any, Any, str]]:  # 
             yield from entries(value[key], here)
 
 
-def replaced(container: Any, key: Any) -> None:  # noqa: ANN401 -- a mapping or a list
+def replace(container: Any, key: Any) -> None:  # noqa: ANN401 -- a mapping or a list
     container[key] = "another"
 
 
-def test_nothing_of_the_contract_can_be_missing_or_different_unseen(contract: Json) -> None:
+def test_notices_every_missing_or_changed_part_of_the_contract(contract: Json) -> None:
     ours = copy.deepcopy(contract)
-    free = {"#/info/version"}
-    unseen = []
+    ignored = {"#/info/version"}
+    unnoticed = []
     for container, key, where in list(entries(ours)):
-        kept = copy.copy(container)
-        for damage in (operator.delitem, replaced):
+        original = copy.copy(container)
+        for damage in (operator.delitem, replace):
             damage(container, key)
-            if not differences(contract, ours) and where not in free:
-                unseen.append(where)
+            if not differences(contract, ours) and where not in ignored:
+                unnoticed.append(where)
             container.clear()
-            container.extend(kept) if isinstance(container, list) else container.update(kept)
+            if isinstance(container, list):
+                container.extend(original)
+            else:
+                container.update(original)
 
-    assert unseen == []
+    assert unnoticed == []
     assert ours == contract
 
 
-def test_it_is_valid_openapi_3_1(document: Json) -> None:
+def test_is_valid_openapi_3_1(document: Json) -> None:
     assert document["openapi"].startswith("3.1")
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
@@ -241,18 +244,18 @@ def examples(value: Any, where: str = "#") -> Iterator[tuple[str, str, str, Any]
                 yield name, media_type, pointer(place, "schema"), example["value"]
 
 
-def test_every_example_is_valid_against_its_schema(document: Json) -> None:
-    found = list(examples(document))
+def test_every_example_matches_its_schema(document: Json) -> None:
+    listed = list(examples(document))
     problems: dict[str, list[str]] = {}
-    for name, media_type, where, value in found:
+    for name, media_type, where, value in listed:
         check = ndjson_problems if media_type == "application/x-ndjson" else schema_problems
         problems.setdefault(name, []).extend(check(where, value))
 
-    unexpected = {name: told for name, told in problems.items() if told and name not in ABBREVIATED}
-    assert unexpected == {}
-    for name, told in ABBREVIATED.items():
-        assert [problem.startswith(told) for problem in problems[name]] == [True], problems[name]
-    assert len(found) >= 20
+    unexpected = {name: found for name, found in problems.items() if found}
+    assert unexpected.keys() == ABBREVIATED.keys(), unexpected
+    for name, beginning in ABBREVIATED.items():
+        assert [problem.startswith(beginning) for problem in problems[name]] == [True]
+    assert len(listed) >= 20
 
 
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -262,9 +265,9 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
                 yield method.upper(), path, item[method]
 
 
-def test_every_refusal_carries_the_error_envelope(document: Json) -> None:
+def test_every_error_response_has_the_envelope(document: Json) -> None:
     reference = {"$ref": "#/components/schemas/ErrorEnvelope"}
-    of_a_plan = {"$ref": "#/components/schemas/PlanErrorResponse"}
+    plan_error = {"$ref": "#/components/schemas/PlanErrorResponse"}
     without = []
     for method, path, described in operations(document):
         expected = {"429", "default"}
@@ -274,32 +277,32 @@ def test_every_refusal_carries_the_error_envelope(document: Json) -> None:
         for status, response in described["responses"].items():
             if status[0] in "45d":
                 media = resolved(document, response).get("content", {}).get("application/json", {})
-                if media.get("schema") not in (reference, of_a_plan):
+                if media.get("schema") not in (reference, plan_error):
                     without.append(f"{method} {path} {status}")
 
     assert without == []
 
 
-def test_every_operation_names_a_scope_that_exists(document: Json) -> None:
+def test_every_operation_names_an_existing_scope(document: Json) -> None:
     flow = document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
-    named = {path: described["x-required-scope"] for _, path, described in operations(document)}
-    is_open = {path for path, scope in named.items() if scope == "none"}
+    scopes = {path: described["x-required-scope"] for _, path, described in operations(document)}
+    public = {path for path, scope in scopes.items() if scope == "none"}
 
-    assert set(named.values()) <= {*flow["scopes"], "none"}
-    assert is_open == {"/.well-known/openapi", "/openapi"}
+    assert set(scopes.values()) <= {*flow["scopes"], "none"}
+    assert public == {"/.well-known/openapi", "/openapi"}
 
 
-def test_every_error_code_is_explained(document: Json) -> None:
+def test_every_error_code_has_a_status_and_a_description(document: Json) -> None:
     code = schema(document, "ErrorCode")
 
     assert list(code["x-enum"]) == code["enum"]
-    for name, told in code["x-enum"].items():
-        assert 400 <= told["status"] <= 599, name
-        assert told["description"].endswith("."), name
+    for name, entry in code["x-enum"].items():
+        assert 400 <= entry["status"] <= 599, name
+        assert entry["description"].endswith("."), name
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Return the cells of the table under *heading* of docs/api.md, without its head."""
+    """Return the cells of the table under *heading* of docs/api.md, without its header."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
@@ -307,30 +310,30 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_the_guide_has_a_row_for_every_operation(document: Json) -> None:
-    told = [tuple(row[:3]) for row in rows("Operations")]
+    listed = [tuple(row[:3]) for row in rows("Operations")]
 
     expected = [
         (f"{method} `{path}`", described["operationId"], described["x-required-scope"])
         for method, path, described in operations(document)
     ]
-    assert sorted(told) == sorted(
+    assert sorted(listed) == sorted(
         (row, name, scope.rpartition(".")[2]) for row, name, scope in expected
     )
 
 
-def test_every_operation_is_shown_by_a_test_that_exists() -> None:
-    shown = {row[0]: re.findall(r"`([^`]+)`", row[3]) for row in rows("Operations")}
+def test_the_guide_names_existing_tests_for_every_operation() -> None:
+    tests = {row[0]: re.findall(r"`([^`]+)`", row[3]) for row in rows("Operations")}
 
     missing = {
-        name: [test for test in tests if not (ROOT / test.partition("::")[0]).is_file()]
-        for name, tests in shown.items()
+        name: [test for test in listed if not (ROOT / test.partition("::")[0]).is_file()]
+        for name, listed in tests.items()
     }
-    assert [name for name, tests in shown.items() if not tests] == []
-    assert {name: tests for name, tests in missing.items() if tests} == {}
+    assert [name for name, listed in tests.items() if not listed] == []
+    assert {name: paths for name, paths in missing.items() if paths} == {}
 
 
-def test_the_guide_has_every_error_code(document: Json) -> None:
-    told = [(row[0].strip("`"), int(row[1])) for row in rows("Errors")]
+def test_the_guide_lists_every_error_code(document: Json) -> None:
+    listed = [(row[0].strip("`"), int(row[1])) for row in rows("Errors")]
 
-    known = schema(document, "ErrorCode")["x-enum"]
-    assert told == [(name, entry["status"]) for name, entry in known.items()]
+    codes = schema(document, "ErrorCode")["x-enum"]
+    assert listed == [(name, entry["status"]) for name, entry in codes.items()]

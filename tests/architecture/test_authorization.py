@@ -1,4 +1,4 @@
-"""The template as SAM translates it, in both ways of letting callers in."""
+"""The template as SAM translates it, for both kinds of authorization."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SAM = ROOT / ".local/venvs/emulator/bin/python"
 
 
 @cache
-def the_api(**parameters: str) -> dict[str, Any]:
-    """The OpenAPI document that API Gateway is given."""
-    assert SAM.exists(), "`make setup` makes the environment that has SAM in it"
-    given = [f"{name}={value}" for name, value in parameters.items()]
+def translated_api(**parameters: str) -> dict[str, Any]:
+    """Return the OpenAPI document that API Gateway gets."""
+    assert SAM.exists(), "run `make setup`, which creates the environment with SAM"
+    arguments = [f"{name}={value}" for name, value in parameters.items()]
     done = subprocess.run(  # noqa: S603 - our own program
-        [SAM, ROOT / "tests/architecture/translated.py", *given],
+        [SAM, ROOT / "tests/architecture/translated.py", *arguments],
         check=True,
         capture_output=True,
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1", "PYTHONPATH": ""},
@@ -39,7 +39,7 @@ def the_api(**parameters: str) -> dict[str, Any]:
 
 def security(api: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
     return {
-        (method.upper(), path): [name for one in operation["security"] for name in one]
+        (method.upper(), path): [name for scheme in operation["security"] for name in scheme]
         for path, item in api["paths"].items()
         for method, operation in item.items()
     }
@@ -48,38 +48,35 @@ def security(api: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.parametrize(
     ("authorization", "kind"), [("Authorize", "custom"), ("AWS_IAM", "awsSigv4")]
 )
-def test_every_route_but_the_documents_asks_who_calls(authorization: str, kind: str) -> None:
-    api = the_api(Authorization=authorization)
+def test_every_route_requires_authorization_except_those_of_the_document(
+    authorization: str, kind: str
+) -> None:
+    api = translated_api(Authorization=authorization)
 
-    expected = {one: [authorization] for one in deployed_routes()}
-    expected |= {one: ["NONE"] for one in (*OPEN, *((ANY, path) for path in fallbacks()))}
+    expected = {route: [authorization] for route in deployed_routes()}
+    expected |= {route: ["NONE"] for route in (*OPEN, *((ANY, path) for path in fallbacks()))}
     schemes = api["components"]["securitySchemes"]
     assert security(api) == expected
     assert schemes[authorization]["x-amazon-apigateway-authtype"] == kind
     assert "NONE" not in schemes
 
 
-def test_who_signs_needs_no_right_over_the_functions() -> None:
-    api = the_api(Authorization="AWS_IAM")
+def test_a_signing_caller_needs_no_permission_for_the_functions() -> None:
+    api = translated_api(Authorization="AWS_IAM")
 
     integrations = [
         operation["x-amazon-apigateway-integration"]
         for item in api["paths"].values()
         for operation in item.values()
     ]
-    assert [one for one in integrations if "credentials" in one] == []
+    assert [integration for integration in integrations if "credentials" in integration] == []
 
 
-def test_every_refusal_of_api_gateway_is_in_the_envelope() -> None:
-    responses = the_api()["x-amazon-apigateway-gateway-responses"]
+def test_api_gateways_own_errors_have_the_envelope() -> None:
+    responses = translated_api()["x-amazon-apigateway-gateway-responses"]
 
-    said = {
-        name: re.match(r'\{"error":\{"code":"(\w+)",', one["responseTemplates"]["application/json"])
-        for name, one in responses.items()
-    }
-    codes = {name: match[1] for name, match in said.items() if match}
-    statuses = {name: one.get("statusCode") for name, one in responses.items()}
-    assert codes.keys() == responses.keys()
+    codes = {name: _code(response) for name, response in responses.items()}
+    statuses = {name: response.get("statusCode") for name, response in responses.items()}
     assert (statuses["UNAUTHORIZED"], codes["UNAUTHORIZED"]) == ("401", "unauthorized")
     assert (statuses["ACCESS_DENIED"], codes["ACCESS_DENIED"]) == ("403", "forbidden")
     for unsigned in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE", "EXPIRED_TOKEN"):
@@ -88,16 +85,24 @@ def test_every_refusal_of_api_gateway_is_in_the_envelope() -> None:
     unauthorized = {name for name, status in statuses.items() if status == "401"}
     assert unauthorized == {
         name
-        for name, one in responses.items()
-        if "gatewayresponse.header.WWW-Authenticate" in one["responseParameters"]
+        for name, response in responses.items()
+        if "gatewayresponse.header.WWW-Authenticate" in response["responseParameters"]
     }
 
 
+def _code(response: dict[str, Any]) -> str:
+    """Return the error code of a gateway response, with its variables filled in."""
+    template_text = response["responseTemplates"]["application/json"]
+    filled = template_text.replace("$context.error.messageString", '"message"')
+    code: str = json.loads(filled)["error"]["code"]
+    return code
+
+
 @pytest.mark.parametrize("scope", ["", "viewer", "operator", "admin"])
-def test_a_policy_opens_no_route_beside_those_of_its_scope(scope: str) -> None:
-    """IAM's `*` reaches over slashes, as fnmatch's does."""
+def test_a_policy_allows_no_route_beyond_its_scope(scope: str) -> None:
+    """IAM's `*` matches slashes, like fnmatch's."""
     caller = Caller(subject="ana", scopes=frozenset({scope}), tenants=("acme",))
-    allowed = [f"{one.method}{re.sub('{[^}]*}', '*', one.path)}" for one in routes(caller)]
+    allowed = [f"{route.method}{re.sub('{[^}]*}', '*', route.path)}" for route in routes(caller)]
 
     opened = {
         route
@@ -107,18 +112,20 @@ def test_a_policy_opens_no_route_beside_those_of_its_scope(scope: str) -> None:
     assert opened == set(routes(caller))
 
 
-def test_the_template_allows_the_algorithms_that_the_code_knows() -> None:
+def test_the_template_allows_exactly_the_algorithms_of_the_code() -> None:
     pattern = template()["Parameters"]["Algorithms"]["AllowedPattern"]
     every = " ".join(ALGORITHMS)
 
     assert re.fullmatch(pattern, every)
-    assert [one for one in ALGORITHMS if not re.fullmatch(pattern, one)] == []
+    assert [name for name in ALGORITHMS if not re.fullmatch(pattern, name)] == []
     for wrong in ("", "none", "HS256", "RS384", "RS256,ES256", f"{every} HS256"):
         assert not re.fullmatch(pattern, wrong)
 
 
-def test_an_issuer_comes_with_its_keys_and_its_audience() -> None:
+def test_an_issuer_requires_its_keys_and_its_audience() -> None:
     assertions = template()["Rules"]["AnotherIssuer"]["Assertions"]
 
-    asked = [one["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for one in assertions]
-    assert asked == ["JwksUrl", "Audience"]
+    required = [
+        assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for assertion in assertions
+    ]
+    assert required == ["JwksUrl", "Audience"]

@@ -1,4 +1,4 @@
-"""The bucket's lifecycle goes by the tags that the adapters write; steps have their room."""
+"""The bucket's lifecycle has a rule for each tag that the adapters write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from taskrunner.adapters import retention
 from taskrunner.model.plan import Sandbox
+from tests.architecture.policies import actions, statements
 from tests.template import functions, template
 
 PARAMETERS = template()["Parameters"]
@@ -13,7 +14,7 @@ DAYS_IN_A_YEAR = 366
 
 
 def rules() -> dict[str, object]:
-    """After how many days the objects of a tag go."""
+    """Return for each tag the number of days after which its objects expire."""
     configuration = template()["Resources"]["RunBucket"]["Properties"]["LifecycleConfiguration"]
     return {
         f"{tag['Key']}={tag['Value']}": rule["ExpirationInDays"]
@@ -23,30 +24,30 @@ def rules() -> dict[str, object]:
     }
 
 
-def test_there_is_one_rule_for_each_tag() -> None:
+def test_each_tag_has_one_rule() -> None:
     assert rules() == {
         retention.OF_A_RUN: {"Ref": "RetentionDays"},
         retention.OF_A_LONG_RUN: {"Ref": "LongRunRetentionDays"},
     }
 
 
-def test_nothing_expires_without_its_tag() -> None:
+def test_objects_without_a_tag_never_expire() -> None:
     configuration = template()["Resources"]["RunBucket"]["Properties"]["LifecycleConfiguration"]
 
-    without = [rule for rule in configuration["Rules"] if "TagFilters" not in rule]
+    untagged = [rule for rule in configuration["Rules"] if "TagFilters" not in rule]
 
-    assert [rule["Id"] for rule in without] == ["forget-what-was-never-finished"]
-    assert not any("ExpirationInDays" in rule for rule in without)
+    assert [rule["Id"] for rule in untagged] == ["abort-incomplete-uploads"]
+    assert not any("ExpirationInDays" in rule for rule in untagged)
 
 
-def test_by_default_all_is_kept_for_a_month() -> None:
+def test_everything_is_kept_for_30_days_by_default() -> None:
     shared = template()["Globals"]["Function"]["Environment"]["Variables"]
 
     assert PARAMETERS["RetentionDays"]["Default"] == 30
     assert shared["RETENTION_DAYS"] == {"Ref": "RetentionDays"}
 
 
-def test_a_long_runs_objects_outlive_its_items() -> None:
+def test_the_objects_of_a_long_run_outlive_its_items() -> None:
     days = {name: PARAMETERS[name] for name in ("RetentionDays", "LongRunRetentionDays")}
     short, long = days["RetentionDays"], days["LongRunRetentionDays"]
 
@@ -55,13 +56,13 @@ def test_a_long_runs_objects_outlive_its_items() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "parameter", "default"),
+    ("property_name", "parameter", "default"),
     [("MemorySize", "StepMemoryMiB", 1024), ("EphemeralStorage", "StepDiskMiB", 2048)],
 )
-def test_the_steps_have_the_memory_and_the_disk_that_a_deployment_chooses(
-    where: str, parameter: str, default: int
+def test_a_deployment_chooses_the_memory_and_the_disk_of_steps(
+    property_name: str, parameter: str, default: int
 ) -> None:
-    chosen = functions()["RunStepFunction"][where]
+    chosen = functions()["RunStepFunction"][property_name]
 
     assert chosen in ({"Ref": parameter}, {"Size": {"Ref": parameter}})
     assert PARAMETERS[parameter]["Default"] == default
@@ -71,14 +72,14 @@ def test_the_steps_have_the_memory_and_the_disk_that_a_deployment_chooses(
 @pytest.mark.parametrize(
     "name", ["ReadRunFunction", "DecideApprovalFunction", "RunStepFunction", "SettleRunFunction"]
 )
-def test_who_tells_what_has_expired_may_tell_it_from_what_is_forbidden(name: str) -> None:
-    """S3 says 404 only to those who may list the bucket, and 403 to others."""
-    policies = [one for one in functions()[name]["Policies"] if "Statement" in one]
-    allowed = {one["Sid"]: one for policy in policies for one in policy["Statement"]}
+def test_functions_that_read_expiring_objects_may_list_the_bucket(name: str) -> None:
+    """S3 answers 404 for a missing object only to callers who may list the bucket, else 403."""
+    listing = [
+        statement
+        for _, statement in statements(functions()[name]["Policies"])
+        if "s3:ListBucket" in actions(statement)
+    ]
 
-    assert allowed["TellMissingFromForbidden"] == {
-        "Sid": "TellMissingFromForbidden",
-        "Effect": "Allow",
-        "Action": "s3:ListBucket",
-        "Resource": {"Fn::GetAtt": "RunBucket.Arn"},
-    }
+    assert [(statement["Effect"], statement["Resource"]) for statement in listing] == [
+        ("Allow", {"Fn::GetAtt": "RunBucket.Arn"})
+    ]

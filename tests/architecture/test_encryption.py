@@ -1,15 +1,16 @@
-"""What is stored is encrypted; bucket and topic are nobody's but the account's, over TLS alone."""
+"""Stored data is encrypted, and bucket and topic serve the account only, over TLS only."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.architecture.policies import actions, statements
 from tests.template import ROOT, functions, template
 
 RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
-# CloudWatch Logs encrypts every group, always; the others are looked at below.
+# CloudWatch Logs always encrypts its groups. The tests below check the others.
 STORES = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SNS::Topic"}
-# The client registry and the keys of the user pool are Cognito's, which encrypts them, always.
+# Cognito always encrypts its client registry and the keys of a user pool.
 STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolDomain",
@@ -29,26 +30,30 @@ STORES_NOTHING_OF_OURS = {
 }
 
 
-def of(kind: str) -> dict[str, dict[str, Any]]:
+def properties_of(kind: str) -> dict[str, dict[str, Any]]:
     return {
-        name: one.get("Properties", {}) for name, one in RESOURCES.items() if one["Type"] == kind
+        name: resource.get("Properties", {})
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
     }
 
 
-def test_nothing_stores_data_that_is_not_looked_at_here() -> None:
-    """A queue, when there is one, is to be encrypted by a key that it names, as the topic is."""
-    assert {one["Type"] for one in RESOURCES.values()} == STORES | STORES_NOTHING_OF_OURS
+def test_every_kind_of_store_is_checked_here() -> None:
+    """A queue, if there ever is one, must be encrypted by a named key, like the topic."""
+    assert {resource["Type"] for resource in RESOURCES.values()} == STORES | STORES_NOTHING_OF_OURS
 
 
-def test_the_table_is_encrypted_by_a_key_whose_use_is_logged() -> None:
-    """By a key of KMS, in this account's trail, and not by one of DynamoDB's own."""
-    specified = [table["SSESpecification"] for table in of("AWS::DynamoDB::Table").values()]
+def test_a_kms_key_whose_use_is_logged_encrypts_the_table() -> None:
+    """KMS logs its use in the account's trail, and DynamoDB's own key has no log."""
+    specified = [
+        table["SSESpecification"] for table in properties_of("AWS::DynamoDB::Table").values()
+    ]
 
     assert specified == [{"SSEEnabled": True}]
 
 
 def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
-    [bucket] = of("AWS::S3::Bucket").values()
+    [bucket] = properties_of("AWS::S3::Bucket").values()
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
 
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in {"AES256", "aws:kms"}
@@ -62,8 +67,8 @@ def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
     assert bucket.keys() & {"AccessControl", "WebsiteConfiguration", "CorsConfiguration"} == set()
 
 
-def test_the_bucket_refuses_plain_http_for_all_that_is_in_it() -> None:
-    [policy] = of("AWS::S3::BucketPolicy").values()
+def test_the_bucket_refuses_plain_http() -> None:
+    [policy] = properties_of("AWS::S3::BucketPolicy").values()
     [statement] = policy["PolicyDocument"]["Statement"]
 
     assert policy["Bucket"] == {"Ref": "RunBucket"}
@@ -79,23 +84,23 @@ def test_the_bucket_refuses_plain_http_for_all_that_is_in_it() -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_the_topic_is_encrypted_by_a_key_whose_use_is_logged() -> None:
-    """Without one SNS encrypts nothing; this one is AWS's, and in this account's trail."""
-    named = [topic["KmsMasterKeyId"] for topic in of("AWS::SNS::Topic").values()]
+def test_a_kms_key_whose_use_is_logged_encrypts_the_topic() -> None:
+    """SNS does not encrypt without a key. The use of this one is in the account's trail."""
+    keys = [topic["KmsMasterKeyId"] for topic in properties_of("AWS::SNS::Topic").values()]
 
-    assert named == ["alias/aws/sns"]
-
-
-def test_who_publishes_needs_no_right_to_that_key() -> None:
-    """Its own policy has it; nobody but settle_run has a right to any key."""
-    policies = [one["Policies"] for one in functions().values() if "Policies" in one]
-
-    assert "sns:Publish" in str(policies)
-    assert "kms:" not in str(policies)
+    assert keys == ["alias/aws/sns"]
 
 
-def test_the_topic_refuses_plain_http_for_all_that_is_done_with_it() -> None:
-    [policy] = of("AWS::SNS::TopicPolicy").values()
+def test_the_publisher_needs_no_permission_for_that_key() -> None:
+    """The key's own policy allows the use. Only settle_run has a permission for a key."""
+    allowed = {action for _, statement in statements(functions()) for action in actions(statement)}
+
+    assert "sns:Publish" in allowed
+    assert {action for action in allowed if action.startswith("kms:")} == set()
+
+
+def test_the_topic_refuses_plain_http() -> None:
+    [policy] = properties_of("AWS::SNS::TopicPolicy").values()
     statement, _ = policy["PolicyDocument"]["Statement"]
 
     assert policy["Topics"] == [{"Ref": "ApprovalTopic"}]
@@ -114,8 +119,8 @@ def test_the_topic_refuses_plain_http_for_all_that_is_done_with_it() -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_nobody_hears_of_gates_over_plain_http() -> None:
-    [policy] = of("AWS::SNS::TopicPolicy").values()
+def test_the_topic_refuses_subscribers_over_plain_http() -> None:
+    [policy] = properties_of("AWS::SNS::TopicPolicy").values()
     _, statement = policy["PolicyDocument"]["Statement"]
 
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
@@ -128,28 +133,29 @@ def test_nobody_hears_of_gates_over_plain_http() -> None:
 
 
 def test_the_stack_subscribes_nobody() -> None:
-    """Who is told of which tenant's gates is the operator's to say."""
-    [topic] = of("AWS::SNS::Topic").values()
+    """The operator decides who gets which tenant's notifications."""
+    [topic] = properties_of("AWS::SNS::Topic").values()
 
     assert "Subscription" not in topic
-    assert of("AWS::SNS::Subscription") == {}
-    assert "sns:Subscribe" not in str(functions())
+    assert properties_of("AWS::SNS::Subscription") == {}
+    allowed = {action for _, statement in statements(functions()) for action in actions(statement)}
+    assert "sns:Subscribe" not in allowed
 
 
-def test_only_the_emulator_which_has_no_tls_is_spared_that() -> None:
+def test_only_the_deployment_to_the_emulator_allows_plain_http() -> None:
     assert template()["Parameters"]["BucketTlsOnly"]["Default"] == "true"
     assert RESOURCES["RunBucketPolicy"]["Condition"] == "TlsOnly"
     assert RESOURCES["ApprovalTopicPolicy"]["Condition"] == "TlsOnly"
     assert template()["Conditions"]["TlsOnly"] == {"Fn::Equals": [{"Ref": "BucketTlsOnly"}, "true"]}
     sources = [*ROOT.glob("*.toml"), *ROOT.glob("cli/**/*.py"), ROOT / "Makefile"]
-    sparing = {path.name for path in sources if "BucketTlsOnly" in path.read_text("utf-8")}
-    assert sparing == {"deployment.py"}
+    setting = {path.name for path in sources if "BucketTlsOnly" in path.read_text("utf-8")}
+    assert setting == {"deployment.py"}
 
 
-def test_logs_go_to_groups_of_ours_that_end_some_day() -> None:
-    groups = of("AWS::Logs::LogGroup")
+def test_logs_go_to_our_groups_and_expire() -> None:
+    groups = properties_of("AWS::Logs::LogGroup")
 
-    assert {one["RetentionInDays"]["Ref"] for one in groups.values()} == {"LogRetentionDays"}
+    assert {group["RetentionInDays"]["Ref"] for group in groups.values()} == {"LogRetentionDays"}
     assert template()["Globals"]["Function"]["LoggingConfig"] == {
         "LogGroup": {"Ref": "FunctionsLogGroup"}
     }

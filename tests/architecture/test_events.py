@@ -1,6 +1,6 @@
-"""Every event of events/ is answered by its real handler as docs/local-invoke.md says.
+"""The real handlers answer every event of events/ as docs/local-invoke.md says.
 
-The page's table is played once, from top to bottom; the claims below are about what came of it.
+The events are sent once, in the order of the page's table. All tests below look at the results.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from taskrunner.bootstrap import AwsWorld
 from tests.api_schema import assert_conforms
-from tests.architecture.events import Told, shown, told
+from tests.architecture.events import EventRow, event_rows, shown
 from tests.architecture.ports import USED
 from tests.architecture.stage import Stage, stage
 from tests.template import ROOT, folder, functions
@@ -19,30 +19,30 @@ from tests.template import ROOT, folder, functions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Played = tuple[Stage, list[tuple[Told, Any]]]
+Results = tuple[Stage, list[tuple[EventRow, Any]]]
 
 
-@pytest.fixture(name="played", scope="module")
-def _played() -> Iterator[Played]:
-    with stage() as made:
-        yield made, [(row, made.invoke(row)) for row in told()]
+@pytest.fixture(name="results", scope="module")
+def _results() -> Iterator[Results]:
+    with stage() as deployment:
+        yield deployment, [(row, deployment.invoke(row)) for row in event_rows()]
 
 
-def test_the_page_has_every_event_and_no_other() -> None:
+def test_the_page_lists_every_event_and_no_others() -> None:
     files = set((ROOT / "events").glob("*/*.json"))
 
-    assert {row.path for row in told()} == files
+    assert {row.path for row in event_rows()} == files
 
 
-def test_every_function_has_an_event_and_every_folder_a_function() -> None:
+def test_every_function_has_events_and_every_folder_a_function() -> None:
     folders = {path.name for path in (ROOT / "events").iterdir()}
 
     assert folders == {folder(logical_id) for logical_id in functions()}
-    assert {row.function for row in told()} == set(functions())
+    assert {row.function for row in event_rows()} == set(functions())
 
 
-def test_every_event_is_answered_as_the_page_says(played: Played) -> None:
-    _, answers = played
+def test_every_event_is_answered_as_the_page_says(results: Results) -> None:
+    _, answers = results
 
     wrong = {
         f"{row.function} {row.case}": (row.answer, shown(answer))
@@ -52,9 +52,13 @@ def test_every_event_is_answered_as_the_page_says(played: Played) -> None:
     assert wrong == {}
 
 
-def test_every_answer_over_http_is_one_that_the_document_describes(played: Played) -> None:
-    _, answers = played
-    over_http = [(row, answer) for row, answer in answers if "statusCode" in str(answer)]
+def test_every_http_response_conforms_to_the_api_document(results: Results) -> None:
+    _, answers = results
+    over_http = [
+        (row, answer)
+        for row, answer in answers
+        if isinstance(answer, dict) and "statusCode" in answer
+    ]
 
     for row, answer in over_http:
         event = row.event(token="")
@@ -67,43 +71,47 @@ def test_every_answer_over_http_is_one_that_the_document_describes(played: Playe
     }
 
 
-def test_no_answer_shows_an_arn_or_a_traceback(played: Played) -> None:
-    _, answers = played
+def test_no_answer_shows_an_arn_or_a_traceback(results: Results) -> None:
+    _, answers = results
 
-    said = {f"{row.function} {row.case}": str(answer) for row, answer in answers}
-    told_too_much = {
+    texts = {f"{row.function} {row.case}": str(answer) for row, answer in answers}
+    revealing = {
         name
-        for name, text in said.items()
+        for name, text in texts.items()
         if "Traceback" in text or ("arn:" in text and not name.startswith("AuthorizeFunction"))
     }
-    assert told_too_much == set()
+    assert revealing == set()
 
 
-def test_a_function_finds_every_variable_it_reads_in_its_own_environment(played: Played) -> None:
-    made, _ = played
+def test_the_template_sets_every_variable_that_a_function_reads(results: Results) -> None:
+    deployment, _ = results
 
-    missed = {name: one.missed for name, one in made.environments.items() if one.missed}
+    missed = {
+        name: environment.missed
+        for name, environment in deployment.environments.items()
+        if environment.missed
+    }
     assert missed == {}
 
 
-def test_the_table_of_ports_is_what_the_functions_touch(played: Played) -> None:
-    made, _ = played
-    known = {name for name in vars(AwsWorld) if not name.startswith("_")}
+def test_functions_use_exactly_the_ports_of_the_table(results: Results) -> None:
+    deployment, _ = results
+    ports = {name for name in vars(AwsWorld) if not name.startswith("_")}
 
-    touched = {name: known & vars(world).keys() for name, world in made.worlds.items()}
-    assert touched == {name: ports for name, ports in USED.items() if ports}
+    used = {name: ports & vars(world).keys() for name, world in deployment.worlds.items()}
+    assert used == {name: expected for name, expected in USED.items() if expected}
 
 
-def test_an_api_event_looks_like_api_gateways() -> None:
+def test_an_api_event_has_the_form_of_api_gateway() -> None:
     problems = []
-    for row in told():
+    for row in event_rows():
         event = row.event(token="")
         if "httpMethod" not in event:
             continue
         context, path = event["requestContext"], event["resource"]
         for name, value in (event["pathParameters"] or {}).items():
             path = path.replace(f"{{{name}}}", value).replace(f"{{{name}+}}", value)
-        alike = {
+        pairs = {
             "path": (event["path"], path),
             "stage path": (context["path"], f"/{context['stage']}{path}"),
             "resource": (context["resourcePath"], event["resource"]),
@@ -113,12 +121,12 @@ def test_an_api_event_looks_like_api_gateways() -> None:
                 event["multiValueHeaders"],
             ),
         }
-        problems += [f"{row.path.name}: {what}" for what, (a, b) in alike.items() if a != b]
+        problems += [f"{row.path.name}: {part}" for part, (a, b) in pairs.items() if a != b]
     assert problems == []
 
 
-def test_an_event_carries_no_more_than_the_authorizer_gives() -> None:
-    given = {
+def test_an_event_contains_only_what_the_authorizer_returns() -> None:
+    returned = {
         "principalId",
         "integrationLatency",
         "subject",
@@ -129,7 +137,7 @@ def test_an_event_carries_no_more_than_the_authorizer_gives() -> None:
     }
     contexts = {
         row.path: row.event(token="").get("requestContext", {}).get("authorizer", {})
-        for row in told()
+        for row in event_rows()
     }
 
-    assert {path for path, context in contexts.items() if context.keys() - given} == set()
+    assert {path for path, context in contexts.items() if context.keys() - returned} == set()

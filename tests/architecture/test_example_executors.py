@@ -1,4 +1,4 @@
-"""Examples of executor functions: by their names packs find them, and they may do nothing."""
+"""Example executor functions: packs find them by name, and they have no permissions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def folder(path: Path) -> str:
     return path.parent.name
 
 
-def test_every_example_is_in_the_template_by_the_name_that_packs_use() -> None:
-    named = {
-        one["Properties"]["CodeUri"]: one["Properties"]["FunctionName"]
-        for one in example_executors().values()
+def test_every_example_is_deployed_under_the_name_that_packs_use() -> None:
+    names = {
+        resource["Properties"]["CodeUri"]: resource["Properties"]["FunctionName"]
+        for resource in example_executors().values()
     }
 
-    assert named == {
+    assert names == {
         f"examples/executors/{folder(path)}/": {
             "Fn::Sub": PREFIX["Fn::Sub"] + folder(path).replace("_", "-")
         }
@@ -37,20 +37,22 @@ def test_every_example_is_in_the_template_by_the_name_that_packs_use() -> None:
 
 
 @pytest.mark.parametrize("path", APPS, ids=folder)
-def test_the_name_is_one_that_a_pack_can_write(path: Path) -> None:
+def test_a_pack_can_use_the_name(path: Path) -> None:
     assert executors.find(f"lambda:{folder(path).replace('_', '-')}") is not None
 
 
-def test_an_example_is_deployed_on_request_and_has_no_rights() -> None:
-    for one in example_executors().values():
-        assert one["Condition"] == "WithExampleExecutors"
-        assert set(one["IgnoreGlobals"]) == {"Environment", "Layers"}
-        assert one["Properties"].keys() & {"Environment", "Events", "Policies", "Role"} == set()
+def test_examples_are_optional_and_have_no_permissions() -> None:
+    for resource in example_executors().values():
+        assert resource["Condition"] == "WithExampleExecutors"
+        assert set(resource["IgnoreGlobals"]) == {"Environment", "Layers"}
+        assert (
+            resource["Properties"].keys() & {"Environment", "Events", "Policies", "Role"} == set()
+        )
     assert template()["Parameters"]["ExampleExecutors"]["Default"] == "false"
 
 
 @pytest.mark.parametrize("path", APPS, ids=folder)
-def test_an_example_needs_nothing_but_python(path: Path) -> None:
+def test_an_example_imports_the_standard_library_only(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {
         name.partition(".")[0]
@@ -67,7 +69,7 @@ def test_an_example_needs_nothing_but_python(path: Path) -> None:
     assert imported - sys.stdlib_module_names == set()
 
 
-def test_whoever_runs_steps_may_call_executors_and_no_other_function() -> None:
+def test_run_step_may_call_executors_and_no_other_function() -> None:
     run_step = functions()["RunStepFunction"]
     [allowed] = [
         statement["Resource"]
@@ -79,4 +81,4 @@ def test_whoever_runs_steps_may_call_executors_and_no_other_function() -> None:
     assert run_step["Environment"]["Variables"]["EXECUTOR_PREFIX"] == PREFIX
     arn = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
     assert allowed == {"Fn::Sub": f"{arn}{PREFIX['Fn::Sub']}*"}
-    assert all("FunctionName" not in own for own in functions().values())
+    assert all("FunctionName" not in properties for properties in functions().values())

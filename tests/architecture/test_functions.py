@@ -1,4 +1,4 @@
-"""A function is a thin module of its own folder, and one resource of the template."""
+"""A function is a thin module in its own folder, and one resource of the template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPS = sorted(ROOT.glob("functions/*/app.py"))
-# describe_api reads what its own build is called, so that it needs nothing but Python.
+# describe_api reads its build version itself, so that it imports the standard library only.
 READS_THE_ENVIRONMENT = {"describe_api"}
 MAX_LINES = 40
 
@@ -41,20 +41,20 @@ def reads_the_environment(tree: ast.Module) -> bool:
     )
 
 
-def test_every_folder_is_a_function_of_the_template_and_the_reverse() -> None:
+def test_the_template_has_a_function_for_each_folder_and_no_others() -> None:
     in_template = sorted(folder(logical_id) for logical_id in functions())
 
     assert in_template == [function_name(path) for path in APPS]
 
 
-def test_a_functions_name_is_its_folders() -> None:
+def test_a_function_has_the_name_of_its_folder() -> None:
     for logical_id in functions():
         words = re.findall("[A-Z][a-z]*", logical_id.removesuffix("Function"))
         assert "_".join(words).lower() == folder(logical_id)
 
 
 @pytest.mark.parametrize("path", APPS, ids=function_name)
-def test_a_handler_is_short(path: Path) -> None:
+def test_every_function_of_a_handler_is_short(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     lengths = {
         node.name: (node.end_lineno or 0) - node.lineno + 1
@@ -67,7 +67,7 @@ def test_a_handler_is_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", APPS, ids=function_name)
-def test_a_handler_knows_neither_aws_nor_its_environment(path: Path) -> None:
+def test_a_handler_uses_neither_boto3_nor_the_environment(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     packages = {name.partition(".")[0] for name in imported(tree)}
 
@@ -75,7 +75,7 @@ def test_a_handler_knows_neither_aws_nor_its_environment(path: Path) -> None:
     assert reads_the_environment(tree) == (function_name(path) in READS_THE_ENVIRONMENT)
 
 
-def test_the_runtimes_are_the_pythons_of_the_project() -> None:
+def test_the_runtimes_are_the_python_versions_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     bounds = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"])
     assert bounds is not None
@@ -88,4 +88,4 @@ def test_the_runtimes_are_the_pythons_of_the_project() -> None:
     assert layer["CompatibleRuntimes"] == pythons
     assert runtime["Default"] == "python3.13"
     assert template()["Globals"]["Function"]["Runtime"] == {"Ref": "Runtime"}
-    assert {name for name, own in functions().items() if "Runtime" in own} == set()
+    assert [name for name, properties in functions().items() if "Runtime" in properties] == []

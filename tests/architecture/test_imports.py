@@ -1,7 +1,7 @@
-"""Import thrift: what a cold start loads, counted and not timed.
+"""The modules that a cold start loads; bench/cold_start.py measures their cost.
 
-A function's cold start is its module and then the ports that its first event asks for, so both are
-done here, in a fresh interpreter with Lambda's own PYTHONPATH. bench/cold_start.py has the prices.
+A cold start loads the function's module, and then the ports that its first event uses. Both happen
+here in a fresh interpreter with Lambda's PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ WATCHED = (
     "jwt",
     "pydantic",
     "securesystemslib",
-    "taskrunner.compiler.plan",
-    "taskrunner.compiler.schema",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
     "yaml",
 )
-LOGGING = {"aws_lambda_powertools"}  # whoever answers HTTP logs its refusals
+LOGGING = {"aws_lambda_powertools"}  # functions behind HTTP log the errors that they answer
 AWS = {"boto3"}
 TOKENS = {"cryptography", "jwt"}
-SIGNING = {"cryptography", "securesystemslib"}  # nobody waits for the end of a run to be recorded
-COMPILER = {"pydantic", "taskrunner.compiler.plan", "taskrunner.compiler.schema", "yaml"}
+SIGNING = {"cryptography", "securesystemslib"}  # slow, but no caller waits for settle_run
+COMPILER = {
+    "pydantic",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
+    "yaml",
+}
 NEEDED = {
     "authorize": LOGGING | AWS | TOKENS,
     "simulate_pack": LOGGING | COMPILER,
@@ -40,7 +45,7 @@ NEEDED = {
     "decide_approval": LOGGING | AWS,
     "cancel_run": LOGGING | AWS,
     "describe_api": set(),
-    "run_step": AWS | {"pydantic"},  # the executors' parameters, checked once they are filled in
+    "run_step": AWS | {"pydantic"},  # checks the parameters of executors
     "open_gate": AWS,
     "decide_flow": AWS,
     "settle_run": AWS | SIGNING,
@@ -61,7 +66,7 @@ print(*sys.modules)
 
 @cache
 def loaded(function: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The watched modules that are loaded by the function's import, and by its first event."""
+    """Return the watched modules loaded after the function's import, and after its first event."""
     path = f"{ROOT}/functions/{function}:{ROOT}/layers/core/python"
     done = subprocess.run(  # noqa: S603 - every word is ours
         [sys.executable, "-c", SOURCE, *sorted(USED[function])],
@@ -70,31 +75,31 @@ def loaded(function: str) -> tuple[frozenset[str], frozenset[str]]:
         capture_output=True,
         text=True,
     )
-    imported, asked = (frozenset(line.split()) for line in done.stdout.splitlines())
-    return imported & set(WATCHED), asked & set(WATCHED)
+    imported, with_ports = (frozenset(line.split()) for line in done.stdout.splitlines())
+    return imported & set(WATCHED), with_ports & set(WATCHED)
 
 
 @pytest.mark.parametrize("function", NEEDED)
-def test_a_cold_start_loads_what_the_function_needs_and_nothing_else(function: str) -> None:
-    _, asked = loaded(function)
+def test_a_cold_start_loads_exactly_the_needed_modules(function: str) -> None:
+    _, with_ports = loaded(function)
 
-    assert asked == NEEDED[function]
+    assert with_ports == NEEDED[function]
 
 
 @pytest.mark.parametrize("function", NEEDED)
-def test_an_import_makes_no_client(function: str) -> None:
+def test_importing_a_function_does_not_load_boto3(function: str) -> None:
     imported, _ = loaded(function)
 
     assert "boto3" not in imported
 
 
-def test_every_function_is_counted() -> None:
+def test_every_function_is_measured() -> None:
     folders = {path.parent.name for path in ROOT.glob("functions/*/app.py")}
 
     assert NEEDED.keys() == USED.keys() == folders
 
 
-def test_every_watched_module_is_one_that_exists_and_may_not_be_everywhere() -> None:
+def test_no_watched_module_is_loaded_everywhere_or_nowhere() -> None:
     everywhere = frozenset.intersection(*(loaded(function)[1] for function in NEEDED))
 
     assert everywhere == frozenset()

@@ -1,4 +1,4 @@
-"""What the repository holds is good on every machine: no place of one, no address of an index."""
+"""The repository works on every machine: it contains no local path and no index address."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.template import ROOT
 
 HOMES = re.compile(r"/(?:home|Users|root|work|tmp)/\w|[A-Z]:\\\\")
 INDEXES = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple")
-OURS = {"tests/architecture/test_repository.py"}  # it names what it looks for
+OURS = {"tests/architecture/test_repository.py"}  # contains the patterns themselves
 
 
 def matches(pattern: re.Pattern[str]) -> dict[str, set[str]]:
-    """What *pattern* matches in each text file that git knows, or would."""
+    """Return the matches of *pattern* by file, in all files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - on PATH
         cwd=ROOT,
@@ -25,15 +25,15 @@ def matches(pattern: re.Pattern[str]) -> dict[str, set[str]]:
     texts = {
         name: (ROOT / name).read_text(encoding="utf-8", errors="replace")
         for name in names
-        if (ROOT / name).is_file()  # one that was deleted is listed until the next commit
+        if (ROOT / name).is_file()  # git lists a deleted file until the next commit
     }
     matched = {name: set(pattern.findall(text)) for name, text in texts.items()}
-    return {name: found for name, found in matched.items() if found}
+    return {name: texts for name, texts in matched.items() if texts}
 
 
-def test_no_file_names_a_place_of_one_machine() -> None:
+def test_no_file_contains_a_local_path() -> None:
     assert matches(HOMES) == {}
 
 
-def test_no_file_names_an_index_of_packages() -> None:
+def test_no_file_contains_a_package_index() -> None:
     assert matches(INDEXES) == {}

@@ -1,6 +1,6 @@
 """Prints the OpenAPI document that SAM makes of template.yaml with parameters `NAME=VALUE`.
 
-It runs in the emulator's environment, because ours has no SAM in it.
+It runs in the emulator's environment, because ours does not have SAM.
 """
 
 from __future__ import annotations
@@ -30,4 +30,4 @@ def main(parameters: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(dict(one.split("=", 1) for one in sys.argv[1:]))
+    main(dict(argument.split("=", 1) for argument in sys.argv[1:]))

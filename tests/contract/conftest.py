@@ -1,4 +1,4 @@
-"""Both worlds that each port's suite runs over."""
+"""The fixture `world`, which runs each test over the fakes and over the adapters."""
 
 from __future__ import annotations
 

@@ -1,39 +1,40 @@
-"""The ports over moto's AWS, with the table as the template defines it, and the same in memory."""
+"""The two worlds of the contracts: the adapters over moto's AWS, and the fakes in memory."""
 
 from __future__ import annotations
 
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import serialization
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from taskrunner.adapters.approvals import DynamoApprovals
-from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
-from taskrunner.adapters.executions import Tokens
 from taskrunner.adapters.functions import LambdaFunctions
+from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.releases import StoredReleases
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
 from taskrunner.adapters.secrets import ManagedSecrets
+from taskrunner.adapters.step_outcomes import StepOutcomes
 from taskrunner.adapters.table import Table
-from taskrunner.adapters.workshop import StoredWorkshop
+from taskrunner.adapters.task_tokens import TaskTokens
 from taskrunner.model.approval import Verdict
-from taskrunner.model.journal import Entry, Event
 from taskrunner.model.notification import Notification
-from taskrunner.model.run import Run
-from tests.fakes.world import MemoryWorld, StoppedClock
+from tests.fakes.clock import StoppedClock
+from tests.fakes.world import MemoryWorld
 from tests.kms import signing_key
 from tests.moto_aws import moto_aws
 from tests.template import template
@@ -44,20 +45,20 @@ if TYPE_CHECKING:
     from taskrunner import ports
     from taskrunner.executors.work import Functions
     from taskrunner.model.json_types import JsonObject
-    from tests.fakes.world import MemoryNotifications
+    from tests.fakes.notifications import MemoryNotifications
 
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
 RETENTION = Retention(30 * 86400)
 SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack-executor-"
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Ports:
-    """What both worlds have.
+    """The ports of either world, and what tests need besides.
 
-    *woken* has what each task token was answered, the first time, and *sent* every answer.
+    *woken* has the first answer to each task token, and *sent* the tokens of all answers.
+    *evidence_public_key* returns the key of the port Evidence in PEM.
     """
 
     clock: StoppedClock
@@ -66,7 +67,7 @@ class Ports:
     approvals: ports.Approvals
     artifacts: ports.Artifacts
     evidence: ports.Evidence
-    workshop: ports.Workshop
+    releases: ports.Releases
     secrets: ports.Secrets
     notifications: ports.Notifications
     functions: Functions
@@ -76,19 +77,20 @@ class Ports:
     woken: dict[str, Verdict]
     sent: list[str]
     forget: Callable[[], None]
+    evidence_public_key: Callable[[], bytes]
 
 
 @dataclass
 class MemoryTopic:
-    """What a subscriber of the topic in memory is told, and how the topic goes away."""
+    """The subscriber of the topic in memory, which can also remove the topic."""
 
     notifications: MemoryNotifications
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
-        found = [replace(one, id="") for one in self.notifications.published]
+        """Return the notifications since the last call, without ids, which no envelope has."""
+        received = [replace(published, id="") for published in self.notifications.published]
         self.notifications.published.clear()
-        return found
+        return received
 
     def delete(self) -> None:
         self.notifications.is_down = True
@@ -115,7 +117,7 @@ def memory() -> Ports:
         approvals=world.approvals,
         artifacts=world.artifacts,
         evidence=world.evidence,
-        workshop=world.workshop,
+        releases=world.releases,
         secrets=world.secrets,
         notifications=world.notifications,
         functions=world.functions,
@@ -127,12 +129,13 @@ def memory() -> Ports:
         woken=world.approvals.woken,
         sent=world.approvals.sent,
         forget=forget,
+        evidence_public_key=lambda: world.evidence.public_key,
     )
 
 
 @contextmanager
 def moto() -> Iterator[None]:
-    """moto's AWS with the template's table and a bucket in it."""
+    """Start moto's AWS with the template's table and a bucket."""
     with moto_aws({"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
@@ -153,24 +156,25 @@ def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 
 
 def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static types
-    """The adapters, inside `moto()`; *dynamodb* may be a client with something in front."""
-    clock, states, topic = StoppedClock(), TaskTokens(), Topic()
+    """Return the adapters, inside `moto()`; *dynamodb* may be a wrapped client."""
+    clock, states, topic = StoppedClock(), StepFunctions(), Topic()
 
     def forget() -> None:
         _empty_table()
         topic.clear()
 
+    key_arn = signing_key(client("kms"))
     table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
-    runs = dynamo_runs(table, bucket)
+    journal = JournalChunks(table, RETENTION)
     return Ports(
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
-        runs=runs,
-        approvals=DynamoApprovals(table, runs, Tokens(states)),
-        artifacts=StoredArtifacts(table, bucket, ArtifactItems(), RETENTION),
-        evidence=KmsEvidence(client("kms"), signing_key(client("kms")), bucket, RETENTION),
-        workshop=StoredWorkshop(table, bucket, clock, RETENTION),
+        runs=dynamo_runs(table, bucket),
+        approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
+        artifacts=StoredArtifacts(table, bucket, RETENTION),
+        evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
+        releases=StoredReleases(table, bucket, clock, RETENTION),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
         notifications=SnsNotifications(client("sns"), topic.arn),
         functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
@@ -180,22 +184,23 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         woken=states.woken,
         sent=states.sent,
         forget=forget,
+        evidence_public_key=lambda: _public_key_in_pem(key_arn),
     )
 
 
 @dataclass
 class Topic:
-    """moto's topic, with a queue that hears what is published to it."""
+    """moto's topic, with a queue that is subscribed to it."""
 
     arn: str = field(init=False)
     queue_url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue_url = client("sqs").create_queue(QueueName="heard")["QueueUrl"]
+        self.queue_url = client("sqs").create_queue(QueueName="subscriber")["QueueUrl"]
         self._create()
 
     def _create(self) -> None:
-        """Create the topic, under the same ARN each time."""
+        """Create the topic. Its ARN is the same each time."""
         self.arn = client("sns").create_topic(Name="approvals")["TopicArn"]
         queue = client("sqs").get_queue_attributes(
             QueueUrl=self.queue_url, AttributeNames=["QueueArn"]
@@ -204,27 +209,28 @@ class Topic:
         client("sns").subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
 
     def received(self) -> list[Notification]:
-        """What came since it was asked last, without ids, which no envelope has."""
-        answer = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
-        for one in answer.get("Messages", []):
+        """Return the notifications since the last call, without ids, which no envelope has."""
+        response = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+        messages = response.get("Messages", [])
+        for message in messages:
             client("sqs").delete_message(
-                QueueUrl=self.queue_url, ReceiptHandle=one["ReceiptHandle"]
+                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
             )
-        return [_heard(json.loads(one["Body"])) for one in answer.get("Messages", [])]
+        return [_from_envelope(json.loads(message["Body"])) for message in messages]
 
     def delete(self) -> None:
         client("sns").delete_topic(TopicArn=self.arn)
 
     def clear(self) -> None:
-        """Be there, with nothing to hear."""
+        """Restore the topic and empty its queue."""
         if not client("sns").list_topics()["Topics"]:
             self._create()
         while self.received():
             pass
 
 
-def _heard(envelope: JsonObject) -> Notification:
-    """What SNS wraps a message in for a queue."""
+def _from_envelope(envelope: JsonObject) -> Notification:
+    """Return the notification in the envelope that SNS sends to a queue."""
     attributes = {
         name: value["Value"]
         for name, value in envelope["MessageAttributes"].items()
@@ -235,6 +241,13 @@ def _heard(envelope: JsonObject) -> Notification:
     )
 
 
+def _public_key_in_pem(key_arn: str) -> bytes:
+    der = client("kms").get_public_key(KeyId=key_arn)["PublicKey"]
+    return serialization.load_der_public_key(der).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
 def _store_secret(tenant: str, name: str, value: str) -> None:
     client("secretsmanager").create_secret(
         Name=f"{SECRET_PREFIX}{tenant}/{name}", SecretString=value
@@ -242,17 +255,17 @@ def _store_secret(tenant: str, name: str, value: str) -> None:
 
 
 class Deployed:
-    """moto's Lambda with functions of our own, and errors as Lambda reports them."""
+    """moto's Lambda with Python functions, and errors in Lambda's form."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[[Any], Any]] = {}
 
     @classmethod
     def of_moto(cls) -> Deployed:
-        made = cls()
+        deployed = cls()
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-        backend.invoke = made.invoke
-        return made
+        backend.invoke = deployed.invoke
+        return deployed
 
     def invoke(
         self,
@@ -267,23 +280,24 @@ class Deployed:
             raise UnknownFunctionException(function_name)
         try:
             return json.dumps(self.functions[name](json.loads(body))).encode()
-        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
+        except Exception as error:  # noqa: BLE001 - Lambda reports every exception
             response_headers["x-amz-function-error"] = "Unhandled"
-            told = {"errorMessage": str(error), "errorType": type(error).__name__}
-            return json.dumps(told).encode()
+            report = {"errorMessage": str(error), "errorType": type(error).__name__}
+            return json.dumps(report).encode()
 
 
 def _empty_table() -> None:
-    """moto copies all of a table for each transaction: a small one keeps the suite quick."""
+    """Empty the table, because moto copies all of it for each transaction."""
     dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items.clear()
 
 
 def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
-    return DynamoRuns(table, Claims(bucket, RETENTION), ArtifactItems(), RETENTION)
+    outcomes = StepOutcomes(table, Claims(bucket, RETENTION), RETENTION)
+    return DynamoRuns(table, JournalChunks(table, RETENTION), outcomes, RETENTION)
 
 
-class TaskTokens:
-    """Step Functions, as far as task tokens go: each is known until it is answered."""
+class StepFunctions:
+    """A Step Functions client with task tokens only, each of which can be answered once."""
 
     def __init__(self) -> None:
         self.woken: dict[str, Verdict] = {}
@@ -295,46 +309,12 @@ class TaskTokens:
 
     def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
         assert cause
-        rejected = error == "ApprovalRejectedError"
-        self._answer(
-            "SendTaskFailure", taskToken, Verdict.REJECTED if rejected else Verdict.EXPIRED
-        )
+        is_rejected = error == "ApprovalRejectedError"
+        verdict = Verdict.REJECTED if is_rejected else Verdict.EXPIRED
+        self._answer("SendTaskFailure", taskToken, verdict)
 
     def _answer(self, operation: str, token: str, verdict: Verdict) -> None:
         self.sent.append(token)
         if token in self.woken:
             raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "used"}}, operation)
         self.woken[token] = verdict
-
-
-def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
-    """A run of its own, of the tenant acme."""
-    number = next(_numbers)
-    fields: dict[str, Any] = {
-        "tenant": "acme",
-        "run_id": run_id or f"run-{number}",
-        "plan_hash": "sha256:" + "a" * 64,
-        "definition_hash": "sha256:" + "b" * 64,
-        "pack_name": "deploy-app",
-        "pack_version": "1.4.0",
-        "machine": "taskrunner-deploy-app-bbbbbbbbbbbbbbbb",
-        "execution": f"execution-{number}",
-        "created_at": "2025-12-06T12:00:00.000Z",
-        "created_by": "ana",
-        "request_digest": "sha256:" + "c" * 64,
-        "longest_s": 3600,
-    }
-    return Run(**(fields | changes))
-
-
-def an_entry(entry_id: str, event: Event = Event.STEP_STARTED, **changes: Any) -> Entry:  # noqa: ANN401
-    fields: dict[str, Any] = {
-        "id": entry_id,
-        "at": "2025-12-06T12:00:00.000Z",
-        "event": event,
-        "message": f"It is {entry_id}.",
-    }
-    return Entry(**(fields | changes))
-
-
-CREATED = an_entry("run.created", Event.RUN_CREATED)

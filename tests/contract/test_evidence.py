@@ -1,4 +1,4 @@
-"""The port Evidence, and how a bundle is recorded: signed, kept by its digest, once."""
+"""The port Evidence, and the sealing of a run with a bundle."""
 
 from __future__ import annotations
 
@@ -14,85 +14,76 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
-from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
-from tests.contract.ports import CREATED, a_run, an_entry, client
-from tests.fakes.world import MemoryEvidence
+from tests.contract.samples import ENDED, a_run, new_run
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.ports import Evidence
     from tests.contract.ports import Ports
 
-# Longer than the 4096 bytes that KMS takes as a message.
+# KMS takes messages of at most 4096 bytes; this one is longer.
 STATEMENT = json.dumps({"_type": "a statement", "filling": "é" * 5000}).encode()
-ENDED = an_entry("run.ended", Event.RUN_COMPLETED)
 
 
-def public_key(evidence: Evidence) -> SSlibKey:
-    """The key of the port's world, by the id that bundles have."""
-    if isinstance(evidence, MemoryEvidence):
-        pem = evidence.public_key
-        der = serialization.load_pem_public_key(pem).public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    else:
-        assert isinstance(evidence, KmsEvidence)
-        der = client("kms").get_public_key(KeyId=evidence._key_arn)["PublicKey"]
-    return SSlibKey.from_crypto(
-        serialization.load_der_public_key(der), keyid=sha256(der).hexdigest()
+def public_key(world: Ports) -> ec.EllipticCurvePublicKey:
+    key = serialization.load_pem_public_key(world.evidence_public_key())
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def verification_key(world: Ports) -> SSlibKey:
+    """Return the public key with the id that bundles have."""
+    der = public_key(world).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return SSlibKey.from_crypto(public_key(world), keyid=sha256(der).hexdigest())
 
 
 def a_bundle(**changes: Any) -> Artifact:  # noqa: ANN401 - any field
-    given = {
+    fields = {
         "name": "evidence-bundle",
         "type": ArtifactType.OBJECT,
         "status": ArtifactStatus.CAPTURED,
         "stored_path": "runs/run-1/evidence/ab/run-1.evidence.json",
         "sha256": "ab",
     }
-    return Artifact(**(given | changes))
+    return Artifact(**(fields | changes))
 
 
-def ended(world: Ports) -> Run:
-    run = a_run()
-    world.runs.create(run, [CREATED])
-    world.runs.end(world.runs.head(run.tenant, run.run_id), RunStatus.SUCCEEDED, [ENDED])
-    return run
+def ended_run(world: Ports) -> Run:
+    head = new_run(world)
+    world.runs.end(head, RunStatus.SUCCEEDED, [ENDED])
+    return head.run
 
 
 class TestSign:
-    def test_the_bundle_is_an_envelope_that_the_key_signed(self, world: Ports) -> None:
+    def test_the_bundle_is_an_envelope_signed_by_the_key(self, world: Ports) -> None:
         signed = world.evidence.sign(STATEMENT)
 
         envelope = Envelope.from_dict(json.loads(signed.bundle))
-        key = public_key(world.evidence)
+        key = verification_key(world)
         assert (envelope.payload, envelope.payload_type) == (
             STATEMENT,
             "application/vnd.in-toto+json",
         )
         assert envelope.verify([key], threshold=1) == {signed.key_id: key}
 
-    def test_of_another_statement_the_signature_does_not_hold(self, world: Ports) -> None:
+    def test_the_signature_is_invalid_for_another_statement(self, world: Ports) -> None:
         envelope = Envelope.from_dict(json.loads(world.evidence.sign(STATEMENT).bundle))
         envelope.payload = STATEMENT + b" "
 
         with pytest.raises(VerificationError):
-            envelope.verify([public_key(world.evidence)], threshold=1)
+            envelope.verify([verification_key(world)], threshold=1)
 
-    def test_the_signature_is_over_the_encoding_that_dsse_defines(self, world: Ports) -> None:
-        """https://github.com/secure-systems-lab/dsse/blob/master/protocol.md, without a library."""
+    def test_the_signature_covers_the_encoding_of_dsse(self, world: Ports) -> None:
+        """Verify by https://github.com/secure-systems-lab/dsse/blob/master/protocol.md alone."""
         signature = json.loads(world.evidence.sign(b"{}").bundle)["signatures"][0]["sig"]
 
-        key = public_key(world.evidence)._crypto_key()
-        assert isinstance(key, ec.EllipticCurvePublicKey)
         encoded = b"DSSEv1 28 application/vnd.in-toto+json 2 {}"
-        key.verify(b64decode(signature), encoded, ec.ECDSA(hashes.SHA256()))
+        public_key(world).verify(b64decode(signature), encoded, ec.ECDSA(hashes.SHA256()))
 
-    def test_the_bundle_has_one_form(self, world: Ports) -> None:
+    def test_the_bundle_is_canonical_json(self, world: Ports) -> None:
         bundle = world.evidence.sign(STATEMENT).bundle
 
         document = json.loads(bundle)
@@ -108,7 +99,7 @@ class TestStore:
         digest = sha256(b"1").hexdigest()
         assert paths[0] == f"runs/run-1/evidence/{digest}/run-1.evidence.json"
 
-    def test_it_can_be_downloaded_under_the_runs_name(self, world: Ports) -> None:
+    def test_a_bundle_can_be_downloaded(self, world: Ports) -> None:
         path = world.evidence.store(a_run("run-1"), b"{}")
 
         url = world.artifacts.download_url("acme", a_bundle(stored_path=path))
@@ -117,8 +108,8 @@ class TestStore:
 
 
 class TestSeal:
-    def test_it_lists_the_bundle_and_seals_the_run(self, world: Ports) -> None:
-        run = ended(world)
+    def test_lists_the_bundle_and_seals_the_run(self, world: Ports) -> None:
+        run = ended_run(world)
         before = world.runs.head(run.tenant, run.run_id).run
 
         assert world.runs.seal(run, a_bundle()) is True
@@ -127,28 +118,24 @@ class TestSeal:
         assert (before.sealed, after.sealed) == (False, True)
         assert world.artifacts.list(run.tenant, run.run_id) == [a_bundle()]
 
-    def test_the_first_bundle_stays(self, world: Ports) -> None:
-        run = ended(world)
+    def test_keeps_the_first_bundle(self, world: Ports) -> None:
+        run = ended_run(world)
         world.runs.seal(run, a_bundle())
 
         assert world.runs.seal(run, a_bundle(sha256="cd")) is False
 
         assert world.artifacts.list(run.tenant, run.run_id) == [a_bundle()]
 
-    def test_a_run_that_has_not_ended_is_not_sealed(self, world: Ports) -> None:
-        run = a_run()
-        world.runs.create(run, [CREATED])
+    def test_refuses_a_run_that_has_not_ended(self, world: Ports) -> None:
+        run = new_run(world).run
 
         assert world.runs.seal(run, a_bundle()) is False
 
         assert world.artifacts.list(run.tenant, run.run_id) == []
         assert not world.runs.head(run.tenant, run.run_id).run.sealed
 
-    def test_an_ended_run_is_not_counted_as_unfinished_before_it_is_sealed(
-        self, world: Ports
-    ) -> None:
-        run = a_run(tenant="sealing")
-        world.runs.create(run, [CREATED])
+    def test_an_ended_but_unsealed_run_does_not_count_as_unfinished(self, world: Ports) -> None:
+        run = new_run(world, a_run(tenant="sealing")).run
         counts = [world.runs.count_unfinished("sealing", run.pack_name, 10)]
 
         world.runs.end(world.runs.head("sealing", run.run_id), RunStatus.FAILED, [ENDED])

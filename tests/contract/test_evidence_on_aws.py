@@ -1,4 +1,4 @@
-"""What the adapters of evidence do on AWS that a fake has no part in: the index, KMS's refusals."""
+"""Evidence on AWS alone: the reconciler's index, and the calls and errors of KMS."""
 
 from __future__ import annotations
 
@@ -12,48 +12,37 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.errors import TryAgainError
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
-from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
-from tests.contract.ports import (
-    BUCKET,
-    CREATED,
-    RETENTION,
-    TABLE,
-    a_run,
-    an_entry,
-    aws,
-    client,
-    moto,
-)
+from tests.contract.ports import BUCKET, RETENTION, TABLE, aws, client, moto
+from tests.contract.samples import CANCELLED, new_run
 from tests.kms import signing_key
 
 STATEMENT = b"{}"
-ENDED = an_entry("run.ended", Event.RUN_COMPLETED)
 BUNDLE = Artifact(name="evidence-bundle", type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED)
 
 
 def test_the_reconciler_finds_a_run_until_it_is_sealed() -> None:
-    def scanned() -> list[dict[str, Any]]:
+    def scan() -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = client("dynamodb").scan(
             TableName=TABLE, IndexName="unfinished-runs", ProjectionExpression="run_id, outcome"
         )["Items"]
         return items
 
     with moto():
-        world, run = aws(), a_run()
-        world.runs.create(run, [CREATED])
-        found = [scanned()]
-        world.runs.end(world.runs.head(run.tenant, run.run_id), RunStatus.CANCELLED, [ENDED])
-        found.append(scanned())
-        world.runs.seal(run, BUNDLE)
-        found.append(scanned())
+        world = aws()
+        head = new_run(world)
+        scans = [scan()]
+        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        scans.append(scan())
+        world.runs.seal(head.run, BUNDLE)
+        scans.append(scan())
 
-    own = {"run_id": {"S": run.run_id}}
-    assert found == [[own], [own | {"outcome": {"S": "cancelled"}}], []]
+    item = {"run_id": {"S": head.run.run_id}}
+    assert scans == [[item], [item | {"outcome": {"S": "cancelled"}}], []]
 
 
-class Refusing:
-    """KMS, when it refuses with one code."""
+class FailingKms:
+    """A KMS client whose signing fails with one error code."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -63,30 +52,30 @@ class Refusing:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "KMSInternalException"])
-def test_a_key_that_cannot_sign_now_may_be_asked_again(code: str) -> None:
-    evidence = KmsEvidence(Refusing(code), "arn", Bucket(None, BUCKET), RETENTION)
+def test_asks_the_caller_to_try_again_when_kms_is_busy(code: str) -> None:
+    evidence = KmsEvidence(FailingKms(code), "arn", Bucket(None, BUCKET), RETENTION)
 
     with pytest.raises(TryAgainError, match=f"AWS could not sign evidence now: {code}"):
         evidence.sign(STATEMENT)
 
 
-def test_a_key_that_may_not_sign_looks_like_the_mistake_that_it_is() -> None:
+def test_a_missing_permission_looks_like_a_bug() -> None:
     evidence = KmsEvidence(
-        Refusing("AccessDeniedException"), "arn", Bucket(None, BUCKET), RETENTION
+        FailingKms("AccessDeniedException"), "arn", Bucket(None, BUCKET), RETENTION
     )
 
     with pytest.raises(ClientError):
         evidence.sign(STATEMENT)
 
 
-def test_what_is_signed_is_a_digest_and_the_public_key_is_asked_for_once() -> None:
-    """KMS takes at most 4096 bytes of a message, and a digest of one of any length."""
+def test_signs_a_digest_and_reads_the_public_key_once() -> None:
+    """KMS takes messages of at most 4096 bytes, but the digest of any."""
     with moto():
         kms = client("kms")
-        asked: list[tuple[str, dict[str, Any]]] = []
+        calls: list[tuple[str, dict[str, Any]]] = []
         kms.meta.events.register(
             "provide-client-params.kms",
-            lambda model, params, **_: asked.append((model.name, params)),
+            lambda model, params, **_: calls.append((model.name, params)),
         )
         key_arn = signing_key(client("kms"))
         evidence = KmsEvidence(kms, key_arn, Bucket(client("s3"), BUCKET), RETENTION)
@@ -99,4 +88,4 @@ def test_what_is_signed_is_a_digest_and_the_public_key_is_asked_for_once() -> No
         "MessageType": "DIGEST",
         "SigningAlgorithm": "ECDSA_SHA_256",
     }
-    assert asked == [("Sign", sign), ("GetPublicKey", {"KeyId": key_arn}), ("Sign", sign)]
+    assert calls == [("Sign", sign), ("GetPublicKey", {"KeyId": key_arn}), ("Sign", sign)]

@@ -1,4 +1,4 @@
-"""The port Functions: an answer, or why there is none."""
+"""The port Functions: a function's answer, or why there is none."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("answer", [{"a": [1, "☃", None]}, [], "text", 1.5, None])
 def test_the_answer_of_a_function_is_any_json(world: Ports, answer: Any) -> None:  # noqa: ANN401
-    given = []
+    payloads = []
 
     def function(payload: Any) -> Any:  # noqa: ANN401
-        given.append(payload)
+        payloads.append(payload)
         return answer
 
     world.deploy("answers", function)
 
     assert world.functions.invoke("answers", {"with": {"ä": "☃"}}) == answer
-    assert given == [{"with": {"ä": "☃"}}]
+    assert payloads == [{"with": {"ä": "☃"}}]
 
 
-def test_what_a_function_raises_is_told_by_type_and_message(world: Ports) -> None:
+def test_an_error_of_a_function_is_reported_by_type_and_message(world: Ports) -> None:
     def function(_: Any) -> Any:  # noqa: ANN401
         raise RuntimeError("the service is down")
 
     world.deploy("fails", function)
 
-    with pytest.raises(ExecutorFailure) as failed:
+    with pytest.raises(ExecutorFailure) as failure:
         world.functions.invoke("fails", {})
 
-    assert str(failed.value) == "the function 'fails' failed: RuntimeError: the service is down"
+    assert str(failure.value) == "the function 'fails' failed: RuntimeError: the service is down"
 
 
-def test_a_function_that_is_not_there_is_named(world: Ports) -> None:
+def test_a_function_that_does_not_exist_is_reported_by_name(world: Ports) -> None:
     with pytest.raises(ExecutorFailure, match="there is no executor function 'nobody' in this"):
         world.functions.invoke("nobody", {})
 
@@ -51,10 +51,12 @@ def nested(levels: int) -> Any:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    "answer", [float("nan"), {"n": 2**60}, ["\ud800"], nested(101)], ids=lambda one: str(one)[:20]
+    "answer",
+    [float("nan"), {"n": 2**60}, ["\ud800"], nested(101)],
+    ids=lambda answer: str(answer)[:20],
 )
-def test_an_answer_without_a_canonical_form_is_none(world: Ports, answer: Any) -> None:  # noqa: ANN401
+def test_an_answer_without_a_canonical_form_fails(world: Ports, answer: Any) -> None:  # noqa: ANN401
     world.deploy("strange", lambda _: answer)
 
-    with pytest.raises(ExecutorFailure, match="the function 'strange' answered what is no JSON"):
+    with pytest.raises(ExecutorFailure, match="the function 'strange' answered with invalid JSON"):
         world.functions.invoke("strange", {})

@@ -1,177 +1,230 @@
-"""Gates end to end over both worlds: opened, decided and opened again, wherever the journal is."""
+"""Gates opened and decided by the use cases over both worlds, up to hundreds for one approval.
+
+The storage and the calls that a decision needs grow with the number of gates, and no faster.
+"""
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import ConflictError
+from taskrunner.errors import ApprovalRejectedError, ConflictError, TryAgainError
 from taskrunner.model.approval import Verdict
-from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
-from taskrunner.usecases.create_run import CreateRun, create_run
-from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import open_gate
-from tests.contract.ports import an_entry
-from tests.fakes.world import MemoryWorld
-from tests.packs import pack
+from taskrunner.usecases.expire_gate import expire_gate
+from tests.contract.gates import LOOP_OF_GATES, TWO_GATES, GateWorld, gate_world
+from tests.contract.ports import RETENTION, TABLE, client
+from tests.contract.samples import an_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Future
 
-    from taskrunner import ports
-    from taskrunner.executors.work import Functions
-    from taskrunner.model.ceilings import Ceilings
     from taskrunner.model.json_types import JsonObject
     from tests.contract.ports import Ports
 
 
-MANIFEST = pack(
-    """
-    - {id: review, gate: {approval: {id: security}}}
-    - {id: again, gate: {approval: {id: security}}}
-    """,
-    spec="approvals: [{id: security, minApprovals: 2}]",
-)
+class TestTwoGates:
+    @pytest.fixture(name="gates")
+    def _gates(self, world: Ports) -> GateWorld:
+        return gate_world(world, TWO_GATES)
+
+    def test_records_openings_and_decisions_once_in_a_growing_journal(
+        self, gates: GateWorld
+    ) -> None:
+        gates.open("review", "token-1")
+        _fill_a_chunk(gates, "a")
+        gates.open("review", "token-2")
+        _fill_a_chunk(gates, "b")
+        first = [gates.decide("bob") for _ in range(2)]
+        _fill_a_chunk(gates, "c")
+        second = [gates.decide("carol") for _ in range(2)]
+        _fill_a_chunk(gates, "d")
+        gates.open("again", "token-3")
+        _fill_a_chunk(gates, "e")
+        gates.open("again", "token-4")
+
+        assert first == [{"status": "approved", "resumed": False}] * 2
+        assert second == [{"status": "approved", "resumed": True}] * 2
+        assert [entry_id for entry_id in gates.entry_ids() if "." not in entry_id] == [
+            "review#awaiting",
+            "review#approval#bob",
+            "review#decided",
+            "again#awaiting",
+            "again#decided",
+        ]
+        assert set(gates.world.woken) == {"token-2", "token-3", "token-4"}
+        notified = [json.loads(sent.body)["stepId"] for sent in gates.world.topic.received()]
+        assert notified == ["review"]
+
+    def test_one_of_several_simultaneous_decisions_wins(self, gates: GateWorld) -> None:
+        gates.open("review", "token-1")
+        gates.decide("bob")
+
+        with ThreadPoolExecutor(4) as pool:
+            futures: list[Future[JsonObject]] = [
+                pool.submit(gates.decide, approver, verdict)
+                for approver, verdict in [
+                    ("carol", Verdict.APPROVED),
+                    ("dave", Verdict.REJECTED),
+                    ("erin", Verdict.APPROVED),
+                    ("frank", Verdict.REJECTED),
+                ]
+            ]
+
+        errors = [future.exception() for future in futures]
+        [result] = [future.result() for future in futures if future.exception() is None]
+        codes = [error.code for error in errors if isinstance(error, ConflictError)]
+        assert codes == ["approval_already_decided"] * 3
+        assert gates.world.woken == {"token-1": Verdict(result["status"])}
+        assert gates.entry_ids().count("review#decided") == 1
 
 
-@dataclass(frozen=True)
-class Whole:
-    """The ports of a world, and beside them in memory what gates do not touch."""
+def _fill_a_chunk(gates: GateWorld, name: str) -> None:
+    """Append more entries than a chunk of the journal holds."""
+    for number in range(9):
+        gates.runs.append(gates.runs.head("acme", "run-1"), [an_entry(f"{name}.{number}")])
 
-    world: Ports
-    ids: ports.Ids
-    machines: ports.Machines
-    ceilings: Ceilings
-    sandbox: ports.Sandbox
-    functions: Functions
-    networks: ports.Networks
-    registries: ports.Registries
-    secrets: ports.Secrets
 
-    clock: ports.Clock
-    plans: ports.Plans
-    runs: ports.Runs
-    approvals: ports.Approvals
-    artifacts: ports.Artifacts
-    evidence: ports.Evidence
-    workshop: ports.Workshop
-    notifications: ports.Notifications
+class TestGatesInALoop:
+    @pytest.fixture(name="gates")
+    def _gates(self, world: Ports) -> GateWorld:
+        return gate_world(world, LOOP_OF_GATES)
 
-    def gate(self, step_id: str, token: str) -> JsonObject:
-        return open_gate(StepReference("acme", "run-1", step_id), token, self)
+    def test_one_decision_wakes_every_waiting_gate(self, gates: GateWorld) -> None:
+        number_of_gates = 150
+        for number in range(number_of_gates):
+            gates.open_in_loop(number)
 
-    def decide(self, by: str, verdict: Verdict) -> JsonObject:
-        return decide_approval(
-            "acme",
-            "run-1",
-            "security",
-            verdict,
-            plan_hash=self.runs.head("acme", "run-1").run.plan_hash,
-            caller=Caller(subject=by, scopes=frozenset({"operator"}), tenants=("acme",)),
-            actor=None,
-            summary=None,
-            world=self,
+        results = [gates.decide("bob"), gates.decide("carol")]
+
+        assert [result["resumed"] for result in results] == [False, True]
+        tokens = {f"token-{n}": Verdict.APPROVED for n in range(number_of_gates)}
+        assert gates.world.woken == tokens
+        assert len(gates.world.sent) == number_of_gates
+        for suffix in ("#awaiting", "#approval#bob", "#decided"):
+            expected = sorted(f"each[{n}]::review{suffix}" for n in range(number_of_gates))
+            assert gates.entry_ids_ending(suffix) == expected
+
+    def test_a_gate_that_opens_after_the_decision_wakes_itself_alone(
+        self, gates: GateWorld
+    ) -> None:
+        gates.open_in_loop(0)
+        gates.decide("bob", Verdict.REJECTED)
+
+        for number in range(1, 150):
+            gates.open_in_loop(number)
+
+        assert gates.world.sent == [f"token-{number}" for number in range(150)]
+        assert len(gates.entry_ids_ending("#decided")) == 150
+
+    def test_a_repeated_decision_wakes_nothing_again(self, gates: GateWorld) -> None:
+        for number in range(20):
+            gates.open_in_loop(number)
+        first = gates.decide("bob", Verdict.REJECTED)
+
+        assert gates.decide("bob", Verdict.REJECTED) == first
+
+        assert len(gates.world.sent) == 20
+
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
+    @pytest.mark.parametrize("call", [1, 2, 3])
+    def test_the_next_call_completes_an_interrupted_decision(
+        self, gates: GateWorld, call: int, verdict: Verdict
+    ) -> None:
+        """Nothing is woken before the last gate has its journal entry."""
+        number_of_gates = 30
+        for number in range(number_of_gates):
+            gates.open_in_loop(number)
+        gates.decide("bob")
+        with _failing(gates, "record_decisions", call), pytest.raises(TryAgainError):
+            gates.decide("carol", verdict)
+        assert gates.world.sent == []
+        assert 0 < len(gates.entry_ids_ending("#decided")) < number_of_gates
+
+        # A repeated opening does what is missing for its gate, and a repeated decision the rest.
+        assert gates.open_in_loop(29, "newer") == {"status": verdict.value}
+        gates.decide("carol", verdict)
+
+        assert gates.world.woken == {
+            **{f"token-{number}": verdict for number in range(number_of_gates - 1)},
+            "newer": verdict,
+        }
+        assert gates.entry_ids_ending("#decided") == sorted(
+            f"each[{n}]::review#decided" for n in range(number_of_gates)
         )
 
-    def fill(self, name: str) -> None:
-        """Let the journal move on by more than a chunk."""
-        for number in range(9):
-            entry = an_entry(f"{name}.{number}")
-            self.runs.append(self.runs.head("acme", "run-1"), [entry])
+    def test_the_next_call_wakes_the_remaining_gates(self, gates: GateWorld) -> None:
+        number_of_gates = 40
+        for number in range(number_of_gates):
+            gates.open_in_loop(number)
+        with _failing(gates, "wake", 20), pytest.raises(TryAgainError):
+            gates.decide("bob", Verdict.REJECTED)
+        sent = len(gates.world.sent)
 
-    def log(self) -> list[str]:
-        """The ids of the gates' entries: the others have a dot."""
-        journal = self.runs.journal("acme", "run-1")
-        return [one.entry.id for one in journal if "." not in one.entry.id]
+        # The timeout of one gate also wakes the others.
+        with pytest.raises(ApprovalRejectedError):
+            expire_gate(StepReference("acme", "run-1", "review", "each[39]::"), gates)
 
-
-def whole_world(world: Ports) -> Whole:
-    """*world* with nothing in it, as use cases see one."""
-    world.forget()
-    memory = MemoryWorld()
-    return Whole(
-        world=world,
-        ids=memory.ids,
-        machines=memory.machines,
-        ceilings=memory.ceilings,
-        sandbox=memory.sandbox,
-        functions=memory.functions,
-        networks=memory.networks,
-        registries=memory.registries,
-        secrets=memory.secrets,
-        clock=world.clock,
-        plans=world.plans,
-        runs=world.runs,
-        approvals=world.approvals,
-        artifacts=world.artifacts,
-        evidence=world.evidence,
-        workshop=world.workshop,
-        notifications=world.notifications,
-    )
+        assert 0 < sent < number_of_gates
+        assert gates.world.woken.keys() == {f"token-{number}" for number in range(number_of_gates)}
+        assert len(gates.world.sent) == number_of_gates
 
 
-@pytest.fixture(name="whole")
-def _whole(world: Ports) -> Whole:
-    whole = whole_world(world)
-    world.woken.clear()
-    request = CreateRun(tenant="acme", caller="ana", manifest=MANIFEST, inputs={})
-    assert create_run(request, whole)["runId"] == "run-1"
-    return whole
+@contextmanager
+def _failing(gates: GateWorld, name: str, call: int) -> Iterator[None]:
+    """Let one call of a method of the approvals fail, counted from 1."""
+    real, numbers = getattr(gates.approvals, name), count(1)
+
+    def fail_once(*args: Any) -> Any:  # noqa: ANN401 - any method
+        if next(numbers) == call:
+            raise TryAgainError("AWS is too busy")
+        return real(*args)
+
+    setattr(gates.approvals, name, fail_once)
+    try:
+        yield
+    finally:
+        setattr(gates.approvals, name, real)
 
 
-def test_opening_and_deciding_are_logged_once_however_the_journal_moves_on(whole: Whole) -> None:
-    whole.gate("review", "token-1")
-    whole.fill("a")
-    whole.gate("review", "token-2")
-    whole.fill("b")
-    first = [whole.decide("bob", Verdict.APPROVED) for _ in range(2)]
-    whole.fill("c")
-    second = [whole.decide("carol", Verdict.APPROVED) for _ in range(2)]
-    whole.fill("d")
-    whole.gate("again", "token-3")
-    whole.fill("e")
-    whole.gate("again", "token-4")
+@pytest.mark.parametrize("world", ["aws"], indirect=True)
+class TestItemsInTheTable:
+    @pytest.fixture(name="gates")
+    def _gates(self, world: Ports) -> GateWorld:
+        return gate_world(world, LOOP_OF_GATES)
 
-    assert first == [{"status": "approved", "resumed": False}] * 2
-    assert second == [{"status": "approved", "resumed": True}] * 2
-    assert whole.log() == [
-        "review#awaiting",
-        "review#approval#bob",
-        "review#decided",
-        "again#awaiting",
-        "again#decided",
-    ]
-    assert set(whole.world.woken) == {"token-2", "token-3", "token-4"}
-    told_of = [json.loads(one.body)["stepId"] for one in whole.world.topic.received()]
-    assert told_of == ["review"]
+    def test_an_approvals_item_does_not_grow_with_its_gates(self, gates: GateWorld) -> None:
+        sizes = []
+        for number in range(30):
+            gates.open_in_loop(number)
+            sizes += [len(str(item)) for item in _items("A#")]
+
+        assert max(sizes) <= sizes[0] + 10
+
+    def test_a_token_is_stored_only_while_its_gate_waits(self, gates: GateWorld) -> None:
+        for number in range(3):
+            gates.open_in_loop(number)
+        before = [item["task_token"]["S"] for item in _items("G#")]
+        gates.decide("bob", Verdict.REJECTED)
+        gates.open_in_loop(3)
+
+        assert before == ["token-0", "token-1", "token-2"]
+        assert [item for item in _items("") if "token-" in str(item)] == []
+
+    def test_a_gates_item_expires_with_its_run(self, gates: GateWorld) -> None:
+        gates.open_in_loop(0)
+
+        (item,) = _items("G#")
+        run = gates.runs.head("acme", "run-1").run
+        assert item["expires_at"] == {"N": str(RETENTION.expires_at(run))}
 
 
-def test_of_contrary_decisions_at_once_one_is_final_and_the_other_learns_it(whole: Whole) -> None:
-    whole.gate("review", "token-1")
-    whole.decide("bob", Verdict.APPROVED)
-
-    with ThreadPoolExecutor(4) as pool:
-        told: list[Future[JsonObject]] = [
-            pool.submit(whole.decide, by, verdict)
-            for by, verdict in [
-                ("carol", Verdict.APPROVED),
-                ("dave", Verdict.REJECTED),
-                ("erin", Verdict.APPROVED),
-                ("frank", Verdict.REJECTED),
-            ]
-        ]
-
-    answers = [one.result() for one in told if one.exception() is None]
-    refused = [one.exception() for one in told if one.exception() is not None]
-    assert len(answers) == 1
-    assert {error.code for error in refused if isinstance(error, ConflictError)} == {
-        "approval_already_decided"
-    }
-    assert len(refused) == 3
-    assert whole.world.woken == {"token-1": Verdict(answers[0]["status"])}
-    assert whole.log().count("review#decided") == 1
+def _items(sk_prefix: str) -> list[JsonObject]:
+    items = client("dynamodb").scan(TableName=TABLE)["Items"]
+    return [item for item in items if item["sk"]["S"].startswith(sk_prefix)]

@@ -1,4 +1,4 @@
-"""The port Images: what a registry has on record, for a sandbox that allows the registry."""
+"""The port Images: the scan that a registry has on record, if the sandbox allows the registry."""
 
 from __future__ import annotations
 
@@ -46,12 +46,14 @@ def client(region: str) -> Any:  # noqa: ANN401 - boto3 has no static types
 def in_memory(scanned: str, unscanned: str) -> Images:
     scan: JsonObject = {"counts": {"high": 1}, "findings": []}
     names = {"scanned": scan, scanned: scan, "unscanned": None, unscanned: None}
-    return MemoryImages({f"{REGISTRY}/app@{name}": it for name, it in names.items()}, [REGISTRY])
+    return MemoryImages(
+        {f"{REGISTRY}/app@{name}": value for name, value in names.items()}, [REGISTRY]
+    )
 
 
 @contextmanager
 def in_ecr() -> Iterator[tuple[str, str]]:
-    """A repository with two images; yields their digests, of the scanned one first."""
+    """Make a repository with two images; yield the digests of the scanned one and the other."""
     with mock_aws():
         ecr = client(REGION)
         ecr.create_repository(repositoryName="app")
@@ -95,39 +97,39 @@ def test_an_image_that_was_not_scanned_has_no_findings(records: Records) -> None
 
 
 @pytest.mark.parametrize(("repository", "tag"), [("app", "gone"), ("other", "scanned")])
-def test_what_is_not_there_is_a_failure(records: Records, repository: str, tag: str) -> None:
+def test_an_image_that_does_not_exist_fails(records: Records, repository: str, tag: str) -> None:
     images, _, _ = records
 
     with pytest.raises(ExecutorFailure, match="the registry has no such"):
         images.findings(REGISTRY, repository, tag)
 
 
-def test_a_registry_that_is_not_listed_is_not_asked(records: Records) -> None:
+def test_a_registry_that_is_not_listed_is_denied(records: Records) -> None:
     images, _, _ = records
 
     with pytest.raises(EgressDenied):
         images.findings(REGISTRY.replace(REGION, "us-east-1"), "app", "scanned")
 
 
-# What moto does not play: the answers of enhanced scanning, of many pages, and of a bad day.
+# moto does not have enhanced scanning, several pages or errors, so a fake client has them.
 
 
-class Answering:
-    """A client that gives *answers*, one for each call, and raises those that are errors."""
+class ScriptedEcr:
+    """A client with one answer for each call; it raises those that are errors."""
 
     def __init__(self, *answers: JsonObject | Exception) -> None:
         self._answers = iter(answers)
-        self.asked: list[JsonObject] = []
+        self.requests: list[JsonObject] = []
 
-    def describe_image_scan_findings(self, **asked: Any) -> JsonObject:  # noqa: ANN401 - AWS's
-        self.asked.append(asked)
+    def describe_image_scan_findings(self, **request: Any) -> JsonObject:  # noqa: ANN401 - AWS's
+        self.requests.append(request)
         answer = next(self._answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-def findings_of(ecr: Answering, allowlist: list[str] | None = None) -> JsonObject | None:
+def findings_of(ecr: ScriptedEcr, allowlist: list[str] | None = None) -> JsonObject | None:
     images = EcrImages(["*.amazonaws.com"] if allowlist is None else allowlist, lambda _: ecr)
     return images.findings(REGISTRY, "team/app", "v1")
 
@@ -149,9 +151,9 @@ def basic(name: str, severity: str) -> JsonObject:
     return {"name": name, "severity": severity, "uri": "https://a", "attributes": attributes}
 
 
-def test_basic_findings_of_all_pages_come_the_worst_first() -> None:
+def test_basic_findings_of_all_pages_are_sorted_the_worst_first() -> None:
     counts = {"LOW": 1, "CRITICAL": 2, "INFORMATIONAL": 9, "UNDEFINED": 3}
-    ecr = Answering(
+    ecr = ScriptedEcr(
         a_page(
             {
                 "findings": [basic("CVE-3", "LOW"), basic("CVE-9", "INFORMATIONAL")],
@@ -176,12 +178,12 @@ def test_basic_findings_of_all_pages_come_the_worst_first() -> None:
         "description": "",
         "uri": "https://a",
     }
-    assert [asked.get("nextToken") for asked in ecr.asked] == [None, "more"]
-    assert ecr.asked[0]["registryId"] == DEFAULT_ACCOUNT_ID
-    assert ecr.asked[0]["imageId"] == {"imageTag": "v1"}
+    assert [request.get("nextToken") for request in ecr.requests] == [None, "more"]
+    assert ecr.requests[0]["registryId"] == DEFAULT_ACCOUNT_ID
+    assert ecr.requests[0]["imageId"] == {"imageTag": "v1"}
 
 
-def test_enhanced_findings_name_the_package_and_its_cure() -> None:
+def test_enhanced_findings_name_the_package_and_its_fixed_version() -> None:
     found = {
         "severity": "HIGH",
         "title": "CVE-7 - openssl",
@@ -192,7 +194,7 @@ def test_enhanced_findings_name_the_package_and_its_cure() -> None:
             "vulnerablePackages": [{"name": "openssl", "version": "3", "fixedInVersion": "4"}],
         },
     }
-    scan = findings_of(Answering(a_page({"enhancedFindings": [found]}, "ACTIVE")))
+    scan = findings_of(ScriptedEcr(a_page({"enhancedFindings": [found]}, "ACTIVE")))
 
     assert scan == {
         "counts": {"critical": 0, "high": 1, "medium": 0, "low": 0},
@@ -210,26 +212,26 @@ def test_enhanced_findings_name_the_package_and_its_cure() -> None:
     }
 
 
-def test_pages_without_end_are_read_up_to_a_bound() -> None:
+def test_the_number_of_pages_is_bounded() -> None:
     rows = [basic(f"CVE-{number}", "MEDIUM") for number in range(1000)]
-    ecr = Answering(*[a_page({"findings": rows}, nextToken="more") for _ in range(11)])
+    ecr = ScriptedEcr(*[a_page({"findings": rows}, nextToken="more") for _ in range(11)])
 
     scan = findings_of(ecr)
 
     assert scan is not None
-    assert len(ecr.asked) == 10
+    assert len(ecr.requests) == 10
     assert len(scan["findings"]) == MAX_FINDINGS
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "PENDING"])
-def test_a_scan_that_is_under_way_is_a_failure_that_a_retry_mends(status: str) -> None:
-    with pytest.raises(ExecutorFailure, match="is still scanning it; `retries` of the step wait"):
-        findings_of(Answering(a_page({}, status)))
+def test_a_scan_in_progress_fails_and_suggests_retries(status: str) -> None:
+    with pytest.raises(ExecutorFailure, match="is still scanning it; give the step `retries`"):
+        findings_of(ScriptedEcr(a_page({}, status)))
 
 
 @pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE", "FINDINGS_UNAVAILABLE"])
-def test_a_scan_that_came_to_nothing_is_none(status: str) -> None:
-    assert findings_of(Answering(a_page({}, status))) is None
+def test_a_scan_that_failed_has_no_findings(status: str) -> None:
+    assert findings_of(ScriptedEcr(a_page({}, status))) is None
 
 
 @pytest.mark.parametrize(
@@ -240,27 +242,27 @@ def test_a_scan_that_came_to_nothing_is_none(status: str) -> None:
         ("AccessDeniedException", "does not let this deployment read its scans"),
     ],
 )
-def test_what_ecr_refuses_is_told(code: str, why: str) -> None:
+def test_an_error_of_ecr_is_reported_with_its_meaning(code: str, why: str) -> None:
     with pytest.raises(ExecutorFailure, match=f"^{REGISTRY}/team/app:v1: the registry {why}$"):
-        findings_of(Answering(an_error(code)))
+        findings_of(ScriptedEcr(an_error(code)))
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ServerException"])
-def test_what_passes_may_be_tried_again(code: str) -> None:
+def test_a_transient_error_may_be_tried_again(code: str) -> None:
     with pytest.raises(TryAgainError):
-        findings_of(Answering(an_error(code)))
+        findings_of(ScriptedEcr(an_error(code)))
 
 
-def test_an_error_that_nobody_knows_passes_untouched() -> None:
+def test_an_unknown_client_error_is_raised_unchanged() -> None:
     with pytest.raises(ClientError):
-        findings_of(Answering(an_error("KmsException")))
+        findings_of(ScriptedEcr(an_error("KmsException")))
 
 
-def test_a_region_that_does_not_answer_is_a_failure() -> None:
+def test_a_region_that_cannot_be_reached_fails() -> None:
     error = EndpointConnectionError(endpoint_url="https://a")
 
     with pytest.raises(ExecutorFailure, match=r"the registry cannot be reached$"):
-        findings_of(Answering(error))
+        findings_of(ScriptedEcr(error))
 
 
 @pytest.mark.parametrize(
@@ -275,21 +277,21 @@ def test_a_region_that_does_not_answer_is_a_failure() -> None:
         (None, None, None),
     ],
 )
-def test_what_is_no_image_of_ecr_is_not_asked_for(
+def test_an_image_outside_ecr_is_not_looked_up(
     registry: Any,  # noqa: ANN401 - whatever a step sends
     repository: Any,  # noqa: ANN401
     reference: Any,  # noqa: ANN401
 ) -> None:
-    ecr = Answering()
+    ecr = ScriptedEcr()
 
     with pytest.raises(ExecutorFailure):
         EcrImages(["*.amazonaws.com", "evil.example"], lambda _: ecr).findings(
             registry, repository, reference
         )
-    assert ecr.asked == []
+    assert ecr.requests == []
 
 
 @pytest.mark.parametrize("allowlist", [[], ["example.com"], [f"{REGISTRY}:80"], ["amazonaws.com"]])
 def test_an_allowlist_without_the_registry_denies_it(allowlist: list[str]) -> None:
     with pytest.raises(EgressDenied):
-        findings_of(Answering(), allowlist)
+        findings_of(ScriptedEcr(), allowlist)

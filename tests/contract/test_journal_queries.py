@@ -1,7 +1,7 @@
-"""The journal under queries that are no snapshot, which is all that DynamoDB promises.
+"""The journal under queries that are not snapshots, because DynamoDB's queries are not.
 
-A strongly consistent query reads one item after the other; whoever writes in between may be seen
-in a later item and not in an earlier one. The journal's reader must not be led past an entry.
+A strongly consistent query reads one item after the other. It may see one writer's entry in a later
+item and miss an earlier entry in an item before that. The reader must not skip such an entry.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.ports import CREATED, a_run, an_entry, aws, client, moto
+from tests.contract.ports import aws, client, moto
+from tests.contract.samples import an_entry, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskrunner.model.journal import Placed
+    from taskrunner.model.journal import PlacedEntry
     from tests.contract.ports import Ports
 
 
 class SlowQueries:
-    """A client whose queries read item by item; *between* is called before each but the first."""
+    """A client whose queries read item by item, and call *between* before each but the first."""
 
     def __init__(self, real: Any) -> None:  # noqa: ANN401 - boto3 has no static types
         self._real = real
@@ -54,26 +55,25 @@ def _slow() -> Iterator[tuple[Ports, SlowQueries]]:
 
 @settings(max_examples=8, deadline=None)
 @given(sizes=st.lists(st.integers(1, 10), min_size=1, max_size=12), before=st.integers(1, 12))
-def test_a_query_that_is_no_snapshot_loses_a_follower_nothing(
+def test_a_follower_misses_nothing_if_queries_are_not_snapshots(
     slow: tuple[Ports, SlowQueries], sizes: list[int], before: int
 ) -> None:
     world, queries = slow
     world.forget()
-    run = a_run()
-    world.runs.create(run, [CREATED])
-    head = world.runs.head("acme", run.run_id)
+    head = new_run(world)
+    run = head.run
     for number in range(before):
         world.runs.append(head, [an_entry(f"before.{number}")])
-    waiting = iter([f"{number}.{place}" for place in range(n)] for number, n in enumerate(sizes))
+    pending = iter([f"{number}.{place}" for place in range(n)] for number, n in enumerate(sizes))
     written = [f"before.{number}" for number in range(before)]
 
     def append_more() -> None:
         queries.between = lambda: None  # a writer's own queries are not interrupted
-        for names in (next(waiting, []), next(waiting, []), next(waiting, [])):
+        for names in (next(pending, []), next(pending, []), next(pending, [])):
             world.runs.append(head, [an_entry(name) for name in names])
             written.extend(names)
 
-    followed: list[Placed] = []
+    followed: list[PlacedEntry] = []
     for _ in range(len(sizes) + 1):
         queries.between = append_more
         last = followed[-1].position if followed else None
@@ -82,4 +82,4 @@ def test_a_query_that_is_no_snapshot_loses_a_follower_nothing(
     last = followed[-1].position if followed else None
     followed += world.runs.journal("acme", run.run_id, after=last)
 
-    assert [one.entry.id for one in followed] == ["run.created", *written]
+    assert [placed.entry.id for placed in followed] == ["run.created", *written]

@@ -1,4 +1,4 @@
-"""The port Machines: one machine per definition, one execution per run, and a stop that is safe."""
+"""The port Machines: one machine for each definition, one execution for each run, and stopping."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import yaml
 
-from taskrunner.adapters.executions import Executions
-from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.emit import execution_input
-from tests.contract.ports import a_run, client, moto
-from tests.fakes.world import MemoryMachines
+from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
+from tests.contract.ports import client, moto
+from tests.contract.samples import a_run
+from tests.fakes.executions import MemoryMachines
 from tests.packs import pack
 from tests.template import ROOT
 
@@ -27,17 +28,17 @@ COMPILED = compile_pack(pack("- {id: ship, run: {uses: builtin:noop}}"), {})
 INPUT = execution_input(COMPILED.plan, "acme", "run-7")
 
 
-class Seen(Protocol):
-    """What a look at the machines themselves shows."""
+class Observed(Protocol):
+    """A port, with a view of its machines and executions."""
 
     @property
     def port(self) -> Machines: ...
 
     def inputs(self, run: Run) -> dict[str, object]:
-        """The input of each execution of the run's machine, by its name."""
+        """Return the inputs of the executions of the run's machine by their names."""
         ...
 
-    def stopped(self, run: Run) -> bool: ...
+    def is_stopped(self, run: Run) -> bool: ...
 
 
 @dataclass
@@ -47,36 +48,35 @@ class InMemory:
     def inputs(self, run: Run) -> dict[str, object]:
         return dict(self.port.started) if run.machine in self.port.definitions else {}
 
-    def stopped(self, run: Run) -> bool:
+    def is_stopped(self, run: Run) -> bool:
         return run.execution in self.port.stopped
 
 
 @dataclass
 class OnAws:
-    port: Executions
+    port: StepFunctionsMachines
     states: Any
     account: str
 
     def inputs(self, run: Run) -> dict[str, object]:
-        known = self.states.list_state_machines()["stateMachines"]
-        if run.machine not in {one["name"] for one in known}:
+        existing = self.states.list_state_machines()["stateMachines"]
+        if run.machine not in {machine["name"] for machine in existing}:
             return {}
         arn = f"{self.account}:stateMachine:{run.machine}"
-        found = self.states.list_executions(stateMachineArn=arn)["executions"]
-        return {
-            one["name"]: json.loads(self._described(run, one["name"])["input"]) for one in found
-        }
+        executions = self.states.list_executions(stateMachineArn=arn)["executions"]
+        names = [execution["name"] for execution in executions]
+        return {name: json.loads(self._describe(run, name)["input"]) for name in names}
 
-    def stopped(self, run: Run) -> bool:
-        return bool(self._described(run, run.execution)["status"] == "ABORTED")
+    def is_stopped(self, run: Run) -> bool:
+        return bool(self._describe(run, run.execution)["status"] == "ABORTED")
 
-    def _described(self, run: Run, execution: str) -> Any:  # noqa: ANN401 - boto3's own
+    def _describe(self, run: Run, execution: str) -> Any:  # noqa: ANN401 - boto3's own
         arn = f"{self.account}:execution:{run.machine}:{execution}"
         return self.states.describe_execution(executionArn=arn)
 
 
-@pytest.fixture(name="seen", params=["memory", "aws"])
-def _seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
+@pytest.fixture(name="observed", params=["memory", "aws"])
+def _observed(request: pytest.FixtureRequest) -> Iterator[Observed]:
     if request.param == "memory":
         yield InMemory(MemoryMachines())
         return
@@ -89,58 +89,60 @@ def _seen(request: pytest.FixtureRequest) -> Iterator[Seen]:
             definition=json.dumps(yaml.safe_load(frame)),
             roleArn=role["Role"]["Arn"],
         )["stateMachineArn"]
-        port = Executions(states, prototype, "taskrunner", lambda _: None)
+        port = StepFunctionsMachines(states, prototype, "taskrunner", lambda _: None)
         yield OnAws(port, states, prototype.split(":stateMachine:")[0])
 
 
-def of_pack(seen: Seen, execution: str = "one") -> Run:
-    name = seen.port.name("a-pack", COMPILED.definition_hash)
+def run_of_pack(observed: Observed, execution: str = "one") -> Run:
+    name = observed.port.name("a-pack", COMPILED.definition_hash)
     return a_run("run-7", machine=name, execution=execution)
 
 
 @pytest.mark.parametrize("pack_name", ["a", "deploy-app", "x" * 63])
-def test_a_name_is_short_and_tells_definitions_apart(seen: Seen, pack_name: str) -> None:
-    one, same, other = (seen.port.name(pack_name, f"sha256:{c * 64}") for c in "aab")
+def test_a_name_is_short_and_differs_between_definitions(
+    observed: Observed, pack_name: str
+) -> None:
+    name, same, other = (observed.port.name(pack_name, f"sha256:{c * 64}") for c in "aab")
 
-    assert one == same != other
-    assert len(one) <= 80
-
-
-def test_an_execution_starts_with_its_input_and_once(seen: Seen) -> None:
-    run = of_pack(seen)
-
-    for given in (INPUT, INPUT):
-        seen.port.start(run, COMPILED.definition, given)
-
-    assert seen.inputs(run) == {"one": INPUT}
+    assert name == same != other
+    assert len(name) <= 80
 
 
-def test_runs_of_one_definition_share_its_machine(seen: Seen) -> None:
-    run = of_pack(seen)
-
-    for one in (run, replace(run, execution="two")):
-        seen.port.start(one, COMPILED.definition, INPUT)
-
-    assert set(seen.inputs(run)) == {"one", "two"}
-
-
-def test_a_stop_before_the_start_is_none_and_two_are_one(seen: Seen) -> None:
-    run = of_pack(seen)
-    seen.port.stop(run)
-    assert seen.inputs(run) == {}
-    seen.port.start(run, COMPILED.definition, INPUT)
+def test_starting_twice_starts_one_execution_with_its_input(observed: Observed) -> None:
+    run = run_of_pack(observed)
 
     for _ in range(2):
-        seen.port.stop(run)
+        observed.port.start(run, COMPILED.definition, INPUT)
 
-    assert seen.stopped(run)
+    assert observed.inputs(run) == {"one": INPUT}
 
 
-def test_a_stop_leaves_other_runs_alone(seen: Seen) -> None:
-    run, other = of_pack(seen), of_pack(seen, "other")
-    for one in (run, other):
-        seen.port.start(one, COMPILED.definition, INPUT)
+def test_runs_of_one_definition_share_a_machine(observed: Observed) -> None:
+    run = run_of_pack(observed)
 
-    seen.port.stop(run)
+    for other in (run, replace(run, execution="two")):
+        observed.port.start(other, COMPILED.definition, INPUT)
 
-    assert (seen.stopped(run), seen.stopped(other)) == (True, False)
+    assert set(observed.inputs(run)) == {"one", "two"}
+
+
+def test_stopping_before_the_start_or_twice_has_no_further_effect(observed: Observed) -> None:
+    run = run_of_pack(observed)
+    observed.port.stop(run)
+    assert observed.inputs(run) == {}
+    observed.port.start(run, COMPILED.definition, INPUT)
+
+    for _ in range(2):
+        observed.port.stop(run)
+
+    assert observed.is_stopped(run)
+
+
+def test_stopping_does_not_affect_other_runs(observed: Observed) -> None:
+    run, other = run_of_pack(observed), run_of_pack(observed, "other")
+    for started in (run, other):
+        observed.port.start(started, COMPILED.definition, INPUT)
+
+    observed.port.stop(run)
+
+    assert (observed.is_stopped(run), observed.is_stopped(other)) == (True, False)

@@ -1,4 +1,4 @@
-"""The port Notifications: what is published is heard as it is, and what is not is no error."""
+"""The port Notifications: subscribers get what was published, and a failure raises nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskrunner.model.notification import Notification
 if TYPE_CHECKING:
     from tests.contract.ports import Ports
 
-ONE = Notification(
+NOTIFICATION = Notification(
     id="0123456789abcdef0123456789abcdef",
     subject="Approval needed: security of deploy-app 1.4.0 (acme)",
     attributes={
@@ -23,34 +23,34 @@ ONE = Notification(
 )
 
 
-def heard(notification: Notification) -> Notification:
-    """As a subscriber has it: the id is in the body."""
+def received(notification: Notification) -> Notification:
+    """Return it as a subscriber gets it: its id is only in the body."""
     return replace(notification, id="")
 
 
-def test_what_is_published_is_heard_as_it_is(world: Ports) -> None:
-    assert world.notifications.publish(ONE) is True
+def test_subscribers_get_the_published_notification(world: Ports) -> None:
+    assert world.notifications.publish(NOTIFICATION) is True
 
-    assert world.topic.received() == [heard(ONE)]
-
-
-def test_what_is_published_twice_is_heard_twice_alike(world: Ports) -> None:
-    assert [world.notifications.publish(ONE) for _ in range(2)] == [True, True]
-
-    assert world.topic.received() == [heard(ONE)] * 2
+    assert world.topic.received() == [received(NOTIFICATION)]
 
 
-def test_as_much_as_a_notification_may_be_is_heard_whole(world: Ports) -> None:
-    long = replace(ONE, body=f'"{"ä" * 100_000}"')
+def test_subscribers_get_a_repeated_notification_twice(world: Ports) -> None:
+    assert [world.notifications.publish(NOTIFICATION) for _ in range(2)] == [True, True]
+
+    assert world.topic.received() == [received(NOTIFICATION)] * 2
+
+
+def test_subscribers_get_a_long_notification_whole(world: Ports) -> None:
+    long = replace(NOTIFICATION, body=f'"{"ä" * 100_000}"')
 
     assert world.notifications.publish(long) is True
 
-    assert world.topic.received() == [heard(long)]
+    assert world.topic.received() == [received(long)]
 
 
-def test_where_there_is_no_topic_nothing_is_published_and_nothing_raised(world: Ports) -> None:
+def test_publishing_to_a_missing_topic_returns_false(world: Ports) -> None:
     world.topic.delete()
 
-    assert world.notifications.publish(ONE) is False
+    assert world.notifications.publish(NOTIFICATION) is False
 
     assert world.topic.received() == []

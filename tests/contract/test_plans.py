@@ -1,4 +1,4 @@
-"""The port Plans: what is stored under a hash is what every step reads."""
+"""The port Plans: documents by tenant and hash."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.errors import NotFoundError
+from taskrunner.model import plan_document
+from tests.packs import pack
 
 if TYPE_CHECKING:
     from tests.contract.ports import Ports
 
 HASH = "sha256:" + "a" * 64
-DOCUMENT = {"planVersion": 1, "inputs": {"name": "ä ☃", "n": 1.5, "none": None}, "steps": []}
+PLAN = plan_pack(
+    pack(
+        "- {id: one, run: {uses: builtin:noop}}",
+        spec="""
+        inputs:
+          - {name: name, type: string, default: "ä ☃"}
+          - {name: n, type: number, default: 1.5}
+          - {name: none, type: string}
+        """,
+    ),
+    {},
+)
+DOCUMENT = plan_document.to_document(PLAN)
 
 
 def test_a_plan_is_read_as_it_was_stored(world: Ports) -> None:
     world.plans.put("acme", HASH, DOCUMENT, 3600)
 
-    assert world.plans.get("acme", HASH) == DOCUMENT
+    assert world.plans.get("acme", HASH) == PLAN
+    assert world.plans.document("acme", HASH) == DOCUMENT
 
 
-def test_storing_it_twice_is_storing_it_once(world: Ports) -> None:
+def test_storing_a_plan_twice_has_no_further_effect(world: Ports) -> None:
     for _ in range(2):
         world.plans.put("acme", HASH, DOCUMENT, 3600)
 
-    assert world.plans.get("acme", HASH) == DOCUMENT
+    assert world.plans.document("acme", HASH) == DOCUMENT
 
 
-def test_a_plan_of_another_tenant_is_none_of_ours(world: Ports) -> None:
+def test_a_plan_of_another_tenant_is_not_found(world: Ports) -> None:
     world.plans.put("acme", HASH, DOCUMENT, 3600)
 
     with pytest.raises(NotFoundError):
@@ -40,13 +56,15 @@ def test_a_plan_that_has_expired_is_not_found(world: Ports) -> None:
 
     with pytest.raises(NotFoundError, match=expired):
         world.plans.get("acme", expired)
+    with pytest.raises(NotFoundError, match=expired):
+        world.plans.document("acme", expired)
 
 
-def test_plans_beyond_what_is_remembered_are_read_again(world: Ports) -> None:
+def test_reads_plans_again_that_the_cache_has_dropped(world: Ports) -> None:
     hashes = [f"sha256:{number:064x}" for number in range(40)]
     for number, plan_hash in enumerate(hashes):
-        world.plans.put("acme", plan_hash, DOCUMENT | {"number": number}, 3600)
+        world.plans.put("acme", plan_hash, DOCUMENT | {"inputs": {"number": number}}, 3600)
 
-    found = [world.plans.get("acme", plan_hash)["number"] for plan_hash in hashes]
+    numbers = [world.plans.get("acme", plan_hash).inputs["number"] for plan_hash in hashes]
 
-    assert found == list(range(40))
+    assert numbers == list(range(40))

@@ -1,4 +1,4 @@
-"""What each object that an adapter writes is tagged with: the bucket's lifecycle goes by it."""
+"""The tags of the objects that adapters write, and the expiry of their items."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.model.run import StepOutcome, StepStatus
-from tests.contract.ports import BUCKET, CREATED, RETENTION, TABLE, a_run, aws, client, moto
-from tests.contract.test_artifacts import a_file
+from tests.contract.ports import BUCKET, RETENTION, TABLE, aws, client, moto
+from tests.contract.samples import CREATED, a_file, a_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,13 @@ def _s3() -> Iterator[None]:
         yield
 
 
-def everything_written(run: Run, folder: Path) -> dict[str, str]:
-    """The class of each object after *run* has left one of each kind, by the kind."""
+def tags_of_written_objects(run: Run, folder: Path) -> dict[str, str]:
+    """Let *run* write an object of each kind, and return the tags by kind."""
     world = aws()
     (folder / "file").write_text("content")
     world.plans.put(run.tenant, run.plan_hash, {"inputs": {}}, run.longest_s)
     world.runs.create(run, [CREATED])
-    world.workshop.bundles(run).put(folder / "file")
+    world.releases.bundles(run).put(folder / "file")
     stored = world.artifacts.store(run, a_file(), folder / "file")
     outcome = StepOutcome(
         path="scan", attempt=1, status=StepStatus.SUCCEEDED, outputs={"large": "x" * 9000}
@@ -44,21 +44,21 @@ def everything_written(run: Run, folder: Path) -> dict[str, str]:
     of_tenant, of_run = f"{run.tenant}/", f"runs/{run.run_id}/"
     return {
         key.removeprefix(of_tenant).removeprefix(of_run).partition("/")[0]: ",".join(
-            f"{tag['Key']}={tag['Value']}" for tag in found
+            f"{tag['Key']}={tag['Value']}" for tag in tag_set
         )
-        for key, found in tags.items()
+        for key, tag_set in tags.items()
     }
 
 
 @pytest.mark.parametrize(
     ("longest_s", "tag"), [(7 * DAY_S, "retention=run"), (8 * DAY_S, "retention=long-run")]
 )
-def test_every_object_of_a_run_is_tagged_by_how_long_the_run_may_take(
+def test_tags_every_object_by_the_longest_duration_of_its_run(
     tmp_path: Path, longest_s: int, tag: str
 ) -> None:
     run = replace(a_run(), longest_s=longest_s)
 
-    assert everything_written(run, tmp_path) == {
+    assert tags_of_written_objects(run, tmp_path) == {
         "plans": tag,
         "claims": tag,
         "artifacts": tag,
@@ -67,27 +67,27 @@ def test_every_object_of_a_run_is_tagged_by_how_long_the_run_may_take(
     }
 
 
-def test_a_plan_that_is_used_again_is_written_again() -> None:
+def test_writes_a_plan_again_for_each_run() -> None:
     world = aws()
     for _ in range(2):
         world.plans.put("acme", "sha256:aa", {"inputs": {}}, 60)
-        found = client("s3").head_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
+        stored = client("s3").head_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
         client("s3").delete_object(Bucket=BUCKET, Key="acme/plans/sha256-aa.json")
 
-    assert found["ContentType"] == "application/json"
+    assert stored["ContentType"] == "application/json"
 
 
-def test_the_items_of_a_run_go_together_what_approvers_were_told_among_them() -> None:
+def test_all_items_of_a_run_expire_together() -> None:
     world, run = aws(), a_run()
     world.runs.create(run, [CREATED])
     world.approvals.record_notified(run, "review")
 
     items = client("dynamodb").scan(TableName=TABLE)["Items"]
 
-    own = {
+    expiries = {
         item["sk"]["S"]: item.get("expires_at")
         for item in items
         if item["pk"]["S"].endswith(run.run_id)
     }
-    assert own.keys() >= {"R", "G#review"}
-    assert [*own.values()] == [{"N": str(RETENTION.expires_at(run))}] * len(own)
+    assert expiries.keys() >= {"R", "G#review"}
+    assert [*expiries.values()] == [{"N": str(RETENTION.expires_at(run))}] * len(expiries)

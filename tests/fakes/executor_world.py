@@ -1,4 +1,4 @@
-"""What an executor is given, in memory, and the mistakes that an author is told."""
+"""In-memory services for executors, and the mistakes in their parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CREATED_AT = "2025-12-06T12:00:00.000Z"
 
 @dataclass
 class MemoryBundles:
-    """A tenant's store as seen by one run; *contents* by reference, *built* what this run put."""
+    """A tenant's bundles by reference, and in *built* those of one run, the latest last."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
     built: list[Bundle] = field(default_factory=list)
@@ -48,7 +48,7 @@ class MemoryBundles:
 
 @dataclass
 class MemoryArtifacts:
-    """What the run has captured so far, by name."""
+    """The run's artifacts by name."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
 
@@ -61,25 +61,25 @@ class MemoryArtifacts:
 
 @dataclass
 class MemoryEnvironments:
-    """Where one step deploys to; *history* by environment, the latest last."""
+    """One step's view of the environments; *history* by environment, the latest last."""
 
     history: dict[str, list[Revision]] = field(default_factory=dict)
     done: dict[tuple[str, str], Revision] = field(default_factory=dict)
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
-        again = self.done.get((environment, bundle.digest))
-        if again is not None:
-            return again
-        before = self.history.setdefault(environment, [])
-        previous = before[-1].digest if before else None
-        revision = Revision(len(before) + 1, bundle.digest, previous)
-        before.append(revision)
+        earlier = self.done.get((environment, bundle.digest))
+        if earlier is not None:
+            return earlier
+        revisions = self.history.setdefault(environment, [])
+        previous = revisions[-1].digest if revisions else None
+        revision = Revision(len(revisions) + 1, bundle.digest, previous)
+        revisions.append(revision)
         self.done[environment, bundle.digest] = revision
         return revision
 
 
 class NoNetwork:
-    """A sealed sandbox."""
+    """The network of a sealed sandbox."""
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:  # noqa: ARG002
         raise EgressDenied(f"no connection to {host}:{port}: the sandbox allows none")
@@ -87,7 +87,7 @@ class NoNetwork:
 
 @dataclass
 class MemoryFunctions:
-    """Executor functions by name: what each answers; *calls* what they were given."""
+    """The answers of executor functions by name; *calls* lists what they were given."""
 
     answers: dict[str, Json] = field(default_factory=dict)
     calls: list[tuple[str, JsonObject]] = field(default_factory=list)
@@ -101,21 +101,21 @@ class MemoryFunctions:
 
 @dataclass
 class MemoryImages:
-    """Findings by `registry/repository@reference`, None for an image that was not scanned."""
+    """Scans by `registry/repository@reference`, None for an image that was not scanned."""
 
     recorded: dict[str, JsonObject | None] = field(default_factory=dict)
     allowlist: list[str] = field(default_factory=list)
 
     def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
         if registry not in self.allowlist:
-            raise EgressDenied(f"the sandbox does not allow to ask {registry}")
+            raise EgressDenied(f"the sandbox does not allow the registry {registry}")
         image = f"{registry}/{repository}@{reference}"
         if image not in self.recorded:
             raise ExecutorFailure(f"{image}: the registry has no such image")
         return self.recorded[image]
 
 
-def a_work(  # noqa: PLR0913 - one for each thing that a test wants otherwise
+def a_work(  # noqa: PLR0913 - a test may replace each of them
     output: Path,
     *,
     attempt: int = 1,
@@ -129,7 +129,7 @@ def a_work(  # noqa: PLR0913 - one for each thing that a test wants otherwise
     functions: MemoryFunctions | None = None,
     images: MemoryImages | None = None,
 ) -> Work:
-    """The first attempt of the step `ship` of the run `run-7`, in a world with nothing in it."""
+    """Return the first attempt of the step `ship` of the run `run-7`, with empty services."""
     return Work(
         run_id="run-7",
         run_created_at=CREATED_AT,
@@ -156,7 +156,7 @@ def _made(folder: Path) -> Path:
 
 
 def mistakes(parameters: type[BaseModel], given: Json) -> list[tuple[tuple[str | int, ...], str]]:
-    """Where and how *given* misses what the executor wants; nothing when it fits."""
+    """Return the path and message of each problem that pydantic finds in *given*."""
     try:
         parameters.model_validate(given)
     except ValidationError as error:

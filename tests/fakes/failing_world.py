@@ -1,8 +1,7 @@
-"""A world that breaks down at one chosen call of a port: before the call, or once it has happened.
+"""A world that fails at one chosen call of a port: before its effect, or after it.
 
-    for world in broken_at_each_call(lambda: MemoryWorld(), crash): ...
-
-The second is what makes a service hard: the effect is there, and nobody was told.
+The second case is the difficult one for a service: the effect is there, and the caller does not
+know.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
-_NEVER_FAILS = frozenset({"ceilings", "clock", "ids"})
+_NEVER_FAILS = frozenset({"ceilings", "clock", "ids", "principals"})
 
 
 class CrashError(BaseException):
-    """The process died: nothing that handles errors comes to see it."""
+    """The process died: no error handler sees it."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Which call fails, counted from 1, whether its effect is lost with it, and how."""
+    """The failure of a call, counted from 1: before its effect with *effect_lost*, else after."""
 
     call: int
     effect_lost: bool
@@ -32,7 +31,7 @@ class Failure:
 
 
 class FailingWorld:
-    """*world*, except for one call. *calls* names those that were made."""
+    """*world*, except for one call. *calls* has the names of all calls made."""
 
     def __init__(self, world: World, failure: Failure) -> None:
         self._world = world

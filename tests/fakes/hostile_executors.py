@@ -1,6 +1,6 @@
-"""Executors that go wrong in every way, for the sandbox of tests/contract/test_sandbox.py to hold.
+"""Executors that misbehave in every way, for the tests in tests/contract/sandbox.
 
-Each function here is an executor by its own name, `hostile:<name>`.
+Each function here is an executor, `hostile:<name of the function>`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.executors.work import Work
-
-    Given = dict[str, Any]
+    from taskrunner.model.json_types import JsonObject
 
 _PREFIX = "hostile:"
 _MIB = 1024 * 1024
 
 
-class Anything(BaseModel):
+class AnyParameters(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
 class Hostile:
-    run: Callable[[Given, Work], Any]
-    Parameters: type[BaseModel] = Anything
+    run: Callable[[JsonObject, Work], Any]
+    Parameters: type[BaseModel] = AnyParameters
 
     def execute(self, parameters: BaseModel, work: Work) -> Any:  # noqa: ANN401
         return self.run(dict(parameters.model_extra or {}), work)
@@ -56,59 +55,59 @@ def find(reference: str) -> Hostile | None:
     return None if run is None else Hostile(run)
 
 
-def echo(given: Given, _: Work) -> Given:
-    return given
+def echo(parameters: JsonObject, _: Work) -> JsonObject:
+    return parameters
 
 
-def fill_heap(given: Given, _: Work) -> Given:
-    kept = [os.urandom(_MIB) for _number in range(given["mib"])]
+def fill_heap(parameters: JsonObject, _: Work) -> JsonObject:
+    kept = [os.urandom(_MIB) for _number in range(parameters["mib"])]
     return {"kept": len(kept)}
 
 
-def fill_shared_memory(given: Given, _: Work) -> Given:
-    with mmap.mmap(-1, given["mib"] * _MIB) as shared:
+def fill_shared_memory(parameters: JsonObject, _: Work) -> JsonObject:
+    with mmap.mmap(-1, parameters["mib"] * _MIB) as shared:
         for start in range(0, len(shared), 4096):
             shared[start] = 1
     return {}
 
 
-def spin(_: Given, __: Work) -> Given:
+def spin(_: JsonObject, __: Work) -> JsonObject:
     while True:
         pass
 
 
-def spin_in_c(_: Given, __: Work) -> Given:
+def spin_in_c(_: JsonObject, __: Work) -> JsonObject:
     return {"text": len(str(7 ** (10**8)))}
 
 
-def spin_in_threads(_: Given, __: Work) -> Given:
+def spin_in_threads(_: JsonObject, __: Work) -> JsonObject:
     for _number in range(3):
         threading.Thread(target=spin, args=({}, __), daemon=True).start()
     return spin({}, __)
 
 
-def ignore_signals_and_spin(given: Given, work: Work) -> Given:
+def ignore_signals_and_spin(parameters: JsonObject, work: Work) -> JsonObject:
     for number in (signal.SIGXCPU, signal.SIGPROF, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    return spin(given, work)
+    return spin(parameters, work)
 
 
-def disarm_and_spin(given: Given, work: Work) -> Given:
+def disarm_and_spin(parameters: JsonObject, work: Work) -> JsonObject:
     signal.setitimer(signal.ITIMER_PROF, 0)
-    return spin(given, work)
+    return spin(parameters, work)
 
 
-def rest(given: Given, _: Work) -> Given:
-    time.sleep(given["seconds"])
+def rest(parameters: JsonObject, _: Work) -> JsonObject:
+    time.sleep(parameters["seconds"])
     return {}
 
 
-def raise_limits(_: Given, __: Work) -> Given:
+def raise_limits(_: JsonObject, __: Work) -> JsonObject:
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     return {}
 
 
-def look_around(_: Given, __: Work) -> Given:
+def look_around(_: JsonObject, __: Work) -> JsonObject:
     return {
         "environment": dict(os.environ),
         "arguments": sys.argv,
@@ -118,101 +117,120 @@ def look_around(_: Given, __: Work) -> Given:
     }
 
 
-def read_parent(given: Given, _: Work) -> Given:
-    return {"read": Path(f"/proc/{given['pid']}/environ").read_text(encoding="utf-8")}
+def read_parent(parameters: JsonObject, _: Work) -> JsonObject:
+    return {"read": Path(f"/proc/{parameters['pid']}/environ").read_text(encoding="utf-8")}
 
 
-def connect(given: Given, _: Work) -> Given:
-    with socket.create_connection((given["host"], given["port"]), timeout=1):
+def connect(parameters: JsonObject, _: Work) -> JsonObject:
+    with socket.create_connection((parameters["host"], parameters["port"]), timeout=1):
         return {}
 
 
-def connect_by_number(given: Given, _: Work) -> Given:
+def connect_by_number(parameters: JsonObject, _: Work) -> JsonObject:
     with socket.socket() as plain:
-        plain.connect((given["host"], given["port"]))
+        plain.connect((parameters["host"], parameters["port"]))
     return {}
 
 
-def send_datagram(given: Given, _: Work) -> Given:
+def send_datagram(parameters: JsonObject, _: Work) -> JsonObject:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-        plain.sendto(b"secret", (given["host"], given["port"]))
+        plain.sendto(b"secret", (parameters["host"], parameters["port"]))
     return {}
 
 
-def send_message(given: Given, _: Work) -> Given:
+def send_message(parameters: JsonObject, _: Work) -> JsonObject:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-        plain.sendmsg([b"secret"], [], 0, (given["host"], given["port"]))
+        plain.sendmsg([b"secret"], [], 0, (parameters["host"], parameters["port"]))
     return {}
 
 
-def listen(_: Given, __: Work) -> Given:
+def listen(_: JsonObject, __: Work) -> JsonObject:
     with socket.socket() as plain:
         plain.bind(("127.0.0.1", 0))
     return {}
 
 
-def resolve(_: Given, __: Work) -> Given:
+def resolve(_: JsonObject, __: Work) -> JsonObject:
     return {"found": str(socket.getaddrinfo("localhost", 80))}
 
 
-def run_a_program(_: Given, __: Work) -> Given:
-    return {"said": subprocess.check_output(["/bin/echo", "hello"]).decode()}
+def run_a_program(_: JsonObject, __: Work) -> JsonObject:
+    return {"output": subprocess.check_output(["/bin/echo", "hello"]).decode()}
 
 
-def become_a_program(_: Given, __: Work) -> Given:
+def become_a_program(_: JsonObject, __: Work) -> JsonObject:
     os.execv("/bin/true", ["true"])  # noqa: S606
 
 
-def multiply(_: Given, __: Work) -> Given:
+def multiply(_: JsonObject, __: Work) -> JsonObject:
     return {"pid": os.fork()}
 
 
-def kill_the_parent(given: Given, _: Work) -> Given:
-    os.kill(given["pid"], signal.SIGKILL)
+def kill_the_parent(parameters: JsonObject, _: Work) -> JsonObject:
+    os.kill(parameters["pid"], signal.SIGKILL)
     return {}
 
 
-def connect_through_the_parent(given: Given, work: Work) -> Given:
-    with work.network.connect(given["host"], given["port"], 5) as connection:
+def connect_through_the_parent(parameters: JsonObject, work: Work) -> JsonObject:
+    with work.network.connect(parameters["host"], parameters["port"], 5) as connection:
         connection.sendall(b"hello")
         return {"answer": connection.recv(100).decode()}
 
 
-def put_a_bundle(given: Given, work: Work) -> Given:
-    file = work.output / given["file"]
+def put_a_bundle(parameters: JsonObject, work: Work) -> JsonObject:
+    file = work.output / parameters["file"]
     return {"bundle": work.bundles.put(file).digest}
 
 
-def fetch_into(given: Given, work: Work) -> Given:
-    return {"fetched": work.artifacts.fetch("report", work.scratch / given["into"])}
+def fetch_into(parameters: JsonObject, work: Work) -> JsonObject:
+    return {"fetched": work.artifacts.fetch("report", work.scratch / parameters["into"])}
 
 
-def ask_for_what_is_not_served(_: Given, work: Work) -> Given:
-    asking = work.bundles._asking  # type: ignore[attr-defined]
-    return {"answer": asking.ask("services.__class__")}
+def call_what_does_not_exist(_: JsonObject, work: Work) -> JsonObject:
+    bundles: Any = work.bundles
+    bundles._caller.channel.send({"type": "services.__class__"})
+    answer, _ = bundles._caller.channel.receive()
+    raise ExecutorFailure(answer["message"])
 
 
-def call_a_function(given: Given, work: Work) -> Any:  # noqa: ANN401
-    return work.functions.invoke("change-window", given)
+def use_every_service(_: JsonObject, work: Work) -> JsonObject:
+    bundle = work.bundles.put(work.output / "bundle.zip")
+    last = work.bundles.last_of_run()
+    found = work.bundles.find(bundle.reference)
+    return {
+        "put": bundle.digest,
+        "found": found and found.digest,
+        "last": last and last.digest,
+        "unknown": work.bundles.find("sha256:" + "0" * 64),
+        "revision": work.environments.promote("production", bundle).number,
+        "fetched": work.artifacts.fetch("report", work.scratch / "report"),
+        "not_fetched": work.artifacts.fetch("nothing", work.scratch / "nothing"),
+        "function": work.functions.invoke("change-window", {}),
+        "scan": work.images.findings("registry.example.com", "app", "v1"),
+    }
 
 
-def speak_nonsense(_: Given, work: Work) -> Given:
-    asking = work.bundles._asking  # type: ignore[attr-defined]
-    asking._channel._socket.sendall(b"\xff" * 64)
+def call_a_function(parameters: JsonObject, work: Work) -> Any:  # noqa: ANN401
+    return work.functions.invoke("change-window", parameters)
+
+
+def speak_nonsense(_: JsonObject, work: Work) -> JsonObject:
+    bundles: Any = work.bundles
+    bundles._caller.channel._socket.sendall(b"\xff" * 64)
     time.sleep(60)
     return {}
 
 
-def leave(given: Given, _: Work) -> Given:
-    os._exit(given["code"])
+def leave(parameters: JsonObject, _: Work) -> JsonObject:
+    os._exit(parameters["code"])
 
 
-def crash(_: Given, __: Work) -> Given:
+def crash(_: JsonObject, __: Work) -> JsonObject:
     signal.raise_signal(signal.SIGSEGV)
     return {}
 
 
-def raise_it(given: Given, _: Work) -> Given:
+def raise_it(parameters: JsonObject, _: Work) -> JsonObject:
     raise {
         "KeyError": KeyError("hunter2"),
         "SystemExit": SystemExit("hunter2"),
@@ -221,34 +239,34 @@ def raise_it(given: Given, _: Work) -> Given:
         "MemoryError": MemoryError("hunter2"),
         "ExecutorFailure": ExecutorFailure("no luck"),
         "EgressDenied": EgressDenied("no way"),
-    }[given["error"]]
+    }[parameters["error"]]
 
 
-def recurse(given: Given, work: Work) -> Given:
-    return recurse(given, work)
+def recurse(parameters: JsonObject, work: Work) -> JsonObject:
+    return recurse(parameters, work)
 
 
-def answer_no_json(_: Given, __: Work) -> Any:  # noqa: ANN401
+def answer_no_json(_: JsonObject, __: Work) -> Any:  # noqa: ANN401
     return {"when": {1, 2}}
 
 
-def answer_much(given: Given, _: Work) -> Given:
-    return {"text": "x" * given["bytes"]}
+def answer_much(parameters: JsonObject, _: Work) -> JsonObject:
+    return {"text": "x" * parameters["bytes"]}
 
 
-def print_and_log(_: Given, __: Work) -> Given:
+def print_and_log(_: JsonObject, __: Work) -> JsonObject:
     print("hunter2")  # noqa: T201
     print("hunter2", file=sys.stderr)  # noqa: T201
     return {}
 
 
-def write_files(given: Given, work: Work) -> Given:
-    for name, text in given.items():
+def write_files(parameters: JsonObject, work: Work) -> JsonObject:
+    for name, text in parameters.items():
         (work.output / name).write_text(text)
     return {}
 
 
-def open_many_files(_: Given, work: Work) -> Given:
+def open_many_files(_: JsonObject, work: Work) -> JsonObject:
     opened: list[Any] = []
     try:
         while True:
@@ -257,10 +275,10 @@ def open_many_files(_: Given, work: Work) -> Given:
         raise ExecutorFailure(json.dumps({"opened": len(opened), "errno": error.errno})) from None
 
 
-_ALL: dict[str, Callable[[Given, Work], Any]] = {
+_ALL: dict[str, Callable[[JsonObject, Work], Any]] = {
     name: value
     for name, value in list(globals().items())
     if callable(value)
     and getattr(value, "__module__", "") == __name__
-    and name not in {"Anything", "Hostile", "references", "find"}
+    and name not in {"AnyParameters", "Hostile", "references", "find"}
 }

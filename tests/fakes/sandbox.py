@@ -1,74 +1,63 @@
-"""A sandbox without a process: the executor runs in a thread, and takes no time that is told."""
+"""A sandbox without a process: the executor runs in a thread."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from taskrunner import executors
-from taskrunner.executors.work import EgressDenied, ExecutorFailure, Services, Work
+from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.model.run import Reason
-from taskrunner.sandbox.job import Ended, Job, Usage
+from taskrunner.sandbox import results
+from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Usage
+from taskrunner.sandbox.child import work
 
-NOTHING = Usage()
+if TYPE_CHECKING:
+    from taskrunner.executors.work import Services
+
+NOTHING_USED = Usage()
 
 
 @dataclass
 class ThreadSandbox:
-    """`ports.Sandbox` for tests of the use cases; *jobs* are what it was given.
+    """`ports.Sandbox` for tests of the use cases; it enforces wall time only.
 
-    It keeps wall time only. What an attempt is said to have used is *usage*; when there is an
-    *ended*, that is how each ends.
+    *requests* are the attempts that it was given. *usage* is reported for each of them. When
+    *result* is set, no executor runs and every attempt ends with it.
     """
 
-    usage: Usage = NOTHING
-    jobs: list[Job] = field(default_factory=list)
-    ended: Ended | None = None
+    usage: Usage = NOTHING_USED
+    requests: list[AttemptRequest] = field(default_factory=list)
+    result: AttemptResult | None = None
 
     def prepare(self) -> None:
         pass
 
-    def execute(self, job: Job, services: Services) -> Ended:
-        self.jobs.append(job)
-        if self.ended is not None:
-            return self.ended
-        done: list[Ended | BaseException] = []
-        thread = Thread(target=lambda: done.append(_outcome(job, services)), daemon=True)
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
+        self.requests.append(request)
+        if self.result is not None:
+            return self.result
+        outcomes: list[AttemptResult | BaseException] = []
+        thread = Thread(target=lambda: outcomes.append(_outcome(request, services)), daemon=True)
         thread.start()
-        thread.join(job.limits.wall_s)
-        if not done:
-            message = f"not done after {job.limits.wall_s:g} seconds"
-            return Ended(reason=Reason.TIMEOUT, message=message, usage=self.usage)
-        if isinstance(done[0], BaseException):
-            raise done[0]
-        return replace(done[0], usage=self.usage)
+        thread.join(request.limits.wall_s)
+        if not outcomes:
+            return results.out_of_time(request.limits, self.usage)
+        if isinstance(outcomes[0], BaseException):
+            raise outcomes[0]
+        return replace(outcomes[0], usage=self.usage)
 
 
-def _outcome(job: Job, services: Services) -> Ended | BaseException:
-    executor = executors.find(job.uses)
+def _outcome(request: AttemptRequest, services: Services) -> AttemptResult | BaseException:
+    executor = executors.find(request.uses)
     assert executor is not None
     try:
-        parameters = executor.Parameters.model_validate(job.parameters)
-        return Ended(outputs=executor.execute(parameters, _work(job, services)))
+        parameters = executor.Parameters.model_validate(request.parameters)
+        return AttemptResult(outputs=executor.execute(parameters, work(request, services)))
     except EgressDenied as denial:
-        return Ended(reason=Reason.EGRESS_DENIED, message=str(denial))
+        return AttemptResult(reason=Reason.EGRESS_DENIED, message=str(denial))
     except ExecutorFailure as failure:
-        return Ended(reason=Reason.EXECUTOR_ERROR, message=str(failure))
-    except BaseException as surprise:  # noqa: BLE001 - carried over, and raised in the caller
-        return surprise
-
-
-def _work(job: Job, services: Services) -> Work:
-    return Work(
-        **{one.name: getattr(services, one.name) for one in fields(Services)},
-        run_id=job.run_id,
-        run_created_at=job.run_created_at,
-        tenant=job.tenant,
-        step_id=job.step_id,
-        uses=job.uses,
-        attempt=job.attempt,
-        time_s=job.limits.wall_s,
-        plan_document=job.plan_document,
-        output=job.output,
-        scratch=job.scratch,
-    )
+        return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=str(failure))
+    except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
+        return error

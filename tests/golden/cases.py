@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 
 if TYPE_CHECKING:
-    from taskrunner.compiler.compiled import Compiled
+    from taskrunner.compiler.driver import CompiledPack
 
 HERE = Path(__file__).parent
 _INPUTS = "# inputs: "
@@ -47,13 +47,13 @@ class Case:
         inputs: dict[str, Any] = json.loads(text)
         return inputs
 
-    def compiled(self) -> Compiled:
+    def compiled(self) -> CompiledPack:
         """The pack's plan and machine, which are shared by every test that asks for them."""
         return _compiled(self)
 
 
 @cache
-def _compiled(case: Case) -> Compiled:
+def _compiled(case: Case) -> CompiledPack:
     return compile_pack(case.manifest, case.inputs)
 
 

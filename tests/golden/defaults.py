@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskrunner.compiler.compiled import Compiled
+    from taskrunner.compiler.driver import CompiledPack
 
 Document: TypeAlias = dict[str, Any]
 
@@ -139,7 +139,7 @@ def _simulated_step(step: Document) -> Shape:
     return Shape(defaults, {"children": _simulated_step})
 
 
-def simulation(compiled: Compiled) -> Shape:
+def simulation(compiled: CompiledPack) -> Shape:
     """The shape of a simulation of *compiled*; it repeats the hashes and the pack of the plan."""
     defaults = {
         "planHash": compiled.plan_hash,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from tests.golden import cases
 from tests.golden.cases import BAD, Case

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from taskrunner import expressions
-from taskrunner.compiler import budget
-from taskrunner.expressions import templates
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.compiler.budget.distribution import distributed_maps
+from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     Aggregation,
@@ -39,7 +38,7 @@ from tests.machine.generated_packs import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskrunner.expressions.parser import Reference
+    from taskrunner.expressions import Reference
 
 Status = tuple[str, str | None]
 SUCCEEDED: Status = ("Succeeded", None)
@@ -96,7 +95,7 @@ class _Walker:
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
-        self.distributed = budget.distributed(plan)
+        self.distributed = distributed_maps(plan)
 
     def run(self) -> None:
         try:

@@ -61,10 +61,10 @@ def log(client: Client, run_id: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in client("GET", f"runs/{run_id}/logs").body.splitlines()]
 
 
-def has_entry(client: Client, run_id: str, step: str, event: str) -> bool:
+def has_entry(client: Client, run_id: str, step: str | None, event: str) -> bool:
     """Whether the journal says that *event* happened to *step*."""
     journal = client.engine.world.runs.journal(TENANT, run_id)
-    return any(written.entry.step == step and written.entry.event == event for written in journal)
+    return any(record.entry.step_path == step and record.entry.event == event for record in journal)
 
 
 def decide(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 
-from taskrunner.compiler import budget, emit
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.budget import limits
+from taskrunner.compiler.driver import compile_plan, plan_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from tests.machine import oracle
 from tests.machine.engine import engine as fresh_engine
 from tests.machine.generated_packs import FUNCTIONS, SECRETS, VERDICTS, packs
@@ -52,8 +53,8 @@ def test_a_run_ends_as_the_oracle_predicts(
     engines: Callable[[], Engine], pack: dict[str, Any]
 ) -> None:
     manifest = as_yaml(pack)
-    plan = planning.make(manifest, {})
-    assert planning.make(manifest, {}) == plan
+    plan = plan_pack(manifest, {})
+    assert plan_pack(manifest, {}) == plan
     if _is_too_large(plan):
         reject()
     try:
@@ -77,8 +78,9 @@ def test_a_run_ends_as_the_oracle_predicts(
 
 
 def _is_too_large(plan: Plan) -> bool:
-    definition, given = emit.machine(plan), emit.execution_input(plan, TENANT, "run-1")
-    return bool(budget.problems(plan, budget.count(plan, definition, given)))
+    machine, first_input = compile_plan(plan), execution_input(plan, TENANT, "run-1")
+    counted = limits.count(plan, machine.distributed, machine.definition, first_input)
+    return any(limits.problems(plan, machine.distributed, counted))
 
 
 def _run(engine: Engine, manifest: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Where the emulator differs from AWS. A test that fails here says that a gap has been closed.
 
 The code follows AWS's documentation and does not know these gaps. docs/architecture.md says what
-each of them means on the local stack.
+each of them means on the local stack. The local stack closes other gaps, which
+test_function_errors.py and test_throttles.py show.
 """
 
 from __future__ import annotations
@@ -10,37 +11,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.packs import pack
-from tests.stack.executions import execution_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.stack.api import Api
-
-
-def test_the_class_of_an_error_does_not_reach_the_machine(
-    operator: Api, aws: Callable[[str], Any]
-) -> None:
-    """AWS reports StepFailedError, so that `ErrorEquals: [ConflictError]` and others can match."""
-    run_id = operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
-    operator.ended(run_id)
-
-    execution = execution_of(run_id, aws)
-    history = aws("stepfunctions").get_execution_history(executionArn=execution)["events"]
-
-    errors = {details["error"] for event in history for details in _failures(event)}
-    assert "Runtime.HandlerError" in errors
-    assert "StepFailedError" not in errors
-
-
-def test_the_class_of_an_executor_functions_error_does_not_reach_its_step(operator: Api) -> None:
-    """AWS reports BadParametersError, and the step's message would begin with it."""
-    run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
-
-    (step,) = operator.ended(run_id)["steps"]
-
-    assert "failed: Runtime.HandlerError: 'environment' is missing" in step["errorMessage"]
 
 
 def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
@@ -60,6 +32,25 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
         resource["path"]: set(resource.get("resourceMethods", {})) for resource in resources
     }
     assert imported["/a"] == {"GET"}
+
+
+def test_cloudformation_ignores_reserved_concurrency(aws: Callable[[str], Any]) -> None:
+    """AWS reserves it; the local stack reserves it after the deployment."""
+    function = {
+        "Runtime": "provided.al2023",
+        "Handler": "app.handler",
+        "Role": "arn:aws:iam::000000000000:role/any",
+        "Code": {"ZipFile": "nothing"},
+        "ReservedConcurrentExecutions": 3,
+    }
+    resource = {"Type": "AWS::Lambda::Function", "Properties": function}
+
+    with _stack(aws, {"Resources": {"Function": resource}}) as name:
+        made = aws("cloudformation").describe_stack_resource(**name, LogicalResourceId="Function")
+        physical_id = made["StackResourceDetail"]["PhysicalResourceId"]
+        reserved = aws("lambda").get_function_concurrency(FunctionName=physical_id)
+
+    assert "ReservedConcurrentExecutions" not in reserved
 
 
 def test_sams_transform_does_not_see_parameters(aws: Callable[[str], Any]) -> None:
@@ -102,8 +93,3 @@ def _stack(
 
 def _definition(methods: dict[str, Any]) -> dict[str, Any]:
     return {"openapi": "3.0.1", "info": {"title": "a", "version": "1"}, "paths": {"/a": methods}}
-
-
-def _failures(event: dict[str, Any]) -> list[dict[str, Any]]:
-    names = ("taskFailedEventDetails", "lambdaFunctionFailedEventDetails")
-    return [event[name] for name in names if "error" in event.get(name, {})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.stack.api import until
-from tests.stack.executions import execution_of
+from tests.stack.machines import Executions
 from tests.stack.packs import GATE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def test_settles_a_run_whose_execution_is_stopped_in_the_console(
     run_id = operator.run(GATE)
     operator.wait(run_id, "waiting")
 
-    aws("stepfunctions").stop_execution(executionArn=execution_of(run_id, aws))
+    aws("stepfunctions").stop_execution(executionArn=Executions(aws).arn(run_id))
     state = operator.ended(run_id)
 
     assert state["status"] == "failed"

@@ -120,10 +120,10 @@ def test_an_answer_of_the_document_conforms(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (replace(READ, status=204), "the document has no answer 204"),
-        (replace(READ, path="/nowhere"), "the document has no answer 200"),
-        (replace(READ, method="PUT"), "the document has no answer 200"),
-        (replace(READ, headers={}), "content-type '' is none of application/json"),
+        (replace(READ, status=204), "the document has no response 204"),
+        (replace(READ, path="/nowhere"), "the document has no response 200"),
+        (replace(READ, method="PUT"), "the document has no response 200"),
+        (replace(READ, headers={}), "content-type '' is not one of application/json"),
         (replace(READ, headers={"Content-Type": "text/plain"}), "content-type 'text/plain'"),
         (replace(READ, body=""), "not JSON"),
         (replace(READ, body="{"), "not JSON"),
@@ -145,8 +145,8 @@ def test_an_answer_of_the_document_conforms(answer: Answer) -> None:
         (replace(LOG, body=ndjson(LINE) + "\n"), "line 2: not JSON"),
         (replace(LOG, body=ndjson(LINE, {**LINE, "level": "fatal"})), "line 2: $.level"),
         (replace(LOG, body=ndjson({**LINE, "metadata": {"n": 1}})), "line 1: $.metadata.n"),
-        (replace(LOG, headers=JSON), "none of application/x-ndjson"),
-        (replace(DOWNLOAD, body="{}"), "a body where there is none"),
+        (replace(LOG, headers=JSON), "not one of application/x-ndjson"),
+        (replace(DOWNLOAD, body="{}"), "a body that the document does not have"),
         (replace(DOWNLOAD, headers={}), "header Location is missing"),
         (replace(UNCHANGED, headers={}), "header ETag is missing"),
         (replace(REFUSED_PACK, body=refusal("invalid_pack")), "'errors' is a required property"),
@@ -183,7 +183,7 @@ def test_any_other_answer_is_refused(answer: Answer, told: str) -> None:
 def test_the_assertion_tells_the_request_and_every_problem() -> None:
     body = changed_state(status="done", planHash="?")
 
-    with pytest.raises(AssertionError, match=rf"GET {RUN} answered 200") as refused:
+    with pytest.raises(AssertionError, match=rf"200 to GET {RUN}") as refused:
         assert_conforms("GET", RUN, 200, JSON, body)
 
     assert "$.status" in str(refused.value)

@@ -2,7 +2,7 @@
 
 The template's parameters describe how the emulator differs from an account: its endpoint has no
 TLS, and serves the keys of the user pool. The emulator's CloudFormation ignores an API's gateway
-responses and ANY methods, so this module adds them.
+responses and ANY methods, and functions' reserved concurrency, so this module adds them.
 """
 
 import base64
@@ -14,7 +14,13 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
-from taskrunner_cli.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
+from taskrunner_cli.local.emulator import (
+    ACCESS_KEY_ID,
+    FUNCTION_CONCURRENCY,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+)
 from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.packaging import LAYER, Store, package, source_files
 from taskrunner_cli.local.workspace import Workspace, python_version
@@ -76,6 +82,9 @@ def local_parameters(emulator: Emulator) -> dict[str, str]:
     return {
         "Runtime": f"python{python_version()}",
         "Architecture": architecture(),
+        "ApiConcurrency": str(FUNCTION_CONCURRENCY),
+        "StepConcurrency": str(FUNCTION_CONCURRENCY),
+        "AwsEndpointUrl": emulator.endpoint_url,
         "BucketTlsOnly": "false",
         "ExampleExecutors": "true",
         "IdentityEndpoint": emulator.endpoint_url,
@@ -87,7 +96,12 @@ def complete(emulator: Emulator, stack_name: str) -> dict[str, str]:
     cloudformation = client("cloudformation", emulator.endpoint_url)
     stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    _complete_the_api(emulator, stack_name, outputs["ApiId"])
+    answer = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
+    template = answer["TemplateBody"]
+    _complete_the_api(
+        emulator, template["Resources"]["Api"]["Properties"]["Body"], outputs["ApiId"]
+    )
+    _reserve_concurrency(emulator, stack, template)
     return outputs
 
 
@@ -152,11 +166,8 @@ def _failures(cloudformation: Any, name: str) -> str:  # noqa: ANN401
     )
 
 
-def _complete_the_api(emulator: Emulator, stack_name: str, api_id: str) -> None:
+def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> None:
     """Add the API's gateway responses and ANY methods, and deploy the API again."""
-    cloudformation = client("cloudformation", emulator.endpoint_url)
-    answer = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
-    body = answer["TemplateBody"]["Resources"]["Api"]["Properties"]["Body"]
     gateway = client("apigateway", emulator.endpoint_url)
     for kind, response in body["x-amazon-apigateway-gateway-responses"].items():
         gateway.put_gateway_response(
@@ -168,6 +179,23 @@ def _complete_the_api(emulator: Emulator, stack_name: str, api_id: str) -> None:
         )
     _put_any_methods(gateway, api_id, body["paths"])
     gateway.create_deployment(restApiId=api_id, stageName=STAGE)
+
+
+def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
+    """Reserve each function's concurrency."""
+    parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+    cloudformation = client("cloudformation", emulator.endpoint_url)
+    functions = client("lambda", emulator.endpoint_url)
+    for logical_id, resource in template["Resources"].items():
+        match resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
+            case {"Fn::If": [_, {"Ref": parameter}, _]} if int(parameters[parameter]):
+                function = cloudformation.describe_stack_resource(
+                    StackName=stack["StackName"], LogicalResourceId=logical_id
+                )["StackResourceDetail"]
+                functions.put_function_concurrency(
+                    FunctionName=function["PhysicalResourceId"],
+                    ReservedConcurrentExecutions=int(parameters[parameter]),
+                )
 
 
 def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401

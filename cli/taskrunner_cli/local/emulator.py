@@ -12,7 +12,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psutil
 
@@ -26,6 +28,13 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 
+# How many calls of one function run at once. One Python process answers the AWS calls of all
+# functions, so more would not be faster. Callers retry a throttled call, as on AWS.
+FUNCTION_CONCURRENCY = 4
+ACCOUNT_CONCURRENCY = 60  # more than the template's functions reserve together
+_IDLE_FUNCTION_S = 60  # after which a function keeps one process
+
+_MAIN = Path(__file__).with_name("emulator_process.py")
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
 _POLL_INTERVAL_S = 0.05
@@ -72,25 +81,11 @@ def start(workspace: Workspace, port: int) -> Emulator:
     workspace.logs.mkdir(parents=True, exist_ok=True)
     workspace.scratch.mkdir(exist_ok=True)
     log = workspace.logs / "emulator.log"
-    # The functions inherit this environment, so it holds nothing of the developer's.
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "HOME": str(workspace.scratch),
-        "TMPDIR": str(workspace.scratch),
-        "BIND_HOST": HOST,
-        "GATEWAY_PORT": str(port),
-        "AUTH": "true",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "MINISTACK_REGION": REGION,
-        "IOT_MTLS_ENABLED": "0",  # otherwise it also listens on port 8883
-    }
     with log.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 -- a fixed command
-            [python, "-m", "ministack"],
+            [python, "-P", _MAIN],  # -P: _MAIN must not import the modules beside it
             cwd=workspace.scratch,
-            env=environment,
+            env=environment(workspace, port, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -111,6 +106,31 @@ def start(workspace: Workspace, port: int) -> Emulator:
     # collects the object, so give it one.
     process.returncode = 0
     return emulator
+
+
+def environment(workspace: Workspace, port: int, ambient: Mapping[str, str]) -> dict[str, str]:
+    """Return the emulator's environment variables; *ambient* are those of this process.
+
+    The functions inherit them, so they hold nothing of the developer's, except for
+    LAMBDA_ACCOUNT_CONCURRENCY: setting it shows how an account with less concurrency behaves.
+    """
+    return {
+        "PATH": ambient.get("PATH", os.defpath),
+        "LANG": ambient.get("LANG", "C.UTF-8"),
+        "HOME": str(workspace.scratch),
+        "TMPDIR": str(workspace.scratch),
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "MINISTACK_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",  # otherwise it also listens on port 8883
+        "LAMBDA_ACCOUNT_CONCURRENCY": ambient.get(
+            "LAMBDA_ACCOUNT_CONCURRENCY", str(ACCOUNT_CONCURRENCY)
+        ),
+        "LAMBDA_WARM_TTL_SECONDS": str(_IDLE_FUNCTION_S),
+    }
 
 
 def healthy(emulator: Emulator) -> bool:

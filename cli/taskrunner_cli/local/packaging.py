@@ -1,9 +1,10 @@
 """Packages the template for the emulator: stores the files it names, and inserts their addresses.
 
 `sam package` does the same for AWS, with two differences. A state machine's definition becomes
-JSON here, because the emulator does not read YAML. And the layer's archive holds the paths of its
-packages on this machine instead of the packages: the functions run on this machine, and the
-emulator unpacks a layer for each function that it starts, which would take a second and 60 MB.
+JSON here, because the emulator does not read YAML. And a function is a custom runtime that starts
+AWS's own Python runtime, with the paths of the layer's packages on this machine. The emulator's own
+Python runtime copies the code and the layer for each process, and reports every exception as
+Runtime.HandlerError.
 """
 
 import hashlib
@@ -11,9 +12,10 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -22,8 +24,11 @@ from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.workspace import Workspace, python_version
 
 LAYER = "layers/core/python"
+CUSTOM_RUNTIME = "provided.al2023"
 
 _COMPILED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
+_WITH_LAYER = "functions/"  # an executor function has no layer
+_RUNTIME = re.compile(r"^( +Runtime: )!Ref Runtime$", re.MULTILINE)
 _URI = re.compile(r"^( +(CodeUri|ContentUri|DefinitionUri): )(\S+)$", re.MULTILINE)
 
 Store = Callable[[bytes], str]
@@ -31,6 +36,8 @@ Store = Callable[[bytes], str]
 
 def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -> str:
     """Return the template's text with *parameters* as defaults, and addresses instead of paths.
+
+    Every function gets the runtime CUSTOM_RUNTIME, and a `bootstrap` that starts it.
 
     SAM's transform reads the parameters' defaults, not the values of a deployment. *store* stores
     content and returns its address.
@@ -45,6 +52,7 @@ def package(workspace: Workspace, parameters: Mapping[str, str], store: Store) -
         return f"{key}{store(_content(workspace, kind, path))}"
 
     text = (workspace.root / "template.yaml").read_text(encoding="utf-8")
+    text = _RUNTIME.sub(rf"\g<1>{CUSTOM_RUNTIME}", text)
     return _URI.sub(stored, _with_defaults(text, parameters))
 
 
@@ -66,18 +74,28 @@ def _content(workspace: Workspace, kind: str, path: str) -> bytes:
     if kind == "DefinitionUri":
         return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))).encode()
     if path == LAYER:
-        return _archive(_layer(workspace))
+        return _archive({})  # the emulator ignores the layers of a custom runtime: see _bootstrap
     files = {str(file.relative_to(source)): file.read_bytes() for file in source_files(source)}
-    return _archive(files)
+    folders = []
+    if path.startswith(_WITH_LAYER):
+        folders = [_copied(workspace), _dependencies(workspace)]
+    return _archive(files | {"bootstrap": _bootstrap(workspace, folders)})
 
 
-def _layer(workspace: Workspace) -> dict[str, bytes]:
-    """Return the layer as one .pth file, which Python's `site` runs when a function starts."""
-    paths = [str(_copied(workspace)), str(_dependencies(workspace))]
-    # Insert them first, as Lambda does: the emulator has other versions of some packages.
-    line = f"import sys; sys.path[:0] = {paths!a}\n"
-    folder = f"python/lib/python{python_version()}/site-packages"
-    return {f"{folder}/taskrunner.pth": line.encode("ascii")}
+def _bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
+    """Return the program that starts a function's process.
+
+    As on AWS, a function imports from its own folder first, then from the layer (*folders*), then
+    from the runtime's packages, such as boto3. Here the emulator's environment holds the latter.
+    """
+    python = _environment(workspace, "emulator", "requirements/emulator.txt") / "bin" / "python"
+    path = ":".join(map(str, folders))
+    return (
+        "#!/bin/sh\n"
+        f"PYTHONPATH={shlex.quote(path)}\n"
+        "export PYTHONPATH\n"
+        f'exec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"\n'
+    ).encode()
 
 
 def _copied(workspace: Workspace) -> Path:
@@ -98,18 +116,19 @@ def _copied(workspace: Workspace) -> Path:
 
 def _dependencies(workspace: Workspace) -> Path:
     """Return the folder with the packages that the layer's requirements pin."""
-    environment = workspace.local / "venvs" / "layer"
-    folder = environment / "lib" / f"python{python_version()}" / "site-packages"
-    installed_pins, pins = environment / ".pins", workspace.root / LAYER / "requirements.txt"
-    if (
-        not folder.exists()
-        or not installed_pins.exists()
-        or installed_pins.read_bytes() != pins.read_bytes()
-    ):
+    environment = _environment(workspace, "layer", f"{LAYER}/requirements.txt")
+    return environment / "lib" / f"python{python_version()}" / "site-packages"
+
+
+def _environment(workspace: Workspace, name: str, requirements: str) -> Path:
+    """Return the folder of a virtual environment with the packages that *requirements* pins."""
+    environment = workspace.local / "venvs" / name
+    installed_pins, pins = environment / ".pins", workspace.root / requirements
+    if not installed_pins.exists() or installed_pins.read_bytes() != pins.read_bytes():
         raise LocalStackError(
-            f"the packages of {LAYER}/requirements.txt are not installed", cure="make setup"
+            f"the packages of {requirements} are not installed", cure="make setup"
         )
-    return folder
+    return environment
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

@@ -35,36 +35,42 @@ class BadParametersError(Exception):
     """The parameters are not what this function takes; the message says which."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's form
-    """Answer one step, or one gate when the event names a policy."""
-    given = event["with"]
-    _only(given, {"environment", "at", "windows"}, "with")
-    environment, windows = given.get("environment"), given.get("windows")
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Answer one step, or one policy gate if the event names a policy."""
+    parameters = event["with"]
+    _refuse_unknown(parameters, {"environment", "at", "windows"}, "with")
+    environment, windows = parameters.get("environment"), parameters.get("windows")
     if not isinstance(environment, str) or not environment:
         raise BadParametersError("'environment' is missing; name what is about to be changed")
     if not isinstance(windows, list):
         raise BadParametersError(
-            "'windows' is missing; it is a list of {environment, days, from, to}"
+            "'windows' is missing; write a list of {environment, days, from, to}"
         )
-    at = _moment(given.get("at"))
-    fits = [window for window in windows if _is_open(window, environment, at)]
-    shown = at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = _time_with_offset(parameters.get("at"))
+    open_windows = [window for window in windows if _is_open(window, environment, at)]
+    at_text = at.isoformat(timespec="seconds").replace("+00:00", "Z")
     if "policy" in event:
-        message = f"no change window of {environment} is open at {shown}"
-        failures = [] if fits else [{"id": "change-window", "message": message}]
+        message = f"no change window of {environment} is open at {at_text}"
+        failures = [] if open_windows else [{"id": "change-window", "message": message}]
         return {"passed": not failures, "failures": failures}
-    window = fits[0] if fits else None
-    return {"open": window is not None, "environment": environment, "at": shown, "window": window}
+    window = open_windows[0] if open_windows else None
+    return {
+        "open": window is not None,
+        "environment": environment,
+        "at": at_text,
+        "window": window,
+    }
 
 
 def _is_open(window: object, environment: str, at: datetime) -> bool:
     if not isinstance(window, dict):
-        raise BadParametersError("a window is an object of environment, days, from and to")
-    _only(window, {"environment", "days", "from", "to"}, "a window")
+        raise BadParametersError("a window must be an object of environment, days, from and to")
+    _refuse_unknown(window, {"environment", "days", "from", "to"}, "a window")
     days = window.get("days", list(DAYS))
     if not isinstance(days, list) or not all(day in DAYS for day in days):
-        raise BadParametersError(f"'days' is a list of {', '.join(DAYS)}")
-    opens, closes = _time(window.get("from"), "from"), _time(window.get("to"), "to")
+        raise BadParametersError(f"'days' must be a list of {', '.join(DAYS)}")
+    opens = _time_of_day(window.get("from"), "from")
+    closes = _time_of_day(window.get("to"), "to")
     if window.get("environment", environment) != environment:
         return False
     # The window may have begun on the day before.
@@ -83,8 +89,8 @@ def _end(day: datetime, opens: time, closes: time) -> datetime:
     return end if closes > opens else end + timedelta(days=1)
 
 
-def _moment(text: object) -> datetime:
-    message = "'at' is a time with its offset, such as 2026-03-10T14:30:00Z"
+def _time_with_offset(text: object) -> datetime:
+    message = "'at' must be a time with its offset, such as 2026-03-10T14:30:00Z"
     if not isinstance(text, str) or _RFC_3339.fullmatch(text) is None:
         raise BadParametersError(message)
     try:
@@ -95,15 +101,15 @@ def _moment(text: object) -> datetime:
     return at
 
 
-def _time(text: object, name: str) -> time:
+def _time_of_day(text: object, name: str) -> time:
     if isinstance(text, str) and _TIME.fullmatch(text):
         with suppress(ValueError):
             return time.fromisoformat(text)
-    raise BadParametersError(f"'{name}' is a time of the day, such as 09:00")
+    raise BadParametersError(f"'{name}' must be a time of the day, such as 09:00")
 
 
-def _only(given: dict[str, Any], known: set[str], where: str) -> None:
-    if unknown := sorted(given.keys() - known):
+def _refuse_unknown(value: dict[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(value.keys() - known):
         raise BadParametersError(
-            f"{where} has an unknown '{unknown[0]}'; there is {', '.join(sorted(known))}"
+            f"{where} has an unknown key '{unknown[0]}'; use {', '.join(sorted(known))}"
         )

@@ -9,11 +9,10 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from taskrunner import expressions
-from taskrunner.compiler import source
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.manifest import source
 from taskrunner.errors import InvalidPackError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,14 +65,13 @@ def expression(data: bytes) -> None:
     text = data.decode(errors="replace")
     for one in (text, "{{" + text + "}}"):
         try:
-            pieces = expressions.template(one)
-            expressions.references(pieces)
-            value = expressions.render(pieces, CONTEXT)
+            template = templates.split(one)
+            value = template.render(CONTEXT)
         except ExpressionError:
             pass
         else:
             shown = json.dumps(value, allow_nan=False)
-            assert json.dumps(expressions.render(pieces, CONTEXT)) == shown
+            assert json.dumps(template.render(CONTEXT)) == shown
 
 
 def schema(data: bytes) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from tests.packs import pack
 from tests.security.hostile.case import NOOP, Case

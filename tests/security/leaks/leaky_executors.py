@@ -150,11 +150,17 @@ def connects_to_a_host(secret: str, work: Work) -> Any:  # noqa: ANN401
 
 
 def sends_an_unknown_request(secret: str, work: Work) -> Any:  # noqa: ANN401
-    return {"got": str(work.bundles._asking.ask(secret))}  # type: ignore[attr-defined]
+    return _reply(work, {"type": secret})
 
 
 def sends_a_wrong_request(secret: str, work: Work) -> Any:  # noqa: ANN401
-    return {"got": str(work.bundles._asking.ask("bundles.find", **{secret: 1}))}  # type: ignore[attr-defined]
+    return _reply(work, {"type": "FindBundle", secret: 1})
+
+
+def _reply(work: Work, message: dict[str, Any]) -> Any:  # noqa: ANN401
+    channel = work.bundles._caller.channel  # type: ignore[attr-defined]
+    channel.send(message)
+    return {"got": str(channel.receive()[0])}
 
 
 _ALL: dict[str, Callable[[str, Work], Any]] = {
@@ -162,6 +168,6 @@ _ALL: dict[str, Callable[[str, Work], Any]] = {
     for name, value in list(globals().items())
     if callable(value)
     and getattr(value, "__module__", "") == __name__
-    and name not in {"Leaky", "references", "find"}
+    and name not in {"Leaky", "references", "find", "_reply"}
 }
 WAYS = sorted(_ALL)

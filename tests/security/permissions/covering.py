@@ -30,7 +30,7 @@ from taskrunner.adapters.logs import logger
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import NotFoundError
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
-from tests.architecture.events import told
+from tests.architecture.events import event_rows
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
 from tests.machine.client import LambdaContext
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.job import Ended, Job
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
-    from tests.architecture.events import Told
+    from tests.architecture.events import EventRow
     from tests.machine.client import Client
     from tests.security.permissions.grants import Names
 
@@ -168,12 +168,12 @@ class _Sandbox:
         self._inner, self._recorder = inner, recorder
         self.prepare = inner.prepare
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         ports = {
             one.name: _Attributed(getattr(services, one.name), self._recorder, "run_step")
             for one in fields(services)
         }
-        return self._inner.execute(job, replace(services, **ports))
+        return self._inner.execute(request, replace(services, **ports))
 
 
 @dataclass
@@ -197,7 +197,7 @@ class _Players:
                 self.told += traceback.format_exception(error)
                 raise
 
-    def event(self, row: Told) -> Any:  # noqa: ANN401 - what a function returned or raised
+    def event(self, row: EventRow) -> Any:  # noqa: ANN401 - what a function returned or raised
         vars(self.stage.worlds.get(row.folder, self)).pop("plans", None)
         with self.recorder.playing(row.folder):
             answer = self.stage.invoke(row)
@@ -205,13 +205,13 @@ class _Players:
             self.told += traceback.format_exception(answer)
         return answer
 
-    def differently(self, row: Told, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
+    def differently(self, row: EventRow, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
         """A function's answer in an environment where some variables are otherwise."""
         names = variables(row.function) | SET_BY_LAMBDA
         values = {name: self.stage.deployed.get(name, "") for name in names} | changed
         world = AwsWorld(Environment(values))
         handler = importlib.import_module(f"functions.{row.folder}.app").handler
-        return handler(event, LambdaContext(), world=world, principals=world.principals)
+        return handler(event, LambdaContext(), world=world)
 
 
 def play() -> Play:
@@ -221,12 +221,12 @@ def play() -> Play:
         recorder.attach()
         made.deployed = {**made.deployed, "ALLOWED_EGRESS": "*"}
         players = _Players(made, recorder)
-        for row in told():
+        for row in event_rows():
             made._world(row)
         for name in ("decide_approval", "open_gate"):
             # They wake gates in threads of their own.
             approvals = made.worlds[name].approvals
-            vars(approvals)["_wake"] = _Attributed(approvals, recorder, name)._wake
+            vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
         run_step = made.worlds["run_step"]
         vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
         made.engine.worlds |= made.worlds
@@ -270,7 +270,7 @@ def _window(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _play_events(players: _Players) -> set[str]:
-    answers = [players.event(row) for row in told()]
+    answers = [players.event(row) for row in event_rows()]
     return {
         answer["headers"]["Location"]
         for answer in answers
@@ -308,10 +308,10 @@ def _create(client: Client, manifest: str, inputs: dict[str, Any]) -> str:
     return run_id
 
 
-def _api_rows() -> list[Told]:
+def _api_rows() -> list[EventRow]:
     """One event of each function that the API has and that works for a caller."""
-    firsts: dict[str, Told] = {}
-    for row in told():
+    firsts: dict[str, EventRow] = {}
+    for row in event_rows():
         if "httpMethod" in row.event(token="") and row.folder not in WORLDLESS:
             firsts.setdefault(row.folder, row)
     return list(firsts.values())

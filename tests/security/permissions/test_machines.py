@@ -10,7 +10,7 @@ import pytest
 import yaml
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from taskrunner.adapters.executions import Executions
+from taskrunner.adapters.executions import StepFunctionsMachines
 from tests.security.permissions import grants
 from tests.security.permissions.grants import Grant, Names
 from tests.security.permissions.needs import REGION, Need
@@ -46,11 +46,11 @@ LOGS_AND_TRACES = {
     "xray:GetSamplingTargets",
 }
 # A pack's machine is a clone of the frame under a name of its own.
-_MACHINE = Executions(None, "", "taskrunner").name("a-pack", "sha256:" + "0123" * 16)
+_MACHINE = StepFunctionsMachines(None, "", "taskrunner").name("a-pack", "sha256:" + "0123" * 16)
 _EXECUTION = f"{_MACHINE}:a-run"
 # What else is in the account: machines of stacks whose names begin like ours.
 _OTHERS = (
-    Executions(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
+    StepFunctionsMachines(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
     "taskrunner-dev_pack-run",
     "taskrunner-by-somebody-else",
     "reconcile-taskrunner-dev",

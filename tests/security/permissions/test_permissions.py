@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts
+from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.releases import StoredBundles
 from taskrunner.adapters.table import Table
-from taskrunner.adapters.workshop import StoredBundles
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from tests.architecture.ports import variables
-from tests.contract.ports import RETENTION, a_run
+from tests.contract.ports import RETENTION
+from tests.contract.samples import a_run
 from tests.security.permissions import grants
 from tests.security.permissions.grants import Names
 from tests.security.permissions.needs import REGION
@@ -112,11 +113,11 @@ def _objects() -> dict[str, str]:
     stored = Stored()
     bucket, table = Bucket(stored, "runs"), Table(None, "runs")
     StoredBundles(bucket, run, "").put(Path(__file__))
-    Claims(bucket, RETENTION).leave(run, "[]")
+    Claims(bucket, RETENTION).store(run, "[]")
     BucketPlans(bucket, RETENTION).put("TENANT", run.plan_hash, {}, 1)
     KmsEvidence(None, "", bucket, RETENTION).store(run, b"{}")
     report = Artifact(name="report", type=ArtifactType.FILE, status=ArtifactStatus.CAPTURED)
-    StoredArtifacts(table, bucket, ArtifactItems(), RETENTION).store(run, report, Path(__file__))
+    StoredArtifacts(table, bucket, RETENTION).store(run, report, Path(__file__))
     below = [key.removeprefix("TENANT/").removeprefix("runs/RUN/") for key in stored.keys]
     made = {one.partition("/")[0]: key for one, key in zip(below, stored.keys, strict=True)}
     assert made.keys() == {*_FOLDERS} - {"runs"}

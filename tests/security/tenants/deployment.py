@@ -22,12 +22,13 @@ import pytest
 from moto import mock_aws
 
 from taskrunner.bootstrap import AwsWorld
-from taskrunner.model import moment
+from taskrunner.model import timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import StepOutcome, StepReference, StepStatus
-from taskrunner.usecases.open_gate import expire_gate, open_gate
+from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.open_gate import open_gate
 from tests.api_schema import assert_conforms
-from tests.fakes.world import StoppedClock
+from tests.fakes.clock import StoppedClock
 from tests.machine.client import LambdaContext, route_of
 from tests.machine.deployment import deploy
 from tests.moto_aws import REGION
@@ -176,7 +177,7 @@ class Deployment:
                 type=ArtifactType.FILE,
                 status=ArtifactStatus.CAPTURED,
                 source_path=f"/output/{name}",
-                captured_at=moment.to_text(self.clock.now()),
+                captured_at=timestamp.to_text(self.clock.now()),
                 media_type="text/plain",
             )
             head = self.world.runs.head(tenant, run_id)
@@ -226,7 +227,12 @@ def deployment() -> Iterator[Deployment]:
         boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
         made.recorder.attach()
         topic = world.notifications
-        for one in (world._table._client, world._bucket._client, world._states, topic._client):
+        for one in (
+            world._table._client,
+            world._bucket._client,
+            world._step_functions,
+            topic._client,
+        ):
             one.meta.events.register("provide-client-params", made.record)
         yield made
         lacking = missing(made.recorder.by_logical_id(), names_of(deployed))

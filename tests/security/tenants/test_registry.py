@@ -14,7 +14,7 @@ SESSION = "arn:aws:sts::123456789012:assumed-role/deployer/build-7"
 
 def test_a_principal_is_read_where_signatures_count() -> None:
     with deployment() as made:
-        environment = {**made.world._environment, "AUTHORIZATION": "AWS_IAM"}
+        environment = {**made.world.environment, "AUTHORIZATION": "AWS_IAM"}
         principals = AwsWorld(environment).principals
         assert principals is not None
         with pytest.raises(ForbiddenError, match="not registered"):

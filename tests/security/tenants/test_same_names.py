@@ -78,7 +78,7 @@ class TestEverythingIsCalledTheSame:
     def test_the_memory_of_a_process_answers_only_whom_it_is_of(self, twins: Deployment) -> None:
         """One function serves both; the plan that it remembers for one is not the other's."""
         key = f"globe/plans/{plan_hash(twins, 'acme', 'run-1').replace(':', '-')}.json"
-        twins.world.plans._memory.pop(key)
+        twins.world.plans._cache.pop(key)
         twins.world._bucket._client.delete_object(Bucket="runs", Key=key)
 
         assert twins.request("acme", "GET", "runs/run-1").status == 200

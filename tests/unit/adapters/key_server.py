@@ -1,4 +1,4 @@
-"""An issuer on this machine whose keys a test may change, and tokens as it would sign them."""
+"""A token issuer on this machine, whose keys a test may change, and tokens that it signs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from taskrunner.adapters.issuer_keys import IssuerKeys
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
+    from taskrunner.adapters.table_layout import Key
 
 ISSUER = "https://issuer.test/pool"
 OURS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -36,37 +37,37 @@ REGISTRY: dict[str, dict[str, Any]] = {
 
 
 def a_jwk(key: rsa.RSAPrivateKey, kid: str = "key-1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """An RSA key as its issuer publishes it, with what is None left away."""
+    """An RSA key as its issuer publishes it, without the members that are None."""
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
     published = public | {"kid": kid, "use": "sig", "alg": "RS256"} | changes
     return {name: value for name, value in published.items() if value is not None}
 
 
 class Registry:
-    """The client registry, as the table answers for it."""
+    """Stands in for the table, with the client registry in it."""
 
     def __init__(self) -> None:
         self.reads: list[str] = []
 
-    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        assert sk == "C"
-        self.reads.append(pk)
-        return REGISTRY.get(pk)
+    def get(self, key: Key) -> dict[str, Any] | None:
+        assert key.sk == "C"
+        self.reads.append(key.pk)
+        return REGISTRY.get(key.pk)
 
 
 class KeyServer:
-    """Serves *keys* by their ids, and counts how often it was asked."""
+    """Serves *keys* by their ids, and counts the requests."""
 
     def __init__(self) -> None:
         self.keys: dict[str, Any] = {"key-1": OURS}
         self.content: bytes | None = None
         self.status = 200
-        self.asked = 0
+        self.requests = 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                server.asked += 1
+                server.requests += 1
                 content = server.content
                 if content is None:
                     content = json.dumps({"keys": server.published()}).encode()
@@ -77,7 +78,7 @@ class KeyServer:
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
-                """Nothing: a test's output is its own."""
+                """Keep the output of tests clean."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         serve = partial(self._http.serve_forever, poll_interval=0.01)
@@ -97,7 +98,7 @@ class KeyServer:
 
 @dataclass
 class Watch:
-    """Seconds that pass when a test says so."""
+    """A clock that a test moves."""
 
     seconds: float = 1_000_000.0
 
@@ -111,16 +112,16 @@ def an_authority(
     watch: Watch | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Authority:
-    table: Any = registry or Registry()
-    known: Table = table
-    made = Settings(issuer=ISSUER, jwks_url=server.url, **settings)
-    keys = IssuerKeys(server.url, made.algorithms, (watch or Watch()).now)
-    return Authority(made, known, keys)
+    stand_in: Any = registry or Registry()
+    table: Table = stand_in
+    chosen = Settings(issuer=ISSUER, jwks_url=server.url, **settings)
+    keys = IssuerKeys(server.url, chosen.algorithms, (watch or Watch()).now)
+    return Authority(chosen, table, keys)
 
 
 def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
     now = int(time.time())
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "iss": ISSUER,
         "sub": "client-1",
         "client_id": "client-1",
@@ -129,7 +130,7 @@ def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         "iat": now,
         "exp": now + 600,
     }
-    return {name: value for name, value in (known | changes).items() if value is not None}
+    return {name: value for name, value in (defaults | changes).items() if value is not None}
 
 
 def a_token(
@@ -142,19 +143,20 @@ def a_token(
 
 
 def forged(header: dict[str, Any], signature: bytes | None = None, secret: bytes = b"") -> str:
-    """A token of our claims under another *header*, with an HMAC unless there is a *signature*."""
+    """A token of our claims under another *header*, signed by an HMAC or by *signature*."""
     parts = (json.dumps(part).encode() for part in (header, claims()))
     signed = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
     mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
-    end = base64.urlsafe_b64encode(mac if signature is None else signature)
-    return f"{signed}.{end.decode().rstrip('=')}"
+    encoded = base64.urlsafe_b64encode(mac if signature is None else signature)
+    return f"{signed}.{encoded.decode().rstrip('=')}"
 
 
-def refused(authority: Authority, token: str, scheme: str = "Bearer ") -> str:
+def refusal(authority: Authority, token: str, scheme: str = "Bearer ") -> str:
+    """The message of the refusal of *token*, which quotes no part of the token."""
     with pytest.raises(BadTokenError) as caught:
         authority.caller(scheme + token)
-    told = str(caught.value)
-    assert len(token) < 8 or token not in told
-    assert not any(len(part) > 8 and part in told for part in token.split("."))
+    message = str(caught.value)
+    assert len(token) < 8 or token not in message
+    assert not any(len(part) > 8 and part in message for part in token.split("."))
     assert caught.value.__cause__ is None
-    return told
+    return message

@@ -1,6 +1,6 @@
-"""S3 on the loopback, as far as one large object goes: what is put is counted and thrown away.
+"""An S3 endpoint on this machine for large objects: it counts uploaded bytes and discards them.
 
-What is got is zeros, as many as were put. moto keeps objects in memory, and several copies of each.
+A download returns as many zeros. moto would keep several copies of each object in memory.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +23,7 @@ _BLOCK = bytes(1024 * 1024)
 
 @dataclass
 class S3StandIn:
-    """*sizes* and *checksums* by the path of the object; *cut_at* ends each answer after it."""
+    """*sizes* and *checksums* are by object path; downloads break off after *cut_at* bytes."""
 
     url: str = ""
     sizes: dict[str, int] = field(default_factory=dict)
@@ -30,14 +33,14 @@ class S3StandIn:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up half way is what a test is about."""
+        """Ignore clients that hang up, because tests make them do so."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @contextmanager
 def s3_stand_in() -> Iterator[S3StandIn]:
-    """A stand-in that answers until the end of the block."""
+    """Serve until the end of the block."""
     state = S3StandIn()
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,3 +80,14 @@ def s3_stand_in() -> Iterator[S3StandIn]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def client(url: str | None = None) -> Any:  # noqa: ANN401 - boto3 has no static types
+    return boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(signature_version="s3v4", retries={"total_max_attempts": 1}),
+    )

@@ -29,7 +29,7 @@ def an_error(name: str, message: str = "arn:aws:secret") -> botocore.exceptions.
         "KeyUnavailableException",
     ],
 )
-def test_what_passes_may_be_tried_again(name: str) -> None:
+def test_translates_a_passing_error(name: str) -> None:
     with (
         pytest.raises(TryAgainError, match=f"AWS could not write now: {name}") as caught,
         translated("write"),
@@ -50,7 +50,7 @@ def test_what_passes_may_be_tried_again(name: str) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_cannot_be_reached_may_be_tried_again(error: Exception) -> None:
+def test_translates_a_connection_error(error: Exception) -> None:
     with (
         pytest.raises(TryAgainError, match="AWS could not be reached to write"),
         translated("write"),
@@ -72,23 +72,23 @@ def test_what_cannot_be_reached_may_be_tried_again(error: Exception) -> None:
     ],
     ids=repr,
 )
-def test_a_bug_looks_like_a_bug(error: Exception) -> None:
+def test_does_not_translate_other_errors(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, translated("write"):
         raise error
 
     assert caught.value is error
 
 
-def test_without_an_error_nothing_happens() -> None:
+def test_does_nothing_without_an_error() -> None:
     with translated("write"):
-        done = True
+        completed = True
 
-    assert done
+    assert completed
 
 
 @pytest.mark.parametrize(
     ("response", "name"),
     [({"Error": {"Code": "SlowDown"}}, "SlowDown"), ({}, ""), ({"Error": {}}, "")],
 )
-def test_the_code_is_awss_own_name(response: dict[str, dict[str, str]], name: str) -> None:
+def test_code_is_awss_name_of_the_error(response: dict[str, dict[str, str]], name: str) -> None:
     assert code(botocore.exceptions.ClientError(response, "Put")) == name

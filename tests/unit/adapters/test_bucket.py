@@ -8,12 +8,10 @@ import os
 import resource
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +21,7 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import ExecutorFailure
 from tests.template import ROOT
-from tests.unit.adapters.s3_stand_in import s3_stand_in
+from tests.unit.adapters.s3_stand_in import client, s3_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,29 +33,18 @@ MIB = 1024 * 1024
 LARGE = 500 * MIB
 
 
-def client(url: str | None = None) -> Any:  # noqa: ANN401 - boto3 has no static types
-    return boto3.client(
-        "s3",
-        region_name="eu-central-1",
-        endpoint_url=url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(signature_version="s3v4", retries={"total_max_attempts": 1}),
-    )
-
-
 @pytest.fixture(name="s3")
 def _s3() -> Iterator[S3StandIn]:
     with s3_stand_in() as stand_in:
         yield stand_in
 
 
-# Stores and fetches a file of argv[3] bytes in the folder argv[2], and tells how far the process
-# has grown over it, in KiB. A small file first, so that what botocore loads is not counted.
+# Stores and fetches a file of argv[3] bytes in the folder argv[2], and prints by how many KiB the
+# process has grown. A small file comes first, so that the modules that botocore loads do not count.
 GROWTH = """
 import json, resource, sys
 from pathlib import Path
-from tests.unit.adapters.test_bucket import client
+from tests.unit.adapters.s3_stand_in import client
 from taskrunner.adapters.bucket import Bucket
 
 def peak():
@@ -65,7 +52,7 @@ def peak():
 
 url, folder, size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 bucket = Bucket(client(url), "runs")
-told = {}
+measured = {}
 for name, size_bytes in (("small", 1000), ("large", size)):
     before = peak()
     file, back = folder / name, folder / f"{name}.back"
@@ -73,12 +60,12 @@ for name, size_bytes in (("small", 1000), ("large", size)):
         sparse.truncate(size_bytes)
     stored = bucket.put_file(lambda _: f"acme/{name}", file, "text/plain", "retention=run")
     assert bucket.fetch(f"acme/{name}", back)
-    told[name] = [stored.size_bytes, stored.sha256, back.stat().st_size, peak() - before]
-print(json.dumps(told))
+    measured[name] = [stored.size_bytes, stored.sha256, back.stat().st_size, peak() - before]
+print(json.dumps(measured))
 """
 
 
-def test_a_file_of_500_mib_passes_through_a_few_mib_of_memory(
+def test_stores_and_fetches_500_mib_within_a_few_mib_of_memory(
     s3: S3StandIn, tmp_path: Path
 ) -> None:
     done = subprocess.run(  # noqa: S603 - every word is ours
@@ -96,7 +83,7 @@ def test_a_file_of_500_mib_passes_through_a_few_mib_of_memory(
     assert growth_kib < 24 * 1024
 
 
-def test_s3_is_told_the_digest_that_is_recorded(s3: S3StandIn, tmp_path: Path) -> None:
+def test_sends_the_recorded_digest_to_s3(s3: S3StandIn, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
 
     stored = Bucket(client(s3.url), "runs").put_file(
@@ -105,11 +92,11 @@ def test_s3_is_told_the_digest_that_is_recorded(s3: S3StandIn, tmp_path: Path) -
 
     digest = hashlib.sha256(b"abc")
     assert stored == (3, digest.hexdigest())
-    told = s3.checksums[f"/runs/acme/{digest.hexdigest()}"]
-    assert told == base64.b64encode(digest.digest()).decode()
+    checksum = s3.checksums[f"/runs/acme/{digest.hexdigest()}"]
+    assert checksum == base64.b64encode(digest.digest()).decode()
 
 
-def test_half_a_file_does_not_stay(s3: S3StandIn, tmp_path: Path) -> None:
+def test_removes_a_file_that_was_fetched_in_part(s3: S3StandIn, tmp_path: Path) -> None:
     s3.sizes["/runs/a"], s3.cut_at = 3 * MIB, 2 * MIB
 
     with pytest.raises(TryAgainError):
@@ -118,19 +105,19 @@ def test_half_a_file_does_not_stay(s3: S3StandIn, tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed(s3: S3StandIn, tmp_path: Path) -> None:
+def test_does_not_follow_a_link_in_place_of_the_file(s3: S3StandIn, tmp_path: Path) -> None:
     s3.sizes["/runs/a"] = 10
     (tmp_path / "ours").write_text("ours")
     (tmp_path / "a").symlink_to(tmp_path / "ours")
 
-    with pytest.raises(OSError, match="symbolic links") as refused:
+    with pytest.raises(OSError, match="symbolic links") as caught:
         Bucket(client(s3.url), "runs").fetch("a", tmp_path / "a")
 
-    assert refused.value.errno == errno.ELOOP
+    assert caught.value.errno == errno.ELOOP
     assert (tmp_path / "ours").read_text() == "ours"
 
 
-def test_a_full_disk_is_told_to_the_packs_author(s3: S3StandIn, tmp_path: Path) -> None:
+def test_reports_a_full_disk_as_the_executors_failure(s3: S3StandIn, tmp_path: Path) -> None:
     s3.sizes["/runs/acme/runs/r/report"] = 3 * MIB
     contents = RunContents(Bucket(client(s3.url), "runs"), "acme", "runs/r/{}".format)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -145,7 +132,7 @@ def test_a_full_disk_is_told_to_the_packs_author(s3: S3StandIn, tmp_path: Path) 
     assert not (tmp_path / "into").exists()
 
 
-def test_a_length_is_asked_for_and_not_measured() -> None:
+def test_reads_a_size_without_the_content() -> None:
     s3 = client()
     with Stubber(s3) as stub:
         stub.add_response("head_object", {"ContentLength": 7}, {"Bucket": "runs", "Key": "a"})
@@ -184,12 +171,12 @@ def disposition(file_name: str) -> str:
         ("50%41", "attachment; filename=\"50_41\"; filename*=UTF-8''50%2541"),
     ],
 )
-def test_a_download_is_saved_under_the_files_name(file_name: str, expected: str) -> None:
+def test_a_download_has_the_name_of_the_file(file_name: str, expected: str) -> None:
     assert disposition(file_name) == expected
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
-def test_whatever_the_name_a_download_is_an_attachment_in_one_ascii_line(file_name: str) -> None:
+def test_any_download_is_an_attachment_in_one_ascii_line(file_name: str) -> None:
     header = disposition(file_name)
 
     assert header.startswith('attachment; filename="')

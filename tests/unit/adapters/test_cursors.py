@@ -2,23 +2,19 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.adapters import cursors
+from taskrunner.adapters.cursors import TenantIndex
 from taskrunner.errors import InvalidRequestError
 
-PARTITION = ("tenant_runs", "acme")
-ANSWER: dict[str, Any] = {
-    "LastEvaluatedKey": {
-        "pk": {"S": "T#acme#R#run-7"},
-        "sk": {"S": "R"},
-        "tenant_runs": {"S": "acme"},
-        "created_sort": {"S": "2025-12-06T12:00:00.000Z#run-7"},
-    }
+LAST_KEY = {
+    "pk": "T#acme#R#run-7",
+    "sk": "R",
+    "tenant_runs": "acme",
+    "created_sort": "2025-12-06T12:00:00.000Z#run-7",
 }
 
 
@@ -26,30 +22,34 @@ def encoded(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def start(cursor: str | None, partition: tuple[str, str] = PARTITION) -> Any:  # noqa: ANN401
-    return cursors.start(cursor, partition, "created_sort")
+def index(tenant: str = "acme") -> TenantIndex:
+    return TenantIndex(tenant, "tenant_runs", "created_sort")
 
 
-def test_a_list_goes_on_where_its_page_ended() -> None:
-    cursor = cursors.following(ANSWER)
+def test_a_list_continues_where_its_page_ended() -> None:
+    cursor = index().cursor_of(LAST_KEY)
 
-    assert start(cursor) == {"ExclusiveStartKey": ANSWER["LastEvaluatedKey"]}
-
-
-def test_behind_the_last_page_is_nothing() -> None:
-    assert cursors.following({}) is None
-    assert start(None) == {}
+    assert index().key_of(cursor) == LAST_KEY
 
 
-def test_a_cursor_names_no_tenant_and_leads_nowhere_but_into_ones_own_list() -> None:
-    cursor = cursors.following(ANSWER)
+def test_the_last_page_has_no_cursor() -> None:
+    assert index().cursor_of(None) is None
+
+
+def test_a_list_starts_without_a_cursor() -> None:
+    assert index().key_of(None) is None
+
+
+def test_a_cursor_names_no_tenant_and_leads_into_the_callers_own_list() -> None:
+    cursor = index("acme").cursor_of(LAST_KEY)
     assert cursor is not None
     assert b"acme" not in base64.urlsafe_b64decode(cursor + "==")
 
-    key = start(cursor, ("tenant_runs", "globex"))["ExclusiveStartKey"]
+    key = index("globex").key_of(cursor)
 
-    assert key["tenant_runs"] == {"S": "globex"}
-    assert key["pk"] == {"S": "T#globex#R#run-7"}
+    assert key is not None
+    assert key["tenant_runs"] == "globex"
+    assert key["pk"] == "T#globex#R#run-7"
 
 
 @pytest.mark.parametrize(
@@ -76,29 +76,26 @@ def test_a_cursor_names_no_tenant_and_leads_nowhere_but_into_ones_own_list() -> 
         base64.urlsafe_b64encode(b"[" * 700).decode(),
     ],
 )
-def test_what_was_never_given_out_is_refused(cursor: str) -> None:
-    with pytest.raises(InvalidRequestError, match="leave it away") as caught:
-        start(cursor)
+def test_rejects_a_cursor_that_no_list_has_returned(cursor: str) -> None:
+    with pytest.raises(InvalidRequestError, match="omit it to start over") as caught:
+        index().key_of(cursor)
 
     assert caught.value.code == "invalid_request"
 
 
 @given(cursor=st.text(st.characters(), max_size=50))
-def test_any_text_is_a_cursor_or_refused(cursor: str) -> None:
+def test_any_text_is_a_cursor_or_is_rejected(cursor: str) -> None:
     try:
-        start(cursor)
+        index().key_of(cursor)
     except InvalidRequestError:
         return
 
 
-_part = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+_key_parts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
-@given(run=_part, sort=_part)
-def test_whatever_a_page_ends_with_comes_back(run: str, sort: str) -> None:
-    key = ANSWER["LastEvaluatedKey"] | {
-        "pk": {"S": f"T#acme#R#{run}"},
-        "created_sort": {"S": sort},
-    }
+@given(run=_key_parts, sort=_key_parts)
+def test_any_key_survives_its_cursor(run: str, sort: str) -> None:
+    key = LAST_KEY | {"pk": f"T#acme#R#{run}", "created_sort": sort}
 
-    assert start(cursors.following({"LastEvaluatedKey": key})) == {"ExclusiveStartKey": key}
+    assert index().key_of(index().cursor_of(key)) == key

@@ -1,4 +1,4 @@
-"""Machines, executions and task tokens: over botocore's Stubber, and whole over moto."""
+"""Machines and executions: call by call over botocore's Stubber, and whole over moto."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from taskrunner.adapters.executions import Executions, Tokens
-from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import TryAgainError
-from tests.contract.ports import a_run, client
+from tests.contract.ports import client
+from tests.contract.samples import a_run
 from tests.packs import pack
 from tests.template import ROOT
 
@@ -54,24 +55,24 @@ def deployed_frame() -> str:
 
 
 class Pauses(list[float]):
-    """Takes note of each pause, and does not make it."""
+    """Records pauses instead of waiting."""
 
     def __call__(self, pause_s: float) -> None:
         self.append(pause_s)
 
 
 class Stubbed:
-    """Executions over a client that expects exactly what a test says."""
+    """The adapter over a client that expects exactly the calls that a test lists."""
 
     def __init__(self) -> None:
         self.client = client("stepfunctions")
         self.stubber = Stubber(self.client)
         self.pauses = Pauses()
-        self.executions = Executions(self.client, PROTOTYPE, "taskrunner", self.pauses)
+        self.machines = StepFunctionsMachines(self.client, PROTOTYPE, "taskrunner", self.pauses)
         self.run = a_run("run-7", machine="taskrunner-a-pack-bbbbbbbbbbbbbbbb")
         self.arn = f"{STATES}:stateMachine:{self.run.machine}"
 
-    def starts(self, error: str | None = None) -> None:
+    def expect_start(self, error: str | None = None) -> None:
         parameters = {
             "stateMachineArn": self.arn,
             "name": self.run.execution,
@@ -80,11 +81,11 @@ class Stubbed:
         if error is not None:
             self.stubber.add_client_error("start_execution", error, expected_params=parameters)
             return
-        answer = {"executionArn": f"{STATES}:execution:x:y", "startDate": 1}
-        self.stubber.add_response("start_execution", answer, parameters)
+        response = {"executionArn": f"{STATES}:execution:x:y", "startDate": 1}
+        self.stubber.add_response("start_execution", response, parameters)
 
-    def describes(self) -> None:
-        answer = {
+    def expect_describe(self) -> None:
+        response = {
             "stateMachineArn": PROTOTYPE,
             "name": "taskrunner-prototype",
             "definition": deployed_frame(),
@@ -94,9 +95,11 @@ class Stubbed:
             "loggingConfiguration": {"level": "ERROR", "includeExecutionData": False},
             "tracingConfiguration": {"enabled": True},
         }
-        self.stubber.add_response("describe_state_machine", answer, {"stateMachineArn": PROTOTYPE})
+        self.stubber.add_response(
+            "describe_state_machine", response, {"stateMachineArn": PROTOTYPE}
+        )
 
-    def creates(self, error: str | None = None) -> None:
+    def expect_create(self, error: str | None = None) -> None:
         parameters = {
             "name": self.run.machine,
             "type": "STANDARD",
@@ -108,10 +111,10 @@ class Stubbed:
         if error is not None:
             self.stubber.add_client_error("create_state_machine", error, expected_params=parameters)
             return
-        answer = {"stateMachineArn": self.arn, "creationDate": 1}
-        self.stubber.add_response("create_state_machine", answer, parameters)
+        response = {"stateMachineArn": self.arn, "creationDate": 1}
+        self.stubber.add_response("create_state_machine", response, parameters)
 
-    def stops(self, error: str | None = None) -> None:
+    def expect_stop(self, error: str | None = None) -> None:
         parameters = {
             "executionArn": f"{STATES}:execution:{self.run.machine}:{self.run.execution}",
             "error": "Cancelled",
@@ -123,7 +126,7 @@ class Stubbed:
         self.stubber.add_response("stop_execution", {"stopDate": 1}, parameters)
 
     def start(self) -> None:
-        self.executions.start(self.run, COMPILED.definition, INPUT)
+        self.machines.start(self.run, COMPILED.definition, INPUT)
 
 
 @pytest.fixture(name="stubbed")
@@ -134,121 +137,121 @@ def _stubbed() -> Iterator[Stubbed]:
         stubbed.stubber.assert_no_pending_responses()
 
 
-_prefix = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,45}", fullmatch=True)
-_pack = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
-_digits = st.from_regex(r"[a-f0-9]{64}", fullmatch=True)
+_prefixes = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,45}", fullmatch=True)
+_pack_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+_hash_digits = st.from_regex(r"[a-f0-9]{64}", fullmatch=True)
 
 
 class TestName:
-    @given(prefix=_prefix, pack_name=_pack, digits=_digits)
-    def test_it_fits_80_characters_and_keeps_the_prefix_and_the_hash(
+    @given(prefix=_prefixes, pack_name=_pack_names, digits=_hash_digits)
+    def test_has_at_most_80_characters_with_the_whole_prefix_and_hash(
         self, prefix: str, pack_name: str, digits: str
     ) -> None:
-        name = Executions(None, PROTOTYPE, prefix).name(pack_name, f"sha256:{digits}")
+        name = StepFunctionsMachines(None, PROTOTYPE, prefix).name(pack_name, f"sha256:{digits}")
 
         assert len(name) <= 80
         assert name.startswith(f"{prefix}_")
         assert name.endswith(f"-{digits[:32]}")
 
-    @given(prefix=_prefix, longer=_pack, pack_name=_pack, digits=_digits)
-    def test_it_is_none_of_a_deployment_whose_name_begins_it(
-        self, prefix: str, longer: str, pack_name: str, digits: str
+    @given(prefix=_prefixes, suffix=_pack_names, pack_name=_pack_names, digits=_hash_digits)
+    def test_never_begins_with_the_prefix_of_another_deployment(
+        self, prefix: str, suffix: str, pack_name: str, digits: str
     ) -> None:
-        """No stack's and no pack's name has an underscore, which therefore ends the stack's."""
-        other = f"{prefix}-{longer}"
+        """An underscore ends the prefix. Neither a stack's nor a pack's name contains one."""
+        longer = f"{prefix}-{suffix}"
 
-        name = Executions(None, PROTOTYPE, other).name(pack_name, f"sha256:{digits}")
+        name = StepFunctionsMachines(None, PROTOTYPE, longer).name(pack_name, f"sha256:{digits}")
 
         assert not name.startswith(f"{prefix}_")
 
-    def test_it_speaks_of_the_pack(self) -> None:
-        name = Executions(None, PROTOTYPE, "taskrunner").name("deploy-app", "sha256:" + "b" * 64)
+    def test_contains_the_name_of_the_pack(self) -> None:
+        name = StepFunctionsMachines(None, PROTOTYPE, "taskrunner").name(
+            "deploy-app", "sha256:" + "b" * 64
+        )
 
         assert name == "taskrunner_deploy-app-" + "b" * 32
 
-    def test_another_definition_has_another_name(self) -> None:
-        executions = Executions(None, PROTOTYPE, "p" * 60)
+    def test_differs_for_another_definition(self) -> None:
+        machines = StepFunctionsMachines(None, PROTOTYPE, "p" * 60)
 
-        assert executions.name("deploy-app", "sha256:" + "a" * 64) != executions.name(
+        assert machines.name("deploy-app", "sha256:" + "a" * 64) != machines.name(
             "deploy-app", "sha256:" + "b" * 64
         )
 
 
 class TestStart:
-    def test_a_machine_that_is_there_is_only_started(self, stubbed: Stubbed) -> None:
-        stubbed.starts()
+    def test_starts_an_existing_machine(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start()
 
         stubbed.start()
 
-    def test_a_new_machine_is_made_at_its_first_use(self, stubbed: Stubbed) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates()
-        stubbed.starts()
+    def test_creates_a_missing_machine_and_starts_it(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create()
+        stubbed.expect_start()
 
         stubbed.start()
 
-    def test_a_machine_that_is_not_known_everywhere_yet_is_made_once(
-        self, stubbed: Stubbed
-    ) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates()
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.starts()
+    def test_creates_a_machine_once_while_aws_does_not_find_it_yet(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create()
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_start()
 
         stubbed.start()
 
         assert stubbed.pauses == [0.1, 0.2]
 
     @pytest.mark.parametrize("error", ["StateMachineAlreadyExists", "ConflictException"])
-    def test_a_machine_that_another_made_meanwhile_is_started(
+    def test_starts_a_machine_that_another_call_has_created(
         self, stubbed: Stubbed, error: str
     ) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates(error)
-        stubbed.starts()
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create(error)
+        stubbed.expect_start()
 
         stubbed.start()
 
     @pytest.mark.parametrize(
         "error", ["ThrottlingException", "StateMachineDeleting", "StateMachineLimitExceeded"]
     )
-    def test_a_creation_that_aws_puts_off_is_tried_again(
-        self, stubbed: Stubbed, error: str
-    ) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates(error)
-        stubbed.starts("StateMachineDeleting")
-        stubbed.creates()
-        stubbed.starts()
+    def test_repeats_a_creation_that_aws_postpones(self, stubbed: Stubbed, error: str) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create(error)
+        stubbed.expect_start("StateMachineDeleting")
+        stubbed.expect_create()
+        stubbed.expect_start()
 
         stubbed.start()
 
-    def test_starting_twice_is_starting_once(self, stubbed: Stubbed) -> None:
-        stubbed.starts()
-        stubbed.starts("ExecutionAlreadyExists")
+    def test_starting_twice_starts_one_execution(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start()
+        stubbed.expect_start("ExecutionAlreadyExists")
 
         stubbed.start()
         stubbed.start()
 
     @pytest.mark.parametrize("error", ["ThrottlingException", "ExecutionLimitExceeded"])
-    def test_who_has_no_room_now_is_told_so(self, stubbed: Stubbed, error: str) -> None:
-        stubbed.starts(error)
+    def test_asks_the_caller_to_try_again_when_aws_is_busy(
+        self, stubbed: Stubbed, error: str
+    ) -> None:
+        stubbed.expect_start(error)
 
         with pytest.raises(TryAgainError, match="start the execution"):
             stubbed.start()
 
-    def test_a_machine_that_never_becomes_ready_is_given_up_in_seconds(
+    def test_gives_up_within_seconds_if_the_machine_never_gets_ready(
         self, stubbed: Stubbed
     ) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates()
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create()
         for _ in range(6):
-            stubbed.starts("StateMachineDoesNotExist")
+            stubbed.expect_start("StateMachineDoesNotExist")
 
         with pytest.raises(TryAgainError, match="is not ready yet"):
             stubbed.start()
@@ -257,80 +260,45 @@ class TestStart:
 
     @pytest.mark.parametrize("error", ["InvalidExecutionInput", "AccessDeniedException"])
     def test_a_bug_looks_like_a_bug(self, stubbed: Stubbed, error: str) -> None:
-        stubbed.starts(error)
+        stubbed.expect_start(error)
 
         with pytest.raises(ClientError):
             stubbed.start()
 
-    def test_so_does_a_definition_that_aws_refuses(self, stubbed: Stubbed) -> None:
-        stubbed.starts("StateMachineDoesNotExist")
-        stubbed.describes()
-        stubbed.creates("InvalidDefinition")
+    def test_a_refused_definition_looks_like_a_bug(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create("InvalidDefinition")
 
         with pytest.raises(ClientError):
             stubbed.start()
 
 
 class TestStop:
-    def test_an_execution_that_runs_is_stopped(self, stubbed: Stubbed) -> None:
-        stubbed.stops()
+    def test_stops_a_running_execution(self, stubbed: Stubbed) -> None:
+        stubbed.expect_stop()
 
-        stubbed.executions.stop(stubbed.run)
+        stubbed.machines.stop(stubbed.run)
 
     @pytest.mark.parametrize("error", ["ExecutionDoesNotExist", "StateMachineDoesNotExist"])
-    def test_where_nothing_runs_there_is_nothing_to_stop(
+    def test_ignores_an_execution_or_machine_that_does_not_exist(
         self, stubbed: Stubbed, error: str
     ) -> None:
-        stubbed.stops(error)
+        stubbed.expect_stop(error)
 
-        stubbed.executions.stop(stubbed.run)
+        stubbed.machines.stop(stubbed.run)
 
-    def test_a_stop_that_aws_puts_off_may_be_tried_again(self, stubbed: Stubbed) -> None:
-        stubbed.stops("ThrottlingException")
+    def test_asks_the_caller_to_try_again_when_aws_is_busy(self, stubbed: Stubbed) -> None:
+        stubbed.expect_stop("ThrottlingException")
 
         with pytest.raises(TryAgainError):
-            stubbed.executions.stop(stubbed.run)
+            stubbed.machines.stop(stubbed.run)
 
     def test_a_bug_looks_like_a_bug(self, stubbed: Stubbed) -> None:
-        stubbed.stops("InvalidArn")
+        stubbed.expect_stop("InvalidArn")
 
         with pytest.raises(ClientError):
-            stubbed.executions.stop(stubbed.run)
-
-
-class TestTokens:
-    def test_a_token_succeeds_or_fails(self, stubbed: Stubbed) -> None:
-        stubbed.stubber.add_response(
-            "send_task_success", {}, {"taskToken": "token-1", "output": "{}"}
-        )
-        stubbed.stubber.add_response(
-            "send_task_failure",
-            {},
-            {"taskToken": "token-2", "error": "ApprovalRejectedError", "cause": "no"},
-        )
-
-        Tokens(stubbed.client).succeed("token-1")
-        Tokens(stubbed.client).fail("token-2", "ApprovalRejectedError", "no")
-
-    @pytest.mark.parametrize("error", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-    def test_a_token_that_was_used_stays_used(self, stubbed: Stubbed, error: str) -> None:
-        stubbed.stubber.add_client_error("send_task_success", error)
-        stubbed.stubber.add_client_error("send_task_failure", error)
-
-        Tokens(stubbed.client).succeed("token-1")
-        Tokens(stubbed.client).fail("token-1", "ApprovalRejectedError", "no")
-
-    def test_a_wake_up_that_aws_puts_off_may_be_tried_again(self, stubbed: Stubbed) -> None:
-        stubbed.stubber.add_client_error("send_task_success", "ThrottlingException")
-
-        with pytest.raises(TryAgainError, match="answer the waiting state"):
-            Tokens(stubbed.client).succeed("token-1")
-
-    def test_a_bug_looks_like_a_bug(self, stubbed: Stubbed) -> None:
-        stubbed.stubber.add_client_error("send_task_success", "InvalidOutput")
-
-        with pytest.raises(ClientError):
-            Tokens(stubbed.client).succeed("token-1")
+            stubbed.machines.stop(stubbed.run)
 
 
 class TestOverMoto:
@@ -349,46 +317,47 @@ class TestOverMoto:
             yield states
 
     @staticmethod
-    def made(states: Any) -> tuple[Executions, Run]:  # noqa: ANN401
-        executions = Executions(states, PROTOTYPE, "taskrunner", Pauses())
-        name = executions.name("a-pack", COMPILED.definition_hash)
-        return executions, a_run("run-7", machine=name)
+    def machines_and_run(states: Any) -> tuple[StepFunctionsMachines, Run]:  # noqa: ANN401
+        machines = StepFunctionsMachines(states, PROTOTYPE, "taskrunner", Pauses())
+        name = machines.name("a-pack", COMPILED.definition_hash)
+        return machines, a_run("run-7", machine=name)
 
-    def test_a_pack_has_a_machine_of_its_own_bound_to_the_deployed_functions(
+    def test_creates_a_machine_that_calls_the_deployed_functions(
         self,
         states: Any,  # noqa: ANN401
     ) -> None:
-        executions, run = self.made(states)
+        machines, run = self.machines_and_run(states)
 
-        executions.start(run, COMPILED.definition, INPUT)
+        machines.start(run, COMPILED.definition, INPUT)
 
-        made = states.describe_state_machine(stateMachineArn=f"{STATES}:stateMachine:{run.machine}")
-        assert "${" not in made["definition"]
-        assert "function:RunStep" in made["definition"]
-        assert made["tracingConfiguration"] == {"enabled": True}
+        arn = f"{STATES}:stateMachine:{run.machine}"
+        machine = states.describe_state_machine(stateMachineArn=arn)
+        assert "${" not in machine["definition"]
+        assert "function:RunStep" in machine["definition"]
+        assert machine["tracingConfiguration"] == {"enabled": True}
         execution = states.describe_execution(
             executionArn=f"{STATES}:execution:{run.machine}:{run.execution}"
         )
         assert json.loads(execution["input"]) == INPUT
 
-    def test_two_runs_share_the_machine_and_each_starts_once(self, states: Any) -> None:  # noqa: ANN401
-        executions, run = self.made(states)
+    def test_two_runs_share_a_machine_and_start_once_each(self, states: Any) -> None:  # noqa: ANN401
+        machines, run = self.machines_and_run(states)
 
-        for one in (run, replace(run, execution="another"), run):
-            executions.start(one, COMPILED.definition, INPUT)
+        for started_run in (run, replace(run, execution="another"), run):
+            machines.start(started_run, COMPILED.definition, INPUT)
 
         arn = f"{STATES}:stateMachine:{run.machine}"
         started = states.list_executions(stateMachineArn=arn)["executions"]
-        assert {one["name"] for one in started} == {run.execution, "another"}
+        assert {execution["name"] for execution in started} == {run.execution, "another"}
         assert len(states.list_state_machines()["stateMachines"]) == 2
 
-    def test_stopping_twice_or_before_the_start_changes_nothing(self, states: Any) -> None:  # noqa: ANN401
-        executions, run = self.made(states)
-        executions.stop(run)
-        executions.start(run, COMPILED.definition, INPUT)
+    def test_stopping_before_the_start_or_twice_has_no_further_effect(self, states: Any) -> None:  # noqa: ANN401
+        machines, run = self.machines_and_run(states)
+        machines.stop(run)
+        machines.start(run, COMPILED.definition, INPUT)
 
         for _ in range(2):
-            executions.stop(run)
+            machines.stop(run)
 
         arn = f"{STATES}:execution:{run.machine}:{run.execution}"
         assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"

@@ -1,4 +1,4 @@
-"""Tokens that somebody else made, or that are none: refused before and without any harm."""
+"""Forged and malformed tokens: each is rejected before it has an effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.adapters.key_server import (
     an_authority,
     claims,
     forged,
-    refused,
+    refusal,
 )
 
 CURVE = ec.generate_private_key(ec.SECP256R1())
@@ -34,21 +34,21 @@ def signed(key: Any, algorithm: str, **headers: Any) -> str:  # noqa: ANN401
     return jwt.encode(claims(), key, algorithm=algorithm, headers={"kid": "key-1", **headers})
 
 
-def test_a_token_without_a_signature_is_refused(server: KeyServer) -> None:
+def test_rejects_a_token_without_a_signature(server: KeyServer) -> None:
     for header in ({"alg": "none"}, {"alg": "none", "kid": "key-1"}, {"alg": "NONE"}):
-        assert refused(an_authority(server), forged(header, b""))
-        assert refused(an_authority(server), forged(header)).endswith("InvalidAlgorithmError")
+        assert refusal(an_authority(server), forged(header, b""))
+        assert refusal(an_authority(server), forged(header)).endswith("InvalidAlgorithmError")
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_our_public_key_is_no_secret_to_sign_with(server: KeyServer, algorithm: str) -> None:
+def test_rejects_an_hmac_made_with_the_public_key(server: KeyServer, algorithm: str) -> None:
     public = OURS.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
     token = forged({"alg": algorithm, "kid": "key-1"}, secret=public)
 
-    assert refused(an_authority(server), token).endswith("InvalidAlgorithmError")
+    assert refusal(an_authority(server), token).endswith("InvalidAlgorithmError")
 
 
 @pytest.mark.parametrize(
@@ -61,26 +61,26 @@ def test_our_public_key_is_no_secret_to_sign_with(server: KeyServer, algorithm: 
         (EDWARDS, "EdDSA"),
     ],
 )
-def test_an_algorithm_that_is_not_the_deployments_is_refused(
+def test_rejects_an_algorithm_that_the_deployment_does_not_allow(
     server: KeyServer,
     key: Any,  # noqa: ANN401
     algorithm: str,
 ) -> None:
-    told = refused(an_authority(server), signed(key, algorithm))
+    message = refusal(an_authority(server), signed(key, algorithm))
 
-    assert told.endswith("InvalidAlgorithmError")
-    assert server.asked == 0
+    assert message.endswith("InvalidAlgorithmError")
+    assert server.requests == 0
 
 
 @pytest.mark.parametrize("algorithm", [None, "", 7, ["RS256"], {"RS256": 1}, "rs256", "RS256 "])
-def test_what_is_no_algorithm_is_refused(server: KeyServer, algorithm: object) -> None:
+def test_rejects_a_malformed_algorithm(server: KeyServer, algorithm: object) -> None:
     token = forged({"alg": algorithm, "kid": "key-1"})
 
-    assert refused(an_authority(server), token).endswith("InvalidAlgorithmError")
+    assert refusal(an_authority(server), token).endswith("InvalidAlgorithmError")
 
 
 class TestOtherAlgorithms:
-    """External issuers sign with other keys; a deployment says with which."""
+    """External issuers sign with other keys. A deployment names the algorithms."""
 
     @pytest.mark.parametrize(
         ("key", "algorithm", "jwk"),
@@ -95,7 +95,7 @@ class TestOtherAlgorithms:
             ),
         ],
     )
-    def test_a_token_is_accepted_where_its_algorithm_is_allowed(
+    def test_accepts_a_token_of_an_allowed_algorithm(
         self,
         server: KeyServer,
         key: Any,  # noqa: ANN401
@@ -107,23 +107,21 @@ class TestOtherAlgorithms:
 
         assert authority.caller(f"Bearer {signed(key, algorithm)}").subject == "client-1"
 
-    def test_a_key_that_is_declared_for_one_algorithm_serves_no_other(
-        self, server: KeyServer
-    ) -> None:
+    def test_rejects_another_algorithm_than_the_one_of_the_key(self, server: KeyServer) -> None:
         authority = an_authority(server, algorithms=("RS256", "PS256"))
 
-        told = refused(authority, signed(OURS, "PS256"))
+        message = refusal(authority, signed(OURS, "PS256"))
 
-        assert told.endswith("InvalidAlgorithmError")
+        assert message.endswith("InvalidAlgorithmError")
 
-    def test_a_key_of_another_kind_under_the_named_id_is_refused(self, server: KeyServer) -> None:
+    def test_rejects_a_key_of_another_type_under_the_same_id(self, server: KeyServer) -> None:
         server.keys = {"key-1": a_jwk(OURS, alg=None)}
         authority = an_authority(server, algorithms=("RS256", "ES256"))
 
-        assert "not valid" in refused(authority, signed(CURVE, "ES256"))
+        assert "not valid" in refusal(authority, signed(CURVE, "ES256"))
 
 
-def test_nothing_that_a_header_names_or_carries_is_taken_for_a_key(server: KeyServer) -> None:
+def test_uses_no_key_that_a_header_names_or_contains(server: KeyServer) -> None:
     theirs = KeyServer()
     theirs.keys = {"key-1": THEIRS}
     for header in (
@@ -138,35 +136,35 @@ def test_nothing_that_a_header_names_or_carries_is_taken_for_a_key(server: KeySe
         {"kid": ""},
         {"kid": "key-1\x00"},
     ):
-        refused(an_authority(server), signed(THEIRS, "RS256", **header))
+        refusal(an_authority(server), signed(THEIRS, "RS256", **header))
 
     theirs.close()
-    assert theirs.asked == 0
+    assert theirs.requests == 0
 
 
 @pytest.mark.parametrize("key_id", [None, 7, ["key-1"], {"a": 1}, True])
-def test_a_key_id_is_a_text(server: KeyServer, key_id: object) -> None:
-    assert "not valid" in refused(an_authority(server), forged({"alg": "RS256", "kid": key_id}))
-    assert server.asked == 0
+def test_rejects_a_key_id_that_is_not_text(server: KeyServer, key_id: object) -> None:
+    assert "not valid" in refusal(an_authority(server), forged({"alg": "RS256", "kid": key_id}))
+    assert server.requests == 0
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], [], "exp", [7], ["http://example.com/x"]])
-def test_what_is_critical_and_unknown_is_refused(server: KeyServer, crit: object) -> None:
+def test_rejects_a_critical_header_parameter(server: KeyServer, crit: object) -> None:
     header = {"alg": "RS256", "kid": "key-1", "crit": crit, "http://example.com/x": True}
     token = jwt.api_jws.encode(json.dumps(claims()).encode(), OURS, "RS256", headers=header)
 
-    assert "not valid" in refused(an_authority(server), token)
+    assert "not valid" in refusal(an_authority(server), token)
 
 
 @pytest.mark.parametrize("kind", ["dpop+jwt", "logout+jwt", "secevent+jwt", "", 7, None])
-def test_a_token_of_another_type_is_refused(server: KeyServer, kind: object) -> None:
+def test_rejects_a_token_of_another_type(server: KeyServer, kind: object) -> None:
     header = {"alg": "RS256", "kid": "key-1", "typ": kind}
 
-    assert "not valid" in refused(an_authority(server), forged(header))
+    assert "not valid" in refusal(an_authority(server), forged(header))
 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
-def test_an_access_token_may_say_so(server: KeyServer, kind: str) -> None:
+def test_accepts_the_types_of_access_tokens(server: KeyServer, kind: str) -> None:
     token = signed(OURS, "RS256", typ=kind)
 
     assert an_authority(server).caller(f"Bearer {token}").subject == "client-1"
@@ -189,7 +187,7 @@ LONG_NUMBER = base64.urlsafe_b64encode(b'{"alg":' + b"9" * 5000 + b"}").decode()
         "x" * 10_000,
         f"{DEEP[:2000]}.e30.e30",
         f"{LONG_NUMBER}.e30.e30",
-        "e30.e30.e30.e30.e30",  # as an encrypted token has
+        "e30.e30.e30.e30.e30",  # five parts, like an encrypted token
         "Bearer e30.e30.e30",
         "e30.e30.e30, Bearer e30.e30.e30",
         "e30.e30.e30\x00",
@@ -199,25 +197,25 @@ LONG_NUMBER = base64.urlsafe_b64encode(b'{"alg":' + b"9" * 5000 + b"}").decode()
         "\uff45\uff13\uff10.e30.e30",
     ],
 )
-def test_what_is_no_token_is_refused(server: KeyServer, token: str) -> None:
-    assert refused(an_authority(server), token)
-    assert server.asked == 0
+def test_rejects_a_malformed_token(server: KeyServer, token: str) -> None:
+    assert refusal(an_authority(server), token)
+    assert server.requests == 0
 
 
-def test_a_token_is_not_parsed_beyond_its_limit(server: KeyServer) -> None:
+def test_rejects_a_token_over_the_length_limit_unparsed(server: KeyServer) -> None:
     large = a_token(filling="x" * 9000)
     largest = a_token(filling="x" * 5000)
 
     assert (
-        refused(an_authority(server), large) == "the Authorization header is not 'Bearer <token>'"
+        refusal(an_authority(server), large) == "the Authorization header is not 'Bearer <token>'"
     )
     assert an_authority(server).caller(f"Bearer {largest}").subject == "client-1"
 
 
-def test_a_good_token_is_none_with_anything_around_it(server: KeyServer) -> None:
+def test_rejects_a_valid_token_with_anything_around_it(server: KeyServer) -> None:
     good = a_token()
 
-    for around in (
+    for header in (
         f"Bearer Bearer {good}",
         f"Bearer {good}\x00",
         f"Bearer {good}\r\nX: y",
@@ -228,48 +226,48 @@ def test_a_good_token_is_none_with_anything_around_it(server: KeyServer) -> None
         f"Bearer {good}=",
         f"Bearer {good}.e30",
     ):
-        assert refused(an_authority(server), around, "")
+        assert refusal(an_authority(server), header, "")
 
 
 @pytest.mark.parametrize("scheme", ["", "Basic ", "Token ", "Bearer", "Bearer\t", "DPoP "])
-def test_another_scheme_is_refused(server: KeyServer, scheme: str) -> None:
-    told = refused(an_authority(server), a_token(), scheme)
+def test_rejects_another_scheme(server: KeyServer, scheme: str) -> None:
+    message = refusal(an_authority(server), a_token(), scheme)
 
-    assert told == "the Authorization header is not 'Bearer <token>'"
+    assert message == "the Authorization header is not 'Bearer <token>'"
 
 
-def test_a_changed_letter_anywhere_makes_a_token_bad(server: KeyServer) -> None:
+def test_rejects_a_token_with_one_changed_character(server: KeyServer) -> None:
     good, authority = a_token(), an_authority(server)
     for place in range(0, len(good), 7):
-        letter = "A" if good[place] != "A" else "B"
-        changed = good[:place] + letter + good[place + 1 :]
-        assert refused(authority, changed)
+        character = "A" if good[place] != "A" else "B"
+        changed = good[:place] + character + good[place + 1 :]
+        assert refusal(authority, changed)
 
 
-def test_the_last_bits_of_a_signature_have_one_spelling(server: KeyServer) -> None:
-    """256 bytes end in two bits of padding: four letters would decode to the same signature."""
+def test_accepts_one_encoding_of_a_signature_only(server: KeyServer) -> None:
+    """256 bytes end in two bits of padding, so four last characters would decode to the same."""
     good, authority = a_token(), an_authority(server)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    others = [good[:-1] + one for one in alphabet if one != good[-1]]
+    others = [good[:-1] + character for character in alphabet if character != good[-1]]
 
-    assert all(refused(authority, one) for one in others)
+    assert all(refusal(authority, token) for token in others)
 
 
-def test_a_weak_key_of_the_same_name_signs_nothing(server: KeyServer) -> None:
+def test_rejects_a_weak_key_under_the_same_id(server: KeyServer) -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
     server.keys = {"key-1": weak}
 
     with pytest.warns(match="below"):
         token = a_token(weak)
 
-    assert refused(an_authority(server), token).endswith("InvalidKeyError")
+    assert refusal(an_authority(server), token).endswith("InvalidKeyError")
 
 
-def test_a_refused_token_reads_nothing(server: KeyServer) -> None:
+def test_a_rejected_token_causes_no_read(server: KeyServer) -> None:
     registry = Registry()
 
-    refused(an_authority(server, registry), a_token(THEIRS))
-    refused(an_authority(server, registry), a_token(exp=1))
+    refusal(an_authority(server, registry), a_token(THEIRS))
+    refusal(an_authority(server, registry), a_token(exp=1))
 
     assert registry.reads == []
 
@@ -285,10 +283,10 @@ def test_a_refused_token_reads_nothing(server: KeyServer) -> None:
     ),
     text=st.text(max_size=40),
 )
-def test_no_header_whatsoever_is_answered_with_anything_but_a_refusal(
+def test_rejects_any_forged_header_and_any_text(
     server: KeyServer, header: dict[str, Any], text: str
 ) -> None:
     authority = an_authority(server)
 
-    assert refused(authority, forged(header))
-    assert refused(authority, text, "")
+    assert refusal(authority, forged(header))
+    assert refusal(authority, text, "")

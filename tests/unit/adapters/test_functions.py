@@ -1,4 +1,4 @@
-"""What Lambda's answers and refusals mean, and that nothing is ever called twice."""
+"""LambdaFunctions interprets Lambda's answers and errors, and invokes no function twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ URL = "https://lambda.example.com"
 
 @dataclass
 class Lambda:
-    """A client of Lambda that answers *answer*, or raises it."""
+    """A Lambda client that returns *answer*, or raises it."""
 
     answer: Any
     error: str | None = None
@@ -45,32 +45,32 @@ class Lambda:
         failed = {} if self.error is None else {"FunctionError": self.error}
         return {"StatusCode": 200, "Payload": io.BytesIO(content), **failed}
 
-    def asked(self, payload: Json = None) -> Json:
+    def call(self, payload: Json = None) -> Json:
         return LambdaFunctions(self, "stack-executor-").invoke("window", payload or {})
 
 
 def failure(client: Lambda, payload: Json = None) -> str:
-    with pytest.raises(ExecutorFailure) as failed:
-        client.asked(payload)
-    return str(failed.value)
+    with pytest.raises(ExecutorFailure) as failure:
+        client.call(payload)
+    return str(failure.value)
 
 
-def refused(code: str) -> Lambda:
+def client_error(code: str) -> Lambda:
     error = {"Error": {"Code": code, "Message": "arn:aws:lambda:x is not for you"}}
     return Lambda(botocore.exceptions.ClientError(error, "Invoke"))
 
 
-def test_a_function_is_called_by_its_prefix_and_nothing_of_it_is_logged() -> None:
+def test_a_function_is_invoked_by_prefix_and_name() -> None:
     client = Lambda({"passed": True})
 
-    assert client.asked({"with": "☃"}) == {"passed": True}
+    assert client.call({"with": "☃"}) == {"passed": True}
     assert client.calls == [
         {"FunctionName": "stack-executor-window", "Payload": '{"with":"☃"}'.encode()}
     ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ({"errorType": "KeyError", "errorMessage": "'x'", "stackTrace": ["..."]}, "KeyError: 'x'"),
         ({"errorMessage": "Task timed out after 3 seconds"}, "Task timed out after 3 seconds"),
@@ -80,13 +80,16 @@ def test_a_function_is_called_by_its_prefix_and_nothing_of_it_is_logged() -> Non
         ({"errorType": "E", "errorMessage": "\ud800!"}, "E: ?!"),
     ],
 )
-def test_a_function_that_fails_is_told_as_lambda_reports_it(answer: Any, told: str) -> None:  # noqa: ANN401
+def test_the_error_of_a_function_is_reported_as_lambda_reports_it(
+    answer: Any,  # noqa: ANN401 - any JSON
+    message: str,
+) -> None:
     client = Lambda(answer, error="Unhandled")
 
-    assert failure(client) == f"the function 'window' failed: {told}"
+    assert failure(client) == f"the function 'window' failed: {message}"
 
 
-def test_what_a_failing_function_says_is_bounded() -> None:
+def test_the_error_message_of_a_function_is_bounded() -> None:
     client = Lambda({"errorType": "E", "errorMessage": "x" * 1_000_000}, error="Unhandled")
 
     assert len(failure(client)) < 70_000
@@ -95,42 +98,42 @@ def test_what_a_failing_function_says_is_bounded() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff", b"NaN", b'"\\ud800"', b"[" * 5000 + b"]" * 5000]
 )
-def test_an_answer_that_is_no_json_is_a_failure(content: bytes) -> None:
-    assert failure(Lambda(content)).startswith("the function 'window' answered what is no JSON: ")
+def test_an_answer_that_is_not_json_fails(content: bytes) -> None:
+    assert failure(Lambda(content)).startswith("the function 'window' answered with invalid JSON: ")
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
-def test_a_function_that_is_not_there_is_told_with_the_name_it_needs(code: str) -> None:
-    told = failure(refused(code))
+def test_a_function_that_does_not_exist_is_reported_with_its_name_in_aws(code: str) -> None:
+    message = failure(client_error(code))
 
-    assert told == (
+    assert message == (
         "there is no executor function 'window' in this deployment; "
         "its name in AWS would be stack-executor-window"
     )
 
 
 @pytest.mark.parametrize("code", ["KMSDisabledException", "InvalidZipFileException"])
-def test_a_function_that_cannot_be_started_is_told_with_the_reason(code: str) -> None:
-    assert failure(refused(code)) == f"the function 'window' cannot be started: {code}"
+def test_a_function_that_cannot_start_is_reported_with_the_error_code(code: str) -> None:
+    assert failure(client_error(code)) == f"the function 'window' cannot be started: {code}"
 
 
-def test_more_than_lambda_takes_is_not_sent() -> None:
+def test_a_payload_that_is_too_large_is_not_sent() -> None:
     client = Lambda({})
 
-    assert "would be given 7000010 bytes" in failure(client, {"with": "x" * 6_999_999})
+    assert "has 7000010 bytes" in failure(client, {"with": "x" * 6_999_999})
     assert client.calls == []
 
 
-def test_what_lambda_finds_too_large_is_told_too() -> None:
-    assert "Lambda takes 6291456" in failure(refused("RequestTooLargeException"))
+def test_a_payload_that_lambda_finds_too_large_is_reported() -> None:
+    assert "at most 6291456" in failure(client_error("RequestTooLargeException"))
 
 
 @pytest.mark.parametrize(
     "code", ["TooManyRequestsException", "ServiceException", "EC2ThrottledException"]
 )
-def test_a_call_that_was_not_made_may_be_made_again(code: str) -> None:
+def test_an_invocation_that_lambda_refused_may_be_tried_again(code: str) -> None:
     with pytest.raises(TryAgainError):
-        refused(code).asked()
+        client_error(code).call()
 
 
 @pytest.mark.parametrize(
@@ -140,9 +143,9 @@ def test_a_call_that_was_not_made_may_be_made_again(code: str) -> None:
         botocore.exceptions.ConnectTimeoutError(endpoint_url=URL),
     ],
 )
-def test_whom_nobody_reached_may_be_called_again(error: Exception) -> None:
+def test_an_invocation_that_did_not_reach_aws_may_be_tried_again(error: Exception) -> None:
     with pytest.raises(TryAgainError):
-        Lambda(error).asked()
+        Lambda(error).call()
 
 
 @pytest.mark.parametrize(
@@ -153,17 +156,17 @@ def test_whom_nobody_reached_may_be_called_again(error: Exception) -> None:
         botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
     ],
 )
-def test_whoever_was_called_and_did_not_answer_is_not_called_again(error: Exception) -> None:
+def test_an_invocation_without_an_answer_is_not_tried_again(error: Exception) -> None:
     assert "was called and did not answer within 870 s" in failure(Lambda(error))
 
 
-def test_what_is_not_known_passes_untouched() -> None:
+def test_an_unknown_client_error_is_raised_unchanged() -> None:
     with pytest.raises(botocore.exceptions.ClientError):
-        refused("InvalidParameterValueException").asked()
+        client_error("InvalidParameterValueException").call()
 
 
 class TestTheClient:
-    """The client that the deployment makes."""
+    """The client that the bootstrap makes."""
 
     @pytest.fixture(name="config")
     def _config(self, monkeypatch: pytest.MonkeyPatch) -> Config:
@@ -172,11 +175,11 @@ class TestTheClient:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         return AwsWorld({"EXECUTOR_PREFIX": "stack-executor-"}).functions._client.meta.config
 
-    def test_waits_nearly_as_long_as_lambda_lets_it(self, config: Any) -> None:  # noqa: ANN401
+    def test_the_client_waits_nearly_as_long_as_a_function_may_run(self, config: Any) -> None:  # noqa: ANN401
         assert config.read_timeout == READ_TIMEOUT_S == 870
         assert config.connect_timeout == 3
 
-    def test_does_not_call_again_by_itself(self, config: Any) -> None:  # noqa: ANN401
+    def test_the_client_does_not_retry(self, config: Any) -> None:  # noqa: ANN401
         impatient = config.merge(Config(read_timeout=0.2))
         with silent_server() as (url, requests):
             client = boto3.client("lambda", endpoint_url=url, config=impatient)
@@ -188,19 +191,19 @@ class TestTheClient:
 
 @contextmanager
 def silent_server() -> Iterator[tuple[str, list[str]]]:
-    """Takes requests and never answers; the methods of those that came."""
+    """Accept requests without answering; yield the URL and the methods that came."""
     requests: list[str] = []
-    over = threading.Event()
+    test_is_over = threading.Event()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             requests.append(self.rfile.readline().split()[0].decode())
-            over.wait(10)
+            test_is_over.wait(10)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}", requests
-        over.set()
+        test_is_over.set()
         server.shutdown()
         thread.join()

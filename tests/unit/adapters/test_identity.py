@@ -1,4 +1,4 @@
-"""Claims of tokens, which are signed here with real keys that a real HTTP server serves."""
+"""Claims of tokens. Real keys sign the tokens, and a real HTTP server serves the keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.adapters.key_server import (
     Registry,
     a_token,
     an_authority,
-    refused,
+    refusal,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TestSignedTokens:
-    def test_a_valid_token_names_its_caller(self, server: KeyServer) -> None:
+    def test_a_valid_token_identifies_its_caller(self, server: KeyServer) -> None:
         caller = an_authority(server).caller(f"Bearer {a_token()}")
 
         assert caller.subject == "client-1"
@@ -31,11 +31,11 @@ class TestSignedTokens:
         assert caller.grants == {"security.lead"}
 
     @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
-    def test_the_scheme_is_read_in_any_case(self, server: KeyServer, scheme: str) -> None:
+    def test_accepts_the_scheme_in_any_case(self, server: KeyServer, scheme: str) -> None:
         assert an_authority(server).caller(scheme + a_token()).subject == "client-1"
 
     @pytest.mark.parametrize(
-        ("changes", "why"),
+        ("changes", "reason"),
         [
             ({"exp": 1}, "ExpiredSignatureError"),
             ({"exp": None}, "MissingRequiredClaimError"),
@@ -57,31 +57,33 @@ class TestSignedTokens:
             ({"token_use": "id"}, "InvalidTokenError"),
         ],
     )
-    def test_claims_that_do_not_hold_are_refused(
-        self, server: KeyServer, changes: dict[str, Any], why: str
+    def test_rejects_invalid_claims(
+        self, server: KeyServer, changes: dict[str, Any], reason: str
     ) -> None:
-        assert refused(an_authority(server), a_token(**changes)) == f"the token is not valid: {why}"
+        assert (
+            refusal(an_authority(server), a_token(**changes)) == f"the token is not valid: {reason}"
+        )
 
-    def test_clocks_may_differ_by_seconds(self, server: KeyServer) -> None:
+    def test_accepts_clocks_that_differ_by_seconds(self, server: KeyServer) -> None:
         now = int(time.time())
 
         token = a_token(exp=now - 10, iat=now + 10, nbf=now + 10)
 
         assert an_authority(server).caller(f"Bearer {token}").subject == "client-1"
 
-    def test_another_key_under_our_keys_name_is_refused(self, server: KeyServer) -> None:
-        assert refused(an_authority(server), a_token(THEIRS)).endswith("InvalidSignatureError")
+    def test_rejects_a_foreign_key_under_a_known_id(self, server: KeyServer) -> None:
+        assert refusal(an_authority(server), a_token(THEIRS)).endswith("InvalidSignatureError")
 
     @pytest.mark.parametrize("kid", ["key-9", None])
-    def test_an_unknown_key_is_refused(self, server: KeyServer, kid: str | None) -> None:
-        assert "not valid" in refused(an_authority(server), a_token(THEIRS, kid))
+    def test_rejects_an_unknown_key(self, server: KeyServer, kid: str | None) -> None:
+        assert "not valid" in refusal(an_authority(server), a_token(THEIRS, kid))
 
-    def test_a_token_without_a_subject_is_refused(self, server: KeyServer) -> None:
+    def test_rejects_a_token_without_a_subject(self, server: KeyServer) -> None:
         token = a_token(sub=None, client_id=None)
 
-        assert refused(an_authority(server), token) == "the token has no subject"
+        assert refusal(an_authority(server), token) == "the token has no subject"
 
-    def test_a_client_without_a_subject_claim_is_its_own_subject(self, server: KeyServer) -> None:
+    def test_the_client_id_replaces_a_missing_subject(self, server: KeyServer) -> None:
         assert an_authority(server).caller(f"Bearer {a_token(sub=None)}").subject == "client-1"
 
 
@@ -94,7 +96,9 @@ class TestAudience:
             {"client_id": "taskrunner"},
         ],
     )
-    def test_a_token_for_us_is_accepted(self, server: KeyServer, changes: dict[str, Any]) -> None:
+    def test_accepts_a_token_for_the_audience(
+        self, server: KeyServer, changes: dict[str, Any]
+    ) -> None:
         authority = an_authority(server, audience="taskrunner")
 
         assert authority.caller(f"Bearer {a_token(**changes)}").subject == "client-1"
@@ -112,12 +116,12 @@ class TestAudience:
             {"client_id": None},
         ],
     )
-    def test_a_token_for_another_is_refused(
+    def test_rejects_a_token_for_another_audience(
         self, server: KeyServer, changes: dict[str, Any]
     ) -> None:
         authority = an_authority(server, audience="taskrunner")
 
-        assert refused(authority, a_token(**changes)).endswith("InvalidAudienceError")
+        assert refusal(authority, a_token(**changes)).endswith("InvalidAudienceError")
 
 
 class TestScopes:
@@ -138,7 +142,7 @@ class TestScopes:
             ({"scope": None}, set()),
         ],
     )
-    def test_both_forms_of_a_scope_are_the_same_and_others_are_none(
+    def test_recognises_two_forms_of_a_scope_and_no_others(
         self, server: KeyServer, changes: dict[str, Any], scopes: set[str]
     ) -> None:
         assert an_authority(server).caller(f"Bearer {a_token(**changes)}").scopes == scopes
@@ -154,19 +158,19 @@ class TestTenantsAndGrants:
             (7, ()),
         ],
     )
-    def test_a_claim_names_the_tenants(
+    def test_reads_the_tenants_from_the_claim(
         self, server: KeyServer, claim: object, tenants: tuple[str, ...]
     ) -> None:
         authority = an_authority(server, tenant_claim="org", default_tenant="main")
 
         assert authority.caller(f"Bearer {a_token(org=claim)}").tenants == tenants
 
-    def test_a_token_without_that_claim_belongs_to_no_tenant(self, server: KeyServer) -> None:
+    def test_a_token_without_the_tenant_claim_belongs_to_no_tenant(self, server: KeyServer) -> None:
         authority = an_authority(server, tenant_claim="org", default_tenant="main")
 
         assert authority.caller(f"Bearer {a_token()}").tenants == ()
 
-    def test_the_registry_names_them_otherwise(self, server: KeyServer) -> None:
+    def test_reads_the_tenants_from_the_registry_without_a_claim(self, server: KeyServer) -> None:
         authority = an_authority(server, default_tenant="main")
 
         caller = authority.caller(f"Bearer {a_token(sub='x', client_id='client-2')}")
@@ -181,35 +185,35 @@ class TestTenantsAndGrants:
             ("client-5", set(), set()),
         ],
     )
-    def test_the_registry_may_name_them_in_any_form_that_a_claim_has(
+    def test_reads_registry_entries_in_every_form_of_a_claim(
         self, server: KeyServer, client: str, tenants: set[str], grants: set[str]
     ) -> None:
-        """A text is words and no row of letters, each of which could be a tenant's name."""
+        """A text is split into words. Its characters could be names of tenants, too."""
         caller = an_authority(server).caller(f"Bearer {a_token(client_id=client)}")
 
         assert (set(caller.tenants), set(caller.grants)) == (tenants, grants)
 
-    def test_a_client_that_is_not_registered_has_the_default(self, server: KeyServer) -> None:
+    def test_an_unregistered_client_has_the_default_tenant(self, server: KeyServer) -> None:
         token = f"Bearer {a_token(client_id='client-9')}"
 
         assert an_authority(server, default_tenant="main").caller(token).tenants == ("main",)
         assert an_authority(server).caller(token).tenants == ()
 
-    def test_a_claim_names_the_grants(self, server: KeyServer) -> None:
+    def test_reads_the_grants_from_the_claim(self, server: KeyServer) -> None:
         authority = an_authority(server, grants_claim="may")
 
         caller = authority.caller(f"Bearer {a_token(may='packs.approve release.manager')}")
 
         assert caller.grants == {"packs.approve", "release.manager"}
 
-    def test_a_token_cannot_grant_itself_what_no_setting_reads(self, server: KeyServer) -> None:
+    def test_ignores_claims_that_no_setting_names(self, server: KeyServer) -> None:
         token = a_token(grants="everything", tenants="initech", client_id="client-9")
 
         caller = an_authority(server).caller(f"Bearer {token}")
 
         assert (caller.tenants, caller.grants) == ((), frozenset())
 
-    def test_the_registry_is_not_asked_for_what_the_claims_say(self, server: KeyServer) -> None:
+    def test_does_not_read_the_registry_if_claims_replace_it(self, server: KeyServer) -> None:
         registry = Registry()
         authority = an_authority(server, registry, tenant_claim="org", grants_claim="may")
 
@@ -217,10 +221,10 @@ class TestTenantsAndGrants:
 
         assert registry.reads == []
 
-    def test_the_registry_is_not_asked_for_a_token_that_is_refused(self, server: KeyServer) -> None:
+    def test_does_not_read_the_registry_for_a_rejected_token(self, server: KeyServer) -> None:
         registry = Registry()
 
-        refused(an_authority(server, registry), a_token(exp=1))
+        refusal(an_authority(server, registry), a_token(exp=1))
 
         assert registry.reads == []
 
@@ -232,7 +236,7 @@ class TestTenantsAndGrants:
             ("acme ../globex", ("acme",)),
         ],
     )
-    def test_what_no_tenant_is_called_is_none(
+    def test_drops_malformed_tenants(
         self, server: KeyServer, claim: object, tenants: tuple[str, ...]
     ) -> None:
         authority = an_authority(server, tenant_claim="org")
@@ -254,20 +258,20 @@ class TestGrantsOfScopes:
             ("taskrunner/taskrunner.admin", {"taskrunner/taskrunner.admin"}),
         ],
     )
-    def test_a_scope_that_is_none_of_the_three_is_a_grant(
+    def test_every_scope_beside_the_three_is_a_grant(
         self, server: KeyServer, scope: object, grants: set[str]
     ) -> None:
         token = a_token(scope=scope, client_id="client-9")
 
         assert an_authority(server).caller(f"Bearer {token}").grants == grants
 
-    def test_a_grant_is_no_scope(self, server: KeyServer) -> None:
+    def test_a_grant_is_never_a_scope(self, server: KeyServer) -> None:
         authority = an_authority(server, grants_claim="may")
         token = a_token(scope="packs.approve", may=["admin", "taskrunner/admin"])
 
         assert authority.caller(f"Bearer {token}").scopes == frozenset()
 
-    def test_they_come_beside_those_of_the_claim_or_the_registry(self, server: KeyServer) -> None:
+    def test_adds_them_to_the_grants_of_the_claim_or_the_registry(self, server: KeyServer) -> None:
         token = a_token(scope="packs.approve", may=["release.manager"])
 
         from_claim = an_authority(server, grants_claim="may").caller(f"Bearer {token}")
@@ -282,13 +286,15 @@ class TestGrantsOfScopes:
         assert authority.caller(f"Bearer {a_token(may=['security lead'])}").grants == frozenset()
 
 
-def test_a_caller_knows_when_its_token_ends(server: KeyServer) -> None:
+def test_the_caller_has_the_end_of_its_token(server: KeyServer) -> None:
     end = int(time.time()) + 77
 
     assert an_authority(server).caller(f"Bearer {a_token(exp=end - 0.5)}").expires_at == end
 
 
 @pytest.mark.parametrize("algorithms", [(), ("none",), ("HS256",), ("RS256", "HS512"), ("RS384",)])
-def test_a_deployment_cannot_allow_what_others_could_sign(algorithms: tuple[str, ...]) -> None:
+def test_rejects_settings_with_an_algorithm_that_others_could_sign_by(
+    algorithms: tuple[str, ...],
+) -> None:
     with pytest.raises(ValueError, match="algorithms must be of RS256"):
         Settings(issuer=ISSUER, jwks_url="https://issuer.test", algorithms=algorithms)

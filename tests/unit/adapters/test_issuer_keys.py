@@ -1,4 +1,4 @@
-"""Which keys are used, for how long, and how often their issuer is asked for them."""
+"""How long the issuer's keys are used, and how often they are fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from taskrunner.adapters.identity import BadTokenError
-from taskrunner.adapters.issuer_keys import FRESH_S, KNOWN_S, REFETCH_S
+from taskrunner.adapters.issuer_keys import FRESH_S, REFETCH_S, USABLE_S
 from taskrunner.errors import TryAgainError
 from tests.unit.adapters.key_server import (
     OURS,
@@ -21,135 +21,135 @@ from tests.unit.adapters.key_server import (
     a_jwk,
     a_token,
     an_authority,
-    refused,
+    refusal,
 )
 
 if TYPE_CHECKING:
     from taskrunner.adapters.identity import Authority
     from tests.unit.adapters.key_server import KeyServer
 
-# They are made when tests are collected, and the last test may be run much later.
+# Tokens are made when tests are collected, and the last test may run much later.
 TOMORROW = int(time.time()) + 86400
-OURS_UNTIL_ROTATED = a_token(exp=TOMORROW)
-OF_THE_NEW_KEY = a_token(THEIRS, "key-2", exp=TOMORROW)
+TOKEN_OF_KEY_1 = a_token(exp=TOMORROW)
+TOKEN_OF_KEY_2 = a_token(THEIRS, "key-2", exp=TOMORROW)
 
 
-def comes_in(authority: Authority, token: str = OURS_UNTIL_ROTATED) -> bool:
+def is_accepted(authority: Authority, token: str = TOKEN_OF_KEY_1) -> bool:
     return authority.caller(f"Bearer {token}").subject == "client-1"
 
 
-def test_the_times_are_those_of_the_documentation() -> None:
-    assert (REFETCH_S, FRESH_S, KNOWN_S) == (60, 600, 3600)
+def test_the_times_are_the_documented_ones() -> None:
+    assert (REFETCH_S, FRESH_S, USABLE_S) == (60, 600, 3600)
 
 
 class TestRotation:
-    def test_the_keys_are_fetched_once_for_many_tokens(self, server: KeyServer) -> None:
+    def test_fetches_once_for_many_tokens(self, server: KeyServer) -> None:
         authority = an_authority(server)
 
         for _ in range(3):
-            assert comes_in(authority)
+            assert is_accepted(authority)
 
-        assert server.asked == 1
+        assert server.requests == 1
 
-    def test_a_key_that_was_added_since_is_found_after_a_minute(self, server: KeyServer) -> None:
+    def test_finds_a_new_key_after_a_minute(self, server: KeyServer) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.keys["key-2"] = THEIRS
 
         watch.seconds += REFETCH_S - 1
-        refused(authority, OF_THE_NEW_KEY)
+        refusal(authority, TOKEN_OF_KEY_2)
         watch.seconds += 1
 
-        assert comes_in(authority, OF_THE_NEW_KEY)
-        assert comes_in(authority)
-        assert server.asked == 2
+        assert is_accepted(authority, TOKEN_OF_KEY_2)
+        assert is_accepted(authority)
+        assert server.requests == 2
 
-    def test_a_key_that_was_withdrawn_stops_within_ten_minutes(self, server: KeyServer) -> None:
+    def test_rejects_a_withdrawn_key_after_ten_minutes(self, server: KeyServer) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.keys = {"key-2": THEIRS}
 
         watch.seconds += FRESH_S
-        assert comes_in(authority)
+        assert is_accepted(authority)
         watch.seconds += 1
 
-        refused(authority, OURS_UNTIL_ROTATED)
+        refusal(authority, TOKEN_OF_KEY_1)
 
-    def test_a_key_that_was_withdrawn_stops_with_the_next_fetch_for_any_reason(
-        self, server: KeyServer
-    ) -> None:
+    def test_rejects_a_withdrawn_key_after_the_next_fetch(self, server: KeyServer) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.keys = {"key-2": THEIRS}
 
         watch.seconds += REFETCH_S
-        assert comes_in(authority, OF_THE_NEW_KEY)
+        assert is_accepted(authority, TOKEN_OF_KEY_2)
 
-        refused(authority, OURS_UNTIL_ROTATED)
+        refusal(authority, TOKEN_OF_KEY_1)
 
-    def test_an_issuer_that_withdraws_all_keys_is_believed(self, server: KeyServer) -> None:
+    def test_rejects_every_key_after_all_were_withdrawn(self, server: KeyServer) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.keys = {}
 
         watch.seconds += FRESH_S + 1
 
-        refused(authority, OURS_UNTIL_ROTATED)
+        refusal(authority, TOKEN_OF_KEY_1)
 
 
 class TestUnknownKeys:
-    def test_a_hundred_tokens_of_made_up_keys_lead_to_one_fetch_a_minute(
-        self, server: KeyServer
-    ) -> None:
+    def test_a_hundred_made_up_key_ids_cause_one_fetch_a_minute(self, server: KeyServer) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
 
         for minute in range(3):
             watch.seconds += REFETCH_S
             for number in range(100):
-                refused(authority, a_token(THEIRS, f"made-up-{minute}-{number}"))
+                refusal(authority, a_token(THEIRS, f"made-up-{minute}-{number}"))
 
-        assert server.asked == 4
+        assert server.requests == 4
 
-    @pytest.mark.parametrize("known", [False, True])
-    def test_also_when_they_come_at_once(self, server: KeyServer, *, known: bool) -> None:
+    @pytest.mark.parametrize("has_keys", [False, True])
+    def test_a_hundred_simultaneous_tokens_cause_one_fetch(
+        self, server: KeyServer, *, has_keys: bool
+    ) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        if known:
-            comes_in(authority)
+        if has_keys:
+            is_accepted(authority)
         watch.seconds += REFETCH_S
         tokens = [a_token(THEIRS, f"made-up-{number}") for number in range(100)]
 
-        def said(token: str) -> str:
+        def answer(token: str) -> str:
             try:
                 authority.caller(f"Bearer {token}")
             except BadTokenError as error:
                 return str(error)
-            return "came in"
+            return "accepted"
 
-        with ThreadPoolExecutor(20) as many:
-            answers = set(many.map(said, tokens))
+        with ThreadPoolExecutor(20) as pool:
+            answers = set(pool.map(answer, tokens))
 
         assert answers == {"the token is not valid: InvalidKeyError"}
-        assert server.asked == 1 + known
+        assert server.requests == 1 + has_keys
 
-    def test_also_while_the_issuer_answers_nothing(self, server: KeyServer) -> None:
+    def test_a_hundred_made_up_key_ids_cause_one_fetch_during_an_outage(
+        self, server: KeyServer
+    ) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.status = 500
         watch.seconds += REFETCH_S
 
         for number in range(100):
-            refused(authority, a_token(THEIRS, f"made-up-{number}"))
+            refusal(authority, a_token(THEIRS, f"made-up-{number}"))
 
-        assert server.asked == 2
-        assert comes_in(authority)
+        assert server.requests == 2
+        assert is_accepted(authority)
 
 
 OUTAGES: list[tuple[int, bytes | None]] = [
@@ -170,24 +170,24 @@ OUTAGES: list[tuple[int, bytes | None]] = [
 
 @pytest.mark.parametrize(("status", "content"), OUTAGES)
 class TestOutages:
-    def test_keys_that_are_known_outlast_one_for_an_hour(
+    def test_uses_fetched_keys_for_an_hour(
         self, server: KeyServer, status: int, content: bytes | None
     ) -> None:
         watch = Watch()
         authority = an_authority(server, watch=watch)
-        comes_in(authority)
+        is_accepted(authority)
         server.status, server.content = status, content
 
-        watch.seconds += KNOWN_S
-        assert comes_in(authority)
-        assert comes_in(authority)
-        assert server.asked == 2
+        watch.seconds += USABLE_S
+        assert is_accepted(authority)
+        assert is_accepted(authority)
+        assert server.requests == 2
         watch.seconds += 1
 
         with pytest.raises(TryAgainError, match="keys could not be fetched"):
-            comes_in(authority)
+            is_accepted(authority)
 
-    def test_nobody_comes_in_and_nobody_is_called_invalid_before_the_first_keys(
+    def test_rejects_nobody_as_invalid_before_the_first_keys_are_fetched(
         self, server: KeyServer, status: int, content: bytes | None
     ) -> None:
         watch = Watch()
@@ -196,20 +196,20 @@ class TestOutages:
 
         for _ in range(10):
             with pytest.raises(TryAgainError, match="keys could not be fetched"):
-                comes_in(authority)
-        assert server.asked == 1
+                is_accepted(authority)
+        assert server.requests == 1
         server.status, server.content = 200, None
         watch.seconds += 5
 
-        assert comes_in(authority)
+        assert is_accepted(authority)
 
 
-def test_a_server_that_is_not_there_is_an_outage(server: KeyServer) -> None:
+def test_an_unreachable_issuer_is_an_outage(server: KeyServer) -> None:
     authority = an_authority(server)
     server.close()
 
     with pytest.raises(TryAgainError):
-        comes_in(authority)
+        is_accepted(authority)
 
 
 SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
@@ -241,16 +241,16 @@ SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: 
         None,
     ],
 )
-def test_a_key_that_may_not_sign_tokens_is_none(server: KeyServer, jwk: Any) -> None:  # noqa: ANN401
+def test_ignores_a_key_that_must_not_sign_tokens(server: KeyServer, jwk: Any) -> None:  # noqa: ANN401
     server.content = json.dumps({"keys": [jwk, a_jwk(THEIRS, "key-2")]}).encode()
     authority = an_authority(server)
 
-    assert refused(authority, OURS_UNTIL_ROTATED).endswith("InvalidKeyError")
-    assert comes_in(authority, OF_THE_NEW_KEY)
+    assert refusal(authority, TOKEN_OF_KEY_1).endswith("InvalidKeyError")
+    assert is_accepted(authority, TOKEN_OF_KEY_2)
 
 
-def test_of_two_keys_with_one_id_the_first_that_may_sign_counts(server: KeyServer) -> None:
+def test_uses_the_first_suitable_key_of_one_id(server: KeyServer) -> None:
     published = [a_jwk(THEIRS, use="enc"), a_jwk(OURS), a_jwk(THEIRS)]
     server.content = json.dumps({"keys": published}).encode()
 
-    assert comes_in(an_authority(server))
+    assert is_accepted(an_authority(server))

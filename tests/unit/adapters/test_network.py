@@ -1,4 +1,4 @@
-"""CheckedNetwork connects to what was listed and looked at, and to nothing else."""
+"""CheckedNetwork connects only to hosts that are listed, at addresses that were checked."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ NAME = "api.example.com"
 
 
 class Resolver:
-    """Answers names from a list; *asked* has every look-up."""
+    """Answers every name with the same addresses; *lookups* lists what was looked up."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
-        self.asked: list[tuple[str, int]] = []
+        self.lookups: list[tuple[str, int]] = []
 
     def __call__(self, host: str, port: int, /, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002
         assert type == socket.SOCK_STREAM
-        self.asked.append((host, port))
+        self.lookups.append((host, port))
         return [(None, type, 6, "", (address, port)) for address in self.addresses]
 
 
-def nobody(host: str, port: int, /, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002, ARG001
+def unknown_name(host: str, port: int, /, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002, ARG001
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
@@ -54,43 +54,43 @@ def a_closed_port() -> int:
         return port_of(listener)
 
 
-def on_this_machine(*entries: str, resolver: Any = nobody) -> CheckedNetwork:  # noqa: ANN401
+def loopback_network(*entries: str, resolver: Any = unknown_name) -> CheckedNetwork:  # noqa: ANN401
     return CheckedNetwork("open", entries, resolver)
 
 
-def test_a_listed_address_is_connected_without_a_look_up(listener: socket.socket) -> None:
+def test_a_listed_address_is_connected_to_without_a_look_up(listener: socket.socket) -> None:
     port = port_of(listener)
 
-    with closing(on_this_machine(f"127.0.0.1:{port}").connect("127.0.0.1", port, 5)) as connection:
+    with closing(loopback_network(f"127.0.0.1:{port}").connect("127.0.0.1", port, 5)) as connection:
         assert connection.getpeername() == ("127.0.0.1", port)
         assert connection.gettimeout() is None
 
 
-def test_a_name_is_looked_up_once_and_its_checked_address_is_called(
+def test_a_name_is_looked_up_once_and_its_checked_address_is_used(
     listener: socket.socket,
 ) -> None:
     port = port_of(listener)
     resolver = Resolver("127.0.0.1")
-    network = on_this_machine(f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=resolver)
+    network = loopback_network(f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=resolver)
 
     with closing(network.connect("API.example.com.", port, 5)) as connection:
         assert connection.getpeername() == ("127.0.0.1", port)
-    assert resolver.asked == [(NAME, port)]
+    assert resolver.lookups == [(NAME, port)]
 
 
-def test_of_several_addresses_only_the_allowed_ones_are_tried(listener: socket.socket) -> None:
+def test_only_the_allowed_addresses_of_a_name_are_tried(listener: socket.socket) -> None:
     port = port_of(listener)
     resolver = Resolver("10.0.0.1", "169.254.169.254", "::1", "127.0.0.1")
-    network = on_this_machine(f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=resolver)
+    network = loopback_network(f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=resolver)
 
     with closing(network.connect(NAME, port, 5)) as connection:
         assert connection.getpeername() == ("127.0.0.1", port)
 
 
-def test_an_address_that_refuses_leaves_the_turn_to_the_next(listener: socket.socket) -> None:
+def test_the_next_address_is_tried_when_one_refuses(listener: socket.socket) -> None:
     port = port_of(listener)
     resolver = Resolver("127.0.0.2", "127.0.0.1")  # on Linux all of 127.0.0.0/8 is this machine
-    network = on_this_machine(
+    network = loopback_network(
         f"{NAME}:{port}", f"127.0.0.1:{port}", f"127.0.0.2:{port}", resolver=resolver
     )
 
@@ -98,9 +98,11 @@ def test_an_address_that_refuses_leaves_the_turn_to_the_next(listener: socket.so
         assert connection.getpeername() == ("127.0.0.1", port)
 
 
-def test_who_refuses_is_a_failure_that_names_the_host() -> None:
+def test_a_refused_connection_fails_with_the_host() -> None:
     port = a_closed_port()
-    network = on_this_machine(f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=Resolver("127.0.0.1"))
+    network = loopback_network(
+        f"{NAME}:{port}", f"127.0.0.1:{port}", resolver=Resolver("127.0.0.1")
+    )
 
     with pytest.raises(ExecutorFailure) as failure:
         network.connect(NAME, port, 5)
@@ -110,7 +112,7 @@ def test_who_refuses_is_a_failure_that_names_the_host() -> None:
 
 
 @pytest.mark.parametrize("mode", ["sealed", "open"])
-def test_without_a_list_nothing_is_reached_or_even_looked_up(mode: str) -> None:
+def test_an_empty_allowlist_denies_everything_without_a_look_up(mode: str) -> None:
     resolver = Resolver("1.1.1.1")
 
     with pytest.raises(EgressDenied) as denial:
@@ -120,7 +122,7 @@ def test_without_a_list_nothing_is_reached_or_even_looked_up(mode: str) -> None:
         f"the sandbox allows no connection to {NAME}:443; it is {mode} and lists no host; "
         "list it in spec.sandbox.egressAllowlist"
     )
-    assert resolver.asked == []
+    assert resolver.lookups == []
 
 
 @pytest.mark.parametrize(
@@ -142,26 +144,29 @@ def test_without_a_list_nothing_is_reached_or_even_looked_up(mode: str) -> None:
         (None, 443),
     ],
 )
-def test_what_is_not_listed_or_malformed_is_denied_without_a_look_up(host: Any, port: Any) -> None:  # noqa: ANN401
+def test_a_host_that_is_malformed_or_not_listed_is_denied_without_a_look_up(
+    host: Any,  # noqa: ANN401 - an executor may send anything
+    port: Any,  # noqa: ANN401 - the same
+) -> None:
     resolver = Resolver("1.1.1.1")
 
     with pytest.raises(EgressDenied) as denial:
         CheckedNetwork("sealed", [NAME], resolver).connect(host, port, 5)
 
     assert str(denial.value).isprintable()
-    assert resolver.asked == []
+    assert resolver.lookups == []
 
 
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("10.0.0.1", "which is no public address; list the address itself"),
-        ("::ffff:10.0.0.1", "which is no public address; list the address itself"),
-        ("127.0.0.1", "which is no public address; list the address itself"),
-        ("169.254.169.254", "which is no public address; list the address itself"),
-        ("fe80::1%eth0", "which is no public address; list the address itself"),
+        ("10.0.0.1", "which is not a public address; list the address itself"),
+        ("::ffff:10.0.0.1", "which is not a public address; list the address itself"),
+        ("127.0.0.1", "which is not a public address; list the address itself"),
+        ("169.254.169.254", "which is not a public address; list the address itself"),
+        ("fe80::1%eth0", "which is not a public address; list the address itself"),
         ("224.0.0.1", "which no step may connect to"),
-        ("64:ff9b::a9fe:a9fe", "which is no public address; list the address itself"),
+        ("64:ff9b::a9fe:a9fe", "which is not a public address; list the address itself"),
     ],
 )
 def test_a_listed_name_does_not_lead_to_an_address_that_is_not_public(
@@ -173,12 +178,12 @@ def test_a_listed_name_does_not_lead_to_an_address_that_is_not_public(
         network.connect(NAME, 443, 5)
 
 
-def test_a_port_of_this_machine_that_is_closed_stays_so_though_it_is_listed(
+def test_a_closed_port_of_this_machine_stays_closed_when_it_is_listed(
     listener: socket.socket,
 ) -> None:
     port = port_of(listener)
     listed = [f"127.0.0.1:{port}", f"[::1]:{port}", f"localhost:{port}"]
-    network = CheckedNetwork("open", listed, Resolver("::1"), closed=[port])
+    network = CheckedNetwork("open", listed, Resolver("::1"), closed_ports=[port])
 
     for host in ("127.0.0.1", "[::1]", "localhost"):
         with pytest.raises(EgressDenied, match="which no step may connect to"):
@@ -186,11 +191,11 @@ def test_a_port_of_this_machine_that_is_closed_stays_so_though_it_is_listed(
 
 
 @pytest.mark.parametrize("address", ["169.254.100.1", "169.254.76.1", "fe80::1"])
-def test_a_port_that_is_closed_is_closed_on_this_machines_link_too(address: str) -> None:
-    """Where newer environments of Lambda have it: 169.254.100.1:9001, and not 127.0.0.1."""
+def test_a_closed_port_is_closed_on_the_link_of_this_machine_too(address: str) -> None:
+    """Newer Lambda environments have their interface at 169.254.100.1:9001, not 127.0.0.1."""
     shown = f"[{address}]" if ":" in address else address
     listed = [f"{shown}:9001", f"{NAME}:9001"]
-    network = CheckedNetwork("open", listed, Resolver(address), closed=[9001])
+    network = CheckedNetwork("open", listed, Resolver(address), closed_ports=[9001])
 
     for host in (address, NAME):
         with pytest.raises(EgressDenied, match="which no step may connect to"):
@@ -198,23 +203,23 @@ def test_a_port_that_is_closed_is_closed_on_this_machines_link_too(address: str)
 
 
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=4))
-def test_no_answer_of_the_resolver_leads_to_an_address_that_is_not_global(
+def test_no_look_up_leads_to_an_address_that_is_not_global(
     addresses: list[Any],
 ) -> None:
-    dangerous = [str(one) for one in addresses if not one.is_global or one.is_multicast]
-    dangerous = [one for one in dangerous if getattr(ip_address(one), "ipv4_mapped", None) is None]
-    network = CheckedNetwork("open", [NAME], Resolver(*dangerous))
+    texts = [str(each) for each in addresses if not each.is_global or each.is_multicast]
+    not_global = [text for text in texts if getattr(ip_address(text), "ipv4_mapped", None) is None]
+    network = CheckedNetwork("open", [NAME], Resolver(*not_global))
 
     with pytest.raises(EgressDenied):
         network.connect(NAME, 443, 5)
 
 
-def test_a_name_without_an_address_is_a_failure() -> None:
+def test_a_name_without_an_address_fails() -> None:
     with pytest.raises(ExecutorFailure, match=f"^the name {NAME} cannot be resolved$"):
-        CheckedNetwork("sealed", [NAME], nobody).connect(NAME, 443, 5)
+        CheckedNetwork("sealed", [NAME], unknown_name).connect(NAME, 443, 5)
 
 
-def test_a_resolver_that_does_not_answer_is_left_behind() -> None:
+def test_a_look_up_that_takes_too_long_fails() -> None:
     answered = threading.Event()
 
     def slow(host: str, port: int, /, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002, ARG001
@@ -226,22 +231,22 @@ def test_a_resolver_that_does_not_answer_is_left_behind() -> None:
     answered.set()
 
 
-def test_who_does_not_answer_costs_no_more_than_the_time() -> None:
+def test_a_host_that_does_not_answer_fails_when_the_time_is_over() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         port = port_of(full)
         waiting = [socket.socket() for _ in range(8)]
-        for one in waiting:  # until the queue of connections is full
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", port))
+        for connection in waiting:  # until the queue of connections is full
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", port))
         with pytest.raises(ExecutorFailure, match=r"cannot be reached: it did not answer in time$"):
-            on_this_machine(f"127.0.0.1:{port}").connect("127.0.0.1", port, 0.05)
-        for one in waiting:
-            one.close()
+            loopback_network(f"127.0.0.1:{port}").connect("127.0.0.1", port, 0.05)
+        for connection in waiting:
+            connection.close()
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), "5", None])
-def test_a_time_that_is_none_is_refused(timeout_s: Any) -> None:  # noqa: ANN401
+def test_a_timeout_that_is_not_a_positive_number_is_refused(timeout_s: Any) -> None:  # noqa: ANN401
     with pytest.raises(ExecutorFailure, match=r"^no time is left to connect$"):
-        on_this_machine("127.0.0.1").connect("127.0.0.1", 80, timeout_s)
+        loopback_network("127.0.0.1").connect("127.0.0.1", 80, timeout_s)

@@ -1,4 +1,4 @@
-"""What is sent to SNS, what is logged of its refusals, and how long nobody waits for it."""
+"""The requests to SNS, the log lines about failures, and the time limit of publishing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:approvals"
-ONE = Notification(
+NOTIFICATION = Notification(
     id="0123456789abcdef0123456789abcdef",
     subject="Approval needed: security of deploy-app 1.4.0 (acme)",
     attributes={"tenant": "acme", "kind": "awaiting-approval"},
@@ -33,7 +34,7 @@ ONE = Notification(
 
 @dataclass
 class Sns:
-    """A client of SNS that takes everything, or raises *error*."""
+    """An SNS client that accepts everything, or raises *error*."""
 
     error: Exception | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -45,35 +46,35 @@ class Sns:
         return {"MessageId": "1"}
 
 
-def refusal(code: str) -> botocore.exceptions.ClientError:
-    text = f"Invalid parameter: {ONE.body} {TOPIC}"
+def sns_error(code: str) -> botocore.exceptions.ClientError:
+    text = f"Invalid parameter: {NOTIFICATION.body} {TOPIC}"
     return botocore.exceptions.ClientError({"Error": {"Code": code, "Message": text}}, "Publish")
 
 
 @contextmanager
-def logged() -> Iterator[list[dict[str, Any]]]:
-    """The lines of the structured log, as CloudWatch has them; they are there afterwards."""
+def log_lines() -> Iterator[list[dict[str, Any]]]:
+    """Collect the lines of the structured log; the list is filled at the end of the block."""
     lines: list[dict[str, Any]] = []
-    written = io.StringIO()
-    (handler,) = [one for one in logger.handlers if isinstance(one, logging.StreamHandler)]
-    before = handler.setStream(written)
+    stream = io.StringIO()
+    (handler,) = [h for h in logger.handlers if isinstance(h, logging.StreamHandler)]
+    before = handler.setStream(stream)
     try:
         yield lines
     finally:
         handler.setStream(before)
-        lines += map(json.loads, written.getvalue().splitlines())
+        lines += map(json.loads, stream.getvalue().splitlines())
 
 
-def test_the_topic_is_given_subject_body_and_what_subscribers_filter_by() -> None:
+def test_publishes_subject_body_and_attributes() -> None:
     sns = Sns()
 
-    assert SnsNotifications(sns, TOPIC).publish(ONE) is True
+    assert SnsNotifications(sns, TOPIC).publish(NOTIFICATION) is True
 
     assert sns.calls == [
         {
             "TopicArn": TOPIC,
-            "Subject": ONE.subject,
-            "Message": ONE.body,
+            "Subject": NOTIFICATION.subject,
+            "Message": NOTIFICATION.body,
             "MessageAttributes": {
                 "tenant": {"DataType": "String", "StringValue": "acme"},
                 "kind": {"DataType": "String", "StringValue": "awaiting-approval"},
@@ -85,36 +86,39 @@ def test_the_topic_is_given_subject_body_and_what_subscribers_filter_by() -> Non
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (refusal("Throttled"), "Throttled"),
-        (refusal("AuthorizationError"), "AuthorizationError"),
-        (refusal("KMSAccessDenied"), "KMSAccessDenied"),
-        (refusal("NotFound"), "NotFound"),
-        (refusal("InvalidParameter"), "InvalidParameter"),
+        (sns_error("Throttled"), "Throttled"),
+        (sns_error("AuthorizationError"), "AuthorizationError"),
+        (sns_error("KMSAccessDenied"), "KMSAccessDenied"),
+        (sns_error("NotFound"), "NotFound"),
+        (sns_error("InvalidParameter"), "InvalidParameter"),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), "ReadTimeoutError"),
         (botocore.exceptions.NoCredentialsError(), "NoCredentialsError"),
-        (botocore.exceptions.ParamValidationError(report=ONE.body), "ParamValidationError"),
+        (
+            botocore.exceptions.ParamValidationError(report=NOTIFICATION.body),
+            "ParamValidationError",
+        ),
     ],
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_refusal_is_one_line_of_the_log_and_no_error(error: Exception, reason: str) -> None:
-    with logged() as lines:
-        assert SnsNotifications(Sns(error), TOPIC).publish(ONE) is False
+def test_logs_one_line_about_a_failure_and_raises_nothing(error: Exception, reason: str) -> None:
+    with log_lines() as lines:
+        assert SnsNotifications(Sns(error), TOPIC).publish(NOTIFICATION) is False
 
     (line,) = lines
-    said = ("level", "message", "reason", "notification", "tenant", "kind")
-    assert [line[name] for name in said] == [
+    names = ("level", "message", "reason", "notification", "tenant", "kind")
+    assert [line[name] for name in names] == [
         "ERROR",
         "a notification was not published",
         reason,
-        ONE.id,
+        NOTIFICATION.id,
         "acme",
         "awaiting-approval",
     ]
 
 
-def test_nothing_of_the_body_is_logged() -> None:
-    with logged() as lines:
-        SnsNotifications(Sns(refusal("InvalidParameter")), TOPIC).publish(ONE)
+def test_logs_nothing_of_the_body() -> None:
+    with log_lines() as lines:
+        SnsNotifications(Sns(sns_error("InvalidParameter")), TOPIC).publish(NOTIFICATION)
 
     assert lines
     assert "nobody-may-log-this" not in json.dumps(lines)
@@ -122,56 +126,46 @@ def test_nothing_of_the_body_is_logged() -> None:
 
 def test_a_bug_looks_like_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
-        SnsNotifications(Sns(ZeroDivisionError()), TOPIC).publish(ONE)
+        SnsNotifications(Sns(ZeroDivisionError()), TOPIC).publish(NOTIFICATION)
 
 
-class TestTheClient:
-    """The client that the deployment makes."""
+def test_gives_up_on_a_silent_endpoint_after_two_attempts_and_seven_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with silent_server() as (url, connections):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        notifications = AwsWorld({"APPROVAL_TOPIC_ARN": TOPIC}).notifications
+        started_at = time.monotonic()
 
-    @pytest.fixture(name="world")
-    def _world(self, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return AwsWorld({"APPROVAL_TOPIC_ARN": TOPIC})
+        assert notifications.publish(NOTIFICATION) is False
 
-    def test_waits_some_seconds_in_all(self, world: AwsWorld) -> None:
-        config = world.notifications._client.meta.config
-        pause_s = 1  # before a second attempt, at the most
-
-        attempts = config.retries["total_max_attempts"]
-        longest_s = attempts * (config.connect_timeout + config.read_timeout)
-        assert longest_s + (attempts - 1) * pause_s <= 7
-
-    def test_tries_as_often_as_it_is_told(
-        self, world: AwsWorld, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with hanging_up() as (url, connections):
-            monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-            assert world.notifications.publish(ONE) is False
-
-        assert len(connections) == ATTEMPTS == 2
+    assert time.monotonic() - started_at <= 7
+    assert len(connections) == ATTEMPTS == 2
 
 
 @contextmanager
-def hanging_up() -> Iterator[tuple[str, list[str]]]:
-    """Takes connections and closes them; where those came from."""
-    connections: list[str] = []
-
+def silent_server() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Accept connections, and never answer; yields the URL and the accepted connections."""
+    connections: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
-            while True:
-                connection, address = server.accept()
-                with connection:
-                    if over.is_set():
-                        return
-                    connections.append(str(address))
+        def accept() -> None:
+            while not is_over.is_set():
+                connection, _ = server.accept()
+                if is_over.is_set():
+                    connection.close()
+                else:
+                    connections.append(connection)
 
-        over = threading.Event()
-        thread = threading.Thread(target=serve)
+        is_over = threading.Event()
+        thread = threading.Thread(target=accept)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}", connections
-        over.set()
+        is_over.set()
         socket.create_connection(server.getsockname()).close()
         thread.join()
+        for connection in connections:
+            connection.close()

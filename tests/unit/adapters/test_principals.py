@@ -1,4 +1,4 @@
-"""Callers inside AWS: API Gateway's event of a signed request, and what is made of it."""
+"""Callers inside AWS, in API Gateway's events of signed requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.adapters.principals import Principals, principal
+from taskrunner.adapters.principals import Principals, registered_arn
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.model.access import SCOPES
 from tests.api_schema import assert_conforms
@@ -18,6 +18,7 @@ from tests.template import folder, routes
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
+    from taskrunner.adapters.table_layout import Key
 
 DEPLOYER = "arn:aws:iam::123456789012:role/deployer"
 SESSION = "arn:aws:sts::123456789012:assumed-role/deployer/build-7"
@@ -34,19 +35,19 @@ class Registry:
     def __init__(self) -> None:
         self.reads: list[tuple[str, str]] = []
 
-    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        self.reads.append((pk, sk))
-        return ITEMS.get(pk)
+    def get(self, key: Key) -> dict[str, Any] | None:
+        self.reads.append(key)
+        return ITEMS.get(key.pk)
 
 
 def the_principals(registry: Registry | None = None) -> Principals:
-    table: Any = registry or Registry()
-    known: Table = table
-    return Principals(known)
+    stand_in: Any = registry or Registry()
+    table: Table = stand_in
+    return Principals(table)
 
 
 def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -> dict[str, Any]:  # noqa: ANN401
-    """API Gateway's proxy event where a method's authorization is AWS_IAM."""
+    """API Gateway's proxy event for a method with the authorization AWS_IAM."""
     path = resource.format(runId="run-7", approvalId="security", name="report")
     return {
         "resource": resource,
@@ -80,22 +81,23 @@ def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -
     }
 
 
-def replied(event: dict[str, Any], principals: Principals | None = None) -> dict[str, Any]:
-    """What the event's function answers to API Gateway, in an empty world."""
+def respond(event: dict[str, Any], principals: Principals | None = None) -> dict[str, Any]:
+    """Return the response of the event's function, in an empty world."""
     method, resource = event["httpMethod"], event["resource"]
     name = folder(routes()[method, resource])
     handler = importlib.import_module(f"functions.{name}.app").handler
-    world = {} if name == "simulate_pack" else {"world": MemoryWorld()}
-    reply: dict[str, Any] = handler(event, None, principals=principals, **world)
-    assert_conforms(method, event["path"], reply["statusCode"], reply["headers"], reply["body"])
-    return reply
+    world = MemoryWorld()
+    world.principals = principals
+    response: dict[str, Any] = handler(event, None, world=world)
+    status, headers, body = response["statusCode"], response["headers"], response["body"]
+    assert_conforms(method, event["path"], status, headers, body)
+    return response
 
 
-def answered(event: dict[str, Any], principals: Principals | None = None) -> tuple[int, Any]:
-    """The status and the body of it."""
-    reply = replied(event, principals)
-    is_json = reply["headers"]["Content-Type"] == "application/json"
-    return reply["statusCode"], json.loads(reply["body"]) if is_json else reply["body"]
+def status_and_body(event: dict[str, Any], principals: Principals | None = None) -> tuple[int, Any]:
+    response = respond(event, principals)
+    is_json = response["headers"]["Content-Type"] == "application/json"
+    return response["statusCode"], json.loads(response["body"]) if is_json else response["body"]
 
 
 class TestArns:
@@ -111,8 +113,10 @@ class TestArns:
             ),
         ],
     )
-    def test_a_session_is_its_role_and_a_user_is_itself(self, arn: str, registered_as: str) -> None:
-        assert principal(arn) == registered_as
+    def test_registers_a_session_as_its_role_and_a_user_as_itself(
+        self, arn: str, registered_as: str
+    ) -> None:
+        assert registered_arn(arn) == registered_as
 
     @pytest.mark.parametrize(
         "arn",
@@ -131,12 +135,12 @@ class TestArns:
             "",
         ],
     )
-    def test_nothing_else_can_be_registered(self, arn: str) -> None:
-        assert principal(arn) is None
+    def test_registers_no_other_principal(self, arn: str) -> None:
+        assert registered_arn(arn) is None
 
 
 class TestCallers:
-    def test_what_a_principal_may_do_is_registered(self) -> None:
+    def test_reads_tenants_scopes_and_grants_from_the_registry(self) -> None:
         registry = Registry()
 
         caller = the_principals(registry).caller({"userArn": SESSION})
@@ -146,13 +150,13 @@ class TestCallers:
         assert caller.grants == {"security.lead"}
         assert registry.reads == [(f"I#{DEPLOYER}", "I")]
 
-    def test_what_is_no_scope_and_no_tenant_is_none(self) -> None:
+    def test_drops_unknown_scopes_and_malformed_tenants(self) -> None:
         caller = the_principals().caller({"userArn": ALICE})
 
         assert caller.scopes == {"viewer"}
         assert caller.tenants == ("acme", "globex")
 
-    def test_a_registry_entry_without_anything_opens_nothing(self) -> None:
+    def test_an_empty_registry_entry_allows_nothing(self) -> None:
         arn = "arn:aws:sts::123456789012:assumed-role/bare/x"
 
         caller = the_principals().caller({"userArn": arn})
@@ -161,19 +165,19 @@ class TestCallers:
 
 
 class TestRoutes:
-    def test_a_registered_principal_comes_in(self) -> None:
+    def test_a_registered_principal_may_create_a_run(self) -> None:
         event = an_event("POST", "/v1/task-runner/runs", SESSION)
 
-        status, body = answered(event, the_principals())
+        status, body = status_and_body(event, the_principals())
 
         assert (status, body["runId"]) == (201, "run-1")
 
     @pytest.mark.parametrize("route", SCOPES)
-    def test_the_table_of_scopes_holds(self, route: tuple[str, str]) -> None:
+    def test_a_viewer_may_use_exactly_the_viewers_routes(self, route: tuple[str, str]) -> None:
         event = an_event(*route, "arn:aws:iam::123456789012:user/people/alice")
         event["headers"]["X-StellaOps-Tenant"] = "acme"
 
-        status, body = answered(event, the_principals())
+        status, body = status_and_body(event, the_principals())
 
         assert (status == 403) == (SCOPES[route] != "viewer"), body  # type: ignore[index]
 
@@ -188,54 +192,54 @@ class TestRoutes:
             ("arn:aws:sts::123456789012:assumed-role/bare/x", (403, "forbidden")),
         ],
     )
-    def test_nobody_else_does(
+    def test_refuses_everybody_else(
         self, route: tuple[str, str], arn: str | None, expected: tuple[int, str]
     ) -> None:
-        status, body = answered(an_event(*route, arn), the_principals())
+        status, body = status_and_body(an_event(*route, arn), the_principals())
 
         assert (status, body["error"]["code"]) == expected
 
-    def test_nothing_that_a_request_carries_says_who_signed_it(self) -> None:
+    def test_no_part_of_a_request_can_name_its_signer(self) -> None:
         event = an_event("GET", "/v1/task-runner/runs", None)
         event["headers"] |= {"userArn": SESSION, "X-Amz-User-Arn": SESSION, "identity": SESSION}
         event["queryStringParameters"] = {"userArn": SESSION}
         event["body"] = json.dumps({"requestContext": {"identity": {"userArn": SESSION}}})
 
-        assert answered(event, the_principals())[0] == 401
+        assert status_and_body(event, the_principals())[0] == 401
 
     def test_a_foreign_tenant_is_forbidden(self) -> None:
         event = an_event("GET", "/v1/task-runner/runs", SESSION)
         event["headers"]["X-StellaOps-Tenant"] = "globex"
 
-        assert answered(event, the_principals())[0] == 403
+        assert status_and_body(event, the_principals())[0] == 403
 
 
-class TestOneWayInOnly:
-    """A deployment takes tokens or signatures; the other way's context counts for nothing."""
-
-    @pytest.mark.parametrize("route", SCOPES)
-    def test_where_tokens_count_a_signature_does_not(self, route: tuple[str, str]) -> None:
-        assert answered(an_event(*route, SESSION))[0] == 401
+class TestOneKindOfAuthorization:
+    """A deployment takes tokens or signatures, and ignores the context of the other kind."""
 
     @pytest.mark.parametrize("route", SCOPES)
-    def test_where_signatures_count_an_authorizers_context_does_not(
+    def test_a_deployment_with_tokens_ignores_signatures(self, route: tuple[str, str]) -> None:
+        assert status_and_body(an_event(*route, SESSION))[0] == 401
+
+    @pytest.mark.parametrize("route", SCOPES)
+    def test_a_deployment_with_signatures_ignores_an_authorizers_context(
         self, route: tuple[str, str]
     ) -> None:
         admin = {"subject": "eve", "scopes": "admin", "tenants": "acme", "grants": ""}
 
-        assert answered(an_event(*route, None, authorizer=admin), the_principals())[0] == 401
+        assert status_and_body(an_event(*route, None, authorizer=admin), the_principals())[0] == 401
 
-    def test_a_refusal_names_the_way_in_that_there_is(self) -> None:
+    def test_a_401_names_the_deployments_authentication_scheme(self) -> None:
         event = an_event("GET", "/v1/task-runner/runs", None)
 
-        named = [
-            (reply["statusCode"], reply["headers"]["WWW-Authenticate"])
-            for reply in (replied(event), replied(event, the_principals()))
+        challenges = [
+            (response["statusCode"], response["headers"]["WWW-Authenticate"])
+            for response in (respond(event), respond(event, the_principals()))
         ]
 
-        assert named == [(401, "Bearer"), (401, "AWS4-HMAC-SHA256")]
+        assert challenges == [(401, "Bearer"), (401, "AWS4-HMAC-SHA256")]
 
-    def test_the_template_says_which(self) -> None:
+    def test_the_environment_chooses_the_kind_of_authorization(self) -> None:
         table = {"TABLE_NAME": "runs", "AWS_DEFAULT_REGION": "us-east-1"}
 
         assert AwsWorld({**table, "AUTHORIZATION": "Authorize"}).principals is None

@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.adapters.retention import KEPT, OF_A_LONG_RUN, OF_A_RUN, Retention
 from taskrunner.model.plan import DEFAULT_EXPIRY_S
-from tests.contract.ports import a_run
+from tests.contract.samples import a_run
 
 DAY_S = 86400
 MONTH = Retention(30 * DAY_S)
@@ -18,33 +18,33 @@ CREATED_S = int(datetime(2025, 12, 6, 12, tzinfo=UTC).timestamp())
     ("longest_s", "tag"),
     [
         (0, OF_A_RUN),
-        (DEFAULT_EXPIRY_S + 840, OF_A_RUN),  # one gate that says nothing of its own, and a step
+        (DEFAULT_EXPIRY_S + 840, OF_A_RUN),  # a gate with the default expiry, and a step
         (30 * DAY_S // 4, OF_A_RUN),
         (30 * DAY_S // 4 + 1, OF_A_LONG_RUN),
         (365 * DAY_S, OF_A_LONG_RUN),
     ],
 )
-def test_objects_are_of_a_long_run_when_it_may_take_most_of_the_retention(
+def test_a_run_is_long_if_it_may_take_over_a_quarter_of_the_retention(
     longest_s: int, tag: str
 ) -> None:
     assert MONTH.tag(longest_s) == tag
 
 
-def test_a_shorter_retention_makes_runs_long_sooner() -> None:
+def test_a_shorter_retention_makes_shorter_runs_long() -> None:
     assert Retention(DAY_S).tag(DEFAULT_EXPIRY_S) == OF_A_LONG_RUN
 
 
-def test_the_items_of_a_short_run_go_when_its_objects_go() -> None:
+def test_items_of_a_short_run_expire_with_its_objects() -> None:
     run = replace(a_run(), longest_s=DEFAULT_EXPIRY_S)
 
     assert MONTH.expires_at(run) == CREATED_S + 30 * DAY_S
 
 
-def test_the_items_of_a_long_run_are_counted_from_its_latest_end() -> None:
+def test_items_of_a_long_run_expire_after_its_longest_duration() -> None:
     run = replace(a_run(), longest_s=364 * DAY_S)
 
     assert MONTH.expires_at(run) == CREATED_S + 394 * DAY_S
 
 
-def test_what_is_kept_has_no_tag_that_a_lifecycle_could_go_by() -> None:
+def test_objects_that_never_expire_have_no_tag() -> None:
     assert KEPT == ""

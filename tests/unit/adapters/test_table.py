@@ -1,4 +1,4 @@
-"""The table's own rules, where AWS refuses: what failed, what passes, and what is a bug."""
+"""The table's calls where AWS refuses them, and how it reads page after page."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from taskrunner.adapters.table import ConditionFailedError, Table, decoded, encoded
+from taskrunner.adapters.table import ConditionFailedError, Table
+from taskrunner.adapters.table_layout import Key
+from taskrunner.adapters.table_requests import Check, Put, Query, Update, decoded, encoded
 from taskrunner.errors import TryAgainError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PUT: dict[str, Any] = {"Put": {"Item": {}, "ConditionExpression": "attribute_not_exists(pk)"}}
-CHECK: dict[str, Any] = {"ConditionCheck": {"Key": {}, "ConditionExpression": "x"}}
+KEY = Key("T#acme#R#run-7", "R")
+PUT = Put(item={"pk": "a", "sk": "R"}, condition="attribute_not_exists(pk)")
+CHECK = Check(key=KEY, condition="attribute_exists(pk)")
+UPDATE = Update(key=KEY, expression="REMOVE unfinished")
 
 
 def cancelled(*reasons: str | dict[str, Any]) -> ClientError:
     """A transaction that was cancelled for these reasons, one for each of its writes."""
-    told = [{"Code": one} if isinstance(one, str) else one for one in reasons]
+    listed = [{"Code": reason} if isinstance(reason, str) else reason for reason in reasons]
     response: Any = {
         "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
-        "CancellationReasons": told,
+        "CancellationReasons": listed,
     }
     return ClientError(response, "TransactWriteItems")
 
@@ -32,7 +36,7 @@ def refused(code: str, **more: Any) -> ClientError:  # noqa: ANN401 - any part o
 
 
 class Scripted:
-    """A client that answers with what it was given, one after the other; the last one for ever."""
+    """A client that gives one answer after the other, and then repeats the last one."""
 
     def __init__(self, *answers: Any) -> None:  # noqa: ANN401 - an error, or an answer
         self._answers = list(answers)
@@ -64,7 +68,7 @@ class TestTransactions:
         ],
         ids=["conflict", "throttled", "both"],
     )
-    def test_what_passes_is_tried_again(self, error: ClientError) -> None:
+    def test_repeats_a_transaction_that_meets_a_passing_error(self, error: ClientError) -> None:
         table, client, pauses = a_table(error, error, {})
 
         table.transact([PUT, CHECK])
@@ -73,7 +77,7 @@ class TestTransactions:
         assert len(pauses) == 2
 
     @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError"])
-    def test_what_does_not_pass_in_seconds_is_left_to_the_caller(self, reason: str) -> None:
+    def test_gives_up_within_seconds_and_leaves_it_to_the_caller(self, reason: str) -> None:
         table, client, pauses = a_table(cancelled(reason))
 
         with pytest.raises(TryAgainError):
@@ -82,7 +86,7 @@ class TestTransactions:
         assert len(client.calls) == 8
         assert sum(pauses) < 6
 
-    def test_a_failed_condition_tells_which_and_what_stood_in_the_way(self) -> None:
+    def test_reports_which_conditions_failed_and_the_present_items(self) -> None:
         failed = {"Code": "ConditionalCheckFailed", "Item": {"version": {"N": "3"}}}
         table, client, _ = a_table(cancelled("None", failed, {"Code": "ConditionalCheckFailed"}))
 
@@ -92,7 +96,7 @@ class TestTransactions:
         assert caught.value.items == {1: {"version": 3}, 2: {}}
         assert len(client.calls) == 1
 
-    def test_a_condition_that_failed_beside_a_conflict_is_final(self) -> None:
+    def test_does_not_repeat_if_a_condition_failed_beside_a_conflict(self) -> None:
         table, client, _ = a_table(cancelled("TransactionConflict", "ConditionalCheckFailed"))
 
         with pytest.raises(ConditionFailedError) as caught:
@@ -110,10 +114,10 @@ class TestTransactions:
 
         assert len(client.calls) == 1
 
-    def test_only_what_has_a_condition_asks_for_the_item_in_its_way(self) -> None:
+    def test_asks_for_the_present_item_of_writes_with_a_condition_only(self) -> None:
         table, client, _ = a_table({})
 
-        table.transact([PUT, {"Put": {"Item": {}}}])
+        table.transact([PUT, Put(item={"pk": "b", "sk": "R"})])
 
         first, second = client.calls[0]["TransactItems"]
         assert first["Put"]["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
@@ -121,27 +125,27 @@ class TestTransactions:
 
 
 class TestUpdates:
-    def test_a_transaction_at_the_item_is_waited_for(self) -> None:
+    def test_repeats_an_update_that_meets_a_transaction(self) -> None:
         table, client, pauses = a_table(refused("TransactionConflictException"), {})
 
-        table.update({"Key": {}})
+        table.update(UPDATE)
 
         assert (len(client.calls), len(pauses)) == (2, 1)
 
-    def test_a_throttle_is_left_to_the_caller_at_once(self) -> None:
+    def test_leaves_a_throttle_to_the_caller_at_once(self) -> None:
         table, client, _ = a_table(refused("ThrottlingException"))
 
         with pytest.raises(TryAgainError):
-            table.update({"Key": {}})
+            table.update(UPDATE)
 
         assert len(client.calls) == 1
 
-    def test_a_failed_condition_has_the_item_as_it_is(self) -> None:
+    def test_reports_the_present_item_of_a_failed_condition(self) -> None:
         item = {"entries": {"L": [{"S": "a"}]}}
         table, _, _ = a_table(refused("ConditionalCheckFailedException", Item=item))
 
         with pytest.raises(ConditionFailedError) as caught:
-            table.update({"Key": {}})
+            table.update(UPDATE)
 
         assert caught.value.items == {0: {"entries": ["a"]}}
 
@@ -149,43 +153,43 @@ class TestUpdates:
         table, _, _ = a_table(refused("ValidationException"))
 
         with pytest.raises(ClientError):
-            table.update({"Key": {}})
+            table.update(UPDATE)
 
 
 class TestReads:
-    def test_keys_that_dynamodb_left_unread_are_read_again(self) -> None:
+    def test_reads_keys_again_that_dynamodb_left_unread(self) -> None:
         left = {"runs": {"Keys": [encoded({"pk": "b", "sk": "S"})]}}
         table, client, _ = a_table(
             {"Responses": {"runs": [encoded({"pk": "a"})]}, "UnprocessedKeys": left},
             {"Responses": {"runs": [encoded({"pk": "b"})]}},
         )
 
-        found = list(table.batch([("a", "S"), ("b", "S")]))
+        found = list(table.batch([Key("a", "S"), Key("b", "S")]))
 
         assert found == [{"pk": "a"}, {"pk": "b"}]
         assert client.calls[1]["RequestItems"]["runs"]["Keys"] == left["runs"]["Keys"]
 
-    def test_a_query_reads_page_after_page_and_no_further_than_it_is_followed(self) -> None:
+    def test_reads_no_page_of_a_query_before_it_is_needed(self) -> None:
         page = {"Items": [encoded({"n": 1})], "LastEvaluatedKey": {"pk": {"S": "a"}}}
         table, client, _ = a_table(page, {"Items": [encoded({"n": 2})]})
 
-        items = table.query(KeyConditionExpression="pk = :pk")
+        items = table.query(Query(condition="pk = :pk", values={":pk": "a"}))
 
         assert next(items) == {"n": 1}
         assert len(client.calls) == 1
         assert list(items) == [{"n": 2}]
         assert client.calls[1]["ExclusiveStartKey"] == page["LastEvaluatedKey"]
 
-    def test_the_table_is_read_consistently_and_an_index_as_it_can(self) -> None:
+    def test_reads_the_table_consistently_and_an_index_eventually(self) -> None:
         table, client, _ = a_table({"Items": []})
 
-        table.query_page(KeyConditionExpression="x")
-        table.query_page(KeyConditionExpression="x", IndexName="runs-by-tenant")
+        table.page(Query(condition="x", values={}))
+        table.page(Query(condition="x", values={}, index="runs-by-tenant"))
 
-        assert [one.get("ConsistentRead") for one in client.calls] == [True, None]
+        assert [call.get("ConsistentRead") for call in client.calls] == [True, None]
 
 
-def test_an_item_comes_back_without_what_was_none() -> None:
+def test_an_item_is_read_as_it_was_written_without_its_none_values() -> None:
     item = {"text": "ä", "n": 3, "yes": True, "list": [{"n": 1}], "ids": {"a", "b"}, "none": None}
 
     assert decoded(encoded(item)) == {k: v for k, v in item.items() if v is not None}

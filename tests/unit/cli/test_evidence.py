@@ -36,7 +36,7 @@ KEY = verification.read_key(PEM, "key.pem")
 LOG = run_log(TENANT, "run-7", None, None, WORLD).text.encode()
 ZIP = next(content for (_, path), content in WORLD.artifacts.files.items() if path.endswith("/zip"))
 PLAN_HASH = WORLD.runs.head(TENANT, "run-7").run.plan_hash
-PLAN: dict[str, Any] = WORLD.plans.get(TENANT, PLAN_HASH)
+PLAN: dict[str, Any] = WORLD.plans.document(TENANT, PLAN_HASH)
 FILES = {"zip": ZIP, "how": b'"Succeeded"'}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
 ALL = Material(journal=LOG, plan=json.dumps(PLAN).encode(), plan_hash=PLAN_HASH, artifacts=DIGESTS)

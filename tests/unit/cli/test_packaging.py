@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import zipfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,18 +16,21 @@ from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.packaging import LAYER, package
 from taskrunner_cli.local.workspace import Workspace, python_version
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TEMPLATE = """\
 Parameters:
   Authorization:
     Type: String
     Default: Authorize
+Globals:
+  Function:
+    Runtime: !Ref Runtime
 Resources:
   Function:
     Properties:
       CodeUri: functions/read_run/
+  Executor:
+    Properties:
+      CodeUri: examples/executors/change_window/
   CoreLayer:
     Properties:
       ContentUri: layers/core/python
@@ -34,6 +38,8 @@ Resources:
     Properties:
       DefinitionUri: statemachine/reconcile.asl.yaml
 """
+
+PYTHON = ".local/venvs/emulator/bin/python"
 
 
 @dataclass
@@ -55,15 +61,20 @@ def _project(tmp_path: Path) -> Workspace:
         "template.yaml": TEMPLATE,
         "functions/read_run/app.py": "READ = True\n",
         "functions/read_run/__pycache__/app.pyc": "compiled",
+        "examples/executors/change_window/app.py": "",
         "statemachine/reconcile.asl.yaml": "StartAt: List # a comment\n",
         f"{LAYER}/requirements.txt": "h11==0.16.0\n",
         f"{LAYER}/taskrunner/__init__.py": "",
+        "requirements/emulator.txt": "awslambdaric==4.2.2\n",
         ".local/venvs/layer/.pins": "h11==0.16.0\n",
+        ".local/venvs/emulator/.pins": "awslambdaric==4.2.2\n",
         f"{site_packages}/h11/__init__.py": "",
+        PYTHON: '#!/bin/sh\necho "$PYTHONPATH"; echo "$@"\n',
     }.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (tmp_path / PYTHON).chmod(0o755)
     return workspace
 
 
@@ -72,13 +83,23 @@ def members(archive: bytes) -> dict[str, str]:
         return {name: opened.read(name).decode() for name in opened.namelist()}
 
 
-def folders_of_the_layer(workspace: Workspace) -> list[str]:
-    """The folders that the layer puts on the path of a function."""
+def started(workspace: Workspace, archive: int) -> tuple[list[Path], str]:
+    """Start the function in an archive; return the folders on its path, and Python's arguments."""
     store = Store()
     package(workspace, {}, store)
-    [(name, line)] = members(store.contents[1]).items()
-    assert name == f"python/lib/python{python_version()}/site-packages/taskrunner.pth"
-    return re.findall(r"'([^']+)'", line)
+    bootstrap = workspace.root / "bootstrap"
+    bootstrap.write_text(members(store.contents[archive])["bootstrap"])
+    bootstrap.chmod(0o755)
+    environment = {"_HANDLER": "app.handler"}
+    done = subprocess.run([bootstrap], env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    path, arguments = done.stdout.splitlines()
+    return [Path(folder) for folder in path.split(":") if folder], arguments
+
+
+def folders_of_the_layer(workspace: Workspace) -> tuple[Path, Path]:
+    """Return the folders of the package and of the packages that it imports."""
+    (copy, dependencies), _ = started(workspace, 0)
+    return copy, dependencies
 
 
 def test_every_path_becomes_the_address_of_its_content(project: Workspace) -> None:
@@ -88,11 +109,32 @@ def test_every_path_becomes_the_address_of_its_content(project: Workspace) -> No
 
     assert re.findall(r"(\w+Uri): (\S+)", text) == [
         ("CodeUri", "s3://store/0"),
-        ("ContentUri", "s3://store/1"),
-        ("DefinitionUri", "s3://store/2"),
+        ("CodeUri", "s3://store/1"),
+        ("ContentUri", "s3://store/2"),
+        ("DefinitionUri", "s3://store/3"),
     ]
-    assert members(store.contents[0]) == {"app.py": "READ = True\n"}
-    assert json.loads(store.contents[2]) == {"StartAt": "List"}
+    function = members(store.contents[0])
+    assert (function["app.py"], set(function)) == ("READ = True\n", {"app.py", "bootstrap"})
+    assert members(store.contents[2]) == {}
+    assert json.loads(store.contents[3]) == {"StartAt": "List"}
+
+
+def test_a_function_is_a_custom_runtime_that_starts_the_runtime_of_aws(project: Workspace) -> None:
+    text = package(project, {}, Store())
+
+    assert "  Function:\n    Runtime: provided.al2023\n" in text
+    assert started(project, 0)[1] == "-m awslambdaric app.handler"
+
+
+def test_an_executor_function_has_no_layer(project: Workspace) -> None:
+    assert started(project, 1) == ([], "-m awslambdaric app.handler")
+
+
+def test_a_folder_with_a_space_in_its_name_stays_whole(project: Workspace, tmp_path: Path) -> None:
+    moved = tmp_path.with_name("with a space")
+    project.root.rename(moved)
+
+    assert folders_of_the_layer(Workspace(moved))[1].is_relative_to(moved)
 
 
 def test_the_same_sources_give_the_same_contents(project: Workspace) -> None:
@@ -105,11 +147,13 @@ def test_the_same_sources_give_the_same_contents(project: Workspace) -> None:
     assert first.contents == second.contents
 
 
-def test_the_layer_names_a_copy_of_the_package_and_the_pinned_packages(project: Workspace) -> None:
+def test_a_function_imports_a_copy_of_the_package_and_the_pinned_packages(
+    project: Workspace,
+) -> None:
     copy, dependencies = folders_of_the_layer(project)
 
-    assert (project.root / copy / "taskrunner" / "__init__.py").exists()
-    assert (project.root / dependencies / "h11" / "__init__.py").exists()
+    assert (copy / "taskrunner" / "__init__.py").exists()
+    assert (dependencies / "h11" / "__init__.py").exists()
 
 
 def test_the_copy_of_the_package_stays_when_its_source_changes(project: Workspace) -> None:
@@ -119,8 +163,8 @@ def test_the_copy_of_the_package_stays_when_its_source_changes(project: Workspac
     source.write_text("CHANGED = True\n")
     after, _ = folders_of_the_layer(project)
 
-    assert (project.root / before / "taskrunner" / "__init__.py").read_text() == ""
-    assert (project.root / after / "taskrunner" / "__init__.py").read_text() == "CHANGED = True\n"
+    assert (before / "taskrunner" / "__init__.py").read_text() == ""
+    assert (after / "taskrunner" / "__init__.py").read_text() == "CHANGED = True\n"
 
 
 def test_a_parameter_becomes_a_default(project: Workspace) -> None:
@@ -141,11 +185,12 @@ def test_rejects_a_path_that_does_not_exist(project: Workspace) -> None:
         package(project, {}, Store())
 
 
+@pytest.mark.parametrize("environment", ["layer", "emulator"])
 @pytest.mark.parametrize("pins", [None, "h11==0.14.0\n"], ids=["missing", "older"])
 def test_rejects_packages_that_are_not_the_pinned_ones(
-    project: Workspace, pins: str | None
+    project: Workspace, environment: str, pins: str | None
 ) -> None:
-    recorded = project.local / "venvs" / "layer" / ".pins"
+    recorded = project.local / "venvs" / environment / ".pins"
     recorded.unlink()
     if pins:
         recorded.write_text(pins)

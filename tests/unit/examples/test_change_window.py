@@ -1,4 +1,4 @@
-"""The example executor: whether a change window is open, by nothing but what it is told."""
+"""The example executor reports whether a change window is open, from its parameters alone."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,8 +17,8 @@ NIGHT = {"days": ["fri"], "from": "22:00", "to": "04:00"}
 
 
 def ask(at: object, *windows: Any, environment: str = "production", **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    given = {"environment": environment, "at": at, "windows": list(windows)}
-    return handler({"with": given, **more}, None)
+    parameters = {"environment": environment, "at": at, "windows": list(windows)}
+    return handler({"with": parameters, **more}, None)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def ask(at: object, *windows: Any, environment: str = "production", **more: Any)
         ("2026-03-10T12:00:00Z", {**WORKDAY, "days": []}, False),
     ],
 )
-def test_a_window_is_open_from_its_beginning_until_before_its_end(
+def test_a_window_is_open_from_its_beginning_to_just_before_its_end(
     at: str,
     window: dict[str, Any],
-    is_open: bool,  # noqa: FBT001 - data of a case
+    is_open: bool,  # noqa: FBT001 - a value of the case
 ) -> None:
     answer = ask(at, window)
 
@@ -54,7 +54,7 @@ def test_a_window_is_open_from_its_beginning_until_before_its_end(
 
 
 @given(
-    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - the zone comes below
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - the zone is set below
     st.integers(-12, 14),
 )
 def test_the_offset_of_a_time_makes_no_difference(naive: datetime, hours: int) -> None:
@@ -65,16 +65,16 @@ def test_the_offset_of_a_time_makes_no_difference(naive: datetime, hours: int) -
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - as above
-def test_a_window_of_one_day_is_open_on_that_day_of_the_week_alone(naive: datetime) -> None:
+def test_a_window_of_one_day_is_open_only_on_that_day_of_the_week(naive: datetime) -> None:
     at = naive.replace(microsecond=0, tzinfo=UTC)
     windows = [{"days": [day], "from": "00:00", "to": "00:00"} for day in DAYS]
 
-    fitting = [ask(at.isoformat(), window)["open"] for window in windows]
+    are_open = [ask(at.isoformat(), window)["open"] for window in windows]
 
-    assert fitting == [day == at.weekday() for day in range(7)]
+    assert are_open == [day == at.weekday() for day in range(7)]
 
 
-def test_the_events_show_what_it_is_told_and_answers() -> None:
+def test_the_example_events_have_the_expected_answers() -> None:
     events = {file.stem: json.loads(file.read_text()) for file in EVENTS.iterdir()}
 
     answers = {name: handler(event, None) for name, event in events.items()}
@@ -110,7 +110,7 @@ def test_a_policy_passes_while_a_window_is_open() -> None:
     assert answer == {"passed": True, "failures": []}
 
 
-def test_another_attempt_has_the_same_answer() -> None:
+def test_another_attempt_gets_the_same_answer() -> None:
     event = json.loads((EVENTS / "open.json").read_text())
 
     assert handler(event, None) == handler({**event, "attempt": 2}, None)
@@ -120,24 +120,29 @@ def test_another_attempt_has_the_same_answer() -> None:
     ("changed", "why"),
     [
         ({"environment": None}, "'environment' is missing"),
-        ({"at": None}, "'at' is a time with its offset"),
-        ({"at": "2026-03-10T12:00:00"}, "'at' is a time with its offset"),
-        ({"at": "2026-03-10"}, "'at' is a time with its offset"),
-        ({"at": "2026-13-10T12:00:00Z"}, "'at' is a time with its offset"),
-        ({"at": "0001-01-01T00:00:00Z"}, "'at' is a time with its offset"),
-        ({"at": "9999-12-31T00:00:00Z"}, "'at' is a time with its offset"),
-        ({"at": "0001-01-01T00:00:00+14:00"}, "'at' is a time with its offset"),
+        ({"at": None}, "'at' must be a time with its offset"),
+        ({"at": "2026-03-10T12:00:00"}, "'at' must be a time with its offset"),
+        ({"at": "2026-03-10"}, "'at' must be a time with its offset"),
+        ({"at": "2026-13-10T12:00:00Z"}, "'at' must be a time with its offset"),
+        ({"at": "0001-01-01T00:00:00Z"}, "'at' must be a time with its offset"),
+        ({"at": "9999-12-31T00:00:00Z"}, "'at' must be a time with its offset"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "'at' must be a time with its offset"),
         ({"windows": None}, "'windows' is missing"),
-        ({"windows": ["always"]}, "a window is an object"),
-        ({"windows": [{**WORKDAY, "days": ["tuesday"]}]}, "'days' is a list of mon, tue"),
-        ({"windows": [{**WORKDAY, "from": "9:00"}]}, "'from' is a time of the day"),
-        ({"windows": [{**WORKDAY, "to": "24:00"}]}, "'to' is a time of the day"),
-        ({"windows": [{**WORKDAY, "zone": "UTC"}]}, "a window has an unknown 'zone'"),
-        ({"window": []}, "with has an unknown 'window'"),
+        ({"windows": ["always"]}, "a window must be an object"),
+        ({"windows": [{**WORKDAY, "days": ["tuesday"]}]}, "'days' must be a list of mon, tue"),
+        ({"windows": [{**WORKDAY, "from": "9:00"}]}, "'from' must be a time of the day"),
+        ({"windows": [{**WORKDAY, "to": "24:00"}]}, "'to' must be a time of the day"),
+        ({"windows": [{**WORKDAY, "zone": "UTC"}]}, "a window has an unknown key 'zone'"),
+        ({"window": []}, "with has an unknown key 'window'"),
     ],
 )
-def test_what_it_does_not_take_is_told(changed: dict[str, Any], why: str) -> None:
-    given = {"environment": "production", "at": "2026-03-10T12:00:00Z", "windows": [], **changed}
+def test_bad_parameters_are_refused_with_the_reason(changed: dict[str, Any], why: str) -> None:
+    parameters = {
+        "environment": "production",
+        "at": "2026-03-10T12:00:00Z",
+        "windows": [],
+        **changed,
+    }
 
     with pytest.raises(BadParametersError, match=f"^{why}"):
-        handler({"with": given}, None)
+        handler({"with": parameters}, None)

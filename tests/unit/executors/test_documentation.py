@@ -1,4 +1,4 @@
-"""docs/executors.md tells of every executor, and what it shows works."""
+"""docs/executors.md describes every executor, and its examples work."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner import executors
-from taskrunner.compiler import plan
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.executors import function
 from taskrunner.model.plan import RunStep
 from tests.fakes.executor_world import MemoryFunctions, a_work
@@ -25,34 +25,36 @@ def test_every_executor_has_a_section_and_every_section_an_executor() -> None:
 def test_the_example_of_a_section_is_a_pack_that_uses_the_executor(reference: str) -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[reference], re.DOTALL)
 
-    planned = plan.make(example, {})
+    planned = plan_pack(example, {})
 
     assert reference in {step.uses for step in planned.steps if isinstance(step, RunStep)}
 
 
-def test_the_example_of_a_function_is_a_pack_that_calls_the_one_that_is_there() -> None:
+def test_the_example_of_a_function_calls_the_example_executor() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[FUNCTION], re.DOTALL)
 
-    planned = plan.make(example, {})
+    planned = plan_pack(example, {})
 
     [called] = {step.uses for step in planned.steps if isinstance(step, RunStep)} - {"builtin:noop"}
     folder = called.removeprefix("lambda:").replace("-", "_")
     assert (EXAMPLES / folder / "app.py").exists()
 
 
-def test_what_a_function_is_told_is_what_the_page_shows(tmp_path: Path) -> None:
-    shown = re.search(r"^    \{\n(.*?)^    \}", SECTIONS[FUNCTION], re.DOTALL | re.MULTILINE)
-    assert shown is not None
+def test_a_function_receives_the_payload_that_the_page_shows(tmp_path: Path) -> None:
+    payload_block = re.search(
+        r"^    \{\n(.*?)^    \}", SECTIONS[FUNCTION], re.DOTALL | re.MULTILINE
+    )
+    assert payload_block is not None
     functions = MemoryFunctions({"x": {}})
 
     function.execute(function.Parameters(), a_work(tmp_path, uses="lambda:x", functions=functions))
 
     [(_, payload)] = functions.calls
-    assert re.findall(r'^      "(\w+)":', shown[1], re.MULTILINE) == list(payload)
+    assert re.findall(r'^      "(\w+)":', payload_block[1], re.MULTILINE) == list(payload)
 
 
 @pytest.mark.parametrize("reference", executors.references())
-def test_every_parameter_is_told(reference: str) -> None:
+def test_every_parameter_is_described(reference: str) -> None:
     executor = executors.find(reference)
     assert executor is not None
 

@@ -1,4 +1,4 @@
-"""describe_api serves the document, tells how to check it, and spares who holds it already."""
+"""describe_api serves the document with its digest, and 304 to clients that have it."""
 
 import hashlib
 import json
@@ -33,58 +33,60 @@ def a_request(path: str = "/openapi", **changes: object) -> dict[str, Any]:
     }
 
 
-def answered(event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
-    """Answer the event as Lambda would, and hold the answer to the document."""
-    answer = json.loads(json.dumps(handler(event, None)))
-    status, headers, body = answer["statusCode"], answer["headers"], answer["body"]
+def respond(event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+    """Return status, headers and body of the response, which conforms to the document."""
+    response = json.loads(json.dumps(handler(event, None)))
+    status, headers, body = response["statusCode"], response["headers"], response["body"]
     assert_conforms(event["httpMethod"], event["path"], status, headers, body)
     return status, headers, body
 
 
-class TestTheDocument:
-    def test_it_is_the_file_byte_for_byte(self) -> None:
-        status, headers, body = answered(a_request())
+class TestDocument:
+    def test_returns_the_bytes_of_the_file(self) -> None:
+        status, headers, body = respond(a_request())
 
         assert status == 200
         assert headers["Content-Type"] == "application/yaml"
         assert body.encode() == DOCUMENT.read_bytes()
 
-    def test_whoever_downloads_it_can_verify_the_signature(self) -> None:
-        _, headers, body = answered(a_request())
+    def test_the_signature_is_the_digest_of_the_body(self) -> None:
+        _, headers, body = respond(a_request())
 
         assert headers["X-Signature"] == "sha256:" + hashlib.sha256(body.encode()).hexdigest()
 
-    def test_its_etag_is_strong_and_made_of_its_digest(self) -> None:
-        _, headers, body = answered(a_request())
+    def test_the_etag_is_strong_and_part_of_the_digest(self) -> None:
+        _, headers, body = respond(a_request())
 
         digest = hashlib.sha256(body.encode()).hexdigest()
         assert headers["ETag"].startswith('"')
         assert digest.startswith(headers["ETag"].strip('"'))
 
 
-class TestTheMetadata:
-    def test_it_describes_the_document(self) -> None:
-        _, of_document, _ = answered(a_request())
+class TestMetadata:
+    def test_describes_the_document(self) -> None:
+        _, document_headers, _ = respond(a_request())
 
-        status, headers, body = answered(a_request(METADATA))
+        status, headers, body = respond(a_request(METADATA))
 
         metadata = json.loads(body)
         assert status == 200
         assert metadata["specUrl"] == "/openapi"
         assert metadata["version"] == yaml.safe_load(DOCUMENT.read_bytes())["info"]["version"]
-        assert metadata["etag"] == headers["ETag"] == of_document["ETag"]
-        assert metadata["signature"] == headers["X-Signature"] == of_document["X-Signature"]
+        assert metadata["etag"] == headers["ETag"] == document_headers["ETag"]
+        assert metadata["signature"] == headers["X-Signature"] == document_headers["X-Signature"]
 
     @pytest.mark.parametrize(
-        ("environment", "told"),
+        ("environment", "version"),
         [({"BUILD_VERSION": "20251206.1"}, "20251206.1"), ({"BUILD_VERSION": ""}, VERSION)],
     )
-    def test_the_build_is_the_environments(self, environment: dict[str, str], told: str) -> None:
+    def test_reads_the_build_version_from_the_environment(
+        self, environment: dict[str, str], version: str
+    ) -> None:
         source = "import app, json; print(json.loads(app.METADATA)['buildVersion'])"
 
-        assert printed(source, environment) == told
+        assert printed(source, environment) == version
 
-    def test_without_an_environment_the_build_is_the_version(self) -> None:
+    def test_the_build_version_defaults_to_the_documents_version(self) -> None:
         source = "import app, json; print(json.loads(app.METADATA)['buildVersion'])"
 
         assert printed(source, {}) == VERSION
@@ -96,33 +98,33 @@ class TestIfNoneMatch:
         "tags",
         [ETAG, f"W/{ETAG}", "*", f'"old", {ETAG}', f'W/"old",W/{ETAG} , "older"', f'"a,b", {ETAG}'],
     )
-    def test_who_holds_the_document_gets_no_body(self, path: str, tags: str) -> None:
-        status, headers, body = answered(a_request(path, headers={"If-None-Match": tags}))
+    def test_a_client_with_the_document_gets_no_body(self, path: str, tags: str) -> None:
+        status, headers, body = respond(a_request(path, headers={"If-None-Match": tags}))
 
         assert (status, body) == (304, "")
         assert headers == {"ETag": ETAG}
 
     @pytest.mark.parametrize("name", ["if-none-match", "IF-NONE-MATCH", "If-none-match"])
-    def test_the_headers_name_has_no_case(self, path: str, name: str) -> None:
+    def test_the_name_of_the_header_is_case_insensitive(self, path: str, name: str) -> None:
         single = a_request(path, headers={name: ETAG})
         repeated = a_request(path, multiValueHeaders={name: ['"old"', ETAG]})
 
-        assert answered(single)[0] == 304
-        assert answered(repeated)[0] == 304
+        assert respond(single)[0] == 304
+        assert respond(repeated)[0] == 304
 
     @pytest.mark.parametrize(
         "tags", ["", '"old"', DIGEST[:32], f'"x{DIGEST[:32]}"', f'"{DIGEST}"', '"*"', ETAG[:-2]]
     )
-    def test_any_other_tag_gets_the_whole(self, path: str, tags: str) -> None:
-        status, _, body = answered(a_request(path, headers={"If-None-Match": tags}))
+    def test_a_client_with_another_tag_gets_the_document(self, path: str, tags: str) -> None:
+        status, _, body = respond(a_request(path, headers={"If-None-Match": tags}))
 
         assert status == 200
         assert body
 
 
-class TestWhatItRefuses:
-    def test_a_path_of_somebody_else(self) -> None:
-        status, _, body = answered(a_request("/nowhere"))
+class TestErrors:
+    def test_an_unknown_path_is_404(self) -> None:
+        status, _, body = respond(a_request("/nowhere"))
 
         assert status == 404
         assert json.loads(body)["error"] == {
@@ -133,8 +135,10 @@ class TestWhatItRefuses:
 
     @pytest.mark.parametrize("path", fallbacks())
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-    def test_a_method_that_a_path_does_not_have(self, path: str, method: str) -> None:
-        status, headers, body = answered(a_request(path, httpMethod=method))
+    def test_an_unknown_method_is_405_with_the_allowed_methods(
+        self, path: str, method: str
+    ) -> None:
+        status, headers, body = respond(a_request(path, httpMethod=method))
 
         error = json.loads(body)["error"]
         if allowed := methods(path):
@@ -144,30 +148,30 @@ class TestWhatItRefuses:
         else:
             assert (status, error["code"]) == (404, "not_found")
 
-    def test_a_route_that_is_somebody_elses(self) -> None:
-        status, _, _ = answered(a_request("/v1/task-runner/runs"))
+    def test_a_route_of_another_function_is_405(self) -> None:
+        status, _, _ = respond(a_request("/v1/task-runner/runs"))
 
         assert status == 405
 
-    def test_an_event_with_nothing_in_it(self) -> None:
+    def test_an_empty_event_is_404(self) -> None:
         assert handler({}, None)["statusCode"] == 404
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_every_event_is_answered(path: Path) -> None:
+def test_answers_every_event(path: Path) -> None:
     event = json.loads(path.read_text(encoding="utf-8"))
 
-    status, _, _ = answered(event)
+    status, _, _ = respond(event)
 
     expected = {"unchanged": 304, "method": 405, "path": 404}
     assert status == expected.get(path.stem.rpartition("_")[2], 200)
 
 
-def test_there_are_events() -> None:
+def test_has_events_for_both_routes() -> None:
     assert {"document", "metadata"} <= {path.stem for path in EVENTS}
 
 
-def test_a_cold_start_imports_nothing_large() -> None:
+def test_imports_only_the_standard_library_and_taskrunner() -> None:
     source = (
         "import sys; before = set(sys.modules); import app; "
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
@@ -179,12 +183,12 @@ def test_a_cold_start_imports_nothing_large() -> None:
 
 
 def printed(source: str, environment: dict[str, str]) -> str:
-    """Run *source* in a Python of its own beside app.py, the way Lambda finds it."""
-    kept = {name: value for name, value in os.environ.items() if name != "BUILD_VERSION"}
+    """Run *source* in another Python beside app.py, and return its output."""
+    inherited = {name: value for name, value in os.environ.items() if name != "BUILD_VERSION"}
     done = subprocess.run(  # noqa: S603 -- this very Python, and a source from this file
         [sys.executable, "-B", "-c", source],
         cwd=DOCUMENT.parent,
-        env={**kept, **environment},
+        env={**inherited, **environment},
         check=True,
         capture_output=True,
         text=True,

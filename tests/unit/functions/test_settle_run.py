@@ -1,4 +1,4 @@
-"""The end of a run, as its machine, the reconciler and EventBridge tell of it."""
+"""The end of a run in EventBridge's events."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STATES = "arn:aws:states:us-east-1:123456789012"
 
 
 def an_event(machine: str, execution: str, path: str = "") -> dict[str, Any]:
-    """EventBridge's event of an execution of run-7 that was stopped."""
-    given = {"run": {"tenant": TENANT, "id": "run-7"}, "path": path}
+    """EventBridge's event of a stopped execution of run-7."""
+    execution_input = {"run": {"tenant": TENANT, "id": "run-7"}, "path": path}
     return {
         "detail": {
             "executionArn": f"{STATES}:execution:{machine}:{execution}",
             "stateMachineArn": f"{STATES}:stateMachine:{machine}",
             "status": "ABORTED",
-            "input": json.dumps(given),
+            "input": json.dumps(execution_input),
         }
     }
 
@@ -34,7 +34,7 @@ def outcome(world: MemoryWorld) -> RunStatus | None:
     return world.runs.head(TENANT, "run-7").run.outcome
 
 
-def test_an_event_of_the_runs_own_execution_ends_it() -> None:
+def test_an_event_of_the_runs_own_execution_ends_the_run() -> None:
     world = a_world()
     run = world.runs.head(TENANT, "run-7").run
 
@@ -43,17 +43,17 @@ def test_an_event_of_the_runs_own_execution_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "whose",
+    "changes",
     [
-        {"machine": "taskrunner-dev_plain-0123456789abcdef"},  # another stack's, of the same id
+        {"machine": "taskrunner-dev_plain-0123456789abcdef"},  # of another stack, with the same id
         {"execution": "of-a-run-that-had-this-id-before"},
         {"path": "each[1]::"},  # an iteration of a Distributed Map
     ],
 )
-def test_an_event_of_any_other_execution_ends_nothing(whose: dict[str, str]) -> None:
+def test_an_event_of_another_execution_has_no_effect(changes: dict[str, str]) -> None:
     world = a_world()
     run = world.runs.head(TENANT, "run-7").run
-    event = an_event(**{"machine": run.machine, "execution": run.execution, **whose})
+    event = an_event(**{"machine": run.machine, "execution": run.execution, **changes})
 
     assert handler(event, None, world=world) == {"status": "unknown"}
     assert outcome(world) is None

@@ -1,4 +1,4 @@
-"""The rules of TASKPACK section 7, as a table and as properties."""
+"""The rules of approvals (TASKPACK section 7), as examples and as properties."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
-    Answer,
     ApprovalRecord,
     Decision,
+    DecisionResult,
     Verdict,
     decide,
     expire,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 AT = "2025-12-06T12:00:00.000Z"
 OPEN = ApprovalRecord(approval_id="security", was_opened=True)
-ONE = Approval(id="security")
-TWO = Approval(id="security", min_approvals=2)
+NEEDS_ONE = Approval(id="security")
+NEEDS_TWO = Approval(id="security", min_approvals=2)
 APPROVED, REJECTED, EXPIRED = Verdict.APPROVED, Verdict.REJECTED, Verdict.EXPIRED
 
 
@@ -40,29 +40,29 @@ def a_caller(subject: str = "bob", scope: str = "operator", *grants: str) -> Cal
     )
 
 
-def said(  # noqa: PLR0913 - one for each thing that a test wants otherwise
+def apply(  # noqa: PLR0913 - tests vary each of these
     record: ApprovalRecord,
     verdict: Verdict,
     caller: Caller | str = "bob",
     *,
-    approval: Approval = ONE,
+    approval: Approval = NEEDS_ONE,
     run_ended: bool = False,
     actor: str | None = None,
-) -> Answer:
-    who = a_caller(caller) if isinstance(caller, str) else caller
+) -> DecisionResult:
+    decider = a_caller(caller) if isinstance(caller, str) else caller
     return decide(
         approval,
         record,
-        Decision(verdict=verdict, by=who.subject, at=AT, actor=actor),
-        caller=who,
+        Decision(verdict=verdict, approver=decider.subject, decided_at=AT, actor=actor),
+        caller=decider,
         requester="ana",
         run_ended=run_ended,
     )
 
 
-def refused(record: ApprovalRecord, verdict: Verdict, caller: str = "bob") -> str:
+def conflict_code(record: ApprovalRecord, verdict: Verdict, caller: str = "bob") -> str:
     with pytest.raises(ConflictError) as caught:
-        said(record, verdict, caller)
+        apply(record, verdict, caller)
     return caught.value.code
 
 
@@ -71,227 +71,238 @@ class TestOneApproval:
         ("verdict", "scope", "resumed"),
         [(APPROVED, "operator", True), (REJECTED, "operator", False), (EXPIRED, "admin", False)],
     )
-    def test_the_first_word_decides(self, verdict: Verdict, scope: str, *, resumed: bool) -> None:
-        answer = said(OPEN, verdict, a_caller("bob", scope))
+    def test_the_first_decision_gives_the_verdict(
+        self, verdict: Verdict, scope: str, *, resumed: bool
+    ) -> None:
+        result = apply(OPEN, verdict, a_caller("bob", scope))
 
-        assert (answer.verdict, answer.resumed, answer.changed) == (verdict, resumed, True)
-        assert answer.record.verdict is verdict
+        assert (result.verdict, result.resumed, result.changed) == (verdict, resumed, True)
+        assert result.record.verdict is verdict
 
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
-    def test_the_same_word_by_the_same_approver_is_answered_the_same(
-        self, verdict: Verdict
-    ) -> None:
-        first = said(OPEN, verdict)
+    def test_a_repeated_decision_gets_the_same_result(self, verdict: Verdict) -> None:
+        first = apply(OPEN, verdict)
 
-        again = said(first.record, verdict)
+        again = apply(first.record, verdict)
 
         assert again == replace(first, changed=False)
 
     @pytest.mark.parametrize("ended", [True, False])
-    def test_also_when_the_run_has_ended_meanwhile(self, *, ended: bool) -> None:
-        first = said(OPEN, APPROVED)
+    def test_a_repeated_decision_gets_the_same_result_after_the_end(self, *, ended: bool) -> None:
+        first = apply(OPEN, APPROVED)
 
-        assert said(first.record, APPROVED, run_ended=ended) == replace(first, changed=False)
+        assert apply(first.record, APPROVED, run_ended=ended) == replace(first, changed=False)
 
-    @pytest.mark.parametrize("by", ["bob", "carol"])
+    @pytest.mark.parametrize("approver", ["bob", "carol"])
     @pytest.mark.parametrize(("first", "second"), [(APPROVED, REJECTED), (REJECTED, APPROVED)])
-    def test_a_contrary_word_comes_too_late(self, first: Verdict, second: Verdict, by: str) -> None:
-        assert refused(said(OPEN, first).record, second, by) == "approval_already_decided"
+    def test_a_contrary_decision_is_refused(
+        self, first: Verdict, second: Verdict, approver: str
+    ) -> None:
+        decided = apply(OPEN, first).record
 
-    def test_so_does_another_approver_with_the_same_word(self) -> None:
-        assert refused(said(OPEN, APPROVED).record, APPROVED, "carol") == "approval_already_decided"
+        assert conflict_code(decided, second, approver) == "approval_already_decided"
 
-    def test_a_gate_that_was_expired_by_the_clock_is_decided(self) -> None:
-        assert refused(expire(OPEN, AT), APPROVED) == "approval_already_decided"
+    def test_the_same_decision_of_another_approver_is_refused(self) -> None:
+        decided = apply(OPEN, APPROVED).record
 
-    def test_a_gate_that_nobody_reached_is_not_open(self) -> None:
-        assert refused(ApprovalRecord(approval_id="security"), APPROVED) == "approval_not_open"
+        assert conflict_code(decided, APPROVED, "carol") == "approval_already_decided"
 
-    def test_a_gate_of_a_run_that_has_ended_is_not_open(self) -> None:
+    def test_an_expired_approval_is_already_decided(self) -> None:
+        assert conflict_code(expire(OPEN, AT), APPROVED) == "approval_already_decided"
+
+    def test_an_approval_without_a_gate_is_not_open(self) -> None:
+        assert (
+            conflict_code(ApprovalRecord(approval_id="security"), APPROVED) == "approval_not_open"
+        )
+
+    def test_an_approval_of_an_ended_run_is_not_open(self) -> None:
         with pytest.raises(ConflictError) as caught:
-            said(OPEN, APPROVED, run_ended=True)
+            apply(OPEN, APPROVED, run_ended=True)
 
         assert caught.value.code == "approval_not_open"
 
-    def test_the_actor_is_recorded_beside_the_approver(self) -> None:
-        (word,) = said(OPEN, APPROVED, actor="user:zoe").record.decisions
+    def test_records_the_actor_beside_the_approver(self) -> None:
+        (decision,) = apply(OPEN, APPROVED, actor="user:zoe").record.decisions
 
-        assert (word.by, word.actor) == ("bob", "user:zoe")
+        assert (decision.approver, decision.actor) == ("bob", "user:zoe")
 
 
 class TestSeveralApprovals:
-    def test_the_last_that_is_needed_lets_the_run_go_on(self) -> None:
-        first = said(OPEN, APPROVED, "bob", approval=TWO)
-        second = said(first.record, APPROVED, "carol", approval=TWO)
+    def test_the_last_needed_approval_resumes_the_run(self) -> None:
+        first = apply(OPEN, APPROVED, "bob", approval=NEEDS_TWO)
+        second = apply(first.record, APPROVED, "carol", approval=NEEDS_TWO)
 
         assert (first.resumed, first.record.verdict) == (False, None)
         assert (second.resumed, second.record.verdict) == (True, APPROVED)
 
     def test_one_approver_counts_once(self) -> None:
-        record = said(OPEN, APPROVED, "bob", approval=TWO).record
+        record = apply(OPEN, APPROVED, "bob", approval=NEEDS_TWO).record
 
-        again = said(record, APPROVED, "bob", approval=TWO)
+        again = apply(record, APPROVED, "bob", approval=NEEDS_TWO)
 
         assert (again.changed, again.resumed, again.record.verdict) == (False, False, None)
 
-    def test_each_is_answered_again_as_the_first_time(self) -> None:
-        first = said(OPEN, APPROVED, "bob", approval=TWO)
-        second = said(first.record, APPROVED, "carol", approval=TWO)
+    def test_repeated_approvals_get_the_same_results(self) -> None:
+        first = apply(OPEN, APPROVED, "bob", approval=NEEDS_TWO)
+        second = apply(first.record, APPROVED, "carol", approval=NEEDS_TWO)
 
-        assert said(second.record, APPROVED, "bob", approval=TWO).resumed is False
-        assert said(second.record, APPROVED, "carol", approval=TWO).resumed is True
+        assert apply(second.record, APPROVED, "bob", approval=NEEDS_TWO).resumed is False
+        assert apply(second.record, APPROVED, "carol", approval=NEEDS_TWO).resumed is True
 
-    @pytest.mark.parametrize("by", ["bob", "carol"])
-    def test_one_rejection_ends_it(self, by: str) -> None:
-        record = said(OPEN, APPROVED, "bob", approval=TWO).record
+    @pytest.mark.parametrize("approver", ["bob", "carol"])
+    def test_one_rejection_rejects(self, approver: str) -> None:
+        record = apply(OPEN, APPROVED, "bob", approval=NEEDS_TWO).record
 
-        answer = said(record, REJECTED, by, approval=TWO)
+        result = apply(record, REJECTED, approver, approval=NEEDS_TWO)
 
-        assert (answer.record.verdict, answer.resumed) == (REJECTED, False)
+        assert (result.record.verdict, result.resumed) == (REJECTED, False)
 
 
 class TestWhoMayDecide:
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
-    def test_every_grant_is_needed_and_the_missing_one_is_named(self, verdict: Verdict) -> None:
+    def test_names_a_missing_grant(self, verdict: Verdict) -> None:
         approval = Approval(id="security", grants=("security.lead", "release.manager"))
 
         with pytest.raises(ForbiddenError, match=r"release\.manager") as caught:
-            said(OPEN, verdict, a_caller("bob", "operator", "security.lead"), approval=approval)
+            apply(OPEN, verdict, a_caller("bob", "operator", "security.lead"), approval=approval)
 
         assert caught.value.code == "grant_required"
 
-    def test_who_carries_them_all_decides(self) -> None:
+    def test_a_caller_with_all_grants_may_decide(self) -> None:
         approval = Approval(id="security", grants=("a", "b"))
 
-        assert said(
+        assert apply(
             OPEN, APPROVED, a_caller("bob", "operator", "a", "b"), approval=approval
         ).resumed
 
     def test_an_operator_may_approve_packs_without_the_grant(self) -> None:
         approval = Approval(id="security", grants=("packs.approve",))
 
-        assert said(OPEN, APPROVED, approval=approval).resumed
+        assert apply(OPEN, APPROVED, approval=approval).resumed
 
     def test_an_admin_needs_the_grants_too(self) -> None:
         approval = Approval(id="security", grants=("security.lead",))
 
         with pytest.raises(ForbiddenError):
-            said(OPEN, APPROVED, a_caller("root", "admin"), approval=approval)
+            apply(OPEN, APPROVED, a_caller("root", "admin"), approval=approval)
 
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
-    def test_who_created_the_run_may_be_kept_from_deciding(self, verdict: Verdict) -> None:
+    def test_a_pack_may_forbid_the_requester_to_decide(self, verdict: Verdict) -> None:
         approval = Approval(id="security", distinct_from_requester=True)
 
         with pytest.raises(ForbiddenError, match="who created the run") as caught:
-            said(OPEN, verdict, "ana", approval=approval)
+            apply(OPEN, verdict, "ana", approval=approval)
 
         assert caught.value.code == "forbidden"
-        assert said(OPEN, verdict, "bob", approval=approval).changed
+        assert apply(OPEN, verdict, "bob", approval=approval).changed
 
-    def test_who_created_the_run_may_decide_when_nothing_forbids_it(self) -> None:
-        assert said(OPEN, APPROVED, "ana").resumed
+    def test_the_requester_may_decide_otherwise(self) -> None:
+        assert apply(OPEN, APPROVED, "ana").resumed
 
     @pytest.mark.parametrize("scope", ["viewer", "operator"])
-    def test_only_an_admin_expires(self, scope: str) -> None:
+    def test_only_an_admin_may_expire(self, scope: str) -> None:
         with pytest.raises(ForbiddenError, match="only an admin"):
-            said(OPEN, EXPIRED, a_caller("bob", scope))
+            apply(OPEN, EXPIRED, a_caller("bob", scope))
 
-    def test_an_admin_expires_without_grants(self) -> None:
+    def test_an_admin_may_expire_without_grants(self) -> None:
         approval = Approval(id="security", grants=("x",), distinct_from_requester=True)
 
-        assert said(OPEN, EXPIRED, a_caller("ana", "admin"), approval=approval).changed
+        assert apply(OPEN, EXPIRED, a_caller("ana", "admin"), approval=approval).changed
 
-    def test_who_may_not_decide_is_not_told_whether_it_is_decided(self) -> None:
+    def test_a_caller_without_the_grants_does_not_learn_of_a_verdict(self) -> None:
         approval = Approval(id="security", grants=("x",))
 
         with pytest.raises(ForbiddenError):
-            said(expire(OPEN, AT), APPROVED, approval=approval)
+            apply(expire(OPEN, AT), APPROVED, approval=approval)
 
 
 class TestExpire:
-    def test_the_clock_decides_what_nobody_did(self) -> None:
+    def test_expires_an_open_approval(self) -> None:
         expired = expire(OPEN, AT)
 
         assert expired.verdict is EXPIRED
-        assert expired.decisions == (Decision(verdict=EXPIRED, by="clock", at=AT),)
+        assert expired.decisions == (Decision(verdict=EXPIRED, approver="clock", decided_at=AT),)
 
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
-    def test_the_clock_changes_nothing_that_was_decided(self, verdict: Verdict) -> None:
-        decided = said(OPEN, verdict).record
+    def test_does_not_change_a_verdict(self, verdict: Verdict) -> None:
+        decided = apply(OPEN, verdict).record
 
         assert expire(decided, AT) == decided
 
-    def test_one_approval_of_two_expires(self) -> None:
-        assert expire(said(OPEN, APPROVED, approval=TWO).record, AT).verdict is EXPIRED
+    def test_expires_an_approval_with_too_few_approvals(self) -> None:
+        assert expire(apply(OPEN, APPROVED, approval=NEEDS_TWO).record, AT).verdict is EXPIRED
 
 
-_words = st.lists(
+_decisions = st.lists(
     st.tuples(st.sampled_from(["bob", "carol", "dave", "root"]), st.sampled_from(Verdict)),
     max_size=12,
 )
 
 
 def applied(
-    words: Sequence[tuple[str, Verdict]], needed: int
-) -> tuple[ApprovalRecord, list[Answer]]:
-    """The record after all of *words*, and the answers to those that were not refused."""
+    decisions: Sequence[tuple[str, Verdict]], needed: int
+) -> tuple[ApprovalRecord, list[DecisionResult]]:
+    """The record after *decisions*, and the results of those that were not refused."""
     approval = Approval(id="security", min_approvals=needed)
-    record, answers = OPEN, []
-    for subject, verdict in words:
+    record, results = OPEN, []
+    for subject, verdict in decisions:
         caller = a_caller(subject, "admin" if subject == "root" else "operator")
         try:
-            answer = said(record, verdict, caller, approval=approval)
+            result = apply(record, verdict, caller, approval=approval)
         except (ConflictError, ForbiddenError):
             continue
-        record = answer.record
-        answers.append(answer)
-    return record, answers
+        record = result.record
+        results.append(result)
+    return record, results
 
 
-@given(words=_words, needed=st.integers(1, 3))
-def test_what_is_decided_stays_decided(words: list[tuple[str, Verdict]], needed: int) -> None:
-    verdicts = [applied(words[:length], needed)[0].verdict for length in range(len(words) + 1)]
-    decided = [one for one in verdicts if one is not None]
+@given(decisions=_decisions, needed=st.integers(1, 3))
+def test_a_verdict_never_changes(decisions: list[tuple[str, Verdict]], needed: int) -> None:
+    lengths = range(len(decisions) + 1)
+    verdicts = [applied(decisions[:length], needed)[0].verdict for length in lengths]
+    decided = [verdict for verdict in verdicts if verdict is not None]
 
     assert len(set(decided)) <= 1
     assert verdicts[len(verdicts) - len(decided) :] == decided
 
 
-@given(words=_words, needed=st.integers(1, 3))
-def test_at_most_one_word_lets_the_run_go_on(words: list[tuple[str, Verdict]], needed: int) -> None:
-    record, answers = applied(words, needed)
-    resuming = [one for one in answers if one.resumed and one.changed]
+@given(decisions=_decisions, needed=st.integers(1, 3))
+def test_at_most_one_decision_resumes_the_run(
+    decisions: list[tuple[str, Verdict]], needed: int
+) -> None:
+    record, results = applied(decisions, needed)
+    resuming = [result for result in results if result.resumed and result.changed]
 
     assert len(resuming) == (record.verdict is APPROVED)
 
 
-@given(words=_words, needed=st.integers(1, 3))
-def test_approved_is_approved_by_as_many_as_are_needed(
-    words: list[tuple[str, Verdict]], needed: int
+@given(decisions=_decisions, needed=st.integers(1, 3))
+def test_is_approved_by_exactly_the_needed_number_of_approvers(
+    decisions: list[tuple[str, Verdict]], needed: int
 ) -> None:
-    record, _ = applied(words, needed)
-    approvers = {one.by for one in record.decisions if one.verdict is APPROVED}
+    record, _ = applied(decisions, needed)
+    approvers = {d.approver for d in record.decisions if d.verdict is APPROVED}
 
     if record.verdict is APPROVED:
         assert len(approvers) == needed
     elif record.verdict is None:
         assert len(approvers) < needed
-        assert {one.verdict for one in record.decisions} <= {APPROVED}
+        assert {decision.verdict for decision in record.decisions} <= {APPROVED}
 
 
-@given(words=_words, needed=st.integers(1, 3))
-def test_saying_everything_again_changes_nothing(
-    words: list[tuple[str, Verdict]], needed: int
+@given(decisions=_decisions, needed=st.integers(1, 3))
+def test_repeating_every_decision_changes_nothing(
+    decisions: list[tuple[str, Verdict]], needed: int
 ) -> None:
-    """A client that repeats what it said, once all is decided, learns what it learned before."""
-    record, _ = applied(words, needed)
+    """A client that repeats its decision after the verdict gets the same result."""
+    record, _ = applied(decisions, needed)
 
     if record.verdict is not None:
-        answers = []
-        for subject, verdict in words:
+        results = []
+        for subject, verdict in decisions:
             caller = a_caller(subject, "admin" if subject == "root" else "operator")
             try:
-                answers.append(said(record, verdict, caller))
+                results.append(apply(record, verdict, caller))
             except (ConflictError, ForbiddenError):
                 continue
-        assert all(not one.changed for one in answers)
+        assert not any(result.changed for result in results)

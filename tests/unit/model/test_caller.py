@@ -14,7 +14,7 @@ def a_caller(scope: str = "operator", *tenants: str, grants: tuple[str, ...] = (
 
 class TestScopes:
     @pytest.mark.parametrize(
-        ("own", "may"),
+        ("scope", "implied"),
         [
             ("viewer", ["viewer"]),
             ("operator", ["viewer", "operator"]),
@@ -22,17 +22,18 @@ class TestScopes:
             ("openid", []),
         ],
     )
-    def test_a_scope_implies_those_below_it(self, own: str, may: list[str]) -> None:
-        caller = a_caller(own)
+    def test_a_scope_implies_the_scopes_below_it(self, scope: str, implied: list[str]) -> None:
+        caller = a_caller(scope)
+        scopes = ("viewer", "operator", "admin", "openid")
 
-        assert [one for one in ("viewer", "operator", "admin", "openid") if caller.may(one)] == may
+        assert [other for other in scopes if caller.may(other)] == implied
 
-    def test_without_scopes_nothing_is_allowed(self) -> None:
+    def test_a_caller_without_scopes_may_do_nothing(self) -> None:
         assert not Caller(subject="ana", scopes=frozenset(), tenants=()).may("viewer")
 
 
 class TestGrants:
-    def test_a_grant_is_carried_or_not(self) -> None:
+    def test_has_the_grants_of_its_token_and_no_others(self) -> None:
         caller = a_caller("viewer", grants=("security.lead",))
 
         assert caller.has_grant("security.lead")
@@ -41,41 +42,43 @@ class TestGrants:
     @pytest.mark.parametrize(
         ("scope", "has"), [("viewer", False), ("operator", True), ("admin", True)]
     )
-    def test_approving_packs_comes_with_being_an_operator(self, scope: str, *, has: bool) -> None:
+    def test_an_operator_may_approve_packs_without_the_grant(
+        self, scope: str, *, has: bool
+    ) -> None:
         assert a_caller(scope).has_grant("packs.approve") is has
 
 
 class TestTenant:
-    def test_the_only_tenant_need_not_be_named(self) -> None:
+    def test_defaults_to_the_only_tenant(self) -> None:
         assert a_caller("operator", "acme").tenant(None, None) == "acme"
 
-    def test_one_of_several_is_chosen_in_any_place(self) -> None:
+    def test_takes_the_tenant_from_any_place(self) -> None:
         caller = a_caller("operator", "acme", "globex")
 
         assert caller.tenant("globex", None) == "globex"
         assert caller.tenant(None, "acme") == "acme"
         assert caller.tenant("acme", "acme") == "acme"
 
-    def test_one_of_several_must_be_chosen(self) -> None:
+    def test_requires_a_choice_among_several(self) -> None:
         with pytest.raises(InvalidRequestError, match="choose one"):
             a_caller("operator", "acme", "globex").tenant(None)
 
-    def test_two_places_must_agree(self) -> None:
+    def test_rejects_two_places_that_differ(self) -> None:
         with pytest.raises(InvalidRequestError, match="differ"):
             a_caller("operator", "acme", "globex").tenant("acme", "globex")
 
-    def test_a_foreign_tenant_is_forbidden(self) -> None:
+    def test_forbids_a_foreign_tenant(self) -> None:
         with pytest.raises(ForbiddenError, match="does not belong to the tenant globex"):
             a_caller("operator", "acme").tenant("globex")
 
-    def test_no_tenant_is_forbidden(self) -> None:
+    def test_forbids_a_token_without_a_tenant(self) -> None:
         with pytest.raises(ForbiddenError, match="no tenant"):
             a_caller("operator").tenant(None)
 
-    def test_an_admin_may_name_any(self) -> None:
+    def test_an_admin_may_choose_any_tenant(self) -> None:
         assert a_caller("admin", "acme").tenant("globex") == "globex"
 
     @pytest.mark.parametrize("name", ["", "Acme", "-acme", "acme-", "a" * 64, "a#b", "a/b", "acmé"])
-    def test_a_name_that_no_tenant_has_is_malformed_even_for_an_admin(self, name: str) -> None:
-        with pytest.raises(InvalidRequestError, match="a tenant matches"):
+    def test_rejects_a_malformed_name_even_for_an_admin(self, name: str) -> None:
+        with pytest.raises(InvalidRequestError, match="a tenant's name has 1 to 63"):
             a_caller("admin", "acme").tenant(name)

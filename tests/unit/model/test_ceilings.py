@@ -19,6 +19,8 @@ from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
         ("*.example.com:5000", "a.b.example.com:5000"),
         ("[2001:db8::1]", "[2001:db8::1]"),
         ("[2001:db8::1]:5000", "[2001:db8::1]:5000"),
+        ("*.internal", "db.internal"),
+        ("bücher.example", "xn--bcher-kva.example"),
     ],
 )
 def test_an_entry_may_be_what_is_allowed_or_within_it(allowed: str, entry: str) -> None:
@@ -39,6 +41,8 @@ def test_an_entry_may_be_what_is_allowed_or_within_it(allowed: str, entry: str) 
         ("*.eu.example.com", "*.example.com"),
         ("*.example.com", "*.example.com:22"),
         ("[2001:db8::1]", "[2001:db8::2]"),
+        ("https://api.example.com", "api.example.com"),
+        ("api.example.com", "https://api.example.com"),
     ],
 )
 def test_an_entry_that_opens_more_is_not_allowed(allowed: str, entry: str) -> None:

@@ -1,6 +1,6 @@
-"""Any rule, any callers, any order of their words: held to the rules said a second time.
+"""Any rule, any callers, any order of decisions: compared with a second, simpler implementation.
 
-The second saying has no record and no cleverness: it looks at all that was said before, each time.
+The second implementation keeps no record. It looks at all earlier decisions each time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
-    Answer,
     ApprovalRecord,
     Decision,
+    DecisionResult,
     Verdict,
     decide,
     expire,
@@ -31,8 +31,8 @@ OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 
 
 @dataclass(frozen=True)
-class Word:
-    """What one caller says: the same subject may come with other clients, tokens and actors."""
+class Attempt:
+    """One try to decide. A subject may come with several clients, tokens and actors."""
 
     caller: Caller
     verdict: Verdict
@@ -42,14 +42,14 @@ class Word:
 callers = st.builds(
     Caller,
     subject=st.sampled_from(["ana", "bob", "carol", "clock"]),
-    scopes=st.sampled_from([frozenset({one}) for one in ("viewer", "operator", "admin")]),
+    scopes=st.sampled_from([frozenset({scope}) for scope in ("viewer", "operator", "admin")]),
     tenants=st.sampled_from([("acme",), ("globex",), ("acme", "globex"), ()]),
     grants=st.sets(st.sampled_from(GRANTS)).map(frozenset),
 )
-words = st.builds(
-    Word,
+attempts = st.builds(
+    Attempt,
     caller=callers,
-    # Mostly approvals: one word of another kind ends it all.
+    # Mostly approvals, because one decision of another kind ends the approval.
     verdict=st.sampled_from([Verdict.APPROVED] * 6 + [Verdict.REJECTED, Verdict.EXPIRED]),
     actor=st.sampled_from([None, "user:ana", "user:bob", "bob"]),
 )
@@ -62,77 +62,80 @@ approvals = st.builds(
 )
 
 
-def may(approval: Approval, word: Word, requester: str) -> bool:
-    scope = next(iter(word.caller.scopes))
-    if word.verdict is Verdict.EXPIRED:
+def may(approval: Approval, attempt: Attempt, requester: str) -> bool:
+    scope = next(iter(attempt.caller.scopes))
+    if attempt.verdict is Verdict.EXPIRED:
         return scope == "admin"
-    carried = word.caller.grants | ({"packs.approve"} if scope in ("operator", "admin") else set())
-    is_requester = word.caller.subject == requester
-    return set(approval.grants) <= carried and not (
+    implied = {"packs.approve"} if scope in ("operator", "admin") else set()
+    is_requester = attempt.caller.subject == requester
+    return set(approval.grants) <= attempt.caller.grants | implied and not (
         approval.distinct_from_requester and is_requester
     )
 
 
-def outcome(approval: Approval, heard: list[Word]) -> Verdict | None:
-    """What the words come to that were allowed and came in time."""
-    ending = [one.verdict for one in heard if one.verdict is not Verdict.APPROVED]
+def expected_verdict(approval: Approval, counted: list[Attempt]) -> Verdict | None:
+    """The verdict of the attempts that were allowed and came in time."""
+    ending = [a.verdict for a in counted if a.verdict is not Verdict.APPROVED]
     if ending:
         return ending[0]
-    approvers = {one.caller.subject for one in heard}
+    approvers = {attempt.caller.subject for attempt in counted}
     return Verdict.APPROVED if len(approvers) >= approval.min_approvals else None
 
 
 @settings(max_examples=500)
 @given(
     approval=approvals,
-    said=st.lists(words, min_size=2, max_size=10),
+    tries=st.lists(attempts, min_size=2, max_size=10),
     requester=st.sampled_from(["ana", "bob", "eve"]),
 )
-def test_every_word_is_heard_by_the_rules(
-    approval: Approval, said: list[Word], requester: str
+def test_every_decision_follows_the_rules(
+    approval: Approval, tries: list[Attempt], requester: str
 ) -> None:
-    record, heard = OPEN, list[Word]()
-    for word in said:
-        decision = Decision(verdict=word.verdict, by=word.caller.subject, at=AT, actor=word.actor)
-        last = next((o for o in reversed(heard) if o.caller.subject == decision.by), None)
-        repeats = last is not None and last.verdict is word.verdict
-        answer: Answer | ForbiddenError | ConflictError
+    record, counted = OPEN, list[Attempt]()
+    for attempt in tries:
+        subject = attempt.caller.subject
+        decision = Decision(
+            verdict=attempt.verdict, approver=subject, decided_at=AT, actor=attempt.actor
+        )
+        latest = next((a for a in reversed(counted) if a.caller.subject == subject), None)
+        is_repeated = latest is not None and latest.verdict is attempt.verdict
+        result: DecisionResult | ForbiddenError | ConflictError
         try:
-            answer = decide(
+            result = decide(
                 approval,
                 record,
                 decision,
-                caller=word.caller,
+                caller=attempt.caller,
                 requester=requester,
                 run_ended=False,
             )
-        except (ForbiddenError, ConflictError) as refused:
-            answer = refused
-        assert isinstance(answer, ForbiddenError) is not may(approval, word, requester)
-        match answer:
+        except (ForbiddenError, ConflictError) as error:
+            result = error
+        assert isinstance(result, ForbiddenError) is not may(approval, attempt, requester)
+        match result:
             case ForbiddenError(code="grant_required", message=message):
                 assert any(grant in message for grant in approval.grants)
-                assert not set(approval.grants) <= word.caller.grants
+                assert not set(approval.grants) <= attempt.caller.grants
             case ConflictError(code=code):
                 assert code == "approval_already_decided"
-                assert outcome(approval, heard) is not None
-                assert not repeats
-            case Answer(changed=changed):
-                assert changed is not repeats
-                heard += [word] if changed else []
-                record = answer.record
-        assert record.verdict is outcome(approval, heard)
-        assert [one.by for one in record.decisions] == [one.caller.subject for one in heard]
+                assert expected_verdict(approval, counted) is not None
+                assert not is_repeated
+            case DecisionResult(changed=changed):
+                assert changed is not is_repeated
+                counted += [attempt] if changed else []
+                record = result.record
+        assert record.verdict is expected_verdict(approval, counted)
+        assert [d.approver for d in record.decisions] == [a.caller.subject for a in counted]
 
 
-@given(approval=approvals, said=st.lists(words, max_size=6))
-def test_the_clock_ends_what_is_open_and_nothing_else(approval: Approval, said: list[Word]) -> None:
+@given(approval=approvals, tries=st.lists(attempts, max_size=6))
+def test_the_clock_expires_open_approvals_only(approval: Approval, tries: list[Attempt]) -> None:
     record = OPEN
-    for word in said:
-        decision = Decision(verdict=word.verdict, by=word.caller.subject, at=AT)
+    for attempt in tries:
+        decision = Decision(verdict=attempt.verdict, approver=attempt.caller.subject, decided_at=AT)
         try:
             record = decide(
-                approval, record, decision, caller=word.caller, requester="eve", run_ended=False
+                approval, record, decision, caller=attempt.caller, requester="eve", run_ended=False
             ).record
         except (ConflictError, ForbiddenError):
             continue
@@ -144,7 +147,7 @@ def test_the_clock_ends_what_is_open_and_nothing_else(approval: Approval, said: 
 
 
 def calls(name: str) -> dict[str, list[ast.Call]]:
-    """Every call of *name* in the package, plain or as a method, by the file's path in it."""
+    """Every call of *name* in the package, as a function or a method, by the file's path there."""
     found: dict[str, list[ast.Call]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -153,31 +156,29 @@ def calls(name: str) -> dict[str, list[ast.Call]]:
     return found
 
 
-def test_nothing_else_gives_a_record_its_verdict() -> None:
-    """Decisions are made in the model and stored as they come; the adapter reads what is stored."""
+def test_only_the_model_makes_verdicts_and_only_the_adapter_reads_stored_ones() -> None:
     with_verdict = {
         path
         for name in ("replace", "ApprovalRecord")
         for path, nodes in calls(name).items()
-        if any(keyword.arg in {"verdict", "decisions"} for one in nodes for keyword in one.keywords)
+        if any(
+            keyword.arg in {"verdict", "decisions"} for node in nodes for keyword in node.keywords
+        )
     }
-    assert with_verdict == {"model/approval.py", "adapters/approvals.py"}
+    assert with_verdict == {"model/approval.py", "adapters/approval_items.py"}
     assert set(calls("Decision")) == {
         "model/approval.py",
-        "adapters/approvals.py",
+        "adapters/approval_items.py",
         "usecases/decide_approval.py",
     }
 
 
-def test_a_decision_is_stored_only_behind_the_function_that_makes_it() -> None:
-    stored = {
-        path: ast.unparse(node.args[1])
+def test_only_two_use_cases_store_decisions() -> None:
+    """Their records come from `decide` and `expire`, because nothing else makes a verdict."""
+    storing = {
+        path
         for path, nodes in calls("decide").items()
-        for node in nodes
-        if ast.unparse(node.func).endswith("approvals.decide")
+        if any(ast.unparse(node.func).endswith("approvals.decide") for node in nodes)
     }
 
-    assert stored == {
-        "usecases/decide_approval.py": "answer.record",  # what decide answered
-        "usecases/open_gate.py": "expired",  # what expire answered
-    }
+    assert storing == {"usecases/decide_approval.py", "usecases/expire_gate.py"}

@@ -1,6 +1,6 @@
-"""The statement about a run: what is in it, and that nothing of the record can change without it.
+"""The statement about a run: its content, and that it changes with every part of the record.
 
-The run is made by the use cases, so that its journal is one that the service writes.
+The use cases make the run, so its journal is a real one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.model import evidence, plan_document
+from taskrunner.model import api_view, evidence
 from taskrunner.model.artifact import ArtifactStatus, ArtifactType
+from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
-from taskrunner.runtime import run_view
 from tests.unit.usecases.given import TENANT, evidence_of
 from tests.unit.usecases.proven import proven
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 WORLD = proven()
 
 
-def told(world: MemoryWorld) -> tuple[Run, Plan, list[Entry], list[Artifact]]:
-    """What the statement of run-7 is made of."""
+def record(world: MemoryWorld) -> tuple[Run, Plan, list[Entry], list[Artifact]]:
+    """The parts of the record that the statement of run-7 is made of."""
     run = world.runs.head(TENANT, "run-7").run
-    plan = plan_document.from_document(world.plans.get(TENANT, run.plan_hash))
+    plan = world.plans.get(TENANT, run.plan_hash)
     entries = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
     listed = world.artifacts.list(TENANT, "run-7")
-    return run, plan, entries, [one for one in listed if one.name != "evidence-bundle"]
+    return run, plan, entries, [a for a in listed if a.name != "evidence-bundle"]
 
 
 def log_of(world: MemoryWorld) -> Log:
-    text = "".join(map(run_view.log_text, world.runs.journal(TENANT, "run-7")))
+    text = "".join(map(api_view.log_text, world.runs.journal(TENANT, "run-7")))
     return Log(lines=10, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-RUN, PLAN, ENTRIES, ARTIFACTS = told(WORLD)
+RUN, PLAN, ENTRIES, ARTIFACTS = record(WORLD)
 LOG = log_of(WORLD)
 
 
@@ -56,18 +56,18 @@ def minute(number: int) -> str:
     return f"2025-12-06T12:0{number}:00.000Z"
 
 
-def test_it_states_all_of_the_record() -> None:
-    (zipped,) = (one for one in ARTIFACTS if one.name == "zip")
-    approved = hashlib.sha256(b'"Succeeded"').hexdigest()
-    decided = {"approvalId": "security", "step": "review", "decision": "approved"}
+def test_states_the_whole_record() -> None:
+    (zip_file,) = (artifact for artifact in ARTIFACTS if artifact.name == "zip")
+    status_sha256 = hashlib.sha256(b'"Succeeded"').hexdigest()
+    approval = {"approvalId": "security", "step": "review", "decision": "approved"}
 
     assert evidence_of(WORLD) == {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
             {"name": "plan", "digest": {"sha256": RUN.plan_hash.removeprefix("sha256:")}},
             {"name": "journal", "digest": {"sha256": LOG.sha256}},
-            {"name": "artifacts/how", "digest": {"sha256": approved}},
-            {"name": "artifacts/zip", "digest": {"sha256": zipped.sha256}},
+            {"name": "artifacts/how", "digest": {"sha256": status_sha256}},
+            {"name": "artifacts/zip", "digest": {"sha256": zip_file.sha256}},
         ],
         "predicateType": "https://stellaops.io/attestations/task-run/v1",
         "predicate": {
@@ -118,7 +118,7 @@ def test_it_states_all_of_the_record() -> None:
                 },
             ],
             "approvals": [
-                decided
+                approval
                 | {
                     "settled": False,
                     "approver": "bob",
@@ -126,7 +126,7 @@ def test_it_states_all_of_the_record() -> None:
                     "at": minute(4),
                     "planHash": RUN.plan_hash,
                 },
-                decided
+                approval
                 | {
                     "settled": True,
                     "approver": "carol",
@@ -151,7 +151,7 @@ def test_it_states_all_of_the_record() -> None:
                     "name": "how",
                     "type": "object",
                     "status": "captured",
-                    "sha256": approved,
+                    "sha256": status_sha256,
                     "capturedAt": minute(6),
                 },
                 {
@@ -165,8 +165,8 @@ def test_it_states_all_of_the_record() -> None:
                     "name": "zip",
                     "type": "file",
                     "status": "captured",
-                    "sha256": zipped.sha256,
-                    "sizeBytes": zipped.size_bytes,
+                    "sha256": zip_file.sha256,
+                    "sizeBytes": zip_file.size_bytes,
                     "mediaType": "application/zip",
                     "sourcePath": "/output/bundle.zip",
                     "capturedAt": minute(1),
@@ -177,15 +177,15 @@ def test_it_states_all_of_the_record() -> None:
     }
 
 
-def test_made_again_it_has_the_same_bytes_in_whatever_order_artifacts_come() -> None:
-    first = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
-    again = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
+def test_has_the_same_bytes_in_any_order_of_the_artifacts() -> None:
+    first = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
+    again = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
 
     assert first == again == WORLD.evidence.signed[0]
 
 
 def changes() -> Iterator[tuple[str, Callable[[], JsonObject]]]:
-    """The statement after a change of one thing in the record, for each thing that it names."""
+    """Yield for each part of the record its name, and the statement after a change of it."""
     for name in ("run_id", "tenant", "created_by", "plan_hash", "definition_hash", "pack_name"):
         changed: Any = {name: str(getattr(RUN, name)) + "0"}
         run = replace(RUN, **changed)
@@ -194,41 +194,41 @@ def changes() -> Iterator[tuple[str, Callable[[], JsonObject]]]:
     yield "lines", lambda: statement(log=replace(LOG, lines=9))
     yield "log", lambda: statement(log=replace(LOG, sha256="0" * 64))
     for number, artifact in enumerate(ARTIFACTS):
-        for one in fields(artifact):
-            value = getattr(artifact, one.name)
-            if value is None or one.name in {"stored_path", "expression_json"}:
+        for field in fields(artifact):
+            value = getattr(artifact, field.name)
+            if value is None or field.name in {"stored_path", "expression_json"}:
                 continue
-            other = [*ARTIFACTS]
-            other[number] = replace(artifact, **{one.name: another(value)})
-            name = f"{artifact.name} {one.name}"
-            yield name, lambda other=other: statement(artifacts=other)  # type: ignore[misc]
+            artifacts = [*ARTIFACTS]
+            artifacts[number] = replace(artifact, **{field.name: another(value)})
+            name = f"{artifact.name} {field.name}"
+            yield name, lambda artifacts=artifacts: statement(artifacts=artifacts)  # type: ignore[misc]
 
 
 def another(value: Any) -> Any:  # noqa: ANN401 - a value of a field
     match value:
         case ArtifactType():
-            return next(one for one in ArtifactType if one is not value)
+            return next(other for other in ArtifactType if other is not value)
         case ArtifactStatus():
-            return next(one for one in ArtifactStatus if one is not value)
+            return next(other for other in ArtifactStatus if other is not value)
         case int():
             return value + 1
     return f"{value}0"
 
 
 def statement(**changed: Any) -> JsonObject:  # noqa: ANN401 - any argument
-    given: Any = {"run": RUN, "plan": PLAN, "entries": ENTRIES, "log": LOG, "artifacts": ARTIFACTS}
-    return evidence.statement(**(given | changed))
+    parts: Any = {"run": RUN, "plan": PLAN, "entries": ENTRIES, "log": LOG, "artifacts": ARTIFACTS}
+    return evidence.statement(**(parts | changed))
 
 
-@pytest.mark.parametrize("changed", [pytest.param(made, id=name) for name, made in changes()])
-def test_a_change_of_the_record_is_a_change_of_the_statement(
+@pytest.mark.parametrize("changed", [pytest.param(make, id=name) for name, make in changes()])
+def test_changes_with_every_part_of_the_record(
     changed: Callable[[], JsonObject],
 ) -> None:
     assert changed() != statement()
 
 
-def test_a_change_of_a_value_that_was_captured_changes_its_digest() -> None:
-    how = next(one for one in ARTIFACTS if one.name == "how")
+def test_the_digest_changes_with_a_captured_value() -> None:
+    how = next(artifact for artifact in ARTIFACTS if artifact.name == "how")
 
     assert evidence.content_digest(how) != evidence.content_digest(
         replace(how, expression_json='"Succeeded" ')
@@ -236,42 +236,43 @@ def test_a_change_of_a_value_that_was_captured_changes_its_digest() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(ENTRIES)))
-def test_every_field_of_every_entry_is_in_the_digest_of_the_log(number: int) -> None:
+def test_the_digest_of_the_log_covers_every_field_of_every_entry(number: int) -> None:
     placed = WORLD.runs.journal(TENANT, "run-7")[number]
     entry = placed.entry
     others = [
-        replace(entry, at=entry.at.replace("2025", "2026")),
+        replace(entry, occurred_at=entry.occurred_at.replace("2025", "2026")),
         replace(entry, event=Event.FLOW_DECIDED),
         replace(entry, message=entry.message + " "),
         replace(entry, level=Level.DEBUG),
-        replace(entry, step=f"{entry.step}x"),
+        replace(entry, step_path=f"{entry.step_path}x"),
         *(
             replace(entry, metadata=dict(entry.metadata) | {key: value + "x"})
             for key, value in entry.metadata.items()
         ),
     ]
 
-    served = run_view.log_text(placed)
-    assert [one for one in others if run_view.log_text(placed._replace(entry=one)) == served] == []
-    assert json.loads(served)["cursor"] == run_view.cursor(placed.position)
+    served = api_view.log_text(placed)
+    unchanged = [e for e in others if api_view.log_text(placed._replace(entry=e)) == served]
+    assert unchanged == []
+    assert json.loads(served)["cursor"] == api_view.cursor(placed.position)
 
 
-def test_a_line_is_served_in_the_form_that_older_evidence_covers() -> None:
-    """Evidence that was made before covers these bytes: another form needs a new predicate type."""
-    first, decided = (WORLD.runs.journal(TENANT, "run-7")[number] for number in (0, 6))
+def test_log_lines_keep_the_form_that_older_evidence_covers() -> None:
+    """Existing evidence covers these bytes. Another form would need a new predicate type."""
+    first, awaiting = (WORLD.runs.journal(TENANT, "run-7")[number] for number in (0, 6))
 
-    assert run_view.log_text(first) == (
+    assert api_view.log_text(first) == (
         '{"timestamp": "2025-12-06T12:00:00.000Z", "level": "info", "eventType": "run.created", '
         '"message": "Run created via API.", "metadata": {"planHash": "' + RUN.plan_hash + '", '
         '"requestedAt": "2025-12-06T12:00:00.000Z", "by": "ana"}, "cursor": "0.0"}\n'
     )
-    assert run_view.log_text(decided).startswith(
+    assert api_view.log_text(awaiting).startswith(
         '{"timestamp": "2025-12-06T12:03:00.000Z", "level": "warn", "eventType": "gate.awaiting", '
         '"message": "Awaiting approval: security", "stepId": "review", "metadata": {'
     )
     accented = first._replace(entry=replace(first.entry, message="Größe\n", metadata={}))
-    assert "\\n" in run_view.log_text(accented)
-    assert "Größe" in run_view.log_text(accented)
+    assert "\\n" in api_view.log_text(accented)
+    assert "Größe" in api_view.log_text(accented)
 
 
 @pytest.mark.parametrize(
@@ -283,13 +284,13 @@ def test_a_line_is_served_in_the_form_that_older_evidence_covers() -> None:
         (Event.RUN_CANCELLED, RunStatus.CANCELLED),
     ],
 )
-def test_what_comes_after_the_end_is_not_covered(event: Event, outcome: RunStatus) -> None:
+def test_does_not_cover_entries_after_the_end(event: Event, outcome: RunStatus) -> None:
     end = replace(ENTRIES[-1], event=event)
     late = replace(ENTRIES[2], id="late")
 
     assert evidence.covered([*ENTRIES[:-1], end, late, late]) == len(ENTRIES)
-    stated = statement(entries=[*ENTRIES[:-1], end])
-    assert stated["predicate"]["run"]["outcome"] == outcome.value
+    document = statement(entries=[*ENTRIES[:-1], end])
+    assert document["predicate"]["run"]["outcome"] == outcome.value
 
 
 def test_a_journal_without_an_end_has_no_evidence() -> None:

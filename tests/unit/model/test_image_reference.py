@@ -1,4 +1,4 @@
-"""The grammar of image references: what is one, what is none, and where it goes wrong."""
+"""The grammar of image references, and the place that a refusal names."""
 
 import pytest
 from hypothesis import example, given
@@ -29,7 +29,7 @@ def domains(draw: st.DrawFn) -> str:
     dotted = st.lists(names, min_size=2, max_size=4).map(".".join)
     port = ":" + str(draw(st.integers(1, 65535)))
     host = draw(st.one_of(names, dotted, st.ip_addresses(v=6).map(lambda ip: f"[{ip}]")))
-    # One name alone is a domain only with its port, or it would be the first part of the path.
+    # A single name is read as a domain only with a port, else as the first part of the path.
     needs_port = "." not in host and ":" not in host and host == host.lower()
     return host + (port if needs_port or draw(st.booleans()) else "")
 
@@ -40,7 +40,7 @@ def references(draw: st.DrawFn) -> ImageReference:
     path = "/".join(draw(st.lists(components(), min_size=1, max_size=4)))
     first, more, _ = path.partition("/")
     if domain is None and more and ("." in first or first == "localhost"):
-        path = first  # with more after it, it would be read as the domain
+        path = first  # followed by a slash, it would be read as a domain
     return ImageReference(
         domain=domain,
         path=path,
@@ -50,7 +50,7 @@ def references(draw: st.DrawFn) -> ImageReference:
 
 
 @given(references().filter(lambda reference: len(reference.path) <= 64))
-def test_a_reference_is_read_back_as_it_was(reference: ImageReference) -> None:
+def test_a_reference_is_read_back_unchanged(reference: ImageReference) -> None:
     assert reference == parse(str(reference))
 
 
@@ -58,14 +58,14 @@ def test_a_reference_is_read_back_as_it_was(reference: ImageReference) -> None:
 @example("a" * 300 + "/" * 300)
 @example("[::" + "1" * 250 + "]/a")
 @example("a:" + "9" * 5000)
-def test_any_text_is_read_losslessly_or_refused(text: str) -> None:
+def test_any_text_is_read_unchanged_or_refused(text: str) -> None:
     try:
         assert text == str(parse(text))
     except ImageReferenceError as error:
-        assert str(error).isprintable()  # noqa: PT017 - to be read is the other fine outcome
+        assert str(error).isprintable()  # noqa: PT017 - the text may also be a reference
 
 
-# Most of these are of the kinds that github.com/distribution/reference tests itself with.
+# Most of these kinds are from the tests of github.com/distribution/reference.
 @pytest.mark.parametrize(
     ("text", "domain", "path", "tag", "digest"),
     [
@@ -88,7 +88,7 @@ def test_any_text_is_read_losslessly_or_refused(text: str) -> None:
         ("192.168.1.1/repo", "192.168.1.1", "repo", None, None),
     ],
 )
-def test_the_parts_of_a_reference_are_told_apart(
+def test_a_reference_is_split_into_its_parts(
     text: str, domain: str | None, path: str, tag: str | None, digest: str | None
 ) -> None:
     expected = ImageReference(domain=domain, path=path, tag=tag, digest=digest)
@@ -102,48 +102,48 @@ def test_the_parts_of_a_reference_are_told_apart(
         ("", "it has no name"),
         (":tag", "it has no name"),
         ("@" + SHA256, "it has no name"),
-        ("Uppercase", "at character 1 'Uppercase' is no path component"),
-        ("a.io/team/App:1", "at character 11 'App' is no path component"),
-        ("a.io//app", "at character 6 a path component is missing"),
-        ("a.io/app/", "at character 10 a path component is missing"),
-        ("a.io/a..b", "at character 6 'a..b' is no path component"),
-        ("a.io/a___b", "at character 6 'a___b' is no path component"),
-        ("a.io/-a", "at character 6 '-a' is no path component"),
-        ("/app", "at character 1 a path component is missing"),
-        ("a.io/app:", "at character 10 a tag is missing"),
-        ("a.io/app:.1", "at character 10 '.1' is no tag"),
-        ("a.io/app:1:2", "at character 10 '1:2' is no tag"),
-        ("a.io/app:" + "a" * 129, "at character 10 'aaa"),
-        ("app@", "at character 5 a digest is missing"),
-        ("app@sha256:34343", "at character 5 'sha256:34343' is no digest"),
-        ("app@sha256:" + HEX.upper(), "at character 5 'sha256:E3B0"),
-        ("app@sha256:" + HEX * 2, "at character 5 'sha256:e3b0"),
-        ("app@md5:" + HEX, "at character 5 'md5:e3b0"),
-        ("app@" + SHA256 + "@" + SHA256, "at character 5 'sha256:e3b0"),
-        ("foo_bar.com/app", "at character 1 'foo_bar.com' is no registry"),
-        ("-a.io/app", "at character 1 '-a.io' is no registry"),
-        ("a.io:/app", "at character 1 'a.io:' is no registry"),
-        ("a.io:0/app", "at character 6 '0' is no port"),
-        ("a.io:65536/app", "at character 6 '65536' is no port"),
-        ("a.io:999999/app", "at character 6 '999999' is no port"),
-        ("https://a.io/app", "at character 1 'https:' is no registry"),
-        ("[::1::]/app", "at character 1 '[::1::]' is no registry"),
-        ("[fe80::1%eth0]:5000/app", "at character 1 '[fe80::1%eth0]:5000' is no registry"),
-        ("a.io/app :1", "at character 9 stands ' '"),
-        ("a.io/app:1\n", "at character 11 stands '\\n'"),
-        ("a.io/äpp", "at character 6 stands '\\xe4'"),
-        ("a/" * 127 + "ab", "its name has 256 characters, and 255 is the most"),
+        ("Uppercase", "at character 1, 'Uppercase' is not a path component"),
+        ("a.io/team/App:1", "at character 11, 'App' is not a path component"),
+        ("a.io//app", "at character 6, a path component is missing"),
+        ("a.io/app/", "at character 10, a path component is missing"),
+        ("a.io/a..b", "at character 6, 'a..b' is not a path component"),
+        ("a.io/a___b", "at character 6, 'a___b' is not a path component"),
+        ("a.io/-a", "at character 6, '-a' is not a path component"),
+        ("/app", "at character 1, a path component is missing"),
+        ("a.io/app:", "at character 10, a tag is missing"),
+        ("a.io/app:.1", "at character 10, '.1' is not a tag"),
+        ("a.io/app:1:2", "at character 10, '1:2' is not a tag"),
+        ("a.io/app:" + "a" * 129, "at character 10, 'aaa"),
+        ("app@", "at character 5, a digest is missing"),
+        ("app@sha256:34343", "at character 5, 'sha256:34343' is not a digest"),
+        ("app@sha256:" + HEX.upper(), "at character 5, 'sha256:E3B0"),
+        ("app@sha256:" + HEX * 2, "at character 5, 'sha256:e3b0"),
+        ("app@md5:" + HEX, "at character 5, 'md5:e3b0"),
+        ("app@" + SHA256 + "@" + SHA256, "at character 5, 'sha256:e3b0"),
+        ("foo_bar.com/app", "at character 1, 'foo_bar.com' is not a registry"),
+        ("-a.io/app", "at character 1, '-a.io' is not a registry"),
+        ("a.io:/app", "at character 1, 'a.io:' is not a registry"),
+        ("a.io:0/app", "at character 6, '0' is not a port"),
+        ("a.io:65536/app", "at character 6, '65536' is not a port"),
+        ("a.io:999999/app", "at character 6, '999999' is not a port"),
+        ("https://a.io/app", "at character 1, 'https:' is not a registry"),
+        ("[::1::]/app", "at character 1, '[::1::]' is not a registry"),
+        ("[fe80::1%eth0]:5000/app", "at character 1, '[fe80::1%eth0]:5000' is not a registry"),
+        ("a.io/app :1", "at character 9 there is ' '"),
+        ("a.io/app:1\n", "at character 11 there is '\\n'"),
+        ("a.io/äpp", "at character 6 there is '\\xe4'"),
+        ("a/" * 127 + "ab", "its name has 256 characters, and at most 255 are allowed"),
         (HEX, "it is an image id"),
     ],
 )
-def test_what_is_no_reference_is_refused_with_the_place(text: str, place: str) -> None:
+def test_a_text_that_is_not_a_reference_is_refused_with_the_place(text: str, place: str) -> None:
     with pytest.raises(ImageReferenceError) as refusal:
         parse(text)
 
     assert str(refusal.value).startswith(place)
 
 
-def test_the_longest_name_and_tag_are_fine() -> None:
+def test_the_longest_name_and_tag_are_accepted() -> None:
     text = "a/" * 127 + "a:" + "t" * 128
 
     assert text == str(parse(text))
@@ -161,7 +161,7 @@ def test_the_longest_name_and_tag_are_fine() -> None:
         ("a.io/app:1@" + SHA256, "a.io", "app", "1"),
     ],
 )
-def test_what_was_left_out_is_filled_in_as_docker_does(
+def test_omitted_parts_are_filled_in_as_docker_does(
     text: str, registry: str, repository: str, tag: str | None
 ) -> None:
     reference = parse(text)
@@ -181,7 +181,7 @@ def test_what_was_left_out_is_filled_in_as_docker_does(
         ("[::1]:5000/app", "::1", 5000),
     ],
 )
-def test_host_and_port_are_the_registrys(text: str, host: str, port: int | None) -> None:
+def test_host_and_port_are_those_of_the_registry(text: str, host: str, port: int | None) -> None:
     assert (host, port) == (parse(text).host, parse(text).port)
 
 
@@ -201,9 +201,9 @@ def test_host_and_port_are_the_registrys(text: str, host: str, port: int | None)
         ("docker.io", None),
     ],
 )
-def test_a_private_registry_of_aws_is_known_by_its_name(
+def test_a_private_ecr_registry_is_recognised_by_its_name(
     registry: str, expected: tuple[str, str] | None
 ) -> None:
-    found = parse(f"{registry}/team/app:1").ecr
+    ecr = parse(f"{registry}/team/app:1").ecr
 
-    assert expected == (None if found is None else (found.account, found.region))
+    assert expected == (None if ecr is None else (ecr.account, ecr.region))

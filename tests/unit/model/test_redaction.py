@@ -1,4 +1,4 @@
-"""Nothing of a secret remains, however it is written, and nothing else is changed."""
+"""The redactor masks a secret in every spelling, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ ends=
 -----END PRIVATE KEY-----
 """
 SPELLINGS: dict[str, Callable[[str], str]] = {
-    "as it is": str,
+    "unchanged": str,
     "base64": lambda s: base64.b64encode(s.encode()).decode(),
     "base64 without padding": lambda s: base64.b64encode(s.encode()).decode().rstrip("="),
-    "base64 for addresses": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    "base64 for URLs": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
     "hex": lambda s: s.encode().hex(),
     "HEX": lambda s: s.encode().hex().upper(),
-    "quote": quote,
-    "quote all": lambda s: quote(s, safe=""),
-    "quote_plus": quote_plus,
+    "percent": quote,
+    "percent, all": lambda s: quote(s, safe=""),
+    "form": quote_plus,
     "encodeURIComponent": lambda s: quote(s, safe="!'()*~"),
-    "quote in lower case": lambda s: _lower_hex(quote(s, safe="")),
+    "percent, lower case": lambda s: _lower_hex(quote(s, safe="")),
     "JSON": lambda s: json.dumps(s)[1:-1],
-    "JSON with letters": lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
-    "JSON as PHP writes it": lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
+    "JSON, not ASCII": lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
+    "JSON of PHP": lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
     "HTML": html.escape,
     "HTML text": lambda s: html.escape(s, quote=False),
     "Python": lambda s: repr(s)[1:-1],
@@ -61,10 +61,10 @@ def _lower_hex(quoted: str) -> str:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(secret=secrets.map(str.strip), before=around, after=around)
-def test_nothing_of_a_secret_remains_and_what_is_around_it_does(
+def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
     secret: str, spelling: str, before: str, after: str
 ) -> None:
-    # A sign that no spelling has keeps apart what would else look like a part of the secret.
+    # No spelling contains this sign, so the text around cannot look like part of the secret.
     assume("¶" not in secret)
     before, after = before + "¶", "¶" + after
     text = before + SPELLINGS[spelling](secret) + after
@@ -77,24 +77,24 @@ def test_nothing_of_a_secret_remains_and_what_is_around_it_does(
 
 
 @given(secret=secrets.map(str.strip), before=st.binary(max_size=9), after=st.binary(max_size=9))
-def test_base64_of_what_holds_a_secret_holds_it_at_each_alignment(
+def test_a_secret_inside_base64_is_found_at_each_alignment(
     secret: str, before: bytes, after: bytes
 ) -> None:
     redactor = Redactor({"token": secret})
 
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         written = encode(before + secret.encode() + after)
-        told = redactor.text(written.decode())
+        redacted = redactor.text(written.decode())
         assert redactor.find([written]) == "token"
-        assert told.count(MASK) == 1
-        # Of the secret's own bytes only the bits are left that share a character with others.
+        assert redacted.count(MASK) == 1
+        # Only bits that share a base64 character with a neighbour may be left of the secret.
         first = -(-len(before) * 8 // 6)
         last = (len(before) + len(secret.encode())) * 8 // 6
-        assert len(told) - len(MASK) <= first + len(written) - last
+        assert len(redacted) - len(MASK) <= first + len(written) - last
 
 
 @given(secret=secrets, texts=st.lists(around), value=json_values())
-def test_what_holds_no_secret_is_left_as_it_is(secret: str, texts: list[str], value: Any) -> None:  # noqa: ANN401
+def test_a_value_without_a_secret_is_unchanged(secret: str, texts: list[str], value: Any) -> None:  # noqa: ANN401
     redactor = Redactor({"token": secret})
     words = json.dumps([texts, value], ensure_ascii=False)
     assume(redactor.find([words.encode("utf-8", "surrogatepass")]) is None)
@@ -104,7 +104,7 @@ def test_what_holds_no_secret_is_left_as_it_is(secret: str, texts: list[str], va
 
 
 @given(content=st.binary(max_size=400), secret=secrets, sizes=st.lists(st.integers(1, 50)))
-def test_a_stream_is_one_text_however_it_is_cut(
+def test_a_secret_is_found_however_the_stream_is_cut(
     content: bytes, secret: str, sizes: list[int]
 ) -> None:
     redactor = Redactor({"token": secret})
@@ -122,15 +122,15 @@ def _cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("at", [-9, -1, 0, 1, 5])
 def test_a_secret_across_two_windows_is_found(at: int) -> None:
-    redactor = Redactor({"one": "another-secret", "two": "correct-horse"})
+    redactor = Redactor({"first": "another-secret", "second": "correct-horse"})
     mib = bytes(1024 * 1024)
 
     chunks = [mib, mib[:at] + b"correct", b"-horse" + mib, mib]
-    assert redactor.find(chunks) == "two"
+    assert redactor.find(chunks) == "second"
     assert redactor.find([mib, mib[:at] + b"correct", b"-house" + mib, mib]) is None
 
 
-def test_the_longest_spelling_is_found_wherever_it_is_cut() -> None:
+def test_the_longest_spelling_is_found_at_every_cut() -> None:
     secret = "correct-horse"
     written = secret.encode().hex().encode()
     redactor = Redactor({"token": secret})
@@ -140,7 +140,7 @@ def test_the_longest_spelling_is_found_wherever_it_is_cut() -> None:
         assert redactor.find([first + written[:cut], written[cut:]]) == "token"
 
 
-def test_what_a_large_stream_costs_is_bounded() -> None:
+def test_a_large_stream_is_not_kept_in_memory() -> None:
     redactor = Redactor({"token": "correct-horse"})
     alive = 0
 
@@ -159,22 +159,22 @@ def test_what_a_large_stream_costs_is_bounded() -> None:
     assert redactor.find(chunks()) is None
 
 
-def test_several_secrets_are_redacted_and_the_first_in_order_is_named() -> None:
-    redactor = Redactor({"one": "first-secret", "two": "second-secret"})
+def test_several_secrets_are_masked_and_the_found_one_is_named() -> None:
+    redactor = Redactor({"first": "first-secret", "second": "second-secret"})
 
     assert redactor.text("second-secret, first-secret!") == f"{MASK}, {MASK}!"
-    assert redactor.find([b"second-secret"]) == "two"
+    assert redactor.find([b"second-secret"]) == "second"
 
 
-def test_secrets_that_overlap_leave_nothing_of_either() -> None:
-    redactor = Redactor({"one": "abcdefghij", "two": "fghijklmno"})
+def test_overlapping_secrets_are_masked_together() -> None:
+    redactor = Redactor({"first": "abcdefghij", "second": "fghijklmno"})
 
     assert redactor.text("<abcdefghijklmno>") == f"<{MASK}>"
     assert redactor.text("<abcdefghijfghijklmno>") == f"<{MASK}>"
 
 
-def test_what_remains_does_not_come_together_to_a_secret() -> None:
-    redactor = Redactor({"one": "abcdefgh", "two": f"open{MASK}door"})
+def test_a_secret_that_masking_brings_together_is_masked_too() -> None:
+    redactor = Redactor({"first": "abcdefgh", "second": f"open{MASK}door"})
 
     assert redactor.text("openabcdefghdoor") == MASK
 
@@ -192,23 +192,23 @@ def test_what_remains_does_not_come_together_to_a_secret() -> None:
         quote(KEY),
     ],
 )
-def test_each_long_line_of_a_key_is_a_secret_by_itself(text: str) -> None:
+def test_each_long_line_of_a_key_is_masked(text: str) -> None:
     redactor = Redactor({"key": KEY})
 
-    told = redactor.text(text)
+    redacted = redactor.text(text)
 
     assert redactor.find([text.encode()]) == "key"
     for line in KEY.splitlines()[1:5]:
         for spelling in SPELLINGS.values():
-            assert spelling(line) not in told
+            assert spelling(line) not in redacted
 
 
 @pytest.mark.parametrize("written", ["NFC", "NFD"])
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
-def test_a_secret_is_found_in_either_form_that_unicode_has_of_it(
+def test_a_secret_is_found_in_either_unicode_form(
     stored: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
 ) -> None:
-    """Who passes it on may normalise it, as browsers, file systems and forms do."""
+    """Browsers, file systems and forms normalise text."""
     redactor = Redactor({"token": normalize(stored, "p\u00e4ss-w\u00f6rter")})
     other = normalize(written, "p\u00e4ss-w\u00f6rter")
 
@@ -217,7 +217,7 @@ def test_a_secret_is_found_in_either_form_that_unicode_has_of_it(
     assert redactor.find([base64.b64encode(other.encode())]) == "token"
 
 
-def test_the_frame_of_a_key_and_a_short_line_are_no_secrets() -> None:
+def test_the_frame_and_the_short_lines_of_a_key_are_not_masked() -> None:
     redactor = Redactor({"key": KEY})
     innocent = "-----BEGIN PRIVATE KEY-----\nends=\n-----END PRIVATE KEY-----\n"
 
@@ -225,14 +225,14 @@ def test_the_frame_of_a_key_and_a_short_line_are_no_secrets() -> None:
     assert redactor.find([innocent.encode()]) is None
 
 
-def test_a_line_end_behind_a_secret_is_no_part_of_it() -> None:
+def test_a_line_end_after_a_secret_is_not_part_of_it() -> None:
     assert Redactor({"token": "correct-horse\n"}).text("<correct-horse>") == f"<{MASK}>"
 
 
 class TestJson:
     redactor = Redactor({"token": "correct-horse", "pin": "12345678"})
 
-    def test_texts_keys_and_numbers_are_redacted_wherever_they_stand(self) -> None:
+    def test_texts_keys_and_numbers_are_redacted_at_any_depth(self) -> None:
         value = {"a": ["correct-horse", {"correct-horse": 123456789.5}], "b": 12345678, "c": True}
 
         assert self.redactor.json(value) == {
@@ -241,14 +241,14 @@ class TestJson:
             "c": True,
         }
 
-    def test_two_keys_stay_two(self) -> None:
+    def test_redacted_keys_stay_different(self) -> None:
         value = {"correct-horse": 1, MASK: 2, "Y29ycmVjdC1ob3JzZQ==": 3, f"{MASK}-2": 4}
 
-        told = self.redactor.json(value)
+        redacted = self.redactor.json(value)
 
-        assert told == {f"{MASK}-3": 1, MASK: 2, f"{MASK}-4": 3, f"{MASK}-2": 4}
+        assert redacted == {f"{MASK}-3": 1, MASK: 2, f"{MASK}-4": 3, f"{MASK}-2": 4}
 
-    def test_the_value_that_was_given_is_left_as_it_was(self) -> None:
+    def test_the_original_value_is_not_changed(self) -> None:
         value = {"a": ["correct-horse"]}
 
         self.redactor.json(value)
@@ -256,7 +256,7 @@ class TestJson:
         assert value == {"a": ["correct-horse"]}
 
 
-def test_without_secrets_everything_passes_as_the_same_object() -> None:
+def test_a_redactor_without_secrets_returns_the_same_object() -> None:
     redactor = Redactor({})
     text, value = "anything at all", {"a": [1]}
 
@@ -266,16 +266,16 @@ def test_without_secrets_everything_passes_as_the_same_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"),
+    ("value", "problem"),
     [
         ("", "is empty"),
         ("         ", "is empty"),
-        ("1234567", "has 7 characters, at least 8 are needed"),
-        ("  1234567\n\n", "has 7 characters, at least 8 are needed"),
+        ("1234567", "has 7 characters, and at least 8 are needed"),
+        ("  1234567\n\n", "has 7 characters, and at least 8 are needed"),
     ],
 )
-def test_what_is_too_short_is_refused_by_name_alone(value: str, why: str) -> None:
-    with pytest.raises(SecretError) as refused:
+def test_a_value_that_is_too_short_is_refused_by_name_only(value: str, problem: str) -> None:
+    with pytest.raises(SecretError) as error:
         Redactor({"pin": value})
 
-    assert str(refused.value) == f"the secret 'pin' {why}"
+    assert str(error.value) == f"the secret 'pin' {problem}"

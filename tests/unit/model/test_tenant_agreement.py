@@ -1,4 +1,4 @@
-"""Header, body and token must agree: every combination of them, against the rule said otherwise."""
+"""Header, body and token must agree: every combination, compared with the rule written anew."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = ((), ("acme",), ("globex",), ("acme", "globex"))
 SCOPES = ("viewer", "operator", "admin")
 
 
-def answered(header: str | None, body: str | None, tenants: tuple[str, ...], scope: str) -> str:
+def answer(header: str | None, body: str | None, tenants: tuple[str, ...], scope: str) -> str:
     caller = Caller(subject="ana", scopes=frozenset({scope}), tenants=tenants)
     try:
         return caller.tenant(header, body)
@@ -27,7 +27,7 @@ def answered(header: str | None, body: str | None, tenants: tuple[str, ...], sco
 
 
 def expected(header: str | None, body: str | None, tenants: tuple[str, ...], scope: str) -> str:
-    """The issue's sentence, place by place."""
+    """The rule, one place after the other."""
     if header is not None and body is not None and header != body:
         return "400"
     named = header if header is not None else body
@@ -40,17 +40,17 @@ def expected(header: str | None, body: str | None, tenants: tuple[str, ...], sco
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("tenants", TOKENS)
-def test_every_combination_is_answered_by_the_rule(tenants: tuple[str, ...], scope: str) -> None:
+def test_every_combination_follows_the_rule(tenants: tuple[str, ...], scope: str) -> None:
     wrong = {
-        (header, body): answered(header, body, tenants, scope)
+        (header, body): answer(header, body, tenants, scope)
         for header, body in itertools.product(PLACES, repeat=2)
-        if answered(header, body, tenants, scope) != expected(header, body, tenants, scope)
+        if answer(header, body, tenants, scope) != expected(header, body, tenants, scope)
     }
     assert wrong == {}
 
 
 @pytest.mark.parametrize(
-    "alike",
+    "name",
     [
         "аcme",  # noqa: RUF001 - a Cyrillic letter
         "acm\u00e9",
@@ -70,15 +70,15 @@ def test_every_combination_is_answered_by_the_rule(tenants: tuple[str, ...], sco
     ],
 )
 @pytest.mark.parametrize("scope", SCOPES)
-def test_what_looks_like_a_tenant_is_none(alike: str, scope: str) -> None:
-    assert answered(alike, None, ("acme",), scope) == "400"
-    assert answered(None, alike, ("acme",), scope) == "400"
-    assert answered("acme", alike, ("acme",), scope) == "400"
-    assert not is_tenant(alike)
+def test_rejects_a_name_that_only_looks_like_a_tenant(name: str, scope: str) -> None:
+    assert answer(name, None, ("acme",), scope) == "400"
+    assert answer(None, name, ("acme",), scope) == "400"
+    assert answer("acme", name, ("acme",), scope) == "400"
+    assert not is_tenant(name)
 
 
 @given(name=st.text(max_size=70))
-def test_a_tenants_name_is_safe_in_a_key_a_prefix_and_a_path(name: str) -> None:
+def test_a_valid_name_is_safe_in_keys_prefixes_and_paths(name: str) -> None:
     if is_tenant(name):
         assert not set(name) & set("#/%. \\\n\x00")
         assert name.isascii()

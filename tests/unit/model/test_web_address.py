@@ -1,10 +1,10 @@
-"""Addresses of the web: one reading of each, and no way round what is checked."""
+"""Each web address is read in one way, and a redirect cannot get around the checks."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taskrunner.model import egress, web_address
+from taskrunner.model import hosts, web_address
 from taskrunner.model.web_address import WebAddress, WebAddressError
 
 _TEXTS = st.text(max_size=80) | st.text("htps:/@.\\[]#?%0123456789abcx \r\n", max_size=60)
@@ -36,13 +36,13 @@ def test_an_address_is_read_into_its_parts(text: str, address: WebAddress) -> No
 @given(_TEXTS | _LIKELY)
 @example("http://a\u2100b.example")
 @example("http://[v1.a]/")
-def test_any_text_is_an_address_or_is_told_why_without_being_repeated(text: str) -> None:
+def test_any_text_is_an_address_or_is_refused_in_one_line(text: str) -> None:
     try:
         address = web_address.read(text)
     except WebAddressError as error:
-        assert str(error).isprintable()  # noqa: PT017 - the other outcome is fine too
+        assert str(error).isprintable()  # noqa: PT017 - the text may also be an address
         return
-    assert address.host == egress.normal_host(address.host)
+    assert address.host == hosts.normal_host(address.host)
     assert address.target.isascii()
     assert address.target.isprintable()
     assert " " not in address.target
@@ -50,17 +50,17 @@ def test_any_text_is_an_address_or_is_told_why_without_being_repeated(text: str)
 
 
 @given(_TEXTS | _LIKELY, st.sampled_from(["http", "https"]))
-def test_wherever_a_redirect_leads_is_an_address_and_never_less_safe(
+def test_a_redirect_leads_to_an_address_and_never_from_https_to_http(
     location: str, scheme: str
 ) -> None:
     start = web_address.read(f"{scheme}://start.example:8443/a/b?c")
 
     try:
-        found = web_address.follow(start, location)
+        target = web_address.follow(start, location)
     except WebAddressError:
         return
-    assert found == web_address.read(found.origin + found.target)
-    assert not (scheme == "https" and found.scheme == "http")
+    assert target == web_address.read(target.origin + target.target)
+    assert not (scheme == "https" and target.scheme == "http")
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,13 @@ def test_wherever_a_redirect_leads_is_an_address_and_never_less_safe(
         ("https://b.example:8443/é", "https://b.example:8443/%C3%A9"),
     ],
 )
-def test_a_redirect_is_read_from_where_it_came(location: str, found: str) -> None:
+def test_a_location_is_resolved_against_the_address_of_the_request(
+    location: str, found: str
+) -> None:
     address = web_address.follow(web_address.read("http://a.example/b/c?d"), location)
 
     assert address.origin + address.target == found
 
 
-def test_an_origin_tells_neither_path_nor_query() -> None:
+def test_an_origin_contains_neither_path_nor_query() -> None:
     assert web_address.read("https://a.example/hooks/secret?key=x").origin == "https://a.example"

@@ -1,4 +1,4 @@
-"""An attempt's folder is gone with it, and what a killed one left goes with the next."""
+"""An attempt's folder is removed after it, or by the next attempt when the function was killed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from taskrunner.sandbox.attempt_folder import attempt_folder
 
-# An attempt in a process of its own, which says where it works and goes on until it is killed.
-AT_WORK = """
+# An attempt in a process of its own: it prints its folder and goes on until its input ends.
+ATTEMPT = """
 import sys
 from taskrunner.sandbox.attempt_folder import attempt_folder
 with attempt_folder() as folder:
@@ -29,9 +29,10 @@ def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tempfile, "tempdir", None)
 
 
-def at_work() -> tuple[subprocess.Popen[str], Path]:
+def running_attempt() -> tuple[subprocess.Popen[str], Path]:
+    """Start an attempt; return its process and its folder."""
     process = subprocess.Popen(  # noqa: S603 - our own source
-        [sys.executable, "-c", AT_WORK],
+        [sys.executable, "-c", ATTEMPT],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -40,48 +41,47 @@ def at_work() -> tuple[subprocess.Popen[str], Path]:
     return process, Path(process.stdout.readline().strip())
 
 
-def test_it_has_the_steps_folders_and_goes_with_all_that_is_in_it() -> None:
+def test_the_folder_has_the_steps_folders_and_is_removed_with_all_its_content() -> None:
     with attempt_folder() as folder:
         (folder / "scratch" / "deep").mkdir()
         (folder / "output" / "file").write_text("x")
-        found = sorted(path.name for path in folder.iterdir())
+        content = sorted(path.name for path in folder.iterdir())
 
-    assert found == ["output", "scratch"]
+    assert content == ["output", "scratch"]
     assert not folder.exists()
 
 
-def test_nobody_else_may_look_into_it() -> None:
+def test_the_folder_and_its_parent_are_private_to_the_user() -> None:
     with attempt_folder() as folder:
-        assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder.parent)] == [
-            "0o700",
-            "0o700",
-        ]
+        modes = [oct(path.stat().st_mode & 0o777) for path in (folder, folder.parent)]
+
+    assert modes == ["0o700", "0o700"]
 
 
-def test_it_goes_when_the_attempt_breaks_off() -> None:
+def test_the_folder_is_removed_when_the_attempt_raises() -> None:
     with pytest.raises(ZeroDivisionError), attempt_folder() as folder:
         _ = 1 / 0
 
     assert not folder.exists()
 
 
-def test_what_a_killed_function_left_goes_with_the_next_attempt() -> None:
-    process, left = at_work()
+def test_the_next_attempt_removes_the_folder_of_a_killed_function() -> None:
+    process, abandoned = running_attempt()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert (left / "output" / "file").exists()
+    assert (abandoned / "output" / "file").exists()
 
     with attempt_folder():
-        assert not left.exists()
+        assert not abandoned.exists()
 
 
-def test_what_is_still_worked_in_stays() -> None:
-    process, other = at_work()
+def test_an_attempt_keeps_the_folders_of_running_attempts() -> None:
+    process, running = running_attempt()
 
-    with attempt_folder() as one, attempt_folder() as two:
-        assert (other / "output" / "file").exists()
-        assert one.exists()
-        assert two.exists()
+    with attempt_folder() as first, attempt_folder() as second:
+        assert (running / "output" / "file").exists()
+        assert first.exists()
+        assert second.exists()
 
     process.communicate("")
-    assert not other.exists()
+    assert not running.exists()

@@ -1,4 +1,4 @@
-"""Where the tests of the use cases begin: packs, callers, and runs in a world in memory."""
+"""The start of tests of use cases: packs, callers, and runs in a world in memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from taskrunner.errors import ConflictError, TaskRunnerError, TryAgainError
+from taskrunner.model.approval import Verdict
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
+from taskrunner.usecases.decide_approval import decide_approval
 from taskrunner.usecases.open_gate import open_gate
 from taskrunner.usecases.run_step import run_step
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.ports.world import World
-    from tests.fakes.world import StoredRun
+    from taskrunner.ports import World
+    from tests.fakes.runs import StoredRun
 
 _T = TypeVar("_T")
 
@@ -64,7 +66,7 @@ def a_request(manifest: str = PLAIN, **changes: Any) -> CreateRun:  # noqa: ANN4
 
 
 def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN401
-    """A world in which ana has created the run run-7."""
+    """A world in which Ana has created the run run-7."""
     world = MemoryWorld()
     create_run(a_request(manifest, **changes), world)
     return world
@@ -73,41 +75,61 @@ def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN4
 def step(
     world: World, step_id: str, *, iteration: str = "", remaining_s: float = 900.0
 ) -> JsonObject:
-    """The machine runs a step of run-7."""
+    """Run a step of run-7, as the machine does."""
     reference = StepReference(TENANT, "run-7", step_id, iteration)
     return run_step(reference, world, remaining_s=remaining_s)
 
 
 def gate(world: World, step_id: str = "review", token: str = "token-1") -> JsonObject:  # noqa: S107
-    """The machine reaches a gate of run-7."""
+    """Open a gate of run-7, as the machine does."""
     return open_gate(StepReference(TENANT, "run-7", step_id), token, world)
+
+
+def decide(
+    world: MemoryWorld,
+    verdict: Verdict = Verdict.APPROVED,
+    *,
+    by: Any = BOB,  # noqa: ANN401
+) -> None:
+    """Decide the approval `security` of run-7."""
+    decide_approval(
+        TENANT,
+        "run-7",
+        "security",
+        verdict,
+        plan_hash=plan_hash(world),
+        caller=by,
+        actor=None,
+        summary=None,
+        world=world,
+    )
 
 
 def plan_hash(world: MemoryWorld) -> str:
     return world.runs.head(TENANT, "run-7").run.plan_hash
 
 
-def log(world: MemoryWorld) -> list[str]:
+def entry_ids(world: MemoryWorld) -> list[str]:
     """The ids of the journal's entries."""
     return [placed.entry.id for placed in world.runs.journal(TENANT, "run-7")]
 
 
-def everything(world: MemoryWorld) -> JsonObject:
-    """All that a world has come to, but for how often an approval was written or told of.
+def snapshot(world: MemoryWorld) -> JsonObject:
+    """All that a world contains, except how often an approval was written or notified of.
 
-    Of a bundle it is what was signed: no two signatures are alike, and who lost the race to record
-    one has left a file that nothing names.
+    An evidence bundle is replaced by its statement. Signatures differ each time, and a bundle that
+    was not recorded first leaves a file that nothing names.
     """
     return {
-        "runs": {key: asdict(_without_bundle(one)) for key, one in world.runs.stored.items()},
+        "runs": {key: asdict(_without_bundle(stored)) for key, stored in world.runs.stored.items()},
         "evidence": {key: evidence_of(world, *key) for key in world.runs.stored},
         "approvals": {
             key: asdict(replace(stored, record=replace(stored.record, version=0)))
             for key, stored in world.approvals.stored.items()
         },
-        "gates": {key: asdict(one) for key, one in world.approvals.gates.items()},
+        "gates": {key: asdict(gate) for key, gate in world.approvals.gates.items()},
         "woken": world.approvals.woken,
-        "notifications": {one.id: asdict(one) for one in world.notifications.published},
+        "notifications": {sent.id: asdict(sent) for sent in world.notifications.published},
         "notified": world.approvals.notified,
         "plans": world.plans.texts,
         "files": {
@@ -115,19 +137,21 @@ def everything(world: MemoryWorld) -> JsonObject:
             for key, content in world.artifacts.files.items()
             if ".evidence." not in key[1]
         },
-        "environments": {tenant: known.history for tenant, known in world.workshop.tenants.items()},
+        "environments": {
+            tenant: environments.history for tenant, environments in world.releases.tenants.items()
+        },
         "machines": asdict(world.machines),
     }
 
 
 def _without_bundle(stored: StoredRun) -> StoredRun:
-    others = {name: one for name, one in stored.artifacts.items() if name != EVIDENCE_BUNDLE}
+    others = {name: kept for name, kept in stored.artifacts.items() if name != EVIDENCE_BUNDLE}
     return replace(stored, artifacts=others)
 
 
 def bundle_of(world: MemoryWorld, tenant: str = TENANT, run_id: str = "run-7") -> bytes | None:
     """The file that the run's evidence bundle names, or None when it has none."""
-    listed = {one.name: one for one in world.artifacts.list(tenant, run_id)}
+    listed = {artifact.name: artifact for artifact in world.artifacts.list(tenant, run_id)}
     if EVIDENCE_BUNDLE not in listed:
         return None
     return world.artifacts.files[tenant, str(listed[EVIDENCE_BUNDLE].stored_path)]
@@ -139,12 +163,12 @@ def evidence_of(world: MemoryWorld, tenant: str = TENANT, run_id: str = "run-7")
     return None if bundle is None else json.loads(b64decode(json.loads(bundle)["payload"]))
 
 
-def broken(
+def interruptions(
     arrange: Callable[[], MemoryWorld],
 ) -> Iterator[Callable[[Callable[[World], Any]], MemoryWorld | None]]:
-    """For each call of a port: what lets an act fail there, and returns the world it leaves.
+    """For each call of a port: a function that lets an act fail there and returns its world.
 
-    It returns None when the act made fewer calls, which ends the series.
+    The function returns None when the act made fewer calls, which ends the series.
     """
     for error in (CrashError, TryAgainError):
         for effect_lost in (True, False):
@@ -159,7 +183,7 @@ def broken(
                 ) -> MemoryWorld | None:
                     world = arrange()
                     failing = FailingWorld(world, failure)
-                    told(lambda: act(cast("World", failing)))
+                    result_of(lambda: act(cast("World", failing)))
                     reached.append(failing.failed)
                     return world if failing.failed else None
 
@@ -168,8 +192,8 @@ def broken(
                     break
 
 
-def told(call: Callable[[], _T]) -> _T | str:
-    """What a caller learns: the answer, or the name and the code of the refusal."""
+def result_of(call: Callable[[], _T]) -> _T | str:
+    """The answer of a call, or the name and the code of its error."""
     try:
         return call()
     except (TaskRunnerError, CrashError) as error:
@@ -177,19 +201,19 @@ def told(call: Callable[[], _T]) -> _T | str:
         return f"{type(error).__name__}{code}"
 
 
-def assert_heals(arrange: Callable[[], MemoryWorld], act: Callable[[World], Any]) -> int:
-    """Assert that *act*, repeated after any failure, ends and answers as if there had been none.
+def assert_recovers(arrange: Callable[[], MemoryWorld], act: Callable[[World], Any]) -> int:
+    """Assert that *act*, repeated after any failure, has the result of an act that never failed.
 
-    Returns how many ways of failing there were, so that a test can tell that it tried any.
+    Return how many ways of failing were tried, so that a test can check that there were some.
     """
     healthy = arrange()
-    answer, expected = told(lambda: act(healthy)), everything(healthy)
+    answer, expected = result_of(lambda: act(healthy)), snapshot(healthy)
     ways = 0
-    for interrupted in broken(arrange):
+    for interrupted in interruptions(arrange):
         world = interrupted(act)
         if world is None:
             continue
         ways += 1
-        assert told(lambda world=world: act(world)) == answer  # type: ignore[misc]
-        assert everything(world) == expected
+        assert result_of(lambda world=world: act(world)) == answer  # type: ignore[misc]
+        assert snapshot(world) == expected
     return ways

@@ -1,13 +1,14 @@
-"""A run with something of each kind that its evidence tells of: where tests of evidence begin."""
+"""A run with something of each kind that evidence covers: where tests of evidence begin."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from taskrunner.model.approval import Verdict
+from taskrunner.model.flow import Question
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.decide_flow import Question, decide_flow
+from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
 from tests.unit.usecases.given import BOB, CAROL, TENANT, a_world, gate, plan_hash, step
@@ -54,7 +55,7 @@ def decide(world: MemoryWorld, caller: Caller, summary: str | None = None) -> No
 
 
 def ready() -> MemoryWorld:
-    """Ana's run of it, a minute a step, with nothing left but to be settled."""
+    """Ana's run of PROVEN, a minute a step, which only has to be settled."""
     world = a_world(PROVEN)
     world.clock.advance(60)
     step(world, "build")
@@ -71,7 +72,7 @@ def ready() -> MemoryWorld:
 
 
 def proven() -> MemoryWorld:
-    """The same run, ended and sealed."""
+    """The same run, which has ended and is sealed."""
     world = ready()
     settle_run(TENANT, "run-7", None, world)
     return world

@@ -13,10 +13,10 @@ from tests.unit.usecases.given import (
     GATED,
     TENANT,
     a_world,
-    assert_heals,
-    everything,
+    assert_recovers,
+    entry_ids,
     gate,
-    log,
+    snapshot,
     step,
 )
 
@@ -31,14 +31,14 @@ def waiting() -> MemoryWorld:
     return world
 
 
-def test_what_has_not_ended_is_skipped_and_the_execution_stopped() -> None:
+def test_skips_what_has_not_ended_and_stops_the_execution() -> None:
     world = waiting()
 
     assert cancel_run(TENANT, "run-7", "bob", world) == {"status": "cancelled"}
 
     state = run_state(TENANT, "run-7", world)
     assert state["status"] == "cancelled"
-    assert [(one["status"], one.get("statusReason")) for one in state["steps"]] == [
+    assert [(step["status"], step.get("statusReason")) for step in state["steps"]] == [
         ("Succeeded", None),
         ("Skipped", "cancelled"),
         ("Skipped", "cancelled"),
@@ -46,7 +46,7 @@ def test_what_has_not_ended_is_skipped_and_the_execution_stopped() -> None:
     assert world.machines.stopped == set(world.machines.started)
 
 
-def test_the_log_says_who_asked_for_it() -> None:
+def test_logs_who_cancelled() -> None:
     world = waiting()
 
     cancel_run(TENANT, "run-7", "bob", world)
@@ -56,28 +56,28 @@ def test_the_log_says_who_asked_for_it() -> None:
     assert cancelled.id == "run.cancelled"
 
 
-def test_cancelling_twice_answers_the_same_and_changes_nothing() -> None:
+def test_cancelling_twice_gives_the_same_answer_and_changes_nothing() -> None:
     world = waiting()
     first = cancel_run(TENANT, "run-7", "bob", world)
-    before = everything(world)
+    before = snapshot(world)
 
     assert cancel_run(TENANT, "run-7", "carol", world) == first
-    assert everything(world) == before
+    assert snapshot(world) == before
 
 
 @pytest.mark.parametrize("error", [None, "StepFailedError"])
 def test_cancelling_an_ended_run_changes_nothing(error: str | None) -> None:
     world = waiting()
     settle_run(TENANT, "run-7", error, world)
-    before = everything(world)
+    before = snapshot(world)
 
     assert cancel_run(TENANT, "run-7", "bob", world) == {"status": "cancelled"}
 
-    assert everything(world) == before
+    assert snapshot(world) == before
     assert world.machines.stopped == set()
 
 
-def test_a_run_that_ends_at_the_same_moment_stays_as_it_ended() -> None:
+def test_a_run_that_ends_at_the_same_time_keeps_its_outcome() -> None:
     world = waiting()
     end = world.runs.end
 
@@ -91,16 +91,16 @@ def test_a_run_that_ends_at_the_same_moment_stays_as_it_ended() -> None:
     cancel_run(TENANT, "run-7", "bob", world)
 
     assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
-    assert "run.cancelled" not in log(world)
+    assert "run.cancelled" not in entry_ids(world)
     assert world.machines.stopped == set()
 
 
-def test_a_run_of_another_tenant_is_not_found() -> None:
+def test_does_not_find_a_run_of_another_tenant() -> None:
     with pytest.raises(NotFoundError):
         cancel_run("globex", "run-7", "bob", waiting())
 
 
-def test_cancelling_again_after_a_crash_ends_as_if_nothing_had_failed() -> None:
-    ways = assert_heals(waiting, lambda world: cancel_run(TENANT, "run-7", "bob", world))
+def test_cancelling_again_after_a_crash_completes_the_cancellation() -> None:
+    ways = assert_recovers(waiting, lambda world: cancel_run(TENANT, "run-7", "bob", world))
 
     assert ways == 2 * 2 * 3

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.plan import FileOutput, ObjectOutput
-from taskrunner.usecases.capture_files import MAX_FILE_BYTES, MAX_FILES, capture
+from taskrunner.model.redaction import Redactor
+from taskrunner.usecases.capture_files import MAX_FILE_BYTES, MAX_FILES, capture_files
 from tests.unit.usecases.given import NOON, TENANT, a_world
 
 if TYPE_CHECKING:
@@ -22,48 +23,49 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Output
     from tests.fakes.world import MemoryWorld
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"  # as the language has it for declared outputs
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"  # the pattern of declared outputs in the language
 REPORT = FileOutput(name="report", path="/output/scan/result.json")
 
 
 def captured(
     output: Path, *files: str, declared: tuple[Output, ...] = (), world: MemoryWorld | None = None
 ) -> dict[str, Artifact]:
-    """What becomes of *files* under *output*, by their source paths."""
+    """The artifacts of *files* under *output*, by source path."""
     for name in files:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_text(name)
     world = world or a_world()
     run = world.runs.head(TENANT, "run-7").run
-    found = capture(output, declared, run, NOON, world)
-    return {str(one.source_path): one for one in found}
+    found = capture_files(output, declared, run, Redactor({}), world)
+    return {str(artifact.source_path): artifact for artifact in found}
 
 
 def names(output: Path, *files: str, declared: tuple[Output, ...] = ()) -> list[str]:
-    return [one.name for one in captured(output, *files, declared=declared).values()]
+    return [artifact.name for artifact in captured(output, *files, declared=declared).values()]
 
 
 def test_a_declared_file_has_its_declared_name(tmp_path: Path) -> None:
     found = captured(tmp_path, "scan/result.json", declared=(REPORT,))
 
-    one = found["/output/scan/result.json"]
-    assert (one.name, one.media_type, one.captured_at) == ("report", "application/json", NOON)
+    report = found["/output/scan/result.json"]
+    assert (report.name, report.captured_at) == ("report", NOON)
+    assert report.media_type == "application/json"
 
 
-def test_another_file_is_kept_under_its_path_without_the_ending(tmp_path: Path) -> None:
+def test_an_undeclared_file_is_named_by_its_path_without_the_ending(tmp_path: Path) -> None:
     assert names(tmp_path, "scan/log.txt", "bundle.zip") == ["bundle", "scan-log"]
 
 
-def test_a_file_never_has_the_name_of_the_evidence(tmp_path: Path) -> None:
+def test_no_file_gets_the_name_of_the_evidence(tmp_path: Path) -> None:
     found = captured(tmp_path, "evidence-bundle.json", "evidence-bundle")
 
-    assert {source: one.name for source, one in found.items()} == {
+    assert {source: artifact.name for source, artifact in found.items()} == {
         "/output/evidence-bundle": "evidence-bundle-2",
         "/output/evidence-bundle.json": "evidence-bundle.json",
     }
 
 
-def test_the_content_is_stored(tmp_path: Path) -> None:
+def test_stores_the_content_of_a_file(tmp_path: Path) -> None:
     world = a_world()
 
     captured(tmp_path, "log.txt", world=world)
@@ -83,13 +85,13 @@ def test_the_content_is_stored(tmp_path: Path) -> None:
         ((".hidden",), ["hidden"]),
     ],
 )
-def test_no_two_files_and_no_file_and_declared_output_share_a_name(
+def test_names_are_unique_among_files_and_declared_outputs(
     tmp_path: Path, files: tuple[str, ...], expected: list[str]
 ) -> None:
     assert sorted(names(tmp_path, *files, declared=(REPORT,))) == sorted(expected)
 
 
-def test_a_declared_value_keeps_its_name_too(tmp_path: Path) -> None:
+def test_no_file_gets_the_name_of_a_declared_value(tmp_path: Path) -> None:
     value = ObjectOutput(name="sum", expression="inputs")
 
     assert names(tmp_path, "sum.json", declared=(value,)) == ["sum.json"]
@@ -101,7 +103,7 @@ _part = st.text(st.sampled_from("ab.- é"), min_size=1, max_size=4).filter(
 
 
 @given(files=st.sets(_part, max_size=6))
-def test_whatever_the_files_are_called_each_has_a_name_of_its_own(
+def test_each_file_has_a_name_of_its_own(
     tmp_path_factory: pytest.TempPathFactory, files: set[str]
 ) -> None:
     found = names(tmp_path_factory.mktemp("output"), *sorted(files), declared=(REPORT,))
@@ -111,17 +113,17 @@ def test_whatever_the_files_are_called_each_has_a_name_of_its_own(
 
 
 def failed(found: dict[str, Artifact]) -> dict[str, str]:
-    """The notes of what is not stored, by its source path."""
-    for one in found.values():
-        assert (one.notes is None) == (one.status is ArtifactStatus.CAPTURED)
-        assert (one.stored_path is None) == (one.status is ArtifactStatus.FAILED)
-    return {path: one.notes for path, one in found.items() if one.notes is not None}
+    """The notes of the files that are not stored, by source path."""
+    for artifact in found.values():
+        assert (artifact.notes is None) == (artifact.status is ArtifactStatus.CAPTURED)
+        assert (artifact.stored_path is None) == (artifact.status is ArtifactStatus.FAILED)
+    return {path: failed.notes for path, failed in found.items() if failed.notes is not None}
 
 
 LINK = "it is a symbolic link, which is not followed; only plain files are stored"
 
 
-def test_what_only_looks_like_a_file_is_listed_as_failed_and_never_opened(tmp_path: Path) -> None:
+def test_lists_irregular_files_as_failed_and_never_opens_them(tmp_path: Path) -> None:
     world = a_world()
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "link").symlink_to("/etc/hostname")
@@ -141,16 +143,16 @@ def test_what_only_looks_like_a_file_is_listed_as_failed_and_never_opened(tmp_pa
     assert world.artifacts.files == {}
 
 
-def test_a_declared_output_that_is_a_link_has_failed_under_its_name(tmp_path: Path) -> None:
+def test_a_declared_output_that_is_a_link_is_listed_as_failed(tmp_path: Path) -> None:
     (tmp_path / "scan").mkdir()
     (tmp_path / "scan/result.json").symlink_to("/etc/hostname")
 
-    one = captured(tmp_path, declared=(REPORT,))["/output/scan/result.json"]
+    report = captured(tmp_path, declared=(REPORT,))["/output/scan/result.json"]
 
-    assert (one.name, one.status) == ("report", ArtifactStatus.FAILED)
+    assert (report.name, report.status) == ("report", ArtifactStatus.FAILED)
 
 
-def test_a_hard_link_to_a_file_elsewhere_is_not_stored(tmp_path: Path) -> None:
+def test_does_not_store_a_hard_link_to_a_file_outside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "ours").write_text("ours")
     output = tmp_path / "output"
     output.mkdir()
@@ -161,7 +163,7 @@ def test_a_hard_link_to_a_file_elsewhere_is_not_stored(tmp_path: Path) -> None:
     }
 
 
-def test_two_names_of_one_file_under_output_are_both_stored(tmp_path: Path) -> None:
+def test_stores_both_names_of_a_file_that_has_two(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     os.link(tmp_path / "a.txt", tmp_path / "b.txt")
 
@@ -169,7 +171,7 @@ def test_two_names_of_one_file_under_output_are_both_stored(tmp_path: Path) -> N
     assert names(tmp_path) == ["a", "b"]
 
 
-def test_a_file_too_large_for_s3_is_not_stored(tmp_path: Path) -> None:
+def test_does_not_store_a_file_too_large_for_s3(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as sparse:
         sparse.truncate(MAX_FILE_BYTES + 1)
 
@@ -177,8 +179,8 @@ def test_a_file_too_large_for_s3_is_not_stored(tmp_path: Path) -> None:
     assert note == "it has 5368709121 bytes; a stored file has at most 5368709120"
 
 
-def test_what_cannot_be_read_is_listed_as_failed(tmp_path: Path) -> None:
-    """Longer than any path that can be opened: root, too, is refused."""
+def test_lists_unreadable_files_as_failed(tmp_path: Path) -> None:
+    """No path of such a length can be opened, not even by root."""
     part = "x" * 250
     folder = os.open(tmp_path, os.O_RDONLY)
     for _ in range(17):
@@ -194,29 +196,25 @@ def test_what_cannot_be_read_is_listed_as_failed(tmp_path: Path) -> None:
     assert set(notes.values()) == {"it cannot be read"}
 
 
-def test_a_file_that_is_refused_is_not_stored(tmp_path: Path) -> None:
+def test_does_not_store_a_file_whose_content_or_name_holds_a_secret(tmp_path: Path) -> None:
     world = a_world()
-    for name in ("good.txt", "bad.txt"):
-        (tmp_path / name).write_text(name)
     run = world.runs.head(TENANT, "run-7").run
+    (tmp_path / "good.txt").write_text("good")
+    (tmp_path / "bad.txt").write_text("the token is correct-horse-battery")
+    (tmp_path / "correct-horse-battery.txt").write_text("empty")
+    redactor = Redactor({"token": "correct-horse-battery"})
 
-    found = capture(
-        tmp_path,
-        (),
-        run,
-        NOON,
-        world,
-        refuse=lambda file: "it holds a secret" if file.read_text() == "bad.txt" else None,
-    )
+    found = capture_files(tmp_path, (), run, redactor, world)
 
-    assert [(one.name, one.status.value, one.notes) for one in found] == [
-        ("bad", "failed", "it holds a secret"),
-        ("good", "captured", None),
+    assert [(item.source_path, item.status.value, item.notes) for item in found] == [
+        ("/output/***.txt", "failed", "its name holds a secret, so it is not stored"),
+        ("/output/bad.txt", "failed", "it holds the secret 'token', so it is not stored"),
+        ("/output/good.txt", "captured", None),
     ]
-    assert list(world.artifacts.files.values()) == [b"good.txt"]
+    assert list(world.artifacts.files.values()) == [b"good"]
 
 
-def test_files_beyond_the_limit_are_told_of_and_declared_ones_are_not_among_them(
+def test_lists_the_files_beyond_the_limit_and_stores_declared_ones_first(
     tmp_path: Path,
 ) -> None:
     last = FileOutput(name="last", path="/output/zzz.txt")
@@ -224,37 +222,38 @@ def test_files_beyond_the_limit_are_told_of_and_declared_ones_are_not_among_them
 
     found = captured(tmp_path, *files, "zzz.txt", declared=(last,))
 
-    *stored, told = found.values()
+    *stored, left_out = found.values()
     assert len(stored) == MAX_FILES
     assert stored[-1].name == "last"
-    assert (told.name, told.status) == ("files-left-out", ArtifactStatus.FAILED)
-    assert told.notes == "the step wrote 52 files, and 50 are stored; not 049.txt, 050.txt"
+    assert (left_out.name, left_out.status) == ("files-left-out", ArtifactStatus.FAILED)
+    assert left_out.notes == "the step wrote 52 files, and 50 are stored; not 049.txt, 050.txt"
 
 
-def test_a_flood_of_files_is_looked_at_in_part(tmp_path: Path) -> None:
+def test_looks_at_20000_files_at_most(tmp_path: Path) -> None:
     for number in range(20_001):
         (tmp_path / f"{number:05d}.txt").touch()
 
-    *stored, told = captured(tmp_path).values()
+    *stored, left_out = captured(tmp_path).values()
 
     assert len(stored) == MAX_FILES
-    assert str(told.notes).startswith("the step wrote more than 20000 files, and 50 are stored")
-    assert len(str(told.notes)) < 700
+    notes = str(left_out.notes)
+    assert notes.startswith("the step wrote more than 20000 files, and 50 are stored")
+    assert len(notes) < 700
 
 
 @pytest.mark.parametrize("written", ["re\u0301sume\u0301.pdf", "r\u00e9sum\u00e9.pdf"])
-def test_a_declared_path_is_found_however_unicode_writes_it(tmp_path: Path, written: str) -> None:
+def test_finds_a_declared_path_in_any_unicode_form(tmp_path: Path, written: str) -> None:
     declared = FileOutput(name="cv", path="/output/r\u00e9sum\u00e9.pdf")
 
     assert names(tmp_path, written, declared=(declared,)) == ["cv"]
 
 
-def test_of_two_writings_of_a_declared_path_the_exact_one_is_meant(tmp_path: Path) -> None:
+def test_prefers_the_exact_form_of_a_declared_path(tmp_path: Path) -> None:
     declared = FileOutput(name="cv", path="/output/r\u00e9.pdf")
 
     found = captured(tmp_path, "re\u0301.pdf", "r\u00e9.pdf", declared=(declared,))
 
-    assert {path: one.name for path, one in found.items()} == {
+    assert {path: artifact.name for path, artifact in found.items()} == {
         "/output/r\u00e9.pdf": "cv",
         "/output/re\u0301.pdf": "re",
     }
@@ -270,14 +269,14 @@ def test_of_two_writings_of_a_declared_path_the_exact_one_is_meant(tmp_path: Pat
         ("_-x", "x"),
     ],
 )
-def test_a_name_is_plain_whatever_the_file_is_called(tmp_path: Path, file: str, name: str) -> None:
-    (told,) = names(tmp_path, file)
+def test_a_name_has_only_plain_characters(tmp_path: Path, file: str, name: str) -> None:
+    (given,) = names(tmp_path, file)
 
-    assert told in {name, name.rsplit(".", 1)[0]}
-    assert re.fullmatch(NAME, told)
+    assert given in {name, name.rsplit(".", 1)[0]}
+    assert re.fullmatch(NAME, given)
 
 
-def test_a_long_path_has_a_short_name_of_its_own(tmp_path: Path) -> None:
+def test_a_long_path_has_a_short_and_unique_name(tmp_path: Path) -> None:
     folder = "/".join(["long-name-of-a-folder"] * 30)
 
     found = names(tmp_path, f"{folder}/a.txt", f"{folder}/b.txt")
@@ -286,13 +285,13 @@ def test_a_long_path_has_a_short_name_of_its_own(tmp_path: Path) -> None:
     assert all(re.fullmatch(NAME, name) for name in found)
 
 
-def test_a_name_that_is_no_text_can_be_told_all_the_same(tmp_path: Path) -> None:
+def test_shows_a_file_name_that_is_not_text(tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/\xff\n.log", os.O_CREAT))
 
-    (one,) = captured(tmp_path).values()
+    (artifact,) = captured(tmp_path).values()
 
-    assert one.source_path == "/output/\ufffd\ufffd.log"
-    assert one.status is ArtifactStatus.CAPTURED
+    assert artifact.source_path == "/output/\ufffd\ufffd.log"
+    assert artifact.status is ArtifactStatus.CAPTURED
 
 
 @pytest.mark.parametrize(
@@ -308,7 +307,7 @@ def test_a_name_that_is_no_text_can_be_told_all_the_same(tmp_path: Path) -> None
         ("all.tar.gz", "application/gzip"),
     ],
 )
-def test_a_type_goes_by_the_ending_and_not_by_the_machine(
+def test_the_media_type_depends_on_the_ending_alone(
     tmp_path: Path, file: str, expected: str
 ) -> None:
     assert captured(tmp_path, file)[f"/output/{file}"].media_type == expected

@@ -26,15 +26,15 @@ from tests.unit.usecases.given import (
     TENANT,
     a_request,
     a_world,
-    assert_heals,
-    everything,
-    log,
+    assert_recovers,
+    entry_ids,
+    result_of,
+    snapshot,
     step,
-    told,
 )
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 LOW = Ceilings(memory_limit_mib=256)
 ONE_AT_A_TIME = pack(
@@ -43,7 +43,7 @@ ONE_AT_A_TIME = pack(
 
 
 class TestCreate:
-    def test_the_answer_is_the_run_as_it_is_queued(self) -> None:
+    def test_answers_with_the_queued_run(self) -> None:
         world = MemoryWorld()
 
         state = create_run(a_request(), world)
@@ -73,12 +73,12 @@ class TestCreate:
             ],
         }
 
-    def test_the_run_is_recorded_with_its_plan_and_started_with_references_alone(self) -> None:
+    def test_records_the_run_with_its_plan_and_starts_it_with_references(self) -> None:
         world = a_world()
 
         run = world.runs.head(TENANT, "run-7").run
-        assert world.plans.get(TENANT, run.plan_hash)["pack"]["name"] == "plain"
-        assert log(world) == ["run.created"]
+        assert world.plans.get(TENANT, run.plan_hash).pack_name == "plain"
+        assert entry_ids(world) == ["run.created"]
         assert list(world.machines.definitions) == [run.machine]
         assert world.machines.started == {
             run.execution: {
@@ -91,14 +91,14 @@ class TestCreate:
             }
         }
 
-    def test_a_run_without_a_name_is_given_one(self) -> None:
+    def test_generates_a_run_id_for_a_request_without_one(self) -> None:
         world = MemoryWorld()
 
         ids = [create_run(a_request(run_id=None), world)["runId"] for _ in range(2)]
 
         assert ids == ["run-1", "run-2"]
 
-    def test_steps_whose_condition_is_false_are_skipped_from_the_start(self) -> None:
+    def test_skips_steps_whose_condition_is_false(self) -> None:
         manifest = pack(
             "- {id: ship, when: inputs.go, run: {uses: builtin:noop}}",
             spec="inputs: [{name: go, type: boolean, default: false}]",
@@ -106,45 +106,45 @@ class TestCreate:
 
         world = a_world(manifest)
 
-        assert log(world) == ["run.created", "ship#skipped"]
+        assert entry_ids(world) == ["run.created", "ship#skipped"]
 
-    def test_a_bad_pack_leaves_nothing_behind(self) -> None:
+    def test_a_bad_pack_records_nothing(self) -> None:
         world = MemoryWorld()
 
         with pytest.raises(InvalidPackError):
             create_run(a_request("kind: Nonsense"), world)
 
-        assert everything(world) == everything(MemoryWorld())
+        assert snapshot(world) == snapshot(MemoryWorld())
 
     @pytest.mark.parametrize("run_id", ["", "a b", "a/b", "ä", "x" * 129, "run\n"])
-    def test_a_malformed_run_id_is_refused(self, run_id: str) -> None:
+    def test_rejects_a_malformed_run_id(self, run_id: str) -> None:
         with pytest.raises(InvalidRequestError, match="runId"):
             create_run(a_request(run_id=run_id), MemoryWorld())
 
     @pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 256, "k\n"])
-    def test_a_malformed_idempotency_key_is_refused(self, key: str) -> None:
+    def test_rejects_a_malformed_idempotency_key(self, key: str) -> None:
         with pytest.raises(InvalidRequestError, match="Idempotency-Key"):
             create_run(a_request(idempotency_key=key), MemoryWorld())
 
-    def test_a_run_that_exists_is_a_conflict(self) -> None:
+    def test_rejects_a_run_id_that_exists(self) -> None:
         world = a_world()
-        before = everything(world)
+        before = snapshot(world)
 
         with pytest.raises(ConflictError, match="the run run-7 exists already") as caught:
             create_run(a_request(), world)
 
         assert caught.value.code == "run_exists"
-        assert everything(world)["runs"] == before["runs"]
+        assert snapshot(world)["runs"] == before["runs"]
 
-    def test_the_same_id_is_free_in_another_tenant(self) -> None:
+    def test_two_tenants_may_use_the_same_run_id(self) -> None:
         world = a_world()
 
         create_run(a_request(tenant="globex"), world)
 
         assert len(set(world.machines.started)) == 2
 
-    def test_an_id_that_retention_has_freed_starts_an_execution_of_its_own(self) -> None:
-        """Step Functions keeps a name for 90 days, and would take the old one for this one."""
+    def test_a_reused_run_id_gets_an_execution_of_its_own(self) -> None:
+        """Step Functions keeps an execution's name for 90 days after its end."""
         world = a_world()
         world.runs.stored.clear()
         world.clock.advance(31 * 86_400)
@@ -153,12 +153,12 @@ class TestCreate:
 
         assert len(world.machines.started) == 2
 
-    def test_of_many_at_once_one_creates_the_run(self) -> None:
+    def test_one_of_several_simultaneous_requests_creates_the_run(self) -> None:
         world = MemoryWorld()
 
         with ThreadPoolExecutor(4) as pool:
             answers = list(
-                pool.map(lambda _: told(lambda: create_run(a_request(), world)), range(4))
+                pool.map(lambda _: result_of(lambda: create_run(a_request(), world)), range(4))
             )
 
         assert sorted(map(str, answers))[:3] == ["ConflictError run_exists"] * 3
@@ -166,17 +166,17 @@ class TestCreate:
 
 
 class TestCeilings:
-    def test_a_pack_that_asks_for_more_leaves_nothing_behind(self) -> None:
+    def test_a_pack_that_requests_more_records_nothing(self) -> None:
         world = MemoryWorld()
         world.ceilings = LOW
 
-        with pytest.raises(InvalidPackError, match="more than the 256 of this deployment"):
+        with pytest.raises(InvalidPackError, match="this deployment allows 256"):
             create_run(a_request(), world)
 
-        assert everything(world) == everything(MemoryWorld())
+        assert snapshot(world) == snapshot(MemoryWorld())
 
     @pytest.mark.parametrize("run_id", ["run-7", None])
-    def test_what_was_accepted_is_answered_and_started_though_the_ceilings_are_lower_since(
+    def test_an_accepted_request_is_answered_after_ceilings_were_lowered(
         self, run_id: str | None
     ) -> None:
         world = MemoryWorld()
@@ -189,7 +189,7 @@ class TestCeilings:
         assert create_run(request, world) == first
         assert world.machines.started == started
 
-    def test_the_reconciler_starts_what_was_accepted(self) -> None:
+    def test_the_reconciler_starts_an_accepted_run(self) -> None:
         world = a_world()
         world.machines.started.clear()
         world.ceilings = LOW
@@ -198,26 +198,26 @@ class TestCeilings:
 
 
 class TestExpectedPlanHash:
-    def test_the_expected_plan_is_created(self) -> None:
+    def test_creates_the_expected_plan(self) -> None:
         expected = create_run(a_request(), MemoryWorld())["planHash"]
 
         state = create_run(a_request(expect_plan_hash=expected), MemoryWorld())
 
         assert state["planHash"] == expected
 
-    def test_another_plan_is_a_conflict_and_leaves_nothing_behind(self) -> None:
+    def test_rejects_another_plan_and_records_nothing(self) -> None:
         world = MemoryWorld()
 
         with pytest.raises(ConflictError, match="simulate again") as caught:
             create_run(a_request(expect_plan_hash="sha256:" + "0" * 64), world)
 
         assert caught.value.code == "plan_hash_mismatch"
-        assert everything(world) == everything(MemoryWorld())
+        assert snapshot(world) == snapshot(MemoryWorld())
 
 
 class TestIdempotencyKey:
     @pytest.mark.parametrize("run_id", ["run-7", None])
-    def test_the_first_answer_is_replayed_even_when_the_run_went_on(
+    def test_a_repeated_request_gets_the_first_answer_after_the_run_has_moved_on(
         self, run_id: str | None
     ) -> None:
         world = MemoryWorld()
@@ -233,7 +233,7 @@ class TestIdempotencyKey:
         assert again == first
         assert len(world.runs.stored) == len(world.machines.started) == 1
 
-    def test_skipped_steps_are_replayed_too(self) -> None:
+    def test_a_repeated_request_gets_skipped_steps_too(self) -> None:
         manifest = pack(
             "- {id: ship, when: inputs.go, run: {uses: builtin:noop}}",
             spec="inputs: [{name: go, type: boolean, default: false}]",
@@ -250,18 +250,16 @@ class TestIdempotencyKey:
         "changes",
         [
             {"inputs": {"size": 2}},
-            {"manifest": PLAIN + "# one comment more\n"},
+            {"manifest": PLAIN + "# another comment\n"},
             {"caller": "bob"},
         ],
         ids=["inputs", "manifest", "caller"],
     )
-    def test_another_request_under_the_same_key_is_a_conflict(
-        self, changes: dict[str, Any]
-    ) -> None:
+    def test_rejects_another_request_with_the_same_key(self, changes: dict[str, Any]) -> None:
         manifest = PLAIN.replace("spec:", "spec:\n  inputs: [{name: size, type: integer}]")
         world = MemoryWorld()
         create_run(a_request(manifest, idempotency_key="k-1"), world)
-        before = everything(world)
+        before = snapshot(world)
 
         with pytest.raises(ConflictError) as caught:
             create_run(
@@ -269,25 +267,25 @@ class TestIdempotencyKey:
             )
 
         assert caught.value.code == "idempotency_conflict"
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_another_plan_hash_that_is_expected_is_another_request(self) -> None:
+    def test_another_expected_plan_hash_makes_another_request(self) -> None:
         world = MemoryWorld()
         state = create_run(a_request(idempotency_key="k-1"), world)
 
         again = a_request(idempotency_key="k-1", expect_plan_hash=state["planHash"])
 
-        assert told(lambda: create_run(again, world)) == "ConflictError idempotency_conflict"
+        assert result_of(lambda: create_run(again, world)) == "ConflictError idempotency_conflict"
 
     @pytest.mark.parametrize("key", [None, "k-2"])
-    def test_a_run_of_another_key_exists(self, key: str | None) -> None:
+    def test_rejects_a_run_id_that_another_key_has_used(self, key: str | None) -> None:
         world = a_world(idempotency_key="k-1")
 
         again = a_request(idempotency_key=key)
 
-        assert told(lambda: create_run(again, world)) == "ConflictError run_exists"
+        assert result_of(lambda: create_run(again, world)) == "ConflictError run_exists"
 
-    def test_two_callers_may_use_one_key_for_runs_that_they_do_not_name(self) -> None:
+    def test_two_callers_may_use_the_same_key_without_a_run_id(self) -> None:
         world = MemoryWorld()
 
         runs = {
@@ -297,7 +295,7 @@ class TestIdempotencyKey:
 
         assert len(runs) == 2
 
-    def test_of_many_at_once_all_get_one_answer(self) -> None:
+    def test_simultaneous_requests_with_a_key_get_one_answer(self) -> None:
         world = MemoryWorld()
         request = a_request(idempotency_key="k-1")
 
@@ -307,7 +305,7 @@ class TestIdempotencyKey:
         assert others == [first] * 3
         assert len(world.machines.started) == 1
 
-    def test_a_run_that_was_cancelled_is_replayed_and_not_started(self) -> None:
+    def test_a_repeated_request_does_not_start_a_cancelled_run(self) -> None:
         world = MemoryWorld()
         request = a_request(idempotency_key="k-1")
         first = create_run(request, world)
@@ -319,7 +317,7 @@ class TestIdempotencyKey:
 
 
 class TestQueue:
-    def test_one_run_more_than_the_pack_wants_is_refused(self) -> None:
+    def test_rejects_a_run_beyond_the_queue_depth(self) -> None:
         world = a_world(ONE_AT_A_TIME)
 
         with pytest.raises(TooManyRunsError, match="1 runs of narrow have not ended") as caught:
@@ -328,13 +326,13 @@ class TestQueue:
         assert caught.value.code == "too_many_runs"
         assert ("acme", "run-8") not in world.runs.stored
 
-    def test_an_ended_run_makes_room(self) -> None:
+    def test_an_ended_run_leaves_the_queue(self) -> None:
         world = a_world(ONE_AT_A_TIME)
         settle_run(TENANT, "run-7", None, world)
 
         create_run(a_request(ONE_AT_A_TIME, run_id="run-8"), world)
 
-    def test_a_replay_needs_no_room(self) -> None:
+    def test_a_repeated_request_is_answered_when_the_queue_is_full(self) -> None:
         world = MemoryWorld()
         request = a_request(ONE_AT_A_TIME, idempotency_key="k-1")
 
@@ -342,18 +340,18 @@ class TestQueue:
 
 
 class TestCrashes:
-    def test_a_repeated_request_ends_as_one_that_never_failed(self) -> None:
+    def test_repeating_a_request_after_a_crash_completes_it(self) -> None:
         def act(world: World) -> dict[str, Any]:
             return create_run(a_request(ONE_AT_A_TIME, idempotency_key="k-1"), world)
 
-        assert assert_heals(MemoryWorld, act) >= 4 * 5
+        assert assert_recovers(MemoryWorld, act) >= 4 * 5
 
-    def test_nothing_is_started_that_is_not_recorded(self) -> None:
+    def test_records_a_run_before_it_starts(self) -> None:
         for call in range(1, 10):
             world = MemoryWorld()
             failure = Failure(call=call, effect_lost=True, error=TryAgainError)
             failing: Any = FailingWorld(world, failure)
 
-            told(lambda failing=failing: create_run(a_request(), failing))  # type: ignore[misc]
+            result_of(lambda failing=failing: create_run(a_request(), failing))  # type: ignore[misc]
 
             assert len(world.machines.started) <= len(world.runs.stored) <= len(world.plans.texts)

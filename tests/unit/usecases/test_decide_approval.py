@@ -19,17 +19,17 @@ from tests.unit.usecases.given import (
     GATED,
     TENANT,
     a_world,
-    assert_heals,
-    everything,
+    assert_recovers,
+    entry_ids,
     gate,
-    log,
     plan_hash,
+    result_of,
+    snapshot,
     step,
-    told,
 )
 
 if TYPE_CHECKING:
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 TWO_OF_THEM = pack(
@@ -60,7 +60,7 @@ def decide(
     return decide_approval(TENANT, "run-7", approval, verdict, world=world, **(arguments | changes))
 
 
-def test_an_approval_is_recorded_and_lets_the_run_go_on() -> None:
+def test_records_an_approval_and_wakes_the_gate() -> None:
     world = waiting()
 
     answer = decide(world, actor="user:bob", summary="looks fine")
@@ -68,7 +68,7 @@ def test_an_approval_is_recorded_and_lets_the_run_go_on() -> None:
     assert answer == {"status": "approved", "resumed": True}
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}
     entry = world.runs.journal(TENANT, "run-7")[-1].entry
-    assert (entry.id, entry.step, entry.message) == (
+    assert (entry.id, entry.step_path, entry.message) == (
         "review#decided",
         "review",
         "Approved: security",
@@ -82,7 +82,7 @@ def test_an_approval_is_recorded_and_lets_the_run_go_on() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "caller"), [(Verdict.REJECTED, BOB), (Verdict.EXPIRED, ADMIN)])
-def test_what_is_no_approval_fails_the_gate(verdict: Verdict, caller: Any) -> None:  # noqa: ANN401
+def test_a_rejection_or_expiry_fails_the_gate(verdict: Verdict, caller: Any) -> None:  # noqa: ANN401
     world = waiting()
 
     answer = decide(world, verdict, caller=caller)
@@ -91,55 +91,55 @@ def test_what_is_no_approval_fails_the_gate(verdict: Verdict, caller: Any) -> No
     assert world.approvals.woken == {"token-1": verdict}
 
 
-def test_the_same_decision_again_is_answered_the_same_and_recorded_once() -> None:
+def test_a_repeated_decision_gets_the_same_answer_and_is_recorded_once() -> None:
     world = waiting()
 
     first, again = decide(world), decide(world)
 
     assert first == again
-    assert log(world).count("review#decided") == 1
+    assert entry_ids(world).count("review#decided") == 1
 
 
-def test_with_two_needed_the_second_lets_the_run_go_on() -> None:
+def test_the_second_of_two_needed_approvals_wakes_the_gate() -> None:
     world = waiting(TWO_OF_THEM)
 
     answers = [decide(world), decide(world), decide(world, caller=CAROL), decide(world)]
 
-    assert [one["resumed"] for one in answers] == [False, False, True, False]
-    assert log(world)[-2:] == ["review#approval#bob", "review#decided"]
+    assert [answer["resumed"] for answer in answers] == [False, False, True, False]
+    assert entry_ids(world)[-2:] == ["review#approval#bob", "review#decided"]
 
 
-def test_the_plan_that_was_reviewed_must_be_the_runs() -> None:
+def test_rejects_a_decision_on_another_plan() -> None:
     world = waiting()
-    before = everything(world)
+    before = snapshot(world)
 
     with pytest.raises(ConflictError, match="review that one") as caught:
         decide(world, plan_hash="sha256:" + "0" * 64)
 
     assert caught.value.code == "plan_hash_mismatch"
-    assert everything(world) == before
+    assert snapshot(world) == before
 
 
 @pytest.mark.parametrize("approval", ["unused", "security"])
-def test_a_gate_that_does_not_wait_cannot_be_decided(approval: str) -> None:
+def test_rejects_a_decision_when_no_gate_waits(approval: str) -> None:
     world = a_world(TWO_OF_THEM)
-    before = everything(world)
+    before = snapshot(world)
 
     with pytest.raises(ConflictError) as caught:
         decide(world, approval=approval)
 
     assert caught.value.code == "approval_not_open"
-    assert everything(world) == before
+    assert snapshot(world) == before
 
 
-def test_an_approval_that_the_pack_does_not_have_is_not_found() -> None:
+def test_does_not_find_an_approval_that_the_pack_does_not_declare() -> None:
     world = waiting()
 
     with pytest.raises(NotFoundError, match="approval nobody of run run-7 not found"):
         decide(world, approval="nobody")
 
 
-def test_a_run_of_another_tenant_is_not_found() -> None:
+def test_does_not_find_a_run_of_another_tenant() -> None:
     world = waiting()
 
     with pytest.raises(NotFoundError):
@@ -156,15 +156,15 @@ def test_a_run_of_another_tenant_is_not_found() -> None:
         )
 
 
-def test_a_run_that_was_cancelled_takes_no_decision() -> None:
+def test_rejects_a_decision_on_a_cancelled_run() -> None:
     world = waiting()
     cancel_run(TENANT, "run-7", "ana", world)
 
-    assert told(lambda: decide(world)) == "ConflictError approval_not_open"
+    assert result_of(lambda: decide(world)) == "ConflictError approval_not_open"
     assert world.approvals.woken == {}
 
 
-def test_a_decision_before_the_cancellation_is_still_answered_the_same() -> None:
+def test_a_decision_from_before_a_cancellation_gets_the_same_answer_again() -> None:
     world = waiting(TWO_OF_THEM)
     first = decide(world)
     cancel_run(TENANT, "run-7", "ana", world)
@@ -172,17 +172,17 @@ def test_a_decision_before_the_cancellation_is_still_answered_the_same() -> None
     assert decide(world) == first
 
 
-def test_who_may_not_decide_changes_nothing() -> None:
+def test_a_forbidden_decision_changes_nothing() -> None:
     world = waiting()
-    before = everything(world)
+    before = snapshot(world)
 
     with pytest.raises(ForbiddenError):
         decide(world, Verdict.EXPIRED)
 
-    assert everything(world) == before
+    assert snapshot(world) == before
 
 
-def test_who_is_always_overtaken_is_told_to_try_again() -> None:
+def test_gives_up_after_repeated_conflicts() -> None:
     world = waiting()
     world.approvals.decide = lambda *_: False  # type: ignore[method-assign]
 
@@ -190,7 +190,7 @@ def test_who_is_always_overtaken_is_told_to_try_again() -> None:
         decide(world)
 
 
-def test_who_is_overtaken_once_decides_on_what_is_there_then() -> None:
+def test_decides_anew_after_a_conflict() -> None:
     world = waiting()
     real = world.approvals.decide
 
@@ -201,11 +201,11 @@ def test_who_is_overtaken_once_decides_on_what_is_there_then() -> None:
 
     world.approvals.decide = overtaken  # type: ignore[method-assign, assignment]
 
-    assert told(lambda: decide(world)) == "ConflictError approval_already_decided"
+    assert result_of(lambda: decide(world)) == "ConflictError approval_already_decided"
     assert world.approvals.woken == {"token-1": Verdict.REJECTED}
 
 
-def test_of_contrary_decisions_at_once_one_wins_and_the_others_learn() -> None:
+def test_one_of_several_simultaneous_decisions_wins() -> None:
     for _ in range(20):
         world = waiting()
         words = [(Verdict.APPROVED, BOB), (Verdict.REJECTED, CAROL)]
@@ -213,29 +213,31 @@ def test_of_contrary_decisions_at_once_one_wins_and_the_others_learn() -> None:
         with ThreadPoolExecutor(2) as pool:
             answers = list(
                 pool.map(
-                    lambda word, world=world: told(lambda: decide(world, word[0], caller=word[1])),
+                    lambda word, world=world: result_of(
+                        lambda: decide(world, word[0], caller=word[1])
+                    ),
                     words,
                 )
             )
 
         assert answers.count("ConflictError approval_already_decided") == 1
-        (winner,) = (one for one in answers if isinstance(one, dict))
+        (winner,) = (answer for answer in answers if isinstance(answer, dict))
         assert world.approvals.woken == {"token-1": Verdict(winner["status"])}
-        assert log(world).count("review#decided") == 1
+        assert entry_ids(world).count("review#decided") == 1
 
 
 @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
-def test_deciding_again_after_a_crash_ends_as_if_nothing_had_failed(verdict: Verdict) -> None:
+def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict) -> None:
     def arrange() -> MemoryWorld:
         world = a_world(GATED)
         step(world, "build")
         gate(world)
         return world
 
-    assert assert_heals(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 7 + 2 * 2
+    assert assert_recovers(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 7 + 2 * 2
 
 
-def test_one_approval_of_two_after_a_crash_counts_once() -> None:
-    ways = assert_heals(lambda: waiting(TWO_OF_THEM), decide)
+def test_an_approval_that_is_repeated_after_a_crash_counts_once() -> None:
+    ways = assert_recovers(lambda: waiting(TWO_OF_THEM), decide)
 
     assert ways == 2 * 2 * 6 + 2 * 2

@@ -1,4 +1,4 @@
-"""Policies that take secrets or a function: what they are given, and what is told of them."""
+"""Policies that read secrets or call a function."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import pytest
 
 from taskrunner.errors import ConflictError, StepFailedError, TryAgainError
 from taskrunner.executors.function import idempotency_key
+from taskrunner.model.flow import Question
 from taskrunner.model.run import RunStatus, StepReference
-from taskrunner.usecases.decide_flow import Question, decide_flow
+from taskrunner.usecases.decide_flow import decide_flow
 from tests.packs import pack
-from tests.unit.usecases.given import NOON, TENANT, a_world, assert_heals, everything, log
+from tests.unit.usecases.given import (
+    NOON,
+    TENANT,
+    a_world,
+    assert_recovers,
+    entry_ids,
+    snapshot,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 SECRET = "correct-horse"
@@ -59,8 +67,8 @@ def last(world: MemoryWorld) -> tuple[str, str, str | None]:
     return entry.event.value, entry.message, entry.metadata.get("reason")
 
 
-class TestAFunction:
-    def test_is_asked_as_an_executor_is_and_told_which_policy(self) -> None:
+class TestFunction:
+    def test_is_invoked_like_an_executor_with_the_policy(self) -> None:
         world = world_with(
             {"passed": True},
             ', with: {service: shop, run: "{{ run.id }}", token: "{{ secrets.token }}"}',
@@ -83,14 +91,14 @@ class TestAFunction:
         assert last(world) == ("step.completed", "Policy window holds", None)
 
     @pytest.mark.parametrize("failures", [[], ["ignored"], "ignored"])
-    def test_holds_when_it_passed_whatever_else_it_says(self, failures: Any) -> None:  # noqa: ANN401
+    def test_holds_when_it_answers_passed_true(self, failures: Any) -> None:  # noqa: ANN401
         assert ask(world_with({"passed": True, "failures": failures, "more": 1})) == "passed"
 
     @pytest.mark.parametrize(
-        ("answer", "told"),
+        ("answer", "failure"),
         [
-            ({"passed": False}, "lambda:window says no"),
-            ({"passed": False, "failures": None}, "lambda:window says no"),
+            ({"passed": False}, "lambda:window answered passed: false"),
+            ({"passed": False, "failures": None}, "lambda:window answered passed: false"),
             ({"passed": False, "failures": ["too late", "too early"]}, "too late; too early"),
             (
                 {"passed": False, "failures": [{"id": "f", "message": "no"}, {"message": "x"}]},
@@ -102,7 +110,7 @@ class TestAFunction:
             ),
             (
                 {"passed": False, "failures": "no"},
-                "lambda:window says no, and its failures are no list",
+                "lambda:window answered passed: false, with failures that are not a list",
             ),
             ({}, "lambda:window answered neither passed: true nor passed: false"),
             ({"passed": "true"}, "lambda:window answered neither passed: true nor passed: false"),
@@ -114,24 +122,24 @@ class TestAFunction:
             (RuntimeError("oh"), "the function 'window' failed: RuntimeError: oh"),
         ],
     )  # fmt: skip
-    def test_that_says_anything_else_does_not_hold(self, answer: Any, told: str) -> None:  # noqa: ANN401
+    def test_does_not_hold_with_any_other_answer(self, answer: Any, failure: str) -> None:  # noqa: ANN401
         world = world_with(answer)
 
         with pytest.raises(StepFailedError):
             ask(world)
 
         assert last(world) == (
-            "step.failed", f"Policy window does not hold: {told}", "policy-failed",
+            "step.failed", f"Policy window does not hold: {failure}", "policy-failed",
         )  # fmt: skip
 
-    def test_that_is_not_there_does_not_hold(self) -> None:
+    def test_does_not_hold_when_it_does_not_exist(self) -> None:
         world = world_with(gate=", failureAction: warn")
         world.functions.functions.clear()
 
         assert ask(world) == "warned"
         assert "there is no executor function 'window' in this deployment" in last(world)[1]
 
-    def test_that_tells_too_much_is_cut_short(self) -> None:
+    def test_has_its_failures_cut_when_they_are_long(self) -> None:
         failures = [f"{number} " + "x" * 5000 for number in range(1000)]
         world = world_with({"passed": False, "failures": failures}, ", failureAction: warn")
 
@@ -149,10 +157,10 @@ class TestAFunction:
             (", retries: {count: 1}", "retry"),
         ],
     )
-    def test_is_followed_by_what_follows_rules(self, gate: str, verdict: str) -> None:
+    def test_is_followed_by_the_failure_action(self, gate: str, verdict: str) -> None:
         assert ask(world_with({"passed": False}, gate)) == verdict
 
-    def test_is_asked_again_under_the_next_number_and_the_same_key(self) -> None:
+    def test_is_retried_with_the_next_attempt_and_the_same_key(self) -> None:
         answers = iter([{"passed": False}, {"passed": True}])
         world = world_with(gate=", retries: {count: 1, backoffSeconds: 5}")
         world.functions.functions["window"] = lambda _: next(answers)
@@ -161,16 +169,16 @@ class TestAFunction:
         assert [payload["attempt"] for _, payload in world.functions.calls] == [1, 2]
         assert len({payload["idempotencyKey"] for _, payload in world.functions.calls}) == 1
 
-    def test_that_cannot_be_called_now_has_not_been_asked(self) -> None:
+    def test_that_is_too_busy_leaves_the_policy_unevaluated(self) -> None:
         world = world_with(TryAgainError("too many calls"))
-        before = everything(world)
+        before = snapshot(world)
 
         with pytest.raises(TryAgainError):
             ask(world)
 
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_of_a_run_that_has_ended_is_not_asked(self) -> None:
+    def test_is_not_invoked_for_a_run_that_has_ended(self) -> None:
         world = world_with({"passed": True})
         world.runs.end(
             world.runs.head(TENANT, "run-7"),
@@ -185,7 +193,7 @@ class TestAFunction:
 
 
 class TestSecrets:
-    def test_are_looked_up_for_the_runs_tenant_when_the_gate_reads_them(self) -> None:
+    def test_are_looked_up_for_the_tenant_of_the_run(self) -> None:
         world = world_with({"passed": True}, ', with: {a: "{{ secrets.token }}"}')
 
         ask(world)
@@ -206,7 +214,7 @@ class TestSecrets:
         assert ask(world_with(gate=gate, policy=rule)) == "passed"
 
     @pytest.mark.parametrize(
-        "said",
+        "answer",
         [
             {"passed": False, "failures": [f"the token {SECRET} is wrong"]},
             {"passed": False, "failures": [{"id": SECRET, "message": f"x{SECRET}x"}]},
@@ -215,17 +223,17 @@ class TestSecrets:
             {"passed": False, "failures": ["." * 990 + SECRET + "." * 100]},
         ],
     )
-    def test_that_a_function_tells_are_in_nothing_that_is_kept(self, said: Any) -> None:  # noqa: ANN401
-        world = world_with(said, ', with: {a: "{{ secrets.token }}"}, failureAction: warn')
+    def test_in_a_functions_answer_are_redacted(self, answer: Any) -> None:  # noqa: ANN401
+        world = world_with(answer, ', with: {a: "{{ secrets.token }}"}, failureAction: warn')
 
         assert ask(world) == "warned"
 
-        kept = repr(everything(world))
+        kept = repr(snapshot(world))
         assert "***" in kept
         assert SECRET[:6] not in kept
         assert "Y29ycmVjdC1ob3JzZQ" not in kept
 
-    def test_that_an_expression_tells_are_in_nothing_that_is_kept(self) -> None:
+    def test_in_an_expressions_error_are_redacted(self) -> None:
         rule = RULE.format("abs(with.a) == `1`")
         world = world_with(
             gate=', with: {a: "{{ secrets.token }}"}, failureAction: warn', policy=rule
@@ -233,23 +241,23 @@ class TestSecrets:
 
         assert ask(world) == "warned"
 
-        assert "abs() takes number, and is given string" in last(world)[1]
-        assert SECRET not in repr(everything(world))
+        assert "abs() takes a number, but found a string" in last(world)[1]
+        assert SECRET not in repr(snapshot(world))
 
     @pytest.mark.parametrize("action", ["abort", "warn"])
     @pytest.mark.parametrize(
-        ("stored", "told"),
+        ("stored", "problem"),
         [
             ({}, "there is no secret 'token'"),
             (
                 {(TENANT, "token"): "1234567"},
-                "the secret 'token' has 7 characters, at least 8 are needed",
+                "the secret 'token' has 7 characters, and at least 8 are needed",
             ),
             ({("globex", "token"): SECRET}, "there is no secret 'token'"),
         ],
     )
-    def test_that_cannot_be_used_fail_the_gate_whatever_its_failure_action(
-        self, stored: dict[tuple[str, str], str], told: str, action: str
+    def test_that_cannot_be_used_fail_the_gate_with_any_failure_action(
+        self, stored: dict[tuple[str, str], str], problem: str, action: str
     ) -> None:
         gate = f', with: {{a: "{{{{ secrets.token }}}}"}}, failureAction: {action}'
         world = world_with({"passed": True}, gate + ", retries: {count: 3}")
@@ -260,12 +268,12 @@ class TestSecrets:
                 ask(world)
 
         assert last(world) == (
-            "step.failed", f"Policy window cannot be evaluated: {told}", "executor-error",
+            "step.failed", f"Policy window cannot be evaluated: {problem}", "executor-error",
         )  # fmt: skip
         assert world.functions.calls == []
-        assert log(world).count("gate#1#policy") == 1
+        assert entry_ids(world).count("gate#1#policy") == 1
 
-    def test_that_cannot_be_used_have_failed_for_good(self) -> None:
+    def test_that_cannot_be_used_fail_the_gate_for_good(self) -> None:
         world = world_with({"passed": True}, ', with: {a: "{{ secrets.token }}"}')
         world.secrets.stored.clear()
         with pytest.raises(StepFailedError):
@@ -278,11 +286,11 @@ class TestSecrets:
 
 @pytest.mark.parametrize("answer", [{"passed": True}, {"passed": False}])
 @pytest.mark.parametrize("gate", ["", ', with: {a: "{{ secrets.token }}"}'])
-def test_asking_again_after_a_crash_ends_as_if_nothing_had_failed(
+def test_asking_again_after_a_crash_gives_the_same_verdict(
     answer: dict[str, Any], gate: str
 ) -> None:
     def arrange() -> MemoryWorld:
         return world_with(answer, gate)
 
     act: Callable[[World], Any] = ask
-    assert assert_heals(arrange, act) > 10
+    assert assert_recovers(arrange, act) > 10

@@ -7,35 +7,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import (
-    ApprovalExpiredError,
-    ApprovalRejectedError,
     ConflictError,
     TryAgainError,
 )
 from taskrunner.model.approval import Verdict
-from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
-from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import expire_gate
 from tests.packs import pack
 from tests.unit.usecases.given import (
-    BOB,
     CAROL,
     GATED,
     TENANT,
     a_world,
-    assert_heals,
-    everything,
+    assert_recovers,
+    decide,
+    entry_ids,
     gate,
-    log,
     plan_hash,
-    step,
-    told,
+    snapshot,
 )
 
 if TYPE_CHECKING:
     from taskrunner.model.notification import Notification
-    from taskrunner.ports.world import World
     from tests.fakes.world import MemoryWorld
 
 OVERRIDDEN = pack(
@@ -59,52 +51,29 @@ TWO_GATES = pack(
 )
 
 
-def decide(
-    world: MemoryWorld,
-    verdict: Verdict = Verdict.APPROVED,
-    *,
-    by: Any = BOB,  # noqa: ANN401
-) -> None:
-    decide_approval(
-        TENANT,
-        "run-7",
-        "security",
-        verdict,
-        plan_hash=plan_hash(world),
-        caller=by,
-        actor=None,
-        summary=None,
-        world=world,
-    )
-
-
-def expire(world: World, step_id: str = "review") -> Any:  # noqa: ANN401
-    return expire_gate(StepReference(TENANT, "run-7", step_id), world)
-
-
 def waiting(world: MemoryWorld) -> list[str]:
     run = world.runs.head(TENANT, "run-7").run
-    return [one.path for one in world.approvals.waiting(run, "security")]
+    return [gate.step_path for gate in world.approvals.waiting(run, "security")]
 
 
 def notifications(world: MemoryWorld) -> list[dict[str, Any]]:
-    return [json.loads(one.body) for one in world.notifications.published]
+    return [json.loads(sent.body) for sent in world.notifications.published]
 
 
 class TestOpening:
-    def test_the_gate_waits_until_its_approval_expires(self) -> None:
+    def test_records_when_the_gate_expires(self) -> None:
         world = a_world(GATED)
 
         assert gate(world) == {"status": "open"}
 
-        (one,) = world.approvals.list_open(TENANT, 10, None).items
-        assert (one["openedAt"], one["expiresAt"]) == (
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        assert (listed["openedAt"], listed["expiresAt"]) == (
             "2025-12-06T12:00:00.000Z",
             "2025-12-06T13:00:00.000Z",
         )
-        assert log(world) == ["run.created", "run.started", "review#awaiting"]
+        assert entry_ids(world) == ["run.created", "run.started", "review#awaiting"]
 
-    def test_it_stands_in_the_list_of_open_approvals(self) -> None:
+    def test_lists_the_approval_as_open(self) -> None:
         world = a_world(GATED)
 
         gate(world)
@@ -124,7 +93,7 @@ class TestOpening:
             }
         ]
 
-    def test_no_token_is_shown_anywhere(self) -> None:
+    def test_never_shows_a_task_token(self) -> None:
         world = a_world(GATED)
 
         answer = gate(world, token="secret-token")
@@ -134,7 +103,7 @@ class TestOpening:
         shown = (answer, record, journal, world.approvals.list_open(TENANT, 10, None))
         assert "secret-token" not in repr((shown, world.notifications))
 
-    def test_opening_twice_opens_once_under_the_newer_token(self) -> None:
+    def test_opening_twice_opens_once_with_the_newer_token(self) -> None:
         world = a_world(GATED)
 
         gate(world, token="older")
@@ -142,11 +111,11 @@ class TestOpening:
         assert waiting(world) == ["review"]
         decide(world)
 
-        assert log(world).count("review#awaiting") == 1
+        assert entry_ids(world).count("review#awaiting") == 1
         assert waiting(world) == []
         assert world.approvals.woken == {"newer": Verdict.APPROVED}
 
-    def test_opening_again_after_the_journal_moved_on_says_nothing_twice(self) -> None:
+    def test_opening_again_adds_no_entry_after_the_journal_has_moved_on(self) -> None:
         world = a_world(TWO_GATES)
         gate(world)
         decide(world)
@@ -157,20 +126,20 @@ class TestOpening:
 
         gate(world, token="newer")
 
-        assert log(world).count("review#awaiting") == 1
+        assert entry_ids(world).count("review#awaiting") == 1
 
-    def test_a_run_that_has_ended_opens_nothing(self) -> None:
+    def test_rejects_a_gate_of_a_run_that_has_ended(self) -> None:
         world = a_world(GATED)
         cancel_run(TENANT, "run-7", "ana", world)
-        before = everything(world)
+        before = snapshot(world)
 
         with pytest.raises(ConflictError) as caught:
             gate(world)
 
         assert caught.value.code == "run_ended"
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_who_is_always_overtaken_is_told_to_try_again(self) -> None:
+    def test_gives_up_after_repeated_conflicts(self) -> None:
         world = a_world(GATED)
         world.approvals.open = lambda *_, **__: False  # type: ignore[method-assign]
 
@@ -178,8 +147,8 @@ class TestOpening:
             gate(world)
 
 
-class TestNotifying:
-    def test_approvers_are_told_of_the_gate_that_waits(self) -> None:
+class TestNotification:
+    def test_notifies_approvers_of_the_gate(self) -> None:
         world = a_world(GATED)
 
         gate(world)
@@ -203,7 +172,7 @@ class TestNotifying:
             "decisionPath": "/v1/task-runner/runs/run-7/approvals/security",
         }
 
-    def test_they_are_told_of_a_policy_that_somebody_may_override(self) -> None:
+    def test_notifies_approvers_of_an_override(self) -> None:
         world = a_world(OVERRIDDEN)
 
         gate(world, "checked")
@@ -218,7 +187,7 @@ class TestNotifying:
             "Only in an emergency",
         ]
 
-    def test_nobody_is_told_before_the_gate_is_on_record(self) -> None:
+    def test_notifies_nobody_before_the_gate_is_recorded(self) -> None:
         world = a_world(GATED)
         seen: list[list[str]] = []
 
@@ -232,7 +201,7 @@ class TestNotifying:
 
         assert seen == [["review"]]
 
-    def test_opening_again_tells_nobody_again(self) -> None:
+    def test_opening_again_notifies_nobody(self) -> None:
         world = a_world(GATED)
 
         gate(world, token="older")
@@ -241,7 +210,7 @@ class TestNotifying:
 
         assert len(world.notifications.published) == 1
 
-    def test_neither_does_it_after_one_of_two_approvals(self) -> None:
+    def test_opening_again_after_one_of_two_approvals_notifies_nobody(self) -> None:
         world = a_world(TWO_GATES)
         gate(world)
         decide(world)
@@ -250,7 +219,7 @@ class TestNotifying:
 
         assert len(world.notifications.published) == 1
 
-    def test_what_is_not_known_to_be_out_is_told_again_under_one_id(self) -> None:
+    def test_repeats_an_unrecorded_notification_with_the_same_id(self) -> None:
         world = a_world(GATED)
         world.approvals.record_notified = lambda *_: None  # type: ignore[method-assign]
 
@@ -262,7 +231,7 @@ class TestNotifying:
         assert first["id"] == second["id"]
         assert first["openedAt"] != second["openedAt"]
 
-    def test_a_table_that_is_too_busy_to_note_it_fails_no_gate(self) -> None:
+    def test_opens_the_gate_when_the_notification_cannot_be_recorded(self) -> None:
         world = a_world(GATED)
 
         def record_notified(*_: object) -> None:
@@ -274,17 +243,17 @@ class TestNotifying:
 
         assert len(world.notifications.published) == 1
 
-    def test_each_gate_of_an_approval_is_told_of(self) -> None:
+    def test_notifies_approvers_of_each_gate_of_an_approval(self) -> None:
         world = a_world(TWO_GATES)
 
         gate(world)
         gate(world, "again", token="token-2")
 
-        assert [one["stepId"] for one in notifications(world)] == ["review", "again"]
-        assert len({one.id for one in world.notifications.published}) == 2
+        assert [sent["stepId"] for sent in notifications(world)] == ["review", "again"]
+        assert len({sent.id for sent in world.notifications.published}) == 2
 
     @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
-    def test_a_gate_that_is_decided_already_is_none_to_tell_of(self, verdict: Verdict) -> None:
+    def test_notifies_nobody_of_a_gate_that_is_decided(self, verdict: Verdict) -> None:
         world = a_world(TWO_GATES)
         gate(world)
         decide(world, verdict)
@@ -296,7 +265,7 @@ class TestNotifying:
 
         assert world.notifications.published == []
 
-    def test_a_gate_that_nobody_could_be_told_of_waits_and_is_listed(self) -> None:
+    def test_opens_the_gate_when_approvers_cannot_be_notified(self) -> None:
         world = a_world(GATED)
         world.notifications.is_down = True
 
@@ -304,11 +273,11 @@ class TestNotifying:
 
         assert waiting(world) == ["review"]
         listed = world.approvals.list_open(TENANT, 10, None).items
-        assert [one["stepId"] for one in listed] == ["review"]
+        assert [approval["stepId"] for approval in listed] == ["review"]
         decide(world)
         assert world.approvals.woken == {"token-1": Verdict.APPROVED}
 
-    def test_opening_it_again_tries_once_more(self) -> None:
+    def test_opening_again_repeats_a_failed_notification(self) -> None:
         world = a_world(GATED)
         world.notifications.is_down = True
         gate(world, token="older")
@@ -319,15 +288,15 @@ class TestNotifying:
 
         assert len(world.notifications.published) == 1
 
-    def test_a_decision_in_the_middle_of_telling_stands(self) -> None:
+    def test_a_decision_during_the_notification_counts(self) -> None:
         world = a_world(GATED)
         real = world.notifications.publish
 
-        def decided_meanwhile(one: Notification) -> bool:
+        def decided_meanwhile(notification: Notification) -> bool:
             decide(world)
-            return real(one)
+            return real(notification)
 
-        world.notifications.publish = decided_meanwhile  # type: ignore[method-assign, assignment]
+        world.notifications.publish = decided_meanwhile  # type: ignore[method-assign]
 
         gate(world)
 
@@ -336,9 +305,9 @@ class TestNotifying:
         assert world.approvals.woken == {"token-1": Verdict.APPROVED}
 
 
-class TestASecondGateOnOneApproval:
+class TestSecondGateOfAnApproval:
     @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
-    def test_a_recorded_decision_holds_for_it_at_once(self, verdict: Verdict) -> None:
+    def test_is_decided_at_once_by_a_recorded_decision(self, verdict: Verdict) -> None:
         world = a_world(TWO_GATES)
         gate(world)
         decide(world, verdict)
@@ -349,10 +318,10 @@ class TestASecondGateOnOneApproval:
 
         assert answer == {"status": verdict.value}
         assert world.approvals.woken == {"token-1": verdict, "token-2": verdict}
-        assert log(world)[-2:] == ["again#awaiting", "again#decided"]
+        assert entry_ids(world)[-2:] == ["again#awaiting", "again#decided"]
         assert world.approvals.list_open(TENANT, 10, None).items == []
 
-    def test_two_that_wait_are_woken_together(self) -> None:
+    def test_is_woken_together_with_the_first(self) -> None:
         world = a_world(TWO_GATES)
         gate(world)
         gate(world, "again", token="token-2")
@@ -363,97 +332,12 @@ class TestASecondGateOnOneApproval:
 
         assert waiting(world) == []
         assert set(world.approvals.woken) == {"token-1", "token-2"}
-        assert sorted(log(world)[-2:]) == ["again#decided", "review#decided"]
-
-
-class TestExpiring:
-    def test_a_gate_that_nobody_decided_fails_for_the_clock(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        world.clock.advance(3600)
-
-        with pytest.raises(ApprovalExpiredError, match="nobody decided the gate review in time"):
-            expire(world)
-
-        record = world.approvals.get(TENANT, "run-7", "security")
-        assert record.verdict is Verdict.EXPIRED
-        assert [(one.by, one.at) for one in record.decisions] == [
-            ("clock", "2025-12-06T13:00:00.000Z")
-        ]
-        assert log(world)[-1] == "review#decided"
-
-    def test_a_gate_that_never_opened_expires_all_the_same(self) -> None:
-        world = a_world(GATED)
-
-        with pytest.raises(ApprovalExpiredError):
-            expire(world)
-
-        assert log(world)[-1] == "review#decided"
-
-    def test_an_approval_just_before_lets_the_run_go_on(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        decide(world)
-
-        assert expire(world) == {"status": "approved"}
-
-        assert log(world).count("review#decided") == 1
-
-    def test_a_rejection_just_before_stands(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        decide(world, Verdict.REJECTED)
-
-        with pytest.raises(ApprovalRejectedError):
-            expire(world)
-
-    def test_nothing_is_decided_after_it(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        told(lambda: expire(world))
-
-        with pytest.raises(ConflictError) as caught:
-            decide(world)
-
-        assert caught.value.code == "approval_already_decided"
-
-    def test_a_decision_at_the_same_moment_stands(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        real = world.approvals.decide
-
-        def overtaken(*args: Any) -> bool:  # noqa: ANN401
-            world.approvals.decide = real  # type: ignore[method-assign]
-            decide(world)
-            return real(*args)
-
-        world.approvals.decide = overtaken  # type: ignore[method-assign, assignment]
-
-        assert expire(world) == {"status": "approved"}
-        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
-
-    def test_who_is_always_overtaken_while_expiring_is_told_to_try_again(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        world.approvals.decide = lambda *_: False  # type: ignore[method-assign]
-
-        with pytest.raises(TryAgainError, match="review"):
-            expire(world)
-
-    def test_a_run_that_has_ended_expires_nothing(self) -> None:
-        world = a_world(GATED)
-        gate(world)
-        cancel_run(TENANT, "run-7", "ana", world)
-
-        with pytest.raises(ConflictError):
-            expire(world)
-
-        assert log(world)[-1] == "run.cancelled"
+        assert sorted(entry_ids(world)[-2:]) == ["again#decided", "review#decided"]
 
 
 class TestCrashes:
-    def test_opening_again_ends_as_if_nothing_had_failed(self) -> None:
-        assert assert_heals(lambda: a_world(GATED), gate) == 2 * 2 * 7
+    def test_opening_again_after_a_crash_opens_the_gate(self) -> None:
+        assert assert_recovers(lambda: a_world(GATED), gate) == 2 * 2 * 7
 
     def test_opening_a_decided_gate_again_wakes_it_once(self) -> None:
         def arrange() -> MemoryWorld:
@@ -462,15 +346,6 @@ class TestCrashes:
             decide(world, Verdict.REJECTED)
             return world
 
-        ways = assert_heals(arrange, lambda world: gate(world, "again", "token-2"))
+        ways = assert_recovers(arrange, lambda world: gate(world, "again", "token-2"))
 
         assert ways == 2 * 2 * 6
-
-    def test_expiring_again_ends_as_if_nothing_had_failed(self) -> None:
-        def arrange() -> MemoryWorld:
-            world = a_world(GATED)
-            step(world, "build")
-            gate(world)
-            return world
-
-        assert assert_heals(arrange, expire) == 2 * 2 * 6

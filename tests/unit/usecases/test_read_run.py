@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.model import api_view
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepState, StepStatus
-from taskrunner.runtime import run_view
 from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, TENANT, a_request, a_world, gate, log, step
+from tests.unit.usecases.given import (
+    GATED,
+    TENANT,
+    a_request,
+    a_world,
+    entry_ids,
+    gate,
+    step,
+)
 
 if TYPE_CHECKING:
     from taskrunner.usecases.read_run import Log
@@ -41,7 +49,7 @@ def run_log(world: MemoryWorld, cursor: str | None = None, limit: int | None = N
 
 
 class TestState:
-    def test_it_is_the_fold_of_the_journal(self) -> None:
+    def test_is_the_fold_of_the_journal(self) -> None:
         world = a_world(GATED)
         step(world, "build")
         world.clock.advance(60)
@@ -61,19 +69,19 @@ class TestState:
         )
         assert (ship["status"], ship["attempts"]) == ("Pending", 0)
 
-    def test_a_run_of_another_tenant_is_not_found(self) -> None:
+    def test_does_not_find_a_run_of_another_tenant(self) -> None:
         with pytest.raises(NotFoundError):
             read_run.run_state("globex", "run-7", a_world())
 
 
 class TestLog:
-    def test_its_lines_are_the_entries_in_their_order(self) -> None:
+    def test_has_a_line_for_each_entry_in_order(self) -> None:
         world = a_world()
         step(world, "ship")
 
         found = lines(run_log(world))
 
-        assert [one["eventType"] for one in found] == [
+        assert [line["eventType"] for line in found] == [
             "run.created",
             "run.started",
             "step.started",
@@ -89,7 +97,7 @@ class TestLog:
             "cursor": "0.2",
         }
 
-    def test_a_cursor_continues_behind_the_last_line(self) -> None:
+    def test_continues_after_the_line_of_a_cursor(self) -> None:
         world = a_world()
         step(world, "ship")
 
@@ -97,9 +105,9 @@ class TestLog:
         rest = run_log(world, first.cursor)
 
         assert len(lines(first)) == 3
-        assert [one["eventType"] for one in lines(rest)] == ["step.completed"]
+        assert [line["eventType"] for line in lines(rest)] == ["step.completed"]
 
-    def test_without_new_lines_the_same_cursor_comes_back(self) -> None:
+    def test_returns_the_same_cursor_when_there_are_no_new_lines(self) -> None:
         world = a_world()
         end = run_log(world).cursor
 
@@ -108,17 +116,20 @@ class TestLog:
     @pytest.mark.parametrize(
         "cursor", ["", "0", "0.", "-1.0", "a.b", "0.0 ", "0.0\n", "1.1.1", "0." + "1" * 10, "٣.٣"]
     )
-    def test_a_cursor_that_was_never_given_out_is_refused(self, cursor: str) -> None:
+    def test_rejects_a_cursor_that_it_has_not_given_out(self, cursor: str) -> None:
         with pytest.raises(InvalidRequestError, match="cursor"):
             run_log(a_world(), cursor)
 
-    def test_an_answer_holds_no_more_than_lambda_can_send_and_the_rest_follows(self) -> None:
+    def test_divides_a_large_log_into_answers_that_lambda_can_send(self) -> None:
         world = a_world()
         head = world.runs.head(TENANT, "run-7")
         (created,) = (placed.entry for placed in head.tail)
         for number in range(9):
             large = type(created)(
-                id=f"e{number}", at=created.at, event=created.event, message="x" * 1_000_000
+                id=f"e{number}",
+                occurred_at=created.occurred_at,
+                event=created.event,
+                message="x" * 1_000_000,
             )
             world.runs.append(head, [large])
 
@@ -129,11 +140,11 @@ class TestLog:
             found += lines(page)
             cursor = page.cursor
 
-        assert len(found) == len(log(world))
+        assert len(found) == len(entry_ids(world))
 
 
 class TestArtifacts:
-    def test_a_run_that_goes_on_lists_what_its_pack_still_expects(self) -> None:
+    def test_lists_the_outputs_that_an_unfinished_run_still_expects(self) -> None:
         world = a_world(BUILD)
         before = read_run.run_artifacts(TENANT, "run-7", world)
         step(world, "ship")
@@ -141,20 +152,20 @@ class TestArtifacts:
         after = read_run.run_artifacts(TENANT, "run-7", world)
 
         assert before[0] == {"name": "files", "type": "object", "status": "pending"}
-        assert [(one["name"], one["status"]) for one in after] == [
+        assert [(artifact["name"], artifact["status"]) for artifact in after] == [
             ("files", "pending"),
             ("missing", "pending"),
             ("zip", "captured"),
         ]
 
-    def test_an_ended_run_lists_what_became_of_them(self) -> None:
+    def test_lists_what_an_ended_run_has_captured(self) -> None:
         world = a_world(BUILD)
         step(world, "ship")
         settle_run(TENANT, "run-7", None, world)
 
         found = read_run.run_artifacts(TENANT, "run-7", world)
 
-        assert [(one["name"], one["status"]) for one in found] == [
+        assert [(artifact["name"], artifact["status"]) for artifact in found] == [
             ("evidence-bundle", "captured"),
             ("files", "captured"),
             ("missing", "failed"),
@@ -162,7 +173,7 @@ class TestArtifacts:
         ]
         assert found[1]["expressionJson"] == '["a"]'
 
-    def test_a_file_can_be_fetched(self) -> None:
+    def test_returns_a_url_of_a_file(self) -> None:
         world = a_world(BUILD)
         step(world, "ship")
 
@@ -173,7 +184,7 @@ class TestArtifacts:
         assert re.fullmatch(r"runs/run-7/artifacts/[0-9a-f]{64}/zip", path)
 
     @pytest.mark.parametrize("name", ["missing", "files", "nothing"])
-    def test_what_has_no_file_is_not_found(self, name: str) -> None:
+    def test_does_not_find_an_artifact_without_a_file(self, name: str) -> None:
         world = a_world(BUILD)
         step(world, "ship")
         settle_run(TENANT, "run-7", None, world)
@@ -181,7 +192,7 @@ class TestArtifacts:
         with pytest.raises(NotFoundError, match=name):
             read_run.artifact_url(TENANT, "run-7", name, world)
 
-    def test_nothing_of_another_tenant_is_found(self) -> None:
+    def test_does_not_find_artifacts_of_another_tenant(self) -> None:
         world = a_world(BUILD)
 
         with pytest.raises(NotFoundError):
@@ -192,8 +203,8 @@ class TestArtifacts:
             read_run.run_log("globex", "run-7", None, None, world)
 
 
-class TestLists:
-    def test_runs_tell_where_they_are(self) -> None:
+class TestList:
+    def test_lists_runs_with_their_status(self) -> None:
         world = MemoryWorld()
         for run_id in ("queued", "running", "waiting", "ended"):
             world.clock.advance(-60)
@@ -204,14 +215,14 @@ class TestLists:
 
         listed = read_run.list_runs(TENANT, 10, None, world)
 
-        assert [(one["runId"], one["status"]) for one in listed["runs"]] == [
+        assert [(run["runId"], run["status"]) for run in listed["runs"]] == [
             ("queued", "queued"),
             ("running", "running"),
             ("waiting", "waiting"),
             ("ended", "succeeded"),
         ]
         assert listed.keys() == {"runs"}
-        assert all("outcome" not in one for one in listed["runs"])
+        assert all("outcome" not in run for run in listed["runs"])
 
     @staticmethod
     def go_on(world: MemoryWorld, run_id: str, *reached: str) -> None:
@@ -226,7 +237,7 @@ class TestLists:
             else:
                 run_step(reference, world, remaining_s=900)
 
-    def test_a_list_goes_on_at_its_cursor(self) -> None:
+    def test_continues_a_list_at_its_cursor(self) -> None:
         world = MemoryWorld()
         for number in range(3):
             world.clock.advance(60)
@@ -235,11 +246,11 @@ class TestLists:
         first = read_run.list_runs(TENANT, 2, None, world)
         second = read_run.list_runs(TENANT, 2, first["nextCursor"], world)
 
-        runs = [one["runId"] for page in (first, second) for one in page["runs"]]
+        runs = [run["runId"] for page in (first, second) for run in page["runs"]]
         assert runs == ["run-2", "run-1", "run-0"]
         assert "nextCursor" not in second
 
-    def test_open_approvals_are_listed_until_their_run_ends(self) -> None:
+    def test_lists_open_approvals_until_their_run_ends(self) -> None:
         world = a_world(GATED)
         gate(world)
         (open_one,) = read_run.list_approvals(TENANT, 10, None, world)["approvals"]
@@ -250,12 +261,12 @@ class TestLists:
         assert read_run.list_approvals(TENANT, 10, None, world) == {"approvals": []}
 
 
-def test_of_too_many_steps_those_that_matter_are_shown() -> None:
-    told = [
+def test_shows_failed_steps_of_a_run_with_too_many_steps() -> None:
+    steps = [
         StepState(
-            step_id=f"each[{number}]::one",
+            path=f"each[{number}]::one",
             template_id="one",
-            parent_id="each",
+            parent_path="each",
             kind=StepKind.RUN,
             enabled=True,
             continue_on_error=True,
@@ -264,14 +275,14 @@ def test_of_too_many_steps_those_that_matter_are_shown() -> None:
         for number in range(30_000)
     ]
 
-    shown = run_view._shown(told)
+    shown = api_view._shown(steps)
 
-    assert len(shown) == run_view.MOST_SHOWN
-    assert shown[0].step_id == "each[0]::one"
-    assert shown[-1].step_id == "each[29999]::one"
+    assert len(shown) == api_view.MAX_STEPS
+    assert shown[0].path == "each[0]::one"
+    assert shown[-1].path == "each[29999]::one"
 
 
-def test_a_run_whose_plan_retention_has_taken_is_as_one_that_is_gone() -> None:
+def test_does_not_find_a_run_whose_plan_retention_has_deleted() -> None:
     world = a_world(GATED)
     world.plans.texts.clear()
 

@@ -9,10 +9,11 @@ from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, Try
 from taskrunner.executors.function import idempotency_key
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
-from taskrunner.sandbox.job import Ended, Usage
+from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
+from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
-from taskrunner.usecases.run_step import MAX_OUTPUT_BYTES, run_step
+from taskrunner.usecases.run_step import run_step
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.world import MemoryWorld
@@ -25,12 +26,12 @@ from tests.unit.usecases.given import (
     TENANT,
     a_request,
     a_world,
-    assert_heals,
-    broken,
-    everything,
-    log,
+    assert_recovers,
+    entry_ids,
+    interruptions,
+    result_of,
+    snapshot,
     step,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
     from taskrunner.executors.work import Services
     from taskrunner.model.journal import Entry
-    from taskrunner.ports.world import World
-    from taskrunner.sandbox.job import Job, Limits
+    from taskrunner.ports import World
+    from taskrunner.sandbox.attempt import AttemptRequest, Limits
 
 FLAKY = pack(
     """
@@ -57,7 +58,7 @@ def entries(world: MemoryWorld) -> list[Entry]:
 
 
 def showing(text: str) -> str:
-    """A pack whose output is what its step puts out, which is given *text*."""
+    """A pack whose output is the output of its step, which returns *text*."""
     return pack(
         f"- {{id: ship, run: {{uses: 'builtin:noop', with: {{text: '{text}'}}}}}}",
         spec="""
@@ -75,7 +76,7 @@ class EndsTheRun(ThreadSandbox):
         self._world = world
         self._end = end
 
-    def execute(self, job: Job, services: Services) -> Ended:
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
         self._end(self._world)
         return super().execute(job, services)
 
@@ -92,9 +93,9 @@ def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
     return pack(f"- {{id: ship, run: {{uses: '{executor}', with: {parameters}}}{more}}}")
 
 
-class TestAnAttempt:
-    def test_a_function_is_told_a_key_of_this_run_alone(self) -> None:
-        """An id is free again after retention; the recorded time of creation is not."""
+class TestAttempt:
+    def test_gives_a_function_an_idempotency_key_of_this_run_alone(self) -> None:
+        """Retention frees a run id. The recorded time of creation tells the runs apart."""
         keys = []
         for days in (0, 400):
             world = MemoryWorld()
@@ -108,17 +109,17 @@ class TestAnAttempt:
         assert keys[0] == idempotency_key(TENANT, "run-7", NOON, "ship")
         assert keys[0] != keys[1]
 
-    def test_it_is_recorded_when_it_starts_and_when_it_has_ended(self) -> None:
+    def test_is_recorded_when_it_starts_and_when_it_has_ended(self) -> None:
         world = a_world()
 
         answer = step(world, "ship")
 
         assert answer == {"status": "Succeeded", "attempt": 1}
         _, started_run, started, ended = entries(world)
-        assert (started_run.event, started_run.at) == (Event.RUN_STARTED, NOON)
-        assert (started.event, started.step) == (Event.STEP_STARTED, "ship")
+        assert (started_run.event, started_run.occurred_at) == (Event.RUN_STARTED, NOON)
+        assert (started.event, started.step_path) == (Event.STEP_STARTED, "ship")
         assert started.metadata == {"attempt": "1", "uses": "builtin:noop"}
-        assert (ended.event, ended.step) == (Event.STEP_COMPLETED, "ship")
+        assert (ended.event, ended.step_path) == (Event.STEP_COMPLETED, "ship")
         assert ended.metadata == {
             "attempt": "1",
             "duration": "0.000s",
@@ -126,7 +127,7 @@ class TestAnAttempt:
             "memory": "0MiB",
         }
 
-    def test_its_outputs_are_kept_for_later_steps(self) -> None:
+    def test_keeps_its_outputs_for_later_steps(self) -> None:
         world = a_world(GATED)
 
         step(world, "build")
@@ -134,7 +135,7 @@ class TestAnAttempt:
         (outcome,) = world.runs.outcomes(TENANT, "run-7", ["build"]).values()
         assert (outcome.status, outcome.outputs) == (StepStatus.SUCCEEDED, {"size": 3})
 
-    def test_outputs_of_an_earlier_step_fill_its_parameters(self) -> None:
+    def test_fills_its_parameters_with_outputs_of_an_earlier_step(self) -> None:
         world = a_world(GATED)
         step(world, "build")
 
@@ -142,15 +143,15 @@ class TestAnAttempt:
 
         assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].outputs == {"size": 3}
 
-    def test_only_the_first_step_begins_the_run(self) -> None:
+    def test_starts_the_run_only_if_it_is_the_first(self) -> None:
         world = a_world(GATED)
 
         step(world, "build")
         step(world, "ship")
 
-        assert log(world).count("run.started") == 1
+        assert entry_ids(world).count("run.started") == 1
 
-    def test_a_run_of_many_skipped_steps_begins_like_any_other(self) -> None:
+    def test_starts_a_run_whose_creation_fills_more_than_a_chunk(self) -> None:
         skipped = "\n".join(
             f"- {{id: s{number}, when: 'inputs.go', run: {{uses: 'builtin:noop'}}}}"
             for number in range(20)
@@ -163,9 +164,9 @@ class TestAnAttempt:
 
         step(world, "ship")
 
-        assert log(world)[-3:] == ["run.started", "ship#1#started", "ship#1#ended"]
+        assert entry_ids(world)[-3:] == ["run.started", "ship#1#started", "ship#1#ended"]
 
-    def test_what_it_wrote_becomes_artifacts_named_in_the_log(self) -> None:
+    def test_captures_the_files_that_it_wrote_and_logs_their_names(self) -> None:
         world = a_world(BUILD)
 
         step(world, "build")
@@ -175,7 +176,7 @@ class TestAnAttempt:
         assert entries(world)[-1].metadata["artifacts"] == "bundle"
 
     @pytest.mark.parametrize("end", [cancelled, failed])
-    def test_what_it_wrote_for_a_run_that_has_ended_meanwhile_replaces_nothing(
+    def test_captures_nothing_once_its_run_has_ended(
         self, end: Callable[[MemoryWorld], None]
     ) -> None:
         work = "{uses: builtin:build, with: {files: {a.txt: FIRST}}}"
@@ -191,9 +192,9 @@ class TestAnAttempt:
         assert bundle in world.artifacts.list(TENANT, "run-7")
         assert world.artifacts.files[TENANT, bundle.stored_path or ""] == content
         assert "artifacts" not in entries(world)[-1].metadata
-        assert entries(world)[-1].step == "late"
+        assert entries(world)[-1].step_path == "late"
 
-    def test_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
+    def test_of_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"
         world = a_world(
             pack(f"- id: outer\n  map: {{items: {{static: [a, b]}}, steps: [{steps[2:]}]}}")
@@ -201,14 +202,14 @@ class TestAnAttempt:
 
         run_step(StepReference(TENANT, "run-7", "ship", "outer[1]::"), world, remaining_s=900)
 
-        assert log(world)[-1] == "outer[1]::ship#1#ended"
+        assert entry_ids(world)[-1] == "outer[1]::ship#1#ended"
         assert list(world.runs.outcomes(TENANT, "run-7", ["outer[1]::ship", "ship"])) == [
             "outer[1]::ship"
         ]
 
 
-class TestAFailure:
-    def test_it_is_recorded_with_its_reason_and_told_to_the_machine(self) -> None:
+class TestFailure:
+    def test_is_recorded_with_its_reason_and_raised_to_the_machine(self) -> None:
         world = a_world(uses("builtin:fail", "{message: no luck}"))
 
         with pytest.raises(StepFailedError, match="step ship failed"):
@@ -223,7 +224,7 @@ class TestAFailure:
         assert ended.metadata["reason"] == "executor-error"
         assert "nextAttemptAt" not in ended.metadata
 
-    def test_before_the_last_attempt_it_says_when_the_next_begins(self) -> None:
+    def test_records_when_the_next_attempt_begins(self) -> None:
         world = a_world(FLAKY)
 
         with pytest.raises(StepFailedError):
@@ -235,20 +236,20 @@ class TestAFailure:
             "2025-12-06T12:01:00.000Z",
         )
 
-    def test_the_next_call_is_the_next_attempt(self) -> None:
+    def test_is_followed_by_the_next_attempt(self) -> None:
         world = a_world(FLAKY)
-        told(lambda: step(world, "flaky"))
+        result_of(lambda: step(world, "flaky"))
 
         assert step(world, "flaky") == {"status": "Succeeded", "attempt": 2}
 
-        assert log(world)[2:] == [
+        assert entry_ids(world)[2:] == [
             "flaky#1#started",
             "flaky#1#ended",
             "flaky#2#started",
             "flaky#2#ended",
         ]
 
-    def test_what_runs_beyond_its_time_is_left_behind(self) -> None:
+    def test_of_an_attempt_that_runs_too_long_is_a_timeout(self) -> None:
         world = a_world(uses("builtin:sleep", "{seconds: 60}"))
 
         with pytest.raises(StepFailedError):
@@ -257,7 +258,7 @@ class TestAFailure:
         assert entries(world)[-1].metadata["reason"] == "timeout"
         assert entries(world)[-1].message == "not done after 0.05 seconds"
 
-    def test_no_time_at_all_is_a_timeout(self) -> None:
+    def test_of_an_attempt_that_has_no_time_is_a_timeout(self) -> None:
         world = a_world(uses("builtin:sleep", "{seconds: 60}"))
 
         with pytest.raises(StepFailedError):
@@ -265,7 +266,7 @@ class TestAFailure:
 
         assert entries(world)[-1].metadata["reason"] == "timeout"
 
-    def test_outputs_beyond_the_limit_fail_the_step(self) -> None:
+    def test_is_recorded_for_outputs_beyond_the_limit(self) -> None:
         text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}') + 1)
         world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
 
@@ -277,7 +278,7 @@ class TestAFailure:
             "write an artifact"
         )
 
-    def test_outputs_at_the_limit_are_kept(self) -> None:
+    def test_is_not_recorded_for_outputs_at_the_limit(self) -> None:
         text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}'))
         world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
 
@@ -287,15 +288,13 @@ class TestAFailure:
         assert len(json.dumps(outcome.outputs)) == MAX_OUTPUT_BYTES
 
     @pytest.mark.parametrize("secrets", ["", "{{ secrets.token }}"])
-    def test_outputs_that_nobody_could_walk_through_fail_the_step_and_not_the_run(
-        self, secrets: str
-    ) -> None:
+    def test_is_recorded_for_outputs_that_are_nested_too_deeply(self, secrets: str) -> None:
         world = a_world(showing(secrets))
         world.secrets.stored[TENANT, "token"] = "correct horse battery"
         outputs: Any = {}
         for _ in range(600):
             outputs = {"in": outputs}
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -305,19 +304,19 @@ class TestAFailure:
         )
         assert settle_run(TENANT, "run-7", "StepFailedError", world) == {"status": "failed"}
 
-    def test_outputs_are_measured_before_they_are_searched(self) -> None:
-        """What is too much would take longer to search than a step has."""
+    def test_is_recorded_for_large_outputs_before_they_are_searched_for_secrets(self) -> None:
+        """Searching large outputs could take longer than a step has."""
         world = a_world(showing("{{ secrets.token }}"))
         world.secrets.stored[TENANT, "token"] = "correct horse battery"
-        outputs = "correct horse battery" * 10_000  # `***` when it was searched
-        world.sandbox = ThreadSandbox(ended=Ended(outputs=outputs))
+        outputs = "correct horse battery" * 10_000  # a search would replace it by `***`
+        world.sandbox = ThreadSandbox(result=AttemptResult(outputs=outputs))
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
         assert entries(world)[-1].message.startswith("the outputs have 210002 bytes")
 
-    def test_parameters_that_came_out_wrong_fail_the_step_by_name(self) -> None:
+    def test_names_the_parameter_whose_value_is_invalid(self) -> None:
         manifest = pack(
             """
             - {id: first, run: {uses: builtin:noop, with: {seconds: soon}}}
@@ -333,7 +332,7 @@ class TestAFailure:
 
         assert entries(world)[-1].message.startswith("$.with.seconds: ")
 
-    def test_an_expression_that_cannot_be_evaluated_fails_the_step(self) -> None:
+    def test_is_recorded_for_an_expression_that_cannot_be_evaluated(self) -> None:
         manifest = pack(
             """
             - {id: first, run: {uses: builtin:noop, with: {text: words}}}
@@ -350,7 +349,7 @@ class TestAFailure:
         assert entries(world)[-1].metadata["reason"] == "executor-error"
         assert "sum" in entries(world)[-1].message
 
-    def test_an_executor_that_a_later_release_dropped_fails_the_step(self) -> None:
+    def test_is_recorded_for_an_executor_that_does_not_exist(self) -> None:
         world = a_world()
         ((key, text),) = world.plans.texts.items()
         world.plans.texts[key] = text.replace("builtin:noop", "builtin:gone")
@@ -361,11 +360,9 @@ class TestAFailure:
         assert entries(world)[-1].message == "there is no executor builtin:gone in this release"
 
     @pytest.mark.parametrize("error", [TryAgainError, KeyError])
-    def test_what_is_no_failure_of_the_work_is_no_end_of_the_attempt(
-        self, error: type[BaseException]
-    ) -> None:
+    def test_of_a_service_does_not_end_the_attempt(self, error: type[BaseException]) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def broken_once(_file: Path) -> Any:  # noqa: ANN401
@@ -376,44 +373,44 @@ class TestAFailure:
 
         with pytest.raises(error):
             step(world, "build")
-        assert log(world)[-1] == "build#1#started"
+        assert entry_ids(world)[-1] == "build#1#started"
 
         assert step(world, "build") == {"status": "Succeeded", "attempt": 1}
 
-    def test_a_very_long_message_is_cut(self) -> None:
+    def test_has_its_message_cut_when_it_is_long(self) -> None:
         world = a_world(uses("builtin:fail", f"{{message: {'x' * 1500}}}"))
 
-        told(lambda: step(world, "ship"))
+        result_of(lambda: step(world, "ship"))
 
         assert len(entries(world)[-1].message) == 1000
 
 
 class TestRepetition:
-    def test_what_has_succeeded_is_answered_and_not_executed(self) -> None:
+    def test_answers_a_step_that_has_succeeded_without_executing_it(self) -> None:
         world = a_world(BUILD)
         first = step(world, "build")
-        before = everything(world)
+        before = snapshot(world)
         world.artifacts.files.clear()
 
         assert step(world, "build") == first
 
-        assert everything(world) == before | {"files": {}}
+        assert snapshot(world) == before | {"files": {}}
 
-    def test_what_has_failed_for_good_is_answered_and_not_executed(self) -> None:
+    def test_answers_a_step_that_has_failed_for_good_without_executing_it(self) -> None:
         world = a_world(uses("builtin:fail"))
-        told(lambda: step(world, "ship"))
-        before = log(world)
+        result_of(lambda: step(world, "ship"))
+        before = entry_ids(world)
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert log(world) == before
+        assert entry_ids(world) == before
 
-    def test_of_two_tries_of_one_attempt_the_second_answers_what_the_first_recorded(self) -> None:
-        """The machine gave up on the first try, which ended all the same, before the second."""
+    def test_the_second_try_of_an_attempt_answers_what_the_first_recorded(self) -> None:
+        """The machine gave up on the first try, which ended before the second one did."""
         world = a_world(uses("builtin:fail", "{message: too slow, attempts: 0}"))
         failed = a_world(uses("builtin:fail", "{message: too slow}"))
-        told(lambda: step(failed, "ship"))
+        result_of(lambda: step(failed, "ship"))
         theirs = failed.runs.stored[TENANT, "run-7"]
         append = world.runs.append
 
@@ -435,7 +432,7 @@ SANDBOX = "sandbox: {memoryLimitMiB: 100, cpuLimitMillicores: 250, quotaSeconds:
 
 
 class TestLimits:
-    """What the sandbox is told to hold an attempt to; that it does is tests/contract's."""
+    """The limits that the sandbox gets; tests/contract shows that it enforces them."""
 
     def limits(
         self, *, timeout_s: int = 600, used_s: float = 0, remaining_s: float = 900
@@ -447,22 +444,22 @@ class TestLimits:
         world = a_world(manifest)
         world.runs.stored[TENANT, "run-7"].used_s = used_s
         step(world, "ship", remaining_s=remaining_s)
-        (job,) = world.sandbox.jobs
+        (job,) = world.sandbox.requests
         return job.limits
 
-    def test_memory_is_the_packs(self) -> None:
+    def test_memory_is_limited_by_the_pack(self) -> None:
         assert self.limits().memory_mib == 100
 
-    def test_time_is_the_least_of_the_steps_the_functions_and_what_is_left_to_the_run(self) -> None:
+    def test_time_is_limited_by_the_step_the_function_and_the_quota(self) -> None:
         assert self.limits(timeout_s=5).wall_s == 5
         assert self.limits(timeout_s=50, remaining_s=70).wall_s == 40  # 30 are for recording
         assert self.limits(used_s=15.5).wall_s == 44.5
 
-    def test_cpu_time_is_a_share_of_that_time(self) -> None:
+    def test_cpu_time_is_a_share_of_the_time(self) -> None:
         assert self.limits(timeout_s=8).cpu_s == 2
         assert self.limits(used_s=40).cpu_s == 5
 
-    def test_a_run_that_has_used_its_quota_executes_nothing_more(self) -> None:
+    def test_a_run_that_has_used_its_quota_executes_nothing(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}, retries: {maxAttempts: 3}}"
         world = a_world(pack(steps, spec=SANDBOX))
         world.runs.stored[TENANT, "run-7"].used_s = 60
@@ -470,16 +467,17 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert world.sandbox.jobs == []
+        assert world.sandbox.requests == []
         ended = entries(world)[-1]
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
             "the 60 seconds are over that the pack's sandbox gives to all executors of a run "
             "together (quotaSeconds)"
         )
-        assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].final  # nobody has more
+        # Another attempt would have no more of the quota.
+        assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].final
 
-    def test_one_that_is_using_the_last_of_it_is_stopped(self) -> None:
+    def test_an_attempt_that_exceeds_the_quota_is_stopped(self) -> None:
         world = a_world(pack("- {id: ship, run: {uses: builtin:sleep, with: {seconds: 9}}}"))
         world.runs.stored[TENANT, "run-7"].used_s = 899.95
 
@@ -488,12 +486,12 @@ class TestLimits:
 
         assert entries(world)[-1].metadata["reason"] == "quota-exceeded"
 
-    def test_what_an_attempt_used_counts_and_is_told(self) -> None:
+    def test_what_an_attempt_used_is_counted_and_logged(self) -> None:
         world = a_world(FLAKY)
         world.sandbox.usage = Usage(wall_s=1.25, cpu_s=0.5, memory_mib=31)
 
         for _ in range(2):
-            told(lambda: step(world, "flaky"))
+            result_of(lambda: step(world, "flaky"))
 
         assert world.runs.head(TENANT, "run-7").used_s == 2.5
         assert entries(world)[-1].metadata == {
@@ -504,9 +502,9 @@ class TestLimits:
         }
 
     @pytest.mark.parametrize("reason", [Reason.MEMORY_EXCEEDED, Reason.EGRESS_DENIED])
-    def test_the_limit_that_was_broken_is_the_reason(self, reason: Reason) -> None:
+    def test_the_exceeded_limit_is_the_reason(self, reason: Reason) -> None:
         world = a_world()
-        world.sandbox.ended = Ended(reason=reason, message="too much")
+        world.sandbox.result = AttemptResult(reason=reason, message="too much")
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -515,21 +513,21 @@ class TestLimits:
         assert (ended.metadata["reason"], ended.message) == (reason.value, "too much")
 
 
-class TestARunThatHasEnded:
-    def test_nothing_is_started(self) -> None:
+class TestEndedRun:
+    def test_starts_nothing(self) -> None:
         world = a_world(BUILD)
         cancel_run(TENANT, "run-7", ANA.subject, world)
-        before = everything(world)
+        before = snapshot(world)
 
         with pytest.raises(ConflictError, match="the run run-7 has ended as cancelled") as caught:
             step(world, "build")
 
         assert caught.value.code == "run_ended"
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_a_late_result_is_logged_and_changes_nothing(self) -> None:
+    def test_logs_a_late_result_and_changes_nothing(self) -> None:
         world = a_world(BUILD)
-        bundles = world.workshop.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
         put = bundles.put
 
         def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401
@@ -540,30 +538,30 @@ class TestARunThatHasEnded:
 
         step(world, "build")
 
-        assert log(world)[-2:] == ["run.cancelled", "build#1#ended"]
+        assert entry_ids(world)[-2:] == ["run.cancelled", "build#1#ended"]
         assert world.runs.outcomes(TENANT, "run-7", ["build"]) == {}
         assert world.artifacts.list(TENANT, "run-7") == []
 
 
 class TestCrashes:
     @pytest.mark.parametrize("manifest", [PLAIN, BUILD.replace("id: build", "id: ship")])
-    def test_a_repeated_attempt_ends_as_one_that_never_failed(self, manifest: str) -> None:
-        ways = assert_heals(lambda: a_world(manifest), lambda world: step(world, "ship"))
+    def test_repeating_an_attempt_after_a_crash_completes_it(self, manifest: str) -> None:
+        ways = assert_recovers(lambda: a_world(manifest), lambda world: step(world, "ship"))
 
         assert ways >= 2 * 2 * 7
 
     def test_a_failed_attempt_is_counted_once(self) -> None:
-        """A failure whose answer was lost is followed by the next attempt, as the machine would."""
+        """After a failure whose answer was lost, the machine begins the next attempt."""
 
         def act(world: World) -> object:
-            return [told(lambda: step(world, "flaky")) for _ in range(3)][-1]
+            return [result_of(lambda: step(world, "flaky")) for _ in range(3)][-1]
 
-        for interrupted in broken(lambda: a_world(FLAKY)):
+        for interrupted in interruptions(lambda: a_world(FLAKY)):
             world = interrupted(act)
             if world is None:
                 continue
             act(world)
-            assert log(world) == [
+            assert entry_ids(world) == [
                 "run.created",
                 "run.started",
                 "flaky#1#started",
@@ -573,12 +571,12 @@ class TestCrashes:
             ]
 
 
-def test_an_unknown_run_is_not_found() -> None:
+def test_does_not_find_an_unknown_run() -> None:
     with pytest.raises(NotFoundError):
         step(MemoryWorld(), "ship")
 
 
-def test_no_file_of_a_step_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removes_the_files_of_an_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     step(a_world(BUILD), "build")

@@ -14,16 +14,16 @@ from taskrunner.usecases.read_run import artifact_url, run_artifacts, run_log
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
 from tests.unit.usecases.given import (
     TENANT,
-    assert_heals,
+    assert_recovers,
     bundle_of,
     evidence_of,
-    told,
+    result_of,
 )
 from tests.unit.usecases.proven import ready
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 
@@ -41,7 +41,7 @@ def cancelled() -> MemoryWorld:
     ("error", "outcome"),
     [(None, "succeeded"), ("StepFailedError", "failed"), (NOT_STARTED, "failed")],
 )
-def test_a_run_that_ends_is_sealed(error: str | None, outcome: str) -> None:
+def test_seals_a_run_that_ends(error: str | None, outcome: str) -> None:
     world = ready()
 
     settle(world, error)
@@ -50,7 +50,7 @@ def test_a_run_that_ends_is_sealed(error: str | None, outcome: str) -> None:
     assert world.runs.head(TENANT, "run-7").run.sealed
 
 
-def test_a_cancelled_run_is_sealed_when_its_execution_has_stopped() -> None:
+def test_seals_a_cancelled_run_when_its_execution_has_stopped() -> None:
     world = cancelled()
     assert evidence_of(world) is None
 
@@ -61,12 +61,14 @@ def test_a_cancelled_run_is_sealed_when_its_execution_has_stopped() -> None:
     assert stated["journal"]["lines"] == len(world.runs.journal(TENANT, "run-7"))
 
 
-def test_the_bundle_is_listed_like_the_contract_says_and_can_be_fetched() -> None:
+def test_lists_the_bundle_as_the_contract_says() -> None:
     world = ready()
     settle(world)
 
     (listed,) = (
-        one for one in run_artifacts(TENANT, "run-7", world) if one["name"] == "evidence-bundle"
+        artifact
+        for artifact in run_artifacts(TENANT, "run-7", world)
+        if artifact["name"] == "evidence-bundle"
     )
 
     bundle = bundle_of(world)
@@ -86,7 +88,7 @@ def test_the_bundle_is_listed_like_the_contract_says_and_can_be_fetched() -> Non
     assert url.endswith(f"/evidence/{sha256}/run-7.evidence.json")
 
 
-def test_the_log_that_is_covered_is_the_log_that_is_served() -> None:
+def test_signs_the_log_that_is_served() -> None:
     world = ready()
     settle(world)
 
@@ -96,15 +98,15 @@ def test_the_log_that_is_covered_is_the_log_that_is_served() -> None:
     assert evidence_of(world)["predicate"]["journal"]["sha256"] == digest
 
 
-def test_what_a_step_says_after_the_end_is_in_the_log_and_not_in_the_evidence() -> None:
+def test_evidence_does_not_cover_entries_after_the_end() -> None:
     world = cancelled()
     covered = run_log(TENANT, "run-7", None, None, world).text
     late = Entry(
         id="late",
-        at="later",
+        occurred_at="later",
         event=Event.STEP_COMPLETED,
         message="Late.",
-        step="small",
+        step_path="small",
         metadata={"ask": "policy", "policyId": "late", "value": "passed"},
     )
     world.runs.append(world.runs.head(TENANT, "run-7"), [late])
@@ -114,10 +116,10 @@ def test_what_a_step_says_after_the_end_is_in_the_log_and_not_in_the_evidence() 
     stated = evidence_of(world)["predicate"]
     digest = hashlib.sha256(covered.encode()).hexdigest()
     assert stated["journal"] == {"lines": len(covered.splitlines()), "sha256": digest}
-    assert [one["policyId"] for one in stated["policies"]] == ["size"]
+    assert [policy["policyId"] for policy in stated["policies"]] == ["size"]
 
 
-def test_a_sealed_run_is_signed_no_second_time() -> None:
+def test_signs_a_run_once() -> None:
     world = ready()
     settle(world)
 
@@ -126,7 +128,7 @@ def test_a_sealed_run_is_signed_no_second_time() -> None:
     assert len(world.evidence.signed) == 1
 
 
-def test_of_two_that_seal_at_once_one_is_recorded_with_its_own_file() -> None:
+def test_records_one_of_two_simultaneous_bundles() -> None:
     world = ready()
     store = world.evidence.store
 
@@ -142,12 +144,12 @@ def test_of_two_that_seal_at_once_one_is_recorded_with_its_own_file() -> None:
     first, second = world.evidence.signed
     assert first == second
     bundle = bundle_of(world)
-    listed = {one["name"]: one for one in run_artifacts(TENANT, "run-7", world)}
+    listed = {artifact["name"]: artifact for artifact in run_artifacts(TENANT, "run-7", world)}
     assert bundle is not None
     assert hashlib.sha256(bundle).hexdigest() == listed["evidence-bundle"]["sha256"]
 
 
-def test_a_key_that_cannot_sign_now_leaves_an_ended_run_that_is_sealed_later() -> None:
+def test_seals_a_run_later_when_the_key_is_busy() -> None:
     world = ready()
     sign = world.evidence.sign
 
@@ -157,7 +159,7 @@ def test_a_key_that_cannot_sign_now_leaves_an_ended_run_that_is_sealed_later() -
 
     world.evidence.sign = throttled  # type: ignore[method-assign]
 
-    assert told(lambda: settle(world)) == "TryAgainError"
+    assert result_of(lambda: settle(world)) == "TryAgainError"
     run = world.runs.head(TENANT, "run-7").run
     assert (run.outcome, run.sealed) == (RunStatus.SUCCEEDED, False)
     assert settle(world, "FAILED") == {"status": "succeeded"}
@@ -165,22 +167,22 @@ def test_a_key_that_cannot_sign_now_leaves_an_ended_run_that_is_sealed_later() -
 
 
 @pytest.mark.parametrize("error", [None, "StepFailedError", NOT_STARTED])
-def test_settling_again_after_any_crash_seals_the_same_statement(error: str | None) -> None:
-    ways = assert_heals(ready, lambda world: settle(world, error))
+def test_settling_again_after_a_crash_signs_the_same_statement(error: str | None) -> None:
+    ways = assert_recovers(ready, lambda world: settle(world, error))
 
     # head, plan, journal, artifacts and end; then plan, journal, artifacts, sign, store and seal
     assert ways >= 2 * 2 * 10
 
 
-def test_settling_a_cancelled_run_again_after_any_crash_seals_the_same_statement() -> None:
-    ways = assert_heals(cancelled, lambda world: settle(world, "ABORTED"))
+def test_settling_a_cancelled_run_again_after_a_crash_signs_the_same_statement() -> None:
+    ways = assert_recovers(cancelled, lambda world: settle(world, "ABORTED"))
 
     assert ways == 2 * 2 * 7
 
 
-def test_settling_after_a_cancellation_that_crashed_heals_both() -> None:
+def test_settling_completes_a_cancellation_that_crashed() -> None:
     def act(world: World) -> Any:  # noqa: ANN401 - any JSON
         cancel_run(TENANT, "run-7", "bob", world)
         return settle(world, "ABORTED")
 
-    assert assert_heals(ready, act) == 2 * 2 * (3 + 7)
+    assert assert_recovers(ready, act) == 2 * 2 * (3 + 7)

@@ -16,12 +16,12 @@ from tests.unit.usecases.given import (
     GATED,
     TENANT,
     a_world,
-    assert_heals,
-    everything,
+    assert_recovers,
+    entry_ids,
     gate,
-    log,
+    result_of,
+    snapshot,
     step,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def last(world: MemoryWorld) -> Entry:
 
 
 def artifacts(world: MemoryWorld) -> dict[str, Artifact]:
-    return {one.name: one for one in world.artifacts.list(TENANT, "run-7")}
+    return {artifact.name: artifact for artifact in world.artifacts.list(TENANT, "run-7")}
 
 
 def with_output(output: str, steps: str = "- {id: ship, run: {uses: builtin:noop}}") -> str:
@@ -46,7 +46,7 @@ def with_output(output: str, steps: str = "- {id: ship, run: {uses: builtin:noop
 
 
 class TestOutcome:
-    def test_without_an_error_it_has_succeeded(self) -> None:
+    def test_is_succeeded_without_an_error(self) -> None:
         world = a_world()
         step(world, "ship")
 
@@ -55,9 +55,9 @@ class TestOutcome:
         assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
         assert (last(world).event, last(world).message) == (Event.RUN_COMPLETED, "Run completed.")
 
-    def test_a_failed_step_is_named_as_the_cause(self) -> None:
+    def test_names_the_failed_step_as_the_cause(self) -> None:
         world = a_world(pack("- {id: ship, run: {uses: builtin:fail}}"))
-        told(lambda: step(world, "ship"))
+        result_of(lambda: step(world, "ship"))
 
         assert settle(world, "StepFailedError") == {"status": "failed"}
 
@@ -65,38 +65,38 @@ class TestOutcome:
         assert last(world).message == "Run failed: step ship failed."
         assert last(world).metadata == {"error": "StepFailedError"}
 
-    def test_a_step_that_may_fail_is_not_the_cause(self) -> None:
+    def test_does_not_name_a_step_whose_failure_was_let_pass(self) -> None:
         world = a_world(pack("- {id: ship, continueOnError: true, run: {uses: builtin:fail}}"))
-        told(lambda: step(world, "ship"))
+        result_of(lambda: step(world, "ship"))
 
         settle(world, "States.Timeout")
 
         assert last(world).message == "Run failed: its execution ended with States.Timeout."
 
-    def test_a_run_that_could_not_be_started_says_so(self) -> None:
+    def test_names_an_execution_that_could_not_be_started(self) -> None:
         world = a_world()
 
         assert settle(world, NOT_STARTED) == {"status": "failed"}
 
         assert last(world).event is Event.RUN_SCHEDULE_FAILED
 
-    def test_settling_twice_answers_the_same_and_changes_nothing(self) -> None:
+    def test_settling_twice_gives_the_same_answer_and_changes_nothing(self) -> None:
         world = a_world()
         first = settle(world)
-        before = everything(world)
+        before = snapshot(world)
 
         assert settle(world, "States.Timeout") == first
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_a_cancelled_run_stays_cancelled(self) -> None:
+    def test_of_a_cancelled_run_stays_cancelled(self) -> None:
         world = a_world(GATED)
         cancel_run(TENANT, "run-7", "bob", world)
-        before = log(world)
+        before = entry_ids(world)
 
         assert settle(world) == {"status": "cancelled"}
-        assert (log(world), set(artifacts(world))) == (before, {"evidence-bundle"})
+        assert (entry_ids(world), set(artifacts(world))) == (before, {"evidence-bundle"})
 
-    def test_a_run_that_is_cancelled_at_the_same_moment_answers_so(self) -> None:
+    def test_is_cancelled_when_the_run_is_cancelled_at_the_same_time(self) -> None:
         world = a_world(GATED)
         end = world.runs.end
 
@@ -110,15 +110,15 @@ class TestOutcome:
         assert settle(world) == {"status": "cancelled"}
         assert set(artifacts(world)) == {"evidence-bundle"}
 
-    def test_an_unknown_run_is_not_found(self) -> None:
+    def test_does_not_find_an_unknown_run(self) -> None:
         with pytest.raises(NotFoundError):
             settle(MemoryWorld())
 
 
 class TestExecution:
-    """EventBridge tells of executions, whose input names a run: which need not be theirs."""
+    """EventBridge reports executions. The run that an execution's input names may be another's."""
 
-    def test_the_end_of_its_own_execution_ends_a_run(self) -> None:
+    def test_of_the_run_ends_it(self) -> None:
         world = a_world()
         run = world.runs.head(TENANT, "run-7").run
 
@@ -129,17 +129,17 @@ class TestExecution:
         assert settled == {"status": "failed"}
 
     @pytest.mark.parametrize("whose", ["{0.machine}:of-an-earlier-run", "of-others:{0.execution}"])
-    def test_the_end_of_another_execution_changes_nothing(self, whose: str) -> None:
+    def test_of_another_run_changes_nothing(self, whose: str) -> None:
         world = a_world()
-        before = everything(world)
+        before = snapshot(world)
         execution = whose.format(world.runs.head(TENANT, "run-7").run)
 
         settled = settle_run(TENANT, "run-7", "ABORTED", world, execution=execution)
 
         assert settled == {"status": "unknown"}
-        assert everything(world) == before
+        assert snapshot(world) == before
 
-    def test_a_run_that_has_ended_gets_its_evidence_whichever_execution_ended(self) -> None:
+    def test_of_another_run_lets_an_ended_run_be_sealed(self) -> None:
         world = a_world(GATED)
         cancel_run(TENANT, "run-7", "bob", world)
 
@@ -150,7 +150,7 @@ class TestExecution:
 
 
 class TestOutputs:
-    def test_a_value_is_evaluated_and_captured(self) -> None:
+    def test_captures_a_value(self) -> None:
         world = a_world(GATED)
         step(world, "build")
         step(world, "ship")
@@ -162,7 +162,7 @@ class TestOutputs:
         assert captured.expression_json == '{"size":3}'
         assert captured.captured_at == "2025-12-06T12:00:00.000Z"
 
-    def test_the_status_of_a_gate_can_be_read(self) -> None:
+    def test_a_value_may_read_the_status_of_a_gate(self) -> None:
         manifest = pack(
             "- {id: review, gate: {approval: {id: security}}}",
             spec="""
@@ -177,7 +177,7 @@ class TestOutputs:
 
         assert artifacts(world)["how"].expression_json == '"Pending"'
 
-    def test_a_file_that_no_step_wrote_is_missing(self) -> None:
+    def test_lists_a_missing_file_as_failed(self) -> None:
         world = a_world(with_output("{name: report, type: file, path: /output/report.json}"))
         step(world, "ship")
 
@@ -189,7 +189,7 @@ class TestOutputs:
             "no step wrote /output/report.json",
         )
 
-    def test_a_file_that_was_captured_stays_as_it_is(self) -> None:
+    def test_keeps_a_file_that_was_captured(self) -> None:
         manifest = with_output(
             "{name: zip, type: file, path: /output/bundle.zip}",
             "- {id: ship, run: {uses: builtin:build, with: {files: {a: b}}}}",
@@ -203,7 +203,7 @@ class TestOutputs:
         assert artifacts(world)["zip"] == before["zip"]
         assert before["zip"].status.value == "captured"
 
-    def test_a_value_that_a_failed_run_did_not_come_to_says_so(self) -> None:
+    def test_lists_a_value_that_a_failed_run_does_not_have(self) -> None:
         world = a_world(GATED)
 
         settle(world, "StepFailedError")
@@ -214,7 +214,7 @@ class TestOutputs:
             "the run failed before there was a value",
         )
 
-    def test_a_value_that_cannot_be_evaluated_says_why_and_the_run_ends_all_the_same(self) -> None:
+    def test_ends_the_run_when_a_value_cannot_be_evaluated(self) -> None:
         world = a_world(
             with_output('{name: sum, type: object, expression: "{{ sum(steps.ship.status) }}"}')
         )
@@ -226,7 +226,7 @@ class TestOutputs:
         assert sum_of.status.value == "failed"
         assert "sum" in str(sum_of.notes)
 
-    def test_a_value_too_large_to_keep_says_so_and_the_run_ends_all_the_same(self) -> None:
+    def test_ends_the_run_when_a_value_is_too_large(self) -> None:
         read = ", ".join(["steps.ship.outputs"] * 5)
         manifest = with_output(
             f'{{name: all, type: object, expression: "{{{{ [{read}] }}}}"}}',
@@ -244,19 +244,19 @@ class TestOutputs:
 
 
 @pytest.mark.parametrize("error", [None, "StepFailedError", NOT_STARTED])
-def test_settling_again_after_a_crash_ends_as_if_nothing_had_failed(error: str | None) -> None:
+def test_settling_again_after_a_crash_completes_the_end(error: str | None) -> None:
     def arrange() -> MemoryWorld:
         world = a_world(GATED)
         step(world, "build")
         gate(world)
         return world
 
-    ways = assert_heals(arrange, lambda world: settle_run(TENANT, "run-7", error, world))
+    ways = assert_recovers(arrange, lambda world: settle_run(TENANT, "run-7", error, world))
 
     assert ways >= 2 * 2 * 5
 
 
-def test_the_reconciler_and_the_machine_may_settle_at_the_same_moment() -> None:
+def test_two_calls_may_settle_at_the_same_time() -> None:
     world = a_world()
     step(world, "ship")
     end = world.runs.end
@@ -269,16 +269,14 @@ def test_the_reconciler_and_the_machine_may_settle_at_the_same_moment() -> None:
     world.runs.end = reconciled_first  # type: ignore[method-assign, assignment]
 
     assert settle(world) == {"status": "failed"}
-    assert log(world).count("run.ended") == 1
+    assert entry_ids(world).count("run.ended") == 1
 
 
 class TestExpiredPlan:
-    """Retention takes objects on time, and items of the table up to two days late."""
+    """Retention deletes objects on time, and items of the table up to two days later."""
 
     @pytest.mark.parametrize("error", [None, "States.Timeout", NOT_STARTED])
-    def test_the_run_ends_as_failed_and_there_is_nothing_to_try_again(
-        self, error: str | None
-    ) -> None:
+    def test_fails_the_run_for_good(self, error: str | None) -> None:
         world = a_world(GATED)
         world.plans.texts.clear()
 
@@ -286,14 +284,14 @@ class TestExpiredPlan:
         assert settle(world, error) == {"status": "failed"}
 
         assert last(world).message == "Run failed: its plan has expired."
-        assert log(world).count("run.ended") == 1
+        assert entry_ids(world).count("run.ended") == 1
         assert artifacts(world) == {}
 
-    def test_a_run_that_has_ended_stays_as_it_ended(self) -> None:
+    def test_does_not_change_an_ended_run(self) -> None:
         world = a_world(GATED)
         cancel_run(TENANT, "run-7", "ana", world)
         world.plans.texts.clear()
-        before = log(world)
+        before = entry_ids(world)
 
         assert settle(world, "ABORTED") == {"status": "cancelled"}
-        assert log(world) == before
+        assert entry_ids(world) == before

@@ -1,4 +1,4 @@
-"""What a run would do: the table of the language's section 6, row by row, in the API's words."""
+"""Simulations: the table of the language's section 6, row by row, in the API's words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.compiler import prices
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.budget import prices
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from taskrunner.usecases import simulate_pack as use_case
 from taskrunner.usecases.create_run import create_run
@@ -31,7 +31,7 @@ FIRST = "- {id: first, run: {uses: builtin:noop}}\n"
 
 
 def simulated(steps: str, **inputs: object) -> dict[str, Any]:
-    """The answer to a simulation, which is one that the API's document describes."""
+    """The answer to a simulation, checked against the API's document."""
     body = simulate_pack(pack(steps, spec=SPEC), inputs)
     headers = {"content-type": "application/json", "x-request-id": "request-1"}
     path = "/v1/task-runner/simulations"
@@ -49,11 +49,11 @@ def ids(step: dict[str, Any]) -> list[str]:
     return [child["id"] for child in step["children"]]
 
 
-def told(step: dict[str, Any]) -> tuple[str, str | None, bool]:
+def summary(step: dict[str, Any]) -> tuple[str, str | None, bool]:
     return step["status"], step.get("statusReason"), step["enabled"]
 
 
-def test_a_run_step_is_pending_and_has_no_children() -> None:
+def test_shows_a_run_step_as_pending() -> None:
     assert last("- {id: a, name: Build, continueOnError: true, run: {uses: builtin:noop}}") == {
         "id": "a",
         "templateId": "a",
@@ -67,7 +67,7 @@ def test_a_run_step_is_pending_and_has_no_children() -> None:
     }
 
 
-def test_a_parallel_is_pending_with_its_steps() -> None:
+def test_shows_a_parallel_with_its_steps() -> None:
     step = last(
         """
         - id: both
@@ -77,12 +77,12 @@ def test_a_parallel_is_pending_with_its_steps() -> None:
         """
     )
 
-    assert told(step) == ("Pending", None, True)
+    assert summary(step) == ("Pending", None, True)
     assert step["maxParallel"] == 2
     assert ids(step) == ["a", "b"]
 
 
-def test_a_map_of_known_items_has_a_child_for_each() -> None:
+def test_shows_a_map_with_its_known_items() -> None:
     step = last(
         """
         - id: each
@@ -95,7 +95,7 @@ def test_a_map_of_known_items_has_a_child_for_each() -> None:
         """
     )
 
-    assert told(step) == ("Pending", None, True)
+    assert summary(step) == ("Pending", None, True)
     assert ids(step) == ["each[0]::a", "each[0]::b", "each[1]::a", "each[1]::b"]
     assert [child["templateId"] for child in step["children"]] == ["a", "b", "a", "b"]
     assert step["mapInfo"] == {
@@ -107,10 +107,10 @@ def test_a_map_of_known_items_has_a_child_for_each() -> None:
     assert step["maxParallel"] == 3
 
 
-def test_a_map_of_unknown_items_will_iterate_its_template() -> None:
+def test_shows_a_map_of_unknown_items_by_its_template() -> None:
     step = last(FIRST + "- {id: each, map: {items: steps.first.outputs.xs, step: " + NOOP + "}}")
 
-    assert told(step) == ("WillIterate", None, True)
+    assert summary(step) == ("WillIterate", None, True)
     assert ids(step) == ["a"]
     assert step["mapInfo"]["itemsExpression"] == "steps.first.outputs.xs"
     assert "itemCount" not in step["mapInfo"]
@@ -119,7 +119,7 @@ def test_a_map_of_unknown_items_will_iterate_its_template() -> None:
 NOOP = "{id: a, run: {uses: builtin:noop}}"
 
 
-def test_a_map_in_a_map_is_expanded_as_its_ids_are_at_run_time() -> None:
+def test_shows_nested_maps_with_the_step_ids_of_the_run() -> None:
     step = last(
         """
         - id: outer
@@ -139,23 +139,23 @@ def test_a_map_in_a_map_is_expanded_as_its_ids_are_at_run_time() -> None:
     assert ids(step["children"][1]) == ["outer[1]::inner[0]::leaf"]
 
 
-def test_a_map_of_no_items_has_no_children() -> None:
+def test_shows_a_map_of_no_items_without_children() -> None:
     step = last("- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[])
 
     assert (step["status"], step["children"], step["mapInfo"]["itemCount"]) == ("Pending", [], 0)
 
 
-def test_a_map_of_more_items_than_an_answer_can_hold_is_shown_by_its_template() -> None:
+def test_shows_a_map_of_too_many_items_by_its_template() -> None:
     def mapped(count: int) -> dict[str, Any]:
         return last(
             "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[1] * count
         )
 
-    assert len(mapped(use_case.MOST_EXPANDED)["children"]) == use_case.MOST_EXPANDED
-    assert ids(mapped(use_case.MOST_EXPANDED + 1)) == ["a"]
+    assert len(mapped(use_case.MAX_EXPANDED_ITEMS)["children"]) == use_case.MAX_EXPANDED_ITEMS
+    assert ids(mapped(use_case.MAX_EXPANDED_ITEMS + 1)) == ["a"]
 
 
-def test_a_map_of_ten_thousand_items_is_distributed_and_shown_so() -> None:
+def test_shows_a_map_of_10000_items_as_distributed() -> None:
     small, large = (
         last("- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}", hosts=[1] * count)
         for count in (1000, 10_000)
@@ -167,9 +167,7 @@ def test_a_map_of_ten_thousand_items_is_distributed_and_shown_so() -> None:
 
 
 @pytest.mark.parametrize(("most", "mode"), [(40, "inline"), (41, "distributed")])
-def test_a_map_that_wants_more_at_a_time_than_an_inline_one_may_is_distributed(
-    most: int, mode: str
-) -> None:
+def test_shows_a_map_of_high_concurrency_as_distributed(most: int, mode: str) -> None:
     step = last(f"- {{id: each, map: {{items: inputs.hosts, maxParallel: {most}, step: {NOOP}}}}}")
 
     assert step["mapInfo"]["mode"] == mode
@@ -184,7 +182,7 @@ def test_a_map_that_wants_more_at_a_time_than_an_inline_one_may_is_distributed(
         ('"{{ steps.first.outputs.xs }}"', "steps.first.outputs.xs"),
     ],
 )
-def test_a_loop_will_iterate_its_body(items: str, shown: str) -> None:
+def test_shows_a_loop_by_its_body(items: str, shown: str) -> None:
     step = last(
         FIRST
         + f"""
@@ -193,7 +191,7 @@ def test_a_loop_will_iterate_its_body(items: str, shown: str) -> None:
 """
     )
 
-    assert told(step) == ("WillIterate", None, True)
+    assert summary(step) == ("WillIterate", None, True)
     assert ids(step) == ["a"]
     assert step["loopInfo"] == {
         "itemsExpression": shown,
@@ -215,10 +213,10 @@ CHOICE = """
 """
 
 
-def test_a_conditional_will_branch_and_shows_every_branch() -> None:
+def test_shows_a_conditional_with_every_branch() -> None:
     step = last(FIRST + CHOICE.replace("CONDITION", "steps.first.outputs.x"))
 
-    assert told(step) == ("WillBranch", None, True)
+    assert summary(step) == ("WillBranch", None, True)
     assert ids(step) == ["a", "b", "c"]
     assert [child["status"] for child in step["children"]] == [
         "Pending", "Pending", "RequiresApproval",
@@ -231,30 +229,28 @@ def test_a_conditional_will_branch_and_shows_every_branch() -> None:
 
 
 @pytest.mark.parametrize(("off", "skipped"), [(True, ["c"]), (False, ["a", "b"])])
-def test_branches_that_are_known_not_to_be_taken_are_skipped(
-    *, off: bool, skipped: list[str]
-) -> None:
+def test_skips_branches_that_are_known_not_to_be_taken(*, off: bool, skipped: list[str]) -> None:
     answer = simulated(CHOICE.replace("CONDITION", "inputs.off"), off=off)
     (step,) = answer["steps"]
 
     assert step["status"] == "WillBranch"
     for child in step["children"]:
         if child["id"] in skipped:
-            assert told(child) == ("Skipped", "branch-not-taken", False)
+            assert summary(child) == ("Skipped", "branch-not-taken", False)
         else:
             assert child["enabled"]
     assert answer["hasPendingApprovals"] is (not off)
 
 
-def test_a_gate_requires_its_approval() -> None:
+def test_shows_a_gate_with_its_approval() -> None:
     step = last("- {id: g, gate: {approval: {id: review}}}")
 
-    assert told(step) == ("RequiresApproval", None, True)
+    assert summary(step) == ("RequiresApproval", None, True)
     assert (step["approvalId"], step["gateMessage"]) == ("review", "Look at it")
     assert step["children"] == []
 
 
-def test_a_policy_gate_requires_its_policy_and_shows_its_branch() -> None:
+def test_shows_a_policy_gate_with_its_policy_and_branch() -> None:
     step = last(
         """
         - id: g
@@ -267,7 +263,7 @@ def test_a_policy_gate_requires_its_policy_and_shows_its_branch() -> None:
         """
     )
 
-    assert told(step) == ("RequiresPolicy", None, True)
+    assert summary(step) == ("RequiresPolicy", None, True)
     assert ids(step) == ["mend"]
     assert step["policyInfo"] == {
         "policyId": "rules",
@@ -289,13 +285,13 @@ def test_a_policy_gate_requires_its_policy_and_shows_its_branch() -> None:
         ("{approval: {id: review}}", True),
     ],
 )
-def test_approvals_are_pending_where_one_may_be_asked_for(gate: str, *, pending: bool) -> None:
+def test_says_whether_an_approval_may_be_needed(gate: str, *, pending: bool) -> None:
     gate = gate.replace("OVERRIDE", "{approval: review}")
     for steps in (f"- {{id: g, gate: {gate}}}", inside(f"{{id: g, gate: {gate}}}")):
         assert simulated(steps)["hasPendingApprovals"] is pending
 
 
-def test_no_approval_is_pending_when_its_gate_is_skipped() -> None:
+def test_needs_no_approval_of_a_skipped_gate() -> None:
     gate = "{id: g, when: inputs.off, gate: {approval: {id: review}}}"
 
     assert simulated(f"- {gate}")["hasPendingApprovals"] is False
@@ -320,31 +316,31 @@ EVERY_BLOCK = [
 
 
 @pytest.mark.parametrize("block", EVERY_BLOCK)
-def test_what_is_known_not_to_be_run_is_skipped_with_its_children(block: str) -> None:
+def test_skips_a_block_with_its_children(block: str) -> None:
     step = last("- {id: x, when: inputs.off, " + block + "}")
 
-    assert told(step) == ("Skipped", "condition-false", False)
-    assert [told(child) for child in step["children"]] == [("Skipped", "parent-skipped", False)]
+    assert summary(step) == ("Skipped", "condition-false", False)
+    assert [summary(child) for child in step["children"]] == [("Skipped", "parent-skipped", False)]
 
 
 @pytest.mark.parametrize("block", ["run: {uses: builtin:noop}", *EVERY_BLOCK])
-def test_a_condition_that_is_only_known_later_says_so(block: str) -> None:
+def test_marks_a_condition_that_only_the_run_can_evaluate(block: str) -> None:
     step = last(FIRST + "- {id: x, when: steps.first.outputs.ok, " + block + "}")
 
     assert step["status"] != "Skipped"
     assert step["statusReason"] == "condition-at-runtime"
     assert step["enabled"] is True
-    assert "condition-at-runtime" not in {one.get("statusReason") for one in step["children"]}
+    assert "condition-at-runtime" not in {child.get("statusReason") for child in step["children"]}
 
 
-def test_a_later_condition_inside_what_is_skipped_is_skipped() -> None:
+def test_skips_a_step_in_a_skipped_block_whatever_its_condition() -> None:
     child = "{id: a, when: run.id, run: {uses: builtin:noop}}"
     step = last("- {id: x, when: inputs.off, parallel: {steps: [" + child + "]}}")
 
-    assert told(step["children"][0]) == ("Skipped", "parent-skipped", False)
+    assert summary(step["children"][0]) == ("Skipped", "parent-skipped", False)
 
 
-def test_the_budget_is_that_of_the_compiled_pack() -> None:
+def test_shows_the_budget_of_the_compiled_pack() -> None:
     steps = FIRST + "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}"
     counted = compile_pack(pack(steps, spec=SPEC), {}).budget
 
@@ -359,15 +355,15 @@ def test_the_budget_is_that_of_the_compiled_pack() -> None:
     assert 0 < prices.estimated_usd(counted) < 0.01
 
 
-def test_every_item_costs() -> None:
+def test_each_item_adds_to_the_budget() -> None:
     steps = "- {id: each, map: {items: inputs.hosts, step: " + NOOP + "}}"
-    one, two = (simulated(steps, hosts=[1] * count)["budget"] for count in (1, 2))
+    small, large = (simulated(steps, hosts=[1] * count)["budget"] for count in (1, 2))
 
-    assert all(two[key] > one[key] for key in one if key != "definitionBytes")
-    assert two["definitionBytes"] == one["definitionBytes"]
+    assert all(large[key] > small[key] for key in small if key != "definitionBytes")
+    assert large["definitionBytes"] == small["definitionBytes"]
 
 
-def test_a_plan_over_a_platform_limit_is_refused_with_the_step_that_breaks_it() -> None:
+def test_names_the_step_that_exceeds_a_platform_limit() -> None:
     loop = f"""
     - {{id: first, run: {{uses: builtin:noop}}}}
     - id: turns
@@ -377,10 +373,10 @@ def test_a_plan_over_a_platform_limit_is_refused_with_the_step_that_breaks_it() 
     with pytest.raises(InvalidPackError) as refused:
         simulate_pack(pack(loop), {})
 
-    assert [one.path for one in refused.value.diagnostics] == ["$.spec.steps[1]"]
+    assert [problem.path for problem in refused.value.diagnostics] == ["$.spec.steps[1]"]
 
 
-def test_outputs_say_what_only_a_run_can_tell() -> None:
+def test_marks_outputs_that_need_a_run() -> None:
     spec = SPEC + (
         "outputs:\n  - {name: f, type: file, path: /output/a}\n"
         "  - {name: o, type: object, expression: inputs}\n"
@@ -420,7 +416,7 @@ CONDITIONAL = pack(
 )
 
 
-def test_it_says_what_each_step_would_do() -> None:
+def test_shows_what_each_step_would_do() -> None:
     simulated = simulate_pack(CONDITIONAL, {"stage": "prod"})
 
     assert simulated["steps"] == [
@@ -453,7 +449,7 @@ def test_it_says_what_each_step_would_do() -> None:
     }
 
 
-def test_a_step_whose_condition_is_false_is_skipped() -> None:
+def test_skips_a_step_whose_condition_is_false() -> None:
     simulated = simulate_pack(CONDITIONAL, {})
 
     review = simulated["steps"][0]
@@ -465,11 +461,11 @@ def test_a_step_whose_condition_is_false_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(("stage", "pending"), [("prod", True), ("dev", False)])
-def test_only_a_gate_that_is_reached_is_pending(stage: str, *, pending: bool) -> None:
+def test_needs_an_approval_only_for_a_gate_that_is_reached(stage: str, *, pending: bool) -> None:
     assert simulate_pack(CONDITIONAL, {"stage": stage})["hasPendingApprovals"] is pending
 
 
-def test_outputs_come_at_run_time() -> None:
+def test_shows_outputs_as_run_time_values() -> None:
     assert simulate_pack(GATED, {})["outputs"] == [
         {
             "name": "size",
@@ -480,7 +476,7 @@ def test_outputs_come_at_run_time() -> None:
     ]
 
 
-def test_a_run_of_the_pack_has_the_plan_that_was_simulated() -> None:
+def test_a_run_has_the_plan_hash_of_its_simulation() -> None:
     simulated = simulate_pack(GATED, {})
 
     created = create_run(a_request(GATED), MemoryWorld())
@@ -491,14 +487,14 @@ def test_a_run_of_the_pack_has_the_plan_that_was_simulated() -> None:
     )
 
 
-def test_the_machine_does_not_depend_on_inputs_and_the_plan_does() -> None:
+def test_inputs_change_the_plan_hash_and_not_the_definition_hash() -> None:
     dev, prod = (simulate_pack(CONDITIONAL, {"stage": stage}) for stage in ("dev", "prod"))
 
     assert dev["definitionHash"] == prod["definitionHash"]
     assert dev["planHash"] != prod["planHash"]
 
 
-def test_every_mistake_is_told() -> None:
+def test_reports_every_mistake() -> None:
     manifest = pack(
         "- {id: one, run: {uses: builtin:nope}}\n- {id: one, run: {uses: builtin:noop}}"
     )

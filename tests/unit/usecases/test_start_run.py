@@ -16,9 +16,9 @@ from tests.unit.usecases.given import (
     TENANT,
     a_request,
     a_world,
-    assert_heals,
-    everything,
-    told,
+    assert_recovers,
+    result_of,
+    snapshot,
 )
 
 
@@ -26,40 +26,40 @@ def not_started(error: type[BaseException]) -> MemoryWorld:
     """A world in which a run was recorded, and creating it failed before its execution began."""
     world = MemoryWorld()
     failing: Any = FailingWorld(world, Failure(call=5, effect_lost=True, error=error))
-    told(lambda: create_run(a_request(GATED, idempotency_key="k-1"), failing))
+    result_of(lambda: create_run(a_request(GATED, idempotency_key="k-1"), failing))
     assert failing.calls[-1] == "machines.start"
     assert list(world.runs.stored) == [(TENANT, "run-7")]
     return world
 
 
 @pytest.mark.parametrize("error", [TryAgainError, CrashError])
-def test_a_run_that_was_left_behind_is_started_as_at_its_creation(
+def test_starts_a_recorded_run_as_its_creation_would_have(
     error: type[BaseException],
 ) -> None:
     world = not_started(error)
 
     assert start_run(TENANT, "run-7", world) == {"started": True}
 
-    assert everything(world) == everything(a_world(GATED, idempotency_key="k-1"))
+    assert snapshot(world) == snapshot(a_world(GATED, idempotency_key="k-1"))
 
 
-def test_starting_a_run_that_runs_changes_nothing() -> None:
+def test_starting_a_running_run_changes_nothing() -> None:
     world = a_world(GATED)
-    before = everything(world)
+    before = snapshot(world)
 
     start_run(TENANT, "run-7", world)
 
-    assert everything(world) == before
+    assert snapshot(world) == before
 
 
-def test_it_says_when_there_is_no_room() -> None:
+def test_reports_when_aws_is_too_busy() -> None:
     world = not_started(CrashError)
     failing: Any = FailingWorld(world, Failure(call=3, effect_lost=True, error=TryAgainError))
 
     assert start_run(TENANT, "run-7", failing) == {"started": False}
 
 
-def test_a_run_that_has_ended_is_not_started() -> None:
+def test_does_not_start_a_run_that_has_ended() -> None:
     world = not_started(CrashError)
     settle_run(TENANT, "run-7", "NOT_STARTED", world)
 
@@ -69,13 +69,13 @@ def test_a_run_that_has_ended_is_not_started() -> None:
     assert world.machines.started == {}
 
 
-def test_an_unknown_run_is_not_found() -> None:
+def test_does_not_find_an_unknown_run() -> None:
     with pytest.raises(NotFoundError):
         start_run(TENANT, "nowhere", MemoryWorld())
 
 
-def test_a_crash_is_healed_by_trying_again() -> None:
-    ways = assert_heals(
+def test_starting_again_after_a_crash_starts_the_run() -> None:
+    ways = assert_recovers(
         lambda: not_started(CrashError), lambda world: start_run(TENANT, "run-7", world)
     )
 

@@ -1,6 +1,6 @@
-"""Where the world is put together: the only reader of the environment, the only maker of clients.
+"""The world over AWS: the only reader of the environment, and the only maker of boto3 clients.
 
-Each port is built when it is first asked for, so that a function pays for the clients it uses.
+Each port is built when it is first used, so that a function pays only for the clients that it uses.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from taskrunner.adapters.clock import RandomIds, SystemClock
 from taskrunner.model.ceilings import ANYTHING, Ceilings
@@ -20,47 +20,48 @@ if TYPE_CHECKING:
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.evidence import KmsEvidence
-    from taskrunner.adapters.executions import Executions
+    from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import Authority
     from taskrunner.adapters.images import EcrRegistries
+    from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.principals import Principals
+    from taskrunner.adapters.releases import StoredReleases
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.table import Table
-    from taskrunner.adapters.workshop import StoredWorkshop
     from taskrunner.sandbox.launcher import ForkedSandbox
 
-_DAY_S = 86400
-# In their debugging output stand requests and answers as they are, with secrets in them, and the
-# level of the root logger is one setting of a function in the console.
-_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+_DAY_S: Final = 86400
+# At DEBUG these loggers write requests and responses, including secrets. The console can set the
+# level of the root logger, so these have a level of their own.
+_VERBOSE_LOGGERS: Final = ("boto3", "botocore", "s3transfer", "urllib3")
 
 
 class AwsWorld:
-    """`usecases.world.World` over AWS, as the function's environment describes it."""
+    """`ports.world.World` over AWS, configured by the function's *environment*."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Read nothing yet: a missing variable hurts only who needs it."""
-        self._environment = environment
+        """Read nothing yet: a missing variable fails only the port that needs it."""
+        self.environment = environment
 
     @cached_property
     def ceilings(self) -> Ceilings:
-        """What this deployment allows packs to ask for; what is not set is not limited."""
+        """The deployment's limits for packs. A variable that is not set does not limit."""
 
-        def most(name: str) -> int | None:
-            value = self._environment.get(name)
+        def limit(name: str) -> int | None:
+            value = self.environment.get(name)
             return int(value) if value else None
 
-        egress = self._environment.get("ALLOWED_EGRESS", ANYTHING)
+        egress = self.environment.get("ALLOWED_EGRESS", ANYTHING)
         return Ceilings(
-            memory_limit_mib=most("MAX_MEMORY_MIB"),
-            cpu_limit_millicores=most("MAX_CPU_MILLICORES"),
-            quota_s=most("MAX_QUOTA_SECONDS"),
+            memory_limit_mib=limit("MAX_MEMORY_MIB"),
+            cpu_limit_millicores=limit("MAX_CPU_MILLICORES"),
+            quota_s=limit("MAX_QUOTA_SECONDS"),
             egress=tuple(filter(None, (entry.strip() for entry in egress.split(",")))),
         )
 
@@ -84,42 +85,44 @@ class AwsWorld:
     @cached_property
     def runs(self) -> DynamoRuns:
         """See the port."""
-        from taskrunner.adapters.artifacts import ArtifactItems  # noqa: PLC0415
         from taskrunner.adapters.claims import Claims  # noqa: PLC0415
         from taskrunner.adapters.runs import DynamoRuns  # noqa: PLC0415
+        from taskrunner.adapters.step_outcomes import StepOutcomes  # noqa: PLC0415
 
         claims = Claims(self._bucket, self._retention)
-        return DynamoRuns(self._table, claims, ArtifactItems(), self._retention)
+        outcomes = StepOutcomes(self._table, claims, self._retention)
+        return DynamoRuns(self._table, self._journal, outcomes, self._retention)
 
     @cached_property
     def approvals(self) -> DynamoApprovals:
         """See the port."""
         from taskrunner.adapters.approvals import DynamoApprovals  # noqa: PLC0415
-        from taskrunner.adapters.executions import Tokens  # noqa: PLC0415
+        from taskrunner.adapters.task_tokens import TaskTokens  # noqa: PLC0415
 
-        return DynamoApprovals(self._table, self.runs, Tokens(self._states))
+        tokens = TaskTokens(self._step_functions)
+        return DynamoApprovals(self._table, self._journal, tokens, self._retention)
 
     @cached_property
     def artifacts(self) -> StoredArtifacts:
         """See the port."""
-        from taskrunner.adapters.artifacts import ArtifactItems, StoredArtifacts  # noqa: PLC0415
+        from taskrunner.adapters.artifacts import StoredArtifacts  # noqa: PLC0415
 
-        return StoredArtifacts(self._table, self._bucket, ArtifactItems(), self._retention)
+        return StoredArtifacts(self._table, self._bucket, self._retention)
 
     @cached_property
     def evidence(self) -> KmsEvidence:
         """See the port."""
         from taskrunner.adapters.evidence import KmsEvidence  # noqa: PLC0415
 
-        key_arn = self._environment["EVIDENCE_KEY_ARN"]
+        key_arn = self.environment["EVIDENCE_KEY_ARN"]
         return KmsEvidence(_client("kms"), key_arn, self._bucket, self._retention)
 
     @cached_property
-    def workshop(self) -> StoredWorkshop:
+    def releases(self) -> StoredReleases:
         """See the port."""
-        from taskrunner.adapters.workshop import StoredWorkshop  # noqa: PLC0415
+        from taskrunner.adapters.releases import StoredReleases  # noqa: PLC0415
 
-        return StoredWorkshop(self._table, self._bucket, self.clock, self._retention)
+        return StoredReleases(self._table, self._bucket, self.clock, self._retention)
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -133,9 +136,9 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.network import CheckedNetworks  # noqa: PLC0415
 
-        # Where Lambda hands out the events of all runs, and takes their answers.
-        _, _, port = self._environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
-        return CheckedNetworks(closed=[int(port)] if port.isdecimal() else [])
+        # At this address Lambda hands out the events of all runs, and takes their results.
+        _, _, port = self.environment.get("AWS_LAMBDA_RUNTIME_API", "").rpartition(":")
+        return CheckedNetworks(closed_ports=[int(port)] if port.isdecimal() else [])
 
     @cached_property
     def registries(self) -> EcrRegistries:
@@ -149,7 +152,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
 
-        return ManagedSecrets(_client("secretsmanager"), self._environment["SECRET_PREFIX"])
+        return ManagedSecrets(_client("secretsmanager"), self.environment["SECRET_PREFIX"])
 
     @cached_property
     def notifications(self) -> SnsNotifications:
@@ -167,35 +170,37 @@ class AwsWorld:
             read_timeout=READ_TIMEOUT_S,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        return SnsNotifications(client, self._environment["APPROVAL_TOPIC_ARN"])
+        return SnsNotifications(client, self.environment["APPROVAL_TOPIC_ARN"])
 
     @cached_property
     def functions(self) -> LambdaFunctions:
         """See the port."""
         from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions  # noqa: PLC0415
 
-        # Whoever waits in vain has called all the same: nothing here may call a second time.
+        # A timed-out invoke may have run, so it is never retried.
         once = {"mode": "standard", "total_max_attempts": 1}
-        client = _WhenUsed(
+        client = _LazyClient(
             lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
         )
-        return LambdaFunctions(client, self._environment["EXECUTOR_PREFIX"])
+        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
 
     @cached_property
-    def machines(self) -> Executions:
+    def machines(self) -> StepFunctionsMachines:
         """See the port."""
-        from taskrunner.adapters.executions import Executions  # noqa: PLC0415
+        from taskrunner.adapters.executions import StepFunctionsMachines  # noqa: PLC0415
 
-        environment = self._environment
-        prototype = environment["PACK_RUN_MACHINE_ARN"]
-        return Executions(self._states, prototype, environment["MACHINE_PREFIX"])
+        return StepFunctionsMachines(
+            self._step_functions,
+            self.environment["PACK_RUN_MACHINE_ARN"],
+            self.environment["MACHINE_PREFIX"],
+        )
 
     @cached_property
     def authority(self) -> Authority:
-        """Who checks tokens."""
+        """The authority that checks bearer tokens, for the authorizer."""
         from taskrunner.adapters.identity import Authority, Settings  # noqa: PLC0415
 
-        environment = self._environment
+        environment = self.environment
         settings = Settings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
@@ -208,41 +213,47 @@ class AwsWorld:
         return Authority(settings, self._table)
 
     @cached_property
-    def _retention(self) -> Retention:
-        from taskrunner.adapters.retention import Retention  # noqa: PLC0415
-
-        return Retention(int(self._environment.get("RETENTION_DAYS", "30")) * _DAY_S)
-
-    @cached_property
     def principals(self) -> Principals | None:
-        """Who callers inside AWS are, where these are let in instead of tokens."""
-        if self._environment.get("AUTHORIZATION") != "AWS_IAM":
+        """The AWS principals, in a deployment that admits signed requests instead of tokens."""
+        if self.environment.get("AUTHORIZATION") != "AWS_IAM":
             return None
         from taskrunner.adapters.principals import Principals  # noqa: PLC0415
 
         return Principals(self._table)
 
     @cached_property
+    def _retention(self) -> Retention:
+        from taskrunner.adapters.retention import Retention  # noqa: PLC0415
+
+        return Retention(int(self.environment.get("RETENTION_DAYS", "30")) * _DAY_S)
+
+    @cached_property
+    def _journal(self) -> JournalChunks:
+        from taskrunner.adapters.journal_chunks import JournalChunks  # noqa: PLC0415
+
+        return JournalChunks(self._table, self._retention)
+
+    @cached_property
     def _table(self) -> Table:
         from taskrunner.adapters.table import Table  # noqa: PLC0415
 
-        return Table(_client("dynamodb"), self._environment["TABLE_NAME"])
+        return Table(_client("dynamodb"), self.environment["TABLE_NAME"])
 
     @cached_property
     def _bucket(self) -> Bucket:
         from taskrunner.adapters.bucket import Bucket  # noqa: PLC0415
 
-        return Bucket(_client("s3"), self._environment["BUCKET_NAME"])
+        return Bucket(_client("s3"), self.environment["BUCKET_NAME"])
 
     @cached_property
-    def _states(self) -> Any:  # noqa: ANN401 - boto3 has no static types
+    def _step_functions(self) -> Any:  # noqa: ANN401 - boto3 has no static types
         return _client("stepfunctions")
 
 
-class _WhenUsed:
-    """A client that is made when something is first asked of it.
+class _LazyClient:
+    """A client that is made on its first use.
 
-    Making one reads and parses its service's model, and a step is given what few steps use.
+    Making a client reads and parses the model of its service, and few steps use this one.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -256,26 +267,25 @@ class _WhenUsed:
         return getattr(self._client, name)
 
 
-def _client(service: str, **more: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
+def _client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    for name in _TALKATIVE:
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
-    # Path addresses work wherever the endpoint is; a call that hangs is worse than one that fails.
-    settings = {"addressing_style": "path"} if service == "s3" else {}
-    common = {
+    defaults = {
+        # A call that fails is better than one that hangs.
         "connect_timeout": 3,
         "read_timeout": 20,
         "retries": {"mode": "standard", "max_attempts": 5},
-        "s3": settings or None,
+        # Path addresses work with any endpoint, the emulator's too.
+        "s3": {"addressing_style": "path"} if service == "s3" else None,
         "signature_version": "s3v4" if service == "s3" else None,
     }
-    config = Config(**(common | more))
-    return boto3.client(service, config=config)
+    return boto3.client(service, config=Config(**(defaults | settings)))
 
 
 @cache
 def aws() -> AwsWorld:
-    """The world of this process."""
+    """Return the world of this process."""
     return AwsWorld(os.environ)

@@ -1,4 +1,4 @@
-"""builtin:assert lets true pass, fails on false, and refuses what is neither."""
+"""builtin:assert succeeds on true, fails on false, and refuses any other value."""
 
 from pathlib import Path
 
@@ -10,24 +10,24 @@ from taskrunner.executors.work import ExecutorFailure
 from tests.fakes.executor_world import a_work, mistakes
 
 
-def test_what_is_true_passes_and_puts_out_nothing(tmp_path: Path) -> None:
+def test_assert_succeeds_on_true_without_outputs(tmp_path: Path) -> None:
     assert assert_.execute(assert_.Parameters(that=True), a_work(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("parameters", "message"),
     [
         ({"that": False}, "the assertion does not hold"),
         ({"that": False, "message": "two critical findings"}, "two critical findings"),
     ],
 )
-def test_what_is_false_fails_with_the_message(
-    given: dict[str, object], message: str, tmp_path: Path
+def test_assert_fails_on_false_with_the_message(
+    parameters: dict[str, object], message: str, tmp_path: Path
 ) -> None:
-    parameters = assert_.Parameters.model_validate(given)
+    validated = assert_.Parameters.model_validate(parameters)
 
     with pytest.raises(ExecutorFailure) as failure:
-        assert_.execute(parameters, a_work(tmp_path))
+        assert_.execute(validated, a_work(tmp_path))
 
     assert str(failure.value) == message
 
@@ -44,21 +44,21 @@ def test_what_is_false_fails_with_the_message(
         ({"a": 1}, "an object"),
     ],
 )
-def test_what_is_neither_is_told_to_be_compared(that: object, kind: str) -> None:
+def test_assert_refuses_any_other_value_and_suggests_a_comparison(that: object, kind: str) -> None:
     expected = (
-        f"it is {kind}, and an assertion is true or false; write a comparison, such as "
+        f"it is {kind}, and an assertion must be true or false; write a comparison, such as "
         "{{ steps.scan.outputs.critical == `0` }}"
     )
 
     assert mistakes(assert_.Parameters, {"that": that}) == [(("that",), expected)]
 
 
-def test_that_is_required_and_a_message_is_not_empty() -> None:
-    told = mistakes(assert_.Parameters, {"message": ""})
+def test_assert_requires_that_and_refuses_an_empty_message() -> None:
+    mistaken = mistakes(assert_.Parameters, {"message": ""})
 
-    assert [place for place, _ in told] == [("that",), ("message",)]
+    assert [path for path, _ in mistaken] == [("that",), ("message",)]
 
 
-def test_a_pack_names_it_by_pythons_own_word() -> None:
+def test_assert_is_found_by_its_reference_and_not_by_its_modules_name() -> None:
     assert getattr(executors.find("builtin:assert"), "execute", None) is assert_.execute
     assert executors.find("builtin:assert_") is None

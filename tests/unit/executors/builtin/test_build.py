@@ -1,4 +1,4 @@
-"""builtin:build makes one bundle of what it is given, or says what is in the way."""
+"""builtin:build packs files and artifacts into one bundle, or says why it cannot."""
 
 import hashlib
 import tracemalloc
@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from taskrunner.compiler import plan
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.executors.builtin import build
 from taskrunner.executors.work import Bundle, ExecutorFailure
-from taskrunner.model import archive, plan_document
+from taskrunner.model import archive, canonical_json, plan_document
 from tests.fakes.executor_world import MemoryArtifacts, MemoryBundles, a_work, mistakes
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -22,7 +22,7 @@ def contents(zipped: bytes) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def test_files_and_artifacts_become_one_bundle(tmp_path: Path) -> None:
+def test_build_packs_files_and_artifacts_into_one_bundle(tmp_path: Path) -> None:
     bundles, artifacts = MemoryBundles(), MemoryArtifacts({"scan-report": b"{}"})
     parameters = build.Parameters(files={"z.txt": "z", "a/é.txt": "ü"}, artifacts=["scan-report"])
 
@@ -34,7 +34,7 @@ def test_files_and_artifacts_become_one_bundle(tmp_path: Path) -> None:
     assert list(expected) == outputs["files"]
 
 
-def test_the_outputs_name_the_stored_bundle(tmp_path: Path) -> None:
+def test_build_returns_the_stored_bundle(tmp_path: Path) -> None:
     bundles = MemoryBundles()
 
     outputs = build.execute(build.Parameters(files={"a": "b"}), a_work(tmp_path, bundles=bundles))
@@ -44,7 +44,7 @@ def test_the_outputs_name_the_stored_bundle(tmp_path: Path) -> None:
     assert len(stored) == outputs["sizeBytes"]
 
 
-def test_the_stored_bundle_is_also_a_file_of_the_step(tmp_path: Path) -> None:
+def test_build_leaves_the_bundle_as_a_file_of_the_step(tmp_path: Path) -> None:
     bundles = MemoryBundles()
 
     build.execute(build.Parameters(files={"a": "b"}), a_work(tmp_path, bundles=bundles))
@@ -52,7 +52,7 @@ def test_the_stored_bundle_is_also_a_file_of_the_step(tmp_path: Path) -> None:
     assert [(tmp_path / "bundle.zip").read_bytes()] == list(bundles.contents.values())
 
 
-def test_another_attempt_builds_the_same_bundle(tmp_path: Path) -> None:
+def test_build_gives_the_same_bundle_in_another_attempt(tmp_path: Path) -> None:
     parameters = build.Parameters(files={"a": "b", "c": "d"})
 
     first = build.execute(parameters, a_work(tmp_path))
@@ -61,8 +61,8 @@ def test_another_attempt_builds_the_same_bundle(tmp_path: Path) -> None:
     assert first == second
 
 
-def test_with_no_parameters_it_bundles_the_plan_and_the_inputs(tmp_path: Path) -> None:
-    planned = plan.make((EXAMPLES / "scan-deploy.yaml").read_text(), {"target": "app:1"})
+def test_build_without_parameters_packs_the_plan_and_the_inputs(tmp_path: Path) -> None:
+    planned = plan_pack((EXAMPLES / "scan-deploy.yaml").read_text(), {"target": "app:1"})
     document = plan_document.to_document(planned)
     bundles = MemoryBundles()
 
@@ -73,10 +73,11 @@ def test_with_no_parameters_it_bundles_the_plan_and_the_inputs(tmp_path: Path) -
     built = contents(bundles.contents[outputs["bundle"]])
     assert outputs["files"] == ["inputs.json", "plan.json"]
     assert built["inputs.json"] == b'{"target":"app:1"}'
-    assert plan.plan_hash(planned) == f"sha256:{hashlib.sha256(built['plan.json']).hexdigest()}"
+    plan_hash = canonical_json.digest(plan_document.to_document(planned))
+    assert plan_hash == f"sha256:{hashlib.sha256(built['plan.json']).hexdigest()}"
 
 
-def test_every_missing_artifact_is_named(tmp_path: Path) -> None:
+def test_build_names_every_missing_artifact(tmp_path: Path) -> None:
     artifacts = MemoryArtifacts({"here": b""})
     parameters = build.Parameters(artifacts=["gone", "here", "lost"])
 
@@ -84,25 +85,27 @@ def test_every_missing_artifact_is_named(tmp_path: Path) -> None:
         build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
 
 
-def test_a_file_does_not_replace_an_artifact(tmp_path: Path) -> None:
+def test_build_refuses_a_file_with_the_path_of_an_artifact(tmp_path: Path) -> None:
     bundles, artifacts = MemoryBundles(), MemoryArtifacts({"report": b"scanned"})
     parameters = build.Parameters(files={"artifacts/report": "made up"}, artifacts=["report"])
 
-    with pytest.raises(ExecutorFailure, match=r"^'artifacts/report' is among the files and"):
+    with pytest.raises(ExecutorFailure, match=r"^'artifacts/report' is both a file and an"):
         build.execute(parameters, a_work(tmp_path, bundles=bundles, artifacts=artifacts))
 
     assert bundles.contents == {}
 
 
-def test_a_file_and_an_artifact_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+def test_build_refuses_a_file_and_an_artifact_that_differ_only_in_case(tmp_path: Path) -> None:
     artifacts = MemoryArtifacts({"report": b"scanned"})
     parameters = build.Parameters(files={"artifacts/REPORT": "made up"}, artifacts=["report"])
 
-    with pytest.raises(ExecutorFailure, match=r"^the bundle cannot be built: .* is one file with"):
+    with pytest.raises(
+        ExecutorFailure, match=r"^the bundle cannot be built: .* is the same file as"
+    ):
         build.execute(parameters, a_work(tmp_path, artifacts=artifacts))
 
 
-def test_artifacts_are_fetched_no_further_than_what_fits(tmp_path: Path) -> None:
+def test_build_stops_fetching_artifacts_that_do_not_fit(tmp_path: Path) -> None:
     class Endless(MemoryArtifacts):
         def fetch(self, name: str, into: Path) -> bool:
             self.contents[name] = b""
@@ -119,7 +122,7 @@ def test_artifacts_are_fetched_no_further_than_what_fits(tmp_path: Path) -> None
     assert list(artifacts.contents) == ["part-0", "part-1", "part-2"]
 
 
-def test_the_memory_never_holds_what_is_packed(tmp_path: Path) -> None:
+def test_build_never_holds_the_content_in_memory(tmp_path: Path) -> None:
     class Large(MemoryArtifacts):
         def fetch(self, name: str, into: Path) -> bool:  # noqa: ARG002
             with into.open("wb") as file:
@@ -140,7 +143,7 @@ def test_the_memory_never_holds_what_is_packed(tmp_path: Path) -> None:
     assert peak_bytes < archive.MAX_SIZE_BYTES // 8
 
 
-def test_a_bundle_that_cannot_be_built_leaves_no_file(tmp_path: Path) -> None:
+def test_build_leaves_no_file_when_it_fails(tmp_path: Path) -> None:
     artifacts = MemoryArtifacts({"report": b"scanned"})
     parameters = build.Parameters(files={"artifacts/REPORT": "made up"}, artifacts=["report"])
 
@@ -150,20 +153,20 @@ def test_a_bundle_that_cannot_be_built_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "output").iterdir()) == []
 
 
-def test_every_bad_path_is_told_at_its_own_place() -> None:
-    told = mistakes(build.Parameters, {"files": {"/passwd": "", "fine": "", "../up": ""}})
+def test_build_reports_every_bad_path_at_its_place() -> None:
+    mistaken = mistakes(build.Parameters, {"files": {"/passwd": "", "fine": "", "../up": ""}})
 
-    assert told == [
+    assert mistaken == [
         (
             ("files", "/passwd"),
-            "is absolute; a path in a bundle is relative, such as config/app.json",
+            "it is absolute; write a relative path, such as config/app.json",
         ),
-        (("files", "../up"), "has '.' or '..' in it; write the path that is meant"),
+        (("files", "../up"), "it contains '.' or '..'; write the path without them"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("given", "place"),
+    ("parameters", "place"),
     [
         ({"files": {}}, ("files",)),
         ({"files": None}, ("files",)),
@@ -174,7 +177,7 @@ def test_every_bad_path_is_told_at_its_own_place() -> None:
         ({"artefacts": ["a"]}, ("artefacts",)),
     ],
 )
-def test_parameters_that_are_empty_or_of_another_shape_are_refused(
-    given: object, place: tuple[str | int, ...]
+def test_build_refuses_parameters_that_are_empty_or_of_a_wrong_type(
+    parameters: object, place: tuple[str | int, ...]
 ) -> None:
-    assert [place] == [at for at, _ in mistakes(build.Parameters, given)]
+    assert [path for path, _ in mistakes(build.Parameters, parameters)] == [place]

@@ -1,4 +1,4 @@
-"""builtin:noop returns what it is given."""
+"""builtin:noop returns its parameters."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.fakes.executor_world import a_work
 
 
 @pytest.mark.parametrize(
-    "given",
+    "parameters",
     [
         {},
         {"greeting": "Hello, world!"},
@@ -18,10 +18,10 @@ from tests.fakes.executor_world import a_work
         {"model_config": 1, "model_extra": 2, "copy": 3, "self": 4, "__class__": 5, "a b": 6},
     ],
 )
-def test_the_outputs_are_the_parameters(given: JsonObject, tmp_path: Path) -> None:
-    parameters = noop.Parameters.model_validate(given)
+def test_noop_returns_its_parameters_in_their_order(parameters: JsonObject, tmp_path: Path) -> None:
+    validated = noop.Parameters.model_validate(parameters)
 
-    outputs = noop.execute(parameters, a_work(tmp_path))
+    outputs = noop.execute(validated, a_work(tmp_path))
 
-    assert given == outputs
-    assert list(given) == list(outputs)
+    assert outputs == parameters
+    assert list(outputs) == list(parameters)

@@ -1,4 +1,4 @@
-"""builtin:scanner says what a reference alone gives away."""
+"""builtin:scanner reports what the reference of an image shows, and what ECR has recorded."""
 
 import json
 from pathlib import Path
@@ -22,11 +22,13 @@ def scan(target: str, tmp_path: Path, **more: str) -> JsonObject:
 
 
 def severities(target: str) -> dict[str, str]:
-    found = scanner.findings(image_reference.parse(target))
+    found = scanner.reference_findings(image_reference.parse(target))
     return {finding.id: finding.severity for finding in found}
 
 
-def test_the_contracts_example_has_a_medium_and_a_low_finding(tmp_path: Path) -> None:
+def test_scanner_finds_a_missing_digest_and_a_mutable_tag_in_the_contracts_example(
+    tmp_path: Path,
+) -> None:
     outputs = scan("registry.example.com/app:v1.2.3", tmp_path)
 
     findings = outputs.pop("findings")
@@ -46,7 +48,8 @@ def test_the_contracts_example_has_a_medium_and_a_low_finding(tmp_path: Path) ->
             "id": "missing-digest",
             "severity": "medium",
             "title": "No digest is given",
-            "detail": "What is pulled cannot be proved to be what was tested and approved.",
+            "detail": "Nothing proves that the image pulled is the image that was tested and "
+            "approved.",
             "remedy": "Name the image by its digest: "
             "registry.example.com/app@sha256:<64 hex digits>",
         },
@@ -54,7 +57,7 @@ def test_the_contracts_example_has_a_medium_and_a_low_finding(tmp_path: Path) ->
             "id": "mutable-tag",
             "severity": "low",
             "title": "The tag can move",
-            "detail": "Whoever may push to the repository can make 'v1.2.3' another image.",
+            "detail": "Anyone who may push to the repository can point 'v1.2.3' to another image.",
             "remedy": "Name the image by its digest: "
             "registry.example.com/app@sha256:<64 hex digits>",
         },
@@ -62,7 +65,7 @@ def test_the_contracts_example_has_a_medium_and_a_low_finding(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["registry.example.com/app", "ghcr.io/team/app:latest"])
-def test_a_pinned_image_of_a_named_registry_has_no_findings(name: str) -> None:
+def test_scanner_finds_nothing_in_a_pinned_image_of_a_named_registry(name: str) -> None:
     assert severities(name + PIN) == {}
 
 
@@ -79,7 +82,7 @@ def test_a_pinned_image_of_a_named_registry_has_no_findings(name: str) -> None:
         (":2f1c9aa", "low"),
     ],
 )
-def test_a_tag_is_as_bad_as_it_moves(tag: str, severity: str) -> None:
+def test_scanner_rates_a_tag_by_how_often_it_moves(tag: str, severity: str) -> None:
     found = severities(f"registry.example.com/app{tag}")
 
     assert {"mutable-tag": severity, "missing-digest": "medium"} == found
@@ -108,7 +111,7 @@ def test_a_tag_is_as_bad_as_it_moves(tag: str, severity: str) -> None:
         ("notlocalhost.example.com", None, None),
     ],
 )
-def test_a_registry_that_may_not_be_genuine_is_worse_without_a_digest(
+def test_scanner_rates_an_insecure_registry_lower_with_a_digest(
     registry: str, unpinned: str | None, pinned: str | None
 ) -> None:
     assert unpinned == severities(f"{registry}/app:1.2.3").get("insecure-registry")
@@ -118,7 +121,7 @@ def test_a_registry_that_may_not_be_genuine_is_worse_without_a_digest(
 @pytest.mark.parametrize(
     ("target", "repository"), [("nginx", "library/nginx"), ("bitnami/nginx", "bitnami/nginx")]
 )
-def test_an_unwritten_registry_is_docker_hub_and_a_finding(
+def test_scanner_takes_an_unwritten_registry_for_docker_hub_and_reports_it(
     target: str, repository: str, tmp_path: Path
 ) -> None:
     outputs = scan(target + PIN, tmp_path)
@@ -127,14 +130,18 @@ def test_an_unwritten_registry_is_docker_hub_and_a_finding(
     assert severities(target + PIN) == {"implicit-registry": "medium"}
 
 
-def test_the_worst_finding_comes_first_and_the_counts_add_up(tmp_path: Path) -> None:
+def test_scanner_sorts_the_worst_finding_first_and_counts_them(tmp_path: Path) -> None:
     outputs = scan("registry.example.com:80/app", tmp_path)
 
-    assert [one["severity"] for one in outputs["findings"]] == ["critical", "high", "medium"]
+    assert [finding["severity"] for finding in outputs["findings"]] == [
+        "critical",
+        "high",
+        "medium",
+    ]
     assert [outputs[severity] for severity in scanner.SEVERITIES] == [1, 1, 1, 0]
 
 
-def test_the_report_is_the_outputs_as_a_file(tmp_path: Path) -> None:
+def test_scanner_writes_its_outputs_as_a_report(tmp_path: Path) -> None:
     outputs = scan("nginx", tmp_path)
 
     written = (tmp_path / "scan-report.json").read_bytes()
@@ -143,7 +150,7 @@ def test_the_report_is_the_outputs_as_a_file(tmp_path: Path) -> None:
     assert written.endswith(b'"low": 0\n}\n')
 
 
-def test_the_same_target_gives_the_same_report_byte_for_byte(tmp_path: Path) -> None:
+def test_scanner_writes_the_same_bytes_for_the_same_target(tmp_path: Path) -> None:
     reports = []
     for _ in range(2):
         scan("nginx:1", tmp_path)
@@ -160,55 +167,55 @@ def test_the_same_target_gives_the_same_report_byte_for_byte(tmp_path: Path) -> 
         ("low", "insecure-registry (critical), mutable-tag (high), missing-digest (medium)"),
     ],
 )
-def test_fail_on_names_each_finding_that_is_as_bad_or_worse(
+def test_fail_on_names_each_finding_of_the_severity_or_worse(
     fail_on: str, named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ExecutorFailure) as failure:
         scan("registry.example.com:80/app", tmp_path, failOn=fail_on)
 
-    expected = f"failOn is {fail_on}, and the scan found {named}; scan-report.json says more"
+    expected = f"failOn is {fail_on}, and the scan found {named}; see scan-report.json"
     assert str(failure.value) == expected
 
 
-def test_fail_on_lets_lesser_findings_pass(tmp_path: Path) -> None:
+def test_fail_on_ignores_lesser_findings(tmp_path: Path) -> None:
     outputs = scan("registry.example.com/app:v1.2.3", tmp_path, failOn="high")
 
     assert (outputs["medium"], outputs["low"]) == (1, 1)
 
 
-def test_a_scan_that_fails_its_step_leaves_its_report(tmp_path: Path) -> None:
+def test_scanner_writes_its_report_before_it_fails(tmp_path: Path) -> None:
     with pytest.raises(ExecutorFailure):
         scan("nginx", tmp_path, failOn="low")
 
     assert (tmp_path / "scan-report.json").exists()
 
 
-def test_a_broken_reference_is_a_failure_that_names_the_place(tmp_path: Path) -> None:
+def test_scanner_fails_on_a_bad_reference_and_names_the_place(tmp_path: Path) -> None:
     with pytest.raises(ExecutorFailure) as failure:
         scan("registry.example.com/App:1", tmp_path)
 
     assert str(failure.value).startswith(
-        "'registry.example.com/App:1' is no image reference: "
-        "at character 22 'App' is no path component: it is lower case letters and digits"
+        "'registry.example.com/App:1' is not an image reference: "
+        "at character 22, 'App' is not a path component; use lower case letters and digits"
     )
 
 
-def test_a_failure_never_repeats_control_characters(tmp_path: Path) -> None:
+def test_scanner_escapes_control_characters_in_its_message(tmp_path: Path) -> None:
     with pytest.raises(ExecutorFailure) as failure:
         scan("app\x1b[2J:1", tmp_path)
 
     assert str(failure.value).isprintable()
-    assert "at character 4 stands '\\x1b'" in str(failure.value)
+    assert "at character 4 there is '\\x1b'" in str(failure.value)
 
 
 @given(target=st.text(max_size=400))
-def test_any_text_is_scanned_or_refused_and_nothing_else(
+def test_scanner_scans_or_refuses_any_text(
     target: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     try:
         outputs = scan(target, tmp_path_factory.getbasetemp())
     except ExecutorFailure as failure:
-        assert "is no image reference" in str(failure)  # noqa: PT017 - the other outcome is fine too
+        assert "is not an image reference" in str(failure)  # noqa: PT017 - the other outcome is fine too
     else:
         counted = sum(outputs[severity] for severity in scanner.SEVERITIES)
         assert len(outputs["findings"]) == counted
@@ -219,7 +226,7 @@ IMAGE = f"{REGISTRY}/team/app"
 DIGEST = PIN.removeprefix("@")
 
 
-def row(finding_id: str, severity: str, **more: str) -> JsonObject:
+def scan_row(finding_id: str, severity: str, **more: str) -> JsonObject:
     empty = {"package": "", "version": "", "fixedIn": "", "description": "", "uri": ""}
     return {"id": finding_id, "severity": severity, **empty, **more}
 
@@ -229,17 +236,17 @@ def scan_ecr(target: str, tmp_path: Path, images: MemoryImages, **more: str) -> 
     return scanner.execute(parameters, a_work(tmp_path, images=images))
 
 
-def test_what_ecr_recorded_stands_among_the_findings_and_is_counted(tmp_path: Path) -> None:
+def test_scanner_adds_and_counts_the_findings_that_ecr_recorded(tmp_path: Path) -> None:
     rows = [
-        row("CVE-2026-1", "critical", package="openssl", version="3.0.1", fixedIn="3.0.2"),
-        row("CVE-2026-2", "low", description="A long\n  story.", uri="https://a.example/2"),
+        scan_row("CVE-2026-1", "critical", package="openssl", version="3.0.1", fixedIn="3.0.2"),
+        scan_row("CVE-2026-2", "low", description="A long\n  story.", uri="https://a.example/2"),
     ]
     scanned: JsonObject = {"counts": {"critical": 1, "low": 1}, "findings": rows}
     images = MemoryImages({f"{IMAGE}@v1.2.3": scanned}, [REGISTRY])
 
     outputs = scan_ecr(f"{IMAGE}:v1.2.3", tmp_path, images)
 
-    ids = [one["id"] for one in outputs["findings"]]
+    ids = [finding["id"] for finding in outputs["findings"]]
     assert ids == ["CVE-2026-1", "missing-digest", "CVE-2026-2", "mutable-tag"]
     assert [outputs[level] for level in scanner.SEVERITIES] == [1, 0, 1, 2]
     assert outputs["findings"][0] == {
@@ -258,13 +265,13 @@ def test_what_ecr_recorded_stands_among_the_findings_and_is_counted(tmp_path: Pa
     }
 
 
-def test_the_digest_is_asked_for_when_there_is_one(tmp_path: Path) -> None:
+def test_scanner_looks_up_the_scan_by_digest_when_there_is_one(tmp_path: Path) -> None:
     images = MemoryImages({f"{IMAGE}@{DIGEST}": {"counts": {}, "findings": []}}, [REGISTRY])
 
     assert scan_ecr(f"{IMAGE}:v1{PIN}", tmp_path, images)["findings"] == []
 
 
-def test_a_registry_that_the_sandbox_does_not_allow_is_not_asked_and_a_finding_says_so(
+def test_scanner_reports_a_registry_that_the_sandbox_does_not_allow(
     tmp_path: Path,
 ) -> None:
     outputs = scan_ecr(IMAGE + PIN, tmp_path, MemoryImages())
@@ -275,7 +282,7 @@ def test_a_registry_that_the_sandbox_does_not_allow_is_not_asked_and_a_finding_s
     assert finding["remedy"] == f"List {REGISTRY} in spec.sandbox.egressAllowlist."
 
 
-def test_an_image_that_was_not_scanned_is_a_finding(tmp_path: Path) -> None:
+def test_scanner_reports_an_image_without_a_scan(tmp_path: Path) -> None:
     images = MemoryImages({f"{IMAGE}@{DIGEST}": None}, [REGISTRY])
 
     [finding] = scan_ecr(IMAGE + PIN, tmp_path, images)["findings"]
@@ -284,7 +291,7 @@ def test_an_image_that_was_not_scanned_is_a_finding(tmp_path: Path) -> None:
     assert finding["title"] == "The registry has no scan"
 
 
-def test_an_image_that_is_not_there_fails_the_step(tmp_path: Path) -> None:
+def test_scanner_fails_when_the_registry_has_no_such_image(tmp_path: Path) -> None:
     with pytest.raises(ExecutorFailure, match="the registry has no such image"):
         scan_ecr(f"{IMAGE}:gone", tmp_path, MemoryImages({}, [REGISTRY]))
 
@@ -299,16 +306,16 @@ def test_an_image_that_is_not_there_fails_the_step(tmp_path: Path) -> None:
         f"{REGISTRY}:5000/app{PIN}",
     ],
 )
-def test_no_other_registry_is_asked(target: str, tmp_path: Path) -> None:
+def test_scanner_asks_no_registry_but_private_ecr(target: str, tmp_path: Path) -> None:
     outputs = scan_ecr(target, tmp_path, MemoryImages())
 
-    assert "unscanned" not in {one["id"] for one in outputs["findings"]}
+    assert "unscanned" not in {finding["id"] for finding in outputs["findings"]}
 
 
-def test_more_findings_than_fit_are_counted_and_the_worst_are_told(tmp_path: Path) -> None:
-    rows = [row("CVE-2026-0", "high", description="x" * 5000)]
+def test_scanner_counts_all_findings_and_lists_the_worst_that_fit(tmp_path: Path) -> None:
+    rows = [scan_row("CVE-2026-0", "high", description="x" * 5000)]
     rows += [
-        row(f"CVE-2026-{number}", "medium", description="ü" * 5000) for number in range(1, 200)
+        scan_row(f"CVE-2026-{number}", "medium", description="ü" * 5000) for number in range(1, 200)
     ]
     scanned: JsonObject = {"counts": {"high": 1, "medium": 5000}, "findings": rows}
     images = MemoryImages({f"{IMAGE}@{DIGEST}": scanned}, [REGISTRY])
@@ -320,8 +327,8 @@ def test_more_findings_than_fit_are_counted_and_the_worst_are_told(tmp_path: Pat
     assert len(json.dumps(outputs, ensure_ascii=False).encode()) < 60 * 1024
 
 
-def test_fail_on_judges_by_the_counts_and_names_the_first(tmp_path: Path) -> None:
-    rows = [row(f"CVE-2026-{number:02}", "high") for number in range(20)]
+def test_fail_on_judges_by_the_counts_and_names_the_first_eight(tmp_path: Path) -> None:
+    rows = [scan_row(f"CVE-2026-{number:02}", "high") for number in range(20)]
     images = MemoryImages(
         {f"{IMAGE}@{DIGEST}": {"counts": {"high": 30}, "findings": rows}}, [REGISTRY]
     )
@@ -330,17 +337,17 @@ def test_fail_on_judges_by_the_counts_and_names_the_first(tmp_path: Path) -> Non
         scan_ecr(IMAGE + PIN, tmp_path, images, failOn="high")
 
     named = ", ".join(f"CVE-2026-{number:02} (high)" for number in range(8))
-    expected = f"failOn is high, and the scan found {named} and 22 more; scan-report.json says more"
+    expected = f"failOn is high, and the scan found {named} and 22 more; see scan-report.json"
     assert str(failure.value) == expected
 
 
-def test_a_misspelt_severity_is_told_the_four() -> None:
+def test_scanner_refuses_an_unknown_severity() -> None:
     expected = [(("failOn",), "Input should be 'critical', 'high', 'medium' or 'low'")]
 
     assert mistakes(scanner.Parameters, {"target": "a", "failOn": "severe"}) == expected
 
 
-def test_the_target_is_required_and_the_python_name_of_fail_on_is_unknown() -> None:
+def test_scanner_requires_the_target_and_refuses_the_python_name_of_fail_on() -> None:
     expected = [
         (("target",), "Field required"),
         (("fail_on",), "Extra inputs are not permitted"),

@@ -1,1 +1,1 @@
-"""The ports over AWS, one file per service, under the names of the ports they serve."""
+"""The ports over AWS. A module has the name of its port; the other modules are parts of several."""

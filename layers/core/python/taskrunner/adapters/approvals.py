@@ -1,9 +1,9 @@
-"""Approvals in the table, and beside each, item by item, the gates that wait for it.
+"""The port Approvals over the table: an approval, and beside it one item for each of its gates.
 
-A gate's item has its task token until the gate is woken, so what waits is what has one. Opening a
-gate checks in its transaction that no decision has been stored since the approval was read, and a
-decision is stored before anybody looks for what waits: so every gate either finds the verdict when
-it opens, or is found by who decided.
+A gate's item has its task token until the gate is woken, so the gates that wait are the items with
+a token. Opening a gate checks in its transaction that no decision was stored since the approval was
+read. A decision is stored before anybody looks for waiting gates. So every gate either sees the
+verdict when it opens, or is found after the decision.
 """
 
 from __future__ import annotations
@@ -11,251 +11,181 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters import cursors
-from taskrunner.adapters.runs import live_check
-from taskrunner.adapters.table import (
-    OPEN_APPROVAL,
-    OPEN_APPROVALS,
-    ConditionFailedError,
-    Table,
-    encoded,
-    run_key,
+from taskrunner.adapters.approval_items import (
+    approval_from_item,
+    decision_update,
+    gate_from_item,
+    gate_update,
+    opening_update,
 )
-from taskrunner.model.approval import ApprovalRecord, Decision, OpenedGate, Verdict
-from taskrunner.ports import Head, Page
+from taskrunner.adapters.run_items import running_check
+from taskrunner.adapters.table import ConditionFailedError, Table
+from taskrunner.adapters.table_layout import (
+    OPEN_APPROVALS,
+    Key,
+    approval_key,
+    gate_key,
+    partition_of,
+    run_partition,
+)
+from taskrunner.adapters.table_requests import Query, Update, by_prefix
+from taskrunner.model.approval import ApprovalRecord, Verdict
+from taskrunner.ports.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskrunner.adapters.executions import Tokens
-    from taskrunner.adapters.runs import DynamoRuns
-    from taskrunner.model.approval import Waiting
+    from taskrunner.adapters.journal_chunks import JournalChunks
+    from taskrunner.adapters.retention import Retention
+    from taskrunner.adapters.table_requests import Item, Write
+    from taskrunner.adapters.task_tokens import TaskTokens
+    from taskrunner.model.approval import GateOpening, GateRecord
     from taskrunner.model.journal import Entry
-    from taskrunner.model.json_types import JsonMapping, JsonObject
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
+    from taskrunner.ports.runs import Head
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
     Verdict.EXPIRED: ("ApprovalExpiredError", "nobody decided the gate in time"),
 }
-
-
-# Thousands may wait, the caller of the API for 29 s at most, and a client has as many connections.
-_WAKERS: Final = 10
+# Thousands of gates may wait, and the API's caller waits at most 29 s. boto3 keeps 10 connections.
+_WAKE_THREADS: Final = 10
 
 
 class DynamoApprovals:
-    """`usecases.ports.Approvals` over the table; tokens go nowhere but to Step Functions."""
+    """`ports.Approvals` over the table. Task tokens leave it for Step Functions only."""
 
-    def __init__(self, table: Table, runs: DynamoRuns, tokens: Tokens) -> None:
-        """Write the journal through *runs*, so that a decision and its entry are one."""
+    def __init__(
+        self, table: Table, journal: JournalChunks, tokens: TaskTokens, retention: Retention
+    ) -> None:
+        """Append to *journal* in the transaction that a journal entry describes."""
         self._table = table
-        self._runs = runs
+        self._journal = journal
         self._tokens = tokens
+        self._retention = retention
 
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         """See the port."""
-        item = self._table.get(run_key(tenant, run_id), f"A#{approval_id}")
-        return ApprovalRecord(approval_id=approval_id) if item is None else _record(item)
+        item = self._table.get(approval_key(run_partition(tenant, run_id), approval_id))
+        return ApprovalRecord(approval_id=approval_id) if item is None else approval_from_item(item)
 
-    def gate(self, run: Run, path: str) -> OpenedGate | None:
+    def gate(self, run: Run, path: str) -> GateRecord | None:
         """See the port."""
-        item = self._table.get(run_key(run.tenant, run.run_id), _gate_key(path))
-        return None if item is None or "heard" not in item else _gate(item)
+        item = self._table.get(gate_key(partition_of(run), path))
+        return None if item is None or "heard" not in item else gate_from_item(item)
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[OpenedGate]:
+    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         """See the port."""
-        return map(_gate, self._with_tokens(run, approval_id, "sk, heard, notified"))
+        return map(gate_from_item, self._waiting(run, approval_id, "sk, heard, notified"))
 
-    def _with_tokens(self, run: Run, approval_id: str, attributes: str) -> Iterator[JsonObject]:
+    def _waiting(self, run: Run, approval_id: str, attributes: str) -> Iterator[Item]:
+        gates = by_prefix(gate_key(partition_of(run), ""))
         return self._table.query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            FilterExpression="approval_id = :approval_id AND attribute_exists(task_token)",
-            ProjectionExpression=attributes,
-            ExpressionAttributeValues={
-                ":pk": run_key(run.tenant, run.run_id),
-                ":prefix": _gate_key(""),
-                ":approval_id": approval_id,
-            },
+            replace(
+                gates,
+                values={**gates.values, ":approval_id": approval_id},
+                filter="approval_id = :approval_id AND attribute_exists(task_token)",
+                attributes=attributes,
+            )
         )
 
     def open(  # noqa: PLR0913 - as in the port
         self,
         head: Head,
         record: ApprovalRecord,
-        waiting: Waiting,
+        waiting: GateOpening,
         token: str,
         entries: Sequence[Entry],
         *,
-        gate: OpenedGate | None,
+        gate: GateRecord | None,
         summary: JsonObject,
     ) -> bool:
         """See the port."""
+        expires_at = self._retention.expires_at(head.run)
+        update = gate_update(head.run, record, waiting.step_path, gate, expires_at)
         if record.verdict is not None:
-            # It wakes at once, by the token that its caller has; an older one opens nothing more.
-            settled = self._told(head.run, record, waiting.path, gate, more=" REMOVE task_token")
-            return self._write(head, [settled], entries)
-        more, values = ", task_token = :token", {":token": token}
-        opened = self._told(head.run, record, waiting.path, gate, more=more, values=values)
-        return self._write(head, [opened, self._listed(head, record, waiting, summary)], entries)
-
-    def _told(  # noqa: PLR0913 - the parts of one write
-        self,
-        run: Run,
-        record: ApprovalRecord,
-        path: str,
-        gate: OpenedGate | None,
-        *,
-        more: str = "",
-        values: JsonMapping | None = None,
-    ) -> JsonObject:
-        """What records that the gate at *path*, if still *gate*, has heard all of *record*."""
-        known = {} if gate is None else {":before": gate.heard}
-        return {
-            "Update": {
-                "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": _gate_key(path)}),
-                "UpdateExpression": (
-                    "SET approval_id = :approval_id, heard = :heard, expires_at = :expires_at"
-                    + more
-                ),
-                "ConditionExpression": (
-                    "attribute_not_exists(heard)" + (" OR heard = :before" if known else "")
-                ),
-                "ExpressionAttributeValues": encoded(
-                    {
-                        ":approval_id": record.approval_id,
-                        ":heard": len(record.decisions),
-                        ":expires_at": self._runs.expiry(run)["expires_at"],
-                        **known,
-                        **(values or {}),
-                    }
-                ),
-            }
-        }
-
-    def _listed(
-        self, head: Head, record: ApprovalRecord, waiting: Waiting, summary: JsonObject
-    ) -> JsonObject:
-        """What lists the approval as open, for its latest gate; its decisions stay as they are."""
-        run = head.run
-        return self._approval_update(
-            run,
-            record,
-            "SET approval_id = :approval_id, decisions = if_not_exists(decisions, :none), "
-            "version = :version, expires_at = :expires_at, tenant_open_approvals = :tenant, "
-            "opened_sort = :sort, summary = :summary",
-            {
-                ":none": [],
-                ":tenant": run.tenant,
-                ":sort": f"{waiting.opened_at}#{run.run_id}#{record.approval_id}",
-                ":summary": json.dumps(summary, ensure_ascii=False),
-            },
+            # The caller wakes the gate at once by *token*. An older token must wake nothing more.
+            decided = replace(update, expression=f"{update.expression} REMOVE task_token")
+            return self._write(head, [decided], entries)
+        opened = replace(
+            update,
+            expression=f"{update.expression}, task_token = :token",
+            values={**update.values, ":token": token},
         )
-
-    def _approval_update(
-        self, run: Run, record: ApprovalRecord, expression: str, values: JsonMapping
-    ) -> JsonObject:
-        """An update of the approval if no decision was stored since it was read as *record*."""
-        sk = f"A#{record.approval_id}"
-        return {
-            "Update": {
-                "Key": encoded({"pk": run_key(run.tenant, run.run_id), "sk": sk}),
-                "UpdateExpression": expression,
-                "ConditionExpression": "attribute_not_exists(pk) OR version = :version",
-                "ExpressionAttributeValues": encoded(
-                    {
-                        ":approval_id": record.approval_id,
-                        ":version": record.version,
-                        ":expires_at": self._runs.expiry(run)["expires_at"],
-                        **values,
-                    }
-                ),
-            }
-        }
+        listed = opening_update(head.run, record, waiting, summary, expires_at)
+        return self._write(head, [opened, listed], entries)
 
     def record_notified(self, run: Run, path: str) -> None:
-        """See the port. On the gate's item: on the approval's, gates that open at once collide."""
-        key = {"pk": run_key(run.tenant, run.run_id), "sk": _gate_key(path)}
+        """See the port. Gates that open at the same moment would collide on the approval's item."""
         self._table.update(
-            {
-                "Key": encoded(key),
-                "UpdateExpression": "SET expires_at = :expires_at, notified = :yes",
-                "ExpressionAttributeValues": encoded(
-                    {":expires_at": self._runs.expiry(run)["expires_at"], ":yes": True}
-                ),
-            }
+            Update(
+                key=gate_key(partition_of(run), path),
+                expression="SET expires_at = :expires_at, notified = :yes",
+                values={":expires_at": self._retention.expires_at(run), ":yes": True},
+            )
         )
 
     def decide(
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """See the port."""
-        settled = record.verdict is not None
-        decided = self._approval_update(
-            head.run,
-            record,
-            "SET approval_id = :approval_id, decisions = :decisions, version = :next, "
-            "expires_at = :expires_at"
-            + (f", verdict = :verdict REMOVE {', '.join(OPEN_APPROVAL)}" if settled else ""),
-            {
-                ":decisions": [_without_none(one) for one in map(_decision, record.decisions)],
-                ":next": record.version + 1,
-                ":verdict": None if record.verdict is None else record.verdict.value,
-            },
-        )
-        return self._write(head, [decided, *self._heard(head.run, record, gates)], entries)
+        decided = decision_update(head.run, record, self._retention.expires_at(head.run))
+        return self._write(head, [decided, *self._gate_updates(head.run, record, gates)], entries)
 
-    def hear(
+    def record_decisions(
         self,
         head: Head,
         record: ApprovalRecord,
-        gates: Sequence[OpenedGate],
+        gates: Sequence[GateRecord],
         entries: Sequence[Entry],
     ) -> bool:
         """See the port."""
-        return self._write(head, self._heard(head.run, record, gates), entries)
+        return self._write(head, self._gate_updates(head.run, record, gates), entries)
 
-    def _heard(
-        self, run: Run, record: ApprovalRecord, gates: Sequence[OpenedGate]
-    ) -> list[JsonObject]:
-        return [self._told(run, record, gate.path, gate) for gate in gates]
+    def _gate_updates(
+        self, run: Run, record: ApprovalRecord, gates: Sequence[GateRecord]
+    ) -> list[Update]:
+        expires_at = self._retention.expires_at(run)
+        return [gate_update(run, record, gate.step_path, gate, expires_at) for gate in gates]
 
-    def _write(self, head: Head, writes: Sequence[JsonObject], entries: Sequence[Entry]) -> bool:
-        """Make all of *writes* if what they are about, and the run, are as they were read."""
+    def _write(self, head: Head, writes: Sequence[Write], entries: Sequence[Entry]) -> bool:
+        """Make all of *writes* if their items and the run are still as they were read."""
         try:
-            self._runs.append_with(
-                head, entries, [*writes, {"ConditionCheck": live_check(head.run)}]
-            )
+            self._journal.append(head, entries, [*writes, running_check(head.run)])
         except ConditionFailedError:
             return False
         return True
 
     def resume(self, run: Run, record: ApprovalRecord) -> None:
-        """See the port. A token goes when it is sent, so that a repeated call begins behind it."""
+        """See the port. A sent token is removed, so that a repeated call continues behind it."""
         verdict = record.verdict
         if verdict is None:
             return
-        found = self._with_tokens(run, record.approval_id, "pk, sk, task_token")
-        with ThreadPoolExecutor(_WAKERS) as pool:
-            for _ in pool.map(lambda item: self._wake(item, verdict), found):
-                pass  # what one of them raises is raised here, and ends the others
+        items = self._waiting(run, record.approval_id, "pk, sk, task_token")
+        with ThreadPoolExecutor(_WAKE_THREADS) as pool:
+            for _ in pool.map(lambda item: self._wake_once(item, verdict), items):
+                pass  # an exception of a thread is raised here
 
-    def _wake(self, item: JsonObject, verdict: Verdict) -> None:
+    def _wake_once(self, item: Item, verdict: Verdict) -> None:
         self.wake(item["task_token"], verdict)
-        sent = {
-            "Key": encoded({"pk": item["pk"], "sk": item["sk"]}),
-            "UpdateExpression": "REMOVE task_token",
-            "ConditionExpression": "task_token = :token",
-            "ExpressionAttributeValues": encoded({":token": item["task_token"]}),
-        }
         with suppress(ConditionFailedError):
-            self._table.update(sent)
+            self._table.update(
+                Update(
+                    key=Key(item["pk"], item["sk"]),
+                    expression="REMOVE task_token",
+                    condition="task_token = :token",
+                    values={":token": item["task_token"]},
+                )
+            )
 
     def wake(self, token: str, verdict: Verdict) -> None:
         """See the port."""
@@ -266,59 +196,15 @@ class DynamoApprovals:
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """See the port."""
-        answer = self._table.query_page(
-            IndexName=OPEN_APPROVALS,
-            KeyConditionExpression="tenant_open_approvals = :tenant",
-            ExpressionAttributeValues={":tenant": tenant},
-            Limit=limit,
-            **cursors.start(cursor, ("tenant_open_approvals", tenant), "opened_sort"),
-        )
-        return Page(
-            [json.loads(item["summary"]) for item in answer["Items"]], cursors.following(answer)
-        )
-
-
-def _gate_key(path: str) -> str:
-    return f"G#{path}"
-
-
-def _gate(item: JsonObject) -> OpenedGate:
-    return OpenedGate(
-        path=item["sk"].removeprefix(_gate_key("")),
-        heard=item["heard"],
-        is_notified=item.get("notified", False),
-    )
-
-
-def _decision(decision: Decision) -> JsonObject:
-    return {
-        "verdict": decision.verdict.value,
-        "by": decision.by,
-        "at": decision.at,
-        "actor": decision.actor,
-        "summary": decision.summary,
-    }
-
-
-def _without_none(item: JsonObject) -> JsonObject:
-    return {key: value for key, value in item.items() if value is not None}
-
-
-def _record(item: JsonObject) -> ApprovalRecord:
-    verdict = item.get("verdict")
-    return ApprovalRecord(
-        approval_id=item["approval_id"],
-        verdict=None if verdict is None else Verdict(verdict),
-        decisions=tuple(
-            Decision(
-                verdict=Verdict(one["verdict"]),
-                by=one["by"],
-                at=one["at"],
-                actor=one.get("actor"),
-                summary=one.get("summary"),
+        index = cursors.TenantIndex(tenant, "tenant_open_approvals", "opened_sort")
+        page = self._table.page(
+            Query(
+                condition="tenant_open_approvals = :tenant",
+                values={":tenant": tenant},
+                index=OPEN_APPROVALS,
+                limit=limit,
+                start_after=index.key_of(cursor),
             )
-            for one in item["decisions"]
-        ),
-        was_opened=True,
-        version=item["version"],
-    )
+        )
+        summaries = [json.loads(item["summary"]) for item in page.items]
+        return Page(summaries, index.cursor_of(page.last_key))

@@ -1,13 +1,12 @@
-"""Artifacts: their items in the table, their files in the bucket.
+"""The port Artifacts: a list in the table, files in the bucket.
 
-An item knows the attempt that wrote it, and counts for as long as that is the latest attempt of its
-step: what a retry does not write again is gone with the record of the retry, in the same write. Its
-file is left to the bucket's lifecycle, since no way leads to it any more: deleting it could hit the
-same file that another step is storing at this moment.
+The file of an artifact that a retry did not write again stays until the bucket's lifecycle removes
+it. Nothing refers to it any more, and deleting it could hit the same file that another step stores
+at this moment.
 
-A file's key has its digest, because a file is stored before it is recorded, and not all are: of two
-calls that make the same attempt one is refused, and so is a step that ends after its run. What they
-store must not come into the place of what is recorded under that name, and signed.
+The key of a file contains its digest, because a file is stored before it is recorded, and some are
+never recorded: of two calls that make the same attempt one is refused, and so is a step that ends
+after its run. Their files must not replace a file that is recorded under that name, and signed.
 """
 
 from __future__ import annotations
@@ -16,97 +15,43 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.table import Table, run_key
-from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.adapters.artifact_items import current_artifacts
+from taskrunner.adapters.table_layout import artifact_key, run_partition
+from taskrunner.adapters.table_requests import by_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.retention import Retention
-    from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import Run, StepOutcome
+    from taskrunner.adapters.table import Table
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.run import Run
 
 _URL_VALID_S: Final = 300
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class ArtifactItems:
-    """How an artifact is an item of its run's partition."""
-
-    def item(self, run: Run, artifact: Artifact, writer: StepOutcome | None) -> JsonObject:
-        """The item, without its expiry; *writer* is None for what the end of the run adds."""
-        return {
-            "pk": run_key(run.tenant, run.run_id),
-            "sk": f"F#{artifact.name}",
-            "name": artifact.name,
-            "type": artifact.type.value,
-            "status": artifact.status.value,
-            "source_path": artifact.source_path,
-            "stored_path": artifact.stored_path,
-            "captured_at": artifact.captured_at,
-            "size_bytes": artifact.size_bytes,
-            "media_type": artifact.media_type,
-            "sha256": artifact.sha256,
-            "notes": artifact.notes,
-            "expression_json": artifact.expression_json,
-            "step": None if writer is None else writer.path,
-            "attempt": None if writer is None else writer.attempt,
-        }
-
-    def artifact(self, item: JsonObject) -> Artifact:
-        """The reverse."""
-        return Artifact(
-            name=item["name"],
-            type=ArtifactType(item["type"]),
-            status=ArtifactStatus(item["status"]),
-            source_path=item.get("source_path"),
-            stored_path=item.get("stored_path"),
-            captured_at=item.get("captured_at"),
-            size_bytes=item.get("size_bytes"),
-            media_type=item.get("media_type"),
-            sha256=item.get("sha256"),
-            notes=item.get("notes"),
-            expression_json=item.get("expression_json"),
-        )
+_DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
 
 
 class StoredArtifacts:
-    """`usecases.ports.Artifacts` over table and bucket."""
+    """`ports.Artifacts` over table and bucket."""
 
-    def __init__(
-        self, table: Table, bucket: Bucket, items: ArtifactItems, retention: Retention
-    ) -> None:
-        """Hold both stores."""
+    def __init__(self, table: Table, bucket: Bucket, retention: Retention) -> None:
+        """Tag stored files by *retention*."""
         self._table = table
         self._bucket = bucket
-        self._items = items
         self._retention = retention
 
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
         """See the port."""
-        pk = run_key(tenant, run_id)
-        items = self._table.query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": pk, ":prefix": "F#"},
-        )
-        return self._that_count(pk, list(items))
-
-    def _that_count(self, pk: str, items: Sequence[JsonObject]) -> Sequence[Artifact]:
-        """Those that the latest attempts of their steps have written."""
-        steps = sorted({item["step"] for item in items if "step" in item})
-        outcomes = self._table.batch([(pk, f"S#{path}") for path in steps])
-        latest = {outcome["path"]: outcome["attempt"] for outcome in outcomes}
-        return [
-            self._items.artifact(item)
-            for item in items
-            if item.get("attempt") == latest.get(item.get("step"))
-        ]
+        partition = run_partition(tenant, run_id)
+        items = list(self._table.query(by_prefix(artifact_key(partition, ""))))
+        return current_artifacts(self._table, partition, items)
 
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
         """See the port."""
-        media_type = artifact.media_type or "application/octet-stream"
+        media_type = artifact.media_type or _DEFAULT_MEDIA_TYPE
         size_bytes, sha256 = self._bucket.put_file(
             lambda sha256: f"{run.tenant}/{_stored_path(run, artifact, sha256)}",
             file,
@@ -127,18 +72,20 @@ class StoredArtifacts:
         return self._bucket.url(
             f"{tenant}/{artifact.stored_path}",
             source.rsplit("/", 1)[-1],
-            artifact.media_type or "application/octet-stream",
+            artifact.media_type or _DEFAULT_MEDIA_TYPE,
             _URL_VALID_S,
         )
 
     def contents(self, tenant: str, run_id: str) -> RunContents:
         """See the port."""
-        pk = run_key(tenant, run_id)
+        partition = run_partition(tenant, run_id)
 
         def stored_path(name: str) -> str | None:
-            item = self._table.get(pk, f"F#{name}")
-            found: Iterable[Artifact] = self._that_count(pk, [item]) if item else ()
-            return next((one.stored_path for one in found), None)
+            item = self._table.get(artifact_key(partition, name))
+            if item is None:
+                return None
+            current = current_artifacts(self._table, partition, [item])
+            return current[0].stored_path if current else None
 
         return RunContents(self._bucket, tenant, stored_path)
 
@@ -148,12 +95,12 @@ def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:
 
 
 class RunContents:
-    """`executors.work.Artifacts`: the files of one run, for its own executors."""
+    """`executors.work.Artifacts`: the files of one run, for the executors of its steps."""
 
     def __init__(
         self, bucket: Bucket, tenant: str, stored_path: Callable[[str], str | None]
     ) -> None:
-        """*stored_path* knows the artifacts that the run has recorded, by name."""
+        """Let *stored_path* find the run's recorded artifacts by name."""
         self._bucket = bucket
         self._tenant = tenant
         self._stored_path = stored_path
@@ -162,7 +109,7 @@ class RunContents:
         """See the port.
 
         Raises:
-            ExecutorFailure: there is no room for it on the step's disk.
+            ExecutorFailure: the step's disk has no room for the file.
         """
         path = self._stored_path(name)
         if path is None:
@@ -172,7 +119,8 @@ class RunContents:
         except OSError as error:
             if error.errno not in _NO_SPACE:
                 raise
-            from taskrunner.executors.work import ExecutorFailure  # noqa: PLC0415 - pydantic's cost
+            # Imported here, because it imports pydantic.
+            from taskrunner.executors.work import ExecutorFailure  # noqa: PLC0415
 
             message = f"the artifact '{name}' does not fit on the step's disk any more"
             raise ExecutorFailure(message) from error

@@ -1,7 +1,7 @@
-"""What AWS's errors mean to us. The one place that translates them.
+"""The one place that translates AWS's errors.
 
-A throttle or a passing failure becomes TryAgainError. What is not named here passes untouched, so
-that a bug looks like a bug.
+A throttle or a passing failure becomes TryAgainError. Every other error passes unchanged, so that a
+bug looks like a bug.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ _PASSING: Final = frozenset(
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Raise TryAgainError for what AWS will do later; *doing* reads like `start the execution`."""
+def translated(action: str) -> Iterator[None]:
+    """Raise TryAgainError for errors that pass; *action* reads like `start the execution`."""
     try:
         yield
     except ClientError as error:
         if code(error) in _PASSING:
-            raise TryAgainError(f"AWS could not {doing} now: {code(error)}") from error
+            raise TryAgainError(f"AWS could not {action} now: {code(error)}") from error
         raise
     except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
-        raise TryAgainError(f"AWS could not be reached to {doing}") from error
+        raise TryAgainError(f"AWS could not be reached to {action}") from error
 
 
 def code(error: ClientError) -> str:
-    """AWS's own name of the error."""
+    """Return AWS's own name of the error."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,6 +1,6 @@
-"""The one bucket: objects by key. Everything of a tenant is under its own prefix.
+"""The one bucket: objects by key. All objects of a tenant have its name as their first folder.
 
-Files pass in blocks, so that their size is bounded by the disk and not by the memory.
+Files are read and written in blocks, so the disk limits their size and memory does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from taskrunner.adapters.aws_errors import code, translated
-from taskrunner.runtime.regular_file import opened
+from taskrunner.runtime.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 
 _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 _BLOCK_BYTES: Final = 1024 * 1024
-# What a quoted file name may not hold, for a reader that does not know RFC 5987.
+# A quoted file name must not contain these, for readers that do not know RFC 5987.
 _UNQUOTABLE: Final = re.compile(r'[^ -~]|["\\%]')
 
 
 class Stored(NamedTuple):
-    """What was stored: its length in bytes, and its SHA-256 as 64 hex digits."""
+    """The size of a stored file, and its SHA-256 as 64 hex digits."""
 
     size_bytes: int
     sha256: str
 
 
 class Bucket:
-    """The bucket by its name; *client* is boto3's for S3. Tags are those of `retention`."""
+    """The bucket called *name*; *client* is boto3's for S3. The tags are those of `retention`."""
 
     def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - boto3 has no static types
-        """Hold the client; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
         self._name = name
 
     def put(self, key: str, content: bytes, media_type: str, tag: str) -> None:
-        """Store *content* under *key*, replacing what was there."""
+        """Store *content* under *key*, replacing an object that is there."""
         with translated("write to the bucket"):
             self._client.put_object(
                 Bucket=self._name, Key=key, Body=content, ContentType=media_type, **_tagged(tag)
             )
 
     def put_file(self, key: Callable[[str], str], file: Path, media_type: str, tag: str) -> Stored:
-        """Store a plain file's content; *key* makes its key of its SHA-256.
+        """Store a plain file under the key that *key* makes of its SHA-256.
 
-        The file is read twice, for its digest and for S3, which is told the digest and refuses
-        anything else: what changed in between cannot be stored under a wrong one.
+        The file is read twice, once for its digest and once for S3. S3 gets the digest and refuses
+        other content, so a file that changes in between cannot be stored under a wrong digest.
 
         Raises:
-            NotRegularError: *file* is a link, a pipe or the like.
+            NotRegularError: *file* is a link, a pipe or another special file.
         """
-        with opened(file) as body:
+        with open_regular(file) as body:
             digest = _digest(body)
             size_bytes = body.seek(0, os.SEEK_END)
             body.seek(0)
@@ -75,42 +75,45 @@ class Bucket:
         return Stored(size_bytes, digest.hex())
 
     def get(self, key: str) -> bytes | None:
-        """The content of *key*, or None."""
+        """Return the content of *key*, or None if the object does not exist."""
         with translated("read from the bucket"):
-            answer = self._found(self._client.get_object, key)
-            content: bytes | None = None if answer is None else answer["Body"].read()
+            response = self._call_or_none(self._client.get_object, key)
+            content: bytes | None = None if response is None else response["Body"].read()
         return content
 
     def fetch(self, key: str, into: Path) -> bool:
-        """Write the content of *key* to the file *into*, replacing it; False when there is none.
+        """Write the content of *key* to the file *into*; return False if the object does not exist.
 
         Raises:
-            OSError: the file cannot be written; then there is none.
+            OSError: the file cannot be written. It does not exist then.
         """
         with translated("read from the bucket"):
-            answer = self._found(self._client.get_object, key)
-            if answer is None:
+            response = self._call_or_none(self._client.get_object, key)
+            if response is None:
                 return False
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 with os.fdopen(os.open(into, flags, 0o644), "wb") as file:
-                    for block in answer["Body"].iter_chunks(_BLOCK_BYTES):
+                    for block in response["Body"].iter_chunks(_BLOCK_BYTES):
                         file.write(block)
             except BaseException:
-                into.unlink(missing_ok=True)  # half a file must not pass for one
+                into.unlink(missing_ok=True)  # nobody may take half a file for a whole one
                 raise
             finally:
-                answer["Body"].close()
+                response["Body"].close()
         return True
 
     def size_bytes(self, key: str) -> int | None:
-        """How long the content of *key* is, without reading it, or None."""
+        """Return the size of *key*'s content, or None if the object does not exist."""
         with translated("read from the bucket"):
-            answer = self._found(self._client.head_object, key)
-        return None if answer is None else int(answer["ContentLength"])
+            response = self._call_or_none(self._client.head_object, key)
+        return None if response is None else int(response["ContentLength"])
 
     def url(self, key: str, file_name: str, media_type: str, valid_s: int) -> str:
-        """A presigned URL that downloads *key* as *file_name*, and never shows it as a page."""
+        """Return a presigned URL that downloads *key* as *file_name* and never shows it as a page.
+
+        Anyone may use it for *valid_s* seconds.
+        """
         url: str = self._client.generate_presigned_url(
             "get_object",
             Params={
@@ -123,7 +126,7 @@ class Bucket:
         )
         return url
 
-    def _found(self, call: Callable[..., Any], key: str) -> Any:  # noqa: ANN401 - boto3's own
+    def _call_or_none(self, call: Callable[..., Any], key: str) -> Any:  # noqa: ANN401 - boto3's own
         try:
             return call(Bucket=self._name, Key=key)
         except ClientError as error:
@@ -133,7 +136,7 @@ class Bucket:
 
 
 def _tagged(tag: str) -> dict[str, str]:
-    """No tag is said by saying nothing: an empty one would need the right to tag all the same."""
+    """Return the argument for *tag*. An empty argument would need the permission to tag, too."""
     return {"Tagging": tag} if tag else {}
 
 
@@ -145,7 +148,7 @@ def _digest(body: BinaryIO) -> bytes:
 
 
 def _attachment(file_name: str) -> str:
-    """A Content-Disposition by RFC 6266, with the name as RFC 5987 has it where ASCII ends."""
+    """Return a Content-Disposition header (RFC 6266), with non-ASCII names encoded by RFC 5987."""
     plain = unicodedata.normalize("NFKD", file_name)
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     header = f'attachment; filename="{_UNQUOTABLE.sub("_", plain)}"'

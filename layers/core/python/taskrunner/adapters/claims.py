@@ -1,4 +1,4 @@
-"""Claim checks: what is too large for the table waits in the bucket, under its content's digest."""
+"""Claims: keys of objects that hold texts which are too large for the table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Claims:
-    """Leaves texts in the bucket, under the run they belong to."""
+    """Stores texts in the bucket, in the folder of their run, under their digests."""
 
     def __init__(self, bucket: Bucket, retention: Retention) -> None:
-        """Hold the bucket."""
+        """Tag the objects by *retention*."""
         self._bucket = bucket
         self._retention = retention
 
-    def leave(self, run: Run, text: str) -> str:
-        """Store *text* and return the claim, by which it is fetched."""
+    def store(self, run: Run, text: str) -> str:
+        """Store *text* and return the claim that fetches it."""
         content = text.encode()
         digest = hashlib.sha256(content).hexdigest()
         claim = f"{run.tenant}/runs/{run.run_id}/claims/{digest}.json"
@@ -28,10 +28,10 @@ class Claims:
         return claim
 
     def fetch(self, claim: str) -> str:
-        """The text that was left.
+        """Return the text of *claim*.
 
         Raises:
-            LookupError: it is gone, which retention alone does, and only after the run itself.
+            LookupError: the object is gone. Only retention removes it, and only after its run.
         """
         content = self._bucket.get(claim)
         if content is None:

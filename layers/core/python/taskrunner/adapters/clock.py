@@ -1,4 +1,4 @@
-"""The real time and real chance."""
+"""The real clock and real random ids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """`usecases.ports.Clock`."""
+    """`ports.Clock`."""
 
     def now(self) -> datetime:
         """See the port."""
@@ -15,8 +15,8 @@ class SystemClock:
 
 
 class RandomIds:
-    """`usecases.ports.Ids`."""
+    """`ports.Ids`."""
 
     def run_id(self, now: datetime) -> str:
-        """See the port: the date for people, then 60 bits of chance."""
+        """See the port. The id is the date, for people, and 60 random bits."""
         return f"run-{now:%Y%m%d}-{secrets.token_hex(8)[:15]}"

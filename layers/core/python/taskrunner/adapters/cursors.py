@@ -1,58 +1,65 @@
-"""Cursors of lists: where a page of an index ended, as opaque text.
+"""Cursors of lists: the place in an index where a page ended, as opaque text.
 
-A cursor names no tenant. The tenant comes from the caller each time, so that a cursor of another
-tenant is at worst a strange place in one's own list.
+A cursor does not name the tenant. The tenant is always the caller's, so another tenant's cursor
+leads to some place in the caller's own list.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from taskrunner.adapters.table import encoded
+from taskrunner.adapters.table_layout import run_partition
 from taskrunner.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from taskrunner.model.json_types import JsonMapping, JsonObject
+    from taskrunner.adapters.table_requests import Item
 
 _MAX_LENGTH: Final = 1024
 
 
-def following(answer: JsonMapping) -> str | None:
-    """The cursor behind a page of an index, or None behind the last."""
-    key = answer.get("LastEvaluatedKey")
-    if key is None:
-        return None
-    sort = next(value for name, value in key.items() if name.endswith("_sort"))
-    run = key["pk"]["S"].split("#R#", 1)[1]
-    text = json.dumps([run, key["sk"]["S"], sort["S"]])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+class TenantIndex(NamedTuple):
+    """An index with one partition for each tenant, by its two attributes."""
 
+    tenant: str
+    partition_attribute: str
+    sort_attribute: str
 
-def start(cursor: str | None, partition: tuple[str, str], sort: str) -> JsonObject:
-    """The query argument that continues at *cursor* in the index partition `(attribute, tenant)`.
+    def cursor_of(self, last_key: Item | None) -> str | None:
+        """Return the cursor behind the page that ends at *last_key*; None behind the last page."""
+        if last_key is None:
+            return None
+        run_id = last_key["pk"].split("#R#", 1)[1]
+        text = json.dumps([run_id, last_key["sk"], last_key[self.sort_attribute]])
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    Raises:
-        InvalidRequestError: the cursor is none of ours.
-    """
-    if cursor is None:
-        return {}
-    attribute, tenant = partition
-    run, sk, at = _decoded(cursor)
-    key = {"pk": f"T#{tenant}#R#{run}", "sk": sk, attribute: tenant, sort: at}
-    return {"ExclusiveStartKey": encoded(key)}
+    def key_of(self, cursor: str | None) -> Item | None:
+        """Return the key that the page behind *cursor* starts after; None for the first page.
+
+        Raises:
+            InvalidRequestError: no list has returned such a cursor.
+        """
+        if cursor is None:
+            return None
+        run_id, sk, sort = _decoded(cursor)
+        return {
+            "pk": run_partition(self.tenant, run_id),
+            "sk": sk,
+            self.partition_attribute: self.tenant,
+            self.sort_attribute: sort,
+        }
 
 
 def _decoded(cursor: str) -> tuple[str, str, str]:
     padded = cursor[:_MAX_LENGTH] + "=" * (-len(cursor) % 4)
     try:
         parts = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
-        json.dumps(parts, ensure_ascii=False).encode()  # a lone surrogate is in no key
+        json.dumps(parts, ensure_ascii=False).encode()  # no key holds a lone surrogate
     except (ValueError, RecursionError):
         parts = None
     match parts:
-        case [str(run), str(sk), str(at)] if run and sk and at:
-            return run, sk, at
-    message = "cursor is not one that this list has given out; leave it away to start anew"
+        case [str(run_id), str(sk), str(sort)] if run_id and sk and sort:
+            return run_id, sk, sort
+    message = "cursor is not one that this list has returned; omit it to start over"
     raise InvalidRequestError("invalid_request", message)

@@ -1,8 +1,8 @@
-"""Evidence: signed by a KMS key that never leaves AWS, kept in the bucket.
+"""The port Evidence: signatures by a KMS key that never leaves AWS, bundles in the bucket.
 
-The envelope is securesystemslib's, the library of in-toto itself. Its signer for KMS is not used:
-it makes a client of its own, without our timeouts. KMS takes messages of up to 4096 bytes, so what
-is sent is the digest, and what comes back is the same signature.
+The envelope is from securesystemslib, in-toto's own library. Its KMS signer is not used, because it
+makes a client without our timeouts. KMS takes messages of up to 4096 bytes, so it gets the digest;
+the signature is the same.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import rfc8785
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signature
 
 from taskrunner.adapters.aws_errors import translated
+from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import MEDIA_TYPE, PAYLOAD_TYPE
-from taskrunner.ports import Signed
+from taskrunner.ports.evidence import Signed
 
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class KmsEvidence:
-    """`usecases.ports.Evidence` over KMS and the bucket; *client* is boto3's for KMS."""
+    """`ports.Evidence` over KMS and the bucket; *client* is boto3's for KMS."""
 
     def __init__(
         self,
@@ -35,31 +35,31 @@ class KmsEvidence:
         bucket: Bucket,
         retention: Retention,
     ) -> None:
-        """Hold the clients; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
         self._key_arn = key_arn
         self._bucket = bucket
         self._retention = retention
 
     def sign(self, statement: bytes) -> Signed:
-        """See the port. A DSSE envelope with one signature, in the form of RFC 8785."""
+        """See the port. The bundle is a DSSE envelope with one signature, in RFC 8785 form."""
         envelope = Envelope(statement, PAYLOAD_TYPE, {})
         with translated("sign evidence"):
-            answer = self._client.sign(
+            response = self._client.sign(
                 KeyId=self._key_arn,
                 Message=hashlib.sha256(envelope.pae()).digest(),
                 MessageType="DIGEST",
                 SigningAlgorithm="ECDSA_SHA_256",
             )
-        envelope.signatures[self._key_id] = Signature(self._key_id, answer["Signature"].hex())
-        return Signed(rfc8785.dumps(envelope.to_dict()), self._key_id)
+        envelope.signatures[self._key_id] = Signature(self._key_id, response["Signature"].hex())
+        return Signed(canonical_bytes(envelope.to_dict()), self._key_id)
 
     @cached_property
     def _key_id(self) -> str:
-        """The SHA-256 of the public key in DER, so that whoever has the key can tell its id."""
+        """The SHA-256 of the public key in DER, which anyone with that key can compute."""
         with translated("read the public key of evidence"):
-            answer = self._client.get_public_key(KeyId=self._key_arn)
-        return hashlib.sha256(answer["PublicKey"]).hexdigest()
+            response = self._client.get_public_key(KeyId=self._key_arn)
+        return hashlib.sha256(response["PublicKey"]).hexdigest()
 
     def store(self, run: Run, bundle: bytes) -> str:
         """See the port."""

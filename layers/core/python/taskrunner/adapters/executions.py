@@ -1,4 +1,4 @@
-"""State machines, executions and task tokens of Step Functions."""
+"""The port Machines over Step Functions: state machines and their executions."""
 
 from __future__ import annotations
 
@@ -18,51 +18,50 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
 
-_NAME_LENGTH: Final = 80
-# Tenants share machines by name: 128 bits, so that nobody finds two definitions with one name.
+_MAX_NAME_LENGTH: Final = 80
+# Tenants share machines by name. 128 bits keep anybody from finding two definitions with one name.
 _HASH_DIGITS: Final = 32
-# CreateStateMachine is throttled at one a second; a new machine is known everywhere within seconds.
+# CreateStateMachine is limited to one a second. A new machine is known everywhere within seconds.
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-# Never started, its machine was removed, or it has ended, which is told as a ValidationException.
+# The execution never started, its machine was removed, or it has ended (a ValidationException).
 _NOTHING_TO_STOP: Final = frozenset(
     {"ExecutionDoesNotExist", "StateMachineDoesNotExist", "ValidationException"}
 )
-_TOKEN_IS_USED: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
-class Executions:
-    """`usecases.ports.Machines`: one machine per definition, one execution per run.
+class StepFunctionsMachines:
+    """`ports.Machines`: one machine for each definition, one execution for each run.
 
-    *prototype* is the ARN of the deployed frame, of which every pack's machine is a clone: it lends
-    its functions, role, logging and tracing. *prefix*, which has no underscore, begins every
-    machine's name up to one: a deployment whose prefix goes on from ours has no machine like ours.
+    *prototype_arn* names the deployed frame, which every pack's machine is a clone of: it provides
+    the functions, role, logging and tracing. *prefix* begins every machine's name and is followed
+    by an underscore. It has no underscore itself, so no other deployment's machine has our prefix.
     """
 
     def __init__(
         self,
         client: Any,  # noqa: ANN401 - boto3 has no static types
-        prototype: str,
+        prototype_arn: str,
         prefix: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Hold the client; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
-        self._prototype = prototype
+        self._prototype_arn = prototype_arn
         self._prefix = prefix
         self._sleep = sleep
 
     def name(self, pack_name: str, definition_hash: str) -> str:
-        """See the port. The pack's name is cut to what the length allows; the hash never is."""
+        """See the port. A long pack name is cut; the hash never is."""
         digits = definition_hash.removeprefix("sha256:")[:_HASH_DIGITS]
-        room = max(0, _NAME_LENGTH - len(self._prefix) - len(digits) - 2)
+        room = max(0, _MAX_NAME_LENGTH - len(self._prefix) - len(digits) - 2)
         return f"{self._prefix}_{pack_name[:room].rstrip('-')}-{digits}"
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
     ) -> None:
-        """See the port. The machine is made when starting shows that there is none."""
+        """See the port. Creates the machine if the first try to start finds none."""
         text = json.dumps(execution_input, ensure_ascii=False, separators=(",", ":"))
-        made = False
+        created = False
         for pause_s in (*_PAUSES_S, None):
             try:
                 with translated("start the execution"):
@@ -74,21 +73,20 @@ class Executions:
                     return
                 if code(error) not in {"StateMachineDoesNotExist", "StateMachineDeleting"}:
                     raise
-                if not made:
-                    made = self._make(run, definition)
+                created = created or self._create_machine(run, definition)
             else:
                 return
             if pause_s is not None:
                 self._sleep(pause_s)
         raise TryAgainError(f"the machine {run.machine} is not ready yet")
 
-    def _make(self, run: Run, definition: JsonObject) -> bool:
-        """Create the run's machine; False when AWS wants us to ask again later."""
-        # Nobody else here needs the compiler: not who wakes a gate, nor who stops a run.
-        from taskrunner.compiler import emit  # noqa: PLC0415
+    def _create_machine(self, run: Run, definition: JsonObject) -> bool:
+        """Create the run's machine, or return False if AWS asks to try again later."""
+        # Only this method needs the compiler; waking a gate and stopping a run do not.
+        from taskrunner.compiler.machine import frame  # noqa: PLC0415
 
-        prototype = self._deployed
-        bound = emit.bind(definition, emit.bindings(json.loads(prototype["definition"])))
+        prototype = self._prototype
+        bound = frame.bind(definition, frame.bindings(json.loads(prototype["definition"])))
         try:
             with translated("create the state machine"):
                 self._client.create_state_machine(
@@ -109,12 +107,12 @@ class Executions:
         return True
 
     @cached_property
-    def _deployed(self) -> JsonObject:
+    def _prototype(self) -> JsonObject:
         with translated("describe the prototype machine"):
-            answer: JsonObject = self._client.describe_state_machine(
-                stateMachineArn=self._prototype
+            response: JsonObject = self._client.describe_state_machine(
+                stateMachineArn=self._prototype_arn
             )
-        return answer
+        return response
 
     def stop(self, run: Run) -> None:
         """See the port."""
@@ -131,30 +129,4 @@ class Executions:
                 raise
 
     def _machine_arn(self, run: Run) -> str:
-        return f"{self._prototype.rsplit(':', 1)[0]}:{run.machine}"
-
-
-class Tokens:
-    """Task tokens: each wakes one state, once."""
-
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - boto3 has no static types
-        """Hold the client; nothing is called yet."""
-        self._client = client
-
-    def succeed(self, token: str) -> None:
-        """Let the state that waits with *token* succeed; a token that was used stays used."""
-        self._send(lambda: self._client.send_task_success(taskToken=token, output="{}"))
-
-    def fail(self, token: str, error: str, cause: str) -> None:
-        """Let the state that waits with *token* fail with *error*."""
-        self._send(
-            lambda: self._client.send_task_failure(taskToken=token, error=error, cause=cause)
-        )
-
-    def _send(self, call: Callable[[], Any]) -> None:
-        try:
-            with translated("answer the waiting state"):
-                call()
-        except ClientError as error:
-            if code(error) not in _TOKEN_IS_USED:
-                raise
+        return f"{self._prototype_arn.rsplit(':', 1)[0]}:{run.machine}"

@@ -1,4 +1,4 @@
-"""Executor functions: those of this account's Lambda functions whose names begin with a prefix."""
+"""Executor functions: the Lambda functions of this account whose names begin with a prefix."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from taskrunner.model.json_types import unusable
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
 
-# Lambda ends whoever calls us after 900 s; the rest is for recording that no answer came.
+# Lambda ends the calling function after 900 s. The rest is for recording that no answer came.
 READ_TIMEOUT_S: Final = 870
-_MAX_BYTES: Final = 6 * 1024 * 1024
-# It is cut once it is redacted, and not before: in half a secret nobody finds the whole.
-_MAX_MESSAGE: Final = 64 * 1024
-_ABSENT: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
-_LATER: Final = frozenset(
+_MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
+# A shorter message is not cut here, but after it is redacted: part of a secret would not be found.
+_MAX_MESSAGE_CHARACTERS: Final = 64 * 1024
+# Lambda's error codes by their meaning: no such function, too busy now, the function cannot start.
+_MISSING_CODES: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
+_LATER_CODES: Final = frozenset(
     {
         "EC2ThrottledException",
         "EC2UnexpectedException",
@@ -38,7 +39,7 @@ _LATER: Final = frozenset(
         "SubnetIPAddressLimitReachedException",
     }
 )
-_BROKEN: Final = frozenset(
+_BROKEN_CODES: Final = frozenset(
     {
         "EC2AccessDeniedException",
         "EFSIOException",
@@ -60,43 +61,43 @@ _BROKEN: Final = frozenset(
 
 
 class LambdaFunctions:
-    """`usecases.ports.Functions`. *client* must not try again by itself: it would call twice."""
+    """`ports.Functions`. *client* must not retry, or a function would be invoked twice."""
 
     def __init__(self, client: Any, prefix: str) -> None:  # noqa: ANN401 - boto3 has no static types
-        """Hold the client; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
         self._prefix = prefix
 
     def invoke(self, name: str, payload: JsonObject) -> Json:
         """See the port."""
         request = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        if len(request) > _MAX_BYTES:
+        if len(request) > _MAX_PAYLOAD_BYTES:
             raise _too_large(name, len(request))
         content, has_failed = self._answer(name, request)
         try:
             answer = json.loads(content)
-            problem = next((why for _, why in unusable(answer)), None)
+            problem = next((message for _, message in unusable(answer)), None)
         except (ValueError, RecursionError) as error:
             answer, problem = None, type(error).__name__
         if has_failed:
             raise ExecutorFailure(f"the function '{name}' failed: {_failure(answer)}")
         if problem is not None:
-            raise ExecutorFailure(f"the function '{name}' answered what is no JSON: {problem}")
+            raise ExecutorFailure(f"the function '{name}' answered with invalid JSON: {problem}")
         return answer
 
     def _answer(self, name: str, request: bytes) -> tuple[bytes, bool]:
-        """What the function answered, and whether that is an error of it."""
+        """Return the function's answer, and whether the answer reports a failure."""
         try:
             with translated("call the function"):
                 try:
                     answer = self._client.invoke(FunctionName=self._prefix + name, Payload=request)
                     return answer["Payload"].read(), "FunctionError" in answer
                 except ConnectionError:
-                    raise  # nobody was reached, so nothing was called
+                    raise  # AWS was not reached, so nothing was invoked
                 except (HTTPClientError, IncompleteReadError):
                     message = (
                         f"the function '{name}' was called and did not answer within "
-                        f"{READ_TIMEOUT_S} s; nobody knows what it has done"
+                        f"{READ_TIMEOUT_S} s; it may have done its work"
                     )
                     raise ExecutorFailure(message) from None
         except ClientError as error:
@@ -105,34 +106,35 @@ class LambdaFunctions:
                 raise
             raise meaning from error
 
-    def _meaning(self, name: str, what: str, size: int) -> Exception | None:
-        """What Lambda's refusal means, or None when it is not known here."""
-        if what in _LATER:
-            return TryAgainError(f"AWS could not call the function now: {what}")
-        if what in _ABSENT:
+    def _meaning(self, name: str, error_code: str, request_bytes: int) -> Exception | None:
+        """Return the error that Lambda's refusal means, or None for an unknown refusal."""
+        if error_code in _LATER_CODES:
+            return TryAgainError(f"AWS could not call the function now: {error_code}")
+        if error_code in _MISSING_CODES:
             return ExecutorFailure(
                 f"there is no executor function '{name}' in this deployment; "
                 f"its name in AWS would be {self._prefix}{name}"
             )
-        if what in _BROKEN:
-            return ExecutorFailure(f"the function '{name}' cannot be started: {what}")
-        if what == "RequestTooLargeException":
-            return _too_large(name, size)
+        if error_code in _BROKEN_CODES:
+            return ExecutorFailure(f"the function '{name}' cannot be started: {error_code}")
+        if error_code == "RequestTooLargeException":
+            return _too_large(name, request_bytes)
         return None
 
 
-def _too_large(name: str, size: int) -> ExecutorFailure:
+def _too_large(name: str, request_bytes: int) -> ExecutorFailure:
     return ExecutorFailure(
-        f"the function '{name}' would be given {size} bytes, and Lambda takes {_MAX_BYTES}"
+        f"the input of the function '{name}' has {request_bytes} bytes, and Lambda accepts at most "
+        f"{_MAX_PAYLOAD_BYTES}"
     )
 
 
 def _failure(answer: Json) -> str:
-    """How Lambda reports what a function raised: `<type>: <message>`."""
-    told = answer if isinstance(answer, dict) else {}
-    words = (told.get("errorType"), told.get("errorMessage"))
-    text = ": ".join(str(word) for word in words if word) or "it gave no reason"
-    if len(text) > _MAX_MESSAGE:
-        return f"for a reason of {len(text)} characters, which are too many to tell"
-    # A lone surrogate has no place in a log.
+    """Return `<type>: <message>` of the error that a function raised, as Lambda reports it."""
+    report = answer if isinstance(answer, dict) else {}
+    parts = (report.get("errorType"), report.get("errorMessage"))
+    text = ": ".join(str(part) for part in parts if part) or "it gave no reason"
+    if len(text) > _MAX_MESSAGE_CHARACTERS:
+        return f"its error message has {len(text)} characters, which are too many to record"
+    # Replace lone surrogates, which UTF-8 cannot encode.
     return text.encode(errors="replace").decode()

@@ -1,8 +1,9 @@
-"""Tokens: checked against the issuer's keys, and turned into a Caller.
+"""Bearer tokens: checked against the issuer's keys, and turned into a Caller.
 
-The algorithms, the issuer and the place of the keys come from the deployment, never from the token:
-of its header only `alg`, `kid` and `typ` are read, to be compared with what is known, and whatever
-else could name or carry a key (`jku`, `jwk`, `x5u`, `x5c`) is passed over.
+The algorithms, the issuer and the address of the keys come from the deployment, never from the
+token. Of a token's header only `alg`, `kid` and `typ` are read, and compared with what the
+deployment expects. Parameters that could name or contain a key (`jku`, `jwk`, `x5u`, `x5c`) are
+ignored.
 """
 
 from __future__ import annotations
@@ -15,27 +16,30 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 
 from taskrunner.adapters.issuer_keys import ALGORITHMS, IssuerKeys
+from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
-from taskrunner.model.caller import ADMIN, LEEWAY_S, OPERATOR, VIEWER, Caller, tenants, words
+from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, tenants, words
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
-    from taskrunner.model.json_types import JsonMapping
+    from taskrunner.adapters.table_requests import Item
 
-_MOST_CHARACTERS: Final = 8192  # API Gateway takes 10 240 bytes of headers altogether
+_MAX_CHARACTERS: Final = 8192  # API Gateway takes 10 240 bytes of headers altogether
 _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *")
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
-_SCOPES: Final = frozenset({VIEWER, OPERATOR, ADMIN})
 _PREFIXES: Final = ("taskrunner/", "taskrunner.")
 
 
 class BadTokenError(TaskRunnerError):
-    """The token is missing, malformed, expired, or not for us."""
+    """The token is missing, malformed, expired, or for somebody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Whom we trust. *audience* is a token's `aud` or, for Cognito's access tokens, `client_id`."""
+    """The issuer that is trusted, and the claims that are read.
+
+    *audience* is a token's `aud` or, for Cognito's access tokens, its `client_id`.
+    """
 
     issuer: str
     jwks_url: str
@@ -46,31 +50,31 @@ class Settings:
     default_tenant: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an algorithm by which somebody else than the issuer could sign."""
+        """Refuse an algorithm that would let anybody but the issuer sign."""
         if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
             message = f"algorithms must be of {', '.join(ALGORITHMS)}, not {self.algorithms}"
             raise ValueError(message)
 
 
 class Authority:
-    """Checks bearer tokens, and knows which tenants a client has."""
+    """Checks bearer tokens, and looks up the tenants and grants of clients."""
 
     def __init__(self, settings: Settings, table: Table, keys: IssuerKeys | None = None) -> None:
-        """Fetch no keys yet: the first token does, and an unknown key id does again."""
+        """Fetch no keys yet."""
         self._settings = settings
         self._table = table
         self._keys = keys or IssuerKeys(settings.jwks_url, settings.algorithms)
 
     def caller(self, authorization: str) -> Caller:
-        """The caller of an Authorization header's value.
+        """Return the caller that an Authorization header identifies.
 
         Raises:
-            BadTokenError: it is no valid bearer token of our issuer.
-            TryAgainError: the issuer's keys cannot be fetched, so that nobody can tell.
+            BadTokenError: the header has no valid bearer token of the issuer.
+            TryAgainError: the issuer's keys could not be fetched, so nobody knows.
         """
-        # Before anything is parsed: a length, and the letters that a token is made of.
-        token = _BEARER.fullmatch(authorization[: _MOST_CHARACTERS + 1])
-        if token is None or len(authorization) > _MOST_CHARACTERS:
+        # The length and the characters are checked before anything is parsed.
+        token = _BEARER.fullmatch(authorization[: _MAX_CHARACTERS + 1])
+        if token is None or len(authorization) > _MAX_CHARACTERS:
             raise BadTokenError("the Authorization header is not 'Bearer <token>'")
         try:
             claims = self._claims(token[1])
@@ -79,17 +83,18 @@ class Authority:
         subject = claims.get("sub") or claims.get("client_id")
         if not isinstance(subject, str):
             raise BadTokenError("the token has no subject")
-        registered = self._registered(claims)
-        scope = _words(claims, "scope") or _words(claims, "scp")
+        client = self._client(claims)
+        scope_words = words(claims.get("scope")) or words(claims.get("scp"))
         return Caller(
             subject=subject,
-            scopes=frozenset(filter(None, map(_scope, scope))),
-            tenants=self._tenants(claims, registered),
-            grants=self._grants(claims, registered) | frozenset(_grants(scope)),
+            scopes=frozenset(filter(None, map(_scope, scope_words))),
+            tenants=self._tenants(claims, client),
+            grants=self._grants(claims, client) | frozenset(_grants_of_scopes(scope_words)),
             expires_at=math.ceil(claims["exp"]),
         )
 
     def _claims(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that is signed, in time, and for this deployment."""
         key = self._key(jwt.get_unverified_header(token))
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -97,14 +102,14 @@ class Authority:
             algorithms=list(self._settings.algorithms),
             issuer=self._settings.issuer,
             leeway=LEEWAY_S,
-            # Whose token it is for is checked below: Cognito's access tokens have no `aud`.
+            # The audience is checked below, because Cognito's access tokens have no `aud`.
             options={"require": ["exp", "iss"], "verify_aud": False},
         )
         if not all(_is_number(claims[name]) for name in ("exp", "nbf", "iat") if name in claims):
-            raise jwt.InvalidTokenError("a time is no number (RFC 7519, section 2)")
-        wanted = self._settings.audience
+            raise jwt.InvalidTokenError("a time is not a number (RFC 7519, section 2)")
+        expected = self._settings.audience
         audience = claims.get("aud", claims.get("client_id"))
-        if wanted is not None and wanted not in (
+        if expected is not None and expected not in (
             audience if isinstance(audience, list) else [audience]
         ):
             raise jwt.InvalidAudienceError("the token is for another audience")
@@ -112,8 +117,8 @@ class Authority:
             raise jwt.InvalidTokenError("the token is not an access token")
         return claims
 
-    def _key(self, header: dict[str, Any]) -> Any:  # noqa: ANN401 - one type for each algorithm
-        """The public key that the header names, once the header is one that we expect."""
+    def _key(self, header: dict[str, Any]) -> Any:  # noqa: ANN401 - each algorithm has its own type
+        """Return the public key that the header names, after checking the rest of the header."""
         algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
         if algorithm not in self._settings.algorithms:
             raise jwt.InvalidAlgorithmError("the algorithm is not one of the deployment's")
@@ -126,47 +131,43 @@ class Authority:
             raise jwt.InvalidAlgorithmError("the key is for another algorithm")
         return key.public
 
-    def _registered(self, claims: dict[str, Any]) -> JsonMapping | None:
-        """What the registry has of the client, read only when a claim is not to say it."""
+    def _client(self, claims: dict[str, Any]) -> Item | None:
+        """Return the client's entry in the registry; it is not read if claims replace it."""
         if None not in (self._settings.tenant_claim, self._settings.grants_claim):
             return None
-        return self._table.get(f"C#{claims.get('client_id') or claims.get('sub')}", "C")
+        return self._table.get(client_key(str(claims.get("client_id") or claims.get("sub"))))
 
-    def _tenants(self, claims: dict[str, Any], registered: JsonMapping | None) -> tuple[str, ...]:
+    def _tenants(self, claims: dict[str, Any], client: Item | None) -> tuple[str, ...]:
         if self._settings.tenant_claim is not None:
-            return tenants(_words(claims, self._settings.tenant_claim))
-        if registered is not None:
-            return tenants(words(registered.get("tenants")))
+            return tenants(words(claims.get(self._settings.tenant_claim)))
+        if client is not None:
+            return tenants(words(client.get("tenants")))
         default = self._settings.default_tenant
         return () if default is None else tenants([default])
 
-    def _grants(self, claims: dict[str, Any], registered: JsonMapping | None) -> frozenset[str]:
+    def _grants(self, claims: dict[str, Any], client: Item | None) -> frozenset[str]:
         if self._settings.grants_claim is not None:
-            return frozenset(_words(claims, self._settings.grants_claim))
-        return frozenset(() if registered is None else words(registered.get("grants")))
-
-
-def _words(claims: dict[str, Any], name: str) -> list[str]:
-    return words(claims.get(name))
+            return frozenset(words(claims.get(self._settings.grants_claim)))
+        return frozenset(() if client is None else words(client.get("grants")))
 
 
 def _scope(word: str) -> str | None:
-    """The scope of ours that *word* is, in either form."""
+    """Return the TaskRunner scope that *word* stands for, with either prefix."""
     bare = _without_prefix(word)
-    return bare if bare != word and bare in _SCOPES else None
+    return bare if bare != word and bare in ALL_SCOPES else None
 
 
-def _grants(scope_words: list[str]) -> set[str]:
-    """The grants that a token's scopes are, by the word as it stands and without our prefix.
+def _grants_of_scopes(scope_words: list[str]) -> set[str]:
+    """Return the grants that a token's scopes are, each with and without our prefix.
 
-    The words of the three scopes are no grants, in any form.
+    The names of our three scopes are not grants, in any form.
     """
-    both = {word for one in scope_words for word in (one, _without_prefix(one))}
-    return {word for word in both if _without_prefix(word) not in _SCOPES}
+    forms = {form for word in scope_words for form in (word, _without_prefix(word))}
+    return {form for form in forms if _without_prefix(form) not in ALL_SCOPES}
 
 
 def _without_prefix(word: str) -> str:
-    return next((word[len(one) :] for one in _PREFIXES if word.startswith(one)), word)
+    return next((word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix)), word)
 
 
 def _is_number(value: object) -> bool:

@@ -1,13 +1,20 @@
-"""The issuer's public keys: fetched from where the deployment says, and kept for a while.
+"""The token issuer's public keys, fetched from the address that the deployment names, and cached.
 
-    age of the last fetch    a known key    an unknown key
-    up to 10 minutes         is used        fetches anew, at most once a minute
-    up to an hour            fetches anew, at most once a minute; while that fails, it is used
-    more                     fetches anew, at most every 5 seconds; while that fails, nobody knows
+    age of the keys     a token that names one of them      a token that names another key
+    up to 10 minutes    uses it                             fetches, at most once a minute
+    up to an hour       fetches, at most once a minute;     fetches, at most once a minute
+                        uses it if that fails
+    more                fetches, at most every 5 seconds;   the same
+                        TryAgainError if that fails
 
-So a key that the issuer withdraws is used for ten minutes more, and for an hour when the issuer
-cannot be reached. However many tokens name keys that do not exist, in an outage too, the issuer is
-asked once a minute. One fetch at a time: who comes meanwhile waits for it and sees what it brought.
+So a key that the issuer withdraws is accepted for ten more minutes, and for an hour if the issuer
+is unreachable. Made-up key ids cause one fetch a minute, during an outage too. One thread fetches
+at a time; the others wait and use its result.
+
+PyJWT's PyJWKClient cannot keep these rules. It pauses after successful fetches only, so during an
+outage each token would cause a fetch. It does not use expired keys during an outage, reads a
+response of any size, takes an emptied key set for an error, and accepts a key that is published
+with its private half.
 """
 
 from __future__ import annotations
@@ -26,45 +33,44 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from taskrunner.errors import TryAgainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FRESH_S: Final = 600
-KNOWN_S: Final = 3600
+USABLE_S: Final = 3600
 REFETCH_S: Final = 60
-_RETRY_S: Final = 5
+_FIRST_RETRY_S: Final = 5
 _TIMEOUT_S: Final = 5
-_MOST_BYTES: Final = 1024 * 1024
-_LEAST_RSA_BITS: Final = 2048
-_TYPES: Final = ("RSA", "EC", "OKP")
-_TYPE_OF: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "ES384": "EC", "EdDSA": "OKP"}
-# What a deployment may choose from: signatures by a key that the issuer alone has.
-ALGORITHMS: Final = tuple(_TYPE_OF)
+_MAX_RESPONSE_BYTES: Final = 1024 * 1024
+_MIN_RSA_BITS: Final = 2048
+_KEY_TYPES: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "ES384": "EC", "EdDSA": "OKP"}
+# A deployment chooses from these: signatures by a private key that only the issuer has.
+ALGORITHMS: Final = tuple(_KEY_TYPES)
 
 
 class Key(NamedTuple):
-    """A public key of a type (RFC 7518, section 6.1), and the algorithm it is declared for."""
+    """A public key, its type (RFC 7518, section 6.1), and the algorithm it is published for."""
 
     public: Any
     type: str
     algorithm: str | None
 
     def is_for(self, algorithm: str) -> bool:
-        """Whether a signature by *algorithm*, one of ALGORITHMS, may be checked with it."""
-        return self.type == _TYPE_OF[algorithm] and self.algorithm in (None, algorithm)
+        """Return whether it may verify signatures by *algorithm*, which is one of ALGORITHMS."""
+        return self.type == _KEY_TYPES[algorithm] and self.algorithm in (None, algorithm)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Go nowhere: the deployment has named one place."""
+        """Follow no redirect: the keys come from the deployment's address or not at all."""
 
 
 class IssuerKeys:
-    """The keys of one issuer by their ids; *now* counts seconds and never goes back."""
+    """The keys of one issuer by their ids; *now* returns monotonic seconds."""
 
     def __init__(
         self, url: str, algorithms: tuple[str, ...], now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Fetch nothing yet: the first token does."""
+        """Fetch nothing yet: the first token causes the first fetch."""
         self._url = url
         self._algorithms = algorithms
         self._now = now
@@ -74,59 +80,63 @@ class IssuerKeys:
         self._tried_at: float | None = None
 
     def find(self, key_id: str) -> Key | None:
-        """The key of that id, or None when the issuer has none that may sign tokens for us.
+        """Return the key with that id, or None if the issuer has no such key for tokens.
 
         Raises:
-            TryAgainError: the keys could not be fetched, so that nobody can tell.
+            TryAgainError: the keys could not be fetched, so nobody knows.
         """
         with self._lock:
             now = self._now()
-            known = self._known(now)
-            is_due = known is None or key_id not in known or now - self._fetched_at > FRESH_S
-            pause_s = _RETRY_S if known is None else REFETCH_S
+            keys = self._usable_keys(now)
+            is_due = keys is None or key_id not in keys or now - self._fetched_at > FRESH_S
+            pause_s = _FIRST_RETRY_S if keys is None else REFETCH_S
             if is_due and (self._tried_at is None or now - self._tried_at >= pause_s):
                 self._fetch(now)
-                known = self._known(now)
-            if known is None:
+                keys = self._usable_keys(now)
+            if keys is None:
                 raise TryAgainError("the issuer's keys could not be fetched")
-            return known.get(key_id)
+            return keys.get(key_id)
 
-    def _known(self, now: float) -> Mapping[str, Key] | None:
-        return self._keys if now - self._fetched_at <= KNOWN_S else None
+    def _usable_keys(self, now: float) -> Mapping[str, Key] | None:
+        return self._keys if now - self._fetched_at <= USABLE_S else None
 
     def _fetch(self, now: float) -> None:
-        """Replace what is known; a fetch that fails leaves it as it is."""
+        """Replace the keys. A fetch that fails leaves them as they are."""
         self._tried_at = now
         opener = urllib.request.build_opener(_NoRedirect)
         try:
-            with opener.open(self._url, timeout=_TIMEOUT_S) as answer:
-                published = json.loads(answer.read(_MOST_BYTES))["keys"]
+            with opener.open(self._url, timeout=_TIMEOUT_S) as response:
+                published = json.loads(response.read(_MAX_RESPONSE_BYTES))["keys"]
         except urllib.error.HTTPError as error:
             error.close()
         except (OSError, http.client.HTTPException, ValueError, RecursionError):
             pass
         except (KeyError, TypeError):
-            pass  # JSON, but no key set
+            pass  # JSON, but not a key set
         else:
             if isinstance(published, list):
-                self._keys = dict(reversed([*self._usable(published)]))
+                # The first of several keys with one id counts.
+                self._keys = dict(reversed([*self._token_keys(published)]))
                 self._fetched_at = now
 
-    def _usable(self, published: list[Any]) -> list[tuple[str, Key]]:
-        """Those that may sign tokens for us; of two with one id the first counts."""
-        named = ((one, one.get("kid")) for one in published if isinstance(one, dict))
-        found = ((kid, self._key(one)) for one, kid in named if isinstance(kid, str) and kid)
-        return [(kid, key) for kid, key in found if key is not None]
+    def _token_keys(self, published: list[Any]) -> Iterator[tuple[str, Key]]:
+        """Yield the ids and keys of those that may sign tokens."""
+        for jwk in published:
+            key_id = jwk.get("kid") if isinstance(jwk, dict) else None
+            if isinstance(key_id, str) and key_id:
+                key = self._token_key(jwk)
+                if key is not None:
+                    yield key_id, key
 
-    def _key(self, jwk: dict[str, Any]) -> Key | None:
-        """The key when it is public, asymmetric, for signatures, of our algorithms, and strong."""
+    def _token_key(self, jwk: dict[str, Any]) -> Key | None:
+        """Return the key if it is public, for signatures by our algorithms, and strong."""
         operations = jwk.get("key_ops", ["verify"])
         if (
-            jwk.get("kty") not in _TYPES
+            jwk.get("kty") not in _KEY_TYPES.values()
             or jwk.get("use", "sig") != "sig"
             or not isinstance(operations, list)
             or "verify" not in operations
-            or "d" in jwk  # the private half is out: anybody may sign with it
+            or "d" in jwk  # the private half is published, so anybody can sign with it
             or jwk.get("alg", self._algorithms[0]) not in self._algorithms
         ):
             return None
@@ -134,5 +144,5 @@ class IssuerKeys:
             public = jwt.PyJWK(jwk).key
         except jwt.PyJWTError:
             return None
-        weak = isinstance(public, RSAPublicKey) and public.key_size < _LEAST_RSA_BITS
-        return None if weak else Key(public, jwk["kty"], jwk.get("alg"))
+        is_weak = isinstance(public, RSAPublicKey) and public.key_size < _MIN_RSA_BITS
+        return None if is_weak else Key(public, jwk["kty"], jwk.get("alg"))

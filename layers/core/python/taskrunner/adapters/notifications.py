@@ -1,4 +1,4 @@
-"""Notifications on an SNS topic, which hands them to whoever the operator has subscribed."""
+"""The port Notifications over an SNS topic; the operator chooses its subscribers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from taskrunner.adapters.aws_errors import code
 if TYPE_CHECKING:
     from taskrunner.model.notification import Notification
 
-# The gate is open already, and the answer to its machine waits for this: some 7 s at the most.
+# The gate's state machine waits while its notification is published: about 7 s at most.
 CONNECT_TIMEOUT_S: Final = 1
 READ_TIMEOUT_S: Final = 2
 ATTEMPTS: Final = 2
 
 
 class SnsNotifications:
-    """`usecases.ports.Notifications`; *client* is boto3's for SNS, with the bounds of above."""
+    """`ports.Notifications`; *client* is boto3's for SNS, with the limits above."""
 
     def __init__(self, client: Any, topic_arn: str) -> None:  # noqa: ANN401 - boto3 has no static types
-        """Hold the client; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
         self._topic_arn = topic_arn
 
@@ -38,17 +38,20 @@ class SnsNotifications:
                 },
             )
         except (ClientError, BotoCoreError) as error:
-            # Whatever SNS has against it, also for good: the gate waits, and is on its list.
+            # Even an error that will never pass must not fail the gate: it is open and listed.
             _log(notification, error)
             return False
         return True
 
 
 def _log(notification: Notification, error: ClientError | BotoCoreError) -> None:
-    """One line with the same message each time, to count by. An error's own text may quote ours."""
-    # Nobody pays for its import where SNS answers.
+    """Log one line with a constant message, to count by.
+
+    The error's own text is left out, because it may quote the notification.
+    """
+    # Imported here, because only a failure needs it.
     from taskrunner.adapters.logs import logger  # noqa: PLC0415
 
     reason = code(error) if isinstance(error, ClientError) else type(error).__name__
-    about = {"notification": notification.id, **notification.attributes}
-    logger.error("a notification was not published", extra={"reason": reason, **about})
+    fields = {"notification": notification.id, **notification.attributes}
+    logger.error("a notification was not published", extra={"reason": reason, **fields})

@@ -1,58 +1,74 @@
-"""Plans in the bucket, by tenant and content hash, and a few of them in memory."""
+"""The port Plans over the bucket, by tenant and content hash, with a few plans in memory."""
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from cachetools import LRUCache
+
 from taskrunner.errors import NotFoundError
+from taskrunner.model import plan_document
 
 if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.retention import Retention
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan
 
-# A plan has at most some hundred KiB; a function's environment meets the same few again and again.
-_REMEMBERED: Final = 16
+# A plan has at most some hundred KiB, and an environment of a function meets few plans.
+_CACHED_PLANS: Final = 16
+
+
+class _StoredPlan:
+    """A plan document, and the plan in it, which is decoded when it is first needed."""
+
+    def __init__(self, document: JsonObject) -> None:
+        self.document = document
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plan_document.from_document(self.document)
 
 
 class BucketPlans:
-    """`usecases.ports.Plans` over the bucket. What is read by its hash never changes."""
+    """`ports.Plans` over the bucket. A plan never changes under its hash, so no copy gets stale."""
 
     def __init__(self, bucket: Bucket, retention: Retention) -> None:
-        """Start with an empty memory."""
+        """Start with an empty cache."""
         self._bucket = bucket
         self._retention = retention
-        self._memory: OrderedDict[str, JsonObject] = OrderedDict()
+        self._cache: LRUCache[str, _StoredPlan] = LRUCache(maxsize=_CACHED_PLANS)
 
     def put(self, tenant: str, plan_hash: str, document: JsonObject, longest_s: int) -> None:
-        """See the port. Runs share it: each writes it anew, and its time begins anew."""
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        tag = self._retention.tag(longest_s)
-        self._bucket.put(_key(tenant, plan_hash), text.encode(), "application/json", tag)
-        self._remember(_key(tenant, plan_hash), document)
-
-    def get(self, tenant: str, plan_hash: str) -> JsonObject:
-        """See the port."""
+        """See the port. Each run writes its plan again, which begins the object's lifetime anew."""
         key = _key(tenant, plan_hash)
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        self._bucket.put(key, text.encode(), "application/json", self._retention.tag(longest_s))
+        self._cache[key] = _StoredPlan(document)
+
+    def get(self, tenant: str, plan_hash: str) -> Plan:
+        """See the port."""
+        return self._stored(tenant, plan_hash).plan
+
+    def document(self, tenant: str, plan_hash: str) -> JsonObject:
+        """See the port."""
+        return self._stored(tenant, plan_hash).document
+
+    def _stored(self, tenant: str, plan_hash: str) -> _StoredPlan:
+        key = _key(tenant, plan_hash)
+        cached = self._cache.get(key)
+        if cached is not None:
+            return cached
         content = self._bucket.get(key)
         if content is None:
             raise NotFoundError(f"the plan {plan_hash}")
-        document: JsonObject = json.loads(content)
-        self._remember(key, document)
-        return document
-
-    def _remember(self, key: str, document: JsonObject) -> None:
-        self._memory[key] = document
-        if len(self._memory) > _REMEMBERED:
-            self._memory.popitem(last=False)
+        stored = self._cache[key] = _StoredPlan(json.loads(content))
+        return stored
 
 
 def _key(tenant: str, plan_hash: str) -> str:
-    # Behind the folder stands what no folder of a run is called: rights go by it, and in a run that
-    # is called plans everything is below a folder of that name too.
+    # IAM policies name `*/plans/sha256-*`, and their `*` matches slashes too. No folder of a run
+    # begins with sha256-, so they do not match the objects of a run that is called "plans".
     return f"{tenant}/plans/{plan_hash.replace(':', '-')}.json"

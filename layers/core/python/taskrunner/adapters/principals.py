@@ -1,8 +1,8 @@
-"""Callers inside AWS, where a deployment lets them in by signed requests instead of tokens.
+"""Callers inside AWS, in a deployment that admits signed requests instead of tokens.
 
-API Gateway has checked the signature (SigV4) and that IAM allows `execute-api:Invoke`; who that is,
-it says in `requestContext.identity`, where nothing that a request carries can come. What a
-principal may do here, the registry says: `I#<arn>`/`I` with its tenants, scopes and grants.
+API Gateway has checked the signature (SigV4), and IAM's permission for `execute-api:Invoke`. It
+names the signer in `requestContext.identity`, which no part of a request can change. The registry
+in the table says what a principal may do here: its tenants, scopes and grants.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.adapters.table_layout import principal_key
 from taskrunner.errors import ForbiddenError, InvalidRequestError
-from taskrunner.model.caller import ADMIN, OPERATOR, VIEWER, Caller, tenants, words
+from taskrunner.model.caller import ALL_SCOPES, Caller, tenants, words
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
@@ -24,44 +25,44 @@ _SESSION: Final = re.compile(
 
 
 class Principals:
-    """Who a principal of AWS is for us."""
+    """The registry of AWS principals."""
 
     def __init__(self, table: Table) -> None:
-        """Hold the table; each request is one read of it, so that a change holds at once."""
+        """Cache nothing: each request reads the table, so a change applies at once."""
         self._table = table
 
     def caller(self, identity: JsonMapping) -> Caller:
-        """The caller of `requestContext.identity`.
+        """Return the caller that `requestContext.identity` names.
 
         Raises:
-            InvalidRequestError: `unauthorized`: the request was not signed.
-            ForbiddenError: the principal is none that can be registered, or is not.
+            InvalidRequestError: `unauthorized`: the request is not signed.
+            ForbiddenError: the signer is not registered, or is of a kind that cannot be.
         """
-        signed_by = identity.get("userArn")
-        if not signed_by or not isinstance(signed_by, str):
+        signer_arn = identity.get("userArn")
+        if not signer_arn or not isinstance(signer_arn, str):
             raise InvalidRequestError("unauthorized", "the request is not signed")
-        arn = principal(signed_by)
-        item = None if arn is None else self._table.get(f"I#{arn}", "I")
+        arn = registered_arn(signer_arn)
+        item = None if arn is None else self._table.get(principal_key(arn))
         if arn is None or item is None:
-            raise ForbiddenError("forbidden", f"{arn or signed_by} is not registered here")
+            raise ForbiddenError("forbidden", f"{arn or signer_arn} is not registered here")
         return Caller(
             subject=arn,
-            scopes=frozenset(words(item.get("scopes"))) & {VIEWER, OPERATOR, ADMIN},
+            scopes=frozenset(words(item.get("scopes"))) & ALL_SCOPES,
             tenants=tenants(words(item.get("tenants"))),
             grants=frozenset(words(item.get("grants"))),
         )
 
 
-def principal(arn: str) -> str | None:
-    """The user, or the role of a session; None for what is neither.
+def registered_arn(signer_arn: str) -> str | None:
+    """Return the ARN that a signer is registered by: a user, or a session's role; None for others.
 
-    A session's ARN names the role without its path. A role's name is unique in its account, so it
-    is registered as `arn:aws:iam::<account>:role/<name>` wherever its path leads. All sessions of a
-    role are one caller: who could choose another session name would else be another approver.
+    A session's ARN omits the path of its role. A role's name is unique in its account, so a role is
+    registered as `arn:aws:iam::<account>:role/<name>`, without its path. All sessions of a role are
+    one caller: otherwise one person could approve twice, under two session names.
     """
-    if _USER.fullmatch(arn):
-        return arn
-    session = _SESSION.fullmatch(arn)
+    if _USER.fullmatch(signer_arn):
+        return signer_arn
+    session = _SESSION.fullmatch(signer_arn)
     if session is None:
         return None
     return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"

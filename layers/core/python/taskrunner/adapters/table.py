@@ -1,87 +1,61 @@
-"""The one table: its keys, and calls in plain Python values.
+"""Calls on the one DynamoDB table, with plain Python values in and out.
 
-Everything of a run is one partition, `T#<tenant>#R#<run id>`, and its items sort as
-
-    A#<approval id>      an approval, with its decisions
-    F#<name>             an artifact
-    G#<step path>        a gate, with its task token while it waits
-    J#<chunk>            a chunk of the journal, numbered from 0
-    R                    the run
-    S#<step path>        how the last attempt of a step ended
-
-so that one query backwards from `R` reads the run and the end of its journal: nothing may sort
-between the two. Beside the runs there are `C#<client id>`/`C`, which tenants and grants a client
-has, `I#<arn>`/`I`, the same of a principal of AWS, and `T#<tenant>#E#<environment>` with `CURRENT`,
-`D#<deployment>` and `H#<revision>`.
+`table_layout` describes the items and `table_requests` the requests. This module reads page after
+page, and repeats a write that meets another transaction.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from taskrunner.adapters.aws_errors import code, translated
+from taskrunner.adapters.table_requests import (
+    decoded,
+    encoded_key,
+    query_arguments,
+    transaction_item,
+    update_arguments,
+)
 from taskrunner.errors import TryAgainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from taskrunner.model.json_types import JsonMapping, JsonObject
+    from taskrunner.adapters.table_layout import Key
+    from taskrunner.adapters.table_requests import Item, Query, Update, Write
 
-RUNS_BY_TENANT: Final = "runs-by-tenant"
-OPEN_APPROVALS: Final = "open-approvals"
-UNFINISHED_RUNS: Final = "unfinished-runs"
-# What lists an approval as open; one that is decided, or whose run has ended, has none of it.
-OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
-_BATCH: Final = 100
+_BATCH_KEYS: Final = 100
 _CONFLICT_TRIES: Final = 8
-_PASSING_REASONS: Final = frozenset(
-    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-)
-
-_serialize: Callable[[Any], Any] = TypeSerializer().serialize
-_deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
+_CONFLICT: Final = "TransactionConflict"
+_PASSING_REASONS: Final = frozenset({_CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
-def run_key(tenant: str, run_id: str) -> str:
-    """The partition of a run."""
-    return f"T#{tenant}#R#{run_id}"
+class ItemPage(NamedTuple):
+    """Some items of a query, and the key of the last one if there may be more."""
 
-
-def encoded(item: JsonMapping) -> JsonObject:
-    """Plain values as DynamoDB's attribute values; None is left away."""
-    return {key: _serialize(value) for key, value in item.items() if value is not None}
-
-
-def decoded(item: JsonMapping) -> JsonObject:
-    """The reverse; numbers come back as int, which is all that we store."""
-    plain = {key: _deserialize(value) for key, value in item.items()}
-    return {key: _plain_numbers(value) for key, value in plain.items()}
-
-
-def _plain_numbers(value: Any) -> Any:  # noqa: ANN401 - any attribute value
-    if isinstance(value, dict):
-        return {key: _plain_numbers(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_plain_numbers(child) for child in value]
-    return int(value) if type(value).__name__ == "Decimal" else value
+    items: Sequence[Item]
+    last_key: Item | None
 
 
 class ConditionFailedError(Exception):
-    """A condition did not hold. *items* has the item of each failed condition, by its place."""
+    """A condition of a write did not hold.
 
-    def __init__(self, items: dict[int, JsonObject]) -> None:
-        """Keep what stood in the way."""
+    *items* has the present item of each failed condition, by the place of its write.
+    """
+
+    def __init__(self, items: dict[int, Item]) -> None:
+        """Keep the items that the conditions were checked against."""
         super().__init__("a condition of the write did not hold")
         self.items = items
 
 
 class Table:
-    """The table by its name; *client* is boto3's for DynamoDB."""
+    """The table called *name*; *client* is boto3's client for DynamoDB."""
 
     def __init__(
         self,
@@ -89,91 +63,72 @@ class Table:
         name: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Hold the client; nothing is called yet."""
+        """Call nothing yet."""
         self._client = client
         self._name = name
         self._sleep = sleep
 
-    def get(self, pk: str, sk: str) -> JsonObject | None:
-        """One item, strongly consistent."""
+    def get(self, key: Key) -> Item | None:
+        """Read one item, strongly consistent."""
         with translated("read from the table"):
-            answer = self._client.get_item(
-                TableName=self._name, Key=encoded({"pk": pk, "sk": sk}), ConsistentRead=True
+            response = self._client.get_item(
+                TableName=self._name, Key=encoded_key(key), ConsistentRead=True
             )
-        return decoded(answer["Item"]) if "Item" in answer else None
+        return decoded(response["Item"]) if "Item" in response else None
 
-    def batch(self, keys: Sequence[tuple[str, str]]) -> Iterator[JsonObject]:
-        """Those of the items that exist, strongly consistent, in no order."""
-        pending = [encoded({"pk": pk, "sk": sk}) for pk, sk in keys]
+    def batch(self, keys: Sequence[Key]) -> Iterator[Item]:
+        """Read those of the items that exist, strongly consistent, in no order."""
+        pending = [encoded_key(key) for key in keys]
         while pending:
-            request = {"Keys": pending[:_BATCH], "ConsistentRead": True}
+            request = {"Keys": pending[:_BATCH_KEYS], "ConsistentRead": True}
             with translated("read from the table"):
-                answer = self._client.batch_get_item(RequestItems={self._name: request})
-            yield from map(decoded, answer["Responses"].get(self._name, []))
-            unread = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-            pending = unread + pending[_BATCH:]
+                response = self._client.batch_get_item(RequestItems={self._name: request})
+            yield from map(decoded, response["Responses"].get(self._name, []))
+            unread = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            pending = unread + pending[_BATCH_KEYS:]
 
-    def query(self, **arguments: Any) -> Iterator[JsonObject]:  # noqa: ANN401 - boto3's own
-        """All items of a query, page after page; a caller that stops early reads no further."""
+    def query(self, query: Query) -> Iterator[Item]:
+        """Read all items of *query*, page after page, but no page before it is needed."""
         while True:
-            answer = self.query_page(**arguments)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
+            page = self.page(query)
+            yield from page.items
+            if page.last_key is None:
                 return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            query = replace(query, start_after=page.last_key)
 
-    def query_page(self, **arguments: Any) -> JsonObject:  # noqa: ANN401 - boto3's own
-        """One page of a query as boto3 answers it, with its items in plain values."""
-        if "ExpressionAttributeValues" in arguments:
-            values = arguments["ExpressionAttributeValues"]
-            arguments["ExpressionAttributeValues"] = encoded(values)
-        if "IndexName" not in arguments:
-            arguments["ConsistentRead"] = True
+    def page(self, query: Query) -> ItemPage:
+        """Read one page of *query*."""
         with translated("read from the table"):
-            answer: JsonObject = self._client.query(TableName=self._name, **arguments)
-        return answer | {"Items": [decoded(item) for item in answer.get("Items", [])]}
-
-    def update(self, update: JsonMapping) -> None:
-        """One UpdateItem, given as in a transaction.
-
-        Raises:
-            ConditionFailedError: with the item as it is.
-            TryAgainError: AWS has no room, or a transaction holds the item again and again.
-        """
-        self._without_conflict(
-            lambda: self._client.update_item(
-                TableName=self._name,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **update,
-            )
+            response = self._client.query(TableName=self._name, **query_arguments(query))
+        last_key = response.get("LastEvaluatedKey")
+        return ItemPage(
+            [decoded(item) for item in response.get("Items", [])],
+            None if last_key is None else decoded(last_key),
         )
 
-    def transact(self, writes: Sequence[JsonMapping]) -> None:
-        """All of *writes* or none; each is `{"Put": {...}}`, or an Update or a ConditionCheck.
+    def update(self, update: Update) -> None:
+        """Make one update.
 
         Raises:
-            ConditionFailedError: with the items whose conditions failed.
-            TryAgainError: AWS has no room, or others hold an item again and again.
+            ConditionFailedError: with the present item.
+            TryAgainError: AWS is too busy, or transactions hold the item again and again.
         """
-        items = [
-            {
-                kind: {
-                    "TableName": self._name,
-                    **body,
-                    **(
-                        {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-                        if "ConditionExpression" in body
-                        else {}
-                    ),
-                }
-                for kind, body in write.items()
-            }
-            for write in writes
-        ]
+        self._without_conflict(
+            lambda: self._client.update_item(TableName=self._name, **update_arguments(update))
+        )
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """Make all of *writes* or none.
+
+        Raises:
+            ConditionFailedError: with the present items whose conditions failed.
+            TryAgainError: AWS is too busy, or other writers hold an item again and again.
+        """
+        items = [transaction_item(write, self._name) for write in writes]
         self._without_conflict(lambda: self._client.transact_write_items(TransactItems=items))
 
     def _without_conflict(self, call: Callable[[], Any]) -> None:
-        """Repeat *call* while another transaction is at an item, or for a moment of no room."""
+        """Repeat *call* while another transaction holds an item, or AWS is busy for a moment."""
         for attempt in range(_CONFLICT_TRIES):
             try:
                 with translated("write to the table"):
@@ -185,16 +140,19 @@ class Table:
                 if failed:
                     raise ConditionFailedError(failed) from None
             except TryAgainError as error:
-                if "TransactionConflict" not in str(error):
+                if _CONFLICT not in str(error):
                     raise
             else:
                 return
-            self._sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
-        raise TryAgainError("others write to the same item again and again")
+            self._sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise TryAgainError("other writers hold the same item again and again")
 
 
-def _failed_conditions(error: ClientError) -> dict[int, JsonObject] | None:
-    """The items of failed conditions; empty when it will pass; None when it was neither."""
+def _failed_conditions(error: ClientError) -> dict[int, Item] | None:
+    """Return the present items of the failed conditions, by the place of their writes.
+
+    The result is empty if the write may be repeated, and None if *error* is of another kind.
+    """
     if code(error) == "ConditionalCheckFailedException":
         item = error.response.get("Item")
         return {0: decoded(item) if item else {}}

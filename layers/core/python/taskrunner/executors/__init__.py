@@ -1,25 +1,21 @@
-"""What a `run` step can do: one module per executor, found by its name.
+"""The executors: each does the work of a `run` step, and a pack names it by a reference.
 
-`builtin:<name>` is the module `<name>` in this package (`<name>_` for a word of Python's), with
+An executor is a module with
 
-* `Parameters`, a pydantic model of `with`, strict and closed unless it says otherwise
-* `execute(parameters, work)`, which returns the step's outputs, or raises ExecutorFailure
+* `Parameters`, a pydantic model of the step's `with`, strict and closed unless it says otherwise
+* `execute(parameters, work)`, which returns the step's outputs or raises ExecutorFailure
 
-`lambda:<name>` is the module `function`, for whatever name.
+To add one, write the module, add it to `_MODULES`, and describe it in docs/executors.md. Every
+`lambda:<name>` is the module `function`.
 
-Adding an executor is adding a module. A module is imported when a pack names it and not before,
-so that a step pays for nothing that it does not use.
+A module is imported when its executor is first looked up, so a step pays only for what it uses.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
-
-from taskrunner.executors import builtin
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -27,43 +23,44 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import Json
 
-_BUILTIN: Final = "builtin:"
 LAMBDA: Final = "lambda:"
-_FUNCTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_NOT_BUILTIN: Final = frozenset({"exchange", "redirects", "response"})
+_FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_FUNCTION_MODULE: Final = "taskrunner.executors.function"
+_MODULES: Final = {
+    "builtin:assert": "taskrunner.executors.builtin.assert_",
+    "builtin:build": "taskrunner.executors.builtin.build",
+    "builtin:deploy": "taskrunner.executors.builtin.deploy",
+    "builtin:fail": "taskrunner.executors.builtin.fail",
+    "builtin:http": "taskrunner.executors.builtin.http",
+    "builtin:noop": "taskrunner.executors.builtin.noop",
+    "builtin:scanner": "taskrunner.executors.builtin.scanner",
+    "builtin:sleep": "taskrunner.executors.builtin.sleep",
+}
 
 
 class Executor(Protocol):
-    """What a module of this package is."""
+    """The interface of an executor's module."""
 
     Parameters: type[BaseModel]
 
-    # The parameters are an instance of the module's own model.
+    # *parameters* is an instance of the module's own Parameters.
     def execute(self, parameters: Any, work: Work) -> Json: ...  # noqa: ANN401, D102
 
 
 def references() -> list[str]:
-    """Every built-in executor that a pack may name."""
-    return sorted(_modules())
+    """Return the reference of every built-in executor, sorted."""
+    return sorted(_MODULES)
 
 
 def function_name(reference: str) -> str | None:
-    """The name in `lambda:<name>`, or None when *reference* is something else."""
+    """Return the name in `lambda:<name>`, or None when *reference* has another form."""
     name = reference.removeprefix(LAMBDA)
-    is_one = name != reference and _FUNCTION.fullmatch(name) is not None
-    return name if is_one else None
+    is_function = name != reference and _FUNCTION_NAME.fullmatch(name) is not None
+    return name if is_function else None
 
 
 def find(reference: str) -> Executor | None:
-    """The executor of that reference, or None when there is none."""
-    module = "function" if function_name(reference) is not None else _modules().get(reference)
-    if module is None:
-        return None
-    return cast("Executor", import_module(f"{__name__}.{module}"))
-
-
-@cache
-def _modules() -> dict[str, str]:
-    """The module of each built-in executor, by its reference."""
-    names = [one.name for one in iter_modules(builtin.__path__) if one.name not in _NOT_BUILTIN]
-    return {_BUILTIN + name.removesuffix("_"): f"builtin.{name}" for name in names}
+    """Return the executor with that reference, or None when there is none."""
+    is_function = function_name(reference) is not None
+    module = _FUNCTION_MODULE if is_function else _MODULES.get(reference)
+    return None if module is None else cast("Executor", import_module(module))

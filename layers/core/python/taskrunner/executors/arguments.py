@@ -1,12 +1,12 @@
-"""An executor's own word on the parameters that it is given.
+"""Checks the parameters of a step against the model of its executor.
 
-Apart from the other checks, because a step repeats this one when its templates are filled in, and
-must not pay for reading packs.
+This is apart from the compiler's other checks because a step repeats it once its templates are
+filled in, and must not pay for importing the compiler.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
@@ -15,34 +15,64 @@ from taskrunner.model.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pydantic_core import ErrorDetails
+
     from taskrunner import executors
     from taskrunner.model.json_path import Path
+
+# pydantic's kinds of error in the words of a pack's author; a validator of ours has its own words.
+_MESSAGES: Final = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than_equal": "must be {ge:g} or more",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be {le:g} or less",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_type": "must be text",
+    "too_long": "must have at most {max_length} entries, not {actual_length}",
+}
+# Template values cannot make these errors go away.
+_INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing"})
 
 
 def misfits(
     executor: executors.Executor, value: object, still_open: Iterable[Path]
 ) -> Iterator[tuple[Path, str]]:
-    """What is wrong with an executor's parameters, as far as they are known yet."""
-    unknown = set(still_open)
-    above = {path[:length] for path in unknown for length in range(len(path))}
+    """Yield each problem of an executor's parameters with its path in `with`.
+
+    *still_open* are the paths of values that are not known yet. A problem that touches one of them
+    is not reported: a rule over several parameters is reported at their parent, and has to wait.
+    """
+    open_paths = set(still_open)
+    open_parents = {path[:length] for path in open_paths for length in range(len(path))}
     try:
         executor.Parameters.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            at = detail["loc"]
-            # A rule over several parameters is told at their parent, and must wait as well.
-            touched = at in above or any(at[:n] in unknown for n in range(len(at) + 1))
-            if touched and detail["type"] not in {"extra_forbidden", "missing"}:
-                continue
-            yield at, _parameter_message(detail["type"], at, detail["msg"], executor)
+            path = detail["loc"]
+            is_open = path in open_parents or any(
+                path[:length] in open_paths for length in range(len(path) + 1)
+            )
+            if not is_open or detail["type"] in _INDEPENDENT_OF_VALUES:
+                yield path, _message(detail, executor)
 
 
-def _parameter_message(kind: str, at: Path, text: str, executor: executors.Executor) -> str:
-    name = at[-1] if at else "with"
+def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
+    kind, path = detail["type"], detail["loc"]
+    name = path[-1] if path else "with"
     if kind == "extra_forbidden":
         fields = executor.Parameters.model_fields
-        known = [field.alias or own for own, field in fields.items()]
-        return f"unknown parameter '{name}'{nearest(str(name), known)}"
+        names = [field.alias or python_name for python_name, field in fields.items()]
+        return f"unknown parameter '{name}'{nearest(str(name), names)}"
     if kind == "missing":
         return f"the parameter '{name}' is missing; it is required"
-    return f"'{name}': {text[:1].lower()}{text[1:]}"
+    if kind in _MESSAGES:
+        return f"'{name}' {_MESSAGES[kind].format_map(detail.get('ctx', {}))}"
+    return f"'{name}': {detail['msg'][:1].lower()}{detail['msg'][1:]}"

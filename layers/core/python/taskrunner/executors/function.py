@@ -1,4 +1,4 @@
-"""`lambda:<name>` calls a function of the deployment: how others add executors of their own."""
+"""`lambda:<name>` invokes an executor function of the account: how others add executors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Parameters(BaseModel):
-    """Whatever the function takes."""
+    """Any parameters: the function checks them."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
@@ -27,7 +27,7 @@ def execute(parameters: Parameters, work: Work) -> Json:
         ExecutorFailure: there is no such function, or it failed.
     """
     name = executors.function_name(work.uses)
-    assert name is not None  # noqa: S101 - by this name the executor was found
+    assert name is not None  # noqa: S101 - the reference led to this module
     return work.functions.invoke(
         name,
         {
@@ -42,12 +42,13 @@ def execute(parameters: Parameters, work: Work) -> Json:
     )
 
 
-def idempotency_key(tenant: str, run_id: str, run_created_at: str, path: str) -> str:
-    """64 hex digits that name what a step is to bring about: the same in each of its attempts.
+def idempotency_key(tenant: str, run_id: str, run_created_at: str, step_path: str) -> str:
+    """Return 64 hex digits that name the effect of a step, the same in each of its attempts.
 
-    Whoever keeps it does the same thing once, also when Lambda, the state machine or the pack's own
-    retries ask again. A run whose id retention has freed is another run, by its creation.
+    A function that remembers the key has its effect once, even when Lambda, the state machine or
+    the pack's own retries call again. The creation time tells apart two runs with the same id,
+    because an id is free again after retention.
     """
-    # No part can hold the separator, so that no two steps ever come to one text.
-    text = f"{tenant}\n{run_id}\n{run_created_at}\n{path}"
+    # No part can contain the separator, so no two steps share a key.
+    text = f"{tenant}\n{run_id}\n{run_created_at}\n{step_path}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""What an executor is given to work with, and what it says when it fails.
+"""The interface of an executor to the world: its services, its folders and its failures.
 
-An executor runs in a process of its own that has no credentials, no environment and no network
-(taskrunner.sandbox). What it needs of the world it asks for by these protocols, and the parent
-process answers, after it has looked at what is asked. Files pass through the step's own folders,
-so that nothing large has to fit into memory or a message.
+An executor runs in a process of its own, without credentials, environment or network
+(`taskrunner.sandbox`). It asks for everything else through these protocols, and the parent process
+checks the request and answers. Large content passes through files of the step's own folders, so
+that it need not fit into memory or a message.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class ClosedParameters(BaseModel):
-    """The base of an executor's parameters: no coercion, and an unknown one is refused."""
+    """The base of most executors' parameters: no coercion, and no unknown parameter."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class ExecutorFailure(Exception):  # noqa: N818 - a failure of the work, not an error of ours
+class ExecutorFailure(Exception):  # noqa: N818 - the step's work failed, not this program
     """The step's work failed; the message is for the pack's author and goes into the journal."""
 
 
@@ -56,31 +56,33 @@ class Bundles(Protocol):
     """The tenant's bundles."""
 
     def put(self, file: Path) -> Bundle:
-        """Store a file of the step's folders under its digest; the same content is one bundle."""
+        """Store a file of the step's folders; the same content gives the same bundle."""
         ...
 
     def find(self, reference: str) -> Bundle | None:
-        """The bundle of that reference, by its reference or its digest."""
+        """Return the bundle with that reference or digest, or None."""
         ...
 
     def last_of_run(self) -> Bundle | None:
-        """The bundle that this run built last."""
+        """Return the bundle that this run stored last, or None."""
         ...
 
 
 class Artifacts(Protocol):
-    """What the run's steps have captured so far."""
+    """The artifacts that the run's steps have captured so far."""
 
     def fetch(self, name: str, into: Path) -> bool:
-        """Write an artifact of this run to the file *into*; False when there is none."""
+        """Write an artifact of this run to the file *into*; return False when there is none."""
         ...
 
 
 class Environments(Protocol):
-    """Where bundles are deployed to."""
+    """The environments that bundles are deployed to."""
 
     def promote(self, environment: str, bundle: Bundle) -> Revision:
-        """Make *bundle* current in *environment*, atomically; the same step twice is one.
+        """Make *bundle* the current one of *environment*, atomically.
+
+        When the same step promotes the same bundle again, that is the same revision.
 
         Raises:
             ExecutorFailure: the run has ended meanwhile.
@@ -89,53 +91,53 @@ class Environments(Protocol):
 
 
 class Network(Protocol):
-    """The way out, as narrow as the pack's sandbox says."""
+    """As much of the network as the pack's sandbox allows."""
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
-        """A TCP connection to *host*, made by who checked the address that it is made to.
+        """Return a TCP connection to *host*, at an address that was checked.
 
         Raises:
             EgressDenied: the sandbox does not allow that host, port or address.
-            ExecutorFailure: it is allowed, and cannot be reached.
+            ExecutorFailure: it is allowed, but cannot be reached.
         """
         ...
 
 
 class Functions(Protocol):
-    """The executor functions that this deployment lets packs call."""
+    """The executor functions that this deployment lets packs invoke."""
 
     def invoke(self, name: str, payload: JsonObject) -> Json:
-        """The answer of the function that packs call `lambda:<name>`.
-
-        It is called once at most.
+        """Invoke the function that packs call `lambda:<name>`, at most once; return its answer.
 
         Raises:
-            ExecutorFailure: there is none of that name, it failed, or its answer is lost or none.
-            TryAgainError: it was not called, because there were too many calls.
+            ExecutorFailure: there is no such function, it failed, or its answer was lost or is not
+                JSON.
+            TryAgainError: it was not invoked, because AWS was too busy.
         """
         ...
 
 
 class Images(Protocol):
-    """What registries have on record about images."""
+    """The scans of container images that registries have on record."""
 
     def findings(self, registry: str, repository: str, reference: str) -> JsonObject | None:
-        """What ECR recorded when it scanned an image, or None when it did not.
+        """Return the scan that ECR recorded of an image, or None when there is none.
 
-        *reference* is `sha256:<hex digits>` or a tag. `{counts, findings}`: *counts* by severity
-        (critical, high, medium, low) over all of them; *findings* the worst of them, each
-        `{id, severity, package, version, fixedIn, description, uri}` of texts, maybe empty.
+        *reference* is `sha256:<hex digits>` or a tag. The scan is `{counts, findings}`. *counts*
+        has the number of all findings by severity: critical, high, medium, low. *findings* are the
+        worst of them, each `{id, severity, package, version, fixedIn, description, uri}`, where a
+        text may be empty.
 
         Raises:
             EgressDenied: the sandbox does not allow that registry.
-            ExecutorFailure: the registry has no such image, or does not say.
+            ExecutorFailure: the registry has no such image, or does not let us read its scan.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the parent process does for an executor."""
+    """The services that the parent process offers to an executor."""
 
     bundles: Bundles
     artifacts: Artifacts
@@ -147,12 +149,11 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work(Services):
-    """One attempt of one step, and what it may touch.
+    """One attempt of one step, with the services and folders that it may use.
 
-    *uses* is the reference by which the pack names the executor. *output* is the step's `/output`:
-    files written there become artifacts of the run. *scratch* is a folder for anything else.
-    *time_s* is how long the attempt may take, in seconds from its start; it is killed when that is
-    over.
+    *uses* is the executor's reference in the pack. Files in *output*, the step's `/output`, become
+    artifacts of the run; *scratch* is a folder for other files. *time_s* is how long the attempt
+    may take, in seconds from its start, before it is killed.
     """
 
     run_id: str

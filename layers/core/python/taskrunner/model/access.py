@@ -1,4 +1,4 @@
-"""The routes of the API, and which scope each needs: the one table of it."""
+"""The routes of the API, and the scope that each needs. No other table repeats them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from taskrunner.model.caller import OPERATOR, VIEWER, Caller
 
 
 class Route(NamedTuple):
-    """A method and a path of the API, with `{...}` where a value stands."""
+    """A method and a path of the API, with `{...}` for each parameter."""
 
     method: str
     path: str
@@ -28,15 +28,15 @@ SCOPES: Final = {
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
 }
-# What anyone may ask, without saying who: what this API is.
+# Anybody may ask what this API is, without a token.
 OPEN: Final = (Route("GET", "/openapi"), Route("GET", "/.well-known/openapi"))
 
 
 def routes(caller: Caller) -> list[Route]:
-    """The routes that *caller* may use, in the table's order."""
+    """Return the routes that *caller* may use, in the table's order."""
     return [route for route, scope in SCOPES.items() if caller.may(scope)]
 
 
 def methods(path: str) -> list[str]:
-    """The methods of *path*, written as in the table, in order; none when there is no such path."""
+    """Return the sorted methods of *path*, written as in the table; empty for an unknown path."""
     return sorted(route.method for route in (*SCOPES, *OPEN) if route.path == path)

@@ -1,14 +1,14 @@
-"""Approvals: who may decide, and what a decision comes to.
+"""Approvals: who may decide one, and the verdict that its decisions make.
 
-Every decision of a caller passes `decide`, whichever gate waits for it, and the clock's own passes
-`expire`; both come together in `_with`, which alone gives a record its verdict.
+A caller's decision passes `decide`, whichever gate waits for it. The clock's decision passes
+`expire`. Both end in `_record_decision`, the only function that gives a record its verdict.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.caller import ADMIN
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
     from taskrunner.model.plan import Approval
 
+# The approver of a decision that nobody made in time.
+CLOCK: Final = "clock"
+
 
 class Verdict(StrEnum):
-    """What can be decided."""
+    """The possible results of an approval."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -28,42 +31,47 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One approver's word. *actor* is whom the caller says it speaks for, beside who it is."""
+    """One decision about an approval.
+
+    *approver* is the subject of the caller's token, or CLOCK. *actor* is the person or system that
+    the caller says it acts for; no rule reads it. *decided_at* is RFC 3339 text.
+    """
 
     verdict: Verdict
-    by: str
-    at: str
+    approver: str
+    decided_at: str
     actor: str | None = None
     summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A gate that begins to wait, by its step's path; the task token stays with the store."""
+class GateOpening:
+    """A gate that starts to wait; times are RFC 3339 text. The store keeps its task token."""
 
-    path: str
+    step_path: str
     opened_at: str
     expires_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedGate:
-    """A gate that has been opened, whatever came of it.
+class GateRecord:
+    """A gate that has been opened, whether it still waits or not.
 
-    *heard* is how many of its approval's decisions the journal has for this gate, from the first.
+    *recorded_decisions* counts the decisions of its approval, from the first on, that the journal
+    has entries of for this gate.
     """
 
-    path: str
-    heard: int = 0
+    step_path: str
+    recorded_decisions: int = 0
     is_notified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecord:
-    """An approval of one run, whose gates are kept apart: nothing limits how many they are.
+    """An approval of one run. Its gates are separate records, because their number is unlimited.
 
-    Once a gate has opened it, *was_opened*, some wait until there is a *verdict*. *version* guards
-    its decisions.
+    *was_opened* is true once a gate waited for it. *version* grows with each stored decision, so
+    that a writer notices a decision that it has not read.
     """
 
     approval_id: str
@@ -72,14 +80,17 @@ class ApprovalRecord:
     was_opened: bool = False
     version: int = 0
 
-    def by(self, subject: str) -> Decision | None:
-        """The last word of *subject*."""
-        return next((d for d in reversed(self.decisions) if d.by == subject), None)
+    def latest_decision(self, approver: str) -> Decision | None:
+        """Return the latest decision of *approver*."""
+        return next((d for d in reversed(self.decisions) if d.approver == approver), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a decision came to. *record* is to be stored when *changed*."""
+class DecisionResult:
+    """The effect of a caller's decision. Store *record* if *changed*.
+
+    *resumed* is true if this decision made the approval approved.
+    """
 
     record: ApprovalRecord
     verdict: Verdict
@@ -87,7 +98,7 @@ class Answer:
     changed: bool
 
 
-def decide(  # noqa: PLR0913 - a rule over six things that are not one thing
+def decide(  # noqa: PLR0913 - the rules read six independent values
     approval: Approval,
     record: ApprovalRecord,
     decision: Decision,
@@ -95,40 +106,46 @@ def decide(  # noqa: PLR0913 - a rule over six things that are not one thing
     caller: Caller,
     requester: str,
     run_ended: bool,
-) -> Answer:
+) -> DecisionResult:
     """Apply *decision* of *caller* to *record*, by the rules of *approval*.
 
-    The same word by the same caller again is answered as it was the first time.
+    A repeated decision of the same caller gets the result that it got the first time.
 
     Raises:
-        ForbiddenError: the caller may not decide this one (`grant_required` names the grant).
-        ConflictError: `approval_not_open` when no gate waits, `approval_already_decided` when it
-            was decided otherwise or by others.
+        ForbiddenError: the caller may not decide this approval (`grant_required` names the grant).
+        ConflictError: `approval_not_open` if no gate waits, `approval_already_decided` if the
+            approval has a verdict and this caller did not decide the same.
     """
     _check_may_decide(approval, decision, caller, requester)
-    if _repeats(record, decision, caller):
-        settled = record.verdict is Verdict.APPROVED and record.decisions[-1].by == caller.subject
-        return Answer(record=record, verdict=decision.verdict, resumed=settled, changed=False)
+    if _is_repeated(record, decision, caller):
+        resumed = (
+            record.verdict is Verdict.APPROVED and record.decisions[-1].approver == caller.subject
+        )
+        return DecisionResult(
+            record=record, verdict=decision.verdict, resumed=resumed, changed=False
+        )
     if record.verdict is not None:
-        message = f"the approval {record.approval_id} was {record.verdict} already"
+        message = f"the approval {record.approval_id} was already {record.verdict}"
         raise ConflictError("approval_already_decided", message)
     if run_ended or not record.was_opened:
         message = f"no gate waits for the approval {record.approval_id}"
         raise ConflictError("approval_not_open", message)
-    decided = _with(record, decision, approval.min_approvals)
-    return Answer(
-        record=decided,
+    updated = _record_decision(record, decision, approval.min_approvals)
+    return DecisionResult(
+        record=updated,
         verdict=decision.verdict,
-        resumed=decided.verdict is Verdict.APPROVED,
+        resumed=updated.verdict is Verdict.APPROVED,
         changed=True,
     )
 
 
-def expire(record: ApprovalRecord, at: str) -> ApprovalRecord:
-    """*record* after the clock's own decision, which changes nothing that was decided before."""
+def expire(record: ApprovalRecord, expired_at: str) -> ApprovalRecord:
+    """Return *record* after the clock's decision, which never changes an existing verdict."""
     if record.verdict is not None:
         return record
-    return _with(record, Decision(verdict=Verdict.EXPIRED, by="clock", at=at))
+    return _record_decision(
+        record, Decision(verdict=Verdict.EXPIRED, approver=CLOCK, decided_at=expired_at)
+    )
 
 
 def _check_may_decide(
@@ -145,18 +162,23 @@ def _check_may_decide(
         )
         raise ForbiddenError("grant_required", message)
     if approval.distinct_from_requester and caller.subject == requester:
-        message = f"who created the run may not decide {approval.id}"
+        message = f"the caller who created the run may not decide {approval.id}"
         raise ForbiddenError("forbidden", message)
 
 
-def _repeats(record: ApprovalRecord, decision: Decision, caller: Caller) -> bool:
-    last = record.by(caller.subject)
-    return last is not None and last.verdict is decision.verdict
+def _is_repeated(record: ApprovalRecord, decision: Decision, caller: Caller) -> bool:
+    latest = record.latest_decision(caller.subject)
+    return latest is not None and latest.verdict is decision.verdict
 
 
-def _with(record: ApprovalRecord, word: Decision, needed: int = 1) -> ApprovalRecord:
-    """*record* with one word more: approvals count once per approver, anything else ends it."""
-    decided = replace(record, decisions=(*record.decisions, word))
-    approvers = {d.by for d in decided.decisions if d.verdict is Verdict.APPROVED}
-    is_open = word.verdict is Verdict.APPROVED and len(approvers) < needed
-    return decided if is_open else replace(decided, verdict=word.verdict)
+def _record_decision(
+    record: ApprovalRecord, decision: Decision, min_approvals: int = 1
+) -> ApprovalRecord:
+    """Add *decision* to *record*, with the verdict that follows.
+
+    An approver counts once, however often they approve. One rejection or expiry ends the approval.
+    """
+    updated = replace(record, decisions=(*record.decisions, decision))
+    approvers = {d.approver for d in updated.decisions if d.verdict is Verdict.APPROVED}
+    stays_open = decision.verdict is Verdict.APPROVED and len(approvers) < min_approvals
+    return updated if stays_open else replace(updated, verdict=decision.verdict)

@@ -1,4 +1,4 @@
-"""Artifacts: what a run captured, as it is listed."""
+"""Artifacts: what a run captured, as the API lists it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# The run's own: no pack may name an output so.
+# The artifact that holds a run's evidence. Packs must not give an output this name.
 EVIDENCE_BUNDLE: Final = "evidence-bundle"
 
 
 class ArtifactType(StrEnum):
-    """A file in the store, or the value of an expression."""
+    """A stored file, or the value of an expression."""
 
     FILE = "file"
     OBJECT = "object"
 
 
 class ArtifactStatus(StrEnum):
-    """Whether it is there."""
+    """Whether the artifact has been captured."""
 
     PENDING = "pending"
     CAPTURED = "captured"

@@ -1,4 +1,4 @@
-"""Who calls: what a checked token says, and nothing that a request claims beside it."""
+"""The caller of the API: the facts of a checked token or signature, never claims of the request."""
 
 from __future__ import annotations
 
@@ -12,35 +12,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
-_IMPLIED: Final = {VIEWER: {VIEWER}, OPERATOR: {VIEWER, OPERATOR}, ADMIN: {VIEWER, OPERATOR, ADMIN}}
-# By how much clocks may differ where a token's times are compared, in seconds.
+ALL_SCOPES: Final = frozenset({VIEWER, OPERATOR, ADMIN})
+_IMPLIED: Final = {VIEWER: {VIEWER}, OPERATOR: {VIEWER, OPERATOR}, ADMIN: ALL_SCOPES}
+# An operator has this grant without a claim for it.
+_OPERATORS_GRANT: Final = "packs.approve"
+# How much clocks may differ where a token's times are compared, in seconds.
 LEEWAY_S: Final = 30
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_TENANT_RULE: Final = (
+    "a tenant's name has 1 to 63 lower-case letters, digits and hyphens, "
+    "and neither begins nor ends with a hyphen"
+)
 
 
 def is_tenant(name: str) -> bool:
-    """Whether a tenant can have that name, which is a part of keys, prefixes and paths."""
+    """Return whether a tenant can have that name, which is part of keys, prefixes and paths."""
     return _TENANT.fullmatch(name) is not None
 
 
 def tenants(names: Iterable[str]) -> tuple[str, ...]:
-    """Those that can be tenants, each once: what else a claim holds could name a strange key."""
+    """Return those *names* that tenants can have, each once. Others could form a foreign key."""
     return tuple(dict.fromkeys(name for name in names if is_tenant(name)))
 
 
 def words(value: object) -> list[str]:
-    """A list or set of words, or a text of them with spaces between; what has spaces is no word."""
+    """Return the words of a claim: a list or set of words, or a text with spaces between them.
+
+    A member of a list that contains a space is not a word, and is dropped.
+    """
     if isinstance(value, str):
         return value.split()
-    found = value if isinstance(value, list | set | frozenset) else []
-    return [one for one in found if isinstance(one, str) and one.split() == [one]]
+    members = value if isinstance(value, list | set | frozenset) else []
+    return [word for word in members if isinstance(word, str) and word.split() == [word]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The subject of a token, its scopes (`viewer`, `operator`, `admin`), grants and tenants.
+    """An identified caller, with its scopes (`viewer`, `operator`, `admin`), grants and tenants.
 
-    *expires_at* is when the token ends, in seconds since 1970; None when nothing ends by itself.
+    *expires_at* is the end of its token in seconds since 1970; None for a caller without one.
     """
 
     subject: str
@@ -50,19 +60,20 @@ class Caller:
     expires_at: int | None = None
 
     def may(self, scope: str) -> bool:
-        """Whether a scope that the caller has implies *scope*."""
-        return any(scope in _IMPLIED.get(own, ()) for own in self.scopes)
+        """Return whether one of the caller's scopes implies *scope*."""
+        return any(scope in _IMPLIED.get(held, ()) for held in self.scopes)
 
     def has_grant(self, grant: str) -> bool:
-        """Whether the caller carries *grant*; `packs.approve` comes with being an operator."""
-        return grant in self.grants or (grant == "packs.approve" and self.may(OPERATOR))
+        """Return whether the caller has *grant*."""
+        return grant in self.grants or (grant == _OPERATORS_GRANT and self.may(OPERATOR))
 
     def tenant(self, *requested: str | None) -> str:
-        """The tenant of a request that names it in any of several places, or nowhere.
+        """Return the tenant of a request that names it in any of several places, or nowhere.
 
         Raises:
-            InvalidRequestError: two places differ, one is malformed, or none names one of several.
-            ForbiddenError: the caller has no such tenant.
+            InvalidRequestError: two places differ, a name is malformed, or the request names none
+                and the caller has several.
+            ForbiddenError: the caller does not belong to that tenant.
         """
         named = {name for name in requested if name is not None}
         if len(named) > 1:
@@ -74,7 +85,7 @@ class Caller:
             return self._only_tenant()
         tenant = named.pop()
         if not is_tenant(tenant):
-            raise InvalidRequestError("invalid_request", f"a tenant matches {_TENANT.pattern}")
+            raise InvalidRequestError("invalid_request", _TENANT_RULE)
         if tenant not in self.tenants and not self.may(ADMIN):
             raise ForbiddenError("forbidden", f"the token does not belong to the tenant {tenant}")
         return tenant

@@ -1,4 +1,4 @@
-"""What a deployment allows packs to ask for at most. Not part of a plan, and of no hash."""
+"""The limits of a deployment for what packs may ask for. No plan and no hash depends on them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 ANYTHING: Final = "*"
-# An entry that names no port means these.
-_DEFAULT_PORTS: Final = frozenset({"80", "443"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """The most of each; None is as much as the language allows.
+    """The highest value of each limit; None for as much as the language allows.
 
-    *egress* has what packs may list in their `egressAllowlist`, in the form of its entries: a host
-    or `*.domain`, with or without a port, or `*` for anything.
+    *egress* lists what packs may list in their `egressAllowlist`, in the form of its entries, or
+    `*` for anything. Here `*.` may be followed by a name of one part.
     """
 
     memory_limit_mib: int | None = None
@@ -25,29 +23,23 @@ class Ceilings:
 
     @property
     def any_egress(self) -> bool:
-        """Whether packs may list what they like."""
+        """True if packs may list any host."""
         return ANYTHING in self.egress
 
     def allows_egress(self, entry: str) -> bool:
-        """Whether a pack may list *entry*: all that it opens must be within one of *egress*."""
-        return self.any_egress or any(_covers(wide, entry) for wide in self.egress)
+        """Return whether a pack may list *entry*: one of *egress* must cover all that it allows."""
+        return self.any_egress or any(_covers(allowed, entry) for allowed in self.egress)
 
 
 NO_CEILINGS: Final = Ceilings()
 
 
-def _covers(wide: str, narrow: str) -> bool:
-    wide_host, wide_ports = _parts(wide)
-    host, ports = _parts(narrow)
-    within = wide_host == host or (wide_host.startswith("*.") and host.endswith(wide_host[1:]))
-    return within and ports <= wide_ports
+def _covers(allowed: str, entry: str) -> bool:
+    # Imported here because every function imports this module, and only planning gets here.
+    from taskrunner.model.egress import Entry  # noqa: PLC0415
+    from taskrunner.model.hosts import HostError  # noqa: PLC0415
 
-
-def _parts(entry: str) -> tuple[str, frozenset[str]]:
-    """Host and ports of an entry; one that is misspelt is within nothing but itself."""
-    host, colon, port = entry.strip().lower().rpartition(":")
-    if not colon or not port.isdecimal():  # no port, or the end of an IPv6 address in brackets
-        host, ports = entry.strip().lower(), _DEFAULT_PORTS
-    else:
-        ports = frozenset({port})
-    return host.removesuffix("."), ports
+    try:
+        return Entry.parse(allowed).covers(Entry.parse(entry))
+    except HostError:  # a misspelt entry of the operator covers nothing
+        return False

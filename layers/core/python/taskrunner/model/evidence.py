@@ -1,10 +1,10 @@
-"""The statement that is signed of a run that has ended: in-toto Statement v1, and ours within it.
+"""The signed statement about a run that has ended: an in-toto Statement v1 with our predicate.
 
-It is made of the record alone, the plan, the journal up to the entry that ended the run, and the
-artifacts, so that whoever makes it again makes the same bytes. The clock of the signer is not in
-it. What the journal says later, a step that finished beside the one that failed, is not covered.
+It is made of the record alone: the plan, the journal up to the entry that ended the run, and the
+artifacts. Making it again therefore makes the same bytes. It does not contain the signer's clock,
+nor later entries, such as the end of a step that ran beside the failed one.
 
-docs/evidence.md defines each field and digest for those who verify them.
+docs/evidence.md defines each field and digest for verifiers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import rfc8785
-
+from taskrunner.model import canonical_json
 from taskrunner.model.artifact import ArtifactStatus
-from taskrunner.model.fold import RUN_ENDS, fold
+from taskrunner.model.entries.flow_entries import PolicyEvaluated
+from taskrunner.model.entries.gate_entries import GateDecided
+from taskrunner.model.entries.reading import read
+from taskrunner.model.entries.run_entries import RunEnded
 from taskrunner.model.journal import Event
+from taskrunner.model.state.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry
-    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run, RunState, StepState
 
@@ -33,31 +36,25 @@ PREDICATE_TYPE: Final = "https://stellaops.io/attestations/task-run/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 
-_DECISIONS: Final = {
-    Event.GATE_APPROVAL_RECORDED: "approved",
-    Event.GATE_APPROVED: "approved",
-    Event.GATE_REJECTED: "rejected",
-    Event.GATE_EXPIRED: "expired",
-}
-_BEGINNINGS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
+_STARTS: Final = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """The covered lines of the log as they are served: how many, and the SHA-256 of all in hex."""
+    """The covered lines of the log as the API serves them: their number and SHA-256 in hex."""
 
     lines: int
     sha256: str
 
 
 def covered(entries: Sequence[Entry]) -> int:
-    """How many of *entries*, from the first on, the evidence of their run covers.
+    """Return how many of *entries*, from the first on, the evidence of their run covers.
 
     Raises:
-        ValueError: none of them ends the run.
+        ValueError: no entry ends the run.
     """
     for number, entry in enumerate(entries, start=1):
-        if entry.event in RUN_ENDS:
+        if isinstance(read(entry), RunEnded):
             return number
     raise ValueError("the journal has no entry that ends the run")
 
@@ -65,18 +62,19 @@ def covered(entries: Sequence[Entry]) -> int:
 def statement(
     run: Run, plan: Plan, entries: Sequence[Entry], log: Log, artifacts: Iterable[Artifact]
 ) -> JsonObject:
-    """The statement about *run*, whose covered *entries* are *log*; a document without null."""
-    kept = sorted(artifacts, key=lambda one: one.name)
+    """Return the statement about *run*, without nulls; *log* describes its covered *entries*."""
+    listed = sorted(artifacts, key=lambda artifact: artifact.name)
     state = fold(plan, entries, run.created_at)
+    facts = [(entry, read(entry)) for entry in entries]
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
             {"name": "plan", "digest": {"sha256": run.plan_hash.removeprefix("sha256:")}},
             {"name": "journal", "digest": {"sha256": log.sha256}},
             *(
-                {"name": f"artifacts/{one.name}", "digest": {"sha256": content_digest(one)}}
-                for one in kept
-                if one.status is ArtifactStatus.CAPTURED
+                {"name": f"artifacts/{a.name}", "digest": {"sha256": content_digest(a)}}
+                for a in listed
+                if a.status is ArtifactStatus.CAPTURED
             ),
         ],
         "predicateType": PREDICATE_TYPE,
@@ -85,28 +83,25 @@ def statement(
             "pack": {"name": run.pack_name, "version": run.pack_version},
             "planHash": run.plan_hash,
             "definitionHash": run.definition_hash,
-            "inputsDigest": _digest(dict(plan.inputs)),
+            "inputsDigest": canonical_json.digest(dict(plan.inputs)),
             "steps": _steps(state, entries),
-            "approvals": [_approval(run, one) for one in entries if one.event in _DECISIONS],
-            "policies": [_policy(one) for one in entries if one.metadata.get("ask") == "policy"],
-            "artifacts": [_artifact(one) for one in kept],
+            "approvals": [
+                _approval(run, entry, fact)
+                for entry, fact in facts
+                if isinstance(fact, GateDecided)
+            ],
+            "policies": [
+                _policy(entry, fact) for entry, fact in facts if isinstance(fact, PolicyEvaluated)
+            ],
+            "artifacts": [_artifact(artifact) for artifact in listed],
             "journal": {"lines": log.lines, "sha256": log.sha256},
         },
     }
 
 
 def content_digest(artifact: Artifact) -> str:
-    """The SHA-256, in hex, of what is captured: a file's content, or the text of a value."""
+    """Return the SHA-256 in hex of a captured artifact: a file's content, or a value's text."""
     return artifact.sha256 or hashlib.sha256((artifact.expression_json or "").encode()).hexdigest()
-
-
-def canonical(document: Json) -> bytes:
-    """The one form in bytes that a document has, by RFC 8785."""
-    return rfc8785.dumps(document)
-
-
-def _digest(document: Json) -> str:
-    return "sha256:" + hashlib.sha256(canonical(document)).hexdigest()
 
 
 def _run(run: Run, state: RunState) -> JsonObject:
@@ -126,15 +121,15 @@ def _run(run: Run, state: RunState) -> JsonObject:
 def _steps(state: RunState, entries: Sequence[Entry]) -> list[JsonObject]:
     started: dict[str, str] = {}
     for entry in entries:
-        if entry.step is not None and entry.event in _BEGINNINGS:
-            started.setdefault(entry.step, entry.at)
-    return [_step(step, started.get(step.step_id)) for step in state.steps]
+        if entry.step_path is not None and entry.event in _STARTS:
+            started.setdefault(entry.step_path, entry.occurred_at)
+    return [_step(step, started.get(step.path)) for step in state.steps]
 
 
 def _step(step: StepState, started_at: str | None) -> JsonObject:
     return _without_none(
         {
-            "path": step.step_id,
+            "path": step.path,
             "kind": step.kind.value,
             "status": step.status.value,
             "reason": None if step.reason is None else step.reason.value,
@@ -145,32 +140,32 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
     )
 
 
-def _approval(run: Run, entry: Entry) -> JsonObject:
-    """A decision as the journal has it; one that was recorded and not the last settles nothing."""
+def _approval(run: Run, entry: Entry, decided: GateDecided) -> JsonObject:
+    """Return a decision. It is settled if it gave the approval its verdict."""
     return _without_none(
         {
-            "approvalId": entry.metadata.get("approvalId"),
-            "step": entry.step,
-            "decision": _DECISIONS[entry.event],
-            "settled": entry.event is not Event.GATE_APPROVAL_RECORDED,
-            "approver": entry.metadata.get("approver"),
-            "actorId": entry.metadata.get("actorId"),
-            "summary": entry.metadata.get("summary"),
-            "at": entry.at,
+            "approvalId": decided.approval_id,
+            "step": entry.step_path,
+            "decision": decided.verdict.value,
+            "settled": decided.is_final,
+            "approver": decided.approver,
+            "actorId": decided.actor,
+            "summary": decided.summary,
+            "at": entry.occurred_at,
             "planHash": run.plan_hash,
         }
     )
 
 
-def _policy(entry: Entry) -> JsonObject:
+def _policy(entry: Entry, evaluated: PolicyEvaluated) -> JsonObject:
     return _without_none(
         {
-            "step": entry.step,
-            "policyId": entry.metadata.get("policyId"),
-            "policyVersion": entry.metadata.get("policyVersion"),
-            "attempt": int(entry.metadata.get("attempt", "1")),
-            "verdict": entry.metadata.get("value"),
-            "at": entry.at,
+            "step": entry.step_path,
+            "policyId": evaluated.policy_id,
+            "policyVersion": evaluated.policy_version,
+            "attempt": evaluated.attempt,
+            "verdict": evaluated.verdict.value,
+            "at": entry.occurred_at,
         }
     )
 

@@ -5,9 +5,9 @@
     path       = component *( "/" component )
 
 The grammar is that of github.com/distribution/reference, whose path and tag are those of the OCI
-distribution spec v1.1 ("Pulling manifests"). Stricter than both are: the registered digests of the
-OCI image spec only, a port that exists, an IPv6 address that is one, and the 255 characters of
-domain and path together that the distribution spec tells registries to keep to.
+distribution spec v1.1 ("Pulling manifests"). This module is stricter than both: it takes only the
+registered digests of the OCI image spec, ports that exist, valid IPv6 addresses, and at most 255
+characters of domain and path together, which the distribution spec recommends to registries.
 """
 
 from __future__ import annotations
@@ -17,35 +17,36 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
+from taskrunner.model.hosts import LARGEST_PORT
+
 DEFAULT_REGISTRY: Final = "docker.io"
 DEFAULT_TAG: Final = "latest"
 MAX_NAME_CHARACTERS: Final = 255
 
-_LARGEST_PORT: Final = 65535
 _DIGEST_DIGITS: Final = {"sha256": 64, "sha512": 128}
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_DOMAIN = re.compile(
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(
     rf"(?P<host>\[(?P<ipv6>[0-9A-Fa-f:]+)\]|{_NAME}(?:\.{_NAME})*)(?::(?P<port>[0-9]+))?"
 )
-_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html; FIPS endpoints among them.
-_ECR = re.compile(
+_COMPONENT: Final = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html, with FIPS endpoints
+_ECR: Final = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2})"
     r"\.amazonaws\.com(?:\.cn)?"
 )
 _HTTPS_PORT: Final = 443
-_STRANGE = re.compile(r"[^!-~]")
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_FORBIDDEN: Final = re.compile(r"[^!-~]")
+_IMAGE_ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageReferenceError(Exception):
-    """The text is no image reference; the message names the wrong part, its place and the rule."""
+    """The text is not an image reference; the message has the bad part, its place and the rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class EcrRegistry:
-    """A private registry of AWS's: one for each account and region."""
+    """A private registry of Amazon ECR: each account has one in each Region."""
 
     account: str
     region: str
@@ -53,9 +54,9 @@ class EcrRegistry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReference:
-    """A reference as it was written; its text is `str()` of it.
+    """A reference as it was written; `str()` gives its text.
 
-    The properties say what a client makes of it that fills in what was left out, as Docker does.
+    The properties fill in what was omitted, as Docker does.
     """
 
     domain: str | None
@@ -71,21 +72,21 @@ class ImageReference:
 
     @property
     def registry(self) -> str:
-        """The registry that is asked, with its port when one was written."""
+        """The registry, with its port when one was written."""
         if self.domain in {None, "index.docker.io"}:
             return DEFAULT_REGISTRY
         return str(self.domain)
 
     @property
     def repository(self) -> str:
-        """The repository within the registry; one part alone is Docker's own `library/`."""
+        """The repository in the registry; on Docker Hub, one part alone is in `library/`."""
         if self.registry == DEFAULT_REGISTRY and "/" not in self.path:
             return f"library/{self.path}"
         return self.path
 
     @property
     def tag_pulled(self) -> str | None:
-        """The tag written, or `latest` when there is no digest either."""
+        """The tag that was written; `latest` when there is neither a tag nor a digest."""
         return self.tag or (DEFAULT_TAG if self.digest is None else None)
 
     @property
@@ -96,13 +97,13 @@ class ImageReference:
 
     @property
     def port(self) -> int | None:
-        """The registry's port, when one was written."""
+        """The registry's port, or None when none was written."""
         match = _DOMAIN.fullmatch(self.registry)
         return None if match is None or match["port"] is None else int(match["port"])
 
     @property
     def ecr(self) -> EcrRegistry | None:
-        """The private registry of AWS's that the image is in, when it is in one."""
+        """The private ECR registry that the image is in, or None when it is elsewhere."""
         match = _ECR.fullmatch(self.host)
         if match is None or self.port not in {None, _HTTPS_PORT}:
             return None
@@ -115,9 +116,11 @@ def parse(text: str) -> ImageReference:
     Raises:
         ImageReferenceError: the text breaks the grammar.
     """
-    if (strange := _STRANGE.search(text)) is not None:
-        what = f"at character {strange.start() + 1} stands {strange[0]!a}"
-        raise ImageReferenceError(f"{what}: a reference is of printable ASCII without spaces")
+    if (forbidden := _FORBIDDEN.search(text)) is not None:
+        raise ImageReferenceError(
+            f"at character {forbidden.start() + 1} there is {forbidden[0]!a}; "
+            "use printable ASCII without spaces"
+        )
     tagged_name, at, digest = text.partition("@")
     # A colon before the last slash belongs to a port.
     tag_at = tagged_name.find(":", tagged_name.rfind("/") + 1)
@@ -130,7 +133,7 @@ def parse(text: str) -> ImageReference:
         _check_domain(domain)
     _check_path(path, start=len(name) - len(path))
     if tag is not None and _TAG.fullmatch(tag) is None:
-        rule = "1 to 128 letters, digits, '_', '.' and '-', the first no '.' or '-'"
+        rule = "1 to 128 letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
         raise _error("tag", tag, tag_at + 1, rule)
     if at:
         _check_digest(digest, start=len(tagged_name) + 1)
@@ -138,10 +141,10 @@ def parse(text: str) -> ImageReference:
 
 
 def _split(name: str) -> tuple[str | None, str]:
-    """Domain and path: the first part is a domain when it looks like one, as clients decide it."""
+    """Return domain and path; as in clients, the first part is a domain when it looks like one."""
     first, slash, rest = name.partition("/")
-    looks_like_one = first == "localhost" or set(".:") & set(first) or first != first.lower()
-    return (first, rest) if slash and looks_like_one else (None, name)
+    is_domain = first == "localhost" or set(".:") & set(first) or first != first.lower()
+    return (first, rest) if slash and is_domain else (None, name)
 
 
 def _check_name(name: str) -> None:
@@ -149,20 +152,22 @@ def _check_name(name: str) -> None:
         raise ImageReferenceError("it has no name; write it like registry.example.com/app:v1.2.3")
     if len(name) > MAX_NAME_CHARACTERS:
         raise ImageReferenceError(
-            f"its name has {len(name)} characters, and {MAX_NAME_CHARACTERS} is the most"
+            f"its name has {len(name)} characters, and at most {MAX_NAME_CHARACTERS} are allowed"
         )
     if _IMAGE_ID.fullmatch(name):
-        raise ImageReferenceError("it is an image id, which no registry knows; name the repository")
+        raise ImageReferenceError(
+            "it is an image id, and no registry finds images by id; write the repository"
+        )
 
 
 def _check_domain(domain: str) -> None:
     match = _DOMAIN.fullmatch(domain)
     if match is None:
-        rule = "a DNS name, an IPv4 address or an IPv6 address in brackets, with or without :port"
+        rule = "a DNS name, an IPv4 address, or an IPv6 address in brackets; then :port or nothing"
         raise _error("registry", domain, 0, rule)
     port = match["port"]
-    if port is not None and not 1 <= int(port) <= _LARGEST_PORT:
-        raise _error("port", port, match.start("port"), f"1 to {_LARGEST_PORT}")
+    if port is not None and not 1 <= int(port) <= LARGEST_PORT:
+        raise _error("port", port, match.start("port"), f"a number from 1 to {LARGEST_PORT}")
     if match["ipv6"] is not None:
         try:
             IPv6Address(match["ipv6"])
@@ -185,13 +190,13 @@ def _check_digest(digest: str, start: int) -> None:
     algorithm, _, digits = digest.partition(":")
     length = _DIGEST_DIGITS.get(algorithm)
     if length is None or re.fullmatch(rf"[0-9a-f]{{{length}}}", digits) is None:
-        rule = "sha256: and 64 digits, or sha512: and 128, of 0-9 and a-f"
+        rule = "sha256: with 64 digits, or sha512: with 128 digits, of 0-9 and a-f"
         raise _error("digest", digest, start, rule)
 
 
 def _error(part: str, text: str, start: int, rule: str) -> ImageReferenceError:
-    # Told as a whole or not at all: in half a secret nobody finds the whole.
+    # Quoted completely or not at all: the redactor would not find part of a secret.
     size = len(text)
     shown = f"'{text}'" if size <= MAX_NAME_CHARACTERS else f"a text of {size} characters"
-    what = f"{shown} is no {part}" if text else f"a {part} is missing"
-    return ImageReferenceError(f"at character {start + 1} {what}: it is {rule}")
+    problem = f"{shown} is not a {part}" if text else f"a {part} is missing"
+    return ImageReferenceError(f"at character {start + 1}, {problem}; use {rule}")

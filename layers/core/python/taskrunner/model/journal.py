@@ -1,8 +1,10 @@
-"""The journal of a run: append-only, totally ordered, the only place where a step's state is kept.
+"""The journal of a run: append-only, totally ordered, and the only record of its steps' states.
 
-An entry's id is derived from what it says, never random: whoever repeats a call writes the same id,
-and the journal keeps one. Metadata is text by text, as the API's log has it, so that what is folded
-is exactly what is shown.
+An entry's id is derived from what the entry says and is never random. A call that is repeated
+writes the same id, and the journal keeps one entry of it. Metadata values are text, as in the API's
+log, so that the log shows exactly what states are computed from.
+
+No code builds an entry, or reads its metadata, but `model/entries`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Event(StrEnum):
-    """What can happen to a run; the API's `eventType`."""
+    """An event of a run: the API's `eventType`."""
 
     RUN_CREATED = "run.created"
     RUN_STARTED = "run.started"
@@ -40,7 +42,7 @@ class Event(StrEnum):
 
 
 class Level(StrEnum):
-    """How much an entry matters to an operator."""
+    """The importance of an entry to an operator."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -50,55 +52,59 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened. *at* is by the writer's clock: for people, not for order."""
+    """The record of one event.
+
+    *occurred_at* is by the writer's clock: it is for people, and does not order entries.
+    *step_path* is None in an entry about the run.
+    """
 
     id: str
-    at: str
+    occurred_at: str
     event: Event
     message: str
     level: Level = Level.INFO
-    step: str | None = None
+    step_path: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Position(NamedTuple):
-    """Where an entry stands: the order of the journal is the order of its positions."""
+    """The place of an entry in its journal. Entries are in the order of their positions."""
 
     chunk: int
     place: int
 
 
-class Placed(NamedTuple):
-    """An entry and where it stands."""
+class PlacedEntry(NamedTuple):
+    """An entry and its position."""
 
     position: Position
     entry: Entry
 
 
 def to_document(entry: Entry) -> JsonObject:
-    """The entry as JSON, for storing."""
+    """Return the entry as the JSON that is stored."""
     document: JsonObject = {
         "id": entry.id,
-        "at": entry.at,
+        "at": entry.occurred_at,
         "event": entry.event.value,
         "message": entry.message,
         "level": entry.level.value,
     }
-    if entry.step is not None:
-        document["step"] = entry.step
+    if entry.step_path is not None:
+        document["step"] = entry.step_path
     if entry.metadata:
         document["metadata"] = dict(entry.metadata)
     return document
 
 
 def from_document(document: JsonMapping) -> Entry:
-    """Read what `to_document` wrote."""
+    """Return the entry that `to_document` wrote."""
     return Entry(
         id=document["id"],
-        at=document["at"],
+        occurred_at=document["at"],
         event=Event(document["event"]),
         message=document["message"],
         level=Level(document["level"]),
-        step=document.get("step"),
+        step_path=document.get("step"),
         metadata=document.get("metadata", {}),
     )

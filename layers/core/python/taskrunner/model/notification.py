@@ -1,8 +1,7 @@
-"""What approvers are told when a gate begins to wait for them.
+"""The notification that approvers get when a gate starts to wait.
 
-A notification leaves the service, by mail and by queues, and is read by whoever has subscribed. So
-it has what it takes to find and decide the gate, and nothing that opens it: no task token, no input
-and no output of a step.
+A notification leaves the service by mail and queues, and every subscriber reads it. It contains
+what an approver needs to find and decide the gate, but no task token, no input and no output.
 """
 
 from __future__ import annotations
@@ -20,26 +19,26 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.run import Reason, Run
 
-# SNS takes 256 KiB, the attributes among them. A character is at most 12 bytes as it is written, so
-# that what is cut to these lengths is less, whatever stands in it.
+# SNS takes 256 KiB, including the attributes. An escaped character has at most 12 bytes, so texts
+# of these lengths always fit.
 MAX_BYTES: Final = 256 * 1024
-_MAX_MESSAGE: Final = 8000
-_MAX_GRANTS: Final = 4000
-_MAX_NAME: Final = 1000
-# A grant stands on a line of its own.
-_LINE: Final = 9
+_MAX_MESSAGE_LENGTH: Final = 8000
+_MAX_GRANTS_LENGTH: Final = 4000
+_MAX_NAME_LENGTH: Final = 1000
+# Each grant has a line, whose other characters count too.
+_GRANT_LINE_LENGTH: Final = 9
 _ID_DIGITS: Final = 32
-# Less than the 100 that SNS names as its limit, once as the last length and once as the first not.
-_MAX_SUBJECT: Final = 99
+# SNS documents 100 characters as the limit, in one place included and in another excluded.
+_MAX_SUBJECT_LENGTH: Final = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """That one gate waits. Whoever publishes it again repeats its *id*.
+    """The message that one gate waits. A repeated message has the same *id*.
 
-    *subject* is at most 99 printable ASCII characters and begins with a letter; *attributes*, which
-    subscribers filter by, are never empty; *body* is a JSON document in printable characters. All
-    of it together is less than 256 KiB in UTF-8.
+    *subject* has at most 99 printable ASCII characters and begins with a letter. *attributes* are
+    for subscribers to filter by, and are never empty. *body* is a JSON document of printable
+    characters. All of it together is less than 256 KiB in UTF-8.
     """
 
     id: str
@@ -49,12 +48,12 @@ class Notification:
 
 
 def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int) -> Notification:
-    """That a gate of *run* waits, which is listed among the open approvals as *summary*.
+    """Return the notification of a gate of *run*, whose entry among open approvals is *summary*.
 
     *kind* is `awaiting-approval`, or `awaiting-override` for a policy's gate.
     """
     path, approval_id = summary["stepId"], summary["approvalId"]
-    # The id of a run may be used again once it is forgotten; its time of creation is another.
+    # A run id may be used again after retention, but not with the same time of creation.
     opening = f"{run.tenant}\x00{run.run_id}\x00{run.created_at}\x00{path}"
     notification_id = hashlib.sha256(opening.encode(errors="replace")).hexdigest()[:_ID_DIGITS]
     document = {
@@ -63,7 +62,7 @@ def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int
         "tenant": run.tenant,
         **summary,
         "minApprovals": min_approvals,
-        # The letters of both ids are such that a path takes them as they are.
+        # Neither id contains a character that a path would escape.
         "decisionPath": DECIDE_APPROVAL.path.format(runId=run.run_id, approvalId=approval_id),
     }
     return Notification(
@@ -75,56 +74,60 @@ def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int
             "approvalId": approval_id,
             "kind": kind.value,
         },
-        body=_written(_cut(document)),
+        body=_to_text(_with_short_texts(document)),
     )
 
 
 def _subject(run: Run, approval_id: str, kind: Reason) -> str:
-    """One line of names alone: SNS encrypts a message's body, and not its subject."""
-    wanted = kind.value.removeprefix("awaiting-").capitalize()
+    """Return one line with names only, because SNS encrypts a body but not a subject."""
+    action = kind.value.removeprefix("awaiting-").capitalize()
     pack = f"{run.pack_name} {run.pack_version}"
-    text = f"{wanted} needed: {approval_id} of {pack} ({run.tenant})"
-    line = "".join(one if " " <= one <= "~" else "?" for one in text)
-    return line if len(line) <= _MAX_SUBJECT else f"{line[: _MAX_SUBJECT - 3]}..."
+    text = f"{action} needed: {approval_id} of {pack} ({run.tenant})"
+    line = "".join(character if " " <= character <= "~" else "?" for character in text)
+    is_short = len(line) <= _MAX_SUBJECT_LENGTH
+    return line if is_short else f"{line[: _MAX_SUBJECT_LENGTH - 3]}..."
 
 
-def _cut(document: JsonObject) -> JsonObject:
-    """*document* without what is too long; `cut` then names the members that are not whole."""
-    grants = document["grants"]
+def _with_short_texts(document: JsonObject) -> JsonObject:
+    """Return *document* with long members shortened; `cut` then lists those members."""
     short: JsonObject = {
-        "message": _shortened(document.get("message"), _MAX_MESSAGE),
-        "grants": _first(grants, _MAX_GRANTS),
-        "requestedBy": _shortened(document["requestedBy"], _MAX_NAME),
+        "message": _shortened(document.get("message"), _MAX_MESSAGE_LENGTH),
+        "grants": _first_grants(document["grants"], _MAX_GRANTS_LENGTH),
+        "requestedBy": _shortened(document["requestedBy"], _MAX_NAME_LENGTH),
     }
     cut = {name: value for name, value in short.items() if value != document.get(name)}
     return document | cut | {"cut": list(cut)} if cut else document
 
 
-def _shortened(text: str | None, most: int) -> str | None:
-    return text if text is None or len(text) <= most else f"{text[: most - 1]}…"
+def _shortened(text: str | None, max_length: int) -> str | None:
+    return text if text is None or len(text) <= max_length else f"{text[: max_length - 1]}…"
 
 
-def _first(grants: Iterable[str], most: int) -> list[str]:
-    """As many of *grants* as have *most* characters together, each of them whole."""
+def _first_grants(grants: Iterable[str], max_length: int) -> list[str]:
+    """Return the first *grants*, each of them whole, that have *max_length* characters together."""
+    room = max_length
     kept: list[str] = []
     for grant in grants:
-        most -= len(grant) + _LINE
-        if most < 0:
+        room -= len(grant) + _GRANT_LINE_LENGTH
+        if room < 0:
             break
         kept.append(grant)
     return kept
 
 
-def _written(document: JsonObject) -> str:
-    """JSON in lines, as mail shows it, of characters that can be seen, and others escaped.
+def _to_text(document: JsonObject) -> str:
+    """Return *document* as JSON in lines, for mail, with all but printable characters escaped.
 
-    SQS refuses a message with a character that XML has not, and the subscriber would never hear of
-    the gate; one that turns the direction of the text would let it be read as something else.
+    SQS refuses a message with characters that XML does not have, so a subscriber would miss the
+    gate. Characters that change the direction of text would let it be read as something else.
     """
     text = json.dumps(document, ensure_ascii=False, indent=2).encode(errors="replace").decode()
-    return "".join(one if one.isprintable() or one == "\n" else _escaped(one) for one in text)
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escaped(character)
+        for character in text
+    )
 
 
 def _escaped(character: str) -> str:
-    """As JSON has it in a string (RFC 8259, section 7), in ASCII."""
+    """Return *character* escaped in ASCII (RFC 8259, section 7)."""
     return json.dumps(character)[1:-1]

@@ -1,4 +1,4 @@
-"""A run: what is recorded of it, and the values that its state is made of."""
+"""A run: what is recorded of it, and the values that its state consists of."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.journal import Entry, Event
+from taskrunner.model import step_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import StepKind
 
 
 class StepStatus(StrEnum):
-    """Where a step is."""
+    """The status of a step."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -27,7 +25,7 @@ class StepStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a step is where it is: the closed list of the pack language, section 7."""
+    """The reason of a step's status: the closed list of the pack language, section 7."""
 
     AWAITING_APPROVAL = "awaiting-approval"
     AWAITING_OVERRIDE = "awaiting-override"
@@ -50,7 +48,7 @@ class Reason(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """Where a run is."""
+    """The status of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -60,18 +58,20 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
+_AWAITING: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ and -"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is decided when a run is created, and *outcome*, which is decided once, when it ends.
+    """The record of a run: all of it is decided at the creation but *outcome*, set at the end.
 
-    *execution* names the Step Functions execution; *machine* the state machine it is one of.
-    *longest_s* is how long it can take at most, in seconds: what is kept of it is kept longer.
-    *queue_depth* is how many runs of its pack may be unfinished, this one among them; None is any.
-    *sealed* is true once its evidence is recorded, which nothing but its end comes before.
+    *machine* and *execution* are the names of its state machine and Step Functions execution.
+    *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
+    accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
+    None is any number. *sealed* is true once its evidence is recorded, after its end.
     """
 
     tenant: str
@@ -94,10 +94,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StepReference:
-    """Which step of which run, as a state machine names it.
+    """A step of a run, as a state machine names it.
 
-    *iteration* is the prefix that the maps and loops around the step have added, such as
-    `outer[1]::`; it is empty at the top.
+    *iteration* is the prefix of the step's path: the iterations of maps and loops around it, such
+    as `outer[1]::`. It is empty outside of them.
     """
 
     tenant: str
@@ -107,15 +107,16 @@ class StepReference:
 
     @property
     def path(self) -> str:
-        """The id of this very step, unique in its run."""
-        return self.iteration + self.step_id
+        """The step path, which is unique in the run."""
+        return step_path.join(self.iteration, self.step_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """How the last attempt of a step ended; what a repeated call answers, and later steps read.
+    """The end of a step's last attempt: later steps read it, and a repeated call answers it.
 
-    *outputs* is the executor's result object, or None when the attempt failed.
+    *path* is the step path. *outputs* is the executor's result object, or None when the attempt
+    failed. *final* is false while the step may be attempted again.
     """
 
     path: str
@@ -127,14 +128,15 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """A step as the journal tells it; times are RFC 3339 text.
+    """The state of a step, as its run's journal gives it. Times are RFC 3339 text.
 
-    *step_id* has the iterations that the step stands in, *template_id* is its id in the pack.
+    *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
+    the block that directly holds the step.
     """
 
-    step_id: str
+    path: str
     template_id: str
-    parent_id: str | None
+    parent_path: str | None
     kind: StepKind
     enabled: bool
     continue_on_error: bool
@@ -145,24 +147,28 @@ class StepState:
     next_attempt_at: str | None = None
     error_message: str | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the step is Succeeded, Failed or Skipped."""
+        return self.status in _ENDED
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the step failed and its failure is not let pass."""
+        return self.status is StepStatus.FAILED and not self.continue_on_error
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the step is a gate that waits for a decision."""
+        return self.reason in _AWAITING
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """A run as the journal tells it."""
+    """The state of a run, as its journal gives it; *steps* are in the order of the plan."""
 
     status: RunStatus
     started_at: str | None
     ended_at: str | None
     updated_at: str
     steps: tuple[StepState, ...]
-
-
-def live_status(tail: Iterable[Entry]) -> RunStatus:
-    """Where a run that has not ended is, told from the end of its journal alone, for lists."""
-    status = RunStatus.QUEUED
-    for entry in tail:
-        if entry.event in {Event.GATE_AWAITING, Event.GATE_APPROVAL_RECORDED}:
-            status = RunStatus.WAITING
-        elif entry.event not in {Event.RUN_CREATED, Event.STEP_SKIPPED}:
-            status = RunStatus.RUNNING
-    return status

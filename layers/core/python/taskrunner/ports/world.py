@@ -1,4 +1,4 @@
-"""The world as one value: every port a use case may ask for."""
+"""The world as one value: every port that a use case may use."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ if TYPE_CHECKING:
 
 
 class World(Protocol):
-    """Read-only, so that a world may build each port when it is first asked for."""
+    """All ports. They are read-only, so that a world may build each port on its first use."""
 
     @property
-    def ceilings(self) -> Ceilings: ...  # noqa: D102
+    def ceilings(self) -> Ceilings:
+        """The most that this deployment allows packs to request."""
+        ...
+
     @property
-    def clock(self) -> ports.Clock: ...  # noqa: D102
+    def principals(self) -> ports.Principals | None:
+        """The registered principals; None where an authorizer checks tokens instead."""
+        ...
+
+    @property
+    def clock(self) -> ports.Clock: ...  # noqa: D102 - here and below, the port says it
     @property
     def ids(self) -> ports.Ids: ...  # noqa: D102
     @property
@@ -30,7 +38,7 @@ class World(Protocol):
     @property
     def evidence(self) -> ports.Evidence: ...  # noqa: D102
     @property
-    def workshop(self) -> ports.Workshop: ...  # noqa: D102
+    def releases(self) -> ports.Releases: ...  # noqa: D102
     @property
     def sandbox(self) -> ports.Sandbox: ...  # noqa: D102
     @property

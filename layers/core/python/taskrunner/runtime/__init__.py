@@ -1,1 +1,1 @@
-"""What the use cases share while a run is in progress."""
+"""Parts that use cases share while a run is in progress: steps, values, secrets, decisions."""

@@ -1,7 +1,7 @@
-"""Open what a step wrote, when it is a plain file and nothing that only looks like one.
+"""Open a file that a step wrote, if it is a regular file and not something that looks like one.
 
-A step may leave anything in its folders: a symbolic link to our own files, a pipe that nobody
-writes to, a device. Opening must not follow the one nor wait for the others.
+A step may leave anything in its folders: a symbolic link to a file of this function, a pipe that
+nobody writes to, a device. Opening must not follow a link and must not wait for a pipe.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _KINDS: Final = {
 
 
 class NotRegularError(OSError):
-    """It is no plain file; the message says what it is."""
+    """The file is not a regular file; the message says what it is."""
 
 
-def kind(mode: int) -> str | None:
-    """What a file of that mode is when it is no plain file, such as `a pipe`; else None."""
-    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")
+def irregular_kind(mode: int) -> str | None:
+    """Return what a file of that mode is, such as `a pipe`, or None when it is a regular file."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a file")
 
 
-def opened(file: Path) -> BinaryIO:
-    """*file* for reading in binary.
+def open_regular(file: Path) -> BinaryIO:
+    """Open *file* for reading in binary.
 
     Raises:
         NotRegularError: it is a link, a folder, a pipe, a socket or a device.
-        OSError: it is not there, or may not be read.
+        OSError: it does not exist, or may not be read.
     """
-    if (other := kind(file.lstat().st_mode)) is not None:
-        raise NotRegularError(f"it is {other}")
+    if (kind := irregular_kind(file.lstat().st_mode)) is not None:
+        raise NotRegularError(f"it is {kind}")
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.fdopen(os.open(file, flags), "rb")

@@ -1,17 +1,19 @@
-"""The process that an executor runs in, and what it is held to.
+"""Runs each attempt of a step in a process of its own, within limits.
 
-Who is who:
+Three processes take part:
 
-* the parent is the Lambda function: it has credentials, and answers what executors ask for
-  (sandbox/launcher.py)
-* the server is one clean process beside it, without environment, that has imported what executors
-  need and forks (server.py): a step costs a fork and not the start of an interpreter
-* the child is a fork for one attempt of one step: it limits itself (limits.py, guard.py), executes
-  (child.py), and asks the parent for everything else over its one socket (wire.py, remote.py)
+* The parent is the Lambda function. It holds the credentials. `launcher.py` starts the server, and
+  `session.py` sends one attempt to a child and answers what the child asks for.
+* The server (`server.py`) is one clean process beside the parent. It has no environment, has
+  imported every executor, and forks: a step costs a fork instead of the start of an interpreter.
+* The child is a fork for one attempt. `child.py` limits itself (`limits.py`, `guard.py`) and runs
+  the executor, which reaches everything else through `service_proxies.py`.
 
-Memory, CPU time and open files are limited by the kernel, wall time by the parent, who kills: a
-runaway step gets around none of them. That an executor opens no connection and starts no process is
-kept by the interpreter's own audit hook, which cannot be taken off again: executors are modules of
-this package, and what they are given are parameters, not code. The kernel could keep this as well,
-by a filter of system calls; but Lambda refuses a function filters and namespaces of its own.
+`messages.py` defines everything that they send each other, and `channel.py` sends it.
+
+The kernel limits memory, CPU time and open files, and the parent enforces wall time by killing the
+child, so a runaway step escapes none of these limits. The interpreter's audit hook, which cannot be
+removed, refuses connections and new processes. That is enough because executors are modules of this
+package, and packs pass parameters to them, not code. The kernel could enforce it with a filter of
+system calls, but Lambda denies functions both filters and namespaces.
 """

@@ -1,8 +1,9 @@
-"""The folder that an attempt works in, which is gone with it, however it ends.
+"""The folder of one attempt, which is removed with everything in it however the attempt ends.
 
-An attempt whose function is killed removes nothing, and Lambda, which then starts the function anew
-in the same environment, does not clear /tmp ("Lambda execution environment lifecycle"). So whoever
-comes next removes what nobody holds any more: it would take disk from the steps of other tenants.
+A function that is killed removes nothing. Lambda then starts it again in the same environment and
+does not clear /tmp (see "Lambda execution environment lifecycle"), so the files would take disk
+space from the steps of other tenants. Each attempt therefore holds a lock on its folder, and the
+next attempt removes every folder whose lock is free.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER
+from taskrunner.sandbox.attempt import OUTPUT_FOLDER, SCRATCH_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,37 +24,37 @@ if TYPE_CHECKING:
 
 @contextmanager
 def attempt_folder() -> Iterator[Path]:
-    """A new folder with the folders `output` and `scratch` in it."""
-    every = Path(tempfile.gettempdir(), f"taskrunner-attempts-{os.getuid()}")
-    every.mkdir(mode=0o700, exist_ok=True)
+    """Make a new folder that contains `output` and `scratch`, and remove it afterwards."""
+    parent = Path(tempfile.gettempdir(), f"taskrunner-attempts-{os.getuid()}")
+    parent.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as until_the_end:
-        # A folder that is made and not held yet looks like one that was left behind.
-        with _held(every):
-            _remove_left_behind(every)
-            own = Path(tempfile.mkdtemp(dir=every))
-            until_the_end.enter_context(_held(own))
-        until_the_end.callback(shutil.rmtree, own, ignore_errors=True)
-        (own / OUTPUT_FOLDER).mkdir()
-        (own / SCRATCH_FOLDER).mkdir()
-        yield own
+        # The parent is locked as well: until its own lock is held, a new folder looks abandoned.
+        with _locked(parent):
+            _remove_abandoned(parent)
+            folder = Path(tempfile.mkdtemp(dir=parent))
+            until_the_end.enter_context(_locked(folder))
+        until_the_end.callback(shutil.rmtree, folder, ignore_errors=True)
+        (folder / OUTPUT_FOLDER).mkdir()
+        (folder / SCRATCH_FOLDER).mkdir()
+        yield folder
 
 
-def _remove_left_behind(every: Path) -> None:
-    for folder in every.iterdir():
-        with suppress(OSError), _held(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.iterdir():
+        with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder)
 
 
 @contextmanager
-def _held(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold *folder* meanwhile, or until the process ends: the kernel lets go for who is killed.
+def _locked(folder: Path, operation: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock on *folder*. The kernel releases it when this process is killed.
 
     Raises:
-        BlockingIOError: others hold it, and *how* does not wait for them.
+        BlockingIOError: another process holds it, and *operation* does not wait.
     """
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        fcntl.flock(number, how)
+        fcntl.flock(descriptor, operation)
         yield
     finally:
-        os.close(number)
+        os.close(descriptor)

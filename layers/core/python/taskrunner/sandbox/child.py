@@ -1,83 +1,111 @@
-"""One attempt of one step, in its own process: the last thing that the process does."""
+"""The child: executes one attempt of one step in a process of its own."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from taskrunner.executors.work import EgressDenied, ExecutorFailure, Services, Work
-from taskrunner.sandbox import guard, limits, remote
-from taskrunner.sandbox.job import OUTPUT_FOLDER, SCRATCH_FOLDER, Limits
-from taskrunner.sandbox.wire import Channel, ClosedError
+from taskrunner.executors.work import EgressDenied, ExecutorFailure, Work
+from taskrunner.sandbox import guard, limits, messages
+from taskrunner.sandbox.channel import ChannelClosedError
+from taskrunner.sandbox.messages import (
+    Crashed,
+    Denied,
+    Execute,
+    Failed,
+    Finished,
+    MalformedMessageError,
+    OutOfMemory,
+    Prepare,
+)
+from taskrunner.sandbox.service_proxies import service_proxies
 
 if TYPE_CHECKING:
     from taskrunner.executors import Executor
-    from taskrunner.model.json_types import JsonObject
+    from taskrunner.executors.work import Services
+    from taskrunner.model.json_types import Json
+    from taskrunner.sandbox.attempt import AttemptRequest
+    from taskrunner.sandbox.channel import Channel
+    from taskrunner.sandbox.messages import Ending
+
+_Expected = TypeVar("_Expected", Prepare, Execute)
 
 
 class Executors(Protocol):
-    """What knows the executors: `taskrunner.executors`."""
+    """The module that knows the executors: `taskrunner.executors`, or a test's."""
 
     def references(self) -> list[str]: ...  # noqa: D102
     def find(self, reference: str) -> Executor | None: ...  # noqa: D102
 
 
 def run(channel: Channel, executors: Executors) -> None:
-    """Receive a job, execute it and tell how it ended; the process is of no use afterwards.
+    """Receive one attempt over *channel*, execute it and send how it ended.
 
-    The limits come first: a job may be large, and what was taken to read it stays with the process.
+    The process is of no use afterwards, because its limits stay. They are set before the attempt is
+    received: it may be large, and the process keeps the memory that reading it took.
     """
-    uses, _ = channel.receive()
-    executor = executors.find(uses["uses"])  # its import is no use of the executor's memory or time
-    assert executor is not None  # noqa: S101 - the parent found it
+    prepare = _receive(channel, Prepare)
+    executor = executors.find(prepare.uses)  # its import does not count against the limits
+    assert executor is not None  # noqa: S101 - the parent has found it
     try:
-        limits.apply(Limits(**uses["limits"]))
-        job, _ = channel.receive()
-        folder = Path(job["folder"])
-        os.chdir(folder)
-        guard.apply()
-        services = remote.services(channel, folder)
-        work = _work(job, folder, services)
-        outputs = executor.execute(executor.Parameters.model_validate(job["parameters"]), work)
-        told: JsonObject = {"outputs": outputs}
+        limits.apply(prepare.limits)
+        request = _receive(channel, Execute).request
+        ending: Ending = Finished(_execute(executor, request, channel))
     except EgressDenied as denial:
-        told = {"denied": str(denial)}
+        ending = Denied(str(denial))
     except ExecutorFailure as failure:
-        told = {"failed": str(failure)}
+        ending = Failed(str(failure))
     except MemoryError:
-        told = {"memory": True}
-    except ClosedError:
+        ending = OutOfMemory()
+    except ChannelClosedError:
         return
-    except BaseException as surprise:  # noqa: BLE001 - whatever it was, the author is told that it was
-        # Its text may hold anything, and says little to an author: the kind has to do.
-        told = {"surprise": type(surprise).__name__}
-    _tell(channel, told)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the author learns that it was
+        ending = Crashed(type(error).__name__)
+    _send(channel, ending)
 
 
-def _tell(channel: Channel, told: JsonObject) -> None:
+def _receive(channel: Channel, expected: type[_Expected]) -> _Expected:
+    document, _ = channel.receive()
+    message = messages.decode_from_session(document)
+    if not isinstance(message, expected):
+        raise MalformedMessageError
+    return message
+
+
+def _execute(executor: Executor, request: AttemptRequest, channel: Channel) -> Json:
+    os.chdir(request.folder)
+    guard.apply()
+    services = service_proxies(channel, request.folder)
+    parameters = executor.Parameters.model_validate(request.parameters)
+    return executor.execute(parameters, work(request, services))
+
+
+def _send(channel: Channel, ending: Ending) -> None:
     try:
-        channel.send({"ended": told})
+        channel.send(messages.encode(ending))
     except MemoryError:
-        channel.send({"ended": {"memory": True}})
-    except (TypeError, ValueError) as error:
-        # No JSON, or too much of it.
-        channel.send({"ended": {"failed": f"the outputs are no JSON: {error}"}})
+        channel.send(messages.encode(OutOfMemory()))
+    except (TypeError, ValueError) as error:  # not JSON, or too large to be sent
+        channel.send(messages.encode(Failed(f"the outputs are not JSON: {error}")))
 
 
-def _work(job: JsonObject, folder: Path, services: Services) -> Work:
-    given = {one.name: getattr(services, one.name) for one in fields(Services)}
+def work(request: AttemptRequest, services: Services) -> Work:
+    """Return what an executor is given for *request*."""
     return Work(
-        **given,
-        run_id=job["run_id"],
-        run_created_at=job["run_created_at"],
-        tenant=job["tenant"],
-        step_id=job["step_id"],
-        uses=job["uses"],
-        attempt=job["attempt"],
-        time_s=job["limits"]["wall_s"],
-        plan_document=job["plan_document"],
-        output=folder / OUTPUT_FOLDER,
-        scratch=folder / SCRATCH_FOLDER,
+        bundles=services.bundles,
+        artifacts=services.artifacts,
+        environments=services.environments,
+        network=services.network,
+        functions=services.functions,
+        images=services.images,
+        run_id=request.run_id,
+        run_created_at=request.run_created_at,
+        tenant=request.tenant,
+        step_id=request.step_id,
+        uses=request.uses,
+        attempt=request.attempt,
+        time_s=request.limits.wall_s,
+        plan_document=request.plan_document,
+        output=request.output,
+        scratch=request.scratch,
     )

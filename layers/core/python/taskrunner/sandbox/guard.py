@@ -1,8 +1,8 @@
-"""What the interpreter refuses an executor: connections, programs, other processes.
+"""Makes the interpreter refuse connections, programs and other processes.
 
-An audit hook (PEP 578) sees these before they happen, wherever in a library they come from, and
-can never be removed. It guards against mistakes in executors and the libraries they use; code that
-wants out of its interpreter is not what runs here.
+An audit hook (PEP 578) sees each of these before it happens, whichever library it comes from, and
+cannot be removed. It guards against mistakes in executors and in the libraries that they use. It
+would not hold code that wants to break out of its interpreter; such code does not run here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from taskrunner.executors.work import EgressDenied
 
-# Everything that reaches for the network other than by a connection that the parent handed over.
-_NETWORK: Final = frozenset(
+# Every way to the network except a connection that the parent has handed over.
+_NETWORK_EVENTS: Final = frozenset(
     {
         "socket.bind",
         "socket.connect",
@@ -25,8 +25,9 @@ _NETWORK: Final = frozenset(
         "socket.sendto",
     }
 )
-_SEND_MESSAGE: Final = "socket.sendmsg"
-_PROCESSES: Final = frozenset(
+# The event of sendmsg has the address as its second argument: None on a connected socket.
+_SEND_MESSAGE_EVENT: Final = "socket.sendmsg"
+_PROCESS_EVENTS: Final = frozenset(
     {
         "os.exec",
         "os.fork",
@@ -43,21 +44,23 @@ _PROCESSES: Final = frozenset(
         "ctypes.dlopen",
     }
 )
-_OF_PROCESSES: Final = "/proc/"
-_OWN: Final = "/proc/self/"
+_ALL_PROCESSES: Final = "/proc/"
+_THIS_PROCESS: Final = "/proc/self/"
 
 
 def apply() -> None:
-    """Guard this process from here on."""
+    """Guard this process from now on."""
     sys.addaudithook(_refuse)
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in _NETWORK or (event == _SEND_MESSAGE and arguments[1] is not None):
-        raise EgressDenied("an executor has no network of its own; it asks for connections")
-    if event in _PROCESSES:
+    if event in _NETWORK_EVENTS or (event == _SEND_MESSAGE_EVENT and arguments[1] is not None):
+        raise EgressDenied(
+            "the executor tried to use the network by itself; it must ask for a connection"
+        )
+    if event in _PROCESS_EVENTS:
         raise PermissionError(f"an executor may not do this: {event}")
     if event == "open" and isinstance(arguments[0], str | bytes):
         path = os.path.realpath(os.fsdecode(arguments[0]))
-        if path.startswith(_OF_PROCESSES) and not path.startswith(_OWN):
-            raise PermissionError("an executor may not look into other processes")
+        if path.startswith(_ALL_PROCESSES) and not path.startswith(_THIS_PROCESS):
+            raise PermissionError("an executor may not read another process")

@@ -1,4 +1,4 @@
-"""The limits of the process that calls: set once, and never raised again."""
+"""Limits the calling process, for good: no limit can be raised again."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from taskrunner.sandbox.job import Limits
+    from taskrunner.sandbox.attempt import Limits
 
 _MIB: Final = 1024 * 1024
 _OPEN_FILES: Final = 256
-# What libraries map that is no data of the executor's: code, and files that are read.
+# Room for what libraries map beside the executor's data: code, and files that are read.
 _MAPPED_MIB: Final = 256
 _PR_SET_PDEATHSIG: Final = 1
 
 
 def apply(limits: Limits) -> None:
-    """Hold this process to *limits*, from here on.
+    """Hold this process to *limits* from now on.
 
-    * Memory is what the process may write to (RLIMIT_DATA): heap, stacks and everything else that
-      is not a mapped file, the interpreter's own included. RLIMIT_AS bounds what escapes that.
-    * CPU time is counted from now. The profiling timer ends the process within a tick, where
-      RLIMIT_CPU knows whole seconds and is what remains should the timer be lost.
+    * Memory is limited by RLIMIT_DATA: what the process may write to, so heap, stacks and
+      everything else that is not a mapped file, the interpreter's own included. RLIMIT_AS bounds
+      the memory that RLIMIT_DATA does not count.
+    * CPU time is counted from now on. ITIMER_PROF ends the process within a tick. RLIMIT_CPU counts
+      whole seconds, and still holds when the process disarms the timer.
     """
-    data = limits.memory_mib * _MIB
-    _set(resource.RLIMIT_DATA, data)
-    _set(resource.RLIMIT_AS, _mapped_bytes() + data + _MAPPED_MIB * _MIB)
+    data_bytes = limits.memory_mib * _MIB
+    _set(resource.RLIMIT_DATA, data_bytes)
+    _set(resource.RLIMIT_AS, _mapped_bytes() + data_bytes + _MAPPED_MIB * _MIB)
     _set(resource.RLIMIT_CORE, 0)
     _set(resource.RLIMIT_NOFILE, _OPEN_FILES)
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -38,17 +39,17 @@ def apply(limits: Limits) -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it ends, however it ends."""
+    """Have the kernel kill this process when the process that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _set(which: int, value: int) -> None:
-    _, hard = resource.getrlimit(which)
-    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (most, most))
+def _set(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (value, value))
 
 
 def _mapped_bytes() -> int:
-    """What this process has mapped already, by the kernel's own account (in pages)."""
+    """Return how much memory this process has mapped, as the kernel counts it in pages."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     return pages * resource.getpagesize()

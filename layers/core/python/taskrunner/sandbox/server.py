@@ -1,7 +1,7 @@
-"""The process that forks children: clean, small, and warm.
+"""The server: a clean, small, warm process that forks a child for each attempt.
 
-It is started with no environment and never sees a credential, so that no fork of it has any. It has
-one thread and forks one child at a time, since a Lambda function handles one step at a time.
+It is started without an environment and never receives a credential, so none of its forks has one.
+It has one thread and one child at a time, because a Lambda function handles one step at a time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import socket
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from taskrunner.sandbox import child, limits
-from taskrunner.sandbox.wire import Channel, ClosedError
+from taskrunner.sandbox import child, limits, messages
+from taskrunner.sandbox.channel import Channel, ChannelClosedError
+from taskrunner.sandbox.messages import Exited, Forked
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -25,69 +26,66 @@ if TYPE_CHECKING:
 _KIB_PER_MIB: Final = 1024
 
 
-def serve(descriptor: int, registry: str) -> None:
-    """Fork a child for each socket that comes in over the socket *descriptor*, until it closes.
+def serve(descriptor: int, executors_module: str) -> None:
+    """Fork a child for each Fork message on the socket *descriptor*, until it closes.
 
-    Each is answered by `{pid}` at once and by `{status, cpu_s, memory_mib}` when the child has
-    ended, status being wait's. *registry* names the module that knows the executors.
+    Each Fork is answered by Forked at once, and by Exited when the child has ended.
+    *executors_module* is the name of the module that knows the executors.
     """
-    os.environ.clear()  # of what the interpreter itself puts there when it starts
+    os.environ.clear()  # the interpreter sets some variables itself when it starts
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
-    ended = _children_tell()
-    executors: Executors = import_module(registry)
+    child_ended = _child_end_signals()
+    executors: Executors = import_module(executors_module)
     for reference in executors.references():
         executors.find(reference)
-    # What is here already is nobody's garbage: a collection in a child would copy its pages.
+    # Freeze what is loaded: a garbage collection in a child would copy the pages that it visits.
     gc.collect()
     gc.freeze()
     while True:
         try:
             _, files = channel.receive()
-        except ClosedError:
+        except ChannelClosedError:
             return
         pid = os.fork()
         if pid == 0:
             os.close(signal.set_wakeup_fd(-1))
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             control.close()
-            ended.close()
+            child_ended.close()
             _be_child(files[0], executors)
         os.close(files[0])
-        channel.send({"pid": pid})
-        status, used = _wait(pid, control, ended)
-        channel.send(
-            {
-                "status": status,
-                "cpu_s": used.ru_utime + used.ru_stime,
-                "memory_mib": used.ru_maxrss // _KIB_PER_MIB,
-            }
-        )
+        channel.send(messages.encode(Forked(pid)))
+        channel.send(messages.encode(_wait(pid, control, child_ended)))
 
 
-def _children_tell() -> socket.socket:
-    """A socket that can be read when a child has ended."""
-    told, teller = socket.socketpair()
-    teller.setblocking(False)
-    told.setblocking(False)
-    # A signal without a handler would not wake anybody.
+def _child_end_signals() -> socket.socket:
+    """Return a socket that becomes readable when a child has ended."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    reader.setblocking(False)
+    # Python writes to the wake-up descriptor only for signals that have a handler.
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(teller.detach())
-    return told
+    signal.set_wakeup_fd(writer.detach())
+    return reader
 
 
-def _wait(pid: int, control: socket.socket, ended: socket.socket) -> tuple[int, struct_rusage]:
-    """Wait for the child; when the parent is gone meanwhile, nobody wants the child any more."""
+def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exited:
+    """Wait for the child to end, or kill it when the parent has closed the control socket."""
     with selectors.DefaultSelector() as selector:
-        selector.register(ended, selectors.EVENT_READ)
+        selector.register(child_ended, selectors.EVENT_READ)
         selector.register(control, selectors.EVENT_READ)
         ready = {key.fileobj for key, _ in selector.select()}
-    if ended in ready:
-        ended.recv(64)
-    else:  # the parent says nothing while a child runs: it hung up
+    if child_ended in ready:
+        child_ended.recv(64)
+    else:  # the parent sends nothing while a child runs, so it has gone
         os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
-    return status, used
+    return _exited(status, used)
+
+
+def _exited(status: int, used: struct_rusage) -> Exited:
+    return Exited(status, used.ru_utime + used.ru_stime, used.ru_maxrss // _KIB_PER_MIB)
 
 
 def _be_child(descriptor: int, executors: Executors) -> NoReturn:
@@ -96,5 +94,5 @@ def _be_child(descriptor: int, executors: Executors) -> NoReturn:
         limits.die_with_parent()
         child.run(Channel(socket.socket(fileno=descriptor)), executors)
     finally:
-        # Not sys.exit: nothing of the server's may be cleaned up twice.
+        # Not sys.exit, which would run the server's own clean-up a second time.
         os._exit(0)

@@ -1,1 +1,1 @@
-"""What TaskRunner does: one module per verb, each a function over the ports that it is given."""
+"""The actions of TaskRunner: one module a verb, each a function over the ports it is given."""

@@ -1,4 +1,4 @@
-"""Ask an executor function whether a policy holds. Whatever is no clear yes is a no."""
+"""Ask an executor function whether a policy holds. Only a clear yes counts as a yes."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from taskrunner.executors.work import ExecutorFailure
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Policy
-    from taskrunner.runtime.question import Asked
+    from taskrunner.runtime.running_step import RunningStep
 
 _MOST_FAILURES: Final = 20
 
 
-def call_policy(policy: Policy, given: Json, number: int, asked: Asked) -> list[str]:
-    """Why *policy* does not hold, in the words of its function; nothing when it holds.
+def call_policy(policy: Policy, parameters: Json, attempt: int, running: RunningStep) -> list[str]:
+    """Return the reasons why *policy* does not hold, from its function; empty when it holds.
 
     Raises:
-        TryAgainError: AWS could not call the function now, so that nothing has been evaluated.
+        TryAgainError: AWS could not call the function now, so nothing has been evaluated.
     """
     name = executors.function_name(policy.uses or "")
     if name is None:
         return [f"there is no function {policy.uses} in this release"]
-    run = asked.head.run
+    run = running.head.run
     payload = {
         "run": {"id": run.run_id, "tenant": run.tenant},
-        "step": asked.path,
-        "attempt": number,
-        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, asked.path),
-        "with": given,
+        "step": running.path,
+        "attempt": attempt,
+        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, running.path),
+        "with": parameters,
         "policy": {"id": policy.id, "version": policy.version},
     }
     try:
-        answer = asked.world.functions.invoke(name, payload)
+        answer = running.world.functions.invoke(name, payload)
     except ExecutorFailure as failure:
         return [str(failure)]
     return _failures(answer, str(policy.uses))
@@ -49,16 +49,17 @@ def _failures(answer: Json, uses: str) -> list[str]:
         return [f"{uses} answered neither passed: true nor passed: false"]
     failures = answer.get("failures") or []
     if not isinstance(failures, list):
-        return [f"{uses} says no, and its failures are no list"]
-    return [_told(one) for one in failures[:_MOST_FAILURES]] or [f"{uses} says no"]
+        return [f"{uses} answered passed: false, with failures that are not a list"]
+    messages = [_message(failure) for failure in failures[:_MOST_FAILURES]]
+    return messages or [f"{uses} answered passed: false"]
 
 
-def _told(failure: Json) -> str:
+def _message(failure: Json) -> str:
     match failure:
         case str() if failure:
             return failure
-        case {"id": str(of), "message": str(message)}:
-            return f"{of}: {message}"
+        case {"id": str(rule_id), "message": str(message)}:
+            return f"{rule_id}: {message}"
         case {"message": str(message)} if message:
             return message
         case _:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.model import moment
-from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.model import timestamp
+from taskrunner.model.entries import run_entries
 from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObject:
     """End the run as cancelled unless it has ended, and stop its execution.
 
-    The record comes first, and fences: whatever still runs finds the run ended and changes nothing.
-    A crash before the stop is healed by cancelling again, or by the next step of the execution.
+    The record comes first and is a fence: steps that are still running find the run ended and
+    change nothing. After a crash between the record and the stop, cancelling again or the next step
+    of the execution does the rest.
 
     Raises:
         NotFoundError: the tenant has no such run.
@@ -25,27 +26,9 @@ def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObjec
     head = world.runs.head(tenant, run_id)
     outcome = head.run.outcome
     if outcome is None:
-        at = moment.to_text(world.clock.now())
-        outcome = world.runs.end(head, RunStatus.CANCELLED, _entries(at, caller))
+        now = timestamp.to_text(world.clock.now())
+        entries = [run_entries.cancel_requested(caller, now), run_entries.run_cancelled(now)]
+        outcome = world.runs.end(head, RunStatus.CANCELLED, entries)
     if outcome is RunStatus.CANCELLED:
         world.machines.stop(head.run)
     return {"status": "cancelled"}
-
-
-def _entries(at: str, caller: str) -> list[Entry]:
-    return [
-        Entry(
-            id="run.cancel-requested",
-            at=at,
-            event=Event.RUN_CANCEL_REQUESTED,
-            message="Cancellation requested via API.",
-            metadata={"by": caller},
-        ),
-        Entry(
-            id="run.cancelled",
-            at=at,
-            event=Event.RUN_CANCELLED,
-            level=Level.WARN,
-            message="Run cancelled.",
-        ),
-    ]

@@ -1,123 +1,99 @@
-"""Take what a step wrote under /output into the run's artifacts.
+"""Capture the files that a step wrote under /output as artifacts of the run.
 
-`/output` is one folder per run, as far as names go: a later step, or a retry, replaces the file of
-the same name. A file that no output of the pack declares is kept too, under its own name: a report
-that nobody asked for may be the one that is needed.
+`/output` is one folder for the run, as far as names go: a later step, or a retry, replaces the file
+of the same name. A file that the pack does not declare is captured too, because an unexpected
+report may be the one that somebody needs.
 
-The step may have left anything there, and is not trusted. What is no plain file of its own is not
-opened, what may not be stored is not, and each is listed as failed with a note that says why.
+The step is not trusted, and may have left anything there. Only its own regular files are opened. A
+file that is not stored is listed as failed, with a note that says why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
-from taskrunner.model.plan import FileOutput
-from taskrunner.runtime.media_types import media_type
-from taskrunner.runtime.regular_file import NotRegularError, kind, opened
+from taskrunner.model import timestamp
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.artifact_names import FILES_LEFT_OUT, artifact_names, declared_names
+from taskrunner.model.media_types import media_type
+from taskrunner.runtime.redacted_services import find_secret
+from taskrunner.runtime.regular_file import NotRegularError, irregular_kind, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from taskrunner.model.plan import Output
+    from taskrunner.model.redaction import Redactor
     from taskrunner.model.run import Run
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 MAX_FILES: Final = 50  # of one step; with its outcome they fit one transaction
-MAX_FILE_BYTES: Final = 5 * 1024**3  # S3 takes no more at once
-_MAX_LOOKED_AT: Final = 20_001
-_MAX_NAME: Final = 100
-_MAX_SHOWN: Final = 500  # characters of a path or a list of paths
-_LEFT_OUT: Final = "files-left-out"
-_UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]+")
+MAX_FILE_BYTES: Final = 5 * 1024**3  # S3 accepts no more in one call
+_MAX_SEEN: Final = 20_000
+_MAX_PATH: Final = 1000  # characters
+_MAX_LISTED: Final = 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Something under /output. *path* is below it; *note* says why it cannot be stored."""
+class _FoundFile:
+    """A file under /output: its *path* there, and a *note* that says why it cannot be stored."""
 
     file: Path
     path: str
     note: str | None
 
 
-def _anything(_: Path) -> str | None:
-    return None
-
-
-def _as_it_is(text: str) -> str:
-    return text
-
-
-def capture(  # noqa: PLR0913 - where, what for, and what is not to be stored
-    output: Path,
-    declared: Sequence[Output],
-    run: Run,
-    at: str,
-    world: World,
-    *,
-    refuse: Callable[[Path], str | None] = _anything,
-    shown: Callable[[str], str] = _as_it_is,
+def capture_files(
+    folder: Path, outputs: Sequence[Output], run: Run, redactor: Redactor, world: World
 ) -> list[Artifact]:
-    """Store the plain files under *output*, at most MAX_FILES, the declared ones first of all.
+    """Store the files under *folder*: at most MAX_FILES, those that *outputs* declare first.
 
-    *refuse* looks at a file before it is stored, and returns a note for one that must not be;
-    *shown* is what may be told of a path, and a file of which not all may is not stored. The
-    artifacts come in the order of their files' paths; those that are not stored have a note.
+    A file is not stored when its content or its name holds a secret that *redactor* knows.
+    Artifacts are returned in the order of their files' paths.
     """
-    found, more = _found(output, shown)
-    known = _declared([one.path for one in found], declared)
-    chosen = sorted(found, key=lambda one: one.path not in known)[:MAX_FILES]
-    stored = {one.path for one in chosen}
-    left_out = [one.path for one in found if one.path not in stored]
-    chosen.sort(key=lambda one: one.path)
-    names = _names([one.path for one in chosen], known, declared)
-    artifacts = [
-        _captured(one, name, run, at, world, refuse=refuse)
-        for one, name in zip(chosen, names, strict=True)
-    ]
-    return [*artifacts, *_left_out(left_out, more=more)]
+    found, has_more = _find_files(folder, redactor)
+    declared = declared_names([item.path for item in found], outputs)
+    chosen = sorted(found, key=lambda item: item.path not in declared)[:MAX_FILES]
+    chosen.sort(key=lambda item: item.path)
+    names = artifact_names([item.path for item in chosen], declared, outputs)
+    captured_at = timestamp.to_text(world.clock.now())
+    artifacts = []
+    for item, name in zip(chosen, names, strict=True):
+        note = item.note or _unreadable(item.file) or _secret(item.file, redactor)
+        artifact = _artifact(item, name, note, captured_at)
+        is_stored = note is None
+        artifacts.append(world.artifacts.store(run, artifact, item.file) if is_stored else artifact)
+    chosen_paths = {item.path for item in chosen}
+    left_out = [item.path for item in found if item.path not in chosen_paths]
+    return [*artifacts, *_left_out(left_out, has_more=has_more)]
 
 
-def _captured(  # noqa: PLR0913 - as capture
-    found: _Found,
-    name: str,
-    run: Run,
-    at: str,
-    world: World,
-    *,
-    refuse: Callable[[Path], str | None],
-) -> Artifact:
+def _artifact(item: _FoundFile, name: str, note: str | None, captured_at: str) -> Artifact:
+    """The artifact of a file that is to be stored, or that is not, for the reason *note*."""
     artifact = Artifact(
         name=name,
         type=ArtifactType.FILE,
         status=ArtifactStatus.FAILED,
-        source_path=f"/output/{found.path}",
+        source_path=f"/output/{item.path}",
     )
-    note = found.note or _unreadable(found.file) or refuse(found.file)
     if note is not None:
         return replace(artifact, notes=note)
-    artifact = replace(
+    return replace(
         artifact,
         status=ArtifactStatus.CAPTURED,
-        captured_at=at,
-        media_type=media_type(found.path),
+        captured_at=captured_at,
+        media_type=media_type(item.path),
     )
-    return world.artifacts.store(run, artifact, found.file)
 
 
 def _unreadable(file: Path) -> str | None:
     try:
-        opened(file).close()
+        open_regular(file).close()
     except NotRegularError as error:
         return f"{error}; only plain files are stored"
     except OSError as error:
@@ -125,124 +101,91 @@ def _unreadable(file: Path) -> str | None:
     return None
 
 
-def _left_out(paths: Sequence[str], *, more: bool) -> Iterator[Artifact]:
-    """One entry that tells of all that are too many; nobody should miss them silently."""
-    if paths or more:
-        number = f"more than {_MAX_LOOKED_AT - 1}" if more else str(MAX_FILES + len(paths))
-        shown = _shortened(", ".join(paths), _MAX_SHOWN)
+def _secret(file: Path, redactor: Redactor) -> str | None:
+    name = find_secret(file, redactor)
+    return None if name is None else f"it holds the secret '{name}', so it is not stored"
+
+
+def _left_out(paths: Sequence[str], *, has_more: bool) -> Iterator[Artifact]:
+    """One artifact that lists the files beyond the limit, so that none is missing silently."""
+    if paths or has_more:
+        number = f"more than {_MAX_SEEN}" if has_more else str(MAX_FILES + len(paths))
+        listed = _shortened(", ".join(paths), _MAX_LISTED)
         yield Artifact(
-            name=_LEFT_OUT,
+            name=FILES_LEFT_OUT,
             type=ArtifactType.FILE,
             status=ArtifactStatus.FAILED,
-            notes=f"the step wrote {number} files, and {MAX_FILES} are stored; not {shown}",
+            notes=f"the step wrote {number} files, and {MAX_FILES} are stored; not {listed}",
         )
 
 
-def _found(output: Path, shown: Callable[[str], str]) -> tuple[list[_Found], bool]:
-    """What stands under *output*, in the order of its paths, and whether there is yet more."""
-    entries = list(islice(_entries(output), _MAX_LOOKED_AT))
-    more = len(entries) == _MAX_LOOKED_AT
-    links = Counter((about.st_dev, about.st_ino) for _, about in entries if about is not None)
-    found = [_seen(file, output, _problem(about, links), shown) for file, about in entries]
-    return sorted(found, key=lambda one: one.path), more
+# --- finding files ----------------------------------------------------------------------------
 
 
-def _seen(file: Path, output: Path, note: str | None, shown: Callable[[str], str]) -> _Found:
-    path = os.fsencode(file.relative_to(output)).decode(errors="replace")
-    told = shown(path)
-    if told != path:
+def _find_files(folder: Path, redactor: Redactor) -> tuple[list[_FoundFile], bool]:
+    """The files under *folder* in the order of their paths, and whether there are more."""
+    entries = list(islice(_walk(folder), _MAX_SEEN + 1))
+    links = Counter((status.st_dev, status.st_ino) for _, status in entries if status is not None)
+    found = [
+        _found_file(file, folder, _problem(status, links), redactor) for file, status in entries
+    ]
+    return sorted(found, key=lambda item: item.path), len(entries) > _MAX_SEEN
+
+
+def _found_file(file: Path, folder: Path, note: str | None, redactor: Redactor) -> _FoundFile:
+    path = os.fsencode(file.relative_to(folder)).decode(errors="replace")
+    redacted = redactor.text(path)
+    if redacted != path:
         note = "its name holds a secret, so it is not stored"
-    return _Found(file, _text(told), note)
+    return _FoundFile(file, _printable(redacted), note)
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
-    """Everything under *folder* but folders, links not followed; None where nothing can be told.
+def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
+    """Everything under *folder* except folders, with its status, or None where that is unknown.
 
-    A folder that cannot be read counts itself.
+    Links are not followed. A folder that cannot be read is returned itself.
     """
-    ahead = [folder]
-    while ahead:
-        here = ahead.pop()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
         try:
-            with os.scandir(here) as listed:
-                children = sorted(islice(listed, _MAX_LOOKED_AT), key=lambda child: child.name)
+            with os.scandir(current) as entries:
+                children = sorted(islice(entries, _MAX_SEEN + 1), key=lambda child: child.name)
         except OSError:
-            yield here, None
+            yield current, None
             continue
         for child in children:
             if child.is_dir(follow_symlinks=False):
-                ahead.append(Path(child.path))
+                pending.append(Path(child.path))
             else:
-                yield Path(child.path), _about(child)
+                yield Path(child.path), _status(child)
 
 
-def _about(child: os.DirEntry[str]) -> os.stat_result | None:
+def _status(child: os.DirEntry[str]) -> os.stat_result | None:
     try:
         return child.stat(follow_symlinks=False)
     except OSError:
         return None
 
 
-def _problem(about: os.stat_result | None, links: Counter[tuple[int, int]]) -> str | None:
-    if about is None:
+def _problem(status: os.stat_result | None, links: Counter[tuple[int, int]]) -> str | None:
+    """The reason not to store a file; *links* counts the names of each file under the folder."""
+    if status is None:
         return "it cannot be read"
-    if (other := kind(about.st_mode)) is not None:
-        return f"it is {other}; only plain files are stored"
-    if about.st_nlink > links[about.st_dev, about.st_ino]:
+    if (kind := irregular_kind(status.st_mode)) is not None:
+        return f"it is {kind}; only plain files are stored"
+    if status.st_nlink > links[status.st_dev, status.st_ino]:
         return "it is a hard link to a file outside /output; write a copy of it"
-    if about.st_size > MAX_FILE_BYTES:
-        return f"it has {about.st_size} bytes; a stored file has at most {MAX_FILE_BYTES}"
+    if status.st_size > MAX_FILE_BYTES:
+        return f"it has {status.st_size} bytes; a stored file has at most {MAX_FILE_BYTES}"
     return None
 
 
-def _text(path: str) -> str:
-    """A path as text that can be stored; names on a disk are bytes, whatever they mean."""
-    return _shortened("".join(c if c.isprintable() else "\ufffd" for c in path), 1000)
+def _printable(path: str) -> str:
+    """A path as text that can be stored: on a disk, names are bytes of any meaning."""
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in path)
+    return _shortened(text, _MAX_PATH)
 
 
 def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[:length] + "..."
-
-
-def _declared(paths: Sequence[str], declared: Sequence[Output]) -> dict[str, str]:
-    """The declared names by path: as it is written, else as Unicode can write it otherwise."""
-    canonical = {_canonical(path): path for path in reversed(paths)}
-    wanted = {
-        one.path.removeprefix("/output/"): one.name
-        for one in declared
-        if isinstance(one, FileOutput)
-    }
-    exact = wanted.keys() & set(paths)
-    found = {path: path if path in exact else canonical.get(_canonical(path)) for path in wanted}
-    return {path: wanted[key] for key, path in found.items() if path is not None}
-
-
-def _names(paths: Sequence[str], known: dict[str, str], declared: Sequence[Output]) -> list[str]:
-    """The declared name, else the path without its ending, else all of it, else with a number."""
-    taken = {one.name for one in declared} | {EVIDENCE_BUNDLE, _LEFT_OUT}
-    names: list[str] = []
-    for path in paths:
-        name = known.get(path)
-        if name is None:
-            whole = _fitting(path)
-            short = whole.rsplit(".", 1)[0] or whole
-            numbered = (f"{whole}-{number}" for number in count(2))
-            name = next(one for one in chain((short, whole), numbered) if one not in taken)
-            taken.add(name)
-        names.append(name)
-    return names
-
-
-def _canonical(path: str) -> str:
-    return unicodedata.normalize("NFC", path)
-
-
-def _fitting(path: str) -> str:
-    """*path* as a name: ASCII, with a digest in place of what is too long."""
-    plain = unicodedata.normalize("NFKD", path)
-    plain = "".join(character for character in plain if not unicodedata.combining(character))
-    name = _UNFIT.sub("-", plain).strip("-._") or "file"
-    if len(name) <= _MAX_NAME:
-        return name
-    digest = hashlib.sha256(path.encode(errors="replace")).hexdigest()[:12]
-    return f"{name[:_MAX_NAME].rstrip('-._')}-{digest}"

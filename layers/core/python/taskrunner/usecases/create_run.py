@@ -7,32 +7,31 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import plan as planning
-from taskrunner.compiler.budget import longest_s
-from taskrunner.compiler.compiled import Compiled, compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.budget.duration import longest_s
+from taskrunner.compiler.driver import CompiledPack, compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
-from taskrunner.model import moment
+from taskrunner.model import api_view, canonical_json, timestamp
 from taskrunner.model.ceilings import NO_CEILINGS
-from taskrunner.model.fold import fold
-from taskrunner.model.journal import Entry, Event
-from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Reason, Run
-from taskrunner.runtime import run_view
+from taskrunner.model.entries import run_entries, step_entries
+from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
+from taskrunner.model.state.fold import fold
 from taskrunner.usecases.start_run import start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRun:
-    """A checked request: *caller* is the token's subject, *body* all that the digest covers."""
+    """A request whose caller may create runs for *tenant*; *caller* is the token's subject."""
 
     tenant: str
     caller: str
@@ -44,7 +43,7 @@ class CreateRun:
 
 
 def create_run(request: CreateRun, world: World) -> JsonObject:
-    """Record and start a run; returns the API's RunStateResponse as of the moment of creation.
+    """Record a run and start it. Return the API's RunStateResponse as of the run's creation.
 
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
@@ -55,57 +54,68 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     _check_names(request)
     now = world.clock.now()
     run_id = request.run_id or _keyed_run_id(request) or world.ids.run_id(now)
-    first = _existing(request, run_id, world)
-    # What was accepted once is not refused because the deployment has become stricter since.
-    ceilings = world.ceilings if first is None else NO_CEILINGS
+    run = _existing(request, run_id, world)
+    # A request that was accepted once is accepted again, even if the ceilings are lower now.
+    ceilings = world.ceilings if run is None else NO_CEILINGS
     compiled = compile_pack(request.manifest, request.inputs, ceilings)
     _check_plan_hash(request, compiled)
-    run = first or _run(request, run_id, compiled, moment.to_text(now), world)
-    if first is None:
-        _check_queue(run, world)
-        # The plan before the run: a run that is recorded can always be read and started. A crash
-        # after the record leaves a queued run, which a retry with the key or the reconciler starts.
-        world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
-        if not world.runs.create(run, _first_entries(run, compiled.plan)):
-            # Another request created it since; it may have been this very one, sent twice.
-            first = _existing(request, run_id, world)
-            if first is None:
-                raise _exists(run_id)
-            run = first
-    entries = _first_entries(run, compiled.plan)
-    start(run, compiled.definition, execution_input(compiled.plan, run.tenant, run.run_id), world)
-    state = fold(compiled.plan, entries, run.created_at)
-    return run_view.run_state(run, compiled.plan, state)
+    if run is None:
+        new = _new_run(request, run_id, compiled, timestamp.to_text(now), world)
+        run = _record(new, request, compiled, world)
+    plan = compiled.plan
+    start(run, compiled.definition, execution_input(plan, run.tenant, run.run_id), world)
+    state = fold(plan, _first_entries(run, plan), run.created_at)
+    return api_view.run_state(run, plan, state)
 
 
 def _check_names(request: CreateRun) -> None:
     if request.run_id is not None and not RUN_ID.fullmatch(request.run_id):
         raise InvalidRequestError("invalid_request", RUN_ID_RULE)
-    if request.idempotency_key is not None and not _KEY.fullmatch(request.idempotency_key):
-        message = "Idempotency-Key has 1 to 255 printable ASCII characters without spaces"
+    if request.idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(
+        request.idempotency_key
+    ):
+        message = "Idempotency-Key must have 1 to 255 printable ASCII characters without spaces"
         raise InvalidRequestError("invalid_request", message)
 
 
 def _keyed_run_id(request: CreateRun) -> str | None:
-    """The run id of a request with a key and no id: the same request finds the same run."""
+    """The run id of a request that has a key and no id, so that a repeated one finds its run."""
     if request.idempotency_key is None:
         return None
     text = f"{request.tenant}\x00{request.caller}\x00{request.idempotency_key}"
     return "run-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _check_plan_hash(request: CreateRun, compiled: Compiled) -> None:
+def _check_plan_hash(request: CreateRun, compiled: CompiledPack) -> None:
     expected = request.expect_plan_hash
     if expected is not None and expected != compiled.plan_hash:
         message = f"the plan is {compiled.plan_hash}, not the expected {expected}; simulate again"
         raise ConflictError("plan_hash_mismatch", message)
 
 
-def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, world: World) -> Run:
+def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) -> Run:
+    """Record *run*, or return the run that a twin of this request has recorded just before.
+
+    The plan is stored before the run, so that every recorded run can be read and started. A crash
+    after the record leaves a queued run. A retry with its key, or the reconciler, starts it.
+    """
+    _check_queue(run, world)
+    world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
+    if world.runs.create(run, _first_entries(run, compiled.plan)):
+        return run
+    twin = _existing(request, run.run_id, world)
+    if twin is None:
+        raise _run_exists(run.run_id)
+    return twin
+
+
+def _new_run(
+    request: CreateRun, run_id: str, compiled: CompiledPack, created_at: str, world: World
+) -> Run:
     plan = compiled.plan
-    # Step Functions keeps a name for 90 days after the end, so a run whose id retention has freed
-    # needs another one: by the old name it would be taken for the run that had the id before.
-    name = hashlib.sha256(f"{request.tenant}\x00{run_id}\x00{created_at}".encode()).hexdigest()
+    # Step Functions keeps a name for 90 days after the end of its execution. When retention has
+    # freed a run id sooner, a new run of that id needs another execution name than the old one.
+    execution = hashlib.sha256(f"{request.tenant}\x00{run_id}\x00{created_at}".encode()).hexdigest()
     return Run(
         tenant=request.tenant,
         run_id=run_id,
@@ -114,7 +124,7 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
         pack_name=plan.pack_name,
         pack_version=plan.pack_version,
         machine=world.machines.name(plan.pack_name, compiled.definition_hash),
-        execution=name,
+        execution=execution,
         created_at=created_at,
         created_by=request.caller,
         request_digest=_digest(request),
@@ -125,7 +135,7 @@ def _run(request: CreateRun, run_id: str, compiled: Compiled, created_at: str, w
 
 
 def _digest(request: CreateRun) -> str:
-    return planning.digest(
+    return canonical_json.digest(
         {
             "manifest": request.manifest,
             "inputs": request.inputs,
@@ -137,33 +147,20 @@ def _digest(request: CreateRun) -> str:
 
 
 def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
-    created = Entry(
-        id="run.created",
-        at=run.created_at,
-        event=Event.RUN_CREATED,
-        message="Run created via API.",
-        metadata={"planHash": run.plan_hash, "requestedAt": run.created_at, "by": run.created_by},
-    )
+    """The creation of the run, and the steps that planning has skipped."""
     skipped = [
-        Entry(
-            id=f"{step.id}#skipped",
-            at=run.created_at,
-            event=Event.STEP_SKIPPED,
-            step=step.id,
-            message=f"Step skipped: {step.id}, its condition is false for these inputs",
-            metadata={"reason": Reason.CONDITION_FALSE.value},
-        )
+        step_entries.step_skipped(step.id, run.created_at, when_planned=True)
         for step in plan.steps
         if step.enabled is False
     ]
-    return [created, *skipped]
+    return [run_entries.run_created(run), *skipped]
 
 
 def _existing(request: CreateRun, run_id: str, world: World) -> Run | None:
-    """The run of that id, when this request or its twin made it; None when the id is free.
+    """The run of that id, if this request was sent before and created it; None if there is none.
 
-    Only a request that could have been sent before is worth the read: a caller that names neither
-    run nor key gets a fresh id. A caller's own id without a key is left to the conditional write.
+    Only a request with a key can have been sent before. Without one, a run id is either new, or the
+    caller's own, which the conditional write checks.
     """
     if request.idempotency_key is None:
         return None
@@ -172,22 +169,22 @@ def _existing(request: CreateRun, run_id: str, world: World) -> Run | None:
     except NotFoundError:
         return None
     if run.idempotency_key != request.idempotency_key:
-        raise _exists(run_id)
+        raise _run_exists(run_id)
     if (run.request_digest, run.created_by) != (_digest(request), request.caller):
         message = "this Idempotency-Key was used with another request; use a new key"
         raise ConflictError("idempotency_conflict", message)
     return run
 
 
-def _exists(run_id: str) -> ConflictError:
+def _run_exists(run_id: str) -> ConflictError:
     return ConflictError("run_exists", f"the run {run_id} exists already; choose another runId")
 
 
 def _check_queue(run: Run, world: World) -> None:
-    """Refuse one run more than the pack wants unfinished.
+    """Refuse a run when as many runs of its pack, in all versions, are unfinished as may be.
 
-    This counts the runs of all versions, by an index that lags by moments. Of those at once that
-    pass here, recording them counts exactly.
+    The count is read from an index that lags by moments. When several runs pass this check at the
+    same time, recording them counts exactly.
     """
     depth = run.queue_depth
     if depth is None:

@@ -1,160 +1,128 @@
-"""Answer what only a running run can tell: conditions, branches, items, turns and policies."""
+"""Decide what planning could not: conditions, branches, items, turns of loops, and policies."""
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from taskrunner import expressions
-from taskrunner.model import plan_document
-from taskrunner.model.journal import Entry, Event
-from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Iterated, Loop, MapStep, Step
-from taskrunner.model.run import Reason
-from taskrunner.runtime.liveness import check_live
-from taskrunner.runtime.question import Asked
-from taskrunner.runtime.values import Values, items_path, turns_path
+from taskrunner.model import step_path
+from taskrunner.model.entries import flow_entries, step_entries
+from taskrunner.model.flow import Question
+from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep
+from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
+from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.usecases.decide_policy import decide_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.plan import Iterated
     from taskrunner.model.run import StepReference
-    from taskrunner.ports.world import World
-
-
-class Question(StrEnum):
-    """What a state machine may ask; the values stand in its definition."""
-
-    CONDITION = "condition"
-    BRANCH = "branch"
-    ITEMS = "items"
-    TURN = "turn"
-    LEAVE = "leave"
-    POLICY = "policy"
+    from taskrunner.ports import World
 
 
 def decide_flow(reference: StepReference, question: Question, world: World) -> JsonObject:
-    """Answer *question* as `{"value": ...}`; asked again, it answers the same.
+    """Answer *question* with `{"value": ...}`. Asked again, it gives the same answer.
 
     * condition   whether the step is run: a boolean
-    * branch      the branch of a conditional by its number; their count means `else`
+    * branch      the number of a conditional's branch; the number of branches means `else`
     * items       the indexes of a map's or loop's items, from 0
-    * turn        `{more, path}`: whether a loop goes on, and the iteration path to go on with
-    * leave       `{path}`: where to go on when an iteration of a loop with `until` has failed
+    * turn        `{more, path}`: whether a loop goes on, and the prefix to go on with
+    * leave       `{path}`: the prefix to go on with after a failed iteration of a loop with `until`
     * policy      passed, warned, retry, override or branch
 
     Raises:
-        StepFailedError: the step failed by this, which is in the journal.
-        ConflictError: the run has ended meanwhile.
+        StepFailedError: the step failed by the question, and its journal says so.
+        ConflictError: the run has ended.
     """
-    head = world.runs.head(reference.tenant, reference.run_id)
-    check_live(head.run)
-    plan = plan_document.from_document(world.plans.get(reference.tenant, head.run.plan_hash))
-    step = plan.step(reference.step_id)
-    outer, _ = _turn_of(step, reference.iteration)
-    asked = Asked(
-        head=head,
-        plan=plan,
-        step=step,
-        path=outer + step.id,
-        iteration=outer,
-        values=Values(plan, head, world),
-        world=world,
-    )
+    running = find_step(reference, world)
+    running, iteration = _seen_from_around(running)
     match question:
         case Question.CONDITION:
-            return {"value": _condition(asked)}
+            return {"value": _condition(running)}
         case Question.BRANCH:
-            return {"value": _branch(asked)}
+            return {"value": _branch(running)}
         case Question.ITEMS:
-            return {"value": list(range(len(_items(asked))))}
+            return {"value": list(range(len(_items(running))))}
         case Question.TURN:
-            return {"value": _turn(asked, reference.iteration)}
+            return {"value": _turn(running, iteration)}
         case Question.LEAVE:
-            return {"value": {"path": outer}}
+            return {"value": {"path": running.iteration}}
         case Question.POLICY:
-            return {"value": decide_policy(asked)}
+            return {"value": decide_policy(running).value}
         case _:
             assert_never(question)
 
 
-def _condition(asked: Asked) -> bool:
-    if expressions.truth(asked.evaluated(asked.step.when or "")):
+def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
+    """The step without an iteration of its own around it, and the number of that iteration.
+
+    The machine asks about a loop with `until` first from outside the loop, where there is no such
+    iteration, and after each iteration from within it.
+    """
+    enclosing = step_path.iterations(running.iteration)
+    if not enclosing or enclosing[-1].block_id != running.step.id:
+        return running, None
+    return replace(running, iteration=enclosing[-1].outer_prefix), enclosing[-1].number
+
+
+def _condition(running: RunningStep) -> bool:
+    if expressions.truth(running.evaluate(running.step.when or "")):
         return True
-    asked.append(
-        Entry(
-            id=f"{asked.path}#skipped",
-            at=asked.at,
-            event=Event.STEP_SKIPPED,
-            step=asked.path,
-            message=f"Step skipped: {asked.path}, its condition is false",
-            metadata={"reason": Reason.CONDITION_FALSE.value},
-        )
-    )
+    running.append(step_entries.step_skipped(running.path, running.now()))
     return False
 
 
-def _branch(asked: Asked) -> int:
-    step = asked.step
-    assert isinstance(step, Conditional)  # noqa: S101 - the compiler asks this of no other
-    taken = len(step.branches)
-    for number, branch in enumerate(step.branches):
-        if expressions.truth(asked.evaluated(branch.condition)):
+def _branch(running: RunningStep) -> int:
+    conditional = running.step
+    assert isinstance(conditional, Conditional)  # noqa: S101 - the compiler asks no other
+    taken = len(conditional.branches)
+    for number, branch in enumerate(conditional.branches):
+        if expressions.truth(running.evaluate(branch.condition)):
             taken = number
             break
-    asked.append(asked.decided("branch", str(taken)))
+    running.append(flow_entries.branch_taken(running.path, taken, running.now()))
     return taken
 
 
-def _items(asked: Asked) -> Sequence[Json]:
-    """The items of a map or loop; evaluated once and kept, because each iteration looks one up."""
-    step = asked.step
-    assert isinstance(step, MapStep | Loop)  # noqa: S101 - the compiler asks this of no other
-    if step.items.values is not None:
-        return step.items.values
-    kept = asked.values.outcome(items_path(asked.path))
+def _items(running: RunningStep) -> Sequence[Json]:
+    """The items of a map or loop, evaluated once and kept: each iteration looks one up."""
+    block = running.step
+    assert isinstance(block, MapStep | Loop)  # noqa: S101 - the compiler asks no other
+    if block.items.values is not None:
+        return block.items.values
+    kept = running.values.outcome(items_path(running.path))
     if kept is not None:
         return list(kept.outputs)
-    items = asked.evaluated(step.items.expression or "")
-    _check_items(asked, step, items)
-    entry = asked.decided("items", str(len(items)))
-    asked.keep(items_path(asked.path), items, entry)
+    items = running.evaluate(block.items.expression or "")
+    _check_items(running, block, items)
+    entry = flow_entries.items_counted(running.path, len(items), running.now())
+    running.keep(items_path(running.path), items, entry)
     return list(items)
 
 
-def _check_items(asked: Asked, step: Iterated, items: Json) -> None:
+def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
     if not isinstance(items, list):
-        asked.fail(f"the items of {asked.path} are no list")
-    most = step.max_iterations if isinstance(step, Loop) else MAX_ITERATIONS
+        running.fail(f"the items of {running.path} are not a list")
+    most = block.max_iterations if isinstance(block, Loop) else MAX_ITERATIONS
     if len(items) > most:
-        asked.fail(f"{len(items)} items are more than the {most} iterations allowed")
+        running.fail(f"{len(items)} items are more than the {most} iterations allowed")
 
 
-def _turn_of(step: Step, iteration: str) -> tuple[str, int]:
-    """The iteration around *step*, and the turn of *step* itself that the machine stands at.
-
-    A loop with `until` is asked from outside at first, and from its own iteration afterwards.
-    """
-    own = re.search(rf"(?:^|::)(?P<own>{re.escape(step.id)}\[(?P<turn>[0-9]+)\]::)$", iteration)
-    if own is None:
-        return iteration, -1
-    return iteration[: own.start("own")], int(own["turn"])
-
-
-def _turn(asked: Asked, iteration: str) -> JsonObject:
-    step = asked.step
-    assert isinstance(step, Loop)  # noqa: S101 - the compiler asks this of no other
-    outer, turn = _turn_of(step, iteration)
-    count = len(_items(asked))
-    is_done = turn + 1 >= count
-    if turn >= 0 and not is_done and step.until is not None:
-        # Of iterations that needed no entry nobody else would know.
-        ended = {"ask": "end", "value": str(turn + 1)}
-        is_done = expressions.truth(asked.evaluated(step.until, iteration, **ended))
+def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
+    """Whether a loop with `until` goes on after *iteration*, or starts when that is None."""
+    loop = running.step
+    assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
+    iterations = 0 if iteration is None else iteration + 1
+    is_done = iterations >= len(_items(running))
+    if iteration is not None and not is_done and loop.until is not None:
+        inside = step_path.iteration_prefix(running.path, iteration)
+        until = running.evaluate(loop.until, inside, iterations=iterations)
+        is_done = expressions.truth(until)
     if not is_done:
-        return {"more": True, "path": f"{asked.path}[{turn + 1}]::"}
-    turns = turn + 1
-    asked.keep(turns_path(asked.path), turns, asked.decided("end", str(turns)))
-    return {"more": False, "path": outer}
+        return {"more": True, "path": step_path.iteration_prefix(running.path, iterations)}
+    entry = flow_entries.loop_ended(running.path, iterations, running.now())
+    running.keep(iteration_count_path(running.path), iterations, entry)
+    return {"more": False, "path": running.iteration}

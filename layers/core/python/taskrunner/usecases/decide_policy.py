@@ -1,4 +1,4 @@
-"""Evaluate a policy gate and decide what follows, by its rules or by its function."""
+"""Evaluate a policy gate, by its rules or by its function, and decide what follows."""
 
 from __future__ import annotations
 
@@ -7,155 +7,133 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.errors import SecretError, StepFailedError
-from taskrunner.expressions import templates
-from taskrunner.expressions.parser import ExpressionError
-from taskrunner.model import moment
-from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.expressions import ExpressionError, templates
+from taskrunner.model import timestamp
+from taskrunner.model.entries import fields, flow_entries
+from taskrunner.model.entries.flow_entries import Evaluation
+from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
-from taskrunner.model.run import Reason, StepOutcome, StepStatus
-from taskrunner.runtime.question import MAX_MESSAGE
-from taskrunner.runtime.secret_values import secret_values, told_without_secrets
+from taskrunner.model.run import StepOutcome, StepStatus
+from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Policy
-    from taskrunner.runtime.question import Asked
+    from taskrunner.runtime.running_step import RunningStep
 
-_FAILS: Final = frozenset({"failed", "broken", "retry"})
+_FINAL_FAILURES: Final = frozenset({PolicyVerdict.FAILED, PolicyVerdict.BROKEN})
+_FAILURES: Final = _FINAL_FAILURES | {PolicyVerdict.RETRY}
+_VERDICTS: Final = {
+    FailureAction.ABORT: PolicyVerdict.FAILED,
+    FailureAction.WARN: PolicyVerdict.WARNED,
+    FailureAction.REQUEST_OVERRIDE: PolicyVerdict.OVERRIDE,
+    FailureAction.BRANCH: PolicyVerdict.BRANCH,
+}
 
 
-def decide_policy(asked: Asked) -> str:
-    """The verdict on a policy gate: passed, warned, retry, override or branch.
+def decide_policy(running: RunningStep) -> PolicyVerdict:
+    """Return the verdict on a policy gate: passed, warned, retry, override or branch.
 
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
-        TryAgainError: a function could not be called now; nothing has been evaluated.
+        TryAgainError: a function could not be called now, so nothing has been evaluated.
     """
-    step = asked.step
-    assert isinstance(step, PolicyGate)  # noqa: S101 - the compiler asks this of no other
-    previous = asked.values.outcome(asked.path)
+    gate = running.step
+    assert isinstance(gate, PolicyGate)  # noqa: S101 - the compiler asks no other
+    previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
-        return _again(asked, previous)
-    number = 1 if previous is None else previous.attempt + 1
+        return _verdict(running, previous)
+    attempt = 1 if previous is None else previous.attempt + 1
     try:
-        failures = _failures(asked, step, number)
+        failures = _failures(running, gate, attempt)
     except SecretError as error:
-        # A policy that was not evaluated has not failed: no failureAction is for this.
-        return _record(asked, number, "broken", [str(error)])
+        # The policy was not evaluated, so it did not fail, and no failureAction applies.
+        return _record(running, gate, attempt, PolicyVerdict.BROKEN, [str(error)])
     if not failures:
-        return _record(asked, number, "passed", failures)
-    if number < step.retries.max_attempts:
-        return _record(asked, number, "retry", failures)
-    verdict = {
-        FailureAction.ABORT: "failed",
-        FailureAction.WARN: "warned",
-        FailureAction.REQUEST_OVERRIDE: "override",
-        FailureAction.BRANCH: "branch",
-    }[step.failure_action]
-    return _record(asked, number, verdict, failures)
+        return _record(running, gate, attempt, PolicyVerdict.PASSED, failures)
+    if attempt < gate.retries.max_attempts:
+        return _record(running, gate, attempt, PolicyVerdict.RETRY, failures)
+    return _record(running, gate, attempt, _VERDICTS[gate.failure_action], failures)
 
 
-def _again(asked: Asked, outcome: StepOutcome) -> str:
-    verdict = str(outcome.outputs["verdict"])
-    if verdict in {"failed", "broken"}:
-        raise StepFailedError(f"policy gate {asked.path} failed; the run's log says why")
+def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
+    """The verdict that is recorded."""
+    verdict = PolicyVerdict(outcome.outputs["verdict"])
+    if verdict in _FINAL_FAILURES:
+        raise StepFailedError(f"policy gate {running.path} failed; the run's log says why")
     return verdict
 
 
-def _failures(asked: Asked, step: PolicyGate, number: int) -> list[str]:
-    """Why the policy does not hold, without any secret in it; nothing when it holds.
+def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
+    """The reasons why the policy does not hold, without secrets; empty when it holds.
 
-    What is told is redacted before it is cut, as half a secret would not be found.
+    Texts are redacted before they are cut, because half a secret would not be found.
     """
-    policy = asked.plan.policy(step.policy_id)
-    read = templates.references(step.parameters)
-    secrets = secret_values(read, asked.head.run.tenant, asked.world)
+    policy = running.plan.policy(gate.policy_id)
+    references = templates.references(gate.parameters)
+    secrets = read_secrets(references, running.head.run.tenant, running.world)
     redactor = Redactor(secrets)
-    with told_without_secrets(redactor):
-        failures = _unmet(asked, step, policy, secrets, number)
-    return [redactor.text(failure)[:MAX_MESSAGE] for failure in failures]
+    with redacted_errors(redactor):
+        failures = _evaluate(running, gate, policy, secrets, attempt)
+    return [redactor.text(failure)[: fields.MAX_MESSAGE] for failure in failures]
 
 
-def _unmet(
-    asked: Asked, step: PolicyGate, policy: Policy, secrets: dict[str, str], number: int
+def _evaluate(
+    running: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
 ) -> list[str]:
     try:
-        context = asked.values.context(templates.references(step.parameters), asked.iteration)
-        given = templates.fill(step.parameters, context | {"secrets": secrets})
+        context = running.values.context(templates.references(gate.parameters), running.iteration)
+        parameters = templates.fill(gate.parameters, context | {"secrets": secrets})
         if policy.uses is None:
-            return _broken_rules(asked, policy, given)
-        # Here, because a decision by rules must not pay for the import of executors.
+            return _broken_rules(running, policy, parameters)
+        # Imported here, so that a decision by rules does not pay for the import of executors.
         from taskrunner.usecases.call_policy import call_policy  # noqa: PLC0415
 
-        return call_policy(policy, given, number, asked)
+        return call_policy(policy, parameters, attempt, running)
     except ExpressionError as error:
         # A rule that cannot be evaluated does not hold.
         return [str(error)]
 
 
-def _broken_rules(asked: Asked, policy: Policy, given: Json) -> list[str]:
-    """What to say of each rule that does not hold."""
+def _broken_rules(running: RunningStep, policy: Policy, parameters: Json) -> list[str]:
+    """A message for each rule that does not hold."""
     failures = []
     for rule in policy.rules:
         expression = expressions.parse(rule.require)
-        context = asked.values.context(expression.references, asked.iteration)
-        if not expressions.truth(expression.evaluate(context | {"with": given})):
+        context = running.values.context(expression.references, running.iteration)
+        if not expressions.truth(expression.evaluate(context | {"with": parameters})):
             failures.append(f"{rule.id}: {rule.message or rule.require}")
     return failures
 
 
-def _record(asked: Asked, number: int, verdict: str, failures: list[str]) -> str:
-    step = asked.step
-    assert isinstance(step, PolicyGate)  # noqa: S101 - as the caller proved
-    entry = _policy_entry(asked, step, number, verdict, failures)
+def _record(
+    running: RunningStep,
+    gate: PolicyGate,
+    attempt: int,
+    verdict: PolicyVerdict,
+    failures: Sequence[str],
+) -> PolicyVerdict:
+    """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
+    now = running.world.clock.now()
+    # The States Language has no pause of zero seconds.
+    pause = timedelta(seconds=max(1, gate.retries.backoff_s))
+    is_retry = verdict is PolicyVerdict.RETRY
+    evaluation = Evaluation(
+        policy=running.plan.policy(gate.policy_id),
+        attempt=attempt,
+        verdict=verdict,
+        failures=failures,
+        next_attempt_at=timestamp.to_text(now + pause) if is_retry else None,
+    )
     outcome = StepOutcome(
-        path=asked.path,
-        attempt=number,
-        status=StepStatus.FAILED if verdict in _FAILS else StepStatus.SUCCEEDED,
-        outputs={"verdict": verdict, "failures": failures},
-        final=verdict != "retry",
+        path=running.path,
+        attempt=attempt,
+        status=StepStatus.FAILED if verdict in _FAILURES else StepStatus.SUCCEEDED,
+        outputs={"verdict": verdict.value, "failures": list(failures)},
+        final=not is_retry,
     )
-    recorded = asked.world.runs.record_step(asked.head, outcome, [entry])
-    return _again(asked, recorded)
-
-
-def _policy_entry(
-    asked: Asked, step: PolicyGate, number: int, verdict: str, failures: list[str]
-) -> Entry:
-    policy = asked.plan.policy(step.policy_id)
-    metadata = {
-        "attempt": str(number),
-        "policyId": policy.id,
-        "policyVersion": policy.version,
-        "ask": "policy",
-        "value": verdict,
-    }
-    event, level, word = {
-        "passed": (Event.STEP_COMPLETED, Level.INFO, "holds"),
-        "warned": (Event.STEP_COMPLETED, Level.WARN, "does not hold, which is only a warning"),
-        "retry": (Event.STEP_FAILED, Level.WARN, "does not hold yet"),
-        "failed": (Event.STEP_FAILED, Level.ERROR, "does not hold"),
-        "broken": (Event.STEP_FAILED, Level.ERROR, "cannot be evaluated"),
-        "override": (Event.FLOW_DECIDED, Level.WARN, "does not hold; an override is asked for"),
-        "branch": (Event.FLOW_DECIDED, Level.WARN, "does not hold; its branch is run"),
-    }[verdict]
-    if verdict == "warned":
-        metadata["reason"] = Reason.POLICY_WARNED.value
-    if event is Event.STEP_FAILED:
-        reason = Reason.EXECUTOR_ERROR if verdict == "broken" else Reason.POLICY_FAILED
-        metadata["reason"] = reason.value
-    if verdict == "retry":
-        pause = timedelta(seconds=max(1, step.retries.backoff_s))
-        metadata["nextAttemptAt"] = moment.to_text(asked.world.clock.now() + pause)
-    told = "; ".join(failures)
-    message = f"Policy {policy.id} {word}" + (f": {told}" if told else "")
-    return Entry(
-        id=f"{asked.path}#{number}#policy",
-        at=asked.at,
-        event=event,
-        level=level,
-        step=asked.path,
-        message=message[:MAX_MESSAGE],
-        metadata=metadata,
-    )
+    entry = flow_entries.policy_evaluated(running.path, evaluation, timestamp.to_text(now))
+    return _verdict(running, running.world.runs.record_step(running.head, outcome, [entry]))

@@ -1,176 +1,105 @@
-"""Let a gate wait for its decision, or expire one that waited in vain."""
+"""Let a gate wait for its decision, and notify approvers of it."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
-from taskrunner.model import moment, notification, plan_document
-from taskrunner.model.approval import ApprovalRecord, OpenedGate, Verdict, Waiting, expire
-from taskrunner.model.journal import Entry, Event, Level
-from taskrunner.model.plan import ApprovalGate, PolicyGate
+from taskrunner.errors import TryAgainError
+from taskrunner.model import notification, timestamp
+from taskrunner.model.approval import GateOpening
+from taskrunner.model.entries import gate_entries
 from taskrunner.model.run import Reason
-from taskrunner.runtime.liveness import check_live, run_started
-from taskrunner.runtime.verdicts import gate_entries, spread
+from taskrunner.runtime.gate_decisions import missing_entries
+from taskrunner.runtime.reached_gate import find_gate, unopened
+from taskrunner.runtime.run_lifecycle import start_entries
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Approval
     from taskrunner.model.run import StepReference
-    from taskrunner.ports import Head
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
+    from taskrunner.runtime.reached_gate import ReachedGate
 
-Gate: TypeAlias = ApprovalGate | PolicyGate
-
-# How often a write is tried anew when others decide at the same moment.
+# The gate is read again when others decided at the same time, at most this often.
 _TRIES: Final = 5
 
 
 def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
-    """Record that the gate waits, under *token*, and tell approvers; one that is decided wakes.
+    """Record that the gate waits with *token*, and notify approvers; wake one that is decided.
 
-    Opening twice opens once, and the newer token holds: the machine repeats a call whose answer
-    it did not see, with a new token. Approvers are told once more, unless it is recorded that they
-    have been. A gate that they could not be told of waits all the same.
+    Opening twice opens once, and the newer token counts: when the machine did not see the answer of
+    a call, it repeats the call with a new token. Approvers are notified again, unless it is
+    recorded that they were. A gate whose approvers cannot be notified waits all the same.
 
     Raises:
-        ConflictError: the run has ended meanwhile.
-        TryAgainError: others decided at the same moment, again and again.
+        ConflictError: the run has ended.
+        TryAgainError: others decided at the same time, again and again.
     """
-    own = reference.path
     for _ in range(_TRIES):
-        head, gate, approval, record = _read(reference, world)
-        known = world.approvals.gate(head.run, own)
-        now = world.clock.now()
-        waiting = Waiting(
-            path=own,
-            opened_at=moment.to_text(now),
-            expires_at=moment.to_text(now + timedelta(seconds=approval.expires_after_s)),
-        )
-        entries = run_started(head, waiting.opened_at)
-        if known is None:
-            entries.append(_awaiting(gate, waiting))
-        if record.verdict is not None:
-            # Opened before, it may have been decided since, and not have heard of it.
-            entries += gate_entries(record, known or _late(own, record), waiting.opened_at)
-        summary = _summary(gate, waiting, approval, head)
-        if world.approvals.open(head, record, waiting, token, entries, gate=known, summary=summary):
-            if record.verdict is not None:
-                world.approvals.wake(token, record.verdict)
-                return {"status": record.verdict.value}
-            if known is None or not known.is_notified:
-                _notify(head, gate, approval, summary, world)
+        gate = find_gate(reference, world)
+        opened = world.approvals.gate(gate.run, gate.path)
+        waiting = _waiting(gate, world)
+        entries = start_entries(gate.head, waiting.opened_at)
+        if opened is None:
+            entries.append(
+                gate_entries.gate_awaiting(waiting, gate.approval.id, is_override=gate.is_override)
+            )
+        verdict = gate.record.verdict
+        if verdict is not None:
+            # A gate that was opened before may have been decided since, without its entries.
+            known = opened or unopened(gate.path, gate.record)
+            entries += missing_entries(gate.record, known, waiting.opened_at)
+        summary = _summary(gate, waiting)
+        if world.approvals.open(
+            gate.head, gate.record, waiting, token, entries, gate=opened, summary=summary
+        ):
+            if verdict is not None:
+                world.approvals.wake(token, verdict)
+                return {"status": verdict.value}
+            if opened is None or not opened.is_notified:
+                _notify(gate, summary, world)
             return {"status": "open"}
-    raise TryAgainError(f"the gate {own} is being decided by others")
+    raise TryAgainError(f"other callers are deciding the gate {reference.path}")
 
 
-def _late(path: str, record: ApprovalRecord) -> OpenedGate:
-    """A gate that was not opened before its approval was decided: the last word is for it too."""
-    return OpenedGate(path=path, heard=len(record.decisions) - 1)
-
-
-def _read(reference: StepReference, world: World) -> tuple[Head, Gate, Approval, ApprovalRecord]:
-    head = world.runs.head(reference.tenant, reference.run_id)
-    check_live(head.run)
-    document = world.plans.get(reference.tenant, head.run.plan_hash)
-    plan = plan_document.from_document(document)
-    gate = plan.step(reference.step_id)
-    assert isinstance(gate, ApprovalGate | PolicyGate)  # noqa: S101 - nothing else is wired here
-    approval = plan.approval(_approval_id(gate))
-    record = world.approvals.get(reference.tenant, reference.run_id, approval.id)
-    return head, gate, approval, record
-
-
-def _approval_id(gate: Gate) -> str:
-    """The approval that *gate* waits for: its own, or the one that overrides its policy."""
-    return gate.approval_id if isinstance(gate, ApprovalGate) else gate.override or ""
-
-
-def _awaiting(gate: Gate, waiting: Waiting) -> Entry:
-    approval_id = _approval_id(gate)
-    metadata = {"approvalId": approval_id, "expiresAt": waiting.expires_at}
-    if isinstance(gate, PolicyGate):
-        metadata["override"] = "true"
-    return Entry(
-        id=f"{waiting.path}#awaiting",
-        at=waiting.opened_at,
-        event=Event.GATE_AWAITING,
-        level=Level.WARN,
-        step=waiting.path,
-        message=f"Awaiting approval: {approval_id}",
-        metadata=metadata,
+def _waiting(gate: ReachedGate, world: World) -> GateOpening:
+    now = world.clock.now()
+    expires_at = now + timedelta(seconds=gate.approval.expires_after_s)
+    return GateOpening(
+        step_path=gate.path,
+        opened_at=timestamp.to_text(now),
+        expires_at=timestamp.to_text(expires_at),
     )
 
 
-def _summary(gate: Gate, waiting: Waiting, approval: Approval, head: Head) -> JsonObject:
+def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
+    """The gate as the API lists it among the open approvals."""
+    run, approval = gate.run, gate.approval
     summary: JsonObject = {
-        "runId": head.run.run_id,
+        "runId": run.run_id,
         "approvalId": approval.id,
-        "stepId": waiting.path,
+        "stepId": waiting.step_path,
         "grants": list(approval.grants),
         "openedAt": waiting.opened_at,
         "expiresAt": waiting.expires_at,
-        "planHash": head.run.plan_hash,
-        "pack": {"name": head.run.pack_name, "version": head.run.pack_version},
-        "requestedBy": head.run.created_by,
+        "planHash": run.plan_hash,
+        "pack": {"name": run.pack_name, "version": run.pack_version},
+        "requestedBy": run.created_by,
     }
-    message = gate.message if isinstance(gate, ApprovalGate) else approval.message
-    return summary if message is None else summary | {"message": message}
+    return summary if gate.message is None else summary | {"message": gate.message}
 
 
-def _notify(head: Head, gate: Gate, approval: Approval, summary: JsonObject, world: World) -> None:
-    """Tell approvers, and then record that they have been told.
+def _notify(gate: ReachedGate, summary: JsonObject, world: World) -> None:
+    """Notify approvers, and then record that they were notified.
 
-    A crash between the two tells them again, under the same id; the other way round it would tell
-    nobody. A record that cannot be made now is done without: the gate is open, and may stay so.
+    A crash between the two notifies them again, with the same id. The other order could notify
+    nobody. When AWS is too busy for the record, the gate is open without it.
     """
-    is_override = isinstance(gate, PolicyGate)
-    kind = Reason.AWAITING_OVERRIDE if is_override else Reason.AWAITING_APPROVAL
-    told = notification.awaiting(head.run, summary, kind, min_approvals=approval.min_approvals)
-    if world.notifications.publish(told):
+    reason = Reason.AWAITING_OVERRIDE if gate.is_override else Reason.AWAITING_APPROVAL
+    message = notification.awaiting(
+        gate.run, summary, reason, min_approvals=gate.approval.min_approvals
+    )
+    if world.notifications.publish(message):
         with suppress(TryAgainError):
-            world.approvals.record_notified(head.run, summary["stepId"])
-
-
-def expire_gate(reference: StepReference, world: World) -> JsonObject:
-    """Decide for the clock: the gate has waited as long as its approval allows.
-
-    A decision that was recorded before this one stands, even when its wake-up came too late for
-    the token: an approved gate then lets the run go on from here.
-
-    Raises:
-        ApprovalExpiredError: nobody had decided; the gate has failed.
-        ApprovalRejectedError: it had been rejected.
-        ConflictError: the run has ended meanwhile.
-    """
-    own = reference.path
-    for _ in range(_TRIES):
-        head, _, _, record = _read(reference, world)
-        if record.verdict is None:
-            record = _expired(head, record, own, world)
-        if record.verdict is not None:
-            # Other gates wait for the same approval, and their own time is not over yet.
-            spread(head, record, world, passed=own)
-            return _stands(record, own)
-    raise TryAgainError(f"the gate {own} is being decided by others")
-
-
-def _expired(head: Head, record: ApprovalRecord, path: str, world: World) -> ApprovalRecord:
-    """*record* once the expiry is stored, or as it was when another writer was quicker."""
-    expired = expire(record, moment.to_text(world.clock.now()))
-    # Where opening the gate never succeeded, it is this one that waited in vain all the same.
-    own = world.approvals.gate(head.run, path) or _late(path, expired)
-    gates, entries = [own], gate_entries(expired, own)
-    return expired if world.approvals.decide(head, expired, gates, entries) else record
-
-
-def _stands(record: ApprovalRecord, path: str) -> JsonObject:
-    match record.verdict:
-        case Verdict.APPROVED:
-            return {"status": Verdict.APPROVED.value}
-        case Verdict.REJECTED:
-            raise ApprovalRejectedError(f"the gate {path} was rejected")
-        case _:
-            raise ApprovalExpiredError(f"nobody decided the gate {path} in time")
+            world.approvals.record_notified(gate.run, gate.path)

@@ -1,34 +1,33 @@
-"""Make the evidence of a run that has ended: state what its record says, sign it, keep it."""
+"""Make the evidence of an ended run: state what its record says, sign the statement, store it."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
-from taskrunner.model import evidence, moment
+from taskrunner.model import api_view, canonical_json, evidence, timestamp
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
-from taskrunner.runtime import run_view
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Signed
-    from taskrunner.ports.world import World
+    from taskrunner.ports import Signed, World
 
 
 def seal_run(run: Run, plan: Plan, world: World) -> None:
     """Sign the statement about *run*, which has ended, and record it as its evidence bundle.
 
-    The file comes before its record, so that what is listed can be fetched. Of two at once the
-    first to record wins; each has a file of its own, because no two signatures are alike.
+    The file is stored before its record, so that every bundle that is listed can be fetched. When
+    two calls sign at the same time, the first to record wins. Their signatures differ, so each has
+    stored a file of its own.
 
     Raises:
-        TryAgainError: AWS had no room; sealing again begins anew.
+        TryAgainError: AWS was busy; sealing again starts over.
     """
-    signed = world.evidence.sign(evidence.canonical(_statement(run, plan, world)))
+    signed = world.evidence.sign(canonical_json.canonical_bytes(_statement(run, plan, world)))
     stored_path = world.evidence.store(run, signed.bundle)
-    at = moment.to_text(world.clock.now())
-    world.runs.seal(run, _artifact(signed, stored_path, at))
+    captured_at = timestamp.to_text(world.clock.now())
+    world.runs.seal(run, _artifact(signed, stored_path, captured_at))
 
 
 def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
@@ -37,13 +36,13 @@ def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
     covered = evidence.covered(entries)
     digest = hashlib.sha256()
     for placed in journal[:covered]:
-        digest.update(run_view.log_text(placed).encode())
+        digest.update(api_view.log_text(placed).encode())
     log = evidence.Log(lines=covered, sha256=digest.hexdigest())
     artifacts = world.artifacts.list(run.tenant, run.run_id)
     return evidence.statement(run, plan, entries[:covered], log, artifacts)
 
 
-def _artifact(signed: Signed, stored_path: str, at: str) -> Artifact:
+def _artifact(signed: Signed, stored_path: str, captured_at: str) -> Artifact:
     sha256 = hashlib.sha256(signed.bundle).hexdigest()
     description = {
         "sha256": sha256,
@@ -56,9 +55,9 @@ def _artifact(signed: Signed, stored_path: str, at: str) -> Artifact:
         type=ArtifactType.OBJECT,
         status=ArtifactStatus.CAPTURED,
         stored_path=stored_path,
-        captured_at=at,
+        captured_at=captured_at,
         size_bytes=len(signed.bundle),
         media_type=evidence.MEDIA_TYPE,
         sha256=sha256,
-        expression_json=evidence.canonical(description).decode(),
+        expression_json=canonical_json.canonical_bytes(description).decode(),
     )

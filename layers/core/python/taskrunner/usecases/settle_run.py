@@ -1,4 +1,4 @@
-"""End a run: evaluate its outputs, record how it came out, and seal the record."""
+"""End a run: evaluate its outputs, record how it ended, and seal the record."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.errors import NotFoundError
-from taskrunner.expressions.parser import ExpressionError
-from taskrunner.model import moment, plan_document
+from taskrunner.expressions import ExpressionError
+from taskrunner.model import timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
-from taskrunner.model.fold import fold
-from taskrunner.model.journal import Entry, Event, Level
-from taskrunner.model.plan import FileOutput, ObjectOutput
-from taskrunner.model.run import RunStatus, StepStatus
-from taskrunner.runtime.values import Values
+from taskrunner.model.entries import run_entries
+from taskrunner.model.plan import ObjectOutput
+from taskrunner.model.run import RunStatus
+from taskrunner.model.state.fold import fold
+from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.seal_run import seal_run
 
 if TYPE_CHECKING:
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Plan
-    from taskrunner.ports import Head
-    from taskrunner.ports.world import World
+    from taskrunner.model.plan import FileOutput, Plan
+    from taskrunner.ports import Head, World
 
 NOT_STARTED: Final = "NOT_STARTED"
 
@@ -32,104 +32,84 @@ _MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
 def settle_run(
     tenant: str, run_id: str, error: str | None, world: World, *, execution: str | None = None
 ) -> JsonObject:
-    """Settle the run as failed when *error* names one, else as succeeded; settling twice is once.
+    """Settle the run: as failed when *error* names a failure, else as succeeded. Twice is once.
 
-    *error* is the name that Step Functions gave what ended the pack's steps, such as
-    `StepFailedError` or `States.Timeout`; `NOT_STARTED` is the reconciler's for a run that has no
-    execution and cannot be given one. A run that has ended already, as a cancelled one has, keeps
-    its outcome and gets the evidence that it lacks.
+    *error* is the name that Step Functions gave to what ended the pack's steps, such as
+    `StepFailedError` or `States.Timeout`. The reconciler gives `NOT_STARTED` for a run that has no
+    execution and cannot get one. A run that has ended before, like a cancelled one, keeps its
+    outcome and gets the evidence that it lacks.
 
-    *execution*, `<machine>:<execution>`, is what ended where somebody tells of executions alone.
-    One that is not the run's own ends nothing: an earlier run may have had this id, or a run of
-    another deployment may have it.
+    *execution* is `<machine>:<execution>`, for a caller that knows only which execution has ended.
+    One that is not the run's own ends nothing: an earlier run may have had this run's id, and a run
+    of another deployment may have it.
 
-    The end comes first, because evidence is about what can no longer change. Between the two the
+    Evidence is about what can no longer change, so the end is recorded first. Between the two the
     run stays on the reconciler's list.
 
-    A run whose plan retention has taken has no outputs and gets no evidence, and there is nothing
-    to try again: it stays on that list until the table forgets it as well.
+    When retention has deleted the plan of a run, the run ends without outputs and evidence. It
+    stays on that list until the table forgets it too.
 
     Raises:
         NotFoundError: there is no such run.
-        TryAgainError: AWS had no room; what is done is done, and the same call does the rest.
+        TryAgainError: AWS was busy; the same call goes on from there.
     """
     head = world.runs.head(tenant, run_id)
-    if head.run.outcome is not None and head.run.sealed:
-        return {"status": head.run.outcome.value}
-    own = f"{head.run.machine}:{head.run.execution}"
-    if head.run.outcome is None and execution not in (None, own):
+    run = head.run
+    if run.outcome is not None and run.sealed:
+        return {"status": run.outcome.value}
+    own_execution = f"{run.machine}:{run.execution}"
+    if run.outcome is None and execution not in (None, own_execution):
         return {"status": "unknown"}
     try:
-        plan = plan_document.from_document(world.plans.get(tenant, head.run.plan_hash))
+        plan = world.plans.get(tenant, run.plan_hash)
     except NotFoundError:
-        return {"status": (head.run.outcome or _end_without_plan(head, world)).value}
-    outcome = head.run.outcome or _end(head, plan, error, world)
-    seal_run(head.run, plan, world)
+        return {"status": (run.outcome or _end_without_plan(head, world)).value}
+    outcome = run.outcome or _end(head, plan, error, world)
+    seal_run(run, plan, world)
     return {"status": outcome.value}
 
 
 def _end_without_plan(head: Head, world: World) -> RunStatus:
-    entry = Entry(
-        id="run.ended",
-        at=moment.to_text(world.clock.now()),
-        event=Event.RUN_FAILED,
-        level=Level.ERROR,
-        message="Run failed: its plan has expired.",
-    )
+    now = timestamp.to_text(world.clock.now())
+    entry = run_entries.run_failed("its plan has expired", now)
     return world.runs.end(head, RunStatus.FAILED, [entry])
 
 
 def _end(head: Head, plan: Plan, error: str | None, world: World) -> RunStatus:
-    at = moment.to_text(world.clock.now())
+    now = timestamp.to_text(world.clock.now())
     outcome = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
-    artifacts = _outputs(plan, head, at, world, succeeded=error is None)
-    entry = _completed(at) if error is None else _failed(plan, head, error, at, world)
+    artifacts = _outputs(plan, head, outcome, now, world)
+    entry = run_entries.run_completed(now)
+    if error is not None:
+        entry = _failure(plan, head, error, now, world)
     return world.runs.end(head, outcome, [entry], artifacts)
 
 
-def _completed(at: str) -> Entry:
-    return Entry(id="run.ended", at=at, event=Event.RUN_COMPLETED, message="Run completed.")
-
-
-def _failed(plan: Plan, head: Head, error: str, at: str, world: World) -> Entry:
-    if error == NOT_STARTED:
-        return Entry(
-            id="run.ended",
-            at=at,
-            event=Event.RUN_SCHEDULE_FAILED,
-            level=Level.ERROR,
-            message="Run failed: its execution could not be started.",
-        )
-    journal = world.runs.journal(head.run.tenant, head.run.run_id)
-    state = fold(plan, (placed.entry for placed in journal), head.run.created_at)
-    failed = [
-        step.step_id
-        for step in state.steps
-        if step.status is StepStatus.FAILED and not step.continue_on_error
-    ]
-    why = f"step {failed[0]} failed" if failed else f"its execution ended with {error}"
-    return Entry(
-        id="run.ended",
-        at=at,
-        event=Event.RUN_FAILED,
-        level=Level.ERROR,
-        message=f"Run failed: {why}.",
-        metadata={"error": error},
-    )
-
-
-def _outputs(plan: Plan, head: Head, at: str, world: World, *, succeeded: bool) -> list[Artifact]:
-    """The pack's outputs that are not captured yet: values now, files as missing."""
+def _failure(plan: Plan, head: Head, error: str, now: str, world: World) -> Entry:
+    """The entry of a failure, which names the step that failed the run."""
     run = head.run
-    captured = (
-        {one.name for one in world.artifacts.list(run.tenant, run.run_id)}
-        if plan.outputs
-        else set()
-    )
+    if error == NOT_STARTED:
+        return run_entries.run_not_scheduled(now)
+    journal = world.runs.journal(run.tenant, run.run_id)
+    state = fold(plan, (placed.entry for placed in journal), run.created_at)
+    failed = next((step.path for step in state.steps if step.is_fatal), None)
+    cause = f"its execution ended with {error}" if failed is None else f"step {failed} failed"
+    return run_entries.run_failed(cause, now, error=error)
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+def _outputs(plan: Plan, head: Head, outcome: RunStatus, now: str, world: World) -> list[Artifact]:
+    """The pack's outputs that are not captured: values as of now, and files as missing."""
+    if not plan.outputs:
+        return []
+    captured = {item.name for item in world.artifacts.list(head.run.tenant, head.run.run_id)}
+    values = RunValues(plan, head, world)
     artifacts = []
     for output in plan.outputs:
         if isinstance(output, ObjectOutput):
-            artifacts.append(_evaluated(output, plan, head, at, world, succeeded=succeeded))
+            artifacts.append(_evaluated(output, values, outcome, now))
         elif output.name not in captured:
             artifacts.append(_missing(output))
     return artifacts
@@ -145,19 +125,17 @@ def _missing(output: FileOutput) -> Artifact:
     )
 
 
-def _evaluated(  # noqa: PLR0913 - what is known already is passed on, not read again
-    output: ObjectOutput, plan: Plan, head: Head, at: str, world: World, *, succeeded: bool
-) -> Artifact:
+def _evaluated(output: ObjectOutput, values: RunValues, outcome: RunStatus, now: str) -> Artifact:
     artifact = Artifact(name=output.name, type=ArtifactType.OBJECT, status=ArtifactStatus.FAILED)
     expression = expressions.parse(output.expression)
     try:
-        value = expression.evaluate(Values(plan, head, world).context(expression.references))
+        value = expression.evaluate(values.context(expression.references))
     except ExpressionError as error:
         return replace(artifact, notes=str(error))
-    if value is None and not succeeded:
+    if value is None and outcome is RunStatus.FAILED:
         return replace(artifact, notes="the run failed before there was a value")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    if (size := len(text.encode())) > _MAX_VALUE_BYTES:
-        notes = f"the value has {size} bytes, at most {_MAX_VALUE_BYTES}; write a file"
+    if (size_bytes := len(text.encode())) > _MAX_VALUE_BYTES:
+        notes = f"the value has {size_bytes} bytes, at most {_MAX_VALUE_BYTES}; write a file"
         return replace(artifact, notes=notes)
-    return replace(artifact, status=ArtifactStatus.CAPTURED, captured_at=at, expression_json=text)
+    return replace(artifact, status=ArtifactStatus.CAPTURED, captured_at=now, expression_json=text)

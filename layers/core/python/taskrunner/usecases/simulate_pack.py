@@ -1,12 +1,13 @@
-"""Say what a run of a pack would do, and touch nothing."""
+"""Say what a run of a pack would do, without side effects."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler import budget, prices
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.budget import prices
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.model import api_view, step_path
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -23,17 +24,16 @@ from taskrunner.model.plan import (
 )
 from taskrunner.model.run import Reason
 from taskrunner.model.wording import shortened
-from taskrunner.runtime.run_view import failure_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from taskrunner.compiler.budget import Budget
+    from taskrunner.compiler.budget.limits import Budget
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.plan import Plan
 
-# A map of more items than this is shown by its template, as an answer has 6 MB at most.
-MOST_EXPANDED: Final = 1000
+# A map of more items than this is shown by its template, because an answer has at most 6 MB.
+MAX_EXPANDED_ITEMS: Final = 1000
 
 
 def simulate_pack(
@@ -46,12 +46,12 @@ def simulate_pack(
     """
     compiled = compile_pack(manifest, inputs, ceilings)
     plan = compiled.plan
-    steps = simulate_plan(plan)
+    steps = simulate_plan(plan, compiled.distributed)
     return {
         "planHash": compiled.plan_hash,
         "definitionHash": compiled.definition_hash,
         "pack": {"name": plan.pack_name, "version": plan.pack_version},
-        "failurePolicy": failure_policy(plan.failure),
+        "failurePolicy": api_view.failure_policy(plan.failure),
         "steps": steps,
         "outputs": [_output(output) for output in plan.outputs],
         "hasPendingApprovals": _has_approvals(steps),
@@ -59,13 +59,16 @@ def simulate_pack(
     }
 
 
-def simulate_plan(plan: Plan) -> list[JsonObject]:
-    """The steps of *plan* as the API's SimulationSteps."""
-    return _Simulation(plan).list(plan.steps)
+def simulate_plan(plan: Plan, distributed: Collection[str] = ()) -> list[JsonObject]:
+    """Return the steps of *plan* as the API's SimulationSteps.
+
+    *distributed* are the ids of its Distributed Maps.
+    """
+    return _Simulation(plan, distributed).list(plan.steps)
 
 
 def _has_approvals(steps: Iterable[JsonObject]) -> bool:
-    """Whether any gate asks for an approval as far as can be known."""
+    """Whether a gate may wait for an approval, as far as planning knows."""
     return any(
         step["status"] == "RequiresApproval"
         or (step["status"] == "RequiresPolicy" and "approvalId" in step)
@@ -77,35 +80,36 @@ def _has_approvals(steps: Iterable[JsonObject]) -> bool:
 class _Simulation:
     """The steps of one plan as the API's SimulationSteps: the table of the language's section 6."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
-        self._apart = budget.distributed(plan)
+        self._distributed = distributed
 
     def list(
-        self, steps: Iterable[Step], iteration: str = "", fate: Reason | None = None
+        self, steps: Iterable[Step], prefix: str = "", skipped: Reason | None = None
     ) -> list[JsonObject]:
-        return [self._step(step, iteration, fate) for step in steps]
+        """*steps* with the *prefix* of their iteration; *skipped* is why none of them is run."""
+        return [self._step(step, prefix, skipped) for step in steps]
 
-    def _step(self, step: Step, iteration: str, fate: Reason | None) -> JsonObject:
+    def _step(self, step: Step, prefix: str, skipped: Reason | None) -> JsonObject:
         view: JsonObject = {
-            "id": iteration + step.id,
+            "id": step_path.join(prefix, step.id),
             "templateId": step.id,
             "name": step.name,
             "kind": step.kind.value,
-            "enabled": step.enabled is not False and fate is None,
+            "enabled": step.enabled is not False and skipped is None,
             "continueOnError": step.continue_on_error,
         }
         if step.enabled is None:
             view["statusReason"] = Reason.CONDITION_AT_RUNTIME.value
         if step.enabled is False:
-            fate = Reason.CONDITION_FALSE
-        inner = Reason.PARENT_SKIPPED if fate is not None else None
-        view |= self._own(step, iteration, inner)
-        if fate is not None:
-            view |= {"status": "Skipped", "statusReason": fate.value}
+            skipped = Reason.CONDITION_FALSE
+        children_skipped = None if skipped is None else Reason.PARENT_SKIPPED
+        view |= self._by_kind(step, prefix, children_skipped)
+        if skipped is not None:
+            view |= {"status": "Skipped", "statusReason": skipped.value}
         return {key: value for key, value in view.items() if value is not None}
 
-    def _own(self, step: Step, iteration: str, inner: Reason | None) -> JsonObject:
+    def _by_kind(self, step: Step, prefix: str, skipped: Reason | None) -> JsonObject:
         match step:
             case RunStep():
                 return {"status": "Pending", "uses": step.uses, "children": []}
@@ -126,56 +130,57 @@ class _Simulation:
                         "failureAction": step.failure_action.value,
                         "retryCount": step.retries.max_attempts - 1,
                     },
-                    "children": self.list(step.branch, iteration, inner),
+                    "children": self.list(step.branch, prefix, skipped),
                 }
             case Parallel():
                 return {
                     "status": "Pending",
                     "maxParallel": step.max_parallel,
-                    "children": self.list(step.steps, iteration, inner),
+                    "children": self.list(step.steps, prefix, skipped),
                 }
             case MapStep():
-                return self._map(step, iteration, inner)
+                return self._map(step, prefix, skipped)
             case Loop():
                 return {
                     "status": "WillIterate",
                     "loopInfo": _loop_info(step),
-                    "children": self.list(step.steps, iteration, inner),
+                    "children": self.list(step.steps, prefix, skipped),
                 }
             case Conditional():
-                return self._conditional(step, iteration, inner)
+                return self._conditional(step, prefix, skipped)
             case _:
                 assert_never(step)
 
-    def _map(self, step: MapStep, iteration: str, inner: Reason | None) -> JsonObject:
+    def _map(self, step: MapStep, prefix: str, skipped: Reason | None) -> JsonObject:
         view: JsonObject = {
             "maxParallel": step.max_parallel,
             "mapInfo": {
                 "iterator": step.iterator,
                 "index": step.index,
-                "mode": "distributed" if step.id in self._apart else "inline",
+                "mode": "distributed" if step.id in self._distributed else "inline",
                 "itemCount": None if step.items.values is None else len(step.items.values),
                 "itemsExpression": step.items.expression,
             },
         }
         view["mapInfo"] = {k: v for k, v in view["mapInfo"].items() if v is not None}
         values = step.items.values
-        if values is None or inner is not None or len(values) > MOST_EXPANDED:
+        if values is None or skipped is not None or len(values) > MAX_EXPANDED_ITEMS:
             status = "Pending" if values is not None else "WillIterate"
-            return view | {"status": status, "children": self.list(step.steps, iteration, inner)}
+            return view | {"status": status, "children": self.list(step.steps, prefix, skipped)}
+        path = step_path.join(prefix, step.id)
         children = [
             child
             for index in range(len(values))
-            for child in self.list(step.steps, f"{iteration}{step.id}[{index}]::")
+            for child in self.list(step.steps, step_path.iteration_prefix(path, index))
         ]
         return view | {"status": "Pending", "children": children}
 
-    def _conditional(self, step: Conditional, iteration: str, inner: Reason | None) -> JsonObject:
+    def _conditional(self, step: Conditional, prefix: str, skipped: Reason | None) -> JsonObject:
         children: list[JsonObject] = []
         for number, arm in enumerate(step.arms):
-            passed = step.taken is not None and number != step.taken
-            fate = Reason.BRANCH_NOT_TAKEN if passed else inner
-            children += self.list(arm, iteration, fate)
+            is_not_taken = step.taken is not None and number != step.taken
+            arm_skipped = Reason.BRANCH_NOT_TAKEN if is_not_taken else skipped
+            children += self.list(arm, prefix, arm_skipped)
         return {
             "status": "WillBranch",
             "conditionalInfo": {
@@ -205,7 +210,7 @@ def _loop_info(step: Loop) -> JsonObject:
 
 
 def budget_view(counted: Budget) -> JsonObject:
-    """The worst case of a run, and what it costs at the list prices of `compiler/prices.json`."""
+    """Return a run's worst case, and its cost at list prices."""
     return {
         "historyEvents": counted.history_events,
         "stateTransitions": counted.state_transitions,

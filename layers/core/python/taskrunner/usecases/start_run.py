@@ -1,23 +1,23 @@
-"""Start the execution of a run that is recorded: at its creation, or later for one left behind."""
+"""Start the execution of a recorded run: when it is created, or later when that was cut off."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.compiler import emit, gates
+from taskrunner.compiler.driver import compile_plan
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import TryAgainError
-from taskrunner.model import plan_document
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports.world import World
+    from taskrunner.ports import World
 
 
 def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: World) -> bool:
-    """Start *run* unless it has ended; False when AWS has no room now, which the reconciler heals.
+    """Start *run* unless it has ended; return False when AWS is too busy.
 
-    The run is recorded, so that its creator is told so, whatever becomes of the start.
+    The run is recorded, so creating it has succeeded either way. The reconciler starts it later.
     """
     if run.outcome is not None:
         return True
@@ -29,9 +29,8 @@ def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: 
 
 
 def start_run(tenant: str, run_id: str, world: World) -> JsonObject:
-    """Start a recorded run from its stored plan; starting twice starts once."""
+    """Start a recorded run from its stored plan. Starting twice starts once."""
     run = world.runs.head(tenant, run_id).run
-    plan = plan_document.from_document(world.plans.get(tenant, run.plan_hash))
-    execution_input = emit.execution_input(plan, tenant, run_id)
-    definition = gates.checked(emit.machine(plan), plan)
-    return {"started": start(run, definition, execution_input, world)}
+    plan = world.plans.get(tenant, run.plan_hash)
+    definition = compile_plan(plan).definition
+    return {"started": start(run, definition, execution_input(plan, tenant, run_id), world)}

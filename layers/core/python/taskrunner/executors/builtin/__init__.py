@@ -1,1 +1,1 @@
-"""The executors that packs name as `builtin:<name>`, one module each."""
+"""The executors that packs name as `builtin:<name>`; the table of them is in the parent package."""

@@ -1,4 +1,4 @@
-"""`builtin:assert` fails unless something is true: a run stops where its ground is not so."""
+"""`builtin:assert` fails unless something is true, and so stops a run that should not go on."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _KINDS: Final = {
 
 
 def _true_or_false(value: Json) -> Json:
-    """A list of findings is no answer: who forgot the comparison would never hear of it."""
+    """Refuse everything else: a list of findings would pass where a comparison was forgotten."""
     if not isinstance(value, bool):
         raise PydanticCustomError(
-            "no_truth",
-            "it is {kind}, and an assertion is true or false; write a comparison, such as "
+            "not_boolean",
+            "it is {kind}, and an assertion must be true or false; write a comparison, such as "
             "{example}",
             {"kind": _KINDS[type(value)], "example": _EXAMPLE},
         )
@@ -37,17 +37,17 @@ def _true_or_false(value: Json) -> Json:
 
 
 class Parameters(ClosedParameters):
-    """What must be true, and what to say when it is not."""
+    """The assertion, and the message of the failure when it is false."""
 
     that: Annotated[bool, BeforeValidator(_true_or_false)]
     message: Annotated[str, Field(min_length=1, max_length=2000)] = "the assertion does not hold"
 
 
-def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - every executor's form
+def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - an executor's interface
     """Return no outputs.
 
     Raises:
-        ExecutorFailure: it is false; with the author's message.
+        ExecutorFailure: the assertion is false; with the author's message.
     """
     if not parameters.that:
         raise ExecutorFailure(parameters.message)

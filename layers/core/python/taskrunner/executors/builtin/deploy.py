@@ -1,4 +1,4 @@
-"""`builtin:deploy` makes a bundle the current one of an environment, and keeps what was before."""
+"""`builtin:deploy` makes a bundle the current one of an environment, and keeps the history."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
 
 _HASH: Final = "[0-9a-f]{64}"
-_REFERENCE = re.compile(rf"bundles/sha256-{_HASH}\.zip|sha256:{_HASH}")
+_REFERENCE: Final = re.compile(rf"bundles/sha256-{_HASH}\.zip|sha256:{_HASH}")
 
 
-def _a_reference(text: str) -> str:
+def _bundle_reference(text: str) -> str:
     if _REFERENCE.fullmatch(text) is None:
         raise PydanticCustomError(
             "bundle_reference",
-            "it is no bundle; write the `bundle` or the `digest` that a builtin:build step put out",
+            "it is not a bundle; write the `bundle` or `digest` output of a builtin:build step",
         )
     return text
 
 
 class Parameters(ClosedParameters):
-    """Where to, and which bundle, by its reference or its digest.
+    """The environment, and the bundle by its reference or digest.
 
-    No bundle means the run's last, and is the empty text rather than null: a template that comes to
-    nothing, such as the output of a step that was skipped, must not deploy something else.
+    Without a bundle the run's last one is deployed. The default is the empty text and not null: a
+    template that gives null, such as the output of a skipped step, must not deploy another bundle.
     """
 
     environment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")] = "default"
-    bundle: Annotated[str, AfterValidator(_a_reference)] = ""
+    bundle: Annotated[str, AfterValidator(_bundle_reference)] = ""
 
 
 def execute(parameters: Parameters, work: Work) -> JsonObject:
-    """Return `{environment, digest, previousDigest, revision}`; the first has no previous digest.
+    """Return `{environment, digest, previousDigest, revision}`.
+
+    *previousDigest* is None for the environment's first revision.
 
     Raises:
         ExecutorFailure: there is no such bundle, or the run has built none.
@@ -55,14 +57,16 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
 
 def _bundle(parameters: Parameters, work: Work) -> Bundle:
     if parameters.bundle:
-        found = work.bundles.find(parameters.bundle)
-        cure = f"there is no bundle '{parameters.bundle}' here; build it first with builtin:build"
+        bundle = work.bundles.find(parameters.bundle)
+        problem = (
+            f"this tenant has no bundle '{parameters.bundle}'; build it first with builtin:build"
+        )
     else:
-        found = work.bundles.last_of_run()
-        cure = (
+        bundle = work.bundles.last_of_run()
+        problem = (
             "this run has built no bundle: put a builtin:build step before this one, "
             "or name a bundle of an earlier run with `bundle`"
         )
-    if found is None:
-        raise ExecutorFailure(cure)
-    return found
+    if bundle is None:
+        raise ExecutorFailure(problem)
+    return bundle

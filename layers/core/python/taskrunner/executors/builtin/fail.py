@@ -1,4 +1,4 @@
-"""`builtin:fail` fails on purpose: for trying out retries, `continueOnError` and what follows."""
+"""`builtin:fail` fails on purpose: to try out retries, `continueOnError` and what follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Parameters(ClosedParameters):
-    """What to say, and how many attempts fail before one succeeds; without a number all of them."""
+    """The message, and how many attempts fail before one succeeds; None for all of them."""
 
     message: Annotated[str, Field(min_length=1, max_length=2000)] = "this step fails on purpose"
     attempts: Annotated[int, Field(ge=0)] | None = None
@@ -24,7 +24,7 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     """Return `{attempt}`, counted from 1, once enough attempts have failed.
 
     Raises:
-        ExecutorFailure: with the author's message.
+        ExecutorFailure: this attempt is to fail; with the author's message.
     """
     if parameters.attempts is None or work.attempt <= parameters.attempts:
         raise ExecutorFailure(parameters.message)

@@ -1,4 +1,4 @@
-"""`builtin:noop` does nothing: its outputs are its parameters, to see what templates became."""
+"""`builtin:noop` returns its parameters: to see what templates become, or to name a value."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Parameters(BaseModel):
-    """Whatever the author likes."""
+    """Any parameters."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
 
-def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - every executor's form
-    """Return the parameters as they came, in their order."""
+def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - an executor's interface
+    """Return the parameters unchanged, in their order."""
     return dict(parameters.model_extra or {})

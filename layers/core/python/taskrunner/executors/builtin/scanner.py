@@ -1,10 +1,11 @@
-"""`builtin:scanner` tells what can be told of a container image from its reference alone, offline.
+"""`builtin:scanner` checks the reference of a container image, offline.
 
-Of an image in ECR there is more to be told: what the registry found when it scanned it. That is
-asked for where the sandbox allows the registry, and a finding says so where it was not read.
+For an image in ECR it adds what the registry found when it scanned the image, if the sandbox allows
+that registry; otherwise a finding says that the scan was not read.
 
-A finding's severity depends on whether a digest pins the image. With one, a client proves that what
-it got is what was meant, whoever it got it from; without one it believes the registry and the wire.
+Findings are less severe for an image that is pinned by a digest. With a digest, a client can prove
+that it received the intended image, from any sender; without one it trusts the registry and the
+network.
 """
 
 from __future__ import annotations
@@ -32,16 +33,17 @@ Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)  # the worst first
 REPORT_NAME: Final = "scan-report.json"
 
-# Names that exist to be moved, and versions that leave their last number open.
-_MOVING = {
+# Tags that are meant to be moved.
+_MOVING_TAGS: Final = {
     "canary", "current", "dev", "develop", "edge", "head", "latest", "lts", "main", "master",
     "nightly", "prod", "production", "rolling", "snapshot", "stable", "staging", "testing",
     "trunk", "unstable",
 }  # fmt: skip
-_OPEN_VERSION = re.compile(r"v?[0-9]{1,3}(\.[0-9]{1,3})?")
-# Written out, because what Python calls private differs from one version to the next.
-_LOOPBACK = [ip_network(text) for text in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")]
-_PRIVATE = [
+# Versions that leave their last number open.
+_OPEN_VERSION: Final = re.compile(r"v?[0-9]{1,3}(\.[0-9]{1,3})?")
+# Written out, because Python's versions disagree on which addresses are private.
+_LOOPBACK: Final = [ip_network(text) for text in ("127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128")]
+_PRIVATE: Final = [
     ip_network(text)
     for text in (
         "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
@@ -50,15 +52,15 @@ _PRIVATE = [
 ]  # fmt: skip
 _HTTP_PORT: Final = 80
 _PLAIN_REGISTRY_PORT: Final = 5000
-_MAX_SHOWN: Final = 300
-_MAX_NAMED: Final = 8
-_MAX_TEXT: Final = 300
-# The step's outputs have 64 KiB; the counts tell of what is left out here.
+_MAX_TARGET_CHARACTERS: Final = 300
+_MAX_NAMED_FINDINGS: Final = 8
+_MAX_TEXT_CHARACTERS: Final = 300
+# The step's outputs have at most 64 KiB; the counts include the findings that are left out.
 _MAX_FINDINGS_BYTES: Final = 40 * 1024
 
 
 class Parameters(ClosedParameters):
-    """The image, and from which severity on a finding fails the step; without it none does."""
+    """The image, and the least severity that fails the step; None for no severity."""
 
     target: str
     fail_on: Severity | None = Field(default=None, alias="failOn")
@@ -66,7 +68,7 @@ class Parameters(ClosedParameters):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One weakness of a reference: what it is, what follows from it, and what to write instead."""
+    """One weakness of an image: what it is, what may follow from it, and how to fix it."""
 
     id: str
     severity: Severity
@@ -76,74 +78,81 @@ class Finding:
 
 
 def execute(parameters: Parameters, work: Work) -> JsonObject:
-    """Write the report and return the same: the reference's parts, its findings and their counts.
+    """Write the report and return it: the reference's parts, the findings and their counts.
 
     Raises:
-        ExecutorFailure: the target is no image reference, or has a finding that `failOn` names.
+        ExecutorFailure: the target is not an image reference, the registry does not let us read
+            the scan, or there is a finding of the severity *failOn* or worse.
     """
     try:
         reference = image_reference.parse(parameters.target)
     except ImageReferenceError as error:
-        # Escaped, because this text is the caller's and ends up in somebody's terminal. Never cut:
-        # in half a secret nobody finds the whole.
+        # Escaped, because messages are shown in terminals. Complete or not at all, because the
+        # redactor would not find part of a secret.
         size = len(parameters.target)
-        shown = ascii(parameters.target) if size <= _MAX_SHOWN else f"a text of {size} characters"
-        raise ExecutorFailure(f"{shown} is no image reference: {error}") from None
-    found = findings(reference)
+        is_short = size <= _MAX_TARGET_CHARACTERS
+        shown = ascii(parameters.target) if is_short else f"a text of {size} characters"
+        raise ExecutorFailure(f"{shown} is not an image reference: {error}") from None
+    findings = reference_findings(reference)
     counts: dict[str, int] = {
-        level: sum(one.severity == level for one in found) for level in SEVERITIES
+        severity: sum(finding.severity == severity for finding in findings)
+        for severity in SEVERITIES
     }
     if reference.ecr is not None:
-        recorded, further = _recorded(reference, work)
-        found = sorted([*found, *recorded], key=_worst_first)
-        counts = {level: counts[level] + further.get(level, 0) for level in SEVERITIES}
+        recorded, recorded_counts = _recorded_findings(reference, work)
+        findings = sorted([*findings, *recorded], key=_worst_first)
+        counts = {
+            severity: counts[severity] + recorded_counts.get(severity, 0) for severity in SEVERITIES
+        }
     report: JsonObject = {
         "target": parameters.target,
         "registry": reference.registry,
         "repository": reference.repository,
         "tag": reference.tag_pulled,
         "digest": reference.digest,
-        "findings": _that_fit(found),
+        "findings": _that_fit(findings),
     }
     report |= counts
-    # Before the verdict: a scan that fails its step is the one whose report is read.
+    # Before the verdict, because the report of a failed scan is the one that people read.
     text = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
     (work.output / REPORT_NAME).write_text(text, encoding="utf-8", newline="\n")
     _judge(report, parameters.fail_on)
     return report
 
 
-def findings(reference: ImageReference) -> list[Finding]:
-    """Every weakness of *reference*, the worst first."""
+def reference_findings(reference: ImageReference) -> list[Finding]:
+    """Return every weakness of the reference itself, the worst first."""
     checks = (_mutable_tag, _missing_digest, _implicit_registry, _insecure_registry)
-    found = [finding for check in checks if (finding := check(reference)) is not None]
-    return sorted(found, key=_worst_first)
+    findings = [finding for check in checks if (finding := check(reference)) is not None]
+    return sorted(findings, key=_worst_first)
 
 
 def _worst_first(finding: Finding) -> tuple[int, str]:
     return SEVERITIES.index(finding.severity), finding.id
 
 
-def _recorded(reference: ImageReference, work: Work) -> tuple[list[Finding], dict[str, int]]:
-    """What the registry found, and how much of each severity, which may be more than it names."""
-    which = reference.digest or reference.tag_pulled or ""
+def _recorded_findings(
+    reference: ImageReference, work: Work
+) -> tuple[list[Finding], dict[str, int]]:
+    """Return what the registry found, and its counts by severity, which may be higher."""
+    image = reference.digest or reference.tag_pulled or ""
     try:
-        scan = work.images.findings(reference.registry, reference.repository, which)
+        scan = work.images.findings(reference.registry, reference.repository, image)
     except EgressDenied:
         title = "The registry's scan was not read"
-        why = "The sandbox does not allow its registry, so nobody asked what is in it."
+        detail = "The sandbox does not allow the registry, so it was not asked what it found."
         remedy = f"List {reference.registry} in spec.sandbox.egressAllowlist."
     else:
         if scan is not None:
-            return [_of_the_scan(row) for row in scan["findings"]], scan["counts"]
+            return [_recorded_finding(row) for row in scan["findings"]], scan["counts"]
         title = "The registry has no scan"
-        why = "The registry has not scanned this image, so nobody knows what is in it."
+        detail = "The registry has not scanned this image, so its content is unknown."
         remedy = "Turn on scanning of the repository, or start a scan of the image."
-    return [Finding("unscanned", "low", title, why, remedy)], {"low": 1}
+    return [Finding("unscanned", "low", title, detail, remedy)], {"low": 1}
 
 
-def _of_the_scan(row: JsonObject) -> Finding:
-    texts = {key: " ".join(str(value).split())[:_MAX_TEXT] for key, value in row.items()}
+def _recorded_finding(row: JsonObject) -> Finding:
+    texts = {key: " ".join(str(value).split())[:_MAX_TEXT_CHARACTERS] for key, value in row.items()}
     package = f"{texts['package']} {texts['version']}".strip()
     title = f"{texts['id']} in {package}" if package else texts["id"]
     remedy = f"See {texts['uri']}" if texts["uri"] else "Ask the registry for its scan."
@@ -152,52 +161,52 @@ def _of_the_scan(row: JsonObject) -> Finding:
     return Finding(texts["id"], row["severity"], title, texts["description"], remedy)
 
 
-def _that_fit(found: Sequence[Finding]) -> list[JsonObject]:
-    """The worst of *found*, as many as the outputs have room for."""
-    told: list[JsonObject] = []
+def _that_fit(findings: Sequence[Finding]) -> list[JsonObject]:
+    """Return the worst of *findings*, as many as the outputs have room for."""
+    rows: list[JsonObject] = []
     left_bytes = _MAX_FINDINGS_BYTES
-    for finding in found:
+    for finding in findings:
         row = asdict(finding)
         left_bytes -= len(json.dumps(row, ensure_ascii=False).encode())
         if left_bytes < 0:
             break
-        told.append(row)
-    return told
+        rows.append(row)
+    return rows
 
 
 def _judge(report: JsonObject, fail_on: Severity | None) -> None:
     if fail_on is None:
         return
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    count = sum(report[level] for level in failing)
+    count = sum(report[severity] for severity in failing)
     if not count:
         return
-    found = [one for one in report["findings"] if one["severity"] in failing][:_MAX_NAMED]
-    named = ", ".join(f"{one['id']} ({one['severity']})" for one in found)
-    more = f" and {count - len(found)} more" if count > len(found) else ""
+    rows = [row for row in report["findings"] if row["severity"] in failing][:_MAX_NAMED_FINDINGS]
+    named = ", ".join(f"{row['id']} ({row['severity']})" for row in rows)
+    more = f" and {count - len(rows)} more" if count > len(rows) else ""
     raise ExecutorFailure(
-        f"failOn is {fail_on}, and the scan found {named}{more}; {REPORT_NAME} says more"
+        f"failOn is {fail_on}, and the scan found {named}{more}; see {REPORT_NAME}"
     )
 
 
 def _mutable_tag(reference: ImageReference) -> Finding | None:
     tag = reference.tag_pulled
-    if tag is None or reference.digest is not None:  # clients go by the digest alone
+    if tag is None or reference.digest is not None:  # clients then use the digest alone
         return None
     severity: Severity = "low"
-    why = f"Whoever may push to the repository can make '{tag}' another image."
-    if tag.lower() in _MOVING:
-        severity, why = "high", f"'{tag}' is a tag that is moved with every release."
+    detail = f"Anyone who may push to the repository can point '{tag}' to another image."
+    if tag.lower() in _MOVING_TAGS:
+        severity, detail = "high", f"'{tag}' is a tag that moves with every release."
     elif _OPEN_VERSION.fullmatch(tag):
-        severity, why = "medium", f"'{tag}' leaves the version open, and moves with each one."
-    written = "" if reference.tag else "No tag is written, and that means 'latest'. "
-    return Finding("mutable-tag", severity, "The tag can move", written + why, _pin(reference))
+        severity, detail = "medium", f"'{tag}' is an incomplete version, and moves with each patch."
+    implied = "" if reference.tag else "No tag is written, which means 'latest'. "
+    return Finding("mutable-tag", severity, "The tag can move", implied + detail, _pin(reference))
 
 
 def _missing_digest(reference: ImageReference) -> Finding | None:
     if reference.digest is not None:
         return None
-    detail = "What is pulled cannot be proved to be what was tested and approved."
+    detail = "Nothing proves that the image pulled is the image that was tested and approved."
     return Finding("missing-digest", "medium", "No digest is given", detail, _pin(reference))
 
 
@@ -212,29 +221,30 @@ def _implicit_registry(reference: ImageReference) -> Finding | None:
     return Finding(
         "implicit-registry",
         "medium",
-        "The registry is left to the client",
-        "Docker asks docker.io; other clients ask what they are configured to, in their order.",
+        "The registry is not written",
+        "Docker uses docker.io; other clients use the registries that they are configured with.",
         f"Write the registry: {reference.registry}/{reference.repository}",
     )
 
 
 def _insecure_registry(reference: ImageReference) -> Finding | None:
     host, port = reference.host, reference.port
-    pinned = reference.digest is not None
-    severity: Severity = "low" if pinned else "high"
+    is_pinned = reference.digest is not None
+    severity: Severity = "low" if is_pinned else "high"
     if port == _HTTP_PORT:
-        severity = "medium" if pinned else "critical"
-        why = "Port 80 is HTTP: nothing is encrypted, and nothing says who answers."
+        severity = "medium" if is_pinned else "critical"
+        detail = "Port 80 is HTTP: nothing is encrypted, and nothing proves who answers."
     elif host == "localhost" or host.endswith(".localhost") or _is_in(host, _LOOPBACK):
-        why = f"Clients take plain HTTP from '{host}', and it is another machine for each of them."
+        detail = f"Clients accept plain HTTP from '{host}', and it is each client's own machine."
     elif _is_in(host, _PRIVATE):
-        why = f"No public authority vouches for the private address {host}."
+        detail = f"No public authority issues certificates for the private address {host}."
     elif port == _PLAIN_REGISTRY_PORT:
-        why = "A registry on port 5000 speaks plain HTTP unless somebody saw to it."
+        detail = "A registry on port 5000 speaks plain HTTP unless it was configured otherwise."
     else:
         return None
+    title = "The registry may not be genuine"
     remedy = "Use a registry with a DNS name and a certificate, on port 443."
-    return Finding("insecure-registry", severity, "The registry may not be genuine", why, remedy)
+    return Finding("insecure-registry", severity, title, detail, remedy)
 
 
 def _is_in(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

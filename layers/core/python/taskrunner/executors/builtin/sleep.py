@@ -1,4 +1,4 @@
-"""`builtin:sleep` waits: for trying out timeouts and cancelling, or to give something time."""
+"""`builtin:sleep` waits: to try out timeouts and cancellation, or to give something time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import JsonObject
 
-LONGEST_S: Final = 300
+MAX_SECONDS: Final = 300
 
 
 class Parameters(ClosedParameters):
-    """How long to wait, in seconds; fractions are fine."""
+    """The time to wait, in seconds and fractions of them."""
 
-    seconds: Annotated[float, Field(ge=0, le=LONGEST_S, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
-def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - every executor's form
-    """Return `{seconds}` after that time."""
+def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - an executor's interface
+    """Wait, then return `{seconds}`."""
     time.sleep(parameters.seconds)
-    # JSON has one number 2: an author who wrote 2 does not want to read 2.0.
-    whole = parameters.seconds.is_integer()
-    return {"seconds": int(parameters.seconds) if whole else parameters.seconds}
+    # An author who wrote 2 expects to read 2 and not 2.0: to JSON they are one number.
+    is_whole = parameters.seconds.is_integer()
+    return {"seconds": int(parameters.seconds) if is_whole else parameters.seconds}

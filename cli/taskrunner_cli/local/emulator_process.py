@@ -1,0 +1,99 @@
+"""Run MiniStack with corrections, so that a throttled or failed function has AWS's consequences.
+
+Without them a throttled gate never opens, a client does not learn when to retry, and lanes that are
+throttled together stay together. The corrections replace private functions of MiniStack, so its
+version is pinned; tests/stack/test_throttles.py tests them.
+
+`emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
+"""
+
+import json
+import random
+import threading
+from http import HTTPStatus
+from typing import Any
+
+from ministack import app
+from ministack.services import apigateway_v1, lambda_svc, stepfunctions
+
+_throttle = lambda_svc._throttle_response
+_call_lambda = stepfunctions._call_lambda
+_wait_for_token = stepfunctions._invoke_with_callback
+_find_retrier = stepfunctions._find_matching_retrier
+_call_proxy = apigateway_v1._invoke_lambda_proxy_v1
+
+_task = threading.local()  # `token`: what the callback task of this thread waits for
+
+
+def throttle_response(reason_code: str, msg: str, retry_after: int = 1) -> dict[str, Any]:
+    """Give a throttle the name that Step Functions gives it, instead of Lambda.Unknown."""
+    refusal: dict[str, Any] = _throttle(reason_code, msg, retry_after)
+    refusal["body"]["errorType"] = "Lambda.TooManyRequestsException"
+    return refusal
+
+
+async def call_proxy(*integration: Any, **more: Any) -> Any:
+    """Answer a throttle of Lambda with the gateway response INTEGRATION_FAILURE.
+
+    MiniStack does that for integrations without a proxy, and sends Lambda's 429 for the others.
+    """
+    answer = await _call_proxy(*integration, **more)
+    if not isinstance(answer, apigateway_v1._GatewayError) and _is_throttle(answer):
+        return apigateway_v1._gw_error("INTEGRATION_FAILURE", "Internal server error")
+    return answer
+
+
+def _is_throttle(answer: tuple[int, dict[str, Any], bytes]) -> bool:
+    """Return whether Lambda made the answer; a function may answer 429 as well."""
+    status, _, body = answer
+    if status != HTTPStatus.TOO_MANY_REQUESTS:
+        return False
+    return bool(json.loads(body).get("__type") == "TooManyRequestsException")
+
+
+def wait_for_token(resource: str, task_input: Any, token: str, state: dict[str, Any]) -> Any:
+    """Wait until a token comes back, or until the function that received it fails."""
+    _task.token = token
+    try:
+        return _wait_for_token(resource, task_input, token, state)
+    finally:
+        del _task.token
+
+
+def call_lambda(function: str, event: Any) -> Any:
+    """Call a function, and fail the task that waits for its token if the function fails."""
+    try:
+        return _call_lambda(function, event)
+    except stepfunctions._ExecutionError as error:
+        task = stepfunctions._task_tokens.get(getattr(_task, "token", None))
+        if task is not None and not task["event"].is_set():
+            task["error"] = {"Error": error.error, "Cause": error.cause}
+            task["event"].set()
+        raise
+
+
+def find_retrier(
+    retriers: list[dict[str, Any]], error: str, counts: dict[int, int]
+) -> tuple[dict[str, Any] | None, int]:
+    """Return the retrier for an error, with the delay that MaxDelaySeconds and JitterStrategy give.
+
+    MiniStack ignores both fields.
+    """
+    retrier, index = _find_retrier(retriers, error, counts)
+    if retrier is None:
+        return None, index
+    growth = retrier.get("BackoffRate", 2.0) ** counts.get(index, 0)
+    delay_s = retrier.get("IntervalSeconds", 1) * growth
+    delay_s = min(delay_s, retrier.get("MaxDelaySeconds", delay_s))
+    if retrier.get("JitterStrategy") == "FULL":
+        delay_s = random.uniform(0, delay_s)  # noqa: S311 -- no secret
+    return {**retrier, "IntervalSeconds": delay_s, "BackoffRate": 1}, index
+
+
+if __name__ == "__main__":
+    lambda_svc._throttle_response = throttle_response
+    apigateway_v1._invoke_lambda_proxy_v1 = call_proxy
+    stepfunctions._invoke_with_callback = wait_for_token
+    stepfunctions._call_lambda = call_lambda
+    stepfunctions._find_matching_retrier = find_retrier
+    app.main()

@@ -1,0 +1,135 @@
+"""Approvals and gates as items of the table, and the updates that change them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from taskrunner.adapters.table_layout import (
+    GATES,
+    OPEN_APPROVAL,
+    approval_key,
+    gate_key,
+    partition_of,
+)
+from taskrunner.adapters.table_requests import Update
+from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, GateRecord, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskrunner.adapters.table_requests import Item
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run
+
+
+def approval_from_item(item: Item) -> ApprovalRecord:
+    """Return the approval that *item* stores."""
+    verdict = item.get("verdict")
+    return ApprovalRecord(
+        approval_id=item["approval_id"],
+        verdict=None if verdict is None else Verdict(verdict),
+        decisions=tuple(
+            Decision(
+                verdict=Verdict(decision["verdict"]),
+                approver=decision["by"],
+                decided_at=decision["at"],
+                actor=decision.get("actor"),
+                summary=decision.get("summary"),
+            )
+            for decision in item["decisions"]
+        ),
+        was_opened=True,
+        version=item["version"],
+    )
+
+
+def gate_from_item(item: Item) -> GateRecord:
+    """Return the gate that *item* stores."""
+    return GateRecord(
+        step_path=item["sk"].removeprefix(GATES),
+        recorded_decisions=item["heard"],
+        is_notified=item.get("notified", False),
+    )
+
+
+def gate_update(
+    run: Run, record: ApprovalRecord, step_path: str, gate: GateRecord | None, expires_at: int
+) -> Update:
+    """Record that the journal holds all decisions of *record* for a gate, if it is still *gate*.
+
+    None stands for a gate that has not been opened.
+    """
+    known = {} if gate is None else {":known": gate.recorded_decisions}
+    return Update(
+        key=gate_key(partition_of(run), step_path),
+        expression="SET approval_id = :approval_id, heard = :heard, expires_at = :expires_at",
+        condition="attribute_not_exists(heard)" + (" OR heard = :known" if known else ""),
+        values={
+            ":approval_id": record.approval_id,
+            ":heard": len(record.decisions),
+            ":expires_at": expires_at,
+            **known,
+        },
+    )
+
+
+def opening_update(
+    run: Run, record: ApprovalRecord, opening: GateOpening, summary: JsonObject, expires_at: int
+) -> Update:
+    """List an approval as open with its latest gate. Its decisions stay as they are."""
+    return _approval_update(
+        run,
+        record,
+        "SET approval_id = :approval_id, decisions = if_not_exists(decisions, :none), "
+        "version = :version, expires_at = :expires_at, tenant_open_approvals = :tenant, "
+        "opened_sort = :sort, summary = :summary",
+        {
+            ":none": [],
+            ":expires_at": expires_at,
+            ":tenant": run.tenant,
+            ":sort": f"{opening.opened_at}#{run.run_id}#{record.approval_id}",
+            ":summary": json.dumps(summary, ensure_ascii=False),
+        },
+    )
+
+
+def decision_update(run: Run, record: ApprovalRecord, expires_at: int) -> Update:
+    """Store the decisions of *record*, and close the approval if it has a verdict."""
+    verdict = record.verdict
+    closing = "" if verdict is None else f", verdict = :verdict REMOVE {', '.join(OPEN_APPROVAL)}"
+    return _approval_update(
+        run,
+        record,
+        "SET approval_id = :approval_id, decisions = :decisions, version = :next, "
+        f"expires_at = :expires_at{closing}",
+        {
+            ":decisions": [_decision_document(decision) for decision in record.decisions],
+            ":next": record.version + 1,
+            ":expires_at": expires_at,
+            ":verdict": None if verdict is None else verdict.value,
+        },
+    )
+
+
+def _approval_update(
+    run: Run, record: ApprovalRecord, expression: str, values: Mapping[str, object]
+) -> Update:
+    """Update an approval, if no decision was stored since it was read as *record*."""
+    return Update(
+        key=approval_key(partition_of(run), record.approval_id),
+        expression=expression,
+        condition="attribute_not_exists(pk) OR version = :version",
+        values={":approval_id": record.approval_id, ":version": record.version, **values},
+    )
+
+
+def _decision_document(decision: Decision) -> JsonObject:
+    document = {
+        "verdict": decision.verdict.value,
+        "by": decision.approver,
+        "at": decision.decided_at,
+        "actor": decision.actor,
+        "summary": decision.summary,
+    }
+    return {key: value for key, value in document.items() if value is not None}

@@ -1,0 +1,114 @@
+"""The layout of the one table: its items, their keys, attributes and indexes.
+
+Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
+
+    A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
+                     tenant_open_approvals, opened_sort, summary
+    F#<name>         an artifact: the fields of `Artifact`, and the step and attempt that wrote it
+    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds);
+                     task_token while it waits
+    J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms
+    R                the run: the fields of `Run`, outcome, ended_at, and the indexes' attributes
+    S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
+                     outputs (JSON text) or claim (the key of an object that holds that text)
+
+One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
+between the two. All these items have `expires_at`, the table's time to live.
+
+Outside the runs there are
+
+    C#<client id> / C           a client of the token issuer: tenants, grants
+    I#<arn> / I                 an AWS principal: tenants, scopes, grants
+    T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
+    T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `releases`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from taskrunner.model.run import Run
+
+# Index: partition attribute, sort attribute.
+RUNS_BY_TENANT: Final = "runs-by-tenant"  # tenant_runs, created_sort
+OPEN_APPROVALS: Final = "open-approvals"  # tenant_open_approvals, opened_sort
+UNFINISHED_RUNS: Final = "unfinished-runs"  # unfinished, created_sort
+
+# These attributes list an approval as open. A decided one, or one of an ended run, has none.
+OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
+
+RUN: Final = "R"
+APPROVALS: Final = "A#"
+ARTIFACTS: Final = "F#"
+GATES: Final = "G#"
+CHUNKS: Final = "J#"
+OUTCOMES: Final = "S#"
+LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts behind every chunk
+
+
+class Key(NamedTuple):
+    """The key of an item: its partition, and its place there."""
+
+    pk: str
+    sk: str
+
+
+def run_partition(tenant: str, run_id: str) -> str:
+    """Return the partition key of a run."""
+    return f"T#{tenant}#R#{run_id}"
+
+
+def partition_of(run: Run) -> str:
+    """Return the partition key of *run*."""
+    return run_partition(run.tenant, run.run_id)
+
+
+def run_key(run: Run) -> Key:
+    """Return the key of *run*'s own item."""
+    return Key(partition_of(run), RUN)
+
+
+def approval_key(partition: str, approval_id: str) -> Key:
+    """Return the key of an approval in a run's partition."""
+    return Key(partition, f"{APPROVALS}{approval_id}")
+
+
+def artifact_key(partition: str, name: str) -> Key:
+    """Return the key of an artifact in a run's partition."""
+    return Key(partition, f"{ARTIFACTS}{name}")
+
+
+def gate_key(partition: str, step_path: str) -> Key:
+    """Return the key of a gate in a run's partition."""
+    return Key(partition, f"{GATES}{step_path}")
+
+
+def outcome_key(partition: str, step_path: str) -> Key:
+    """Return the key of a step's outcome in a run's partition."""
+    return Key(partition, f"{OUTCOMES}{step_path}")
+
+
+def chunk_key(partition: str, number: int) -> Key:
+    """Return the key of a journal chunk in a run's partition."""
+    return Key(partition, f"{CHUNKS}{number:09d}")
+
+
+def chunk_number(sk: str) -> int:
+    """Return the number of the journal chunk with the sort key *sk*."""
+    return int(sk.removeprefix(CHUNKS))
+
+
+def queue_key(run: Run) -> Key:
+    """Return the key of the counter of unfinished runs of *run*'s pack."""
+    return Key(f"T#{run.tenant}#Q#{run.pack_name}", "Q")
+
+
+def client_key(client_id: str) -> Key:
+    """Return the key of a client of the token issuer."""
+    return Key(f"C#{client_id}", "C")
+
+
+def principal_key(arn: str) -> Key:
+    """Return the key of an AWS principal."""
+    return Key(f"I#{arn}", "I")

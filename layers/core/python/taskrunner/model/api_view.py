@@ -1,0 +1,177 @@
+"""A run, a log line and an artifact as the API shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final, assert_never
+
+from taskrunner.model import step_path
+from taskrunner.model.journal import Position
+from taskrunner.model.plan import (
+    ApprovalGate,
+    Conditional,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+)
+from taskrunner.model.run import Reason, StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import PlacedEntry
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import FailurePolicy, Plan, Step
+    from taskrunner.model.run import Run, RunState, StepState
+
+# Lambda answers with at most 6 MB, and a step takes up to 400 bytes.
+MAX_STEPS: Final = 12_000
+_AT_REST: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING})
+_CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+
+
+def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
+    """Return the API's RunStateResponse."""
+    templates = {step.id: step for step in plan.all_steps()}
+    shown = _shown(state.steps)
+    view: JsonObject = {
+        "runId": run.run_id,
+        "tenantId": run.tenant,
+        "pack": {"name": run.pack_name, "version": run.pack_version},
+        "planHash": run.plan_hash,
+        "definitionHash": run.definition_hash,
+        "status": state.status.value,
+        "failurePolicy": failure_policy(plan.failure),
+        "createdAt": run.created_at,
+        "createdBy": run.created_by,
+        "updatedAt": state.updated_at,
+        "startedAt": state.started_at,
+        "endedAt": state.ended_at,
+        "steps": [_step(templates[step.template_id], step) for step in shown],
+        "stepsOmitted": len(state.steps) - len(shown) or None,
+    }
+    return _without_none(view)
+
+
+def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
+    """*steps*, or MAX_STEPS of them: first those outside of iterations, or failed, or under way.
+
+    The log has the others, page by page.
+    """
+    if len(steps) <= MAX_STEPS:
+        return steps
+    room = MAX_STEPS - sum(map(_is_important, steps))
+    shown: list[StepState] = []
+    for step in steps:
+        if _is_important(step) and len(shown) < MAX_STEPS:
+            shown.append(step)
+        elif room > 0:
+            room -= 1
+            shown.append(step)
+    return shown
+
+
+def _is_important(step: StepState) -> bool:
+    is_at_rest = step.status in _AT_REST and step.reason is not Reason.RETRYING
+    return not step_path.is_iterated(step.path) or not is_at_rest
+
+
+def failure_policy(failure: FailurePolicy) -> JsonObject:
+    """Return the API's FailurePolicy."""
+    return {
+        "maxAttempts": failure.retries.max_attempts,
+        "backoffSeconds": failure.retries.backoff_s,
+        "continueOnError": failure.continue_on_error,
+    }
+
+
+def _step(step: Step, state: StepState) -> JsonObject:
+    view: JsonObject = {
+        "stepId": state.path,
+        "templateId": step.id,
+        "parentId": state.parent_path,
+        "name": step.name,
+        "kind": step.kind.value,
+        "enabled": state.enabled,
+        "continueOnError": state.continue_on_error,
+        "status": state.status.value,
+        "attempts": state.attempts,
+        "statusReason": None if state.reason is None else state.reason.value,
+        "lastTransitionAt": state.last_transition_at,
+        "nextAttemptAt": state.next_attempt_at,
+        "errorMessage": state.error_message,
+    }
+    match step:
+        case RunStep():
+            view["uses"] = step.uses
+        case ApprovalGate():
+            view |= {"approvalId": step.approval_id, "gateMessage": step.message}
+        case PolicyGate():
+            view["approvalId"] = step.override
+        case Parallel() | MapStep():
+            view["maxParallel"] = step.max_parallel
+        case Loop() | Conditional():
+            pass
+        case _:
+            assert_never(step)
+    return _without_none(view)
+
+
+def log_line(placed: PlacedEntry) -> JsonObject:
+    """Return the API's RunLogEntry; a log that continues from its cursor has the next entries."""
+    entry = placed.entry
+    view: JsonObject = {
+        "timestamp": entry.occurred_at,
+        "level": entry.level.value,
+        "eventType": entry.event.value,
+        "message": entry.message,
+        "stepId": entry.step_path,
+        "metadata": dict(entry.metadata) or None,
+        "cursor": cursor(placed.position),
+    }
+    return _without_none(view)
+
+
+def log_text(placed: PlacedEntry) -> str:
+    """Return the line that is served and that evidence signs.
+
+    Another form of it would need a new predicate type: older evidence could not be verified.
+    """
+    return json.dumps(log_line(placed), ensure_ascii=False) + "\n"
+
+
+def cursor(position: Position) -> str:
+    """Return a position as the API's cursor."""
+    return f"{position.chunk}.{position.place}"
+
+
+def position(cursor: str) -> Position | None:
+    """Return the position that `cursor` wrote, or None when it cannot have written that."""
+    match = _CURSOR.fullmatch(cursor)
+    return None if match is None else Position(int(match[1]), int(match[2]))
+
+
+def artifact(item: Artifact) -> JsonObject:
+    """Return the API's RunArtifact."""
+    view: JsonObject = {
+        "name": item.name,
+        "type": item.type.value,
+        "status": item.status.value,
+        "sourcePath": item.source_path,
+        "storedPath": item.stored_path,
+        "capturedAt": item.captured_at,
+        "sizeBytes": item.size_bytes,
+        "mediaType": item.media_type,
+        "sha256": item.sha256,
+        "notes": item.notes,
+        "expressionJson": item.expression_json,
+    }
+    return _without_none(view)
+
+
+def _without_none(view: JsonObject) -> JsonObject:
+    return {key: value for key, value in view.items() if value is not None}

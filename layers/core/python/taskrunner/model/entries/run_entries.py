@@ -1,0 +1,148 @@
+"""Entries about the run itself: its creation, its start, its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from taskrunner.model.entries import fields
+from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskrunner.model.run import Run
+
+# Each run ends once: whichever end is recorded first has this id.
+_END: Final = "run.ended"
+_STATUSES: Final = {
+    Event.RUN_COMPLETED: RunStatus.SUCCEEDED,
+    Event.RUN_FAILED: RunStatus.FAILED,
+    Event.RUN_SCHEDULE_FAILED: RunStatus.FAILED,
+    Event.RUN_CANCELLED: RunStatus.CANCELLED,
+}
+
+
+class RunCreated(NamedTuple):
+    """The run was created by *created_by*, the subject of a token."""
+
+    created_by: str | None
+
+
+class RunStarted(NamedTuple):
+    """The first step, or the first question, of the run was reached."""
+
+    started_at: str
+
+
+class CancelRequested(NamedTuple):
+    """Somebody asked to cancel the run."""
+
+    requested_by: str | None
+
+
+class RunEnded(NamedTuple):
+    """The run ended with *status*."""
+
+    status: RunStatus
+    ended_at: str
+
+
+RunFact = RunCreated | RunStarted | CancelRequested | RunEnded
+
+
+def run_created(run: Run) -> Entry:
+    """The entry with which the journal of *run* begins."""
+    return Entry(
+        id="run.created",
+        occurred_at=run.created_at,
+        event=Event.RUN_CREATED,
+        message="Run created via API.",
+        metadata={"planHash": run.plan_hash, "requestedAt": run.created_at, "by": run.created_by},
+    )
+
+
+def run_started(occurred_at: str) -> Entry:
+    """The entry that says that the run has started."""
+    return Entry(
+        id="run.started", occurred_at=occurred_at, event=Event.RUN_STARTED, message="Run started."
+    )
+
+
+def cancel_requested(requested_by: str, occurred_at: str) -> Entry:
+    """The entry that says who cancelled the run."""
+    return Entry(
+        id="run.cancel-requested",
+        occurred_at=occurred_at,
+        event=Event.RUN_CANCEL_REQUESTED,
+        message="Cancellation requested via API.",
+        metadata={"by": requested_by},
+    )
+
+
+def run_cancelled(occurred_at: str) -> Entry:
+    """The entry with which a run ends as cancelled."""
+    return Entry(
+        id="run.cancelled",
+        occurred_at=occurred_at,
+        event=Event.RUN_CANCELLED,
+        level=Level.WARN,
+        message="Run cancelled.",
+    )
+
+
+def run_completed(occurred_at: str) -> Entry:
+    """The entry with which a run ends as succeeded."""
+    return Entry(
+        id=_END, occurred_at=occurred_at, event=Event.RUN_COMPLETED, message="Run completed."
+    )
+
+
+def run_failed(cause: str, occurred_at: str, *, error: str | None = None) -> Entry:
+    """The entry with which a run ends as failed, by *cause*, such as `step build failed`.
+
+    *error* is the name that Step Functions gave the failure, if it gave one.
+    """
+    return Entry(
+        id=_END,
+        occurred_at=occurred_at,
+        event=Event.RUN_FAILED,
+        level=Level.ERROR,
+        message=f"Run failed: {cause}.",
+        metadata=fields.known({"error": error}),
+    )
+
+
+def run_not_scheduled(occurred_at: str) -> Entry:
+    """The entry with which a run ends as failed that has no execution and cannot get one."""
+    return Entry(
+        id=_END,
+        occurred_at=occurred_at,
+        event=Event.RUN_SCHEDULE_FAILED,
+        level=Level.ERROR,
+        message="Run failed: its execution could not be started.",
+    )
+
+
+def _read_created(entry: Entry) -> RunCreated:
+    return RunCreated(entry.metadata.get("by"))
+
+
+def _read_started(entry: Entry) -> RunStarted:
+    return RunStarted(entry.occurred_at)
+
+
+def _read_cancel_requested(entry: Entry) -> CancelRequested:
+    return CancelRequested(entry.metadata.get("by"))
+
+
+def _read_ended(entry: Entry) -> RunEnded:
+    return RunEnded(_STATUSES[entry.event], entry.occurred_at)
+
+
+READERS: Final[Mapping[Event, Callable[[Entry], RunFact]]] = {
+    Event.RUN_CREATED: _read_created,
+    Event.RUN_STARTED: _read_started,
+    Event.RUN_CANCEL_REQUESTED: _read_cancel_requested,
+    **dict.fromkeys(_STATUSES, _read_ended),
+}

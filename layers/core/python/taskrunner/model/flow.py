@@ -1,0 +1,37 @@
+"""The questions that a run's state machine asks, and the verdicts on its policies."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Question(StrEnum):
+    """A question of a state machine about a step: the `ask` in its definition."""
+
+    CONDITION = "condition"
+    BRANCH = "branch"
+    ITEMS = "items"
+    TURN = "turn"
+    LEAVE = "leave"
+    POLICY = "policy"
+
+
+class PolicyVerdict(StrEnum):
+    """The result of evaluating a policy gate.
+
+    * passed    the policy holds
+    * warned    it does not hold, and the gate only warns
+    * retry     it does not hold, and is evaluated again
+    * override  it does not hold, and an approval may override that
+    * branch    it does not hold, and the gate's branch runs
+    * failed    it does not hold, and the gate fails
+    * broken    it cannot be evaluated, because a secret cannot be used; the gate fails
+    """
+
+    PASSED = "passed"
+    WARNED = "warned"
+    RETRY = "retry"
+    OVERRIDE = "override"
+    BRANCH = "branch"
+    FAILED = "failed"
+    BROKEN = "broken"

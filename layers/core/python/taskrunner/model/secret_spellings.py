@@ -1,0 +1,197 @@
+"""The spellings in which a secret is found: what the redactor guarantees.
+
+Found are the secret as a whole, without the space around it; each of its lines with at least 16
+characters, as a PEM key has them; and, when it is a JSON document, each text and number in it with
+at least 8. Each of these, called a part here, is found as these programs write it:
+
+    text      UTF-8, with either line end, in the Unicode forms NFC and NFD
+    URL       percent-encoded as RFC 3986, browsers, forms and Python do, once or twice
+    JSON      escaped as Python, PHP, Java and Go do, also inside another JSON text
+    Python    repr() and ascii()
+    markup    escaped for HTML or XML
+    hex       in either case, of the part or of its JSON form
+    base64    in either alphabet, at any place in a longer text, of the part or of its JSON form;
+              also percent-encoded, and in JSON with escaped slashes
+
+The secret as a whole and the texts of a JSON document are also found
+
+    folded    in lower or upper case; with white space folded; with unprintable characters replaced
+    recoded   as UTF-16, Latin-1 or Windows-1252, and as UTF-8 that was read as one of the latter
+    numeric   without leading zeros, when it consists of digits
+    wrapped   as base64 in lines of 64 or 76 characters
+
+No other spelling is found, so a secret that was compressed, encrypted, cut or reversed is not.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Literal
+from unicodedata import normalize
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskrunner.model.json_types import Json
+
+# A shorter text stands in innocent text by chance, and masking it would leave nothing readable.
+MIN_CHARACTERS: Final = 8
+_MIN_LINE_CHARACTERS: Final = 16
+_KEY_FRAME: Final = re.compile(r"-----(BEGIN|END) [^-]*-----")
+# The line lengths of PEM (RFC 7468) and MIME (RFC 2045).
+_BASE64_LINE_CHARACTERS: Final = (64, 76)
+_UNICODE_FORMS: Final[tuple[Literal["NFC", "NFD"], ...]] = ("NFC", "NFD")
+_SINGLE_BYTE_CHARSETS: Final = ("latin-1", "cp1252")
+_UTF_16: Final = ("utf-16-le", "utf-16-be")
+
+_PERCENT_ENCODERS: Final[tuple[Callable[[bytes], str], ...]] = (
+    lambda data: quote(data, safe=""),  # RFC 3986, section 2.3
+    lambda data: quote(data, safe="/"),  # Python's default
+    lambda data: quote(data, safe="!'()*"),  # encodeURIComponent
+    lambda data: quote(data, safe="!'()*;,/?:@&=+$#"),  # encodeURI
+    lambda data: quote_plus(data, safe=""),  # Python's forms
+    lambda data: quote_plus(data, safe="*").replace("~", "%7E"),  # forms of browsers and Java
+)
+_MARKUP_ENCODERS: Final[tuple[Callable[[str], str], ...]] = (
+    lambda text: html.escape(text, quote=False),
+    html.escape,
+    lambda text: html.escape(text).replace("&#x27;", "&#39;"),  # Jinja
+    lambda text: html.escape(text).replace("&#x27;", "&apos;"),  # XML
+    lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),  # Go
+)
+
+
+def spellings(secret: str) -> set[bytes]:
+    """Return every spelling of *secret* that is found, each with at least MIN_CHARACTERS bytes."""
+    stored = {secret.strip(), *_document_texts(secret.strip())}
+    wholes = stored | {normalize(form, text) for text in stored for form in _UNICODE_FORMS}
+    parts = set(chain.from_iterable(map(_parts, wholes)))
+    found = chain(
+        chain.from_iterable(map(_encodings, parts)),
+        chain.from_iterable(map(_alterations, wholes)),
+    )
+    return {spelling for spelling in found if len(spelling) >= MIN_CHARACTERS}
+
+
+def _document_texts(secret: str) -> Iterator[str]:
+    """Yield the texts and numbers of a secret that is a JSON object or list.
+
+    A program that reads such a secret passes them on one by one.
+    """
+    try:
+        document = json.loads(secret) if secret[:1] in {"{", "["} else None
+    except (ValueError, RecursionError):
+        return
+    nodes: list[Json] = [document]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
+        elif node is not None and not isinstance(node, bool):
+            text = (node if isinstance(node, str) else json.dumps(node)).strip()
+            if len(text) >= MIN_CHARACTERS:
+                yield text
+
+
+def _parts(whole: str) -> set[str]:
+    """Return *whole* with each kind of line end, and each of its long lines."""
+    lines = [line.strip() for line in whole.splitlines()]
+    long_lines = {
+        line
+        for line in lines
+        if len(line) >= _MIN_LINE_CHARACTERS and not _KEY_FRAME.fullmatch(line)
+    }
+    return long_lines | {whole, "\n".join(lines), "\r\n".join(lines)}
+
+
+def _encodings(part: str) -> Iterator[bytes]:
+    for texts in (_percent_encoded(part), _json_escaped(part), _python_escaped(part)):
+        yield from map(_utf8, texts)
+    yield _utf8(part)
+    yield from (_utf8(encode(part)) for encode in _MARKUP_ENCODERS)
+    for text in (part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
+        yield from _hex_and_base64(_utf8(text))
+
+
+def _alterations(whole: str) -> Iterator[bytes]:
+    printable = "".join(character if character.isprintable() else " " for character in whole)
+    for text in (whole, " ".join(whole.split()), printable):
+        yield from map(_utf8, (text, text.lower(), text.upper()))
+    if whole.isascii() and whole.isdigit():  # as the expression function to_number() writes it
+        yield whole.lstrip("0").encode()
+    for charset in (*_UTF_16, *_SINGLE_BYTE_CHARSETS):
+        with suppress(UnicodeEncodeError):
+            yield whole.encode(charset)
+    for charset in _SINGLE_BYTE_CHARSETS:
+        with suppress(UnicodeDecodeError):
+            yield _utf8(_utf8(whole).decode(charset))
+    encoded = base64.b64encode(_utf8(whole))
+    for width in _BASE64_LINE_CHARACTERS:
+        lines = [encoded[start : start + width] for start in range(0, len(encoded), width)]
+        yield from (line_end.join(lines) for line_end in (b"\n", b"\r\n", b" ", b"\\n"))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _percent_encoded(part: str) -> Iterator[str]:
+    for encode in _PERCENT_ENCODERS:
+        once = encode(_utf8(part))
+        for text in (once, quote(once, safe="")):  # a URL may contain another
+            yield text
+            yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
+
+
+def _json_escaped(part: str) -> Iterator[str]:
+    for ensure_ascii in (True, False):
+        escaped = json.dumps(part, ensure_ascii=ensure_ascii)[1:-1]
+        yield json.dumps(escaped, ensure_ascii=ensure_ascii)[1:-1]
+        for text in (escaped, escaped.replace("/", "\\/"), _json_for_html(escaped)):
+            yield text
+            yield re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), text)
+
+
+def _json_for_html(escaped: str) -> str:
+    """Return JSON that may stand in HTML, as Go writes it."""
+    for sign in "<>&":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    return escaped
+
+
+def _python_escaped(part: str) -> Iterator[str]:
+    for write in (repr, ascii):
+        yield write(part)[1:-1]
+        # Which quotes are escaped depends on the quotes in the text around.
+        yield write(part + "\"'")[1:-4]
+
+
+def _hex_and_base64(data: bytes) -> Iterator[bytes]:
+    yield data.hex().encode()
+    yield data.hex().upper().encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        alone = encode(data)
+        yield from _embedded_base64(alone)
+        yield alone.rstrip(b"=")
+        for bytes_before in range(3):
+            # A character holds 6 bits. Those that also hold bits of a neighbour are unknown.
+            first = (bytes_before * 8 + 5) // 6
+            last = (bytes_before + len(data)) * 8 // 6
+            yield from _embedded_base64(encode(bytes(bytes_before) + data)[first:last])
+
+
+def _embedded_base64(encoded: bytes) -> Iterator[bytes]:
+    """Yield base64 as it is, in a URL, and in JSON with escaped slashes."""
+    yield encoded
+    escaped = quote(encoded, safe="")
+    yield escaped.encode()
+    yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), escaped).encode()
+    yield encoded.replace(b"/", b"\\/")

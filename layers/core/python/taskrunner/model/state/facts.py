@@ -1,0 +1,155 @@
+"""The facts that a journal states, by the paths of the run's steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskrunner.model import step_path
+from taskrunner.model.entries.flow_entries import DecisionKind, FlowDecided, PolicyEvaluated
+from taskrunner.model.entries.reading import AboutTheRun, read
+from taskrunner.model.entries.run_entries import RunEnded, RunStarted
+from taskrunner.model.entries.step_entries import StepCompleted, StepFailed
+from taskrunner.model.flow import PolicyVerdict
+from taskrunner.model.plan import Loop, MapStep, Parallel, Step, children, walk
+from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
+from taskrunner.model.state import transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from taskrunner.model.entries.reading import AboutAStep, Fact
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.step_path import Iteration
+
+
+class Facts:
+    """All that the journal of a run has stated so far.
+
+    *steps* has every step that has entries of its own, *decisions* the numbers that the run has
+    decided, *branching* the policy gates whose branch runs, and *iterations* which iterations of a
+    map or loop have entries. All are by step path.
+    """
+
+    def __init__(self, plan: Plan, created_at: str) -> None:
+        """Begin with an empty journal."""
+        self.plan = plan
+        self.created_at = created_at
+        self.outcome: RunStatus | None = None
+        self.started_at: str | None = None
+        self.ended_at: str | None = None
+        self.updated_at = created_at
+        self.steps: dict[str, StepState] = {}
+        self.decisions: dict[tuple[str, DecisionKind], int] = {}
+        self.branching: set[str] = set()
+        self.iterations: dict[str, set[int]] = {}
+        self._templates = {step.id: step for step in walk(plan.steps)}
+        self._enclosing = dict(_enclosing_iterated(plan.steps, ()))
+        self._concurrent = _concurrent(plan)
+
+    def add(self, entry: Entry) -> None:
+        """Take in the next entry."""
+        fact = read(entry)
+        if self.outcome is not None and not self._may_finish(entry.step_path, fact):
+            return
+        if isinstance(fact, AboutTheRun):
+            self._add_of_run(fact)
+        elif entry.step_path is not None:
+            self._add_of_step(entry.step_path, fact, entry.occurred_at)
+
+    def number(self, path: str, kind: DecisionKind) -> int | None:
+        """The number that was decided for a step, if it was."""
+        return self.decisions.get((path, kind))
+
+    def _may_finish(self, path: str | None, fact: Fact) -> bool:
+        """A step that is running when the run fails may finish, and its result is recorded."""
+        step = self.steps.get(path or "")
+        return (
+            self.outcome is RunStatus.FAILED
+            and _ends_an_attempt(fact)
+            and step is not None
+            and step.status is StepStatus.RUNNING
+            and step.template_id in self._concurrent
+        )
+
+    def _add_of_run(self, fact: AboutTheRun) -> None:
+        if isinstance(fact, RunEnded):
+            self.outcome = fact.status
+            self.ended_at = self.updated_at = fact.ended_at
+        elif isinstance(fact, RunStarted):
+            self._add_activity(fact.started_at)
+
+    def _add_activity(self, occurred_at: str) -> None:
+        self.started_at = self.started_at or occurred_at
+        self.updated_at = occurred_at
+
+    def _add_of_step(self, path: str, fact: AboutAStep, occurred_at: str) -> None:
+        try:
+            iterations, step_id = step_path.parse(path)
+        except ValueError:
+            return
+        template = self._template(iterations, step_id)
+        if template is None or template.enabled is False:
+            return  # planning decided that the step is not run, and nothing else counts
+        step = self.steps.get(path) or initial(template, path)
+        if step.has_ended:
+            return
+        changed = transitions.after(step, fact, occurred_at)
+        if changed is None:
+            return
+        self.steps[path] = changed
+        self._add_decision(path, fact)
+        for iteration in iterations:
+            self.iterations.setdefault(iteration.block, set()).add(iteration.number)
+        self._add_activity(occurred_at)
+
+    def _add_decision(self, path: str, fact: AboutAStep) -> None:
+        match fact:
+            case FlowDecided(kind, number) if kind is not None and number is not None:
+                self.decisions[path, kind] = number
+            case StepFailed(iterations=int(iterations)):
+                self.decisions[path, DecisionKind.END] = iterations
+            case PolicyEvaluated(verdict=PolicyVerdict.BRANCH):
+                self.branching.add(path)
+            case _:
+                pass
+
+    def _template(self, iterations: Iterable[Iteration], step_id: str) -> Step | None:
+        """The step of the plan, if the iterations are those of the blocks around it."""
+        blocks = tuple(iteration.block_id for iteration in iterations)
+        return self._templates.get(step_id) if self._enclosing.get(step_id) == blocks else None
+
+
+def initial(template: Step, path: str) -> StepState:
+    """Return the state of a step that has no entries."""
+    return StepState(
+        path=path,
+        template_id=template.id,
+        parent_path=None,
+        kind=template.kind,
+        enabled=template.enabled is not False,
+        continue_on_error=template.continue_on_error,
+        reason=Reason.CONDITION_AT_RUNTIME if template.enabled is None else None,
+    )
+
+
+def _ends_an_attempt(fact: Fact) -> bool:
+    if isinstance(fact, PolicyEvaluated):
+        return fact.verdict not in {PolicyVerdict.OVERRIDE, PolicyVerdict.BRANCH}
+    return isinstance(fact, StepCompleted | StepFailed)
+
+
+def _enclosing_iterated(
+    steps: Iterable[Step], enclosing: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The id of each step, and those of the maps and loops around it, the outermost first."""
+    for step in steps:
+        yield step.id, enclosing
+        inside = (*enclosing, step.id) if isinstance(step, MapStep | Loop) else enclosing
+        yield from _enclosing_iterated(children(step), inside)
+
+
+def _concurrent(plan: Plan) -> frozenset[str]:
+    """The ids of the steps beside which others may run at the same time."""
+    blocks = (step for step in walk(plan.steps) if isinstance(step, Parallel | MapStep))
+    return frozenset(inner.id for block in blocks for inner in walk(children(block)))

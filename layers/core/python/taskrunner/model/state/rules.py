@@ -1,0 +1,277 @@
+"""The rules by which the run, the block around it and its siblings change a step.
+
+A rule returns the new state of a step, or None when it does not apply. The first rule of a list
+that applies decides, so the order of a list is part of its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from taskrunner.model.run import Reason, RunStatus, StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskrunner.model.run import StepState
+    from taskrunner.model.state.facts import Facts
+
+_CUT_SHORT: Final = frozenset({Reason.RUN_FAILED, Reason.CANCELLED, Reason.PARENT_SKIPPED})
+
+
+class Skip(NamedTuple):
+    """The reason and the time of skipping the steps of a scope; *planned*: planning knew it."""
+
+    reason: Reason | None
+    since: str | None
+    planned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The surroundings of a list of steps.
+
+    * prefix         the iterations around it, as its steps' paths have them
+    * parent         the path of the block that holds the list
+    * skip           why its steps are not run, if they are not
+    * is_reached     whether its first step may begin now
+    * is_contained   whether a failure in it ends at a block around it, and the run goes on
+    * is_concurrent  whether other steps may run at the same time
+    * stopped_at     when a failure beside it ended a block around it that contains the failure
+    """
+
+    prefix: str = ""
+    parent: str | None = None
+    skip: Skip | None = None
+    is_reached: bool = True
+    is_contained: bool = False
+    is_concurrent: bool = False
+    stopped_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block with its children, as far as they are known; *is_complete* is that all of them are.
+
+    *state* is the state that the block's own entries give. Only decisions have such entries.
+    """
+
+    state: StepState
+    children: Sequence[StepState]
+    is_complete: bool
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a decision was made or a child was reached."""
+        return self.state.status is StepStatus.RUNNING or any(map(_has_begun, self.children))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing more to come in it."""
+        return self.is_complete and all(child.has_ended for child in self.children)
+
+
+StepRule: TypeAlias = "Callable[[StepState, Scope, Facts], StepState | None]"
+BlockRule: TypeAlias = "Callable[[Block, Scope, Facts], StepState | None]"
+
+
+# --- a step without children, or a block that has not begun -----------------------------------
+
+
+def keep_what_has_ended(step: StepState, _scope: Scope, _facts: Facts) -> StepState | None:
+    """A step that has ended keeps its state, whatever happens around it."""
+    return step if step.has_ended else None
+
+
+def stop_with_the_block_around(step: StepState, scope: Scope, _facts: Facts) -> StepState | None:
+    """A failure that a block contains ends the block: no step in it starts any more.
+
+    A step that has not started is Skipped. A step between two attempts gets no further one.
+    """
+    if scope.stopped_at is None or step.status is StepStatus.RUNNING:
+        return None
+    ended = _ended_at(step, scope.stopped_at)
+    return _skipped(ended, Reason.PARENT_SKIPPED) if _has_not_started(step) else _lost(ended)
+
+
+def keep_while_the_run_goes_on(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
+    """A run that has not ended changes no step."""
+    return step if facts.outcome is None else None
+
+
+def let_finish_what_runs_beside_a_failure(
+    step: StepState, scope: Scope, facts: Facts
+) -> StepState | None:
+    """A step that is running when the run fails may finish."""
+    is_running = step.status is StepStatus.RUNNING
+    may_finish = facts.outcome is RunStatus.FAILED and scope.is_concurrent
+    return step if is_running and may_finish else None
+
+
+def skip_when_cancelled(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
+    """Cancelling is at once and for good: Pending and Running steps become Skipped."""
+    if facts.outcome is not RunStatus.CANCELLED:
+        return None
+    return _skipped(_ended_at(step, facts.ended_at), Reason.CANCELLED)
+
+
+def skip_when_the_run_failed_before(
+    step: StepState, _scope: Scope, facts: Facts
+) -> StepState | None:
+    """A step that has not started when the run fails is Skipped, and so is an open gate."""
+    if facts.outcome is not RunStatus.FAILED or not _has_not_started(step):
+        return None
+    return _skipped(_ended_at(step, facts.ended_at), Reason.RUN_FAILED)
+
+
+def fail_when_no_end_is_recorded(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
+    """A step that the run has passed, without an entry of its end, is Failed: its function died."""
+    return _lost(_ended_at(step, facts.ended_at))
+
+
+STEP_RULES: Final[Sequence[StepRule]] = (
+    keep_what_has_ended,
+    stop_with_the_block_around,
+    keep_while_the_run_goes_on,
+    let_finish_what_runs_beside_a_failure,
+    skip_when_cancelled,
+    skip_when_the_run_failed_before,
+    fail_when_no_end_is_recorded,
+)
+
+
+def settled(step: StepState, scope: Scope, facts: Facts) -> StepState:
+    """Return the state of a step whose own entries say *step*."""
+    return next(state for rule in STEP_RULES if (state := rule(step, scope, facts)) is not None)
+
+
+# --- blocks -----------------------------------------------------------------------------------
+
+
+def keep_what_could_not_be_decided(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
+    """A block whose condition or items could not be evaluated has failed by an entry of its own."""
+    return block.state if block.state.has_ended else None
+
+
+def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
+    """A block is Failed when a child failed that may not.
+
+    With `continueOnError` on the block, the remaining children are run first.
+    """
+    has_failed = any(child.is_fatal for child in block.children)
+    if has_failed and (block.has_ended or not block.state.continue_on_error):
+        return _derived(block, StepStatus.FAILED)
+    return None
+
+
+def succeed_with_all_children(block: Block, scope: Scope, facts: Facts) -> StepState | None:
+    """A block is Succeeded when all of its children have ended and were not cut short.
+
+    A block that is reached and has nothing to do, such as a map over no items, is passed.
+    """
+    if not block.has_ended:
+        return None
+    was_cut_short = _is_stopped(scope, facts) and any(
+        child.reason in _CUT_SHORT for child in block.children
+    )
+    is_passed = scope.is_reached and (facts.started_at or facts.outcome) is not None
+    if was_cut_short or not (block.has_begun or is_passed):
+        return None
+    return _derived(block, StepStatus.SUCCEEDED)
+
+
+def run_on_with_a_running_child(block: Block, scope: Scope, facts: Facts) -> StepState | None:
+    """A block that was stopped is still Running while one of its children may finish."""
+    is_running = any(child.status is StepStatus.RUNNING for child in block.children)
+    if _is_stopped(scope, facts) and is_running:
+        return _derived(block, StepStatus.RUNNING)
+    return None
+
+
+def end_when_stopped(block: Block, scope: Scope, facts: Facts) -> StepState | None:
+    """A block that was stopped ends like a step that has not started.
+
+    A block of which a part was run was cut short by a failure, so it is Failed. A cancelled block
+    is Skipped.
+    """
+    if not _is_stopped(scope, facts):
+        return None
+    unstarted = replace(_with_last_transition(block), status=StepStatus.PENDING, attempts=0)
+    state = settled(unstarted, scope, facts)
+    if block.has_begun and state.reason in {Reason.RUN_FAILED, Reason.PARENT_SKIPPED}:
+        return replace(state, status=StepStatus.FAILED, attempts=1)
+    return state
+
+
+def run_once_begun(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
+    """A block runs from its first decision, or from the first of its children that is reached."""
+    return _derived(block, StepStatus.RUNNING) if block.has_begun else None
+
+
+def wait_until_begun(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
+    """Any other block is Pending."""
+    return _with_last_transition(block)
+
+
+BLOCK_RULES: Final[Sequence[BlockRule]] = (
+    keep_what_could_not_be_decided,
+    fail_with_a_child,
+    succeed_with_all_children,
+    run_on_with_a_running_child,
+    end_when_stopped,
+    run_once_begun,
+    wait_until_begun,
+)
+
+
+def derived(block: Block, scope: Scope, facts: Facts) -> StepState:
+    """Return the state of a block, which its children make."""
+    return next(state for rule in BLOCK_RULES if (state := rule(block, scope, facts)) is not None)
+
+
+# --- parts of rules ---------------------------------------------------------------------------
+
+
+def lets_next_start(step: StepState) -> bool:
+    """A step starts when the one before it has ended, unless that one failed and may not."""
+    return step.has_ended and not step.is_fatal
+
+
+def _is_stopped(scope: Scope, facts: Facts) -> bool:
+    return facts.outcome is not None or scope.stopped_at is not None
+
+
+def _has_not_started(step: StepState) -> bool:
+    return step.attempts == 0 or step.is_waiting
+
+
+def _has_begun(step: StepState) -> bool:
+    if step.status is StepStatus.PENDING:
+        return step.is_waiting or step.reason is Reason.RETRYING
+    return step.status is not StepStatus.SKIPPED
+
+
+def _ended_at(step: StepState, occurred_at: str | None) -> StepState:
+    return replace(step, last_transition_at=occurred_at, next_attempt_at=None)
+
+
+def _skipped(step: StepState, reason: Reason) -> StepState:
+    return replace(step, status=StepStatus.SKIPPED, reason=reason)
+
+
+def _lost(step: StepState) -> StepState:
+    return replace(step, status=StepStatus.FAILED, reason=Reason.EXECUTOR_ERROR)
+
+
+def _derived(block: Block, status: StepStatus) -> StepState:
+    return replace(_with_last_transition(block), status=status, reason=None, attempts=1)
+
+
+def _with_last_transition(block: Block) -> StepState:
+    """A block that has begun changed last when it or one of its children did."""
+    times = [step.last_transition_at for step in (block.state, *block.children)]
+    known = [time for time in times if time is not None]
+    return replace(
+        block.state, last_transition_at=max(known, default=None) if block.has_begun else None
+    )

@@ -1,0 +1,36 @@
+"""The status of an unended run from the last entries of its journal alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.model.journal import Event
+from taskrunner.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.model.journal import Entry
+
+_OF_CREATION: Final = frozenset({Event.RUN_CREATED, Event.STEP_SKIPPED})
+_OF_WAITING: Final = frozenset({Event.GATE_AWAITING, Event.GATE_APPROVAL_RECORDED})
+
+
+def status(tail: Iterable[Entry]) -> RunStatus:
+    """Return the status of a run for lists, which do not read whole journals.
+
+    A run has started once its journal holds more than the entries of its creation. It waits when
+    the last entry but those says that a gate does.
+    """
+    found = RunStatus.QUEUED
+    for entry in tail:
+        if entry.event in _OF_WAITING:
+            found = RunStatus.WAITING
+        elif entry.event not in _OF_CREATION:
+            found = RunStatus.RUNNING
+    return found
+
+
+def has_started(tail: Iterable[Entry]) -> bool:
+    """Return whether the run has started."""
+    return status(tail) is not RunStatus.QUEUED

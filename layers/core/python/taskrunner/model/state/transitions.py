@@ -1,0 +1,128 @@
+"""The change of a step by one entry, as long as the step has not ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
+
+from taskrunner.model.approval import Verdict
+from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
+from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
+from taskrunner.model.entries.step_entries import (
+    AttemptStarted,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+)
+from taskrunner.model.flow import PolicyVerdict
+from taskrunner.model.run import Reason, StepStatus
+
+if TYPE_CHECKING:
+    from taskrunner.model.entries.reading import AboutAStep
+    from taskrunner.model.run import StepState
+
+
+def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | None:
+    """Return *step* after *fact*, or None when the fact does not change it.
+
+    `attempts` counts started attempts. Errors of earlier attempts stay in the log: a step that
+    succeeds shows none.
+    """
+    step = replace(
+        step,
+        reason=None,
+        next_attempt_at=None,
+        last_transition_at=occurred_at,
+        attempts=max(step.attempts, _attempt(fact)),
+    )
+    match fact:
+        case AttemptStarted() | FlowDecided():
+            return replace(step, status=StepStatus.RUNNING)
+        case StepCompleted():
+            return _succeeded(step)
+        case StepFailed():
+            return _failed_or_retrying(step, fact)
+        case StepSkipped(reason):
+            return replace(step, status=StepStatus.SKIPPED, reason=reason)
+        case PolicyEvaluated():
+            return _evaluated(step, fact)
+        case GateOpened():
+            return _awaiting(step, is_override=fact.is_override)
+        case GateDecided():
+            return _decided(step, fact.verdict) if fact.is_final else None
+        case _:
+            assert_never(fact)
+
+
+def _attempt(fact: AboutAStep) -> int:
+    match fact:
+        case AttemptStarted() | StepCompleted() | StepFailed() | PolicyEvaluated():
+            return fact.attempt
+        case FlowDecided():
+            return 1  # a block is decided once
+        case StepSkipped() | GateOpened() | GateDecided():
+            return 0
+        case _:
+            assert_never(fact)
+
+
+def _succeeded(step: StepState, reason: Reason | None = None) -> StepState:
+    return replace(step, status=StepStatus.SUCCEEDED, reason=reason, error_message=None)
+
+
+def _failed(step: StepState, reason: Reason, message: str | None = None) -> StepState:
+    message = step.error_message if message is None else message
+    return replace(step, status=StepStatus.FAILED, reason=reason, error_message=message)
+
+
+def _failed_or_retrying(step: StepState, fact: StepFailed) -> StepState:
+    """A step that fails its last attempt is Failed; between attempts it is Pending."""
+    if fact.next_attempt_at is not None:
+        return _retrying(step, fact)
+    return _failed(step, fact.reason or Reason.EXECUTOR_ERROR, fact.message)
+
+
+def _retrying(step: StepState, fact: StepFailed | PolicyEvaluated) -> StepState:
+    return replace(
+        step,
+        status=StepStatus.PENDING,
+        reason=Reason.RETRYING,
+        next_attempt_at=fact.next_attempt_at,
+        error_message=fact.message,
+    )
+
+
+def _evaluated(step: StepState, fact: PolicyEvaluated) -> StepState:
+    """A policy that does not hold acts by the gate's `failureAction`."""
+    match fact.verdict:
+        case PolicyVerdict.PASSED:
+            return _succeeded(step)
+        case PolicyVerdict.WARNED:
+            return _succeeded(step, Reason.POLICY_WARNED)
+        case PolicyVerdict.OVERRIDE | PolicyVerdict.BRANCH:
+            return replace(step, status=StepStatus.RUNNING)
+        case PolicyVerdict.RETRY:
+            return _retrying(step, fact)
+        case PolicyVerdict.FAILED:
+            return _failed(step, Reason.POLICY_FAILED, fact.message)
+        case PolicyVerdict.BROKEN:
+            return _failed(step, Reason.EXECUTOR_ERROR, fact.message)
+        case _:
+            assert_never(fact.verdict)
+
+
+def _awaiting(step: StepState, *, is_override: bool) -> StepState:
+    reason = Reason.AWAITING_OVERRIDE if is_override else Reason.AWAITING_APPROVAL
+    return replace(step, status=StepStatus.PENDING, reason=reason)
+
+
+def _decided(step: StepState, verdict: Verdict) -> StepState:
+    match verdict:
+        case Verdict.APPROVED:
+            return replace(step, status=StepStatus.SUCCEEDED)
+        case Verdict.REJECTED:
+            return _failed(step, Reason.APPROVAL_REJECTED)
+        case Verdict.EXPIRED:
+            return _failed(step, Reason.APPROVAL_EXPIRED)
+        case _:
+            assert_never(verdict)

@@ -1,0 +1,24 @@
+"""The time, and names for new things: what a pure function cannot make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Return the time as an aware datetime in UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """Names for what a caller did not name."""
+
+    def run_id(self, now: datetime) -> str:
+        """Return a new run id, which nobody can guess and which is never returned again."""
+        ...

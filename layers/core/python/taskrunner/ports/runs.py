@@ -1,0 +1,100 @@
+"""Runs, their journals, and the outcomes of their steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.ports.page import Page
+
+
+class Head(NamedTuple):
+    """A run and the last entries of its journal: all that most calls need, in one read.
+
+    *used_s* is how long the executors of all ended attempts have taken together, in seconds.
+    """
+
+    run: Run
+    tail: Sequence[PlacedEntry]
+    used_s: float = 0
+
+
+class Runs(Protocol):
+    """Runs by tenant and id."""
+
+    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+        """Record a new run with its first entries, or return False when that id is taken.
+
+        Raises:
+            TooManyRunsError: the pack has a queue depth, and as many runs are unfinished.
+        """
+        ...
+
+    def head(self, tenant: str, run_id: str) -> Head:
+        """Return the run and the last entries of its journal.
+
+        Raises:
+            NotFoundError: the tenant has no such run.
+        """
+        ...
+
+    def journal(
+        self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
+    ) -> Sequence[PlacedEntry]:
+        """Return the entries after a position, in order: at most *limit*, or all of them."""
+        ...
+
+    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+        """Add entries to the journal, except those that its last entries already include."""
+        ...
+
+    def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
+        """Return how the steps at *paths* ended, by path; one that has not ended is absent."""
+        ...
+
+    def outcomes_below(self, tenant: str, run_id: str, beginning: str) -> dict[str, StepOutcome]:
+        """Return how all steps ended whose paths begin with *beginning*, by path."""
+        ...
+
+    def record_step(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+        used_s: float = 0,
+    ) -> StepOutcome:
+        """Record how an attempt ended, with what it captured and used: all of it or nothing.
+
+        The attempt replaces all artifacts of earlier attempts of the step. When an attempt is
+        recorded twice, the first record counts, and its outcome is returned. Once the run has
+        ended, only the entries are recorded.
+        """
+        ...
+
+    def end(
+        self,
+        head: Head,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> RunStatus:
+        """End the run, once, and return how it ended, which another caller may have decided."""
+        ...
+
+    def seal(self, run: Run, bundle: Artifact) -> bool:
+        """Record the evidence of an ended run, once; return False when another caller has."""
+        ...
+
+    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        """Return the tenant's runs as summaries, the newest first."""
+        ...
+
+    def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
+        """Return how many runs of that pack have not ended, counting to *at_most*."""
+        ...

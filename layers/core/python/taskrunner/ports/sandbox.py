@@ -1,0 +1,25 @@
+"""The place where executors run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from taskrunner.executors.work import Services
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
+
+
+class Sandbox(Protocol):
+    """A process of its own for each attempt, which is held to its limits."""
+
+    def prepare(self) -> None:
+        """Begin to prepare for the next attempt, without waiting."""
+        ...
+
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
+        """Execute *job* within its limits, and serve what it requests by *services*.
+
+        Raises:
+            TryAgainError: a service, or the sandbox itself, is busy; nothing has ended.
+        """
+        ...

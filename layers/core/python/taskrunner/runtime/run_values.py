@@ -1,0 +1,121 @@
+"""The names that expressions read while a run is in progress, with their values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskrunner import expressions
+from taskrunner.model import step_path
+from taskrunner.model.plan import Iterated, Loop, MapStep
+from taskrunner.runtime.recorded_outcomes import RecordedOutcomes, items_path
+from taskrunner.runtime.step_outputs import StepOutputs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from taskrunner.expressions import Reference
+    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import StepOutcome
+    from taskrunner.model.step_path import Iteration
+    from taskrunner.ports import Head, World
+
+
+class RunValues:
+    """The values of one run so far, read once and only as far as expressions need them."""
+
+    def __init__(self, plan: Plan, head: Head, world: World) -> None:
+        """Read nothing yet."""
+        self._plan = plan
+        self._run = head.run
+        self._outcomes = RecordedOutcomes(plan, head, world)
+        self._outputs = StepOutputs(self._outcomes, self._evaluate)
+
+    def load(self, references: Iterable[Reference], iteration: str = "", *paths: str) -> None:
+        """Read all that *references* need, and the outcomes at *paths*, in one call."""
+        names = list(references)
+        steps = [
+            (self._plan.step(step_id), self._prefix(step_id, iteration))
+            for step_id in _step_ids(names)
+        ]
+        items = self._unplanned_items({reference[0] for reference in names}, iteration)
+        self._outcomes.load(steps, [*paths, *items])
+
+    def context(self, references: Iterable[Reference], iteration: str = "") -> JsonObject:
+        """Return the names that *references* read, as seen from *iteration*.
+
+        Raises:
+            ExpressionError: the expression of a loop's outputs cannot be evaluated.
+        """
+        names = list(references)
+        self.load(names, iteration)
+        read_statuses = {
+            reference[1]
+            for reference in names
+            if reference[0] == "steps" and reference[2:3] == ("status",)
+        }
+        run = self._run
+        return {
+            "inputs": self._plan.inputs,
+            "run": {"id": run.run_id, "tenant": run.tenant, "createdAt": run.created_at},
+            "steps": {
+                step_id: self._step(step_id, iteration, with_status=step_id in read_statuses)
+                for step_id in _step_ids(names)
+            },
+            **dict(self._iterators({reference[0] for reference in names}, iteration)),
+        }
+
+    def outcome(self, path: str) -> StepOutcome | None:
+        """Return how the step at *path* ended; it is read now unless it was loaded."""
+        return self._outcomes.find(path)
+
+    def _evaluate(self, text: str, iteration: str) -> Json:
+        expression = expressions.parse(text)
+        return expression.evaluate(self.context(expression.references, iteration))
+
+    def _step(self, step_id: str, iteration: str, *, with_status: bool) -> JsonObject:
+        step, prefix = self._plan.step(step_id), self._prefix(step_id, iteration)
+        view: JsonObject = {"outputs": self._outputs.of(step, prefix)}
+        if with_status:
+            view["status"] = self._outcomes.status(step, prefix).value
+        return view
+
+    def _prefix(self, step_id: str, iteration: str) -> str:
+        """The prefix of a step's path: those of the reader's iterations that the step is in too."""
+        depth = len(self._plan.iterations(step_id))
+        shared = step_path.iterations(iteration)[:depth]
+        return shared[-1].prefix if shared else ""
+
+    def _around(self, iteration: str) -> Iterator[tuple[Iterated, Iteration]]:
+        """The maps and loops around the reader, and in which iteration of each it is."""
+        for enclosing in step_path.iterations(iteration):
+            step = self._plan.step(enclosing.block_id)
+            assert isinstance(step, MapStep | Loop)  # noqa: S101 - only these have iterations
+            yield step, enclosing
+
+    def _unplanned_items(self, names: Collection[str], iteration: str) -> Sequence[str]:
+        """The paths of the item lists that *names* read an item of."""
+        return [
+            items_path(enclosing.block)
+            for step, enclosing in self._around(iteration)
+            if step.iterator in names and step.items.values is None
+        ]
+
+    def _iterators(self, names: Collection[str], iteration: str) -> Iterator[tuple[str, Json]]:
+        """The indexes, and the items that *names* read: a list may be long, and is read whole."""
+        for step, (path, index) in self._around(iteration):
+            if step.iterator in names:
+                items = self._outcomes.items(step, path)
+                yield step.iterator, items[index] if index < len(items) else None
+            yield step.index, index
+
+
+def _step_ids(references: Iterable[Reference]) -> list[str]:
+    """The ids of the steps that *references* read, each once."""
+    return list(
+        dict.fromkeys(
+            reference[1]
+            for reference in references
+            if reference[0] == "steps" and len(reference) > 1
+        )
+    )

@@ -1,0 +1,103 @@
+"""A step of a run in progress, as the run's state machine reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from taskrunner import expressions
+from taskrunner.errors import StepFailedError
+from taskrunner.expressions import ExpressionError
+from taskrunner.model import step_path, timestamp
+from taskrunner.model.entries import step_entries
+from taskrunner.model.run import StepOutcome, StepStatus
+from taskrunner.runtime.run_lifecycle import check_not_ended, start_entries
+from taskrunner.runtime.run_values import RunValues
+
+if TYPE_CHECKING:
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.json_types import Json
+    from taskrunner.model.plan import Plan, Step
+    from taskrunner.model.run import StepReference
+    from taskrunner.ports import Head, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningStep:
+    """A step, its run, and the values that its expressions read.
+
+    *iteration* is the prefix of the step's path: the iterations around it.
+    """
+
+    head: Head
+    plan: Plan
+    step: Step
+    iteration: str
+    values: RunValues
+    world: World
+
+    @property
+    def path(self) -> str:
+        """The step path."""
+        return step_path.join(self.iteration, self.step.id)
+
+    def now(self) -> str:
+        """Return the time, as entries have it."""
+        return timestamp.to_text(self.world.clock.now())
+
+    def evaluate(
+        self, text: str, iteration: str | None = None, *, iterations: int | None = None
+    ) -> Json:
+        """Evaluate an expression of the step, as it is read from *iteration*.
+
+        *iterations* is how many iterations the step, a loop, has had so far.
+
+        Raises:
+            StepFailedError: it cannot be evaluated, and so the step has failed.
+        """
+        expression = expressions.parse(text)
+        where = self.iteration if iteration is None else iteration
+        try:
+            return expression.evaluate(self.values.context(expression.references, where))
+        except ExpressionError as error:
+            self.fail(str(error), iterations=iterations)
+
+    def fail(self, message: str, *, iterations: int | None = None) -> NoReturn:
+        """Record that the step failed because it cannot be decided.
+
+        Raises:
+            StepFailedError: always; it is how the machine learns of it.
+        """
+        entry = step_entries.step_undecidable(self.path, message, self.now(), iterations=iterations)
+        self.append(entry)
+        raise StepFailedError(f"step {self.path} failed; the run's log says why")
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry to the journal, after the one that says that the run has started."""
+        entries = [*start_entries(self.head, entry.occurred_at), entry]
+        self.world.runs.append(self.head, entries)
+
+    def keep(self, path: str, value: Json, entry: Entry) -> None:
+        """Store *value* at *path*, where later steps look it up, together with an entry."""
+        outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED, outputs=value)
+        self.world.runs.record_step(self.head, outcome, [entry])
+
+
+def find_step(reference: StepReference, world: World) -> RunningStep:
+    """Return the step that the state machine of a run in progress has reached.
+
+    Raises:
+        NotFoundError: there is no such run.
+        ConflictError: `run_ended`.
+    """
+    head = world.runs.head(reference.tenant, reference.run_id)
+    check_not_ended(head.run)
+    plan = world.plans.get(reference.tenant, head.run.plan_hash)
+    return RunningStep(
+        head=head,
+        plan=plan,
+        step=plan.step(reference.step_id),
+        iteration=reference.iteration,
+        values=RunValues(plan, head, world),
+        world=world,
+    )

@@ -1,0 +1,120 @@
+"""One server process serves many attempts, and is replaced when it is of no use."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import TryAgainError
+from taskrunner.sandbox.launcher import ForkedSandbox
+from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
+from tests.fakes.executor_world import MemoryFunctions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def server_of(sandbox: ForkedSandbox) -> Any:  # noqa: ANN401 - a private class
+    (server,) = sandbox._idle
+    return server
+
+
+def test_attempts_share_one_server(attempt: Attempt) -> None:
+    assert works(attempt)
+    server = server_of(attempt.sandbox)
+    assert works(attempt)
+    assert server_of(attempt.sandbox) is server
+
+
+def test_an_attempt_uses_the_server_that_was_prepared(tmp_path: Path) -> None:
+    with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
+        sandbox.prepare()
+        server = server_of(sandbox)
+        assert works(Attempt(sandbox, tmp_path))
+        assert server_of(sandbox) is server
+
+
+def test_a_server_that_has_ended_is_replaced(attempt: Attempt) -> None:
+    assert works(attempt)
+    server = server_of(attempt.sandbox)
+    server._process.kill()
+    server._process.wait()
+
+    assert works(attempt)
+
+
+def test_a_server_whose_attempt_was_abandoned_is_replaced(attempt: Attempt) -> None:
+    """Its next message would be about the old attempt, and the wrong process would be killed."""
+    endless = replace(AMPLE, wall_s=float("inf"))
+
+    with pytest.raises(OverflowError):  # from the clock, once the child has been forked
+        attempt("rest", endless, seconds=300)
+
+    assert works(attempt)
+    assert attempt("rest", replace(AMPLE, wall_s=0.2), seconds=2).usage.wall_s < 1.5
+
+
+def test_an_attempt_whose_server_dies_may_be_tried_again(attempt: Attempt) -> None:
+    assert works(attempt)
+    timer = threading.Timer(0.2, server_of(attempt.sandbox)._process.kill)
+    timer.start()
+
+    with pytest.raises(TryAgainError):
+        attempt("rest", seconds=60)
+    timer.join()
+    assert works(attempt)
+
+
+def test_a_server_ends_when_its_parent_closes_the_channel(tmp_path: Path) -> None:
+    sandbox = ForkedSandbox(HOSTILE_EXECUTORS)
+    assert works(Attempt(sandbox, tmp_path))
+    server = server_of(sandbox)
+
+    server._channel.close()
+
+    assert server._process.wait(20) == 0
+    sandbox.close()
+
+
+def test_a_sandbox_that_is_collected_leaves_no_process(tmp_path: Path) -> None:
+    sandbox = ForkedSandbox(HOSTILE_EXECUTORS)
+    assert works(Attempt(sandbox, tmp_path))
+    process = server_of(sandbox)._process
+
+    del sandbox
+    gc.collect()
+
+    assert process.poll() is not None
+
+
+def test_attempts_of_several_threads_run_at_the_same_time(tmp_path: Path) -> None:
+    with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
+        both_are_called = threading.Barrier(2, timeout=30)
+
+        class MeetingFunctions(MemoryFunctions):
+            def invoke(self, name: str, payload: Any) -> Any:  # noqa: ANN401, ARG002
+                both_are_called.wait()
+                return "met"
+
+        services = replace(SERVICES, functions=MeetingFunctions())
+        answers: list[object] = []
+
+        def run(folder: Path) -> None:
+            folder.mkdir()
+            attempt = Attempt(sandbox, folder)
+            answers.append(attempt("call_a_function", AMPLE, services).outputs)
+
+        threads = [
+            threading.Thread(target=run, args=(tmp_path / name,)) for name in ("first", "second")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert answers == ["met", "met"]

@@ -1,0 +1,34 @@
+"""State machines in memory, which execute nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run
+
+
+@dataclass
+class MemoryMachines:
+    """Definitions by machine, inputs by execution, and the executions that were stopped."""
+
+    definitions: dict[str, JsonObject] = field(default_factory=dict)
+    started: dict[str, JsonObject] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    def name(self, pack_name: str, definition_hash: str) -> str:
+        return f"memory-{pack_name[:40]}-{definition_hash.removeprefix('sha256:')[:32]}"
+
+    def start(
+        self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
+    ) -> None:
+        self.definitions.setdefault(run.machine, definition)
+        self.started.setdefault(run.execution, dict(execution_input))
+
+    def stop(self, run: Run) -> None:
+        if run.execution in self.started:
+            self.stopped.add(run.execution)

@@ -1,0 +1,57 @@
+"""Bundles and environments in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskrunner.executors.work import ExecutorFailure
+from tests.fakes.atomic import atomic
+from tests.fakes.executor_world import MemoryBundles, MemoryEnvironments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.executors.work import Bundle, Revision
+    from taskrunner.model.run import Run
+    from tests.fakes.runs import MemoryRuns
+
+
+@dataclass
+class SharedEnvironments(MemoryEnvironments):
+    """Environments that several steps may deploy to, each until its run has ended."""
+
+    has_ended: Callable[[], bool] = lambda: False
+
+    @atomic
+    def promote(self, environment: str, bundle: Bundle) -> Revision:
+        if (environment, bundle.digest) not in self.done and self.has_ended():
+            raise ExecutorFailure("the run has ended, so nothing of it is deployed")
+        return super().promote(environment, bundle)
+
+
+@dataclass
+class MemoryReleases:
+    """A store of bundles and a history of environments for each tenant."""
+
+    known: MemoryRuns
+    contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
+    steps: dict[tuple[str, str, str, str], MemoryEnvironments] = field(default_factory=dict)
+    tenants: dict[str, MemoryEnvironments] = field(default_factory=dict)
+
+    def bundles(self, run: Run) -> MemoryBundles:
+        shared = self.contents.setdefault(run.tenant, {})
+        return self.runs.setdefault((run.tenant, run.run_id), MemoryBundles(contents=shared))
+
+    def environments(self, run: Run, path: str) -> MemoryEnvironments:
+        shared = self.tenants.setdefault(run.tenant, MemoryEnvironments())
+
+        def has_ended() -> bool:
+            stored = self.known.stored.get((run.tenant, run.run_id))
+            return stored is not None and stored.run.outcome is not None
+
+        return self.steps.setdefault(
+            (run.tenant, run.run_id, run.created_at, path),
+            SharedEnvironments(history=shared.history, has_ended=has_ended),
+        )

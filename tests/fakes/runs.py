@@ -1,0 +1,192 @@
+"""Runs in memory, with their journals, outcomes and artifacts."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.model.journal import Entry, PlacedEntry, Position
+from taskrunner.ports.runs import Head
+from tests.fakes.atomic import atomic
+from tests.fakes.page import page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.ports import Page
+
+_CHUNK_ENTRIES = 8
+
+
+@dataclass
+class StoredRun:
+    """All that is stored of one run."""
+
+    run: Run
+    ended_at: str | None = None
+    journal: list[Entry] = field(default_factory=list)
+    outcomes: dict[str, StepOutcome] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    used_s: float = 0
+    writers: dict[str, str | None] = field(default_factory=dict)
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Add the entries that the last chunk lacks: the table looks back no further."""
+        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
+        known = {entry.id for entry in self.journal[-last:]}
+        self.journal += [entry for entry in entries if entry.id not in known]
+
+    def placed(self) -> list[PlacedEntry]:
+        return [
+            PlacedEntry(Position(*divmod(number, _CHUNK_ENTRIES)), entry)
+            for number, entry in enumerate(self.journal)
+        ]
+
+    def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
+        """Add artifacts of the run, or of an attempt of *step*, which replaces earlier attempts."""
+        stale = [name for name, writer in self.writers.items() if step and writer == step]
+        for name in stale:
+            del self.artifacts[name], self.writers[name]
+        for artifact in artifacts:
+            self.artifacts[artifact.name], self.writers[artifact.name] = artifact, step
+
+
+@dataclass
+class MemoryRuns:
+    """Runs by tenant and id."""
+
+    stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
+
+    @atomic
+    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+        if (run.tenant, run.run_id) in self.stored:
+            return False
+        if run.queue_depth is not None:
+            counted = [
+                stored.run
+                for stored in self.stored.values()
+                if (stored.run.tenant, stored.run.pack_name) == (run.tenant, run.pack_name)
+                and stored.run.outcome is None
+                and stored.run.queue_depth is not None
+            ]
+            if len(counted) >= run.queue_depth:
+                raise TooManyRunsError(run.pack_name, run.queue_depth)
+        self.stored[run.tenant, run.run_id] = StoredRun(run)
+        self.stored[run.tenant, run.run_id].append(entries)
+        return True
+
+    def of(self, tenant: str, run_id: str) -> StoredRun:
+        if (tenant, run_id) not in self.stored:
+            raise NotFoundError(f"run {run_id}")
+        return self.stored[tenant, run_id]
+
+    @atomic
+    def head(self, tenant: str, run_id: str) -> Head:
+        stored = self.of(tenant, run_id)
+        placed = stored.placed()
+        last = placed[-1].position.chunk if placed else 0
+        tail = [entry for entry in placed if entry.position.chunk == last]
+        return Head(stored.run, tail, stored.used_s)
+
+    @atomic
+    def journal(
+        self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
+    ) -> Sequence[PlacedEntry]:
+        stored = self.stored.get((tenant, run_id))
+        placed = [] if stored is None else stored.placed()
+        return [entry for entry in placed if after is None or entry.position > after][:limit]
+
+    @atomic
+    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+        self.of(head.run.tenant, head.run.run_id).append(entries)
+
+    @atomic
+    def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
+        known = self.of(tenant, run_id).outcomes
+        return {path: copy.deepcopy(known[path]) for path in paths if path in known}
+
+    def outcomes_below(self, tenant: str, run_id: str, beginning: str) -> dict[str, StepOutcome]:
+        known = self.of(tenant, run_id).outcomes
+        return self.outcomes(tenant, run_id, [path for path in known if path.startswith(beginning)])
+
+    @atomic
+    def record_step(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+        used_s: float = 0,
+    ) -> StepOutcome:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        first = stored.outcomes.get(outcome.path)
+        if first is not None and first.attempt >= outcome.attempt:
+            return first
+        if stored.run.outcome is None:
+            stored.journal += entries
+            stored.outcomes[outcome.path] = outcome
+            stored.capture(artifacts, outcome.path)
+            stored.used_s += used_s
+        else:
+            stored.append(entries)
+        return outcome
+
+    @atomic
+    def end(
+        self,
+        head: Head,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact] = (),
+    ) -> RunStatus:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        if stored.run.outcome is not None:
+            return stored.run.outcome
+        stored.run = replace(stored.run, outcome=outcome)
+        stored.ended_at = entries[-1].occurred_at
+        stored.journal += entries
+        stored.capture(artifacts)
+        return outcome
+
+    @atomic
+    def seal(self, run: Run, bundle: Artifact) -> bool:
+        stored = self.of(run.tenant, run.run_id)
+        if stored.run.outcome is None or stored.run.sealed:
+            return False
+        stored.run = replace(stored.run, sealed=True)
+        stored.capture([bundle])
+        return True
+
+    @atomic
+    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+        rows = {
+            f"{stored.run.created_at}#{run_id}": _run_summary(stored)
+            for (owner, run_id), stored in self.stored.items()
+            if owner == tenant
+        }
+        return page(rows, sorted(rows, reverse=True), limit, cursor)
+
+    @atomic
+    def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
+        runs = [stored.run for (owner, _), stored in self.stored.items() if owner == tenant]
+        unfinished = [run for run in runs if run.pack_name == pack_name and run.outcome is None]
+        return min(len(unfinished), at_most)
+
+
+def _run_summary(stored: StoredRun) -> JsonObject:
+    run = stored.run
+    summary: JsonObject = {
+        "runId": run.run_id,
+        "pack": {"name": run.pack_name, "version": run.pack_version},
+        "planHash": run.plan_hash,
+        "createdAt": run.created_at,
+        "createdBy": run.created_by,
+    }
+    if run.outcome is not None:
+        summary |= {"outcome": run.outcome.value, "endedAt": stored.ended_at}
+    return summary

@@ -1,0 +1,181 @@
+"""The actions of people and of AWS while each pack of packs/ runs for a recording."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.bootstrap import AwsWorld
+from taskrunner.errors import TryAgainError
+from taskrunner.sandbox.launcher import ForkedSandbox
+from taskrunner.usecases.settle_run import NOT_STARTED
+from tests.machine.runs import TENANT, decide, ended, has_entry, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskrunner.executors.work import Services
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
+
+# Starts a run of a manifest, acts on it until it has ended, and returns its id.
+Play: TypeAlias = "Callable[[Engine, str], str]"
+
+
+def _undisturbed(engine: Engine, manifest: str) -> str:
+    ana = engine.client(subject="ana")
+    run_id = start(ana, manifest)
+    ended(ana, run_id)
+    return run_id
+
+
+def _with_a_large_text(engine: Engine, manifest: str) -> str:
+    """Deploy the function `text`, whose answer is nearly as large as outputs may be."""
+    engine.functions["text"] = lambda _: {"text": "x" * 60_000}
+    return _undisturbed(engine, manifest)
+
+
+def _deciding(*decisions: tuple[str, str, str]) -> Play:
+    """Let each caller decide an approval, in this order: `(caller, approval, decision)`."""
+
+    def play(engine: Engine, manifest: str) -> str:
+        ana = engine.client(subject="ana")
+        run_id = start(ana, manifest)
+        for subject, approval, decision in decisions:
+            scopes = "admin" if decision == "expired" else "operator"
+            caller = engine.client(subject=subject, scopes=scopes)
+            answer = decide(caller, run_id, approval, decision)
+            assert answer.status == 200, answer.body
+        ended(ana, run_id)
+        return run_id
+
+    return play
+
+
+def _cancelling_after(*entries: tuple[str, str]) -> Play:
+    """Cancel the run once its journal has all of *entries*: `(step path, event)`."""
+
+    def play(engine: Engine, manifest: str) -> str:
+        ana = engine.client(subject="ana")
+        run_id = start(ana, manifest)
+        for step_path, event in entries:
+            _wait_for_entry(ana, run_id, step_path, event)
+        assert ana("POST", f"runs/{run_id}/cancel").status == 202
+        return run_id
+
+    return play
+
+
+def _failing_beside_a_running_step(failure: tuple[str | None, str]) -> Play:
+    """Let the step `bad` fail while `slow` runs, which ends once the journal has *failure*.
+
+    The step `last`, where a pack has one, begins when `slow` has ended.
+    """
+    slow = "each[0]::slow"
+
+    def play(engine: Engine, manifest: str) -> str:
+        ana = engine.client(subject="ana")
+        held = {"bad": (slow, "step.started"), "last": (slow, "step.completed")}
+
+        def hold(event: dict[str, Any]) -> None:
+            if event["step"] in held:
+                _wait_for_entry(ana, event["run"], *held[event["step"]])
+
+        def run_slowly(payload: dict[str, Any]) -> dict[str, Any]:
+            _wait_for_entry(ana, payload["run"]["id"], *failure)
+            return {}
+
+        engine.before["run_step"] = hold
+        engine.functions["slow"] = run_slowly
+        run_id = start(ana, manifest)
+        ended(ana, run_id)
+        _wait_for_entry(ana, run_id, slow, "step.completed")
+        del engine.before["run_step"]
+        return run_id
+
+    return play
+
+
+def _losing_a_function(engine: Engine, manifest: str) -> str:
+    """Let the function that runs the step `dies` die before it has recorded the attempt's end."""
+    engine.worlds["run_step"] = _WorldWhereAFunctionDies(engine.world)
+    run_id = _undisturbed(engine, manifest)
+    del engine.worlds["run_step"]
+    return run_id
+
+
+def _never_starting(engine: Engine, manifest: str) -> str:
+    """Let Step Functions refuse to start the execution until the reconciler gives up."""
+    engine.worlds["create_run"] = _WorldWithoutExecutions(engine.world)
+    run_id = start(engine.client(subject="ana"), manifest)
+    del engine.worlds["create_run"]
+    engine.invoke("settle_run", {"tenant": TENANT, "run": run_id, "error": NOT_STARTED})
+    return run_id
+
+
+def _wait_for_entry(client: Client, run_id: str, step_path: str | None, event: str) -> None:
+    client.engine.until(
+        lambda: has_entry(client, run_id, step_path, event), f"no {event} of {step_path}"
+    )
+
+
+class _WorldWhereAFunctionDies(AwsWorld):
+    def __init__(self, deployed: AwsWorld) -> None:
+        super().__init__(deployed.environment)
+
+    @cached_property
+    def sandbox(self) -> ForkedSandbox:
+        return _DyingSandbox()
+
+
+class _DyingSandbox(ForkedSandbox):
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
+        if job.step_id == "dies":
+            message = "the function is gone"
+            raise RuntimeError(message)
+        return super().execute(job, services)
+
+
+class _WorldWithoutExecutions(AwsWorld):
+    def __init__(self, deployed: AwsWorld) -> None:
+        super().__init__(deployed.environment)
+
+    @cached_property
+    def machines(self) -> StepFunctionsMachines:
+        environment = self.environment
+        prototype = environment["PACK_RUN_MACHINE_ARN"]
+        return _BusyExecutions(self._step_functions, prototype, environment["MACHINE_PREFIX"])
+
+
+class _BusyExecutions(StepFunctionsMachines):
+    def start(self, *_: object) -> None:
+        message = "Step Functions is busy"
+        raise TryAgainError(message)
+
+
+PLAYS: Final[Mapping[str, Play]] = {
+    "every-kind-of-step-succeeds": _deciding(
+        ("bob", "release", "approved"), ("carol", "release", "approved")
+    ),
+    "steps-are-retried": _undisturbed,
+    "limits-of-the-sandbox": _with_a_large_text,
+    "a-gate-is-rejected": _deciding(("bob", "security", "rejected")),
+    "a-gate-expires-and-the-run-goes-on": _deciding(("root", "security", "expired")),
+    "policies-that-do-not-hold": _deciding(("bob", "security", "approved")),
+    "an-override-is-rejected": _deciding(("bob", "security", "rejected")),
+    "a-run-is-cancelled": _cancelling_after(
+        ("each[0]::review", "gate.awaiting"),
+        ("each[1]::review", "gate.awaiting"),
+        ("retried", "step.failed"),
+    ),
+    "a-run-never-starts": _never_starting,
+    "a-function-dies": _losing_a_function,
+    "a-failure-ends-the-run-beside-others": _failing_beside_a_running_step((None, "run.failed")),
+    "a-block-contains-a-failure-beside-others": _failing_beside_a_running_step(
+        ("bad", "step.failed")
+    ),
+    "loops-go-on-after-failures-or-stop": _undisturbed,
+    "what-cannot-be-decided": _undisturbed,
+}

@@ -1,0 +1,74 @@
+"""A function's error has the name that AWS gives it, so that `ErrorEquals` matches.
+
+The local stack runs functions with AWS's runtime client, which reports their exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from taskrunner_cli.local import emulator, workspace
+from tests.packs import pack
+from tests.stack.api import until
+from tests.stack.machines import Executions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stack.api import Api
+
+
+@pytest.fixture(name="executions")
+def _executions(aws: Callable[[str], Any]) -> Executions:
+    return Executions(aws)
+
+
+def test_a_machine_receives_the_class_of_a_steps_error(
+    operator: Api, executions: Executions
+) -> None:
+    run_id = operator.run(pack("- {id: broken, run: {uses: builtin:fail, with: {message: no}}}"))
+    operator.ended(run_id)
+
+    assert executions.errors(run_id) == ["StepFailedError"]
+
+
+def test_a_step_receives_the_class_of_its_executor_functions_error(operator: Api) -> None:
+    run_id = operator.run(pack("- {id: it, run: {uses: 'lambda:change-window', with: {}}}"))
+
+    (step,) = operator.ended(run_id)["steps"]
+
+    assert "failed: BadParametersError: 'environment' is missing" in step["errorMessage"]
+
+
+def processes_of(function: str) -> list[psutil.Process]:
+    """Return the emulator's processes of one function of the template."""
+    process = emulator.running(workspace.find())
+    assert process is not None
+    return [
+        child
+        for child in psutil.Process(process.pid).children()
+        if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
+    ]
+
+
+def test_a_killed_function_is_an_exit_error_and_leaves_no_process(
+    operator: Api, executions: Executions
+) -> None:
+    run_id = operator.run(pack("- {id: long, run: {uses: builtin:sleep, with: {seconds: 30}}}"))
+    until(lambda: "Running" in str(operator("GET", f"runs/{run_id}").json()["steps"]), "it runs")
+    (function,) = [
+        process
+        for process in processes_of("RunStepFunction")
+        if len(process.children(recursive=True)) > 1  # its sandbox, and the child that sleeps
+    ]
+    descendants = function.children(recursive=True)
+
+    function.kill()
+    until(lambda: "Runtime.ExitError" in executions.errors(run_id), "the machine sees the error")
+    operator("POST", f"runs/{run_id}/cancel")
+
+    _, alive = psutil.wait_procs([function, *descendants], timeout=10)
+    assert alive == []

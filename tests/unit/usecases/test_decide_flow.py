@@ -1,0 +1,239 @@
+"""Questions of a running machine: answers, entries, and the same answer when asked again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import ConflictError, NotFoundError, StepFailedError
+from taskrunner.model.flow import Question
+from taskrunner.model.run import StepReference
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.decide_flow import decide_flow
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+from tests.unit.usecases.given import TENANT, a_world, assert_recovers, entry_ids, step
+
+if TYPE_CHECKING:
+    from taskrunner.model.journal import Entry
+    from taskrunner.ports import World
+
+FIRST = "- {id: first, run: {uses: builtin:noop, with: {n: 1, list: [a, b], word: text}}}"
+
+
+def ask(world: World, question: Question, step_id: str, prefix: str = "") -> Any:  # noqa: ANN401
+    answer = decide_flow(StepReference(TENANT, "run-7", step_id, prefix), question, world)
+    return answer["value"]
+
+
+def world_after_first(steps: str) -> MemoryWorld:
+    """A world in which run-7 has run its step `first`."""
+    world = a_world(pack(f"{FIRST}\n{steps}"))
+    step(world, "first")
+    return world
+
+
+def last(world: MemoryWorld) -> Entry:
+    return world.runs.journal(TENANT, "run-7")[-1].entry
+
+
+class TestCondition:
+    def world(self, condition: str) -> MemoryWorld:
+        run = "run: {uses: builtin:noop}"
+        return world_after_first(f'- {{id: ship, when: "{condition}", {run}}}')
+
+    def test_that_is_true_runs_the_step(self) -> None:
+        world = self.world("steps.first.outputs.n == `1`")
+
+        assert ask(world, Question.CONDITION, "ship") is True
+        assert last(world).id == "first#1#ended"
+
+    def test_that_is_false_skips_the_step(self) -> None:
+        world = self.world("steps.first.outputs.n == `2`")
+
+        assert ask(world, Question.CONDITION, "ship") is False
+        assert last(world).id == "ship#skipped"
+
+    def test_that_cannot_be_evaluated_fails_the_step(self) -> None:
+        world = self.world("abs(steps.first.outputs.word)")
+
+        with pytest.raises(StepFailedError, match="step ship failed"):
+            ask(world, Question.CONDITION, "ship")
+
+        assert last(world).id == "ship#undecidable"
+        assert last(world).metadata == {"reason": "executor-error"}
+
+    def test_may_be_the_first_entry_of_its_run(self) -> None:
+        run = "run: {uses: builtin:noop}"
+        world = a_world(pack(f"- {{id: ship, when: run.id == 'run-8', {run}}}"))
+
+        ask(world, Question.CONDITION, "ship")
+
+        assert entry_ids(world) == ["run.created", "run.started", "ship#skipped"]
+
+
+class TestBranch:
+    @pytest.mark.parametrize(("n", "taken"), [(1, 0), (2, 1), (3, 2)])
+    def test_is_the_first_whose_condition_is_true(self, n: int, taken: int) -> None:
+        world = world_after_first(
+            f"""
+- id: choice
+  conditional:
+    branches:
+      - condition: "`{n}` == steps.first.outputs.n"
+        steps: [{{id: one, run: {{uses: builtin:noop}}}}]
+      - condition: "`{n}` <= `2`"
+        steps: [{{id: two, run: {{uses: builtin:noop}}}}]
+    else: [{{id: three, run: {{uses: builtin:noop}}}}]
+"""
+        )
+
+        assert ask(world, Question.BRANCH, "choice") == taken
+        assert (last(world).id, last(world).metadata["value"]) == ("choice#branch", str(taken))
+
+
+def each(items: str, kind: str = "map", more: str = "") -> MemoryWorld:
+    template = "steps" if kind == "map" else "body"
+    return world_after_first(
+        f"- {{id: each, {kind}: {{items: {items}, {more} "
+        f"{template}: [{{id: leaf, run: {{uses: builtin:noop}}}}]}}}}"
+    )
+
+
+class TestItems:
+    def test_that_planning_knows_leave_no_entry(self) -> None:
+        world = each("\"['a', 'b', 'c']\"")
+
+        assert ask(world, Question.ITEMS, "each") == [0, 1, 2]
+        assert last(world).id == "first#1#ended"
+
+    def test_that_the_run_finds_are_evaluated_once_and_kept(self) -> None:
+        world = each("steps.first.outputs.list")
+
+        assert ask(world, Question.ITEMS, "each") == [0, 1]
+        assert ask(world, Question.ITEMS, "each") == [0, 1]
+
+        assert (last(world).id, last(world).metadata["value"]) == ("each#items", "2")
+        assert entry_ids(world).count("each#items") == 1
+        kept = world.runs.outcomes(TENANT, "run-7", ["each#items"])
+        assert kept["each#items"].outputs == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("items", "kind", "more", "message"),
+        [
+            ("steps.first.outputs.n", "map", "", "the items of each are not a list"),
+            (
+                "steps.first.outputs.list",
+                "loop",
+                "maxIterations: 1,",
+                "2 items are more than the 1 iterations allowed",
+            ),
+        ],
+    )
+    def test_that_are_not_a_list_or_too_many_fail_the_block(
+        self, items: str, kind: str, more: str, message: str
+    ) -> None:
+        world = each(items, kind, more)
+
+        with pytest.raises(StepFailedError):
+            ask(world, Question.ITEMS, "each")
+
+        assert (last(world).id, last(world).message) == ("each#undecidable", message)
+
+
+class TestTurn:
+    def world(self, until: str = "index == `1`") -> MemoryWorld:
+        return each('"[`1`, `2`, `3`]"', "loop", f'until: "{until}",')
+
+    def test_begins_with_the_first_iteration(self) -> None:
+        assert ask(self.world(), Question.TURN, "each") == {"more": True, "path": "each[0]::"}
+
+    def test_goes_on_until_the_condition_is_true(self) -> None:
+        world = self.world()
+
+        assert ask(world, Question.TURN, "each", "each[0]::") == {"more": True, "path": "each[1]::"}
+        assert ask(world, Question.TURN, "each", "each[1]::") == {"more": False, "path": ""}
+
+        assert (last(world).id, last(world).metadata["value"]) == ("each#end", "2")
+        assert world.runs.outcomes(TENANT, "run-7", ["each#turns"])["each#turns"].outputs == 2
+
+    def test_ends_after_the_last_item(self) -> None:
+        world = self.world(until="index == `9`")
+
+        assert ask(world, Question.TURN, "each", "each[2]::") == {"more": False, "path": ""}
+
+    def test_without_items_ends_at_once(self) -> None:
+        world = each("{static: []}", "loop", 'until: "index == `1`",')
+
+        assert ask(world, Question.TURN, "each") == {"more": False, "path": ""}
+        assert last(world).metadata["value"] == "0"
+
+    def test_goes_on_in_the_iterations_around_the_loop(self) -> None:
+        world = a_world(
+            pack(
+                """
+                - id: outer
+                  map:
+                    items: "[`1`, `2`]"
+                    step:
+                      id: inner
+                      loop:
+                        items: "[`1`, `2`, `3`]"
+                        iterator: number
+                        index: turn
+                        until: turn == `1`
+                        body: [{id: leaf, run: {uses: builtin:noop}}]
+                """
+            )
+        )
+
+        first = ask(world, Question.TURN, "inner", "outer[1]::")
+        second = ask(world, Question.TURN, "inner", "outer[1]::inner[0]::")
+        end = ask(world, Question.TURN, "inner", "outer[1]::inner[1]::")
+
+        assert first == {"more": True, "path": "outer[1]::inner[0]::"}
+        assert second == {"more": True, "path": "outer[1]::inner[1]::"}
+        assert end == {"more": False, "path": "outer[1]::"}
+        assert last(world).id == "outer[1]::inner#end"
+
+    def test_fails_the_loop_when_its_condition_cannot_be_evaluated(self) -> None:
+        world = self.world(until="abs(steps.first.outputs.word)")
+
+        with pytest.raises(StepFailedError):
+            ask(world, Question.TURN, "each", "each[0]::")
+
+        assert last(world).id == "each#undecidable"
+        assert last(world).metadata == {"reason": "executor-error", "ask": "end", "value": "1"}
+
+    def test_leaves_an_iteration_for_what_is_around_the_loop(self) -> None:
+        world = self.world()
+
+        assert ask(world, Question.LEAVE, "each", "each[0]::") == {"path": ""}
+
+
+def test_rejects_a_question_of_a_run_that_has_ended() -> None:
+    world = each("steps.first.outputs.list")
+    cancel_run(TENANT, "run-7", "ana", world)
+
+    with pytest.raises(ConflictError) as caught:
+        ask(world, Question.ITEMS, "each")
+
+    assert caught.value.code == "run_ended"
+
+
+def test_does_not_find_an_unknown_run() -> None:
+    with pytest.raises(NotFoundError):
+        ask(MemoryWorld(), Question.ITEMS, "each")
+
+
+@pytest.mark.parametrize(
+    ("question", "prefix"), [(Question.ITEMS, ""), (Question.TURN, "each[1]::")]
+)
+def test_asking_again_after_a_crash_gives_the_same_answer(question: Question, prefix: str) -> None:
+    def arrange() -> MemoryWorld:
+        return each("steps.first.outputs.list", "loop", 'until: "index == `1`",')
+
+    ways = assert_recovers(arrange, lambda world: ask(world, question, "each", prefix))
+
+    assert ways >= 2 * 2 * 4
