@@ -1,4 +1,4 @@
-"""The order of the tests, their distribution over processes, and golden files.
+"""The order of the tests, their distribution over processes, Hypothesis, and golden files.
 
 `make unit` and `make test` run pytest-xdist with `--dist loadfile`: the tests of a file run in one
 process, so that what the file's fixtures make is made once. Some folders run in one process: that
@@ -10,11 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+# A test has no deadline for an example, because how long one takes says how busy the machine is.
+# Loops without an end are stopped by pytest's `timeout`.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _STACK: Final = "tests/stack/"
 _IN_ONE_PROCESS: Final = (_STACK, "tests/security/permissions/")

@@ -44,7 +44,6 @@ def _engines() -> Iterator[Callable[[], Engine]]:
     max_examples=int(_MORE or 25),
     derandomize=_MORE is None,
     database=None,
-    deadline=None,
     phases=[Phase.generate] if _MORE is None else list(Phase),
     suppress_health_check=list(HealthCheck),
 )

@@ -66,7 +66,6 @@ def test_a_secret_is_found_nowhere_after_it_went_everywhere(
 
 @settings(
     max_examples=8,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -137,7 +137,7 @@ def test_no_walk_through_a_golden_pack_bypasses_a_guard(case: Case) -> None:
         assert bypasses(compiled, Walk(compiled, random.Random(seed))) == []  # noqa: S311
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.packs(), strategies.inputs, st.integers(0, 1000))
 def test_no_walk_through_a_generated_pack_bypasses_a_guard(
     manifest: dict[str, Any], inputs: dict[str, Any], seed: int

@@ -105,7 +105,7 @@ def test_the_machine_of_every_golden_pack_is_sound(case: Case) -> None:
     assert graph.problems(compiled.definition, compiled.plan) == []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.packs(), strategies.inputs)
 def test_the_machine_of_every_generated_pack_is_sound(
     manifest: dict[str, Any], inputs: dict[str, Any]
