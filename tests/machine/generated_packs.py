@@ -51,7 +51,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
                 for name, value in _INPUTS.items()
             ],
             "failure": {"continueOnError": draw(st.sampled_from([False, False, True]))},
-            "approvals": [{"id": one} for one in VERDICTS],
+            "approvals": [{"id": approval} for approval in VERDICTS],
             "policies": [
                 {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
                 {"id": "fails", "version": "1", "rules": [{"id": "r", "require": "with.zero"}]},
@@ -98,18 +98,18 @@ class _Writer:
 
     def _condition(self, scope: _Scope) -> str:
         choices = ["inputs.flag", "inputs.off", "{{ inputs.none }}"]
-        choices += [f"steps.{one}.status == 'Succeeded'" for one in scope.steps[-2:]]
-        choices += [f"steps.{one}.outputs" for one in scope.outputs[-2:]]
-        choices += [f"{one} == `1`" for one in scope.names[-2:]]
+        choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
+        choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
+        choices += [f"{name} == `1`" for name in scope.names[-2:]]
         if scope.outputs:
             choices.append(f"length(steps.{scope.outputs[-1]}.outputs.n) == `1`")
         return str(self._one(*choices))
 
     def _value(self, scope: _Scope) -> Any:  # noqa: ANN401 - any JSON
         choices: list[Any] = [self._count]
-        choices += [f"{{{{ steps.{one}.outputs }}}}" for one in scope.outputs[-3:]]
-        choices += [f"{{{{ steps.{one}.status }}}}" for one in scope.steps[-2:]]
-        choices += [f"at {{{{ {one} }}}}" for one in scope.names]
+        choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
+        choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
+        choices += [f"at {{{{ {name} }}}}" for name in scope.names]
         if scope.outputs:
             choices.append(f"{{{{ keys(steps.{scope.outputs[-1]}.outputs) }}}}")
         return self._one(*choices)
@@ -155,8 +155,8 @@ class _Writer:
 
     def _items(self, scope: _Scope) -> str:
         choices = ["inputs.list", "inputs.none", "`[1]`"]
-        choices += [f"steps.{one}.outputs.list" for one in scope.outputs[-2:]]
-        choices += [f"steps.{one}.outputs.list || `[1, 2]`" for one in scope.outputs[-2:]]
+        choices += [f"steps.{name}.outputs.list" for name in scope.outputs[-2:]]
+        choices += [f"steps.{name}.outputs.list || `[1, 2]`" for name in scope.outputs[-2:]]
         return str(self._one(*choices))
 
     def _iterators(self, scope: _Scope) -> tuple[_Scope, dict[str, str]]:

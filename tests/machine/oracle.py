@@ -56,7 +56,7 @@ class Stop(Exception):  # noqa: N818 - not an error
 
 @dataclass
 class Prediction:
-    """What is known of a run: how each path is told, and what the run steps left."""
+    """The known part of a run: each path's status, and the outputs of its run steps."""
 
     status: str = "succeeded"
     statuses: dict[str, Status] = field(default_factory=dict)
@@ -265,7 +265,7 @@ class _Walker:
             if policy.uses is not None:
                 answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": given})
                 return bool(answer["passed"])
-            return all(expressions.truth(self.value(one.require, here)) for one in policy.rules)
+            return all(expressions.truth(self.value(rule.require, here)) for rule in policy.rules)
         except ExpressionError:
             return False
 
@@ -331,7 +331,9 @@ class _Walker:
     def conditional(self, step: Conditional, place: _Place) -> None:
         taken = step.taken
         if taken is None:
-            truths = (expressions.truth(self.value(one.condition, place)) for one in step.branches)
+            truths = (
+                expressions.truth(self.value(branch.condition, place)) for branch in step.branches
+            )
             taken = next((number for number, yes in enumerate(truths) if yes), len(step.branches))
         for number, child in self.numbered(step):
             if number != taken:
@@ -347,19 +349,19 @@ class _Walker:
 
     def context(self, references: Iterable[Reference], place: _Place) -> dict[str, Any]:
         steps = {}
-        for step_id in {one[1] for one in references if one[0] == "steps"}:
+        for step_id in {names[1] for names in references if names[0] == "steps"}:
             step = self.plan.step(step_id)
             depth = len(self.plan.iterations(step_id))
-            prefix = "".join(f"{one}::" for one in place.prefix.split("::")[:depth])
+            prefix = "".join(f"{part}::" for part in place.prefix.split("::")[:depth])
             below = {prefix + step_id, f"{prefix}{step_id}["}
-            inside = {prefix + one.id for one in walk((step,))}
+            inside = {prefix + inner.id for inner in walk((step,))}
             if any(
                 p in inside or p.startswith(tuple(f"{i}[" for i in inside | below))
                 for p in self.found.open
             ):
                 raise Undetermined
-            told = self.found.statuses.get(prefix + step_id, ("Pending", None))
-            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": told[0]}
+            status = self.found.statuses.get(prefix + step_id, ("Pending", None))
+            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": status[0]}
         return {"inputs": self.plan.inputs, "steps": steps, **place.names}
 
     def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
@@ -372,8 +374,8 @@ class _Walker:
             case ApprovalGate() | PolicyGate():
                 return None
             case Parallel() | Conditional():
-                ran = {one.id: self.outputs(one, place, prefix) for one in children(step)}
-                ran = {one: value for one, value in ran.items() if value is not None}
+                ran = {child.id: self.outputs(child, place, prefix) for child in children(step)}
+                ran = {child_id: value for child_id, value in ran.items() if value is not None}
                 if isinstance(step, Parallel) or not step.union:
                     return ran
                 return _merged(ran.values())

@@ -178,11 +178,11 @@ class _Sandbox:
 
 @dataclass
 class _Players:
-    """The stage with its recorder. *told* are the errors of functions, as Lambda logs them."""
+    """The stage with its recorder. *errors* are those of functions, as Lambda logs them."""
 
     stage: Stage
     recorder: Recorder
-    told: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @contextmanager
     def around(self, function: str) -> Iterator[None]:
@@ -194,7 +194,7 @@ class _Players:
             try:
                 yield
             except Exception as error:
-                self.told += traceback.format_exception(error)
+                self.errors += traceback.format_exception(error)
                 raise
 
     def event(self, row: EventRow) -> Any:  # noqa: ANN401 - what a function returned or raised
@@ -202,7 +202,7 @@ class _Players:
         with self.recorder.playing(row.folder):
             answer = self.stage.invoke(row)
         if isinstance(answer, Exception):
-            self.told += traceback.format_exception(answer)
+            self.errors += traceback.format_exception(answer)
         return answer
 
     def differently(self, row: EventRow, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
@@ -242,7 +242,7 @@ def play() -> Play:
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
         names = grants.names_of(made.deployed)
-        written.write("\n".join(players.told).encode())
+        written.write("\n".join(players.errors).encode())
         written.seek(0)
         text = written.read().decode()
     return Play(

@@ -64,7 +64,7 @@ def does(made: Deployment, tenant: str, act: Act) -> list[tuple[int, str, str, s
     for run_id in RUN_IDS:
         paths += [f"runs/{run_id}", f"runs/{run_id}/logs", f"runs/{run_id}/artifacts"]
     answers += [made.request(tenant, "GET", path) for path in paths]
-    return [(one.status, one.body.replace(tenant, "<tenant>"), "", "") for one in answers]
+    return [(answer.status, answer.body.replace(tenant, "<tenant>"), "", "") for answer in answers]
 
 
 def _done(made: Deployment, tenant: str, act: Act) -> Iterator[Answer]:
