@@ -218,15 +218,15 @@ def test_a_member_of_another_type_is_not_a_crash(
     service.case = case
     tried = 0
     for number, path in enumerate(_members(document)):
-        for value in (OTHER_VALUES * 2)[number % len(OTHER_VALUES) :][:2]:
-            service.document = _changed(document, path, value)
+        value = OTHER_VALUES[number % len(OTHER_VALUES)]
+        service.document = _changed(document, path, value)
 
-            ended = taskrunner(*arguments)
+        ended = taskrunner(*arguments)
 
-            assert ended.code in {0, 1, 3}, (path, value, ended)
-            assert ended.out or ended.err
-            tried += 1
-    assert tried >= 2 * len(document)
+        assert ended.code in {0, 1, 3}, (path, value, ended)
+        assert ended.out or ended.err
+        tried += 1
+    assert tried >= len(document)
 
 
 def test_an_entry_that_cannot_be_shown_is_reported_and_hides_no_other(

@@ -1,6 +1,7 @@
 """Tables on a terminal of 80 columns and in a pipe, and the steps that a run's table lists."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.cli.fake_http import Answer, Request
 from tests.unit.cli.fake_run import Moment
 from tests.unit.cli.fake_service import FakeService
 
+RELEASE = str(Path(__file__).resolve().parents[3] / "examples" / "release.yaml")
 LONG_ID = "release-2025-12-06-" + "0123456789" * 8
 PLAN = "sha256:" + "0" * 64
 GRANTS = ["packs.approve", "packs.approve.production"]
@@ -84,6 +86,15 @@ class TestTables:
 
         for word in (run_id, "security-review", "release[0]::review", GRANTS[1]):
             assert word in [printed.rstrip(",") for printed in words]
+
+    @pytest.mark.parametrize("columns", [70, 60, 50, 40])
+    def test_a_list_of_ids_wraps_between_them(
+        self, terminal: Command, taskrunner: Command, columns: int
+    ) -> None:
+        words = set(taskrunner("gates", RELEASE).out.split())
+
+        assert "no-critical-findings" in words
+        assert words <= set(terminal("gates", RELEASE, columns=columns).out.split())
 
     def test_no_line_is_wider_than_the_terminal(self, terminal: Command, service: Document) -> None:
         for document, command in (
