@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jmespath import visitor
 
 from taskrunner.expressions.errors import ExpressionError
+from taskrunner.model.json_numbers import normal_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +153,9 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
             if name in {"join", "to_string"} and size > MAX_SIZE:
                 raise _UsedUpError
             self.spend(size // _CHARACTERS_A_STEP)
-        return self._functions.call_function(name, arguments)
+        result = self._functions.call_function(name, arguments)
+        is_number = isinstance(result, int | float) and not isinstance(result, bool)
+        return normal_number(result) if is_number else result
 
 
 def _is_ordered(value: Json) -> bool:

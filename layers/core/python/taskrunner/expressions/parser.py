@@ -16,8 +16,8 @@ from taskrunner.expressions.errors import (
     quoted,
     syntax_error,
 )
-from taskrunner.expressions.names import Node, Reference, names_read
-from taskrunner.model.json_types import unusable
+from taskrunner.expressions.names import Node, Reference, children, names_read
+from taskrunner.model.json_types import normal, unusable
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
@@ -76,7 +76,16 @@ def parse(text: str) -> Expression:
     except RecursionError:
         raise rules.too_deep() from None
     rules.check_tree(tree, inner)
+    _normalise_literals(tree)
     return Expression(inner, names_read(tree), tree)
+
+
+def _normalise_literals(node: Node) -> None:
+    """Bring the literals in backticks into the normal form that all other values have."""
+    if node["type"] == "literal":
+        node["value"] = normal(node["value"])
+    for child in children(node):
+        _normalise_literals(child)
 
 
 def truth(value: Json) -> bool:

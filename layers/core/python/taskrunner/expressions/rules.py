@@ -6,7 +6,6 @@ recurse too deep. Rules over the tree come after it.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from jmespath import functions
@@ -14,7 +13,7 @@ from jmespath import functions
 from taskrunner.expressions.errors import ExpressionError, quoted
 from taskrunner.expressions.names import Node, children
 from taskrunner.expressions.tokens import TOKENS, without_quoted
-from taskrunner.model.json_types import unusable
+from taskrunner.model.json_types import read, unusable
 from taskrunner.model.wording import nearest, shortened
 
 MAX_CHARACTERS: Final = 4096
@@ -81,7 +80,7 @@ def _check_literals(text: str) -> None:
             continue
         literal = token[0][1:-1].replace("\\`", "`").strip()
         try:
-            value = json.loads(literal)
+            value = read(literal)
             problem = next((reason for _, reason in unusable(value)), None)
         except RecursionError:
             raise too_deep() from None

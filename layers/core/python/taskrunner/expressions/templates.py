@@ -6,7 +6,6 @@ reached. The rest of a plan never sees `{{`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from taskrunner.expressions.errors import ExpressionError
 from taskrunner.expressions.parser import Expression, parse
 from taskrunner.expressions.tokens import closing_braces
 from taskrunner.model import json_path
+from taskrunner.model.canonical_json import canonical_text
 from taskrunner.model.plan import Template
 
 if TYPE_CHECKING:
@@ -160,4 +160,4 @@ def _as_text(value: Json) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return canonical_text(value)

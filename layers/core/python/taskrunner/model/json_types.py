@@ -63,15 +63,19 @@ def _unusable(value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "the text holds a lone surrogate, which is not valid Unicode"
-    elif isinstance(value, InexactNumber):
-        yield path, value.problem
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield path, "infinity and NaN are not JSON numbers"
-    elif isinstance(value, int):
-        value = normal_number(value)
-        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            yield path, f"the number is beyond {LARGEST_INTEGER}, where JSON numbers lose digits"
+    elif isinstance(value, int | float) and (problem := _unusable_number(value)) is not None:
+        yield path, problem
+
+
+def _unusable_number(value: float) -> str | None:
+    if isinstance(value, InexactNumber):
+        return value.problem
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "infinity and NaN are not JSON numbers"
+    value = normal_number(value)
+    if isinstance(value, float) or abs(value) <= LARGEST_INTEGER:
+        return None
+    return f"the number is beyond {LARGEST_INTEGER}, where JSON numbers lose digits"
 
 
 def read(text: str) -> Json:

@@ -11,7 +11,8 @@ from taskrunner.compiler.manifest.source import MAX_DEPTH
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem, invalid
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
-from taskrunner.model.json_types import too_deep, unusable
+from taskrunner.model.json_numbers import InexactNumber, is_whole
+from taskrunner.model.json_types import normal, too_deep, unusable
 from taskrunner.model.wording import nearest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def resolve(declared: Sequence[InputShape], given: JsonMapping) -> JsonObject:
         ]
         raise invalid(diagnostics, code="invalid_inputs")
     return {
-        shape.name: shape.default if given.get(shape.name) is None else given[shape.name]
+        shape.name: normal(shape.default if given.get(shape.name) is None else given[shape.name])
         for shape in declared
     }
 
@@ -59,8 +60,7 @@ def schema_allowance(declared: Iterable[InputShape]) -> SchemaAllowance:
 
 def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> Iterator[Problem]:
     """Yield why *value* is not one for this input: its type, its JSON, or its schema."""
-    is_of_type = isinstance(value, _PYTHON_TYPES[declared.type])
-    if not is_of_type or (isinstance(value, bool) and declared.type != "boolean"):
+    if not _is_of_type(value, declared.type):
         message = f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
         yield Problem((), message)
         return
@@ -72,7 +72,7 @@ def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> It
         is_usable = False
         yield Problem(*problem)
     if is_usable and declared.json_schema is not None:
-        yield from json_schemas.misfits(declared.json_schema, value, allowance)
+        yield from json_schemas.misfits(declared.json_schema, normal(value), allowance)
 
 
 def _problems(declared: Sequence[InputShape], given: JsonMapping) -> Iterator[Problem]:
@@ -91,7 +91,18 @@ def _problems(declared: Sequence[InputShape], given: JsonMapping) -> Iterator[Pr
             yield Problem((shape.name,), f"the input '{shape.name}' is required")
 
 
+def _is_of_type(value: Json, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    if isinstance(value, float) and name == "integer":
+        # However it is written. An InexactNumber is reported for what it is.
+        return is_whole(value) or isinstance(value, InexactNumber)
+    return isinstance(value, _PYTHON_TYPES[name])
+
+
 def _type_name(value: Json) -> str:
     if isinstance(value, bool):
         return "boolean"
+    if value is None:
+        return "null"
     return next(name for name, types in _PYTHON_TYPES.items() if isinstance(value, types))

@@ -76,7 +76,8 @@ def _misfits(error: ValidationError, nesting: Nesting, source: Source) -> Iterat
         if any(path[:length] in nesting.settled for length in range(len(path) + 1)):
             continue
         written = written_path(path, source.value)
-        yield Problem(written, message(detail, written, _known_keys(path, written)))
+        given = source.numbers.get(written)
+        yield Problem(written, message(detail, written, _known_keys(path, written), given))
 
 
 def _known_keys(path: Path, written: Path) -> set[str]:

@@ -38,16 +38,18 @@ _PREDICATES: Final = {
 }
 
 
-def message(detail: ErrorDetails, path: Path, known_keys: Collection[str]) -> str:
+def message(
+    detail: ErrorDetails, path: Path, known_keys: Collection[str], number: str | None = None
+) -> str:
     """Return the message for one of pydantic's errors at *path*, as the author wrote it.
 
-    *known_keys* are the keys that would be allowed there.
+    *known_keys* are the keys that would be allowed there; *number* is how a number is written.
     """
     last, kind, context = path[-1], detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(path, known_keys)
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
-    given = shown(detail["input"])
+    given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
     if kind in _TYPES and last == "items":
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
     if kind in _TYPES:

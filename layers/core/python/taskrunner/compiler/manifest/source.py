@@ -15,6 +15,7 @@ from taskrunner.compiler import problems
 from taskrunner.compiler.manifest import scalars, yaml_errors
 from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model import json_path, wording
+from taskrunner.model.json_numbers import InexactNumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +38,15 @@ _MAX_SHOWN: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A manifest as values; *lines* maps every path in it to its line, counted from 1."""
+    """A manifest as values.
+
+    *lines* maps every path in it to its line, counted from 1, and *numbers* the path of each number
+    to how it is written.
+    """
 
     value: Json
     lines: dict[Path, int]
+    numbers: dict[Path, str]
 
     def line(self, path: Path) -> int:
         """Return the line of *path*, or of its nearest ancestor that was written down."""
@@ -110,6 +116,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.problems: list[Diagnostic] = []
+        self._numbers: dict[Path, str] = {}
         self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
@@ -127,7 +134,7 @@ class _Reader:
             raise _refusal("a manifest is one YAML document; remove the second one", line)
         lines: dict[Path, int] = {}
         _collect_lines(root, (), lines)
-        return Source(root.value, lines)
+        return Source(root.value, lines, self._numbers)
 
     def _node(self, event: yaml.Event, path: Path) -> _Node:
         line = _line(event)
@@ -183,11 +190,11 @@ class _Reader:
             shown = wording.shortened(event.value, _MAX_SHOWN)
             message = f"'{shown}' is not {expected}; correct it or remove the tag !!{tag}"
             raise _refusal(message, line, path)
-        if scalars.is_out_of_range(value):
-            shown = wording.shortened(event.value, _MAX_SHOWN)
-            message = f"the number {shown} is out of range; quote it if it is meant as text"
-            self._add_problem(path, line, message)
+        if isinstance(value, InexactNumber):
+            self._add_problem(path, line, value.problem)
             return 0
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self._numbers[path] = event.value
         return value
 
     def _add_problem(self, path: Path, line: int, message: str) -> None:
