@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jmespath import visitor
 
 from taskrunner.expressions.errors import ExpressionError
+from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.json_numbers import normal_number
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Allowance:
         Raises:
             ExpressionError: it needs more steps than are left, or its value is larger than is left.
         """
-        interpreter = _Interpreter(self._steps)
+        interpreter = _Interpreter(self._steps, context)
         try:
             value = interpreter.visit(tree, context)
             size = interpreter.weigh(value)
@@ -74,11 +75,12 @@ class _UsedUpError(Exception):
 
 
 class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the library is untyped
-    """The library's own interpreter, with a count of the steps that are *left*."""
+    """The library's own interpreter, with a count of the steps that are *left*, and with `$`."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, root: JsonMapping) -> None:
         super().__init__()
         self.left = left
+        self._root = root
         self._visits: dict[str, Callable[..., Any]] = {}
 
     def visit(self, node: Node, *args: Json) -> Json:
@@ -128,6 +130,9 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
         if kind in self._EQUALITY_OPS or (_is_ordered(left) and _is_ordered(right)):
             return self.COMPARATOR_FUNC[kind](left, right)
         return None
+
+    def visit_field(self, node: Node, value: Json) -> Json:
+        return self._root if node["value"] == ROOT else super().visit_field(node, value)
 
     def visit_flatten(self, node: Node, value: Json) -> Json:
         base = self.visit(node["children"][0], value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from jmespath import exceptions, functions
 
+from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def _unknown_token(token: str, reason: str) -> str:
 
 def _shown(token: Json) -> str:
     text = token if isinstance(token, str) else json.dumps(token, ensure_ascii=False)
+    text = text.replace(ROOT, "$")
     return shortened(text, _MAX_TOKEN_CHARACTERS)
 
 

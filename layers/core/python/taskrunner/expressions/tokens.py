@@ -7,21 +7,34 @@ escaped quote behind it, and take quadratic time.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
+# The name that stands for `$` in a syntax tree. No field is called like this.
+ROOT: Final = "\0$"
+
 TOKENS: Final = re.compile(
     r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)|(?P<unclosed>["'`](?s:.*))"""
-    r"""|(?P<hyphenated>[A-Za-z_]\w*-[\w-]*|(?<=steps\.)\d[\w-]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)""",
+    r"""|(?P<hyphenated>[A-Za-z_]\w*-[\w-]*|(?<=steps\.)\d[\w-]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?)"""
+    r"""|(?P<root>\$)""",
     re.ASCII,
 )
 
 
-def with_hyphens_quoted(text: str) -> str:
-    """Return *text* with quotes around each hyphenated name, as JMESPath wants it."""
-    return TOKENS.sub(
-        lambda token: f'"{token[0]}"' if token.lastgroup == "hyphenated" else token[0], text
-    )
+def as_jmespath(text: str) -> str:
+    """Return *text* as JMESPath takes it: hyphenated names in quotes, and `$` as the name ROOT."""
+    return TOKENS.sub(_as_jmespath, text)
+
+
+def _as_jmespath(token: re.Match[str]) -> str:
+    match token.lastgroup:
+        case "hyphenated":
+            return f'"{token[0]}"'
+        case "root":
+            return json.dumps(ROOT)
+        case _:
+            return token[0]
 
 
 def without_quoted(text: str) -> str:

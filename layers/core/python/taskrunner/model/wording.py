@@ -19,13 +19,19 @@ _MAX_MESSAGE_CHARACTERS: Final = 1_000
 def nearest(wrong: str, valid: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest valid name, else a list of the valid names."""
     names = sorted(set(valid))
-    close = get_close_matches(wrong[:80], _worth_comparing(wrong[:80], names), n=1)
-    if close:
-        return f"; did you mean '{close[0]}'?"
+    if (close := closest(wrong, names)) is not None:
+        return f"; did you mean '{close}'?"
     if not names:
         return ""
     listed = ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")
     return f"; available: {listed}"
+
+
+def closest(wrong: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that is most like *wrong*, or None when none is like it."""
+    names = sorted(set(valid))
+    close = get_close_matches(wrong[:80], _worth_comparing(wrong[:80], names), n=1)
+    return close[0] if close else None
 
 
 def _worth_comparing(wrong: str, names: list[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from taskrunner.compiler.manifest.step_shapes import (
     PolicyGateShape,
     walk,
 )
-from taskrunner.model.wording import nearest
+from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,6 +93,22 @@ class Scope:
                 return self._unknown_step(rest)
             case _:
                 return self._unknown_root(root, text, with_secrets=with_secrets)
+
+    def misplaced(self, names: Reference) -> str | None:
+        """Return why *names*, which an expression reads from items, are a mistake; else None.
+
+        JMESPath reads them as fields of each item, and these are null where nobody wrote them.
+        """
+        head, *rest = names
+        place = f"inside these brackets '{head}' is a field of each item"
+        field = f"for a field '{head}' of each item write @.{head}"
+        if head in {*_EVERYWHERE, "secrets", *self._local}:
+            return f"{place}: write $.{'.'.join(names)}; {field}"
+        meant = closest(head, _EVERYWHERE)
+        if meant is None or not rest or self.unknown((meant, *rest), "", with_secrets=False):
+            return None
+        right = ".".join((meant, *rest))
+        return f"{place}: did you mean $.{right}? {field}"
 
     def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
         names = [*_EVERYWHERE, *self._local]
