@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 NOOP = "- {id: a, run: {uses: builtin:noop}}"
 
 
-def parsed(manifest: str) -> Pack:
-    return schema.parse(source.read(manifest)).pack
+def parsed(text: str) -> Pack:
+    manifest = schema.parse(source.read(text))
+    manifest.refuse(())
+    return manifest.pack
 
 
 def paths_refused(manifest: str) -> list[str]:

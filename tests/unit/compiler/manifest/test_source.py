@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from taskrunner.compiler.manifest import source
-from taskrunner.compiler.problems import MAX_PROBLEMS
+from taskrunner.compiler.problems import MAX_PROBLEMS, invalid
 from taskrunner.errors import InvalidPackError
 from tests import strategies
 
@@ -19,9 +19,15 @@ def value(text: str) -> Any:  # noqa: ANN401 - whatever the YAML says
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(InvalidPackError) as refused:
-        source.read(text)
-    return "\n".join(f"{found.path}: {found.message}" for found in refused.value.diagnostics)
+    try:
+        read = source.read(text)
+    except InvalidPackError as error:
+        found = list(error.diagnostics)
+    else:
+        located = (read.diagnostic(*problem, line) for line, problem in read.problems)
+        found = list(invalid(located).diagnostics)
+    assert found
+    return "\n".join(f"{diagnostic.path}: {diagnostic.message}" for diagnostic in found)
 
 
 # YAML 1.2.2, section 10.3.2, beside texts that YAML 1.1 reads as something else.

@@ -13,6 +13,7 @@ import yaml
 
 from taskrunner.compiler import problems
 from taskrunner.compiler.manifest import scalars, yaml_errors
+from taskrunner.compiler.problems import Problem
 from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model import json_path, wording
 from taskrunner.model.json_numbers import InexactNumber
@@ -41,12 +42,13 @@ class Source:
     """A manifest as values.
 
     *lines* maps every path in it to its line, counted from 1, and *numbers* the path of each number
-    to how it is written.
+    to how it is written. *problems*, each with its line, do not keep the rest from being read.
     """
 
     value: Json
     lines: dict[Path, int]
     numbers: dict[Path, str]
+    problems: tuple[tuple[int, Problem], ...]
 
     def line(self, path: Path) -> int:
         """Return the line of *path*, or of its nearest ancestor that was written down."""
@@ -55,17 +57,18 @@ class Source:
                 return line
         return 1
 
-    def diagnostic(self, path: Path, message: str) -> Diagnostic:
-        """Return a diagnostic about *path*, with its line in the message."""
-        return Diagnostic(json_path.render(path), f"line {self.line(path)}: {message}")
+    def diagnostic(self, path: Path, message: str, line: int | None = None) -> Diagnostic:
+        """Return a diagnostic about *path*, with its *line*, or another one, in the message."""
+        shown = self.line(path) if line is None else line
+        return Diagnostic(json_path.render(path), f"line {shown}: {message}")
 
 
 def read(text: str) -> Source:
     """Read one YAML document.
 
     Raises:
-        InvalidPackError: the text is not YAML, breaks a limit, or repeats a key. Duplicate keys are
-            reported together; a syntax error is reported alone, because what follows it is noise.
+        InvalidPackError: the text is not YAML, or breaks a limit. It is reported alone, because
+            what follows it is noise.
     """
     try:
         size_bytes = len(text.encode())
@@ -77,15 +80,12 @@ def read(text: str) -> Source:
         )
     reader = _Reader(text)
     try:
-        source = reader.document()
+        return reader.document()
     except yaml.MarkedYAMLError as error:
         message = f"not valid YAML: {yaml_errors.reason(error)}"
         raise _refusal(message, yaml_errors.line(error)) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
-    if reader.problems:
-        raise problems.invalid(reader.problems)
-    return source
 
 
 def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:
@@ -115,7 +115,7 @@ class _Reader:
     """One pass over the events of one document."""
 
     def __init__(self, text: str) -> None:
-        self.problems: list[Diagnostic] = []
+        self._problems: list[tuple[int, Problem]] = []
         self._numbers: dict[Path, str] = {}
         self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
         self._anchors: dict[str, _Node] = {}
@@ -134,7 +134,7 @@ class _Reader:
             raise _refusal("a manifest is one YAML document; remove the second one", line)
         lines: dict[Path, int] = {}
         _collect_lines(root, (), lines)
-        return Source(root.value, lines, self._numbers)
+        return Source(root.value, lines, self._numbers, tuple(self._problems))
 
     def _node(self, event: yaml.Event, path: Path) -> _Node:
         line = _line(event)
@@ -198,9 +198,7 @@ class _Reader:
         return value
 
     def _add_problem(self, path: Path, line: int, message: str) -> None:
-        self.problems.append(Diagnostic(json_path.render(path), f"line {line}: {message}"))
-        if len(self.problems) > problems.MAX_PROBLEMS:
-            raise problems.invalid(self.problems)
+        self._problems.append((line, Problem(path, message)))
 
     def _sequence(self, path: Path, line: int) -> _Node:
         self._expand(_NODE_BYTES, line, path)
