@@ -42,9 +42,14 @@ def without_quoted(text: str) -> str:
     return TOKENS.sub("", text)
 
 
+def is_whole_expression(text: str) -> bool:
+    """Return whether *text* is one pair of `{{ }}` and what it holds, and nothing else."""
+    return text.startswith("{{") and closing_braces(text, 2) == len(text) - 2
+
+
 def without_braces(text: str) -> str:
     """Return the expression inside a pair of `{{ }}` around all of *text*, else *text* itself."""
-    if text.startswith("{{") and closing_braces(text, 2) == len(text) - 2:
+    if is_whole_expression(text):
         return text[2:-2].strip()
     return text
 

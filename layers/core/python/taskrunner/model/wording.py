@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from taskrunner.model.json_types import Json
+
 # Comparing two names takes time in proportion to the product of their lengths. These limits are
 # above anything that an author writes by hand.
 _MAX_COMPARED: Final = 500
@@ -49,3 +51,20 @@ def shortened(text: str, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:
     """Return *text* on one line, cut to *max_characters* and then marked with three dots."""
     line = " ".join(text[: max_characters + 1].splitlines())
     return line if len(line) <= max_characters else line[:max_characters] + "..."
+
+
+def kind_of(value: Json) -> str:
+    """Return the JSON type of *value*, in the words of messages."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "text"
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return "a number"

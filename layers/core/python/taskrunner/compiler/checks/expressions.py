@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.problems import Findings
     from taskrunner.expressions import Expression, Reference
     from taskrunner.model.json_path import Path
-    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.json_types import Json
 
 
 class ExpressionChecks:
@@ -58,7 +58,7 @@ class ExpressionChecks:
         self._look_up(template.expressions, path, with_secrets=with_secrets)
         return template.references
 
-    def parameters(self, parameters: JsonObject, path: Path) -> None:
+    def parameters(self, parameters: Json, path: Path) -> None:
         """Check every template in the `with` at *path*, where secrets can be read."""
         for subpath, text in templates.texts(parameters):
             self.template(text, (*path, *subpath), with_secrets=True)

@@ -72,11 +72,16 @@ class Scope:
         """Return whether all local *names* and all steps are visible here."""
         return set(names) <= set(self._local) and set(step_ids) <= self.visible.keys()
 
-    def iterator_problem(self, kind: str, name: str, siblings: Sequence[str]) -> str | None:
-        """Return why *name* cannot be a new iterator or index (*kind*) here, or None."""
+    def iterator_problem(
+        self, kind: str, name: str, siblings: Sequence[str], *, is_written: bool
+    ) -> str | None:
+        """Return why *name* cannot be a new iterator or index (*kind*) here, or None.
+
+        Only a name that is written must not hide another one. A default name may.
+        """
         if name in _RESERVED or name in siblings:
             return f"'{name}' is already a name; choose another {kind}"
-        if name in self._local:
+        if is_written and name in self._local:
             return f"'{name}' is used by a block around this one; choose another {kind}"
         return None
 

@@ -24,6 +24,7 @@ _TYPES: Final = {
     "list_type": "a list",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
 }
 # The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
