@@ -183,7 +183,6 @@ def test_counts_empty_values_too() -> None:
         ("{<<: {a: 1}, a: 2}", {"a": 2}),
         ("{a: 2, <<: {a: 1, b: 1}}", {"a": 2, "b": 1}),
         ("{<<: [{a: 1}, {a: 2, b: 2}]}", {"a": 1, "b": 2}),
-        ("{<<: {a: 1}, <<: {a: 2, b: 2}}", {"a": 1, "b": 2}),
         ("{<<: {<<: {a: 1}, b: 1}, b: 2}", {"a": 1, "b": 2}),
         ("{<<: []}", {}),
         ('{"<<": {a: 1}}', {"<<": {"a": 1}}),
@@ -271,4 +270,38 @@ def test_json_values_come_through_yaml_unchanged(given_value: Any) -> None:  # n
 
     assert read == given_value or (
         isinstance(given_value, float) and math.isclose(read, given_value)
+    )
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"], ids=ascii)
+def test_reads_an_old_line_break_as_any_other_character(character: str) -> None:
+    text = f"""\
+double: "x {character} y"
+single: 'x{character}y'
+plain: x{character}y  # a comment {character}hidden: 1
+block: |
+  x{character}  y
+key{character}: {{a: "{character}\ue000"}}
+last: 1
+"""
+
+    read = source.read(text)
+
+    assert read.value == {
+        "double": f"x {character} y",
+        "single": f"x{character}y",
+        "plain": f"x{character}y",
+        "block": f"x{character}  y\n",
+        f"key{character}": {"a": f"{character}\ue000"},
+        "last": 1,
+    }
+    assert read.lines[("last",)] == 7
+
+
+def test_refuses_a_second_merge_key() -> None:
+    text = "a: &a {x: 1}\nb: &b {y: 2}\nc:\n  <<: *a\n  <<: *b\n"
+
+    assert refusal(text) == (
+        "$.c['<<']: line 5: the key '<<' is here again, first on line 4; keep one, and give it a "
+        "list: <<: [*first, *second]"
     )

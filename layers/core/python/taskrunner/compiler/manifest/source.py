@@ -34,6 +34,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_BYTES: Final = 16  # what a node weighs beside its text, so that empty nodes are not free
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 _MERGE_KEY: Final = "<<"
+_OLD_BREAKS: Final = "\x85\u2028\u2029"
 _MAX_SHOWN: Final = 40
 
 
@@ -117,7 +118,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._problems: list[tuple[int, Problem]] = []
         self._numbers: dict[Path, str] = {}
-        self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
+        self._events = _events(text)
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
         self._expanded_bytes = 0
@@ -214,11 +215,19 @@ class _Reader:
         self._expand(_NODE_BYTES, line, path)
         node = _Node({}, line, _NODE_BYTES)
         merged: list[_Node] = []
+        merge_line = None
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, path)
             child = self._node(next(self._events), (*path, key))
             node.add_weight(child, _NODE_BYTES + len(key))
-            if key == _MERGE_KEY and _is_plain(event):
+            if key == _MERGE_KEY and _is_plain(event) and merge_line is not None:
+                message = (
+                    f"the key '<<' is here again, first on line {merge_line}; keep one, and give "
+                    "it a list: <<: [*first, *second]"
+                )
+                self._add_problem((*path, key), _line(event), message)
+            elif key == _MERGE_KEY and _is_plain(event):
+                merge_line = _line(event)
                 merged += _merge_sources(child, path, _line(event))
             elif key in node.children:
                 first_line = node.children[key].line
@@ -246,6 +255,25 @@ class _Reader:
                 self._anchors[event.anchor] = _Node(event.value, line, weight_bytes)
             return event.value
         raise _refusal("a key must be text, not a list or a mapping", line, path)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """Parse *text*, in which only CR and LF are line breaks (YAML 1.2.2, section 5.4).
+
+    To the parser, which follows YAML 1.1, three more characters are. It is given others instead.
+    """
+    if not any(character in text for character in _OLD_BREAKS):
+        yield from yaml.parse(text, Loader=_LOADER)
+        return
+    private_use = (chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
+    stand_ins = dict(zip(_OLD_BREAKS, private_use, strict=False))
+    restored = {ord(stand_in): was for was, stand_in in stand_ins.items()}
+    for event in yaml.parse(
+        text.translate({ord(was): stand_in for was, stand_in in stand_ins.items()}), Loader=_LOADER
+    ):
+        if isinstance(event, yaml.ScalarEvent):
+            event.value = event.value.translate(restored)
+        yield event
 
 
 def _merge_sources(child: _Node, path: Path, line: int) -> list[_Node]:
