@@ -15,6 +15,7 @@ from jmespath import visitor
 from taskrunner.expressions.errors import ExpressionError
 from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.json_numbers import normal_number
+from taskrunner.model.wording import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ _SHALLOW: Final = frozenset(
         "to_array", "type", "values",
     }
 )  # fmt: skip
+_SIGNS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONG: Final = (str, list, dict)
 
 
@@ -127,6 +129,12 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
             self.weigh(left)
             self.weigh(right)
         kind = node["value"]
+        if _is_text_with_number(left, right) and kind not in self._EQUALITY_OPS:
+            raise ExpressionError(
+                f"'{_SIGNS[kind]}' compares two numbers, but was given {kind_of(left)} and "
+                f"{kind_of(right)}; write a number in backticks, and turn text into one with "
+                "to_number()"
+            )
         if kind in self._EQUALITY_OPS or (_is_ordered(left) and _is_ordered(right)):
             return self.COMPARATOR_FUNC[kind](left, right)
         return None
@@ -165,6 +173,11 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
 
 def _is_ordered(value: Json) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _is_text_with_number(left: Json, right: Json) -> bool:
+    both = _is_ordered(left) and _is_ordered(right)
+    return both and isinstance(left, str) != isinstance(right, str)
 
 
 def _length(value: Json) -> int:

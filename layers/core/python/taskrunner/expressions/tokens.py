@@ -21,6 +21,8 @@ TOKENS: Final = re.compile(
     re.ASCII,
 )
 
+_DIGIT_NAME: Final = re.compile(r"\d+[A-Za-z_][\w-]*", re.ASCII)
+
 
 def as_jmespath(text: str) -> str:
     """Return *text* as JMESPath takes it: hyphenated names in quotes, and `$` as the name ROOT."""
@@ -35,6 +37,12 @@ def _as_jmespath(token: re.Match[str]) -> str:
             return json.dumps(ROOT)
         case _:
             return token[0]
+
+
+def digit_name(text: str, start: int) -> str | None:
+    """Return the name with a digit first that begins at *start* of *text*; None if none does."""
+    match = _DIGIT_NAME.match(text, start)
+    return None if match is None else match[0]
 
 
 def without_quoted(text: str) -> str:

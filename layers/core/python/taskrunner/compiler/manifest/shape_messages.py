@@ -27,6 +27,11 @@ _TYPES: Final = {
     "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
 }
+_CONDITIONS: Final = frozenset({"when", "condition", "until", "require"})
+_CONDITION_CURES: Final = {
+    "false": "remove the step or use an input",
+    "true": "leave it out or use an input",
+}
 # The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
 _PREDICATES: Final = {
     "missing": "is missing; it is required",
@@ -51,6 +56,9 @@ def message(
         return _unknown_key(path, known_keys)
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
     given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
+    if kind == "string_type" and last in _CONDITIONS:
+        cure = _CONDITION_CURES.get(given, "put the expression in quotes")
+        return f"{key} must be an expression, not {given}; {cure}"
     if kind in _TYPES and last == "items":
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
     if kind in _TYPES:

@@ -33,6 +33,7 @@ MAX_EXPANDED_BYTES: Final = 1024 * 1024
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_BYTES: Final = 16  # what a node weighs beside its text, so that empty nodes are not free
 _CORE_TAG: Final = "tag:yaml.org,2002:"
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _MERGE_KEY: Final = "<<"
 _OLD_BREAKS: Final = "\x85\u2028\u2029"
 _MAX_SHOWN: Final = 40
@@ -83,8 +84,11 @@ def read(text: str) -> Source:
     try:
         return reader.document()
     except yaml.MarkedYAMLError as error:
+        line = yaml_errors.line(error)
         message = f"not valid YAML: {yaml_errors.reason(error)}"
-        raise _refusal(message, yaml_errors.line(error)) from None
+        if line is not None and _BYTE_ORDER_MARK in text.split("\n")[line - 1]:
+            message = "a byte order mark (U+FEFF) may only begin a manifest; delete it here"
+        raise _refusal(message, line) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
 
