@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.machine.runs import run, told
+from tests.machine.runs import run, statuses
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from tests.machine.engine import Client
+    from tests.machine.client import Client
 
 
 def test_default_names_of_an_inner_block_hide_those_around_it(ana: Client) -> None:
@@ -33,10 +33,10 @@ def test_default_names_of_an_inner_block_hide_those_around_it(ana: Client) -> No
         """
     )
 
-    assert told(run(ana, manifest))["check"] == "Succeeded"
+    assert statuses(run(ana, manifest))["check"] == "Succeeded"
 
 
 def test_a_with_that_becomes_no_object_fails_its_step(ana: Client) -> None:
     state = run(ana, pack("- {id: a, run: {uses: builtin:noop, with: '{{ run.id }}'}}"))
 
-    assert told(state) == {"a": "Failed executor-error"}
+    assert statuses(state) == {"a": "Failed executor-error"}
