@@ -305,3 +305,10 @@ def test_refuses_a_second_merge_key() -> None:
         "$.c['<<']: line 5: the key '<<' is here again, first on line 4; keep one, and give it a "
         "list: <<: [*first, *second]"
     )
+
+
+def test_explains_a_byte_order_mark_inside_a_manifest() -> None:
+    assert source.read("\ufeffa: 1\n").value == {"a": 1}
+    assert refusal("a: 1\n\ufeffb: 2\n") == (
+        "$: line 2: a byte order mark (U+FEFF) may only begin a manifest; delete it here"
+    )

@@ -86,7 +86,9 @@ def read(text: str) -> Source:
     except yaml.MarkedYAMLError as error:
         line = yaml_errors.line(error)
         message = f"not valid YAML: {yaml_errors.reason(error)}"
-        if line is not None and _BYTE_ORDER_MARK in text.split("\n")[line - 1]:
+        if line is not None and any(
+            _BYTE_ORDER_MARK in written for written in text.split("\n")[line - 1 : line]
+        ):
             message = "a byte order mark (U+FEFF) may only begin a manifest; delete it here"
         raise _refusal(message, line) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
