@@ -1,10 +1,13 @@
 """Parses JSON and writes its canonical form (RFC 8785), with failures in words for a check."""
 
 import json
+from typing import Final
 
 import rfc8785
 
 from taskrunner_cli.json_types import JsonValue
+
+_FIRST_DOUBLE: Final = 2.0**53
 
 
 class CheckFailedError(Exception):
@@ -19,10 +22,17 @@ def parse_json(content: bytes, description: str) -> JsonValue:
 
     """
     try:
-        document: JsonValue = json.loads(content)
+        document: JsonValue = json.loads(content, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise CheckFailedError(f"{description} is not JSON: {error}") from error
     return document
+
+
+def _integer(text: str) -> int | float:
+    # RFC 8785 writes a double without an exponent up to 1e21; beyond 2**53 it is not an integer to
+    # the library.
+    value = float(text)
+    return int(text) if abs(value) < _FIRST_DOUBLE else value
 
 
 def canonical_json(document: object, description: str) -> bytes:

@@ -34,7 +34,7 @@ def _made(target: str) -> list[tuple[bytes, bytes]]:
 
 def _has_a_shape(data: bytes) -> bool:
     try:
-        schema.parse(source.read(data.decode()))
+        schema.parse(source.read(data.decode())).refuse(())
     except InvalidPackError:
         return False
     return True

@@ -41,7 +41,6 @@ class TestBodies:
             '{"a": -Infinity}',
             "[" * 100_000,
             '{"a":' * 100_000,
-            "1" * 5000,
             "\ud800",
         ],
         ids=[
@@ -54,7 +53,6 @@ class TestBodies:
             "infinity",
             "deep lists",
             "deep objects",
-            "a very long number",
             "surrogate",
         ],
     )

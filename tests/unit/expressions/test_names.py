@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskrunner import expressions
+from taskrunner.expressions import ExpressionError, parse
 
 
 def names(text: str) -> list[str]:
@@ -78,3 +79,39 @@ def test_suggests_single_quotes_for_a_field_that_was_meant_as_text() -> None:
 @pytest.mark.parametrize("name", ["true", "false", "null"])
 def test_suggests_backticks_for_a_field_that_was_meant_as_a_value(name: str) -> None:
     assert f"write `{name}` in backticks" in expressions.literal_hint(f"a == {name}", name)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("inputs.hosts[?region == inputs.region]", {"region", "inputs.region"}),
+        ("inputs.hosts[?region == $.inputs.region].n", {"region"}),
+        ("inputs.hosts[*].run.id", set()),
+        ("inputs.hosts[].[run.id, @.run, a[0].b]", {"run.id", "a.b"}),
+        ("inputs.hosts[*].{a: run.id}", {"run.id"}),
+        ("inputs.obj.{a: run.id}", {"run.id"}),
+        ("{a: run.id, b: [inputs.x]}", set()),
+        ("join(inputs.sep, inputs.list[*].join(inputs.sep, [n]))", {"inputs.sep", "n"}),
+        ("sort_by(inputs.list, &inputs.key)", {"inputs.key"}),
+        ("inputs.a[?b[?inputs.c]]", {"b", "inputs.c"}),
+        ("inputs.a | [?inputs.c]", {"inputs.c"}),
+        ("inputs.a == inputs.b && !(inputs.c)", set()),
+        ("inputs.list[?contains($.inputs.ids, id)]", {"id"}),
+    ],
+)
+def test_finds_the_names_that_are_read_from_items(text: str, names: set[str]) -> None:
+    assert {".".join(name) for name in parse(text).item_names} == names
+
+
+def test_the_root_is_read_from_within_a_filter() -> None:
+    expression = parse("inputs.hosts[?region == $.inputs.region && up].n")
+
+    assert set(expression.references) == {("inputs", "hosts"), ("inputs", "region")}
+    hosts = [{"n": 1, "region": "eu", "up": True}, {"n": 2, "region": "us", "up": True}]
+    assert expression.evaluate({"inputs": {"hosts": hosts, "region": "us"}}) == [2]
+
+
+def test_a_lone_root_is_no_name() -> None:
+    assert parse("$").references == (("@",),)
+    with pytest.raises(ExpressionError, match="unexpected 'inputs'"):
+        parse("$inputs.x")

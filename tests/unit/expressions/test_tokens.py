@@ -27,4 +27,4 @@ def test_a_quote_that_is_never_closed_takes_the_rest_as_one_token(quote: str) ->
     ],
 )
 def test_quotes_hyphenated_names_outside_of_quotes(text: str, quoted: str) -> None:
-    assert tokens.with_hyphens_quoted(text) == quoted
+    assert tokens.as_jmespath(text) == quoted

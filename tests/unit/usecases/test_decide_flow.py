@@ -122,7 +122,7 @@ class TestItems:
     @pytest.mark.parametrize(
         ("items", "kind", "more", "message"),
         [
-            ("steps.first.outputs.n", "map", "", "the items of each are not a list"),
+            ("steps.first.outputs.n", "map", "", "the items of each must be a list, not a number"),
             (
                 "steps.first.outputs.list",
                 "loop",

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from taskrunner.errors import ConflictError, NotFoundError, StepFailedError, TryAgainError
 from taskrunner.executors.function import idempotency_key
+from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import Reason, StepReference, StepStatus
 from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
@@ -267,7 +267,7 @@ class TestFailure:
         assert entries(world)[-1].metadata["reason"] == "timeout"
 
     def test_is_recorded_for_outputs_beyond_the_limit(self) -> None:
-        text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}') + 1)
+        text = "x" * (MAX_OUTPUT_BYTES - len('{"text":""}') + 1)
         world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
 
         with pytest.raises(StepFailedError):
@@ -279,13 +279,21 @@ class TestFailure:
         )
 
     def test_is_not_recorded_for_outputs_at_the_limit(self) -> None:
-        text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}'))
+        text = "x" * (MAX_OUTPUT_BYTES - len('{"text":""}'))
         world = a_world(uses("builtin:noop", f"{{text: {text}}}"))
 
         step(world, "ship")
 
         outcome = world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"]
-        assert len(json.dumps(outcome.outputs)) == MAX_OUTPUT_BYTES
+        assert size_bytes(outcome.outputs) == MAX_OUTPUT_BYTES
+
+    def test_is_not_recorded_for_many_short_outputs_below_the_limit(self) -> None:
+        # 44 KB, which Python's own spaces would turn into 66 KB.
+        world = a_world(uses("builtin:noop", f"{{list: {[1] * 22_000}}}"))
+
+        step(world, "ship")
+
+        assert entries(world)[-1].event is Event.STEP_COMPLETED
 
     @pytest.mark.parametrize("secrets", ["", "{{ secrets.token }}"])
     def test_is_recorded_for_outputs_that_are_nested_too_deeply(self, secrets: str) -> None:

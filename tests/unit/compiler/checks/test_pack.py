@@ -9,7 +9,6 @@ from taskrunner.compiler.checks import pack as checks
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.problems import MAX_PROBLEMS
 from taskrunner.errors import InvalidPackError
-from taskrunner.model.ceilings import NO_CEILINGS
 from tests.packs import pack
 
 NOOP = "- {id: a, run: {uses: builtin:noop}}"
@@ -19,7 +18,7 @@ GATE = "gate: {policy: {policy: p}}"
 def problems(manifest: str) -> list[str]:
     parsed = schema.parse(source.read(manifest))
     try:
-        parsed.refuse(checks.problems(parsed.pack, NO_CEILINGS))
+        parsed.refuse(checks.problems(parsed.pack))
     except InvalidPackError as error:
         return [f"{found.path}: {found.message}" for found in error.diagnostics]
     return []
@@ -124,4 +123,4 @@ def test_stops_looking_for_nearest_names_when_there_are_enough_problems() -> Non
     )
     parsed = schema.parse(source.read(pack(steps)))
 
-    assert MAX_PROBLEMS < len(checks.problems(parsed.pack, NO_CEILINGS)) < 1500
+    assert MAX_PROBLEMS < len(checks.problems(parsed.pack)) < 1500

@@ -6,12 +6,12 @@ import pytest
 
 from taskrunner.compiler.inputs import values
 from taskrunner.compiler.manifest.shapes import InputShape
-from taskrunner.errors import Diagnostic, InvalidPackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.compiler.problems import Problem
+    from taskrunner.errors import Diagnostic
 
 
 def declared(kind: str, **more: Any) -> InputShape:  # noqa: ANN401
@@ -23,10 +23,9 @@ def misfits(shape: InputShape, value: object) -> list[Problem]:
 
 
 def refused(shapes: Sequence[InputShape], given: dict[str, Any]) -> tuple[Diagnostic, ...]:
-    with pytest.raises(InvalidPackError) as refused:
-        values.resolve(shapes, given)
-    assert refused.value.code == "invalid_inputs"
-    return refused.value.diagnostics
+    found = tuple(values.problems(shapes, given))
+    assert found
+    return found
 
 
 FITTING: dict[str, list[Any]] = {
@@ -44,7 +43,7 @@ def test_a_value_fits_its_own_type_and_no_other(kind: str) -> None:
     for other, fitting in FITTING.items():
         fits_too = {kind} if kind != "number" else {"number", "integer"}
         for value in fitting:
-            is_whole = kind == "integer" and other == "number" and isinstance(value, int)
+            is_whole = kind == "integer" and other == "number" and value == int(value)
             expected = other in fits_too or is_whole
             assert (misfits(declared(kind), value) == []) == expected, (kind, value)
 
@@ -76,7 +75,9 @@ def test_reports_everything_that_is_wrong_with_the_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [2**53, -(2**53), float("inf"), float("nan")], ids=["large", "small", "inf", "nan"]
+    "value",
+    [2**53 + 1, -(2**53) - 1, float("inf"), float("nan")],
+    ids=["large", "small", "inf", "nan"],
 )
 def test_refuses_a_number_without_a_canonical_form(value: float) -> None:
     assert misfits(declared("number"), value) != []

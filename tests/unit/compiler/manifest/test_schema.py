@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 NOOP = "- {id: a, run: {uses: builtin:noop}}"
 
 
-def parsed(manifest: str) -> Pack:
-    return schema.parse(source.read(manifest)).pack
+def parsed(text: str) -> Pack:
+    manifest = schema.parse(source.read(text))
+    manifest.refuse(())
+    return manifest.pack
 
 
 def paths_refused(manifest: str) -> list[str]:
@@ -141,7 +143,10 @@ def test_refuses_a_number_outside_its_bounds(field: str, least: int, most: int) 
             f"- {{id: a, name: {'x' * 2001}, run: {{uses: builtin:noop}}}}",
             "at most 2000 characters",
         ),
-        ("- {id: a, run: {uses: builtin:noop}, when: 5}", "must be text, not 5; put it in quotes"),
+        (
+            "- {id: a, run: {uses: builtin:noop}, when: 5}",
+            "must be an expression, not 5; put the expression in quotes",
+        ),
     ],
 )
 def test_says_what_does_not_fit_without_words_of_the_library(steps: str, message: str) -> None:

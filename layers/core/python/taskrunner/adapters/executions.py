@@ -93,7 +93,7 @@ class StepFunctionsMachines:
                     name=run.machine,
                     type="STANDARD",
                     roleArn=prototype["roleArn"],
-                    definition=json.dumps(bound, ensure_ascii=False),
+                    definition=json.dumps(bound, ensure_ascii=False, separators=(",", ":")),
                     loggingConfiguration=prototype.get("loggingConfiguration", {"level": "OFF"}),
                     tracingConfiguration=prototype.get("tracingConfiguration", {"enabled": False}),
                 )

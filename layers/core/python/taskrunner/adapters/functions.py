@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from taskrunner.adapters.aws_errors import code, translated
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import ExecutorFailure
-from taskrunner.model.json_types import unusable
+from taskrunner.model.json_types import normal, unusable
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
@@ -83,7 +83,7 @@ class LambdaFunctions:
             raise ExecutorFailure(f"the function '{name}' failed: {_failure(answer)}")
         if problem is not None:
             raise ExecutorFailure(f"the function '{name}' answered with invalid JSON: {problem}")
-        return answer
+        return normal(answer)
 
     def _answer(self, name: str, request: bytes) -> tuple[bytes, bool]:
         """Return the function's answer, and whether the answer reports a failure."""

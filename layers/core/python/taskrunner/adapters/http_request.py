@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import InvalidRequestError
+from taskrunner.model.json_types import read
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Request:
             raise InvalidRequestError("body_too_large", message)
         try:
             # JSON is UTF-8 (RFC 8259, section 8.1). Given bytes, json.loads would accept UTF-16.
-            document = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+            document = read(content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise InvalidRequestError("bad_json", f"the body is not JSON: {reason}") from None
@@ -180,8 +180,3 @@ def _check_tenant_header(event: JsonMapping) -> None:
     if len(tenants) > 1:
         message = "X-StellaOps-Tenant is given twice with different values; send one"
         raise InvalidRequestError("invalid_request", message)
-
-
-def _refuse_constant(name: str) -> None:
-    message = f"{name} is not JSON"
-    raise ValueError(message)

@@ -10,9 +10,10 @@ Each stage takes what the stage before it gave, and may rely on what that stage 
 6. `machine/gates`     what was emitted is read again: no gate of the plan can be bypassed
 7. `budget/limits`     the worst case of the run is counted and compared with the quotas
 
-A stage reports all the mistakes it finds; the first stage that finds any ends the compilation with
-an InvalidPackError. The plan in the middle is data, so a run can be simulated from it, and a run
-that was recorded can be started from its stored plan (`compile_plan`) without the manifest.
+Stages 1 to 4 report their mistakes together, in one InvalidPackError: each goes on with what could
+be repaired of a manifest with mistakes (`manifest/repair`). The plan in the middle is data, so a
+run can be simulated from it, and a run that was recorded can be started from its stored plan
+(`compile_plan`) without the manifest.
 
 Everything here is pure: no clock, chance, environment or AWS. The same text and inputs give the
 same plan on any machine. The price of stages is that a new kind of step is written into each of
@@ -37,8 +38,11 @@ from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskrunner.compiler.budget.limits import Budget
     from taskrunner.compiler.manifest.schema import Manifest
+    from taskrunner.compiler.problems import Problem
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.plan import Plan
 
@@ -115,8 +119,31 @@ def compile_plan(plan: Plan) -> Machine:
 
 
 def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:
-    manifest.refuse(pack_checks.problems(manifest.pack, ceilings))
-    inputs = values.resolve(manifest.pack.spec.inputs, given)
-    plan, failures = make_plan(manifest.pack, inputs)
-    manifest.refuse(failures, code="invalid_inputs")
-    return plan
+    found = pack_checks.problems(manifest.pack, ceilings, manifest.repaired)
+    declared = manifest.pack.spec.inputs
+    if not (manifest.misfits or len(found)):
+        manifest.refuse((), "invalid_inputs", values.problems(declared, given))
+        plan, failures = make_plan(manifest.pack, values.resolve(declared, given))
+        manifest.refuse(failures, "invalid_inputs")
+        return plan
+    # Who checks a manifest may not have its inputs yet.
+    broken = manifest.repaired.with_mistakes(problem.path for problem in found)
+    misfits = values.problems(declared, given, broken)
+    further = _further_failures(manifest, found, given)
+    manifest.refuse([*found, *further], others=misfits)
+    raise AssertionError("a problem was found, and not reported")
+
+
+def _further_failures(
+    manifest: Manifest, found: Iterable[Problem], given: JsonMapping
+) -> Iterable[Problem]:
+    """Return what fails on the inputs in steps that have no other mistake."""
+    sound = manifest.without(problem.path for problem in found)
+    if sound is None or len(pack_checks.problems(sound.pack)):
+        return ()
+    declared = sound.pack.spec.inputs
+    if values.problems(declared, given):
+        return ()
+    inputs = values.resolve(declared, given)
+    _, failures = make_plan(sound.pack, inputs)
+    return [problem for problem in failures if not sound.repaired.hides(problem.path)]

@@ -12,7 +12,7 @@ from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from taskrunner.model.json_path import Path
 
@@ -31,8 +31,10 @@ class Problem(NamedTuple):
 class Findings:
     """The problems that one stage found, in the order in which it found them, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_hidden: Callable[[Path], bool] = lambda _: False) -> None:
+        """Find nothing yet; problems at paths that are hidden are dropped."""
         self._problems: dict[Problem, None] = {}
+        self._is_hidden = is_hidden
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._problems)
@@ -47,7 +49,8 @@ class Findings:
 
     def add(self, path: Path, message: str) -> None:
         """Add a problem, unless the same one was found before."""
-        self._problems[Problem(path, message)] = None
+        if not self._is_hidden(path):
+            self._problems[Problem(path, message)] = None
 
 
 def invalid(diagnostics: Iterable[Diagnostic], code: str = "invalid_pack") -> InvalidPackError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from taskrunner.model.wording import nearest
+from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +55,15 @@ def misfits(
     try:
         executor.Parameters.model_validate(value)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        misspelt = [
+            closest(str(detail["loc"][-1]), _names(executor))
+            for detail in details
+            if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1
+        ]
+        for detail in details:
+            if detail["type"] == "missing" and detail["loc"][-1] in misspelt:
+                continue  # the misspelt one is reported
             path = detail["loc"]
             is_open = path in open_parents or any(
                 path[:length] in open_paths for length in range(len(path) + 1)
@@ -68,11 +76,14 @@ def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
     kind, path = detail["type"], detail["loc"]
     name = path[-1] if path else "with"
     if kind == "extra_forbidden":
-        fields = executor.Parameters.model_fields
-        names = [field.alias or python_name for python_name, field in fields.items()]
-        return f"unknown parameter '{name}'{nearest(str(name), names)}"
+        return f"unknown parameter '{name}'{nearest(str(name), _names(executor))}"
     if kind == "missing":
         return f"the parameter '{name}' is missing; it is required"
     if kind in _MESSAGES:
         return f"'{name}' {_MESSAGES[kind].format_map(detail.get('ctx', {}))}"
     return f"'{name}': {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _names(executor: executors.Executor) -> list[str]:
+    fields = executor.Parameters.model_fields
+    return [field.alias or python_name for python_name, field in fields.items()]

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from jmespath import visitor
 
 from taskrunner.expressions.errors import ExpressionError
+from taskrunner.expressions.tokens import ROOT
+from taskrunner.model.json_numbers import normal_number
+from taskrunner.model.wording import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +38,7 @@ _SHALLOW: Final = frozenset(
         "to_array", "type", "values",
     }
 )  # fmt: skip
+_SIGNS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONG: Final = (str, list, dict)
 
 
@@ -51,7 +55,7 @@ class Allowance:
         Raises:
             ExpressionError: it needs more steps than are left, or its value is larger than is left.
         """
-        interpreter = _Interpreter(self._steps)
+        interpreter = _Interpreter(self._steps, context)
         try:
             value = interpreter.visit(tree, context)
             size = interpreter.weigh(value)
@@ -73,11 +77,12 @@ class _UsedUpError(Exception):
 
 
 class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the library is untyped
-    """The library's own interpreter, with a count of the steps that are *left*."""
+    """The library's own interpreter, with a count of the steps that are *left*, and with `$`."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, root: JsonMapping) -> None:
         super().__init__()
         self.left = left
+        self._root = root
         self._visits: dict[str, Callable[..., Any]] = {}
 
     def visit(self, node: Node, *args: Json) -> Json:
@@ -124,9 +129,18 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
             self.weigh(left)
             self.weigh(right)
         kind = node["value"]
+        if _is_text_with_number(left, right) and kind not in self._EQUALITY_OPS:
+            raise ExpressionError(
+                f"'{_SIGNS[kind]}' compares two numbers, but was given {kind_of(left)} and "
+                f"{kind_of(right)}; write a number in backticks, and turn text into one with "
+                "to_number()"
+            )
         if kind in self._EQUALITY_OPS or (_is_ordered(left) and _is_ordered(right)):
             return self.COMPARATOR_FUNC[kind](left, right)
         return None
+
+    def visit_field(self, node: Node, value: Json) -> Json:
+        return self._root if node["value"] == ROOT else super().visit_field(node, value)
 
     def visit_flatten(self, node: Node, value: Json) -> Json:
         base = self.visit(node["children"][0], value)
@@ -152,11 +166,18 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
             if name in {"join", "to_string"} and size > MAX_SIZE:
                 raise _UsedUpError
             self.spend(size // _CHARACTERS_A_STEP)
-        return self._functions.call_function(name, arguments)
+        result = self._functions.call_function(name, arguments)
+        is_number = isinstance(result, int | float) and not isinstance(result, bool)
+        return normal_number(result) if is_number else result
 
 
 def _is_ordered(value: Json) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _is_text_with_number(left: Json, right: Json) -> bool:
+    both = _is_ordered(left) and _is_ordered(right)
+    return both and isinstance(left, str) != isinstance(right, str)
 
 
 def _length(value: Json) -> int:

@@ -7,10 +7,12 @@ secret: a message is searched for secrets before it is kept, but half a secret w
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final
 
 from jmespath import exceptions, functions
 
+from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ _CURES: Final = {
     "/": _NO_ARITHMETIC,
     "%": _NO_ARITHMETIC,
 }
-_LEADING_DIGIT: Final = "; put a name that begins with a digit in double quotes"
 # Types of tokens, as the library names them.
 _END: Final = "EOF"
 _NUMBER: Final = "NUMBER"
@@ -63,6 +64,8 @@ def quoted(text: str) -> str:
 def syntax_error(text: str, error: exceptions.JMESPathError) -> ExpressionError:
     """Translate the *error* of JMESPath's parser over the expression *text*."""
     cure = _HALF_BRACED if "{{" in text else ""
+    if re.match(r"not\s", text):
+        cure = "; write !(...), not 'not'"
     return ExpressionError(f"{quoted(text)} is not a valid expression: {_syntax(error)}{cure}")
 
 
@@ -79,7 +82,9 @@ def _syntax(error: exceptions.JMESPathError) -> str:
     token = _shown(error.token_value)
     if "function name" in error.msg:
         return "only the name of a function may stand before '('"
-    cure = _LEADING_DIGIT if error.token_type == _NUMBER else _CURES.get(token, "")
+    cure = _CURES.get(token, "")
+    if error.token_type == _NUMBER:
+        cure = f"; a number needs backticks: write `{token}`"
     return f"unexpected '{token}'{cure}"
 
 
@@ -93,6 +98,7 @@ def _unknown_token(token: str, reason: str) -> str:
 
 def _shown(token: Json) -> str:
     text = token if isinstance(token, str) else json.dumps(token, ensure_ascii=False)
+    text = text.replace(ROOT, "$")
     return shortened(text, _MAX_TOKEN_CHARACTERS)
 
 

@@ -10,12 +10,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
+from taskrunner.expressions.tokens import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Reference: TypeAlias = "tuple[str, ...]"
 
 _ROOT: Final = ("@",)
+_OPERATORS: Final = frozenset({"comparator", "or_expression", "and_expression", "not_expression"})
 _CHAINS: Final = frozenset({"subexpression", "index_expression", "pipe"})
 _PROJECTIONS: Final = frozenset({"projection", "value_projection", "filter_projection", "flatten"})
 
@@ -38,6 +41,17 @@ def names_read(tree: Node) -> tuple[Reference, ...]:
     reads: dict[Reference, None] = {}
     _read(_locate(tree, (), reads), reads)
     return tuple(reads)
+
+
+def names_of_items(tree: Node) -> tuple[Reference, ...]:
+    """Return the names that are read in brackets, each once: from an item and not from the root.
+
+    In `hosts[?region == inputs.region]` these are `region` and `inputs.region`. A name behind a
+    dot, as in `hosts[*].region`, is a field without any doubt and none of them.
+    """
+    found: dict[Reference, None] = {}
+    _find_in_brackets(tree, found, is_root=True, is_in_brackets=False)
+    return tuple(found)
 
 
 def literal_hint(text: str, name: str) -> str:
@@ -64,6 +78,8 @@ def _locate(node: Node, base: Reference | None, reads: dict[Reference, None]) ->
     something is done with is added to *reads*.
     """
     kind = node["type"]
+    if kind == "field" and node["value"] == ROOT:
+        return ()
     if kind == "field":
         return None if base is None else (*base, node["value"])
     if kind in {"current", "identity"}:
@@ -83,3 +99,41 @@ def _locate(node: Node, base: Reference | None, reads: dict[Reference, None]) ->
     for number, child in enumerate(children(node)):
         _read(_locate(child, first_base if number == 0 else base, reads), reads)
     return None
+
+
+def _find_in_brackets(
+    node: Node, found: dict[Reference, None], *, is_root: bool, is_in_brackets: bool
+) -> None:
+    """Add the names below *node* that are read in brackets of something else than the root."""
+    kind = node["type"]
+    if is_in_brackets and (chain := _chain(node)):
+        found[chain] = None
+    parts = list(children(node))
+    if kind in _CHAINS or kind in _PROJECTIONS:
+        for number, part in enumerate(parts):
+            is_condition = kind == "filter_projection" and number == 2  # noqa: PLR2004
+            is_first = number == 0 and not _chain(node)
+            _find_in_brackets(
+                part,
+                found,
+                is_root=is_root and number == 0,
+                is_in_brackets=is_condition or (is_in_brackets and is_first),
+            )
+        return
+    for part in parts:
+        inner_root = is_root and kind != "expref"
+        in_brackets = is_in_brackets if kind in _OPERATORS else not inner_root
+        _find_in_brackets(part, found, is_root=inner_root, is_in_brackets=in_brackets)
+
+
+def _chain(node: Node) -> Reference:
+    """Return the names of a chain such as `a.b[0].c`, from its first one; empty for all else."""
+    kind = node["type"]
+    if kind == "field":
+        return () if node["value"] == ROOT else (node["value"],)
+    if kind not in {"subexpression", "index_expression"}:
+        return ()
+    first, *rest = children(node)
+    chain = _chain(first)
+    is_field = kind == "subexpression" and len(rest) == 1 and rest[0]["type"] == "field"
+    return (*chain, rest[0]["value"]) if chain and is_field else chain

@@ -16,8 +16,8 @@ from taskrunner.expressions.errors import (
     quoted,
     syntax_error,
 )
-from taskrunner.expressions.names import Node, Reference, names_read
-from taskrunner.model.json_types import unusable
+from taskrunner.expressions.names import Node, Reference, children, names_of_items, names_read
+from taskrunner.model.json_types import normal, unusable
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
@@ -28,11 +28,13 @@ class Expression:
     """A parsed expression.
 
     *text* is the expression without braces around it. *references* are the names it reads, such as
-    `('inputs', 'target')`.
+    `('inputs', 'target')`. *item_names* are those that it reads from the items of a filter or
+    projection, in brackets, where an author may have meant the names outside.
     """
 
     text: str
     references: tuple[Reference, ...]
+    item_names: tuple[Reference, ...]
     _tree: Node = field(repr=False, compare=False)
 
     @property
@@ -70,13 +72,22 @@ def parse(text: str) -> Expression:
     inner = tokens.without_braces(text.strip())
     rules.check_text(inner)
     try:
-        tree = parser.Parser().parse(tokens.with_hyphens_quoted(inner)).parsed
+        tree = parser.Parser().parse(tokens.as_jmespath(inner)).parsed
     except exceptions.JMESPathError as error:
         raise syntax_error(inner, error) from None
     except RecursionError:
         raise rules.too_deep() from None
     rules.check_tree(tree, inner)
-    return Expression(inner, names_read(tree), tree)
+    _normalise_literals(tree)
+    return Expression(inner, names_read(tree), names_of_items(tree), tree)
+
+
+def _normalise_literals(node: Node) -> None:
+    """Bring the literals in backticks into the normal form that all other values have."""
+    if node["type"] == "literal":
+        node["value"] = normal(node["value"])
+    for child in children(node):
+        _normalise_literals(child)
 
 
 def truth(value: Json) -> bool:

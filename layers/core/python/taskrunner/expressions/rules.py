@@ -6,21 +6,27 @@ recurse too deep. Rules over the tree come after it.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from jmespath import functions
 
 from taskrunner.expressions.errors import ExpressionError, quoted
 from taskrunner.expressions.names import Node, children
-from taskrunner.expressions.tokens import TOKENS, without_quoted
-from taskrunner.model.json_types import unusable
+from taskrunner.expressions.tokens import TOKENS, digit_name, without_quoted
+from taskrunner.model.json_types import read, unusable
 from taskrunner.model.wording import nearest, shortened
 
 MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 64  # far below what Python's stack allows, so that the stack never decides
 
 _FUNCTIONS: Final[dict[str, Any]] = functions.Functions.FUNCTION_TABLE
+_NO_CHANGE: Final = "; an expression cannot change text, so give it in the right form as an input"
+_NO_FUNCTIONS: Final = {
+    **dict.fromkeys(("lower", "upper", "trim", "split", "replace", "substring"), _NO_CHANGE),
+    "len": "; did you mean 'length'?",
+    "int": "; did you mean 'to_number'?",
+    "str": "; did you mean 'to_string'?",
+}
 _BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _BEFORE_A_VALUE: Final = ("==", "!=", "<=", ">=", "<", ">", "||", "&&", "(", ",")
 
@@ -69,6 +75,11 @@ def _check_bare_numbers(text: str) -> None:
     for token in TOKENS.finditer(text):
         if token.lastgroup != "number":
             continue
+        if (name := digit_name(text, token.start())) is not None:
+            raise ExpressionError(
+                f"{quoted(text)} is not a valid expression: a name that begins with a digit needs "
+                f'quotes: write "{name}"'
+            )
         before = text[: token.start()].rstrip()
         if not before or before.endswith(_BEFORE_A_VALUE):
             raise ExpressionError(f"a number needs backticks: write `{token[0]}`, not {token[0]}")
@@ -81,7 +92,7 @@ def _check_literals(text: str) -> None:
             continue
         literal = token[0][1:-1].replace("\\`", "`").strip()
         try:
-            value = json.loads(literal)
+            value = read(literal)
             problem = next((reason for _, reason in unusable(value)), None)
         except RecursionError:
             raise too_deep() from None
@@ -122,7 +133,8 @@ def _check_functions(node: Node) -> None:
 
 def _check_call(name: str, given: int) -> None:
     if name not in _FUNCTIONS:
-        raise ExpressionError(f"there is no function '{name}'{nearest(name, _FUNCTIONS)}")
+        hint = _NO_FUNCTIONS.get(name, nearest(name, _FUNCTIONS))
+        raise ExpressionError(f"there is no function '{name}'{hint}")
     signature = _FUNCTIONS[name]["signature"]
     is_variadic = bool(signature) and signature[-1].get("variadic", False)
     if given < len(signature) or (given > len(signature) and not is_variadic):

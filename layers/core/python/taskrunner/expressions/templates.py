@@ -6,7 +6,6 @@ reached. The rest of a plan never sees `{{`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,9 @@ from taskrunner.expressions.errors import ExpressionError
 from taskrunner.expressions.parser import Expression, parse
 from taskrunner.expressions.tokens import closing_braces
 from taskrunner.model import json_path
+from taskrunner.model.canonical_json import canonical_text
 from taskrunner.model.plan import Template
+from taskrunner.model.wording import kind_of, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -126,7 +127,8 @@ def fill(parameters: Template, context: JsonMapping) -> Json:
     """Return *parameters* with their open templates evaluated; all of them share one allowance.
 
     Raises:
-        ExpressionError: an expression cannot be evaluated in this context.
+        ExpressionError: an expression cannot be evaluated in this context, or the one that is the
+            whole of the parameters gives no object.
     """
     if not parameters.open:
         return parameters.value
@@ -141,7 +143,15 @@ def fill(parameters: Template, context: JsonMapping) -> Json:
             return [filled(child, (*path, index)) for index, child in enumerate(node)]
         return node
 
-    return filled(parameters.value, ())
+    value = filled(parameters.value, ())
+    if (text := parameters.open.get("")) is not None and not isinstance(value, dict):
+        raise ExpressionError(no_object(text, value))
+    return value
+
+
+def no_object(text: str, value: Json) -> str:
+    """Return why the template *text*, which gives *value*, cannot be the whole of a `with`."""
+    return f"'with' must become an object, and {shortened(text, 200)} gives {kind_of(value)}"
 
 
 def references(parameters: Template) -> tuple[Reference, ...]:
@@ -160,4 +170,4 @@ def _as_text(value: Json) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return canonical_text(value)

@@ -10,6 +10,7 @@ from taskrunner.model import step_path
 from taskrunner.model.entries import flow_entries, step_entries
 from taskrunner.model.flow import Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep
+from taskrunner.model.wording import kind_of
 from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.usecases.decide_policy import decide_policy
@@ -105,7 +106,7 @@ def _items(running: RunningStep) -> Sequence[Json]:
 
 def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
     if not isinstance(items, list):
-        running.fail(f"the items of {running.path} are not a list")
+        running.fail(f"the items of {running.path} must be a list, not {kind_of(items)}")
     most = block.max_iterations if isinstance(block, Loop) else MAX_ITERATIONS
     if len(items) > most:
         running.fail(f"{len(items)} items are more than the {most} iterations allowed")

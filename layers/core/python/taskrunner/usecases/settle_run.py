@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.errors import NotFoundError
 from taskrunner.expressions import ExpressionError
-from taskrunner.model import timestamp
+from taskrunner.model import canonical_json, timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.entries import run_entries
 from taskrunner.model.plan import ObjectOutput
@@ -134,7 +133,7 @@ def _evaluated(output: ObjectOutput, values: RunValues, outcome: RunStatus, now:
         return replace(artifact, notes=str(error))
     if value is None and outcome is RunStatus.FAILED:
         return replace(artifact, notes="the run failed before there was a value")
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = canonical_json.canonical_text(value)
     if (size_bytes := len(text.encode())) > _MAX_VALUE_BYTES:
         notes = f"the value has {size_bytes} bytes, at most {_MAX_VALUE_BYTES}; write a file"
         return replace(artifact, notes=notes)

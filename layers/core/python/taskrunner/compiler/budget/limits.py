@@ -21,11 +21,12 @@ from taskrunner.compiler.budget.history import (
     BEFORE_STEPS,
     chain_history,
     child_executions,
+    iterations,
     run_history,
     step_history,
 )
 from taskrunner.compiler.problems import Problem
-from taskrunner.model.plan import MapStep, walk
+from taskrunner.model.plan import Loop, MapStep, walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -80,7 +81,12 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
             f"with this step the run may take {events} history events in all, and Step Functions "
             f"ends a run at {QUOTA_EVENTS}; use fewer steps, iterations or retries"
         )
-        yield Problem((*_STEPS, _breaking_step(plan, distributed)), message)
+        index = _breaking_step(plan, distributed)
+        loops = [inner for inner in walk((plan.steps[index],)) if isinstance(inner, Loop)]
+        if loops:
+            loop = max(loops, key=iterations)
+            message += f", such as a lower maxIterations of '{loop.id}', now {loop.max_iterations}"
+        yield Problem((*_STEPS, index), message)
     if budget.definition_bytes > MAX_DEFINITION_BYTES:
         message = (
             f"the compiled machine has {budget.definition_bytes} bytes and Step Functions takes "

@@ -9,13 +9,13 @@ from taskrunner.compiler.checks.names import looked_up
 from taskrunner.expressions import ExpressionError, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.compiler.problems import Findings
     from taskrunner.expressions import Expression, Reference
     from taskrunner.model.json_path import Path
-    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.json_types import Json
 
 
 class ExpressionChecks:
@@ -28,6 +28,10 @@ class ExpressionChecks:
 
     def parse(self, text: str, path: Path) -> tuple[Reference, ...]:
         """Check that *text* is an expression, and return the names it reads."""
+        parsed = self._parse(text, path)
+        return () if parsed is None else parsed.references
+
+    def _parse(self, text: str, path: Path) -> Expression | None:
         if text not in self._parsed:
             try:
                 self._parsed[text] = expressions.parse(text)
@@ -36,13 +40,13 @@ class ExpressionChecks:
         parsed = self._parsed[text]
         if isinstance(parsed, ExpressionError):
             self._findings.add(path, str(parsed))
-            return ()
-        return parsed.references
+            return None
+        return parsed
 
     def expression(self, text: str | None, path: Path) -> None:
         """Check an expression and the names it reads; None is an expression that is left out."""
-        if text is not None:
-            self._look_up(((name, text) for name in self.parse(text, path)), path)
+        if text is not None and (parsed := self._parse(text, path)) is not None:
+            self._look_up([parsed], path)
 
     def template(self, text: str, path: Path, *, with_secrets: bool) -> tuple[Reference, ...]:
         """Check the expressions in a text, and return the names they read."""
@@ -51,24 +55,24 @@ class ExpressionChecks:
         except ExpressionError as error:
             self._findings.add(path, str(error))
             return ()
-        names = (
-            (name, expression.text)
-            for expression in template.expressions
-            for name in expression.references
-        )
-        self._look_up(names, path, with_secrets=with_secrets)
+        self._look_up(template.expressions, path, with_secrets=with_secrets)
         return template.references
 
-    def parameters(self, parameters: JsonObject, path: Path) -> None:
+    def parameters(self, parameters: Json, path: Path) -> None:
         """Check every template in the `with` at *path*, where secrets can be read."""
         for subpath, text in templates.texts(parameters):
             self.template(text, (*path, *subpath), with_secrets=True)
 
     def _look_up(
-        self, names: Iterable[tuple[Reference, str]], path: Path, *, with_secrets: bool = False
+        self, expressions: Sequence[Expression], path: Path, *, with_secrets: bool = False
     ) -> None:
-        """Look names up, each with the expression that reads it; a wrong one is reported once."""
+        """Look up the names that *expressions* read; a wrong one is reported once."""
         reported: set[Reference] = set()
+        for expression in expressions:
+            self._look_up_items(expression, path)
+        names = (
+            (name, expression.text) for expression in expressions for name in expression.references
+        )
         for reference, text in names:
             name = looked_up(reference)
             # Looking for the nearest right name takes time, so it ends with enough problems.
@@ -77,4 +81,11 @@ class ExpressionChecks:
             message = self._scope.unknown(reference, text, with_secrets=with_secrets)
             if message is not None:
                 reported.add(name)
+                self._findings.add(path, message)
+
+    def _look_up_items(self, expression: Expression, path: Path) -> None:
+        for names in expression.item_names:
+            if self._findings.is_full:
+                return
+            if (message := self._scope.misplaced(names)) is not None:
                 self._findings.add(path, message)

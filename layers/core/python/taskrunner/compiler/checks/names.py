@@ -13,11 +13,12 @@ from taskrunner.compiler.manifest.step_shapes import (
     PolicyGateShape,
     walk,
 )
-from taskrunner.model.wording import nearest
+from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from taskrunner.compiler.manifest.repair import Repaired
     from taskrunner.compiler.manifest.shapes import Spec
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.expressions import Reference
@@ -37,12 +38,17 @@ class Scope:
     *visible* has the steps that are certainly earlier, by id.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[Path, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}
         self._local: list[str] = []
+        self._repaired = repaired
+
+    def unsure(self, section: str) -> bool:
+        """Return whether *section* may lack a name since a mistake in it was repaired."""
+        return self._repaired.unsure(section)
 
     def show(self, step: StepShape) -> None:
         """Make *step* visible to what follows."""
@@ -66,11 +72,16 @@ class Scope:
         """Return whether all local *names* and all steps are visible here."""
         return set(names) <= set(self._local) and set(step_ids) <= self.visible.keys()
 
-    def iterator_problem(self, kind: str, name: str, siblings: Sequence[str]) -> str | None:
-        """Return why *name* cannot be a new iterator or index (*kind*) here, or None."""
+    def iterator_problem(
+        self, kind: str, name: str, siblings: Sequence[str], *, is_written: bool
+    ) -> str | None:
+        """Return why *name* cannot be a new iterator or index (*kind*) here, or None.
+
+        Only a name that is written must not hide another one. A default name may.
+        """
         if name in _RESERVED or name in siblings:
             return f"'{name}' is already a name; choose another {kind}"
-        if name in self._local:
+        if is_written and name in self._local:
             return f"'{name}' is used by a block around this one; choose another {kind}"
         return None
 
@@ -94,6 +105,22 @@ class Scope:
             case _:
                 return self._unknown_root(root, text, with_secrets=with_secrets)
 
+    def misplaced(self, names: Reference) -> str | None:
+        """Return why *names*, which an expression reads from items, are a mistake; else None.
+
+        JMESPath reads them as fields of each item, and these are null where nobody wrote them.
+        """
+        head, *rest = names
+        place = f"inside these brackets '{head}' is a field of each item"
+        field = f"for a field '{head}' of each item write @.{head}"
+        if head in {*_EVERYWHERE, "secrets", *self._local}:
+            return f"{place}: write $.{'.'.join(names)}; {field}"
+        meant = closest(head, _EVERYWHERE)
+        if meant is None or not rest or self.unknown((meant, *rest), "", with_secrets=False):
+            return None
+        right = ".".join((meant, *rest))
+        return f"{place}: did you mean $.{right}? {field}"
+
     def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
         names = [*_EVERYWHERE, *self._local]
         if with_secrets and self._secrets:
@@ -102,7 +129,7 @@ class Scope:
         return f"'{root}' is not a name here{hint}"
 
     def _unknown_input(self, names: Sequence[str]) -> str | None:
-        if not names or names[0] in self._inputs:
+        if not names or names[0] in self._inputs or self.unsure("inputs"):
             return None
         hint = nearest(names[0], self._inputs) if self._inputs else "; the pack declares none"
         return f"there is no input '{names[0]}'{hint}"
@@ -110,7 +137,7 @@ class Scope:
     def _unknown_secret(self, names: Sequence[str]) -> str | None:
         if not names:
             return "name the secret: secrets.<name>"
-        if names[0] not in self._secrets:
+        if names[0] not in self._secrets and not self.unsure("secrets"):
             hint = nearest(names[0], self._secrets) if self._secrets else "; spec.secrets has none"
             return f"there is no secret '{names[0]}'{hint}"
         if len(names) > 1:
@@ -122,6 +149,8 @@ class Scope:
             return "name the step: steps.<id>.outputs or steps.<id>.status"
         step_id, *rest = names
         step = self.visible.get(step_id)
+        if step is None and self.unsure("steps") and not self._is_step(step_id):
+            return None
         if step is None:
             return f"the step '{step_id}' {self._why_invisible(step_id)}"
         if not rest or rest[0] not in _STEP_FIELDS:
@@ -129,6 +158,9 @@ class Scope:
         if rest[0] == "outputs" and isinstance(step.body, ApprovalGateShape | PolicyGateShape):
             return f"the gate '{step_id}' has no outputs; read steps.{step_id}.status"
         return None
+
+    def _is_step(self, step_id: str) -> bool:
+        return any(step.id == step_id for step in self.steps.values())
 
     def _why_invisible(self, step_id: str) -> str:
         path = next((path for path, step in self.steps.items() if step.id == step_id), None)

@@ -10,13 +10,16 @@ from taskrunner.compiler.checks.names import Scope
 from taskrunner.compiler.checks.policies import PolicyChecks
 from taskrunner.compiler.checks.steps import StepChecks
 from taskrunner.compiler.inputs import json_schemas, values
+from taskrunner.compiler.manifest.repair import NOTHING_REPAIRED
 from taskrunner.compiler.problems import Findings
 from taskrunner.model import egress, json_path
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
+from taskrunner.model.ceilings import NO_CEILINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskrunner.compiler.manifest.repair import Repaired
     from taskrunner.compiler.manifest.shapes import InputShape, OutputShape, Pack
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.model.ceilings import Ceilings
@@ -25,13 +28,16 @@ if TYPE_CHECKING:
 _OUTPUT_ROOT: Final = "/output/"
 
 
-def problems(pack: Pack, ceilings: Ceilings) -> Findings:
+def problems(
+    pack: Pack, ceilings: Ceilings = NO_CEILINGS, repaired: Repaired = NOTHING_REPAIRED
+) -> Findings:
     """Return all problems of *pack* that its shape does not show.
 
-    *ceilings* are the deployment's. With more problems than are reported, the search may end early.
+    *ceilings* are the deployment's. What follows from a mistake that was *repaired* is left out.
+    With more problems than are reported, the search may end early.
     """
-    spec, findings = pack.spec, Findings()
-    scope = Scope(spec)
+    spec, findings = pack.spec, Findings(repaired.hides)
+    scope = Scope(spec, repaired)
     expressions = ExpressionChecks(scope, findings)
     policies = PolicyChecks(spec.policies, scope, expressions, findings)
     approvals = [approval.id for approval in spec.approvals]

@@ -86,6 +86,8 @@ class PolicyChecks:
             self._findings.add(path, message)
             return
         index, policy = self._by_id.get(gate.policy_id, (0, None))
+        if policy is None and self._scope.unsure("policies"):
+            return
         if policy is None:
             known = self._by_id
             hint = nearest(gate.policy_id, known) if known else "; spec.policies has none"

@@ -139,7 +139,7 @@ class StepChecks:
 
     def _approval(self, approval_id: str, path: Path) -> None:
         known = self._approvals
-        if approval_id not in known:
+        if approval_id not in known and not self._scope.unsure("approvals"):
             hint = nearest(approval_id, known) if known else "; spec.approvals has none"
             self._findings.add(path, f"there is no approval '{approval_id}'{hint}")
 
@@ -191,11 +191,14 @@ class StepChecks:
         self._scope.hide(seen)  # as above
 
     def _iterators(self, shape: MapShape | LoopShape, path: Path) -> None:
-        iterator = self._scope.iterator_problem("iterator", shape.iterator, ())
-        index = self._scope.iterator_problem("index", shape.index, (shape.iterator,))
-        for key, message in (("iterator", iterator), ("index", index)):
-            if message is not None:
-                self._findings.add((*path, key), message)
+        names = {"iterator": shape.iterator, "index": shape.index}
+        siblings: tuple[str, ...] = ()
+        for key, name in names.items():
+            is_written = key in shape.model_fields_set
+            problem = self._scope.iterator_problem(key, name, siblings, is_written=is_written)
+            if problem is not None:
+                self._findings.add((*path, key), problem)
+            siblings = (shape.iterator,)
 
     def _items(self, items: ItemsShape, path: Path) -> None:
         forms = (items.expression, items.range, items.static)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.compiler.inputs import json_schemas
 from taskrunner.compiler.inputs.json_schemas import SchemaAllowance
 from taskrunner.compiler.manifest.source import MAX_DEPTH
-from taskrunner.compiler.problems import MAX_PROBLEMS, Problem, invalid
+from taskrunner.compiler.problems import MAX_PROBLEMS, Problem
 from taskrunner.errors import Diagnostic
 from taskrunner.model import json_path
-from taskrunner.model.json_types import too_deep, unusable
+from taskrunner.model.json_numbers import InexactNumber, is_whole
+from taskrunner.model.json_types import normal, too_deep, unusable
 from taskrunner.model.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from taskrunner.compiler.manifest.repair import Repaired
     from taskrunner.compiler.manifest.shapes import InputShape
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
@@ -31,23 +33,47 @@ _PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
 _MAX_NAME_SHOWN: Final = 80
 
 
+def problems(
+    declared: Sequence[InputShape], given: JsonMapping, broken: Repaired | None = None
+) -> list[Diagnostic]:
+    """Return all that is wrong with *given*; its paths read `$.inputs.<name>`.
+
+    With a manifest that is *broken*, values that are missing are not reported, nor what follows
+    from a mistake in a declaration.
+    """
+    found = _problems(declared, given)
+    if broken is not None:
+        found = _without_consequences(declared, given, broken)
+    # Cut before rendering: a path may have keys of a value, which can be of any length.
+    return [
+        Diagnostic(json_path.render(("inputs", *path)), message)
+        for path, message in islice(found, MAX_PROBLEMS + 1)
+    ]
+
+
+def _without_consequences(
+    declared: Sequence[InputShape], given: JsonMapping, broken: Repaired
+) -> Iterator[Problem]:
+    sound = {
+        shape.name
+        for index, shape in enumerate(declared)
+        if not broken.hides(("spec", "inputs", index))
+    }
+    is_complete = not broken.unsure("inputs")
+    names = {shape.name for shape in declared}
+    for problem in _problems(declared, given):
+        name = problem.path[0]
+        if (name in sound and name in given) or (is_complete and name not in names):
+            yield problem
+
+
 def resolve(declared: Sequence[InputShape], given: JsonMapping) -> JsonObject:
     """Return the value of every declared input; null for one that has neither value nor default.
 
-    A value that is given as null counts as not given.
-
-    Raises:
-        InvalidPackError: with all that is wrong with *given*; its paths read `$.inputs.<name>`.
+    *given* has no problems. A value that is given as null counts as not given.
     """
-    # Cut before rendering: a path may have keys of a value, which can be of any length.
-    problems = list(islice(_problems(declared, given), MAX_PROBLEMS + 1))
-    if problems:
-        diagnostics = [
-            Diagnostic(json_path.render(("inputs", *path)), message) for path, message in problems
-        ]
-        raise invalid(diagnostics, code="invalid_inputs")
     return {
-        shape.name: shape.default if given.get(shape.name) is None else given[shape.name]
+        shape.name: normal(shape.default if given.get(shape.name) is None else given[shape.name])
         for shape in declared
     }
 
@@ -59,8 +85,7 @@ def schema_allowance(declared: Iterable[InputShape]) -> SchemaAllowance:
 
 def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> Iterator[Problem]:
     """Yield why *value* is not one for this input: its type, its JSON, or its schema."""
-    is_of_type = isinstance(value, _PYTHON_TYPES[declared.type])
-    if not is_of_type or (isinstance(value, bool) and declared.type != "boolean"):
+    if not _is_of_type(value, declared.type):
         message = f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
         yield Problem((), message)
         return
@@ -72,7 +97,7 @@ def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> It
         is_usable = False
         yield Problem(*problem)
     if is_usable and declared.json_schema is not None:
-        yield from json_schemas.misfits(declared.json_schema, value, allowance)
+        yield from json_schemas.misfits(declared.json_schema, normal(value), allowance)
 
 
 def _problems(declared: Sequence[InputShape], given: JsonMapping) -> Iterator[Problem]:
@@ -91,7 +116,18 @@ def _problems(declared: Sequence[InputShape], given: JsonMapping) -> Iterator[Pr
             yield Problem((shape.name,), f"the input '{shape.name}' is required")
 
 
+def _is_of_type(value: Json, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    if isinstance(value, float) and name == "integer":
+        # However it is written. An InexactNumber is reported for what it is.
+        return is_whole(value) or isinstance(value, InexactNumber)
+    return isinstance(value, _PYTHON_TYPES[name])
+
+
 def _type_name(value: Json) -> str:
     if isinstance(value, bool):
         return "boolean"
+    if value is None:
+        return "null"
     return next(name for name, types in _PYTHON_TYPES.items() if isinstance(value, types))

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 def keys_at(path: Path) -> set[str]:
     """Return the keys that a mapping at *path* may have; none where a mapping is the author's."""
+    model = model_at(path)
+    return set() if model is None else set(_keys(model))
+
+
+def model_at(path: Path) -> type[BaseModel] | None:
+    """Return the shape of a mapping at *path*; None where a mapping is the author's."""
     model: type[BaseModel] | None = Pack
     for part in path:
         if model is None:
             break
         if isinstance(part, str):
             model = _models_below(model).get(part)
-    return set() if model is None else set(_keys(model))
+    return model
 
 
 def all_keys() -> set[str]:

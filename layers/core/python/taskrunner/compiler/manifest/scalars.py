@@ -9,7 +9,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.json_types import LARGEST_INTEGER
+from taskrunner.model.json_numbers import (
+    LARGEST_INTEGER,
+    InexactNumber,
+    is_whole,
+    normal_number,
+    read_number,
+)
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
@@ -17,12 +23,9 @@ if TYPE_CHECKING:
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE: Final = frozenset({"true", "True", "TRUE"})
 _FALSE: Final = frozenset({"false", "False", "FALSE"})
-_INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _BASED_INTEGER: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# Python refuses to read integers of thousands of digits; one so long is out of range anyway.
-_MAX_DIGITS: Final = 31
 
 _NAMES: Final = {
     "null": "null",
@@ -33,25 +36,26 @@ _NAMES: Final = {
 
 
 def core_value(text: str) -> Json:
-    """Return the value of a plain scalar; infinity for a number that no double can hold."""
+    """Return the value of a plain scalar: an InexactNumber for a number that JSON cannot hold."""
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    if _INTEGER.fullmatch(text):
-        return int(text) if len(text) <= _MAX_DIGITS else math.inf
+    if _NUMBER.fullmatch(text):
+        return read_number(text)
     if _BASED_INTEGER.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return math.inf if _NOT_FINITE.fullmatch(text) else text
+        return _based_integer(text)
+    return InexactNumber.of(text, math.inf) if _NOT_FINITE.fullmatch(text) else text
 
 
-def is_out_of_range(value: Json) -> bool:
-    """Return whether *value* is a number without an exact form in JSON."""
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    return isinstance(value, int) and abs(value) > LARGEST_INTEGER
+def _based_integer(text: str) -> int | float:
+    value = normal_number(int(text, 0))
+    if isinstance(value, float) or abs(value) <= LARGEST_INTEGER:
+        return value
+    try:
+        return InexactNumber.of(text, float(value))
+    except OverflowError:
+        return InexactNumber.of(text, math.inf)
 
 
 def tag_name(tag: str) -> str | None:
@@ -61,13 +65,13 @@ def tag_name(tag: str) -> str | None:
 
 def fits_tag(value: Json, tag: str) -> bool:
     """Return whether *value* is what the core tag *tag* says: null, bool, int or float."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match tag:
         case "null":
             return value is None
         case "bool":
             return isinstance(value, bool)
         case "int":
-            return is_integer
+            return is_number and is_whole(value)
         case _:
-            return is_integer or isinstance(value, float)
+            return is_number

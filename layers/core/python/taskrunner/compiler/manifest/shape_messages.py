@@ -24,7 +24,13 @@ _TYPES: Final = {
     "list_type": "a list",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
+}
+_CONDITIONS: Final = frozenset({"when", "condition", "until", "require"})
+_CONDITION_CURES: Final = {
+    "false": "remove the step or use an input",
+    "true": "leave it out or use an input",
 }
 # The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
 _PREDICATES: Final = {
@@ -38,16 +44,21 @@ _PREDICATES: Final = {
 }
 
 
-def message(detail: ErrorDetails, path: Path, known_keys: Collection[str]) -> str:
+def message(
+    detail: ErrorDetails, path: Path, known_keys: Collection[str], number: str | None = None
+) -> str:
     """Return the message for one of pydantic's errors at *path*, as the author wrote it.
 
-    *known_keys* are the keys that would be allowed there.
+    *known_keys* are the keys that would be allowed there; *number* is how a number is written.
     """
     last, kind, context = path[-1], detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(path, known_keys)
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
-    given = shown(detail["input"])
+    given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
+    if kind == "string_type" and last in _CONDITIONS:
+        cure = _CONDITION_CURES.get(given, "put the expression in quotes")
+        return f"{key} must be an expression, not {given}; {cure}"
     if kind in _TYPES and last == "items":
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
     if kind in _TYPES:

@@ -14,8 +14,10 @@ import yaml
 
 from taskrunner.compiler import problems
 from taskrunner.compiler.manifest import scalars, yaml_errors
+from taskrunner.compiler.problems import Problem
 from taskrunner.errors import Diagnostic, InvalidPackError
 from taskrunner.model import json_path, wording
+from taskrunner.model.json_numbers import InexactNumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,16 +34,24 @@ MAX_EXPANDED_BYTES: Final = 1024 * 1024
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_BYTES: Final = 16  # what a node weighs beside its text, so that empty nodes are not free
 _CORE_TAG: Final = "tag:yaml.org,2002:"
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _MERGE_KEY: Final = "<<"
+_OLD_BREAKS: Final = "\x85\u2028\u2029"
 _MAX_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A manifest as values; *lines* maps every path in it to its line, counted from 1."""
+    """A manifest as values.
+
+    *lines* maps every path in it to its line, counted from 1, and *numbers* the path of each number
+    to how it is written. *problems*, each with its line, do not keep the rest from being read.
+    """
 
     value: Json
     lines: dict[Path, int]
+    numbers: dict[Path, str]
+    problems: tuple[tuple[int, Problem], ...]
 
     def line(self, path: Path) -> int:
         """Return the line of *path*, or of its nearest ancestor that was written down."""
@@ -50,17 +60,18 @@ class Source:
                 return line
         return 1
 
-    def diagnostic(self, path: Path, message: str) -> Diagnostic:
-        """Return a diagnostic about *path*, with its line in the message."""
-        return Diagnostic(json_path.render(path), f"line {self.line(path)}: {message}")
+    def diagnostic(self, path: Path, message: str, line: int | None = None) -> Diagnostic:
+        """Return a diagnostic about *path*, with its *line*, or another one, in the message."""
+        shown = self.line(path) if line is None else line
+        return Diagnostic(json_path.render(path), f"line {shown}: {message}")
 
 
 def read(text: str) -> Source:
     """Read one YAML document.
 
     Raises:
-        InvalidPackError: the text is not YAML, breaks a limit, or repeats a key. Duplicate keys are
-            reported together; a syntax error is reported alone, because what follows it is noise.
+        InvalidPackError: the text is not YAML, or breaks a limit. It is reported alone, because
+            what follows it is noise.
     """
     try:
         size_bytes = len(text.encode())
@@ -72,15 +83,17 @@ def read(text: str) -> Source:
         )
     reader = _Reader(text)
     try:
-        source = reader.document()
+        return reader.document()
     except yaml.MarkedYAMLError as error:
+        line = yaml_errors.line(error)
         message = f"not valid YAML: {yaml_errors.reason(error)}"
-        raise _refusal(message, yaml_errors.line(error)) from None
+        if line is not None and any(
+            _BYTE_ORDER_MARK in written for written in text.split("\n")[line - 1 : line]
+        ):
+            message = "a byte order mark (U+FEFF) may only begin a manifest; delete it here"
+        raise _refusal(message, line) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
-    if reader.problems:
-        raise problems.invalid(reader.problems)
-    return source
 
 
 def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:
@@ -110,8 +123,9 @@ class _Reader:
     """One pass over the events of one document."""
 
     def __init__(self, text: str) -> None:
-        self.problems: list[Diagnostic] = []
-        self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
+        self._problems: list[tuple[int, Problem]] = []
+        self._numbers: dict[Path, str] = {}
+        self._events = _events(text)
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
         self._expanded_bytes = 0
@@ -128,7 +142,7 @@ class _Reader:
             raise _refusal("a manifest is one YAML document; remove the second one", line)
         lines: dict[Path, int] = {}
         _collect_lines(root, (), lines)
-        return Source(root.value, lines)
+        return Source(root.value, lines, self._numbers, tuple(self._problems))
 
     def _node(self, event: yaml.Event, path: Path) -> _Node:
         line = _line(event)
@@ -184,17 +198,15 @@ class _Reader:
             shown = wording.shortened(event.value, _MAX_SHOWN)
             message = f"'{shown}' is not {expected}; correct it or remove the tag !!{tag}"
             raise _refusal(message, line, path)
-        if scalars.is_out_of_range(value):
-            shown = wording.shortened(event.value, _MAX_SHOWN)
-            message = f"the number {shown} is out of range; quote it if it is meant as text"
-            self._add_problem(path, line, message)
+        if isinstance(value, InexactNumber):
+            self._add_problem(path, line, value.problem)
             return 0
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self._numbers[path] = event.value
         return value
 
     def _add_problem(self, path: Path, line: int, message: str) -> None:
-        self.problems.append(Diagnostic(json_path.render(path), f"line {line}: {message}"))
-        if len(self.problems) > problems.MAX_PROBLEMS:
-            raise problems.invalid(self.problems)
+        self._problems.append((line, Problem(path, message)))
 
     def _sequence(self, path: Path, line: int) -> _Node:
         self._expand(_NODE_BYTES, line, path)
@@ -210,11 +222,19 @@ class _Reader:
         self._expand(_NODE_BYTES, line, path)
         node = _Node({}, line, _NODE_BYTES)
         merged: list[_Node] = []
+        merge_line = None
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, path)
             child = self._node(next(self._events), (*path, key))
             node.add_weight(child, _NODE_BYTES + len(key))
-            if key == _MERGE_KEY and _is_plain(event):
+            if key == _MERGE_KEY and _is_plain(event) and merge_line is not None:
+                message = (
+                    f"the key '<<' is here again, first on line {merge_line}; keep one, and give "
+                    "it a list: <<: [*first, *second]"
+                )
+                self._add_problem((*path, key), _line(event), message)
+            elif key == _MERGE_KEY and _is_plain(event):
+                merge_line = _line(event)
                 merged += _merge_sources(child, path, _line(event))
             elif key in node.children:
                 first_line = node.children[key].line
@@ -242,6 +262,25 @@ class _Reader:
                 self._anchors[event.anchor] = _Node(event.value, line, weight_bytes)
             return event.value
         raise _refusal("a key must be text, not a list or a mapping", line, path)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """Parse *text*, in which only CR and LF are line breaks (YAML 1.2.2, section 5.4).
+
+    To the parser, which follows YAML 1.1, three more characters are. It is given others instead.
+    """
+    if not any(character in text for character in _OLD_BREAKS):
+        yield from yaml.parse(text, Loader=_LOADER)
+        return
+    private_use = (chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
+    stand_ins = dict(zip(_OLD_BREAKS, private_use, strict=False))
+    restored = {ord(stand_in): was for was, stand_in in stand_ins.items()}
+    for event in yaml.parse(
+        text.translate({ord(was): stand_in for was, stand_in in stand_ins.items()}), Loader=_LOADER
+    ):
+        if isinstance(event, yaml.ScalarEvent):
+            event.value = event.value.translate(restored)
+        yield event
 
 
 def _merge_sources(child: _Node, path: Path, line: int) -> list[_Node]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeAlias, assert_never
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from taskrunner.compiler.manifest.fields import (
     Attempts,
@@ -20,7 +21,8 @@ from taskrunner.compiler.manifest.fields import (
     Name,
     Shape,
 )
-from taskrunner.model.json_types import Json, JsonObject  # noqa: TC001 - pydantic evaluates them
+from taskrunner.expressions.tokens import is_whole_expression
+from taskrunner.model.json_types import Json
 from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -31,6 +33,16 @@ if TYPE_CHECKING:
 KINDS: Final = (
     "run", "parallel", "map", "loop", "conditional", "gate.approval", "gate.policy",
 )  # fmt: skip
+
+
+def _parameters(value: Json) -> Json:
+    """Return a mapping, or one whole expression that gives one."""
+    if not isinstance(value, dict) and not (isinstance(value, str) and is_whole_expression(value)):
+        raise PydanticCustomError("parameters_type", "not parameters")
+    return value
+
+
+Parameters: TypeAlias = Annotated[Json, AfterValidator(_parameters)]
 
 
 class RetriesShape(Shape):
@@ -46,7 +58,7 @@ class RunShape(Shape):
     kind: ClassVar[str] = "run"
 
     uses: Annotated[str, Field(min_length=1, max_length=256)]
-    parameters: JsonObject = Field(default={}, alias="with")
+    parameters: Parameters = Field(default={}, alias="with")
 
 
 class ApprovalGateShape(Shape):
@@ -79,7 +91,7 @@ class PolicyGateShape(Shape):
     policy: Identifier | None = None
     id: Identifier | None = None
     version: str | None = None
-    parameters: JsonObject = Field(default={}, alias="with")
+    parameters: Parameters = Field(default={}, alias="with")
     failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
     retries: PolicyRetriesShape = PolicyRetriesShape()
     override: OverrideShape | None = None

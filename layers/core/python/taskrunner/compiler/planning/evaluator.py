@@ -9,6 +9,7 @@ from taskrunner import expressions
 from taskrunner.compiler.problems import Findings
 from taskrunner.expressions import Allowance, ExpressionError, templates
 from taskrunner.expressions.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS
+from taskrunner.model.json_types import normal
 from taskrunner.model.plan import Template
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class InputEvaluator:
     def resolve(self, value: Json, path: Path) -> Template:
         """Resolve the templates in *value* that read inputs alone."""
         try:
-            return templates.resolve(value, self._inputs, self._allowance)
+            resolved = templates.resolve(value, self._inputs, self._allowance)
+            return Template(normal(resolved.value), resolved.open)
         except ExpressionError:
             self._report_each(value, path)
             return Template()

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.model.plan import Items
+from taskrunner.model.wording import kind_of
 
 if TYPE_CHECKING:
     from taskrunner.compiler.manifest.step_shapes import ItemsShape, RangeShape
     from taskrunner.compiler.planning.evaluator import InputEvaluator
     from taskrunner.model.json_path import Path
-    from taskrunner.model.json_types import Json
 
 # A few characters make a range of many numbers. Each of them is in the plan, and those of a map are
 # in the execution's input too, which has room for about 30,000.
@@ -39,7 +39,7 @@ class ItemPlanner:
             values = self._evaluator.evaluate(expression, (*path, "expression"))
         if not isinstance(values, list):
             if len(self._evaluator.findings) == before:
-                self._evaluator.add_problem(path, f"items must be a list, not {_type_name(values)}")
+                self._evaluator.add_problem(path, f"items must be a list, not {kind_of(values)}")
             return Items(values=())
         self._check_count(len(values), max_items, path)
         return Items(values=tuple(values[:max_items]))
@@ -63,17 +63,3 @@ class ItemPlanner:
         if count > max_items:
             message = f"{count} items are more than the {max_items} iterations allowed"
             self._evaluator.add_problem(path, message)
-
-
-def _type_name(value: Json) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case str():
-            return "text"
-        case dict():
-            return "an object"
-        case _:
-            return "a number"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.step_shapes import BranchShape, RetriesShape, StepShape
     from taskrunner.compiler.planning.evaluator import InputEvaluator
     from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json
     from taskrunner.model.plan import FailurePolicy, Step, StepFields, Template
 
 
@@ -112,6 +113,8 @@ class StepPlanner:
         parameters = self._evaluator.resolve(run.parameters, path)
         if not self._evaluator.may_run or len(self._evaluator.findings) > before:
             return parameters
+        if not self._is_object(run.parameters, parameters, path):
+            return parameters
         executor = executors.find(run.uses)
         assert executor is not None  # noqa: S101 - the check stage found it
         subpaths = [subpath for subpath, _ in templates.texts(run.parameters)]
@@ -120,11 +123,23 @@ class StepPlanner:
             self._evaluator.add_problem((*path, *subpath), message)
         return parameters
 
+    def _is_object(self, written: Json, parameters: Template, path: Path) -> bool:
+        """Return whether *parameters* are an object, or open as a whole; report what they are."""
+        if not isinstance(written, str) or "" in parameters.open:
+            return True
+        if not isinstance(parameters.value, dict):
+            self._evaluator.add_problem(path, templates.no_object(written, parameters.value))
+        return isinstance(parameters.value, dict)
+
     def _policy_gate(self, shape: PolicyGateShape, path: Path, fields: StepFields) -> PolicyGate:
+        before = len(self._evaluator.findings)
+        parameters = self._evaluator.resolve(shape.parameters, (*path, "with"))
+        if len(self._evaluator.findings) == before:
+            self._is_object(shape.parameters, parameters, (*path, "with"))
         return PolicyGate(
             **fields,
             policy_id=shape.policy_id,
-            parameters=self._evaluator.resolve(shape.parameters, (*path, "with")),
+            parameters=parameters,
             failure_action=FailureAction(shape.failure_action),
             retries=Retries(shape.retries.count + 1, shape.retries.backoff_seconds),
             override=None if shape.override is None else shape.override.approval,

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from taskrunner.executors.work import ClosedParameters, EgressDenied, ExecutorFailure
 from taskrunner.model import image_reference
+from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.image_reference import ImageReference, ImageReferenceError
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _that_fit(findings: Sequence[Finding]) -> list[JsonObject]:
     left_bytes = _MAX_FINDINGS_BYTES
     for finding in findings:
         row = asdict(finding)
-        left_bytes -= len(json.dumps(row, ensure_ascii=False).encode())
+        left_bytes -= size_bytes(row)
         if left_bytes < 0:
             break
         rows.append(row)

@@ -11,7 +11,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.json_types import Json, too_deep, unusable
+from taskrunner.model.canonical_json import size_bytes
+from taskrunner.model.json_types import Json, normal, too_deep, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,11 +66,10 @@ def excerpt(response: Response, body_file: Path) -> str:
 
 def _fits(document: JsonObject) -> bool:
     """Return whether the body may stand in the outputs, beside the rest of them."""
-    body_bytes, all_bytes = (
-        len(json.dumps(value, ensure_ascii=False).encode())
-        for value in (document["body"], document)
+    return (
+        size_bytes(document["body"]) <= MAX_INLINE_BYTES
+        and size_bytes(document) <= MAX_OUTPUT_BYTES
     )
-    return body_bytes <= MAX_INLINE_BYTES and all_bytes <= MAX_OUTPUT_BYTES
 
 
 def _joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _body(response: Response, body_file: Path) -> Json:
     except (ValueError, RecursionError):
         return text
     is_too_deep = too_deep(value, _MAX_BODY_DEPTH) is not None
-    return text if is_too_deep or any(unusable(value)) else value
+    return text if is_too_deep or any(unusable(value)) else normal(value)
 
 
 def _text(response: Response, body_file: Path) -> str | None:

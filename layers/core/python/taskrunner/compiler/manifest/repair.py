@@ -1,0 +1,173 @@
+"""Repairs of a manifest that has mistakes, so that later stages can look for further ones.
+
+The value at each mistake is removed, or replaced where the language needs one. Nothing that was
+made up here is planned: a manifest with a mistake is refused. What later stages find at a repaired
+path is not reported, since it follows from the mistake that is.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.compiler.manifest.keys import model_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json, JsonObject
+
+_SECTIONS: Final = ("inputs", "secrets", "approvals", "policies", "outputs")
+_STEP_LISTS: Final = frozenset({"steps", "body", "branch", "else"})
+_RUN: Final = {"uses": "builtin:noop"}
+_PLACEHOLDERS: Final[dict[str, Json]] = {
+    "apiVersion": "stellaops.io/pack.v1",
+    "kind": "TaskPack",
+    "version": "1.0.0",
+    "type": "object",
+    "uses": "builtin:noop",
+    "items": {"static": []},
+    "condition": "`true`",
+    "require": "`true`",
+    "end": 0,
+    "maxAttempts": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A *manifest* in the nested form, and the *paths* of what was repaired in it."""
+
+    manifest: JsonObject
+    paths: frozenset[Path] = frozenset()
+
+    def hides(self, path: Path) -> bool:
+        """Return whether a problem at *path* follows from a mistake that is reported."""
+        # A rule over several keys is reported at their parent.
+        return any(
+            path[: len(repaired)] == repaired or path == repaired[:-1] for repaired in self.paths
+        )
+
+    def with_mistakes(self, paths: Iterable[Path]) -> Repaired:
+        """Return the same, where the values at *paths* have mistakes too."""
+        return Repaired(self.manifest, self.paths.union(_entry(path) for path in paths))
+
+    def unsure(self, section: str) -> bool:
+        """Return whether names of *section*, or ids of `steps`, may be missing after repairs."""
+        return any(_names(path) == section for path in self.paths)
+
+
+NOTHING_REPAIRED: Final = Repaired({})
+
+
+def repair(repaired: Repaired, mistakes: Iterable[Path]) -> Repaired:
+    """Return *repaired* with the values at the paths of *mistakes* repaired too."""
+    manifest = deepcopy(repaired.manifest)
+    paths = {_entry(path) for path in mistakes}
+    numbers = count(len(repaired.paths) + 1)
+    for path in sorted(paths, key=lambda path: (len(path), str(path))):
+        _repair_at(manifest, path, numbers)
+    return Repaired(manifest, repaired.paths | paths)
+
+
+def step_path(path: Path) -> Path:
+    """Return the path of the innermost step around *path*; *path* itself outside of steps."""
+    for length in range(len(path), 1, -1):
+        if _is_step(path[:length]):
+            return path[:length]
+    return path
+
+
+def _entry(path: Path) -> Path:
+    """Return the path to repair for a mistake at *path*: a whole entry where its parts depend."""
+    if path[:1] == ("spec",) and len(path) > 3 and path[1] in {"inputs", "outputs"}:  # noqa: PLR2004
+        return path if path[3] == "name" else path[:3]
+    if path[:2] == ("spec", "policies") and path[-1:] == ("uses",):
+        return path[:3]
+    return path
+
+
+def _is_step(path: Path) -> bool:
+    if path[-1:] == ("step",):
+        return True
+    return len(path) > 1 and isinstance(path[-1], int) and path[-2] in _STEP_LISTS
+
+
+def _names(path: Path) -> str | None:
+    """Return the section whose names a repair at *path* may have taken away."""
+    if path in {(), ("spec",)}:
+        return None
+    if path[:1] == ("spec",) and path[1] in _SECTIONS:
+        is_name = len(path) <= 3 or path[3:] in {("name",), ("id",)}  # noqa: PLR2004
+        return str(path[1]) if is_name else None
+    is_id = path[-1] == "id" and _is_step(path[:-1])
+    return "steps" if is_id or _is_step(path) or path[-1] in {*_STEP_LISTS, "branches"} else None
+
+
+def _repair_at(manifest: JsonObject, path: Path, numbers: count[int]) -> None:
+    parent = _value_at(manifest, path[:-1])
+    key = path[-1]
+    if isinstance(parent, dict):
+        model = model_at(path[:-1])
+        fields = {} if model is None else model.model_fields
+        field = next((f for name, f in fields.items() if (f.alias or name) == key), None)
+        if field is None or not field.is_required():
+            parent.pop(key, None)
+        else:
+            parent[key] = _placeholder(path, parent.get(key), numbers)
+    elif isinstance(parent, list) and isinstance(key, int) and key < len(parent):
+        parent[key] = _placeholder(path, parent[key], numbers)
+
+
+def _value_at(node: Json, path: Path) -> Json:
+    """Return the value at *path*; None when it went with a repair around it."""
+    for part in path:
+        is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
+        node = node[part] if is_item or (isinstance(node, dict) and part in node) else None
+    return node
+
+
+def _placeholder(path: Path, value: Json, numbers: count[int]) -> Json:
+    """Return a valid value for *path*, in place of *value*."""
+    key, name = path[-1], f"placeholder-{next(numbers)}"
+    if _is_step(path):
+        written = value.get("id") if isinstance(value, dict) else None
+        return {"id": written if isinstance(written, str) else name, "run": dict(_RUN)}
+    if key in {*_STEP_LISTS, "branches"}:
+        step = {"id": name, "run": dict(_RUN)}
+        return [{"condition": "`true`", "steps": [step]}] if key == "branches" else [step]
+    if isinstance(key, int):
+        return _item(path, value, name)
+    if key == "metadata":
+        return {"name": "placeholder", "version": "1.0.0"}
+    if key == "spec":
+        return {"steps": [{"id": name, "run": dict(_RUN)}]}
+    return deepcopy(_PLACEHOLDERS.get(key, name))
+
+
+def _item(path: Path, value: Json, name: str) -> Json:
+    written = value.get("name", value.get("id")) if isinstance(value, dict) else None
+    name = written if isinstance(written, str) else name
+    match path[-2]:
+        case "inputs":
+            return {"name": name, "type": "object"}
+        case "outputs":
+            return {"name": name, "type": "object", "expression": "`1`"}
+        case "secrets":
+            return {"name": name}
+        case "approvals":
+            return {"id": name}
+        case "policies":
+            return {"id": name, "version": "1", "rules": [{"id": "r", "require": "`true`"}]}
+        case "rules":
+            return {"id": name, "require": "`true`"}
+        case "branches":
+            step = {"id": name, "run": dict(_RUN)}
+            return {"condition": "`true`", "steps": [step]}
+        case "egressAllowlist":
+            return "placeholder.invalid"
+        case _:
+            return name if isinstance(value, str) else None
