@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import Json
 
-from taskrunner.model.json_types import LARGEST_INTEGER
+from taskrunner.model.json_numbers import LARGEST_INTEGER
 
 _FIRST = string.ascii_letters + string.digits
 step_ids = st.builds(str.__add__, st.sampled_from(_FIRST), st.text(_FIRST + "_-", max_size=62))

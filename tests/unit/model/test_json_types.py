@@ -6,7 +6,8 @@ import pytest
 import rfc8785
 from hypothesis import given
 
-from taskrunner.model.json_types import LARGEST_INTEGER, MAX_DEPTH, unusable
+from taskrunner.model.json_numbers import LARGEST_INTEGER
+from taskrunner.model.json_types import MAX_DEPTH, unusable
 from tests.strategies import json_values
 
 

@@ -1,7 +1,8 @@
 """The canonical form of JSON and its digest, by RFC 8785 (JSON Canonicalization Scheme).
 
 Every hash of a document in this service is this one: planHash, definitionHash, inputsDigest and
-the digest of a request. A hash of bytes that are stored or sent as they are is not.
+the digest of a request. A hash of bytes that are stored or sent as they are is not. Every limit on
+the size of a value counts this form too, so that a value has one size everywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 def canonical_bytes(document: Json) -> bytes:
     """Return the canonical form of *document*, the same for every equal document."""
     return rfc8785.dumps(document)
+
+
+def canonical_text(document: Json) -> str:
+    """Return the canonical form of *document* as text."""
+    return canonical_bytes(document).decode()
+
+
+def size_bytes(document: Json) -> int:
+    """Return the length of the canonical form of *document*."""
+    return len(canonical_bytes(document))
 
 
 def digest(document: Json) -> str:

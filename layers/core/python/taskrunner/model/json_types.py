@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
+
+from taskrunner.model.json_numbers import (
+    LARGEST_INTEGER,
+    InexactNumber,
+    normal_number,
+    read_number,
+)
 
 # `Any`, because a recursive alias would force a cast at every step of a walk.
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 JsonMapping: TypeAlias = Mapping[str, Any]
-
-# A double holds every integer up to here exactly; RFC 8785 has no form for a larger one.
-LARGEST_INTEGER = 2**53 - 1
 
 # A recursive walk takes a few of Python's 1,000 frames for each level. This depth is more than any
 # author writes, and leaves room for a value that is made of several.
@@ -58,8 +63,56 @@ def _unusable(value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "the text holds a lone surrogate, which is not valid Unicode"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield path, "infinity and NaN are not JSON numbers"
-    elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        yield path, f"the number is beyond {LARGEST_INTEGER}, where JSON numbers lose digits"
+    elif isinstance(value, int | float):
+        problem = _number_problem(value)
+        if problem is not None:
+            yield path, problem
+
+
+def _number_problem(value: float) -> str | None:
+    if isinstance(value, InexactNumber):
+        return value.problem
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "infinity and NaN are not JSON numbers"
+    if abs(value) > LARGEST_INTEGER:
+        return f"the number is beyond {LARGEST_INTEGER}, where JSON numbers lose digits"
+    return None
+
+
+def read(text: str) -> Json:
+    """Return the value of the JSON *text*, in its normal form.
+
+    A number that JSON numbers cannot hold becomes an InexactNumber, which `unusable` reports.
+
+    Raises:
+        ValueError: *text* is not JSON; infinity and NaN are not.
+        RecursionError: it is nested deeper than Python's stack allows.
+    """
+    value = json.loads(
+        text, parse_int=read_number, parse_float=read_number, parse_constant=_refuse_constant
+    )
+    return value if too_deep(value) else normal(value)
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def normal(value: Json) -> Json:
+    """Return *value* in its normal form, in which values with one canonical form are alike.
+
+    Each number has one type, and the members of an object are in the order of RFC 8785. So nothing
+    that reads them in turn, such as `keys()`, tells apart what has the same hash. *value* must not
+    be nested too deep.
+    """
+    if isinstance(value, dict):
+        return {key: normal(value[key]) for key in sorted(value, key=_utf_16)}
+    if isinstance(value, list):
+        return [normal(child) for child in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value if isinstance(value, InexactNumber) else normal_number(value)
+
+
+def _utf_16(key: str) -> bytes:
+    return key.encode("utf-16-be", "surrogatepass")

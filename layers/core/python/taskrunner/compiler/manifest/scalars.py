@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.json_types import LARGEST_INTEGER
+from taskrunner.model.json_numbers import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
