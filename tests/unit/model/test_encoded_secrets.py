@@ -174,7 +174,7 @@ def assert_masked(redactor: Redactor, text: str, digits_around: int, carrier: st
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("layers", [1, 2])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     secret=secrets.map(str.strip),
     form=st.sampled_from(sorted(FORMS)),
@@ -203,7 +203,6 @@ def test_a_secret_is_found_in_every_combination_of_encodings(  # noqa: PLR0913, 
     assert_masked(Redactor({"token": secret}), text, digits_around, carrier)
 
 
-@settings(deadline=None)
 @given(
     secret=secrets.map(str.strip),
     form=st.sampled_from(sorted(FORMS)),
