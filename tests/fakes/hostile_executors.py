@@ -121,6 +121,10 @@ def read_parent(parameters: JsonObject, _: Work) -> JsonObject:
     return {"read": Path(f"/proc/{parameters['pid']}/environ").read_text(encoding="utf-8")}
 
 
+def read_file(parameters: JsonObject, _: Work) -> JsonObject:
+    return {"bytes": len(Path(parameters["path"]).read_bytes())}
+
+
 def connect(parameters: JsonObject, _: Work) -> JsonObject:
     with socket.create_connection((parameters["host"], parameters["port"]), timeout=1):
         return {}
@@ -230,6 +234,11 @@ def crash(_: JsonObject, __: Work) -> JsonObject:
     return {}
 
 
+def be_killed(_: JsonObject, __: Work) -> JsonObject:
+    signal.raise_signal(signal.SIGKILL)
+    return {}
+
+
 def raise_it(parameters: JsonObject, _: Work) -> JsonObject:
     raise {
         "KeyError": KeyError("hunter2"),
@@ -248,6 +257,13 @@ def recurse(parameters: JsonObject, work: Work) -> JsonObject:
 
 def answer_no_json(_: JsonObject, __: Work) -> Any:  # noqa: ANN401
     return {"when": {1, 2}}
+
+
+def answer_deep_json(parameters: JsonObject, _: Work) -> Any:  # noqa: ANN401
+    outputs: list[Any] = []
+    for _level in range(parameters["levels"]):
+        outputs = [outputs]
+    return outputs
 
 
 def answer_much(parameters: JsonObject, _: Work) -> JsonObject:

@@ -58,6 +58,27 @@ def test_a_process_that_crashes_is_reported_with_its_signal(attempt: Attempt) ->
     assert works(attempt)
 
 
+def test_a_process_that_was_killed_is_not_reported_as_out_of_memory(attempt: Attempt) -> None:
+    result = attempt("be_killed")
+
+    assert result.reason is Reason.EXECUTOR_ERROR
+    assert result.message == (
+        "the executor's process was killed (SIGKILL) and the reason is not known; it used "
+        f"{result.usage.memory_mib} of its 128 MiB of memory, and the function may have run out "
+        "of its own"
+    )
+    assert works(attempt)
+
+
+@pytest.mark.parametrize("levels", [2_000, 100_000])
+def test_outputs_that_are_far_too_deep_fail_the_attempt(attempt: Attempt, levels: int) -> None:
+    result = attempt("answer_deep_json", levels=levels)
+
+    assert result.reason is Reason.EXECUTOR_ERROR
+    assert result.message == "the outputs are nested too deeply"
+    assert works(attempt)
+
+
 def test_outputs_that_are_not_json_fail_the_attempt(attempt: Attempt) -> None:
     result = attempt("answer_no_json")
 
@@ -74,7 +95,8 @@ def test_outputs_that_are_far_too_large_fail_the_attempt(attempt: Attempt) -> No
 def test_a_child_that_sends_nonsense_fails_the_attempt(attempt: Attempt) -> None:
     result = attempt("speak_nonsense")
 
-    assert result.reason is not None
+    assert result.reason is Reason.EXECUTOR_ERROR
+    assert result.message == "the executor's process sent something that is not a message"
     assert result.usage.wall_s < 30
     assert works(attempt)
 

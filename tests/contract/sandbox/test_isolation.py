@@ -44,6 +44,18 @@ def test_an_executor_cannot_read_the_parents_environment(attempt: Attempt) -> No
     assert result.message == REFUSED
 
 
+@pytest.mark.parametrize("path", ["/proc/self/statm", "/proc/thread-self/status"])
+def test_an_executor_can_read_about_its_own_process(attempt: Attempt, path: str) -> None:
+    assert attempt("read_file", path=path).outputs["bytes"] > 0
+
+
+@pytest.mark.parametrize("path", ["/proc/self/root/../proc/{}/environ", "/proc/self/../{}/environ"])
+def test_an_executor_cannot_read_another_process_by_way_of_its_own(
+    attempt: Attempt, path: str
+) -> None:
+    assert attempt("read_file", path=path.format(os.getpid())).message == REFUSED
+
+
 @pytest.mark.parametrize(
     "executor",
     ["connect", "connect_by_number", "send_datagram", "send_message", "listen", "resolve"],

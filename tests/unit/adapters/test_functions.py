@@ -96,10 +96,29 @@ def test_the_error_message_of_a_function_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff", b"NaN", b'"\\ud800"', b"[" * 5000 + b"]" * 5000]
+    ("content", "problem"),
+    [
+        (b"", "Expecting value: line 1 column 1 (char 0)"),
+        (b"{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        (b"\xff", "it is not UTF-8"),
+        (b"NaN", "NaN is not JSON"),
+        (b'"\\ud800"', "$: the text holds a lone surrogate, which is not valid Unicode"),
+        (b"[" * 300 + b"]" * 300, "$: it is nested deeper than 200 levels"),
+        (b"[" * 50_000 + b"]" * 50_000, "it is nested too deeply"),
+        (b'{"n": [1e400]}', "$.n[0]: the number 1e400 is out of range; "),
+        (b'{"n": 9007199254740993}', "$.n: the number 9007199254740993 would be rounded to "),
+        (b"0.12345678901234567890", "$: the number 0.12345678901234567890 would be rounded to "),
+    ],
 )
-def test_an_answer_that_is_not_json_fails(content: bytes) -> None:
-    assert failure(Lambda(content)).startswith("the function 'window' answered with invalid JSON: ")
+def test_an_answer_that_is_not_json_fails(content: bytes, problem: str) -> None:
+    expected = f"the function 'window' answered with invalid JSON: {problem}"
+    assert failure(Lambda(content)).startswith(expected)
+
+
+def test_a_number_of_an_answer_has_one_form() -> None:
+    answer = Lambda(b"[2.0, 2e0, 9007199254740991]").call()
+
+    assert [str(number) for number in answer] == ["2", "2", "9007199254740991"]
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])

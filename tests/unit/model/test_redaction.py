@@ -66,6 +66,8 @@ def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
 ) -> None:
     # No spelling contains this sign, so the text around cannot look like part of the secret.
     assume("¶" not in secret)
+    # Encoded, a secret that repeats itself may seem to begin once more and end in the text around.
+    assume(all(secret[shift:-1] != secret[: -1 - shift] for shift in (1, 2, 3)))
     before, after = before + "¶", "¶" + after
     text = before + SPELLINGS[spelling](secret) + after
     redactor = Redactor({"token": secret})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import pytest
@@ -33,6 +31,7 @@ MULTILINE = "first line of it\n  the second, longer line\nend"
         "p@ss w/ö'rd+\\u003c\\\"\\u0026\\\\\\u003e~%!",  # Go
         "p@ss w/ö'rd+<\\\\\\\"&\\\\\\\\>~%!",  # JSON in JSON
         "p@ss w/ö\\'rd+<\"&\\\\>~%!",  # repr()
+        "p@ss w/\\xc3\\xb6\\'rd+<\"&\\\\>~%!",  # repr() of bytes
         "p@ss w/\\xf6\\'rd+<\"&\\\\>~%!",  # ascii()
         "p@ss w/ö'rd+&lt;\"&amp;\\&gt;~%!",  # text in HTML
         "p@ss w/ö&#x27;rd+&lt;&quot;&amp;\\&gt;~%!",  # Python's html.escape()
@@ -42,7 +41,7 @@ MULTILINE = "first line of it\n  the second, longer line\nend"
     ],
 )
 def test_a_text_encoding_is_found(spelling: str) -> None:
-    assert spelling.encode() in spellings(SECRET)
+    assert spelling.encode() in spellings(SECRET).texts
 
 
 @pytest.mark.parametrize(
@@ -55,43 +54,16 @@ def test_a_text_encoding_is_found(spelling: str) -> None:
     ],
 )
 def test_an_alteration_is_found(spelling: str) -> None:
-    assert spelling.encode() in spellings(SECRET)
+    assert spelling.encode() in spellings(SECRET).texts
 
 
 @pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "latin-1", "cp1252"])
 def test_another_charset_is_found(charset: str) -> None:
-    assert SECRET.encode(charset) in spellings(SECRET)
-
-
-def test_hex_and_base64_are_found_also_of_the_json_form() -> None:
-    for text in (SECRET, json.dumps(SECRET)[1:-1]):
-        encoded = base64.b64encode(text.encode())
-        expected = {
-            text.encode().hex().encode(),
-            text.encode().hex().upper().encode(),
-            encoded,
-            encoded.rstrip(b"="),
-            base64.urlsafe_b64encode(text.encode()),
-            quote(encoded, safe="").encode(),
-            encoded.replace(b"/", b"\\/"),
-        }
-
-        assert expected <= spellings(SECRET)
-
-
-@pytest.mark.parametrize("width", [64, 76])
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b" ", b"\\n"])
-def test_base64_in_lines_is_found(width: int, line_end: bytes) -> None:
-    secret = "".join(chr(33 + number % 90) for number in range(200))
-    encoded = base64.b64encode(secret.encode())
-
-    lines = [encoded[start : start + width] for start in range(0, len(encoded), width)]
-
-    assert line_end.join(lines) in spellings(secret)
+    assert SECRET.encode(charset) in spellings(SECRET).texts
 
 
 def test_each_long_line_is_found_and_the_whole_with_each_line_end() -> None:
-    found = spellings(MULTILINE)
+    found = spellings(MULTILINE).texts
 
     assert {b"first line of it", b"the second, longer line"} <= found
     assert MULTILINE.encode() in found
@@ -102,7 +74,7 @@ def test_each_long_line_is_found_and_the_whole_with_each_line_end() -> None:
 def test_the_texts_and_numbers_of_a_json_document_are_found() -> None:
     document = {"user": "short", "password": ["correct-horse"], "pin": 12345678, "on": True}
 
-    found = spellings(json.dumps(document))
+    found = spellings(json.dumps(document)).texts
 
     assert {b"correct-horse", b"12345678"} <= found
     assert b"short" not in found
@@ -110,16 +82,20 @@ def test_the_texts_and_numbers_of_a_json_document_are_found() -> None:
 
 @pytest.mark.parametrize("secret", ["{not json at all", "[" * 2000, "{}", '["short"]  and more'])
 def test_a_secret_that_only_looks_like_json_is_found_as_a_whole(secret: str) -> None:
-    assert secret.strip().encode() in spellings(secret) or len(secret.strip()) < MIN_CHARACTERS
+    assert (
+        secret.strip().encode() in spellings(secret).texts or len(secret.strip()) < MIN_CHARACTERS
+    )
 
 
 def test_digits_are_found_without_leading_zeros() -> None:
-    assert b"1234567890" in spellings("00001234567890")
+    assert b"1234567890" in spellings("00001234567890").texts
 
 
 def test_no_spelling_is_shorter_than_the_minimum() -> None:
-    assert min(map(len, spellings("00000001 {}"))) >= MIN_CHARACTERS
+    texts, digits = spellings("00000001 {}")
+
+    assert min(map(len, texts | digits)) >= MIN_CHARACTERS
 
 
 def test_python_and_this_module_escape_xml_alike() -> None:
-    assert escape(SECRET).encode() in spellings(SECRET)
+    assert escape(SECRET).encode() in spellings(SECRET).texts

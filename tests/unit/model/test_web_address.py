@@ -1,5 +1,7 @@
 """Each web address is read in one way, and a redirect cannot get around the checks."""
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -25,6 +27,10 @@ _LIKELY = st.builds(
         ("https://example.com?a=b#c", WebAddress("https", "example.com", 443, "/?a=b")),
         ("http://[::FFFF:10.0.0.1]:8080/a", WebAddress("http", "10.0.0.1", 8080, "/a")),
         ("http://a.example/ü%20|", WebAddress("http", "a.example", 80, "/%C3%BC%20%7C")),
+        (
+            "http://a.example/100%?q=%zz%2f%ü",
+            WebAddress("http", "a.example", 80, "/100%25?q=%25zz%2f%25%C3%BC"),
+        ),
         ("http://a.example/..//.", WebAddress("http", "a.example", 80, "/..//.")),
         ("http://a.example/@b:c", WebAddress("http", "a.example", 80, "/@b:c")),
     ],
@@ -46,6 +52,7 @@ def test_any_text_is_an_address_or_is_refused_in_one_line(text: str) -> None:
     assert address.target.isascii()
     assert address.target.isprintable()
     assert " " not in address.target
+    assert re.fullmatch("(?:[^%]|%[0-9A-Fa-f]{2})*", address.target)
     assert web_address.read(address.origin + address.target) == address
 
 

@@ -264,7 +264,10 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship", remaining_s=5)
 
-        assert entries(world)[-1].metadata["reason"] == "timeout"
+        ended = entries(world)[-1]
+        assert ended.metadata["reason"] == "timeout"
+        assert ended.message == "the function had no time left to execute it"
+        assert world.sandbox.requests == []
 
     def test_is_recorded_for_outputs_beyond_the_limit(self) -> None:
         text = "x" * (MAX_OUTPUT_BYTES - len('{"text":""}') + 1)

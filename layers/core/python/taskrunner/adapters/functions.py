@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from taskrunner.adapters.aws_errors import code, translated
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import ExecutorFailure
-from taskrunner.model.json_types import normal, unusable
+from taskrunner.model import json_path, json_types
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
@@ -75,15 +75,19 @@ class LambdaFunctions:
             raise _too_large(name, len(request))
         content, has_failed = self._answer(name, request)
         try:
-            answer = json.loads(content)
-            problem = next((message for _, message in unusable(answer)), None)
-        except (ValueError, RecursionError) as error:
-            answer, problem = None, type(error).__name__
+            answer = json_types.read(content.decode())
+            problem = _problem(answer)
+        except UnicodeDecodeError:
+            answer, problem = None, "it is not UTF-8"
+        except ValueError as error:
+            answer, problem = None, str(error)
+        except RecursionError:
+            answer, problem = None, "it is nested too deeply"
         if has_failed:
             raise ExecutorFailure(f"the function '{name}' failed: {_failure(answer)}")
         if problem is not None:
             raise ExecutorFailure(f"the function '{name}' answered with invalid JSON: {problem}")
-        return normal(answer)
+        return answer
 
     def _answer(self, name: str, request: bytes) -> tuple[bytes, bool]:
         """Return the function's answer, and whether the answer reports a failure."""
@@ -127,6 +131,13 @@ def _too_large(name: str, request_bytes: int) -> ExecutorFailure:
         f"the input of the function '{name}' has {request_bytes} bytes, and Lambda accepts at most "
         f"{_MAX_PAYLOAD_BYTES}"
     )
+
+
+def _problem(answer: Json) -> str | None:
+    """Return why *answer* cannot be kept exactly, with the first place where it cannot."""
+    for path, problem in json_types.unusable(answer):
+        return f"{json_path.render(path)}: {problem}"
+    return None
 
 
 def _failure(answer: Json) -> str:

@@ -24,6 +24,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]|\s")
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>[0-9]*))?")
 # Characters that may stand unescaped in path and query (RFC 3986), and `%`, to keep escapes.
 _TARGET_CHARACTERS: Final = "/?:@!$&'()*+,;=-._~%"
+_PERCENT_SIGN: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class WebAddressError(Exception):
@@ -71,9 +72,14 @@ def read(text: str) -> WebAddress:
     if "@" in parts.netloc:
         raise WebAddressError("it contains a user name; use an Authorization header instead")
     host, port = _host_and_port(parts.netloc, scheme)
-    path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
-    query = f"?{quote(parts.query, safe=_TARGET_CHARACTERS)}" if parts.query else ""
+    path = _escaped(parts.path or "/")
+    query = f"?{_escaped(parts.query)}" if parts.query else ""
     return WebAddress(cast("Scheme", scheme), host, port, path + query)
+
+
+def _escaped(text: str) -> str:
+    """Return *text* with all escaped that may not stand in a target, also a `%` by itself."""
+    return _PERCENT_SIGN.sub("%25", quote(text, safe=_TARGET_CHARACTERS))
 
 
 def follow(address: WebAddress, location: str) -> WebAddress:

@@ -26,6 +26,10 @@ class ChannelClosedError(Exception):
     """The other process has closed the channel, or has sent something that is not a message."""
 
 
+class NoMessageError(ChannelClosedError):
+    """The other process has sent something that is not a message, so no other can be read."""
+
+
 class Channel:
     """One end of a connection between two processes. Only one thread at a time may use it."""
 
@@ -39,6 +43,7 @@ class Channel:
         Raises:
             ChannelClosedError: the other end is closed.
             TypeError, ValueError: *message* has no JSON form, or is larger than MAX_BYTES.
+            RecursionError: *message* is nested too deeply.
         """
         body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
         if len(body) > MAX_BYTES:
@@ -58,6 +63,7 @@ class Channel:
 
         Raises:
             ChannelClosedError: the other end is closed.
+            NoMessageError: the other end has sent something else.
         """
         try:
             head, files, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MAX_FILES)
@@ -66,12 +72,14 @@ class Channel:
             head += self._receive_exactly(_LENGTH.size - len(head))
             (size_bytes,) = _LENGTH.unpack(head)
             if size_bytes > MAX_BYTES:
-                raise ChannelClosedError
+                raise NoMessageError
             message = json.loads(self._receive_exactly(size_bytes))
-        except (OSError, ValueError):
+        except OSError:
             raise ChannelClosedError from None
+        except (ValueError, RecursionError):
+            raise NoMessageError from None
         if not isinstance(message, dict):
-            raise ChannelClosedError
+            raise NoMessageError
         return message, files
 
     def _receive_exactly(self, size_bytes: int) -> bytes:

@@ -85,6 +85,8 @@ def _send(channel: Channel, ending: Ending) -> None:
         channel.send(messages.encode(ending))
     except MemoryError:
         channel.send(messages.encode(OutOfMemory()))
+    except RecursionError:
+        channel.send(messages.encode(Failed("the outputs are nested too deeply")))
     except (TypeError, ValueError) as error:  # not JSON, or too large to be sent
         channel.send(messages.encode(Failed(f"the outputs are not JSON: {error}")))
 

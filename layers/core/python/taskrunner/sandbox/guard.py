@@ -45,7 +45,6 @@ _PROCESS_EVENTS: Final = frozenset(
     }
 )
 _ALL_PROCESSES: Final = "/proc/"
-_THIS_PROCESS: Final = "/proc/self/"
 
 
 def apply() -> None:
@@ -62,5 +61,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"an executor may not do this: {event}")
     if event == "open" and isinstance(arguments[0], str | bytes):
         path = os.path.realpath(os.fsdecode(arguments[0]))
-        if path.startswith(_ALL_PROCESSES) and not path.startswith(_THIS_PROCESS):
-            raise PermissionError("an executor may not read another process")
+        # The path is resolved, so it contains the number for `self`.
+        this_process = f"{_ALL_PROCESSES}{os.getpid()}/"
+        if path.startswith(_ALL_PROCESSES) and not path.startswith(this_process):
+            raise PermissionError("an executor may read only its own process in /proc")

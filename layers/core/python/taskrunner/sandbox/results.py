@@ -52,16 +52,25 @@ def _out_of_memory(limits: Limits, usage: Usage) -> AttemptResult:
 def _died(status: int, limits: Limits, usage: Usage) -> AttemptResult:
     exit_code = os.waitstatus_to_exitcode(status)
     signal_number = max(-exit_code, 0)
-    if signal_number in {signal.SIGPROF, signal.SIGXCPU}:
+    # A process that ignores or disarms the first signals is killed by RLIMIT_CPU.
+    is_killed = signal_number == signal.SIGKILL
+    is_out_of_cpu_time = is_killed and usage.cpu_s >= limits.cpu_s
+    if signal_number in {signal.SIGPROF, signal.SIGXCPU} or is_out_of_cpu_time:
         message = (
             f"used up its {limits.cpu_s:g} seconds of CPU time: cpuLimitMillicores is its share of "
             f"the {limits.wall_s:g} seconds that the attempt had"
         )
         return AttemptResult(reason=Reason.TIMEOUT, message=message, usage=usage)
-    # A process without memory cannot always say so, and the kernel kills to free memory as well.
-    nearly_full = usage.memory_mib >= limits.memory_mib * _NEARLY_FULL
-    if signal_number == signal.SIGKILL or nearly_full:
+    # A process without memory cannot always say so.
+    if usage.memory_mib >= limits.memory_mib * _NEARLY_FULL:
         return _out_of_memory(limits, usage)
+    if is_killed:
+        message = (
+            f"the executor's process was killed (SIGKILL) and the reason is not known; it used "
+            f"{usage.memory_mib} of its {limits.memory_mib} MiB of memory, and the function may "
+            "have run out of its own"
+        )
+        return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=usage)
     how = signal.Signals(signal_number).name if signal_number else f"exit code {exit_code}"
     message = f"the executor's process ended with {how}"
     return AttemptResult(reason=Reason.EXECUTOR_ERROR, message=message, usage=usage)

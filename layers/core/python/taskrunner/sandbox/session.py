@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.sandbox import messages
-from taskrunner.sandbox.channel import ChannelClosedError
+from taskrunner.sandbox.channel import ChannelClosedError, NoMessageError
 from taskrunner.sandbox.messages import (
     CallDenied,
     CallFailed,
@@ -73,6 +73,8 @@ class Session:
             self._channel.send(messages.encode(Execute(request)))
             while self.ending is None:
                 self._receive()
+        except NoMessageError:
+            self.ending = Failed("the executor's process sent something that is not a message")
         except ChannelClosedError:
             return
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it

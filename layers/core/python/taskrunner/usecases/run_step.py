@@ -131,6 +131,9 @@ def _execute(
     limits, reason_when_over = _limits(attempt)
     if reason_when_over is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
         return AttemptResult(reason=reason_when_over, message=_quota_message(attempt))
+    if limits.wall_s <= 0:
+        message = "the function had no time left to execute it"
+        return AttemptResult(reason=reason_when_over, message=message)
     try:
         parameters = _parameters(attempt, secrets)
     except ExpressionError as error:
@@ -160,7 +163,7 @@ def _parameters(attempt: _Attempt, secrets: dict[str, str]) -> Json:
 def _limits(attempt: _Attempt) -> tuple[Limits, Reason]:
     """The limits of the attempt, and the reason of its failure when its time is over."""
     sandbox = attempt.running.plan.sandbox
-    own_s = min(float(attempt.step.timeout_s), attempt.remaining_s)
+    own_s = max(0.0, min(float(attempt.step.timeout_s), attempt.remaining_s))
     quota_s = sandbox.quota_s - attempt.running.head.used_s
     wall_s = min(own_s, quota_s)
     limits = Limits(

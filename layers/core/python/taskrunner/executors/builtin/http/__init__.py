@@ -31,7 +31,8 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     """Return `{status, headers, body}`; a body that does not fit there is a file in `/output`.
 
     Raises:
-        ExecutorFailure: there was no response, or its status is not the expected one.
+        ExecutorFailure: there was no response, its status is not the expected one, or its body is
+            not of the type that it should be.
         EgressDenied: the sandbox does not allow the host, or one that it redirects to.
     """
     return execute_trusting(parameters, work, _system_trust)
@@ -64,7 +65,17 @@ def execute_trusting(
         status = f"{received.status} {reason}".rstrip()
         origin = last_request.address.origin
         raise ExecutorFailure(f"expected {expected}, got {status} from {origin}{excerpt}")
-    return response.outputs(received, body_file, work)
+    try:
+        return response.outputs(received, body_file, work, parameters.response_type)
+    except response.BodyError as error:
+        response.keep(body_file, work)
+        wanted = "text" if parameters.response_type == "text" else "JSON"
+        cure = "file" if wanted == "text" else "text or file"
+        origin = last_request.address.origin
+        raise ExecutorFailure(
+            f"the body from {origin} is not usable as {wanted}: {error} "
+            f"(responseType: {cure} takes it as it is)"
+        ) from None
 
 
 def _system_trust() -> ssl.SSLContext:

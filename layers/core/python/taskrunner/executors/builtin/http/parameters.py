@@ -95,7 +95,10 @@ def _statuses(value: Json) -> tuple[int, ...]:
 
 
 class Parameters(ClosedParameters):
-    """One request. An empty *expect_status* expects any 2xx; *body* is None for no body."""
+    """One request. An empty *expect_status* expects any 2xx; *body* is None for no body.
+
+    *response_type* is what the response's body is taken as; None leaves it to the content type.
+    """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     url: Annotated[str, AfterValidator(_web_address)]
@@ -105,6 +108,9 @@ class Parameters(ClosedParameters):
     body: Annotated[Json, AfterValidator(_text_or_json)] = None
     expect_status: Annotated[tuple[int, ...], BeforeValidator(_statuses)] = Field(
         default=(), alias="expectStatus"
+    )
+    response_type: Literal["json", "text", "file"] | None = Field(
+        default=None, alias="responseType"
     )
     timeout_s: Annotated[float, Field(ge=1, le=300, allow_inf_nan=False)] = Field(
         default=30, alias="timeoutSeconds"

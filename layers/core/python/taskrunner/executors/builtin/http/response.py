@@ -2,17 +2,20 @@
 
 The outputs have at most 64 KiB, whatever the server sends. Headers have at most 16 KiB as they come
 and may double in JSON; the body stands beside them when both fit.
+
+A body that should be JSON is JSON, or the step fails. As text or null it would have no fields, and
+a condition that reads one would see null and might let pass what it should stop.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from taskrunner.model import json_path, json_types
 from taskrunner.model.canonical_json import size_bytes
-from taskrunner.model.json_types import Json, normal, too_deep, unusable
+from taskrunner.model.json_types import Json, too_deep, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +29,7 @@ MAX_INLINE_BYTES: Final = 32 * 1024
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 
 _MAX_BODY_DEPTH: Final = 99
+_TOO_DEEP: Final = f"it is nested deeper than {_MAX_BODY_DEPTH} levels"
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]+)"?', re.IGNORECASE)
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
 _TEXT_MEDIA_TYPES: Final = frozenset(
@@ -33,17 +37,43 @@ _TEXT_MEDIA_TYPES: Final = frozenset(
 )
 
 
-def outputs(response: Response, body_file: Path, work: Work) -> JsonObject:
-    """Return the step's outputs; a body that does not fit becomes a file of the step."""
+ResponseType: TypeAlias = Literal["json", "text", "file"]
+
+
+class BodyError(Exception):
+    """The body is not of the type that it should be; the message says why."""
+
+
+def outputs(
+    response: Response, body_file: Path, work: Work, response_type: ResponseType | None
+) -> JsonObject:
+    """Return the step's outputs; a body that is not in them becomes a file of the step.
+
+    Without a *response_type* the response's content type decides.
+
+    Raises:
+        BodyError: the body should be JSON, or text because the pack asks for it, and is not.
+    """
+    if response_type is None and response.size_bytes and _is_json(_media_type(response)):
+        response_type = "json"
     document: JsonObject = {
         "status": response.status,
         "headers": _joined(response.headers),
-        "body": _body(response, body_file),
+        "body": None,
     }
-    if document["body"] is not None and not _fits(document):
-        document["body"] = None
-    if document["body"] is None:
-        keep(body_file, work)
+    if response_type == "json":
+        document["body"] = _json(response, body_file)
+        _require_fit(document)
+    elif response_type == "text":
+        document["body"] = _text(response, body_file)
+        _require_fit(document)
+    else:
+        if response_type is None and response.size_bytes and _has_text_type(response):
+            document["body"] = _text_or_none(response, body_file)
+        if not _fits(document):
+            document["body"] = None
+        if document["body"] is None:
+            keep(body_file, work)
     return document
 
 
@@ -59,9 +89,18 @@ def excerpt(response: Response, body_file: Path) -> str:
     It is not cut here: a message is searched for secrets first and cut when it is recorded, because
     part of a secret would not be found.
     """
-    text = " ".join((_text(response, body_file) or "").split())
+    is_text = _has_text_type(response) or _is_json(_media_type(response))
+    text = (_text_or_none(response, body_file) if is_text else None) or ""
+    text = " ".join(text.split())
     printable = "".join(character if character.isprintable() else " " for character in text)
     return f": {printable}" if printable else ""
+
+
+def _require_fit(document: JsonObject) -> None:
+    if not _fits(document):
+        raise BodyError(
+            f"as JSON it has more than {MAX_INLINE_BYTES} bytes, or the headers leave it no room"
+        )
 
 
 def _fits(document: JsonObject) -> bool:
@@ -84,35 +123,60 @@ def _joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return joined
 
 
-def _body(response: Response, body_file: Path) -> Json:
-    """Return the body as JSON or text, or None when it is neither or too large."""
-    text = _text(response, body_file)
-    if text is None or not _is_json(_media_type(response)):
-        return text
+def _json(response: Response, body_file: Path) -> Json:
+    """Return the body as JSON.
+
+    Raises:
+        BodyError: it is not JSON, or has a part that has no exact form here.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return text
-    is_too_deep = too_deep(value, _MAX_BODY_DEPTH) is not None
-    return text if is_too_deep or any(unusable(value)) else normal(value)
+        value = json_types.read(_text(response, body_file))
+    except ValueError as error:
+        raise BodyError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise BodyError(_TOO_DEEP) from None
+    if too_deep(value, _MAX_BODY_DEPTH) is not None:
+        raise BodyError(_TOO_DEEP)
+    for path, problem in unusable(value):
+        raise BodyError(f"{json_path.render(('body', *path))}: {problem}")
+    return value
 
 
-def _text(response: Response, body_file: Path) -> str | None:
-    media_type = _media_type(response)
-    is_text = media_type.startswith("text/") or media_type in _TEXT_MEDIA_TYPES
-    is_text = is_text or media_type.endswith("+xml") or _is_json(media_type)
-    is_encoded = response.header("content-encoding") not in {None, "", "identity"}
-    if not is_text or is_encoded or not 0 < response.size_bytes <= MAX_INLINE_BYTES:
+def _text_or_none(response: Response, body_file: Path) -> str | None:
+    try:
+        return _text(response, body_file)
+    except BodyError:
         return None
+
+
+def _text(response: Response, body_file: Path) -> str:
+    """Return the body as text.
+
+    Raises:
+        BodyError: it is too large, compressed, or not text of a charset that is known here.
+    """
+    if response.size_bytes > MAX_INLINE_BYTES:
+        raise BodyError(f"it has {response.size_bytes} bytes, at most {MAX_INLINE_BYTES}")
+    if response.header("content-encoding") not in {None, "", "identity"}:
+        raise BodyError("it is compressed (it has a Content-Encoding)")
     match = _CHARSET.search(response.header("content-type") or "")
     charset = "utf-8" if match is None else match[1].lower()
     if charset not in _CHARSETS:
-        return None
+        raise BodyError(f"its charset is none of {', '.join(sorted(_CHARSETS))}")
     try:
         # A byte order mark is not text.
         return body_file.read_bytes().decode("utf-8-sig" if charset.startswith("utf") else charset)
     except UnicodeDecodeError:
-        return None
+        raise BodyError(f"it is not valid {charset}") from None
+
+
+def _has_text_type(response: Response) -> bool:
+    media_type = _media_type(response)
+    return (
+        media_type.startswith("text/")
+        or media_type in _TEXT_MEDIA_TYPES
+        or media_type.endswith("+xml")
+    )
 
 
 def _media_type(response: Response) -> str:
@@ -121,8 +185,3 @@ def _media_type(response: Response) -> str:
 
 def _is_json(media_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
-
-
-def _refuse_constant(constant: str) -> Json:
-    """Refuse NaN and Infinity, which Python's parser takes for JSON."""
-    raise ValueError(constant)
