@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import (
     Response,
     json_response,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
+_PAGE = ("limit", "cursor")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
 
@@ -43,7 +45,7 @@ class _Reader:
         list_page: Callable[[str, int, str | None, World], JsonObject],
     ) -> Response:
         limit = request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE
-        cursor = request.query.get("cursor")
+        cursor = request.parameter("cursor")
         return json_response(200, list_page(request.tenant(), limit, cursor, self._world))
 
     def run(self, request: Request) -> Response:
@@ -52,7 +54,7 @@ class _Reader:
         )
 
     def log(self, request: Request) -> Response:
-        limit, cursor = request.limit(_MAX_LOG_LINES), request.query.get("cursor")
+        limit, cursor = request.limit(_MAX_LOG_LINES), request.parameter("cursor")
         tenant, run_id = request.tenant(), request.run_id()
         text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
@@ -75,11 +77,11 @@ def handler(
     world = world or bootstrap.aws()
     reader = _Reader(world)
     routes = {
-        ("GET", _RUNS): reader.runs,
-        ("GET", f"{_RUNS}/{{runId}}"): reader.run,
-        ("GET", f"{_RUNS}/{{runId}}/logs"): reader.log,
-        ("GET", f"{_RUNS}/{{runId}}/artifacts"): reader.artifacts,
-        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): reader.artifact,
-        ("GET", "/v1/task-runner/approvals"): reader.approvals,
+        ("GET", _RUNS): Operation(reader.runs, query=_PAGE),
+        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),
+        ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
     return http_api.serve(event, routes, world.principals)
