@@ -2,8 +2,8 @@
 
 Without them a throttled gate never opens, a client does not learn when to retry, and lanes that are
 throttled together stay together. A function also does not learn the address that its client used,
-which the URLs in its responses begin with. The corrections replace private functions of MiniStack, so its
-version is pinned; tests/stack/test_throttles.py tests them.
+with which the URLs in its responses begin. The corrections replace private functions of MiniStack,
+so its version is pinned; tests/stack/test_throttles.py and test_runs.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """

@@ -161,6 +161,7 @@ def artifact(item: Artifact) -> JsonObject:
         "name": item.name,
         "type": item.type.value,
         "status": item.status.value,
+        "stepId": item.step_path,
         "sourcePath": item.source_path,
         "storedPath": item.stored_path,
         "capturedAt": item.captured_at,
