@@ -13,7 +13,7 @@ from taskrunner.adapters.http_response import (
     redirect_response,
     text_response,
 )
-from taskrunner.usecases import read_run
+from taskrunner.usecases import read_run, read_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,10 @@ class _Reader:
             200, read_run.run_state(request.tenant(), request.run_id(), self._world)
         )
 
+    def step(self, request: Request) -> Response:
+        tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
+        return json_response(200, read_step.run_step_state(tenant, run_id, path, self._world))
+
     def log(self, request: Request) -> Response:
         limit, cursor = request.limit(_MAX_LOG_LINES), request.parameter("cursor")
         tenant, run_id = request.tenant(), request.run_id()
@@ -79,6 +83,7 @@ def handler(
     routes = {
         ("GET", _RUNS): Operation(reader.runs, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),
