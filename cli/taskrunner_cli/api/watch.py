@@ -17,7 +17,9 @@ _SHORTEST_PAUSE_S: Final = 0.4
 _LONGEST_PAUSE_S: Final = 5.0
 _PAUSE_GROWTH: Final = 1.5
 _LAST_ENTRY_GRACE_S: Final = 5.0  # the last log entry may come this long after the final status
-_LAST_EVENTS: Final = frozenset({"run.completed", "run.failed", "run.cancelled"})
+LAST_EVENTS: Final = frozenset(
+    {"run.completed", "run.failed", "run.schedule-failed", "run.cancelled"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def has_ended(run: RunState) -> bool:
 
 
 def _has_last_entry(entries: list[LogEntry]) -> bool:
-    return any(entry["eventType"] in _LAST_EVENTS for entry in entries)
+    return any(entry["eventType"] in LAST_EVENTS for entry in entries)
 
 
 def _timeout(run: RunState, timeout_s: float) -> UnexpectedOutcomeError:
