@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters import http_api
+from taskrunner.adapters import http_accept, http_api
 from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import (
     Response,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _RUNS = "/v1/task-runner/runs"
 _PAGE = ("limit", "cursor")
+_LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
 
@@ -62,7 +63,8 @@ class _Reader:
         tenant, run_id = request.tenant(), request.run_id()
         text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
-        return text_response("application/x-ndjson", text, headers)
+        media_type = http_accept.media_type(request.headers.get("accept"), _LOG_TYPES)
+        return text_response(media_type, text, headers)
 
     def artifacts(self, request: Request) -> Response:
         return json_response(
