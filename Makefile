@@ -1,8 +1,8 @@
 # TaskRunner from a fresh clone, with Python 3.11 to 3.14 and make.
 #
-# SAM, the emulator, the generator of clients and the tests need versions of the same packages that exclude each other, so each has a virtual
-# environment of its own. The pins in an environment are copied into it as `.pins`: an environment is made again when
-# it is missing or its pins have changed.
+# SAM, the emulator, the generator of clients and the tests need versions of the same packages that exclude each other,
+# so each has a virtual environment of its own. The pins in an environment are copied into it as `.pins`: an environment
+# is made again when it is missing or its pins have changed.
 PYTHON ?= python3
 EVENT ?=
 SECONDS ?= 600
