@@ -12,10 +12,12 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.machine.engine import Engine, LambdaContext, api_event
+from tests.machine.client import LambdaContext, api_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.machine.engine import Engine
 
 STAGE = "/live"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.model.plan_order import PlanOrder
 from tests.packs import pack
 
 _RUN = "run: {uses: builtin:noop}"
 ORDER = PlanOrder(
-    planning.make(
+    plan_pack(
         pack(
             f"""
     - {{id: first, {_RUN}}}

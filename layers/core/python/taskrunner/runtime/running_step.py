@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
 from taskrunner.model.run import StepOutcome, StepStatus

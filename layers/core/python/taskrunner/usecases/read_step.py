@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import NotFoundError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions.errors import ExpressionError
 from taskrunner.model import api_view, step_path
 from taskrunner.model.run import StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
