@@ -1,8 +1,8 @@
 # TaskRunner from a fresh clone, with Python 3.11 to 3.14 and make.
 #
-# SAM, the emulator and the tests need versions of the same packages that exclude each other, so each has a virtual
-# environment of its own. The pins in an environment are copied into it as `.pins`: an environment is made again when
-# it is missing or its pins have changed.
+# SAM, the emulator, the generator of clients and the tests need versions of the same packages that exclude each other,
+# so each has a virtual environment of its own. The pins in an environment are copied into it as `.pins`: an environment
+# is made again when it is missing or its pins have changed.
 PYTHON ?= python3
 EVENT ?=
 SECONDS ?= 600
@@ -11,9 +11,9 @@ FUNCTION ?=
 bin := .venv/bin
 sam := .local/venvs/sam/bin/sam
 layer := layers/core/python
-# The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS.
+# The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS, the generator for tests.
 stack_stamps := .venv/.installed .local/venvs/emulator/.pins .local/venvs/layer/.pins
-stamps := $(stack_stamps) .local/venvs/sam/.pins
+stamps := $(stack_stamps) .local/venvs/sam/.pins .local/venvs/generator/.pins
 
 # SAM and boto3 need a Region even where they call nothing; SAM would report every call to its makers.
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -83,6 +83,7 @@ lock: .venv/.installed ## Resolve the pinned requirements again
 	$(call compile,requirements/dev.in,requirements/dev.txt)
 	$(call compile,requirements/emulator.in,requirements/emulator.txt)
 	$(call compile,requirements/sam.in,requirements/sam.txt)
+	$(call compile,requirements/generator.in,requirements/generator.txt)
 
 # One set of pins for all Pythons and platforms, with no address of an index in it.
 define compile

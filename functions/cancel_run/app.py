@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.cancel_run import cancel_run
 
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
     from taskrunner.ports import World
 
-_RESOURCE = "/v1/task-runner/runs/{runId}/cancel"
+_RUNS = "/v1/task-runner/runs"
 
 
 def _cancel(request: Request, world: World) -> Response:
     run_id = request.run_id()
     state = cancel_run(request.tenant(), run_id, request.caller.subject, world)
-    return json_response(202, state, {"Location": f"/v1/task-runner/runs/{run_id}"})
+    return json_response(202, state, {"Location": f"{request.base_url}{_RUNS}/{run_id}"})
 
 
 def handler(
@@ -28,5 +29,5 @@ def handler(
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
-    routes = {("POST", _RESOURCE): partial(_cancel, world=world)}
+    routes = {("POST", f"{_RUNS}/{{runId}}/cancel"): Operation(partial(_cancel, world=world))}
     return http_api.serve(event, routes, world.principals)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.start_run import start_run
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
     from taskrunner.ports import World
 
+_RUNS = "/v1/task-runner/runs"
+_MEMBERS = ("tenantId", "manifest", "inputs", "runId", "expectPlanHash")
+
 
 def _create(request: Request, world: World) -> Response:
-    body = request.body()
+    body = request.body
     command = CreateRun(
         tenant=request.tenant(body.text("tenantId")),
         caller=request.caller.subject,
@@ -31,7 +35,7 @@ def _create(request: Request, world: World) -> Response:
         idempotency_key=request.headers.get("idempotency-key"),
     )
     state = create_run(command, world)
-    return json_response(201, state, {"Location": f"/v1/task-runner/runs/{state['runId']}"})
+    return json_response(201, state, {"Location": f"{request.base_url}{_RUNS}/{state['runId']}"})
 
 
 def handler(
@@ -41,5 +45,5 @@ def handler(
     world = world or bootstrap.aws()
     if "resume" in event:
         return start_run(event["resume"]["tenant"], event["resume"]["run"], world)
-    routes = {("POST", "/v1/task-runner/runs"): partial(_create, world=world)}
+    routes = {("POST", _RUNS): Operation(partial(_create, world=world), members=_MEMBERS)}
     return http_api.serve(event, routes, world.principals, plans=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.approval import Verdict
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
+_MEMBERS = ("decision", "planHash", "actorId", "summary")
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
 _MAX_TEXT_LENGTH = 2000
 
 
 def _decide(request: Request, world: World) -> Response:
-    body = request.body()
+    body = request.body
     decision, plan_hash = body.required_text("decision"), body.required_text("planHash")
     actor, summary = body.text("actorId"), body.text("summary")
     _check(decision, plan_hash, actor, summary)
@@ -58,5 +60,5 @@ def handler(
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
-    routes = {("POST", _RESOURCE): partial(_decide, world=world)}
+    routes = {("POST", _RESOURCE): Operation(partial(_decide, world=world), members=_MEMBERS)}
     return http_api.serve(event, routes, world.principals)

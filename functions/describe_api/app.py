@@ -1,8 +1,9 @@
 """Serves the API's OpenAPI document, and answers 404 or 405 to requests for which it has no route.
 
-The document is beside this file and is read once, at import: its digest, ETag and version change
-only with the code. This module imports nothing large, so its cold start costs little more than
-Python's own.
+The document is beside this file and is read once, at import. It names the server that its client
+has reached and the token address of the deployment, so its digest and ETag differ between the
+addresses of one deployment. This module imports nothing large, so its cold start costs little more
+than Python's own.
 
 The ETag is strong and made of the document's bytes. The metadata has the same ETag, which names the
 document it describes. The signature is a digest of the same bytes. Anyone can recompute it; it
@@ -12,32 +13,49 @@ involves no key and therefore proves no author.
 import hashlib
 import json
 import os
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from taskrunner.adapters.http_accept import media_type
+from taskrunner.adapters.http_address import base_url
 from taskrunner.model.access import methods
 
 Response = dict[str, Any]
 
-DOCUMENT = Path(__file__).with_name("openapi.yaml").read_bytes().decode()
+SOURCE = Path(__file__).with_name("openapi.yaml").read_bytes().decode()
 # The first line like this one is info.version; a test compares it with the parsed document.
-VERSION = DOCUMENT.partition("\n  version: ")[2].partition("\n")[0]
-DIGEST = hashlib.sha256(DOCUMENT.encode()).hexdigest()
-ETAG = f'"{DIGEST[:32]}"'
-SIGNATURE = f"sha256:{DIGEST}"
-METADATA = json.dumps(
-    {
-        "specUrl": "/openapi",  # relative to the API's base URL, which may contain a stage
-        "version": VERSION,
-        "buildVersion": os.environ.get("BUILD_VERSION") or VERSION,
-        "etag": ETAG,
-        "signature": SIGNATURE,
-    }
-)
-ANSWERS = {
-    "/.well-known/openapi": ("application/json", METADATA),
-    "/openapi": ("application/yaml", DOCUMENT),
-}
+VERSION = SOURCE.partition("\n  version: ")[2].partition("\n")[0]
+BUILD_VERSION = os.environ.get("BUILD_VERSION") or VERSION
+TOKEN_URL = os.environ.get("TOKEN_URL", "")
+_SERVERS = re.compile(r"(?<=^servers:\n)(?:  .*\n)+", re.MULTILINE)
+_TOKEN_URL = re.compile(r"(?<=tokenUrl: ).*")
+PATHS = ("/.well-known/openapi", "/openapi")
+MEDIA_TYPES = ("application/yaml", "text/plain")
+
+
+class Served(NamedTuple):
+    """The document as the clients of one server get it."""
+
+    text: str
+    etag: str
+    signature: str
+
+
+@lru_cache(maxsize=8)
+def served(server: str, token_url: str = TOKEN_URL) -> Served:
+    """Return the document for clients that reach the API at the URL *server*.
+
+    Its addresses replace the examples in the source. A JSON string is one in YAML, too.
+    """
+    entry = f"  - url: {json.dumps(server or '/')}\n    description: This deployment\n"
+    text = _SERVERS.sub(lambda _: entry, SOURCE, count=1)
+    if token_url:
+        text = _TOKEN_URL.sub(lambda _: json.dumps(token_url), text, count=1)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Served(text, f'"{digest[:32]}"', f"sha256:{digest}")
 
 
 def handler(event: dict[str, Any], _context: object) -> Response:
@@ -46,25 +64,49 @@ def handler(event: dict[str, Any], _context: object) -> Response:
     allowed = methods(route)
     if not allowed:
         return _error(event, 404, "not_found", f"{event.get('path')} not found")
-    if method not in allowed or route not in ANSWERS:
+    if method not in allowed or route not in PATHS:
         message = f"{method} is not a method of {route}; use {' or '.join(allowed)}"
         return _error(event, 405, "method_not_allowed", message, Allow=", ".join(allowed))
-    if _client_has_document(event):
-        return {"statusCode": 304, "headers": {"ETag": ETAG}, "body": ""}
-    media_type, body = ANSWERS[route]
-    headers = {"Content-Type": media_type, "ETag": ETAG, "X-Signature": SIGNATURE}
+    server = base_url(event)
+    document = served(server)
+    if _client_has(document, event):
+        return {"statusCode": 304, "headers": {"ETag": document.etag}, "body": ""}
+    if route == "/openapi":
+        content_type = media_type(", ".join(_header_values(event, "accept")), MEDIA_TYPES)
+        body = document.text
+    else:
+        content_type, body = "application/json", json.dumps(_metadata(server, document))
+    headers = {
+        "Content-Type": content_type,
+        "ETag": document.etag,
+        "X-Signature": document.signature,
+    }
     return {"statusCode": 200, "headers": headers, "body": body}
 
 
-def _client_has_document(event: dict[str, Any]) -> bool:
+def _metadata(server: str, document: Served) -> Mapping[str, str]:
+    return {
+        "specUrl": f"{server}/openapi",
+        "version": VERSION,
+        "buildVersion": BUILD_VERSION,
+        "etag": document.etag,
+        "signature": document.signature,
+    }
+
+
+def _client_has(document: Served, event: dict[str, Any]) -> bool:
     """Return whether If-None-Match names the document (weakly: RFC 9110, section 13.1.2)."""
-    single = (event.get("headers") or {}).items()
-    multiple = (event.get("multiValueHeaders") or {}).items()
-    fields = [value for name, value in single if name.lower() == "if-none-match"]
-    fields += [v for name, values in multiple if name.lower() == "if-none-match" for v in values]
+    fields = _header_values(event, "if-none-match")
     # Our tag contains no comma, so splitting another tag at its commas cannot produce ours.
     tags = {tag.strip().removeprefix("W/") for field in fields for tag in field.split(",")}
-    return bool(tags & {ETAG, "*"})
+    return bool(tags & {document.etag, "*"})
+
+
+def _header_values(event: dict[str, Any], wanted: str) -> list[str]:
+    single = (event.get("headers") or {}).items()
+    multiple = (event.get("multiValueHeaders") or {}).items()
+    values = [value for name, value in single if name.lower() == wanted]
+    return values + [v for name, texts in multiple if name.lower() == wanted for v in texts]
 
 
 def _error(event: dict[str, Any], status: int, code: str, message: str, **headers: str) -> Response:

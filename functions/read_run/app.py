@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters import http_api
+from taskrunner.adapters import http_accept, http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import (
     Response,
     json_response,
     redirect_response,
     text_response,
 )
-from taskrunner.usecases import read_run
+from taskrunner.usecases import read_run, read_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
+_PAGE = ("limit", "cursor")
+_LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
 
@@ -43,7 +46,7 @@ class _Reader:
         list_page: Callable[[str, int, str | None, World], JsonObject],
     ) -> Response:
         limit = request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE
-        cursor = request.query.get("cursor")
+        cursor = request.parameter("cursor")
         return json_response(200, list_page(request.tenant(), limit, cursor, self._world))
 
     def run(self, request: Request) -> Response:
@@ -51,12 +54,17 @@ class _Reader:
             200, read_run.run_state(request.tenant(), request.run_id(), self._world)
         )
 
+    def step(self, request: Request) -> Response:
+        tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
+        return json_response(200, read_step.run_step_state(tenant, run_id, path, self._world))
+
     def log(self, request: Request) -> Response:
-        limit, cursor = request.limit(_MAX_LOG_LINES), request.query.get("cursor")
+        limit, cursor = request.limit(_MAX_LOG_LINES), request.parameter("cursor")
         tenant, run_id = request.tenant(), request.run_id()
         text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
-        return text_response("application/x-ndjson", text, headers)
+        media_type = http_accept.media_type(request.headers.get("accept"), _LOG_TYPES)
+        return text_response(media_type, text, headers)
 
     def artifacts(self, request: Request) -> Response:
         return json_response(
@@ -75,11 +83,12 @@ def handler(
     world = world or bootstrap.aws()
     reader = _Reader(world)
     routes = {
-        ("GET", _RUNS): reader.runs,
-        ("GET", f"{_RUNS}/{{runId}}"): reader.run,
-        ("GET", f"{_RUNS}/{{runId}}/logs"): reader.log,
-        ("GET", f"{_RUNS}/{{runId}}/artifacts"): reader.artifacts,
-        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): reader.artifact,
-        ("GET", "/v1/task-runner/approvals"): reader.approvals,
+        ("GET", _RUNS): Operation(reader.runs, query=_PAGE),
+        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
+        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),
+        ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
     return http_api.serve(event, routes, world.principals)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters import http_api
+from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.simulate_pack import simulate_pack
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 def _simulate(request: Request, world: World) -> Response:
     request.tenant()  # refuses a token without a tenant
-    body = request.body()
-    manifest, inputs = body.required_text("manifest"), body.object("inputs")
+    manifest, inputs = request.body.required_text("manifest"), request.body.object("inputs")
     return json_response(200, simulate_pack(manifest, inputs, world.ceilings))
 
 
@@ -27,5 +27,6 @@ def handler(
 ) -> dict[str, Any]:
     """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
-    routes = {("POST", "/v1/task-runner/simulations"): partial(_simulate, world=world)}
+    operation = Operation(partial(_simulate, world=world), members=("manifest", "inputs"))
+    routes = {("POST", "/v1/task-runner/simulations"): operation}
     return http_api.serve(event, routes, world.principals, plans=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from taskrunner.model.entries.run_entries import LAST_EVENTS
+from taskrunner_cli.api import watch
 from tests.api_schema import ndjson_problems, schema_problems
 from tests.architecture.api_document import (
     CONTRACT,
@@ -256,6 +258,16 @@ def test_every_example_matches_its_schema(document: Json) -> None:
     for name, beginning in ABBREVIATED.items():
         assert [problem.startswith(beginning) for problem in problems[name]] == [True]
     assert len(listed) >= 20
+
+
+def test_every_event_that_ends_a_run_is_known_to_the_document_and_the_command_line(
+    document: Json,
+) -> None:
+    text = schema(document, "RunLogEntry")["properties"]["eventType"]["description"]
+    named = re.search(r"A run ends with one of ([^A-Z]+)\. After", text)
+
+    assert named
+    assert LAST_EVENTS == set(watch.STATUS_OF_LAST_EVENT) == set(re.split(r",\s+", named[1]))
 
 
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:

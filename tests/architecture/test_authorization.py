@@ -122,10 +122,10 @@ def test_the_template_allows_exactly_the_algorithms_of_the_code() -> None:
         assert not re.fullmatch(pattern, wrong)
 
 
-def test_an_issuer_requires_its_keys_and_its_audience() -> None:
+def test_an_issuer_requires_its_keys_its_audience_and_its_token_address() -> None:
     assertions = template()["Rules"]["AnotherIssuer"]["Assertions"]
 
     required = [
         assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for assertion in assertions
     ]
-    assert required == ["JwksUrl", "Audience"]
+    assert required == ["JwksUrl", "Audience", "IssuerTokenUrl"]

@@ -46,16 +46,20 @@ def capture(world: Ports, head: Head, folder: Path, attempt: int = 1, **files: b
 
 
 def fetch(world: Ports, run: Run, name: str, into: Path) -> bytes | None:
-    exists = world.artifacts.contents(run.tenant, run.run_id).fetch(name, into)
-    assert into.exists() == exists
-    return into.read_bytes() if exists else None
+    """The content of the only artifact with that name, or None if there is none."""
+    listed = [a for a in world.artifacts.list(run.tenant, run.run_id) if a.name == name]
+    if not listed:
+        return None
+    (artifact,) = listed
+    assert world.artifacts.fetch(run.tenant, artifact, into)
+    return into.read_bytes()
 
 
 def names(world: Ports, head: Head) -> list[str]:
     return [artifact.name for artifact in world.artifacts.list(head.run.tenant, head.run.run_id)]
 
 
-def test_executors_fetch_a_recorded_file_by_name(world: Ports, tmp_path: Path) -> None:
+def test_fetches_a_recorded_file(world: Ports, tmp_path: Path) -> None:
     head = new_run(world)
 
     capture(world, head, tmp_path, report=b"\x00\xff")
@@ -123,8 +127,8 @@ def test_lists_the_artifacts_of_steps_and_of_the_end_by_name(world: Ports) -> No
     world.runs.record_step(head, outcome, [], [a_file("report"), a_file("log")])
     world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], [value])
 
-    listed = world.artifacts.list("acme", head.run.run_id)
-    assert listed == [value, a_file("log"), a_file("report")]
+    written = [replace(a_file(name), step_path="scan") for name in ("log", "report")]
+    assert world.artifacts.list("acme", head.run.run_id) == [value, *written]
 
 
 def test_a_later_artifact_replaces_one_of_the_same_name(world: Ports) -> None:
@@ -167,6 +171,52 @@ def test_a_retry_keeps_the_artifacts_of_other_steps(world: Ports, tmp_path: Path
     capture(world, head, tmp_path, attempt=2, report=b"2")
 
     assert names(world, head) == ["log", "of-the-other", "report"]
+
+
+def test_steps_and_iterations_that_write_one_name_have_an_artifact_each(
+    world: Ports, tmp_path: Path
+) -> None:
+    head = new_run(world)
+    paths = ["scan", "scans[1]::scan", "scans[0]::scan", "scans[10]::scan"]
+    for path in paths:
+        (tmp_path / "report").write_text(path)
+        stored = world.artifacts.store(head.run, a_file(), tmp_path / "report")
+        outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED)
+        world.runs.record_step(head, outcome, [], [stored])
+
+    listed = world.artifacts.list("acme", head.run.run_id)
+
+    assert {artifact.name for artifact in listed} == {"report"}
+    assert {artifact.step_path for artifact in listed} == set(paths)
+    for artifact in listed:
+        assert world.artifacts.fetch("acme", artifact, tmp_path / "into")
+        assert (tmp_path / "into").read_text() == artifact.step_path
+
+
+def test_stores_the_text_of_a_value(world: Ports, tmp_path: Path) -> None:
+    head = new_run(world)
+    value = Artifact(name="summary", type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED)
+
+    stored = world.artifacts.store_value(head.run, value, '{"ä":1}')
+
+    assert stored == replace(
+        value,
+        stored_path=stored.stored_path,
+        media_type="application/json",
+        size_bytes=8,
+        sha256=sha256('{"ä":1}'.encode()).hexdigest(),
+        expression_json='{"ä":1}',
+    )
+    assert f"acme/{stored.stored_path}" in world.artifacts.download_url("acme", stored)
+    assert world.artifacts.fetch("acme", stored, tmp_path / "into")
+    assert (tmp_path / "into").read_text(encoding="utf-8") == '{"ä":1}'
+
+
+def test_a_file_that_the_store_has_lost_cannot_be_fetched(world: Ports, tmp_path: Path) -> None:
+    lost = replace(a_file(), stored_path="runs/run-7/artifacts/0/report")
+
+    assert not world.artifacts.fetch("acme", lost, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
 
 
 def test_an_attempt_after_the_end_replaces_nothing(world: Ports, tmp_path: Path) -> None:

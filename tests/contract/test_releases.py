@@ -16,7 +16,6 @@ from tests.contract.samples import CREATED, a_run, an_entry
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskrunner.model.run import Run
     from tests.contract.ports import Ports
 
 
@@ -25,10 +24,10 @@ def bundle_of(text: str) -> Bundle:
     return Bundle(f"bundles/sha256-{digits}.zip", f"sha256:{digits}", len(text))
 
 
-def put(world: Ports, text: str, folder: Path, run: Run | None = None) -> Bundle:
-    """Store a bundle with this content for a step of *run*."""
+def put(world: Ports, text: str, folder: Path) -> Bundle:
+    """Store a bundle with this content."""
     (folder / "bundle.zip").write_text(text)
-    return world.releases.bundles(run or a_run()).put(folder / "bundle.zip")
+    return world.releases.bundles("acme").put(folder / "bundle.zip")
 
 
 class TestBundles:
@@ -36,29 +35,19 @@ class TestBundles:
         assert put(world, "zip", tmp_path) == bundle_of("zip")
 
     @pytest.mark.parametrize("key", ["reference", "digest"])
-    def test_a_bundle_is_found_by_every_run_of_its_tenant_and_no_other(
+    def test_a_bundle_is_found_by_its_tenant_and_no_other(
         self, world: Ports, tmp_path: Path, key: str
     ) -> None:
         stored = put(world, "found", tmp_path)
 
         name = getattr(stored, key)
 
-        assert world.releases.bundles(a_run()).find(name) == stored
-        assert world.releases.bundles(a_run(tenant="globex")).find(name) is None
+        assert world.releases.bundles("acme").find(name) == stored
+        assert world.releases.bundles("globex").find(name) is None
 
     @pytest.mark.parametrize("name", ["", "bundles/sha256-12.zip", "sha256:" + "0" * 64])
     def test_a_bundle_that_was_never_stored_is_not_found(self, world: Ports, name: str) -> None:
-        assert world.releases.bundles(a_run()).find(name) is None
-
-    def test_a_run_finds_the_bundle_that_it_stored_last(self, world: Ports, tmp_path: Path) -> None:
-        run = a_run()
-        assert world.releases.bundles(run).last_of_run() is None
-
-        put(world, "one", tmp_path, run)
-        last = put(world, "two", tmp_path, run)
-        put(world, "three", tmp_path)
-
-        assert world.releases.bundles(run).last_of_run() == last
+        assert world.releases.bundles("acme").find(name) is None
 
 
 class TestEnvironments:

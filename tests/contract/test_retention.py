@@ -32,7 +32,7 @@ def tags_of_written_objects(run: Run, folder: Path) -> dict[str, str]:
     (folder / "file").write_text("content")
     world.plans.put(run.tenant, run.plan_hash, {"inputs": {}}, run.longest_s)
     world.runs.create(run, [CREATED])
-    world.releases.bundles(run).put(folder / "file")
+    world.releases.bundles(run.tenant).put(folder / "file")
     stored = world.artifacts.store(run, a_file(), folder / "file")
     outcome = StepOutcome(
         path="scan", attempt=1, status=StepStatus.SUCCEEDED, outputs={"large": "x" * 9000}
@@ -62,7 +62,6 @@ def test_tags_every_object_by_the_longest_duration_of_its_run(
         "plans": tag,
         "claims": tag,
         "artifacts": tag,
-        "last-bundle": tag,
         "bundles": "",  # an environment may still need it
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -76,6 +77,55 @@ class TestCreate:
         journal = world.runs.journal("acme", run.run_id)
         assert [placed.entry for placed in journal] == entries
         assert world.runs.head("acme", run.run_id).tail[-1] == journal[-1]
+
+
+class TestIdempotencyKeys:
+    def test_finds_the_run_that_its_creator_created_with_a_key(self, world: Ports) -> None:
+        run = new_run(world, a_run(idempotency_key=(key := str(uuid4())))).run
+
+        assert world.runs.keyed("acme", run.created_by, key) == run.run_id
+        assert world.runs.keyed("acme", "bob", key) is None
+        assert world.runs.keyed("globex", run.created_by, key) is None
+        assert world.runs.keyed("acme", run.created_by, key + "2") is None
+
+    def test_a_run_without_a_key_is_not_found_by_any(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        assert run.idempotency_key is None
+        assert world.runs.keyed("acme", run.created_by, "None") is None
+
+    def test_refuses_a_second_run_with_the_same_key(self, world: Ports) -> None:
+        first = new_run(world, a_run(idempotency_key=(key := str(uuid4())))).run
+        second = a_run(idempotency_key=key)
+
+        assert not world.runs.create(second, [CREATED])
+
+        assert world.runs.keyed("acme", first.created_by, key) == first.run_id
+        with pytest.raises(NotFoundError):
+            world.runs.head("acme", second.run_id)
+
+    def test_a_refused_run_leaves_its_key_unused(self, world: Ports) -> None:
+        taken = new_run(world).run
+        key = str(uuid4())
+
+        assert not world.runs.create(replace(taken, idempotency_key=key), [CREATED])
+
+        assert world.runs.keyed("acme", taken.created_by, key) is None
+
+    def test_a_full_queue_is_not_taken_for_a_used_key(self, world: Ports) -> None:
+        new_run(world, a_run(pack_name="full", queue_depth=1))
+
+        with pytest.raises(TooManyRunsError):
+            new_run(world, a_run(pack_name="full", queue_depth=1, idempotency_key=str(uuid4())))
+
+    def test_one_of_several_simultaneous_runs_with_a_key_is_created(self, world: Ports) -> None:
+        key = str(uuid4())
+        runs = [a_run(idempotency_key=key) for _ in range(8)]
+
+        with ThreadPoolExecutor(8) as pool:
+            created = list(pool.map(lambda run: world.runs.create(run, [CREATED]), runs))
+
+        assert created.count(True) == 1
 
 
 class TestQueueDepth:

@@ -10,25 +10,12 @@ from taskrunner.runtime.regular_file import open_regular
 from tests.fakes.atomic import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.run import Run
     from tests.fakes.runs import MemoryRuns
-
-
-@dataclass
-class MemoryFiles:
-    """`executors.work.Artifacts`: the files of one run, by name."""
-
-    contents: Mapping[str, bytes]
-
-    def fetch(self, name: str, into: Path) -> bool:
-        if name not in self.contents:
-            return False
-        into.write_bytes(self.contents[name])
-        return True
 
 
 @dataclass
@@ -42,18 +29,25 @@ class MemoryArtifacts:
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
         stored = self.runs.stored.get((tenant, run_id))
         known = {} if stored is None else stored.artifacts
-        return [known[name] for name in sorted(known)]
+        return [known[key] for key in sorted(known, key=lambda key: (key[0], key[1] or ""))]
 
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
         with open_regular(file) as body:
             content = body.read()
+        stored = self._stored(run, artifact, content)
+        return replace(stored, media_type=artifact.media_type or "application/octet-stream")
+
+    def store_value(self, run: Run, artifact: Artifact, text: str) -> Artifact:
+        stored = self._stored(run, artifact, text.encode())
+        return replace(stored, media_type="application/json", expression_json=text)
+
+    def _stored(self, run: Run, artifact: Artifact, content: bytes) -> Artifact:
         sha256 = hashlib.sha256(content).hexdigest()
         stored_path = f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
         self.files[run.tenant, stored_path] = content
         return replace(
             artifact,
             stored_path=stored_path,
-            media_type=artifact.media_type or "application/octet-stream",
             size_bytes=len(content),
             sha256=sha256,
         )
@@ -61,11 +55,8 @@ class MemoryArtifacts:
     def download_url(self, tenant: str, artifact: Artifact) -> str:
         return f"memory:///{tenant}/{artifact.stored_path}"
 
-    def contents(self, tenant: str, run_id: str) -> MemoryFiles:
-        return MemoryFiles(
-            {
-                artifact.name: self.files[tenant, artifact.stored_path]
-                for artifact in self.list(tenant, run_id)
-                if artifact.stored_path is not None
-            }
-        )
+    def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
+        content = self.files.get((tenant, str(artifact.stored_path)))
+        if content is not None:
+            into.write_bytes(content)
+        return content is not None

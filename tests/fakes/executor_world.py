@@ -48,9 +48,12 @@ class MemoryBundles:
 
 @dataclass
 class MemoryArtifacts:
-    """The run's artifacts by name."""
+    """The run's artifacts by their distinct names, which begin with the names they share."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
+
+    def matching(self, name: str) -> list[str]:
+        return [one for one in self.contents if one == name or one.startswith(f"{name}.")]
 
     def fetch(self, name: str, into: Path) -> bool:
         if name not in self.contents:

@@ -207,6 +207,7 @@ def use_every_service(_: JsonObject, work: Work) -> JsonObject:
         "last": last and last.digest,
         "unknown": work.bundles.find("sha256:" + "0" * 64),
         "revision": work.environments.promote("production", bundle).number,
+        "matching": work.artifacts.matching("report"),
         "fetched": work.artifacts.fetch("report", work.scratch / "report"),
         "not_fetched": work.artifacts.fetch("nothing", work.scratch / "nothing"),
         "function": work.functions.invoke("change-window", {}),

@@ -35,14 +35,12 @@ class MemoryReleases:
     """A store of bundles and a history of environments for each tenant."""
 
     known: MemoryRuns
-    contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    runs: dict[tuple[str, str], MemoryBundles] = field(default_factory=dict)
+    stores: dict[str, MemoryBundles] = field(default_factory=dict)
     steps: dict[tuple[str, str, str, str], MemoryEnvironments] = field(default_factory=dict)
     tenants: dict[str, MemoryEnvironments] = field(default_factory=dict)
 
-    def bundles(self, run: Run) -> MemoryBundles:
-        shared = self.contents.setdefault(run.tenant, {})
-        return self.runs.setdefault((run.tenant, run.run_id), MemoryBundles(contents=shared))
+    def bundles(self, tenant: str) -> MemoryBundles:
+        return self.stores.setdefault(tenant, MemoryBundles())
 
     def environments(self, run: Run, path: str) -> MemoryEnvironments:
         shared = self.tenants.setdefault(run.tenant, MemoryEnvironments())

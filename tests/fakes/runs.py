@@ -31,9 +31,8 @@ class StoredRun:
     ended_at: str | None = None
     journal: list[Entry] = field(default_factory=list)
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[tuple[str, str | None], Artifact] = field(default_factory=dict)
     used_s: float = 0
-    writers: dict[str, str | None] = field(default_factory=dict)
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add the entries that the last chunk lacks: the table looks back no further."""
@@ -49,11 +48,10 @@ class StoredRun:
 
     def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
         """Add artifacts of the run, or of an attempt of *step*, which replaces earlier attempts."""
-        stale = [name for name, writer in self.writers.items() if step and writer == step]
-        for name in stale:
-            del self.artifacts[name], self.writers[name]
+        for stale in [key for key in self.artifacts if step and key[1] == step]:
+            del self.artifacts[stale]
         for artifact in artifacts:
-            self.artifacts[artifact.name], self.writers[artifact.name] = artifact, step
+            self.artifacts[artifact.name, step] = replace(artifact, step_path=step)
 
 
 @dataclass
@@ -61,10 +59,15 @@ class MemoryRuns:
     """Runs by tenant and id."""
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
+    keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     @atomic
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
-        if (run.tenant, run.run_id) in self.stored:
+        key = (run.tenant, run.created_by, str(run.idempotency_key))
+        if (run.tenant, run.run_id) in self.stored or (
+            run.tenant,
+            self.keys.get(key),
+        ) in self.stored:
             return False
         if run.queue_depth is not None:
             counted = [
@@ -78,7 +81,13 @@ class MemoryRuns:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
         self.stored[run.tenant, run.run_id] = StoredRun(run)
         self.stored[run.tenant, run.run_id].append(entries)
+        if run.idempotency_key is not None:
+            self.keys[key] = run.run_id
         return True
+
+    @atomic
+    def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:
+        return self.keys.get((tenant, creator, idempotency_key))
 
     def of(self, tenant: str, run_id: str) -> StoredRun:
         if (tenant, run_id) not in self.stored:

@@ -22,7 +22,7 @@ def test_cancelling_ends_a_waiting_run_for_good(engine: Engine, ana: Client, bob
     state = ana("GET", f"runs/{run_id}").json
 
     assert (first.status, second.status) == (202, 202)
-    assert first.json == second.json == {"status": "cancelled"}
+    assert first.json == second.json == {"status": "cancelled", "runStatus": "cancelled"}
     assert late.status == 409
     assert late.json["error"]["code"] == "approval_not_open"
     assert state["status"] == "cancelled"

@@ -25,7 +25,7 @@ _LONGEST_SILENCE_S: Final = 300.0
 _FIRST_SILENT_PAUSE_S: Final = 1.0
 _LONGEST_SILENT_PAUSE_S: Final = 30.0
 _SERVER_ERRORS: Final = 500  # the first HTTP status of an error that is not the caller's
-_STATUS_OF_LAST_EVENT: Final[dict[str, RunStatus]] = {
+STATUS_OF_LAST_EVENT: Final[dict[str, RunStatus]] = {
     "run.completed": "succeeded",
     "run.failed": "failed",
     "run.schedule-failed": "failed",
@@ -126,10 +126,10 @@ class Watch:
         answer = self._client.run(self.run_id)
         entries = self.new_entries()
         events = [entry.view["eventType"] for entry in entries]
-        self._last_event = next(filter(_STATUS_OF_LAST_EVENT.get, events), self._last_event)
+        self._last_event = next(filter(STATUS_OF_LAST_EVENT.get, events), self._last_event)
         run = answer.view
         if "status" not in run and self._last_event:
-            run = {**run, "status": _STATUS_OF_LAST_EVENT[self._last_event]}
+            run = {**run, "status": STATUS_OF_LAST_EVENT[self._last_event]}
         return RunUpdate(run, entries, answer.document)
 
     def _through_silence(self, read: Callable[[], _Result]) -> _Result:
@@ -167,7 +167,7 @@ def has_ended(run: RunState) -> bool:
 
 
 def _has_last_entry(entries: list[Answer[LogEntry]]) -> bool:
-    return any(entry.view["eventType"] in _STATUS_OF_LAST_EVENT for entry in entries)
+    return any(entry.view["eventType"] in STATUS_OF_LAST_EVENT for entry in entries)
 
 
 def _timeout(run: RunState, timeout_s: float) -> UnexpectedOutcomeError:

@@ -1,8 +1,9 @@
 """Run MiniStack with corrections, so that a throttled or failed function has AWS's consequences.
 
 Without them a throttled gate never opens, a client does not learn when to retry, and lanes that are
-throttled together stay together. The corrections replace private functions of MiniStack, so its
-version is pinned; tests/stack/test_throttles.py tests them.
+throttled together stay together. A function also does not learn the address that its client used,
+with which the URLs in its responses begin. The corrections replace private functions of MiniStack,
+so its version is pinned; tests/stack/test_throttles.py and test_runs.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
@@ -21,6 +22,7 @@ _call_lambda = stepfunctions._call_lambda
 _wait_for_token = stepfunctions._invoke_with_callback
 _find_retrier = stepfunctions._find_matching_retrier
 _call_proxy = apigateway_v1._invoke_lambda_proxy_v1
+_build_event = apigateway_v1._build_lambda_event_v1
 
 _task = threading.local()  # `token`: what the callback task of this thread waits for
 
@@ -30,6 +32,21 @@ def throttle_response(reason_code: str, msg: str, retry_after: int = 1) -> dict[
     refusal: dict[str, Any] = _throttle(reason_code, msg, retry_after)
     refusal["body"]["errorType"] = "Lambda.TooManyRequestsException"
     return refusal
+
+
+def build_event(api_id: str, *request: Any, **more: Any) -> dict[str, Any]:
+    """Give a proxy event the path that the client sent, and its scheme.
+
+    MiniStack's `requestContext.path` begins with the stage, but the URLs of the local stack name
+    the API before it.
+    """
+    event: dict[str, Any] = _build_event(api_id, *request, **more)
+    if ".execute-api." not in event["headers"].get("host", ""):
+        context = event["requestContext"]
+        context["path"] = f"/_aws/execute-api/{api_id}{context['path']}"
+    event["headers"]["x-forwarded-proto"] = "http"
+    event["multiValueHeaders"]["x-forwarded-proto"] = ["http"]
+    return event
 
 
 async def call_proxy(*integration: Any, **more: Any) -> Any:
@@ -93,6 +110,7 @@ def find_retrier(
 if __name__ == "__main__":
     lambda_svc._throttle_response = throttle_response
     apigateway_v1._invoke_lambda_proxy_v1 = call_proxy
+    apigateway_v1._build_lambda_event_v1 = build_event
     stepfunctions._invoke_with_callback = wait_for_token
     stepfunctions._call_lambda = call_lambda
     stepfunctions._find_matching_retrier = find_retrier

@@ -83,6 +83,7 @@ def test_every_service_answers_through_the_sandbox(attempt: Attempt) -> None:
         "unknown": None,
         "put": f"sha256:{hashlib.sha256(b'zip').hexdigest()}",
         "revision": 1,
+        "matching": ["report"],
         "fetched": True,
         "not_fetched": False,
         "function": {"open": True},

@@ -88,7 +88,6 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<RunBucket.Arn>/*/runs/*/artifacts/*",),
         ("<RunBucket.Arn>/*/runs/*/claims/*",),
         ("<RunBucket.Arn>/*/runs/*/evidence/*",),
-        ("<RunBucket.Arn>/*/runs/*/last-bundle",),
         ("<PackRunMachine>",),
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
@@ -103,7 +102,7 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
 
 
 # The folders of the bucket are no reserved words: a run may be called like one, and a tenant.
-_FOLDERS = ("artifacts", "bundles", "claims", "evidence", "last-bundle", "plans", "runs")
+_FOLDERS = ("artifacts", "bundles", "claims", "evidence", "plans", "runs")
 
 
 @pytest.fixture(name="objects", scope="module")
@@ -112,7 +111,7 @@ def _objects() -> dict[str, str]:
     run = a_run("RUN", tenant="TENANT")
     stored = Stored()
     bucket, table = Bucket(stored, "runs"), Table(None, "runs")
-    StoredBundles(bucket, run, "").put(Path(__file__))
+    StoredBundles(bucket, run.tenant).put(Path(__file__))
     Claims(bucket, RETENTION).store(run, "[]")
     BucketPlans(bucket, RETENTION).put("TENANT", run.plan_hash, {}, 1)
     KmsEvidence(None, "", bucket, RETENTION).store(run, b"{}")

@@ -184,8 +184,9 @@ class Deployment:
             stored = self.world.artifacts.store(head.run, wanted, file)
             # Large, so that it is claimed from the bucket.
             outputs = {"text": content * 20_000}
+            build = self.world.plans.get(tenant, head.run.plan_hash).steps[0].id
             outcome = StepOutcome(
-                path="build", attempt=1, status=StepStatus.SUCCEEDED, outputs=outputs
+                path=build, attempt=1, status=StepStatus.SUCCEEDED, outputs=outputs
             )
             self.world.runs.record_step(head, outcome, [], [stored])
 
@@ -243,7 +244,7 @@ def a_pack(tenant: str = "any") -> str:
     """A pack with a step, a gate and a file; each tenant's approval has its own name."""
     return pack(
         f"""
-        - {{id: build, run: {{uses: builtin:noop}}}}
+        - {{id: build-of-{tenant}, run: {{uses: builtin:noop}}}}
         - {{id: review, gate: {{approval: {{id: review-of-{tenant}}}}}}}
         """,
         spec=f"approvals: [{{id: review-of-{tenant}}}]\nslo: {{maxQueueDepth: 100, "

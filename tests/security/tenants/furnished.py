@@ -23,6 +23,7 @@ def owned(tenant: str) -> dict[str, list[str]]:
     return {
         "runId": runs,
         "approvalId": [f"review-of-{tenant}"],
+        "stepId": [f"build-of-{tenant}"],
         "name": [f"report-of-{tenant}"],
     }
 

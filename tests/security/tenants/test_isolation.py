@@ -51,7 +51,9 @@ WITH_AN_ID = [route for route in SCOPES if "{" in route.path]
 
 def ids_of(route: Route, owner: str, reader: str) -> Iterator[tuple[dict[str, str], str]]:
     """Ids for the path of which one at least is the owner's, with that one."""
-    names = [name for name in ("runId", "approvalId", "name") if f"{{{name}}}" in route.path]
+    names = [
+        name for name in ("runId", "approvalId", "stepId", "name") if f"{{{name}}}" in route.path
+    ]
     for run_id in owned(owner)["runId"]:
         for tail in itertools.chain(owned(owner)[names[-1]], owned(reader)[names[-1]]):
             yield {"runId": run_id, names[-1]: tail} | {"runId": run_id}, run_id
@@ -85,7 +87,8 @@ def test_the_same_ids_are_found_by_their_owner(made: Deployment, tenant: str) ->
     for route in WITH_AN_ID:
         if route.method == "GET":
             for run_id in owned(tenant)["runId"]:
-                ids = {"runId": run_id, "name": f"report-of-{tenant}"}
+                ids = {name: values[0] for name, values in owned(tenant).items()}
+                ids["runId"] = run_id
                 assert ask(made, tenant, route, ids).status in (200, 302), (route, ids)
 
 
@@ -191,14 +194,17 @@ def test_a_run_is_created_under_an_id_that_another_tenant_has(
 ) -> None:
     """By a tenant of its own each time, for it has the run afterwards."""
     reader = f"new-{owner}-{keyed}".lower()
-    for number, run_id in enumerate(owned(owner)["runId"]):
-        headers = {"Idempotency-Key": f"key-of-{run_id}"} if keyed else {}
+    for run_id in owned(owner)["runId"]:
         ghost = run_id.replace(owner, NEVER)
-        body = {"manifest": a_pack(owner)}
-
-        theirs = made.request(reader, "POST", "runs", {**body, "runId": run_id}, headers=headers)
-        nobodys = made.request(
-            reader, "POST", "runs", {**body, "runId": ghost}, headers=headers if number else {}
+        theirs, nobodys = (
+            made.request(
+                reader,
+                "POST",
+                "runs",
+                {"manifest": a_pack(owner), "runId": new},
+                headers={"Idempotency-Key": f"key-of-{new}"} if keyed else {},
+            )
+            for new in (run_id, ghost)
         )
 
         assert theirs.status == nobodys.status == 201

@@ -44,6 +44,8 @@ OPERATIONS = {
     "read_run/approvals": ("GET", f"{BASE}/approvals", f"{BASE}/approvals"),
 }
 WITH_BODY = ["simulate_pack", "create_run", "decide_approval"]
+HOST = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+API_URL = f"https://{HOST}/live"
 
 
 class Answer:
@@ -74,16 +76,20 @@ def an_event(
     **changes: Any,  # noqa: ANN401 - any part of the event
 ) -> dict[str, Any]:
     """API Gateway's event of a request by ana, an operator of the tenants acme and globex."""
-    method, resource, _ = OPERATIONS[operation]
+    method, resource, path = OPERATIONS[operation]
     ana = Caller(subject="ana", scopes=frozenset({"operator"}), tenants=("acme", "globex"))
     event = {
         "httpMethod": method,
         "resource": resource,
         "pathParameters": {"runId": "run-7", "approvalId": "security", "name": "report"},
-        "headers": {"X-StellaOps-Tenant": "acme", **headers},
+        "headers": {"X-StellaOps-Tenant": "acme", "Host": HOST, **headers},
         "multiValueHeaders": {},
         "queryStringParameters": None,
-        "requestContext": {"requestId": TRACE, "authorizer": to_context(ana)},
+        "requestContext": {
+            "requestId": TRACE,
+            "path": f"/live{path}",
+            "authorizer": to_context(ana),
+        },
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,
     }
@@ -107,8 +113,10 @@ def send(
     return Answer(operation, handler(event, None, world=world or MemoryWorld()))
 
 
-def a_body(operation: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A body that the operation accepts."""
+def a_body(operation: str, **changes: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """A body that the operation accepts; None when it takes none."""
+    if operation not in WITH_BODY:
+        return None
     if operation == "decide_approval":
         return {"decision": "approved", "planHash": HASH, **changes}
     return {"manifest": PLAIN, **changes}

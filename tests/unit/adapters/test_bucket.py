@@ -16,10 +16,13 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.adapters.artifacts import RunContents
+from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
+from taskrunner.adapters.retention import Retention
+from taskrunner.adapters.table import Table
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import ExecutorFailure
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from tests.template import ROOT
 from tests.unit.adapters.s3_stand_in import client, s3_stand_in
 
@@ -46,6 +49,8 @@ import json, resource, sys
 from pathlib import Path
 from tests.unit.adapters.s3_stand_in import client
 from taskrunner.adapters.bucket import Bucket
+from taskrunner.adapters.retention import Retention
+from taskrunner.adapters.table import Table
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -119,13 +124,20 @@ def test_does_not_follow_a_link_in_place_of_the_file(s3: S3StandIn, tmp_path: Pa
 
 def test_reports_a_full_disk_as_the_executors_failure(s3: S3StandIn, tmp_path: Path) -> None:
     s3.sizes["/runs/acme/runs/r/report"] = 3 * MIB
-    contents = RunContents(Bucket(client(s3.url), "runs"), "acme", "runs/r/{}".format)
+    bucket = Bucket(client(s3.url), "runs")
+    artifacts = StoredArtifacts(Table(None, "runs"), bucket, Retention(30))
+    report = Artifact(
+        name="report",
+        type=ArtifactType.FILE,
+        status=ArtifactStatus.CAPTURED,
+        stored_path="runs/r/report",
+    )
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))
     try:
         with pytest.raises(ExecutorFailure, match="'report' does not fit on the step's disk"):
-            contents.fetch("report", tmp_path / "into")
+            artifacts.fetch("acme", report, tmp_path / "into")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

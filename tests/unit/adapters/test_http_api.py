@@ -10,12 +10,13 @@ import pytest
 
 from functions.read_run.app import handler as read_run_handler
 from taskrunner.adapters.authorizer_context import to_context
-from taskrunner.adapters.http_api import serve
+from taskrunner.adapters.http_api import Operation, serve
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.model.access import SCOPES, Route
 from taskrunner.model.caller import Caller
 from tests.fakes.world import MemoryWorld
 from tests.unit.adapters.api_calls import (
+    API_URL,
     JSON,
     OPERATIONS,
     RUNS,
@@ -40,11 +41,15 @@ class TestGoodRequests:
         created = send("create_run", a_body("create_run", runId="run-7"), world=world)
 
         assert created.status == 201
-        assert created.headers["Location"] == f"{RUNS}/run-7"
+        assert created.headers["Location"] == f"{API_URL}{RUNS}/run-7"
         for operation in OPERATIONS:
             if operation.startswith("read_run") and operation != "read_run/artifact":
                 assert send(operation, world=world).status == 200
-        assert send("cancel_run", world=world).status == 202
+        cancelled = send("cancel_run", world=world)
+        assert (cancelled.status, cancelled.headers["Location"]) == (
+            202,
+            f"{API_URL}{RUNS}/run-7",
+        )
 
     @pytest.mark.parametrize(
         "content_type",
@@ -154,7 +159,8 @@ class TestCallers:
         answer = send("read_run/list", requestContext=context)
 
         assert answer.status == status
-        assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+        # API Gateway would rename it; its own 401 has one.
+        assert "WWW-Authenticate" not in answer.headers
 
     def test_rejects_an_expired_token_by_our_own_clock(self) -> None:
         ana = Caller(
@@ -199,6 +205,6 @@ class TestCallers:
             callers.append(request.caller)
             return json_response(200, {})
 
-        serve(event, {("GET", f"{RUNS}/{{runId}}"): route}, None)
+        serve(event, {("GET", f"{RUNS}/{{runId}}"): Operation(route)}, None)
 
         assert callers == [caller]

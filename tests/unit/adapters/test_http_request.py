@@ -10,10 +10,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.read_run.app import handler as read_run_handler
 from taskrunner.adapters.http_request import MAX_BODY_BYTES
+from tests.api_schema import document, operation_pointer
+from tests.architecture.api_document import Json, resolved
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.adapters.api_calls import HASH, OPERATIONS, WITH_BODY, a_body, send
+from tests.unit.adapters.api_calls import (
+    HASH,
+    OPERATIONS,
+    WITH_BODY,
+    Answer,
+    a_body,
+    an_event,
+    send,
+)
+
+
+def described(operation: str) -> Json:
+    """The operation in the API's document."""
+    method, _, path = OPERATIONS[operation]
+    where = operation_pointer(method, path)
+    assert where is not None
+    return resolved(document(), {"$ref": where})
+
+
+def request_schema(operation: str) -> Json:
+    content = described(operation)["requestBody"]["content"]
+    return resolved(document(), content["application/json"]["schema"])
+
+
+def query_of(operation: str) -> set[str]:
+    """The query parameters of the operation in the API's document."""
+    parameters = [resolved(document(), one) for one in described(operation)["parameters"]]
+    return {one["name"] for one in parameters if one["in"] == "query"}
 
 
 class TestContentType:
@@ -177,7 +207,120 @@ class TestFields:
         assert answer.error == (400, "invalid_request")
 
 
+class TestUnknownNames:
+    """The document may allow more members, as the contract does. The service takes those it has."""
+
+    @pytest.mark.parametrize("operation", WITH_BODY)
+    def test_names_an_unknown_member(self, operation: str) -> None:
+        answer = send(operation, a_body(operation, planHsah=HASH))
+
+        assert answer.error == (400, "invalid_request")
+        assert "unknown member 'planHsah'; " in answer.json["error"]["message"]
+
+    def test_names_the_member_that_was_meant(self) -> None:
+        answer = send("create_run", a_body("create_run", expectedPlanHash=HASH, tenantID="acme"))
+
+        assert answer.json["error"]["message"] == (
+            "unknown member 'expectedPlanHash'; did you mean 'expectPlanHash'?; "
+            "unknown member 'tenantID'; did you mean 'tenantId'?"
+        )
+        assert [problem["path"] for problem in answer.json["errors"]] == ["$"]
+
+    @pytest.mark.parametrize("operation", WITH_BODY)
+    def test_accepts_every_member_of_the_document(self, operation: str) -> None:
+        schema = request_schema(operation)
+
+        for name in schema["properties"]:
+            answer = send(operation, a_body(operation, **{name: 0}))
+            assert answer.json["error"]["message"].startswith(f"'{name}' must be ")
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_names_an_unknown_query_parameter(self, operation: str) -> None:
+        answer = send(operation, a_body(operation), queryStringParameters={"limits": "3"})
+
+        hint = "did you mean 'limit'?" if "limit" in query_of(operation) else "this request takes"
+        assert answer.error == (400, "invalid_request")
+        assert f"unknown query parameter 'limits'; {hint}" in answer.json["error"]["message"]
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_accepts_every_query_parameter_of_the_document(self, operation: str) -> None:
+        for name in query_of(operation):
+            answer = send(operation, a_body(operation), queryStringParameters={name: "\ud800"})
+            assert answer.json["error"]["message"].startswith(f"{name} is ")
+
+    def test_rejects_a_query_parameter_that_is_given_twice(self) -> None:
+        answer = send(
+            "read_run/list",
+            queryStringParameters={"limit": "2"},
+            multiValueQueryStringParameters={"limit": ["1", "2"]},
+        )
+
+        assert answer.error == (400, "invalid_request")
+        assert "'limit' is given twice" in answer.json["error"]["message"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            '{"manifest": "a", "manifest": "b"}',
+            '{"manifest": "a", "inputs": {"name": 1, "n\\u0061me": 2}}',
+        ],
+    )
+    def test_rejects_a_member_that_is_given_twice(self, body: str) -> None:
+        answer = send("create_run", body)
+
+        assert answer.error == (400, "invalid_request")
+        assert "is given twice" in answer.json["error"]["message"]
+
+    def test_rejects_two_different_idempotency_keys(self) -> None:
+        repeated = {"Idempotency-Key": ["one"], "idempotency-key": ["two"]}
+
+        answer = send("create_run", a_body("create_run"), multiValueHeaders=repeated)
+
+        assert answer.error == (400, "invalid_request")
+
+    def test_accepts_any_header(self) -> None:
+        answer = send("read_run/list", headers={"X-Unknown": "1", "Idempotency-Kay": "x"})
+
+        assert answer.status == 200
+
+    def test_ignores_the_parameters_that_sign_a_request(self) -> None:
+        signature = {"X-Amz-Signature": "0f", "X-Amz-Credential": "AKIA/x", "x-amz-date": "now"}
+        signer = {"identity": {"userArn": "arn:aws:iam::123456789012:user/ana"}}
+        event = an_event("read_run/list", queryStringParameters=signature)
+
+        event["requestContext"] |= signer
+        signed = Answer("read_run/list", read_run_handler(event, None, world=MemoryWorld()))
+        unsigned = send("read_run/list", queryStringParameters=signature)
+
+        assert (signed.status, unsigned.status) == (200, 400)
+
+
+class TestRequestsWithoutABody:
+    @pytest.mark.parametrize("body", [None, "", " ", "{}"], ids=repr)
+    @pytest.mark.parametrize("operation", ["cancel_run", "read_run"])
+    def test_accepts_an_empty_body(self, operation: str, body: str | None) -> None:
+        assert send(operation, body).error == (404, "not_found")
+
+    def test_names_a_member_where_there_is_none(self) -> None:
+        answer = send("cancel_run", {"reason": "no longer needed"})
+
+        assert answer.error == (400, "invalid_request")
+        assert answer.json["error"]["message"] == (
+            "unknown member 'reason'; this request takes none"
+        )
+
+    def test_rejects_a_body_that_is_not_json(self) -> None:
+        assert send("cancel_run", "reason=x", {}).error == (400, "unsupported_media_type")
+
+
 class TestPathsAndQueries:
+    def test_decodes_a_path(self) -> None:
+        path = {"runId": "%72un-7", "approvalId": "a", "name": "report"}
+
+        answer = send("read_run", pathParameters=path)
+
+        assert answer.json["error"]["message"] == "run run-7 not found"
+
     @pytest.mark.parametrize(
         "operation", [name for name in OPERATIONS if "{runId}" in OPERATIONS[name][1]]
     )
@@ -185,7 +328,7 @@ class TestPathsAndQueries:
     def test_rejects_a_malformed_run_id(self, operation: str, run_id: str) -> None:
         path = {"runId": run_id, "approvalId": "security", "name": "report"}
 
-        answer = send(operation, a_body("decide_approval"), pathParameters=path)
+        answer = send(operation, a_body(operation), pathParameters=path)
 
         assert answer.error == (400, "invalid_request")
 
@@ -230,7 +373,7 @@ class TestPathsAndQueries:
         "operation", [name for name in OPERATIONS if "{runId}" in OPERATIONS[name][1]]
     )
     def test_an_unknown_run_is_not_found(self, operation: str) -> None:
-        answer = send(operation, a_body("decide_approval"))
+        answer = send(operation, a_body(operation))
 
         assert answer.error == (404, "not_found")
         assert answer.json["error"]["message"] == "run run-7 not found"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.adapters.http_api import serve
+from taskrunner.adapters.http_api import Operation, serve
 from taskrunner.errors import (
     ConflictError,
     Diagnostic,
@@ -33,9 +33,9 @@ def answer_to(error: Exception, *, plans: bool = False) -> Answer:
     def fail(_request: Request) -> Response:
         raise error
 
-    return Answer(
-        operation, serve(an_event(operation), {(method, resource): fail}, None, plans=plans)
-    )
+    routes = {(method, resource): Operation(fail, members=() if plans else None)}
+    body: dict[str, str] | None = {} if plans else None
+    return Answer(operation, serve(an_event(operation, body), routes, None, plans=plans))
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,17 @@ def test_an_unreachable_issuer_is_an_outage(server: KeyServer) -> None:
         is_accepted(authority)
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_asks_the_issuer_without_a_proxy_from_the_environment(
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert is_accepted(an_authority(server))
+
+
 SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
 
 

@@ -229,16 +229,6 @@ class TestOneKindOfAuthorization:
 
         assert status_and_body(an_event(*route, None, authorizer=admin), the_principals())[0] == 401
 
-    def test_a_401_names_the_deployments_authentication_scheme(self) -> None:
-        event = an_event("GET", "/v1/task-runner/runs", None)
-
-        challenges = [
-            (response["statusCode"], response["headers"]["WWW-Authenticate"])
-            for response in (respond(event), respond(event, the_principals()))
-        ]
-
-        assert challenges == [(401, "Bearer"), (401, "AWS4-HMAC-SHA256")]
-
     def test_the_environment_chooses_the_kind_of_authorization(self) -> None:
         table = {"TABLE_NAME": "runs", "AWS_DEFAULT_REGION": "us-east-1"}
 

@@ -7,17 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import yaml
 
-from functions.describe_api.app import DIGEST, ETAG, VERSION, handler
+from functions.describe_api.app import VERSION, handler, served
 from taskrunner.model.access import methods
 from tests.api_schema import assert_conforms
-from tests.architecture.api_document import DOCUMENT, ROOT
+from tests.architecture.api_document import CONTRACT, DOCUMENT, ROOT, differences, read
 from tests.template import fallbacks
 
 METADATA = "/.well-known/openapi"
+SERVER = "/v0"  # a request without a host
+ETAG = served(SERVER).etag
+DIGEST = served(SERVER).signature.removeprefix("sha256:")
 EVENTS = sorted((ROOT / "events" / "describe_api").glob("*.json"))
 
 
@@ -42,12 +46,47 @@ def respond(event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
 
 
 class TestDocument:
-    def test_returns_the_bytes_of_the_file(self) -> None:
-        status, headers, body = respond(a_request())
+    def test_returns_the_file_with_the_server_that_the_client_has_reached(self) -> None:
+        status, headers, body = respond(a_request(headers={"Host": "api.example.com"}))
 
         assert status == 200
         assert headers["Content-Type"] == "application/yaml"
-        assert body.encode() == DOCUMENT.read_bytes()
+        expected = read(DOCUMENT) | {
+            "servers": [{"url": "https://api.example.com/v0", "description": "This deployment"}]
+        }
+        assert yaml.safe_load(body) == expected
+
+    def test_names_the_token_address_of_the_deployment(self) -> None:
+        source = "import app; print(app.served('https://api.example.com/v0').text)"
+        text = printed(source, {"TOKEN_URL": "https://issuer.example.com/token"})
+
+        served_document = yaml.safe_load(text)
+
+        flows = served_document["components"]["securitySchemes"]["oauth2"]["flows"]
+        assert flows["clientCredentials"]["tokenUrl"] == "https://issuer.example.com/token"
+        assert "stellaops.example.com/" not in text
+        assert [
+            line.partition(":")[0] for line in differences(read(CONTRACT), served_document)
+        ] == [
+            "#/servers",
+            "#/servers",
+            "#/components/securitySchemes",
+        ]
+
+    @pytest.mark.parametrize("host", ["a.example.com", "[::1]:4566"])
+    def test_each_address_of_a_deployment_has_an_etag_of_its_own(self, host: str) -> None:
+        _, headers, body = respond(a_request(headers={"Host": host}))
+
+        assert headers["ETag"] != ETAG
+        assert headers["X-Signature"] == "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+        unchanged = a_request(headers={"Host": host, "If-None-Match": headers["ETag"]})
+        assert respond(unchanged)[0] == 304
+
+    def test_is_plain_text_for_a_client_that_prefers_that(self) -> None:
+        _, headers, body = respond(a_request(headers={"Accept": "text/plain"}))
+
+        assert headers["Content-Type"] == "text/plain"
+        assert body == respond(a_request())[2]
 
     def test_the_signature_is_the_digest_of_the_body(self) -> None:
         _, headers, body = respond(a_request())
@@ -70,10 +109,25 @@ class TestMetadata:
 
         metadata = json.loads(body)
         assert status == 200
-        assert metadata["specUrl"] == "/openapi"
+        assert metadata["specUrl"] == "/v0/openapi"
         assert metadata["version"] == yaml.safe_load(DOCUMENT.read_bytes())["info"]["version"]
         assert metadata["etag"] == headers["ETag"] == document_headers["ETag"]
         assert metadata["signature"] == headers["X-Signature"] == document_headers["X-Signature"]
+
+    @pytest.mark.parametrize(
+        ("host", "stage"), [("a1b2c3.execute-api.eu-west-1.amazonaws.com", "/live"), ("x.org", "")]
+    )
+    def test_the_url_of_the_document_resolves_against_the_deployed_stage(
+        self, host: str, stage: str
+    ) -> None:
+        request_url = f"https://{host}{stage}{METADATA}"
+        event = a_request(
+            METADATA, headers={"Host": host}, requestContext={"path": f"{stage}{METADATA}"}
+        )
+
+        spec_url = json.loads(respond(event)[2])["specUrl"]
+
+        assert urljoin(request_url, spec_url) == f"https://{host}{stage}/openapi"
 
     @pytest.mark.parametrize(
         ("environment", "version"),
@@ -82,12 +136,12 @@ class TestMetadata:
     def test_reads_the_build_version_from_the_environment(
         self, environment: dict[str, str], version: str
     ) -> None:
-        source = "import app, json; print(json.loads(app.METADATA)['buildVersion'])"
+        source = "import app; print(app.BUILD_VERSION)"
 
         assert printed(source, environment) == version
 
     def test_the_build_version_defaults_to_the_documents_version(self) -> None:
-        source = "import app, json; print(json.loads(app.METADATA)['buildVersion'])"
+        source = "import app; print(app.BUILD_VERSION)"
 
         assert printed(source, {}) == VERSION
 
@@ -184,7 +238,11 @@ def test_imports_only_the_standard_library_and_taskrunner() -> None:
 
 def printed(source: str, environment: dict[str, str]) -> str:
     """Run *source* in another Python beside app.py, and return its output."""
-    inherited = {name: value for name, value in os.environ.items() if name != "BUILD_VERSION"}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"BUILD_VERSION", "TOKEN_URL"}
+    }
     done = subprocess.run(  # noqa: S603 -- this very Python, and a source from this file
         [sys.executable, "-B", "-c", source],
         cwd=DOCUMENT.parent,

@@ -152,6 +152,8 @@ def test_states_the_whole_record() -> None:
                     "type": "object",
                     "status": "captured",
                     "sha256": status_sha256,
+                    "sizeBytes": 11,
+                    "mediaType": "application/json",
                     "capturedAt": minute(6),
                 },
                 {
@@ -165,6 +167,7 @@ def test_states_the_whole_record() -> None:
                     "name": "zip",
                     "type": "file",
                     "status": "captured",
+                    "step": "build",
                     "sha256": zip_file.sha256,
                     "sizeBytes": zip_file.size_bytes,
                     "mediaType": "application/zip",
@@ -227,12 +230,13 @@ def test_changes_with_every_part_of_the_record(
     assert changed() != statement()
 
 
-def test_the_digest_changes_with_a_captured_value() -> None:
+def test_a_value_that_is_not_stored_has_the_digest_of_its_text() -> None:
     how = next(artifact for artifact in ARTIFACTS if artifact.name == "how")
+    unstored = replace(how, sha256=None)
 
-    assert evidence.content_digest(how) != evidence.content_digest(
-        replace(how, expression_json='"Succeeded" ')
-    )
+    assert evidence.content_digest(unstored) == how.sha256
+    changed = replace(unstored, expression_json='"Succeeded" ')
+    assert evidence.content_digest(changed) != how.sha256
 
 
 @pytest.mark.parametrize("number", range(len(ENTRIES)))

@@ -6,7 +6,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 
-from taskrunner.model.json_types import MAX_DEPTH, unusable
+from taskrunner.model.json_types import MAX_DEPTH, RepeatedMemberError, read, unusable
 from tests.strategies import json_values
 
 
@@ -44,3 +44,9 @@ def test_reports_a_value_that_is_nested_too_deep_as_a_whole(kind: str) -> None:
 
     for levels in (MAX_DEPTH + 1, 100_000):
         assert list(unusable(nested(levels, kind))) == [((), "it is nested deeper than 200 levels")]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '[{"b": {"a": 1, "a": 2}}]'])
+def test_reads_no_object_that_names_a_member_twice(text: str) -> None:
+    with pytest.raises(RepeatedMemberError, match="two members 'a'"):
+        read(text)

@@ -44,6 +44,7 @@ CALLS = [
     messages.PutBundle("output/bundle.zip"),
     messages.FindBundle("sha256:00"),
     messages.FindLastBundle(),
+    messages.FindArtifacts("report"),
     messages.FetchArtifact("report", "scratch/report"),
     messages.PromoteBundle("production", BUNDLE),
     messages.Connect("example.com", 443, 2.5),

@@ -145,7 +145,7 @@ def snapshot(world: MemoryWorld) -> JsonObject:
 
 
 def _without_bundle(stored: StoredRun) -> StoredRun:
-    others = {name: kept for name, kept in stored.artifacts.items() if name != EVIDENCE_BUNDLE}
+    others = {name: kept for name, kept in stored.artifacts.items() if name[0] != EVIDENCE_BUNDLE}
     return replace(stored, artifacts=others)
 
 

@@ -34,9 +34,10 @@ def waiting() -> MemoryWorld:
 def test_skips_what_has_not_ended_and_stops_the_execution() -> None:
     world = waiting()
 
-    assert cancel_run(TENANT, "run-7", "bob", world) == {"status": "cancelled"}
+    answer = cancel_run(TENANT, "run-7", "bob", world)
 
     state = run_state(TENANT, "run-7", world)
+    assert answer == {"status": "cancelled", "runStatus": "cancelled"}
     assert state["status"] == "cancelled"
     assert [(step["status"], step.get("statusReason")) for step in state["steps"]] == [
         ("Succeeded", None),
@@ -65,14 +66,17 @@ def test_cancelling_twice_gives_the_same_answer_and_changes_nothing() -> None:
     assert snapshot(world) == before
 
 
-@pytest.mark.parametrize("error", [None, "StepFailedError"])
-def test_cancelling_an_ended_run_changes_nothing(error: str | None) -> None:
+@pytest.mark.parametrize(("error", "status"), [(None, "succeeded"), ("StepFailedError", "failed")])
+def test_cancelling_an_ended_run_changes_nothing_and_says_how_it_ended(
+    error: str | None, status: str
+) -> None:
     world = waiting()
     settle_run(TENANT, "run-7", error, world)
     before = snapshot(world)
 
-    assert cancel_run(TENANT, "run-7", "bob", world) == {"status": "cancelled"}
+    answer = cancel_run(TENANT, "run-7", "bob", world)
 
+    assert answer == {"status": "cancelled", "runStatus": status}
     assert snapshot(world) == before
     assert world.machines.stopped == set()
 
@@ -88,8 +92,9 @@ def test_a_run_that_ends_at_the_same_time_keeps_its_outcome() -> None:
 
     world.runs.end = settled_first  # type: ignore[method-assign, assignment]
 
-    cancel_run(TENANT, "run-7", "bob", world)
+    answer = cancel_run(TENANT, "run-7", "bob", world)
 
+    assert answer["runStatus"] == "succeeded"
     assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
     assert "run.cancelled" not in entry_ids(world)
     assert world.machines.stopped == set()

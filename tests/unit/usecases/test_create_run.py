@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from taskrunner.errors import (
     ConflictError,
@@ -17,6 +18,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run
 from taskrunner.usecases.start_run import start_run
+from tests.architecture.api_document import DOCUMENT, read
 from tests.fakes.failing_world import FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
@@ -121,10 +123,17 @@ class TestCreate:
         with pytest.raises(InvalidRequestError, match="runId"):
             create_run(a_request(run_id=run_id), MemoryWorld())
 
-    @pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 256, "k\n"])
+    @pytest.mark.parametrize("key", ["", "a\tb", "ä", "x" * 256, "k\n"])
     def test_rejects_a_malformed_idempotency_key(self, key: str) -> None:
         with pytest.raises(InvalidRequestError, match="Idempotency-Key"):
             create_run(a_request(idempotency_key=key), MemoryWorld())
+
+    @pytest.mark.parametrize("key", ["a b", " !~", "x" * 255])
+    def test_accepts_every_idempotency_key_of_the_document(self, key: str) -> None:
+        schema = read(DOCUMENT)["components"]["parameters"]["IdempotencyKey"]["schema"]
+        assert Draft202012Validator(schema).is_valid(key)
+
+        assert create_run(a_request(idempotency_key=key), MemoryWorld())["runId"] == "run-7"
 
     def test_rejects_a_run_id_that_exists(self) -> None:
         world = a_world()
@@ -251,23 +260,66 @@ class TestIdempotencyKey:
         [
             {"inputs": {"size": 2}},
             {"manifest": PLAIN + "# another comment\n"},
-            {"caller": "bob"},
+            {"run_id": "run-8"},
+            {"run_id": "run-8", "inputs": {"size": 2}},
         ],
-        ids=["inputs", "manifest", "caller"],
+        ids=["inputs", "manifest", "run id", "run id and inputs"],
     )
-    def test_rejects_another_request_with_the_same_key(self, changes: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("run_id", ["run-7", None])
+    def test_rejects_another_request_with_the_same_key(
+        self, run_id: str | None, changes: dict[str, Any]
+    ) -> None:
         manifest = PLAIN.replace("spec:", "spec:\n  inputs: [{name: size, type: integer}]")
         world = MemoryWorld()
-        create_run(a_request(manifest, idempotency_key="k-1"), world)
+        create_run(a_request(manifest, run_id=run_id, idempotency_key="k-1"), world)
         before = snapshot(world)
+        changes = {"manifest": manifest, "run_id": run_id, "idempotency_key": "k-1"} | changes
 
         with pytest.raises(ConflictError) as caught:
-            create_run(
-                a_request(**({"manifest": manifest, "idempotency_key": "k-1"} | changes)), world
-            )
+            create_run(a_request(**changes), world)
 
         assert caught.value.code == "idempotency_conflict"
         assert snapshot(world) == before
+
+    def test_a_request_without_a_run_id_is_another_than_one_with_it(self) -> None:
+        world = a_world(idempotency_key="k-1")
+
+        again = a_request(run_id=None, idempotency_key="k-1")
+
+        assert result_of(lambda: create_run(again, world)) == "ConflictError idempotency_conflict"
+
+    def test_another_caller_with_the_same_key_and_run_id_does_not_get_the_run(self) -> None:
+        world = a_world(idempotency_key="k-1")
+
+        again = a_request(idempotency_key="k-1", caller="bob")
+
+        assert result_of(lambda: create_run(again, world)) == "ConflictError run_exists"
+
+    def test_a_rejected_request_leaves_its_key_unused(self) -> None:
+        world = a_world()
+        taken = a_request(idempotency_key="k-1")
+        assert result_of(lambda: create_run(taken, world)) == "ConflictError run_exists"
+
+        create_run(a_request(run_id="run-8", idempotency_key="k-1"), world)
+
+    def test_simultaneous_requests_with_one_key_and_several_run_ids_create_one_run(self) -> None:
+        world = MemoryWorld()
+
+        def create(number: int) -> object:
+            request = a_request(run_id=f"run-{number}", idempotency_key="k-1")
+            return result_of(lambda: create_run(request, world))
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(create, range(4)))
+
+        assert answers.count("ConflictError idempotency_conflict") == 3
+        assert len(world.runs.stored) == len(world.machines.started) == 1
+
+    def test_a_key_is_free_again_when_its_run_is_gone(self) -> None:
+        world = a_world(idempotency_key="k-1")
+        world.runs.stored.clear()
+
+        create_run(a_request(run_id="run-8", idempotency_key="k-1"), world)
 
     def test_another_expected_plan_hash_makes_another_request(self) -> None:
         world = MemoryWorld()

@@ -183,7 +183,20 @@ class TestArtifacts:
         assert url == f"memory:///acme/{path}"
         assert re.fullmatch(r"runs/run-7/artifacts/[0-9a-f]{64}/zip", path)
 
-    @pytest.mark.parametrize("name", ["missing", "files", "nothing"])
+    def test_returns_a_url_of_a_value(self) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+        settle_run(TENANT, "run-7", None, world)
+
+        url = read_run.artifact_url(TENANT, "run-7", "files", world)
+
+        files = {
+            f"memory:///{tenant}/{path}": text
+            for (tenant, path), text in world.artifacts.files.items()
+        }
+        assert files[url] == b'["a"]'
+
+    @pytest.mark.parametrize("name", ["missing", "nothing"])
     def test_does_not_find_an_artifact_without_a_file(self, name: str) -> None:
         world = a_world(BUILD)
         step(world, "ship")

@@ -373,7 +373,7 @@ class TestFailure:
     @pytest.mark.parametrize("error", [TryAgainError, KeyError])
     def test_of_a_service_does_not_end_the_attempt(self, error: type[BaseException]) -> None:
         world = a_world(BUILD)
-        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(TENANT)
         put = bundles.put
 
         def broken_once(_file: Path) -> Any:  # noqa: ANN401
@@ -538,7 +538,7 @@ class TestEndedRun:
 
     def test_logs_a_late_result_and_changes_nothing(self) -> None:
         world = a_world(BUILD)
-        bundles = world.releases.bundles(world.runs.head(TENANT, "run-7").run)
+        bundles = world.releases.bundles(TENANT)
         put = bundles.put
 
         def cancelled_meanwhile(file: Path) -> Any:  # noqa: ANN401

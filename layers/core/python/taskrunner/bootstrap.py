@@ -122,7 +122,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.releases import StoredReleases  # noqa: PLC0415
 
-        return StoredReleases(self._table, self._bucket, self.clock, self._retention)
+        return StoredReleases(self._table, self._bucket, self.clock)
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:

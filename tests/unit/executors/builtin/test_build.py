@@ -34,6 +34,24 @@ def test_build_packs_files_and_artifacts_into_one_bundle(tmp_path: Path) -> None
     assert list(expected) == outputs["files"]
 
 
+def test_build_packs_all_artifacts_of_a_name_under_their_distinct_names(tmp_path: Path) -> None:
+    bundles = MemoryBundles()
+    artifacts = MemoryArtifacts(
+        {"report.scans-0.scan": b"0", "report.scans-1.scan": b"1", "report": b"2", "other": b"3"}
+    )
+    parameters = build.Parameters(artifacts=["report", "report.scans-1.scan"])
+
+    outputs = build.execute(parameters, a_work(tmp_path, bundles=bundles, artifacts=artifacts))
+
+    [stored] = bundles.contents.values()
+    assert contents(stored) == {
+        "artifacts/report": b"2",
+        "artifacts/report.scans-0.scan": b"0",
+        "artifacts/report.scans-1.scan": b"1",
+    }
+    assert outputs["files"] == sorted(contents(stored))
+
+
 def test_build_returns_the_stored_bundle(tmp_path: Path) -> None:
     bundles = MemoryBundles()
 
@@ -107,6 +125,9 @@ def test_build_refuses_a_file_and_an_artifact_that_differ_only_in_case(tmp_path:
 
 def test_build_stops_fetching_artifacts_that_do_not_fit(tmp_path: Path) -> None:
     class Endless(MemoryArtifacts):
+        def matching(self, name: str) -> list[str]:
+            return [name]
+
         def fetch(self, name: str, into: Path) -> bool:
             self.contents[name] = b""
             with into.open("wb") as file:
@@ -124,6 +145,9 @@ def test_build_stops_fetching_artifacts_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_build_never_holds_the_content_in_memory(tmp_path: Path) -> None:
     class Large(MemoryArtifacts):
+        def matching(self, name: str) -> list[str]:
+            return [name]
+
         def fetch(self, name: str, into: Path) -> bool:  # noqa: ARG002
             with into.open("wb") as file:
                 file.truncate(archive.MAX_SIZE_BYTES)

@@ -24,8 +24,9 @@ def artifact_item(
     run: Run, artifact: Artifact, writer: StepOutcome | None, expires_at: int
 ) -> Item:
     """Return the item of *artifact*; *writer* is None if the end of the run adds it."""
+    step_path = None if writer is None else writer.path
     return {
-        **artifact_key(partition_of(run), artifact.name)._asdict(),
+        **artifact_key(partition_of(run), artifact.name, step_path)._asdict(),
         "name": artifact.name,
         "type": artifact.type.value,
         "status": artifact.status.value,
@@ -37,7 +38,7 @@ def artifact_item(
         "sha256": artifact.sha256,
         "notes": artifact.notes,
         "expression_json": artifact.expression_json,
-        "step": None if writer is None else writer.path,
+        "step": step_path,
         "attempt": None if writer is None else writer.attempt,
         "expires_at": expires_at,
     }
@@ -49,6 +50,7 @@ def artifact_from_item(item: Item) -> Artifact:
         name=item["name"],
         type=ArtifactType(item["type"]),
         status=ArtifactStatus(item["status"]),
+        step_path=item.get("step"),
         source_path=item.get("source_path"),
         stored_path=item.get("stored_path"),
         captured_at=item.get("captured_at"),

@@ -7,20 +7,22 @@ at this moment.
 The key of a file contains its digest, because a file is stored before it is recorded, and some are
 never recorded: of two calls that make the same attempt one is refused, and so is a step that ends
 after its run. Their files must not replace a file that is recorded under that name, and signed.
+Several steps may write one name.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.artifact_items import current_artifacts
-from taskrunner.adapters.table_layout import artifact_key, run_partition
+from taskrunner.adapters.table_layout import ARTIFACTS, Key, run_partition
 from taskrunner.adapters.table_requests import by_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from taskrunner.adapters.bucket import Bucket
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _URL_VALID_S: Final = 300
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
+_VALUE_MEDIA_TYPE: Final = "application/json"
 
 
 class StoredArtifacts:
@@ -46,7 +49,7 @@ class StoredArtifacts:
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
         """See the port."""
         partition = run_partition(tenant, run_id)
-        items = list(self._table.query(by_prefix(artifact_key(partition, ""))))
+        items = list(self._table.query(by_prefix(Key(partition, ARTIFACTS))))
         return current_artifacts(self._table, partition, items)
 
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
@@ -66,61 +69,52 @@ class StoredArtifacts:
             sha256=sha256,
         )
 
+    def store_value(self, run: Run, artifact: Artifact, text: str) -> Artifact:
+        """See the port."""
+        content = text.encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        stored_path = _stored_path(run, artifact, sha256)
+        tag = self._retention.tag(run.longest_s)
+        self._bucket.put(f"{run.tenant}/{stored_path}", content, _VALUE_MEDIA_TYPE, tag)
+        return replace(
+            artifact,
+            stored_path=stored_path,
+            media_type=_VALUE_MEDIA_TYPE,
+            size_bytes=len(content),
+            sha256=sha256,
+            expression_json=text,
+        )
+
     def download_url(self, tenant: str, artifact: Artifact) -> str:
         """See the port."""
-        source = artifact.source_path or artifact.stored_path or artifact.name
         return self._bucket.url(
             f"{tenant}/{artifact.stored_path}",
-            source.rsplit("/", 1)[-1],
+            _file_name(artifact),
             artifact.media_type or _DEFAULT_MEDIA_TYPE,
             _URL_VALID_S,
         )
 
-    def contents(self, tenant: str, run_id: str) -> RunContents:
+    def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
         """See the port."""
-        partition = run_partition(tenant, run_id)
-
-        def stored_path(name: str) -> str | None:
-            item = self._table.get(artifact_key(partition, name))
-            if item is None:
-                return None
-            current = current_artifacts(self._table, partition, [item])
-            return current[0].stored_path if current else None
-
-        return RunContents(self._bucket, tenant, stored_path)
-
-
-def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:
-    return f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
-
-
-class RunContents:
-    """`executors.work.Artifacts`: the files of one run, for the executors of its steps."""
-
-    def __init__(
-        self, bucket: Bucket, tenant: str, stored_path: Callable[[str], str | None]
-    ) -> None:
-        """Let *stored_path* find the run's recorded artifacts by name."""
-        self._bucket = bucket
-        self._tenant = tenant
-        self._stored_path = stored_path
-
-    def fetch(self, name: str, into: Path) -> bool:
-        """See the port.
-
-        Raises:
-            ExecutorFailure: the step's disk has no room for the file.
-        """
-        path = self._stored_path(name)
-        if path is None:
-            return False
         try:
-            return self._bucket.fetch(f"{self._tenant}/{path}", into)
+            return self._bucket.fetch(f"{tenant}/{artifact.stored_path}", into)
         except OSError as error:
             if error.errno not in _NO_SPACE:
                 raise
             # Imported here, because it imports pydantic.
             from taskrunner.executors.work import ExecutorFailure  # noqa: PLC0415
 
-            message = f"the artifact '{name}' does not fit on the step's disk any more"
+            message = f"the artifact '{artifact.name}' does not fit on the step's disk any more"
             raise ExecutorFailure(message) from error
+
+
+def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:
+    return f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
+
+
+def _file_name(artifact: Artifact) -> str:
+    """Return the name that a download is saved under."""
+    source = artifact.source_path or artifact.stored_path or artifact.name
+    name = source.rsplit("/", 1)[-1]
+    is_value = artifact.media_type == _VALUE_MEDIA_TYPE and artifact.source_path is None
+    return f"{name}.json" if is_value else name

@@ -7,8 +7,7 @@ unexpected exception becomes a 500 without details, and is logged with its trace
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from taskrunner.adapters import authorizer_context
 from taskrunner.adapters.http_request import Request, read_request
@@ -23,14 +22,26 @@ from taskrunner.errors import ForbiddenError, TaskRunnerError
 from taskrunner.model.access import SCOPES, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonMapping
     from taskrunner.ports import Principals
 
-Routes: TypeAlias = "Mapping[tuple[str, str], Callable[[Request], Response]]"
-_UNAUTHORIZED: Final = 401
+
+class Operation(NamedTuple):
+    """What a route takes, and the function that answers it.
+
+    *query* are the names of its query parameters, *members* those of the members of its body; None
+    is for a route that takes no body. Requests with others are refused.
+    """
+
+    answer: Callable[[Request], Response]
+    query: Collection[str] = ()
+    members: Collection[str] | None = None
+
+
+Routes: TypeAlias = "Mapping[tuple[str, str], Operation]"
 
 
 def serve(
@@ -40,6 +51,9 @@ def serve(
 
     *principals* identifies callers in a deployment that admits AWS's signed requests. None means
     that callers have bearer tokens. *plans* is for routes that take a pack; see `error_response`.
+
+    A 401 from here has no WWW-Authenticate header, because API Gateway would rename it. Its own 401
+    has one, and all callers but those with an outdated token get that.
     """
     trace = str(event.get("requestContext", {}).get("requestId", ""))
 
@@ -51,12 +65,11 @@ def serve(
     try:
         request = read_request(event, identify)
         _check_scope(request)
-        response = routes[request.method, request.resource](request)
+        operation = routes[request.method, request.resource]
+        request = request.accepting(operation.query, operation.members)
+        response = operation.answer(request)
     except TaskRunnerError as error:
         response = error_response(error, trace, plans=plans)
-        if response.status == _UNAUTHORIZED:
-            challenge = {"WWW-Authenticate": _authentication_scheme(principals)}
-            response = replace(response, headers={**response.headers, **challenge})
     except Exception:  # noqa: BLE001 - the caller must not see anything of a bug
         logger.exception("unexpected error", extra={"trace": trace})
         response = internal_error_response(trace)
@@ -68,8 +81,3 @@ def _check_scope(request: Request) -> None:
     scope = SCOPES[Route(request.method, request.resource)]
     if not request.caller.may(scope):
         raise ForbiddenError("forbidden", f"this call needs the scope taskrunner.{scope}")
-
-
-def _authentication_scheme(principals: Principals | None) -> str:
-    """Return how callers of this deployment authenticate (RFC 9110, section 11.6.1)."""
-    return "Bearer" if principals is None else "AWS4-HMAC-SHA256"

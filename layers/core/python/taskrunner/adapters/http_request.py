@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
+from taskrunner.adapters.http_address import base_url
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model.json_types import read
+from taskrunner.model.json_types import RepeatedMemberError, read
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE
+from taskrunner.model.wording import nearest, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
@@ -20,7 +23,13 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
 _TENANT_HEADER: Final = "x-stellaops-tenant"
+# Headers that decide what a request does. Others may be repeated (RFC 9110, section 5.3).
+_SINGLE_HEADERS: Final = {
+    _TENANT_HEADER: "X-StellaOps-Tenant",
+    "idempotency-key": "Idempotency-Key",
+}
 _MAX_LIMIT_DIGITS: Final = 5
+_MAX_NAME_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +81,51 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request of an identified caller. Header names are in lower case."""
+    """A request of an identified caller. Header names are in lower case, *path* is decoded.
+
+    *base_url* is the API's, as the caller has reached it. *body* is empty until `accepting` reads
+    it from *raw_body*.
+    """
 
     method: str
     resource: str
+    base_url: str
     caller: Caller
     path: Mapping[str, str]
-    query: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     raw_body: str | bytes | None
+    body: Body = Body({})
+
+    def accepting(self, query: Collection[str], members: Collection[str] | None) -> Request:
+        """Return the request with its body, if it consists of what its operation takes.
+
+        *query* are the names of its query parameters, and *members* those of the members of its
+        body, or None if it takes no body. A body without members is accepted then, because some
+        clients send one with every POST.
+
+        Raises:
+            InvalidRequestError: it has another parameter or member, one of them twice, or a body
+                that cannot be read.
+        """
+        self._check_query(query)
+        if members is None and (self.method == "GET" or not (self.raw_body or "").strip()):
+            return self
+        body = self._read_body()
+        _refuse_unknown("member", body.members, members or ())
+        return replace(self, body=body)
+
+    def _check_query(self, names: Collection[str]) -> None:
+        _refuse_unknown("query parameter", self.query, names)
+        for name, values in self.query.items():
+            if len(values) > 1:
+                message = f"the query parameter '{name}' is given twice; send one"
+                raise InvalidRequestError("invalid_request", message)
+
+    def parameter(self, name: str) -> str | None:
+        """Return the query parameter *name*, or None if the request does not have it."""
+        values = self.query.get(name)
+        return values[0] if values else None
 
     def tenant(self, tenant_in_body: str | None = None) -> str:
         """Return the tenant that the request is for; see `Caller.tenant`."""
@@ -97,11 +142,12 @@ class Request:
             raise InvalidRequestError("invalid_request", RUN_ID_RULE)
         return run_id
 
-    def body(self) -> Body:
+    def _read_body(self) -> Body:
         """Return the body.
 
         Raises:
-            InvalidRequestError: wrong content type, too large, not JSON, or not an object.
+            InvalidRequestError: wrong content type, too large, not JSON, not an object, or a member
+                is given twice, at any depth.
         """
         self._check_content_type()
         raw = self.raw_body or ""
@@ -112,6 +158,10 @@ class Request:
         try:
             # JSON is UTF-8 (RFC 8259, section 8.1). Given bytes, json.loads would accept UTF-16.
             document = read(content.decode("utf-8-sig"))
+        except RepeatedMemberError as repeated:
+            shown = shortened(repeated.name, _MAX_NAME_CHARACTERS)
+            message = f"'{shown}' is given twice in one object of the body; send it once"
+            raise InvalidRequestError("invalid_request", message) from None
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise InvalidRequestError("bad_json", f"the body is not JSON: {reason}") from None
@@ -132,7 +182,7 @@ class Request:
         Raises:
             InvalidRequestError: it is not such a number.
         """
-        text = self.query.get("limit")
+        text = self.parameter("limit")
         if text is None:
             return None
         is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_LIMIT_DIGITS
@@ -145,16 +195,18 @@ def read_request(event: JsonMapping, identify: Callable[[JsonMapping], Caller]) 
     """Return the request of a proxy event; *identify* finds the caller in its request context.
 
     Raises:
-        InvalidRequestError: the body cannot be decoded, or two tenants are given.
+        InvalidRequestError: the body cannot be decoded, or two tenants or keys are given.
     """
     raw_body = _raw_body(event)
-    _check_tenant_header(event)
+    _check_single_headers(event)
     return Request(
         method=event["httpMethod"],
         resource=event["resource"],
+        base_url=base_url(event),
         caller=identify(event.get("requestContext") or {}),
-        path=event.get("pathParameters") or {},
-        query=event.get("queryStringParameters") or {},
+        # API Gateway hands them over as they were sent.
+        path={name: unquote(text) for name, text in (event.get("pathParameters") or {}).items()},
+        query=_query(event),
         headers={str(name).lower(): text for name, text in (event.get("headers") or {}).items()},
         raw_body=raw_body,
     )
@@ -170,13 +222,41 @@ def _raw_body(event: JsonMapping) -> str | bytes | None:
         raise InvalidRequestError("bad_json", "the body is not readable") from None
 
 
-def _check_tenant_header(event: JsonMapping) -> None:
-    """Refuse two different tenants, in one spelling of the header's name or in several."""
+def _query(event: JsonMapping) -> dict[str, Sequence[str]]:
+    """The query parameters, without those that sign the request of an AWS principal."""
+    single = event.get("queryStringParameters") or {}
+    query: dict[str, Sequence[str]] = {name: [text] for name, text in single.items()}
+    query |= event.get("multiValueQueryStringParameters") or {}
+    identity = (event.get("requestContext") or {}).get("identity") or {}
+    if identity.get("userArn"):
+        return {name: texts for name, texts in query.items() if not _signs(name)}
+    return query
+
+
+def _signs(parameter: str) -> bool:
+    return parameter.lower().startswith("x-amz-")
+
+
+def _check_single_headers(event: JsonMapping) -> None:
+    """Refuse two values of a header, in one spelling of its name or in several."""
     single, multiple = event.get("headers") or {}, event.get("multiValueHeaders") or {}
-    tenants = {value for name, value in single.items() if name.lower() == _TENANT_HEADER}
-    for name, values in multiple.items():
-        if name.lower() == _TENANT_HEADER:
-            tenants |= set(values)
-    if len(tenants) > 1:
-        message = "X-StellaOps-Tenant is given twice with different values; send one"
-        raise InvalidRequestError("invalid_request", message)
+    for header, name in _SINGLE_HEADERS.items():
+        values = {text for key, text in single.items() if key.lower() == header}
+        for key, texts in multiple.items():
+            if key.lower() == header:
+                values |= set(texts)
+        if len(values) > 1:
+            message = f"{name} is given twice with different values; send one"
+            raise InvalidRequestError("invalid_request", message)
+
+
+def _refuse_unknown(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse names that are not *known*: the caller expects an effect that they do not have."""
+    unknown = [
+        f"unknown {kind} '{shortened(name, _MAX_NAME_CHARACTERS)}'"
+        + (nearest(name, known) or "; this request takes none")
+        for name in names
+        if name not in known
+    ]
+    if unknown:
+        raise InvalidRequestError("invalid_request", shortened("; ".join(unknown)))

@@ -103,7 +103,8 @@ class IssuerKeys:
     def _fetch(self, now: float) -> None:
         """Replace the keys. A fetch that fails leaves them as they are."""
         self._tried_at = now
-        opener = urllib.request.build_opener(_NoRedirect)
+        # Without proxies from the environment (HTTPS_PROXY), which the deployment does not name.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
         try:
             with opener.open(self._url, timeout=_TIMEOUT_S) as response:
                 published = json.loads(response.read(_MAX_RESPONSE_BYTES))["keys"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.retention import KEPT, Retention
+from taskrunner.adapters.retention import KEPT
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import RUN, Key, run_partition
 from taskrunner.adapters.table_requests import Check, Put
@@ -28,16 +28,15 @@ _MAX_TRIES: Final = 10
 class StoredReleases:
     """`ports.Releases` over table and bucket."""
 
-    def __init__(self, table: Table, bucket: Bucket, clock: Clock, retention: Retention) -> None:
+    def __init__(self, table: Table, bucket: Bucket, clock: Clock) -> None:
         """Read nothing yet."""
         self._table = table
         self._bucket = bucket
         self._clock = clock
-        self._retention = retention
 
-    def bundles(self, run: Run) -> StoredBundles:
+    def bundles(self, tenant: str) -> StoredBundles:
         """See the port."""
-        return StoredBundles(self._bucket, run, self._retention.tag(run.longest_s))
+        return StoredBundles(self._bucket, tenant)
 
     def environments(self, run: Run, step_path: str) -> StoredEnvironments:
         """See the port."""
@@ -45,21 +44,18 @@ class StoredReleases:
 
 
 class StoredBundles:
-    """`executors.work.Bundles`: zip files under their digest, below the tenant's prefix."""
+    """`ports.BundleStore`: zip files under their digest, below the tenant's prefix."""
 
-    def __init__(self, bucket: Bucket, run: Run, tag: str) -> None:
-        """*tag* expires objects with the run; a bundle has none, as an environment may need it."""
+    def __init__(self, bucket: Bucket, tenant: str) -> None:
+        """Read nothing yet."""
         self._bucket = bucket
-        self._tenant = run.tenant
-        self._last_bundle_key = f"{run.tenant}/runs/{run.run_id}/last-bundle"
-        self._tag = tag
+        self._tenant = tenant
 
     def put(self, file: Path) -> Bundle:
         """See the port."""
+        # It does not expire with the run, because an environment may need it.
         size_bytes, sha256 = self._bucket.put_file(self._key, file, "application/zip", KEPT)
-        bundle = _bundle(sha256, size_bytes)
-        self._bucket.put(self._last_bundle_key, bundle.reference.encode(), "text/plain", self._tag)
-        return bundle
+        return _bundle(sha256, size_bytes)
 
     def find(self, reference: str) -> Bundle | None:
         """See the port."""
@@ -68,11 +64,6 @@ class StoredBundles:
             return None
         size_bytes = self._bucket.size_bytes(self._key(match[1]))
         return None if size_bytes is None else _bundle(match[1], size_bytes)
-
-    def last_of_run(self) -> Bundle | None:
-        """See the port."""
-        reference = self._bucket.get(self._last_bundle_key)
-        return None if reference is None else self.find(reference.decode())
 
     def _key(self, sha256: str) -> str:
         return f"{self._tenant}/bundles/sha256-{sha256}.zip"

@@ -29,6 +29,7 @@ from taskrunner.adapters.table_layout import (
     UNFINISHED_RUNS,
     Key,
     approval_key,
+    idempotency_key_key,
     partition_of,
     queue_key,
     run_key,
@@ -36,6 +37,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Put, Query, Update, by_prefix, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.model import timestamp
 from taskrunner.model.run import Run, RunStatus, StepOutcome
 from taskrunner.ports.page import Page
 from taskrunner.ports.runs import Head
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.step_outcomes import StepOutcomes
-    from taskrunner.adapters.table_requests import Write
+    from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, PlacedEntry, Position
 
@@ -71,15 +73,20 @@ class DynamoRuns:
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         """See the port."""
         item = run_item(run, self._retention.expires_at(run))
-        put = Put(item=item, condition="attribute_not_exists(pk)")
+        unique = [Put(item=item, condition="attribute_not_exists(pk)"), *_key_put(item)]
         chunks = self._journal.first_chunks(run, entries)
         try:
-            self._table.transact([put, *chunks, *_enter_queue(run)])
+            self._table.transact([*unique, *chunks, *_enter_queue(run)])
         except ConditionFailedError as failed:
-            if run.queue_depth is None or 0 in failed.items:
+            if run.queue_depth is None or min(failed.items) < len(unique):
                 return False
             raise TooManyRunsError(run.pack_name, run.queue_depth) from None
         return True
+
+    def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:
+        """See the port."""
+        item = self._table.get(idempotency_key_key(tenant, creator, idempotency_key))
+        return None if item is None else str(item["run_id"])
 
     def head(self, tenant: str, run_id: str) -> Head:
         """See the port. One query reads both, because the run sorts right behind its journal."""
@@ -227,6 +234,20 @@ class DynamoRuns:
             )
         )
         return sum(1 for _ in islice(unfinished, at_most))
+
+
+def _key_put(run: Item) -> list[Put]:
+    """Record the idempotency key of the new *run*; one that has expired may be used again."""
+    if run["idempotency_key"] is None:
+        return []
+    key = idempotency_key_key(run["tenant"], run["created_by"], run["idempotency_key"])
+    return [
+        Put(
+            item={**key._asdict(), "run_id": run["run_id"], "expires_at": run["expires_at"]},
+            condition="attribute_not_exists(pk) OR expires_at < :now",
+            values={":now": int(timestamp.from_text(run["created_at"]).timestamp())},
+        )
+    ]
 
 
 def _enter_queue(run: Run) -> list[Update]:

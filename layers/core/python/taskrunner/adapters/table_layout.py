@@ -4,7 +4,8 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
                      tenant_open_approvals, opened_sort, summary
-    F#<name>         an artifact: the fields of `Artifact`, and the step and attempt that wrote it
+    F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
+                     the path is that step's, and absent for one that the run's end added
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds);
                      task_token while it waits
     J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms
@@ -19,12 +20,14 @@ Outside the runs there are
 
     C#<client id> / C           a client of the token issuer: tenants, grants
     I#<arn> / I                 an AWS principal: tenants, scopes, grants
+    T#<tenant>#K#<digest> / K   an Idempotency-Key of a creator: run_id, expires_at
     T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
     T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `releases`
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -74,9 +77,9 @@ def approval_key(partition: str, approval_id: str) -> Key:
     return Key(partition, f"{APPROVALS}{approval_id}")
 
 
-def artifact_key(partition: str, name: str) -> Key:
-    """Return the key of an artifact in a run's partition."""
-    return Key(partition, f"{ARTIFACTS}{name}")
+def artifact_key(partition: str, name: str, step_path: str | None) -> Key:
+    """Return the key of an artifact in a run's partition; no name contains the separator."""
+    return Key(partition, f"{ARTIFACTS}{name}" + ("" if step_path is None else f"#{step_path}"))
 
 
 def gate_key(partition: str, step_path: str) -> Key:
@@ -102,6 +105,12 @@ def chunk_number(sk: str) -> int:
 def queue_key(run: Run) -> Key:
     """Return the key of the counter of unfinished runs of *run*'s pack."""
     return Key(f"T#{run.tenant}#Q#{run.pack_name}", "Q")
+
+
+def idempotency_key_key(tenant: str, creator: str, idempotency_key: str) -> Key:
+    """Return the key of the item for an Idempotency-Key of *creator*."""
+    digest = hashlib.sha256(f"{creator}\x00{idempotency_key}".encode()).hexdigest()
+    return Key(f"T#{tenant}#K#{digest}", "K")
 
 
 def client_key(client_id: str) -> Key:

@@ -9,15 +9,20 @@ that it need not fit into memory or a message.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
     from pathlib import Path
 
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+
+
+# The file that a build leaves in /output: a copy of the bundle it has stored.
+BUNDLE_FILE: Final = "bundle.zip"
 
 
 class ClosedParameters(BaseModel):
@@ -64,15 +69,25 @@ class Bundles(Protocol):
         ...
 
     def last_of_run(self) -> Bundle | None:
-        """Return the bundle that this run stored last, or None."""
+        """Return the bundle of the last `builtin:build` step before this one, or None.
+
+        Steps that run beside this one do not count, and the last is that of the plan.
+        """
         ...
 
 
 class Artifacts(Protocol):
-    """The artifacts that the run's steps have captured so far."""
+    """The artifacts of the steps that have certainly ended before this one."""
+
+    def matching(self, name: str) -> Sequence[str]:
+        """Return the distinct names of all artifacts with that name, in the order of the plan.
+
+        Several steps or iterations may have written one name.
+        """
+        ...
 
     def fetch(self, name: str, into: Path) -> bool:
-        """Write an artifact of this run to the file *into*; return False when there is none."""
+        """Write the artifact of that distinct name to the file *into*; return False if none is."""
         ...
 
 

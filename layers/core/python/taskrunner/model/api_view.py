@@ -1,4 +1,4 @@
-"""A run, a log line and an artifact as the API shows them."""
+"""A run, its steps, a log line and an artifact as the API shows them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import PlacedEntry
-    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import FailurePolicy, Plan, Step
     from taskrunner.model.run import Run, RunState, StepState
+    from taskrunner.model.step_attempts import Attempt
 
 # Lambda answers with at most 6 MB, and a step takes up to 400 bytes.
 MAX_STEPS: Final = 12_000
@@ -121,6 +122,42 @@ def _step(step: Step, state: StepState) -> JsonObject:
     return _without_none(view)
 
 
+def step_detail(
+    step: Step,
+    state: StepState,
+    attempts: Sequence[Attempt],
+    outputs: Json,
+    *,
+    outputs_omitted: bool,
+) -> JsonObject:
+    """Return the API's RunStepResponse; *outputs* is None when there are none, or too large."""
+    is_failed = state.status is StepStatus.FAILED and state.reason is not None
+    error = {"reason": str(state.reason), "message": state.error_message} if is_failed else None
+    view: JsonObject = {
+        "startedAt": next((attempt.started_at for attempt in attempts), None),
+        "endedAt": state.last_transition_at if state.has_ended else None,
+        "error": None if error is None else _without_none(error),
+        "outputs": outputs,
+        "outputsOmitted": outputs_omitted or None,
+        "attemptHistory": [_attempt(attempt) for attempt in attempts],
+    }
+    return _step(step, state) | _without_none(view)
+
+
+def _attempt(attempt: Attempt) -> JsonObject:
+    return _without_none(
+        {
+            "attempt": attempt.number,
+            "status": attempt.status.value,
+            "startedAt": attempt.started_at,
+            "endedAt": attempt.ended_at,
+            "reason": None if attempt.reason is None else attempt.reason.value,
+            "message": attempt.message,
+            "nextAttemptAt": attempt.next_attempt_at,
+        }
+    )
+
+
 def log_line(placed: PlacedEntry) -> JsonObject:
     """Return the API's RunLogEntry; a log that continues from its cursor has the next entries."""
     entry = placed.entry
@@ -161,6 +198,7 @@ def artifact(item: Artifact) -> JsonObject:
         "name": item.name,
         "type": item.type.value,
         "status": item.status.value,
+        "stepId": item.step_path,
         "sourcePath": item.source_path,
         "storedPath": item.stored_path,
         "capturedAt": item.captured_at,

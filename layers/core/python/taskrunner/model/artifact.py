@@ -27,11 +27,17 @@ class ArtifactStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """One artifact of a run; *sha256* is 64 hex digits, *expression_json* JSON text."""
+    """One artifact of a run; *sha256* is 64 hex digits, *expression_json* JSON text.
+
+    *step_path* is that of the step that wrote it, or None if the end of the run added it. Two
+    artifacts of one step have different *name*s. Those of several steps may share one, and are
+    listed under `artifact_names.distinct_names`.
+    """
 
     name: str
     type: ArtifactType
     status: ArtifactStatus
+    step_path: str | None = None
     source_path: str | None = None
     stored_path: str | None = None
     captured_at: str | None = None

@@ -1,4 +1,8 @@
-"""Names for the files that a step wrote: the declared ones, and unique ones for all others."""
+"""Names for the files that steps wrote.
+
+A step's own files get the declared names, and unique ones if they have none. In the list of the
+run's artifacts, those of several steps that share a name are told apart by their steps.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,20 @@ import unicodedata
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.model import step_path
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.plan import FileOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from taskrunner.model.artifact import Artifact
     from taskrunner.model.plan import Output
+    from taskrunner.model.plan_order import PlanOrder
 
 FILES_LEFT_OUT: Final = "files-left-out"
 _MAX_NAME: Final = 100
+_MAX_QUALIFIED: Final = 200
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -41,7 +49,7 @@ def declared_names(paths: Sequence[str], outputs: Sequence[Output]) -> dict[str,
 def artifact_names(
     paths: Sequence[str], declared: Mapping[str, str], outputs: Sequence[Output]
 ) -> list[str]:
-    """Return a name for each of *paths*, in their order.
+    """Return a name for each of *paths* of one step, in their order.
 
     It is the *declared* name, else the path without its ending, else the whole path, else the path
     with a number. No two paths share a name, and none has one that is taken: by any of *outputs*,
@@ -54,11 +62,65 @@ def artifact_names(
         if name is None:
             whole = _plain(path)
             short = whole.rsplit(".", 1)[0] or whole
-            numbered = (f"{whole}-{number}" for number in count(2))
-            name = next(free for free in chain((short, whole), numbered) if free not in taken)
-            taken.add(name)
+            name = _first_free(chain((short, whole), _numbered(whole)), taken)
         names.append(name)
     return names
+
+
+def qualified_name(artifact: Artifact) -> str:
+    """Return the name with the path of its step: `report.scans-0.scan` for `scans[0]::scan`."""
+    if artifact.step_path is None:
+        return artifact.name
+    place = artifact.step_path.replace("[", "-").replace("]::", ".")
+    name = f"{artifact.name}.{place}"
+    if len(name) <= _MAX_QUALIFIED:
+        return name
+    return f"{artifact.name}.{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+def own_name(artifact: Artifact) -> str:
+    """Return the name that an artifact has when no other step wrote one of its name.
+
+    That of an iteration is always qualified, because other iterations will write the same.
+    """
+    is_iterated = artifact.step_path is not None and step_path.is_iterated(artifact.step_path)
+    return qualified_name(artifact) if is_iterated else artifact.name
+
+
+def distinct_names(artifacts: Iterable[Artifact], order: PlanOrder) -> dict[str, Artifact]:
+    """Return the artifacts of a run by names that tell them apart, in the order of the plan.
+
+    Of several steps that wrote one name, the last in the plan has it, as if the steps had run one
+    after another. The others have their qualified names. Which of them was the last to run makes no
+    difference.
+    """
+
+    def place(item: Artifact) -> tuple[bool, tuple[int, ...]]:
+        path = item.step_path
+        return path is None, () if path is None else order.place(path)
+
+    ordered = sorted(artifacts, key=place)
+    names = {own_name(item): item for item in ordered if own_name(item) == item.name}
+    taken = set(names)
+    distinct: dict[str, Artifact] = {}
+    for item in ordered:
+        name = item.name
+        if names.get(name) is not item:
+            qualified = qualified_name(item)
+            name = _first_free(chain((qualified,), _numbered(qualified)), taken)
+        distinct[name] = item
+    return distinct
+
+
+def _first_free(names: Iterable[str], taken: set[str]) -> str:
+    """Return the first of *names* that is not *taken*, which it is now."""
+    name = next(free for free in names if free not in taken)
+    taken.add(name)
+    return name
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return (f"{name}-{number}" for number in count(2))
 
 
 def _canonical(path: str) -> str:

@@ -177,6 +177,7 @@ def _artifact(artifact: Artifact) -> JsonObject:
             "name": artifact.name,
             "type": artifact.type.value,
             "status": artifact.status.value,
+            "step": artifact.step_path,
             "sha256": content_digest(artifact) if is_captured else None,
             "sizeBytes": artifact.size_bytes,
             "mediaType": artifact.media_type,

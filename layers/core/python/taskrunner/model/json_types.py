@@ -13,6 +13,7 @@ from taskrunner.model.json_numbers import (
     normal_number,
     read_number,
 )
+from taskrunner.model.wording import shortened
 
 # `Any`, because a recursive alias would force a cast at every step of a walk.
 Json: TypeAlias = Any
@@ -22,6 +23,7 @@ JsonMapping: TypeAlias = Mapping[str, Any]
 # A recursive walk takes a few of Python's 1,000 frames for each level. This depth is more than any
 # author writes, and leaves room for a value that is made of several.
 MAX_DEPTH = 200
+_MAX_SHOWN = 80
 
 _Path: TypeAlias = tuple[str | int, ...]
 
@@ -85,12 +87,36 @@ def read(text: str) -> Json:
 
     Raises:
         ValueError: *text* is not JSON; infinity and NaN are not.
+        RepeatedMemberError: an object has two members of one name. Readers of JSON differ in which
+            one counts.
         RecursionError: it is nested deeper than Python's stack allows.
     """
     value = json.loads(
-        text, parse_int=read_number, parse_float=read_number, parse_constant=_refuse_constant
+        text,
+        parse_int=read_number,
+        parse_float=read_number,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_unique_members,
     )
     return value if too_deep(value) else normal(value)
+
+
+class RepeatedMemberError(ValueError):
+    """An object has two members called *name*."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name."""
+        super().__init__(f"an object has two members '{shortened(name, _MAX_SHOWN)}'")
+        self.name = name
+
+
+def _unique_members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members: dict[str, Json] = {}
+    for name, value in pairs:
+        if name in members:
+            raise RepeatedMemberError(name)
+        members[name] = value
+    return members
 
 
 def _refuse_constant(name: str) -> Json:

@@ -8,16 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from taskrunner.executors.work import Artifacts as ArtifactContents
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.run import Run
 
 
 class Artifacts(Protocol):
-    """Artifacts by run and name."""
+    """Artifacts by run."""
 
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
-        """Return all artifacts by name, without those that a later attempt has replaced."""
+        """Return all artifacts of a run, without those that a retry of their step has replaced.
+
+        They are sorted by name. Several steps may have written one name.
+        """
         ...
 
     def store(self, run: Run, artifact: Artifact, file: Path) -> Artifact:
@@ -28,10 +30,18 @@ class Artifacts(Protocol):
         """
         ...
 
+    def store_value(self, run: Run, artifact: Artifact, text: str) -> Artifact:
+        """Store the JSON *text* of a value, and return the artifact with its place and digest."""
+        ...
+
     def download_url(self, tenant: str, artifact: Artifact) -> str:
         """Return a URL that anyone may use for five minutes."""
         ...
 
-    def contents(self, tenant: str, run_id: str) -> ArtifactContents:
-        """Return what executors may read of a run's artifacts."""
+    def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
+        """Write a stored artifact to the file *into*; return False when there is no such file.
+
+        Raises:
+            ExecutorFailure: the step's disk has no room for it.
+        """
         ...

@@ -28,10 +28,19 @@ class Runs(Protocol):
     """Runs by tenant and id."""
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
-        """Record a new run with its first entries, or return False when that id is taken.
+        """Record a new run with its first entries and its idempotency key.
+
+        Return False when that id is taken, or the key by another run of the same creator.
 
         Raises:
             TooManyRunsError: the pack has a queue depth, and as many runs are unfinished.
+        """
+        ...
+
+    def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:
+        """Return the id of the run that *creator* created with that key, or None.
+
+        A key is kept for as long as its run.
         """
         ...
 

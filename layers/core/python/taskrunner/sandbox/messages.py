@@ -76,6 +76,12 @@ class FindLastBundle(NamedTuple):
     """Call `Bundles.last_of_run`."""
 
 
+class FindArtifacts(NamedTuple):
+    """Call `Artifacts.matching`."""
+
+    name: str
+
+
 class FetchArtifact(NamedTuple):
     """Call `Artifacts.fetch`."""
 
@@ -163,6 +169,7 @@ Call: TypeAlias = (
     PutBundle
     | FindBundle
     | FindLastBundle
+    | FindArtifacts
     | FetchArtifact
     | PromoteBundle
     | Connect
@@ -264,6 +271,8 @@ def _decode_call(document: JsonObject) -> Call:
             return FindBundle(reference)
         case {"type": "FindLastBundle"}:
             return FindLastBundle()
+        case {"type": "FindArtifacts", "name": str(name)}:
+            return FindArtifacts(name)
         case {"type": "FetchArtifact", "name": str(name), "into": str(into)}:
             return FetchArtifact(name, into)
         case {"type": "PromoteBundle", "environment": str(environment), "bundle": dict(bundle)}:

@@ -13,6 +13,7 @@ from taskrunner.sandbox.messages import (
     Connect,
     Execute,
     FetchArtifact,
+    FindArtifacts,
     FindBundle,
     FindImageScan,
     FindLastBundle,
@@ -24,6 +25,7 @@ from taskrunner.sandbox.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from taskrunner.model.json_types import Json, JsonObject
@@ -92,6 +94,9 @@ def _bundle(fields: JsonObject | None) -> Bundle | None:
 class _Artifacts:
     def __init__(self, caller: _Caller) -> None:
         self._caller = caller
+
+    def matching(self, name: str) -> Sequence[str]:
+        return list(self._caller.call(FindArtifacts(name)))
 
     def fetch(self, name: str, into: Path) -> bool:
         return bool(self._caller.call(FetchArtifact(name, self._caller.relative(into))))

@@ -17,6 +17,7 @@ from taskrunner.sandbox.messages import (
     Execute,
     Failed,
     FetchArtifact,
+    FindArtifacts,
     FindBundle,
     FindImageScan,
     FindLastBundle,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         PutBundle
         | FindBundle
         | FindLastBundle
+        | FindArtifacts
         | FetchArtifact
         | PromoteBundle
         | InvokeFunction
@@ -122,6 +124,8 @@ class Session:
                 return _fields(services.bundles.find(reference))
             case FindLastBundle():
                 return _fields(services.bundles.last_of_run())
+            case FindArtifacts(name):
+                return list(services.artifacts.matching(name))
             case FetchArtifact(name, into):
                 return services.artifacts.fetch(name, self._file(into))
             case PromoteBundle(environment, bundle):

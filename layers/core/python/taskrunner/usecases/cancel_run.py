@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObject:
     """End the run as cancelled unless it has ended, and stop its execution.
 
+    The answer is that of the API for a run in any state. Its `runStatus` says how the run ended,
+    which is not as cancelled if it had ended before.
+
     The record comes first and is a fence: steps that are still running find the run ended and
     change nothing. After a crash between the record and the stop, cancelling again or the next step
     of the execution does the rest.
@@ -31,4 +34,4 @@ def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObjec
         outcome = world.runs.end(head, RunStatus.CANCELLED, entries)
     if outcome is RunStatus.CANCELLED:
         world.machines.stop(head.run)
-    return {"status": "cancelled"}
+    return {"status": "cancelled", "runStatus": outcome.value}

@@ -1,8 +1,9 @@
 """Capture the files that a step wrote under /output as artifacts of the run.
 
-`/output` is one folder for the run, as far as names go: a later step, or a retry, replaces the file
-of the same name. A file that the pack does not declare is captured too, because an unexpected
-report may be the one that somebody needs.
+Each step has a folder of its own, and artifacts belong to their step: steps and iterations that
+write the same path leave one artifact each. A retry replaces all artifacts of its step. A file that
+the pack does not declare is captured too, because an unexpected report may be the one that somebody
+needs.
 
 The step is not trusted, and may have left anything there. Only its own regular files are opened. A
 file that is not stored is listed as failed, with a note that says why.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
     from taskrunner.ports import World
 
-_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[ -~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +53,13 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     """
     _check_names(request)
     now = world.clock.now()
-    run_id = request.run_id or _keyed_run_id(request) or world.ids.run_id(now)
-    run = _existing(request, run_id, world)
+    run = _existing(request, world)
     # A request that was accepted once is accepted again, even if the ceilings are lower now.
     ceilings = world.ceilings if run is None else NO_CEILINGS
     compiled = compile_pack(request.manifest, request.inputs, ceilings)
     _check_plan_hash(request, compiled)
     if run is None:
+        run_id = request.run_id or world.ids.run_id(now)
         new = _new_run(request, run_id, compiled, timestamp.to_text(now), world)
         run = _record(new, request, compiled, world)
     plan = compiled.plan
@@ -74,16 +74,8 @@ def _check_names(request: CreateRun) -> None:
     if request.idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(
         request.idempotency_key
     ):
-        message = "Idempotency-Key must have 1 to 255 printable ASCII characters without spaces"
+        message = "Idempotency-Key must have 1 to 255 printable ASCII characters"
         raise InvalidRequestError("invalid_request", message)
-
-
-def _keyed_run_id(request: CreateRun) -> str | None:
-    """The run id of a request that has a key and no id, so that a repeated one finds its run."""
-    if request.idempotency_key is None:
-        return None
-    text = f"{request.tenant}\x00{request.caller}\x00{request.idempotency_key}"
-    return "run-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _check_plan_hash(request: CreateRun, compiled: CompiledPack) -> None:
@@ -103,9 +95,10 @@ def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) 
     world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     if world.runs.create(run, _first_entries(run, compiled.plan)):
         return run
-    twin = _existing(request, run.run_id, world)
+    twin = _existing(request, world)
     if twin is None:
-        raise _run_exists(run.run_id)
+        message = f"the run {run.run_id} exists already; choose another runId"
+        raise ConflictError("run_exists", message)
     return twin
 
 
@@ -156,28 +149,24 @@ def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
     return [run_entries.run_created(run), *skipped]
 
 
-def _existing(request: CreateRun, run_id: str, world: World) -> Run | None:
-    """The run of that id, if this request was sent before and created it; None if there is none.
+def _existing(request: CreateRun, world: World) -> Run | None:
+    """The run that this request created when it was sent before; None if it has not been.
 
-    Only a request with a key can have been sent before. Without one, a run id is either new, or the
-    caller's own, which the conditional write checks.
+    The key tells, whatever run id the request names. A request without a key is never taken for
+    one that was sent before.
     """
-    if request.idempotency_key is None:
+    key = request.idempotency_key
+    run_id = None if key is None else world.runs.keyed(request.tenant, request.caller, key)
+    if run_id is None:
         return None
     try:
         run = world.runs.head(request.tenant, run_id).run
-    except NotFoundError:
+    except NotFoundError:  # retention deletes a run and its key one after the other
         return None
-    if run.idempotency_key != request.idempotency_key:
-        raise _run_exists(run_id)
-    if (run.request_digest, run.created_by) != (_digest(request), request.caller):
+    if run.request_digest != _digest(request):
         message = "this Idempotency-Key was used with another request; use a new key"
         raise ConflictError("idempotency_conflict", message)
     return run
-
-
-def _run_exists(run_id: str) -> ConflictError:
-    return ConflictError("run_exists", f"the run {run_id} exists already; choose another runId")
 
 
 def _check_queue(run: Run, world: World) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model import api_view
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.artifact_names import distinct_names
 from taskrunner.model.plan import FileOutput
+from taskrunner.model.plan_order import PlanOrder
 from taskrunner.model.state import tail
 from taskrunner.model.state.fold import fail_lost_steps, fold
 
@@ -82,11 +85,13 @@ def run_artifacts(tenant: str, run_id: str, world: World) -> list[JsonObject]:
         NotFoundError: the tenant has no such run, or retention has begun to delete it.
     """
     run = world.runs.head(tenant, run_id).run
-    artifacts = {artifact.name: artifact for artifact in world.artifacts.list(tenant, run_id)}
+    plan = world.plans.get(tenant, run.plan_hash)
+    artifacts = list(world.artifacts.list(tenant, run_id))
     if run.outcome is None:
-        for output in world.plans.get(tenant, run.plan_hash).outputs:
-            artifacts.setdefault(output.name, _expected(output))
-    return [api_view.artifact(artifacts[name]) for name in sorted(artifacts)]
+        captured = {artifact.name for artifact in artifacts}
+        artifacts += [_expected(o) for o in plan.outputs if o.name not in captured]
+    named = distinct_names(artifacts, PlanOrder(plan))
+    return [api_view.artifact(replace(named[name], name=name)) for name in sorted(named)]
 
 
 def _expected(output: Output) -> Artifact:
@@ -99,16 +104,17 @@ def _expected(output: Output) -> Artifact:
 
 
 def artifact_url(tenant: str, run_id: str, name: str, world: World) -> str:
-    """Return a URL at which the artifact's file can be fetched for five minutes.
+    """Return a URL at which the artifact's content can be fetched for five minutes.
 
     Raises:
-        NotFoundError: there is no such run, or the run has no such file.
+        NotFoundError: there is no such run, it has no such artifact, or that was not captured.
     """
-    world.runs.head(tenant, run_id)
-    for artifact in world.artifacts.list(tenant, run_id):
-        if artifact.name == name and artifact.stored_path is not None:
-            return world.artifacts.download_url(tenant, artifact)
-    raise NotFoundError(f"file of an artifact {name} in run {run_id}")
+    plan = world.plans.get(tenant, world.runs.head(tenant, run_id).run.plan_hash)
+    named = distinct_names(world.artifacts.list(tenant, run_id), PlanOrder(plan))
+    artifact = named.get(name)
+    if artifact is None or artifact.stored_path is None:
+        raise NotFoundError(f"file of an artifact {name} in run {run_id}")
+    return world.artifacts.download_url(tenant, artifact)
 
 
 def list_runs(tenant: str, limit: int, cursor: str | None, world: World) -> JsonObject:

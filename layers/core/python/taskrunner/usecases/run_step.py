@@ -13,12 +13,14 @@ from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import json_path, timestamp
 from taskrunner.model.artifact import ArtifactStatus
+from taskrunner.model.artifact_names import own_name
 from taskrunner.model.entries import step_entries
 from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
+from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
 from taskrunner.runtime.redacted_services import redacted_services
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
@@ -116,7 +118,8 @@ def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Ar
     run, world = attempt.running.head.run, attempt.running.world
     if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
         return []
-    return capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
+    captured = capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
+    return [replace(artifact, step_path=attempt.running.path) for artifact in captured]
 
 
 # --- execution --------------------------------------------------------------------------------
@@ -200,9 +203,10 @@ def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> A
 def _services(attempt: _Attempt) -> Services:
     running, run = attempt.running, attempt.running.head.run
     world, sandbox = running.world, running.plan.sandbox
+    artifacts = EarlierArtifacts(running)
     return Services(
-        bundles=world.releases.bundles(run),
-        artifacts=world.artifacts.contents(run.tenant, run.run_id),
+        bundles=EarlierBundles(world.releases.bundles(run.tenant), artifacts, running),
+        artifacts=artifacts,
         environments=world.releases.environments(run, running.path),
         network=world.networks.within(sandbox),
         functions=world.functions,
@@ -238,7 +242,7 @@ def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
         wall_s=ended.usage.wall_s,
         cpu_s=ended.usage.cpu_s,
         memory_mib=ended.usage.memory_mib,
-        artifacts=[item.name for item in captured if item.status is ArtifactStatus.CAPTURED],
+        artifacts=[own_name(item) for item in captured if item.status is ArtifactStatus.CAPTURED],
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.model import api_view, canonical_json, evidence, timestamp
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.artifact_names import distinct_names
+from taskrunner.model.plan_order import PlanOrder
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
@@ -38,7 +41,8 @@ def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
     for placed in journal[:covered]:
         digest.update(api_view.log_text(placed).encode())
     log = evidence.Log(lines=covered, sha256=digest.hexdigest())
-    artifacts = world.artifacts.list(run.tenant, run.run_id)
+    named = distinct_names(world.artifacts.list(run.tenant, run.run_id), PlanOrder(plan))
+    artifacts = [replace(artifact, name=name) for name, artifact in named.items()]
     return evidence.statement(run, plan, entries[:covered], log, artifacts)
 
 

@@ -108,7 +108,10 @@ def _outputs(plan: Plan, head: Head, outcome: RunStatus, now: str, world: World)
     artifacts = []
     for output in plan.outputs:
         if isinstance(output, ObjectOutput):
-            artifacts.append(_evaluated(output, values, outcome, now))
+            evaluated = _evaluated(output, values, outcome, now)
+            if (text := evaluated.expression_json) is not None:
+                evaluated = world.artifacts.store_value(head.run, evaluated, text)
+            artifacts.append(evaluated)
         elif output.name not in captured:
             artifacts.append(_missing(output))
     return artifacts

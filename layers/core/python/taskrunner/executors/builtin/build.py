@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from taskrunner.executors.work import ClosedParameters, ExecutorFailure
+from taskrunner.executors.work import BUNDLE_FILE, ClosedParameters, ExecutorFailure
 from taskrunner.model import archive
 from taskrunner.model.canonical_json import canonical_bytes
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import JsonObject
 
-FILE_NAME: Final = "bundle.zip"
 ARTIFACTS_FOLDER: Final = "artifacts/"
 
 _Collection = TypeVar("_Collection", dict[str, str], list[str])
@@ -58,7 +57,7 @@ def _usable_paths(files: dict[str, str]) -> dict[str, str]:
 
 FileText = Annotated[str, AfterValidator(_encodable)]
 Files = Annotated[dict[str, FileText], AfterValidator(_not_empty), AfterValidator(_usable_paths)]
-ArtifactName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+ArtifactName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")]
 Artifacts = Annotated[
     list[ArtifactName], Field(max_length=archive.MAX_FILES), AfterValidator(_not_empty)
 ]
@@ -77,7 +76,7 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     Raises:
         ExecutorFailure: an artifact is missing, a path is not usable, or the content is too large.
     """
-    file = work.output / FILE_NAME
+    file = work.output / BUNDLE_FILE
     try:
         files = _files(parameters, work)
         with file.open("wb") as target:
@@ -114,13 +113,17 @@ def _artifacts(names: list[str], work: Work) -> dict[str, archive.Content]:
     fetched: dict[str, archive.Content] = {}
     missing: list[str] = []
     for name in names:
-        file = work.scratch / name
-        if not work.artifacts.fetch(name, file):
+        matching = work.artifacts.matching(name)
+        for distinct in matching:
+            file = work.scratch / f"artifact-{len(fetched)}"
+            if not work.artifacts.fetch(distinct, file):
+                missing.append(f"'{distinct}'")
+                continue
+            fetched[ARTIFACTS_FOLDER + distinct] = file
+            # After each artifact, because the next one might not fit on the disk.
+            archive.check_size(fetched)
+        if not matching:
             missing.append(f"'{name}'")
-            continue
-        fetched[ARTIFACTS_FOLDER + name] = file
-        # After each artifact, because the next one might not fit on the disk.
-        archive.check_size(fetched)
     if missing:
         raise ExecutorFailure(
             f"the run has no artifact {', '.join(missing)} yet; an artifact is an output of "

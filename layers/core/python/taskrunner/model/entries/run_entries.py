@@ -21,6 +21,7 @@ _STATUSES: Final = {
     Event.RUN_SCHEDULE_FAILED: RunStatus.FAILED,
     Event.RUN_CANCELLED: RunStatus.CANCELLED,
 }
+LAST_EVENTS: Final = frozenset(_STATUSES)  # each run ends with one of these
 
 
 class RunCreated(NamedTuple):

@@ -1,0 +1,69 @@
+"""The attempts of one step, with their times, as its entries in the journal have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from taskrunner.model.entries.flow_entries import PolicyEvaluated
+from taskrunner.model.entries.reading import read
+from taskrunner.model.entries.step_entries import AttemptStarted, StepCompleted, StepFailed
+from taskrunner.model.flow import PolicyVerdict
+from taskrunner.model.run import StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.run import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt of a run step, or an evaluation of a policy. Times are RFC 3339 text.
+
+    *started_at* is None for an evaluation, of which only the end is recorded.
+    """
+
+    number: int
+    status: StepStatus = StepStatus.RUNNING
+    started_at: str | None = None
+    ended_at: str | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    next_attempt_at: str | None = None
+
+
+def attempts_of(entries: Iterable[Entry]) -> Sequence[Attempt]:
+    """Return the attempts that *entries* of one step record, in their order."""
+    attempts: dict[int, Attempt] = {}
+    for entry in entries:
+        match read(entry):
+            case AttemptStarted(number):
+                attempts[number] = Attempt(number=number, started_at=entry.occurred_at)
+            case StepCompleted(number):
+                attempts[number] = _ended(attempts, number, StepStatus.SUCCEEDED, entry)
+            case StepFailed(attempt=number) as failed if number > 0:
+                ended = _ended(attempts, number, StepStatus.FAILED, entry)
+                attempts[number] = replace(
+                    ended,
+                    reason=failed.reason,
+                    message=failed.message,
+                    next_attempt_at=failed.next_attempt_at,
+                )
+            case PolicyEvaluated(attempt=number) as evaluated:
+                passed = evaluated.verdict is PolicyVerdict.PASSED
+                status = StepStatus.SUCCEEDED if passed else StepStatus.FAILED
+                attempts[number] = replace(
+                    _ended(attempts, number, status, entry),
+                    message=None if passed else evaluated.message,
+                    next_attempt_at=evaluated.next_attempt_at,
+                )
+            case _:
+                pass  # not about an attempt
+    return tuple(attempts.values())
+
+
+def _ended(attempts: dict[int, Attempt], number: int, status: StepStatus, entry: Entry) -> Attempt:
+    attempt = attempts.get(number, Attempt(number=number))
+    return replace(attempt, status=status, ended_at=entry.occurred_at)

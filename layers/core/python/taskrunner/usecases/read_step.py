@@ -1,0 +1,65 @@
+"""Read one step of a run: its state, its attempts with their times, its error and its outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.errors import NotFoundError
+from taskrunner.expressions.errors import ExpressionError
+from taskrunner.model import api_view, step_path
+from taskrunner.model.run import StepStatus
+from taskrunner.model.state.fold import fail_lost_steps, fold
+from taskrunner.model.step_attempts import attempts_of
+from taskrunner.runtime.run_values import RunValues
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import StepState
+    from taskrunner.ports import Head, World
+
+# Lambda answers with at most 6 MB. Only blocks of many steps can have more outputs.
+_MAX_OUTPUT_BYTES: Final = 4 * 1024 * 1024
+
+
+def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObject:
+    """Return the API's RunStepResponse for the step at *path*.
+
+    Raises:
+        NotFoundError: the tenant has no such run, or the run no such step.
+    """
+    head = world.runs.head(tenant, run_id)
+    run = head.run
+    plan = world.plans.get(tenant, run.plan_hash)
+    entries = [placed.entry for placed in world.runs.journal(tenant, run_id)]
+    state = fold(plan, entries, run.created_at)
+    if run.outcome is not None:
+        state = fail_lost_steps(state, world.clock.now())
+    step = next((step for step in state.steps if step.path == path), None)
+    if step is None:
+        raise NotFoundError(f"step {path} in run {run_id}")
+    attempts = attempts_of(entry for entry in entries if entry.step_path == path)
+    outputs = _outputs(plan, head, step, world)
+    is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
+    return api_view.step_detail(
+        plan.step(step.template_id),
+        step,
+        attempts,
+        outputs=None if is_too_large else outputs,
+        outputs_omitted=is_too_large,
+    )
+
+
+def _outputs(plan: Plan, head: Head, step: StepState, world: World) -> Json:
+    """The outputs as later steps read them, or None while there are none."""
+    if step.status not in {StepStatus.SUCCEEDED, StepStatus.FAILED}:
+        return None
+    iterations = step_path.parse(step.path).iterations
+    prefix = iterations[-1].prefix if iterations else ""
+    reference = ("steps", step.template_id, "outputs")
+    try:
+        context = RunValues(plan, head, world).context([reference], prefix)
+    except ExpressionError:  # the expression of a loop's outputs
+        return None
+    return context["steps"][step.template_id]["outputs"]
