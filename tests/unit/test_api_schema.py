@@ -145,7 +145,7 @@ def test_an_answer_of_the_document_conforms(answer: Answer) -> None:
         (replace(LOG, body=ndjson(LINE) + "\n"), "line 2: not JSON"),
         (replace(LOG, body=ndjson(LINE, {**LINE, "level": "fatal"})), "line 2: $.level"),
         (replace(LOG, body=ndjson({**LINE, "metadata": {"n": 1}})), "line 1: $.metadata.n"),
-        (replace(LOG, headers=JSON), "not one of application/x-ndjson"),
+        (replace(LOG, headers=JSON), "not one of text/plain, application/x-ndjson"),
         (replace(DOWNLOAD, body="{}"), "a body that the document does not have"),
         (replace(DOWNLOAD, headers={}), "header Location is missing"),
         (replace(UNCHANGED, headers={}), "header ETag is missing"),

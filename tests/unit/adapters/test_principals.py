@@ -48,7 +48,7 @@ def the_principals(registry: Registry | None = None) -> Principals:
 
 def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -> dict[str, Any]:  # noqa: ANN401
     """API Gateway's proxy event for a method with the authorization AWS_IAM."""
-    path = resource.format(runId="run-7", approvalId="security", name="report")
+    path = resource.format(runId="run-7", approvalId="security", name="report", stepId="one")
     return {
         "resource": resource,
         "path": path,
@@ -61,7 +61,13 @@ def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -
         },
         "multiValueHeaders": {},
         "queryStringParameters": None,
-        "pathParameters": {"runId": "run-7", "approvalId": "security", "name": "report"},
+        "pathParameters": {
+            "runId": "run-7",
+            "approvalId": "security",
+            "name": "report",
+            "stepId": "one",
+            "stepId": "one",
+        },
         "requestContext": {
             "requestId": "6f1c",
             "requestTimeEpoch": 1765015200000,
