@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
-from taskrunner.errors import SecretError, StepFailedError
+from taskrunner.errors import AttemptFailedError, SecretError, StepFailedError
 from taskrunner.executors import arguments
 from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
@@ -58,8 +58,8 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     is executed again, under the same number.
 
     Raises:
-        StepFailedError: the attempt failed, and its journal says so; the machine decides what
-            follows.
+        AttemptFailedError: the attempt failed, and the pack allows another one.
+        StepFailedError: the step has failed. The journal has the end of each attempt.
         ConflictError: the run has ended, so nothing was started.
     """
     world.sandbox.prepare()
@@ -87,7 +87,8 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
 
 def _answer(outcome: StepOutcome) -> JsonObject:
     if outcome.status is StepStatus.FAILED:
-        raise StepFailedError(f"step {outcome.path} failed; the run's log says why")
+        message = f"step {outcome.path} failed; the run's log says why"
+        raise StepFailedError(message) if outcome.final else AttemptFailedError(message)
     return {"status": outcome.status.value, "attempt": outcome.attempt}
 
 
