@@ -73,11 +73,16 @@ def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN4
 
 
 def step(
-    world: World, step_id: str, *, iteration: str = "", remaining_s: float = 900.0
+    world: World,
+    step_id: str,
+    *,
+    iteration: str = "",
+    remaining_s: float = 900.0,
+    is_retry: bool = True,
 ) -> JsonObject:
     """Run a step of run-7, as the machine does."""
     reference = StepReference(TENANT, "run-7", step_id, iteration)
-    return run_step(reference, world, remaining_s=remaining_s)
+    return run_step(reference, world, remaining_s=remaining_s, is_retry=is_retry)
 
 
 def gate(world: World, step_id: str = "review", token: str = "token-1") -> JsonObject:  # noqa: S107

@@ -56,7 +56,7 @@ def test_keeps_events_for_the_retries_of_forty_tasks() -> None:
 
     events = 40 * 3 * retries["MaxAttempts"]
 
-    assert QUOTA_EVENTS - MAX_PLANNED_EVENTS == events
+    assert events == QUOTA_EVENTS - MAX_PLANNED_EVENTS
 
 
 def test_refuses_a_machine_larger_than_step_functions_takes() -> None:

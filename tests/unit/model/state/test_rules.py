@@ -26,7 +26,9 @@ PENDING = StepState(
     continue_on_error=False,
 )
 RUNNING = replace(PENDING, status=StepStatus.RUNNING, attempts=1, last_transition_at=at(1))
-RETRYING = replace(RUNNING, status=StepStatus.PENDING, reason=Reason.RETRYING)
+DEFERRED = replace(RUNNING, status=StepStatus.PENDING, reason=Reason.RETRYING)
+RETRYING = replace(DEFERRED, next_attempt_at=at(6))
+DEFERRED_AGAIN = replace(DEFERRED, attempts=2)
 WAITING = replace(PENDING, reason=Reason.AWAITING_APPROVAL, last_transition_at=at(1))
 SUCCEEDED = replace(RUNNING, status=StepStatus.SUCCEEDED, last_transition_at=at(2))
 FAILED = replace(RUNNING, status=StepStatus.FAILED, last_transition_at=at(3))
@@ -62,6 +64,8 @@ class TestStep:
         [
             (PENDING, ("Skipped", "parent-skipped")),
             (WAITING, ("Skipped", "parent-skipped")),
+            (DEFERRED, ("Skipped", "parent-skipped")),
+            (DEFERRED_AGAIN, ("Failed", "executor-error")),
             (RETRYING, ("Failed", "executor-error")),
             (RUNNING, ("Running",)),
         ],
@@ -100,6 +104,8 @@ class TestStep:
         [
             (PENDING, ("Skipped", "run-failed")),
             (WAITING, ("Skipped", "run-failed")),
+            (DEFERRED, ("Skipped", "run-failed")),
+            (DEFERRED_AGAIN, ("Failed", "executor-error")),
             (RETRYING, ("Failed", "executor-error")),
         ],
     )

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
 
 STARTED = started("build")
+DEFERRED = step_entries.attempt_deferred("build", 1, "AWS is busy", at(2))
+LOST = step_entries.attempt_lost("build", 1, None, at(2))
 SKIPPED = step_entries.step_skipped("build", at(1))
 
 
@@ -45,6 +47,12 @@ SKIPPED = step_entries.step_skipped("build", at(1))
         ([STARTED, completed("build")], "Succeeded", None),
         ([STARTED, failed("build")], "Failed", "executor-error"),
         ([STARTED, RETRYING], "Pending", "retrying"),
+        ([STARTED, LOST], "Failed", "executor-error"),
+        ([STARTED, DEFERRED], "Pending", "retrying"),
+        ([STARTED, DEFERRED, STARTED], "Running", None),
+        ([STARTED, DEFERRED, STARTED, completed("build")], "Succeeded", None),
+        ([STARTED, DEFERRED, FAILED], "Skipped", "run-failed"),
+        ([STARTED, DEFERRED, CANCELLED], "Skipped", "cancelled"),
         ([failed("build", reason=Reason.TIMEOUT)], "Failed", "timeout"),
         ([SKIPPED], "Skipped", "condition-false"),
         ([CANCELLED], "Skipped", "cancelled"),
@@ -181,3 +189,8 @@ def test_a_reason_of_a_later_release_is_read_as_unknown() -> None:
 @pytest.mark.parametrize("attempt", ["", "one", "-1", "1e9", "9" * 5000, "٣"])
 def test_an_attempt_that_is_not_a_number_is_not_counted(attempt: str) -> None:
     assert step("build", replace(STARTED, metadata={"attempt": attempt})).attempts == 0
+
+
+def test_a_deferred_attempt_stays_counted_once() -> None:
+    assert step("build", STARTED, DEFERRED).attempts == 1
+    assert step("build", STARTED, DEFERRED, STARTED).attempts == 1

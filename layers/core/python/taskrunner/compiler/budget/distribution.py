@@ -30,9 +30,8 @@ MAX_INLINE_CONCURRENCY: Final = 40
 # AWS Step Functions Developer Guide, "Service quotas".
 QUOTA_EVENTS: Final = 25_000
 # Kept for retries of what the platform refused: as many tasks as an inline Map runs at a time may
-# use up all of their retries once, which outlasts an hour. A run that meets refusals again and again
-# has them for 1,120 retries in all. Every task's worst case cannot be planned for: it is 17 times
-# the task itself.
+# use up all of their retries once, which outlasts an hour. A run that is refused again and again
+# has 1,120 retries. The worst case of every task cannot be planned for: it is 17 times the task.
 SPARE_EVENTS: Final = MAX_INLINE_CONCURRENCY * PLATFORM_RETRIES * RETRY.events
 MAX_PLANNED_EVENTS: Final = QUOTA_EVENTS - SPARE_EVENTS
 

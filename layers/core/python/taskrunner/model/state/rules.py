@@ -243,7 +243,16 @@ def _is_stopped(scope: Scope, facts: Facts) -> bool:
 
 
 def _has_not_started(step: StepState) -> bool:
-    return step.attempts == 0 or step.is_waiting
+    return step.attempts == 0 or step.is_waiting or _is_first_deferred(step)
+
+
+def _is_first_deferred(step: StepState) -> bool:
+    """Whether AWS refused the first attempt of a step, which has had no effect.
+
+    Between two attempts there is a time of the next one.
+    """
+    is_deferred = step.reason is Reason.RETRYING and step.next_attempt_at is None
+    return is_deferred and step.attempts == 1
 
 
 def _has_begun(step: StepState) -> bool:

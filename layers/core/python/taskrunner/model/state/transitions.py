@@ -9,6 +9,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
 from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
 from taskrunner.model.entries.step_entries import (
+    AttemptDeferred,
     AttemptStarted,
     StepCompleted,
     StepFailed,
@@ -38,6 +39,9 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
     match fact:
         case AttemptStarted() | FlowDecided():
             return replace(step, status=StepStatus.RUNNING)
+        case AttemptDeferred():
+            # Unlike between two attempts, nobody knows when it is made again.
+            return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING)
         case StepCompleted():
             return _succeeded(step)
         case StepFailed():
@@ -56,7 +60,13 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
 
 def _attempt(fact: AboutAStep) -> int:
     match fact:
-        case AttemptStarted() | StepCompleted() | StepFailed() | PolicyEvaluated():
+        case (
+            AttemptStarted()
+            | AttemptDeferred()
+            | StepCompleted()
+            | StepFailed()
+            | PolicyEvaluated()
+        ):
             return fact.attempt
         case FlowDecided():
             return 1  # a block is decided once
