@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from taskrunner.model.approval import ApprovalRecord, GateRecord, Verdict
+from taskrunner.model.due_work import DueKind
 from tests.fakes.atomic import atomic
 from tests.fakes.page import page
 
@@ -37,6 +38,7 @@ class StoredGate:
     approval_id: str
     recorded_decisions: int
     token: str | None = None
+    summary: JsonObject = field(default_factory=dict)
 
 
 @dataclass
@@ -100,9 +102,11 @@ class MemoryApprovals:
         if _count(stored) != _count(gate) or self._has_changed(head, record):
             return False
         self.gates[run.tenant, run.run_id, path] = StoredGate(
-            record.approval_id, len(record.decisions), None if is_decided else token
+            record.approval_id, len(record.decisions), None if is_decided else token, summary
         )
         if not is_decided:
+            if stored is None or not stored.is_notified:
+                self.runs.due_work.add(DueKind.GATE, run, waiting.opened_at, path)
             self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(
                 replace(record, was_opened=True),
                 f"{waiting.opened_at}#{run.run_id}#{record.approval_id}",
@@ -113,8 +117,16 @@ class MemoryApprovals:
         return True
 
     @atomic
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        key = (run.tenant, run.run_id, path)
+        if key not in self.gates or self.gates[key].token is None or key in self.notified:
+            return None
+        return self.gates[key].summary
+
+    @atomic
     def record_notified(self, run: Run, path: str) -> None:
         self.notified.add((run.tenant, run.run_id, path))
+        self.runs.due_work.remove(DueKind.GATE, run, path)
 
     @atomic
     def decide(
@@ -129,6 +141,8 @@ class MemoryApprovals:
         key = (head.run.tenant, head.run.run_id, record.approval_id)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
+        decided_at = record.decisions[-1].decided_at
+        self.runs.due_work.add(DueKind.APPROVAL, head.run, decided_at, record.approval_id)
         return True
 
     @atomic

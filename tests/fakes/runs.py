@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.ports.runs import Head
 from tests.fakes.atomic import atomic
+from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class MemoryRuns:
     """Runs by tenant and id."""
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
+    due_work: MemoryDueWork = field(default_factory=MemoryDueWork)
 
     @atomic
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
@@ -78,6 +81,7 @@ class MemoryRuns:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
         self.stored[run.tenant, run.run_id] = StoredRun(run)
         self.stored[run.tenant, run.run_id].append(entries)
+        self.due_work.add(DueKind.RUN, run, run.created_at)
         return True
 
     def of(self, tenant: str, run_id: str) -> StoredRun:
@@ -149,6 +153,7 @@ class MemoryRuns:
             return stored.run.outcome
         stored.run = replace(stored.run, outcome=outcome)
         stored.ended_at = entries[-1].occurred_at
+        self.due_work.add(DueKind.ENDED, stored.run, stored.ended_at)
         stored.journal += entries
         stored.capture(artifacts)
         return outcome
@@ -159,6 +164,7 @@ class MemoryRuns:
         if stored.run.outcome is None or stored.run.sealed:
             return False
         stored.run = replace(stored.run, sealed=True)
+        self.due_work.remove(DueKind.ENDED, run)
         stored.capture([bundle])
         return True
 

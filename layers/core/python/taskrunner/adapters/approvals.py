@@ -21,7 +21,9 @@ from taskrunner.adapters.approval_items import (
     gate_from_item,
     gate_update,
     opening_update,
+    unnotified_update,
 )
+from taskrunner.adapters.due_work import DUE_REMOVAL
 from taskrunner.adapters.run_items import running_check
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
@@ -114,18 +116,32 @@ class DynamoApprovals:
             return self._write(head, [decided], entries)
         opened = replace(
             update,
-            expression=f"{update.expression}, task_token = :token",
-            values={**update.values, ":token": token},
+            expression=f"{update.expression}, task_token = :token, summary = :summary",
+            values={
+                **update.values,
+                ":token": token,
+                ":summary": json.dumps(summary, ensure_ascii=False),
+            },
         )
+        if gate is None or not gate.is_notified:
+            opened = unnotified_update(opened, waiting)
         listed = opening_update(head.run, record, waiting, summary, expires_at)
         return self._write(head, [opened, listed], entries)
+
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        """See the port."""
+        item = self._table.get(gate_key(partition_of(run), path))
+        if item is None or "task_token" not in item or item.get("notified", False):
+            return None
+        summary: JsonObject = json.loads(item["summary"])
+        return summary
 
     def record_notified(self, run: Run, path: str) -> None:
         """See the port. Gates that open at the same moment would collide on the approval's item."""
         self._table.update(
             Update(
                 key=gate_key(partition_of(run), path),
-                expression="SET expires_at = :expires_at, notified = :yes",
+                expression=(f"SET expires_at = :expires_at, notified = :yes REMOVE {DUE_REMOVAL}"),
                 values={":expires_at": self._retention.expires_at(run), ":yes": True},
             )
         )

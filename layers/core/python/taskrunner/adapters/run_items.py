@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.adapters.table_layout import run_key
 from taskrunner.adapters.table_requests import Check
+from taskrunner.model.due_work import DueKind, first_look_at
 from taskrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def run_item(run: Run, expires_at: int) -> Item:
         "tenant_runs": run.tenant,
         "unfinished": unfinished_partition(run.tenant, run.pack_name),
         "created_sort": f"{run.created_at}#{run.run_id}",
+        "due": DueKind.RUN.value,
+        "due_at": first_look_at(run.created_at),
+        "due_looks": 0,
     }
 
 

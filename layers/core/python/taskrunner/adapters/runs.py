@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters import cursors
 from taskrunner.adapters.artifact_items import artifact_item
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, DUE_REMOVAL, due_values
 from taskrunner.adapters.journal_chunks import chunk_entries, chunk_used_ms, is_chunk
 from taskrunner.adapters.run_items import (
     run_from_item,
@@ -36,6 +37,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Put, Query, Update, by_prefix, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import Run, RunStatus, StepOutcome
 from taskrunner.ports.page import Page
 from taskrunner.ports.runs import Head
@@ -144,12 +146,15 @@ class DynamoRuns:
         run = head.run
         fence = Update(
             key=run_key(run),
-            expression="SET outcome = :outcome, ended_at = :at, unfinished = :unsealed",
+            expression=(
+                f"SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, {DUE_ASSIGNMENTS}"
+            ),
             condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
             values={
                 ":outcome": outcome.value,
                 ":at": entries[-1].occurred_at,
                 ":unsealed": unsealed_partition(run),
+                **due_values(DueKind.ENDED, entries[-1].occurred_at),
             },
         )
         puts = self._artifact_puts(run, artifacts)
@@ -177,7 +182,7 @@ class DynamoRuns:
             self._table.transact(closings[start : start + _MAX_APPROVALS])
         seal = Update(
             key=run_key(run),
-            expression="REMOVE unfinished",
+            expression=f"REMOVE unfinished, {DUE_REMOVAL}",
             condition="attribute_exists(outcome) AND attribute_exists(unfinished)",
         )
         try:

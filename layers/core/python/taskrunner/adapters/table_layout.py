@@ -15,6 +15,9 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
 
+A run, an approval or a gate that the reconciler must look at has due, due_at and due_looks, which
+are the kind, the time and the number of looks; see `model.due_work`.
+
 Outside the runs there are
 
     C#<client id> / C           a client of the token issuer: tenants, grants
@@ -34,9 +37,12 @@ if TYPE_CHECKING:
 RUNS_BY_TENANT: Final = "runs-by-tenant"  # tenant_runs, created_sort
 OPEN_APPROVALS: Final = "open-approvals"  # tenant_open_approvals, opened_sort
 UNFINISHED_RUNS: Final = "unfinished-runs"  # unfinished, created_sort
+DUE_WORK: Final = "due-work"  # due, due_at; it holds due_looks too
 
 # These attributes list an approval as open. A decided one, or one of an ended run, has none.
 OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
+# These make an item due work for the reconciler.
+DUE: Final = ("due", "due_at", "due_looks")
 
 RUN: Final = "R"
 APPROVALS: Final = "A#"
@@ -57,6 +63,12 @@ class Key(NamedTuple):
 def run_partition(tenant: str, run_id: str) -> str:
     """Return the partition key of a run."""
     return f"T#{tenant}#R#{run_id}"
+
+
+def tenant_and_run_id(partition: str) -> tuple[str, str]:
+    """Return the tenant and the run id of a run's partition key; neither has a `#`."""
+    _, tenant, _, run_id = partition.split("#")
+    return tenant, run_id
 
 
 def partition_of(run: Run) -> str:

@@ -53,6 +53,13 @@ class Approvals(Protocol):
         """
         ...
 
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        """Return how the gate at *path* is listed as open, if it waits and nobody was notified.
+
+        Return None if it does not wait, or if it is recorded that approvers were notified.
+        """
+        ...
+
     def record_notified(self, run: Run, path: str) -> None:
         """Record that approvers were notified of the gate at *path*; twice is once."""
         ...

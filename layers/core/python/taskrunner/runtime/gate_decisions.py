@@ -6,9 +6,11 @@ entry for each decision. A gate counts how many it has, so a call that was cut o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
+from taskrunner.model.due_work import DueItem, DueKind, first_look_at
 from taskrunner.model.entries import gate_entries
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.approval import ApprovalRecord, GateRecord
     from taskrunner.model.journal import Entry
+    from taskrunner.model.run import Run
     from taskrunner.ports import Head, World
 
 _TRIES: Final = 8
@@ -39,6 +42,19 @@ def deliver(
     waiting = _record_decisions(head, record, world)
     if record.verdict is not None and any(gate.step_path != passed_gate for gate in waiting):
         world.approvals.resume(head.run, record)
+    with suppress(TryAgainError):  # the decisions are delivered; the reconciler finds that out
+        world.due_work.finish(_due_delivery(head.run, record))
+
+
+def _due_delivery(run: Run, record: ApprovalRecord) -> DueItem:
+    """Return the due work that the latest decision of *record* recorded."""
+    return DueItem(
+        kind=DueKind.APPROVAL,
+        tenant=run.tenant,
+        run_id=run.run_id,
+        name=record.approval_id,
+        due_at=first_look_at(record.decisions[-1].decided_at),
+    )
 
 
 def _record_decisions(head: Head, record: ApprovalRecord, world: World) -> list[GateRecord]:

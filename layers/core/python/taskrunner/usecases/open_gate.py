@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
-from taskrunner.model import notification, timestamp
+from taskrunner.model import timestamp
 from taskrunner.model.approval import GateOpening
 from taskrunner.model.entries import gate_entries
-from taskrunner.model.run import Reason
+from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.gate_decisions import missing_entries
 from taskrunner.runtime.reached_gate import find_gate, unopened
 from taskrunner.runtime.run_lifecycle import start_entries
@@ -58,7 +57,7 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
                 world.approvals.wake(token, verdict)
                 return {"status": verdict.value}
             if opened is None or not opened.is_notified:
-                _notify(gate, summary, world)
+                announce(gate, summary, world)
             return {"status": "open"}
     raise TryAgainError(f"other callers are deciding the gate {reference.path}")
 
@@ -88,18 +87,3 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "requestedBy": run.created_by,
     }
     return summary if gate.message is None else summary | {"message": gate.message}
-
-
-def _notify(gate: ReachedGate, summary: JsonObject, world: World) -> None:
-    """Notify approvers, and then record that they were notified.
-
-    A crash between the two notifies them again, with the same id. The other order could notify
-    nobody. When AWS is too busy for the record, the gate is open without it.
-    """
-    reason = Reason.AWAITING_OVERRIDE if gate.is_override else Reason.AWAITING_APPROVAL
-    message = notification.awaiting(
-        gate.run, summary, reason, min_approvals=gate.approval.min_approvals
-    )
-    if world.notifications.publish(message):
-        with suppress(TryAgainError):
-            world.approvals.record_notified(gate.run, gate.path)
