@@ -17,7 +17,7 @@ from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.model.entries.step_entries import LOST
 from taskrunner.sandbox.launcher import ForkedSandbox
-from tests.machine.runs import TENANT, decide, ended, run, start, told
+from tests.machine.runs import TENANT, decide, ended, run, start, statuses
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from taskrunner.executors.work import Services
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
-    from tests.machine.engine import Client, Engine
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 # How AWS names dead runtimes, timeouts and throttles, and a name that it has not made up yet.
 NAMES = [
@@ -167,7 +168,7 @@ class TestStep:
         state = run(ana, NOOP.replace("id: ship,", "id: ship, continueOnError: true,"))
 
         assert state["status"] == "succeeded"
-        assert told(state) == {"ship": "Failed executor-error"}
+        assert statuses(state) == {"ship": "Failed executor-error"}
 
     def test_an_attempt_that_aws_refused_is_made_again_under_its_number(
         self, engine: Engine, ana: Client
@@ -197,7 +198,7 @@ class TestStep:
             ),
         )
 
-        assert told(state) == {"ship": "Failed quota-exceeded"}
+        assert statuses(state) == {"ship": "Failed quota-exceeded"}
         assert [name for name, _ in engine.calls].count("run_step") == 1
 
 
@@ -235,7 +236,7 @@ class TestGate:
 
         state = run(ana, GATE)
 
-        assert told(state)["review"] == "Failed approval-expired"
+        assert statuses(state)["review"] == "Failed approval-expired"
 
 
 class TestDecision:

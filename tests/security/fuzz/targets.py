@@ -47,15 +47,15 @@ def pack(data: bytes) -> None:
 
 
 def _compiled(text: str, inputs: dict[str, Any]) -> None:
-    """Compile; what is told is short enough for an answer, and what is planned stays the same."""
+    """Compile; the problems fit into an answer, and the plan is the same each time."""
     try:
         first = compile_pack(text, inputs).plan_hash
     except InvalidPackError as error:
-        told = [(one.path, one.message) for one in error.diagnostics]
-        assert 0 < len(told) <= 101
-        assert all("\n" not in part for one in told for part in one)
-        assert all(len(part) <= 1010 for one in told for part in one)
-        json.dumps(told, ensure_ascii=False).encode(errors="replace")
+        problems = [(problem.path, problem.message) for problem in error.diagnostics]
+        assert 0 < len(problems) <= 101
+        assert all("\n" not in part for problem in problems for part in problem)
+        assert all(len(part) <= 1010 for problem in problems for part in problem)
+        json.dumps(problems, ensure_ascii=False).encode(errors="replace")
     else:
         assert compile_pack(text, inputs).plan_hash == first
 

@@ -205,7 +205,7 @@ def test_brackets_in_quotes_do_not_nest() -> None:
     assert expressions.parse(f"'{'(' * 100}'")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from(list("ab.-!()[]{}|&*?@'\"`,:=<>012 \\é")), max_size=25) | texts)
 def test_every_text_gives_an_expression_or_an_expression_error(text: str) -> None:
     try:

@@ -285,7 +285,7 @@ class TestFairness:
             world.clock.advance(10)
             raise TryAgainError("busy")
 
-        world.machines.start = refuse  # type: ignore[method-assign]
+        world.machines.start = refuse  # type: ignore[method-assign, assignment]
         return world
 
     def test_forty_hopeless_runs_hold_up_nobody(self) -> None:
@@ -296,9 +296,7 @@ class TestFairness:
             world.machines.started[run.execution] = {}
             world.machines.statuses[run.execution] = "ABORTED"
         recorded("cancelled", world)
-        cut_off(
-            world, "machines.stop", lambda dying: cancel_run(TENANT, "cancelled", "bob", dying)
-        )
+        cut_off(world, "machines.stop", lambda dying: cancel_run(TENANT, "cancelled", "bob", dying))
 
         a_pass(world)
 
@@ -335,7 +333,7 @@ class TestFairness:
         def refuse(*_: object) -> None:
             raise PermissionError
 
-        world.settlements.request = refuse  # type: ignore[method-assign]
+        world.settlements.request = refuse  # type: ignore[method-assign, assignment]
 
         assert a_pass(world) == ["PermissionError"]
 

@@ -70,7 +70,7 @@ def plans_of_maps(draw: st.DrawFn) -> Plan:
 
 
 @given(plans_of_maps())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_distributes_the_costliest_maps_until_it_is_enough(plan: Plan) -> None:
     assert distributed_maps(plan) == one_by_one(plan)
 

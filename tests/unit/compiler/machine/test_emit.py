@@ -160,7 +160,7 @@ def distributed(steps: str) -> str:
 
 
 def test_a_failed_item_fails_its_distributed_map_and_is_caught_like_any_failure() -> None:
-    """Step Functions tolerates no failure unless told to, and calls it by a name of its own.
+    """Step Functions tolerates no failure unless configured, and calls it by a name of its own.
 
     That is States.ExceedToleratedFailureThreshold, which States.ALL takes, as it takes all but
     States.Runtime and States.DataLimitExceeded.

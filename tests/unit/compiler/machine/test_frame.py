@@ -55,7 +55,7 @@ def test_never_takes_an_authors_text_for_a_function(name: str) -> None:
     assert state["Parameters"]["FunctionName"] == FUNCTIONS["RunStepFunctionArn"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(strategies.packs(), strategies.inputs)
 def test_binds_every_generated_machine(manifest: dict[str, Any], inputs: dict[str, Any]) -> None:
     definition = compile_pack(strategies.as_yaml(manifest), inputs).definition

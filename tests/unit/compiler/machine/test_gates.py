@@ -16,13 +16,13 @@ from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame, gates
 from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel
 from tests import strategies
-from tests.golden.test_golden import GOOD, case, inputs_of
+from tests.golden import cases
+from tests.golden.cases import GOOD, Case
 from tests.packs import pack
 from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from taskrunner.compiler.driver import CompiledPack
 
@@ -129,16 +129,15 @@ def bypasses(compiled: CompiledPack, walk: Walk) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", GOOD, ids=case)
-def test_no_walk_through_a_golden_pack_bypasses_a_guard(path: Path) -> None:
-    manifest = path.read_text(encoding="utf-8")
-    compiled = compile_pack(manifest, inputs_of(path, manifest))
+@pytest.mark.parametrize("case", GOOD, ids=cases.name)
+def test_no_walk_through_a_golden_pack_bypasses_a_guard(case: Case) -> None:
+    compiled = case.compiled()
 
     for seed in range(30):
         assert bypasses(compiled, Walk(compiled, random.Random(seed))) == []  # noqa: S311
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.packs(), strategies.inputs, st.integers(0, 1000))
 def test_no_walk_through_a_generated_pack_bypasses_a_guard(
     manifest: dict[str, Any], inputs: dict[str, Any], seed: int

@@ -16,16 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame
 from tests import graph, strategies
-from tests.golden.test_golden import inputs_of
+from tests.golden import cases
+from tests.golden.cases import GOOD, Case
 from tests.packs import pack
-from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.model.plan import Plan
 
-MACHINES = sorted((ROOT / "tests/golden/packs").glob("*.machine.json"))
 FUNCTIONS = (
     "RunStepFunctionArn",
     "OpenGateFunctionArn",
@@ -33,7 +32,6 @@ FUNCTIONS = (
     "SettleRunFunctionArn",
 )
 BOUND = {name: f"arn:aws:lambda:eu-central-1:123456789012:function:{name}" for name in FUNCTIONS}
-GOOD = sorted((ROOT / "tests/golden/packs").glob("*.yaml"))
 GATED = pack(
     """
     - id: build
@@ -100,24 +98,14 @@ def inner_machine() -> tuple[dict[str, Any], dict[str, Any], Plan]:
     return definition, states["each"]["ItemProcessor"]["States"], plan
 
 
-def case(path: Path) -> str:
-    return path.name.split(".")[0]
-
-
-@pytest.mark.parametrize("path", MACHINES, ids=case)
-def test_a_recorded_machine_is_sound(path: Path) -> None:
-    assert graph.problems(json.loads(path.read_text(encoding="utf-8"))) == []
-
-
-@pytest.mark.parametrize("path", GOOD, ids=case)
-def test_the_machine_of_every_golden_pack_is_sound(path: Path) -> None:
-    manifest = path.read_text(encoding="utf-8")
-    compiled = compile_pack(manifest, inputs_of(path, manifest))
+@pytest.mark.parametrize("case", GOOD, ids=cases.name)
+def test_the_machine_of_every_golden_pack_is_sound(case: Case) -> None:
+    compiled = case.compiled()
 
     assert graph.problems(compiled.definition, compiled.plan) == []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.packs(), strategies.inputs)
 def test_the_machine_of_every_generated_pack_is_sound(
     manifest: dict[str, Any], inputs: dict[str, Any]
@@ -268,13 +256,11 @@ def test_the_check_looks_into_every_branch() -> None:
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the machines of all golden packs, bound to functions, each into a file."""
     folder = tmp_path_factory.mktemp("definitions")
-    for path in GOOD:
-        manifest = path.read_text(encoding="utf-8")
-        compiled = compile_pack(manifest, inputs_of(path, manifest))
-        text = json.dumps(frame.bind(compiled.definition, BOUND), ensure_ascii=False)
+    for case in GOOD:
+        text = json.dumps(frame.bind(case.compiled().definition, BOUND), ensure_ascii=False)
         # statelint does not know the hyphen in $.items['a-b'], which Step Functions does.
         text = re.sub(r"\['[\w-]+'\]", lambda name: name[0].replace("-", "_"), text)
-        (folder / f"{case(path)}.json").write_text(text, encoding="utf-8")
+        (folder / f"{case.name}.json").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -239,7 +239,7 @@ def test_reports_at_most_a_hundred_duplicate_keys() -> None:
     assert reported[-1] == "$: there are more than 100 problems; fix these first"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strategies.json_values())
 def test_json_values_come_through_yaml_unchanged(given_value: Any) -> None:  # noqa: ANN401
     read = source.read(strategies.as_yaml(given_value)).value

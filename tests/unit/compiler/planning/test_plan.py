@@ -38,7 +38,7 @@ def shuffled(value: Any, order: random.Random) -> Any:  # noqa: ANN401
     return [shuffled(item, order) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strategies.packs(), strategies.inputs, st.randoms(use_true_random=False))
 def test_the_order_of_keys_changes_no_hash(
     manifest: dict[str, Any], inputs: dict[str, Any], order: random.Random
@@ -50,7 +50,7 @@ def test_the_order_of_keys_changes_no_hash(
     assert compiled.definition_hash == reordered.definition_hash
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strategies.packs(), strategies.inputs)
 def test_comments_whitespace_and_style_change_nothing(
     manifest: dict[str, Any], inputs: dict[str, Any]
@@ -63,7 +63,7 @@ def test_comments_whitespace_and_style_change_nothing(
     assert plans[0] == plans[1] == plan_pack(strategies.as_yaml(manifest), inputs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strategies.packs(), strategies.inputs)
 def test_planning_twice_gives_equal_plans_that_survive_their_document(
     manifest: dict[str, Any], inputs: dict[str, Any]
@@ -79,7 +79,7 @@ def test_planning_twice_gives_equal_plans_that_survive_their_document(
     assert canonical_json.digest(json.loads(json.dumps(document))) == plan_hash(planned)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strategies.packs(), strategies.inputs, strategies.inputs)
 def test_the_machine_does_not_depend_on_inputs(
     manifest: dict[str, Any], some: dict[str, Any], others: dict[str, Any]

@@ -10,7 +10,7 @@ from taskrunner.compiler.driver import plan_pack
 from taskrunner.model import step_path
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import walk
-from tests.machine.packs import packs
+from tests.machine.generated_packs import packs
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
