@@ -21,6 +21,8 @@ import tempfile
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -129,6 +131,21 @@ WAITING = pack(
 )
 
 
+# More gates than have their decision in one write.
+GATE_COUNT = 10
+GATES = pack(
+    f"""
+    - id: each
+      map:
+        items: {{range: {{end: {GATE_COUNT}}}}}
+        steps: [{{id: ask, gate: {{approval: {{id: review}}}}}}]
+    """,
+    spec="approvals: [{id: review}]",
+    name="gates",
+)
+UNSTARTED = pack("- {id: one, run: {uses: builtin:noop}}", name="unstarted")
+
+
 @dataclass
 class Play:
     """What came of it: needs by the functions' logical ids, what was written, what was secret."""
@@ -223,7 +240,7 @@ def play() -> Play:
         players = _Players(made, recorder)
         for row in event_rows():
             made._world(row)
-        for name in ("decide_approval", "open_gate"):
+        for name in ("decide_approval", "open_gate", "reconcile"):
             # They wake gates in threads of their own.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
@@ -238,6 +255,7 @@ def play() -> Play:
         _play_signed(players)
         _play_broken(players)
         _play_expired(players)
+        _play_reconciled(players)
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
@@ -347,9 +365,62 @@ def _play_broken(players: _Players) -> None:
 
 def _play_expired(players: _Players) -> None:
     """A plan that the lifecycle has removed. It takes a month or more, so the port is called."""
-    for folder in ("read_run", "decide_approval", "settle_run"):
+    for folder in ("read_run", "decide_approval", "settle_run", "reconcile"):
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
+
+
+def _play_reconciled(players: _Players) -> None:
+    """A pass of the reconciler, two hours later, over runs that were cut off in every way."""
+    engine, worlds = players.stage.engine, players.stage.worlds
+    ana, bob = engine.client(), engine.client(subject="bob")
+    decided = []
+    for decision in ("approved", "rejected"):
+        run_id = _create(ana, GATES, {})
+        waiting = partial(_waiting_gates, engine.world, run_id)
+        engine.until(lambda waiting=waiting: waiting() == GATE_COUNT, "gates do not wait")  # type: ignore[misc]
+        body = {"decision": decision, "planHash": ana("GET", f"runs/{run_id}").json["planHash"]}
+        approvals = vars(worlds["decide_approval"].approvals)
+        approvals["record_decisions"] = lambda *_: False
+        assert bob("POST", f"runs/{run_id}/approvals/review", body).status == 503
+        del approvals["record_decisions"]
+        decided.append(run_id)
+    vars(worlds["open_gate"])["notifications"] = _Silent()
+    engine.wait(ana, _create(ana, WAITING, {}), "waiting")
+    cancelled = _create(ana, WAITING, {})
+    engine.wait(ana, cancelled, "waiting")
+    assert ana("POST", f"runs/{cancelled}/cancel").status == 202
+    machines = worlds["create_run"].machines
+    vars(machines)["start"] = lambda *_: None
+    unstarted = _create(ana, UNSTARTED, {})
+    world = worlds["reconcile"]
+    ports = ("due_work", "runs", "approvals", "plans", "machines", "notifications", "settlements")
+    for port in ports:
+        attributed = _Attributed(getattr(world, port), players.recorder, "reconcile")
+        vars(world)[port] = attributed
+    vars(world)["clock"] = _Later()
+    engine.invoke("reconcile", {})
+    for run_id in [*decided, unstarted]:
+        ended(ana, run_id)
+
+
+def _waiting_gates(world: AwsWorld, run_id: str) -> int:
+    run = world.runs.head("tenant-prod", run_id).run
+    return len(list(world.approvals.waiting(run, "review")))
+
+
+class _Silent:
+    """A topic that takes no notification."""
+
+    def publish(self, _: object) -> bool:
+        return False
+
+
+class _Later:
+    """A clock that is two hours ahead."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=2)
 
 
 def _executions() -> str:
