@@ -122,7 +122,7 @@ def _wait_for_bundle(client: "Client", clock: Clock, run_id: str) -> list[Artifa
         if clock.monotonic() >= deadline_s:
             raise UnexpectedOutcomeError(
                 f"run {run_id} is {state['status']} and has no evidence yet",
-                cure="try again in five minutes: the reconciler signs evidence that is missing",
+                cure="try again in two minutes: the reconciler signs evidence that is missing",
             )
         clock.sleep(_POLL_INTERVAL_S)
 

@@ -44,7 +44,6 @@ from tests.security.permissions import grants
 from tests.security.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
-
     from taskrunner.executors.work import Services
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
