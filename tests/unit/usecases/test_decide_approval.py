@@ -240,4 +240,4 @@ def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict) -
 def test_an_approval_that_is_repeated_after_a_crash_counts_once() -> None:
     ways = assert_recovers(lambda: waiting(TWO_OF_THEM), decide)
 
-    assert ways == 2 * 2 * 6 + 2 * 2
+    assert ways == 2 * 2 * 7 + 2 * 2
