@@ -23,7 +23,7 @@ from taskrunner.usecases.settle_run import NOT_STARTED
 from taskrunner.usecases.start_run import start_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from taskrunner.ports import Head, World
@@ -65,7 +65,7 @@ def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
 
 
 def _each(
-    items: Iterable[DueItem], act: Callable[[DueItem], bool], deadline: datetime, world: World
+    items: Sequence[DueItem], act: Callable[[DueItem], bool], deadline: datetime, world: World
 ) -> Pass:
     """Call *act* for each item until the deadline; it returns whether it took the item up."""
 
