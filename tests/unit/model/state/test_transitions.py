@@ -52,6 +52,8 @@ SKIPPED = step_entries.step_skipped("build", at(1))
         ([STARTED, RETRYING, CANCELLED], "Skipped", "cancelled"),
         ([FAILED], "Skipped", "run-failed"),
         ([STARTED, FAILED], "Failed", "executor-error"),
+        ([STARTED, RETRYING, FAILED], "Failed", "executor-error"),
+        ([failed("build", reason=Reason.TIMEOUT, retry_at=at(9)), FAILED], "Failed", "timeout"),
         ([SUCCEEDED], "Failed", "executor-error"),
         ([NOT_SCHEDULED], "Skipped", "run-failed"),
     ],

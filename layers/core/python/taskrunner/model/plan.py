@@ -369,10 +369,14 @@ class Plan:
         """The policy of that id; the check stage proved that each gate has one."""
         return next(policy for policy in self.policies if policy.id == policy_id)
 
+    def blocks_around(self, step_id: str) -> tuple[Step, ...]:
+        """The blocks around the step of that id, the outermost first."""
+        return _enclosing(self.steps, step_id) or ()
+
     def iterations(self, step_id: str) -> tuple[Iterated, ...]:
         """The maps and loops around the step of that id, the outermost first."""
-        found = _enclosing(self.steps, step_id)
-        return tuple(step for step in found or () if isinstance(step, MapStep | Loop))
+        blocks = self.blocks_around(step_id)
+        return tuple(step for step in blocks if isinstance(step, MapStep | Loop))
 
 
 def _enclosing(steps: Iterable[Step], step_id: str) -> tuple[Step, ...] | None:

@@ -131,7 +131,8 @@ class StepState:
     """The state of a step, as its run's journal gives it. Times are RFC 3339 text.
 
     *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
-    the block that directly holds the step.
+    the block that directly holds the step. *failure* is why the last attempt failed, while the step
+    waits for the next one. *was_reached* is true once the run has reached the step, for good.
     """
 
     path: str
@@ -146,6 +147,8 @@ class StepState:
     last_transition_at: str | None = None
     next_attempt_at: str | None = None
     error_message: str | None = None
+    failure: Reason | None = None
+    was_reached: bool = False
 
     @property
     def has_ended(self) -> bool:
