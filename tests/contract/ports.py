@@ -107,7 +107,7 @@ def memory() -> Ports:
     def forget() -> None:
         world.runs.stored.clear()
         world.approvals.stored.clear()
-        world.approvals.gates.clear()
+        world.approvals.stored_gates.clear()
         topic.clear()
 
     return Ports(

@@ -29,6 +29,7 @@ from tests.unit.usecases.given import (
     assert_recovers,
     entry_ids,
     interruptions,
+    last_of_a_step,
     result_of,
     snapshot,
     step,
@@ -48,6 +49,16 @@ FLAKY = pack(
     - id: flaky
       run: {uses: builtin:fail, with: {message: not yet, attempts: 1}}
       retries: {maxAttempts: 2, backoffSeconds: 60}
+    """
+)
+TWO_BUILDS = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: first, run: {uses: builtin:build, with: {files: {a.txt: FIRST}}}}
+          - {id: late, run: {uses: builtin:build, with: {files: {a.txt: late}}}}
+          - {id: bad, run: {uses: builtin:fail}}
     """
 )
 BUILD = pack("- {id: build, run: {uses: builtin:build, with: {files: {a.txt: hello}}}}")
@@ -86,6 +97,12 @@ def cancelled(world: MemoryWorld) -> None:
 
 
 def failed(world: MemoryWorld) -> None:
+    world.sandbox = ThreadSandbox()
+    result_of(lambda: step(world, "bad"))
+
+
+def failed_and_settled(world: MemoryWorld) -> None:
+    failed(world)
     settle_run(TENANT, "run-7", "StepFailedError", world)
 
 
@@ -173,15 +190,13 @@ class TestAttempt:
 
         (artifact,) = world.artifacts.list(TENANT, "run-7")
         assert (artifact.name, artifact.source_path) == ("bundle", "/output/bundle.zip")
-        assert entries(world)[-1].metadata["artifacts"] == "bundle"
+        assert last_of_a_step(world).metadata["artifacts"] == "bundle"
 
-    @pytest.mark.parametrize("end", [cancelled, failed])
-    def test_captures_nothing_once_its_run_has_ended(
+    @pytest.mark.parametrize("end", [cancelled, failed_and_settled])
+    def test_captures_nothing_once_its_run_takes_no_artifacts(
         self, end: Callable[[MemoryWorld], None]
     ) -> None:
-        work = "{uses: builtin:build, with: {files: {a.txt: FIRST}}}"
-        late = work.replace("FIRST", "late")
-        world = a_world(pack(f"- {{id: first, run: {work}}}\n- {{id: late, run: {late}}}"))
+        world = a_world(TWO_BUILDS)
         step(world, "first")
         (bundle,) = world.artifacts.list(TENANT, "run-7")
         content = world.artifacts.files[TENANT, bundle.stored_path or ""]
@@ -191,8 +206,18 @@ class TestAttempt:
 
         assert bundle in world.artifacts.list(TENANT, "run-7")
         assert world.artifacts.files[TENANT, bundle.stored_path or ""] == content
-        assert "artifacts" not in entries(world)[-1].metadata
-        assert entries(world)[-1].step_path == "late"
+        assert "artifacts" not in last_of_a_step(world).metadata
+        assert last_of_a_step(world).step_path == "late"
+
+    def test_that_runs_when_its_run_fails_is_recorded_with_its_artifacts(self) -> None:
+        world = a_world(TWO_BUILDS)
+        world.sandbox = EndsTheRun(world, failed)
+
+        assert step(world, "late") == {"status": "Succeeded", "attempt": 1}
+
+        assert entry_ids(world)[-3:] == ["bad#1#ended", "run.ended", "late#1#ended"]
+        assert world.runs.outcomes(TENANT, "run-7", ["late"])["late"].outputs is not None
+        assert [artifact.name for artifact in world.artifacts.list(TENANT, "run-7")] == ["bundle"]
 
     def test_of_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"
@@ -215,7 +240,7 @@ class TestFailure:
         with pytest.raises(StepFailedError, match="step ship failed"):
             step(world, "ship")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.event, ended.level, ended.message) == (
             Event.STEP_FAILED,
             Level.ERROR,
@@ -230,7 +255,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "flaky")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.level, ended.metadata["nextAttemptAt"]) == (
             Level.WARN,
             "2025-12-06T12:01:00.000Z",
@@ -255,8 +280,8 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship", remaining_s=30.05)
 
-        assert entries(world)[-1].metadata["reason"] == "timeout"
-        assert entries(world)[-1].message == "not done after 0.05 seconds"
+        assert last_of_a_step(world).metadata["reason"] == "timeout"
+        assert last_of_a_step(world).message == "not done after 0.05 seconds"
 
     def test_of_an_attempt_that_has_no_time_is_a_timeout(self) -> None:
         world = a_world(uses("builtin:sleep", "{seconds: 60}"))
@@ -264,7 +289,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship", remaining_s=5)
 
-        assert entries(world)[-1].metadata["reason"] == "timeout"
+        assert last_of_a_step(world).metadata["reason"] == "timeout"
 
     def test_is_recorded_for_outputs_beyond_the_limit(self) -> None:
         text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}') + 1)
@@ -273,7 +298,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == (
+        assert last_of_a_step(world).message == (
             f"the outputs have {MAX_OUTPUT_BYTES + 1} bytes, at most {MAX_OUTPUT_BYTES}; "
             "write an artifact"
         )
@@ -299,7 +324,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == (
+        assert last_of_a_step(world).message == (
             "the outputs cannot be kept: it is nested deeper than 200 levels"
         )
         assert settle_run(TENANT, "run-7", "StepFailedError", world) == {"status": "failed"}
@@ -314,7 +339,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message.startswith("the outputs have 210002 bytes")
+        assert last_of_a_step(world).message.startswith("the outputs have 210002 bytes")
 
     def test_names_the_parameter_whose_value_is_invalid(self) -> None:
         manifest = pack(
@@ -330,7 +355,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message.startswith("$.with.seconds: ")
+        assert last_of_a_step(world).message.startswith("$.with.seconds: ")
 
     def test_is_recorded_for_an_expression_that_cannot_be_evaluated(self) -> None:
         manifest = pack(
@@ -346,8 +371,8 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].metadata["reason"] == "executor-error"
-        assert "sum" in entries(world)[-1].message
+        assert last_of_a_step(world).metadata["reason"] == "executor-error"
+        assert "sum" in last_of_a_step(world).message
 
     def test_is_recorded_for_an_executor_that_does_not_exist(self) -> None:
         world = a_world()
@@ -357,7 +382,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == "there is no executor builtin:gone in this release"
+        assert last_of_a_step(world).message == "there is no executor builtin:gone in this release"
 
     @pytest.mark.parametrize("error", [TryAgainError, KeyError])
     def test_of_a_service_does_not_end_the_attempt(self, error: type[BaseException]) -> None:
@@ -382,7 +407,7 @@ class TestFailure:
 
         result_of(lambda: step(world, "ship"))
 
-        assert len(entries(world)[-1].message) == 1000
+        assert len(last_of_a_step(world).message) == 1000
 
 
 class TestRepetition:
@@ -414,8 +439,8 @@ class TestRepetition:
         theirs = failed.runs.stored[TENANT, "run-7"]
         append = world.runs.append
 
-        def overtaken(*args: Any) -> None:  # noqa: ANN401
-            append(*args)
+        def overtaken(*args: Any, **named: Any) -> None:  # noqa: ANN401
+            append(*args, **named)
             ours = world.runs.stored[TENANT, "run-7"]
             ours.outcomes |= theirs.outcomes
             ours.append(theirs.journal)
@@ -425,7 +450,7 @@ class TestRepetition:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == "too slow"
+        assert last_of_a_step(world).message == "too slow"
 
 
 SANDBOX = "sandbox: {memoryLimitMiB: 100, cpuLimitMillicores: 250, quotaSeconds: 60}"
@@ -468,7 +493,7 @@ class TestLimits:
             step(world, "ship")
 
         assert world.sandbox.requests == []
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
             "the 60 seconds are over that the pack's sandbox gives to all executors of a run "
@@ -484,7 +509,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].metadata["reason"] == "quota-exceeded"
+        assert last_of_a_step(world).metadata["reason"] == "quota-exceeded"
 
     def test_what_an_attempt_used_is_counted_and_logged(self) -> None:
         world = a_world(FLAKY)
@@ -494,7 +519,7 @@ class TestLimits:
             result_of(lambda: step(world, "flaky"))
 
         assert world.runs.head(TENANT, "run-7").used_s == 2.5
-        assert entries(world)[-1].metadata == {
+        assert last_of_a_step(world).metadata == {
             "attempt": "2",
             "duration": "1.250s",
             "cpu": "0.500s",
@@ -509,7 +534,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.metadata["reason"], ended.message) == (reason.value, "too much")
 
 

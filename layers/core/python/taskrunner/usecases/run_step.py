@@ -19,8 +19,10 @@ from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
+from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
 from taskrunner.runtime.redacted_services import redacted_services
+from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
@@ -61,7 +63,7 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     Raises:
         StepFailedError: the attempt failed, and its journal says so; the machine decides what
             follows.
-        ConflictError: the run has ended, so nothing was started.
+        ConflictError: the run, or a block around the step, has ended, so nothing was started.
     """
     world.sandbox.prepare()
     running = find_step(reference, world)
@@ -71,7 +73,8 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     running.values.load(references, running.iteration, running.path)
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
-        return _answer(previous)
+        return _answer(running, previous)
+    check_not_ended(running.head.run)
     attempt = _Attempt(
         running=running,
         step=step,
@@ -86,8 +89,10 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     return _record(attempt, ended, captured)
 
 
-def _answer(outcome: StepOutcome) -> JsonObject:
+def _answer(running: RunningStep, outcome: StepOutcome) -> JsonObject:
     if outcome.status is StepStatus.FAILED:
+        if outcome.final:
+            running.deliver(running.stopped_by_failure(running.now()))
         raise StepFailedError(f"step {outcome.path} failed; the run's log says why")
     return {"status": outcome.status.value, "attempt": outcome.attempt}
 
@@ -113,9 +118,9 @@ def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[A
 
 
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
-    """Capture what the attempt wrote, unless its run has ended: then it would not be recorded."""
+    """Capture what the attempt wrote, unless its run has ended and would not record it."""
     run, world = attempt.running.head.run, attempt.running.world
-    if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
+    if any(folder.iterdir()) and not world.runs.head(run.tenant, run.run_id).run.takes_artifacts:
         return []
     return capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
 
@@ -225,9 +230,13 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
         final=is_final,
     )
     entry = _ended_entry(attempt, ended, _report(attempt, ended, captured), is_final=is_final)
-    runs = running.world.runs
-    recorded = runs.record_step(running.head, outcome, [entry], captured, ended.usage.wall_s)
-    return _answer(recorded)
+    stops = NOTHING
+    if is_final and outcome.status is StepStatus.FAILED:
+        stops = running.stopped_by_failure(entry.occurred_at)
+    recorded = running.world.runs.record_step(
+        running.head, outcome, [entry], captured, ended.usage.wall_s, stops=stops
+    )
+    return _answer(running, recorded)
 
 
 def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:

@@ -121,6 +121,19 @@ def step_failed(step_path: str, report: AttemptReport, failure: Failure, occurre
     )
 
 
+def attempt_lost(step_path: str, attempt: int, occurred_at: str) -> Entry:
+    """The entry that ends an attempt whose function has ended without recording how."""
+    return Entry(
+        id=f"{step_path}#{attempt}#ended",
+        occurred_at=occurred_at,
+        event=Event.STEP_FAILED,
+        level=Level.ERROR,
+        step_path=step_path,
+        message=f"the function ended before attempt {attempt} did",
+        metadata={"attempt": str(attempt), "reason": Reason.EXECUTOR_ERROR.value},
+    )
+
+
 def step_undecidable(
     step_path: str, message: str, occurred_at: str, *, iterations: int | None = None
 ) -> Entry:
