@@ -122,23 +122,42 @@ sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
+checks := $(addprefix check-,style types imports template machines workflows)
+.PHONY: $(checks)
+
 check: $(stamps) ## Check style, types, imports, template, state machines and workflows
+	$(call in_parallel,$(checks))
+
+check-style:
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+
+check-types:
 	$(bin)/mypy
+
+check-imports:
 	$(bin)/lint-imports
+
+# `sam validate --lint` would run the same release of cfn-lint over the same template once more.
+check-template:
 	$(bin)/cfn-lint template.yaml
-	$(sam) validate --lint
+
+check-machines:
 	$(bin)/statelint --yaml --ignore=FLOAT statemachine/*.asl.yaml
+
+check-workflows:
 	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(bin)/zizmor --offline --no-progress --quiet .github
 	$(bin)/pre-commit validate-config
 
-unit: $(stamps) ## Run the tests that need no local stack
-	$(bin)/pytest -m "not stack"
+# A process for each processor; tests/conftest.py says which tests share one.
+pytest := $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+unit: $(stamps) ## Run the tests that need neither the local stack nor minutes
+	$(pytest) tests/unit tests/golden tests/contract tests/architecture
 
 test: check ## Run every check and every test; the local stack is started when it is not up
-	$(bin)/pytest
+	$(pytest)
 
 fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it finds is left in .local/fuzz
 	$(bin)/python -m tests.security.fuzz.run expression $(SECONDS)

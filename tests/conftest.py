@@ -1,18 +1,75 @@
-"""`pytest --record` rewrites the golden files of tests/golden instead of comparing with them."""
+"""The order of the tests, their distribution over processes, Hypothesis, and golden files.
+
+`make unit` and `make test` run pytest-xdist with `--dist loadfile`: the tests of a file run in one
+process, so that what the file's fixtures make is made once. Some folders run in one process: that
+of the local stack, of which there is one, and one whose fixture serves several files.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import settings
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+# A test has no deadline for an example, because how long one takes says how busy the machine is.
+# Loops without an end are stopped by pytest's `timeout`.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
+
+_STACK: Final = "tests/stack/"
+_IN_ONE_PROCESS: Final = (_STACK, "tests/security/permissions/")
+# The longest files come first, so that no process is left with one of them at the end.
+_FIRST: Final = (
+    _STACK,
+    "tests/security/leaks/",
+    "tests/security/fuzz/",
+    "tests/machine/",
+    "tests/security/",
+    "tests/contract/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the local stack, and put the files that take longest first."""
+    items.sort(key=_rank)  # stable: the order within a file and among files is kept
+    for item in items:
+        if item.nodeid.startswith(_STACK):
+            item.add_marker(pytest.mark.stack)
+
+
+class _Distribution(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each file to one process, and some folders too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((folder for folder in _IN_ONE_PROCESS if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Distribution:  # noqa: ANN401
+    """Distribute the tests by file.
+
+    Groups (`--dist loadgroup`) would need no code, but have no effect with pytest-xdist 3.8 and
+    pytest 9.2: the group is put into a test's id, which pytest no longer allows.
+    """
+    return _Distribution(config, log)
+
+
+def _rank(item: pytest.Item) -> int:
+    places = (number for number, folder in enumerate(_FIRST) if item.nodeid.startswith(folder))
+    return next(places, len(_FIRST))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option here, because only the topmost conftest is read before the options."""
+    """Declare `--record`, which rewrites golden files instead of comparing with them.
+
+    It is declared here because pytest reads only the topmost conftest before the options.
+    """
     parser.addoption(
         "--record",
         action="store_true",

@@ -1,4 +1,4 @@
-"""Packs for tests: the contract's own, and short ones from their steps."""
+"""Packs for tests: those of the API contract, and short ones made of their steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTRACT = ROOT.parent / "shared/contract/taskrunner-openapi.yaml"
 
 
 def contract_request(path: str, example: str) -> dict[str, Any]:
-    """The body of one of the contract's examples, verbatim."""
+    """Return the request body of one of the contract's examples, verbatim."""
     contract = yaml.safe_load(_CONTRACT.read_text(encoding="utf-8"))
     content = contract["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     body: dict[str, Any] = content["examples"][example]["value"]
@@ -21,17 +21,17 @@ def contract_request(path: str, example: str) -> dict[str, Any]:
 
 
 def scan_deploy() -> dict[str, Any]:
-    """Simulates the pack scan-deploy."""
+    """Return the request that simulates the pack scan-deploy."""
     return contract_request("/v1/task-runner/simulations", "basic-simulation")
 
 
 def deploy_app() -> dict[str, Any]:
-    """Creates a run of the pack deploy-app."""
+    """Return the request that creates a run of the pack deploy-app."""
     return contract_request("/v1/task-runner/runs", "create-run")
 
 
 def pack(steps: str, *, spec: str = "", name: str = "a-pack") -> str:
-    """A pack of *steps*, YAML list items at any indentation, and more of its *spec*."""
+    """Return a pack of *steps*, which are YAML list items, and of *spec*, at any indentation."""
     parts = [
         "apiVersion: stellaops.io/pack.v1",
         "kind: TaskPack",

@@ -1,4 +1,7 @@
-"""Hypothesis strategies: packs of every kind of step, and JSON values."""
+"""Hypothesis strategies: packs with every kind of step, and JSON values.
+
+A new kind of step that holds others goes into `_blocks`, any other kind into `_leaves`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from taskrunner.model.json_types import LARGEST_INTEGER
 _FIRST = string.ascii_letters + string.digits
 step_ids = st.builds(str.__add__, st.sampled_from(_FIRST), st.text(_FIRST + "_-", max_size=62))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-# Text as an author writes it on one line, without a template.
+# Text on one line, without a template.
 plain_texts = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20).filter(
     lambda text: "{{" not in text
 )
@@ -30,7 +33,7 @@ scalars = st.none() | st.booleans() | integers | st.floats(allow_nan=False, allo
 def json_values(
     leaves: SearchStrategy[Any] = scalars | texts, keys: SearchStrategy[str] = texts
 ) -> SearchStrategy[Any]:
-    """JSON with a canonical form."""
+    """JSON values that have a canonical form."""
     return st.recursive(
         leaves,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
@@ -79,14 +82,14 @@ inputs = st.fixed_dictionaries(
 
 @st.composite
 def packs(draw: DrawFn) -> dict[str, Any]:
-    """A manifest as data; it is valid, and takes whatever *inputs* gives."""
-    approvals = draw(st.lists(_approvals(), max_size=3, unique_by=lambda one: str(one["id"])))
-    policies = draw(st.lists(_policies(), max_size=2, unique_by=lambda one: str(one["id"])))
+    """A valid manifest as data, for all values of *inputs*."""
+    approvals = draw(st.lists(_approvals(), max_size=3, unique_by=_id))
+    policies = draw(st.lists(_policies(), max_size=2, unique_by=_id))
     ids = draw(st.lists(step_ids, min_size=1, max_size=10, unique=True))
     declared = _Declared(
-        [str(one["id"]) for one in approvals], [str(one["id"]) for one in policies]
+        [_id(approval) for approval in approvals], [_id(policy) for policy in policies]
     )
-    steps = draw(_lists(ids, declared, depth=0))
+    steps = draw(_step_lists(ids, declared, depth=0))
     spec: dict[str, Any] = {
         "inputs": INPUTS,
         "secrets": [{"name": "token"}],
@@ -124,6 +127,10 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     }
 
 
+def _id(declaration: dict[str, Any]) -> str:
+    return str(declaration["id"])
+
+
 def _approvals() -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {"id": step_ids},
@@ -138,12 +145,11 @@ def _approvals() -> SearchStrategy[dict[str, Any]]:
 
 def _policies() -> SearchStrategy[dict[str, Any]]:
     rule = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
-    rules = st.lists(rule, min_size=1, max_size=2, unique_by=lambda one: str(one["id"]))
-    common = {"id": step_ids, "version": st.just("1")}
+    rules = st.lists(rule, min_size=1, max_size=2, unique_by=_id)
+    header = {"id": step_ids, "version": st.just("1")}
     uses = st.sampled_from(["lambda:change-window", "lambda:x"])
-    return st.fixed_dictionaries(common | {"rules": rules}) | st.fixed_dictionaries(
-        common | {"uses": uses}
-    )
+    by_rules = st.fixed_dictionaries(header | {"rules": rules})
+    return by_rules | st.fixed_dictionaries(header | {"uses": uses})
 
 
 @dataclass(frozen=True)
@@ -155,14 +161,16 @@ class _Declared:
 
 
 @st.composite
-def _lists(draw: DrawFn, ids: list[str], declared: _Declared, depth: int) -> list[dict[str, Any]]:
-    """Steps with all of *ids*, one after another or inside of one another."""
+def _step_lists(
+    draw: DrawFn, ids: list[str], declared: _Declared, depth: int
+) -> list[dict[str, Any]]:
+    """Lists of steps that use all of *ids*, one after another or inside one another."""
     steps: list[dict[str, Any]] = []
     while ids:
         count = draw(st.integers(1, len(ids))) if depth < MAX_DEPTH else 1
-        mine, ids = ids[:count], ids[count:]
-        one = _blocks(mine[0], mine[1:], declared, depth)
-        steps.append(draw(one if count > 1 else _steps(mine[0], declared)))
+        first, inner, ids = ids[0], ids[1:count], ids[count:]
+        block = _blocks(first, inner, declared, depth)
+        steps.append(draw(block if inner else _leaves(first, declared)))
     return steps
 
 
@@ -170,18 +178,18 @@ def _lists(draw: DrawFn, ids: list[str], declared: _Declared, depth: int) -> lis
 def _blocks(
     draw: DrawFn, step_id: str, inner: list[str], declared: _Declared, depth: int
 ) -> dict[str, Any]:
-    """A step that holds the steps of *inner*."""
+    """A step that holds the steps with the ids *inner*."""
     kinds = ["parallel", "map", "loop", "conditional"] + ["policy"] * bool(declared.policies)
     kind = draw(st.sampled_from(kinds))
-    step = {"id": step_id} | draw(_common())
-    steps = draw(_lists(inner, declared, depth + 1))
+    step = {"id": step_id} | draw(_fields_of_every_step())
+    steps = draw(_step_lists(inner, declared, depth + 1))
     limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3)))
     if kind == "parallel":
         return step | {"parallel": {"steps": steps} | limit}
     if kind == "conditional":
-        at = draw(st.integers(1, len(steps)))
-        branches = [{"condition": draw(conditions), "steps": steps[:at]}]
-        return step | {"conditional": {"branches": branches, "else": steps[at:]}}
+        split = draw(st.integers(1, len(steps)))
+        branches = [{"condition": draw(conditions), "steps": steps[:split]}]
+        return step | {"conditional": {"branches": branches, "else": steps[split:]}}
     if kind == "policy":
         policy = draw(st.sampled_from(declared.policies))
         gate = {"policy": policy, "failureAction": "branch", "branch": steps}
@@ -200,16 +208,16 @@ def _blocks(
     return step | {"loop": block | {"body": steps} | draw(more)}
 
 
-def _common() -> SearchStrategy[dict[str, Any]]:
+def _fields_of_every_step() -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {}, optional={"name": messages, "when": conditions, "continueOnError": st.booleans()}
     )
 
 
 @st.composite
-def _steps(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
-    """A step that holds no others."""
-    step: dict[str, Any] = {"id": step_id} | draw(_common())
+def _leaves(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
+    """A step that holds no other steps."""
+    step: dict[str, Any] = {"id": step_id} | draw(_fields_of_every_step())
     approvals = declared.approvals
     kind = draw(st.sampled_from(["run", "run", "approval", "policy"]))
     if declared.policies and kind == "policy":
@@ -223,12 +231,10 @@ def _steps(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
         return step | {"gate": {"approval": gate}}
     given = draw(parameters)
     given |= draw(st.dictionaries(st.just("template"), st.sampled_from(TEMPLATES)))
-    own = draw(
-        st.fixed_dictionaries(
-            {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840)}
-        )
+    attempts = st.fixed_dictionaries(
+        {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840)}
     )
-    return step | own | {"run": {"uses": "builtin:noop", "with": given}}
+    return step | draw(attempts) | {"run": {"uses": "builtin:noop", "with": given}}
 
 
 @st.composite
@@ -245,7 +251,7 @@ def _policy_gates(draw: DrawFn, declared: _Declared) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes all text: PyYAML leaves bare what is text to YAML 1.1 but no more to 1.2: 0E0."""
+    """Quotes all text: PyYAML leaves 0E0 bare, which is text to YAML 1.1 and a number to 1.2."""
 
 
 _Dumper.add_representer(
@@ -254,6 +260,6 @@ _Dumper.add_representer(
 
 
 def as_yaml(value: Json, indent: int = 2) -> str:
-    """*value* as a YAML document in block style."""
+    """Return *value* as a YAML document in block style."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, indent=indent)
     return text

@@ -34,7 +34,7 @@ class EventRow:
         return ROOT / "events" / self.folder / f"{self.case}.json"
 
     def event(self, *, token: str) -> dict[str, Any]:
-        """The payload, with *token* in place of TOKEN, as the page tells its readers."""
+        """The payload, with *token* in place of TOKEN, as the page asks its readers to write it."""
         text = self.path.read_text(encoding="utf-8").replace("TOKEN", token)
         event: dict[str, Any] = json.loads(text)
         return event

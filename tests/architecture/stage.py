@@ -18,7 +18,8 @@ import boto3
 from taskrunner.bootstrap import AwsWorld
 from tests.architecture.issuer import Issuer, issuing
 from tests.architecture.ports import variables
-from tests.machine.engine import Engine, LambdaContext, engine
+from tests.machine.client import LambdaContext
+from tests.machine.engine import Engine, engine
 
 if TYPE_CHECKING:
     from tests.architecture.events import EventRow

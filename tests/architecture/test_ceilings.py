@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskrunner.bootstrap import AwsWorld
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from tests.architecture.ports import USED
 from tests.packs import pack

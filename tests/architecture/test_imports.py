@@ -23,15 +23,20 @@ WATCHED = (
     "jwt",
     "pydantic",
     "securesystemslib",
-    "taskrunner.compiler.plan",
-    "taskrunner.compiler.schema",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
     "yaml",
 )
 LOGGING = {"aws_lambda_powertools"}  # functions behind HTTP log the errors that they answer
 AWS = {"boto3"}
 TOKENS = {"cryptography", "jwt"}
 SIGNING = {"cryptography", "securesystemslib"}  # slow, but no caller waits for settle_run
-COMPILER = {"pydantic", "taskrunner.compiler.plan", "taskrunner.compiler.schema", "yaml"}
+COMPILER = {
+    "pydantic",
+    "taskrunner.compiler.manifest.schema",
+    "taskrunner.compiler.planning.plan",
+    "yaml",
+}
 NEEDED = {
     "authorize": LOGGING | AWS | TOKENS,
     "simulate_pack": LOGGING | COMPILER,

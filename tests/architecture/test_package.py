@@ -194,6 +194,6 @@ def test_a_wheel_built_from_the_sdist_is_the_same(
 
     rebuilt = build("wheel", source, tmp_path_factory.mktemp("rebuilt"))
 
-    prototypes = "taskrunner/compiler/pack_run.asl.yaml"
+    prototypes = "taskrunner/compiler/machine/pack_run.asl.yaml"
     assert contents(rebuilt) == contents(wheel)
     assert contents(wheel)[prototypes] == (ROOT / "statemachine/pack_run.asl.yaml").read_bytes()

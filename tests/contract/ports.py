@@ -33,10 +33,10 @@ from taskrunner.adapters.table import Table
 from taskrunner.adapters.task_tokens import TaskTokens
 from taskrunner.model.approval import Verdict
 from taskrunner.model.notification import Notification
-from tests.atomic import one_at_a_time
 from tests.fakes.clock import StoppedClock
 from tests.fakes.world import MemoryWorld
 from tests.kms import signing_key
+from tests.moto_aws import moto_aws
 from tests.template import template
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def memory() -> Ports:
 @contextmanager
 def moto() -> Iterator[None]:
     """Start moto's AWS with the template's table and a bucket."""
-    with one_at_a_time({"lambda": {"use_docker": False}}):
+    with moto_aws({"lambda": {"use_docker": False}}):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")

@@ -166,7 +166,7 @@ _appends = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(schedule=_appends)
 def test_a_follower_misses_nothing_in_any_order_of_appends(
     world: Ports, schedule: list[tuple[int, int, bool, bool]]

@@ -53,7 +53,7 @@ def _slow() -> Iterator[tuple[Ports, SlowQueries]]:
         yield aws(queries), queries
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes=st.lists(st.integers(1, 10), min_size=1, max_size=12), before=st.integers(1, 12))
 def test_a_follower_misses_nothing_if_queries_are_not_snapshots(
     slow: tuple[Ports, SlowQueries], sizes: list[int], before: int

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from taskrunner.adapters.executions import StepFunctionsMachines
-from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from tests.contract.ports import client, moto
 from tests.contract.samples import a_run
 from tests.fakes.executions import MemoryMachines

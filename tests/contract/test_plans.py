@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.errors import NotFoundError
 from taskrunner.model import plan_document
 from tests.packs import pack
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.contract.ports import Ports
 
 HASH = "sha256:" + "a" * 64
-PLAN = planning.make(
+PLAN = plan_pack(
     pack(
         "- {id: one, run: {uses: builtin:noop}}",
         spec="""

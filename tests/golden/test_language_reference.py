@@ -1,8 +1,8 @@
-"""docs/language.md shows what works: every example in it is planned, or refused where it says so.
+"""Every example in docs/language.md is planned, or refused where the page says so.
 
-A block is marked by the comment before it: `<!-- plans -->`, `<!-- plans {"x": 1} -->` for given
-inputs, or `<!-- refused: $.path, $.another -->`. A block that is no whole manifest is put into one:
-what begins with `- ` are steps, everything else is part of `spec`.
+The comment before a block marks it: `<!-- plans -->`, `<!-- plans {"x": 1} -->` with inputs, or
+`<!-- refused: $.path, $.another -->`. A block that is not a whole manifest is put into one: a block
+that begins with `- ` has steps, and any other is part of `spec`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,27 @@ import json
 import re
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.compiler import schema
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.manifest import keys, source
+from taskrunner.compiler.manifest.step_shapes import KINDS
 from taskrunner.errors import InvalidPackError
 from taskrunner.executors import references
 from tests.packs import pack
 from tests.template import ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.model.json_types import Json
+
 TEXT = (ROOT / "docs/language.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*) -->\n)?```yaml\n(?P<text>.*?)```\n", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>(?:(?!-->).)*) -->\n)?```yaml\n(?P<text>.*?)```\n", re.DOTALL
+)
 _NOOP = "- {id: example, run: {uses: builtin:noop}}"
 
 
@@ -64,7 +73,7 @@ EXAMPLES = [
     for match in _BLOCK.finditer(TEXT)
 ]
 PLANNED = [example for example in EXAMPLES if (example.mark or "").startswith("plans")]
-REFUSED = [example for example in EXAMPLES if (example.mark or "").startswith("refused: ")]
+REFUSED = [example for example in EXAMPLES if (example.mark or "").startswith("refused:")]
 
 
 def at(example: Example) -> str:
@@ -86,7 +95,7 @@ def test_an_example_works(example: Example) -> None:
 
 @pytest.mark.parametrize("example", REFUSED, ids=at)
 def test_an_example_of_a_mistake_is_refused_there_and_nowhere_else(example: Example) -> None:
-    places = (example.mark or "").removeprefix("refused: ").split(", ")
+    places = re.split(r",\s+", (example.mark or "").removeprefix("refused:").strip())
 
     with pytest.raises(InvalidPackError) as refused:
         compile_pack(example.manifest, {})
@@ -94,28 +103,42 @@ def test_an_example_of_a_mistake_is_refused_there_and_nowhere_else(example: Exam
     assert [one.path for one in refused.value.diagnostics] == places
 
 
-@pytest.mark.parametrize("reference", references())
-def test_every_executor_is_named(reference: str) -> None:
-    assert f"`{reference}`" in TEXT
+def test_the_error_that_the_page_quotes_is_the_one_that_an_author_gets() -> None:
+    first_pack = PLANNED[0].manifest.replace("builtin:scanner", "builtin:scaner")
+
+    with pytest.raises(InvalidPackError) as refused:
+        compile_pack(first_pack, {"image": "registry.example.com/app:v1.2.3"})
+
+    [problem] = refused.value.diagnostics
+    assert f"\n    {problem.path}: {problem.message}\n" in TEXT
 
 
-@pytest.mark.parametrize("kind", schema.KNOWN_KINDS)
-def test_every_kind_of_step_is_named_as_working_or_as_coming(kind: str) -> None:
-    assert f"`{kind}`" in TEXT
+def first_cells(heading: str) -> set[str]:
+    """Return the code in the first cells of the tables under *heading*."""
+    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    return {code for cell in rows for code in re.findall(r"`([^`]+)`", cell)}
 
 
-def test_every_key_of_the_language_is_named() -> None:
-    keys = {"with", "schema"}
-    todo: list[type] = [schema.Pack]
-    seen: set[type] = set()
-    while todo:
-        model = todo.pop()
-        if model in seen:
-            continue  # steps hold steps
-        seen.add(model)
-        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-            keys.add(field.alias or name)
-            inner = schema._model_in(field.annotation)
-            todo += [inner] if inner is not None else []
+def test_the_table_of_executors_lists_every_executor() -> None:
+    assert first_cells("run steps") == {*references(), "lambda:<name>"}
 
-    assert [key for key in sorted(keys) if not re.search(rf"[`{{\s]{key}[`:\s]", TEXT)] == []
+
+def test_the_table_of_kinds_lists_every_kind_of_step() -> None:
+    assert first_cells("steps") >= set(KINDS)
+
+
+def test_examples_that_work_show_every_key_of_the_language() -> None:
+    manifests = [source.read(example.manifest).value for example in PLANNED]
+
+    assert keys.all_keys() - set(keys_in(manifests)) == set()
+
+
+def keys_in(value: Json) -> Iterator[str]:
+    """Yield all keys in *value*."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for child in value:
+            yield from keys_in(child)

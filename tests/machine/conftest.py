@@ -1,4 +1,4 @@
-"""The engine that machine tests run on."""
+"""A fresh engine for each machine test, and two callers of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machine.engine import Client, Engine
-from tests.machine.engine import engine as made_engine
+from tests.machine.engine import engine as fresh_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
+
 
 @pytest.fixture(name="engine")
 def _engine() -> Iterator[Engine]:
-    with made_engine() as engine:
+    with fresh_engine() as engine:
         yield engine
 
 

@@ -1,18 +1,18 @@
 """TaskRunner in one process: moto's AWS, the real handlers, and the machines that were compiled.
 
-Requests are API Gateway's events and come from outside; machines call the handlers as Lambda would,
-with errors as Lambda reports them. Tables and routes are the template's.
+Requests come from outside, as API Gateway's events. Machines call the handlers as Lambda would, and
+errors are reported to them as Lambda reports errors. Tables and routes are the template's.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import re
 import time
-import uuid
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
+from threading import Condition
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,141 +20,51 @@ import pytest
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
-from tests.api_schema import assert_conforms
-from tests.atomic import one_at_a_time
-from tests.kms import signing_key
+from tests.machine.client import Client, LambdaContext
+from tests.machine.deployment import (
+    EXECUTOR_PREFIX,
+    MACHINE_FUNCTIONS,
+    SECRET_PREFIX,
+    TABLE,
+    deploy,
+)
+from tests.moto_aws import REGION, moto_aws
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
-from tests.template import ROOT, folder, routes, template
+from tests.template import folder, routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-REGION = "us-east-1"
-PREFIX = "taskrunner"
-SECRET_PREFIX, EXECUTOR_PREFIX = "taskrunner/", "taskrunner-executor-"
-_DEADLINE_S = 30.0
-_FUNCTIONS = {
-    "RunStep": "run_step",
-    "OpenGate": "open_gate",
-    "DecideFlow": "decide_flow",
-    "SettleRun": "settle_run",
-}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer, checked against the API's document."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON
-        return json.loads(self.body)
-
-
-@dataclass
-class Client:
-    """A caller of the API."""
-
-    engine: Engine
-    subject: str = "ana"
-    scopes: str = "operator"
-    tenants: str = "tenant-prod"
-    grants: str = ""
-
-    def __call__(  # noqa: PLR0913 - a request has this many parts
-        self,
-        method: str,
-        path: str,
-        body: Any = None,  # noqa: ANN401 - any JSON
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-        raw: str | None = None,
-    ) -> Answer:
-        full = path if path.startswith("/") else f"/v1/task-runner/{path}"
-        event = api_event(method, full, self, headers or {}, query or {})
-        if body is not None or raw is not None:
-            event["body"] = json.dumps(body) if raw is None else raw
-            event["headers"].setdefault("content-type", "application/json")
-        handler = self.engine.handler_of(method, event["resource"])
-        reply = handler(event, LambdaContext())
-        answer = Answer(reply["statusCode"], reply["headers"], reply["body"])
-        assert_conforms(method, full, answer.status, answer.headers, answer.body)
-        return answer
-
-
-class LambdaContext:
-    """What Lambda tells a function about the invocation."""
-
-    aws_request_id = "6f1c"
-    function_name = "a-function"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 900_000
-
-
-def api_event(
-    method: str, path: str, client: Client, headers: Mapping[str, str], query: Mapping[str, str]
-) -> dict[str, Any]:
-    """API Gateway's proxy event (REST, version 1.0) of a request."""
-    resource, parameters = _matched(method, path)
-    return {
-        "httpMethod": method,
-        "path": path,
-        "resource": resource,
-        "pathParameters": parameters or None,
-        "headers": dict(headers),
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": dict(query) or None,
-        "requestContext": {
-            "requestId": str(uuid.uuid4()),
-            "authorizer": {
-                "subject": client.subject,
-                "scopes": client.scopes,
-                "tenants": client.tenants,
-                "grants": client.grants,
-            },
-        },
-        "body": None,
-        "isBase64Encoded": False,
-    }
-
-
-def _matched(method: str, path: str) -> tuple[str, dict[str, str]]:
-    for route_method, resource in routes():
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(resource))
-        if route_method == method and (match := re.fullmatch(pattern, path)):
-            return resource, match.groupdict()
-    message = f"no route for {method} {path}"
-    raise LookupError(message)
+_DEADLINE_S = 60.0
+# Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
+_validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
 
 
 @dataclass
 class Engine:
-    """The whole of TaskRunner. *calls* has what each machine's task was invoked with.
+    """The whole of TaskRunner.
 
-    *functions* are the deployment's executor functions, by the names that packs have for them;
-    *worlds* has the world of each handler that is to have its own.
+    - *calls*: each function that a machine called, and the event, in order.
+    - *before*: what runs before a machine's call of a function; it may fail as Lambda does.
+    - *functions*: the deployment's executor functions, by their names in packs.
+    - *worlds*: the world of each handler that does not use *world*.
+    - *recorder*: what each function asks of AWS, all of which its role must grant.
+    - *around*: returns a context for each call of a handler, by the handler's name.
     """
 
     world: AwsWorld
     states: Any
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    # A test may stand between the machine and a function: to fail like Lambda, or to look.
     before: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
     functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     worlds: dict[str, AwsWorld] = field(default_factory=dict)
-    # What each function asks of AWS, wherever a test lets it work: its role must grant that.
     recorder: Recorder = field(default_factory=Recorder)
-    # What stands around every call of a handler, by the handler's name.
     around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+    _progress: Condition = field(default_factory=Condition)
 
     def client(self, **who: str) -> Client:
         return Client(self, **who)
@@ -176,9 +86,13 @@ class Engine:
     def invoke(self, name: str, event: dict[str, Any]) -> Any:  # noqa: ANN401
         """Call a function as Lambda would."""
         self.calls.append((name, event))
-        if name in self.before:
-            self.before[name](event)
-        return self._handler(name)(event, LambdaContext())
+        try:
+            if name in self.before:
+                self.before[name](event)
+            return self._handler(name)(event, LambdaContext())
+        finally:
+            with self._progress:
+                self._progress.notify_all()
 
     def as_lambda(
         self,
@@ -189,13 +103,13 @@ class Engine:
         response_headers: dict[str, Any],
     ) -> bytes:
         """moto's Lambda, answered by the real handlers and by *functions*."""
-        name = next((f for n, f in _FUNCTIONS.items() if function_name.endswith(n)), None)
-        own = self.functions.get(function_name.removeprefix(EXECUTOR_PREFIX))
-        if name is None and own is None:
+        name = next((f for n, f in MACHINE_FUNCTIONS.items() if function_name.endswith(n)), None)
+        executor = self.functions.get(function_name.removeprefix(EXECUTOR_PREFIX))
+        if name is None and executor is None:
             raise UnknownFunctionException(function_name)
         try:
             event = json.loads(body)
-            result = own(event) if own is not None else self.invoke(str(name), event)
+            result = executor(event) if executor is not None else self.invoke(str(name), event)
         except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
             response_headers["x-amz-function-error"] = "Unhandled"
             result = {"errorMessage": str(error), "errorType": type(error).__name__}
@@ -207,42 +121,49 @@ class Engine:
             Name=f"{SECRET_PREFIX}{tenant}/{name}", SecretString=value
         )
 
-    def wait(self, client: Client, run_id: str, *statuses: str) -> dict[str, Any]:
-        """The run's state once its status is one of *statuses*."""
-        deadline = time.monotonic() + _DEADLINE_S
-        while True:
-            state: dict[str, Any] = client("GET", f"runs/{run_id}").json
-            if state["status"] in statuses:
-                return state
-            if time.monotonic() > deadline:
-                message = f"{run_id} is {state['status']}, not {statuses}: {state['steps']}"
-                raise TimeoutError(message)
-            time.sleep(0.02)
+    def until(self, condition: Callable[[], bool], problem: str) -> None:
+        """Wait until *condition* holds, which it may whenever a function has been called.
 
-    def rest(self) -> None:
-        """Wait until no machine is between a run's end, which others see, and its evidence.
-
-        It would go on without AWS under it, and retry for minutes beside the tests that follow.
-        Nobody tells of a stopped execution here, so a cancelled run stays as it is.
+        Raises:
+            TimeoutError: it does not hold in time; the error says *problem*.
         """
         deadline = time.monotonic() + _DEADLINE_S
-        while self._unsealed():
-            assert time.monotonic() < deadline, "a run that has ended was not sealed"
-            time.sleep(0.02)
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(problem)
+            with self._progress:
+                # A call may end between the look and the wait, so the wait has an end as well.
+                self._progress.wait(timeout=0.1)
+
+    def wait(self, client: Client, run_id: str, *statuses: str) -> dict[str, Any]:
+        """Return the run's state once its status is one of *statuses*."""
+        state: dict[str, Any] = {}
+
+        def is_reached() -> bool:
+            state.update(client("GET", f"runs/{run_id}").json)
+            return state["status"] in statuses
+
+        self.until(is_reached, f"{run_id} never is one of {statuses}")
+        return state
+
+    def rest(self) -> None:
+        """Wait until each run that has ended has its evidence, so that no machine goes on.
+
+        It would go on without AWS under it, and retry for minutes beside the tests that follow. A
+        cancelled run has no evidence here, because nothing reports the end of its execution.
+        """
+        self.until(lambda: not self._unsealed(), "a run that has ended was not sealed")
 
     def _unsealed(self) -> list[str]:
         client = boto3.client("dynamodb")
-        items = client.scan(TableName="runs", IndexName="unfinished-runs")["Items"]
-        found = ((item["run_id"]["S"], item.get("outcome", {}).get("S")) for item in items)
-        return [run_id for run_id, outcome in found if outcome in {"succeeded", "failed"}]
-
-    def ended(self, client: Client, run_id: str) -> dict[str, Any]:
-        return self.wait(client, run_id, "succeeded", "failed", "cancelled")
+        items = client.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
+        ended = {"succeeded", "failed"}
+        return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
 
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """A fresh TaskRunner. At its end, nothing that its functions did may lack a permission."""
+    """A fresh TaskRunner; fails at its end if a function did what its role does not grant."""
     configuration: Any = {
         "stepfunctions": {"execute_state_machine": True},
         "lambda": {"use_docker": False},
@@ -251,68 +172,14 @@ def engine() -> Iterator[Engine]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        with one_at_a_time(configuration):
-            deployed = _deployed()
-            made = Engine(AwsWorld(deployed), boto3.client("stepfunctions"))
-            made.recorder.attach()
+        patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
+        with moto_aws(configuration):
+            deployed = deploy()
+            running = Engine(AwsWorld(deployed), boto3.client("stepfunctions"))
+            running.recorder.attach()
             backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-            backend.invoke = made.as_lambda
-            yield made
-            made.rest()
-            lacking = missing(made.recorder.by_logical_id(), names_of(deployed))
+            backend.invoke = running.as_lambda
+            yield running
+            running.rest()
+            lacking = missing(running.recorder.by_logical_id(), names_of(deployed))
             assert not lacking, "\n".join(lacking)
-
-
-def _deployed() -> dict[str, str]:
-    resources = template()["Resources"]
-    table = resources["RunTable"]["Properties"]
-    boto3.client("dynamodb").create_table(
-        TableName="runs",
-        **{
-            name: table[name]
-            for name in (
-                "AttributeDefinitions",
-                "KeySchema",
-                "GlobalSecondaryIndexes",
-                "BillingMode",
-            )
-        },
-    )
-    boto3.client("s3").create_bucket(Bucket="runs")
-    role = boto3.client("iam").create_role(RoleName="machines", AssumeRolePolicyDocument="{}")
-    prototype = boto3.client("stepfunctions").create_state_machine(
-        name=f"{PREFIX}_prototype",
-        definition=deployed_frame(),
-        roleArn=role["Role"]["Arn"],
-    )
-    return {
-        "TABLE_NAME": "runs",
-        "BUCKET_NAME": "runs",
-        "PACK_RUN_MACHINE_ARN": prototype["stateMachineArn"],
-        "MACHINE_PREFIX": PREFIX,
-        "SECRET_PREFIX": SECRET_PREFIX,
-        "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
-        "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
-        "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
-    }
-
-
-def published() -> list[str]:
-    """All that was published to the deployment's topic: subjects, bodies and attributes."""
-    topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
-    return [
-        f"{subject}\n{body}\n{attributes}"
-        for topic in topics
-        for _, body, subject, attributes, _ in topic.sent_notifications
-    ]
-
-
-def deployed_frame() -> str:
-    """The frame with the functions' ARNs in it, as CloudFormation deploys it."""
-    import yaml  # noqa: PLC0415
-
-    text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
-    for name in _FUNCTIONS:
-        arn = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:{name}"
-        text = text.replace(f"${{{name}FunctionArn}}", arn)
-    return json.dumps(yaml.safe_load(text))

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from taskrunner import expressions
-from taskrunner.compiler import budget
-from taskrunner.expressions import templates
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.compiler.budget.distribution import distributed_maps
+from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     Aggregation,
@@ -34,17 +33,17 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from tests.machine.packs import FUNCTIONS
+from tests.machine.generated_packs import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskrunner.expressions.parser import Reference
+    from taskrunner.expressions import Reference
 
-Told = tuple[str, str | None]
-SUCCEEDED: Told = ("Succeeded", None)
-FAILED: Told = ("Failed", None)
-EXECUTOR_ERROR: Told = ("Failed", "executor-error")
+Status = tuple[str, str | None]
+SUCCEEDED: Status = ("Succeeded", None)
+FAILED: Status = ("Failed", None)
+EXECUTOR_ERROR: Status = ("Failed", "executor-error")
 
 
 class Undetermined(Exception):  # noqa: N818 - not an error
@@ -57,10 +56,10 @@ class Stop(Exception):  # noqa: N818 - not an error
 
 @dataclass
 class Prediction:
-    """What is known of a run: how each path is told, and what the run steps left."""
+    """The known part of a run: each path's status, and the outputs of its run steps."""
 
     status: str = "succeeded"
-    told: dict[str, Told] = field(default_factory=dict)
+    statuses: dict[str, Status] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
 
@@ -96,7 +95,7 @@ class _Walker:
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
-        self.distributed = budget.distributed(plan)
+        self.distributed = distributed_maps(plan)
 
     def run(self) -> None:
         try:
@@ -124,7 +123,7 @@ class _Walker:
         """Alone what planning knew goes before *reason*; *planned* is that it knew of this too."""
         if step.enabled is False:
             reason, planned = "condition-false", True
-        self.found.told[place.prefix + step.id] = ("Skipped", reason)
+        self.found.statuses[place.prefix + step.id] = ("Skipped", reason)
         inner = "run-failed" if reason == "run-failed" else "parent-skipped"
         if isinstance(step, MapStep | Loop):
             for turn in () if planned else self.known_turns(step, place):
@@ -158,15 +157,15 @@ class _Walker:
             self.skip(step, place, "condition-false")
             return
         inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
-        if path not in self.found.told:
+        if path not in self.found.statuses:
             try:
                 self.body(step, inner)
             except Stop:
-                self.found.told.setdefault(path, FAILED)
+                self.found.statuses.setdefault(path, FAILED)
             except ExpressionError:
-                self.found.told[path] = EXECUTOR_ERROR
+                self.found.statuses[path] = EXECUTOR_ERROR
                 self.skip_children(step, inner)
-        if self.found.told[path][0] == "Failed" and not step.continue_on_error:
+        if self.found.statuses[path][0] == "Failed" and not step.continue_on_error:
             raise Stop
 
     def is_wanted(self, step: Step, place: _Place) -> bool:
@@ -175,7 +174,7 @@ class _Walker:
         try:
             return expressions.truth(self.value(step.when or "", place))
         except ExpressionError:
-            self.found.told[place.prefix + step.id] = EXECUTOR_ERROR
+            self.found.statuses[place.prefix + step.id] = EXECUTOR_ERROR
             inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
             self.skip_children(step, inner)
             return True
@@ -199,9 +198,9 @@ class _Walker:
         path = place.prefix + step.id
         match step:
             case RunStep():
-                self.found.told[path] = self.execute(step, place)
+                self.found.statuses[path] = self.execute(step, place)
             case ApprovalGate():
-                self.found.told[path] = self.decided(step.approval_id)
+                self.found.statuses[path] = self.decided(step.approval_id)
             case PolicyGate():
                 self.policy(step, place)
             case Parallel():
@@ -216,9 +215,9 @@ class _Walker:
                 self.conditional(step, place)
             case _:
                 assert_never(step)
-        self.found.told.setdefault(path, SUCCEEDED)
+        self.found.statuses.setdefault(path, SUCCEEDED)
 
-    def execute(self, step: RunStep, place: _Place) -> Told:
+    def execute(self, step: RunStep, place: _Place) -> Status:
         path = place.prefix + step.id
         self.found.outputs[path] = None
         try:
@@ -235,23 +234,23 @@ class _Walker:
         self.found.outputs[path] = {"attempt": failures + 1}
         return SUCCEEDED
 
-    def decided(self, approval: str) -> Told:
+    def decided(self, approval: str) -> Status:
         is_approved = self.verdicts[approval] == "approved"
         return SUCCEEDED if is_approved else ("Failed", "approval-rejected")
 
     def policy(self, step: PolicyGate, place: _Place) -> None:
         path = place.prefix + step.id
         if self.holds(step, place):
-            self.found.told[path] = SUCCEEDED
+            self.found.statuses[path] = SUCCEEDED
         elif step.failure_action is FailureAction.BRANCH:
             self.in_order(step.branch, place)
-            self.found.told[path] = ("Succeeded", "policy-failed")
+            self.found.statuses[path] = ("Succeeded", "policy-failed")
             return
         elif step.failure_action is FailureAction.REQUEST_OVERRIDE:
-            self.found.told[path] = self.decided(step.override or "")
+            self.found.statuses[path] = self.decided(step.override or "")
         else:
             is_warned = step.failure_action is FailureAction.WARN
-            self.found.told[path] = (
+            self.found.statuses[path] = (
                 ("Succeeded", "policy-warned") if is_warned else ("Failed", "policy-failed")
             )
         for child in step.branch:
@@ -266,7 +265,7 @@ class _Walker:
             if policy.uses is not None:
                 answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": given})
                 return bool(answer["passed"])
-            return all(expressions.truth(self.value(one.require, here)) for one in policy.rules)
+            return all(expressions.truth(self.value(rule.require, here)) for rule in policy.rules)
         except ExpressionError:
             return False
 
@@ -277,12 +276,12 @@ class _Walker:
         known: list[set[str]] = []
         stopped: list[int] = []
         for number, (steps, place) in enumerate(lanes):
-            before = set(self.found.told)
+            before = set(self.found.statuses)
             try:
                 self.in_order(steps, place)
             except Stop:
                 stopped.append(number)
-            known.append(set(self.found.told) - before)
+            known.append(set(self.found.statuses) - before)
         if not stopped:
             return
         if not block.continue_on_error:
@@ -332,7 +331,9 @@ class _Walker:
     def conditional(self, step: Conditional, place: _Place) -> None:
         taken = step.taken
         if taken is None:
-            truths = (expressions.truth(self.value(one.condition, place)) for one in step.branches)
+            truths = (
+                expressions.truth(self.value(branch.condition, place)) for branch in step.branches
+            )
             taken = next((number for number, yes in enumerate(truths) if yes), len(step.branches))
         for number, child in self.numbered(step):
             if number != taken:
@@ -348,24 +349,24 @@ class _Walker:
 
     def context(self, references: Iterable[Reference], place: _Place) -> dict[str, Any]:
         steps = {}
-        for step_id in {one[1] for one in references if one[0] == "steps"}:
+        for step_id in {names[1] for names in references if names[0] == "steps"}:
             step = self.plan.step(step_id)
             depth = len(self.plan.iterations(step_id))
-            prefix = "".join(f"{one}::" for one in place.prefix.split("::")[:depth])
+            prefix = "".join(f"{part}::" for part in place.prefix.split("::")[:depth])
             below = {prefix + step_id, f"{prefix}{step_id}["}
-            inside = {prefix + one.id for one in walk((step,))}
+            inside = {prefix + inner.id for inner in walk((step,))}
             if any(
                 p in inside or p.startswith(tuple(f"{i}[" for i in inside | below))
                 for p in self.found.open
             ):
                 raise Undetermined
-            told = self.found.told.get(prefix + step_id, ("Pending", None))
-            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": told[0]}
+            status = self.found.statuses.get(prefix + step_id, ("Pending", None))
+            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": status[0]}
         return {"inputs": self.plan.inputs, "steps": steps, **place.names}
 
     def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
         path = prefix + step.id
-        if self.found.told.get(path, ("Skipped",))[0] == "Skipped":
+        if self.found.statuses.get(path, ("Skipped",))[0] == "Skipped":
             return None
         match step:
             case RunStep():
@@ -373,8 +374,8 @@ class _Walker:
             case ApprovalGate() | PolicyGate():
                 return None
             case Parallel() | Conditional():
-                ran = {one.id: self.outputs(one, place, prefix) for one in children(step)}
-                ran = {one: value for one, value in ran.items() if value is not None}
+                ran = {child.id: self.outputs(child, place, prefix) for child in children(step)}
+                ran = {child_id: value for child_id, value in ran.items() if value is not None}
                 if isinstance(step, Parallel) or not step.union:
                     return ran
                 return _merged(ran.values())

@@ -1,17 +1,16 @@
-"""How machine tests start runs, decide their gates and read what they did."""
+"""How machine tests start runs, decide their approvals and read what became of them."""
 
 from __future__ import annotations
 
-import time
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from tests.machine.engine import Answer, Client
+    from tests.machine.client import Answer, Client
 
 TENANT = "tenant-prod"
-_DEADLINE_S = 60.0
 
 
 def start(client: Client, manifest: str, inputs: Mapping[str, Any] | None = None) -> str:
@@ -19,26 +18,21 @@ def start(client: Client, manifest: str, inputs: Mapping[str, Any] | None = None
     answer = client("POST", "runs", {"manifest": manifest, "inputs": dict(inputs or {})})
     assert answer.status == 201, answer.body
     run_id: str = answer.json["runId"]
+    assert answer.headers["Location"] == f"/v1/task-runner/runs/{run_id}"
     return run_id
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for *condition*."""
-    deadline = time.monotonic() + _DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.01)
-
-
 def ended(client: Client, run_id: str) -> dict[str, Any]:
-    """The run's state once it has ended."""
+    """Wait for a run's end, and return its state then."""
     runs = client.engine.world.runs
-    until(lambda: runs.head(TENANT, run_id).run.outcome is not None, f"{run_id} goes on")
+    client.engine.until(
+        lambda: runs.head(TENANT, run_id).run.outcome is not None, f"{run_id} does not end"
+    )
     return state_of(client, run_id)
 
 
 def state_of(client: Client, run_id: str) -> dict[str, Any]:
+    """The run's state as the API has it."""
     state: dict[str, Any] = client("GET", f"runs/{run_id}").json
     return state
 
@@ -48,39 +42,45 @@ def run(client: Client, manifest: str, **inputs: Any) -> dict[str, Any]:  # noqa
     return ended(client, start(client, manifest, inputs))
 
 
-def told(state: dict[str, Any]) -> dict[str, str]:
-    """`Failed executor-error`: each step's status and reason, in the order of the listing."""
+def statuses(state: dict[str, Any]) -> dict[str, str]:
+    """Each step's status and reason, such as `Failed executor-error`, in the listing's order."""
     return {
-        one["stepId"]: " ".join(filter(None, [one["status"], one.get("statusReason")]))
-        for one in state["steps"]
+        step["stepId"]: " ".join(filter(None, [step["status"], step.get("statusReason")]))
+        for step in state["steps"]
     }
 
 
 def outputs(client: Client, state: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON
-    """What the step of that path left."""
-    found = client.engine.world.runs.outcomes(TENANT, state["runId"], [path])
-    return found[path].outputs
+    """The outputs that the step of that path recorded."""
+    outcomes = client.engine.world.runs.outcomes(TENANT, state["runId"], [path])
+    return outcomes[path].outputs
+
+
+def log(client: Client, run_id: str) -> list[dict[str, Any]]:
+    """The lines of the run's log."""
+    return [json.loads(line) for line in client("GET", f"runs/{run_id}/logs").body.splitlines()]
 
 
 def has_entry(client: Client, run_id: str, step: str | None, event: str) -> bool:
     """Whether the journal says that *event* happened to *step*."""
     journal = client.engine.world.runs.journal(TENANT, run_id)
-    return any(one.entry.step_path == step and one.entry.event == event for one in journal)
+    return any(record.entry.step_path == step and record.entry.event == event for record in journal)
 
 
-def decide(client: Client, run_id: str, approval: str, decision: str = "approved") -> Answer:
-    """Decide an approval as soon as somebody waits for it."""
-    world = client.engine.world
-
-    def waits() -> bool:
-        return bool(world.approvals.get(TENANT, run_id, approval).was_opened)
-
-    until(waits, f"nobody waits for {approval}")
-    return _decide(client, run_id, approval, decision)
+def decide(
+    client: Client, run_id: str, approval: str, decision: str = "approved", **more: str
+) -> Answer:
+    """Decide an approval as soon as a gate waits for it."""
+    approvals = client.engine.world.approvals
+    client.engine.until(
+        lambda: bool(approvals.get(TENANT, run_id, approval).was_opened),
+        f"no gate waits for {approval}",
+    )
+    return _decide(client, run_id, approval, decision, **more)
 
 
 def decide_waiting(client: Client, run_id: str, approval: str, decision: str) -> None:
-    """Decide an approval if somebody waits for it and nobody has decided it."""
+    """Decide an approval if a gate waits for it and it is not decided."""
     world = client.engine.world
     record = world.approvals.get(TENANT, run_id, approval)
     if (
@@ -91,7 +91,7 @@ def decide_waiting(client: Client, run_id: str, approval: str, decision: str) ->
         _decide(client, run_id, approval, decision)
 
 
-def _decide(client: Client, run_id: str, approval: str, decision: str) -> Answer:
+def _decide(client: Client, run_id: str, approval: str, decision: str, **more: str) -> Answer:
     plan_hash = client.engine.world.runs.head(TENANT, run_id).run.plan_hash
-    body = {"decision": decision, "planHash": plan_hash}
+    body = {"decision": decision, "planHash": plan_hash, **more}
     return client("POST", f"runs/{run_id}/approvals/{approval}", body)

@@ -1,6 +1,7 @@
-"""Generated packs come to what the oracle says of them.
+"""Runs of generated packs end as the oracle predicts.
 
-TASKRUNNER_ORACLE_EXAMPLES=500 runs more packs than CI does, chosen at random and not always alike.
+TASKRUNNER_ORACLE_EXAMPLES=500 runs more packs than CI does, chosen at random and differently each
+time.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 
-from taskrunner.compiler import budget, emit
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.budget import limits
+from taskrunner.compiler.driver import compile_plan, plan_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from tests.machine import oracle
-from tests.machine.engine import engine as made_engine
-from tests.machine.packs import FUNCTIONS, SECRETS, VERDICTS, packs
-from tests.machine.runs import TENANT, decide_waiting, start, state_of, until
+from tests.machine.engine import engine as fresh_engine
+from tests.machine.generated_packs import FUNCTIONS, SECRETS, VERDICTS, packs
+from tests.machine.runs import TENANT, decide_waiting, start, state_of
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ _MORE = os.environ.get("TASKRUNNER_ORACLE_EXAMPLES")
 
 @pytest.fixture(name="engines", scope="module")
 def _engines() -> Iterator[Callable[[], Engine]]:
-    # Behind a function, because hypothesis writes out the arguments of what fails.
-    with made_engine() as engine:
+    # Behind a function, because hypothesis writes out the arguments of a failing example.
+    with fresh_engine() as engine:
         engine.functions.update(FUNCTIONS)
         for name, value in SECRETS.items():
             engine.store_secret(TENANT, name, value)
@@ -42,17 +44,16 @@ def _engines() -> Iterator[Callable[[], Engine]]:
     max_examples=int(_MORE or 25),
     derandomize=_MORE is None,
     database=None,
-    deadline=None,
     phases=[Phase.generate] if _MORE is None else list(Phase),
     suppress_health_check=list(HealthCheck),
 )
 @given(pack=packs())
-def test_a_run_comes_to_what_the_oracle_says(
+def test_a_run_ends_as_the_oracle_predicts(
     engines: Callable[[], Engine], pack: dict[str, Any]
 ) -> None:
     manifest = as_yaml(pack)
-    plan = planning.make(manifest, {})
-    assert planning.make(manifest, {}) == plan
+    plan = plan_pack(manifest, {})
+    assert plan_pack(manifest, {}) == plan
     if _is_too_large(plan):
         reject()
     try:
@@ -63,23 +64,26 @@ def test_a_run_comes_to_what_the_oracle_says(
     state = _run(engines(), manifest)
 
     assert state["status"] == predicted.status
-    told = {one["stepId"]: (one["status"], one.get("statusReason")) for one in state["steps"]}
-    known = {path: how for path, how in predicted.told.items() if path not in predicted.open}
-    assert {path: how for path, how in told.items() if path in known} == known
-    assert set(told) - predicted.open == set(known)
-    assert _outputs(engines(), state, known) == {
-        path: value for path, value in predicted.outputs.items() if path in known
+    listed = {step["stepId"]: (step["status"], step.get("statusReason")) for step in state["steps"]}
+    certain = {
+        path: status for path, status in predicted.statuses.items() if path not in predicted.open
     }
-    assert all(how != "Pending" for how, _ in told.values())
+    assert {path: status for path, status in listed.items() if path in certain} == certain
+    assert set(listed) - predicted.open == set(certain)
+    assert _outputs(engines(), state, certain) == {
+        path: value for path, value in predicted.outputs.items() if path in certain
+    }
+    assert all(status != "Pending" for status, _ in listed.values())
 
 
 def _is_too_large(plan: Plan) -> bool:
-    definition, given = emit.machine(plan), emit.execution_input(plan, TENANT, "run-1")
-    return bool(budget.problems(plan, budget.count(plan, definition, given)))
+    machine, first_input = compile_plan(plan), execution_input(plan, TENANT, "run-1")
+    counted = limits.count(plan, machine.distributed, machine.definition, first_input)
+    return any(limits.problems(plan, machine.distributed, counted))
 
 
 def _run(engine: Engine, manifest: str) -> dict[str, Any]:
-    """The state at the end of a run in which each gate is decided when it waits."""
+    """The state at the end of a run in which each gate is decided as soon as it waits."""
     ana, bob = engine.client(), engine.client(subject="bob")
     run_id = start(ana, manifest)
 
@@ -88,12 +92,13 @@ def _run(engine: Engine, manifest: str) -> dict[str, Any]:
             decide_waiting(bob, run_id, approval, verdict)
         return engine.world.runs.head(TENANT, run_id).run.outcome is not None
 
-    until(has_ended, f"{run_id} goes on")
+    engine.until(has_ended, f"{run_id} does not end")
     return state_of(ana, run_id)
 
 
 def _outputs(engine: Engine, state: dict[str, Any], paths: dict[str, Any]) -> dict[str, Any]:
-    runs = [one["stepId"] for one in state["steps"] if one["kind"] == "Run"]
+    """The outputs of the run steps among *paths*."""
+    runs = [step["stepId"] for step in state["steps"] if step["kind"] == "Run"]
     wanted = [path for path in runs if path in paths]
-    found = engine.world.runs.outcomes(TENANT, state["runId"], wanted) if wanted else {}
-    return {path: outcome.outputs for path, outcome in found.items()}
+    outcomes = engine.world.runs.outcomes(TENANT, state["runId"], wanted) if wanted else {}
+    return {path: outcome.outputs for path, outcome in outcomes.items()}

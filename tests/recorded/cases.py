@@ -10,14 +10,15 @@ from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from taskrunner.usecases.settle_run import NOT_STARTED
-from tests.machine.runs import TENANT, decide, ended, has_entry, start, until
+from tests.machine.runs import TENANT, decide, ended, has_entry, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from taskrunner.executors.work import Services
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
-    from tests.machine.engine import Client, Engine
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 # Starts a run of a manifest, acts on it until it has ended, and returns its id.
 Play: TypeAlias = "Callable[[Engine, str], str]"
@@ -115,7 +116,9 @@ def _never_starting(engine: Engine, manifest: str) -> str:
 
 
 def _wait_for_entry(client: Client, run_id: str, step_path: str | None, event: str) -> None:
-    until(lambda: has_entry(client, run_id, step_path, event), f"no {event} of {step_path}")
+    client.engine.until(
+        lambda: has_entry(client, run_id, step_path, event), f"no {event} of {step_path}"
+    )
 
 
 class _WorldWhereAFunctionDies(AwsWorld):

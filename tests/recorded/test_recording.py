@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.machine.engine import Engine
     from tests.recorded.recording import Recording
 
-pytestmark = pytest.mark.machine
 # These depend on the time of the run, or may be worded anew.
 _MAY_DIFFER = {"lastTransitionAt", "nextAttemptAt", "errorMessage"}
 

@@ -20,7 +20,7 @@ class Executions:
         """Return the events so far of a run's execution."""
         states = self.aws("stepfunctions")
         events: list[dict[str, Any]] = states.get_execution_history(
-            executionArn=self._execution(run_id), maxResults=1000
+            executionArn=self.arn(run_id), maxResults=1000
         )["events"]
         return events
 
@@ -32,7 +32,12 @@ class Executions:
             if event["type"] == "TaskFailed"
         ]
 
-    def _execution(self, run_id: str) -> str:
+    def arn(self, run_id: str) -> str:
+        """Return the ARN of a run's execution.
+
+        Raises:
+            LookupError: the run has no execution.
+        """
         states = self.aws("stepfunctions")
         pages = states.get_paginator("list_state_machines").paginate()
         for machine in [entry for page in pages for entry in page["stateMachines"]]:

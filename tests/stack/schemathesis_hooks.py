@@ -1,8 +1,8 @@
-"""What schemathesis is told of this API beside its document: which texts mean something here.
+"""What schemathesis must know of this API besides its document: which values exist.
 
-To the document a manifest is a text, a cursor is opaque and a run's id is any word; only the
-service knows which of them are packs, pages and runs. So these are narrowed to some that are. What
-it makes up beside them is wrong then, and must be refused.
+In the document a manifest is any text, a cursor is opaque and a run's id is any word. Only the
+service knows which of them are packs, pages and runs, so the hooks narrow the document to some that
+exist. Everything else that schemathesis generates is then wrong, and must be rejected.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.packs import pack
 if TYPE_CHECKING:
     from schemathesis.core.transport import Response
 
-# The variable that names what there is: `{tenant, runId, approvalId, artifact, planHash, cursors}`,
-# cursors by the operationId of their list.
+# The environment variable with the names of what exists, as JSON:
+# `{tenant, runId, approvalId, artifact, planHash, cursors}`; cursors by their lists' operationIds.
 KNOWN: Final = "TASKRUNNER_KNOWN"
 
 _INPUTS: Final = """
@@ -45,13 +45,13 @@ _PACKS: Final = (
         spec=_INPUTS,
     ),
 )
-# null counts as not given.
+# An input that is null counts as not given.
 _INPUT_TYPES: Final = {
     "text": {"type": ["string", "null"]},
     "count": {"type": ["integer", "null"]},
     "list": {"type": ["array", "null"]},
 }
-_AN_ENTRY: Final = {
+_ANY_ENTRY: Final = {
     "timestamp": "2025-12-06T10:00:00Z",
     "level": "info",
     "eventType": "run.created",
@@ -68,7 +68,7 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
     parameters["RunId"]["schema"]["enum"] = [known["runId"], "run-of-nobody"]
     parameters["ApprovalId"]["schema"]["enum"] = [known["approvalId"], "approval-of-nobody"]
     parameters["ArtifactName"]["schema"]["enum"] = [known["artifact"], "artifact-of-nobody"]
-    # On the wire a number is a text, so that a form says more than a list would.
+    # A pattern, because in a query a number is text, which a list of numbers would not match.
     parameters["LogCursor"]["schema"]["pattern"] = r"^[0-9]{1,9}\.[0-9]{1,9}$"
     schemas = schema["components"]["schemas"]
     schemas["ApprovalDecisionRequest"]["properties"]["planHash"]["enum"] = [known["planHash"]]
@@ -77,24 +77,28 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
         fields["manifest"]["enum"] = list(_PACKS)
         fields["inputs"] |= {"additionalProperties": False, "properties": _INPUT_TYPES}
     fields["tenantId"]["enum"] = [known["tenant"]]
-    # A run that is made under any name is there for whoever asks for that name by chance, and would
-    # be found where the path allows two names alone. The rest is in
-    # tests/security/hostile/test_requests.py.
+    # A run created under a generated name would be found by a later request for that name, although
+    # the narrowed document allows two names only. tests/security/hostile/test_requests.py generates
+    # run ids.
     del fields["runId"]
     for item in schema["paths"].values():
         for operation in item.values():
             cursor = known["cursors"].get(operation["operationId"])
             for place, parameter in enumerate(operation.get("parameters", [])):
                 if parameter.get("$ref", "").endswith("/Cursor"):
-                    asked = {"name": "cursor", "in": "query", "schema": {"enum": [cursor]}}
-                    operation["parameters"][place] = asked
+                    schema_of_cursor = {"enum": [cursor]}
+                    operation["parameters"][place] = {
+                        "name": "cursor",
+                        "in": "query",
+                        "schema": schema_of_cursor,
+                    }
 
 
 @schemathesis.deserializer("application/x-ndjson")
 def first_entry(_context: Any, response: Response) -> Any:  # noqa: ANN401 - any JSON
-    """The first entry of a log, or one that fits where nothing is new.
+    """The first entry of a log, or a valid one where the log has no new lines.
 
-    The document describes one entry, as the contract does; tests/api_schema.py checks every line.
+    The document describes one entry, as the contract does. tests/api_schema.py checks every line.
     """
     lines = response.content.splitlines()
-    return json.loads(lines[0]) if lines else _AN_ENTRY
+    return json.loads(lines[0]) if lines else _ANY_ENTRY

@@ -1,4 +1,4 @@
-"""What is wrong with a request is told over HTTP, with a code, and never as a 500."""
+"""Wrong requests over HTTP: each answer has a code that says what is wrong, and none is a 500."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.packs import pack
+from tests.stack.packs import GATE, STEP
 
 if TYPE_CHECKING:
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
-GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
 HASH = "sha256:" + "0" * 64
 
 
@@ -35,7 +35,7 @@ HASH = "sha256:" + "0" * 64
     ],
     ids=lambda value: None if not isinstance(value, str) or len(value) < 40 else value[:20],
 )
-def test_a_bad_body_is_refused_by_name(  # noqa: PLR0913, PLR0917 - a table of them
+def test_rejects_a_bad_body_with_a_code(  # noqa: PLR0913, PLR0917 - a table of them
     operator: Api, path: str, content: str | bytes, media_type: str, status: int, code: str
 ) -> None:
     headers = {"Content-Type": media_type}
@@ -45,12 +45,12 @@ def test_a_bad_body_is_refused_by_name(  # noqa: PLR0913, PLR0917 - a table of t
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-def test_all_errors_of_a_pack_come_at_once_with_their_lines(operator: Api) -> None:
-    manifest = GOOD.replace("kind: TaskPack", "kind: TaskPak").replace("uses:", "use:")
+def test_reports_all_errors_of_a_pack_at_once_with_their_lines(operator: Api) -> None:
+    manifest = STEP.replace("kind: TaskPack", "kind: TaskPak").replace("uses:", "use:")
 
     answer = operator("POST", "simulations", {"manifest": manifest})
 
-    errors = {one["path"]: one["message"] for one in answer.json()["errors"]}
+    errors = {error["path"]: error["message"] for error in answer.json()["errors"]}
     assert answer.status_code == 400
     assert set(errors) == {"$.kind", "$.spec.steps[0].run.use", "$.spec.steps[0].run.uses"}
     assert errors["$.spec.steps[0].run.use"].startswith("line 6: ")
@@ -58,8 +58,8 @@ def test_all_errors_of_a_pack_come_at_once_with_their_lines(operator: Api) -> No
 
 
 @pytest.mark.parametrize("run_id", ["", "a b", "a.b", "a" * 129, "../x"])
-def test_a_bad_run_id_is_refused(operator: Api, run_id: str) -> None:
-    answer = operator("POST", "runs", {"manifest": GOOD, "runId": run_id})
+def test_rejects_a_bad_run_id(operator: Api, run_id: str) -> None:
+    answer = operator("POST", "runs", {"manifest": STEP, "runId": run_id})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
@@ -84,7 +84,7 @@ def test_an_unknown_run_is_not_found(
 
 
 def test_another_tenants_run_is_not_found(operator: Api) -> None:
-    run_id = operator.run(GOOD)
+    run_id = operator.run(STEP)
     stranger = operator.as_("other-tenant-operator")
 
     answers = [
@@ -109,17 +109,14 @@ def test_another_tenants_run_is_not_found(operator: Api) -> None:
         {"decision": ["approved"], "planHash": HASH},
     ],
 )
-def test_a_malformed_decision_is_refused(operator: Api, body: dict[str, Any]) -> None:
+def test_rejects_a_malformed_decision(operator: Api, body: dict[str, Any]) -> None:
     answer = operator("POST", "runs/any/approvals/any", body)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
-def test_a_stale_plan_is_not_approved(operator: Api, approver: Api) -> None:
-    gated = pack(
-        "- {id: review, gate: {approval: {id: security}}}", spec="approvals: [{id: security}]"
-    )
-    run_id = operator.run(gated)
+def test_rejects_an_approval_of_another_plan(operator: Api, approver: Api) -> None:
+    run_id = operator.run(GATE)
     operator.wait(run_id, "waiting")
 
     stale = approver(
@@ -132,31 +129,31 @@ def test_a_stale_plan_is_not_approved(operator: Api, approver: Api) -> None:
     operator("POST", f"runs/{run_id}/cancel")
 
 
-def test_a_run_id_is_taken_once_and_replayed_by_its_key(operator: Api) -> None:
+def test_a_run_id_is_taken_once_and_its_request_replayed_by_key(operator: Api) -> None:
     run_id, key = f"run-{uuid.uuid4()}", {"Idempotency-Key": str(uuid.uuid4())}
-    body = {"manifest": GOOD, "runId": run_id}
+    body = {"manifest": STEP, "runId": run_id}
 
     first = operator("POST", "runs", body, headers=key)
     operator.ended(run_id)
     replay = operator("POST", "runs", body, headers=key)
     other_body = operator("POST", "runs", {**body, "inputs": {}}, headers=key)
-    changed = operator("POST", "runs", {**body, "manifest": GOOD + "# more\n"}, headers=key)
+    changed = operator("POST", "runs", {**body, "manifest": STEP + "# more\n"}, headers=key)
     keyless = operator("POST", "runs", body)
 
     assert first.status_code == replay.status_code == 201
     assert replay.json() == first.json()
-    assert other_body.status_code == 201  # empty inputs are no other inputs
+    assert other_body.status_code == 201  # no inputs and empty inputs are the same
     assert (changed.status_code, changed.json()["error"]["code"]) == (409, "idempotency_conflict")
     assert (keyless.status_code, keyless.json()["error"]["code"]) == (409, "run_exists")
 
 
-def test_a_plan_that_is_not_the_expected_one_makes_no_run(operator: Api) -> None:
-    answer = operator("POST", "runs", {"manifest": GOOD, "expectPlanHash": HASH})
+def test_creates_no_run_of_a_plan_that_is_not_expected(operator: Api) -> None:
+    answer = operator("POST", "runs", {"manifest": STEP, "expectPlanHash": HASH})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "plan_hash_mismatch")
 
 
-def test_one_run_more_than_the_pack_allows_is_refused(operator: Api) -> None:
+def test_rejects_one_run_more_than_the_pack_allows(operator: Api) -> None:
     name = f"queue-{uuid.uuid4().hex[:8]}"
     manifest = pack(
         "- {id: review, gate: {approval: {id: security}}}",

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-from tests.template import ROOT
-
-TASKRUNNER = Path(sys.executable).parent / "taskrunner"
-
-
-def taskrunner(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 -- the installed command
-        [TASKRUNNER, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-    )
+from tests.stack.command_line import taskrunner
 
 
 def test_the_demo_passes_all_its_checks(stack: object) -> None:

@@ -1,7 +1,7 @@
-"""Where the emulator differs from AWS, as facts: a test that fails here tells that a gap is closed.
+"""Where the emulator differs from AWS. A test that fails here says that a gap has been closed.
 
-The code follows AWS's documentation and knows nothing of these. docs/architecture.md says what each
-of them means for a run on the local stack. The local stack closes other gaps, which
+The code follows AWS's documentation and does not know these gaps. docs/architecture.md says what
+each of them means on the local stack. The local stack closes other gaps, which
 test_function_errors.py and test_throttles.py show.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
     aws: Callable[[str], Any],
 ) -> None:
-    """AWS imports them; for the API of the template the local stack puts them afterwards."""
+    """AWS imports them; the local stack adds the template's own after the deployment."""
     methods = ("get", "x-amazon-apigateway-any-method")
     definition = _definition({method: {"responses": {}} for method in methods})
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}
@@ -28,7 +28,9 @@ def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
         api_id = made["StackResourceDetail"]["PhysicalResourceId"]
         resources = aws("apigateway").get_resources(restApiId=api_id)["items"]
 
-    imported = {one["path"]: set(one.get("resourceMethods", {})) for one in resources}
+    imported = {
+        resource["path"]: set(resource.get("resourceMethods", {})) for resource in resources
+    }
     assert imported["/a"] == {"GET"}
 
 
@@ -51,8 +53,8 @@ def test_cloudformation_ignores_reserved_concurrency(aws: Callable[[str], Any]) 
     assert "ReservedConcurrentExecutions" not in reserved
 
 
-def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
-    """AWS tells it; here the local stack makes them defaults, where the transform needs them."""
+def test_sams_transform_does_not_see_parameters(aws: Callable[[str], Any]) -> None:
+    """On AWS it does. The local stack makes parameters defaults where the transform reads them."""
     properties = {
         "StageName": "live",
         "DefinitionBody": _definition({"get": {"responses": {}}}),
@@ -74,13 +76,13 @@ def test_sams_transform_is_told_no_parameter(aws: Callable[[str], Any]) -> None:
 def _stack(
     aws: Callable[[str], Any], template: dict[str, Any], **parameters: str
 ) -> Iterator[dict[str, str]]:
-    """A stack of *template*, for as long as it is looked at."""
+    """The name of a stack of *template*, which is deleted at the end."""
     cloudformation, name = aws("cloudformation"), {"StackName": "gap"}
-    given = [{"ParameterKey": key, "ParameterValue": one} for key, one in parameters.items()]
+    values = [{"ParameterKey": key, "ParameterValue": text} for key, text in parameters.items()]
     cloudformation.create_stack(
         **name,
         TemplateBody=json.dumps(template),
-        Parameters=given,
+        Parameters=values,
         Capabilities=["CAPABILITY_AUTO_EXPAND"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(**name, WaiterConfig={"Delay": 1})

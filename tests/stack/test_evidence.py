@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.packs import pack, scan_deploy
-from tests.stack.conftest import until
-from tests.stack.test_command_line import taskrunner
-from tests.stack.test_reconcile import recorded
+from tests.stack.api import until
+from tests.stack.command_line import taskrunner
+from tests.stack.packs import GATE
+from tests.stack.recorded import record_without_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from taskrunner_cli.local import Stack
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 KEY = ".local/evidence-key.pem"
-GATED = pack("- {id: review, gate: {approval: {id: security}}}", spec="approvals: [{id: security}]")
 
 
 def succeeded(operator: Api) -> str:
@@ -33,14 +33,14 @@ def failed(operator: Api) -> str:
 
 
 def cancelled(operator: Api) -> str:
-    run_id = operator.run(GATED)
+    run_id = operator.run(GATE)
     operator.wait(run_id, "waiting")
     operator("POST", f"runs/{run_id}/cancel")
     return run_id
 
 
 @pytest.mark.parametrize("ended", [succeeded, failed, cancelled])
-def test_a_run_that_ended_is_fetched_and_verified(
+def test_the_evidence_of_a_run_is_fetched_and_verified(
     operator: Api, ended: Callable[[Api], str], tmp_path: Path
 ) -> None:
     run_id = ended(operator)
@@ -52,15 +52,17 @@ def test_a_run_that_ended_is_fetched_and_verified(
     assert fetched.returncode == 0, fetched.stderr
     assert verified.returncode == 0, verified.stderr
     report = json.loads(verified.stdout)
-    stated = report["statement"]["predicate"]
-    assert (stated["run"]["id"], stated["run"]["outcome"]) == (run_id, ended.__name__)
-    results = {one["check"]: one["result"] for one in report["checks"]}
+    run = report["statement"]["predicate"]["run"]
+    assert (run["id"], run["outcome"]) == (run_id, ended.__name__)
+    results = {check["check"]: check["result"] for check in report["checks"]}
     assert results.pop("plan") == "not given"
     assert set(results.values()) == {"passed"}
     assert ("artifact scan-report" in results) == (ended is succeeded)
 
 
-def test_what_was_changed_after_the_download_is_named(operator: Api, tmp_path: Path) -> None:
+def test_verification_names_a_file_that_was_changed_after_the_download(
+    operator: Api, tmp_path: Path
+) -> None:
     run_id = succeeded(operator)
     operator.ended(run_id)
     taskrunner("evidence", "fetch", run_id, "--to", str(tmp_path))
@@ -76,25 +78,21 @@ def test_what_was_changed_after_the_download_is_named(operator: Api, tmp_path: P
 def test_the_reconciler_seals_a_run_that_was_cancelled_before_it_was_started(
     operator: Api, stack: Stack, aws: Callable[[str], Any]
 ) -> None:
-    """There is no execution whose stop anybody could be told of."""
-    run_id = recorded(stack, aws)
+    """No event reports its end, because it has no execution."""
+    run_id = record_without_start(stack, aws)
     operator("POST", f"runs/{run_id}/cancel")
     states = aws("stepfunctions")
-    assert names(operator, run_id) == []
+    assert operator.artifacts(run_id) == {}
 
     states.start_execution(stateMachineArn=stack.reconcile_machine_arn)
 
-    until(lambda: names(operator, run_id) == ["evidence-bundle"], "the run is sealed")
+    until(
+        lambda: operator.artifacts(run_id).keys() == {"evidence-bundle"}, "the run has its evidence"
+    )
 
 
-def names(api: Api, run_id: str) -> list[str]:
-    return [one["name"] for one in api("GET", f"runs/{run_id}/artifacts").json()]
-
-
-def test_a_role_that_does_not_settle_runs_cannot_sign(
-    stack: Stack, aws: Callable[[str], Any]
-) -> None:
-    """The emulator enforces IAM: what the functions' roles are allowed is what they can do."""
+def test_only_the_role_that_settles_runs_may_sign(stack: Stack, aws: Callable[[str], Any]) -> None:
+    """The emulator enforces IAM, so a role can do what this simulation allows and nothing else."""
     iam = aws("iam")
     roles = {
         role["RoleName"].split("-")[1]: role["Arn"]
@@ -110,5 +108,5 @@ def test_a_role_that_does_not_settle_runs_cannot_sign(
         )["EvaluationResults"]
         return str(result["EvalDecision"])
 
-    may = {role for role in roles if decision(role) == "allowed"}
-    assert may == {"SettleRunFunctionRole"}
+    allowed = {role for role in roles if decision(role) == "allowed"}
+    assert allowed == {"SettleRunFunctionRole"}

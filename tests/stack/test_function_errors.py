@@ -12,13 +12,13 @@ import pytest
 
 from taskrunner_cli.local import emulator, workspace
 from tests.packs import pack
-from tests.stack.conftest import until
+from tests.stack.api import until
 from tests.stack.machines import Executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 
 @pytest.fixture(name="executions")

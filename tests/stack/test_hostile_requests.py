@@ -1,4 +1,4 @@
-"""Tricks of HTTP itself against the running API: never a 500, and always the document's answer."""
+"""Malformed and unusual HTTP: the document describes every answer, and none is a 500."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api_schema import assert_conforms
-from tests.packs import pack
 from tests.security.hostile.manifests import cases
+from tests.stack.packs import GATE, STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
-GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
-GATED = pack("- {id: g, gate: {approval: {id: a}}}", spec="approvals: [{id: a}]")
 RUNS = "/v1/task-runner/runs"
-# One of each family; tests/security/hostile has them all, without HTTP.
+# One case of each family; tests/security/hostile runs all of them, without HTTP.
 SAMPLE = {"alias-bomb", "deep-flow-lists", "doubles-each-time", "references-that-double",
           "pattern-with-a-back-reference", "steps-until-full", "inputs-of-one-name",
           "python-errors-of-slices"}  # fmt: skip
 
 
 def raw(api: Api, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> Any:  # noqa: ANN401
-    """The answer to a request as it stands: httpx would mend or refuse much of it."""
+    """The answer to a request that is sent as it is; httpx would correct or refuse many."""
     url = urlsplit(api.stack.api_url)
     connection = http.client.HTTPConnection(url.netloc, timeout=30)
     connection.putrequest(method, url.path + path, skip_accept_encoding=True)
@@ -43,8 +41,8 @@ def raw(api: Api, method: str, path: str, *headers: tuple[str, str], body: bytes
     return answer.status, dict(answer.headers), content
 
 
-@pytest.mark.parametrize("case", [one for one in cases() if one.name in SAMPLE], ids=str)
-def test_a_hostile_pack_is_refused_over_http(operator: Api, case: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("case", [case for case in cases() if case.name in SAMPLE], ids=str)
+def test_rejects_a_hostile_pack(operator: Api, case: Any) -> None:  # noqa: ANN401
     answer = operator("POST", "simulations", {"manifest": case.manifest, "inputs": case.inputs})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, case.code)
@@ -61,7 +59,7 @@ def test_a_hostile_pack_is_refused_over_http(operator: Api, case: Any) -> None: 
         f"{RUNS}/\\..\\x", f"{RUNS}/*", f"{RUNS}/%25%32%65",
     ],
 )  # fmt: skip
-def test_a_bent_path_leads_nowhere(operator: Api, path: str) -> None:
+def test_a_malformed_path_leads_nowhere(operator: Api, path: str) -> None:
     status, headers, body = raw(operator, "GET", path)
 
     assert status in {400, 403, 404}, body
@@ -69,7 +67,7 @@ def test_a_bent_path_leads_nowhere(operator: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{RUNS}//", "//v1/task-runner/runs"])
-def test_doubled_slashes_are_one_or_lead_nowhere(operator: Api, path: str) -> None:
+def test_doubled_slashes_count_as_one_or_lead_nowhere(operator: Api, path: str) -> None:
     status, headers, body = raw(operator, "GET", path)
 
     assert status in {200, 404}, body
@@ -86,7 +84,7 @@ def test_doubled_slashes_are_one_or_lead_nowhere(operator: Api, path: str) -> No
         (f"{RUNS}/run-7/cancel", "POST"),
     ],
 )
-def test_a_method_that_a_path_does_not_have_is_refused_with_those_it_has(
+def test_rejects_a_method_and_names_those_of_the_path(
     operator: Api, method: str, path: str, allowed: str
 ) -> None:
     status, headers, body = raw(operator, method, path, ("Content-Type", "text/plain"), body=b"x")
@@ -99,7 +97,7 @@ def test_a_method_that_a_path_does_not_have_is_refused_with_those_it_has(
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/task-runner", f"{RUNS}/run-7/approvals", "/favicon.ico"]
 )
-def test_a_path_that_is_not_there_is_not_found(operator: Api, method: str, path: str) -> None:
+def test_answers_404_to_an_unknown_path(operator: Api, method: str, path: str) -> None:
     status, headers, body = raw(operator, method, path, ("Content-Type", "text/plain"), body=b"x")
 
     assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
@@ -122,10 +120,10 @@ def test_a_path_that_is_not_there_is_not_found(operator: Api, method: str, path:
     ],
     ids=lambda headers: f"{len(headers)} {headers[0][0] if headers else 'none'}",
 )
-def test_strange_headers_are_refused_with_a_strange_body(
+def test_rejects_unusual_headers_with_a_compressed_body(
     operator: Api, headers: list[tuple[str, str]]
 ) -> None:
-    body = gzip.compress(json.dumps({"manifest": GOOD}).encode())
+    body = gzip.compress(json.dumps({"manifest": STEP}).encode())
 
     status, sent, content = raw(operator, "POST", RUNS, *headers, body=body)
 
@@ -134,15 +132,15 @@ def test_strange_headers_are_refused_with_a_strange_body(
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1e9", "NaN", "5 ", "1&limit=2"])
-def test_a_limit_out_of_bounds_is_refused(operator: Api, limit: str) -> None:
+def test_rejects_a_limit_out_of_bounds(operator: Api, limit: str) -> None:
     status, headers, body = raw(operator, "GET", f"{RUNS}?limit={limit.replace(' ', '%20')}")
 
     assert status in ({200, 400} if "&" in limit else {400})
     assert_conforms("GET", RUNS, status, headers, body)
 
 
-def test_a_cursor_opens_no_other_list(operator: Api) -> None:
-    run_ids = [operator.run(GATED) for _ in range(2)]
+def test_a_cursor_works_for_its_own_list_only(operator: Api) -> None:
+    run_ids = [operator.run(GATE) for _ in range(2)]
     stranger = operator.as_("other-tenant-operator")
 
     cursor = operator("GET", "runs", query={"limit": "1"}).json()["nextCursor"]
@@ -162,12 +160,16 @@ def test_a_cursor_opens_no_other_list(operator: Api) -> None:
     assert elsewhere[1].status_code in {200, 400}
 
 
-def test_the_limits_of_the_template_are_deployed(aws: Callable[[str], Any]) -> None:
-    """The emulator keeps them and enforces none, so that this is all that can be seen here."""
+def test_the_limits_of_the_template_are_deployed(operator: Api, aws: Callable[[str], Any]) -> None:
+    """The emulator stores the limits and does not enforce them, so no more can be tested here."""
     gateway = aws("apigateway")
-    (api,) = gateway.get_rest_apis()["items"]
-    (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
-    (plan,) = gateway.get_usage_plans()["items"]
+    api_id = operator.stack.api_url.split("/")[-2]
+    (stage,) = gateway.get_stages(restApiId=api_id)["item"]
+    (plan,) = [
+        plan
+        for plan in gateway.get_usage_plans()["items"]
+        if {"apiId": api_id, "stage": "live"} in plan["apiStages"]
+    ]
     limits = {
         method: (settings["throttlingRateLimit"], settings["throttlingBurstLimit"])
         for method, settings in stage["methodSettings"].items()
@@ -179,4 +181,4 @@ def test_the_limits_of_the_template_are_deployed(aws: Callable[[str], Any]) -> N
         "/~1v1~1task-runner~1simulations/POST": (20, 40),
     }
     assert plan["throttle"] == {"rateLimit": 20, "burstLimit": 40}
-    assert [one["stage"] for one in plan["apiStages"]] == ["live"]
+    assert len(plan["apiStages"]) == 1

@@ -1,4 +1,4 @@
-"""Who may do what, with real tokens of the stack's own issuer."""
+"""Callers and their rights, with real tokens of the stack's own issuer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import pytest
 
 from tests.api_schema import assert_conforms
 from tests.packs import pack
+from tests.stack.packs import STEP
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.stack.conftest import Api
-
-GOOD = pack("- {id: one, run: {uses: builtin:noop}}")
+    from tests.stack.api import Api
 
 
 def without_token(api: Api, method: str, path: str, **headers: str) -> httpx.Response:
@@ -26,7 +25,7 @@ def without_token(api: Api, method: str, path: str, **headers: str) -> httpx.Res
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer", "Bearer x.y.z", "Basic dGVzdDp0ZXN0", "Bearer " + "a" * 5000]
 )
-def test_a_bad_token_is_401_in_the_envelope(operator: Api, authorization: str) -> None:
+def test_rejects_a_bad_token_in_the_envelope(operator: Api, authorization: str) -> None:
     headers = {"Authorization": authorization} if authorization else {}
 
     answer = without_token(operator, "GET", "/v1/task-runner/runs", **headers)
@@ -36,7 +35,7 @@ def test_a_bad_token_is_401_in_the_envelope(operator: Api, authorization: str) -
     assert_conforms("GET", "/v1/task-runner/runs", 401, answer.headers, answer.content)
 
 
-def test_a_token_with_another_signature_is_401(operator: Api) -> None:
+def test_rejects_a_token_with_another_signature(operator: Api) -> None:
     head, payload, signature = operator.token.split(".")
     forged = f"Bearer {head}.{payload}.{signature[::-1]}"
 
@@ -46,7 +45,7 @@ def test_a_token_with_another_signature_is_401(operator: Api) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS384"])
-def test_a_token_of_another_algorithm_is_401(operator: Api, algorithm: str) -> None:
+def test_rejects_a_token_of_another_algorithm(operator: Api, algorithm: str) -> None:
     _, payload, signature = operator.token.split(".")
     header = json.dumps({"alg": algorithm, "kid": "1", "typ": "JWT"}).encode()
     forged = f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"
@@ -60,22 +59,22 @@ def test_a_token_of_another_algorithm_is_401(operator: Api, algorithm: str) -> N
 
 def test_a_viewer_reads_and_changes_nothing(operator: Api) -> None:
     viewer = operator.as_("viewer")
-    run_id = operator.run(GOOD)
+    run_id = operator.run(STEP)
 
     read = viewer("GET", f"runs/{run_id}")
     refused = [
-        viewer("POST", "runs", {"manifest": GOOD}),
+        viewer("POST", "runs", {"manifest": STEP}),
         viewer("POST", f"runs/{run_id}/cancel"),
         viewer("POST", f"runs/{run_id}/approvals/any", {}),
     ]
 
     assert read.status_code == 200
-    assert [one.status_code for one in refused] == [403] * 3
-    assert {one.json()["error"]["code"] for one in refused} == {"forbidden"}
+    assert [answer.status_code for answer in refused] == [403] * 3
+    assert {answer.json()["error"]["code"] for answer in refused} == {"forbidden"}
 
 
 def test_the_tenant_of_header_body_and_token_must_agree(operator: Api) -> None:
-    body = {"manifest": GOOD, "tenantId": "tenant-prod"}
+    body = {"manifest": STEP, "tenantId": "tenant-prod"}
 
     foreign = operator("GET", "runs", headers={"X-StellaOps-Tenant": "tenant-dev"})
     differing = operator("POST", "runs", body, headers={"X-StellaOps-Tenant": "tenant-dev"})
@@ -103,7 +102,7 @@ def test_an_approver_needs_the_grant_that_the_approval_names(operator: Api, appr
     operator("POST", f"runs/{run_id}/cancel")
 
 
-def test_who_created_a_run_may_be_kept_from_deciding_it(operator: Api, approver: Api) -> None:
+def test_an_approval_may_exclude_the_creator_of_the_run(operator: Api, approver: Api) -> None:
     manifest = pack(
         "- {id: review, gate: {approval: {id: security}}}",
         spec="approvals: [{id: security, distinctFromRequester: true}]",
@@ -132,12 +131,12 @@ def test_two_approvals_need_two_approvers(operator: Api, approver: Api) -> None:
         operator.decide(run_id, "security", "approved").json(),
     ]
 
-    assert [one["resumed"] for one in answers] == [False, False, True]
+    assert [answer["resumed"] for answer in answers] == [False, False, True]
     assert operator.ended(run_id)["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openapi", "/openapi"])
-def test_the_document_is_open_to_all_and_cached_by_its_etag(operator: Api, path: str) -> None:
+def test_everybody_reads_the_document_and_caches_it_by_its_etag(operator: Api, path: str) -> None:
     first = without_token(operator, "GET", path)
     etag = first.headers["ETag"]
     again = without_token(operator, "GET", path, **{"If-None-Match": etag})
@@ -148,7 +147,7 @@ def test_the_document_is_open_to_all_and_cached_by_its_etag(operator: Api, path:
     assert_conforms("GET", path, 200, first.headers, first.content)
 
 
-def test_an_unknown_path_is_404_in_the_envelope(operator: Api) -> None:
+def test_answers_404_to_an_unknown_path_in_the_envelope(operator: Api) -> None:
     answer = without_token(operator, "GET", "/v1/task-runner/nothing")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -1,4 +1,4 @@
-"""Approvers who subscribe are told of a gate that waits, and decide it by what they are told."""
+"""Approvers who subscribe are notified of a waiting gate, and decide it with what they receive."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.packs import pack
-from tests.stack.conftest import until
+from tests.stack.api import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner_cli.local import Stack
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
-NAME = "told-of"
+NAME = "notified"
 MANIFEST = pack(
     """
     - {id: build, run: {uses: builtin:noop}}
@@ -45,41 +45,46 @@ OVERRIDDEN = pack(
 
 @dataclass
 class Queue:
-    """A queue that hears of gates; *heard* has all that came, by its order."""
+    """A queue that receives notifications of gates; *received* holds all of them in order."""
 
     sqs: Any
     url: str
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
 
-    def listen(self) -> list[dict[str, Any]]:
-        """What came so far: documents, with what the subscription filtered by as `attributes`."""
+    def receive(self) -> list[dict[str, Any]]:
+        """Return all notifications so far: their documents, with the message's `attributes`."""
         answer = self.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
-        for one in answer.get("Messages", []):
+        for message in answer.get("Messages", []):
             attributes = {
-                name: value["StringValue"] for name, value in one["MessageAttributes"].items()
+                name: value["StringValue"] for name, value in message["MessageAttributes"].items()
             }
-            self.heard.append(json.loads(one["Body"]) | {"attributes": attributes})
-            self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
-        return self.heard
+            self.received.append(json.loads(message["Body"]) | {"attributes": attributes})
+            self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return self.received
 
     def of(self, run_id: str) -> dict[str, Any]:
-        """The one notification of that run, once it is there."""
-        until(lambda: any(one["runId"] == run_id for one in self.listen()), f"{run_id} is told of")
-        (found,) = [one for one in self.heard if one["runId"] == run_id]
-        return found
+        """Wait for the one notification of that run, and return it."""
+        until(
+            lambda: run_id in {notification["runId"] for notification in self.receive()},
+            f"a notification of {run_id} arrives",
+        )
+        (notification,) = [
+            notification for notification in self.received if notification["runId"] == run_id
+        ]
+        return notification
 
 
 @contextmanager
 def subscribed(aws: Callable[[str], Any], stack: Stack, tenant: str) -> Iterator[Queue]:
-    """A queue that is told of the gates of *tenant*, as docs/notifications.md subscribes one."""
+    """A queue subscribed to the gates of *tenant* as docs/notifications.md says."""
     sqs, sns = aws("sqs"), aws("sns")
     with ExitStack() as cleanup:
         url = sqs.create_queue(QueueName=f"gates-{uuid.uuid4()}")["QueueUrl"]
         cleanup.callback(sqs.delete_queue, QueueUrl=url)
-        asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        arn = asked["Attributes"]["QueueArn"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        arn = attributes["Attributes"]["QueueArn"]
         policy = {
             "Version": "2012-10-17",
             "Statement": [
@@ -93,7 +98,7 @@ def subscribed(aws: Callable[[str], Any], stack: Stack, tenant: str) -> Iterator
             ],
         }
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-        made = sns.subscribe(
+        subscription = sns.subscribe(
             TopicArn=stack.approval_topic_arn,
             Protocol="sqs",
             Endpoint=arn,
@@ -103,93 +108,94 @@ def subscribed(aws: Callable[[str], Any], stack: Stack, tenant: str) -> Iterator
                 "FilterPolicy": json.dumps({"tenant": [tenant], "pack": [NAME]}),
             },
         )
-        cleanup.callback(sns.unsubscribe, SubscriptionArn=made["SubscriptionArn"])
+        cleanup.callback(sns.unsubscribe, SubscriptionArn=subscription["SubscriptionArn"])
         yield Queue(sqs, url)
 
 
 @pytest.fixture(name="queue")
 def _queue(aws: Callable[[str], Any], stack: Stack) -> Iterator[Queue]:
-    with subscribed(aws, stack, "tenant-prod") as made:
-        yield made
+    with subscribed(aws, stack, "tenant-prod") as queue:
+        yield queue
 
 
-def test_a_gate_is_decided_by_what_its_approver_was_told(
+def test_a_notification_holds_what_its_approver_needs_to_decide(
     operator: Api, approver: Api, queue: Queue
 ) -> None:
     run_id = operator.run(MANIFEST)
-    told = queue.of(run_id)
-    (listed,) = [
-        one for one in operator("GET", "approvals").json()["approvals"] if one["runId"] == run_id
-    ]
+    notification = queue.of(run_id)
+    approvals = operator("GET", "approvals").json()["approvals"]
+    (listed,) = [approval for approval in approvals if approval["runId"] == run_id]
 
     answer = approver(
-        "POST", told["decisionPath"], {"decision": "approved", "planHash": told["planHash"]}
+        "POST",
+        notification["decisionPath"],
+        {"decision": "approved", "planHash": notification["planHash"]},
     )
 
     assert (answer.status_code, answer.json()["resumed"]) == (200, True)
     assert operator.ended(run_id)["status"] == "succeeded"
-    assert {name: told[name] for name in listed} == listed
-    assert told["attributes"] == {
+    assert {name: notification[name] for name in listed} == listed
+    assert notification["attributes"] == {
         "tenant": "tenant-prod",
         "pack": NAME,
         "approvalId": "security",
         "kind": "awaiting-approval",
     }
-    assert (told["message"], told["minApprovals"]) == ("Grüße ☃", 1)
+    assert (notification["message"], notification["minApprovals"]) == ("Grüße ☃", 1)
     # The second gate was satisfied by the same approval, and is over now.
-    assert [one["stepId"] for one in queue.listen()] == ["review"]
+    assert [received["stepId"] for received in queue.receive()] == ["review"]
 
 
-def test_who_may_override_a_policy_is_told_as_well(
-    operator: Api, approver: Api, queue: Queue
-) -> None:
+def test_notifies_who_may_override_a_policy(operator: Api, approver: Api, queue: Queue) -> None:
     run_id = operator.run(OVERRIDDEN)
-    told = queue.of(run_id)
+    notification = queue.of(run_id)
 
     answer = approver(
-        "POST", told["decisionPath"], {"decision": "approved", "planHash": told["planHash"]}
+        "POST",
+        notification["decisionPath"],
+        {"decision": "approved", "planHash": notification["planHash"]},
     )
 
     assert answer.status_code == 200, answer.text
     assert operator.ended(run_id)["status"] == "succeeded"
-    assert (told["kind"], told["stepId"]) == ("awaiting-override", "checked")
+    assert (notification["kind"], notification["stepId"]) == ("awaiting-override", "checked")
 
 
-def test_a_task_token_is_in_nothing_that_is_heard(
+def test_no_notification_holds_a_task_token(
     operator: Api, approver: Api, stack: Stack, aws: Callable[[str], Any], queue: Queue
 ) -> None:
     run_id = operator.run(MANIFEST)
-    told = queue.of(run_id)
+    notification = queue.of(run_id)
     key = {"pk": {"S": f"T#tenant-prod#R#{run_id}"}, "sk": {"S": "G#review"}}
     item = aws("dynamodb").get_item(TableName=stack.table_name, Key=key, ConsistentRead=True)
 
     token = item["Item"]["task_token"]["S"]
 
     assert token
-    assert token not in json.dumps(told)
+    assert token not in json.dumps(notification)
     approver.decide(run_id, "security", "rejected")
     operator.ended(run_id)
 
 
-def test_who_filters_by_a_tenant_hears_of_that_one_alone(
+def test_a_filter_by_tenant_lets_only_its_notifications_pass(
     operator: Api, stack: Stack, aws: Callable[[str], Any], queue: Queue
 ) -> None:
     other = operator.as_("other-tenant-operator")
     with subscribed(aws, stack, stack.clients[other.name].tenant) as others:
         ours, theirs = operator.run(MANIFEST), other.run(MANIFEST)
-        told, told_others = queue.of(ours), others.of(theirs)
+        notification, other_notification = queue.of(ours), others.of(theirs)
 
-        assert [one["runId"] for one in queue.listen()] == [ours]
-        assert [one["runId"] for one in others.listen()] == [theirs]
-        assert told["tenant"] != told_others["tenant"]
+        assert [received["runId"] for received in queue.receive()] == [ours]
+        assert [received["runId"] for received in others.receive()] == [theirs]
+        assert notification["tenant"] != other_notification["tenant"]
     operator("POST", f"runs/{ours}/cancel")
     other("POST", f"runs/{theirs}/cancel")
 
 
-def test_a_gate_waits_where_nobody_can_be_told(
+def test_a_gate_waits_although_its_notification_is_refused(
     operator: Api, approver: Api, stack: Stack, aws: Callable[[str], Any]
 ) -> None:
-    """Its role lets the function publish to the one topic, so that any other is refused."""
+    """The function's role may publish to its own topic only, so another one is refused."""
     functions, logs = aws("lambda"), aws("logs")
     physical = aws("cloudformation").describe_stack_resource(
         StackName=stack.machine_prefix, LogicalResourceId="OpenGateFunction"
@@ -211,10 +217,14 @@ def test_a_gate_waits_where_nobody_can_be_told(
 
 
 def _refused(logs: Any, stack: Stack) -> int:  # noqa: ANN401 - boto3 has no static types
-    """How many notifications SNS has refused; the emulator's log is read by no pattern."""
+    """The number of notifications that SNS has refused. The emulator ignores filter patterns."""
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=f"/taskrunner/{stack.machine_prefix}/functions"
     )
     messages = [event["message"] for page in pages for event in page["events"]]
-    lines = [json.loads(one) for one in messages if '"a notification was not published"' in one]
+    lines = [
+        json.loads(message)
+        for message in messages
+        if '"a notification was not published"' in message
+    ]
     return sum(line["reason"] == "AuthorizationError" for line in lines)

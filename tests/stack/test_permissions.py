@@ -1,7 +1,4 @@
-"""IAM is enforced here: a function's role is refused what its policies do not grant.
-
-And what functions and machines really wrote to CloudWatch while runs were made, decided and read.
-"""
+"""The rights of a function's role, which the emulator enforces, and what CloudWatch receives."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from botocore.exceptions import ClientError
 
 from tests.packs import pack
 from tests.security.permissions.telltales import BEARER, SIGNED
-from tests.stack.conftest import until
+from tests.stack.api import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner_cli.local import Stack
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 SECRET = "nobody-may-read-this-0815"
 MANIFEST = pack(
@@ -60,13 +57,13 @@ def _as_cancel_run(stack: Stack, aws: Callable[[str], Any]) -> Callable[[str], A
     return client
 
 
-def test_a_role_is_refused_what_its_policies_do_not_grant(
+def test_a_role_cannot_do_what_its_policies_do_not_grant(
     stack: Stack, as_cancel_run: Callable[[str], Any]
 ) -> None:
     dynamodb, s3 = as_cancel_run("dynamodb"), as_cancel_run("s3")
     table = {"TableName": stack.table_name}
     key = {"pk": {"S": "T#tenant-prod#R#nobodys"}, "sk": {"S": "R"}}
-    asked: dict[str, Callable[[], Any]] = {
+    calls: dict[str, Callable[[], Any]] = {
         "dynamodb:Scan": lambda: dynamodb.scan(**table),
         "dynamodb:PutItem": lambda: dynamodb.put_item(**table, Item=key),
         "dynamodb:DeleteItem": lambda: dynamodb.delete_item(**table, Key=key),
@@ -86,20 +83,21 @@ def test_a_role_is_refused_what_its_policies_do_not_grant(
         ),
     }
 
-    told = {action: _refusal(call) for action, call in asked.items()}
+    answers = {action: _refusal(call) for action, call in calls.items()}
     granted = dynamodb.query(
         **table,
         KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": key["pk"]},
     )
 
-    refused = {name for name, (code, _) in told.items() if code.startswith("AccessDenied")}
-    assert refused == asked.keys(), told
-    assert {name for name, (_, message) in told.items() if name not in message} == set()
+    refused = {name for name, (code, _) in answers.items() if code.startswith("AccessDenied")}
+    assert refused == calls.keys(), answers
+    assert {name for name, (_, message) in answers.items() if name not in message} == set()
     assert granted["Items"] == []
 
 
 def _refusal(call: Callable[[], Any]) -> tuple[str, str]:
+    """The code and the message of the error that *call* gets."""
     try:
         call()
     except ClientError as error:
@@ -128,22 +126,22 @@ def test_no_log_holds_a_token_a_secret_or_a_presigned_address(
         secrets.delete_secret(SecretId=secret_id, ForceDeleteWithoutRecovery=True)
     trace = refused.json()["error"]["traceId"]
     logs = aws("logs")
-    # That refusal is logged, so what was logged before it is there once it is.
-    until(lambda: trace in _logged(logs), "the logs are there")
+    # The refusal is logged last, so once it is there all earlier lines are.
+    until(lambda: trace in _logged(logs), "the refusal is logged")
 
     text = _logged(logs)
 
     tokens = [item["task_token"]["S"]]
-    clients = [one.client_secret for one in stack.clients.values()]
-    kept = [SECRET, address, operator.token, approver.token, *tokens, *clients]
+    client_secrets = [client.client_secret for client in stack.clients.values()]
+    secrets_in_use = [SECRET, address, operator.token, approver.token, *tokens, *client_secrets]
     assert all(tokens)
-    assert [one for one in kept if one in text] == []
+    assert [secret for secret in secrets_in_use if secret in text] == []
     assert SIGNED.search(text) is None
     assert BEARER.search(text) is None
 
 
 def _logged(logs: Any) -> str:  # noqa: ANN401 - boto3 has no static types
-    """Everything in CloudWatch, of functions and of machines."""
+    """All log lines in CloudWatch, of functions and of machines."""
     pages = logs.get_paginator("filter_log_events")
     return "\n".join(
         event["message"]

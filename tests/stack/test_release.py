@@ -1,22 +1,23 @@
-"""The example release, from the image to the proof, as its first lines say."""
+"""The example release: scan, bundle, approval, deployment, and the evidence of all that."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from tests.stack.test_command_line import taskrunner
+from tests.stack.api import statuses
+from tests.stack.command_line import taskrunner
 from tests.template import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 RELEASE = (ROOT / "examples/release.yaml").read_text(encoding="utf-8")
 
 
-def test_it_scans_bundles_waits_deploys_calls_out_and_is_proven(
+def test_a_release_is_scanned_bundled_approved_deployed_and_proven(
     operator: Api, approver: Api, tmp_path: Path
 ) -> None:
     run_id = operator.run(RELEASE)
@@ -26,11 +27,10 @@ def test_it_scans_bundles_waits_deploys_calls_out_and_is_proven(
 
     assert answer.json() == {"status": "approved", "resumed": True}
     state = operator.ended(run_id)
-    steps = {step["stepId"]: step["status"] for step in state["steps"]}
-    assert set(steps.values()) == {"Succeeded"}, steps
-    listed = {one["name"]: one for one in operator("GET", f"runs/{run_id}/artifacts").json()}
-    assert {one["status"] for one in listed.values()} == {"captured"}
-    released = json.loads(listed["released"]["expressionJson"])
+    assert set(statuses(state).values()) == {"Succeeded"}, statuses(state)
+    artifacts = operator.artifacts(run_id)
+    assert {artifact["status"] for artifact in artifacts.values()} == {"captured"}
+    released = json.loads(artifacts["released"]["expressionJson"])
     assert released["deployment"]["environment"] == "production"
     assert released["window"] == {"from": "00:00", "to": "00:00"}
 
@@ -44,18 +44,18 @@ def test_it_scans_bundles_waits_deploys_calls_out_and_is_proven(
     assert fetched.returncode == 0, fetched.stderr
     assert verified.returncode == 0, verified.stderr
     report = json.loads(verified.stdout)
-    results = {one["check"]: one["result"] for one in report["checks"]}
+    results = {check["check"]: check["result"] for check in report["checks"]}
     assert results["artifact bundle"] == results["artifact scan-report"] == "passed"
     approvals = report["statement"]["predicate"]["approvals"]
-    assert [one["approvalId"] for one in approvals] == ["release-manager"]
+    assert [approval["approvalId"] for approval in approvals] == ["release-manager"]
     policies = report["statement"]["predicate"]["policies"]
-    assert [(one["policyId"], one["verdict"]) for one in policies] == [
+    assert [(policy["policyId"], policy["verdict"]) for policy in policies] == [
         ("no-critical-findings", "passed"),
         ("change-window", "passed"),
     ]
 
 
-def test_outside_of_its_window_nothing_is_deployed(operator: Api, approver: Api) -> None:
+def test_nothing_is_deployed_outside_of_the_change_window(operator: Api, approver: Api) -> None:
     never = {"windows": [{"environment": "elsewhere", "from": "00:00", "to": "00:00"}]}
     run_id = operator.run(RELEASE, inputs=never)
     operator.wait(run_id, "waiting")

@@ -19,7 +19,7 @@ from taskrunner_cli.local.workspace import python_version
 from tests.template import ROOT
 
 if TYPE_CHECKING:
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 STACK = "by-sam"
 

@@ -1,7 +1,7 @@
-"""Whatever the document allows or forbids is sent, and every answer is one that it describes.
+"""Generated requests, good and bad by the document: the document describes every answer.
 
-schemathesis runs as a program of its own, as a stranger to this project would run it. What it is
-told, and why, stands in schemathesis.toml and schemathesis_hooks.py beside this file.
+schemathesis runs as a program of its own, as somebody outside this project would run it. It is
+configured in schemathesis.toml and schemathesis_hooks.py.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.stack.schemathesis_hooks import KNOWN
 from tests.template import ROOT
 
 if TYPE_CHECKING:
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 HERE = Path(__file__).parent
-# What it sends differs from run to run where nobody says otherwise; a failure tells its seed.
+# Fixed, so that each run sends the same requests. A failure prints the seed.
 _SEED = "20251206"
 _DEADLINE_S = 240
 
@@ -42,7 +42,7 @@ PACK = pack(
 
 @pytest.fixture(name="known")
 def _known(operator: Api) -> dict[str, Any]:
-    """What there is to ask for: two runs at their gates, and where each list's first page ends."""
+    """Names of what exists: two runs at their gates, and a cursor behind each list's first page."""
     for run_id in (runs := [operator.run(PACK) for _ in range(2)]):
         operator.wait(run_id, "waiting")
     page = {"limit": "1"}
@@ -59,7 +59,9 @@ def _known(operator: Api) -> dict[str, Any]:
     }
 
 
-def test_schemathesis_finds_nothing(operator: Api, known: dict[str, Any], tmp_path: Path) -> None:
+def test_schemathesis_finds_no_answer_that_breaks_the_document(
+    operator: Api, known: dict[str, Any], tmp_path: Path
+) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", str(HERE / "schemathesis.toml")),
@@ -84,6 +86,6 @@ def test_schemathesis_finds_nothing(operator: Api, known: dict[str, Any], tmp_pa
         check=False,
     )
 
-    told = done.stdout.replace(operator.token, "TOKEN")
-    assert done.returncode == 0, told[-12_000:] + done.stderr[-2_000:]
-    assert "12 selected / 12 total" in told
+    report = done.stdout.replace(operator.token, "TOKEN")
+    assert done.returncode == 0, report[-12_000:] + done.stderr[-2_000:]
+    assert "12 selected / 12 total" in report

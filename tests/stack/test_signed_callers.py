@@ -1,6 +1,6 @@
-"""A deployment that lets principals of AWS in: every call is signed, and verified as in an account.
+"""A deployment with AWS_IAM authorization: calls are signed, and IAM is enforced.
 
-It is a stack of its own beside the one of the other tests, in the same emulator.
+It is a second stack in the emulator, beside the one of the other tests.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from botocore.credentials import Credentials
 from taskrunner_cli.local import deployment, emulator, workspace
 from tests.api_schema import assert_conforms
 from tests.packs import pack
-from tests.stack.conftest import until
+from tests.stack.api import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
     Aws = Callable[[str], Any]
 
@@ -38,7 +38,7 @@ GATED = pack(
 
 @dataclass(frozen=True)
 class Signed:
-    """The API of that deployment, as one caller; no credentials stand for one who does not sign."""
+    """The API of that deployment as one caller sees it. Without credentials, it does not sign."""
 
     http: httpx.Client
     api_url: str
@@ -73,7 +73,7 @@ class Signed:
         body: Any = None,  # noqa: ANN401 - any JSON
         **headers: str,
     ) -> httpx.Response:
-        """The answer, whatever it looks like."""
+        """Send a request, and return its answer unchecked."""
         content = "" if body is None else json.dumps(body)
         request = AWSRequest(
             method,
@@ -103,13 +103,13 @@ def register(
     aws: Aws, api: Signed, arn: str, *scopes: str, tenants: tuple[str, ...] = ("tenant-prod",)
 ) -> None:
     lists = {"scopes": scopes, "tenants": tenants, "grants": ()}
-    item = {name: {"L": [{"S": one} for one in words]} for name, words in lists.items()}
+    item = {name: {"L": [{"S": word} for word in words]} for name, words in lists.items()}
     key = {"pk": {"S": f"I#{arn}"}, "sk": {"S": "I"}}
     aws("dynamodb").put_item(TableName=api.table_name, Item={**key, **item})
 
 
 def allow(api: Signed) -> str:
-    """A policy that lets its holder call *api*, and do nothing else."""
+    """A policy that allows calling *api* and nothing else."""
     api_id = api.api_url.split("/")[-2]
     arn = f"arn:aws:execute-api:{api.region}:000000000000:{api_id}/*"
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}
@@ -118,7 +118,7 @@ def allow(api: Signed) -> str:
 
 @pytest.fixture(name="user")
 def _user(aws: Aws, api: Signed) -> Iterator[tuple[Signed, str]]:
-    """A user whom IAM lets call the API, whom nobody has registered, and its ARN."""
+    """A user whom IAM allows to call the API and who is not registered, and the user's ARN."""
     iam, name = aws("iam"), {"UserName": f"caller-{uuid4()}"}
     arn = iam.create_user(**name, Path="/people/")["User"]["Arn"]
     iam.put_user_policy(**name, PolicyName="call", PolicyDocument=allow(api))
@@ -131,7 +131,7 @@ def _user(aws: Aws, api: Signed) -> Iterator[tuple[Signed, str]]:
 
 @pytest.fixture(name="sessions", scope="module")
 def _sessions(aws: Aws, api: Signed) -> tuple[Callable[[str], Signed], str]:
-    """Sessions, by their name, of a role that IAM lets call the API, and what registers it."""
+    """A function that begins sessions of a role whom IAM allows to call the API, and its ARN."""
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     iam, name = aws("iam"), {"RoleName": f"approving-{uuid4()}"}
@@ -139,8 +139,8 @@ def _sessions(aws: Aws, api: Signed) -> tuple[Callable[[str], Signed], str]:
     iam.put_role_policy(**name, PolicyName="call", PolicyDocument=allow(api))
 
     def session(name: str) -> Signed:
-        given = aws("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName=name)
-        keys = given["Credentials"]
+        assumed = aws("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName=name)
+        keys = assumed["Credentials"]
         return api.as_(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
     return session, f"arn:aws:iam::000000000000:role/{name['RoleName']}"
@@ -150,7 +150,7 @@ def _sessions(aws: Aws, api: Signed) -> tuple[Callable[[str], Signed], str]:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", RUNS), ("POST", RUNS), ("GET", f"{RUNS}/run-7")]
 )
-def test_a_request_that_is_not_signed_is_401(
+def test_rejects_a_request_that_is_not_signed(
     api: Signed, method: str, path: str, headers: dict[str, str]
 ) -> None:
     answer = api(method, path, **headers)
@@ -159,13 +159,13 @@ def test_a_request_that_is_not_signed_is_401(
     assert answer.headers["WWW-Authenticate"] == "AWS4-HMAC-SHA256"
 
 
-def test_what_is_not_there_is_told_to_anyone(api: Signed) -> None:
+def test_answers_unknown_paths_and_methods_without_a_signature(api: Signed) -> None:
     assert api("GET", "/nowhere").status_code == 404
     assert api("DELETE", RUNS).status_code == 405
     assert api("GET", "/.well-known/openapi").status_code == 200
 
 
-def test_a_wrong_signature_is_401(user: tuple[Signed, str]) -> None:
+def test_rejects_a_wrong_signature(user: tuple[Signed, str]) -> None:
     signed, _ = user
     assert signed.credentials is not None
 
@@ -174,7 +174,7 @@ def test_a_wrong_signature_is_401(user: tuple[Signed, str]) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
 
 
-def test_whoever_iam_lets_in_and_nobody_has_registered_is_403(user: tuple[Signed, str]) -> None:
+def test_rejects_a_caller_who_is_not_registered(user: tuple[Signed, str]) -> None:
     signed, arn = user
 
     answer = signed("GET", RUNS)
@@ -183,7 +183,7 @@ def test_whoever_iam_lets_in_and_nobody_has_registered_is_403(user: tuple[Signed
     assert arn in answer.json()["error"]["message"]
 
 
-def test_whoever_iam_does_not_let_in_is_403_though_registered(
+def test_rejects_a_registered_caller_whom_iam_does_not_allow(
     aws: Aws, user: tuple[Signed, str]
 ) -> None:
     signed, arn = user
@@ -192,7 +192,7 @@ def test_whoever_iam_does_not_let_in_is_403_though_registered(
     nothing = allow(signed).replace("execute-api:Invoke", "execute-api:InvalidateCache")
     aws("iam").put_user_policy(UserName=name, PolicyName="call", PolicyDocument=nothing)
 
-    # The emulator refuses it before its API Gateway does, in a form of its own.
+    # The emulator refuses the call before its API Gateway does, in a form of its own.
     assert signed.send("GET", RUNS).status_code == 403
 
 
@@ -209,7 +209,7 @@ def test_a_registered_user_has_its_scopes_and_tenants(aws: Aws, user: tuple[Sign
     assert "taskrunner.operator" in created.json()["error"]["message"]
 
 
-def test_a_role_is_one_approver_whatever_its_sessions_are_called(
+def test_all_sessions_of_a_role_are_one_approver(
     aws: Aws, user: tuple[Signed, str], sessions: tuple[Callable[[str], Signed], str]
 ) -> None:
     requester, arn = user
@@ -227,6 +227,8 @@ def test_a_role_is_one_approver_whatever_its_sessions_are_called(
     ]
 
     assert own.status_code == 403
-    assert [(one.status_code, one.json().get("resumed")) for one in by_role] == [(200, False)] * 2
+    assert [(answer.status_code, answer.json().get("resumed")) for answer in by_role] == [
+        (200, False)
+    ] * 2
     assert requester("GET", run).json()["status"] == "waiting"
     assert requester("POST", f"{run}/cancel").status_code == 202

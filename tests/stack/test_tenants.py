@@ -1,7 +1,7 @@
-"""Two tenants of the running stack: neither can tell whether the other has anything.
+"""Two tenants of the running stack: neither can find out whether the other has anything.
 
-tests/security/tenants walks every pair and every id, and counts the work; here it is the same claim
-through API Gateway, its authorizer and its cache.
+tests/security/tenants tests every pair and every id, and compares the work that is done. Here the
+same claim is tested through API Gateway, its authorizer and its cache.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.packs import pack
 if TYPE_CHECKING:
     import httpx
 
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 GATED = pack(
     "- {id: review, gate: {approval: {id: review-of-prod}}}",
     spec="approvals: [{id: review-of-prod}]",
 )
-# What differs between any two answers, or tells the time.
+# Headers that differ between any two answers.
 VOLATILE = {
     "date",
     "x-amz-request-id",
@@ -31,7 +31,7 @@ VOLATILE = {
     "x-amzn-trace-id",
     "content-length",
 }
-WITH_A_RUN = [route for route in SCOPES if "{runId}" in route.path]
+ROUTES_OF_A_RUN = [route for route in SCOPES if "{runId}" in route.path]
 
 
 @pytest.fixture(name="theirs", scope="module")
@@ -43,14 +43,14 @@ def _theirs(operator: Api) -> dict[str, Any]:
 
 
 def without(answer: httpx.Response, name: str) -> tuple[int, dict[str, str], str]:
-    """The answer, without what is its own and without *name*."""
+    """The answer without *name* and without what differs between any two answers."""
     headers = {key: text for key, text in answer.headers.items() if key not in VOLATILE}
     trace = answer.json()["error"]["traceId"]
     return answer.status_code, headers, answer.text.replace(trace, "").replace(name, "<it>")
 
 
-@pytest.mark.parametrize("route", WITH_A_RUN, ids=" ".join)
-def test_a_run_of_another_tenant_is_as_one_that_never_existed(
+@pytest.mark.parametrize("route", ROUTES_OF_A_RUN, ids=" ".join)
+def test_a_run_of_another_tenant_looks_like_one_that_never_existed(
     operator: Api,
     theirs: dict[str, Any],
     route: Any,  # noqa: ANN401 - a method and a path
@@ -60,19 +60,18 @@ def test_a_run_of_another_tenant_is_as_one_that_never_existed(
     ghost = run_id[:-6] + "nobody"
     body = {"decision": "approved", "planHash": theirs["planHash"]}
 
-    answers = []
-    for one in (run_id, ghost):
-        path = route.path.format(runId=one, approvalId="review-of-prod", name="report")
-        decides = "approvals" in path
-        answers.append(other(route.method, path, body if decides else None))
+    def request(wanted: str) -> httpx.Response:
+        path = route.path.format(runId=wanted, approvalId="review-of-prod", name="report")
+        return other(route.method, path, body if "approvals" in path else None)
 
-    found, nothing = answers
-    assert found.status_code == 404
-    assert without(found, run_id) == without(nothing, ghost)
+    existing, missing = request(run_id), request(ghost)
+
+    assert existing.status_code == 404
+    assert without(existing, run_id) == without(missing, ghost)
 
 
 @pytest.mark.parametrize("path", ["runs", "approvals"])
-def test_a_list_has_nothing_of_another_tenant(
+def test_a_list_shows_nothing_of_another_tenant(
     operator: Api, theirs: dict[str, Any], path: str
 ) -> None:
     other = operator.as_("other-tenant-operator")
@@ -84,7 +83,7 @@ def test_a_list_has_nothing_of_another_tenant(
     assert "review-of-prod" not in answer.text
 
 
-def test_the_same_id_is_another_tenants_own_run(operator: Api, theirs: dict[str, Any]) -> None:
+def test_two_tenants_may_use_one_run_id(operator: Api, theirs: dict[str, Any]) -> None:
     other = operator.as_("other-tenant-operator")
     run_id = theirs["runId"]
 

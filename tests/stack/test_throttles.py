@@ -15,21 +15,17 @@ import pytest
 from bench.burst import Peak, burst
 from taskrunner_cli.local import emulator, workspace
 from tests.packs import pack
-from tests.stack.conftest import until
+from tests.stack.api import until
 from tests.stack.machines import Executions
+from tests.stack.packs import GATED, STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner_cli.local import Stack
-    from tests.stack.conftest import Api
+    from tests.stack.api import Api
 
 THROTTLED = "Lambda.TooManyRequestsException"
-NOOP = pack("- {id: it, run: {uses: builtin:noop, with: {}}}")
-GATED = pack(
-    "- {id: review, gate: {approval: {id: security}}}",
-    spec="approvals: [{id: security, grants: [packs.approve]}]",
-)
 LANES = 12
 
 
@@ -62,7 +58,7 @@ def test_a_throttled_create_answers_503_with_retry_after(
     operator: Api, throttled: Callable[[str], Any]
 ) -> None:
     with throttled("CreateRunFunction"):
-        refused = operator("POST", "runs", {"manifest": NOOP})
+        refused = operator("POST", "runs", {"manifest": STEP})
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "try_again")
     assert int(refused.headers["Retry-After"]) > 0
@@ -72,7 +68,7 @@ def test_a_throttled_step_is_retried_and_the_throttle_is_not_an_attempt(
     operator: Api, executions: Executions, throttled: Callable[[str], Any]
 ) -> None:
     with throttled("RunStepFunction"):
-        run_id = operator.run(NOOP)
+        run_id = operator.run(STEP)
         until(lambda: THROTTLED in executions.errors(run_id), "the machine sees a throttle")
 
     ended = operator.ended(run_id)

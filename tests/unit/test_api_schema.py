@@ -118,7 +118,7 @@ def test_an_answer_of_the_document_conforms(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (replace(READ, status=204), "the document has no response 204"),
         (replace(READ, path="/nowhere"), "the document has no response 200"),
@@ -174,10 +174,10 @@ def test_an_answer_of_the_document_conforms(answer: Answer) -> None:
         ),
     ],
 )
-def test_any_other_answer_is_refused(answer: Answer, told: str) -> None:
+def test_any_other_answer_is_refused(answer: Answer, reported: str) -> None:
     problems = answer.problems()
 
-    assert any(told in problem for problem in problems), problems
+    assert any(reported in problem for problem in problems), problems
 
 
 def test_the_assertion_tells_the_request_and_every_problem() -> None:

@@ -15,7 +15,7 @@ from taskrunner_cli.output.screen import OutputFormat, Screen
 from taskrunner_cli.pack_files import gather_inputs, read_text
 
 if TYPE_CHECKING:
-    from taskrunner.compiler.gates import Guard
+    from taskrunner.compiler.machine.gates import Guard
 
 
 def gates(
@@ -37,8 +37,8 @@ def gates(
 
 def _analyse(manifest: str, inputs: JsonObject) -> GatesDocument:
     # The compiler takes a third of a second to import, and only this command uses it.
-    from taskrunner.compiler import gates as analysis  # noqa: PLC0415
-    from taskrunner.compiler.compiled import compile_pack  # noqa: PLC0415
+    from taskrunner.compiler.driver import compile_pack  # noqa: PLC0415
+    from taskrunner.compiler.machine import gates as analysis  # noqa: PLC0415
     from taskrunner.errors import InvalidPackError as CompilerError  # noqa: PLC0415
 
     try:

@@ -2,7 +2,7 @@
 
 Bytes alone seldom come past the shape of a pack: one wrong letter, and all behind it is never
 reached. So a document is read into YAML's nodes, these are changed and written again. Anchors and
-tags stay what they are there, a key may stand twice, and what is no YAML any more is left to the
+tags stay what they are there, a key may stand twice, and what is not YAML any more is left to the
 bytes. Whatever is done depends on *seed* alone.
 """
 
@@ -188,7 +188,7 @@ def _node(text: str) -> yaml.Node:
 
 
 def _read(text: str) -> yaml.Node | None:
-    """*text* as nodes; None when it is no YAML, deep or large."""
+    """*text* as nodes; None when it is not YAML, deep or large."""
     try:
         depth = 0
         for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):

@@ -1,10 +1,16 @@
 """Fuzz one target for some seconds: `python -m tests.security.fuzz.run pack 60`.
 
-atheris guides libFuzzer by coverage, and brings it built in; but its wheels are for Linux on x86_64
-alone. Where it is not installed, hypothesis changes the same seeds, blindly. Either changes trees
-and expressions by tests/security/fuzz/mutators.py, and bytes by itself. The one line that this
-prints first says which of both it is. New inputs of interest and whatever breaks a target are left
-in .local/fuzz, and the next run goes on from there.
+The targets are packs, expressions, and schemas with a value. Three of four mutations change the
+tree of a pack or schema, or the grammar of an expression (mutators.py); the fourth changes bytes.
+So 20,000 executions compile about 950 new packs, and 200 by bytes alone (bench/fuzzing.py).
+
+atheris guides the fuzzer, libFuzzer, by coverage. Its wheels contain libFuzzer, and are for Linux
+on x86_64 with Python 3.11 to 3.14. Without atheris, hypothesis mutates the same corpus blindly. The
+first line of output says which of the two runs.
+
+New inputs of interest and inputs that break a target are left in .local/fuzz, and the next run
+continues from there. An input that breaks the compiler becomes a pack in tests/golden/bad. A slow
+or large one becomes a case in tests/security/hostile.
 """
 
 from __future__ import annotations

@@ -9,11 +9,10 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from taskrunner import expressions
-from taskrunner.compiler import source
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.manifest import source
 from taskrunner.errors import InvalidPackError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +47,15 @@ def pack(data: bytes) -> None:
 
 
 def _compiled(text: str, inputs: dict[str, Any]) -> None:
-    """Compile; what is told is short enough for an answer, and what is planned stays the same."""
+    """Compile; the problems fit into an answer, and the plan is the same each time."""
     try:
         first = compile_pack(text, inputs).plan_hash
     except InvalidPackError as error:
-        told = [(one.path, one.message) for one in error.diagnostics]
-        assert 0 < len(told) <= 101
-        assert all("\n" not in part for one in told for part in one)
-        assert all(len(part) <= 1010 for one in told for part in one)
-        json.dumps(told, ensure_ascii=False).encode(errors="replace")
+        problems = [(problem.path, problem.message) for problem in error.diagnostics]
+        assert 0 < len(problems) <= 101
+        assert all("\n" not in part for problem in problems for part in problem)
+        assert all(len(part) <= 1010 for problem in problems for part in problem)
+        json.dumps(problems, ensure_ascii=False).encode(errors="replace")
     else:
         assert compile_pack(text, inputs).plan_hash == first
 
@@ -66,14 +65,13 @@ def expression(data: bytes) -> None:
     text = data.decode(errors="replace")
     for one in (text, "{{" + text + "}}"):
         try:
-            pieces = expressions.template(one)
-            expressions.references(pieces)
-            value = expressions.render(pieces, CONTEXT)
+            template = templates.split(one)
+            value = template.render(CONTEXT)
         except ExpressionError:
             pass
         else:
             shown = json.dumps(value, allow_nan=False)
-            assert json.dumps(expressions.render(pieces, CONTEXT)) == shown
+            assert json.dumps(template.render(CONTEXT)) == shown
 
 
 def schema(data: bytes) -> None:

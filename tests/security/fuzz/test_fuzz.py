@@ -1,4 +1,4 @@
-"""A bounded run of each fuzzer over its corpus; `make fuzz` runs as long as it is told."""
+"""A bounded run of each fuzzer over its corpus; `make fuzz` runs for as long as asked."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def test_nothing_is_found_in_a_bounded_run(target: str, tmp_path: Path) -> None:
         check=False,
     )
 
-    told = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode == 0, told[-4000:]
-    assert told.startswith(f"{target}: ")
+    output = (done.stdout + done.stderr).decode(errors="replace")
+    assert done.returncode == 0, output[-4000:]
+    assert output.startswith(f"{target}: ")
     assert list(tmp_path.glob("*/broken-*")) == []
 
 

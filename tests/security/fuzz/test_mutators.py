@@ -8,10 +8,9 @@ from itertools import cycle, islice
 import pytest
 import yaml
 
-from taskrunner import expressions
-from taskrunner.compiler import schema, source
+from taskrunner.compiler.manifest import schema, source
 from taskrunner.errors import InvalidPackError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError, templates
 from tests.security.fuzz import mutators
 from tests.security.fuzz.run import seeds
 from tests.security.fuzz.vocabulary import CONDITIONS, PACK, SCHEMA, Words
@@ -43,7 +42,7 @@ def _has_a_shape(data: bytes) -> bool:
 
 def _parses(data: bytes) -> bool:
     try:
-        expressions.template(data.decode())
+        templates.split(data.decode())
     except ExpressionError:
         return False
     return True

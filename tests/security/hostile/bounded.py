@@ -1,9 +1,9 @@
-"""Compiles hostile packs in a process with limits, and tells what each cost.
+"""Compiles hostile packs in a process with limits, and prints what each one costs.
 
     python -m tests.security.hostile.bounded NAME...
 
-prints one JSON object a line: the case's name, its outcome (`planned`, or the error's code), what
-the first problem says, its seconds of CPU and the process's peak memory so far.
+prints one JSON object a line: the case's name, its outcome (`planned`, or the error's code), the
+first problem's message, the seconds of CPU time and the process's peak memory so far.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from tests.packs import pack
-from tests.security.hostile.manifests import NOOP, Case, cases
+from tests.security.hostile.case import NOOP, Case
+from tests.security.hostile.manifests import cases
 
 MEMORY_BYTES = 2 * 1024**3  # of addresses; what is used stays far below
 CPU_S = 300
@@ -26,24 +27,24 @@ _YARDSTICK = Case("yardstick", pack("\n".join(NOOP.replace("one", f"s{n}") for n
 
 def main(names: list[str]) -> None:
     """Compile the cases *names* after the yardstick, an ordinary pack of 500 steps."""
-    compile_pack(_YARDSTICK.manifest, {})  # imports and caches are not what is measured
+    compile_pack(_YARDSTICK.manifest, {})  # so that imports and caches are not measured
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     for case in [_YARDSTICK, *(case for case in cases() if case.name in names)]:
         start = time.process_time()
         try:
             compile_pack(case.manifest, case.inputs)
-            outcome, told = "planned", ""
+            outcome, message = "planned", ""
         except InvalidPackError as error:
-            outcome, told = error.code, error.diagnostics[0].message
+            outcome, message = error.code, error.diagnostics[0].message
         spent_s = time.process_time() - start
-        line = {"name": case.name, "outcome": outcome, "told": told}
+        line = {"name": case.name, "outcome": outcome, "message": message}
         sys.stdout.write(json.dumps({**line, "cpuS": spent_s, "peakKiB": _peak_kib()}) + "\n")
         sys.stdout.flush()
 
 
 def _peak_kib() -> int:
-    """The most memory that this process has used; getrusage has what its parent used as well."""
+    """The most memory that this process has used. getrusage would include that of its parent."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text(encoding="ascii").splitlines()

@@ -34,7 +34,7 @@ def in_base64(content: bytes) -> dict[str, Any]:
 
 
 @given(data=st.data(), operation=st.sampled_from(sorted(OPERATIONS)))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_an_event_holds_the_answer_is_one_of_the_documents(
     data: st.DataObject, operation: str
 ) -> None:
@@ -68,7 +68,7 @@ def test_whatever_an_event_holds_the_answer_is_one_of_the_documents(
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (in_base64(gzip.compress(b"{}")), "bad_json"),
+        (in_base64(gzip.compress(b"{}", mtime=0)), "bad_json"),
         (in_base64(json.dumps({"manifest": PLAIN}).encode("utf-16")), "bad_json"),
         (in_base64(b"\xef\xbb\xbf{}"), "invalid_request"),
         ({"body": "\ufeff{}"}, "invalid_request"),
@@ -137,7 +137,7 @@ def test_a_limit_is_plain_digits_within_bounds(operation: str, limit: str) -> No
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_bent_cursor_is_refused_or_a_place_in_ones_own_list(data: st.DataObject) -> None:
     cursor = base64.urlsafe_b64encode(json.dumps(["run-7", "R", "2025-12-06#run-7"]).encode())
     bent = bytearray(cursor)

@@ -33,7 +33,9 @@ from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from tests.architecture.events import event_rows
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
-from tests.machine.engine import LambdaContext, published
+from tests.machine.client import LambdaContext
+from tests.machine.deployment import published
+from tests.machine.runs import ended
 from tests.packs import pack
 from tests.security.permissions import grants
 from tests.security.permissions.needs import Need, Recorder
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import EventRow
-    from tests.machine.engine import Client
+    from tests.machine.client import Client
     from tests.security.permissions.grants import Names
 
 SECRET = "a-value-that-nobody-may-read-4711"
@@ -176,11 +178,11 @@ class _Sandbox:
 
 @dataclass
 class _Players:
-    """The stage with its recorder. *told* are the errors of functions, as Lambda logs them."""
+    """The stage with its recorder. *errors* are those of functions, as Lambda logs them."""
 
     stage: Stage
     recorder: Recorder
-    told: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @contextmanager
     def around(self, function: str) -> Iterator[None]:
@@ -192,7 +194,7 @@ class _Players:
             try:
                 yield
             except Exception as error:
-                self.told += traceback.format_exception(error)
+                self.errors += traceback.format_exception(error)
                 raise
 
     def event(self, row: EventRow) -> Any:  # noqa: ANN401 - what a function returned or raised
@@ -200,7 +202,7 @@ class _Players:
         with self.recorder.playing(row.folder):
             answer = self.stage.invoke(row)
         if isinstance(answer, Exception):
-            self.told += traceback.format_exception(answer)
+            self.errors += traceback.format_exception(answer)
         return answer
 
     def differently(self, row: EventRow, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
@@ -240,7 +242,7 @@ def play() -> Play:
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
         names = grants.names_of(made.deployed)
-        written.write("\n".join(players.told).encode())
+        written.write("\n".join(players.errors).encode())
         written.seek(0)
         text = written.read().decode()
     return Play(
@@ -279,7 +281,7 @@ def _play_events(players: _Players) -> set[str]:
 def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
     engine, statuses = ana.engine, {}
     run_id = _create(ana, WORKING, {"long": _LONG})
-    state = engine.ended(ana, run_id)
+    state = ended(ana, run_id)
     engine.rest()
     statuses["working"] = state["status"]
     statuses |= {one["stepId"]: one["status"] for one in state["steps"]}
@@ -295,7 +297,7 @@ def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
         plan_hash = engine.wait(ana, run_id, "waiting")["planHash"]
         body = {"decision": decision, "planHash": plan_hash}
         assert bob("POST", f"runs/{run_id}/approvals/review", body).status == 200
-        statuses[decision] = engine.ended(ana, run_id)["status"]
+        statuses[decision] = ended(ana, run_id)["status"]
     return statuses, urls
 
 

@@ -89,7 +89,7 @@ def missing(needs: Mapping[str, Iterable[Need]], names: Names) -> list[str]:
         f"{function}: {need.action} on {need.resource} for {sorted(need.keys)}"
         for function, needed in needs.items()
         for need in sorted(needed, key=str)
-        if not any(one.allows(need) for one in granted[function])
+        if not any(grant.allows(need) for grant in granted[function])
     ]
 
 

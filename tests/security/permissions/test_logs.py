@@ -46,12 +46,12 @@ def test_it_is_in_no_executions_input_or_output_and_in_no_definition(
 
 @pytest.mark.parametrize("what", WORDS)
 def test_it_is_in_nothing_that_approvers_are_told(played: Play, what: str) -> None:
-    told = "\n".join(played.notifications)
+    published = "\n".join(played.notifications)
 
-    assert '"approvalId": "review"' in told
-    assert [value for value in played.secrets[what] if value in told] == []
-    assert SIGNED.search(told) is None
-    assert BEARER.search(told) is None
+    assert '"approvalId": "review"' in published
+    assert [value for value in played.secrets[what] if value in published] == []
+    assert SIGNED.search(published) is None
+    assert BEARER.search(published) is None
 
 
 def test_a_deployment_has_no_way_to_log_events_or_what_libraries_say() -> None:

@@ -71,7 +71,7 @@ def needs(machine: str) -> set[Need]:
 def _states(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
     """Every state below *node*, however deep."""
     if isinstance(node, dict):
-        yield from (one for one in node.get("States", {}).values())
+        yield from (state for state in node.get("States", {}).values())
         for child in node.values():
             yield from _states(child)
     elif isinstance(node, list):
@@ -105,7 +105,7 @@ def _needs_of(state: dict[str, Any]) -> Iterator[Need]:
 
 
 def granted(role: str) -> list[Grant]:
-    return [one for one in grants.of_role(role, NAMES) if one.sid != "LogAndTrace"]
+    return [grant for grant in grants.of_role(role, NAMES) if grant.sid != "LogAndTrace"]
 
 
 def test_every_machine_has_its_role() -> None:
@@ -130,27 +130,27 @@ def test_a_machine_may_do_what_its_states_do(machine: str, role: str) -> None:
 def test_a_machine_does_all_that_it_may(machine: str, role: str) -> None:
     asked = needs(machine)
 
-    assert [one for one in granted(role) if not any(one.allows(need) for need in asked)] == []
+    assert [grant for grant in granted(role) if not any(grant.allows(need) for need in asked)] == []
 
 
 @pytest.mark.parametrize("name", _OTHERS)
 def test_nobody_may_do_anything_to_a_machine_of_another_stack(name: str) -> None:
-    of_all = [one for found in grants.of_functions(NAMES).values() for one in found]
-    of_all += [one for role in ROLES.values() for one in grants.of_role(role, NAMES)]
+    of_all = [grant for found in grants.of_functions(NAMES).values() for grant in found]
+    of_all += [grant for role in ROLES.values() for grant in grants.of_role(role, NAMES)]
 
     reached = {
-        (one.sid, one.action)
-        for one in of_all
+        (grant.sid, grant.action)
+        for grant in of_all
         for arn in (f"stateMachine:{name}", f"execution:{name}:a-run", f"execution:{name}/map:a")
-        if one.resource != "*" and fnmatchcase(f"arn:aws:states:{_ACCOUNT}:{arn}", one.resource)
+        if grant.resource != "*" and fnmatchcase(f"arn:aws:states:{_ACCOUNT}:{arn}", grant.resource)
     }
     assert reached == set()
 
 
 @pytest.mark.parametrize("name", _OTHERS)
-def test_nobody_is_told_of_an_execution_of_another_stack(name: str) -> None:
-    told = functions()["SettleRunFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
-    (matched,) = told["detail"]["stateMachineArn"]
+def test_the_settling_rule_ignores_executions_of_other_stacks(name: str) -> None:
+    rule = functions()["SettleRunFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
+    (matched,) = rule["detail"]["stateMachineArn"]
     beginning = NAMES.text(matched["prefix"])
 
     assert f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}".startswith(beginning)
@@ -158,8 +158,8 @@ def test_nobody_is_told_of_an_execution_of_another_stack(name: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES.values())
-def test_what_logs_and_traces_is_step_functions_own_list(role: str) -> None:
-    found = [one for one in grants.of_role(role, NAMES) if one.sid == "LogAndTrace"]
+def test_logs_and_traces_are_granted_by_the_list_of_step_functions(role: str) -> None:
+    found = [grant for grant in grants.of_role(role, NAMES) if grant.sid == "LogAndTrace"]
 
-    assert {one.action for one in found} == LOGS_AND_TRACES
-    assert {one.resource for one in found} == {"*"}
+    assert {grant.action for grant in found} == LOGS_AND_TRACES
+    assert {grant.resource for grant in found} == {"*"}

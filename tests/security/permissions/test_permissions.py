@@ -55,10 +55,10 @@ def test_a_function_does_all_that_it_may(played: Play) -> None:
     granted = grants.of_functions(played.names)
 
     unused = [
-        f"{function}, {one.sid}: {one.action} on {one.resource} for {one.keys}"
+        f"{function}, {grant.sid}: {grant.action} on {grant.resource} for {grant.keys}"
         for function, grants_of_it in granted.items()
-        for one in grants_of_it
-        if not any(one.allows(need) for need in played.needs.get(function, ()))
+        for grant in grants_of_it
+        if not any(grant.allows(need) for need in played.needs.get(function, ()))
     ]
     assert "\n".join(unused) == ""
 
@@ -71,9 +71,9 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
     names = Names({name: f"<{name}>" for name in _NAMED})
 
     found = {
-        (one.resource.replace(f":{REGION}:{DEFAULT_ACCOUNT_ID}:", "::"), *one.keys)
+        (grant.resource.replace(f":{REGION}:{DEFAULT_ACCOUNT_ID}:", "::"), *grant.keys)
         for grants_of_it in grants.of_functions(names).values()
-        for one in grants_of_it
+        for grant in grants_of_it
     }
     assert found == {
         ("<RunTable.Arn>", "T#*"),
@@ -119,7 +119,7 @@ def _objects() -> dict[str, str]:
     report = Artifact(name="report", type=ArtifactType.FILE, status=ArtifactStatus.CAPTURED)
     StoredArtifacts(table, bucket, RETENTION).store(run, report, Path(__file__))
     below = [key.removeprefix("TENANT/").removeprefix("runs/RUN/") for key in stored.keys]
-    made = {one.partition("/")[0]: key for one, key in zip(below, stored.keys, strict=True)}
+    made = {prefix.partition("/")[0]: key for prefix, key in zip(below, stored.keys, strict=True)}
     assert made.keys() == {*_FOLDERS} - {"runs"}
     return made
 
@@ -143,15 +143,15 @@ def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
     names = Names({name: f"<{name}>" for name in _NAMED} | {"RunBucket.Arn": "bucket"})
 
     wider = {
-        (function, one.action, one.resource, kind)
+        (function, grant.action, grant.resource, kind)
         for function, grants_of_it in grants.of_functions(names).items()
-        for one in grants_of_it
-        if one.action.startswith("s3:")
+        for grant in grants_of_it
+        if grant.action.startswith("s3:")
         for kind, key in objects.items()
         if fnmatchcase(
-            f"bucket/{key.replace('TENANT', tenant).replace('RUN', run_id)}", one.resource
+            f"bucket/{key.replace('TENANT', tenant).replace('RUN', run_id)}", grant.resource
         )
-        and f"/{kind}" not in one.resource
+        and f"/{kind}" not in grant.resource
     }
     assert wider == set()
 
@@ -159,13 +159,13 @@ def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
 def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_topic() -> None:
     names = Names({name: f"<{name}>" for name in _NAMED})
 
-    told = {
-        (function, one.action)
+    publishing = {
+        (function, grant.action)
         for function, grants_of_it in grants.of_functions(names).items()
-        for one in grants_of_it
-        if one.resource == "<ApprovalTopic>" or one.action.startswith("sns:")
+        for grant in grants_of_it
+        if grant.resource == "<ApprovalTopic>" or grant.action.startswith("sns:")
     }
-    assert told == {("OpenGateFunction", "sns:Publish")}
+    assert publishing == {("OpenGateFunction", "sns:Publish")}
     told_where = {
         function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
     }
@@ -177,10 +177,10 @@ def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
     writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject")
 
     writing = {
-        (function, one.resource, one.keys)
+        (function, grant.resource, grant.keys)
         for function, grants_of_it in grants.of_functions(names).items()
-        for one in grants_of_it
-        if one.action in writes
+        for grant in grants_of_it
+        if grant.action in writes
     }
     assert {name for name, resource, _ in writing if "/evidence/" in resource} == {
         "SettleRunFunction"

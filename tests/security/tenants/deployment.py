@@ -29,7 +29,9 @@ from taskrunner.usecases.expire_gate import expire_gate
 from taskrunner.usecases.open_gate import open_gate
 from tests.api_schema import assert_conforms
 from tests.fakes.clock import StoppedClock
-from tests.machine.engine import REGION, LambdaContext, _deployed, _matched
+from tests.machine.client import LambdaContext, route_of
+from tests.machine.deployment import deploy
+from tests.moto_aws import REGION
 from tests.packs import pack
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
@@ -88,7 +90,7 @@ class Deployment:
     ) -> Answer:
         """Ask the API as *subject*, whose token has *tenant* alone."""
         full = f"/v1/task-runner/{path}"
-        resource, parameters = _matched(method, full)
+        resource, parameters = route_of(method, full)
         given = {"content-type": "application/json", **(headers or {})}
         event = {
             "httpMethod": method,
@@ -218,7 +220,7 @@ def deployment() -> Iterator[Deployment]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        deployed = _deployed()
+        deployed = deploy()
         world, clock = AwsWorld(deployed), StoppedClock()
         world.__dict__["clock"] = clock
         made = Deployment(world, clock)

@@ -99,7 +99,7 @@ def test_a_list_has_the_tenants_own_and_all_of_it(made: Deployment, path: str, t
     found, cursor = [], ""
     while True:
         page = listed(made, tenant, path, **({"cursor": cursor} if cursor else {})).json
-        found += [one["runId"] for one in page[path]]
+        found += [item["runId"] for item in page[path]]
         cursor = page.get("nextCursor", "")
         if not cursor:
             break
@@ -137,7 +137,7 @@ def test_a_cursor_of_another_tenant_is_a_place_in_ones_own_list(
         nothing = listed(made, reader, path, cursor=never)
 
         assert found.without(owner, cursor) == nothing.without(NEVER, never)
-        assert {one["runId"] for one in found.json[path]} <= {*owned(reader)["runId"]}
+        assert {item["runId"] for item in found.json[path]} <= {*owned(reader)["runId"]}
     assert made.strange == []
 
 
@@ -178,10 +178,10 @@ def test_a_plan_hash_of_another_tenant_is_as_any_other(
 def test_a_simulation_says_nothing_of_who_else_has_the_pack(made: Deployment) -> None:
     body = {"manifest": a_pack("acme")}
 
-    answers = [made.request(one, "POST", "simulations", body) for one in (*TENANTS, "nobody")]
+    answers = [made.request(reader, "POST", "simulations", body) for reader in (*TENANTS, "nobody")]
 
-    assert len({one.body for one in answers}) == 1
-    assert [one.calls for one in answers] == [[]] * 4
+    assert len({answer.body for answer in answers}) == 1
+    assert [answer.calls for answer in answers] == [[]] * 4
 
 
 @pytest.mark.parametrize("owner", TENANTS)

@@ -64,7 +64,7 @@ def does(made: Deployment, tenant: str, act: Act) -> list[tuple[int, str, str, s
     for run_id in RUN_IDS:
         paths += [f"runs/{run_id}", f"runs/{run_id}/logs", f"runs/{run_id}/artifacts"]
     answers += [made.request(tenant, "GET", path) for path in paths]
-    return [(one.status, one.body.replace(tenant, "<tenant>"), "", "") for one in answers]
+    return [(answer.status, answer.body.replace(tenant, "<tenant>"), "", "") for answer in answers]
 
 
 def _done(made: Deployment, tenant: str, act: Act) -> Iterator[Answer]:
@@ -103,9 +103,7 @@ def _said(made: Deployment, tenant: str, run_id: str, does: str) -> Answer:
     return Answer(0, {}, "", [])
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=st.lists(st.tuples(st.booleans(), acts), min_size=4, max_size=10))
 def test_what_others_do_changes_nothing(made: Deployment, script: list[tuple[bool, Act]]) -> None:
     number = next(_serial)

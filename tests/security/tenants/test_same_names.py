@@ -24,8 +24,8 @@ def _fresh() -> Iterator[Deployment]:
 def test_an_idempotency_key_is_its_tenants_own(fresh: Deployment) -> None:
     headers = {"Idempotency-Key": "one-key"}
     first, second = (
-        fresh.request(one, "POST", "runs", {"manifest": a_pack(one)}, headers=headers)
-        for one in ("acme", "globe")
+        fresh.request(tenant, "POST", "runs", {"manifest": a_pack(tenant)}, headers=headers)
+        for tenant in ("acme", "globe")
     )
     again = fresh.request("globe", "POST", "runs", {"manifest": a_pack("globe")}, headers=headers)
 
@@ -51,15 +51,15 @@ class TestEverythingIsCalledTheSame:
 
     @pytest.mark.parametrize(("own", "other"), [("acme", "globe"), ("globe", "acme")])
     def test_each_reads_its_own(self, twins: Deployment, own: str, other: str) -> None:
-        told = [
+        answers = [
             twins.request(own, "GET", path)
             for path in ("runs", "approvals", "runs/run-1", "runs/run-1/logs")
         ]
         artifact = twins.request(own, "GET", "runs/run-1/artifacts/report")
 
-        assert other not in "".join(one.body for one in told)
-        assert f"ana-of-{own}" in told[0].body
-        assert f"ana-of-{own}" in told[3].body
+        assert other not in "".join(answer.body for answer in answers)
+        assert f"ana-of-{own}" in answers[0].body
+        assert f"ana-of-{own}" in answers[3].body
         assert content_of(artifact.headers["Location"]) == f"the report of {own}".encode()
         assert other not in artifact.headers["Location"]
         assert twins.strange == []
@@ -111,4 +111,4 @@ class TestEverythingIsCalledTheSame:
             for tenant in ("acme", "globe", "acme")
         ]
 
-        assert [one.status for one in answers] == [201, 201, 429]
+        assert [answer.status for answer in answers] == [201, 201, 429]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from taskrunner.adapters.executions import StepFunctionsMachines
-from taskrunner.compiler.compiled import compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import TryAgainError
 from tests.contract.ports import client
 from tests.contract.samples import a_run

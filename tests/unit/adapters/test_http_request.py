@@ -248,7 +248,7 @@ _fields = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     operation=st.sampled_from(WITH_BODY), body=st.dictionaries(_fields, _json_values) | _json_values
 )
@@ -256,7 +256,7 @@ def test_no_json_body_causes_an_internal_error(operation: str, body: Any) -> Non
     assert send(operation, json.dumps(body)).status < 500
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(operation=st.sampled_from(WITH_BODY), content=st.binary(max_size=40), encoded=st.booleans())
 def test_no_bytes_cause_an_internal_error(operation: str, content: bytes, *, encoded: bool) -> None:
     body = base64.b64encode(content).decode() if encoded else content.decode("latin-1")

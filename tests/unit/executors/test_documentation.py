@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner import executors
-from taskrunner.compiler import plan
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.executors import function
 from taskrunner.model.plan import RunStep
 from tests.fakes.executor_world import MemoryFunctions, a_work
@@ -25,7 +25,7 @@ def test_every_executor_has_a_section_and_every_section_an_executor() -> None:
 def test_the_example_of_a_section_is_a_pack_that_uses_the_executor(reference: str) -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[reference], re.DOTALL)
 
-    planned = plan.make(example, {})
+    planned = plan_pack(example, {})
 
     assert reference in {step.uses for step in planned.steps if isinstance(step, RunStep)}
 
@@ -33,7 +33,7 @@ def test_the_example_of_a_section_is_a_pack_that_uses_the_executor(reference: st
 def test_the_example_of_a_function_calls_the_example_executor() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[FUNCTION], re.DOTALL)
 
-    planned = plan.make(example, {})
+    planned = plan_pack(example, {})
 
     [called] = {step.uses for step in planned.steps if isinstance(step, RunStep)} - {"builtin:noop"}
     folder = called.removeprefix("lambda:").replace("-", "_")

@@ -1,4 +1,4 @@
-"""Expressions that use every part of JMESPath, for comparing with the library's own interpreter."""
+"""Expressions that use every part of JMESPath, to compare with the library's own interpreter."""
 
 CASES = (
     "t", "nothing", "o.k", "o.*", "a[0].x", "a[-1]", "a[99]", "a[1:3]", "a[::-1].x", "a[*].y[]",

@@ -1,4 +1,4 @@
-"""What an expression may cost is counted, and the count is the same everywhere."""
+"""The cost of an expression is counted, and the count is the same everywhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import jmespath
 import pytest
 
 from taskrunner import expressions
-from taskrunner.expressions.allowance import Allowance
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import Allowance, ExpressionError
 from tests.unit.expressions.jmespath_cases import CASES
 
 CONTEXT: dict[str, Any] = {
@@ -20,7 +19,7 @@ CONTEXT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_within_its_allowance_the_result_is_the_librarys(text: str) -> None:
+def test_gives_the_librarys_own_value_within_the_allowance(text: str) -> None:
     assert expressions.parse(text).evaluate(CONTEXT) == jmespath.search(text, CONTEXT)
 
 
@@ -35,12 +34,12 @@ def test_within_its_allowance_the_result_is_the_librarys(text: str) -> None:
         "|".join(["a", *["[@,@]"] * 25, "contains(@, `1`)"]),
     ],
 )
-def test_what_doubles_is_stopped(text: str) -> None:
-    with pytest.raises(ExpressionError, match=r"takes more than the|gives more than the"):
+def test_stops_an_expression_that_doubles_its_value(text: str) -> None:
+    with pytest.raises(ExpressionError, match=r"needs more than the|is larger than the"):
         expressions.parse(text).evaluate(CONTEXT)
 
 
-def test_expressions_that_are_evaluated_together_share_an_allowance() -> None:
+def test_expressions_share_an_allowance() -> None:
     allowance = Allowance(steps=40)
     expression = expressions.parse("a[*].x")
 
@@ -51,22 +50,22 @@ def test_expressions_that_are_evaluated_together_share_an_allowance() -> None:
     assert first == list(range(9))
 
 
-def test_what_is_given_is_bounded_apart_from_the_work() -> None:
-    with pytest.raises(ExpressionError, match="gives more than the 20 characters"):
+def test_bounds_the_size_of_values_apart_from_the_work() -> None:
+    with pytest.raises(ExpressionError, match="larger than the 20 characters"):
         expressions.parse("a[*].t").evaluate(CONTEXT, Allowance(size=20))
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("contains('a', `1`)", "not for it"),
-        ("a[::0]", "not for it"),
-        ("max_by([`1`, 'x'], &@)", "not for it"),
+        ("contains('a', `1`)", "does not accept"),
+        ("a[::0]", "does not accept"),
+        ("max_by([`1`, 'x'], &@)", "does not accept"),
         ("to_array(&a)", "an expression with &"),
         ("to_string(&a)", "an expression with &"),
     ],
 )
-def test_what_the_library_leaves_to_python_is_told_as_its_own_errors_are(
+def test_reports_what_the_library_leaves_to_python_as_an_expression_error(
     text: str, reason: str
 ) -> None:
     with pytest.raises(ExpressionError, match=reason):

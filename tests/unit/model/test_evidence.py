@@ -14,6 +14,7 @@ import pytest
 
 from taskrunner.model import api_view, evidence
 from taskrunner.model.artifact import ArtifactStatus, ArtifactType
+from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
@@ -177,8 +178,8 @@ def test_states_the_whole_record() -> None:
 
 
 def test_has_the_same_bytes_in_any_order_of_the_artifacts() -> None:
-    first = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
-    again = evidence.canonical(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
+    first = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
+    again = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))
 
     assert first == again == WORLD.evidence.signed[0]
 

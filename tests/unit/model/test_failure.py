@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.model.failure import Reach, reach, stoppable_blocks
 from taskrunner.model.plan import walk
-from tests.machine.packs import packs
+from tests.machine.generated_packs import packs
 from tests.packs import pack
 from tests.strategies import as_yaml
 from tests.unit.model.state.journals import first_path
@@ -26,7 +26,7 @@ def planned(steps: str) -> Plan:
     inputs: [{name: go, type: boolean, default: true}]
     policies: [{id: rules, version: "1", rules: [{id: r, require: inputs.go}]}]
     """
-    return planning.make(pack(steps, spec=spec), {})
+    return plan_pack(pack(steps, spec=spec), {})
 
 
 NOTHING, THE_RUN = Reach(), Reach(run=True)
@@ -62,7 +62,7 @@ NESTED = planned(
           policy: rules
           failureAction: branch
           branch:
-            - {id: mend, run: {uses: builtin:noop}}
+            - {id: repair, run: {uses: builtin:noop}}
             - id: one-by-one
               loop: {items: {static: [1]}, body: [{id: only, run: {uses: builtin:noop}}]}
             - id: hosts
@@ -84,7 +84,7 @@ NESTED = planned(
         ("each[1]::leaf", Reach(block="each[1]::inner"), ["each[1]::inner"]),
         ("each[0]::turns", Reach(block="each[0]::inner"), ["each[0]::inner"]),
         ("each[0]::turns[1]::turn", Reach(block="each[0]::inner"), ["each[0]::inner"]),
-        ("mend", NOTHING, []),
+        ("repair", NOTHING, []),
         ("one-by-one[0]::only", NOTHING, []),
         ("hosts", NOTHING, []),
         ("hosts[0]::host", Reach(block="hosts"), ["hosts"]),
@@ -125,12 +125,12 @@ def test_a_step_is_inside_of_every_block_that_a_failure_can_stop() -> None:
     assert reach(plan, "each[0]::leaf") == Reach(block="each[0]::inner")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pack=packs())
 def test_every_step_of_a_stopped_block_knows_that_the_block_can_be_stopped(
     pack: dict[str, Any],
 ) -> None:
-    plan = planning.make(as_yaml(pack), {})
+    plan = plan_pack(as_yaml(pack), {})
     paths = [first_path(plan, step.id) for step in walk(plan.steps)]
 
     for path in paths:

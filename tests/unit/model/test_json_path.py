@@ -18,5 +18,14 @@ from taskrunner.model import json_path
         ((0, "0"), "$[0]['0']"),
     ],
 )
-def test_a_path_is_written_as_rfc_9535_has_it(path: json_path.Path, text: str) -> None:
+def test_writes_a_json_path_by_rfc_9535(path: json_path.Path, text: str) -> None:
     assert json_path.render(path) == text
+
+
+# RFC 6901, section 5.
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [((), ""), (("foo", 0), "/foo/0"), (("",), "/"), (("a/b", "m~n"), "/a~1b/m~0n")],
+)
+def test_writes_a_json_pointer_by_rfc_6901(path: json_path.Path, text: str) -> None:
+    assert json_path.pointer(path) == text

@@ -11,7 +11,7 @@ from tests.strategies import json_values
 
 
 @given(json_values())
-def test_what_is_usable_has_a_canonical_form(value: Any) -> None:  # noqa: ANN401
+def test_a_usable_value_has_a_canonical_form(value: Any) -> None:  # noqa: ANN401
     assert list(unusable(value)) == []
     assert rfc8785.dumps(value)
 
@@ -21,13 +21,13 @@ def test_what_is_usable_has_a_canonical_form(value: Any) -> None:  # noqa: ANN40
     [LARGEST_INTEGER + 1, -LARGEST_INTEGER - 1, float("nan"), float("-inf"), "\ud800", "a\udfffb"],
     ids=repr,
 )
-def test_what_has_none_is_found_with_its_path(value: Any) -> None:  # noqa: ANN401
+def test_finds_a_value_without_a_canonical_form_by_its_path(value: Any) -> None:  # noqa: ANN401
     with pytest.raises((rfc8785.CanonicalizationError, UnicodeEncodeError)):
         rfc8785.dumps([value])
     assert [path for path, _ in unusable({"a": [1, value]})] == [("a", 1)]
 
 
-def test_a_key_is_found_as_well() -> None:
+def test_finds_a_key_without_a_canonical_form() -> None:
     assert [path for path, _ in unusable({"a": {"\ud800": 1}})] == [("a",)]
 
 
@@ -39,7 +39,7 @@ def nested(levels: int, kind: str) -> Any:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("kind", ["list", "object"])
-def test_what_nobody_could_walk_through_is_told_and_not_walked_through(kind: str) -> None:
+def test_reports_a_value_that_is_nested_too_deep_as_a_whole(kind: str) -> None:
     assert list(unusable(nested(MAX_DEPTH, kind))) == []
 
     for levels in (MAX_DEPTH + 1, 100_000):

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.compiler import plan as planning
-from taskrunner.model import plan_document
+from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.plan import (
     Aggregation,
     Approval,
@@ -32,6 +31,10 @@ from taskrunner.model.plan import (
     Slo,
     Template,
 )
+
+
+def plan_hash(plan: Plan) -> str:
+    return canonical_json.digest(plan_document.to_document(plan))
 
 
 def noop(step_id: str) -> RunStep:
@@ -120,9 +123,10 @@ PLAN = Plan(
 )
 
 
-def another(value: Any) -> Any:  # noqa: ANN401 - of the same type, but different
+def changed(value: Any) -> Any:  # noqa: ANN401 - any field of a plan
+    """Return another value of the same type."""
     if isinstance(value, Enum):
-        return next(one for one in type(value) if one is not value)
+        return next(member for member in type(value) if member is not value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -132,24 +136,24 @@ def another(value: Any) -> Any:  # noqa: ANN401 - of the same type, but differen
     if value is None:
         return "was none"
     if isinstance(value, dict):
-        return {**value, "another": 1}
+        return {**value, "added": 1}
     return (*value, value[0])
 
 
 def variations(value: Any) -> dict[str, Any]:  # noqa: ANN401
-    """*value* with each field of it, and of what it holds, changed once; by the field's path."""
+    """Return copies of *value*, each with one field changed at any depth, by the field's path."""
     found: dict[str, Any] = {}
     for field in fields(value):
         held = getattr(value, field.name)
         if is_dataclass(held):
-            for path, changed in variations(held).items():
-                found[f"{field.name}.{path}"] = replace(value, **{field.name: changed})
+            for path, variation in variations(held).items():
+                found[f"{field.name}.{path}"] = replace(value, **{field.name: variation})
             continue
-        found[field.name] = replace(value, **{field.name: another(held)})
+        found[field.name] = replace(value, **{field.name: changed(held)})
         if isinstance(held, tuple):
-            for index, one in enumerate(held):
-                for path, changed in variations(one).items() if is_dataclass(one) else ():
-                    parts = (*held[:index], changed, *held[index + 1 :])
+            for index, item in enumerate(held):
+                for path, variation in variations(item).items() if is_dataclass(item) else ():
+                    parts = (*held[:index], variation, *held[index + 1 :])
                     found[f"{field.name}[{index}].{path}"] = replace(value, **{field.name: parts})
     return found
 
@@ -157,7 +161,7 @@ def variations(value: Any) -> dict[str, Any]:  # noqa: ANN401
 VARIATIONS = variations(PLAN)
 
 
-def test_every_field_of_a_plan_is_varied_below() -> None:
+def test_the_variations_reach_every_field_of_a_plan() -> None:
     assert len(VARIATIONS) > 120
     assert set(VARIATIONS) >= {
         "steps[0].parameters.open",
@@ -177,25 +181,25 @@ def test_every_field_of_a_plan_is_varied_below() -> None:
 
 
 @pytest.mark.parametrize("field", VARIATIONS)
-def test_every_field_decides_the_plan_hash(field: str) -> None:
+def test_every_field_changes_the_plan_hash(field: str) -> None:
     assert VARIATIONS[field] != PLAN
-    assert planning.plan_hash(VARIATIONS[field]) != planning.plan_hash(PLAN)
+    assert plan_hash(VARIATIONS[field]) != plan_hash(PLAN)
 
 
 @pytest.mark.parametrize("field", VARIATIONS)
-def test_every_field_comes_back_from_the_document(field: str) -> None:
+def test_every_field_survives_the_document(field: str) -> None:
     document = plan_document.to_document(VARIATIONS[field])
 
     assert plan_document.from_document(document) == VARIATIONS[field]
 
 
-def test_the_order_of_steps_decides_the_plan_hash() -> None:
-    turned = replace(PLAN, steps=PLAN.steps[::-1])
+def test_the_order_of_steps_changes_the_plan_hash() -> None:
+    reversed_plan = replace(PLAN, steps=PLAN.steps[::-1])
 
-    assert planning.plan_hash(turned) != planning.plan_hash(PLAN)
+    assert plan_hash(reversed_plan) != plan_hash(PLAN)
 
 
-def test_what_no_plan_had_before_is_in_no_document_of_such_a_plan() -> None:
+def test_omits_later_fields_that_a_plan_does_not_use() -> None:
     without = replace(PLAN, secrets=(), policies=PLAN.policies[:1])
 
     document = plan_document.to_document(without)
@@ -204,21 +208,21 @@ def test_what_no_plan_had_before_is_in_no_document_of_such_a_plan() -> None:
     assert document["policies"][0].keys() == {"id", "version", "rules"}
 
 
-def test_a_document_of_another_version_is_not_read() -> None:
+def test_refuses_a_document_of_another_version() -> None:
     document = plan_document.to_document(PLAN) | {"planVersion": 2}
 
     with pytest.raises(ValueError, match="plan version 2 is not 1"):
         plan_document.from_document(document)
 
 
-def test_steps_and_approvals_are_found_by_their_ids() -> None:
+def test_finds_steps_approvals_and_policies_by_id() -> None:
     assert PLAN.step("gate") is PLAN.steps[1]
     assert PLAN.step("leaf").id == "leaf"
     assert PLAN.approval("review") is PLAN.approvals[0]
     assert PLAN.policy("p") is PLAN.policies[0]
 
 
-def test_the_iterations_around_a_step_are_told_from_outside() -> None:
+def test_lists_the_iterations_around_a_step_the_outermost_first() -> None:
     inner = MapStep(
         id="inner", items=Items(values=()), iterator="x", index="y", steps=(noop("deep"),)
     )
@@ -237,7 +241,7 @@ def test_the_iterations_around_a_step_are_told_from_outside() -> None:
     assert plan.iterations("outer") == ()
 
 
-def test_every_step_comes_before_what_is_in_it() -> None:
+def test_lists_every_step_before_the_steps_in_it() -> None:
     assert [step.id for step in PLAN.all_steps()] == [
         "build", "gate", "rules", "mend", "both", "left", "right", "each", "inner", "leaf",
         "turns", "turn", "choice", "yes", "no",

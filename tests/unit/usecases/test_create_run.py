@@ -170,7 +170,7 @@ class TestCeilings:
         world = MemoryWorld()
         world.ceilings = LOW
 
-        with pytest.raises(InvalidPackError, match="more than the 256 of this deployment"):
+        with pytest.raises(InvalidPackError, match="this deployment allows 256"):
             create_run(a_request(), world)
 
         assert snapshot(world) == snapshot(MemoryWorld())

@@ -242,7 +242,7 @@ class TestSecrets:
 
         assert ask(world) == "warned"
 
-        assert "abs() takes number, and is given string" in last(world)[1]
+        assert "abs() takes a number, but found a string" in last(world)[1]
         assert SECRET not in repr(snapshot(world))
 
     @pytest.mark.parametrize("action", ["abort", "warn"])

@@ -153,7 +153,7 @@ def test_a_decision_at_the_same_time_counts() -> None:
         decide(world)
         return real(*args)
 
-    world.approvals.expire = overtaken  # type: ignore[method-assign]
+    world.approvals.expire = overtaken  # type: ignore[assignment, method-assign]
 
     assert expire(world) == {"status": "approved"}
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}

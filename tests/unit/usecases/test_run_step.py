@@ -445,7 +445,7 @@ class TestRepetition:
             ours.outcomes |= theirs.outcomes
             ours.append(theirs.journal)
 
-        world.runs.append = overtaken  # type: ignore[method-assign, assignment]
+        world.runs.append = overtaken  # type: ignore[method-assign]
 
         with pytest.raises(StepFailedError):
             step(world, "ship")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.compiler import prices
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.budget import prices
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from taskrunner.usecases import simulate_pack as use_case
 from taskrunner.usecases.create_run import create_run

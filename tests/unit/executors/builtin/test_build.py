@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from taskrunner.compiler import plan
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.executors.builtin import build
 from taskrunner.executors.work import Bundle, ExecutorFailure
-from taskrunner.model import archive, plan_document
+from taskrunner.model import archive, canonical_json, plan_document
 from tests.fakes.executor_world import MemoryArtifacts, MemoryBundles, a_work, mistakes
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -62,7 +62,7 @@ def test_build_gives_the_same_bundle_in_another_attempt(tmp_path: Path) -> None:
 
 
 def test_build_without_parameters_packs_the_plan_and_the_inputs(tmp_path: Path) -> None:
-    planned = plan.make((EXAMPLES / "scan-deploy.yaml").read_text(), {"target": "app:1"})
+    planned = plan_pack((EXAMPLES / "scan-deploy.yaml").read_text(), {"target": "app:1"})
     document = plan_document.to_document(planned)
     bundles = MemoryBundles()
 
@@ -73,7 +73,8 @@ def test_build_without_parameters_packs_the_plan_and_the_inputs(tmp_path: Path) 
     built = contents(bundles.contents[outputs["bundle"]])
     assert outputs["files"] == ["inputs.json", "plan.json"]
     assert built["inputs.json"] == b'{"target":"app:1"}'
-    assert plan.plan_hash(planned) == f"sha256:{hashlib.sha256(built['plan.json']).hexdigest()}"
+    plan_hash = canonical_json.digest(plan_document.to_document(planned))
+    assert plan_hash == f"sha256:{hashlib.sha256(built['plan.json']).hexdigest()}"
 
 
 def test_build_names_every_missing_artifact(tmp_path: Path) -> None:

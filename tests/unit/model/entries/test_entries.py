@@ -568,5 +568,5 @@ def test_no_other_code_builds_an_entry_or_reads_its_metadata() -> None:
     assert {name for name in readers if not name.startswith("model/entries/")} == {
         "model/journal.py",  # encodes what is stored
         "model/api_view.py",  # shows all of it
-        "compiler/plan.py",  # a pack's own metadata
+        "compiler/planning/plan.py",  # a pack's own metadata
     }

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.model import step_path
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import walk
-from tests.machine.packs import packs
+from tests.machine.generated_packs import packs
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ CREATED_AT = "2026-01-01T00:00:00.000Z"
 @st.composite
 def journals(draw: DrawFn) -> tuple[Plan, list[Entry]]:
     """A plan, and entries about its steps in any order."""
-    plan = planning.make(as_yaml(draw(packs())), {})
+    plan = plan_pack(as_yaml(draw(packs())), {})
     paths = [first_path(plan, step.id) for step in walk(plan.steps)]
     entries = st.builds(
         Entry,

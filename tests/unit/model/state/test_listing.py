@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.compiler import plan as planning
+from taskrunner.compiler.driver import plan_pack
 from taskrunner.model.entries import flow_entries, run_entries, step_entries
 from taskrunner.model.entries.flow_entries import Evaluation
 from taskrunner.model.flow import PolicyVerdict
@@ -47,7 +47,7 @@ def planned(steps: str) -> Plan:
       - {name: none, type: array, default: []}
     policies: [{id: rules, version: "1", rules: [{id: r, require: inputs.on}]}]
     """
-    return planning.make(pack(steps, spec=spec), {})
+    return plan_pack(pack(steps, spec=spec), {})
 
 
 def listed(steps: str, *entries: Entry) -> dict[str, tuple[StepStatus, Reason | None]]:

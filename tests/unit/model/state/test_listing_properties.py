@@ -40,7 +40,7 @@ OWN_ENDS = {
 }
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(journals())
 def test_every_step_is_listed_once_in_plan_order_behind_its_parent(
     journal: tuple[Plan, list[Entry]],
@@ -63,7 +63,7 @@ def test_every_step_is_listed_once_in_plan_order_behind_its_parent(
     assert {step.template_id for step in steps} >= set(places) - iterated
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(journals(), st.sampled_from(ENDS))
 def test_after_the_end_only_a_step_that_ran_beside_the_failure_may_finish(
     journal: tuple[Plan, list[Entry]], end: Entry
@@ -98,7 +98,7 @@ def _blocks(state: RunState) -> set[str]:
     return {step.template_id for step in state.steps if step.kind in kinds}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(journals())
 def test_the_children_of_a_block_make_its_state(journal: tuple[Plan, list[Entry]]) -> None:
     plan, entries = journal
@@ -126,7 +126,7 @@ def _assert_made_of(block: StepState, children: list[StepState]) -> None:
         assert has_fatal or block.reason in cut_short
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(journals())
 def test_a_journal_always_gives_the_same_state(journal: tuple[Plan, list[Entry]]) -> None:
     plan, entries = journal
@@ -135,7 +135,7 @@ def test_a_journal_always_gives_the_same_state(journal: tuple[Plan, list[Entry]]
     assert fold(plan, [], CREATED_AT).status is RunStatus.QUEUED
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(journals())
 def test_a_run_skips_what_its_simulation_skips(journal: tuple[Plan, list[Entry]]) -> None:
     plan, entries = journal

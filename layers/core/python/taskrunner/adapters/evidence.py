@@ -11,11 +11,11 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import rfc8785
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signature
 
 from taskrunner.adapters.aws_errors import translated
+from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import MEDIA_TYPE, PAYLOAD_TYPE
 from taskrunner.ports.evidence import Signed
 
@@ -52,7 +52,7 @@ class KmsEvidence:
                 SigningAlgorithm="ECDSA_SHA_256",
             )
         envelope.signatures[self._key_id] = Signature(self._key_id, response["Signature"].hex())
-        return Signed(rfc8785.dumps(envelope.to_dict()), self._key_id)
+        return Signed(canonical_bytes(envelope.to_dict()), self._key_id)
 
     @cached_property
     def _key_id(self) -> str:

@@ -83,10 +83,10 @@ class StepFunctionsMachines:
     def _create_machine(self, run: Run, definition: JsonObject) -> bool:
         """Create the run's machine, or return False if AWS asks to try again later."""
         # Only this method needs the compiler; waking a gate and stopping a run do not.
-        from taskrunner.compiler import emit  # noqa: PLC0415
+        from taskrunner.compiler.machine import frame  # noqa: PLC0415
 
         prototype = self._prototype
-        bound = emit.bind(definition, emit.bindings(json.loads(prototype["definition"])))
+        bound = frame.bind(definition, frame.bindings(json.loads(prototype["definition"])))
         try:
             with translated("create the state machine"):
                 self._client.create_state_machine(

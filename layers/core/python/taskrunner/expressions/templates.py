@@ -1,25 +1,91 @@
-"""Parameters with templates in them: resolved as far as is known, filled in when a step runs."""
+"""Templates: text with expressions in `{{ }}`, and parameters with such texts anywhere in them.
+
+Planning resolves the templates that read inputs alone; a step fills in the others when it is
+reached. The rest of a plan never sees `{{`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from taskrunner import expressions
+from taskrunner.expressions.allowance import Allowance
+from taskrunner.expressions.errors import ExpressionError
+from taskrunner.expressions.parser import Expression, parse
+from taskrunner.expressions.tokens import closing_braces
+from taskrunner.model import json_path
 from taskrunner.model.plan import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskrunner.expressions.parser import Allowance, Reference
+    from taskrunner.expressions.names import Reference
     from taskrunner.model.json_path import Path
     from taskrunner.model.json_types import Json, JsonMapping
-    from taskrunner.model.plan import Plan, PolicyGate
+
+_BRACES: Final = "{{"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """One text, split into plain text and expressions."""
+
+    pieces: tuple[str | Expression, ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions in the text."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, Expression))
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The names that the expressions read."""
+        return tuple(name for expression in self.expressions for name in expression.references)
+
+    def render(self, context: JsonMapping, allowance: Allowance | None = None) -> Json:
+        """Return the text with its expressions evaluated in *context*.
+
+        A text that is one whole expression keeps the type of its value. Inside longer text a value
+        becomes text. All expressions share one *allowance*.
+
+        Raises:
+            ExpressionError: an expression cannot be evaluated.
+        """
+        allowance = allowance or Allowance()
+        if len(self.pieces) == 1 and isinstance(self.pieces[0], Expression):
+            return self.pieces[0].evaluate(context, allowance)
+        return "".join(
+            _as_text(piece.evaluate(context, allowance)) if isinstance(piece, Expression) else piece
+            for piece in self.pieces
+        )
+
+
+def split(text: str) -> TemplateText:
+    """Split *text* where its expressions begin and end.
+
+    Raises:
+        ExpressionError: a `{{` is never closed, or what it holds is not a valid expression.
+    """
+    pieces: list[str | Expression] = []
+    position = 0
+    while (start := text.find(_BRACES, position)) >= 0:
+        end = closing_braces(text, start + len(_BRACES))
+        if end < 0:
+            raise ExpressionError("'{{' is never closed by '}}'")
+        if start > position:
+            pieces.append(text[position:start])
+        pieces.append(parse(text[start + len(_BRACES) : end]))
+        position = end + len(_BRACES)
+    if position < len(text) or not pieces:
+        pieces.append(text[position:])
+    return TemplateText(tuple(pieces))
 
 
 def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every text in *value* that holds a template, with its path."""
+    """Yield every text in *value* that is a template, with its path."""
     if isinstance(value, str):
-        if "{{" in value:
+        if _BRACES in value:
             yield path, value
     elif isinstance(value, dict):
         for key, child in value.items():
@@ -30,76 +96,68 @@ def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def resolve(value: Json, inputs: JsonMapping, allowance: Allowance | None = None) -> Template:
-    """Evaluate every template that reads inputs alone; the others stay open, and null in the value.
+    """Evaluate the templates in *value* that read inputs alone, and leave the others open.
 
     All of them share one *allowance*.
 
     Raises:
-        ExpressionError: an expression cannot be evaluated on these inputs.
+        ExpressionError: an expression cannot be evaluated with these inputs.
     """
     still_open: dict[str, str] = {}
-    shared = allowance or expressions.Allowance()
+    shared = allowance or Allowance()
 
     def resolved(node: Json, path: Path) -> Json:
         if isinstance(node, dict):
             return {key: resolved(child, (*path, key)) for key, child in node.items()}
         if isinstance(node, list):
             return [resolved(child, (*path, index)) for index, child in enumerate(node)]
-        if not isinstance(node, str) or "{{" not in node:
+        if not isinstance(node, str) or _BRACES not in node:
             return node
-        pieces = expressions.template(node)
-        if all(reference[0] == "inputs" for reference in expressions.references(pieces)):
-            return expressions.render(pieces, {"inputs": inputs}, shared)
-        still_open[pointer(path)] = node
+        text = split(node)
+        if all(expression.reads_inputs_alone for expression in text.expressions):
+            return text.render({"inputs": inputs}, shared)
+        still_open[json_path.pointer(path)] = node
         return None
 
     return Template(resolved(value, ()), still_open)
 
 
-def fill(template: Template, context: JsonMapping) -> Json:
-    """Evaluate what is open in *template*; all of it shares one allowance.
+def fill(parameters: Template, context: JsonMapping) -> Json:
+    """Return *parameters* with their open templates evaluated; all of them share one allowance.
 
     Raises:
-        ExpressionError: an expression cannot be evaluated on this context.
+        ExpressionError: an expression cannot be evaluated in this context.
     """
-    shared = expressions.Allowance()
+    if not parameters.open:
+        return parameters.value
+    shared = Allowance()
 
     def filled(node: Json, path: Path) -> Json:
-        if (text := template.open.get(pointer(path))) is not None:
-            return expressions.render(expressions.template(text), context, shared)
+        if (text := parameters.open.get(json_path.pointer(path))) is not None:
+            return split(text).render(context, shared)
         if isinstance(node, dict):
             return {key: filled(child, (*path, key)) for key, child in node.items()}
         if isinstance(node, list):
             return [filled(child, (*path, index)) for index, child in enumerate(node)]
         return node
 
-    return filled(template.value, ()) if template.open else template.value
+    return filled(parameters.value, ())
 
 
-def references(template: Template) -> tuple[Reference, ...]:
-    """The names that the open templates read, each once."""
-    found = (
-        reference
-        for text in template.open.values()
-        for reference in expressions.references(expressions.template(text))
-    )
-    return tuple(dict.fromkeys(found))
+def references(parameters: Template) -> tuple[Reference, ...]:
+    """Return the names that the open templates of *parameters* read, each once."""
+    names = (name for text in parameters.open.values() for name in split(text).references)
+    return tuple(dict.fromkeys(names))
 
 
-def secrets(read: Iterable[Reference]) -> list[str]:
-    """The names of the secrets among the names that are read, each once."""
-    return list(dict.fromkeys(one[1] for one in read if one[0] == "secrets" and len(one) > 1))
+def secrets(names: Iterable[Reference]) -> list[str]:
+    """Return the secrets among the *names* that expressions read, each once, by its own name."""
+    return list(dict.fromkeys(name[1] for name in names if name[0] == "secrets" and len(name) > 1))
 
 
-def is_privileged(gate: PolicyGate, plan: Plan) -> bool:
-    """Whether evaluating *gate* takes secrets or a function, which run_step alone may use.
-
-    That is so whatever the inputs are, so that a machine may depend on it.
-    """
-    by_function = plan.policy(gate.policy_id).uses is not None
-    return by_function or bool(secrets(references(gate.parameters)))
-
-
-def pointer(path: Path) -> str:
-    """*path* as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+def _as_text(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -13,8 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import rfc8785
-
+from taskrunner.model import canonical_json
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
 from taskrunner.model.entries.gate_entries import GateDecided
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry
-    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run, RunState, StepState
 
@@ -84,7 +83,7 @@ def statement(
             "pack": {"name": run.pack_name, "version": run.pack_version},
             "planHash": run.plan_hash,
             "definitionHash": run.definition_hash,
-            "inputsDigest": _digest(dict(plan.inputs)),
+            "inputsDigest": canonical_json.digest(dict(plan.inputs)),
             "steps": _steps(state, entries),
             "approvals": [
                 _approval(run, entry, fact)
@@ -103,15 +102,6 @@ def statement(
 def content_digest(artifact: Artifact) -> str:
     """Return the SHA-256 in hex of a captured artifact: a file's content, or a value's text."""
     return artifact.sha256 or hashlib.sha256((artifact.expression_json or "").encode()).hexdigest()
-
-
-def canonical(document: Json) -> bytes:
-    """Return the canonical bytes of a document (RFC 8785)."""
-    return rfc8785.dumps(document)
-
-
-def _digest(document: Json) -> str:
-    return "sha256:" + hashlib.sha256(canonical(document)).hexdigest()
 
 
 def _run(run: Run, state: RunState) -> JsonObject:

@@ -1,4 +1,4 @@
-"""JSON paths as authors read them: `$.spec.steps[2].run.uses`, after RFC 9535."""
+"""Paths into JSON, written as JSON paths (RFC 9535) for authors and as JSON pointers in plans."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ _SHORTHAND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def render(path: Iterable[str | int]) -> str:
-    """Write *path* with the dot form where RFC 9535 allows it and the bracket form elsewhere."""
+    """Return *path* as a JSON path such as `$.spec.steps[2].run.uses`.
+
+    A name that RFC 9535 does not allow behind a dot is written in brackets.
+    """
     return "$" + "".join(_segment(part) for part in path)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """Return *path* as a JSON pointer (RFC 6901) such as `/files/0`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def _segment(part: str | int) -> str:

@@ -1,4 +1,4 @@
-"""The JSON data model as Python types."""
+"""JSON as Python types, and the JSON values that this service cannot take."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-# `Any` where a recursive alias would force a cast at every step of a walk.
+# `Any`, because a recursive alias would force a cast at every step of a walk.
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 JsonMapping: TypeAlias = Mapping[str, Any]
 
-# Beyond this an IEEE 754 double no longer tells neighbours apart, and RFC 8785 has no form for it.
+# A double holds every integer up to here exactly; RFC 8785 has no form for a larger one.
 LARGEST_INTEGER = 2**53 - 1
 
-# Whoever walks through a value takes some of Python's 1,000 frames for each level of it. This is
-# more than anybody writes, and leaves room for what is made of several values.
+# A recursive walk takes a few of Python's 1,000 frames for each level. This depth is more than any
+# author writes, and leaves room for a value that is made of several.
 MAX_DEPTH = 200
 
 _Path: TypeAlias = tuple[str | int, ...]
 
 
-def too_deep(value: Json, most: int = MAX_DEPTH) -> str | None:
-    """What to say of a *value* of more than *most* lists and objects one in another, if it is."""
-    layer = [value]
-    for _ in range(most + 1):
-        layer = [child for one in layer for child in _children(one)]
-        if not layer:
+def too_deep(value: Json, max_depth: int = MAX_DEPTH) -> str | None:
+    """Return a message when lists and objects are nested deeper than *max_depth*, else None."""
+    level = [value]
+    for _ in range(max_depth + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
             return None
-    return f"it is nested deeper than {most} levels"
+    return f"it is nested deeper than {max_depth} levels"
 
 
 def _children(value: Json) -> Iterable[Json]:
@@ -38,9 +38,10 @@ def _children(value: Json) -> Iterable[Json]:
 
 
 def unusable(value: Json) -> Iterator[tuple[_Path, str]]:
-    """What in *value* has no form in RFC 8785, with its path; Python's JSON lets it through.
+    """Yield the path of every part of *value* that has no form in RFC 8785, and why.
 
-    A value that nobody could walk through is told as a whole.
+    Python's own JSON lets these parts through. A value that is nested too deep is reported as a
+    whole.
     """
     problem = too_deep(value)
     return _unusable(value, ()) if problem is None else iter([((), problem)])
@@ -59,6 +60,6 @@ def _unusable(value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
             yield path, "the text holds a lone surrogate, which is not valid Unicode"
     elif isinstance(value, float):
         if not math.isfinite(value):
-            yield path, f"{value} is not a number that JSON knows"
+            yield path, "infinity and NaN are not JSON numbers"
     elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         yield path, f"the number is beyond {LARGEST_INTEGER}, where JSON numbers lose digits"

@@ -1,14 +1,14 @@
-"""The plan: all that a run will do as far as it can be known before it starts. Frozen values.
+"""The plan: everything a run will do, as far as it is known before the run starts.
 
-A plan is what an approval approves, so everything that decides what happens is in it, and nothing
-else: no run id, tenant, time, comment or order of keys.
+An approval approves a plan. So a plan holds everything that decides what happens, and nothing else:
+no run id, tenant, time, comment or order of keys.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypedDict, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
 
 DEFAULT_TIMEOUT_S: Final = 600
-# run_step may take 900 s on Lambda; the last minute is kept for recording what happened.
+# Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
 DEFAULT_EXPIRY_S: Final = 7 * 24 * 3600
 DEFAULT_MAX_ITERATIONS: Final = 1000
@@ -36,7 +36,7 @@ class StepKind(StrEnum):
 
 
 class FailureAction(StrEnum):
-    """What a policy gate does when its policy fails."""
+    """The reaction of a policy gate to a failed policy."""
 
     ABORT = "abort"
     WARN = "warn"
@@ -45,7 +45,7 @@ class FailureAction(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """What becomes of the values of a loop's iterations."""
+    """The ways in which a loop combines the values of its iterations."""
 
     COLLECT = "collect"
     MERGE = "merge"
@@ -56,7 +56,7 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a step is attempted in all, and the pause between two attempts in seconds."""
+    """The number of attempts, the first one included, and the pause between two of them."""
 
     max_attempts: int = 1
     backoff_s: int = 0
@@ -64,7 +64,7 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
-    """What holds for each step that says nothing of its own."""
+    """The pack's defaults for steps that do not say themselves how to fail."""
 
     retries: Retries = Retries()
     continue_on_error: bool = False
@@ -72,11 +72,11 @@ class FailurePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Parameters with what planning could resolve filled in.
+    """Parameters, filled in as far as planning knows them.
 
-    *value* is JSON with null wherever something is still open; *open* has the text of each open
-    template by the JSON pointer (RFC 6901) of its place. Kept apart, so that an input's value that
-    happens to contain `{{` is never taken for a template.
+    *value* is JSON, with null in every place that is still open. *open* maps the JSON pointer
+    (RFC 6901) of such a place to the text of its template. The two are kept apart, so that an
+    input's value that happens to contain `{{` is never read as a template.
     """
 
     value: Json = None
@@ -85,15 +85,34 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What a map or loop goes over: *values* when planning knows them, else an *expression*."""
+    """The items of a map or loop: *values* when planning knows them, else an *expression*."""
 
     values: tuple[Json, ...] | None = None
     expression: str | None = None
 
 
+class StepFields(TypedDict):
+    """The fields that every kind of step has, for code that builds steps of several kinds."""
+
+    id: str
+    name: str | None
+    when: str | None
+    enabled: bool | None
+    continue_on_error: bool
+
+
+class IteratedFields(TypedDict):
+    """The fields that a map and a loop share, for code that builds both."""
+
+    items: Items
+    iterator: str
+    index: str
+    steps: tuple[Step, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What every step has. *enabled* is None while its condition can only be known at run time."""
+    """The fields of every step. *enabled* is None when its condition is known only at run time."""
 
     id: str
     name: str | None = None
@@ -104,39 +123,35 @@ class _Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStep(_Step):
-    """Runs an executor."""
+    """A step that runs an executor."""
+
+    kind: ClassVar[StepKind] = StepKind.RUN
 
     uses: str
     parameters: Template
     retries: Retries
     timeout_s: int
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.RUN
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGate(_Step):
-    """Waits for a decision on an approval."""
+    """A step that waits for a decision on an approval."""
+
+    kind: ClassVar[StepKind] = StepKind.GATE_APPROVAL
 
     approval_id: str
     message: str | None
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.GATE_APPROVAL
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyGate(_Step):
-    """Evaluates a policy, and acts on its failure.
+    """A step that evaluates a policy and acts on its failure.
 
-    *retries* counts evaluations in all. *override* is an approval's id, *branch* the steps that are
-    run on a failure; each is there for its own failure action alone.
+    *retries* counts all evaluations. *override* is the id of an approval and belongs to the failure
+    action requestOverride; *branch* has the steps that the failure action branch runs.
     """
+
+    kind: ClassVar[StepKind] = StepKind.GATE_POLICY
 
     policy_id: str
     parameters: Template
@@ -145,28 +160,22 @@ class PolicyGate(_Step):
     override: str | None = None
     branch: tuple[Step, ...] = ()
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.GATE_POLICY
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(_Step):
-    """Children at the same time, at most *max_parallel* of them; None is all."""
+    """A block whose steps run at the same time, at most *max_parallel* of them (None: all)."""
+
+    kind: ClassVar[StepKind] = StepKind.PARALLEL
 
     steps: tuple[Step, ...]
     max_parallel: int | None = None
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.PARALLEL
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapStep(_Step):
-    """The template *steps* for every item, at the same time."""
+    """A block that runs the template *steps* for every item, several items at the same time."""
+
+    kind: ClassVar[StepKind] = StepKind.MAP
 
     items: Items
     iterator: str
@@ -174,18 +183,15 @@ class MapStep(_Step):
     steps: tuple[Step, ...]
     max_parallel: int | None = None
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.MAP
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop(_Step):
-    """The *steps* for every item, one iteration after another, until *until* is true after one.
+    """A block that runs its *steps* for one item after another, until *until* is true.
 
-    *output* is the expression of an iteration's value; None is the outputs of its last step.
+    *output* is the expression of an iteration's value; None means the outputs of its last step.
     """
+
+    kind: ClassVar[StepKind] = StepKind.LOOP
 
     items: Items
     iterator: str
@@ -196,15 +202,10 @@ class Loop(_Step):
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.LOOP
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """The *steps* of a conditional for when its *condition* is the first that is true."""
+    """The *steps* that a conditional runs when this *condition* is its first that is true."""
 
     condition: str
     steps: tuple[Step, ...]
@@ -212,38 +213,37 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditional(_Step):
-    """The first branch whose condition is true, else *otherwise*.
+    """A block that runs the first branch whose condition is true, else *otherwise*.
 
-    *taken* is the branch by its number when planning knows it; the number of branches means
-    *otherwise*, None that it is decided at run time. *union* merges the outputs of what ran.
+    *taken* is the number of the branch when planning knows it. The number of branches stands for
+    *otherwise*, and None for a branch that is chosen at run time. *union* merges the outputs of the
+    steps that ran into one object.
     """
+
+    kind: ClassVar[StepKind] = StepKind.CONDITIONAL
 
     branches: tuple[Branch, ...]
     otherwise: tuple[Step, ...] = ()
     taken: int | None = None
     union: bool = False
 
-    @property
-    def kind(self) -> StepKind:
-        """Its name on the wire."""
-        return StepKind.CONDITIONAL
-
     def arm(self, number: int) -> tuple[Step, ...]:
-        """The steps of branch *number*, or *otherwise*."""
+        """Return the steps of branch *number*, or *otherwise*."""
         return self.branches[number].steps if number < len(self.branches) else self.otherwise
 
     @property
     def arms(self) -> tuple[tuple[Step, ...], ...]:
-        """All branches' steps, and *otherwise* last."""
+        """The steps of all branches, and *otherwise* last."""
         return (*(branch.steps for branch in self.branches), self.otherwise)
 
 
 Step: TypeAlias = RunStep | ApprovalGate | PolicyGate | Parallel | MapStep | Loop | Conditional
+Gate: TypeAlias = ApprovalGate | PolicyGate
 Iterated: TypeAlias = MapStep | Loop
 
 
 def children(step: Step) -> tuple[Step, ...]:
-    """The steps that stand directly in *step*, in the order in which they are written."""
+    """Return the steps directly inside *step*, in the order in which they are written."""
     match step:
         case RunStep() | ApprovalGate():
             return ()
@@ -258,7 +258,7 @@ def children(step: Step) -> tuple[Step, ...]:
 
 
 def walk(steps: Iterable[Step]) -> Iterator[Step]:
-    """All of *steps* with everything in them, each before its children."""
+    """Yield *steps* and everything inside them, each step before its children."""
     for step in steps:
         yield step
         yield from walk(children(step))
@@ -266,7 +266,7 @@ def walk(steps: Iterable[Step]) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Who may decide a gate, how many of them, and until when."""
+    """A rule for decisions: the grants and number of approvers, and how long a gate waits."""
 
     id: str
     grants: tuple[str, ...] = ()
@@ -278,7 +278,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One condition of a policy, and what to say when it does not hold."""
+    """One condition of a policy, and the message for when it is false."""
 
     id: str
     require: str
@@ -287,9 +287,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a policy gate evaluates: all of its *rules* must hold.
+    """A policy for gates to evaluate: all of its *rules* must be true.
 
-    With *uses*, `lambda:<name>`, there are none, and that function says whether it holds.
+    A policy with *uses*, `lambda:<name>`, has no rules: that function decides.
     """
 
     id: str
@@ -300,7 +300,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """What an executor may use."""
+    """The limits of an executor."""
 
     mode: str = "sealed"
     egress_allowlist: tuple[str, ...] = ()
@@ -311,7 +311,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
-    """What the pack's author promises; None promises nothing."""
+    """The service levels that the pack's author promises; None promises nothing."""
 
     run_p95_s: int | None = None
     approval_p95_s: int | None = None
@@ -328,7 +328,7 @@ class FileOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectOutput:
-    """An expression, evaluated when the run ends."""
+    """The value of an expression when the run ends."""
 
     name: str
     expression: str
@@ -339,7 +339,7 @@ Output: TypeAlias = FileOutput | ObjectOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One pack with its inputs resolved; of its *secrets* there are the names alone."""
+    """One pack with its inputs resolved. *secrets* has names; a plan holds no secret's value."""
 
     pack_name: str
     pack_version: str
@@ -354,37 +354,37 @@ class Plan:
     outputs: tuple[Output, ...]
 
     def all_steps(self) -> Iterator[Step]:
-        """Every step of the pack, each before its children."""
+        """Yield every step of the pack, each before its children."""
         return walk(self.steps)
 
     def step(self, step_id: str) -> Step:
-        """The step of that id, which is unique in a pack."""
+        """Return the step of that id, which is unique in a pack."""
         return next(step for step in self.all_steps() if step.id == step_id)
 
     def approval(self, approval_id: str) -> Approval:
-        """The approval of that id; the check stage proved that each gate has one."""
+        """Return the approval of that id; the compiler proved that each gate has one."""
         return next(approval for approval in self.approvals if approval.id == approval_id)
 
     def policy(self, policy_id: str) -> Policy:
-        """The policy of that id; the check stage proved that each gate has one."""
+        """Return the policy of that id; the compiler proved that each gate has one."""
         return next(policy for policy in self.policies if policy.id == policy_id)
 
     def blocks_around(self, step_id: str) -> tuple[Step, ...]:
-        """The blocks around the step of that id, the outermost first."""
-        return _enclosing(self.steps, step_id) or ()
+        """Return the blocks around the step of that id, the outermost first."""
+        return _blocks_around(self.steps, step_id) or ()
 
     def iterations(self, step_id: str) -> tuple[Iterated, ...]:
-        """The maps and loops around the step of that id, the outermost first."""
+        """Return the maps and loops around the step of that id, the outermost first."""
         blocks = self.blocks_around(step_id)
         return tuple(step for step in blocks if isinstance(step, MapStep | Loop))
 
 
-def _enclosing(steps: Iterable[Step], step_id: str) -> tuple[Step, ...] | None:
-    """The steps around the one of that id, the outermost first; None when it is not in *steps*."""
+def _blocks_around(steps: Iterable[Step], step_id: str) -> tuple[Step, ...] | None:
+    """Return the blocks around a step, the outermost first; None when *steps* do not hold it."""
     for step in steps:
         if step.id == step_id:
             return ()
-        inner = _enclosing(children(step), step_id)
+        inner = _blocks_around(children(step), step_id)
         if inner is not None:
             return (step, *inner)
     return None

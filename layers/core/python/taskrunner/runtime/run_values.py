@@ -13,7 +13,7 @@ from taskrunner.runtime.step_outputs import StepOutputs
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from taskrunner.expressions.parser import Reference
+    from taskrunner.expressions import Reference
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepOutcome

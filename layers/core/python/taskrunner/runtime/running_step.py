@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError, TryAgainError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
 from taskrunner.model.failure import stoppable_blocks

@@ -11,7 +11,7 @@ from taskrunner.expressions import templates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskrunner.expressions.parser import Reference
+    from taskrunner.expressions import Reference
     from taskrunner.model.redaction import Redactor
     from taskrunner.ports import World
 

@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler import plan as planning
-from taskrunner.compiler.budget import longest_s
-from taskrunner.compiler.compiled import Compiled, compile_pack
-from taskrunner.compiler.emit import execution_input
+from taskrunner.compiler.budget.duration import longest_s
+from taskrunner.compiler.driver import CompiledPack, compile_pack
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
-from taskrunner.model import api_view, timestamp
+from taskrunner.model import api_view, canonical_json, timestamp
 from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
@@ -87,14 +86,14 @@ def _keyed_run_id(request: CreateRun) -> str | None:
     return "run-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _check_plan_hash(request: CreateRun, compiled: Compiled) -> None:
+def _check_plan_hash(request: CreateRun, compiled: CompiledPack) -> None:
     expected = request.expect_plan_hash
     if expected is not None and expected != compiled.plan_hash:
         message = f"the plan is {compiled.plan_hash}, not the expected {expected}; simulate again"
         raise ConflictError("plan_hash_mismatch", message)
 
 
-def _record(run: Run, request: CreateRun, compiled: Compiled, world: World) -> Run:
+def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) -> Run:
     """Record *run*, or return the run that a twin of this request has recorded just before.
 
     The plan is stored before the run, so that every recorded run can be read and started. A crash
@@ -111,7 +110,7 @@ def _record(run: Run, request: CreateRun, compiled: Compiled, world: World) -> R
 
 
 def _new_run(
-    request: CreateRun, run_id: str, compiled: Compiled, created_at: str, world: World
+    request: CreateRun, run_id: str, compiled: CompiledPack, created_at: str, world: World
 ) -> Run:
     plan = compiled.plan
     # Step Functions keeps a name for 90 days after the end of its execution. When retention has
@@ -136,7 +135,7 @@ def _new_run(
 
 
 def _digest(request: CreateRun) -> str:
-    return planning.digest(
+    return canonical_json.digest(
         {
             "manifest": request.manifest,
             "inputs": request.inputs,

@@ -111,8 +111,9 @@ def _gates(asked: _Asked, world: World) -> ApprovalGates:
 def _store(asked: _Asked, answer: DecisionResult, _decision: Decision, world: World) -> bool:
     """Store the decision, in one write with the entries of the first gates, and deliver it."""
     if answer.changed:
-        change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting))
-        if not world.approvals.decide(asked.head, answer.record, change):
+        change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting), None)
+        # The gates are read after the record. They lack nothing when another decision came between.
+        if change is None or not world.approvals.decide(asked.head, answer.record, change):
             return False
     gate_decisions.deliver(asked.head, asked.plan, answer.record, world)
     return True

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.errors import SecretError, StepFailedError
-from taskrunner.expressions import templates
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import timestamp
 from taskrunner.model.entries import fields, flow_entries
 from taskrunner.model.entries.flow_entries import Evaluation

@@ -10,8 +10,7 @@ from taskrunner import executors
 from taskrunner.errors import SecretError, StepFailedError
 from taskrunner.executors import arguments
 from taskrunner.executors.work import Services
-from taskrunner.expressions import templates
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import json_path, timestamp
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.entries import step_entries

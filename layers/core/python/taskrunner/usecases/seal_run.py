@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from taskrunner.model import api_view, evidence, timestamp
+from taskrunner.model import api_view, canonical_json, evidence, timestamp
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     Raises:
         TryAgainError: AWS was busy; sealing again starts over.
     """
-    signed = world.evidence.sign(evidence.canonical(_statement(run, plan, world)))
+    signed = world.evidence.sign(canonical_json.canonical_bytes(_statement(run, plan, world)))
     stored_path = world.evidence.store(run, signed.bundle)
     captured_at = timestamp.to_text(world.clock.now())
     world.runs.seal(run, _artifact(signed, stored_path, captured_at))
@@ -59,5 +59,5 @@ def _artifact(signed: Signed, stored_path: str, captured_at: str) -> Artifact:
         size_bytes=len(signed.bundle),
         media_type=evidence.MEDIA_TYPE,
         sha256=sha256,
-        expression_json=evidence.canonical(description).decode(),
+        expression_json=canonical_json.canonical_bytes(description).decode(),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
 from taskrunner.errors import NotFoundError
-from taskrunner.expressions.parser import ExpressionError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.entries import run_entries, step_entries

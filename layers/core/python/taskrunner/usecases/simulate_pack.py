@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler import budget, prices
-from taskrunner.compiler.compiled import compile_pack
+from taskrunner.compiler.budget import prices
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.model import api_view, step_path
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
@@ -26,9 +26,9 @@ from taskrunner.model.run import Reason
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from taskrunner.compiler.budget import Budget
+    from taskrunner.compiler.budget.limits import Budget
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.plan import Plan
 
@@ -46,7 +46,7 @@ def simulate_pack(
     """
     compiled = compile_pack(manifest, inputs, ceilings)
     plan = compiled.plan
-    steps = simulate_plan(plan)
+    steps = simulate_plan(plan, compiled.distributed)
     return {
         "planHash": compiled.plan_hash,
         "definitionHash": compiled.definition_hash,
@@ -59,9 +59,12 @@ def simulate_pack(
     }
 
 
-def simulate_plan(plan: Plan) -> list[JsonObject]:
-    """Return the steps of *plan* as the API's SimulationSteps."""
-    return _Simulation(plan).list(plan.steps)
+def simulate_plan(plan: Plan, distributed: Collection[str] = ()) -> list[JsonObject]:
+    """Return the steps of *plan* as the API's SimulationSteps.
+
+    *distributed* are the ids of its Distributed Maps.
+    """
+    return _Simulation(plan, distributed).list(plan.steps)
 
 
 def _has_approvals(steps: Iterable[JsonObject]) -> bool:
@@ -77,9 +80,9 @@ def _has_approvals(steps: Iterable[JsonObject]) -> bool:
 class _Simulation:
     """The steps of one plan as the API's SimulationSteps: the table of the language's section 6."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
-        self._distributed = budget.distributed(plan)
+        self._distributed = distributed
 
     def list(
         self, steps: Iterable[Step], prefix: str = "", skipped: Reason | None = None
@@ -207,7 +210,7 @@ def _loop_info(step: Loop) -> JsonObject:
 
 
 def budget_view(counted: Budget) -> JsonObject:
-    """Return a run's worst case, and its cost at the list prices of `compiler/prices.json`."""
+    """Return a run's worst case, and its cost at list prices."""
     return {
         "historyEvents": counted.history_events,
         "stateTransitions": counted.state_transitions,

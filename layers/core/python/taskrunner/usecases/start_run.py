@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.compiler import emit, gates
+from taskrunner.compiler.driver import compile_plan
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import TryAgainError
 
 if TYPE_CHECKING:
@@ -31,6 +32,5 @@ def start_run(tenant: str, run_id: str, world: World) -> JsonObject:
     """Start a recorded run from its stored plan. Starting twice starts once."""
     run = world.runs.head(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
-    execution_input = emit.execution_input(plan, tenant, run_id)
-    definition = gates.checked(emit.machine(plan), plan)
-    return {"started": start(run, definition, execution_input, world)}
+    definition = compile_plan(plan).definition
+    return {"started": start(run, definition, execution_input(plan, tenant, run_id), world)}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-import rfc8785
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from taskrunner.executors.work import ClosedParameters, ExecutorFailure
 from taskrunner.model import archive
+from taskrunner.model.canonical_json import canonical_bytes
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work
@@ -98,8 +98,8 @@ def _files(parameters: Parameters, work: Work) -> dict[str, archive.Content]:
     if not parameters.files and not parameters.artifacts:
         # In canonical form, so that the SHA-256 of plan.json is the run's planHash.
         return {
-            "plan.json": rfc8785.dumps(dict(work.plan_document)),
-            "inputs.json": rfc8785.dumps(work.inputs),
+            "plan.json": canonical_bytes(dict(work.plan_document)),
+            "inputs.json": canonical_bytes(work.inputs),
         }
     texts: dict[str, archive.Content] = {
         path: text.encode() for path, text in parameters.files.items()

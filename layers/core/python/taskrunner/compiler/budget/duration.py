@@ -1,0 +1,56 @@
+"""The longest time that a run can take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+from taskrunner.compiler.budget.history import iterations
+from taskrunner.compiler.privileged import is_privileged
+from taskrunner.model.plan import (
+    MAX_TIMEOUT_S,
+    ApprovalGate,
+    Conditional,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.model.plan import Plan, Step
+
+MAX_DURATION_S: Final = 365 * 86400  # Step Functions ends an execution after a year
+_MAX_CALL_S: Final = 910  # of a policy that asks a function; the machine gives up then
+
+
+def longest_s(plan: Plan) -> int:
+    """Return the seconds that a run of *plan* can take at most."""
+    return min(MAX_DURATION_S, _steps_s(plan, plan.steps))
+
+
+def _steps_s(plan: Plan, steps: Iterable[Step]) -> int:
+    return sum(_step_s(plan, step) for step in steps)
+
+
+def _step_s(plan: Plan, step: Step) -> int:
+    match step:
+        case RunStep():
+            return step.retries.max_attempts * (MAX_TIMEOUT_S + step.retries.backoff_s)
+        case ApprovalGate():
+            return plan.approval(step.approval_id).expires_after_s
+        case PolicyGate():
+            override_s = plan.approval(step.override).expires_after_s if step.override else 0
+            evaluation_s = _MAX_CALL_S if is_privileged(step, plan) else MAX_TIMEOUT_S
+            evaluations_s = step.retries.max_attempts * (evaluation_s + step.retries.backoff_s)
+            return evaluations_s + override_s + _steps_s(plan, step.branch)
+        case Parallel():
+            return _steps_s(plan, step.steps)
+        case MapStep() | Loop():
+            return iterations(step) * _steps_s(plan, step.steps)
+        case Conditional():
+            return max(_steps_s(plan, arm) for arm in step.arms)
+        case _:
+            assert_never(step)

@@ -1,0 +1,160 @@
+"""The worst case of each kind of step: history events, state transitions and Lambda invocations.
+
+*distributed* is everywhere the ids of the maps whose iterations are executions of their own, with
+histories of their own (see distribution).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
+
+from taskrunner.model.plan import (
+    MAX_ITERATIONS,
+    ApprovalGate,
+    Conditional,
+    FailureAction,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+    children,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from taskrunner.model.plan import Iterated, Plan, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """History events, state transitions and Lambda invocations, at most."""
+
+    events: int = 0
+    transitions: int = 0
+    invocations: int = 0
+
+    def __add__(self, other: Worst) -> Worst:
+        """Return the worst case of one after the other."""
+        return Worst(
+            self.events + other.events,
+            self.transitions + other.transitions,
+            self.invocations + other.invocations,
+        )
+
+    def times(self, count: int) -> Worst:
+        """Return the worst case of *count* of them."""
+        return Worst(self.events * count, self.transitions * count, self.invocations * count)
+
+
+_STATE: Final = Worst(events=2, transitions=1)  # Choice, Pass, Wait, Succeed
+_TASK: Final = Worst(events=5, transitions=1, invocations=1)
+_RETRY: Final = Worst(events=3, transitions=1, invocations=1)
+_TOKEN_TASK: Final = Worst(events=6, transitions=1, invocations=1)
+_BLOCK: Final = Worst(events=4, transitions=1)  # a Parallel, or a Map without its iterations
+_ITERATION: Final = Worst(events=2)
+# Started and succeeded; the frame's Parallel; settling with its retries; the outcome.
+_FRAME: Final = (
+    Worst(events=2) + _BLOCK + _STATE + _TASK + _RETRY.times(8) + _STATE + _STATE
+)  # fmt: skip
+BEFORE_STEPS: Final = _FRAME + _STATE
+
+
+def run_history(plan: Plan, distributed: Collection[str]) -> Worst:
+    """Return the worst case of a run's own execution, without its child executions."""
+    return _FRAME + chain_history(plan.steps, distributed)
+
+
+def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> Worst:
+    """Return the worst case of *steps*, one after another, and of the state they lead to."""
+    return sum((step_history(step, distributed) for step in steps), _STATE)
+
+
+def step_history(step: Step, distributed: Collection[str]) -> Worst:
+    """Return the worst case of *step* with its condition."""
+    return _condition(step) + body_history(step, distributed)
+
+
+def body_history(step: Step, distributed: Collection[str]) -> Worst:
+    """Return the worst case of *step* without its condition."""
+    match step:
+        case RunStep():
+            return _TASK + _RETRY.times(step.retries.max_attempts - 1)
+        case ApprovalGate():
+            return _TOKEN_TASK + _TASK
+        case PolicyGate():
+            return _policy(step, distributed)
+        case Parallel():
+            limited = _ITERATION + _STATE if step.max_parallel is not None else Worst()
+            lanes = (chain_history((child,), distributed) + limited for child in step.steps)
+            return sum(lanes, _BLOCK)
+        case MapStep() if step.id in distributed:
+            return _BLOCK + _asked(step)
+        case MapStep() | Loop():
+            return _iterated(step, distributed)
+        case Conditional():
+            return _conditional(step, distributed)
+        case _:
+            assert_never(step)
+
+
+def child_executions(steps: Iterable[Step], distributed: Collection[str]) -> Worst:
+    """Return what the executions of Distributed Maps cost beside the run's own."""
+    total = Worst()
+    for step in steps:
+        inner = child_executions(children(step), distributed)
+        if isinstance(step, MapStep | Loop):
+            if step.id in distributed:
+                inner += _ITERATION + chain_history(step.steps, distributed)
+            inner = inner.times(iterations(step))
+        total += inner
+    return total
+
+
+def iterations(step: Iterated) -> int:
+    """Return how many iterations *step* has at most."""
+    if step.items.values is not None:
+        return len(step.items.values)
+    return step.max_iterations if isinstance(step, Loop) else MAX_ITERATIONS
+
+
+def _condition(step: Step) -> Worst:
+    if step.when is None:
+        return Worst()
+    return _STATE if step.enabled is not None else _TASK + _STATE
+
+
+def _policy(step: PolicyGate, distributed: Collection[str]) -> Worst:
+    attempts = step.retries.max_attempts
+    evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
+    match step.failure_action:
+        case FailureAction.REQUEST_OVERRIDE:
+            return evaluations + _TOKEN_TASK + _TASK
+        case FailureAction.BRANCH:
+            return evaluations + chain_history(step.branch, distributed)
+        case FailureAction.ABORT | FailureAction.WARN:
+            return evaluations
+        case _:
+            assert_never(step.failure_action)
+
+
+def _conditional(step: Conditional, distributed: Collection[str]) -> Worst:
+    arms = step.arms if step.taken is None else (step.arm(step.taken),)
+    histories = (chain_history(arm, distributed) for arm in arms)
+    costliest = max(histories, key=lambda worst: worst.events)
+    return costliest + _STATE + (_TASK if step.taken is None else Worst())
+
+
+def _iterated(step: Iterated, distributed: Collection[str]) -> Worst:
+    body, count = chain_history(step.steps, distributed), iterations(step)
+    if isinstance(step, Loop) and step.until is not None:
+        turn = _TASK + _STATE + _STATE
+        leave_failed = _TASK + _STATE
+        return turn.times(count + 1) + body.times(count) + leave_failed
+    return _BLOCK + _asked(step) + (_ITERATION + body).times(count)
+
+
+def _asked(step: Iterated) -> Worst:
+    return _TASK if step.items.values is None else Worst()

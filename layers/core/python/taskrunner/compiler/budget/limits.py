@@ -1,0 +1,111 @@
+"""The worst case of a whole run, compared with the quotas of Step Functions before it starts.
+
+An execution that hits its history limit half way fails, and cannot be continued. So a pack that
+could is refused, with the step that breaks the limit. The quotas are those of the AWS Step
+Functions Developer Guide, "Service quotas".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.compiler.budget.distribution import (
+    MAX_PLANNED_EVENTS,
+    QUOTA_EVENTS,
+    SPARE_EVENTS,
+    largest_history,
+)
+from taskrunner.compiler.budget.history import (
+    BEFORE_STEPS,
+    chain_history,
+    child_executions,
+    run_history,
+    step_history,
+)
+from taskrunner.compiler.problems import Problem
+from taskrunner.model.plan import MapStep, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan
+
+MAX_DEFINITION_BYTES: Final = 1024 * 1024
+# A state may be given 256 KiB. 64 KiB are left for what the run adds to its input: the numbers of
+# 10,000 items that decide_flow answers, or an error with its cause.
+MAX_INPUT_BYTES: Final = 192 * 1024
+_STEPS: Final[Path] = ("spec", "steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The worst case of one run.
+
+    *history_events* are those of the run's own execution, without its child executions.
+    """
+
+    history_events: int
+    state_transitions: int
+    invocations: int
+    definition_bytes: int
+    input_bytes: int
+
+
+def count(
+    plan: Plan,
+    distributed: Collection[str],
+    definition: JsonObject,
+    execution_input: JsonObject,
+) -> Budget:
+    """Return the worst case of a run of *plan*, of its machine and of its input."""
+    run = run_history(plan, distributed)
+    everything = run + child_executions(plan.steps, distributed)
+    return Budget(
+        history_events=run.events,
+        state_transitions=everything.transitions,
+        invocations=everything.invocations,
+        definition_bytes=len(json.dumps(definition, ensure_ascii=False).encode()),
+        input_bytes=len(json.dumps(execution_input, ensure_ascii=False).encode()),
+    )
+
+
+def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterator[Problem]:
+    """Yield why the platform could not carry out the run, with the step that breaks a limit."""
+    if (events := largest_history(plan, distributed)) > MAX_PLANNED_EVENTS:
+        message = (
+            f"with this step the run may take {events} history events in all, and Step Functions "
+            f"ends a run at {QUOTA_EVENTS}; use fewer steps, iterations or retries"
+        )
+        yield Problem((*_STEPS, _breaking_step(plan, distributed)), message)
+    if budget.definition_bytes > MAX_DEFINITION_BYTES:
+        message = (
+            f"the compiled machine has {budget.definition_bytes} bytes and Step Functions takes "
+            f"{MAX_DEFINITION_BYTES}; split the pack"
+        )
+        yield Problem(_STEPS, message)
+    if budget.input_bytes > MAX_INPUT_BYTES:
+        message = (
+            f"the execution's input has {budget.input_bytes} bytes and may have {MAX_INPUT_BYTES}, "
+            "so that Step Functions can carry it; use fewer conditions or items"
+        )
+        yield Problem(_STEPS, message)
+
+
+def _breaking_step(plan: Plan, distributed: Collection[str]) -> int:
+    """Return the index of the first step that the limit does not let begin, or end."""
+    events = BEFORE_STEPS.events + SPARE_EVENTS
+    for index, step in enumerate(plan.steps):
+        events += step_history(step, distributed).events
+        maps = (inner for inner in walk((step,)) if isinstance(inner, MapStep))
+        histories = [
+            chain_history(inner.steps, distributed).events
+            for inner in maps
+            if inner.id in distributed
+        ]
+        if max([events, *histories]) > QUOTA_EVENTS:
+            return index
+    return len(plan.steps) - 1

@@ -1,0 +1,80 @@
+"""Expressions and templates of a pack: parsed once each, and their names looked up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskrunner import expressions
+from taskrunner.compiler.checks.names import looked_up
+from taskrunner.expressions import ExpressionError, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.compiler.checks.names import Scope
+    from taskrunner.compiler.problems import Findings
+    from taskrunner.expressions import Expression, Reference
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import JsonObject
+
+
+class ExpressionChecks:
+    """Checks expressions at the place of *scope* and adds what is wrong to *findings*."""
+
+    def __init__(self, scope: Scope, findings: Findings) -> None:
+        self._scope = scope
+        self._findings = findings
+        self._parsed: dict[str, Expression | ExpressionError] = {}
+
+    def parse(self, text: str, path: Path) -> tuple[Reference, ...]:
+        """Check that *text* is an expression, and return the names it reads."""
+        if text not in self._parsed:
+            try:
+                self._parsed[text] = expressions.parse(text)
+            except ExpressionError as error:
+                self._parsed[text] = error
+        parsed = self._parsed[text]
+        if isinstance(parsed, ExpressionError):
+            self._findings.add(path, str(parsed))
+            return ()
+        return parsed.references
+
+    def expression(self, text: str | None, path: Path) -> None:
+        """Check an expression and the names it reads; None is an expression that is left out."""
+        if text is not None:
+            self._look_up(((name, text) for name in self.parse(text, path)), path)
+
+    def template(self, text: str, path: Path, *, with_secrets: bool) -> tuple[Reference, ...]:
+        """Check the expressions in a text, and return the names they read."""
+        try:
+            template = templates.split(text)
+        except ExpressionError as error:
+            self._findings.add(path, str(error))
+            return ()
+        names = (
+            (name, expression.text)
+            for expression in template.expressions
+            for name in expression.references
+        )
+        self._look_up(names, path, with_secrets=with_secrets)
+        return template.references
+
+    def parameters(self, parameters: JsonObject, path: Path) -> None:
+        """Check every template in the `with` at *path*, where secrets can be read."""
+        for subpath, text in templates.texts(parameters):
+            self.template(text, (*path, *subpath), with_secrets=True)
+
+    def _look_up(
+        self, names: Iterable[tuple[Reference, str]], path: Path, *, with_secrets: bool = False
+    ) -> None:
+        """Look names up, each with the expression that reads it; a wrong one is reported once."""
+        reported: set[Reference] = set()
+        for reference, text in names:
+            name = looked_up(reference)
+            # Looking for the nearest right name takes time, so it ends with enough problems.
+            if name in reported or self._findings.is_full:
+                continue
+            message = self._scope.unknown(reference, text, with_secrets=with_secrets)
+            if message is not None:
+                reported.add(name)
+                self._findings.add(path, message)

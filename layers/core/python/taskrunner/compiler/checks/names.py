@@ -1,0 +1,157 @@
+"""The names that an expression may read at one place of a pack, and the messages for all others."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from taskrunner import expressions
+from taskrunner.compiler.manifest.step_shapes import (
+    ApprovalGateShape,
+    LoopShape,
+    MapShape,
+    PolicyGateShape,
+    walk,
+)
+from taskrunner.model.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from taskrunner.compiler.manifest.shapes import Spec
+    from taskrunner.compiler.manifest.step_shapes import StepShape
+    from taskrunner.expressions import Reference
+    from taskrunner.model.json_path import Path
+
+_RUN_FIELDS: Final = ("id", "tenant", "createdAt")
+_STEP_FIELDS: Final = ("outputs", "status")
+_EVERYWHERE: Final = ("inputs", "steps", "run")
+# No iterator may be called like one of these.
+_RESERVED: Final = frozenset({*_EVERYWHERE, "secrets", "with"})
+ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or a policy gate"
+
+
+class Scope:
+    """The declarations of a pack, and what is visible from the place that is checked.
+
+    *visible* has the steps that are certainly earlier, by id.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.steps: Mapping[Path, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
+        self.visible: dict[str, StepShape] = {}
+        self._inputs = {shape.name for shape in spec.inputs}
+        self._secrets = {shape.name for shape in spec.secrets}
+        self._local: list[str] = []
+
+    def show(self, step: StepShape) -> None:
+        """Make *step* visible to what follows."""
+        self.visible[step.id] = step
+
+    def hide(self, step_ids: Iterable[str]) -> dict[str, StepShape]:
+        """Make steps invisible, and return those that were visible."""
+        # An id that is used twice may have been hidden already, with its iteration.
+        hidden = {step_id for step_id in step_ids if step_id in self.visible}
+        return {step_id: self.visible.pop(step_id) for step_id in hidden}
+
+    @contextmanager
+    def local_names(self, *names: str) -> Iterator[None]:
+        """Add *names* for a while: iterators and indexes, and `with` for the rules of a policy."""
+        before = len(self._local)
+        self._local += names
+        yield
+        del self._local[before:]
+
+    def holds(self, names: Iterable[str], step_ids: Iterable[str]) -> bool:
+        """Return whether all local *names* and all steps are visible here."""
+        return set(names) <= set(self._local) and set(step_ids) <= self.visible.keys()
+
+    def iterator_problem(self, kind: str, name: str, siblings: Sequence[str]) -> str | None:
+        """Return why *name* cannot be a new iterator or index (*kind*) here, or None."""
+        if name in _RESERVED or name in siblings:
+            return f"'{name}' is already a name; choose another {kind}"
+        if name in self._local:
+            return f"'{name}' is used by a block around this one; choose another {kind}"
+        return None
+
+    def unknown(self, reference: Reference, text: str, *, with_secrets: bool) -> str | None:
+        """Return why *reference*, read by the expression *text*, can never have a value, or None.
+
+        The message has the nearest name that can.
+        """
+        root, *rest = reference
+        if root == "secrets":
+            return self._unknown_secret(rest) if with_secrets else ONLY_IN_WITH
+        if root in self._local:
+            return None
+        match root:
+            case "inputs":
+                return self._unknown_input(rest)
+            case "run":
+                return _unknown_run_field(rest)
+            case "steps":
+                return self._unknown_step(rest)
+            case _:
+                return self._unknown_root(root, text, with_secrets=with_secrets)
+
+    def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
+        names = [*_EVERYWHERE, *self._local]
+        if with_secrets and self._secrets:
+            names.append("secrets")
+        hint = expressions.literal_hint(text, root) or nearest(root, names)
+        return f"'{root}' is not a name here{hint}"
+
+    def _unknown_input(self, names: Sequence[str]) -> str | None:
+        if not names or names[0] in self._inputs:
+            return None
+        hint = nearest(names[0], self._inputs) if self._inputs else "; the pack declares none"
+        return f"there is no input '{names[0]}'{hint}"
+
+    def _unknown_secret(self, names: Sequence[str]) -> str | None:
+        if not names:
+            return "name the secret: secrets.<name>"
+        if names[0] not in self._secrets:
+            hint = nearest(names[0], self._secrets) if self._secrets else "; spec.secrets has none"
+            return f"there is no secret '{names[0]}'{hint}"
+        if len(names) > 1:
+            return f"a secret is text without fields; read secrets.{names[0]}"
+        return None
+
+    def _unknown_step(self, names: Sequence[str]) -> str | None:
+        if not names:
+            return "name the step: steps.<id>.outputs or steps.<id>.status"
+        step_id, *rest = names
+        step = self.visible.get(step_id)
+        if step is None:
+            return f"the step '{step_id}' {self._why_invisible(step_id)}"
+        if not rest or rest[0] not in _STEP_FIELDS:
+            return f"only steps.{step_id}.outputs and steps.{step_id}.status can be read of a step"
+        if rest[0] == "outputs" and isinstance(step.body, ApprovalGateShape | PolicyGateShape):
+            return f"the gate '{step_id}' has no outputs; read steps.{step_id}.status"
+        return None
+
+    def _why_invisible(self, step_id: str) -> str:
+        path = next((path for path, step in self.steps.items() if step.id == step_id), None)
+        hint = nearest(step_id, self.visible) if self.visible else ""
+        if path is None:
+            return f"does not exist{hint}"
+        for length in range(len(path) - 1, 0, -1):
+            block = self.steps.get(path[:length])
+            if block is None or block.id not in self.visible:
+                continue
+            if isinstance(block.body, MapShape | LoopShape):
+                outputs = f"steps.{block.id}.outputs"
+                return f"can be read only inside its own iteration; outside, read {outputs}"
+        return f"is not certainly earlier than this one{hint}"
+
+
+def looked_up(reference: Reference) -> Reference:
+    """Return the part of *reference* that decides whether it exists: `inputs.x` of `inputs.x.y`."""
+    return reference[: 2 if reference[0] in _RESERVED else 1]
+
+
+def _unknown_run_field(names: Sequence[str]) -> str | None:
+    if names and names[0] in _RUN_FIELDS:
+        return None
+    fields = ", ".join(f"run.{field}" for field in _RUN_FIELDS)
+    return f"'{'.'.join(('run', *names))}' cannot be read; available: {fields}"

@@ -1,0 +1,220 @@
+"""The steps of a pack, one after another: what each may say, and which earlier steps it sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+from taskrunner import executors
+from taskrunner.compiler.checks.policies import FUNCTION_FORM
+from taskrunner.compiler.manifest.step_shapes import (
+    ApprovalGateShape,
+    ConditionalShape,
+    LoopShape,
+    MapShape,
+    ParallelShape,
+    PolicyGateShape,
+    RunShape,
+    body_path,
+)
+from taskrunner.executors import arguments
+from taskrunner.expressions import templates
+from taskrunner.model.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskrunner.compiler.checks.expressions import ExpressionChecks
+    from taskrunner.compiler.checks.names import Scope
+    from taskrunner.compiler.checks.policies import PolicyChecks
+    from taskrunner.compiler.manifest.step_shapes import ItemsShape, StepShape
+    from taskrunner.compiler.problems import Findings
+    from taskrunner.model.json_path import Path
+
+_AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
+
+
+class StepChecks:
+    """One walk over the steps of one pack. *approvals* are the ids of the declared approvals."""
+
+    def __init__(
+        self,
+        approvals: Iterable[str],
+        scope: Scope,
+        expressions: ExpressionChecks,
+        policies: PolicyChecks,
+        findings: Findings,
+    ) -> None:
+        self._approvals = set(approvals)
+        self._scope = scope
+        self._expressions = expressions
+        self._policies = policies
+        self._findings = findings
+
+    def steps(self, steps: Sequence[StepShape], path: Path) -> list[str]:
+        """Check *steps*, each of which sees those before it.
+
+        Returns the ids that have become visible to what follows.
+        """
+        return [
+            step_id
+            for index, step in enumerate(steps)
+            for step_id in self._step(step, (*path, index))
+        ]
+
+    def _step(self, step: StepShape, path: Path) -> list[str]:
+        if self._findings.is_full:
+            return []
+        self._expressions.expression(step.when, (*path, "when"))
+        if not isinstance(step.body, RunShape):
+            if step.retries is not None:
+                self._only_for_run(step, "retries", path)
+            if step.timeout_seconds is not None:
+                self._only_for_run(step, "timeoutSeconds", path)
+        inner = self._body(step, body_path(step, path))
+        self._scope.show(step)
+        return [*inner, step.id]
+
+    def _only_for_run(self, step: StepShape, key: str, path: Path) -> None:
+        match step.body:
+            case ApprovalGateShape():
+                cure = f"the gate waits {_AS_LONG_AS}"
+            case PolicyGateShape() if key == "retries":
+                cure = "set gate.policy.retries instead"
+            case PolicyGateShape():
+                cure = f"an override waits {_AS_LONG_AS}"
+            case _:
+                cure = "set it on the steps inside"
+        self._findings.add((*path, key), f"a {step.body.kind} step has no '{key}'; {cure}")
+
+    def _body(self, step: StepShape, path: Path) -> list[str]:
+        """Check the fields of a kind; return the ids inside that what follows may read."""
+        match body := step.body:
+            case RunShape():
+                self._run(body, path)
+                return []
+            case ApprovalGateShape():
+                self._approval(body.id, (*path, "id"))
+                return []
+            case PolicyGateShape():
+                return self._policy_gate(body, path)
+            case ParallelShape():
+                lanes = enumerate(body.steps)
+                return self._separately(((lane,), (*path, "steps"), index) for index, lane in lanes)
+            case ConditionalShape():
+                return self._conditional(body, path)
+            case MapShape():
+                self._map(body, path)
+                return []
+            case LoopShape():
+                self._loop(body, path)
+                return []
+            case _:
+                assert_never(body)
+
+    def _separately(self, lists: Iterable[tuple[Sequence[StepShape], Path, int]]) -> list[str]:
+        """Check lists that do not see each other; what follows the block may read all of them.
+
+        Each list comes with the path of the manifest's list and the index there of its first step.
+        """
+        seen: dict[str, StepShape] = {}
+        for steps, path, first in lists:
+            step_ids = [
+                step_id
+                for offset, step in enumerate(steps)
+                for step_id in self._step(step, (*path, first + offset))
+            ]
+            seen |= self._scope.hide(step_ids)
+        self._scope.visible |= seen
+        return list(seen)
+
+    def _run(self, run: RunShape, path: Path) -> None:
+        self._expressions.parameters(run.parameters, (*path, "with"))
+        executor = executors.find(run.uses)
+        if executor is None:
+            self._findings.add((*path, "uses"), _no_executor(run.uses))
+            return
+        still_open = [subpath for subpath, _ in templates.texts(run.parameters)]
+        for subpath, message in arguments.misfits(executor, run.parameters, still_open):
+            self._findings.add((*path, "with", *subpath), message)
+
+    def _approval(self, approval_id: str, path: Path) -> None:
+        known = self._approvals
+        if approval_id not in known:
+            hint = nearest(approval_id, known) if known else "; spec.approvals has none"
+            self._findings.add(path, f"there is no approval '{approval_id}'{hint}")
+
+    def _policy_gate(self, gate: PolicyGateShape, path: Path) -> list[str]:
+        self._expressions.parameters(gate.parameters, (*path, "with"))
+        self._policies.gate(gate, path)
+        for action, key, value in (
+            ("requestOverride", "override", gate.override),
+            ("branch", "branch", gate.branch),
+        ):
+            if gate.failure_action == action and value is None:
+                self._findings.add(path, f"the failureAction {action} needs '{key}'")
+            elif gate.failure_action != action and value is not None:
+                message = f"'{key}' needs failureAction: {action}; set it, or remove '{key}'"
+                self._findings.add((*path, key), message)
+        if gate.override is not None:
+            self._approval(gate.override.approval, (*path, "override", "approval"))
+        return self._separately([(gate.branch or [], (*path, "branch"), 0)])
+
+    def _conditional(self, conditional: ConditionalShape, path: Path) -> list[str]:
+        for index, branch in enumerate(conditional.branches):
+            self._expressions.expression(branch.condition, (*path, "branches", index, "condition"))
+        arms = [
+            (branch.steps, (*path, "branches", index, "steps"), 0)
+            for index, branch in enumerate(conditional.branches)
+        ]
+        return self._separately([*arms, (conditional.otherwise, (*path, "else"), 0)])
+
+    def _map(self, shape: MapShape, path: Path) -> None:
+        self._items(shape.items, (*path, "items"))
+        if (shape.step is None) == (shape.steps is None):
+            self._findings.add(path, "a map needs exactly one of 'step' and 'steps'")
+            return
+        self._iterators(shape, path)
+        with self._scope.local_names(shape.iterator, shape.index):
+            if shape.step is not None:
+                seen = self._step(shape.step, (*path, "step"))
+            else:
+                seen = self.steps(shape.steps or (), (*path, "steps"))
+        self._scope.hide(seen)  # nothing outside reads into an iteration
+
+    def _loop(self, shape: LoopShape, path: Path) -> None:
+        self._items(shape.items, (*path, "items"))
+        self._iterators(shape, path)
+        with self._scope.local_names(shape.iterator, shape.index):
+            seen = self.steps(shape.body, (*path, "body"))
+            self._expressions.expression(shape.until, (*path, "until"))
+            self._expressions.expression(shape.outputs, (*path, "outputs"))
+        self._scope.hide(seen)  # as above
+
+    def _iterators(self, shape: MapShape | LoopShape, path: Path) -> None:
+        iterator = self._scope.iterator_problem("iterator", shape.iterator, ())
+        index = self._scope.iterator_problem("index", shape.index, (shape.iterator,))
+        for key, message in (("iterator", iterator), ("index", index)):
+            if message is not None:
+                self._findings.add((*path, key), message)
+
+    def _items(self, items: ItemsShape, path: Path) -> None:
+        forms = (items.expression, items.range, items.static)
+        if sum(form is not None for form in forms) != 1:
+            message = "items must be exactly one of an expression, 'range' and 'static'"
+            self._findings.add(path, message)
+        self._expressions.expression(items.expression, (*path, "expression"))
+        if items.range is not None and items.range.step == 0:
+            self._findings.add((*path, "range", "step"), "'step' must not be 0")
+        for subpath, text in templates.texts(items.static):
+            place: Path = (*path, "static", *subpath)
+            names = self._expressions.template(text, place, with_secrets=False)
+            if any(name[0] not in {"inputs", "secrets"} for name in names):
+                message = "static items can read inputs only; use an expression for anything else"
+                self._findings.add(place, message)
+
+
+def _no_executor(reference: str) -> str:
+    if reference.startswith(executors.LAMBDA):
+        return f"'{reference}' is not a function; {FUNCTION_FORM}"
+    known = [*executors.references(), f"{executors.LAMBDA}<name>"]
+    return f"there is no executor '{reference}'{nearest(reference, known)}"

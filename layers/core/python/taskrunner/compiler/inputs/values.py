@@ -1,0 +1,97 @@
+"""The values of inputs: what an author declares, and what a run is given for it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.compiler.inputs import json_schemas
+from taskrunner.compiler.inputs.json_schemas import SchemaAllowance
+from taskrunner.compiler.manifest.source import MAX_DEPTH
+from taskrunner.compiler.problems import MAX_PROBLEMS, Problem, invalid
+from taskrunner.errors import Diagnostic
+from taskrunner.model import json_path
+from taskrunner.model.json_types import too_deep, unusable
+from taskrunner.model.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from taskrunner.compiler.manifest.shapes import InputShape
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+
+_PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+_MAX_NAME_SHOWN: Final = 80
+
+
+def resolve(declared: Sequence[InputShape], given: JsonMapping) -> JsonObject:
+    """Return the value of every declared input; null for one that has neither value nor default.
+
+    A value that is given as null counts as not given.
+
+    Raises:
+        InvalidPackError: with all that is wrong with *given*; its paths read `$.inputs.<name>`.
+    """
+    # Cut before rendering: a path may have keys of a value, which can be of any length.
+    problems = list(islice(_problems(declared, given), MAX_PROBLEMS + 1))
+    if problems:
+        diagnostics = [
+            Diagnostic(json_path.render(("inputs", *path)), message) for path, message in problems
+        ]
+        raise invalid(diagnostics, code="invalid_inputs")
+    return {
+        shape.name: shape.default if given.get(shape.name) is None else given[shape.name]
+        for shape in declared
+    }
+
+
+def schema_allowance(declared: Iterable[InputShape]) -> SchemaAllowance:
+    """Return what the schemas of all *declared* inputs may take together."""
+    return SchemaAllowance(shape.json_schema for shape in declared if shape.json_schema is not None)
+
+
+def misfits(declared: InputShape, value: Json, allowance: SchemaAllowance) -> Iterator[Problem]:
+    """Yield why *value* is not one for this input: its type, its JSON, or its schema."""
+    is_of_type = isinstance(value, _PYTHON_TYPES[declared.type])
+    if not is_of_type or (isinstance(value, bool) and declared.type != "boolean"):
+        message = f"'{declared.name}' must be of type {declared.type}, not {_type_name(value)}"
+        yield Problem((), message)
+        return
+    if too_deep(value, MAX_DEPTH) is not None:
+        yield Problem((), f"'{declared.name}' is nested deeper than {MAX_DEPTH} levels")
+        return
+    is_usable = True
+    for problem in unusable(value):
+        is_usable = False
+        yield Problem(*problem)
+    if is_usable and declared.json_schema is not None:
+        yield from json_schemas.misfits(declared.json_schema, value, allowance)
+
+
+def _problems(declared: Sequence[InputShape], given: JsonMapping) -> Iterator[Problem]:
+    names = {shape.name for shape in declared}
+    allowance = schema_allowance(declared)
+    for name in given:
+        if name not in names:
+            hint = nearest(name, names) if names else "; the pack declares none"
+            yield Problem((name,), f"the pack has no input '{name[:_MAX_NAME_SHOWN]}'{hint}")
+    for shape in declared:
+        value = given.get(shape.name)
+        if value is not None:
+            for path, message in misfits(shape, value, allowance):
+                yield Problem((shape.name, *path), message)
+        elif shape.required:
+            yield Problem((shape.name,), f"the input '{shape.name}' is required")
+
+
+def _type_name(value: Json) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return next(name for name, types in _PYTHON_TYPES.items() if isinstance(value, types))

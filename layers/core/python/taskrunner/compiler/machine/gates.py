@@ -1,0 +1,174 @@
+"""Stage 6: the proof that no gate of the plan can be bypassed in its machine, and what gates guard.
+
+`prove` compares every machine with its plan before it is created. `guards` says for a pack's author
+what each gate is good for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.compiler.machine.frame import DONE
+from taskrunner.compiler.machine.ways import Ways
+from taskrunner.model.plan import (
+    ApprovalGate,
+    Conditional,
+    FailureAction,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+    children,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from taskrunner.compiler.machine.ways import Bits, GateState
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Gate, Plan, Step
+
+# The words before a step's id in the names of its further states; no id has a space in it.
+_STATE_WORDS: Final = frozenset(
+    {
+        "Again", "Branch", "Break", "Broken", "Done", "End", "Expire", "Items", "Iteration", "Lane",
+        "Leave", "Override", "Pause", "Verdict", "When", "Whether",
+    }
+)  # fmt: skip
+_MAX_REPORTED: Final = 10
+
+
+class BypassError(Exception):
+    """A compiled machine lets an execution bypass a gate: our mistake, never an author's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """The effect of one gate of a plan.
+
+    *behind* has the steps that cannot be reached without passing it. *unless* is the condition that
+    skips the gate when it is false, if only the run can know it. *idle* says why the gate holds
+    nothing back, if it does not.
+    """
+
+    step: Gate
+    behind: tuple[str, ...]
+    unless: str | None = None
+    idle: str | None = None
+
+
+def prove(machine: JsonObject, plan: Plan) -> None:
+    """Prove that no gate of *plan* can be bypassed in *machine*.
+
+    Raises:
+        BypassError: a gate can be bypassed.
+    """
+    if bypasses := problems(machine, plan):
+        raise BypassError("; ".join(bypasses[:_MAX_REPORTED]))
+
+
+def problems(machine: JsonObject, plan: Plan) -> list[str]:
+    """Return every way in which *machine* leads to something behind a gate without the gate."""
+    return list(_Proof(machine, plan).problems())
+
+
+def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
+    """Return what each gate of *plan* guards, and the `run` steps that no gate guards."""
+    ways = Ways(machine, plan)
+    guards_found: list[Guard] = []
+    effective: Bits = 0
+    for step in plan.all_steps():
+        if not isinstance(step, ApprovalGate | PolicyGate):
+            continue
+        idle = _why_idle(step)
+        if idle is None:
+            effective |= ways.passed(step.id)
+        behind = () if idle else tuple(ways.steps_behind(step.id))
+        unless = step.when if step.enabled is None else None
+        guards_found.append(Guard(step=step, behind=behind, unless=unless, idle=idle))
+    unguarded = [
+        step.id
+        for step in plan.all_steps()
+        if isinstance(step, RunStep) and step.enabled is not False
+        if not ways.certain(step.id) & effective
+    ]
+    return guards_found, unguarded
+
+
+def _why_idle(gate: Gate) -> str | None:
+    if gate.enabled is False:
+        return "its condition is false for these inputs"
+    if gate.continue_on_error:
+        return "the run goes on when it fails"
+    if isinstance(gate, PolicyGate) and gate.failure_action is FailureAction.WARN:
+        return "it warns, and the run goes on"
+    if isinstance(gate, PolicyGate) and gate.failure_action is FailureAction.BRANCH:
+        return "a failure takes its branch, and the run goes on"
+    return None
+
+
+class _Proof:
+    """The comparison of a plan with the ways of its machine."""
+
+    def __init__(self, machine: JsonObject, plan: Plan) -> None:
+        self._plan = plan
+        self._ways = Ways(machine, plan)
+        self._states_of: dict[str, list[str]] = defaultdict(list)
+        for name in self._ways.states:
+            word, _, step_id = name.partition(" ")
+            self._states_of[step_id if word in _STATE_WORDS else name].append(name)
+        self._required: dict[str, Bits] = defaultdict(int)
+        for gate in self._ways.gates:
+            self._required[gate.step.id] |= self._required_of(gate)
+
+    def problems(self) -> Iterator[str]:
+        for name in self._ways.states:
+            if not self._ways.is_reached(name):
+                yield f"{name} is never reached"
+        for gate in self._ways.gates:
+            if gate.name not in self._ways.states:
+                yield f"there is no state of the gate {gate.name}"
+        yield from self._sequence(self._plan.steps, 0, [DONE])
+
+    def _required_of(self, gate: GateState) -> Bits:
+        if not gate.step.continue_on_error:
+            return self._ways.passed(gate.name)
+        # It may fail, and so may the policy before its override.
+        return self._ways.met(gate.name) if gate.name == gate.step.id else 0
+
+    def _sequence(
+        self, steps: Iterable[Step], required: Bits, ends: Sequence[str]
+    ) -> Iterator[str]:
+        """Check steps of which one follows the other, each behind all gates before it."""
+        for step in steps:
+            yield from self._states(self._states_of[step.id], required)
+            yield from self._inside(step, required)
+            required |= self._required[step.id]
+        yield from self._states(ends, required)
+
+    def _inside(self, step: Step, required: Bits) -> Iterator[str]:
+        if isinstance(step, Conditional):
+            for arm in step.arms:
+                yield from self._sequence(arm, required, [])
+        elif isinstance(step, Parallel):
+            for child in step.steps:  # side by side: no child is behind another
+                yield from self._sequence([child], required, [])
+        elif isinstance(step, MapStep) and not step.continue_on_error:
+            yield from self._sequence(step.steps, required, [f"Done {step.id}"])
+        else:
+            yield from self._sequence(children(step), required, [])
+
+    def _states(self, names: Iterable[str], required: Bits) -> Iterator[str]:
+        for name in names:
+            certain = self._ways.certain(name)
+            missing = required & ~certain
+            if not missing or not self._ways.is_reached(name):
+                continue
+            for gate in self._ways.gates:
+                passed, met = self._ways.passed(gate.name), self._ways.met(gate.name)
+                if missing & passed and certain & met:
+                    yield f"{name} is reached though {gate.name} failed"
+                elif missing & (passed | met):
+                    yield f"{name} is reached around the gate {gate.name}"

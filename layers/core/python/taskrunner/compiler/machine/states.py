@@ -1,0 +1,104 @@
+"""Single states: clones of the frame's prototypes, filled in for one step.
+
+The words of the States Language are in the prototypes, in this module, in emit, and in ways, which
+reads what is emitted.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskrunner.compiler.machine.execution_input import decisions_read
+from taskrunner.compiler.machine.frame import prototypes
+from taskrunner.model.plan import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """The states that a step leads to: *follower*, and *on_failure* (None: the run fails)."""
+
+    follower: str
+    on_failure: str | None
+
+
+def clone(name: str) -> JsonObject:
+    """Return a copy of the prototype *name*."""
+    state: JsonObject = deepcopy(prototypes()[name])
+    return state
+
+
+def task(name: str, step: Step, exits: Exits) -> JsonObject:
+    """Return the prototype *name*, a Task, as a state of *step*."""
+    state = clone(name)
+    state["Parameters"]["Payload"]["step"] = step.id
+    return wired(state, step, exits)
+
+
+def ask(step: Step, question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
+    """Return a Task that asks a *question* about *step*, as a clone of *prototype*."""
+    state = task(prototype, step, exits)
+    state["Parameters"]["Payload"]["ask"] = question
+    return state
+
+
+def choose(
+    targets: Mapping[bool, str] | Mapping[int, str] | Mapping[str, str],
+    default: str,
+    variable: str = "$.decision.value",
+) -> JsonObject:
+    """Return a Choice that leads to the target for the value of *variable*, else to *default*."""
+    state = clone("Choose")
+    state["Choices"] = [
+        {"Variable": variable, _comparison(value): value, "Next": target}
+        for value, target in targets.items()
+    ]
+    state["Default"] = default
+    return state
+
+
+def map_over(step: Step, prototype: str, inside: Iterable[Step]) -> JsonObject:
+    """Return a Map whose iterations are given what the states of *inside* read of the input."""
+    state = clone(prototype)
+    state["ItemsPath"] = f"$.items['{step.id}']"
+    for name in decisions_read(walk(inside)):
+        state["ItemSelector"][f"{name}.$"] = f"$.{name}"
+    return state
+
+
+def done() -> JsonObject:
+    """Return the end of a branch or iteration."""
+    branch = clone("Parallel")["Branches"][0]
+    state: JsonObject = branch["States"][branch["StartAt"]]
+    return state
+
+
+def wired(state: JsonObject, step: Step, exits: Exits) -> JsonObject:
+    """Return *state* with its follower, and with its catcher for failures if there is one.
+
+    The last catcher of each prototype is the one for failures.
+    """
+    if step.name is not None:
+        state["Comment"] = step.name
+    state["Next"] = exits.follower
+    catchers = state.pop("Catch")
+    if exits.on_failure is None:
+        catchers.pop()
+    else:
+        catchers[-1]["Next"] = exits.on_failure
+    if catchers:
+        state["Catch"] = catchers
+    return state
+
+
+def _comparison(value: bool | int | str) -> str:  # noqa: FBT001 - the value is what is compared
+    if isinstance(value, bool):
+        return "BooleanEquals"
+    return "NumericEquals" if isinstance(value, int) else "StringEquals"

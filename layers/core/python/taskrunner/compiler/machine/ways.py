@@ -1,0 +1,214 @@
+"""The gates that an execution has certainly passed when it comes to a state of a machine.
+
+The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
+what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
+where it leaves the gate by its `Next`, or leaves `Expire <id>` by its `Next`, where the clock found
+a decision. Where ways meet, only what all of them have is kept.
+
+* Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
+  the run go on after a failure, meeting the gate is all that can be asked.
+* The Choice that decides a gate's `when` may lead to where the gate itself leads, and nowhere else.
+  The same holds for the verdict of a policy and its override.
+* Behind a Parallel stands what holds at the ends of all its branches together. Behind a Map nothing
+  is gained, because it may have no items, unless planning knows its items.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Gate, Plan
+
+Bits: TypeAlias = int  # a set of gates, with two bits for each: that it was passed, and met
+_Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at the end of all
+
+_TERMINAL: Final = frozenset({"Succeed"})
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """A state that is a gate.
+
+    *bypasses* are the Choices that may lead to *follower*, where the gate itself leads.
+    """
+
+    name: str
+    step: Gate
+    bypasses: frozenset[str]
+    follower: str | None
+
+
+class Ways:
+    """The gates that are certain in each state of one machine."""
+
+    def __init__(self, machine: JsonObject, plan: Plan) -> None:
+        self._plan = plan
+        self.states = dict(_all_states(machine))
+        self.gates = list(self._gate_states())
+        self._passed = {gate.name: 1 << 2 * number for number, gate in enumerate(self.gates)}
+        self._gained: dict[tuple[str, str, str], Bits] = defaultdict(int)
+        for gate in self.gates:
+            self._gain(gate)
+        self._with_items = {
+            step.id
+            for step in plan.all_steps()
+            if isinstance(step, MapStep | Loop) and step.items.values
+        }
+        self._certain, _ = self._scope(machine)
+
+    def passed(self, name: str) -> Bits:
+        """Return the bit that says that the gate *name* was passed."""
+        return self._passed.get(name, 0)
+
+    def met(self, name: str) -> Bits:
+        """Return the bit that says that an execution came to the gate *name*, at least."""
+        return self._passed.get(name, 0) << 1
+
+    def certain(self, name: str) -> Bits:
+        """Return the gates that an execution has passed and met when it comes to a state."""
+        return self._certain.get(name, 0)
+
+    def is_reached(self, name: str) -> bool:
+        """Return whether any way leads to a state."""
+        return name in self._certain
+
+    def steps_behind(self, gate: str) -> Iterator[str]:
+        """Yield the steps that are not reached without the gate, in the plan's order."""
+        bit = self.passed(gate)
+        for step in self._plan.all_steps():
+            if step.id != gate and self.certain(step.id) & bit:
+                yield step.id
+
+    def _gate_states(self) -> Iterator[GateState]:
+        for step in self._plan.all_steps():
+            if not isinstance(step, ApprovalGate | PolicyGate):
+                continue
+            verdict = self.states.get(f"Verdict {step.id}")
+            state = self.states.get(step.id, {})
+            follower = state.get("Next") if verdict is None else verdict.get("Default")
+            bypasses = frozenset({f"When {step.id}", f"Whether {step.id}"})
+            yield GateState(step.id, step, bypasses, follower)
+            if isinstance(step, PolicyGate) and step.override is not None:
+                bypasses |= {f"Verdict {step.id}"}
+                yield GateState(f"Override {step.id}", step, bypasses, follower)
+
+    def _gain(self, gate: GateState) -> None:
+        """Note on which edges a way gains *gate*.
+
+        An edge has a kind, because two edges may lead from one state to the same other.
+        """
+        met = self.met(gate.name)
+        both = self.passed(gate.name) | met
+        for target, kind in _edges(self.states.get(gate.name, {})):
+            self._gained[gate.name, target, kind] |= both if kind == "Next" else met
+            if kind == "Catch" and target == f"Expire {gate.step.id}":
+                expired = self.states.get(target, {})
+                self._gained[target, str(expired.get("Next")), "Next"] |= both
+        for choice in gate.bypasses:
+            self._gained[choice, str(gate.follower), "Default"] |= both
+            if gate.step.continue_on_error:
+                self._gained[choice, str(gate.follower), "Catch"] |= met
+
+    def _scope(self, scope: JsonObject) -> _Certain:
+        """Return what is certain in each state of *scope*, inner ones included, and at its ends."""
+        return self._from(scope["StartAt"], scope["States"], self._insides(scope))
+
+    def _insides(self, scope: JsonObject) -> dict[str, _Certain]:
+        return {name: self._inside(name, state) for name, state in scope["States"].items()}
+
+    def _from(
+        self, start: str, states: Mapping[str, JsonObject], inner: Mapping[str, _Certain]
+    ) -> _Certain:
+        """Return the same for the ways from *start* on; *inner* is known of what is in *states*."""
+        certain: dict[str, Bits] = {start: 0}
+        order = _in_order(start, states)
+        changed = True
+        while changed:
+            changed = False
+            for name in order:
+                for target, kind in _edges(states[name]):
+                    if target not in states:
+                        continue
+                    gained = self._gained.get((name, target, kind), 0)
+                    after = certain[name] | gained | (inner[name][1] if kind == "Next" else 0)
+                    before = certain.get(target)
+                    certain[target] = after if before is None else before & after
+                    changed = changed or certain[target] != before
+        ends = [certain[name] for name in order if _is_end(states[name])]
+        for name in order:
+            certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
+        return certain, reduce(and_, ends) if ends else 0
+
+    def _inside(self, name: str, state: JsonObject) -> _Certain:
+        """Return the same for the states in a block, and what its success makes certain."""
+        certain: dict[str, Bits] = {}
+        exits: list[Bits] = []
+        for scope in _scopes_in(state):
+            # Once for all lanes: blocks are in blocks, and once for each lane would multiply.
+            inner = self._insides(scope)
+            in_states, at_ends = self._from(scope["StartAt"], scope["States"], inner)
+            certain |= in_states
+            if "Branches" in state or name in self._with_items:
+                exits.append(at_ends)
+            else:
+                # The lanes of a parallel that limits how many run at once: all of them are run.
+                lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
+                exits += [self._from(rule["Next"], scope["States"], inner)[1] for rule in lanes]
+        return certain, reduce(or_, exits, 0)
+
+
+def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    for name, state in machine["States"].items():
+        yield name, state
+        for scope in _scopes_in(state):
+            yield from _all_states(scope)
+
+
+def _scopes_in(state: JsonObject) -> list[JsonObject]:
+    return [*state.get("Branches", []), *filter(None, [state.get("ItemProcessor")])]
+
+
+def _choices(scope: JsonObject) -> list[JsonObject]:
+    first: JsonObject = scope["States"].get(scope["StartAt"], {})
+    choices: list[JsonObject] = first.get("Choices", [])
+    return choices
+
+
+def _edges(state: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield where a state may lead, and by what: Next, Default, Choices or Catch."""
+    for kind in ("Next", "Default"):
+        if kind in state:
+            yield state[kind], kind
+    for kind in ("Choices", "Catch"):
+        for rule in state.get(kind, []):
+            yield rule["Next"], kind
+
+
+def _is_end(state: JsonObject) -> bool:
+    return state["Type"] in _TERMINAL or state.get("End") is True
+
+
+def _in_order(start: str, states: Mapping[str, JsonObject]) -> list[str]:
+    """Return the states reached from *start*, each before those it leads to, cycles apart."""
+    seen, done = {start}, []
+    ahead = [(start, _edges(states[start]))] if start in states else []
+    while ahead:
+        name, edges = ahead[-1]
+        target = next((state for state, _ in edges if state in states and state not in seen), None)
+        if target is None:
+            done.append(name)
+            ahead.pop()
+        else:
+            seen.add(target)
+            ahead.append((target, _edges(states[target])))
+    return done[::-1]

@@ -1,0 +1,54 @@
+"""The keys that a manifest may have, read off its shapes: for hints about unknown keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from taskrunner.compiler.manifest.shapes import Pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.model.json_path import Path
+
+
+def keys_at(path: Path) -> set[str]:
+    """Return the keys that a mapping at *path* may have; none where a mapping is the author's."""
+    model: type[BaseModel] | None = Pack
+    for part in path:
+        if model is None:
+            break
+        if isinstance(part, str):
+            model = _models_below(model).get(part)
+    return set() if model is None else set(_keys(model))
+
+
+def all_keys() -> set[str]:
+    """Return every key of the language, wherever it may stand."""
+    models: set[type[BaseModel]] = set()
+    todo: list[type[BaseModel]] = [Pack]
+    while todo:
+        model = todo.pop()
+        if model not in models:  # steps hold steps
+            models.add(model)
+            todo += [inner for inner in _models_below(model).values() if inner is not None]
+    return {key for model in models for key in _keys(model)}
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    return (field.alias or name for name, field in model.model_fields.items())
+
+
+def _models_below(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+    """Return the shape of each key's value, or of the items of a list; None for other values."""
+    fields = model.model_fields
+    return {field.alias or name: _model_in(field.annotation) for name, field in fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - typing has no type for it
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((model for model in inner if model is not None), None)

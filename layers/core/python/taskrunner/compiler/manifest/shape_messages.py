@@ -1,0 +1,84 @@
+"""Messages about values that do not fit their shape, in an author's words and not pydantic's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.compiler.manifest.fields import FORMS
+from taskrunner.model.wording import nearest, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pydantic_core import ErrorDetails
+
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json
+
+_MAX_SHOWN: Final = 60
+_TYPES: Final = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "schema_type": "a mapping, true or false",
+}
+# The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
+_PREDICATES: Final = {
+    "missing": "is missing; it is required",
+    "literal_error": "must be {expected}, not {given}",
+    "greater_than_equal": "must be at least {ge}, not {given}",
+    "less_than_equal": "must be at most {le}, not {given}",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+}
+
+
+def message(detail: ErrorDetails, path: Path, known_keys: Collection[str]) -> str:
+    """Return the message for one of pydantic's errors at *path*, as the author wrote it.
+
+    *known_keys* are the keys that would be allowed there.
+    """
+    last, kind, context = path[-1], detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(path, known_keys)
+    key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
+    given = shown(detail["input"])
+    if kind in _TYPES and last == "items":
+        return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
+    if kind in _TYPES:
+        is_scalar = isinstance(detail["input"], (bool, int, float))
+        cure = "; put it in quotes" if kind == "string_type" and is_scalar else ""
+        return f"{key} must be {_TYPES[kind]}, not {given}{cure}"
+    if kind == "string_pattern_mismatch":
+        return f"{key} is {given}, but must be {FORMS[context['pattern']]}"
+    predicate = _PREDICATES.get(kind, "cannot be {given}")
+    return f"{key} {predicate.format(**context, given=given)}"
+
+
+def shown(value: Json) -> str:
+    """Return *value* as a message shows it: short, and in words for what is long."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"'{shortened(value, _MAX_SHOWN)}'"
+        case dict():
+            return "a mapping"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return str(value)
+
+
+def _unknown_key(path: Path, known_keys: Collection[str]) -> str:
+    key = str(path[-1])
+    if path[:2] == ("spec", "secrets") and key == "value":
+        return "a pack never holds a secret's value; store it in the deployment and remove it here"
+    return f"unknown key '{key}'{nearest(key, known_keys)}"

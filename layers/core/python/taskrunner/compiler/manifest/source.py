@@ -1,0 +1,275 @@
+"""Stage 1: a manifest's text becomes plain values, and the line of each value is kept.
+
+The tree is built from PyYAML's event stream. Only there are aliases, duplicate keys and depth still
+visible, so that they can be refused before they cost memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from taskrunner.compiler import problems
+from taskrunner.compiler.manifest import scalars, yaml_errors
+from taskrunner.errors import Diagnostic, InvalidPackError
+from taskrunner.model import json_path, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json
+
+MAX_MANIFEST_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 32
+MAX_ALIASES: Final = 100
+MAX_EXPANDED_BYTES: Final = 1024 * 1024
+
+# libyaml's parser is six times faster than the Python one; PyYAML's wheels contain it.
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NODE_BYTES: Final = 16  # what a node weighs beside its text, so that empty nodes are not free
+_CORE_TAG: Final = "tag:yaml.org,2002:"
+_MERGE_KEY: Final = "<<"
+_MAX_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A manifest as values; *lines* maps every path in it to its line, counted from 1."""
+
+    value: Json
+    lines: dict[Path, int]
+
+    def line(self, path: Path) -> int:
+        """Return the line of *path*, or of its nearest ancestor that was written down."""
+        for length in range(len(path), -1, -1):
+            if (line := self.lines.get(path[:length])) is not None:
+                return line
+        return 1
+
+    def diagnostic(self, path: Path, message: str) -> Diagnostic:
+        """Return a diagnostic about *path*, with its line in the message."""
+        return Diagnostic(json_path.render(path), f"line {self.line(path)}: {message}")
+
+
+def read(text: str) -> Source:
+    """Read one YAML document.
+
+    Raises:
+        InvalidPackError: the text is not YAML, breaks a limit, or repeats a key. Duplicate keys are
+            reported together; a syntax error is reported alone, because what follows it is noise.
+    """
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise _refusal("the manifest is not valid Unicode text (a lone surrogate)") from None
+    if size_bytes > MAX_MANIFEST_BYTES:
+        raise _refusal(
+            f"the manifest has {size_bytes} bytes; at most {MAX_MANIFEST_BYTES} are allowed"
+        )
+    reader = _Reader(text)
+    try:
+        source = reader.document()
+    except yaml.MarkedYAMLError as error:
+        message = f"not valid YAML: {yaml_errors.reason(error)}"
+        raise _refusal(message, yaml_errors.line(error)) from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
+    if reader.problems:
+        raise problems.invalid(reader.problems)
+    return source
+
+
+def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:
+    prefix = "" if line is None else f"line {line}: "
+    return problems.invalid([Diagnostic(json_path.render(path), prefix + message)])
+
+
+@dataclass(slots=True)
+class _Node:
+    """A value under construction, with what aliases and merges need to know about it.
+
+    *weight_bytes* is about the size of its expanded text; *height* counts the levels below it.
+    """
+
+    value: Json
+    line: int
+    weight_bytes: int
+    height: int = 0
+    children: dict[str | int, _Node] = field(default_factory=dict)
+
+    def add_weight(self, child: _Node, more_bytes: int = 0) -> None:
+        self.weight_bytes += child.weight_bytes + more_bytes
+        self.height = max(self.height, child.height + 1)
+
+
+class _Reader:
+    """One pass over the events of one document."""
+
+    def __init__(self, text: str) -> None:
+        self.problems: list[Diagnostic] = []
+        self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_LOADER))
+        self._anchors: dict[str, _Node] = {}
+        self._aliases = 0
+        self._expanded_bytes = 0
+
+    def document(self) -> Source:
+        next(self._events)  # the start of the stream
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            raise _refusal("the manifest is empty; it starts with apiVersion and kind")
+        root = self._node(next(self._events), ())
+        next(self._events)  # the end of the document
+        following = next(self._events)
+        if not isinstance(following, yaml.StreamEndEvent):
+            line = _line(following)
+            raise _refusal("a manifest is one YAML document; remove the second one", line)
+        lines: dict[Path, int] = {}
+        _collect_lines(root, (), lines)
+        return Source(root.value, lines)
+
+    def _node(self, event: yaml.Event, path: Path) -> _Node:
+        line = _line(event)
+        if len(path) > MAX_DEPTH:
+            raise _refusal(f"nested deeper than {MAX_DEPTH} levels", line, path)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path, line)
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._scalar(event, path, line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            _check_tag(event.tag, "seq", line, path)
+            node = self._sequence(path, line)
+        else:
+            assert isinstance(event, yaml.MappingStartEvent)  # noqa: S101 - no other event is left
+            _check_tag(event.tag, "map", line, path)
+            node = self._mapping(path, line)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: yaml.AliasEvent, path: Path, line: int) -> _Node:
+        self._aliases += 1
+        if self._aliases > MAX_ALIASES:
+            raise _refusal(f"more than {MAX_ALIASES} aliases", line, path)
+        node = self._anchors.get(event.anchor or "")
+        if node is None:
+            raise _refusal(f"alias *{event.anchor} has no anchor before it", line, path)
+        self._expand(node.weight_bytes, line, path)
+        if len(path) + node.height > MAX_DEPTH:
+            raise _refusal(f"nested deeper than {MAX_DEPTH} levels by *{event.anchor}", line, path)
+        return node
+
+    def _expand(self, weight_bytes: int, line: int, path: Path) -> None:
+        self._expanded_bytes += weight_bytes
+        if self._expanded_bytes > MAX_EXPANDED_BYTES:
+            message = f"the manifest is larger than {MAX_EXPANDED_BYTES} bytes once expanded"
+            raise _refusal(message, line, path)
+
+    def _scalar(self, event: yaml.ScalarEvent, path: Path, line: int) -> _Node:
+        weight_bytes = _NODE_BYTES + len(event.value)
+        self._expand(weight_bytes, line, path)
+        return _Node(self._scalar_value(event, path, line), line, weight_bytes)
+
+    def _scalar_value(self, event: yaml.ScalarEvent, path: Path, line: int) -> Json:
+        tag = (event.tag or "").removeprefix(_CORE_TAG)
+        if tag in {"str", "!"} or (not tag and not event.implicit[0]):
+            return event.value
+        expected = scalars.tag_name(tag)
+        if tag and expected is None:
+            raise _tag_refusal(event.tag, line, path)
+        value = scalars.core_value(event.value)
+        if tag and not scalars.fits_tag(value, tag):
+            shown = wording.shortened(event.value, _MAX_SHOWN)
+            message = f"'{shown}' is not {expected}; correct it or remove the tag !!{tag}"
+            raise _refusal(message, line, path)
+        if scalars.is_out_of_range(value):
+            shown = wording.shortened(event.value, _MAX_SHOWN)
+            message = f"the number {shown} is out of range; quote it if it is meant as text"
+            self._add_problem(path, line, message)
+            return 0
+        return value
+
+    def _add_problem(self, path: Path, line: int, message: str) -> None:
+        self.problems.append(Diagnostic(json_path.render(path), f"line {line}: {message}"))
+        if len(self.problems) > problems.MAX_PROBLEMS:
+            raise problems.invalid(self.problems)
+
+    def _sequence(self, path: Path, line: int) -> _Node:
+        self._expand(_NODE_BYTES, line, path)
+        node = _Node([], line, _NODE_BYTES)
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            child = self._node(event, (*path, len(node.value)))
+            node.children[len(node.value)] = child
+            node.value.append(child.value)
+            node.add_weight(child)
+        return node
+
+    def _mapping(self, path: Path, line: int) -> _Node:
+        self._expand(_NODE_BYTES, line, path)
+        node = _Node({}, line, _NODE_BYTES)
+        merged: list[_Node] = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._key(event, path)
+            child = self._node(next(self._events), (*path, key))
+            node.add_weight(child, _NODE_BYTES + len(key))
+            if key == _MERGE_KEY and _is_plain(event):
+                merged += _merge_sources(child, path, _line(event))
+            elif key in node.children:
+                first_line = node.children[key].line
+                message = f"the key '{key}' is here again, first on line {first_line}; keep one"
+                self._add_problem((*path, key), _line(event), message)
+            else:
+                # An author looks for the line of the key, not for the line where its block begins.
+                node.children[key] = replace(child, line=_line(event))
+        for source in merged:  # the mapping's own keys win, then those of the earlier source
+            for name, merged_child in source.children.items():
+                node.children.setdefault(name, merged_child)
+        node.value.update({key: child.value for key, child in node.children.items()})
+        return node
+
+    def _key(self, event: yaml.Event, path: Path) -> str:
+        line = _line(event)
+        if isinstance(event, yaml.AliasEvent):
+            value = self._alias(event, path, line).value
+            if isinstance(value, str):
+                return value
+        if isinstance(event, yaml.ScalarEvent):
+            weight_bytes = _NODE_BYTES + len(event.value)
+            self._expand(weight_bytes, line, path)
+            if event.anchor:
+                self._anchors[event.anchor] = _Node(event.value, line, weight_bytes)
+            return event.value
+        raise _refusal("a key must be text, not a list or a mapping", line, path)
+
+
+def _merge_sources(child: _Node, path: Path, line: int) -> list[_Node]:
+    sources = list(child.children.values()) if isinstance(child.value, list) else [child]
+    if not all(isinstance(source.value, dict) for source in sources):
+        raise _refusal("'<<' merges a mapping or a list of mappings", line, path)
+    return sources
+
+
+def _line(event: yaml.Event) -> int:
+    assert event.start_mark is not None  # noqa: S101 - every event of a text has one
+    return event.start_mark.line + 1
+
+
+def _is_plain(event: yaml.Event) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and bool(event.implicit[0])
+
+
+def _check_tag(tag: str | None, expected: str, line: int, path: Path) -> None:
+    if tag not in {None, "!", _CORE_TAG + expected}:
+        raise _tag_refusal(tag, line, path)
+
+
+def _tag_refusal(tag: str | None, line: int, path: Path) -> InvalidPackError:
+    shown = (tag or "").replace(_CORE_TAG, "!!")
+    return _refusal(f"the tag {shown} is not allowed; write the value without it", line, path)
+
+
+def _collect_lines(node: _Node, path: Path, lines: dict[Path, int]) -> None:
+    lines[path] = node.line
+    for key, child in node.children.items():
+        _collect_lines(child, (*path, key), lines)

@@ -1,0 +1,57 @@
+"""Syntax errors of YAML in an author's words, instead of the parser's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import yaml
+
+# libyaml's texts, and words for them that an author knows. Other texts are shown as they are.
+_PLACES: Final = {
+    "while scanning for the next token": "",
+    "while parsing a block mapping": "in a mapping",
+    "while parsing a block collection": "in a list",
+    "while parsing a flow mapping": "in a mapping in braces",
+    "while parsing a flow sequence": "in a list in brackets",
+    "while parsing a block node": "",
+    "while parsing a flow node": "",
+    "while scanning an alias": "in an alias",
+    "while scanning an anchor": "in an anchor",
+    "while scanning a simple key": "",
+    "while scanning a quoted scalar": "in a quoted text",
+    "while parsing a quoted scalar": "in a quoted text",
+}
+_PROBLEMS: Final = {
+    "found character that cannot start any token": (
+        "a value cannot begin with this character; indent with spaces, not tabs, and quote a text "
+        "that begins with a sign like @ or %"
+    ),
+    "mapping values are not allowed in this context": (
+        "a ':' is not expected here; quote a text that holds one, and check the indentation"
+    ),
+    "could not find expected ':'": "a ':' is missing behind a key",
+    "did not find expected key": "a key is expected here; check the indentation",
+    "did not find expected '-' indicator": "a '-' is expected here; check the indentation",
+    "did not find expected ',' or ']'": "a ',' or ']' is missing",
+    "did not find expected ',' or '}'": "a ',' or '}' is missing",
+    "did not find expected node content": "a value is expected here",
+    "did not find expected alphabetic or numeric character": (
+        "a name is expected here; quote a text that begins with * or &"
+    ),
+    "found unexpected end of stream": "the quote is never closed",
+    "found unknown escape character": "an escape is unknown; write \\\\ for a backslash",
+}
+
+
+def reason(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong, and how to fix it where that can be said."""
+    place = _PLACES.get(error.context or "", error.context)
+    problem = _PROBLEMS.get(error.problem or "", error.problem)
+    return ", ".join(part for part in (place, problem) if part)
+
+
+def line(error: yaml.MarkedYAMLError) -> int | None:
+    """Return the line of the error, counted from 1; None when the parser does not say."""
+    mark = error.problem_mark or error.context_mark
+    return None if mark is None else mark.line + 1

@@ -1,0 +1,81 @@
+"""The evaluation of expressions and templates that inputs alone decide, while a run is planned."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from taskrunner import expressions
+from taskrunner.compiler.problems import Findings
+from taskrunner.expressions import Allowance, ExpressionError, templates
+from taskrunner.expressions.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS
+from taskrunner.model.plan import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.expressions import Expression
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json, JsonObject
+
+
+class InputEvaluator:
+    """Evaluates expressions over the *inputs* of one run, all of them within one allowance.
+
+    *findings* has what fails on these inputs. Nothing is reported about a step that is certainly
+    skipped: it need not fit them.
+    """
+
+    def __init__(self, inputs: JsonObject) -> None:
+        self._inputs = inputs
+        self._allowance = Allowance(MAX_PLAN_STEPS, MAX_PLAN_SIZE)
+        self._may_run = True
+        self.findings = Findings()
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the step that is planned may run with these inputs."""
+        return self._may_run
+
+    @contextmanager
+    def inside(self, *, may_run: bool) -> Iterator[None]:
+        """Plan steps that run only if *may_run*, and the steps around them do."""
+        before = self._may_run
+        self._may_run = before and may_run
+        yield
+        self._may_run = before
+
+    def add_problem(self, path: Path, message: str) -> None:
+        """Report a problem, unless it is in a step that is certainly skipped."""
+        if self._may_run and not self.findings.is_full:
+            self.findings.add(path, message)
+
+    def truth(self, text: str, path: Path) -> bool | None:
+        """Return whether a condition is true; None when it reads more than inputs."""
+        expression = expressions.parse(text)
+        if not expression.reads_inputs_alone:
+            return None
+        return expressions.truth(self.evaluate(expression, path))
+
+    def evaluate(self, expression: Expression, path: Path) -> Json:
+        """Return the value of an expression that reads inputs alone; None when it fails."""
+        try:
+            return expression.evaluate({"inputs": self._inputs}, self._allowance)
+        except ExpressionError as error:
+            self.add_problem(path, str(error))
+            return None
+
+    def resolve(self, value: Json, path: Path) -> Template:
+        """Resolve the templates in *value* that read inputs alone."""
+        try:
+            return templates.resolve(value, self._inputs, self._allowance)
+        except ExpressionError:
+            self._report_each(value, path)
+            return Template()
+
+    def _report_each(self, value: Json, path: Path) -> None:
+        for subpath, text in templates.texts(value):
+            try:
+                templates.resolve(text, self._inputs, self._allowance)
+            except ExpressionError as error:
+                self.add_problem((*path, *subpath), str(error))

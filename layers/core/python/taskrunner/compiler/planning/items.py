@@ -1,0 +1,79 @@
+"""The items of maps and loops, as far as planning knows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskrunner import expressions
+from taskrunner.model.plan import Items
+
+if TYPE_CHECKING:
+    from taskrunner.compiler.manifest.step_shapes import ItemsShape, RangeShape
+    from taskrunner.compiler.planning.evaluator import InputEvaluator
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json
+
+# A few characters make a range of many numbers. Each of them is in the plan, and those of a map are
+# in the execution's input too, which has room for about 30,000.
+MAX_RANGE_NUMBERS: Final = 100_000
+
+
+class ItemPlanner:
+    """Plans the items of all maps and loops of one pack."""
+
+    def __init__(self, evaluator: InputEvaluator) -> None:
+        self._evaluator = evaluator
+        self._range_numbers = 0  # in all ranges so far
+
+    def items(self, shape: ItemsShape, max_items: int, path: Path) -> Items:
+        """Return the items at *path*; more than *max_items* are a problem when they are known."""
+        if shape.range is not None:
+            return Items(values=self._range(shape.range, max_items, path))
+        before = len(self._evaluator.findings)
+        if shape.static is not None:
+            values = self._evaluator.resolve(shape.static, (*path, "static")).value
+        else:
+            expression = expressions.parse(shape.expression or "")
+            if not expression.reads_inputs_alone:
+                return Items(expression=expression.text)
+            values = self._evaluator.evaluate(expression, (*path, "expression"))
+        if not isinstance(values, list):
+            if len(self._evaluator.findings) == before:
+                self._evaluator.add_problem(path, f"items must be a list, not {_type_name(values)}")
+            return Items(values=())
+        self._check_count(len(values), max_items, path)
+        return Items(values=tuple(values[:max_items]))
+
+    def _range(self, shape: RangeShape, max_items: int, path: Path) -> tuple[int, ...]:
+        # The end is one of the items.
+        numbers = range(shape.start, shape.end + (1 if shape.step > 0 else -1), shape.step)
+        self._check_count(len(numbers), max_items, path)
+        numbers = numbers[:max_items]
+        self._range_numbers += len(numbers)
+        if self._range_numbers > MAX_RANGE_NUMBERS:
+            self._evaluator.add_problem(
+                path,
+                f"the ranges of a pack may have {MAX_RANGE_NUMBERS:,} numbers in all, and with "
+                f"this one they have {self._range_numbers:,}",
+            )
+            return ()
+        return tuple(numbers)
+
+    def _check_count(self, count: int, max_items: int, path: Path) -> None:
+        if count > max_items:
+            message = f"{count} items are more than the {max_items} iterations allowed"
+            self._evaluator.add_problem(path, message)
+
+
+def _type_name(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "text"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"

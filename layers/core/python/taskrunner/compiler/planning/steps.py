@@ -1,0 +1,203 @@
+"""The steps of a plan: every kind of step as planning knows it, with what inputs decide decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from taskrunner import executors, expressions
+from taskrunner.compiler.manifest.step_shapes import (
+    ApprovalGateShape,
+    ConditionalShape,
+    LoopShape,
+    MapShape,
+    ParallelShape,
+    PolicyGateShape,
+    RunShape,
+    body_path,
+)
+from taskrunner.compiler.planning.items import ItemPlanner
+from taskrunner.executors import arguments
+from taskrunner.expressions import templates
+from taskrunner.model import json_path
+from taskrunner.model.plan import (
+    DEFAULT_TIMEOUT_S,
+    MAX_ITERATIONS,
+    Aggregation,
+    ApprovalGate,
+    Branch,
+    Conditional,
+    FailureAction,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    Retries,
+    RunStep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskrunner.compiler.manifest.step_shapes import BranchShape, RetriesShape, StepShape
+    from taskrunner.compiler.planning.evaluator import InputEvaluator
+    from taskrunner.model.json_path import Path
+    from taskrunner.model.plan import FailurePolicy, Step, StepFields, Template
+
+
+class StepPlanner:
+    """Plans the steps of one pack. *messages* has the message of each declared approval, by id."""
+
+    def __init__(
+        self, failure: FailurePolicy, messages: Mapping[str, str | None], evaluator: InputEvaluator
+    ) -> None:
+        self._failure = failure
+        self._messages = messages
+        self._evaluator = evaluator
+        self._items = ItemPlanner(evaluator)
+
+    def steps(self, steps: Sequence[StepShape], path: Path) -> tuple[Step, ...]:
+        """Plan the list of steps at *path*."""
+        return tuple(self._step(step, (*path, index)) for index, step in enumerate(steps))
+
+    def _step(self, step: StepShape, path: Path) -> Step:
+        continues = step.continue_on_error
+        enabled = step.when is None or self._evaluator.truth(step.when, (*path, "when"))
+        fields: StepFields = {
+            "id": step.id,
+            "name": step.name,
+            "when": _text(step.when),
+            "enabled": enabled,
+            "continue_on_error": (
+                self._failure.continue_on_error if continues is None else continues
+            ),
+        }
+        with self._evaluator.inside(may_run=enabled is not False):
+            return self._of_kind(step, body_path(step, path), fields)
+
+    def _of_kind(self, step: StepShape, path: Path, fields: StepFields) -> Step:
+        match body := step.body:
+            case RunShape():
+                return self._run(step, body, path, fields)
+            case ApprovalGateShape():
+                message = body.message or self._messages[body.id]
+                return ApprovalGate(**fields, approval_id=body.id, message=message)
+            case PolicyGateShape():
+                return self._policy_gate(body, path, fields)
+            case ParallelShape():
+                return Parallel(
+                    **fields,
+                    steps=self.steps(body.steps, (*path, "steps")),
+                    max_parallel=body.max_parallel,
+                )
+            case MapShape():
+                return self._map(body, path, fields)
+            case LoopShape():
+                return self._loop(body, path, fields)
+            case ConditionalShape():
+                return self._conditional(body, path, fields)
+            case _:
+                assert_never(body)
+
+    def _run(self, step: StepShape, run: RunShape, path: Path, fields: StepFields) -> RunStep:
+        return RunStep(
+            **fields,
+            retries=self._failure.retries if step.retries is None else retries(step.retries),
+            timeout_s=step.timeout_seconds or DEFAULT_TIMEOUT_S,
+            uses=run.uses,
+            parameters=self._parameters(run, (*path, "with")),
+        )
+
+    def _parameters(self, run: RunShape, path: Path) -> Template:
+        before = len(self._evaluator.findings)
+        parameters = self._evaluator.resolve(run.parameters, path)
+        if not self._evaluator.may_run or len(self._evaluator.findings) > before:
+            return parameters
+        executor = executors.find(run.uses)
+        assert executor is not None  # noqa: S101 - the check stage found it
+        subpaths = [subpath for subpath, _ in templates.texts(run.parameters)]
+        still_open = [path for path in subpaths if json_path.pointer(path) in parameters.open]
+        for subpath, message in arguments.misfits(executor, parameters.value, still_open):
+            self._evaluator.add_problem((*path, *subpath), message)
+        return parameters
+
+    def _policy_gate(self, shape: PolicyGateShape, path: Path, fields: StepFields) -> PolicyGate:
+        return PolicyGate(
+            **fields,
+            policy_id=shape.policy_id,
+            parameters=self._evaluator.resolve(shape.parameters, (*path, "with")),
+            failure_action=FailureAction(shape.failure_action),
+            retries=Retries(shape.retries.count + 1, shape.retries.backoff_seconds),
+            override=None if shape.override is None else shape.override.approval,
+            branch=self.steps(shape.branch or (), (*path, "branch")),
+        )
+
+    def _map(self, shape: MapShape, path: Path, fields: StepFields) -> MapStep:
+        items = self._items.items(shape.items, MAX_ITERATIONS, (*path, "items"))
+        template: tuple[Step, ...]
+        if shape.step is not None:
+            template = (self._step(shape.step, (*path, "step")),)
+        else:
+            template = self.steps(shape.steps or (), (*path, "steps"))
+        return MapStep(
+            **fields,
+            items=items,
+            iterator=shape.iterator,
+            index=shape.index,
+            steps=template,
+            max_parallel=shape.max_parallel,
+        )
+
+    def _loop(self, shape: LoopShape, path: Path, fields: StepFields) -> Loop:
+        return Loop(
+            **fields,
+            items=self._items.items(shape.items, shape.max_iterations, (*path, "items")),
+            iterator=shape.iterator,
+            index=shape.index,
+            steps=self.steps(shape.body, (*path, "body")),
+            max_iterations=shape.max_iterations,
+            until=_text(shape.until),
+            aggregation=Aggregation(shape.aggregation),
+            output=_text(shape.outputs),
+        )
+
+    def _conditional(self, shape: ConditionalShape, path: Path, fields: StepFields) -> Conditional:
+        taken = self._taken(shape.branches, path)
+        branches = []
+        for index, branch in enumerate(shape.branches):
+            with self._evaluator.inside(may_run=taken in {None, index}):
+                steps = self.steps(branch.steps, (*path, "branches", index, "steps"))
+            condition = expressions.parse(branch.condition).text
+            branches.append(Branch(condition=condition, steps=steps))
+        with self._evaluator.inside(may_run=taken in {None, len(branches)}):
+            otherwise = self.steps(shape.otherwise, (*path, "else"))
+        return Conditional(
+            **fields,
+            branches=tuple(branches),
+            otherwise=otherwise,
+            taken=taken,
+            union=shape.output_union,
+        )
+
+    def _taken(self, branches: Sequence[BranchShape], path: Path) -> int | None:
+        """Return the number of the branch that inputs decide for; None if a condition reads more.
+
+        The number of branches stands for `else`.
+        """
+        conditions = [expressions.parse(branch.condition) for branch in branches]
+        if not all(condition.reads_inputs_alone for condition in conditions):
+            return None
+        for index, condition in enumerate(conditions):
+            condition_path = (*path, "branches", index, "condition")
+            if expressions.truth(self._evaluator.evaluate(condition, condition_path)):
+                return index
+        return len(branches)
+
+
+def retries(shape: RetriesShape) -> Retries:
+    """Return the retries that *shape* asks for."""
+    return Retries(shape.max_attempts, shape.backoff_seconds)
+
+
+def _text(expression: str | None) -> str | None:
+    """Return an expression as a plan holds it: without the braces that may be around it."""
+    return None if expression is None else expressions.parse(expression).text

@@ -1,0 +1,85 @@
+"""The names that an expression reads, seen from the root of its context.
+
+`inputs.a[0].b | length(@)` reads `('inputs', 'a')`: from there on it works with a computed value,
+which has no name. `('@',)` stands for the root itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Reference: TypeAlias = "tuple[str, ...]"
+
+_ROOT: Final = ("@",)
+_CHAINS: Final = frozenset({"subexpression", "index_expression", "pipe"})
+_PROJECTIONS: Final = frozenset({"projection", "value_projection", "filter_projection", "flatten"})
+
+
+class Node(TypedDict):
+    """A node of the syntax tree that JMESPath's parser returns."""
+
+    type: str
+    value: Any  # a name, a literal, or the sign of a comparison
+    children: list[Any]
+
+
+def children(node: Node) -> Iterator[Node]:
+    """Yield the nodes below *node*. The numbers below a slice are not nodes."""
+    return (child for child in node["children"] if isinstance(child, dict))  # type: ignore[misc]
+
+
+def names_read(tree: Node) -> tuple[Reference, ...]:
+    """Return the names that *tree* reads, each once, in their order."""
+    reads: dict[Reference, None] = {}
+    _read(_locate(tree, (), reads), reads)
+    return tuple(reads)
+
+
+def literal_hint(text: str, name: str) -> str:
+    """Return the cure when *name* in *text* was meant as a value, else an empty text.
+
+    JMESPath reads `true` and `"production"` as the names of fields.
+    """
+    if name in {"true", "false", "null"}:
+        return f"; for the value write `{name}` in backticks"
+    if re.search(rf"(?<![.\w]){re.escape(json.dumps(name, ensure_ascii=False))}", text):
+        return f"; for the text write '{name}' in single quotes"
+    return ""
+
+
+def _read(location: Reference | None, reads: dict[Reference, None]) -> None:
+    if location is not None:
+        reads[location or _ROOT] = None
+
+
+def _locate(node: Node, base: Reference | None, reads: dict[Reference, None]) -> Reference | None:
+    """Return the name of the value of *node*, which is evaluated at the value named *base*.
+
+    A computed value and an element of a projection have no name, which is None. A named value that
+    something is done with is added to *reads*.
+    """
+    kind = node["type"]
+    if kind == "field":
+        return None if base is None else (*base, node["value"])
+    if kind in {"current", "identity"}:
+        return base
+    if kind in _CHAINS:
+        for child in children(node):
+            base = _locate(child, base, reads)
+        return base
+    if kind in {"index", "slice"}:
+        _read(base, reads)
+        return None
+    first_base = base
+    if kind in _PROJECTIONS:
+        base = None  # only the first child is evaluated here, the others on each element
+    elif kind == "expref":
+        first_base = base = None
+    for number, child in enumerate(children(node)):
+        _read(_locate(child, first_base if number == 0 else base, reads), reads)
+    return None

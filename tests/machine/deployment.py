@@ -1,0 +1,73 @@
+"""TaskRunner deployed in moto: table and frame as in the template, a bucket, a key and a topic."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import boto3
+import yaml
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
+
+from tests.kms import signing_key
+from tests.moto_aws import REGION
+from tests.template import ROOT, template
+
+TABLE: Final = "runs"
+BUCKET: Final = "runs"
+MACHINE_PREFIX: Final = "taskrunner"
+SECRET_PREFIX: Final = "taskrunner/"
+EXECUTOR_PREFIX: Final = "taskrunner-executor-"
+# The functions that machines call, by their names in the frame and by their folders.
+MACHINE_FUNCTIONS: Final = {
+    "RunStep": "run_step",
+    "OpenGate": "open_gate",
+    "DecideFlow": "decide_flow",
+    "SettleRun": "settle_run",
+}
+_TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+
+
+def deploy() -> dict[str, str]:
+    """Create every resource in moto, and return the environment of the functions."""
+    table = template()["Resources"]["RunTable"]["Properties"]
+    boto3.client("dynamodb").create_table(
+        TableName=TABLE, **{name: table[name] for name in _TABLE_PROPERTIES}
+    )
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    role = boto3.client("iam").create_role(RoleName="machines", AssumeRolePolicyDocument="{}")
+    frame = boto3.client("stepfunctions").create_state_machine(
+        name=f"{MACHINE_PREFIX}_prototype",
+        definition=deployed_frame(),
+        roleArn=role["Role"]["Arn"],
+    )
+    return {
+        "TABLE_NAME": TABLE,
+        "BUCKET_NAME": BUCKET,
+        "PACK_RUN_MACHINE_ARN": frame["stateMachineArn"],
+        "MACHINE_PREFIX": MACHINE_PREFIX,
+        "SECRET_PREFIX": SECRET_PREFIX,
+        "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
+        "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
+        "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
+    }
+
+
+def deployed_frame() -> str:
+    """The frame with the functions' ARNs in it, as CloudFormation deploys it."""
+    text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
+    for name in MACHINE_FUNCTIONS:
+        arn = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:{name}"
+        text = text.replace(f"${{{name}FunctionArn}}", arn)
+    return json.dumps(yaml.safe_load(text))
+
+
+def published() -> list[str]:
+    """Everything published to the deployment's topic: subjects, bodies and attributes."""
+    topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
+    return [
+        f"{subject}\n{body}\n{attributes}"
+        for topic in topics
+        for _, body, subject, attributes, _ in topic.sent_notifications
+    ]

@@ -1,0 +1,200 @@
+"""A hypothesis strategy of packs of the whole language, of steps that cost little to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis.strategies import DrawFn
+
+VERDICTS = {"yes": "approved", "no": "rejected"}
+# What a deployment of these packs has: executor functions, and secrets.
+FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
+}
+SECRETS = {"token": "correct-horse-battery"}
+_DEEPEST = 3
+_MOST_STEPS = 14
+_INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": []}
+
+
+@dataclass
+class _Scope:
+    """What a step may read where it stands: steps with outputs, steps, iterators."""
+
+    outputs: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def copy(self) -> _Scope:
+        return _Scope(list(self.outputs), list(self.steps), list(self.names))
+
+
+@st.composite
+def packs(draw: DrawFn) -> dict[str, Any]:
+    """A manifest as data: valid, and takes no inputs."""
+    writer = _Writer(draw)
+    steps = writer.list(_Scope(), 0, draw(st.integers(1, 4)))
+    types = {bool: "boolean", list: "array"}
+    return {
+        "apiVersion": "stellaops.io/pack.v1",
+        "kind": "TaskPack",
+        "metadata": {"name": "generated", "version": "1.0.0"},
+        "spec": {
+            "inputs": [
+                {"name": name, "type": types[type(value)], "default": value}
+                for name, value in _INPUTS.items()
+            ],
+            "failure": {"continueOnError": draw(st.sampled_from([False, False, True]))},
+            "approvals": [{"id": approval} for approval in VERDICTS],
+            "policies": [
+                {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
+                {"id": "fails", "version": "1", "rules": [{"id": "r", "require": "with.zero"}]},
+                {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
+            ],
+            "secrets": [{"name": name} for name in SECRETS],
+            "steps": steps,
+        },
+    }
+
+
+class _Writer:
+    """Writes one pack; ids are s1, s2 and so on in the order of writing."""
+
+    def __init__(self, draw: DrawFn) -> None:
+        self._draw = draw
+        self._count = 0
+
+    def list(self, scope: _Scope, depth: int, size: int) -> list[dict[str, Any]]:
+        return [self._step(scope, depth) for _ in range(size)]
+
+    def _few(self) -> int:
+        return self._draw(st.integers(1, 2))
+
+    def _one(self, *choices: Any) -> Any:  # noqa: ANN401 - whatever is chosen from
+        return self._draw(st.sampled_from(choices))
+
+    def _step(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        self._count += 1
+        step: dict[str, Any] = {"id": f"s{self._count}"}
+        if self._one(False, False, False, True):
+            step["when"] = self._condition(scope)
+        if (may_fail := self._one(None, None, True, False)) is not None:
+            step["continueOnError"] = may_fail
+        kinds = ["run", "run", "fail", "gate", "policy"]
+        if depth < _DEEPEST and self._count < _MOST_STEPS:
+            kinds += ["parallel", "map", "loop", "conditional"] * 2
+        kind = self._one(*kinds)
+        step |= getattr(self, f"_{kind}")(scope, depth)
+        scope.steps.append(step["id"])
+        if kind not in {"gate", "policy"}:
+            scope.outputs.append(step["id"])
+        return step
+
+    def _condition(self, scope: _Scope) -> str:
+        choices = ["inputs.flag", "inputs.off", "{{ inputs.none }}"]
+        choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
+        choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
+        choices += [f"{name} == `1`" for name in scope.names[-2:]]
+        if scope.outputs:
+            choices.append(f"length(steps.{scope.outputs[-1]}.outputs.n) == `1`")
+        return str(self._one(*choices))
+
+    def _value(self, scope: _Scope) -> Any:  # noqa: ANN401 - any JSON
+        choices: list[Any] = [self._count]
+        choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
+        choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
+        choices += [f"at {{{{ {name} }}}}" for name in scope.names]
+        if scope.outputs:
+            choices.append(f"{{{{ keys(steps.{scope.outputs[-1]}.outputs) }}}}")
+        return self._one(*choices)
+
+    def _run(self, scope: _Scope, _depth: int) -> dict[str, Any]:
+        given = {"n": self._value(scope), f"k{self._count}": self._value(scope), "list": [1, 2]}
+        return {"run": {"uses": "builtin:noop", "with": given}}
+
+    def _fail(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
+        if self._one(False, False, True):
+            again = {"retries": {"maxAttempts": 2}}
+            return again | {"run": {"uses": "builtin:fail", "with": {"attempts": self._one(1, 2)}}}
+        return {"run": {"uses": "builtin:fail"}}
+
+    def _gate(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
+        return {"gate": {"approval": {"id": self._one("yes", "yes", "no")}}}
+
+    def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        action = self._one("abort", "warn", "requestOverride", "branch")
+        policy: dict[str, Any] = {
+            "policy": self._one("holds", "fails", "asked"),
+            "failureAction": action,
+            "with": {"zero": self._one(None, None, 1)},
+        }
+        if self._one(False, False, True):
+            policy["with"]["token"] = "{{ secrets.token }}"
+        if self._one(*[False] * 5, True):
+            policy["retries"] = {"count": 1}
+        if action == "requestOverride":
+            policy["override"] = {"approval": self._one("yes", "no")}
+        if action == "branch":
+            policy["branch"] = self.list(scope.copy(), depth + 1, self._few())
+        return {"gate": {"policy": policy}}
+
+    def _parallel(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        size = self._draw(st.integers(1, 3))
+        block: dict[str, Any] = {
+            "steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]
+        }
+        if self._one(True, False):
+            block["maxParallel"] = self._one(1, 2)
+        return {"parallel": block}
+
+    def _items(self, scope: _Scope) -> str:
+        choices = ["inputs.list", "inputs.none", "`[1]`"]
+        choices += [f"steps.{name}.outputs.list" for name in scope.outputs[-2:]]
+        choices += [f"steps.{name}.outputs.list || `[1, 2]`" for name in scope.outputs[-2:]]
+        return str(self._one(*choices))
+
+    def _iterators(self, scope: _Scope) -> tuple[_Scope, dict[str, str]]:
+        inner, names = scope.copy(), {"iterator": f"i{self._count}", "index": f"x{self._count}"}
+        inner.names += names.values()
+        return inner, names
+
+    def _map(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        inner, block = self._iterators(scope)
+        items = {"items": self._items(scope)}
+        limit = {"maxParallel": 1} if self._one(True, False) else {}
+        return {"map": block | items | limit | {"steps": self.list(inner, depth + 1, self._few())}}
+
+    def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        inner, names = self._iterators(scope)
+        block: dict[str, Any] = dict(names)
+        block["items"] = self._one(
+            self._items(scope), {"range": {"start": 0, "end": 1}}, {"static": [{"a": 1}, {"b": 2}]}
+        )
+        block["aggregation"] = self._one("collect", "merge", "last", "first", "none")
+        block["body"] = self.list(inner, depth + 1, self._few())
+        if self._one(False, False, True) and isinstance(block["items"], str):
+            block["maxIterations"] = 2
+        if self._one(False, True):
+            block["until"] = self._condition(inner)
+        if self._one(False, True):
+            block["outputs"] = f"{{at: {names['index']}, item: {names['iterator']}}}"
+        return {"loop": block}
+
+    def _conditional(self, scope: _Scope, depth: int) -> dict[str, Any]:
+        branches = [
+            {
+                "condition": self._condition(scope),
+                "steps": self.list(scope.copy(), depth + 1, self._few()),
+            }
+            for _ in range(self._few())
+        ]
+        block: dict[str, Any] = {"branches": branches, "outputUnion": self._one(False, True)}
+        if self._one(False, True):
+            block["else"] = self.list(scope.copy(), depth + 1, 1)
+        return {"conditional": block}

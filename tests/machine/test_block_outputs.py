@@ -1,0 +1,180 @@
+"""What a later step reads as the outputs of a block."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machine.runs import outputs, run, statuses
+from tests.packs import pack
+
+if TYPE_CHECKING:
+    from tests.machine.client import Client
+
+
+SEEN = """
+- {id: seen, run: {uses: builtin:noop, with: {it: "{{ steps.block.outputs }}"}}}
+"""
+
+
+def seen(ana: Client, block: str, spec: str = "", **inputs: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Run the block called `block`, and return what a later step reads as its outputs."""
+    state = run(ana, pack(_list(block) + SEEN, spec=spec), **inputs)
+    assert state["status"] == "succeeded", statuses(state)
+    return outputs(ana, state, "seen")["it"]
+
+
+def _list(steps: str) -> str:
+    return textwrap.dedent(steps).strip("\n") + "\n"
+
+
+@pytest.mark.parametrize("limit", ["", "maxParallel: 1"])
+def test_a_parallel_outputs_what_its_children_output_by_id(ana: Client, limit: str) -> None:
+    block = f"""
+    - id: block
+      parallel:
+        {limit}
+        steps:
+          - {{id: left, run: {{uses: builtin:noop, with: {{x: 1}}}}}}
+          - {{id: right, run: {{uses: builtin:noop, with: {{y: 2}}}}}}
+          - {{id: never, when: "`false`", run: {{uses: builtin:noop}}}}
+    """
+    assert seen(ana, block) == {"left": {"x": 1}, "right": {"y": 2}}
+
+
+def test_a_block_outputs_its_nested_blocks_unless_they_were_skipped(
+    ana: Client,
+) -> None:
+    block = """
+    - id: block
+      parallel:
+        steps:
+          - {id: none, map: {items: "`[]`", step: {id: a, run: {uses: builtin:noop}}}}
+          - id: skipped
+            when: "`false`"
+            map: {items: "['x']", step: {id: b, run: {uses: builtin:noop}}}
+          - id: some
+            loop: {items: {static: [1]}, body: [{id: c, run: {uses: builtin:noop, with: {z: 3}}}]}
+    """
+    assert seen(ana, block) == {"none": {"results": []}, "some": {"results": [{"z": 3}]}}
+
+
+@pytest.mark.parametrize(
+    ("union", "expected"),
+    [("false", {"a": {"x": 1, "y": 1}, "b": {"y": 2}}), ("true", {"x": 1, "y": 2})],
+)
+def test_a_conditional_outputs_what_ran_by_id_or_merged(
+    ana: Client, union: str, expected: dict[str, Any]
+) -> None:
+    block = f"""
+    - id: block
+      conditional:
+        outputUnion: {union}
+        branches:
+          - condition: inputs.no
+            steps: [{{id: other, run: {{uses: builtin:noop, with: {{z: 1}}}}}}]
+          - condition: "`true`"
+            steps:
+              - {{id: a, run: {{uses: builtin:noop, with: {{x: 1, y: 1}}}}}}
+              - {{id: b, run: {{uses: builtin:noop, with: {{y: 2}}}}}}
+    """
+    assert seen(ana, block, spec="inputs: [{name: no, type: boolean}]") == expected
+
+
+def test_a_map_outputs_what_its_last_step_outputs_in_item_order(ana: Client) -> None:
+    block = """
+    - id: block
+      map:
+        items: "['c', 'a', 'b']"
+        steps:
+          - {id: one, run: {uses: builtin:noop, with: {not: this}}}
+          - {id: two, run: {uses: builtin:noop, with: {own: "{{ item }}{{ index }}"}}}
+    """
+    assert seen(ana, block) == {"results": [{"own": "c0"}, {"own": "a1"}, {"own": "b2"}]}
+
+
+def test_a_map_outputs_null_for_an_item_whose_last_step_did_not_run(ana: Client) -> None:
+    block = """
+    - id: block
+      map:
+        items: "[`1`, `2`]"
+        steps:
+          - {id: one, run: {uses: builtin:noop, with: {x: "{{ item }}"}}}
+          - id: two
+            when: item == `2`
+            parallel: {steps: [{id: in, run: {uses: builtin:noop}}]}
+    """
+    assert seen(ana, block) == {"results": [None, {"in": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("collect", {"results": [{"n": 1, "k1": 1}, {"n": 2, "k2": 2}]}),
+        ("merge", {"result": {"n": 2, "k1": 1, "k2": 2}}),
+        ("last", {"result": {"n": 2, "k2": 2}}),
+        ("first", {"result": {"n": 1, "k1": 1}}),
+        ("none", {}),
+    ],
+)
+@pytest.mark.parametrize("ending", ["", "until: '`false`'"])
+def test_a_loop_aggregates_the_values_of_its_iterations(
+    ana: Client, mode: str, ending: str, expected: dict[str, Any]
+) -> None:
+    block = f"""
+    - id: block
+      loop:
+        items: {{static: [{{n: 1, k1: 1}}, {{n: 2, k2: 2}}]}}
+        aggregation: {mode}
+        {ending}
+        outputs: item
+        body: [{{id: turn, run: {{uses: builtin:noop, with: {{not: this}}}}}}]
+    """
+    assert seen(ana, block) == expected
+
+
+def test_an_iterations_value_may_be_an_expression_over_its_steps(ana: Client) -> None:
+    block = """
+    - id: block
+      loop:
+        items: {range: {start: 5, end: 1, step: -2}}
+        outputs: "{at: index, twice: [item, steps.turn.outputs.n]}"
+        body: [{id: turn, run: {uses: builtin:noop, with: {n: "{{ item }}"}}}]
+    """
+    assert seen(ana, block) == {
+        "results": [{"at": i, "twice": [n, n]} for i, n in enumerate((5, 3, 1))]
+    }
+
+
+def test_first_and_last_of_no_iterations_are_null(ana: Client) -> None:
+    block = """
+    - id: block
+      loop:
+        items: inputs.items
+        aggregation: last
+        body: [{id: turn, run: {uses: builtin:noop}}]
+    """
+    assert seen(ana, block, spec="inputs: [{name: items, type: array, default: []}]") == {
+        "result": None
+    }
+
+
+def test_a_block_skipped_at_planning_has_no_outputs(ana: Client) -> None:
+    block = """
+    - id: block
+      when: inputs.go
+      map: {items: "[`1`]", step: {id: one, run: {uses: builtin:noop}}}
+    """
+    assert seen(ana, block, spec="inputs: [{name: go, type: boolean, default: false}]") is None
+
+
+def test_a_block_skipped_at_run_time_has_no_outputs(ana: Client) -> None:
+    block = """
+    - {id: zero, run: {uses: builtin:noop}}
+    - id: block
+      when: steps.zero.outputs.go
+      parallel: {steps: [{id: one, run: {uses: builtin:noop}}]}
+    """
+    assert seen(ana, block) is None

@@ -1,0 +1,127 @@
+"""Stage 3: the checks of a pack that no shape can make. The messages are in tests/golden."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskrunner import executors
+from taskrunner.compiler.checks import pack as checks
+from taskrunner.compiler.manifest import schema, source
+from taskrunner.compiler.problems import MAX_PROBLEMS
+from taskrunner.errors import InvalidPackError
+from taskrunner.model.ceilings import NO_CEILINGS
+from tests.packs import pack
+
+NOOP = "- {id: a, run: {uses: builtin:noop}}"
+GATE = "gate: {policy: {policy: p}}"
+
+
+def problems(manifest: str) -> list[str]:
+    parsed = schema.parse(source.read(manifest))
+    try:
+        parsed.refuse(checks.problems(parsed.pack, NO_CEILINGS))
+    except InvalidPackError as error:
+        return [f"{found.path}: {found.message}" for found in error.diagnostics]
+    return []
+
+
+def test_finds_nothing_wrong_with_a_sound_pack() -> None:
+    assert problems(pack(NOOP)) == []
+
+
+def test_reports_problems_in_the_order_of_their_lines() -> None:
+    manifest = pack(
+        "- {id: a, run: {uses: nothing}}\n- {id: a, run: {uses: builtin:noop}}",
+        spec="outputs: [{name: x, type: file}]\ninputs: [{name: x, type: string, default: 1}]",
+    )
+
+    lines = [int(found.partition("line ")[2].partition(":")[0]) for found in problems(manifest)]
+
+    assert lines == sorted(lines)
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("reference", executors.references())
+def test_every_executor_but_noop_refuses_an_unknown_parameter(reference: str) -> None:
+    found = problems(pack(f"- {{id: a, run: {{uses: '{reference}', with: {{qwerty: 1}}}}}}"))
+
+    is_refused = any("unknown parameter 'qwerty'" in message for message in found)
+    assert is_refused == (reference != "builtin:noop")
+
+
+def test_does_not_check_a_parameter_that_is_still_open() -> None:
+    steps = """
+    - {id: a, run: {uses: builtin:noop}}
+    - {id: b, run: {uses: builtin:sleep, with: {seconds: "{{ steps.a.outputs.x }}"}}}
+    - {id: c, run: {uses: builtin:build, with: {files: {"a": "{{ steps.a.outputs.x }}"}}}}
+    """
+
+    assert problems(pack(steps)) == []
+
+
+def test_checks_the_other_parameters_beside_an_open_one() -> None:
+    steps = """
+    - {id: a, run: {uses: builtin:noop}}
+    - {id: b, run: {uses: builtin:scanner, with: {target: "{{ steps.a.outputs.x }}", failOn: bad}}}
+    """
+
+    (found,) = problems(pack(steps))
+
+    assert found.startswith("$.spec.steps[1].run.with.failOn: line 7:")
+
+
+def test_a_step_can_be_read_by_later_steps_only() -> None:
+    steps = """
+    - {id: a, run: {uses: builtin:noop, with: {x: "{{ steps.b.outputs }}"}}}
+    - {id: b, run: {uses: builtin:noop, with: {x: "{{ steps.a.outputs }}"}}}
+    """
+
+    (found,) = problems(pack(steps))
+
+    assert "$.spec.steps[0].run.with.x" in found
+
+
+def test_an_output_can_read_every_step() -> None:
+    steps = "- {id: a, run: {uses: builtin:noop}}\n- {id: b, run: {uses: builtin:noop}}"
+    outputs = "outputs: [{name: x, type: object, expression: '[steps.a.status, steps.b.outputs]'}]"
+
+    assert problems(pack(steps, spec=outputs)) == []
+
+
+def test_checks_the_rules_of_a_policy_again_at_a_gate_that_sees_less() -> None:
+    policies = 'policies: [{id: p, version: "1", rules: [{id: r, require: steps.a.outputs.x}]}]'
+    inside = f"- {{id: each, map: {{items: run.id, steps: [{NOOP[2:]}, {{id: g, {GATE}}}]}}}}"
+
+    assert problems(pack(inside, spec=policies)) == []
+    (found,) = problems(pack(f"{inside}\n- {{id: h, {GATE}}}", spec=policies))
+    assert "the step 'a' can be read only inside its own iteration" in found
+
+
+@pytest.mark.parametrize("path", ["/output/a", "/output/a/b.c", "/output/..a", "/output/a..b"])
+def test_accepts_the_path_of_a_file_under_output(path: str) -> None:
+    outputs = f"outputs: [{{name: x, type: file, path: {path}}}]"
+
+    assert problems(pack(NOOP, spec=outputs)) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/output", "/output/", "output/a", "/outputs/a", "/output//a", "/output/./a", "/output/a/..",
+     "/output/../a", "/etc/passwd", "''"],
+)  # fmt: skip
+def test_refuses_a_path_outside_output(path: str) -> None:
+    outputs = f"outputs: [{{name: x, type: file, path: {path}}}]"
+
+    (found,) = problems(pack(NOOP, spec=outputs))
+
+    assert "is not a file under /output" in found
+
+
+def test_stops_looking_for_nearest_names_when_there_are_enough_problems() -> None:
+    steps = "\n".join(
+        f"- {{id: step-{i}, run: {{uses: builtin:noop, with: {{x: '{{{{ steps.stp-{i} }}}}'}}}}}}"
+        for i in range(1500)
+    )
+    parsed = schema.parse(source.read(pack(steps)))
+
+    assert MAX_PROBLEMS < len(checks.problems(parsed.pack, NO_CEILINGS)) < 1500

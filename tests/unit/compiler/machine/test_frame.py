@@ -1,0 +1,71 @@
+"""The places in a machine where a deployment's functions go."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine import frame
+from tests import strategies
+from tests.packs import pack
+from tests.template import ROOT
+
+WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
+FUNCTIONS = {
+    name: f"arn:aws:lambda:::{name}"
+    for name in (
+        "RunStepFunctionArn",
+        "OpenGateFunctionArn",
+        "DecideFlowFunctionArn",
+        "SettleRunFunctionArn",
+    )
+}
+
+
+def test_reads_a_deployments_functions_off_its_machine_and_binds_others_to_them() -> None:
+    steps = "- {id: g, gate: {approval: {id: r}}}\n- {id: a, run: {uses: builtin:noop}}"
+    deployed = frame.bind(WRITTEN, FUNCTIONS)
+    definition = compile_pack(pack(steps, spec="approvals: [{id: r}]"), {}).definition
+
+    bound = frame.bind(definition, frame.bindings(deployed))
+
+    assert frame.bindings(deployed) == FUNCTIONS
+    assert "${" not in json.dumps(bound)
+
+
+def test_finds_no_bindings_in_a_machine_of_another_shape() -> None:
+    with pytest.raises(KeyError):
+        frame.bindings({"StartAt": "x", "States": {}})
+
+
+@pytest.mark.parametrize("name", ["${Nobody}", "${RunStepFunctionArn}", "${", "$${a}"])
+def test_never_takes_an_authors_text_for_a_function(name: str) -> None:
+    text = pack(f"- {{id: Comment, name: '{name}', run: {{uses: builtin:noop}}}}")
+    definition = compile_pack(text, {}).definition
+
+    bound = frame.bind(definition, FUNCTIONS)
+
+    state = bound["States"][frame.FRAME]["Branches"][0]["States"]["Comment"]
+    assert state["Comment"] == name
+    assert state["Parameters"]["FunctionName"] == FUNCTIONS["RunStepFunctionArn"]
+
+
+@settings(max_examples=30)
+@given(strategies.packs(), strategies.inputs)
+def test_binds_every_generated_machine(manifest: dict[str, Any], inputs: dict[str, Any]) -> None:
+    definition = compile_pack(strategies.as_yaml(manifest), inputs).definition
+
+    bound = frame.bind(definition, FUNCTIONS)
+
+    assert json.loads(json.dumps(bound)) == bound
+
+
+def test_compiling_leaves_the_prototypes_as_they_are() -> None:
+    compile_pack(pack("- {id: a, retries: {maxAttempts: 9}, run: {uses: builtin:noop}}"), {})
+
+    assert frame.frame() == WRITTEN

@@ -1,0 +1,249 @@
+"""Stage 1: YAML 1.2, and the limits of a manifest. The messages are in tests/golden."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from taskrunner.compiler.manifest import source
+from taskrunner.compiler.problems import MAX_PROBLEMS
+from taskrunner.errors import InvalidPackError
+from tests import strategies
+
+
+def value(text: str) -> Any:  # noqa: ANN401 - whatever the YAML says
+    return source.read(f"x: {text}\n").value["x"]
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidPackError) as refused:
+        source.read(text)
+    return "\n".join(f"{found.path}: {found.message}" for found in refused.value.diagnostics)
+
+
+# YAML 1.2.2, section 10.3.2, beside texts that YAML 1.1 reads as something else.
+CORE: dict[str, Any] = {
+    "null": None,
+    "~": None,
+    "": None,
+    "nULL": "nULL",
+    "true": True,
+    "FALSE": False,
+    "tRUE": "tRUE",
+    "yes": "yes",
+    "Off": "Off",
+    "y": "y",
+    "0": 0,
+    "-0": 0,
+    "+12": 12,
+    "012": 12,
+    "-012": -12,
+    "0o14": 12,
+    "0x1F": 31,
+    "-0x1F": "-0x1F",
+    "0b1": "0b1",
+    "0o8": "0o8",
+    "1_000": "1_000",
+    "1:30": "1:30",
+    "190:20:30": "190:20:30",
+    "1.5": 1.5,
+    ".5": 0.5,
+    "5.": 5.0,
+    "-.5e-1": -0.05,
+    "1e3": 1000.0,
+    "1e": "1e",
+    ".": ".",
+    "1.2.3": "1.2.3",
+    "2024-01-02": "2024-01-02",
+    "2024-01-02T03:04:05Z": "2024-01-02T03:04:05Z",
+    "=": "=",
+    "<<": "<<",
+    "infinity": "infinity",
+    "'true'": "true",
+    '"12"': "12",
+    "!!str 12": "12",
+    "! 12": "12",
+    "!!float 12": 12,
+    "!!float 1.5": 1.5,
+    "!!int 12": 12,
+    "!!bool true": True,
+    "!!null ~": None,
+}
+
+
+@pytest.mark.parametrize("text", CORE)
+def test_reads_a_scalar_by_the_core_schema_of_yaml_1_2(text: str) -> None:
+    read = value(text)
+
+    assert (type(read), read) == (type(CORE[text]), CORE[text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!int 1.5", "!!int true", "!!bool 1", "!!float true", "!!float text", "!!null 0", "!!int ~"],
+)
+def test_refuses_a_value_that_its_tag_does_not_fit(text: str) -> None:
+    assert "correct it or remove the tag !!" in refusal(f"x: {text}")
+
+
+@pytest.mark.parametrize("text", [".inf", "-.Inf", "+.INF", ".nan", ".NaN", "1e400", "9" * 5000])
+def test_refuses_a_number_without_a_canonical_form(text: str) -> None:
+    assert "out of range; quote it if it is meant as text" in refusal(f"x: {text}")
+
+
+def test_reads_integers_as_far_as_a_double_is_exact() -> None:
+    largest = 2**53 - 1
+
+    assert value(str(largest)) == largest
+    assert value(f"-{largest}") == -largest
+    assert "out of range" in refusal(f"x: {largest + 1}")
+    assert "out of range" in refusal(f"x: {-largest - 1}")
+
+
+def test_reads_at_most_256_kib_of_utf_8() -> None:
+    longest = "x: " + "é" * ((source.MAX_MANIFEST_BYTES - 3) // 2)
+
+    assert len(source.read(longest).value["x"]) == len(longest) - 3
+    assert "has 262145 bytes; at most 262144" in refusal(longest + "é")
+
+
+def test_reads_32_levels_and_refuses_the_33rd() -> None:
+    def nested(levels: int) -> str:
+        return "[" * levels + "x" + "]" * levels
+
+    assert source.read(nested(32)).value
+    assert "nested deeper than 32 levels" in refusal(nested(33))
+
+
+def test_counts_levels_through_aliases() -> None:
+    def nested(levels: int) -> str:
+        return f"- &deep {'[' * 15}x{']' * 15}\n- {'[' * levels}*deep{']' * levels}\n"
+
+    assert source.read(nested(16)).value
+    assert "nested deeper than 32 levels by *deep" in refusal(nested(17))
+
+
+def test_follows_100_aliases_and_refuses_the_101st() -> None:
+    def aliased(times: int) -> str:
+        return "- &a x\n" + "- *a\n" * times
+
+    assert source.read(aliased(100)).value == ["x"] * 101
+    assert "$[101]: line 102: more than 100 aliases" in refusal(aliased(101))
+
+
+def test_refuses_aliases_that_expand_a_manifest_beyond_1_mib() -> None:
+    def expanded(times: int) -> str:
+        return "- &a " + "x" * 100_000 + "\n" + "- *a\n" * times
+
+    assert source.read(expanded(9)).value
+    assert "larger than 1048576 bytes once expanded" in refusal(expanded(10))
+
+
+def test_refuses_merges_that_expand_a_manifest_beyond_1_mib() -> None:
+    text = "- &a {k: " + "x" * 100_000 + "}\n" + "- {<<: *a}\n" * 10
+
+    assert "once expanded" in refusal(text)
+
+
+def test_counts_empty_values_too() -> None:
+    assert "once expanded" in refusal("[" + ",".join("[]" for _ in range(66_000)) + "]")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{<<: {a: 1}, a: 2}", {"a": 2}),
+        ("{a: 2, <<: {a: 1, b: 1}}", {"a": 2, "b": 1}),
+        ("{<<: [{a: 1}, {a: 2, b: 2}]}", {"a": 1, "b": 2}),
+        ("{<<: {a: 1}, <<: {a: 2, b: 2}}", {"a": 1, "b": 2}),
+        ("{<<: {<<: {a: 1}, b: 1}, b: 2}", {"a": 1, "b": 2}),
+        ("{<<: []}", {}),
+        ('{"<<": {a: 1}}', {"<<": {"a": 1}}),
+    ],
+)
+def test_merges_after_a_mappings_own_keys_and_earlier_sources(
+    text: str, expected: dict[str, Any]
+) -> None:
+    assert value(text) == expected
+
+
+def test_reads_an_anchor_on_a_key() -> None:
+    assert source.read("{&a one: 1, two: *a}").value == {"one": 1, "two": "one"}
+    assert source.read("[&a x, {*a : 1}]").value == ["x", {"x": 1}]
+
+
+def test_reads_every_key_as_text() -> None:
+    assert source.read("{1: a, true: b, null: c, on: d}").value == {
+        "1": "a",
+        "true": "b",
+        "null": "c",
+        "on": "d",
+    }
+
+
+def test_keeps_the_line_of_the_key_of_every_value() -> None:
+    read = source.read("a:\n  b:\n    - one\n    - two\nc: >\n  folded\n")
+
+    assert read.line(("a", "b")) == 2
+    assert read.line(("a", "b", 1)) == 4
+    assert read.line(("c",)) == 5
+
+
+def test_finds_the_line_of_the_nearest_ancestor_of_a_missing_value() -> None:
+    read = source.read("a:\n  b: 1\n")
+
+    assert read.line(("a", "missing", 0)) == 1
+    assert read.line(("missing",)) == 1
+
+
+def test_ignores_a_byte_order_mark_and_windows_line_ends() -> None:
+    assert source.read("\ufeffa: 1\r\nb: 2\r\n").value == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: \ud800", "not valid Unicode text"),
+        ('a: "\\ud800"', "invalid Unicode character escape code"),
+        ("a: \x00", "not readable as YAML"),
+        ("a: \x07", "not readable as YAML"),
+    ],
+)
+def test_refuses_what_is_not_text(text: str, message: str) -> None:
+    assert message in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "in a list in brackets, a ',' or ']' is missing"),
+        ("a:\n\tb: 1", "line 2: not valid YAML: a value cannot begin with this character"),
+        ("a: b: c", "a ':' is not expected here; quote a text that holds one"),
+        ("- a\nb: 1", "in a list, a '-' is expected here; check the indentation"),
+        ("a: 'x", "the quote is never closed"),
+        ('a: "\\q"', "an escape is unknown"),
+        ("a: *", "quote a text that begins with * or &"),
+    ],
+)
+def test_explains_a_syntax_error_in_plain_words(text: str, message: str) -> None:
+    assert message in refusal(text)
+
+
+def test_reports_at_most_a_hundred_duplicate_keys() -> None:
+    reported = refusal("{" + "a: 1, " * 5_000 + "}").splitlines()
+
+    assert len(reported) == MAX_PROBLEMS + 1
+    assert reported[-1] == "$: there are more than 100 problems; fix these first"
+
+
+@settings(max_examples=60)
+@given(strategies.json_values())
+def test_json_values_come_through_yaml_unchanged(given_value: Any) -> None:  # noqa: ANN401
+    read = source.read(strategies.as_yaml(given_value)).value
+
+    assert read == given_value or (
+        isinstance(given_value, float) and math.isclose(read, given_value)
+    )
