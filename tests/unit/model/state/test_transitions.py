@@ -117,6 +117,22 @@ def test_a_policy_gate_has_the_state_that_its_verdict_gives(
     assert (gate.attempts, gate.next_attempt_at) == (2, next_attempt_at)
 
 
+def test_a_policy_gate_that_is_overridden_after_a_retry_shows_no_error() -> None:
+    policy = Policy(id="window", version="1")
+    retry = Evaluation(policy, 1, PolicyVerdict.RETRY, ["late"], at(2))
+    override = Evaluation(policy, 2, PolicyVerdict.OVERRIDE, ["late"])
+
+    gate = step(
+        "review",
+        flow_entries.policy_evaluated("review", retry, at(1)),
+        flow_entries.policy_evaluated("review", override, at(2)),
+        awaiting("review", is_override=True),
+        decided("review", Verdict.APPROVED),
+    )
+
+    assert (gate.status, gate.error_message) == ("Succeeded", None)
+
+
 def test_a_step_that_planning_skipped_has_been_skipped_since_the_creation() -> None:
     never = step("never")
 

@@ -89,10 +89,12 @@ def _read(tenant: str, run_id: str, approval_id: str, plan_hash: str, world: Wor
     approval = next((known for known in plan.approvals if known.id == approval_id), None)
     if approval is None:
         raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
-    record = world.approvals.get(tenant, run_id, approval_id)
     waiting: Sequence[GateRecord] = []
-    if head.run.outcome is None and record.verdict is None:
+    if head.run.outcome is None:
         waiting = gate_decisions.waiting_gates(head.run, plan, approval_id, world)
+    # The record is read last. A decision is stored before its gates are woken, so a caller
+    # that finds no gate waiting because of a decision also finds that decision.
+    record = world.approvals.get(tenant, run_id, approval_id)
     return _Asked(head, plan, approval, record, waiting)
 
 
@@ -111,9 +113,8 @@ def _gates(asked: _Asked, world: World) -> ApprovalGates:
 def _store(asked: _Asked, answer: DecisionResult, _decision: Decision, world: World) -> bool:
     """Store the decision, in one write with the entries of the first gates, and deliver it."""
     if answer.changed:
-        change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting), None)
-        # The gates are read after the record. They lack nothing when another decision came between.
-        if change is None or not world.approvals.decide(asked.head, answer.record, change):
+        change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting))
+        if not world.approvals.decide(asked.head, answer.record, change):
             return False
     gate_decisions.deliver(asked.head, asked.plan, answer.record, world)
     return True

@@ -123,7 +123,7 @@ def _awaiting(step: StepState, *, is_override: bool) -> StepState:
 def _decided(step: StepState, verdict: Verdict) -> StepState:
     match verdict:
         case Verdict.APPROVED:
-            return replace(step, status=StepStatus.SUCCEEDED)
+            return _succeeded(step)
         case Verdict.REJECTED:
             return _failed(step, Reason.APPROVAL_REJECTED)
         case Verdict.EXPIRED:
