@@ -109,7 +109,7 @@ def memory() -> Ports:
     def forget() -> None:
         world.runs.stored.clear()
         world.approvals.stored.clear()
-        world.approvals.gates.clear()
+        world.approvals.stored_gates.clear()
         world.due_work.items.clear()
         topic.clear()
 

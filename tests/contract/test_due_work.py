@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.model import timestamp
-from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, Verdict
+from taskrunner.model.approval import CLOCK, ApprovalRecord, Decision, GateOpening, Verdict
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.due_work import DueItem, DueKind
 from taskrunner.model.run import RunStatus
+from taskrunner.ports.approvals import GateChange
 from tests.contract.samples import CANCELLED, a_run, an_entry, new_run
 from tests.fakes.clock import NOON
 
@@ -59,6 +60,7 @@ def decided(world: Ports) -> Head:
     run = head.run
     record = world.approvals.get(run.tenant, run.run_id, "security")
     decision = Decision(verdict=Verdict.APPROVED, approver="bob", decided_at=at(0))
+    gates = list(world.approvals.waiting(run, "security"))
     approved = ApprovalRecord(
         approval_id="security",
         verdict=Verdict.APPROVED,
@@ -66,7 +68,7 @@ def decided(world: Ports) -> Head:
         was_opened=True,
         version=record.version,
     )
-    assert world.approvals.decide(head, approved, [], [an_entry("review#decided")])
+    assert world.approvals.decide(head, approved, GateChange(gates, [an_entry("review#decided")]))
     return world.runs.head(run.tenant, run.run_id)
 
 
@@ -135,6 +137,22 @@ def test_a_decided_approval_is_due(world: Ports) -> None:
     assert item == DueItem(
         kind=DueKind.APPROVAL, tenant="acme", run_id=run.run_id, due_at=at(60), name="security"
     )
+
+
+@pytest.mark.parametrize(("approver", "names"), [("root", ["security"]), (CLOCK, [])])
+def test_an_approval_is_due_whose_gates_a_person_expired(
+    world: Ports, approver: str, names: list[str]
+) -> None:
+    """The gate that the clock expires learns of it by its own call."""
+    head = a_gate(world)
+    run = head.run
+    record = world.approvals.get(run.tenant, run.run_id, "security")
+    expiry = Decision(verdict=Verdict.EXPIRED, approver=approver, decided_at=at(0))
+    change = GateChange(list(world.approvals.waiting(run, "security")), [])
+
+    assert world.approvals.expire(head, record, change, expiry)
+
+    assert [item.name for item in due(world, DueKind.APPROVAL)] == names
 
 
 class TestLeases:

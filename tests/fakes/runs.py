@@ -6,10 +6,11 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.journal import Entry, PlacedEntry, Position
-from taskrunner.ports.runs import Head
+from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.ports.runs import NOTHING, Head, Stops
 from tests.fakes.atomic import atomic
 from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.model.run import Run, StepOutcome
     from taskrunner.ports import Page
 
 _CHUNK_ENTRIES = 8
@@ -30,12 +31,32 @@ class StoredRun:
     """All that is stored of one run."""
 
     run: Run
+    due_work: MemoryDueWork
     ended_at: str | None = None
     journal: list[Entry] = field(default_factory=list)
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     used_s: float = 0
     writers: dict[str, str | None] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    def refusal(self, inside: Collection[str]) -> ConflictError | None:
+        """The reason why nothing may begin inside of these blocks, if there is one."""
+        if self.run.outcome is not None:
+            return run_ended(self.run.run_id, self.run.outcome)
+        return None if self.stopped.isdisjoint(inside) else block_stopped(self.run.run_id)
+
+    def stop(self, stops: Stops) -> None:
+        """End the run or its blocks, with the entry that says so."""
+        self.stopped.update(stops.blocks)
+        if stops.run_failed is not None:
+            self.end(RunStatus.FAILED, [stops.run_failed])
+
+    def end(self, outcome: RunStatus, entries: Sequence[Entry]) -> None:
+        self.run = replace(self.run, outcome=outcome)
+        self.ended_at = entries[-1].occurred_at
+        self.journal += entries
+        self.due_work.add(DueKind.ENDED, self.run, self.ended_at)
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add the entries that the last chunk lacks: the table looks back no further."""
@@ -79,7 +100,7 @@ class MemoryRuns:
             ]
             if len(counted) >= run.queue_depth:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
-        self.stored[run.tenant, run.run_id] = StoredRun(run)
+        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work)
         self.stored[run.tenant, run.run_id].append(entries)
         self.due_work.add(DueKind.RUN, run, run.created_at)
         return True
@@ -106,8 +127,21 @@ class MemoryRuns:
         return [entry for entry in placed if after is None or entry.position > after][:limit]
 
     @atomic
-    def append(self, head: Head, entries: Sequence[Entry]) -> None:
-        self.of(head.run.tenant, head.run.run_id).append(entries)
+    def append(
+        self,
+        head: Head,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> None:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        refusal = stored.refusal(inside)
+        if refusal is None:
+            stored.append(entries)
+            stored.stop(stops)
+        elif stops.run_failed not in stored.journal[-1:]:
+            raise refusal
 
     @atomic
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
@@ -119,26 +153,56 @@ class MemoryRuns:
         return self.outcomes(tenant, run_id, [path for path in known if path.startswith(beginning)])
 
     @atomic
-    def record_step(
+    def record_step(  # noqa: PLR0913 - as in the port
         self,
         head: Head,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         used_s: float = 0,
+        *,
+        stops: Stops = NOTHING,
     ) -> StepOutcome:
         stored = self.of(head.run.tenant, head.run.run_id)
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
-        if stored.run.outcome is None:
-            stored.journal += entries
-            stored.outcomes[outcome.path] = outcome
-            stored.capture(artifacts, outcome.path)
-            stored.used_s += used_s
-        else:
+        if stored.run.outcome not in {None, RunStatus.FAILED}:
             stored.append(entries)
+            return outcome
+        stored.journal += entries
+        stored.outcomes[outcome.path] = outcome
+        stored.used_s += used_s
+        if stored.run.takes_artifacts:
+            stored.capture(artifacts, outcome.path)
+        if stored.run.outcome is None:
+            stored.stop(stops)
         return outcome
+
+    @atomic
+    def record_decision(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> StepOutcome:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        first = stored.outcomes.get(outcome.path)
+        if first is not None and first.attempt >= outcome.attempt:
+            return first
+        if (refusal := stored.refusal(inside)) is not None:
+            raise refusal
+        stored.journal += entries
+        stored.outcomes[outcome.path] = outcome
+        stored.stop(stops)
+        return outcome
+
+    @atomic
+    def stopped_blocks(self, run: Run) -> frozenset[str]:
+        return frozenset(self.of(run.tenant, run.run_id).stopped)
 
     @atomic
     def end(
@@ -151,12 +215,23 @@ class MemoryRuns:
         stored = self.of(head.run.tenant, head.run.run_id)
         if stored.run.outcome is not None:
             return stored.run.outcome
-        stored.run = replace(stored.run, outcome=outcome)
-        stored.ended_at = entries[-1].occurred_at
-        self.due_work.add(DueKind.ENDED, stored.run, stored.ended_at)
-        stored.journal += entries
+        stored.end(outcome, entries)
         stored.capture(artifacts)
         return outcome
+
+    @atomic
+    def settle(self, run: Run) -> None:
+        stored = self.of(run.tenant, run.run_id)
+        stored.run = replace(stored.run, settled=True)
+
+    @atomic
+    def record_outputs(self, run: Run, artifacts: Sequence[Artifact]) -> None:
+        stored = self.of(run.tenant, run.run_id)
+        if not stored.run.sealed:
+            stored.capture(artifacts)
+
+    def close_approvals(self, run: Run) -> None:
+        """The list of open approvals has none of an ended run."""
 
     @atomic
     def seal(self, run: Run, bundle: Artifact) -> bool:

@@ -14,7 +14,9 @@ from taskrunner.usecases.reconcile import reconcile
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
+from tests.packs import pack
 from tests.unit.usecases.given import (
+    ADMIN,
     GATED,
     TENANT,
     a_request,
@@ -30,6 +32,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.model.run import Run
+
+
+EXPIRED = Verdict.EXPIRED
+GATE_BESIDE_A_FAILURE = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    """,
+    spec="approvals: [{id: security}]",
+)
 
 
 def cut_off(world: MemoryWorld, port_call: str, act: Callable[[Any], Any]) -> None:
@@ -102,13 +117,30 @@ class TestDecisions:
         assert (kinds, world.approvals.sent) == ([], before)
         assert [item.kind.value for item in world.due_work.items.values()] == ["run"]
 
-    def test_leaves_the_gates_of_an_ended_run_to_its_end(self) -> None:
+    def test_delivers_an_expiry_whose_caller_went_away(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", lambda dying: decide(dying, EXPIRED, by=ADMIN))
+
+        assert a_pass(world) == []
+
+        assert world.approvals.woken == {"token-1": EXPIRED}
+        assert "approval" not in [item.kind.value for item in world.due_work.items.values()]
+
+    def test_a_delivered_expiry_leaves_nothing_to_do(self) -> None:
+        world = waiting()
+
+        decide(world, EXPIRED, by=ADMIN)
+
+        assert "approval" not in [item.kind.value for item in world.due_work.items.values()]
+
+    def test_delivers_a_decision_of_a_run_that_has_ended_since(self) -> None:
         world = waiting()
         cut_off(world, "approvals.resume", decide)
         cancel_run(TENANT, "run-7", "bob", world)
 
         assert a_pass(world) == []
 
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
         assert [item.kind.value for item in world.due_work.items.values()] == ["ended"]
 
 
@@ -182,6 +214,17 @@ class TestEndedRuns:
         a_pass(world)
 
         assert world.machines.stopped == {run_7(world).execution}
+        assert world.settlements.requested == [(TENANT, "run-7", "ENDED")]
+
+    def test_fails_the_gates_of_a_run_that_a_failure_beside_them_has_ended(self) -> None:
+        world = a_world(GATE_BESIDE_A_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        assert world.approvals.failed == set()
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
         assert world.settlements.requested == [(TENANT, "run-7", "ENDED")]
 
     def test_seals_a_run_that_was_ended_and_not_sealed(self) -> None:

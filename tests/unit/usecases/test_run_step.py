@@ -36,6 +36,7 @@ from tests.unit.usecases.given import (
     a_world,
     entry_ids,
     interruptions,
+    last_of_a_step,
     result_of,
     snapshot,
     step,
@@ -55,6 +56,16 @@ FLAKY = pack(
     - id: flaky
       run: {uses: builtin:fail, with: {message: not yet, attempts: 1}}
       retries: {maxAttempts: 2, backoffSeconds: 60}
+    """
+)
+TWO_BUILDS = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: first, run: {uses: builtin:build, with: {files: {a.txt: FIRST}}}}
+          - {id: late, run: {uses: builtin:build, with: {files: {a.txt: late}}}}
+          - {id: bad, run: {uses: builtin:fail}}
     """
 )
 BUILD = pack("- {id: build, run: {uses: builtin:build, with: {files: {a.txt: hello}}}}")
@@ -93,6 +104,12 @@ def cancelled(world: MemoryWorld) -> None:
 
 
 def failed(world: MemoryWorld) -> None:
+    world.sandbox = ThreadSandbox()
+    result_of(lambda: step(world, "bad"))
+
+
+def failed_and_settled(world: MemoryWorld) -> None:
+    failed(world)
     settle_run(TENANT, "run-7", "StepFailedError", world)
 
 
@@ -180,15 +197,13 @@ class TestAttempt:
 
         (artifact,) = world.artifacts.list(TENANT, "run-7")
         assert (artifact.name, artifact.source_path) == ("bundle", "/output/bundle.zip")
-        assert entries(world)[-1].metadata["artifacts"] == "bundle"
+        assert last_of_a_step(world).metadata["artifacts"] == "bundle"
 
-    @pytest.mark.parametrize("end", [cancelled, failed])
-    def test_captures_nothing_once_its_run_has_ended(
+    @pytest.mark.parametrize("end", [cancelled, failed_and_settled])
+    def test_captures_nothing_once_its_run_takes_no_artifacts(
         self, end: Callable[[MemoryWorld], None]
     ) -> None:
-        work = "{uses: builtin:build, with: {files: {a.txt: FIRST}}}"
-        late = work.replace("FIRST", "late")
-        world = a_world(pack(f"- {{id: first, run: {work}}}\n- {{id: late, run: {late}}}"))
+        world = a_world(TWO_BUILDS)
         step(world, "first")
         (bundle,) = world.artifacts.list(TENANT, "run-7")
         content = world.artifacts.files[TENANT, bundle.stored_path or ""]
@@ -198,8 +213,18 @@ class TestAttempt:
 
         assert bundle in world.artifacts.list(TENANT, "run-7")
         assert world.artifacts.files[TENANT, bundle.stored_path or ""] == content
-        assert "artifacts" not in entries(world)[-1].metadata
-        assert entries(world)[-1].step_path == "late"
+        assert "artifacts" not in last_of_a_step(world).metadata
+        assert last_of_a_step(world).step_path == "late"
+
+    def test_that_runs_when_its_run_fails_is_recorded_with_its_artifacts(self) -> None:
+        world = a_world(TWO_BUILDS)
+        world.sandbox = EndsTheRun(world, failed)
+
+        assert step(world, "late") == {"status": "Succeeded", "attempt": 1}
+
+        assert entry_ids(world)[-3:] == ["bad#1#ended", "run.ended", "late#1#ended"]
+        assert world.runs.outcomes(TENANT, "run-7", ["late"])["late"].outputs is not None
+        assert [artifact.name for artifact in world.artifacts.list(TENANT, "run-7")] == ["bundle"]
 
     def test_of_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"
@@ -222,7 +247,7 @@ class TestFailure:
         with pytest.raises(StepFailedError, match="step ship failed"):
             step(world, "ship")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.event, ended.level, ended.message) == (
             Event.STEP_FAILED,
             Level.ERROR,
@@ -237,7 +262,7 @@ class TestFailure:
         with pytest.raises(AttemptFailedError):
             step(world, "flaky")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.level, ended.metadata["nextAttemptAt"]) == (
             Level.WARN,
             "2025-12-06T12:01:00.000Z",
@@ -262,8 +287,8 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship", remaining_s=30.05)
 
-        assert entries(world)[-1].metadata["reason"] == "timeout"
-        assert entries(world)[-1].message == "not done after 0.05 seconds"
+        assert last_of_a_step(world).metadata["reason"] == "timeout"
+        assert last_of_a_step(world).message == "not done after 0.05 seconds"
 
     def test_of_an_attempt_that_has_no_time_is_a_timeout(self) -> None:
         world = a_world(uses("builtin:sleep", "{seconds: 60}"))
@@ -271,7 +296,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship", remaining_s=5)
 
-        assert entries(world)[-1].metadata["reason"] == "timeout"
+        assert last_of_a_step(world).metadata["reason"] == "timeout"
 
     def test_is_recorded_for_outputs_beyond_the_limit(self) -> None:
         text = "x" * (MAX_OUTPUT_BYTES - len('{"text": ""}') + 1)
@@ -280,7 +305,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == (
+        assert last_of_a_step(world).message == (
             f"the outputs have {MAX_OUTPUT_BYTES + 1} bytes, at most {MAX_OUTPUT_BYTES}; "
             "write an artifact"
         )
@@ -306,7 +331,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == (
+        assert last_of_a_step(world).message == (
             "the outputs cannot be kept: it is nested deeper than 200 levels"
         )
         assert settle_run(TENANT, "run-7", "StepFailedError", world) == {"status": "failed"}
@@ -321,7 +346,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message.startswith("the outputs have 210002 bytes")
+        assert last_of_a_step(world).message.startswith("the outputs have 210002 bytes")
 
     def test_names_the_parameter_whose_value_is_invalid(self) -> None:
         manifest = pack(
@@ -337,7 +362,7 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message.startswith("$.with.seconds: ")
+        assert last_of_a_step(world).message.startswith("$.with.seconds: ")
 
     def test_is_recorded_for_an_expression_that_cannot_be_evaluated(self) -> None:
         manifest = pack(
@@ -353,8 +378,8 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].metadata["reason"] == "executor-error"
-        assert "sum" in entries(world)[-1].message
+        assert last_of_a_step(world).metadata["reason"] == "executor-error"
+        assert "sum" in last_of_a_step(world).message
 
     def test_is_recorded_for_an_executor_that_does_not_exist(self) -> None:
         world = a_world()
@@ -364,14 +389,14 @@ class TestFailure:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == "there is no executor builtin:gone in this release"
+        assert last_of_a_step(world).message == "there is no executor builtin:gone in this release"
 
     def test_has_its_message_cut_when_it_is_long(self) -> None:
         world = a_world(uses("builtin:fail", f"{{message: {'x' * 1500}}}"))
 
         result_of(lambda: step(world, "ship"))
 
-        assert len(entries(world)[-1].message) == 1000
+        assert len(last_of_a_step(world).message) == 1000
 
 
 def refusing(*errors: BaseException) -> MemoryWorld:
@@ -472,8 +497,8 @@ class TestLostAttempt:
                 step(world, "ship")
 
         assert world.sandbox.requests == []
-        assert entry_ids(world)[2:] == ["ship#1#started", "ship#1#ended"]
-        ended = entries(world)[-1]
+        assert entry_ids(world)[2:] == ["ship#1#started", "ship#1#ended", "run.ended"]
+        ended = entries(world)[-2]
         assert (ended.event, ended.level) == (Event.STEP_FAILED, Level.ERROR)
         assert ended.message == (
             "the function ended before the attempt did, so nobody knows what the attempt has done"
@@ -506,7 +531,7 @@ class TestLostAttempt:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entry_ids(world)[-1] == "ship#1#ended"
+        assert entry_ids(world)[-2:] == ["ship#1#ended", "run.ended"]
 
     def test_ends_once_when_its_function_lives_and_ends_later(self) -> None:
         """Step Functions lost its connection to a function that went on."""
@@ -523,8 +548,8 @@ class TestLostAttempt:
         with pytest.raises(StepFailedError):
             step(world, "ship", is_retry=False)
 
-        assert entry_ids(world)[2:] == ["ship#1#started", "ship#1#ended"]
-        assert entries(world)[-1].event is Event.STEP_FAILED
+        assert entry_ids(world)[2:] == ["ship#1#started", "ship#1#ended", "run.ended"]
+        assert entries(world)[-2].event is Event.STEP_FAILED
 
     def test_a_first_invocation_reads_the_end_of_the_journal_only(self) -> None:
         world = a_world()
@@ -571,18 +596,18 @@ class TestRepetition:
         theirs = failed.runs.stored[TENANT, "run-7"]
         append = world.runs.append
 
-        def overtaken(*args: Any) -> None:  # noqa: ANN401
-            append(*args)
+        def overtaken(*args: Any, **named: Any) -> None:  # noqa: ANN401
+            append(*args, **named)
             ours = world.runs.stored[TENANT, "run-7"]
             ours.outcomes |= theirs.outcomes
             ours.append(theirs.journal)
 
-        world.runs.append = overtaken  # type: ignore[method-assign, assignment]
+        world.runs.append = overtaken  # type: ignore[method-assign]
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].message == "too slow"
+        assert last_of_a_step(world).message == "too slow"
 
 
 SANDBOX = "sandbox: {memoryLimitMiB: 100, cpuLimitMillicores: 250, quotaSeconds: 60}"
@@ -625,7 +650,7 @@ class TestLimits:
             step(world, "ship")
 
         assert world.sandbox.requests == []
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
             "the 60 seconds are over that the pack's sandbox gives to all executors of a run "
@@ -641,7 +666,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        assert entries(world)[-1].metadata["reason"] == "quota-exceeded"
+        assert last_of_a_step(world).metadata["reason"] == "quota-exceeded"
 
     def test_what_an_attempt_used_is_counted_and_logged(self) -> None:
         world = a_world(FLAKY)
@@ -651,7 +676,7 @@ class TestLimits:
             result_of(lambda: step(world, "flaky"))
 
         assert world.runs.head(TENANT, "run-7").used_s == 2.5
-        assert entries(world)[-1].metadata == {
+        assert last_of_a_step(world).metadata == {
             "attempt": "2",
             "duration": "1.250s",
             "cpu": "0.500s",
@@ -666,7 +691,7 @@ class TestLimits:
         with pytest.raises(StepFailedError):
             step(world, "ship")
 
-        ended = entries(world)[-1]
+        ended = last_of_a_step(world)
         assert (ended.metadata["reason"], ended.message) == (reason.value, "too much")
 
 
@@ -754,7 +779,7 @@ class TestCrashes:
                 continue
             act(world)
             ids = [found for found in entry_ids(world) if "#deferred" not in found]
-            assert sorted(set(ids) - {"flaky#1#started#2", "flaky#2#started#2"}) == [
+            assert sorted(set(ids) - {"flaky#1#started#2", "flaky#2#started#2", "run.ended"}) == [
                 "flaky#1#ended",
                 "flaky#1#started",
                 "flaky#2#ended",

@@ -114,6 +114,16 @@ class TestStep:
     ) -> None:
         assert settled(step, HERE, RunStatus.FAILED) == expected
 
+    @pytest.mark.parametrize(
+        ("scope", "outcome"), [(HERE, RunStatus.FAILED), (STOPPED, None)], ids=["run", "block"]
+    )
+    def test_keeps_the_reason_of_its_last_failure_when_it_gets_no_further_attempt(
+        self, scope: Scope, outcome: RunStatus | None
+    ) -> None:
+        retrying = replace(RETRYING, failure=Reason.TIMEOUT)
+
+        assert settled(retrying, scope, outcome) == ("Failed", "timeout")
+
     @pytest.mark.parametrize("step", [PENDING, RETRYING, RUNNING])
     def test_has_failed_when_the_run_succeeded_without_an_entry_of_its_end(
         self, step: StepState

@@ -60,6 +60,8 @@ SKIPPED = step_entries.step_skipped("build", at(1))
         ([STARTED, RETRYING, CANCELLED], "Skipped", "cancelled"),
         ([FAILED], "Skipped", "run-failed"),
         ([STARTED, FAILED], "Failed", "executor-error"),
+        ([STARTED, RETRYING, FAILED], "Failed", "executor-error"),
+        ([failed("build", reason=Reason.TIMEOUT, retry_at=at(9)), FAILED], "Failed", "timeout"),
         ([SUCCEEDED], "Failed", "executor-error"),
         ([NOT_SCHEDULED], "Skipped", "run-failed"),
     ],
@@ -121,6 +123,22 @@ def test_a_policy_gate_has_the_state_that_its_verdict_gives(
 
     assert (gate.status, gate.reason, gate.error_message) == (status, reason, message)
     assert (gate.attempts, gate.next_attempt_at) == (2, next_attempt_at)
+
+
+def test_a_policy_gate_that_is_overridden_after_a_retry_shows_no_error() -> None:
+    policy = Policy(id="window", version="1")
+    retry = Evaluation(policy, 1, PolicyVerdict.RETRY, ["late"], at(2))
+    override = Evaluation(policy, 2, PolicyVerdict.OVERRIDE, ["late"])
+
+    gate = step(
+        "review",
+        flow_entries.policy_evaluated("review", retry, at(1)),
+        flow_entries.policy_evaluated("review", override, at(2)),
+        awaiting("review", is_override=True),
+        decided("review", Verdict.APPROVED),
+    )
+
+    assert (gate.status, gate.error_message) == ("Succeeded", None)
 
 
 def test_a_step_that_planning_skipped_has_been_skipped_since_the_creation() -> None:

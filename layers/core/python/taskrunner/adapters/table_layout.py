@@ -4,11 +4,15 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
                      tenant_open_approvals, opened_sort, summary
+    B#<step path>    a block that a failure has stopped, while the run goes on behind it
     F#<name>         an artifact: the fields of `Artifact`, and the step and attempt that wrote it
-    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds);
+    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
+                     opened_sort and summary as of its approval; expired_by once it has expired;
                      task_token while it waits
-    J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms
-    R                the run: the fields of `Run`, outcome, ended_at, and the indexes' attributes
+    J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
+                     fence (the run's outcome) once the run has ended
+    R                the run: the fields of `Run`, outcome, ended_at, settled (once the artifacts of
+                     a failed run are final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
 
@@ -46,6 +50,7 @@ DUE: Final = ("due", "due_at", "due_looks")
 
 RUN: Final = "R"
 APPROVALS: Final = "A#"
+BLOCKS: Final = "B#"
 ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
@@ -84,6 +89,11 @@ def run_key(run: Run) -> Key:
 def approval_key(partition: str, approval_id: str) -> Key:
     """Return the key of an approval in a run's partition."""
     return Key(partition, f"{APPROVALS}{approval_id}")
+
+
+def block_key(partition: str, step_path: str) -> Key:
+    """Return the key of a stopped block in a run's partition."""
+    return Key(partition, f"{BLOCKS}{step_path}")
 
 
 def artifact_key(partition: str, name: str) -> Key:

@@ -17,6 +17,7 @@ from taskrunner.model import step_path, timestamp
 from taskrunner.model.due_work import DueItem, DueKind, lease_until, next_look_at_running
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.runtime import gate_decisions
+from taskrunner.runtime.delivery import deliver_ended
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.settle_run import NOT_STARTED
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run
     from taskrunner.ports import Head, World
     from taskrunner.runtime.reached_gate import ReachedGate
 
@@ -109,10 +112,20 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
 
 def _deliver(item: DueItem, head: Head, world: World) -> None:
     """Bring an approval's decisions to all of its gates; those of an ended run end with it."""
-    record = world.approvals.get(item.tenant, item.run_id, item.name)
-    if head.run.outcome is None:
-        gate_decisions.deliver(head, record, world)
+    plan = _plan(head.run, world)
+    if plan is not None:
+        record = world.approvals.get(item.tenant, item.run_id, item.name)
+        gate_decisions.deliver(head, plan, record, world)
+        gate_decisions.deliver_expiry(head.run, plan, record, world)
     world.due_work.finish(item)
+
+
+def _plan(run: Run, world: World) -> Plan | None:
+    """Return the run's plan, or None when retention has deleted it."""
+    try:
+        return world.plans.get(run.tenant, run.plan_hash)
+    except NotFoundError:
+        return None
 
 
 def _announce(item: DueItem, head: Head, world: World) -> None:
@@ -142,6 +155,9 @@ def _finish(item: DueItem, head: Head, world: World) -> None:
         return
     if run.outcome is RunStatus.CANCELLED:
         world.machines.stop(run)
+    plan = _plan(run, world)
+    if plan is not None:
+        deliver_ended(run, plan, world)
     world.settlements.request(run, _ENDED)
 
 

@@ -19,9 +19,11 @@ from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
+from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
 from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.redacted_services import redacted_services
+from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
@@ -72,7 +74,7 @@ def run_step(
         TryAgainError: AWS refused something, and the attempt is not counted.
         AttemptFailedError: the attempt failed, and the pack allows another one.
         StepFailedError: the step has failed. The journal has the end of each attempt.
-        ConflictError: the run has ended, so nothing was started.
+        ConflictError: the run, or a block around the step, has ended, so nothing was started.
     """
     world.sandbox.prepare()
     running = find_step(reference, world)
@@ -82,7 +84,8 @@ def run_step(
     running.values.load(references, running.iteration, running.path)
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
-        return _answer(previous)
+        return _answer(running, previous)
+    check_not_ended(running.head.run)
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
@@ -104,8 +107,10 @@ def run_step(
     return _record(attempt, ended, captured)
 
 
-def _answer(outcome: StepOutcome) -> JsonObject:
+def _answer(running: RunningStep, outcome: StepOutcome) -> JsonObject:
     if outcome.status is StepStatus.FAILED:
+        if outcome.final:
+            running.deliver(running.stopped_by_failure(running.now()))
         message = f"step {outcome.path} failed; the run's log says why"
         raise StepFailedError(message) if outcome.final else AttemptFailedError(message)
     return {"status": outcome.status.value, "attempt": outcome.attempt}
@@ -151,9 +156,9 @@ def _deferred_when_refused(attempt: _Attempt, redactor: Redactor | None = None) 
 
 
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
-    """Capture what the attempt wrote, unless its run has ended: then it would not be recorded."""
+    """Capture what the attempt wrote, unless its run has ended and would not record it."""
     run, world = attempt.running.head.run, attempt.running.world
-    if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
+    if any(folder.iterdir()) and not world.runs.head(run.tenant, run.run_id).run.takes_artifacts:
         return []
     return capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
 
@@ -263,9 +268,13 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
         final=is_final,
     )
     entry = _ended_entry(attempt, ended, _report(attempt, ended, captured), is_final=is_final)
-    runs = running.world.runs
-    recorded = runs.record_step(running.head, outcome, [entry], captured, ended.usage.wall_s)
-    return _answer(recorded)
+    stops = NOTHING
+    if is_final and outcome.status is StepStatus.FAILED:
+        stops = running.stopped_by_failure(entry.occurred_at)
+    recorded = running.world.runs.record_step(
+        running.head, outcome, [entry], captured, ended.usage.wall_s, stops=stops
+    )
+    return _answer(running, recorded)
 
 
 def _record_lost(attempt: _Attempt) -> JsonObject:
@@ -282,7 +291,9 @@ def _record_lost(attempt: _Attempt) -> JsonObject:
         None if is_final else _next_attempt_at(attempt, now),
         timestamp.to_text(now),
     )
-    return _answer(running.world.runs.record_step(running.head, outcome, [entry]))
+    stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
+    recorded = running.world.runs.record_step(running.head, outcome, [entry], stops=stops)
+    return _answer(running, recorded)
 
 
 def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:
