@@ -130,8 +130,7 @@ class TestGatesInALoop:
 
         gates.decide("bob", Verdict.REJECTED)
 
-        assert gates.world.woken.keys() == {f"token-{number}" for number in range(150)}
-        assert len(gates.world.sent) == 150
+        assert sorted(gates.world.sent) == sorted(f"token-{number}" for number in range(150))
         assert gates.entry_ids()[-1] == "run.ended"
         with pytest.raises(ConflictError) as caught:
             gates.open_in_loop(150)
