@@ -138,6 +138,7 @@ GATE_COUNT = 3
 # In a block that a failure can stop, so that each decision requires that none has.
 GATES = pack(
     """
+    - {id: before, run: {uses: builtin:noop, with: {n: 1}}}
     - id: outer
       continueOnError: true
       parallel:
@@ -148,6 +149,7 @@ GATES = pack(
                 - {id: one, gate: {approval: {id: review}}}
                 - {id: two, gate: {approval: {id: review}}}
                 - {id: three, gate: {approval: {id: review}}}
+                - {id: four, when: "steps.before.outputs.n == `2`", run: {uses: builtin:noop}}
     """,
     spec="approvals: [{id: review}]",
     name="gates",
@@ -255,6 +257,7 @@ def play() -> Play:
             # They wake gates in threads of their own.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
+            vars(approvals)["_fail_once"] = _Attributed(approvals, recorder, name)._fail_once
         run_step = made.worlds["run_step"]
         vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
         made.engine.worlds |= made.worlds
