@@ -1,7 +1,4 @@
-"""POST /v1/task-runner/runs: plan a pack, record its run, start it.
-
-The reconciler sends `{"resume": {"tenant", "run"}}` for a run that was recorded but not started.
-"""
+"""POST /v1/task-runner/runs: plan a pack, record its run, start it."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from taskrunner.adapters import http_api
 from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import Response, json_response
 from taskrunner.usecases.create_run import CreateRun, create_run
-from taskrunner.usecases.start_run import start_run
 
 if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
@@ -41,9 +37,7 @@ def _create(request: Request, world: World) -> Response:
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
-    """Answer API Gateway's proxy event, or the reconciler."""
+    """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
-    if "resume" in event:
-        return start_run(event["resume"]["tenant"], event["resume"]["run"], world)
     routes = {("POST", _RUNS): Operation(partial(_create, world=world), members=_MEMBERS)}
     return http_api.serve(event, routes, world.principals, plans=True)

@@ -1,4 +1,4 @@
-"""One attempt of one step: `{tenant, run, step, path}` from a pack's state machine.
+"""One attempt of one step: `{tenant, run, step, path, retry}` from a pack's state machine.
 
 With `ask` the step is a policy that takes secrets or a function. Only this function may use both.
 """
@@ -27,4 +27,6 @@ def handler(
     if "ask" in event:
         return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())
     remaining_s = context.get_remaining_time_in_millis() / 1000
-    return run_step(reference, world or bootstrap.aws(), remaining_s=remaining_s)
+    # A machine of an earlier release does not say whether it retries.
+    is_retry = event.get("retry") != 0
+    return run_step(reference, world or bootstrap.aws(), remaining_s=remaining_s, is_retry=is_retry)

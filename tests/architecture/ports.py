@@ -17,7 +17,7 @@ USED: dict[str, frozenset[str]] = {
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
     "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
-    "decide_approval": frozenset({"approvals", "clock", "plans", "principals", "runs"}),
+    "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
     "describe_api": frozenset(),
     "run_step": frozenset(
@@ -36,6 +36,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
+    "reconcile": frozenset({"clock", "due_work"}),  # all that a pass needs that finds nothing
 }
 
 

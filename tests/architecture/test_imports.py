@@ -49,6 +49,7 @@ NEEDED = {
     "open_gate": AWS,
     "decide_flow": AWS,
     "settle_run": AWS | SIGNING,
+    "reconcile": LOGGING | AWS | COMPILER,
 }
 SOURCE = """
 import sys

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from taskrunner.adapters import table_layout
 from taskrunner.adapters.table_requests import decoded
 from taskrunner.model.approval import ApprovalRecord, GateOpening
 from tests.contract.ports import TABLE, aws, client, moto
 from tests.contract.samples import CREATED, a_run, an_entry
-from tests.template import ROOT, template
+from tests.template import template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,7 @@ INDEXES = {
     table_layout.RUNS_BY_TENANT,
     table_layout.OPEN_APPROVALS,
     table_layout.UNFINISHED_RUNS,
+    table_layout.DUE_WORK,
 }
 OPENED_AT = "2025-12-06T12:00:00.000Z"
 
@@ -71,21 +71,18 @@ def test_the_adapters_write_what_an_index_needs(dynamodb: Any, index: str, sk: s
     assert [decoded(item)["sk"] for item in items] == [sk]
 
 
+def test_the_index_of_due_work_has_a_run_and_its_gate_and_what_the_reconciler_reads(
+    dynamodb: Any,  # noqa: ANN401
+) -> None:
+    items = dynamodb.scan(TableName=TABLE, IndexName=table_layout.DUE_WORK)["Items"]
+
+    assert sorted(decoded(item)["sk"] for item in items) == ["G#review", "R"]
+    assert {frozenset(item) for item in items} == {frozenset({"pk", "sk", *table_layout.DUE})}
+
+
 def test_every_item_of_a_run_expires(dynamodb: Any) -> None:  # noqa: ANN401
     attribute = RUN_TABLE["TimeToLiveSpecification"]["AttributeName"]
     items = dynamodb.scan(TableName=TABLE)["Items"]
 
     assert {item["sk"]["S"][0] for item in items} == {"A", "G", "J", "R"}
     assert [item["sk"] for item in items if attribute not in item] == []
-
-
-def test_the_reconciler_scans_the_index_of_unfinished_runs() -> None:
-    text = (ROOT / "statemachine/reconcile.asl.yaml").read_text(encoding="utf-8")
-    states = yaml.safe_load(text)["States"].values()
-
-    scanned = {
-        state["Parameters"]["IndexName"]
-        for state in states
-        if state.get("Resource", "").endswith("dynamodb:scan")
-    }
-    assert scanned == {table_layout.UNFINISHED_RUNS}

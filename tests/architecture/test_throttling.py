@@ -115,7 +115,9 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
     called_by_machines = {arn["Fn::GetAtt"].partition(".")[0] for arn in machine.values()}
 
-    assert reserved_by("StepConcurrency") == called_by_machines | set(example_executors())
+    assert reserved_by("StepConcurrency") == (
+        called_by_machines | set(example_executors()) | {"ReconcileFunction"}
+    )
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
 

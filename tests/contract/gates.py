@@ -67,6 +67,8 @@ class GateWorld:
     evidence: ports.Evidence
     releases: ports.Releases
     notifications: ports.Notifications
+    due_work: ports.DueWork
+    settlements: ports.Settlements
 
     def open(self, step_id: str, token: str, iteration: str = "") -> JsonObject:
         return open_gate(StepReference(TENANT, RUN_ID, step_id, iteration), token, self)
@@ -120,6 +122,8 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
+        due_work=world.due_work,
+        settlements=memory.settlements,
     )
     request = CreateRun(tenant=TENANT, caller="ana", manifest=manifest, inputs={})
     assert create_run(request, whole)["runId"] == RUN_ID

@@ -19,6 +19,7 @@ from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.claims import Claims
+from taskrunner.adapters.due_work import DynamoDueWork
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.journal_chunks import JournalChunks
@@ -65,6 +66,7 @@ class Ports:
     plans: ports.Plans
     runs: ports.Runs
     approvals: ports.Approvals
+    due_work: ports.DueWork
     artifacts: ports.Artifacts
     evidence: ports.Evidence
     releases: ports.Releases
@@ -107,7 +109,8 @@ def memory() -> Ports:
     def forget() -> None:
         world.runs.stored.clear()
         world.approvals.stored.clear()
-        world.approvals.gates.clear()
+        world.approvals.stored_gates.clear()
+        world.due_work.items.clear()
         topic.clear()
 
     return Ports(
@@ -115,6 +118,7 @@ def memory() -> Ports:
         plans=world.plans,
         runs=world.runs,
         approvals=world.approvals,
+        due_work=world.due_work,
         artifacts=world.artifacts,
         evidence=world.evidence,
         releases=world.releases,
@@ -172,6 +176,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         plans=BucketPlans(bucket, RETENTION),
         runs=dynamo_runs(table, bucket),
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
+        due_work=DynamoDueWork(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
         releases=StoredReleases(table, bucket, clock),

@@ -13,6 +13,7 @@ from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, Gat
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
+from taskrunner.ports.approvals import GateChange
 from tests.contract.ports import aws, client
 from tests.contract.samples import CANCELLED, a_run, an_entry, entry_ids, new_run
 
@@ -69,7 +70,7 @@ def decided(record: ApprovalRecord, verdict: Verdict = Verdict.APPROVED) -> Appr
 def decide(world: Ports, head: Head, record: ApprovalRecord) -> bool:
     gates = waiting_gates(world, head)
     entries = [an_entry(f"{gate.step_path}#decided", Event.GATE_APPROVED) for gate in gates]
-    return world.approvals.decide(head, record, gates, entries)
+    return world.approvals.decide(head, record, GateChange(gates, entries))
 
 
 class TestRecords:
@@ -207,7 +208,7 @@ class TestConditions:
         entries = [an_entry("review#again", Event.GATE_APPROVED)]
 
         assert not world.approvals.record_decisions(
-            head, read_approval(world, head), gates, entries
+            head, read_approval(world, head), GateChange(gates, entries)
         )
 
         assert entry_ids(world, head.run)[-1] == "review#decided"
@@ -220,7 +221,7 @@ class TestConditions:
         world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
 
         assert not world.approvals.record_decisions(
-            head, record, gates, [an_entry("review#decided")]
+            head, record, GateChange(gates, [an_entry("review#decided")])
         )
 
         assert entry_ids(world, head.run)[-1] == "run.cancelled"

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from taskrunner.model.approval import ApprovalRecord, GateRecord, Verdict
+from taskrunner.model.approval import CLOCK, ApprovalRecord, GateRecord, Verdict
+from taskrunner.model.due_work import DueKind
+from taskrunner.ports.runs import NOTHING
 from tests.fakes.atomic import atomic
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from taskrunner.model.approval import GateOpening
+    from taskrunner.model.approval import Decision, GateOpening
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
     from taskrunner.ports import Head, Page
+    from taskrunner.ports.approvals import GateChange
+    from taskrunner.ports.runs import Stops
     from tests.fakes.runs import MemoryRuns
 
 
@@ -37,22 +41,26 @@ class StoredGate:
     approval_id: str
     recorded_decisions: int
     token: str | None = None
+    expired_by: str | None = None
+    opened: str = ""
+    summary: JsonObject = field(default_factory=dict)
 
 
 @dataclass
 class MemoryApprovals:
     """Approvals by tenant, run and id, and gates by tenant, run and path.
 
-    *woken* has the first answer to each token, and *sent* every answer. *notified* has the gates
-    that approvers were notified of.
+    *woken* has the first verdict to each token, *failed* the tokens of gates that ended without
+    one, and *sent* every answer. *notified* has the gates that approvers were notified of.
     """
 
     runs: MemoryRuns
     stored: dict[tuple[str, str, str], StoredApproval] = field(default_factory=dict)
-    gates: dict[tuple[str, str, str], StoredGate] = field(default_factory=dict)
+    stored_gates: dict[tuple[str, str, str], StoredGate] = field(default_factory=dict)
     notified: set[tuple[str, str, str]] = field(default_factory=set)
     woken: dict[str, Verdict] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
 
     @atomic
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
@@ -62,25 +70,45 @@ class MemoryApprovals:
     @atomic
     def gate(self, run: Run, path: str) -> GateRecord | None:
         key = (run.tenant, run.run_id, path)
-        if key not in self.gates:
+        if key not in self.stored_gates:
             return None
         return GateRecord(
             step_path=path,
-            recorded_decisions=self.gates[key].recorded_decisions,
+            recorded_decisions=self.stored_gates[key].recorded_decisions,
             is_notified=key in self.notified,
+            expired_by=self.stored_gates[key].expired_by,
         )
+
+    def _gates_of(self, run: Run) -> list[tuple[str, StoredGate]]:
+        return [
+            (path, gate)
+            for (tenant, run_id, path), gate in sorted(self.stored_gates.items(), key=itemgetter(0))
+            if (tenant, run_id) == (run.tenant, run.run_id)
+        ]
+
+    def _records(self, run: Run, paths: Iterable[str]) -> Iterator[GateRecord]:
+        found = [self.gate(run, path) for path in paths]
+        return iter([gate for gate in found if gate is not None])
+
+    @atomic
+    def gates(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
+        gates = self._gates_of(run)
+        return self._records(run, [path for path, gate in gates if gate.approval_id == approval_id])
 
     @atomic
     def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
-        found = [self.gate(run, path) for path, _ in self._waiting(run, approval_id)]
-        return iter([gate for gate in found if gate is not None])
+        unwoken = self._unwoken(run, approval_id)
+        return self._records(run, [path for path, gate in unwoken if gate.expired_by is None])
 
-    def _waiting(self, run: Run, approval_id: str) -> list[tuple[str, StoredGate]]:
+    @atomic
+    def unwoken(self, run: Run) -> Iterator[GateRecord]:
+        return self._records(run, [path for path, _ in self._unwoken(run)])
+
+    def _unwoken(self, run: Run, approval_id: str | None = None) -> list[tuple[str, StoredGate]]:
         return [
             (path, gate)
-            for (tenant, run_id, path), gate in sorted(self.gates.items(), key=itemgetter(0))
-            if (tenant, run_id, gate.approval_id) == (run.tenant, run.run_id, approval_id)
-            and gate.token is not None
+            for path, gate in self._gates_of(run)
+            if gate.token is not None and approval_id in {None, gate.approval_id}
         ]
 
     @atomic
@@ -94,84 +122,131 @@ class MemoryApprovals:
         *,
         gate: GateRecord | None,
         summary: JsonObject,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
     ) -> bool:
         run, path, is_decided = head.run, waiting.step_path, record.verdict is not None
         stored = self.gate(run, path)
-        if _count(stored) != _count(gate) or self._has_changed(head, record):
+        if _count(stored) != _count(gate) or self._has_changed(head, record, inside):
             return False
-        self.gates[run.tenant, run.run_id, path] = StoredGate(
-            record.approval_id, len(record.decisions), None if is_decided else token
+        opened = f"{waiting.opened_at}#{run.run_id}#{record.approval_id}"
+        self.stored_gates[run.tenant, run.run_id, path] = StoredGate(
+            record.approval_id,
+            len(record.decisions),
+            None if is_decided else token,
+            opened=opened,
+            summary=summary,
         )
         if not is_decided:
+            if stored is None or not stored.is_notified:
+                self.runs.due_work.add(DueKind.GATE, run, waiting.opened_at, path)
             self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(
-                replace(record, was_opened=True),
-                f"{waiting.opened_at}#{run.run_id}#{record.approval_id}",
-                summary,
+                replace(record, was_opened=True), opened, summary
             )
         # This write happens once, so its entries are added once, without looking for them.
-        self.runs.of(run.tenant, run.run_id).journal += entries
+        stored_run = self.runs.of(run.tenant, run.run_id)
+        stored_run.journal += entries
+        stored_run.stop(stops)
         return True
+
+    @atomic
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        key = (run.tenant, run.run_id, path)
+        gate = self.stored_gates.get(key)
+        if gate is None or gate.token is None or gate.expired_by or key in self.notified:
+            return None
+        return gate.summary
 
     @atomic
     def record_notified(self, run: Run, path: str) -> None:
         self.notified.add((run.tenant, run.run_id, path))
+        self.runs.due_work.remove(DueKind.GATE, run, path)
 
     @atomic
-    def decide(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
-    ) -> bool:
-        if self._has_changed(head, record) or not self._record(head, record, gates, entries):
+    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+        if self._has_changed(head, record, change.inside):
+            return False
+        if not self._record(head, record, change):
             return False
         key = (head.run.tenant, head.run.run_id, record.approval_id)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
+        decided_at = record.decisions[-1].decided_at
+        self.runs.due_work.add(DueKind.APPROVAL, head.run, decided_at, record.approval_id)
         return True
 
     @atomic
-    def record_decisions(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
-    ) -> bool:
-        return self._record(head, record, gates, entries)
+    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+        return self._record(head, record, change)
 
-    def _record(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
+    @atomic
+    def expire(
+        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
     ) -> bool:
+        if self._has_changed(head, record, change.inside):
+            return False
+        if not self._record(head, record, change):
+            return False
+        for gate in change.gates:
+            stored = self.stored_gates[head.run.tenant, head.run.run_id, gate.step_path]
+            stored.expired_by = expiry.approver
+            if expiry.approver == CLOCK:
+                stored.token = None
+        if expiry.approver != CLOCK:
+            decided_at, approval_id = expiry.decided_at, record.approval_id
+            self.runs.due_work.add(DueKind.APPROVAL, head.run, decided_at, approval_id)
+        return True
+
+    def _record(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
         run = self.runs.of(head.run.tenant, head.run.run_id)
+        gates = change.gates
         stored = [self.gate(head.run, gate.step_path) or gate for gate in gates]
-        if run.run.outcome is not None or list(map(_count, stored)) != list(map(_count, gates)):
+        has_changed = list(map(_count, stored)) != list(map(_count, gates))
+        if has_changed or run.refusal(change.inside) is not None:
             return False
         for gate in gates:
             key = (head.run.tenant, head.run.run_id, gate.step_path)
-            self.gates.setdefault(key, StoredGate(record.approval_id, 0))
-            self.gates[key].recorded_decisions = len(record.decisions)
-        run.journal += entries
+            self.stored_gates.setdefault(key, StoredGate(record.approval_id, 0))
+            self.stored_gates[key].recorded_decisions = len(record.decisions)
+        run.journal += change.entries
+        run.stop(change.stops)
         return True
 
-    def _has_changed(self, head: Head, record: ApprovalRecord) -> bool:
+    def _has_changed(self, head: Head, record: ApprovalRecord, inside: Collection[str]) -> bool:
         run = head.run
         stored = self.get(run.tenant, run.run_id, record.approval_id)
-        ended = self.runs.of(run.tenant, run.run_id).run.outcome is not None
-        return ended or stored.version != record.version
+        refusal = self.runs.of(run.tenant, run.run_id).refusal(inside)
+        return refusal is not None or stored.version != record.version
+
+    @atomic
+    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
+        stored = self.stored.get((run.tenant, run.run_id, approval_id))
+        if stored is None or stored.summary.get("stepId") in waiting:
+            return
+        gates = [gate for path, gate in self._gates_of(run) if path in waiting]
+        latest = max(gates, key=lambda gate: gate.opened, default=StoredGate(approval_id, 0))
+        stored.opened, stored.summary = latest.opened, latest.summary
 
     @atomic
     def resume(self, run: Run, record: ApprovalRecord) -> None:
-        if record.verdict is None:
-            return
-        for _, gate in self._waiting(run, record.approval_id):
-            self.wake(str(gate.token), record.verdict)
-            gate.token = None
+        for _, gate in self._unwoken(run, record.approval_id):
+            verdict = record.verdict
+            if gate.expired_by is not None:
+                verdict = Verdict.EXPIRED
+            elif gate.recorded_decisions < len(record.decisions):
+                continue
+            if verdict is not None:
+                self.wake(str(gate.token), verdict)
+                gate.token = None
+
+    @atomic
+    def fail(self, run: Run, gates: Sequence[GateRecord]) -> None:
+        for gate in gates:
+            stored = self.stored_gates[run.tenant, run.run_id, gate.step_path]
+            if stored.token is not None:
+                self.sent.append(stored.token)
+                self.failed.add(stored.token)
+                stored.token = None
 
     @atomic
     def wake(self, token: str, verdict: Verdict) -> None:
@@ -184,11 +259,13 @@ class MemoryApprovals:
             stored.opened: stored.summary
             for (owner, run_id, _), stored in self.stored.items()
             if owner == tenant
+            and stored.opened
             and stored.record.verdict is None
             and self.runs.of(tenant, run_id).run.outcome is None
         }
         return page(rows, sorted(rows), limit, cursor)
 
 
-def _count(gate: GateRecord | None) -> int | None:
-    return None if gate is None else gate.recorded_decisions
+def _count(gate: GateRecord | None) -> tuple[int, str | None] | None:
+    """What must not have changed of a gate: its decisions, and that it has not expired."""
+    return None if gate is None else (gate.recorded_decisions, gate.expired_by)

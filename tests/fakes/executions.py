@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class MemoryMachines:
-    """Definitions by machine, inputs by execution, and the executions that were stopped."""
+    """Definitions by machine, inputs by execution, and the executions that were stopped.
+
+    *statuses* has the statuses of executions that are neither running nor stopped. With *refusal*,
+    nothing is started.
+    """
 
     definitions: dict[str, JsonObject] = field(default_factory=dict)
     started: dict[str, JsonObject] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    statuses: dict[str, str] = field(default_factory=dict)
+    refusal: Exception | None = None
 
     def name(self, pack_name: str, definition_hash: str) -> str:
         return f"memory-{pack_name[:40]}-{definition_hash.removeprefix('sha256:')[:32]}"
@@ -26,8 +32,16 @@ class MemoryMachines:
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
     ) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.definitions.setdefault(run.machine, definition)
         self.started.setdefault(run.execution, dict(execution_input))
+
+    def status(self, run: Run) -> str | None:
+        if run.execution not in self.started:
+            return None
+        is_stopped = run.execution in self.stopped
+        return self.statuses.get(run.execution, "ABORTED" if is_stopped else "RUNNING")
 
     def stop(self, run: Run) -> None:
         if run.execution in self.started:

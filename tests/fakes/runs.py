@@ -6,10 +6,13 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskrunner.errors import NotFoundError, TooManyRunsError
+from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.journal import Entry, PlacedEntry, Position
-from taskrunner.ports.runs import Head
+from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.ports.runs import NOTHING, Head, Stops
 from tests.fakes.atomic import atomic
+from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.model.run import Run, StepOutcome
     from taskrunner.ports import Page
 
 _CHUNK_ENTRIES = 8
@@ -28,11 +31,31 @@ class StoredRun:
     """All that is stored of one run."""
 
     run: Run
+    due_work: MemoryDueWork
     ended_at: str | None = None
     journal: list[Entry] = field(default_factory=list)
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     artifacts: dict[tuple[str, str | None], Artifact] = field(default_factory=dict)
     used_s: float = 0
+    stopped: set[str] = field(default_factory=set)
+
+    def refusal(self, inside: Collection[str]) -> ConflictError | None:
+        """The reason why nothing may begin inside of these blocks, if there is one."""
+        if self.run.outcome is not None:
+            return run_ended(self.run.run_id, self.run.outcome)
+        return None if self.stopped.isdisjoint(inside) else block_stopped(self.run.run_id)
+
+    def stop(self, stops: Stops) -> None:
+        """End the run or its blocks, with the entry that says so."""
+        self.stopped.update(stops.blocks)
+        if stops.run_failed is not None:
+            self.end(RunStatus.FAILED, [stops.run_failed])
+
+    def end(self, outcome: RunStatus, entries: Sequence[Entry]) -> None:
+        self.run = replace(self.run, outcome=outcome)
+        self.ended_at = entries[-1].occurred_at
+        self.journal += entries
+        self.due_work.add(DueKind.ENDED, self.run, self.ended_at)
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add the entries that the last chunk lacks: the table looks back no further."""
@@ -60,6 +83,7 @@ class MemoryRuns:
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    due_work: MemoryDueWork = field(default_factory=MemoryDueWork)
 
     @atomic
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
@@ -79,10 +103,11 @@ class MemoryRuns:
             ]
             if len(counted) >= run.queue_depth:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
-        self.stored[run.tenant, run.run_id] = StoredRun(run)
+        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work)
         self.stored[run.tenant, run.run_id].append(entries)
         if run.idempotency_key is not None:
             self.keys[key] = run.run_id
+        self.due_work.add(DueKind.RUN, run, run.created_at)
         return True
 
     @atomic
@@ -111,8 +136,21 @@ class MemoryRuns:
         return [entry for entry in placed if after is None or entry.position > after][:limit]
 
     @atomic
-    def append(self, head: Head, entries: Sequence[Entry]) -> None:
-        self.of(head.run.tenant, head.run.run_id).append(entries)
+    def append(
+        self,
+        head: Head,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> None:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        refusal = stored.refusal(inside)
+        if refusal is None:
+            stored.append(entries)
+            stored.stop(stops)
+        elif stops.run_failed not in stored.journal[-1:]:
+            raise refusal
 
     @atomic
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
@@ -124,26 +162,56 @@ class MemoryRuns:
         return self.outcomes(tenant, run_id, [path for path in known if path.startswith(beginning)])
 
     @atomic
-    def record_step(
+    def record_step(  # noqa: PLR0913 - as in the port
         self,
         head: Head,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         used_s: float = 0,
+        *,
+        stops: Stops = NOTHING,
     ) -> StepOutcome:
         stored = self.of(head.run.tenant, head.run.run_id)
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
-        if stored.run.outcome is None:
-            stored.journal += entries
-            stored.outcomes[outcome.path] = outcome
-            stored.capture(artifacts, outcome.path)
-            stored.used_s += used_s
-        else:
+        if stored.run.outcome not in {None, RunStatus.FAILED}:
             stored.append(entries)
+            return outcome
+        stored.journal += entries
+        stored.outcomes[outcome.path] = outcome
+        stored.used_s += used_s
+        if stored.run.takes_artifacts:
+            stored.capture(artifacts, outcome.path)
+        if stored.run.outcome is None:
+            stored.stop(stops)
         return outcome
+
+    @atomic
+    def record_decision(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> StepOutcome:
+        stored = self.of(head.run.tenant, head.run.run_id)
+        first = stored.outcomes.get(outcome.path)
+        if first is not None and first.attempt >= outcome.attempt:
+            return first
+        if (refusal := stored.refusal(inside)) is not None:
+            raise refusal
+        stored.journal += entries
+        stored.outcomes[outcome.path] = outcome
+        stored.stop(stops)
+        return outcome
+
+    @atomic
+    def stopped_blocks(self, run: Run) -> frozenset[str]:
+        return frozenset(self.of(run.tenant, run.run_id).stopped)
 
     @atomic
     def end(
@@ -156,11 +224,23 @@ class MemoryRuns:
         stored = self.of(head.run.tenant, head.run.run_id)
         if stored.run.outcome is not None:
             return stored.run.outcome
-        stored.run = replace(stored.run, outcome=outcome)
-        stored.ended_at = entries[-1].occurred_at
-        stored.journal += entries
+        stored.end(outcome, entries)
         stored.capture(artifacts)
         return outcome
+
+    @atomic
+    def settle(self, run: Run) -> None:
+        stored = self.of(run.tenant, run.run_id)
+        stored.run = replace(stored.run, settled=True)
+
+    @atomic
+    def record_outputs(self, run: Run, artifacts: Sequence[Artifact]) -> None:
+        stored = self.of(run.tenant, run.run_id)
+        if not stored.run.sealed:
+            stored.capture(artifacts)
+
+    def close_approvals(self, run: Run) -> None:
+        """The list of open approvals has none of an ended run."""
 
     @atomic
     def seal(self, run: Run, bundle: Artifact) -> bool:
@@ -168,6 +248,7 @@ class MemoryRuns:
         if stored.run.outcome is None or stored.run.sealed:
             return False
         stored.run = replace(stored.run, sealed=True)
+        self.due_work.remove(DueKind.ENDED, run)
         stored.capture([bundle])
         return True
 

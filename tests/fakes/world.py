@@ -25,6 +25,7 @@ from tests.fakes.releases import MemoryReleases
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.secrets import MemorySecrets
+from tests.fakes.settlements import MemorySettlements
 
 if TYPE_CHECKING:
     from taskrunner.ports import Principals
@@ -47,6 +48,8 @@ class MemoryWorld:
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
         self.functions = ScriptedFunctions()
+        self.due_work = self.runs.due_work
+        self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()

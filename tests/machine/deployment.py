@@ -49,6 +49,7 @@ def deploy() -> dict[str, str]:
         "MACHINE_PREFIX": MACHINE_PREFIX,
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
+        "SETTLE_RUN_FUNCTION": "SettleRun",
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
         "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
     }

@@ -7,17 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskrunner.model import journal, plan_document
+from taskrunner.model.entries import run_entries
 from taskrunner.model.journal import Event
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import Reason, RunStatus, StepStatus
+from taskrunner.model.state.fold import fold
 from tests.recorded import journals, recording
 from tests.recorded.cases import PLAYS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.run import RunState
     from tests.recorded.recording import Recording
 
+ENDED_AT = "2100-01-01T00:00:00.000Z"
+ENDS = [
+    run_entries.run_cancelled(ENDED_AT),
+    run_entries.run_failed("a step failed", ENDED_AT),
+    run_entries.run_completed(ENDED_AT),
+]
 ALL = [path for release in journals.releases() for path in journals.recorded(release)]
 
 
@@ -48,6 +59,27 @@ class TestRecordedJournal:
 
         assert now.entries == recorded.entries
         assert now.log_sha256 == recorded.log_sha256
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("end", [None, *ENDS], ids=lambda end: end.event if end else "later entry")
+def test_attempts_never_fall(path: Path, end: Entry | None) -> None:
+    """Neither by the next entry nor by any end of the run, wherever in the journal it stands."""
+    recorded = read(path)
+    plan = plan_document.from_document(recorded.plan)
+    entries = [journal.from_document(document) for document in recorded.entries]
+
+    for count in range(len(entries)):
+        before = _attempts(fold(plan, entries[:count], recorded.created_at))
+        after = _attempts(
+            fold(plan, [*entries[:count], end or entries[count]], recorded.created_at)
+        )
+        fallen = {path for path, attempts in before.items() if after.get(path, 0) < attempts}
+        assert not fallen, (count, fallen)
+
+
+def _attempts(state: RunState) -> dict[str, int]:
+    return {step.path: step.attempts for step in state.steps}
 
 
 def known(now: Any, recorded: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -11,14 +11,13 @@ import pytest
 from taskrunner_cli import local
 from tests.stack.api import Api
 from tests.stack.packs import GATED
-from tests.stack.recorded import record_without_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskrunner_cli.local import Stack
 
-_TAKE_A_MINUTE = ("expiring_run", "unstarted_run")
+_TAKE_A_MINUTE = ("expiring_run",)
 
 
 @pytest.fixture(name="stack", scope="session")
@@ -65,15 +64,3 @@ def _begin_early(request: pytest.FixtureRequest) -> None:
 def _expiring_run(operator: Api) -> str:
     """The id of a run whose gate expires after 60 seconds, the least that a pack may ask for."""
     return operator.run(GATED.replace("grants: [packs.approve]", "expiresAfterSeconds: 60"))
-
-
-@pytest.fixture(name="unstarted_run", scope="session")
-def _unstarted_run(operator: Api, stack: Stack, aws: Callable[[str], Any]) -> tuple[str, str]:
-    """The id of a run that was recorded and not started, and a pass of the reconciler.
-
-    The pass gives create_run a minute before it starts the run in its place.
-    """
-    run_id = record_without_start(stack, aws)
-    assert operator.state(run_id)["status"] == "queued"
-    reconciler = aws("stepfunctions").start_execution(stateMachineArn=stack.reconcile_machine_arn)
-    return run_id, reconciler["executionArn"]

@@ -11,7 +11,7 @@ from tests.packs import pack, scan_deploy
 from tests.stack.api import until
 from tests.stack.command_line import taskrunner
 from tests.stack.packs import GATE
-from tests.stack.recorded import record_without_start
+from tests.stack.recorded import make_due, record_without_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,10 +81,10 @@ def test_the_reconciler_seals_a_run_that_was_cancelled_before_it_was_started(
     """No event reports its end, because it has no execution."""
     run_id = record_without_start(stack, aws)
     operator("POST", f"runs/{run_id}/cancel")
-    states = aws("stepfunctions")
     assert operator.artifacts(run_id) == {}
 
-    states.start_execution(stateMachineArn=stack.reconcile_machine_arn)
+    make_due(stack, aws, run_id)
+    aws("lambda").invoke(FunctionName=stack.reconcile_function)
 
     until(
         lambda: operator.artifacts(run_id).keys() == {"evidence-bundle"}, "the run has its evidence"

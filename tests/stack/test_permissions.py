@@ -70,7 +70,7 @@ def test_a_role_cannot_do_what_its_policies_do_not_grant(
         "s3:GetObject": lambda: s3.get_object(Bucket=stack.bucket_name, Key="t/plans/x.json"),
         "s3:PutObject": lambda: s3.put_object(Bucket=stack.bucket_name, Key="t/plans/x.json"),
         "states:StartExecution": lambda: as_cancel_run("stepfunctions").start_execution(
-            stateMachineArn=stack.reconcile_machine_arn
+            stateMachineArn=stack.pack_run_machine_arn
         ),
         "secretsmanager:GetSecretValue": lambda: as_cancel_run("secretsmanager").get_secret_value(
             SecretId=f"{stack.machine_prefix}/tenant-prod/any"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.stack.api import until
 from tests.stack.machines import Executions
 from tests.stack.packs import GATE
+from tests.stack.recorded import record_without_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskrunner_cli.local import Stack
     from tests.stack.api import Api
 
 
@@ -29,14 +30,11 @@ def test_settles_a_run_whose_execution_is_stopped_in_the_console(
 
 
 def test_starts_a_run_that_was_recorded_and_not_started(
-    operator: Api, unstarted_run: tuple[str, str], aws: Callable[[str], Any]
+    operator: Api, stack: Stack, aws: Callable[[str], Any]
 ) -> None:
-    run_id, reconciler = unstarted_run
+    run_id = record_without_start(stack, aws)
+    assert operator.state(run_id)["status"] == "queued"
 
-    operator.wait(run_id, "succeeded", deadline_s=120)
+    aws("lambda").invoke(FunctionName=stack.reconcile_function)
 
-    states = aws("stepfunctions")
-    until(
-        lambda: states.describe_execution(executionArn=reconciler)["status"] == "SUCCEEDED",
-        "the reconciler's pass ends",
-    )
+    operator.wait(run_id, "succeeded")

@@ -126,7 +126,7 @@ def _wait_for_bundle(client: "Client", clock: Clock, run_id: str) -> list[Artifa
         if clock.monotonic() >= deadline_s:
             raise UnexpectedOutcomeError(
                 f"run {run_id} is {status or 'not known to have ended'} and has no evidence yet",
-                cure="try again in five minutes: the reconciler signs evidence that is missing",
+                cure="try again in two minutes: the reconciler signs evidence that is missing",
             )
         clock.sleep(_POLL_INTERVAL_S)
 

@@ -39,7 +39,7 @@ class Stack:
     bucket_name: str
     machine_prefix: str
     pack_run_machine_arn: str
-    reconcile_machine_arn: str
+    reconcile_function: str
     evidence_key_arn: str
     approval_topic_arn: str
     user_pool_id: str
@@ -198,7 +198,7 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
         bucket_name=outputs["BucketName"],
         machine_prefix=outputs["MachinePrefix"],
         pack_run_machine_arn=outputs["PackRunMachineArn"],
-        reconcile_machine_arn=outputs["ReconcileMachineArn"],
+        reconcile_function=outputs["ReconcileFunctionName"],
         evidence_key_arn=outputs["EvidenceKeyArn"],
         approval_topic_arn=outputs["ApprovalTopicArn"],
         user_pool_id=outputs["UserPoolId"],

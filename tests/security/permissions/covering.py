@@ -19,17 +19,22 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.logs import logger
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import NotFoundError
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
+from taskrunner.ports.approvals import GateChange
 from tests.architecture.events import event_rows
 from tests.architecture.ports import variables
 from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stage, stage
@@ -41,9 +46,9 @@ from tests.security.permissions import grants
 from tests.security.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from taskrunner.executors.work import Services
+    from taskrunner.model.approval import ApprovalRecord
+    from taskrunner.ports import Head
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import EventRow
@@ -129,6 +134,29 @@ WAITING = pack(
 )
 
 
+GATE_COUNT = 3
+# In a block that a failure can stop, so that each decision requires that none has.
+GATES = pack(
+    """
+    - {id: before, run: {uses: builtin:noop, with: {n: 1}}}
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: one, gate: {approval: {id: review}}}
+                - {id: two, gate: {approval: {id: review}}}
+                - {id: three, gate: {approval: {id: review}}}
+                - {id: four, when: "steps.before.outputs.n == `2`", run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: review}]",
+    name="gates",
+)
+UNSTARTED = pack("- {id: one, run: {uses: builtin:noop}}", name="unstarted")
+
+
 @dataclass
 class Play:
     """What came of it: needs by the functions' logical ids, what was written, what was secret."""
@@ -156,7 +184,9 @@ class _Attributed:
 
         def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401
             with self._recorder.playing(self._function):
-                return attribute(*given, **named)
+                answer = attribute(*given, **named)
+                # What an iterator reads, it reads here.
+                return iter(list(answer)) if isinstance(answer, Iterator) else answer
 
         return call
 
@@ -223,10 +253,11 @@ def play() -> Play:
         players = _Players(made, recorder)
         for row in event_rows():
             made._world(row)
-        for name in ("decide_approval", "open_gate"):
+        for name in ("decide_approval", "open_gate", "reconcile"):
             # They wake gates in threads of their own.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
+            vars(approvals)["_fail_once"] = _Attributed(approvals, recorder, name)._fail_once
         run_step = made.worlds["run_step"]
         vars(run_step)["sandbox"] = _Sandbox(run_step.sandbox, recorder)
         made.engine.worlds |= made.worlds
@@ -238,6 +269,7 @@ def play() -> Play:
         _play_signed(players)
         _play_broken(players)
         _play_expired(players)
+        _play_reconciled(players)
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
@@ -348,9 +380,70 @@ def _play_broken(players: _Players) -> None:
 
 def _play_expired(players: _Players) -> None:
     """A plan that the lifecycle has removed. It takes a month or more, so the port is called."""
-    for folder in ("read_run", "decide_approval", "settle_run"):
+    for folder in ("read_run", "decide_approval", "settle_run", "reconcile"):
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
+
+
+def _play_reconciled(players: _Players) -> None:
+    """A pass of the reconciler, two hours later, over runs that were cut off in every way."""
+    engine, worlds = players.stage.engine, players.stage.worlds
+    ana, bob = engine.client(), engine.client(subject="bob")
+    decided = []
+    for decision in ("approved", "rejected"):
+        run_id = _create(ana, GATES, {})
+        waiting = partial(_waiting_gates, engine.world, run_id)
+        engine.until(lambda waiting=waiting: waiting() == GATE_COUNT, "gates do not wait")  # type: ignore[misc]
+        body = {"decision": decision, "planHash": ana("GET", f"runs/{run_id}").json["planHash"]}
+        approvals = vars(worlds["decide_approval"].approvals)
+        approvals["decide"] = partial(_decide_without_gates, worlds["decide_approval"].approvals)
+        approvals["record_decisions"] = lambda *_: False
+        assert bob("POST", f"runs/{run_id}/approvals/review", body).status == 503
+        del approvals["record_decisions"], approvals["decide"]
+        decided.append(run_id)
+    vars(worlds["open_gate"])["notifications"] = _Silent()
+    engine.wait(ana, _create(ana, WAITING, {}), "waiting")
+    cancelled = _create(ana, WAITING, {})
+    engine.wait(ana, cancelled, "waiting")
+    assert ana("POST", f"runs/{cancelled}/cancel").status == 202
+    machines = worlds["create_run"].machines
+    vars(machines)["start"] = lambda *_: None
+    unstarted = _create(ana, UNSTARTED, {})
+    world = worlds["reconcile"]
+    ports = ("due_work", "runs", "approvals", "plans", "machines", "notifications", "settlements")
+    for port in ports:
+        attributed = _Attributed(getattr(world, port), players.recorder, "reconcile")
+        vars(world)[port] = attributed
+    vars(world)["clock"] = _Later()
+    app = importlib.import_module("functions.reconcile.app")
+    app.handler({}, LambdaContext(), world=world)
+    for run_id in [*decided, unstarted]:
+        ended(ana, run_id)
+
+
+def _decide_without_gates(
+    approvals: DynamoApprovals, head: Head, record: ApprovalRecord, _: GateChange
+) -> bool:
+    return DynamoApprovals.decide(approvals, head, record, GateChange([], []))
+
+
+def _waiting_gates(world: AwsWorld, run_id: str) -> int:
+    run = world.runs.head("tenant-prod", run_id).run
+    return len(list(world.approvals.waiting(run, "review")))
+
+
+class _Silent:
+    """A topic that takes no notification."""
+
+    def publish(self, _: object) -> bool:
+        return False
+
+
+class _Later:
+    """A clock that is two hours ahead."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=2)
 
 
 def _executions() -> str:

@@ -27,7 +27,7 @@ _WRITES = {
     "ConditionCheck": "ConditionCheckItem",
     "Delete": "DeleteItem",
 }
-_PARTITION_KEYS = ("pk", "tenant_runs", "tenant_open_approvals", "unfinished")
+_PARTITION_KEYS = ("pk", "tenant_runs", "tenant_open_approvals", "unfinished", "due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _of_states(operation: str, params: Mapping[str, Any]) -> Iterator[Need]:
         case "CreateStateMachine":
             yield Need(action, _arn("states", f"stateMachine:{params['name']}"))
             yield Need("iam:PassRole", params["roleArn"])
-        case "StopExecution":
+        case "StopExecution" | "DescribeExecution":
             yield Need(action, params["executionArn"])
         case "StartExecution" | "DescribeStateMachine":
             yield Need(action, params["stateMachineArn"])

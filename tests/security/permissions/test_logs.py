@@ -79,7 +79,7 @@ def test_the_machines_log_errors_alone() -> None:
         if resource["Type"] == "AWS::Serverless::StateMachine"
     ]
 
-    assert [logging["Level"] for logging in machines] == ["ERROR", "ERROR"]
+    assert [logging["Level"] for logging in machines] == ["ERROR"]
 
 
 def test_the_api_logs_no_request() -> None:

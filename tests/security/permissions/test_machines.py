@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ NAMES = Names(
         "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
     }
 )
-ROLES = {"PackRunMachine": "MachineRole", "ReconcileMachine": "ReconcileRole"}
+ROLES = {"PackRunMachine": "MachineRole"}
 # Step Functions asks for these itself, for a machine that logs and is traced; its documentation
 # lists them ("Using CloudWatch Logs to log execution history", "X-Ray IAM policies").
 LOGS_AND_TRACES = {
@@ -53,7 +52,6 @@ _OTHERS = (
     StepFunctionsMachines(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
     "taskrunner-dev_pack-run",
     "taskrunner-by-somebody-else",
-    "reconcile-taskrunner-dev",
 )
 
 
@@ -91,15 +89,6 @@ def _needs_of(state: dict[str, Any]) -> Iterator[Need]:
     match state["Resource"].removeprefix("arn:aws:states:::"):
         case "lambda:invoke" | "lambda:invoke.waitForTaskToken":
             yield Need("lambda:InvokeFunction", parameters["FunctionName"])
-        case "aws-sdk:dynamodb:scan":
-            index = f"table/{parameters['TableName']}/index/{parameters['IndexName']}"
-            yield Need("dynamodb:Scan", f"arn:aws:dynamodb:{_ACCOUNT}:{index}")
-        case "aws-sdk:sfn:describeExecution":
-            called = re.fullmatch(
-                r"States\.Format\('(\S+):\{\}:\{\}', .+\)", parameters["ExecutionArn.$"]
-            )
-            assert called is not None
-            yield Need("states:DescribeExecution", f"{called[1]}:{_EXECUTION}")
         case other:
             raise LookupError(f"nobody has said what {other} needs")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
 _NAMED = (
+    "SettleRunFunction.Arn",
     "AWS::StackName",
     "ApprovalTopic",
     "EvidenceKey.Arn",
@@ -82,6 +83,7 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<RunTable.Arn>/index/unfinished-runs",),
         ("<RunTable.Arn>/index/runs-by-tenant",),
         ("<RunTable.Arn>/index/open-approvals",),
+        ("<RunTable.Arn>/index/due-work",),
         ("<RunBucket.Arn>",),
         ("<RunBucket.Arn>/*/plans/sha256-*",),
         ("<RunBucket.Arn>/*/bundles/sha256-*",),
@@ -92,6 +94,7 @@ def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
         ("<ApprovalTopic>",),
+        ("<SettleRunFunction.Arn>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
@@ -155,7 +158,7 @@ def test_a_grant_on_objects_is_for_one_kind_whatever_a_run_is_called(
     assert wider == set()
 
 
-def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_topic() -> None:
+def test_two_functions_notify_approvers_and_do_nothing_else_with_the_topic() -> None:
     names = Names({name: f"<{name}>" for name in _NAMED})
 
     publishing = {
@@ -164,11 +167,14 @@ def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_to
         for grant in grants_of_it
         if grant.resource == "<ApprovalTopic>" or grant.action.startswith("sns:")
     }
-    assert publishing == {("OpenGateFunction", "sns:Publish")}
+    assert publishing == {
+        ("OpenGateFunction", "sns:Publish"),
+        ("ReconcileFunction", "sns:Publish"),
+    }
     told_where = {
         function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
     }
-    assert told_where == {"OpenGateFunction"}
+    assert told_where == {"OpenGateFunction", "ReconcileFunction"}
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:

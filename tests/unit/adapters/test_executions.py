@@ -301,6 +301,40 @@ class TestStop:
             stubbed.machines.stop(stubbed.run)
 
 
+class TestStatus:
+    def status(self, stubbed: Stubbed, error: str | None = None) -> str | None:
+        execution = f"{STATES}:execution:{stubbed.run.machine}:{stubbed.run.execution}"
+        parameters = {"executionArn": execution}
+        if error is None:
+            response = {
+                "executionArn": execution,
+                "stateMachineArn": stubbed.arn,
+                "status": "RUNNING",
+                "startDate": 1,
+            }
+            stubbed.stubber.add_response("describe_execution", response, parameters)
+        else:
+            stubbed.stubber.add_client_error(
+                "describe_execution", error, expected_params=parameters
+            )
+        return stubbed.machines.status(stubbed.run)
+
+    def test_is_that_of_the_runs_execution(self, stubbed: Stubbed) -> None:
+        assert self.status(stubbed) == "RUNNING"
+
+    @pytest.mark.parametrize("error", ["ExecutionDoesNotExist", "StateMachineDoesNotExist"])
+    def test_is_none_without_an_execution(self, stubbed: Stubbed, error: str) -> None:
+        assert self.status(stubbed, error) is None
+
+    def test_is_unknown_while_aws_is_busy(self, stubbed: Stubbed) -> None:
+        with pytest.raises(TryAgainError):
+            self.status(stubbed, "ThrottlingException")
+
+    def test_a_bug_looks_like_a_bug(self, stubbed: Stubbed) -> None:
+        with pytest.raises(ClientError):
+            self.status(stubbed, "InvalidArn")
+
+
 class TestOverMoto:
     @pytest.fixture(name="states")
     def _states(self) -> Iterator[Any]:

@@ -83,6 +83,9 @@ class TestSignedTokens:
 
         assert refusal(an_authority(server), token) == "the token has no subject"
 
+    def test_rejects_the_subject_that_stands_for_the_clock(self, server: KeyServer) -> None:
+        assert "reserved" in refusal(an_authority(server), a_token(sub="clock"))
+
     def test_the_client_id_replaces_a_missing_subject(self, server: KeyServer) -> None:
         assert an_authority(server).caller(f"Bearer {a_token(sub=None)}").subject == "client-1"
 

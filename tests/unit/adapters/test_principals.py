@@ -66,7 +66,6 @@ def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -
             "approvalId": "security",
             "name": "report",
             "stepId": "one",
-            "stepId": "one",
         },
         "requestContext": {
             "requestId": "6f1c",

@@ -154,7 +154,7 @@ def _local_stack() -> FakeLocalStack:
     unused = dict.fromkeys(
         (
             "endpoint_url", "region", "table_name", "bucket_name", "machine_prefix",
-            "pack_run_machine_arn", "reconcile_machine_arn", "evidence_key_arn",
+            "pack_run_machine_arn", "reconcile_function", "evidence_key_arn",
             "approval_topic_arn", "user_pool_id", "access_key_id", "secret_access_key",
         ),
         "unused",

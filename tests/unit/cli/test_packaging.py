@@ -36,7 +36,7 @@ Resources:
       ContentUri: layers/core/python
   Machine:
     Properties:
-      DefinitionUri: statemachine/reconcile.asl.yaml
+      DefinitionUri: statemachine/pack_run.asl.yaml
 """
 
 PYTHON = ".local/venvs/emulator/bin/python"
@@ -62,7 +62,7 @@ def _project(tmp_path: Path) -> Workspace:
         "functions/read_run/app.py": "READ = True\n",
         "functions/read_run/__pycache__/app.pyc": "compiled",
         "examples/executors/change_window/app.py": "",
-        "statemachine/reconcile.asl.yaml": "StartAt: List # a comment\n",
+        "statemachine/pack_run.asl.yaml": "StartAt: List # a comment\n",
         f"{LAYER}/requirements.txt": "h11==0.16.0\n",
         f"{LAYER}/taskrunner/__init__.py": "",
         "requirements/emulator.txt": "awslambdaric==4.2.2\n",

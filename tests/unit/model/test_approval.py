@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
+    CLOCK,
+    ApprovalGates,
     ApprovalRecord,
     Decision,
     DecisionResult,
     Verdict,
     decide,
-    expire,
+    expiry,
 )
 from taskrunner.model.caller import Caller
 from taskrunner.model.plan import Approval
@@ -29,6 +31,11 @@ OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 NEEDS_ONE = Approval(id="security")
 NEEDS_TWO = Approval(id="security", min_approvals=2)
 APPROVED, REJECTED, EXPIRED = Verdict.APPROVED, Verdict.REJECTED, Verdict.EXPIRED
+WAITING = ApprovalGates(is_waiting=True)
+NONE_WAITING = ApprovalGates(is_waiting=False)
+ALL_EXPIRED = ApprovalGates(
+    is_waiting=False, expired_by=frozenset({CLOCK, "root"}), all_expired=True
+)
 
 
 def a_caller(subject: str = "bob", scope: str = "operator", *grants: str) -> Caller:
@@ -46,7 +53,7 @@ def apply(  # noqa: PLR0913 - tests vary each of these
     caller: Caller | str = "bob",
     *,
     approval: Approval = NEEDS_ONE,
-    run_ended: bool = False,
+    gates: ApprovalGates = WAITING,
     actor: str | None = None,
 ) -> DecisionResult:
     decider = a_caller(caller) if isinstance(caller, str) else caller
@@ -55,26 +62,26 @@ def apply(  # noqa: PLR0913 - tests vary each of these
         record,
         Decision(verdict=verdict, approver=decider.subject, decided_at=AT, actor=actor),
         caller=decider,
+        gates=gates,
         requester="ana",
-        run_ended=run_ended,
     )
 
 
-def conflict_code(record: ApprovalRecord, verdict: Verdict, caller: str = "bob") -> str:
+def conflict_code(
+    record: ApprovalRecord,
+    verdict: Verdict,
+    caller: Caller | str = "bob",
+    gates: ApprovalGates = WAITING,
+) -> str:
     with pytest.raises(ConflictError) as caught:
-        apply(record, verdict, caller)
+        apply(record, verdict, caller, gates=gates)
     return caught.value.code
 
 
 class TestOneApproval:
-    @pytest.mark.parametrize(
-        ("verdict", "scope", "resumed"),
-        [(APPROVED, "operator", True), (REJECTED, "operator", False), (EXPIRED, "admin", False)],
-    )
-    def test_the_first_decision_gives_the_verdict(
-        self, verdict: Verdict, scope: str, *, resumed: bool
-    ) -> None:
-        result = apply(OPEN, verdict, a_caller("bob", scope))
+    @pytest.mark.parametrize(("verdict", "resumed"), [(APPROVED, True), (REJECTED, False)])
+    def test_the_first_decision_gives_the_verdict(self, verdict: Verdict, *, resumed: bool) -> None:
+        result = apply(OPEN, verdict)
 
         assert (result.verdict, result.resumed, result.changed) == (verdict, resumed, True)
         assert result.record.verdict is verdict
@@ -87,11 +94,13 @@ class TestOneApproval:
 
         assert again == replace(first, changed=False)
 
-    @pytest.mark.parametrize("ended", [True, False])
-    def test_a_repeated_decision_gets_the_same_result_after_the_end(self, *, ended: bool) -> None:
+    @pytest.mark.parametrize("gates", [WAITING, NONE_WAITING])
+    def test_a_repeated_decision_gets_the_same_result_after_the_end(
+        self, gates: ApprovalGates
+    ) -> None:
         first = apply(OPEN, APPROVED)
 
-        assert apply(first.record, APPROVED, run_ended=ended) == replace(first, changed=False)
+        assert apply(first.record, APPROVED, gates=gates) == replace(first, changed=False)
 
     @pytest.mark.parametrize("approver", ["bob", "carol"])
     @pytest.mark.parametrize(("first", "second"), [(APPROVED, REJECTED), (REJECTED, APPROVED)])
@@ -107,19 +116,25 @@ class TestOneApproval:
 
         assert conflict_code(decided, APPROVED, "carol") == "approval_already_decided"
 
-    def test_an_expired_approval_is_already_decided(self) -> None:
-        assert conflict_code(expire(OPEN, AT), APPROVED) == "approval_already_decided"
+    @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
+    def test_an_approval_whose_gates_have_expired_is_already_decided(
+        self, verdict: Verdict
+    ) -> None:
+        assert conflict_code(OPEN, verdict, gates=ALL_EXPIRED) == "approval_already_decided"
 
-    def test_an_approval_without_a_gate_is_not_open(self) -> None:
-        assert (
-            conflict_code(ApprovalRecord(approval_id="security"), APPROVED) == "approval_not_open"
-        )
+    @pytest.mark.parametrize("record", [OPEN, ApprovalRecord(approval_id="security")])
+    @pytest.mark.parametrize("verdict", list(Verdict))
+    def test_an_approval_that_no_gate_waits_for_is_not_open(
+        self, record: ApprovalRecord, verdict: Verdict
+    ) -> None:
+        caller = a_caller("bob", "admin")
 
-    def test_an_approval_of_an_ended_run_is_not_open(self) -> None:
-        with pytest.raises(ConflictError) as caught:
-            apply(OPEN, APPROVED, run_ended=True)
+        assert conflict_code(record, verdict, caller, NONE_WAITING) == "approval_not_open"
 
-        assert caught.value.code == "approval_not_open"
+    def test_an_approval_can_be_decided_at_a_gate_that_opened_after_another_expired(self) -> None:
+        gates = replace(WAITING, expired_by=frozenset({CLOCK}))
+
+        assert apply(OPEN, APPROVED, gates=gates).record.verdict is APPROVED
 
     def test_records_the_actor_beside_the_approver(self) -> None:
         (decision,) = apply(OPEN, APPROVED, actor="user:zoe").record.decisions
@@ -213,24 +228,45 @@ class TestWhoMayDecide:
         approval = Approval(id="security", grants=("x",))
 
         with pytest.raises(ForbiddenError):
-            apply(expire(OPEN, AT), APPROVED, approval=approval)
+            apply(OPEN, APPROVED, approval=approval, gates=ALL_EXPIRED)
 
 
 class TestExpire:
-    def test_expires_an_open_approval(self) -> None:
-        expired = expire(OPEN, AT)
+    """An expiry ends the gates that wait. The approval stays undecided for gates to come."""
 
-        assert expired.verdict is EXPIRED
-        assert expired.decisions == (Decision(verdict=EXPIRED, approver="clock", decided_at=AT),)
+    def test_an_admin_expires_the_gates_that_wait(self) -> None:
+        result = apply(OPEN, EXPIRED, a_caller("root", "admin"))
+
+        assert (result.verdict, result.changed, result.resumed) == (EXPIRED, True, False)
+        assert result.record == OPEN
+
+    def test_a_repeated_expiry_gets_the_same_result(self) -> None:
+        root = a_caller("root", "admin")
+
+        result = apply(OPEN, EXPIRED, root, gates=ALL_EXPIRED)
+
+        assert (result.verdict, result.changed, result.record) == (EXPIRED, False, OPEN)
+
+    def test_an_admin_expires_a_later_gate_too(self) -> None:
+        gates = replace(WAITING, expired_by=frozenset({"root"}))
+
+        assert apply(OPEN, EXPIRED, a_caller("root", "admin"), gates=gates).changed
+
+    def test_the_expiry_of_another_admin_is_refused_after_the_first(self) -> None:
+        code = conflict_code(OPEN, EXPIRED, a_caller("eve", "admin"), ALL_EXPIRED)
+
+        assert code == "approval_already_decided"
 
     @pytest.mark.parametrize("verdict", [APPROVED, REJECTED])
-    def test_does_not_change_a_verdict(self, verdict: Verdict) -> None:
+    def test_an_admin_cannot_expire_a_decided_approval(self, verdict: Verdict) -> None:
         decided = apply(OPEN, verdict).record
 
-        assert expire(decided, AT) == decided
+        code = conflict_code(decided, EXPIRED, a_caller("root", "admin"), NONE_WAITING)
 
-    def test_expires_an_approval_with_too_few_approvals(self) -> None:
-        assert expire(apply(OPEN, APPROVED, approval=NEEDS_TWO).record, AT).verdict is EXPIRED
+        assert code == "approval_already_decided"
+
+    def test_the_clock_expires_as_itself(self) -> None:
+        assert expiry(AT) == Decision(verdict=EXPIRED, approver=CLOCK, decided_at=AT)
 
 
 _decisions = st.lists(
@@ -244,14 +280,16 @@ def applied(
 ) -> tuple[ApprovalRecord, list[DecisionResult]]:
     """The record after *decisions*, and the results of those that were not refused."""
     approval = Approval(id="security", min_approvals=needed)
-    record, results = OPEN, []
+    record, results, gates = OPEN, [], WAITING
     for subject, verdict in decisions:
         caller = a_caller(subject, "admin" if subject == "root" else "operator")
         try:
-            result = apply(record, verdict, caller, approval=approval)
+            result = apply(record, verdict, caller, approval=approval, gates=gates)
         except (ConflictError, ForbiddenError):
             continue
         record = result.record
+        if result.verdict is EXPIRED:
+            gates = ALL_EXPIRED
         results.append(result)
     return record, results
 

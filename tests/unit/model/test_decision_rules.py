@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.approval import (
+    ApprovalGates,
     ApprovalRecord,
     Decision,
     DecisionResult,
     Verdict,
     decide,
-    expire,
 )
 from taskrunner.model.caller import Caller
 from taskrunner.model.plan import Approval
@@ -41,7 +41,7 @@ class Attempt:
 
 callers = st.builds(
     Caller,
-    subject=st.sampled_from(["ana", "bob", "carol", "clock"]),
+    subject=st.sampled_from(["ana", "bob", "carol", "dave"]),
     scopes=st.sampled_from([frozenset({scope}) for scope in ("viewer", "operator", "admin")]),
     tenants=st.sampled_from([("acme",), ("globex",), ("acme", "globex"), ()]),
     grants=st.sets(st.sampled_from(GRANTS)).map(frozenset),
@@ -74,7 +74,7 @@ def may(approval: Approval, attempt: Attempt, requester: str) -> bool:
 
 
 def expected_verdict(approval: Approval, counted: list[Attempt]) -> Verdict | None:
-    """The verdict of the attempts that were allowed and came in time."""
+    """The result of the attempts that were allowed and came in time; an expiry is the gate's."""
     ending = [a.verdict for a in counted if a.verdict is not Verdict.APPROVED]
     if ending:
         return ending[0]
@@ -91,13 +91,22 @@ def expected_verdict(approval: Approval, counted: list[Attempt]) -> Verdict | No
 def test_every_decision_follows_the_rules(
     approval: Approval, tries: list[Attempt], requester: str
 ) -> None:
-    record, counted = OPEN, list[Attempt]()
+    record, counted, gates = OPEN, list[Attempt](), ApprovalGates(is_waiting=True)
     for attempt in tries:
         subject = attempt.caller.subject
         decision = Decision(
             verdict=attempt.verdict, approver=subject, decided_at=AT, actor=attempt.actor
         )
-        latest = next((a for a in reversed(counted) if a.caller.subject == subject), None)
+        is_expiry = attempt.verdict is Verdict.EXPIRED
+        latest = next(
+            (
+                earlier
+                for earlier in reversed(counted)
+                if earlier.caller.subject == subject
+                and (earlier.verdict is Verdict.EXPIRED) is is_expiry
+            ),
+            None,
+        )
         is_repeated = latest is not None and latest.verdict is attempt.verdict
         result: DecisionResult | ForbiddenError | ConflictError
         try:
@@ -107,7 +116,7 @@ def test_every_decision_follows_the_rules(
                 decision,
                 caller=attempt.caller,
                 requester=requester,
-                run_ended=False,
+                gates=gates,
             )
         except (ForbiddenError, ConflictError) as error:
             result = error
@@ -124,26 +133,15 @@ def test_every_decision_follows_the_rules(
                 assert changed is not is_repeated
                 counted += [attempt] if changed else []
                 record = result.record
-        assert record.verdict is expected_verdict(approval, counted)
-        assert [d.approver for d in record.decisions] == [a.caller.subject for a in counted]
-
-
-@given(approval=approvals, tries=st.lists(attempts, max_size=6))
-def test_the_clock_expires_open_approvals_only(approval: Approval, tries: list[Attempt]) -> None:
-    record = OPEN
-    for attempt in tries:
-        decision = Decision(verdict=attempt.verdict, approver=attempt.caller.subject, decided_at=AT)
-        try:
-            record = decide(
-                approval, record, decision, caller=attempt.caller, requester="eve", run_ended=False
-            ).record
-        except (ConflictError, ForbiddenError):
-            continue
-
-    after = expire(record, AT)
-
-    assert after.verdict is (record.verdict or Verdict.EXPIRED)
-    assert (after == record) is (record.verdict is not None)
+                if is_expiry:
+                    gates = ApprovalGates(
+                        is_waiting=False, expired_by=frozenset({subject}), all_expired=True
+                    )
+        verdict = expected_verdict(approval, counted)
+        assert record.verdict is (None if verdict is Verdict.EXPIRED else verdict)
+        assert [d.approver for d in record.decisions] == [
+            a.caller.subject for a in counted if a.verdict is not Verdict.EXPIRED
+        ]
 
 
 def calls(name: str) -> dict[str, list[ast.Call]]:
@@ -173,12 +171,12 @@ def test_only_the_model_makes_verdicts_and_only_the_adapter_reads_stored_ones() 
     }
 
 
-def test_only_two_use_cases_store_decisions() -> None:
-    """Their records come from `decide` and `expire`, because nothing else makes a verdict."""
+def test_only_one_use_case_stores_decisions() -> None:
+    """Its records come from `decide`, because nothing else makes a verdict."""
     storing = {
         path
         for path, nodes in calls("decide").items()
         if any(ast.unparse(node.func).endswith("approvals.decide") for node in nodes)
     }
 
-    assert storing == {"usecases/decide_approval.py", "usecases/expire_gate.py"}
+    assert storing == {"usecases/decide_approval.py"}

@@ -23,6 +23,7 @@ from tests.packs import pack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
     from tests.fakes.runs import StoredRun
@@ -73,16 +74,27 @@ def a_world(manifest: str = PLAIN, **changes: Any) -> MemoryWorld:  # noqa: ANN4
 
 
 def step(
-    world: World, step_id: str, *, iteration: str = "", remaining_s: float = 900.0
+    world: World,
+    step_id: str,
+    *,
+    iteration: str = "",
+    remaining_s: float = 900.0,
+    is_retry: bool = True,
 ) -> JsonObject:
     """Run a step of run-7, as the machine does."""
     reference = StepReference(TENANT, "run-7", step_id, iteration)
-    return run_step(reference, world, remaining_s=remaining_s)
+    return run_step(reference, world, remaining_s=remaining_s, is_retry=is_retry)
 
 
-def gate(world: World, step_id: str = "review", token: str = "token-1") -> JsonObject:  # noqa: S107
+def gate(
+    world: World,
+    step_id: str = "review",
+    token: str = "token-1",  # noqa: S107
+    *,
+    iteration: str = "",
+) -> JsonObject:
     """Open a gate of run-7, as the machine does."""
-    return open_gate(StepReference(TENANT, "run-7", step_id), token, world)
+    return open_gate(StepReference(TENANT, "run-7", step_id, iteration), token, world)
 
 
 def decide(
@@ -114,6 +126,12 @@ def entry_ids(world: MemoryWorld) -> list[str]:
     return [placed.entry.id for placed in world.runs.journal(TENANT, "run-7")]
 
 
+def last_of_a_step(world: MemoryWorld) -> Entry:
+    """The last entry about a step: behind a failure that fails the run is the run's end."""
+    entries = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
+    return next(entry for entry in reversed(entries) if entry.step_path is not None)
+
+
 def snapshot(world: MemoryWorld) -> JsonObject:
     """All that a world contains, except how often an approval was written or notified of.
 
@@ -127,7 +145,7 @@ def snapshot(world: MemoryWorld) -> JsonObject:
             key: asdict(replace(stored, record=replace(stored.record, version=0)))
             for key, stored in world.approvals.stored.items()
         },
-        "gates": {key: asdict(gate) for key, gate in world.approvals.gates.items()},
+        "gates": {key: asdict(gate) for key, gate in world.approvals.stored_gates.items()},
         "woken": world.approvals.woken,
         "notifications": {sent.id: asdict(sent) for sent in world.notifications.published},
         "notified": world.approvals.notified,

@@ -152,7 +152,8 @@ def test_a_step_does_not_read_what_lanes_beside_it_have_written() -> None:
     with pytest.raises(StepFailedError):
         step(world, "two")
 
-    failed = world.runs.journal(TENANT, "run-7")[-1].entry
+    failed, run_failed = [placed.entry for placed in world.runs.journal(TENANT, "run-7")][-2:]
+    assert run_failed.event == "run.failed"
     assert "no artifact 'scan-report'" in failed.message
 
 

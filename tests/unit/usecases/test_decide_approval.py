@@ -38,6 +38,45 @@ TWO_OF_THEM = pack(
 )
 
 
+LANES = pack(
+    """
+    - id: lanes
+      CONTAINED
+      parallel:
+        steps:
+          - id: inner
+            parallel:
+              steps:
+                - {id: one, gate: {approval: {id: security}}}
+                - {id: other, gate: {approval: {id: legal}}}
+                - {id: bad, run: {uses: builtin:fail}}
+          - {id: beside, gate: {approval: {id: security}}}
+    """,
+    spec="approvals: [{id: security}, {id: legal}]",
+)
+CONTAINED = LANES.replace("CONTAINED", "continueOnError: true")
+UNCONTAINED = LANES.replace("CONTAINED", "name: Lanes")
+EACH = pack(
+    """
+    - id: each
+      continueOnError: true
+      map:
+        items: {static: [1, 2, 3]}
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+    """,
+    spec="approvals: [{id: security, expiresAfterSeconds: 60}]",
+)
+
+
+def open_lanes(manifest: str) -> MemoryWorld:
+    """A world in which all three gates of LANES wait."""
+    world = a_world(manifest)
+    for step_id in ("one", "other", "beside"):
+        gate(world, step_id, f"token-{step_id}")
+    return world
+
+
 def waiting(manifest: str = GATED) -> MemoryWorld:
     """A world in which run-7 waits at its gate."""
     world = a_world(manifest)
@@ -226,18 +265,161 @@ def test_one_of_several_simultaneous_decisions_wins() -> None:
         assert entry_ids(world).count("review#decided") == 1
 
 
-@pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
-def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "calls"), [(Verdict.APPROVED, 9), (Verdict.REJECTED, 13), (Verdict.EXPIRED, 14)]
+)
+def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict, calls: int) -> None:
     def arrange() -> MemoryWorld:
         world = a_world(GATED)
         step(world, "build")
         gate(world)
         return world
 
-    assert assert_recovers(arrange, lambda world: decide(world, verdict)) == 2 * 2 * 7 + 2 * 2
+    ways = assert_recovers(arrange, lambda world: decide(world, verdict, caller=ADMIN))
+
+    assert ways == 2 * 2 * calls
 
 
 def test_an_approval_that_is_repeated_after_a_crash_counts_once() -> None:
     ways = assert_recovers(lambda: waiting(TWO_OF_THEM), decide)
 
-    assert ways == 2 * 2 * 6 + 2 * 2
+    assert ways == 2 * 2 * 7 + 2 * 2
+
+
+class TestFailureOfTheRun:
+    def test_a_rejection_ends_the_run_with_the_same_write(self) -> None:
+        world = open_lanes(UNCONTAINED)
+
+        decide(world, Verdict.REJECTED)
+
+        assert entry_ids(world)[-3:] == ["beside#decided", "one#decided", "run.ended"]
+        end = world.runs.journal(TENANT, "run-7")[-1].entry
+        assert end.message == "Run failed: step beside failed."
+        assert end.metadata == {"error": "ApprovalRejectedError"}
+        assert world.approvals.woken == {
+            "token-beside": Verdict.REJECTED,
+            "token-one": Verdict.REJECTED,
+        }
+        assert world.approvals.failed == {"token-other"}
+
+    @pytest.mark.parametrize("verdict", list(Verdict))
+    @pytest.mark.parametrize("manifest", [CONTAINED, UNCONTAINED])
+    def test_rejects_a_decision_on_a_gate_that_a_failure_has_ended(
+        self, manifest: str, verdict: Verdict
+    ) -> None:
+        world = open_lanes(manifest)
+        result_of(lambda: step(world, "bad"))
+        before = snapshot(world)
+
+        answer = result_of(lambda: decide(world, verdict, approval="legal", caller=ADMIN))
+
+        assert answer == "ConflictError approval_not_open"
+        assert snapshot(world) == before
+
+    def test_an_approval_opens_no_gate_of_a_block_that_a_failure_has_stopped(self) -> None:
+        world = open_lanes(CONTAINED)
+        result_of(lambda: step(world, "bad"))
+
+        assert decide(world) == {"status": "approved", "resumed": True}
+
+        assert entry_ids(world)[-1] == "beside#decided"
+        assert "one#decided" not in entry_ids(world)
+        assert world.approvals.woken == {"token-beside": Verdict.APPROVED}
+        assert world.approvals.failed == {"token-one", "token-other"}
+
+    def test_a_rejection_that_a_block_contains_stops_the_block_alone(self) -> None:
+        world = open_lanes(CONTAINED)
+
+        decide(world, Verdict.REJECTED, approval="legal")
+
+        assert world.runs.head(TENANT, "run-7").run.outcome is None
+        assert entry_ids(world)[-1] == "other#decided"
+        assert world.approvals.failed == {"token-one"}
+        assert decide(world)["resumed"] is True
+        assert entry_ids(world)[-1] == "beside#decided"
+
+    def test_a_rejection_of_many_gates_fails_them_all_at_once(self) -> None:
+        world = a_world(
+            pack(
+                """
+                - id: each
+                  map:
+                    items: {range: {end: 99}}
+                    step: {id: review, gate: {approval: {id: security}}}
+                """,
+                spec="approvals: [{id: security}]",
+            )
+        )
+        for number in range(40):
+            gate(world, "review", f"token-{number}", iteration=f"each[{number}]::")
+
+        decide(world, Verdict.REJECTED)
+
+        decided = [entry_id for entry_id in entry_ids(world) if entry_id.endswith("#decided")]
+        assert len(decided) == 40
+        assert entry_ids(world)[-1] == "run.ended"
+
+
+class TestExpiry:
+    """An admin expires the gates that wait. A gate that opens later waits its own time."""
+
+    def test_ends_the_gates_that_wait_and_no_later_one(self) -> None:
+        world = a_world(EACH)
+        for number in (0, 1):
+            gate(world, "review", f"token-{number}", iteration=f"each[{number}]::")
+
+        assert decide(world, Verdict.EXPIRED, caller=ADMIN, summary="too late") == {
+            "status": "expired",
+            "resumed": False,
+        }
+        gate(world, "review", "token-2", iteration="each[2]::")
+
+        assert world.approvals.woken == {
+            "token-0": Verdict.EXPIRED,
+            "token-1": Verdict.EXPIRED,
+        }
+        entry = next(
+            placed.entry
+            for placed in world.runs.journal(TENANT, "run-7")
+            if placed.entry.id == "each[1]::review#decided"
+        )
+        assert (entry.message, entry.metadata["approver"]) == ("Expired: security", "root")
+        assert entry.metadata["summary"] == "too late"
+        assert decide(world) == {"status": "approved", "resumed": True}
+        assert world.approvals.woken["token-2"] is Verdict.APPROVED
+
+    def test_that_is_repeated_gets_the_same_answer_and_ends_what_waits_by_then(self) -> None:
+        world = a_world(EACH)
+        gate(world, "review", "token-0", iteration="each[0]::")
+        first = decide(world, Verdict.EXPIRED, caller=ADMIN)
+
+        assert decide(world, Verdict.EXPIRED, caller=ADMIN) == first
+        gate(world, "review", "token-1", iteration="each[1]::")
+        assert decide(world, Verdict.EXPIRED, caller=ADMIN) == first
+
+        assert world.approvals.woken == {
+            "token-0": Verdict.EXPIRED,
+            "token-1": Verdict.EXPIRED,
+        }
+
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
+    def test_rejects_another_decision_while_no_gate_waits(self, verdict: Verdict) -> None:
+        world = a_world(EACH)
+        gate(world, "review", iteration="each[0]::")
+        decide(world, Verdict.EXPIRED, caller=ADMIN)
+
+        with pytest.raises(ConflictError, match="its gate has expired") as caught:
+            decide(world, verdict)
+
+        assert caught.value.code == "approval_already_decided"
+
+    def test_lists_the_approval_while_a_gate_waits(self) -> None:
+        world = a_world(EACH)
+        gate(world, "review", "token-0", iteration="each[0]::")
+        decide(world, Verdict.EXPIRED, caller=ADMIN)
+        assert world.approvals.list_open(TENANT, 10, None).items == []
+
+        gate(world, "review", "token-1", iteration="each[1]::")
+
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        assert listed["stepId"] == "each[1]::review"

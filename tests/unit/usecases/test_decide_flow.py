@@ -13,10 +13,18 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_flow import decide_flow
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, assert_recovers, entry_ids, step
+from tests.unit.usecases.given import (
+    TENANT,
+    a_world,
+    assert_recovers,
+    entry_ids,
+    step,
+)
+from tests.unit.usecases.given import (
+    last_of_a_step as last,
+)
 
 if TYPE_CHECKING:
-    from taskrunner.model.journal import Entry
     from taskrunner.ports import World
 
 FIRST = "- {id: first, run: {uses: builtin:noop, with: {n: 1, list: [a, b], word: text}}}"
@@ -32,10 +40,6 @@ def world_after_first(steps: str) -> MemoryWorld:
     world = a_world(pack(f"{FIRST}\n{steps}"))
     step(world, "first")
     return world
-
-
-def last(world: MemoryWorld) -> Entry:
-    return world.runs.journal(TENANT, "run-7")[-1].entry
 
 
 class TestCondition:
@@ -90,7 +94,10 @@ class TestBranch:
         )
 
         assert ask(world, Question.BRANCH, "choice") == taken
-        assert (last(world).id, last(world).metadata["value"]) == ("choice#branch", str(taken))
+        assert (last(world).id, last(world).metadata["value"]) == (
+            "choice#branch",
+            str(taken),
+        )
 
 
 def each(items: str, kind: str = "map", more: str = "") -> MemoryWorld:
@@ -114,7 +121,10 @@ class TestItems:
         assert ask(world, Question.ITEMS, "each") == [0, 1]
         assert ask(world, Question.ITEMS, "each") == [0, 1]
 
-        assert (last(world).id, last(world).metadata["value"]) == ("each#items", "2")
+        assert (last(world).id, last(world).metadata["value"]) == (
+            "each#items",
+            "2",
+        )
         assert entry_ids(world).count("each#items") == 1
         kept = world.runs.outcomes(TENANT, "run-7", ["each#items"])
         assert kept["each#items"].outputs == ["a", "b"]
@@ -139,7 +149,10 @@ class TestItems:
         with pytest.raises(StepFailedError):
             ask(world, Question.ITEMS, "each")
 
-        assert (last(world).id, last(world).message) == ("each#undecidable", message)
+        assert (last(world).id, last(world).message) == (
+            "each#undecidable",
+            message,
+        )
 
 
 class TestTurn:
@@ -155,7 +168,10 @@ class TestTurn:
         assert ask(world, Question.TURN, "each", "each[0]::") == {"more": True, "path": "each[1]::"}
         assert ask(world, Question.TURN, "each", "each[1]::") == {"more": False, "path": ""}
 
-        assert (last(world).id, last(world).metadata["value"]) == ("each#end", "2")
+        assert (last(world).id, last(world).metadata["value"]) == (
+            "each#end",
+            "2",
+        )
         assert world.runs.outcomes(TENANT, "run-7", ["each#turns"])["each#turns"].outputs == 2
 
     def test_ends_after_the_last_item(self) -> None:
@@ -204,7 +220,11 @@ class TestTurn:
             ask(world, Question.TURN, "each", "each[0]::")
 
         assert last(world).id == "each#undecidable"
-        assert last(world).metadata == {"reason": "executor-error", "ask": "end", "value": "1"}
+        assert last(world).metadata == {
+            "reason": "executor-error",
+            "ask": "end",
+            "value": "1",
+        }
 
     def test_leaves_an_iteration_for_what_is_around_the_loop(self) -> None:
         world = self.world()

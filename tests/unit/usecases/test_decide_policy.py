@@ -19,6 +19,7 @@ from tests.unit.usecases.given import (
     a_world,
     assert_recovers,
     entry_ids,
+    last_of_a_step,
     snapshot,
 )
 
@@ -62,8 +63,8 @@ def ask(world: World) -> Any:  # noqa: ANN401 - a verdict
 
 
 def last(world: MemoryWorld) -> tuple[str, str, str | None]:
-    """The last entry's event, message and reason."""
-    entry = world.runs.journal(TENANT, "run-7")[-1].entry
+    """The event, message and reason of the last entry about a step."""
+    entry = last_of_a_step(world)
     return entry.event.value, entry.message, entry.metadata.get("reason")
 
 

@@ -13,9 +13,11 @@ from taskrunner.errors import (
     TryAgainError,
 )
 from taskrunner.model.approval import Verdict
-from taskrunner.model.run import StepReference
+from taskrunner.model.journal import Event
+from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.expire_gate import expire_gate
+from tests.packs import pack
 from tests.unit.usecases.given import (
     GATED,
     TENANT,
@@ -33,11 +35,23 @@ if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld
 
 
-def expire(world: World, step_id: str = "review") -> Any:  # noqa: ANN401
-    return expire_gate(StepReference(TENANT, "run-7", step_id), world)
+EACH = pack(
+    """
+    - id: each
+      continueOnError: true
+      map:
+        items: {static: [1, 2, 3]}
+        steps: [{id: review, gate: {approval: {id: security}}}]
+    """,
+    spec="approvals: [{id: security, expiresAfterSeconds: 60}]",
+)
 
 
-def test_fails_a_gate_that_nobody_decided() -> None:
+def expire(world: World, *, iteration: str = "") -> Any:  # noqa: ANN401
+    return expire_gate(StepReference(TENANT, "run-7", "review", iteration), world)
+
+
+def test_fails_a_gate_that_nobody_decided_and_the_run_with_it() -> None:
     world = a_world(GATED)
     gate(world)
     world.clock.advance(3600)
@@ -45,12 +59,13 @@ def test_fails_a_gate_that_nobody_decided() -> None:
     with pytest.raises(ApprovalExpiredError, match="nobody decided the gate review in time"):
         expire(world)
 
-    record = world.approvals.get(TENANT, "run-7", "security")
-    assert record.verdict is Verdict.EXPIRED
-    assert [(decision.approver, decision.decided_at) for decision in record.decisions] == [
-        ("clock", "2025-12-06T13:00:00.000Z")
-    ]
-    assert entry_ids(world)[-1] == "review#decided"
+    expired, end = [placed.entry for placed in world.runs.journal(TENANT, "run-7")][-2:]
+    assert (expired.id, expired.event) == ("review#decided", Event.GATE_EXPIRED)
+    assert expired.metadata == {"approvalId": "security", "approver": "clock"}
+    assert expired.occurred_at == end.occurred_at == "2025-12-06T13:00:00.000Z"
+    assert end.message == "Run failed: step review failed."
+    assert end.metadata == {"error": "ApprovalExpiredError"}
+    assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.FAILED
 
 
 def test_fails_a_gate_that_could_never_be_opened() -> None:
@@ -59,7 +74,44 @@ def test_fails_a_gate_that_could_never_be_opened() -> None:
     with pytest.raises(ApprovalExpiredError):
         expire(world)
 
-    assert entry_ids(world)[-1] == "review#decided"
+    assert entry_ids(world)[-2:] == ["review#decided", "run.ended"]
+
+
+def test_leaves_the_other_gates_of_the_approval_their_own_time() -> None:
+    world = a_world(EACH)
+    for number in (0, 1):
+        gate(world, "review", f"token-{number}", iteration=f"each[{number}]::")
+        world.clock.advance(30)
+
+    with pytest.raises(ApprovalExpiredError):
+        expire(world, iteration="each[0]::")
+    gate(world, "review", "token-2", iteration="each[2]::")
+
+    assert world.approvals.woken == {}
+    assert world.approvals.get(TENANT, "run-7", "security").verdict is None
+    assert world.runs.head(TENANT, "run-7").run.outcome is None
+    (listed,) = world.approvals.list_open(TENANT, 10, None).items
+    assert listed["stepId"] == "each[2]::review"
+    decide(world)
+    assert world.approvals.woken == {
+        "token-1": Verdict.APPROVED,
+        "token-2": Verdict.APPROVED,
+    }
+
+
+def test_lists_a_gate_that_still_waits() -> None:
+    world = a_world(EACH)
+    for number in (0, 1):
+        gate(world, "review", f"token-{number}", iteration=f"each[{number}]::")
+    (listed,) = world.approvals.list_open(TENANT, 10, None).items
+    assert listed["stepId"] == "each[1]::review"
+
+    result_of(lambda: expire(world, iteration="each[1]::"))
+
+    (listed,) = world.approvals.list_open(TENANT, 10, None).items
+    assert listed["stepId"] == "each[0]::review"
+    result_of(lambda: expire(world, iteration="each[0]::"))
+    assert world.approvals.list_open(TENANT, 10, None).items == []
 
 
 def test_an_approval_just_before_lets_the_run_go_on() -> None:
@@ -95,14 +147,13 @@ def test_rejects_a_decision_after_the_expiry() -> None:
 def test_a_decision_at_the_same_time_counts() -> None:
     world = a_world(GATED)
     gate(world)
-    real = world.approvals.decide
+    real = world.approvals.expire
 
     def overtaken(*args: Any) -> bool:  # noqa: ANN401
-        world.approvals.decide = real  # type: ignore[method-assign]
         decide(world)
         return real(*args)
 
-    world.approvals.decide = overtaken  # type: ignore[method-assign, assignment]
+    world.approvals.expire = overtaken  # type: ignore[assignment, method-assign]
 
     assert expire(world) == {"status": "approved"}
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}
@@ -111,7 +162,7 @@ def test_a_decision_at_the_same_time_counts() -> None:
 def test_gives_up_after_repeated_conflicts() -> None:
     world = a_world(GATED)
     gate(world)
-    world.approvals.decide = lambda *_: False  # type: ignore[method-assign]
+    world.approvals.expire = lambda *_: False  # type: ignore[method-assign]
 
     with pytest.raises(TryAgainError, match="review"):
         expire(world)
@@ -135,4 +186,4 @@ def test_expiring_again_after_a_crash_expires_the_gate() -> None:
         gate(world)
         return world
 
-    assert assert_recovers(arrange, expire) == 2 * 2 * 6
+    assert assert_recovers(arrange, expire) == 2 * 2 * 12

@@ -11,9 +11,12 @@ from taskrunner.errors import (
     TryAgainError,
 )
 from taskrunner.model.approval import Verdict
+from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.expire_gate import expire_gate
 from tests.packs import pack
 from tests.unit.usecases.given import (
+    ADMIN,
     CAROL,
     GATED,
     TENANT,
@@ -23,7 +26,9 @@ from tests.unit.usecases.given import (
     entry_ids,
     gate,
     plan_hash,
+    result_of,
     snapshot,
+    step,
 )
 
 if TYPE_CHECKING:
@@ -44,10 +49,28 @@ OVERRIDDEN = pack(
 )
 TWO_GATES = pack(
     """
-    - {id: review, gate: {approval: {id: security}}}
+    - {id: review, continueOnError: true, gate: {approval: {id: security}}}
     - {id: again, gate: {approval: {id: security}}}
     """,
     spec="approvals: [{id: security, minApprovals: 2}]",
+)
+
+
+STOPPABLE = pack(
+    """
+    - id: each
+      continueOnError: true
+      map:
+        items: {static: [1]}
+        step:
+          id: lanes
+          parallel:
+            steps:
+              - {id: one, gate: {approval: {id: security}}}
+              - {id: two, gate: {approval: {id: security}}}
+              - {id: bad, run: {uses: builtin:fail}}
+    """,
+    spec="approvals: [{id: security}]",
 )
 
 
@@ -138,6 +161,28 @@ class TestOpening:
 
         assert caught.value.code == "run_ended"
         assert snapshot(world) == before
+
+    def test_rejects_a_gate_of_a_block_that_a_failure_has_stopped(self) -> None:
+        world = a_world(STOPPABLE)
+        gate(world, "one", iteration="each[0]::")
+        result_of(lambda: step(world, "bad", iteration="each[0]::"))
+        before = snapshot(world)
+
+        with pytest.raises(ConflictError) as caught:
+            gate(world, "two", token="token-2", iteration="each[0]::")
+
+        assert caught.value.code == "block_stopped"
+        assert snapshot(world) == before
+
+    def test_wakes_a_gate_that_has_expired_since_it_was_opened(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world, token="older")
+        decide(world, Verdict.EXPIRED, by=ADMIN)
+
+        assert gate(world, token="newer") == {"status": "expired"}
+
+        assert world.approvals.woken == {"older": Verdict.EXPIRED, "newer": Verdict.EXPIRED}
+        assert entry_ids(world).count("review#decided") == 1
 
     def test_gives_up_after_repeated_conflicts(self) -> None:
         world = a_world(GATED)
@@ -318,8 +363,32 @@ class TestSecondGateOfAnApproval:
 
         assert answer == {"status": verdict.value}
         assert world.approvals.woken == {"token-1": verdict, "token-2": verdict}
-        assert entry_ids(world)[-2:] == ["again#awaiting", "again#decided"]
+        ids = [entry_id for entry_id in entry_ids(world) if entry_id != "run.ended"]
+        assert ids[-2:] == ["again#awaiting", "again#decided"]
         assert world.approvals.list_open(TENANT, 10, None).items == []
+
+    def test_that_a_recorded_rejection_fails_ends_the_run(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        decide(world, Verdict.REJECTED)
+        assert "run.ended" not in entry_ids(world)
+
+        gate(world, "again", token="token-2")
+
+        end = world.runs.journal(TENANT, "run-7")[-1].entry
+        assert end.message == "Run failed: step again failed."
+
+    def test_waits_its_own_time_when_the_first_has_expired(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world)
+        world.clock.advance(3600)
+        reference = StepReference(TENANT, "run-7", "review")
+        assert result_of(lambda: expire_gate(reference, world)) == "ApprovalExpiredError"
+
+        assert gate(world, "again", token="token-2") == {"status": "open"}
+
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        assert (listed["stepId"], listed["openedAt"]) == ("again", "2025-12-06T13:00:00.000Z")
 
     def test_is_woken_together_with_the_first(self) -> None:
         world = a_world(TWO_GATES)
@@ -348,4 +417,4 @@ class TestCrashes:
 
         ways = assert_recovers(arrange, lambda world: gate(world, "again", "token-2"))
 
-        assert ways == 2 * 2 * 6
+        assert ways == 2 * 2 * 10

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import NotFoundError, StepFailedError
+from taskrunner.errors import AttemptFailedError, NotFoundError, StepFailedError
 from taskrunner.model.flow import Question
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
@@ -69,7 +69,7 @@ def test_shows_the_outputs_and_times_of_a_step_that_succeeded() -> None:
 
 def test_shows_each_attempt_with_its_times_and_failure() -> None:
     world = a_world(RETRIED)
-    with pytest.raises(StepFailedError):
+    with pytest.raises(AttemptFailedError):
         step(world, "flaky")
     world.clock.advance(40)
     between = detail(world, "flaky")

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.errors import TryAgainError
 from taskrunner.model.journal import Entry, Event
-from taskrunner.model.run import RunStatus
+from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_run import artifact_url, run_artifacts, run_log
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
@@ -109,7 +109,8 @@ def test_evidence_does_not_cover_entries_after_the_end() -> None:
         step_path="small",
         metadata={"ask": "policy", "policyId": "late", "value": "passed"},
     )
-    world.runs.append(world.runs.head(TENANT, "run-7"), [late])
+    outcome = StepOutcome(path="small", attempt=1, status=StepStatus.SUCCEEDED)
+    world.runs.record_step(world.runs.head(TENANT, "run-7"), outcome, [late])
 
     settle(world)
 

@@ -38,7 +38,7 @@ def test_starts_a_recorded_run_as_its_creation_would_have(
 ) -> None:
     world = not_started(error)
 
-    assert start_run(TENANT, "run-7", world) == {"started": True}
+    assert start_run(TENANT, "run-7", world)
 
     assert snapshot(world) == snapshot(a_world(GATED, idempotency_key="k-1"))
 
@@ -56,14 +56,14 @@ def test_reports_when_aws_is_too_busy() -> None:
     world = not_started(CrashError)
     failing: Any = FailingWorld(world, Failure(call=3, effect_lost=True, error=TryAgainError))
 
-    assert start_run(TENANT, "run-7", failing) == {"started": False}
+    assert not start_run(TENANT, "run-7", failing)
 
 
 def test_does_not_start_a_run_that_has_ended() -> None:
     world = not_started(CrashError)
     settle_run(TENANT, "run-7", "NOT_STARTED", world)
 
-    assert start_run(TENANT, "run-7", world) == {"started": True}
+    assert start_run(TENANT, "run-7", world)
 
     assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.FAILED
     assert world.machines.started == {}

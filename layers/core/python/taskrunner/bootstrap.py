@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.approvals import DynamoApprovals
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.due_work import DynamoDueWork
     from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.runs import DynamoRuns
     from taskrunner.adapters.secrets import ManagedSecrets
+    from taskrunner.adapters.settlements import LambdaSettlements
     from taskrunner.adapters.table import Table
     from taskrunner.sandbox.launcher import ForkedSandbox
 
@@ -183,6 +185,20 @@ class AwsWorld:
             lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
         )
         return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
+
+    @cached_property
+    def due_work(self) -> DynamoDueWork:
+        """See the port."""
+        from taskrunner.adapters.due_work import DynamoDueWork  # noqa: PLC0415
+
+        return DynamoDueWork(self._table)
+
+    @cached_property
+    def settlements(self) -> LambdaSettlements:
+        """See the port."""
+        from taskrunner.adapters.settlements import LambdaSettlements  # noqa: PLC0415
+
+        return LambdaSettlements(_client("lambda"), self.environment["SETTLE_RUN_FUNCTION"])
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:

@@ -9,13 +9,14 @@
   - TooManyRunsError        the pack allows no more unfinished runs
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
-  - StepFailedError         an attempt of a step failed; the machine retries as the pack says
+  - AttemptFailedError      an attempt failed and another follows, when the pack says
+  - StepFailedError         a step failed for good; never retried
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
 The names of the last four, and of ConflictError, are wire format: Lambda reports a class name as
-`errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. tests/architecture checks
-that the two agree.
+`errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. Every other error of a
+function, of any name, is retried as the platform's. tests/architecture checks that the two agree.
 """
 
 from __future__ import annotations
@@ -99,8 +100,12 @@ class TooManyRunsError(_CodedError):
         super().__init__("too_many_runs", message)
 
 
+class AttemptFailedError(TaskRunnerError):
+    """An attempt of a step failed, its end is in the journal, and another attempt follows."""
+
+
 class StepFailedError(TaskRunnerError):
-    """An attempt of a step failed, and its end is in the journal."""
+    """A step failed for good, and its end is in the journal."""
 
 
 class ApprovalRejectedError(TaskRunnerError):

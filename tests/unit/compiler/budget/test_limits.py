@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from taskrunner.compiler.budget import limits
-from taskrunner.compiler.budget.distribution import QUOTA_EVENTS
+from taskrunner.compiler.budget.distribution import MAX_PLANNED_EVENTS, QUOTA_EVENTS
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from tests import graph
@@ -36,22 +36,31 @@ def test_counts_the_bytes_of_the_machine_and_of_its_input() -> None:
 
 
 def test_names_the_step_that_breaks_the_history_limit_with_its_line() -> None:
-    fitting = compile_pack(pack(noops(79), spec=HUNDRED_ATTEMPTS), {})
-    assert fitting.budget.history_events < QUOTA_EVENTS
+    fitting = compile_pack(pack(noops(71), spec=HUNDRED_ATTEMPTS), {})
+    assert fitting.budget.history_events < MAX_PLANNED_EVENTS
 
     (found,) = refusal(pack(noops(85), spec=HUNDRED_ATTEMPTS))
 
-    assert found.startswith("$.spec.steps[79]: line 86: with this step")
+    assert found.startswith("$.spec.steps[71]: line 78: with this step")
 
 
 def test_names_the_last_step_when_what_follows_it_breaks_the_limit() -> None:
-    (found,) = refusal(pack(noops(80), spec=HUNDRED_ATTEMPTS))
+    (found,) = refusal(pack(noops(72), spec=HUNDRED_ATTEMPTS))
 
-    assert found.startswith("$.spec.steps[79]: line 86:")
+    assert found.startswith("$.spec.steps[71]: line 78:")
+
+
+def test_keeps_events_for_the_retries_of_forty_tasks() -> None:
+    """An inline Map runs forty tasks at a time, each of which may be refused for an hour."""
+    retries = compile_pack(pack(noops(1)), {}).definition["States"]["Settle run"]["Retry"][-1]
+
+    events = 40 * 3 * retries["MaxAttempts"]
+
+    assert events == QUOTA_EVENTS - MAX_PLANNED_EVENTS
 
 
 def test_refuses_a_machine_larger_than_step_functions_takes() -> None:
-    assert any("split the pack" in found for found in refusal(pack(noops(1500))))
+    assert any("split the pack" in found for found in refusal(pack(noops(2500))))
 
 
 def test_refuses_an_input_larger_than_step_functions_takes() -> None:

@@ -47,7 +47,7 @@ def test_states_have_the_ids_of_their_steps_in_the_order_of_the_pack() -> None:
 
 @pytest.mark.parametrize(
     ("retries", "attempts", "interval"),
-    [("", 0, 1), ("retries: {maxAttempts: 3}, ", 2, 1),
+    [("retries: {maxAttempts: 3}, ", 2, 1),
      ("retries: {maxAttempts: 100, backoffSeconds: 20}, ", 99, 20)],
 )  # fmt: skip
 def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
@@ -55,10 +55,16 @@ def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
 ) -> None:
     state = states(f"- {{id: a, {retries}run: {{uses: builtin:noop}}}}")["a"]
 
-    of_pack, of_platform = state["Retry"][-1], state["Retry"][0]
+    final, of_pack, of_platform = state["Retry"]
     assert (of_pack["MaxAttempts"], of_pack["IntervalSeconds"]) == (attempts, interval)
-    assert "States.TaskFailed" in of_pack["ErrorEquals"]
-    assert of_platform == PROTOTYPES["Run"]["Retry"][0]
+    assert of_pack["ErrorEquals"] == ["AttemptFailedError"]
+    assert [final, of_platform] == PROTOTYPES["Run"]["Retry"][::2]
+
+
+def test_a_step_of_one_attempt_has_the_platforms_retries_only() -> None:
+    state = states("- {id: a, run: {uses: builtin:noop}}")["a"]
+
+    assert state["Retry"] == PROTOTYPES["Run"]["Retry"][::2]
 
 
 def test_catches_a_failure_only_where_the_pack_goes_on() -> None:

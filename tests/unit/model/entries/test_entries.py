@@ -25,6 +25,7 @@ from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
 from taskrunner.model.entries.step_entries import (
+    AttemptDeferred,
     AttemptReport,
     AttemptStarted,
     Failure,
@@ -200,6 +201,66 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"attempt": "2", "uses": "builtin:noop"},
         },
         AttemptStarted(2),
+    ),
+    "attempt started again after it was deferred": (
+        step_entries.attempt_started("ship", 2, "builtin:noop", AT, deferrals=1),
+        {
+            "id": "ship#2#started#2",
+            "event": "step.started",
+            "message": "Starting step: ship",
+            "level": "info",
+            "step": "ship",
+            "metadata": {"attempt": "2", "uses": "builtin:noop"},
+        },
+        AttemptStarted(2),
+    ),
+    "attempt deferred": (
+        step_entries.attempt_deferred("ship", 2, "AWS could not call the function now", AT),
+        {
+            "id": "ship#2#deferred",
+            "event": "step.deferred",
+            "message": "Attempt deferred: ship. AWS could not call the function now",
+            "level": "warn",
+            "step": "ship",
+            "metadata": {"attempt": "2"},
+        },
+        AttemptDeferred(2),
+    ),
+    "attempt deferred again": (
+        step_entries.attempt_deferred("ship", 2, "busy", AT, deferrals=1),
+        {
+            "id": "ship#2#deferred#2",
+            "event": "step.deferred",
+            "message": "Attempt deferred: ship. busy",
+            "level": "warn",
+            "step": "ship",
+            "metadata": {"attempt": "2"},
+        },
+        AttemptDeferred(2),
+    ),
+    "attempt lost": (
+        step_entries.attempt_lost("ship", 2, LATER, AT),
+        {
+            "id": "ship#2#ended",
+            "event": "step.failed",
+            "message": step_entries.LOST,
+            "level": "warn",
+            "step": "ship",
+            "metadata": {"attempt": "2", "reason": "executor-error", "nextAttemptAt": LATER},
+        },
+        StepFailed(2, Reason.EXECUTOR_ERROR, step_entries.LOST, LATER, None),
+    ),
+    "last attempt lost": (
+        step_entries.attempt_lost("ship", 2, None, AT),
+        {
+            "id": "ship#2#ended",
+            "event": "step.failed",
+            "message": step_entries.LOST,
+            "level": "error",
+            "step": "ship",
+            "metadata": {"attempt": "2", "reason": "executor-error"},
+        },
+        StepFailed(2, Reason.EXECUTOR_ERROR, step_entries.LOST, None, None),
     ),
     "step completed": (
         step_entries.step_completed("ship", REPORT, AT),

@@ -26,7 +26,9 @@ PENDING = StepState(
     continue_on_error=False,
 )
 RUNNING = replace(PENDING, status=StepStatus.RUNNING, attempts=1, last_transition_at=at(1))
-RETRYING = replace(RUNNING, status=StepStatus.PENDING, reason=Reason.RETRYING)
+DEFERRED = replace(RUNNING, status=StepStatus.PENDING, reason=Reason.RETRYING)
+RETRYING = replace(DEFERRED, next_attempt_at=at(6))
+DEFERRED_AGAIN = replace(DEFERRED, attempts=2)
 WAITING = replace(PENDING, reason=Reason.AWAITING_APPROVAL, last_transition_at=at(1))
 SUCCEEDED = replace(RUNNING, status=StepStatus.SUCCEEDED, last_transition_at=at(2))
 FAILED = replace(RUNNING, status=StepStatus.FAILED, last_transition_at=at(3))
@@ -62,6 +64,8 @@ class TestStep:
         [
             (PENDING, ("Skipped", "parent-skipped")),
             (WAITING, ("Skipped", "parent-skipped")),
+            (DEFERRED, ("Skipped", "parent-skipped")),
+            (DEFERRED_AGAIN, ("Failed", "executor-error")),
             (RETRYING, ("Failed", "executor-error")),
             (RUNNING, ("Running",)),
         ],
@@ -100,6 +104,8 @@ class TestStep:
         [
             (PENDING, ("Skipped", "run-failed")),
             (WAITING, ("Skipped", "run-failed")),
+            (DEFERRED, ("Skipped", "run-failed")),
+            (DEFERRED_AGAIN, ("Failed", "executor-error")),
             (RETRYING, ("Failed", "executor-error")),
         ],
     )
@@ -107,6 +113,16 @@ class TestStep:
         self, step: StepState, expected: tuple[str, ...]
     ) -> None:
         assert settled(step, HERE, RunStatus.FAILED) == expected
+
+    @pytest.mark.parametrize(
+        ("scope", "outcome"), [(HERE, RunStatus.FAILED), (STOPPED, None)], ids=["run", "block"]
+    )
+    def test_keeps_the_reason_of_its_last_failure_when_it_gets_no_further_attempt(
+        self, scope: Scope, outcome: RunStatus | None
+    ) -> None:
+        retrying = replace(RETRYING, failure=Reason.TIMEOUT)
+
+        assert settled(retrying, scope, outcome) == ("Failed", "timeout")
 
     @pytest.mark.parametrize("step", [PENDING, RETRYING, RUNNING])
     def test_has_failed_when_the_run_succeeded_without_an_entry_of_its_end(

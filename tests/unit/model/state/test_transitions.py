@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
 
 STARTED = started("build")
+DEFERRED = step_entries.attempt_deferred("build", 1, "AWS is busy", at(2))
+LOST = step_entries.attempt_lost("build", 1, None, at(2))
 SKIPPED = step_entries.step_skipped("build", at(1))
 
 
@@ -45,6 +47,12 @@ SKIPPED = step_entries.step_skipped("build", at(1))
         ([STARTED, completed("build")], "Succeeded", None),
         ([STARTED, failed("build")], "Failed", "executor-error"),
         ([STARTED, RETRYING], "Pending", "retrying"),
+        ([STARTED, LOST], "Failed", "executor-error"),
+        ([STARTED, DEFERRED], "Pending", "retrying"),
+        ([STARTED, DEFERRED, STARTED], "Running", None),
+        ([STARTED, DEFERRED, STARTED, completed("build")], "Succeeded", None),
+        ([STARTED, DEFERRED, FAILED], "Skipped", "run-failed"),
+        ([STARTED, DEFERRED, CANCELLED], "Skipped", "cancelled"),
         ([failed("build", reason=Reason.TIMEOUT)], "Failed", "timeout"),
         ([SKIPPED], "Skipped", "condition-false"),
         ([CANCELLED], "Skipped", "cancelled"),
@@ -52,6 +60,8 @@ SKIPPED = step_entries.step_skipped("build", at(1))
         ([STARTED, RETRYING, CANCELLED], "Skipped", "cancelled"),
         ([FAILED], "Skipped", "run-failed"),
         ([STARTED, FAILED], "Failed", "executor-error"),
+        ([STARTED, RETRYING, FAILED], "Failed", "executor-error"),
+        ([failed("build", reason=Reason.TIMEOUT, retry_at=at(9)), FAILED], "Failed", "timeout"),
         ([SUCCEEDED], "Failed", "executor-error"),
         ([NOT_SCHEDULED], "Skipped", "run-failed"),
     ],
@@ -113,6 +123,22 @@ def test_a_policy_gate_has_the_state_that_its_verdict_gives(
 
     assert (gate.status, gate.reason, gate.error_message) == (status, reason, message)
     assert (gate.attempts, gate.next_attempt_at) == (2, next_attempt_at)
+
+
+def test_a_policy_gate_that_is_overridden_after_a_retry_shows_no_error() -> None:
+    policy = Policy(id="window", version="1")
+    retry = Evaluation(policy, 1, PolicyVerdict.RETRY, ["late"], at(2))
+    override = Evaluation(policy, 2, PolicyVerdict.OVERRIDE, ["late"])
+
+    gate = step(
+        "review",
+        flow_entries.policy_evaluated("review", retry, at(1)),
+        flow_entries.policy_evaluated("review", override, at(2)),
+        awaiting("review", is_override=True),
+        decided("review", Verdict.APPROVED),
+    )
+
+    assert (gate.status, gate.error_message) == ("Succeeded", None)
 
 
 def test_a_step_that_planning_skipped_has_been_skipped_since_the_creation() -> None:
@@ -181,3 +207,8 @@ def test_a_reason_of_a_later_release_is_read_as_unknown() -> None:
 @pytest.mark.parametrize("attempt", ["", "one", "-1", "1e9", "9" * 5000, "٣"])
 def test_an_attempt_that_is_not_a_number_is_not_counted(attempt: str) -> None:
     assert step("build", replace(STARTED, metadata={"attempt": attempt})).attempts == 0
+
+
+def test_a_deferred_attempt_stays_counted_once() -> None:
+    assert step("build", STARTED, DEFERRED).attempts == 1
+    assert step("build", STARTED, DEFERRED, STARTED).attempts == 1

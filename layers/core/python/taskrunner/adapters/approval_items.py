@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import (
     GATES,
     OPEN_APPROVAL,
@@ -12,13 +14,22 @@ from taskrunner.adapters.table_layout import (
     gate_key,
     partition_of,
 )
-from taskrunner.adapters.table_requests import Update
-from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, GateRecord, Verdict
+from taskrunner.adapters.table_requests import Check, Update
+from taskrunner.model.approval import (
+    CLOCK,
+    ApprovalRecord,
+    Decision,
+    GateOpening,
+    GateRecord,
+    Verdict,
+)
+from taskrunner.model.due_work import DueKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskrunner.adapters.table_requests import Item
+    from taskrunner.adapters.table_layout import Key
+    from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
 
@@ -50,6 +61,7 @@ def gate_from_item(item: Item) -> GateRecord:
         step_path=item["sk"].removeprefix(GATES),
         recorded_decisions=item["heard"],
         is_notified=item.get("notified", False),
+        expired_by=item.get("expired_by"),
     )
 
 
@@ -64,7 +76,8 @@ def gate_update(
     return Update(
         key=gate_key(partition_of(run), step_path),
         expression="SET approval_id = :approval_id, heard = :heard, expires_at = :expires_at",
-        condition="attribute_not_exists(heard)" + (" OR heard = :known" if known else ""),
+        condition="attribute_not_exists(expired_by) AND "
+        f"(attribute_not_exists(heard){' OR heard = :known' if known else ''})",
         values={
             ":approval_id": record.approval_id,
             ":heard": len(record.decisions),
@@ -74,8 +87,86 @@ def gate_update(
     )
 
 
+def unnotified_update(gate: Update, opening: GateOpening) -> Update:
+    """Let the reconciler look whether approvers were notified of a gate that *gate* records."""
+    return replace(
+        gate,
+        expression=f"{gate.expression}, {DUE_ASSIGNMENTS}",
+        values={**gate.values, **due_values(DueKind.GATE, opening.opened_at)},
+    )
+
+
+def waiting_update(gate: Update, token: str, listing: Mapping[str, str]) -> Update:
+    """Let a gate that *gate* records wait with *token*, and keep how it is listed."""
+    return replace(
+        gate,
+        expression=(
+            f"{gate.expression}, task_token = :token, opened_sort = :sort, summary = :summary"
+        ),
+        values={**gate.values, ":token": token, **listing},
+    )
+
+
+def expired_update(gate: Update, expiry: Decision) -> Update:
+    """Let a gate that *gate* records expire. A token is of no use once its time is over."""
+    removal = " REMOVE task_token" if expiry.approver == CLOCK else ""
+    return replace(
+        gate,
+        expression=f"{gate.expression}, expired_by = :by{removal}",
+        values={**gate.values, ":by": expiry.approver},
+    )
+
+
+def undecided(run: Run, record: ApprovalRecord, expiry: Decision) -> Write:
+    """Require that no decision was stored since an approval was read as *record*.
+
+    A gate that the clock expires learns of it by that. For an expiry that a person decides, the
+    approval is due until its gates have learned of it.
+    """
+    key = approval_key(partition_of(run), record.approval_id)
+    values = {":version": record.version}
+    if expiry.approver == CLOCK:
+        condition = "attribute_not_exists(pk) OR version = :version"
+        return Check(key=key, condition=condition, values=values)
+    due = due_values(DueKind.APPROVAL, expiry.decided_at)
+    return Update(
+        key=key,
+        expression=f"SET {DUE_ASSIGNMENTS}",
+        condition="version = :version",  # a gate waits, so there is an item
+        values={**values, **due},
+    )
+
+
+def relisting_update(key: Key, seen: Item, gate: Item | None) -> Update:
+    """List an approval with *gate*, or no more, if it is still listed as in the item *seen*."""
+    update = Update(
+        key=key,
+        expression=f"REMOVE {', '.join(OPEN_APPROVAL)}",
+        condition="summary = :seen",
+        values={":seen": seen["summary"]},
+    )
+    if gate is None:
+        return update
+    shown = {":sort": gate["opened_sort"], ":summary": gate["summary"]}
+    return replace(
+        update,
+        expression="SET opened_sort = :sort, summary = :summary",
+        values={**update.values, **shown},
+    )
+
+
+def listing(
+    run: Run, record: ApprovalRecord, opening: GateOpening, summary: JsonObject
+) -> dict[str, str]:
+    """Return the values by which an approval is listed with one of its gates."""
+    return {
+        ":sort": f"{opening.opened_at}#{run.run_id}#{record.approval_id}",
+        ":summary": json.dumps(summary, ensure_ascii=False),
+    }
+
+
 def opening_update(
-    run: Run, record: ApprovalRecord, opening: GateOpening, summary: JsonObject, expires_at: int
+    run: Run, record: ApprovalRecord, listing: Mapping[str, str], expires_at: int
 ) -> Update:
     """List an approval as open with its latest gate. Its decisions stay as they are."""
     return _approval_update(
@@ -88,8 +179,7 @@ def opening_update(
             ":none": [],
             ":expires_at": expires_at,
             ":tenant": run.tenant,
-            ":sort": f"{opening.opened_at}#{run.run_id}#{record.approval_id}",
-            ":summary": json.dumps(summary, ensure_ascii=False),
+            **listing,
         },
     )
 
@@ -102,12 +192,13 @@ def decision_update(run: Run, record: ApprovalRecord, expires_at: int) -> Update
         run,
         record,
         "SET approval_id = :approval_id, decisions = :decisions, version = :next, "
-        f"expires_at = :expires_at{closing}",
+        f"expires_at = :expires_at, {DUE_ASSIGNMENTS}{closing}",
         {
             ":decisions": [_decision_document(decision) for decision in record.decisions],
             ":next": record.version + 1,
             ":expires_at": expires_at,
             ":verdict": None if verdict is None else verdict.value,
+            **due_values(DueKind.APPROVAL, record.decisions[-1].decided_at),
         },
     )
 

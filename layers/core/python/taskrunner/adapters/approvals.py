@@ -12,17 +12,26 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters import cursors
 from taskrunner.adapters.approval_items import (
     approval_from_item,
     decision_update,
+    expired_update,
     gate_from_item,
     gate_update,
+    listing,
     opening_update,
+    relisting_update,
+    undecided,
+    unnotified_update,
+    waiting_update,
 )
-from taskrunner.adapters.run_items import running_check
+from taskrunner.adapters.due_work import DUE_REMOVAL
+from taskrunner.adapters.journal_chunks import Addition, with_end
+from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     OPEN_APPROVALS,
@@ -33,26 +42,35 @@ from taskrunner.adapters.table_layout import (
     run_partition,
 )
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
+from taskrunner.errors import ConflictError
 from taskrunner.model.approval import ApprovalRecord, Verdict
+from taskrunner.ports.approvals import GateChange
 from taskrunner.ports.page import Page
+from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.adapters.task_tokens import TaskTokens
-    from taskrunner.model.approval import GateOpening, GateRecord
+    from taskrunner.model.approval import Decision, GateOpening, GateRecord
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports.runs import Head
+    from taskrunner.ports.runs import Head, Stops
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
     Verdict.EXPIRED: ("ApprovalExpiredError", "nobody decided the gate in time"),
 }
+# The state machine retries nothing of what has ended.
+_ENDED: Final = (ConflictError.__name__, "the run, or a block around the gate, has ended")
+_OF_APPROVAL: Final = "approval_id = :approval_id"
+_UNWOKEN: Final = "attribute_exists(task_token)"
+_RECORD: Final = "sk, heard, notified, expired_by"
+_TOKEN_AND_RECORD: Final = f"pk, {_RECORD}, task_token"
 # Thousands of gates may wait, and the API's caller waits at most 29 s. boto3 keeps 10 connections.
 _WAKE_THREADS: Final = 10
 
@@ -68,6 +86,7 @@ class DynamoApprovals:
         self._journal = journal
         self._tokens = tokens
         self._retention = retention
+        self._endings = RunEndings(table, retention)
 
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         """See the port."""
@@ -79,19 +98,28 @@ class DynamoApprovals:
         item = self._table.get(gate_key(partition_of(run), path))
         return None if item is None or "heard" not in item else gate_from_item(item)
 
+    def gates(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
+        """See the port."""
+        return map(gate_from_item, self._gates(run, _OF_APPROVAL, approval_id, _RECORD))
+
     def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         """See the port."""
-        return map(gate_from_item, self._waiting(run, approval_id, "sk, heard, notified"))
+        condition = f"{_OF_APPROVAL} AND {_UNWOKEN} AND attribute_not_exists(expired_by)"
+        return map(gate_from_item, self._gates(run, condition, approval_id, _RECORD))
 
-    def _waiting(self, run: Run, approval_id: str, attributes: str) -> Iterator[Item]:
+    def unwoken(self, run: Run) -> Iterator[GateRecord]:
+        """See the port."""
+        return map(gate_from_item, self._gates(run, _UNWOKEN, None, _RECORD))
+
+    def _gates(
+        self, run: Run, condition: str, approval_id: str | None, attributes: str
+    ) -> Iterator[Item]:
+        """Query the *attributes* of the run's gates that fulfil *condition*, by path."""
         gates = by_prefix(gate_key(partition_of(run), ""))
+        approval = {} if approval_id is None else {":approval_id": approval_id}
+        values = {**gates.values, **approval}
         return self._table.query(
-            replace(
-                gates,
-                values={**gates.values, ":approval_id": approval_id},
-                filter="approval_id = :approval_id AND attribute_exists(task_token)",
-                attributes=attributes,
-            )
+            replace(gates, values=values, filter=condition, attributes=attributes)
         )
 
     def open(  # noqa: PLR0913 - as in the port
@@ -104,79 +132,120 @@ class DynamoApprovals:
         *,
         gate: GateRecord | None,
         summary: JsonObject,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
     ) -> bool:
         """See the port."""
+        change = GateChange([], entries, inside, stops)
         expires_at = self._retention.expires_at(head.run)
         update = gate_update(head.run, record, waiting.step_path, gate, expires_at)
         if record.verdict is not None:
             # The caller wakes the gate at once by *token*. An older token must wake nothing more.
             decided = replace(update, expression=f"{update.expression} REMOVE task_token")
-            return self._write(head, [decided], entries)
-        opened = replace(
-            update,
-            expression=f"{update.expression}, task_token = :token",
-            values={**update.values, ":token": token},
-        )
-        listed = opening_update(head.run, record, waiting, summary, expires_at)
-        return self._write(head, [opened, listed], entries)
+            return self._write(head, [decided], change)
+        shown = listing(head.run, record, waiting, summary)
+        opened = waiting_update(update, token, shown)
+        if gate is None or not gate.is_notified:
+            opened = unnotified_update(opened, waiting)
+        listed = opening_update(head.run, record, shown, expires_at)
+        return self._write(head, [opened, listed], change)
+
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        """See the port."""
+        item = self._table.get(gate_key(partition_of(run), path))
+        if item is None or "task_token" not in item or item.keys() & {"notified", "expired_by"}:
+            return None
+        summary: JsonObject = json.loads(item["summary"])
+        return summary
 
     def record_notified(self, run: Run, path: str) -> None:
         """See the port. Gates that open at the same moment would collide on the approval's item."""
         self._table.update(
             Update(
                 key=gate_key(partition_of(run), path),
-                expression="SET expires_at = :expires_at, notified = :yes",
+                expression=(f"SET expires_at = :expires_at, notified = :yes REMOVE {DUE_REMOVAL}"),
                 values={":expires_at": self._retention.expires_at(run), ":yes": True},
             )
         )
 
-    def decide(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
-    ) -> bool:
+    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
         """See the port."""
         decided = decision_update(head.run, record, self._retention.expires_at(head.run))
-        return self._write(head, [decided, *self._gate_updates(head.run, record, gates)], entries)
+        return self._write(head, [decided, *self._gate_updates(head.run, record, change)], change)
 
-    def record_decisions(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
+    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+        """See the port."""
+        return self._write(head, self._gate_updates(head.run, record, change), change)
+
+    def expire(
+        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
     ) -> bool:
         """See the port."""
-        return self._write(head, self._gate_updates(head.run, record, gates), entries)
+        updates = self._gate_updates(head.run, record, change)
+        expired = [expired_update(update, expiry) for update in updates]
+        return self._write(head, [*expired, undecided(head.run, record, expiry)], change)
 
-    def _gate_updates(
-        self, run: Run, record: ApprovalRecord, gates: Sequence[GateRecord]
-    ) -> list[Update]:
+    def _gate_updates(self, run: Run, record: ApprovalRecord, change: GateChange) -> list[Update]:
         expires_at = self._retention.expires_at(run)
-        return [gate_update(run, record, gate.step_path, gate, expires_at) for gate in gates]
+        return [gate_update(run, record, gate.step_path, gate, expires_at) for gate in change.gates]
 
-    def _write(self, head: Head, writes: Sequence[Write], entries: Sequence[Entry]) -> bool:
-        """Make all of *writes* if their items and the run are still as they were read."""
+    def _write(self, head: Head, writes: Sequence[Write], change: GateChange) -> bool:
+        """Make all of *writes* if their items, the run and its blocks are as they were read."""
+        added = self._endings.of_failure(head.run, change.stops, writes, change.inside)
+        addition = with_end(Addition(change.entries), change.stops)
         try:
-            self._journal.append(head, entries, [*writes, running_check(head.run)])
+            self._journal.append(head, addition, [*writes, *added])
         except ConditionFailedError:
             return False
         return True
 
+    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
+        """See the port. A gate that opens meanwhile lists the approval itself, and that stays."""
+        key = approval_key(partition_of(run), approval_id)
+        item = self._table.get(key)
+        if item is None or "summary" not in item:
+            return
+        if json.loads(item["summary"]).get("stepId") in waiting:
+            return
+        keys = [gate_key(partition_of(run), path) for path in waiting]
+        gates = [gate for gate in self._table.batch(keys) if "summary" in gate]
+        latest = max(gates, key=itemgetter("opened_sort"), default=None)
+        with suppress(ConditionFailedError):
+            self._table.update(relisting_update(key, item, latest))
+
     def resume(self, run: Run, record: ApprovalRecord) -> None:
         """See the port. A sent token is removed, so that a repeated call continues behind it."""
-        verdict = record.verdict
-        if verdict is None:
-            return
-        items = self._waiting(run, record.approval_id, "pk, sk, task_token")
+        items = self._gates(
+            run, f"{_OF_APPROVAL} AND {_UNWOKEN}", record.approval_id, _TOKEN_AND_RECORD
+        )
+        self._each(items, lambda item: self._wake_once(item, record))
+
+    def fail(self, run: Run, gates: Sequence[GateRecord]) -> None:
+        """See the port."""
+        keys = [gate_key(partition_of(run), gate.step_path) for gate in gates]
+        items = (item for item in self._table.batch(keys) if "task_token" in item)
+        self._each(items, self._fail_once)
+
+    def _each(self, items: Iterable[Item], act: Callable[[Item], None]) -> None:
         with ThreadPoolExecutor(_WAKE_THREADS) as pool:
-            for _ in pool.map(lambda item: self._wake_once(item, verdict), items):
+            for _ in pool.map(act, items):
                 pass  # an exception of a thread is raised here
 
-    def _wake_once(self, item: Item, verdict: Verdict) -> None:
-        self.wake(item["task_token"], verdict)
+    def _wake_once(self, item: Item, record: ApprovalRecord) -> None:
+        verdict = record.verdict
+        if "expired_by" in item:
+            verdict = Verdict.EXPIRED
+        elif item["heard"] < len(record.decisions):
+            return  # its run or block has ended without the decision
+        if verdict is not None:
+            self.wake(item["task_token"], verdict)
+            self._remove_token(item)
+
+    def _fail_once(self, item: Item) -> None:
+        self._tokens.fail(item["task_token"], *_ENDED)
+        self._remove_token(item)
+
+    def _remove_token(self, item: Item) -> None:
         with suppress(ConditionFailedError):
             self._table.update(
                 Update(

@@ -23,10 +23,10 @@ _MAX_NAME_LENGTH: Final = 80
 _HASH_DIGITS: Final = 32
 # CreateStateMachine is limited to one a second. A new machine is known everywhere within seconds.
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-# The execution never started, its machine was removed, or it has ended (a ValidationException).
-_NOTHING_TO_STOP: Final = frozenset(
-    {"ExecutionDoesNotExist", "StateMachineDoesNotExist", "ValidationException"}
-)
+# The execution never started, or its machine was removed.
+_NO_EXECUTION: Final = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
+# An execution that has ended is a ValidationException.
+_NOTHING_TO_STOP: Final = _NO_EXECUTION | {"ValidationException"}
 
 
 class StepFunctionsMachines:
@@ -114,19 +114,33 @@ class StepFunctionsMachines:
             )
         return response
 
+    def status(self, run: Run) -> str | None:
+        """See the port."""
+        try:
+            with translated("describe the execution"):
+                found = self._client.describe_execution(executionArn=self._execution_arn(run))
+        except ClientError as error:
+            if code(error) not in _NO_EXECUTION:
+                raise
+            return None
+        return str(found["status"])
+
     def stop(self, run: Run) -> None:
         """See the port."""
-        arn = self._machine_arn(run).replace(":stateMachine:", ":execution:", 1)
         try:
             with translated("stop the execution"):
                 self._client.stop_execution(
-                    executionArn=f"{arn}:{run.execution}",
+                    executionArn=self._execution_arn(run),
                     error="Cancelled",
                     cause="Cancelled by API",
                 )
         except ClientError as error:
             if code(error) not in _NOTHING_TO_STOP:
                 raise
+
+    def _execution_arn(self, run: Run) -> str:
+        arn = self._machine_arn(run).replace(":stateMachine:", ":execution:", 1)
+        return f"{arn}:{run.execution}"
 
     def _machine_arn(self, run: Run) -> str:
         return f"{self._prototype_arn.rsplit(':', 1)[0]}:{run.machine}"

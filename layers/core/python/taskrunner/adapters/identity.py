@@ -18,6 +18,7 @@ import jwt
 from taskrunner.adapters.issuer_keys import ALGORITHMS, IssuerKeys
 from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
+from taskrunner.model.approval import CLOCK
 from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, tenants, words
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Authority:
         subject = claims.get("sub") or claims.get("client_id")
         if not isinstance(subject, str):
             raise BadTokenError("the token has no subject")
+        if subject == CLOCK:
+            raise BadTokenError(f"the subject {CLOCK!r} is reserved for expiries by the clock")
         client = self._client(claims)
         scope_words = words(claims.get("scope")) or words(claims.get("scp"))
         return Caller(

@@ -7,6 +7,11 @@ that stops behind the first chunk that is not full therefore never sees a gap, a
 not a snapshot. An append costs the write units of its whole chunk, one or two. A counter with one
 item per entry would leave gaps after a crash.
 
+The entry that ends the run sets the chunk's `fence` in the same write. An append that begins
+something requires that there is none, so one condition of one write decides whether anything may
+begin. A writer that begins chunk n+1 has found chunk n full and copies its fence, so the fence is
+never lost. An append without that condition only logs what had begun before.
+
 A chunk also holds the ids of its entries, so that it recognises a repeated append. Entries that
 decide something come with a conditional write, which happens once. Other entries, such as the start
 of an attempt, may appear again some chunks later if their writer repeats them; the fold ignores
@@ -16,8 +21,9 @@ them.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from taskrunner.adapters.run_items import running_check
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     CHUNKS,
@@ -31,20 +37,61 @@ from taskrunner.adapters.table_requests import Update, by_range
 from taskrunner.errors import TryAgainError
 from taskrunner.model import journal
 from taskrunner.model.journal import Entry, PlacedEntry, Position
+from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.run import Run
-    from taskrunner.ports.runs import Head
+    from taskrunner.ports.runs import Head, Stops
 
 # An append costs the size of the whole chunk, so chunks are small.
 CHUNK_ENTRIES: Final = 8
 # A new run's entries are one transaction with its item, which takes 100 writes.
 _MAX_FIRST_CHUNKS: Final = 50
 _APPEND_TRIES: Final = 200
+
+
+class JournalEndedError(ConditionFailedError):
+    """The run has ended with *outcome*, so its journal takes no entry that begins something.
+
+    *is_recorded* is whether its last chunk has all entries that were to be appended.
+    """
+
+    def __init__(
+        self, outcome: RunStatus, items: Mapping[int, Item], *, is_recorded: bool = False
+    ) -> None:
+        """Keep the items of the other failed conditions, by the places of their writes."""
+        super().__init__(dict(items))
+        self.outcome = outcome
+        self.is_recorded = is_recorded
+
+
+class Addition(NamedTuple):
+    """Entries to append.
+
+    *used_ms* is added to the time that executors have used; see `chunk_used_ms`. *ends* is the
+    outcome of the run if the entries end it. Entries that come *is_late* are appended to the
+    journal of an ended run too.
+    """
+
+    entries: Sequence[Entry]
+    used_ms: int = 0
+    ends: RunStatus | None = None
+    is_late: bool = False
+
+
+class _End(NamedTuple):
+    """The end of the journal: the number of its last chunk, and what full chunks hand on.
+
+    *used_before_ms* and *fence* are known once a full chunk was found.
+    """
+
+    number: int
+    used_before_ms: int = 0
+    fence: str | None = None
 
 
 class JournalChunks:
@@ -80,90 +127,134 @@ class JournalChunks:
         """
         size = max(CHUNK_ENTRIES, -(-len(entries) // _MAX_FIRST_CHUNKS))
         chunks = [entries[i : i + size] for i in range(0, len(entries), size)]
-        return [self._append_update(run, number, chunk) for number, chunk in enumerate(chunks)]
+        return [
+            self._append_update(run, _End(number), Addition(chunk))
+            for number, chunk in enumerate(chunks)
+        ]
 
     def append(
         self,
         head: Head,
-        entries: Sequence[Entry],
+        addition: Addition,
         writes: Sequence[Write] = (),
-        used_ms: int = 0,
     ) -> None:
-        """Append *entries* at the end of the journal, in one transaction with *writes*.
+        """Append *addition* at the end of the journal, in one transaction with *writes*.
 
         Without *writes* it is one plain update, which no transaction can conflict with.
-        *used_ms* is added to the time that executors have used; see `chunk_used_ms`.
 
         Raises:
+            JournalEndedError: the run has ended, and the entries are not late.
             ConditionFailedError: a condition of *writes* does not hold.
             TryAgainError: other writers append again and again.
         """
-        number = head.tail[0].position.chunk if head.tail else 0
-        before_ms = 0  # only a new chunk stores it, and then `_next_chunk` has found it out
+        end = _End(head.tail[0].position.chunk if head.tail else 0)
         for _ in range(_APPEND_TRIES):
-            if not entries:
-                return self._table.transact(writes) if writes else None
-            update = self._append_update(head.run, number, entries, before_ms, used_ms)
+            if not addition.entries:
+                is_late = addition.is_late
+                return self._write_without_entries(head.run, writes, is_late=is_late)
+            update = self._append_update(head.run, end, addition)
             try:
                 if writes:
                     self._table.transact([*writes, update])
                 else:
                     self._table.update(update)
             except ConditionFailedError as failed:
-                if any(place < len(writes) for place in failed.items):
+                chunk = failed.items.pop(len(writes), {})
+                if not addition.is_late:
+                    _check_fence(chunk, failed, addition.entries)
+                if failed.items:
                     raise
-                chunk = failed.items[len(writes)]
-                present = chunk.get("ids", set())
-                entries = [entry for entry in entries if entry.id not in present]
-                number, before_ms = self._next_chunk(head.run, number, chunk)
+                addition = _without_present(addition, chunk)
+                end = self._end_behind(head.run, end.number, chunk)
             else:
                 return None
         raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
 
-    def _next_chunk(self, run: Run, number: int, chunk: Item) -> tuple[int, int]:
-        """Return the chunk to append to next, and the time that executors used before it, in ms.
+    def _write_without_entries(self, run: Run, writes: Sequence[Write], *, is_late: bool) -> None:
+        """Make *writes*, unless the run has ended; the journal has their entries already."""
+        if not writes or is_late:
+            return self._table.transact(writes) if writes else None
+        try:
+            self._table.transact([*writes, running_check(run)])
+        except ConditionFailedError as failed:
+            ended = failed.items.pop(len(writes), None)
+            if ended:
+                outcome = RunStatus(ended["outcome"])
+                raise JournalEndedError(outcome, failed.items, is_recorded=True) from None
+            raise
+
+    def _end_behind(self, run: Run, number: int, chunk: Item) -> _End:
+        """Return the end of the journal behind *chunk*, which did not take an append.
 
         It is the same chunk if that has room and only repeated entries were in the way.
         """
+        handed_on = _End(number + 1, chunk_used_ms(chunk), chunk.get("fence"))
         if len(chunk.get("entries", [])) < CHUNK_ENTRIES:
-            return number, chunk_used_ms(chunk)
+            return handed_on._replace(number=number)
         next_key = chunk_key(partition_of(run), number + 1)
         page = self._table.page(by_range(next_key, LAST_CHUNK, descending=True, limit=1))
         last = next(iter(page.items), None)
-        # A full chunk never changes again, so neither does the time used up to its end.
-        return (number + 1, chunk_used_ms(chunk)) if last is None else (chunk_number(last["sk"]), 0)
+        # A full chunk never changes again, so neither does what it hands on to the next one.
+        return handed_on if last is None else _End(chunk_number(last["sk"]))
 
     def _append_update(
         self,
         run: Run,
-        number: int,
-        entries: Sequence[Entry],
-        before_ms: int = 0,
-        used_ms: int = 0,
+        end: _End,
+        addition: Addition,
     ) -> Update:
-        """Return the update that appends to a chunk, unless it holds one of *entries*."""
+        """Return the update that appends to a chunk, unless it holds one of the entries."""
+        entries = addition.entries
         ids = {f":i{place}": entry.id for place, entry in enumerate(entries)}
         none_present = "".join(f" AND NOT contains(ids, {name})" for name in ids)
+        unfenced = "" if addition.is_late else " AND attribute_not_exists(fence)"
+        has_room = f"size(entries) < :full{unfenced}{none_present}"
+        fence = end.fence if addition.ends is None else addition.ends.value
         texts = [json.dumps(journal.to_document(entry), ensure_ascii=False) for entry in entries]
         return Update(
-            key=chunk_key(partition_of(run), number),
+            key=chunk_key(partition_of(run), end.number),
             expression=(
                 "SET entries = list_append(if_not_exists(entries, :none), :new), "
-                "expires_at = :expires_at, used_before_ms = if_not_exists(used_before_ms, :before) "
-                "ADD ids :ids, used_ms :used"
+                "expires_at = :expires_at, used_before_ms = if_not_exists(used_before_ms, :before)"
+                + ("" if fence is None else ", fence = if_not_exists(fence, :fence)")
+                + " ADD ids :ids, used_ms :used"
             ),
-            condition=f"attribute_not_exists(pk) OR (size(entries) < :full{none_present})",
+            condition=f"attribute_not_exists(pk) OR ({has_room})",
             values={
                 ":none": [],
                 ":new": texts,
                 ":ids": {entry.id for entry in entries},
                 ":full": CHUNK_ENTRIES,
-                ":before": before_ms,
-                ":used": used_ms,
+                ":before": end.used_before_ms,
+                ":used": addition.used_ms,
                 ":expires_at": self._retention.expires_at(run),
+                ":fence": fence,
                 **ids,
             },
         )
+
+
+def with_end(addition: Addition, stops: Stops) -> Addition:
+    """Return *addition* with the entry of *stops* that ends the run, if there is one."""
+    if stops.run_failed is None:
+        return addition
+    entries = [*addition.entries, stops.run_failed]
+    return addition._replace(entries=entries, ends=RunStatus.FAILED)
+
+
+def _check_fence(chunk: Item, failed: ConditionFailedError, entries: Sequence[Entry]) -> None:
+    """Raise JournalEndedError if *chunk* has a fence."""
+    if "fence" in chunk:
+        is_recorded = all(entry.id in chunk["ids"] for entry in entries)
+        outcome = RunStatus(chunk["fence"])
+        raise JournalEndedError(outcome, failed.items, is_recorded=is_recorded) from None
+
+
+def _without_present(addition: Addition, chunk: Item) -> Addition:
+    """Return *addition* without the entries that *chunk* has."""
+    present = chunk.get("ids", set())
+    entries = [entry for entry in addition.entries if entry.id not in present]
+    return addition._replace(entries=entries)
 
 
 def is_chunk(item: Item) -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import run_key
-from taskrunner.adapters.table_requests import Check
+from taskrunner.adapters.table_requests import Check, Update
+from taskrunner.model.due_work import DueKind, first_look_at
 from taskrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ def run_item(run: Run, expires_at: int) -> Item:
         "tenant_runs": run.tenant,
         "unfinished": unfinished_partition(run.tenant, run.pack_name),
         "created_sort": f"{run.created_at}#{run.run_id}",
+        "due": DueKind.RUN.value,
+        "due_at": first_look_at(run.created_at),
+        "due_looks": 0,
     }
 
 
@@ -61,6 +66,7 @@ def run_from_item(item: Item) -> Run:
         queue_depth=item.get("queue_depth"),
         idempotency_key=item.get("idempotency_key"),
         outcome=None if outcome is None else RunStatus(outcome),
+        settled=item.get("settled", False),
         sealed="unfinished" not in item,
     )
 
@@ -87,9 +93,50 @@ def unfinished_partition(tenant: str, pack_name: str) -> str:
 def unsealed_partition(run: Run) -> str:
     """Return the partition of the index for runs that have ended and lack their evidence.
 
-    The reconciler scans the whole index and finds them. A count of a pack's running runs does not.
+    A count of a pack's running runs does not find them.
     """
     return f"{unfinished_partition(run.tenant, run.pack_name)}#ended"
+
+
+def ended_update(run: Run, outcome: RunStatus, ended_at: str) -> Update:
+    """Record that *run* has ended, unless it has before."""
+    return Update(
+        key=run_key(run),
+        expression=(
+            f"SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, {DUE_ASSIGNMENTS}"
+        ),
+        condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
+        values={
+            ":outcome": outcome.value,
+            ":at": ended_at,
+            ":unsealed": unsealed_partition(run),
+            **due_values(DueKind.ENDED, ended_at),
+        },
+    )
+
+
+def settled_update(run: Run) -> Update:
+    """Record that the artifacts of *run*, which has ended, are final but for its outputs."""
+    return Update(
+        key=run_key(run),
+        expression="SET settled = :yes",
+        condition="attribute_exists(outcome)",
+        values={":yes": True},
+    )
+
+
+def unsettled_check(run: Run) -> Check:
+    """Require that *run* has failed, and that steps which still run may add artifacts."""
+    return Check(
+        key=run_key(run),
+        condition="outcome = :failed AND attribute_not_exists(settled)",
+        values={":failed": RunStatus.FAILED.value},
+    )
+
+
+def unsealed_check(run: Run) -> Check:
+    """Require that *run* lacks its evidence, so that artifacts may be added."""
+    return Check(key=run_key(run), condition="attribute_exists(unfinished)")
 
 
 def running_check(run: Run) -> Check:

@@ -6,41 +6,48 @@ transaction with its journal entries. The items are described in `table_layout`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters import cursors
-from taskrunner.adapters.artifact_items import artifact_item
-from taskrunner.adapters.journal_chunks import chunk_entries, chunk_used_ms, is_chunk
+from taskrunner.adapters.due_work import DUE_REMOVAL
+from taskrunner.adapters.journal_chunks import (
+    Addition,
+    JournalEndedError,
+    chunk_entries,
+    chunk_used_ms,
+    is_chunk,
+)
+from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
     run_from_item,
     run_item,
     run_summary,
     running_check,
+    settled_update,
     unfinished_partition,
-    unsealed_partition,
+    unsealed_check,
 )
+from taskrunner.adapters.step_records import StepRecords
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     CHUNKS,
-    OPEN_APPROVAL,
     RUN,
     RUNS_BY_TENANT,
     UNFINISHED_RUNS,
     Key,
-    approval_key,
     idempotency_key_key,
-    partition_of,
     queue_key,
     run_key,
     run_partition,
 )
-from taskrunner.adapters.table_requests import Put, Query, Update, by_prefix, by_range
+from taskrunner.adapters.table_requests import Put, Query, Update, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
 from taskrunner.model import timestamp
 from taskrunner.model.run import Run, RunStatus, StepOutcome
 from taskrunner.ports.page import Page
-from taskrunner.ports.runs import Head
+from taskrunner.ports.runs import NOTHING, Head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -48,13 +55,13 @@ if TYPE_CHECKING:
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.step_outcomes import StepOutcomes
-    from taskrunner.adapters.table_requests import Item, Write
+    from taskrunner.adapters.table_requests import Item
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.ports.runs import Stops
 
 # A transaction takes 100 writes and 4 MB. An artifact that is a value has up to 256 KB.
 _MAX_ARTIFACTS: Final = 12
-_MAX_APPROVALS: Final = 80
 _MS_PER_S: Final = 1000
 
 
@@ -69,6 +76,8 @@ class DynamoRuns:
         self._journal = journal
         self._outcomes = outcomes
         self._retention = retention
+        self._endings = RunEndings(table, retention)
+        self._steps = StepRecords(table, journal, outcomes, self._endings, retention)
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         """See the port."""
@@ -106,9 +115,16 @@ class DynamoRuns:
         """See the port."""
         return self._journal.read(tenant, run_id, after, limit)
 
-    def append(self, head: Head, entries: Sequence[Entry]) -> None:
+    def append(
+        self,
+        head: Head,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> None:
         """See the port."""
-        self._journal.append(head, entries)
+        self._steps.begin(head, entries, inside, stops)
 
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
         """See the port."""
@@ -118,27 +134,37 @@ class DynamoRuns:
         """See the port."""
         return self._outcomes.read_below(tenant, run_id, beginning)
 
-    def record_step(
+    def record_step(  # noqa: PLR0913 - as in the port
         self,
         head: Head,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         used_s: float = 0,
+        *,
+        stops: Stops = NOTHING,
     ) -> StepOutcome:
         """See the port. Of two calls that made the same attempt, the first to write counts."""
-        run = head.run
-        put = self._outcomes.put(run, outcome)
-        writes: list[Write] = [put, running_check(run)]
-        writes += self._artifact_puts(run, artifacts, outcome)
-        try:
-            self._journal.append(head, entries, writes, round(used_s * _MS_PER_S))
-        except ConditionFailedError as failed:
-            if 0 in failed.items:
-                return self._outcomes.from_item(failed.items[0])
-            # The run has ended: the journal gets the entries, and nothing else changes.
-            self._journal.append(head, entries)
-        return outcome
+        used_ms = round(used_s * _MS_PER_S)
+        return self._steps.end_attempt(
+            head, outcome, Addition(entries, used_ms), artifacts, stops=stops
+        )
+
+    def record_decision(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> StepOutcome:
+        """See the port."""
+        return self._steps.decide(head, outcome, entries, inside, stops)
+
+    def stopped_blocks(self, run: Run) -> frozenset[str]:
+        """See the port."""
+        return self._endings.stopped_blocks(run)
 
     def end(
         self,
@@ -149,29 +175,37 @@ class DynamoRuns:
     ) -> RunStatus:
         """See the port."""
         run = head.run
-        fence = Update(
-            key=run_key(run),
-            expression="SET outcome = :outcome, ended_at = :at, unfinished = :unsealed",
-            condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
-            values={
-                ":outcome": outcome.value,
-                ":at": entries[-1].occurred_at,
-                ":unsealed": unsealed_partition(run),
-            },
-        )
-        puts = self._artifact_puts(run, artifacts)
-        writes: list[Write] = [fence, *puts[:_MAX_ARTIFACTS], *_leave_queue(run)]
-        writes += self._approval_closings(run)[:_MAX_APPROVALS]
+        puts = self._steps.artifact_puts(run, artifacts)
+        last_puts = puts[:_MAX_ARTIFACTS]
+        writes = self._endings.of_run(run, outcome, entries[-1].occurred_at, last_puts)
         try:
             # The artifacts that do not fit beside the end are written before it, never after it:
             # the list of artifacts of an ended run may already be signed.
             for start in range(_MAX_ARTIFACTS, len(puts), _MAX_ARTIFACTS):
                 batch = puts[start : start + _MAX_ARTIFACTS]
                 self._table.transact([running_check(run), *batch])
-            self._journal.append(head, entries, writes)
+            self._journal.append(head, Addition(entries, ends=outcome), [*writes, *last_puts])
+        except JournalEndedError as ended:
+            return ended.outcome
         except ConditionFailedError as failed:
             return RunStatus(failed.items[0]["outcome"])
         return outcome
+
+    def settle(self, run: Run) -> None:
+        """See the port."""
+        self._table.update(settled_update(run))
+
+    def record_outputs(self, run: Run, artifacts: Sequence[Artifact]) -> None:
+        """See the port."""
+        puts = self._steps.artifact_puts(run, artifacts)
+        for start in range(0, len(puts), _MAX_ARTIFACTS):
+            batch = puts[start : start + _MAX_ARTIFACTS]
+            with suppress(ConditionFailedError):
+                self._table.transact([unsealed_check(run), *batch])
+
+    def close_approvals(self, run: Run) -> None:
+        """See the port."""
+        self._endings.close_approvals(run)
 
     def seal(self, run: Run, bundle: Artifact) -> bool:
         """See the port. The writer that removes `unfinished` is the one that seals the run.
@@ -179,34 +213,17 @@ class DynamoRuns:
         It closes the approvals that did not fit into the write that ended the run, or were opened
         at the same moment. No other approval can be opened after that write.
         """
-        closings = self._approval_closings(run)
-        for start in range(0, len(closings), _MAX_APPROVALS):
-            self._table.transact(closings[start : start + _MAX_APPROVALS])
+        self._endings.close_approvals(run)
         seal = Update(
             key=run_key(run),
-            expression="REMOVE unfinished",
+            expression=f"REMOVE unfinished, {DUE_REMOVAL}",
             condition="attribute_exists(outcome) AND attribute_exists(unfinished)",
         )
         try:
-            self._table.transact([seal, *self._artifact_puts(run, [bundle])])
+            self._table.transact([seal, *self._steps.artifact_puts(run, [bundle])])
         except ConditionFailedError:
             return False
         return True
-
-    def _artifact_puts(
-        self, run: Run, artifacts: Sequence[Artifact], writer: StepOutcome | None = None
-    ) -> list[Put]:
-        expires_at = self._retention.expires_at(run)
-        return [Put(item=artifact_item(run, a, writer, expires_at)) for a in artifacts]
-
-    def _approval_closings(self, run: Run) -> list[Update]:
-        """Return the updates that remove the run's approvals from the list of open ones."""
-        removal = f"REMOVE {', '.join(OPEN_APPROVAL)}"
-        return [
-            Update(key=Key(item["pk"], item["sk"]), expression=removal)
-            for item in self._table.query(by_prefix(approval_key(partition_of(run), "")))
-            if OPEN_APPROVAL[0] in item
-        ]
 
     def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """See the port."""
@@ -260,17 +277,5 @@ def _enter_queue(run: Run) -> list[Update]:
             expression="ADD unfinished_runs :one",
             condition="attribute_not_exists(pk) OR unfinished_runs < :depth",
             values={":one": 1, ":depth": run.queue_depth},
-        )
-    ]
-
-
-def _leave_queue(run: Run) -> list[Update]:
-    if run.queue_depth is None:
-        return []
-    return [
-        Update(
-            key=queue_key(run),
-            expression="ADD unfinished_runs :minus_one",
-            values={":minus_one": -1},
         )
     ]

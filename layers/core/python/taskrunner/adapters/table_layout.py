@@ -4,17 +4,24 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
                      tenant_open_approvals, opened_sort, summary
+    B#<step path>    a block that a failure has stopped, while the run goes on behind it
     F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
                      the path is that step's, and absent for one that the run's end added
-    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds);
+    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
+                     opened_sort and summary as of its approval; expired_by once it has expired;
                      task_token while it waits
-    J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms
-    R                the run: the fields of `Run`, outcome, ended_at, and the indexes' attributes
+    J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
+                     fence (the run's outcome) once the run has ended
+    R                the run: the fields of `Run`, outcome, ended_at, settled (once the artifacts of
+                     a failed run are final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
 
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
+
+A run, an approval or a gate that the reconciler must look at has due, due_at and due_looks, which
+are the kind, the time and the number of looks; see `model.due_work`.
 
 Outside the runs there are
 
@@ -37,12 +44,16 @@ if TYPE_CHECKING:
 RUNS_BY_TENANT: Final = "runs-by-tenant"  # tenant_runs, created_sort
 OPEN_APPROVALS: Final = "open-approvals"  # tenant_open_approvals, opened_sort
 UNFINISHED_RUNS: Final = "unfinished-runs"  # unfinished, created_sort
+DUE_WORK: Final = "due-work"  # due, due_at; it holds due_looks too
 
 # These attributes list an approval as open. A decided one, or one of an ended run, has none.
 OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
+# These make an item due work for the reconciler.
+DUE: Final = ("due", "due_at", "due_looks")
 
 RUN: Final = "R"
 APPROVALS: Final = "A#"
+BLOCKS: Final = "B#"
 ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
@@ -62,6 +73,12 @@ def run_partition(tenant: str, run_id: str) -> str:
     return f"T#{tenant}#R#{run_id}"
 
 
+def tenant_and_run_id(partition: str) -> tuple[str, str]:
+    """Return the tenant and the run id of a run's partition key; neither has a `#`."""
+    _, tenant, _, run_id = partition.split("#")
+    return tenant, run_id
+
+
 def partition_of(run: Run) -> str:
     """Return the partition key of *run*."""
     return run_partition(run.tenant, run.run_id)
@@ -75,6 +92,11 @@ def run_key(run: Run) -> Key:
 def approval_key(partition: str, approval_id: str) -> Key:
     """Return the key of an approval in a run's partition."""
     return Key(partition, f"{APPROVALS}{approval_id}")
+
+
+def block_key(partition: str, step_path: str) -> Key:
+    """Return the key of a stopped block in a run's partition."""
+    return Key(partition, f"{BLOCKS}{step_path}")
 
 
 def artifact_key(partition: str, name: str, step_path: str | None) -> Key:

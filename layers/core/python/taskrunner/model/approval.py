@@ -1,7 +1,11 @@
 """Approvals: who may decide one, and the verdict that its decisions make.
 
-A caller's decision passes `decide`, whichever gate waits for it. The clock's decision passes
-`expire`. Both end in `_record_decision`, the only function that gives a record its verdict.
+A caller's decision passes `decide`, whichever gate waits for it. `_record_decision` is the only
+function that gives a record its verdict.
+
+An approval is approved or rejected once, for all of its gates. It never expires: a gate does, by
+itself. The clock expires a gate that has waited its full time, and an admin expires those that wait
+at the moment. A gate that opens later waits its own time.
 """
 
 from __future__ import annotations
@@ -58,20 +62,22 @@ class GateRecord:
     """A gate that has been opened, whether it still waits or not.
 
     *recorded_decisions* counts the decisions of its approval, from the first on, that the journal
-    has entries of for this gate.
+    has entries of for this gate. *expired_by* is who let the gate expire: CLOCK, or an admin.
     """
 
     step_path: str
     recorded_decisions: int = 0
     is_notified: bool = False
+    expired_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecord:
     """An approval of one run. Its gates are separate records, because their number is unlimited.
 
-    *was_opened* is true once a gate waited for it. *version* grows with each stored decision, so
-    that a writer notices a decision that it has not read.
+    *verdict* is approved or rejected, and None before. *was_opened* is true once a gate waited for
+    it. *version* grows with each stored decision, so that a writer notices a decision that it has
+    not read.
     """
 
     approval_id: str
@@ -87,7 +93,7 @@ class ApprovalRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionResult:
-    """The effect of a caller's decision. Store *record* if *changed*.
+    """The effect of a caller's decision: if *changed*, store *record*, or expire the gates.
 
     *resumed* is true if this decision made the approval approved.
     """
@@ -98,14 +104,27 @@ class DecisionResult:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGates:
+    """The gates of an approval, as its decisions read them.
+
+    *is_waiting* is whether one waits. *expired_by* has who let gates expire. It is complete when
+    none waits, and *all_expired* is then whether every gate has expired.
+    """
+
+    is_waiting: bool
+    expired_by: frozenset[str] = frozenset()
+    all_expired: bool = False
+
+
 def decide(  # noqa: PLR0913 - the rules read six independent values
     approval: Approval,
     record: ApprovalRecord,
     decision: Decision,
     *,
+    gates: ApprovalGates,
     caller: Caller,
     requester: str,
-    run_ended: bool,
 ) -> DecisionResult:
     """Apply *decision* of *caller* to *record*, by the rules of *approval*.
 
@@ -113,10 +132,13 @@ def decide(  # noqa: PLR0913 - the rules read six independent values
 
     Raises:
         ForbiddenError: the caller may not decide this approval (`grant_required` names the grant).
-        ConflictError: `approval_not_open` if no gate waits, `approval_already_decided` if the
-            approval has a verdict and this caller did not decide the same.
+        ConflictError: `approval_already_decided` if the approval has a verdict, or its gates have
+            expired, and this caller did not decide the same; else `approval_not_open` if no gate
+            waits.
     """
     _check_may_decide(approval, decision, caller, requester)
+    if decision.verdict is Verdict.EXPIRED:
+        return _expire(record, gates, caller)
     if _is_repeated(record, decision, caller):
         resumed = (
             record.verdict is Verdict.APPROVED and record.decisions[-1].approver == caller.subject
@@ -124,12 +146,7 @@ def decide(  # noqa: PLR0913 - the rules read six independent values
         return DecisionResult(
             record=record, verdict=decision.verdict, resumed=resumed, changed=False
         )
-    if record.verdict is not None:
-        message = f"the approval {record.approval_id} was already {record.verdict}"
-        raise ConflictError("approval_already_decided", message)
-    if run_ended or not record.was_opened:
-        message = f"no gate waits for the approval {record.approval_id}"
-        raise ConflictError("approval_not_open", message)
+    _check_is_open(record, gates)
     updated = _record_decision(record, decision, approval.min_approvals)
     return DecisionResult(
         record=updated,
@@ -139,13 +156,33 @@ def decide(  # noqa: PLR0913 - the rules read six independent values
     )
 
 
-def expire(record: ApprovalRecord, expired_at: str) -> ApprovalRecord:
-    """Return *record* after the clock's decision, which never changes an existing verdict."""
-    if record.verdict is not None:
-        return record
-    return _record_decision(
-        record, Decision(verdict=Verdict.EXPIRED, approver=CLOCK, decided_at=expired_at)
+def expiry(expired_at: str) -> Decision:
+    """Return the clock's decision about one gate, which has waited its full time."""
+    return Decision(verdict=Verdict.EXPIRED, approver=CLOCK, decided_at=expired_at)
+
+
+def _expire(record: ApprovalRecord, gates: ApprovalGates, caller: Caller) -> DecisionResult:
+    """Expire the gates that wait. The record stays as it is, because an expiry is a gate's own."""
+    is_repeated = not gates.is_waiting and caller.subject in gates.expired_by
+    if not is_repeated:
+        _check_is_open(record, gates)
+    return DecisionResult(
+        record=record, verdict=Verdict.EXPIRED, resumed=False, changed=not is_repeated
     )
+
+
+def _check_is_open(record: ApprovalRecord, gates: ApprovalGates) -> None:
+    """Require that a gate waits for a decision that nobody has made."""
+    if record.verdict is not None:
+        message = f"the approval {record.approval_id} was already {record.verdict}"
+        raise ConflictError("approval_already_decided", message)
+    if gates.is_waiting:
+        return
+    if gates.all_expired:
+        message = f"nobody decided the approval {record.approval_id} in time: its gate has expired"
+        raise ConflictError("approval_already_decided", message)
+    message = f"no gate waits for the approval {record.approval_id}"
+    raise ConflictError("approval_not_open", message)
 
 
 def _check_may_decide(
@@ -176,7 +213,7 @@ def _record_decision(
 ) -> ApprovalRecord:
     """Add *decision* to *record*, with the verdict that follows.
 
-    An approver counts once, however often they approve. One rejection or expiry ends the approval.
+    An approver counts once, however often they approve. One rejection ends the approval.
     """
     updated = replace(record, decisions=(*record.decisions, decision))
     approvers = {d.approver for d in updated.decisions if d.verdict is Verdict.APPROVED}

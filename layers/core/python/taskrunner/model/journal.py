@@ -30,6 +30,7 @@ class Event(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_SCHEDULE_FAILED = "run.schedule-failed"
     STEP_STARTED = "step.started"
+    STEP_DEFERRED = "step.deferred"
     STEP_COMPLETED = "step.completed"
     STEP_FAILED = "step.failed"
     STEP_SKIPPED = "step.skipped"

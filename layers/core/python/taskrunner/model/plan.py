@@ -369,10 +369,14 @@ class Plan:
         """Return the policy of that id; the compiler proved that each gate has one."""
         return next(policy for policy in self.policies if policy.id == policy_id)
 
+    def blocks_around(self, step_id: str) -> tuple[Step, ...]:
+        """Return the blocks around the step of that id, the outermost first."""
+        return _blocks_around(self.steps, step_id) or ()
+
     def iterations(self, step_id: str) -> tuple[Iterated, ...]:
         """Return the maps and loops around the step of that id, the outermost first."""
-        blocks = _blocks_around(self.steps, step_id) or ()
-        return tuple(block for block in blocks if isinstance(block, MapStep | Loop))
+        blocks = self.blocks_around(step_id)
+        return tuple(step for step in blocks if isinstance(step, MapStep | Loop))
 
 
 def _blocks_around(steps: Iterable[Step], step_id: str) -> tuple[Step, ...] | None:

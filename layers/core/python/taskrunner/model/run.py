@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.errors import ConflictError
 from taskrunner.model import step_path
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The record of a run: all of it is decided at the creation but *outcome*, set at the end.
+    """The record of a run: all of it is decided at the creation, except how it ends.
 
     *machine* and *execution* are the names of its state machine and Step Functions execution.
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
     accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
-    None is any number. *sealed* is true once its evidence is recorded, after its end.
+    None is any number. *settled* is true once a failed run takes no artifacts of steps that still
+    run, and *sealed* once the evidence of a run that has ended is recorded.
     """
 
     tenant: str
@@ -89,7 +91,24 @@ class Run:
     queue_depth: int | None = None
     idempotency_key: str | None = None
     outcome: RunStatus | None = None
+    settled: bool = False
     sealed: bool = False
+
+    @property
+    def takes_artifacts(self) -> bool:
+        """Whether the artifacts of a step that ends now are recorded."""
+        return self.outcome is None or (self.outcome is RunStatus.FAILED and not self.settled)
+
+
+def run_ended(run_id: str, outcome: str) -> ConflictError:
+    """Return the error of a call that would begin something in a run that has ended."""
+    return ConflictError("run_ended", f"the run {run_id} has ended as {outcome}")
+
+
+def block_stopped(run_id: str) -> ConflictError:
+    """Return the error of a call that would begin something in a block that has been stopped."""
+    message = f"a failure has stopped a block of the run {run_id} that this step is in"
+    return ConflictError("block_stopped", message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,8 @@ class StepState:
     """The state of a step, as its run's journal gives it. Times are RFC 3339 text.
 
     *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
-    the block that directly holds the step.
+    the block that directly holds the step. *failure* is why the last attempt failed, while the step
+    waits for the next one. *was_reached* is true once the run has reached the step, for good.
     """
 
     path: str
@@ -146,6 +166,8 @@ class StepState:
     last_transition_at: str | None = None
     next_attempt_at: str | None = None
     error_message: str | None = None
+    failure: Reason | None = None
+    was_reached: bool = False
 
     @property
     def has_ended(self) -> bool:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
 from taskrunner.model.entries.reading import read
-from taskrunner.model.entries.step_entries import AttemptStarted, StepCompleted, StepFailed
+from taskrunner.model.entries.step_entries import (
+    AttemptDeferred,
+    AttemptStarted,
+    StepCompleted,
+    StepFailed,
+)
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.run import StepStatus
 
@@ -41,6 +46,8 @@ def attempts_of(entries: Iterable[Entry]) -> Sequence[Attempt]:
         match read(entry):
             case AttemptStarted(number):
                 attempts[number] = Attempt(number=number, started_at=entry.occurred_at)
+            case AttemptDeferred(number):
+                attempts.pop(number, None)  # it has done nothing, and is made again
             case StepCompleted(number):
                 attempts[number] = _ended(attempts, number, StepStatus.SUCCEEDED, entry)
             case StepFailed(attempt=number) as failed if number > 0:

@@ -89,6 +89,12 @@ def join(prefix: str, step_id: str) -> str:
     return prefix + step_id
 
 
+def split(path: str) -> tuple[str, str]:
+    """The prefix and the step id that `join` makes *path* of."""
+    step_id = parse(path).step_id
+    return path.removesuffix(step_id), step_id
+
+
 def parent(path: str) -> str | None:
     """The path of the innermost map or loop around a step; None outside of them."""
     enclosing = parse(path).iterations

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.artifacts import Artifacts as Artifacts
     from taskrunner.ports.clock import Clock as Clock
     from taskrunner.ports.clock import Ids as Ids
+    from taskrunner.ports.due_work import DueWork as DueWork
     from taskrunner.ports.evidence import Evidence as Evidence
     from taskrunner.ports.evidence import Signed as Signed
     from taskrunner.ports.executions import Machines as Machines
@@ -29,4 +30,5 @@ if TYPE_CHECKING:
     from taskrunner.ports.runs import Runs as Runs
     from taskrunner.ports.sandbox import Sandbox as Sandbox
     from taskrunner.ports.secrets import Secrets as Secrets
+    from taskrunner.ports.settlements import Settlements as Settlements
     from taskrunner.ports.world import World as World

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from taskrunner.model.approval import ApprovalRecord, GateOpening, GateRecord, Verdict
+    from taskrunner.model.approval import (
+        ApprovalRecord,
+        Decision,
+        GateOpening,
+        GateRecord,
+        Verdict,
+    )
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
     from taskrunner.ports.page import Page
-    from taskrunner.ports.runs import Head
+    from taskrunner.ports.runs import Head, Stops
+
+
+class GateChange(NamedTuple):
+    """A change of gates in one write, with its journal entries; see `Approvals`."""
+
+    gates: Sequence[GateRecord]
+    entries: Sequence[Entry]
+    inside: Collection[str] = ()
+    stops: Stops = NOTHING
 
 
 class Approvals(Protocol):
     """Approvals by run and id, and gates by run and step path.
 
     Task tokens are kept here and nowhere else, each for as long as its gate waits.
+
+    A call that returns a boolean is one write. It changes nothing and returns False when what it
+    writes to has changed since it was read, when the run has ended, or when a failure has stopped
+    one of the blocks *inside* of which its gates are. *stops* is what it stops when it fails gates.
     """
 
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
@@ -29,8 +50,16 @@ class Approvals(Protocol):
         """Return the run's gate at *path*, or None when it has not been opened."""
         ...
 
+    def gates(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
+        """Return all gates that have been opened for an approval, by path."""
+        ...
+
     def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
-        """Return the gates that wait for an approval and have not been woken, by path."""
+        """Return the gates that wait for an approval: not expired and not woken, by path."""
+        ...
+
+    def unwoken(self, run: Run) -> Iterator[GateRecord]:
+        """Return all gates of the run whose tokens have not been answered, by path."""
         ...
 
     def open(  # noqa: PLR0913 - the parts of one write
@@ -43,13 +72,21 @@ class Approvals(Protocol):
         *,
         gate: GateRecord | None,
         summary: JsonObject,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
     ) -> bool:
         """Open the gate if it is still *gate* (None: new), with *entries*.
 
         *entries* have all decisions of *record* that the gate's journal lacks. When the record has
         a verdict, the gate is recorded and does not wait. Gates that open at the same time do not
-        conflict. Return False when the gate, the approval's decisions or the run have changed
-        since they were read.
+        conflict.
+        """
+        ...
+
+    def unnotified(self, run: Run, path: str) -> JsonObject | None:
+        """Return how the gate at *path* is listed as open, if it waits and nobody was notified.
+
+        Return None if it does not wait, or if it is recorded that approvers were notified.
         """
         ...
 
@@ -57,34 +94,40 @@ class Approvals(Protocol):
         """Record that approvers were notified of the gate at *path*; twice is once."""
         ...
 
-    def decide(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
-    ) -> bool:
-        """Store a decision, with *entries* for those of its gates that fit into one write.
+    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+        """Store a decision, with the change of those of its gates that fit into one write."""
+        ...
 
-        Return False when the record, one of *gates* or the run has changed since it was read.
+    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+        """Change gates so that the journal has all decisions of *record* for each of them."""
+        ...
+
+    def expire(
+        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
+    ) -> bool:
+        """Expire gates of an approval that is still as in *record*.
+
+        A gate whose time is over has no use for its token any more. Others keep theirs for
+        `resume`.
         """
         ...
 
-    def record_decisions(
-        self,
-        head: Head,
-        record: ApprovalRecord,
-        gates: Sequence[GateRecord],
-        entries: Sequence[Entry],
-    ) -> bool:
-        """Append *entries*, after which the journal has all of *record* for each of *gates*.
+    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
+        """Correct the entry of an approval among the open ones after gates have ended.
 
-        Return False as for `decide`.
+        It shows one of the gates at the paths *waiting*, and goes when there are none.
         """
         ...
 
     def resume(self, run: Run, record: ApprovalRecord) -> None:
-        """Wake every gate that waits for *record* with its verdict, each of them once."""
+        """Wake every gate of *record* whose decision is in the journal, each of them once.
+
+        A gate that has expired fails by that, whatever the verdict is.
+        """
+        ...
+
+    def fail(self, run: Run, gates: Sequence[GateRecord]) -> None:
+        """Fail *gates*, whose run or block has ended without their decision; twice is once."""
         ...
 
     def wake(self, token: str, verdict: Verdict) -> None:

@@ -24,6 +24,10 @@ class Machines(Protocol):
         """Start the run's execution, and make its machine if it is new; twice is once."""
         ...
 
+    def status(self, run: Run) -> str | None:
+        """Return Step Functions' status of the run's execution, or None when there is none."""
+        ...
+
     def stop(self, run: Run) -> None:
         """Stop the run's execution if it is running."""
         ...

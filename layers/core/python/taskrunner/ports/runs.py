@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,8 +24,27 @@ class Head(NamedTuple):
     used_s: float = 0
 
 
+class Stops(NamedTuple):
+    """What a failure stops, in the write that records the failure: the run, or blocks of it.
+
+    *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
+    *blocks* are the step paths of blocks behind which the run goes on.
+    """
+
+    run_failed: Entry | None = None
+    blocks: Sequence[str] = ()
+
+
+NOTHING: Final = Stops()
+
+
 class Runs(Protocol):
-    """Runs by tenant and id."""
+    """Runs by tenant and id.
+
+    A run that has ended begins nothing more: no attempt, no gate, no decision. One condition
+    decides, in the write that would record the beginning. The same holds for the blocks that a
+    failure has stopped, of which a call names those *inside* of which its step is.
+    """
 
     def create(self, run: Run, entries: Sequence[Entry]) -> bool:
         """Record a new run with its first entries and its idempotency key.
@@ -58,8 +77,19 @@ class Runs(Protocol):
         """Return the entries after a position, in order: at most *limit*, or all of them."""
         ...
 
-    def append(self, head: Head, entries: Sequence[Entry]) -> None:
-        """Add entries to the journal, except those that its last entries already include."""
+    def append(
+        self,
+        head: Head,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> None:
+        """Add entries that begin something, except those that the last entries already include.
+
+        Raises:
+            ConflictError: `run_ended` or `block_stopped`; nothing was added.
+        """
         ...
 
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
@@ -70,20 +100,45 @@ class Runs(Protocol):
         """Return how all steps ended whose paths begin with *beginning*, by path."""
         ...
 
-    def record_step(
+    def record_step(  # noqa: PLR0913 - the parts of one write
         self,
         head: Head,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         used_s: float = 0,
+        *,
+        stops: Stops = NOTHING,
     ) -> StepOutcome:
         """Record how an attempt ended, with what it captured and used: all of it or nothing.
 
         The attempt replaces all artifacts of earlier attempts of the step. When an attempt is
-        recorded twice, the first record counts, and its outcome is returned. Once the run has
-        ended, only the entries are recorded.
+        recorded twice, the first record counts, and its outcome is returned.
+
+        An attempt that was running when the run failed is recorded too, and stops nothing; its
+        artifacts are recorded unless the run has been settled. Once a run has ended in another way,
+        only the entries are recorded.
         """
+        ...
+
+    def record_decision(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        *,
+        inside: Collection[str] = (),
+        stops: Stops = NOTHING,
+    ) -> StepOutcome:
+        """Record what only the run could decide; of two calls the first counts, and is returned.
+
+        Raises:
+            ConflictError: as for `append`.
+        """
+        ...
+
+    def stopped_blocks(self, run: Run) -> frozenset[str]:
+        """Return the step paths of the run's blocks that a failure has stopped."""
         ...
 
     def end(
@@ -94,6 +149,18 @@ class Runs(Protocol):
         artifacts: Sequence[Artifact] = (),
     ) -> RunStatus:
         """End the run, once, and return how it ended, which another caller may have decided."""
+        ...
+
+    def settle(self, run: Run) -> None:
+        """Close the list of artifacts of a failed run for steps that still run; twice is once."""
+        ...
+
+    def record_outputs(self, run: Run, artifacts: Sequence[Artifact]) -> None:
+        """Record the outputs of a settled run, unless it is sealed."""
+        ...
+
+    def close_approvals(self, run: Run) -> None:
+        """Remove an ended run from the list of open approvals; twice is once."""
         ...
 
     def seal(self, run: Run, bundle: Artifact) -> bool:

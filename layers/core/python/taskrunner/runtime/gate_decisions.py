@@ -6,70 +6,161 @@ entry for each decision. A gate counts how many it has, so a call that was cut o
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import TryAgainError
+from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
+from taskrunner.model import journal
+from taskrunner.model.approval import Verdict
+from taskrunner.model.due_work import DueItem, DueKind, first_look_at
 from taskrunner.model.entries import gate_entries
+from taskrunner.model.failure import stoppable_blocks
+from taskrunner.ports.approvals import GateChange
+from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.delivery import deliver_ended, outside_of_stopped_blocks
+from taskrunner.runtime.failures import stopped_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskrunner.model.approval import ApprovalRecord, GateRecord
+    from taskrunner.model.approval import ApprovalRecord, Decision, GateRecord
     from taskrunner.model.journal import Entry
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run
     from taskrunner.ports import Head, World
 
 _TRIES: Final = 8
-# An entry has up to 24 KB, by what deciders may write, and a write of the journal is one item.
-_MOST_ENTRIES: Final = 8
+# A write of the journal is one item of at most 400 KB. An entry has up to 24 KB, by what deciders
+# may write, and up to seven such entries may be there before.
+_MOST_BYTES: Final = 200_000
+# A transaction has at most 100 writes. Besides gates and blocks it has the approval, the journal
+# and, when the run fails, the run's end.
+_MOST_GATES_AND_BLOCKS: Final = 60
 
 
-def deliver(
-    head: Head, record: ApprovalRecord, world: World, *, passed_gate: str | None = None
-) -> None:
+def deliver(head: Head, plan: Plan, record: ApprovalRecord, world: World) -> None:
     """Record the decisions of *record* for every gate that waits for it, and then wake the gates.
 
     A woken gate may end the run, and after that nothing more is recorded of it. So all entries are
-    written before the first gate is woken. The gate at *passed_gate* need not be woken.
+    written before the first gate is woken.
+
+    A rejection fails the run with the first gates that it is recorded for. The other gates then end
+    with the run.
 
     A call that was cut off can be repeated: it goes on where the first one ended.
 
     Raises:
         TryAgainError: other calls recorded decisions of the same gates, again and again.
     """
-    waiting = _record_decisions(head, record, world)
-    if record.verdict is not None and any(gate.step_path != passed_gate for gate in waiting):
+    _record_decisions(head, plan, record, world)
+    if record.verdict is not None:
         world.approvals.resume(head.run, record)
+    if record.verdict is Verdict.REJECTED:
+        deliver_ended(head.run, plan, world)
+    if record.decisions:
+        finish_delivery(head.run, record, record.decisions[-1], world)
 
 
-def _record_decisions(head: Head, record: ApprovalRecord, world: World) -> list[GateRecord]:
-    """Record the decisions, and return the gates that wait."""
+def finish_delivery(run: Run, record: ApprovalRecord, decision: Decision, world: World) -> None:
+    """Remove the due work that *decision*, which has been delivered, recorded."""
+    item = DueItem(
+        kind=DueKind.APPROVAL,
+        tenant=run.tenant,
+        run_id=run.run_id,
+        name=record.approval_id,
+        due_at=first_look_at(decision.decided_at),
+    )
+    with suppress(TryAgainError):  # the reconciler finds that nothing is left to deliver
+        world.due_work.finish(item)
+
+
+def deliver_expiry(run: Run, plan: Plan, record: ApprovalRecord, world: World) -> None:
+    """Wake the gates of *record* that have expired, and list the approval by those that wait."""
+    world.approvals.resume(run, record)
+    deliver_ended(run, plan, world)
+    waiting = waiting_gates(run, plan, record.approval_id, world)
+    world.approvals.list_anew(run, record.approval_id, [gate.step_path for gate in waiting])
+
+
+def _record_decisions(head: Head, plan: Plan, record: ApprovalRecord, world: World) -> None:
     for _ in range(_TRIES):
-        waiting = list(world.approvals.waiting(head.run, record.approval_id))
-        if head.run.outcome is not None or all(
-            world.approvals.record_decisions(head, record, gates, entries)
-            for gates, entries in batches(record, waiting)
+        if head.run.outcome is not None:
+            return
+        waiting = waiting_gates(head.run, plan, record.approval_id, world)
+        if all(
+            world.approvals.record_decisions(head, record, change)
+            for change in changes(plan, record, waiting)
         ):
-            return waiting
+            return
         head = world.runs.head(head.run.tenant, head.run.run_id)
     raise TryAgainError(f"other calls are deciding the approval {record.approval_id}")
 
 
-def batches(
-    record: ApprovalRecord, gates: Iterable[GateRecord]
-) -> Iterator[tuple[list[GateRecord], list[Entry]]]:
-    """Divide the gates that lack a decision of *record*, with their entries, into single writes."""
+def waiting_gates(run: Run, plan: Plan, approval_id: str, world: World) -> list[GateRecord]:
+    """Return the gates of an approval that wait, except those in stopped blocks."""
+    waiting = world.approvals.waiting(run, approval_id)
+    return outside_of_stopped_blocks(waiting, run, plan, world)
+
+
+def changes(
+    plan: Plan,
+    record: ApprovalRecord,
+    gates: Iterable[GateRecord],
+    *,
+    expiry: Decision | None = None,
+) -> Iterator[GateChange]:
+    """Divide the gates that lack a decision of *record*, or that expire, into single writes."""
     batch: list[GateRecord] = []
     entries: list[Entry] = []
+    room, room_bytes = _MOST_GATES_AND_BLOCKS, _MOST_BYTES
     for gate in gates:
         missing = missing_entries(record, gate)
-        if batch and len(entries) + len(missing) > _MOST_ENTRIES:
-            yield batch, entries
+        if expiry is not None:
+            missing.append(expired_entry(record, gate, expiry))
+        if not missing:
+            continue
+        size = 1 + len(stoppable_blocks(plan, gate.step_path))
+        size_bytes = sum(map(_size_bytes, missing))
+        if batch and (size > room or size_bytes > room_bytes):
+            yield _change(plan, record, batch, entries, expiry)
             batch, entries = [], []
-        if missing:
-            batch.append(gate)
-            entries += missing
+            room, room_bytes = _MOST_GATES_AND_BLOCKS, _MOST_BYTES
+        batch.append(gate)
+        entries += missing
+        room -= size
+        room_bytes -= size_bytes
     if batch:
-        yield batch, entries
+        yield _change(plan, record, batch, entries, expiry)
+
+
+def _size_bytes(entry: Entry) -> int:
+    return len(json.dumps(journal.to_document(entry), ensure_ascii=False).encode())
+
+
+def _change(
+    plan: Plan,
+    record: ApprovalRecord,
+    gates: list[GateRecord],
+    entries: list[Entry],
+    expiry: Decision | None,
+) -> GateChange:
+    """Return a write of *entries*, with what it stops if they fail their gates."""
+    paths = [gate.step_path for gate in gates]
+    inside = [block for path in paths for block in stoppable_blocks(plan, path)]
+    stops = NOTHING
+    if expiry is not None:
+        stops = stopped_by(paths, plan, entries[-1].occurred_at, ApprovalExpiredError.__name__)
+    elif record.verdict is Verdict.REJECTED:
+        stops = stopped_by(paths, plan, entries[-1].occurred_at, ApprovalRejectedError.__name__)
+    return GateChange(gates, entries, inside, stops)
+
+
+def expired_entry(record: ApprovalRecord, gate: GateRecord, expiry: Decision) -> Entry:
+    """Return the entry of the expiry of *gate*."""
+    return gate_entries.gate_decided(
+        gate.step_path, record.approval_id, Verdict.EXPIRED, expiry, expiry.decided_at
+    )
 
 
 def missing_entries(

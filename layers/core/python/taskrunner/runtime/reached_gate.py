@@ -4,30 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskrunner.model.approval import GateRecord
+from taskrunner.model.approval import GateRecord, Verdict
+from taskrunner.model.failure import stoppable_blocks
 from taskrunner.model.plan import ApprovalGate, PolicyGate
-from taskrunner.runtime.run_lifecycle import check_not_ended
+from taskrunner.runtime.run_lifecycle import check_not_ended, check_not_stopped
 
 if TYPE_CHECKING:
     from taskrunner.model.approval import ApprovalRecord
-    from taskrunner.model.plan import Approval
+    from taskrunner.model.plan import Approval, Plan
     from taskrunner.model.run import Run, StepReference
     from taskrunner.ports import Head, World
 
 
 class ReachedGate(NamedTuple):
-    """A gate by its step path, its approval, and what has been decided so far."""
+    """A gate by its step path, its approval, and what has been decided so far.
+
+    *gate* is the record of the gate itself, and None when it has not been opened.
+    """
 
     path: str
     head: Head
+    plan: Plan
     step: ApprovalGate | PolicyGate
     approval: Approval
     record: ApprovalRecord
+    gate: GateRecord | None
 
     @property
     def run(self) -> Run:
         """The gate's run."""
         return self.head.run
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The decision about the gate that its journal has, and None while it may still wait."""
+        if self.gate is None:
+            return None
+        if self.gate.expired_by is not None:
+            return Verdict.EXPIRED
+        is_recorded = self.gate.recorded_decisions >= len(self.record.decisions)
+        return self.record.verdict if is_recorded else None
+
+    @property
+    def known(self) -> GateRecord:
+        """The record of the gate; one that was not opened gets the approval's last decision."""
+        recorded = len(self.record.decisions) - (self.record.verdict is not None)
+        return self.gate or GateRecord(step_path=self.path, recorded_decisions=recorded)
+
+    @property
+    def inside(self) -> list[str]:
+        """The blocks around the gate that a failure beside it can stop."""
+        return stoppable_blocks(self.plan, self.path)
 
     @property
     def is_override(self) -> bool:
@@ -43,20 +70,23 @@ class ReachedGate(NamedTuple):
 def find_gate(reference: StepReference, world: World) -> ReachedGate:
     """Return the gate that the state machine of a run in progress has reached.
 
+    A gate that is decided is found in an ended run too, because its decision may have ended the
+    run.
+
     Raises:
         NotFoundError: there is no such run.
-        ConflictError: `run_ended`.
+        ConflictError: `run_ended` or `block_stopped`.
     """
     head = world.runs.head(reference.tenant, reference.run_id)
-    check_not_ended(head.run)
     plan = world.plans.get(reference.tenant, head.run.plan_hash)
     step = plan.step(reference.step_id)
     assert isinstance(step, ApprovalGate | PolicyGate)  # noqa: S101 - the compiler wires no other
     approval_id = step.approval_id if isinstance(step, ApprovalGate) else step.override or ""
     record = world.approvals.get(reference.tenant, reference.run_id, approval_id)
-    return ReachedGate(reference.path, head, step, plan.approval(approval_id), record)
-
-
-def unopened(path: str, record: ApprovalRecord) -> GateRecord:
-    """Return a gate that was not opened before *record* was decided: it gets the last decision."""
-    return GateRecord(step_path=path, recorded_decisions=len(record.decisions) - 1)
+    gate = world.approvals.gate(head.run, reference.path)
+    approval = plan.approval(approval_id)
+    reached = ReachedGate(reference.path, head, plan, step, approval, record, gate)
+    if reached.verdict is None:
+        check_not_ended(head.run)
+        check_not_stopped(head.run, plan, reference.path, world)
+    return reached

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.errors import ConflictError
 from taskrunner.model.entries import run_entries
+from taskrunner.model.failure import stoppable_blocks
+from taskrunner.model.run import block_stopped, run_ended
 from taskrunner.model.state import tail
 
 if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
+    from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head
+    from taskrunner.ports import Head, World
 
 
 def check_not_ended(run: Run) -> None:
@@ -21,7 +23,18 @@ def check_not_ended(run: Run) -> None:
         ConflictError: `run_ended`; nothing in the machine retries it.
     """
     if run.outcome is not None:
-        raise ConflictError("run_ended", f"the run {run.run_id} has ended as {run.outcome}")
+        raise run_ended(run.run_id, run.outcome)
+
+
+def check_not_stopped(run: Run, plan: Plan, path: str, world: World) -> None:
+    """Refuse a step inside of a block that a failure has stopped.
+
+    Raises:
+        ConflictError: `block_stopped`; nothing in the machine retries it.
+    """
+    blocks = stoppable_blocks(plan, path)
+    if blocks and not world.runs.stopped_blocks(run).isdisjoint(blocks):
+        raise block_stopped(run.run_id)
 
 
 def start_entries(head: Head, occurred_at: str) -> list[Entry]:

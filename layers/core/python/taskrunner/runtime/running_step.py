@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from taskrunner import expressions
-from taskrunner.errors import StepFailedError
+from taskrunner.errors import StepFailedError, TryAgainError
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
+from taskrunner.model.failure import stoppable_blocks
 from taskrunner.model.run import StepOutcome, StepStatus
-from taskrunner.runtime.run_lifecycle import check_not_ended, start_entries
+from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.delivery import deliver_ended
+from taskrunner.runtime.failures import stopped_by
+from taskrunner.runtime.run_lifecycle import start_entries
 from taskrunner.runtime.run_values import RunValues
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan, Step
     from taskrunner.model.run import StepReference
     from taskrunner.ports import Head, World
+    from taskrunner.ports.runs import Stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,31 +73,65 @@ class RunningStep:
 
         Raises:
             StepFailedError: always; it is how the machine learns of it.
+            ConflictError: as for `append`.
         """
         entry = step_entries.step_undecidable(self.path, message, self.now(), iterations=iterations)
-        self.append(entry)
+        stops = self.stopped_by_failure(entry.occurred_at)
+        self.append(entry, stops)
+        self.deliver(stops)
         raise StepFailedError(f"step {self.path} failed; the run's log says why")
 
-    def append(self, entry: Entry) -> None:
-        """Add an entry to the journal, after the one that says that the run has started."""
+    def append(self, entry: Entry, stops: Stops = NOTHING) -> None:
+        """Add an entry to the journal, after the one that says that the run has started.
+
+        Raises:
+            ConflictError: the run, or a block around the step, has ended; nothing may begin.
+        """
         entries = [*start_entries(self.head, entry.occurred_at), entry]
-        self.world.runs.append(self.head, entries)
+        self.world.runs.append(self.head, entries, inside=self.inside, stops=stops)
 
     def keep(self, path: str, value: Json, entry: Entry) -> None:
-        """Store *value* at *path*, where later steps look it up, together with an entry."""
+        """Store *value* at *path*, where later steps look it up, together with an entry.
+
+        Raises:
+            ConflictError: as for `append`.
+        """
         outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED, outputs=value)
-        self.world.runs.record_step(self.head, outcome, [entry])
+        self.decide(outcome, entry)
+
+    def decide(self, outcome: StepOutcome, entry: Entry, stops: Stops = NOTHING) -> StepOutcome:
+        """Record a decision that only the run could make; of two calls the first counts.
+
+        Raises:
+            ConflictError: as for `append`.
+        """
+        return self.world.runs.record_decision(
+            self.head, outcome, [entry], inside=self.inside, stops=stops
+        )
+
+    @property
+    def inside(self) -> list[str]:
+        """The blocks around the step that a failure beside it can stop."""
+        return stoppable_blocks(self.plan, self.path)
+
+    def stopped_by_failure(self, occurred_at: str) -> Stops:
+        """Return what the failure of the step stops."""
+        return stopped_by([self.path], self.plan, occurred_at, StepFailedError.__name__)
+
+    def deliver(self, stops: Stops) -> None:
+        """Answer the gates that *stops* has ended. The record stands, even if AWS is busy now."""
+        if stops != NOTHING:
+            with suppress(TryAgainError):
+                deliver_ended(self.head.run, self.plan, self.world)
 
 
 def find_step(reference: StepReference, world: World) -> RunningStep:
-    """Return the step that the state machine of a run in progress has reached.
+    """Return the step that the state machine of a run has reached; the run may have ended.
 
     Raises:
         NotFoundError: there is no such run.
-        ConflictError: `run_ended`.
     """
     head = world.runs.head(reference.tenant, reference.run_id)
-    check_not_ended(head.run)
     plan = world.plans.get(reference.tenant, head.run.plan_hash)
     return RunningStep(
         head=head,

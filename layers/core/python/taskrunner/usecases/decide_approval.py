@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import ConflictError, NotFoundError, TryAgainError
 from taskrunner.model import timestamp
-from taskrunner.model.approval import Decision, DecisionResult, Verdict, decide
+from taskrunner.model.approval import ApprovalGates, Decision, Verdict, decide
 from taskrunner.runtime import gate_decisions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.model.approval import ApprovalRecord, DecisionResult, GateRecord
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Approval, Plan
     from taskrunner.model.run import Run
     from taskrunner.ports import Head, World
 
@@ -36,6 +40,9 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     gets the same answer and wakes the gates that still wait. The other order could wake a run by a
     decision that nobody ever recorded.
 
+    An approval or rejection is one for all gates of the approval. `expired` ends the gates that
+    wait at the moment.
+
     Raises:
         NotFoundError: the tenant has no such run, or the run's pack no such approval.
         ForbiddenError: the caller may not decide it.
@@ -43,38 +50,89 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
         TryAgainError: other callers decided at the same time, again and again.
     """
     for _ in range(_TRIES):
-        head = world.runs.head(tenant, run_id)
-        _check_plan_hash(head.run, plan_hash)
-        plan = world.plans.get(tenant, head.run.plan_hash)
-        approval = next((known for known in plan.approvals if known.id == approval_id), None)
-        if approval is None:
-            raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
-        now = timestamp.to_text(world.clock.now())
-        answer = decide(
-            approval,
-            world.approvals.get(tenant, run_id, approval_id),
-            Decision(
-                verdict=verdict,
-                approver=caller.subject,
-                decided_at=now,
-                actor=actor,
-                summary=summary,
-            ),
-            caller=caller,
-            requester=head.run.created_by,
-            run_ended=head.run.outcome is not None,
+        asked = _read(tenant, run_id, approval_id, plan_hash, world)
+        decision = Decision(
+            verdict=verdict,
+            approver=caller.subject,
+            decided_at=timestamp.to_text(world.clock.now()),
+            actor=actor,
+            summary=summary,
         )
-        if not answer.changed or _store(head, answer, world):
-            gate_decisions.deliver(head, answer.record, world)
+        answer = decide(
+            asked.approval,
+            asked.record,
+            decision,
+            gates=_gates(asked, world),
+            caller=caller,
+            requester=asked.head.run.created_by,
+        )
+        store = _expire if verdict is Verdict.EXPIRED else _store
+        if store(asked, answer, decision, world):
             return {"status": answer.verdict.value, "resumed": answer.resumed}
     raise TryAgainError(f"other callers are deciding the approval {approval_id}")
 
 
-def _store(head: Head, answer: DecisionResult, world: World) -> bool:
-    """Store the decision, in one write with the entries of the first gates."""
-    waiting = world.approvals.waiting(head.run, answer.record.approval_id)
-    gates, entries = next(gate_decisions.batches(answer.record, waiting), ([], []))
-    return world.approvals.decide(head, answer.record, gates, entries)
+class _Asked(NamedTuple):
+    """An approval to decide, and its gates that wait."""
+
+    head: Head
+    plan: Plan
+    approval: Approval
+    record: ApprovalRecord
+    waiting: Sequence[GateRecord]
+
+
+def _read(tenant: str, run_id: str, approval_id: str, plan_hash: str, world: World) -> _Asked:
+    head = world.runs.head(tenant, run_id)
+    _check_plan_hash(head.run, plan_hash)
+    plan = world.plans.get(tenant, head.run.plan_hash)
+    approval = next((known for known in plan.approvals if known.id == approval_id), None)
+    if approval is None:
+        raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
+    waiting: Sequence[GateRecord] = []
+    if head.run.outcome is None:
+        waiting = gate_decisions.waiting_gates(head.run, plan, approval_id, world)
+    # The record is read last. A decision is stored before its gates are woken, so a caller
+    # that finds no gate waiting because of a decision also finds that decision.
+    record = world.approvals.get(tenant, run_id, approval_id)
+    return _Asked(head, plan, approval, record, waiting)
+
+
+def _gates(asked: _Asked, world: World) -> ApprovalGates:
+    if asked.waiting or asked.record.verdict is not None:
+        return ApprovalGates(is_waiting=bool(asked.waiting))
+    opened = list(world.approvals.gates(asked.head.run, asked.approval.id))
+    expired_by = [gate.expired_by for gate in opened if gate.expired_by is not None]
+    return ApprovalGates(
+        is_waiting=False,
+        expired_by=frozenset(expired_by),
+        all_expired=0 < len(opened) == len(expired_by),
+    )
+
+
+def _store(asked: _Asked, answer: DecisionResult, _decision: Decision, world: World) -> bool:
+    """Store the decision, in one write with the entries of the first gates, and deliver it."""
+    if answer.changed:
+        change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting))
+        if not world.approvals.decide(asked.head, answer.record, change):
+            return False
+    gate_decisions.deliver(asked.head, asked.plan, answer.record, world)
+    return True
+
+
+def _expire(asked: _Asked, answer: DecisionResult, expiry: Decision, world: World) -> bool:
+    """Expire the gates that wait, as many in one write as fit, and wake them.
+
+    When a write ends the run or a block, the gates of the next one have ended with it.
+    """
+    head, record = asked.head, answer.record
+    if answer.changed:
+        for change in gate_decisions.changes(asked.plan, record, asked.waiting, expiry=expiry):
+            if not world.approvals.expire(head, record, change, expiry):
+                return False
+    gate_decisions.deliver_expiry(head.run, asked.plan, record, world)
+    gate_decisions.finish_delivery(head.run, record, expiry, world)
+    return True
 
 
 def _check_plan_hash(run: Run, plan_hash: str) -> None:

@@ -12,6 +12,7 @@ from taskrunner.model.flow import Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep
 from taskrunner.model.wording import kind_of
 from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
+from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.usecases.decide_policy import decide_policy
 
@@ -36,9 +37,12 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
 
     Raises:
         StepFailedError: the step failed by the question, and its journal says so.
-        ConflictError: the run has ended.
+        ConflictError: the run, or a block around the step, has ended.
     """
     running = find_step(reference, world)
+    if question is Question.POLICY:
+        return {"value": decide_policy(running).value}
+    check_not_ended(running.head.run)
     running, iteration = _seen_from_around(running)
     match question:
         case Question.CONDITION:
@@ -51,8 +55,6 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
             return {"value": _turn(running, iteration)}
         case Question.LEAVE:
             return {"value": {"path": running.iteration}}
-        case Question.POLICY:
-            return {"value": decide_policy(running).value}
         case _:
             assert_never(question)
 

@@ -15,6 +15,8 @@ from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import StepOutcome, StepStatus
+from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def decide_policy(running: RunningStep) -> PolicyVerdict:
 
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
+        ConflictError: the run, or a block around the gate, has ended.
         TryAgainError: a function could not be called now, so nothing has been evaluated.
     """
     gate = running.step
@@ -46,6 +49,7 @@ def decide_policy(running: RunningStep) -> PolicyVerdict:
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
         return _verdict(running, previous)
+    check_not_ended(running.head.run)
     attempt = 1 if previous is None else previous.attempt + 1
     try:
         failures = _failures(running, gate, attempt)
@@ -63,6 +67,7 @@ def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
     """The verdict that is recorded."""
     verdict = PolicyVerdict(outcome.outputs["verdict"])
     if verdict in _FINAL_FAILURES:
+        running.deliver(running.stopped_by_failure(running.now()))
         raise StepFailedError(f"policy gate {running.path} failed; the run's log says why")
     return verdict
 
@@ -136,4 +141,7 @@ def _record(
         final=not is_retry,
     )
     entry = flow_entries.policy_evaluated(running.path, evaluation, timestamp.to_text(now))
-    return _verdict(running, running.world.runs.record_step(running.head, outcome, [entry]))
+    stops = NOTHING
+    if verdict in _FINAL_FAILURES:
+        stops = running.stopped_by_failure(entry.occurred_at)
+    return _verdict(running, running.decide(outcome, entry, stops))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import TryAgainError
-from taskrunner.model import notification, timestamp
-from taskrunner.model.approval import GateOpening
+from taskrunner.errors import ApprovalRejectedError, TryAgainError
+from taskrunner.model import timestamp
+from taskrunner.model.approval import GateOpening, Verdict
 from taskrunner.model.entries import gate_entries
-from taskrunner.model.run import Reason
+from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.delivery import deliver_ended
+from taskrunner.runtime.failures import stopped_by
+from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.gate_decisions import missing_entries
-from taskrunner.runtime.reached_gate import find_gate, unopened
+from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.runtime.run_lifecycle import start_entries
 
 if TYPE_CHECKING:
@@ -33,34 +35,61 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     recorded that they were. A gate whose approvers cannot be notified waits all the same.
 
     Raises:
-        ConflictError: the run has ended.
+        ConflictError: the run, or a block around the gate, has ended.
         TryAgainError: others decided at the same time, again and again.
     """
     for _ in range(_TRIES):
         gate = find_gate(reference, world)
-        opened = world.approvals.gate(gate.run, gate.path)
+        if gate.verdict is not None:
+            return _wake(gate, gate.verdict, token, world)
         waiting = _waiting(gate, world)
-        entries = start_entries(gate.head, waiting.opened_at)
-        if opened is None:
-            entries.append(
-                gate_entries.gate_awaiting(waiting, gate.approval.id, is_override=gate.is_override)
-            )
-        verdict = gate.record.verdict
-        if verdict is not None:
-            # A gate that was opened before may have been decided since, without its entries.
-            known = opened or unopened(gate.path, gate.record)
-            entries += missing_entries(gate.record, known, waiting.opened_at)
         summary = _summary(gate, waiting)
-        if world.approvals.open(
-            gate.head, gate.record, waiting, token, entries, gate=opened, summary=summary
-        ):
-            if verdict is not None:
-                world.approvals.wake(token, verdict)
-                return {"status": verdict.value}
-            if opened is None or not opened.is_notified:
-                _notify(gate, summary, world)
-            return {"status": "open"}
+        if not _open(gate, waiting, token, summary, world):
+            continue
+        if gate.record.verdict is not None:
+            return _wake(gate, gate.record.verdict, token, world)
+        if gate.gate is None or not gate.gate.is_notified:
+            announce(gate, summary, world)
+        return {"status": "open"}
     raise TryAgainError(f"other callers are deciding the gate {reference.path}")
+
+
+def _wake(gate: ReachedGate, verdict: Verdict, token: str, world: World) -> JsonObject:
+    """Wake the gate, whose decision is in the journal, and end what it has ended."""
+    world.approvals.wake(token, verdict)
+    if verdict is not Verdict.APPROVED:
+        deliver_ended(gate.run, gate.plan, world)
+    return {"status": verdict.value}
+
+
+def _open(
+    gate: ReachedGate, waiting: GateOpening, token: str, summary: JsonObject, world: World
+) -> bool:
+    """Record the gate, with the decisions that were made before; False when others write it."""
+    entries = start_entries(gate.head, waiting.opened_at)
+    if gate.gate is None:
+        entries.append(
+            gate_entries.gate_awaiting(waiting, gate.approval.id, is_override=gate.is_override)
+        )
+    stops = NOTHING
+    if gate.record.verdict is not None:
+        # A gate that was opened before may have been decided since, without its entries.
+        entries += missing_entries(gate.record, gate.known, waiting.opened_at)
+    if gate.record.verdict is Verdict.REJECTED:
+        stops = stopped_by(
+            [gate.path], gate.plan, waiting.opened_at, ApprovalRejectedError.__name__
+        )
+    return world.approvals.open(
+        gate.head,
+        gate.record,
+        waiting,
+        token,
+        entries,
+        gate=gate.gate,
+        summary=summary,
+        inside=gate.inside,
+        stops=stops,
+    )
 
 
 def _waiting(gate: ReachedGate, world: World) -> GateOpening:
@@ -88,18 +117,3 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "requestedBy": run.created_by,
     }
     return summary if gate.message is None else summary | {"message": gate.message}
-
-
-def _notify(gate: ReachedGate, summary: JsonObject, world: World) -> None:
-    """Notify approvers, and then record that they were notified.
-
-    A crash between the two notifies them again, with the same id. The other order could notify
-    nobody. When AWS is too busy for the record, the gate is open without it.
-    """
-    reason = Reason.AWAITING_OVERRIDE if gate.is_override else Reason.AWAITING_APPROVAL
-    message = notification.awaiting(
-        gate.run, summary, reason, min_approvals=gate.approval.min_approvals
-    )
-    if world.notifications.publish(message):
-        with suppress(TryAgainError):
-            world.approvals.record_notified(gate.run, gate.path)

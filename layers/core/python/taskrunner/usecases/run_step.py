@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
-from taskrunner.errors import SecretError, StepFailedError
+from taskrunner.errors import AttemptFailedError, SecretError, StepFailedError, TryAgainError
 from taskrunner.executors import arguments
 from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
@@ -19,9 +20,12 @@ from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
+from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
+from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
 from taskrunner.runtime.redacted_services import redacted_services
+from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
@@ -29,7 +33,8 @@ from taskrunner.sandbox.attempt_folder import attempt_folder
 from taskrunner.usecases.capture_files import capture_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from taskrunner.model.artifact import Artifact
@@ -44,25 +49,34 @@ _MILLICORES_PER_CORE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """One attempt of one step; *remaining_s* seconds are left to execute it."""
+    """One attempt of one step; *remaining_s* seconds are left to execute it.
+
+    *deferrals* is how often AWS refused it before.
+    """
 
     running: RunningStep
     step: RunStep
     number: int
     remaining_s: float
+    deferrals: int = 0
 
 
-def run_step(reference: StepReference, world: World, *, remaining_s: float) -> JsonObject:
+def run_step(
+    reference: StepReference, world: World, *, remaining_s: float, is_retry: bool = True
+) -> JsonObject:
     """Run the next attempt of a step. The function has *remaining_s* seconds left.
 
     An attempt is recorded before it starts and after it has ended, so this call may be repeated
-    after any crash. An attempt that has ended is answered again, and not executed. One that has not
-    is executed again, under the same number.
+    after any crash. An attempt that has ended is answered again, and not executed. One that has
+    started and not ended is lost: it is recorded as failed, and never executed again, because
+    nobody knows what it has done. An attempt that AWS refused has done nothing, and is made again
+    under the same number. *is_retry* is false for the first invocation for this step.
 
     Raises:
-        StepFailedError: the attempt failed, and its journal says so; the machine decides what
-            follows.
-        ConflictError: the run has ended, so nothing was started.
+        TryAgainError: AWS refused something, and the attempt is not counted.
+        AttemptFailedError: the attempt failed, and the pack allows another one.
+        StepFailedError: the step has failed. The journal has the end of each attempt.
+        ConflictError: the run, or a block around the step, has ended, so nothing was started.
     """
     world.sandbox.prepare()
     running = find_step(reference, world)
@@ -72,24 +86,35 @@ def run_step(reference: StepReference, world: World, *, remaining_s: float) -> J
     running.values.load(references, running.iteration, running.path)
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
-        return _answer(previous)
+        return _answer(running, previous)
+    check_not_ended(running.head.run)
+    number = 1 if previous is None else previous.attempt + 1
+    starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
         running=running,
         step=step,
-        number=1 if previous is None else previous.attempt + 1,
+        number=number,
         remaining_s=remaining_s - _RECORDING_S,
+        deferrals=starts.deferrals,
     )
+    if starts.is_lost:
+        return _record_lost(attempt)
     running.append(
-        step_entries.attempt_started(running.path, attempt.number, step.uses, running.now())
+        step_entries.attempt_started(
+            running.path, number, step.uses, running.now(), deferrals=starts.deferrals
+        )
     )
     with attempt_folder() as folder:
         ended, captured = _perform(attempt, folder)
     return _record(attempt, ended, captured)
 
 
-def _answer(outcome: StepOutcome) -> JsonObject:
+def _answer(running: RunningStep, outcome: StepOutcome) -> JsonObject:
     if outcome.status is StepStatus.FAILED:
-        raise StepFailedError(f"step {outcome.path} failed; the run's log says why")
+        if outcome.final:
+            running.deliver(running.stopped_by_failure(running.now()))
+        message = f"step {outcome.path} failed; the run's log says why"
+        raise StepFailedError(message) if outcome.final else AttemptFailedError(message)
     return {"status": outcome.status.value, "attempt": outcome.attempt}
 
 
@@ -97,15 +122,18 @@ def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[A
     """Execute the attempt; return how it ended and what it captured, without any secret."""
     tenant, world = attempt.running.head.run.tenant, attempt.running.world
     try:
-        secrets = read_secrets(templates.references(attempt.step.parameters), tenant, world)
+        with _deferred_when_refused(attempt):
+            secrets = read_secrets(templates.references(attempt.step.parameters), tenant, world)
+        redactor = Redactor(secrets)
     except SecretError as error:
         return _failed(str(error)), []
-    redactor = Redactor(secrets)
     with redacted_errors(redactor):
         services = redacted_services(_services(attempt), redactor)
+        with _deferred_when_refused(attempt, redactor):
+            executed = _execute(attempt, secrets, services, folder)
         # Outputs are bounded before they are searched, which walks through them once for each
         # spelling of a secret, and again afterwards, because a mask may be longer than its secret.
-        ended = bounded(_execute(attempt, secrets, services, folder))
+        ended = bounded(executed)
         ended = replace(
             ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
         )
@@ -113,10 +141,26 @@ def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[A
     return usable_and_bounded(ended), captured
 
 
+@contextmanager
+def _deferred_when_refused(attempt: _Attempt, redactor: Redactor | None = None) -> Iterator[None]:
+    """Record it if AWS refuses what is done inside, which then has had no effect."""
+    try:
+        yield
+    except TryAgainError as error:
+        running = attempt.running
+        cause = str(error) if redactor is None else redactor.text(str(error))
+        running.append(
+            step_entries.attempt_deferred(
+                running.path, attempt.number, cause, running.now(), deferrals=attempt.deferrals
+            )
+        )
+        raise
+
+
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
-    """Capture what the attempt wrote, unless its run has ended: then it would not be recorded."""
+    """Capture what the attempt wrote, unless its run has ended and would not record it."""
     run, world = attempt.running.head.run, attempt.running.world
-    if any(folder.iterdir()) and world.runs.head(run.tenant, run.run_id).run.outcome is not None:
+    if any(folder.iterdir()) and not world.runs.head(run.tenant, run.run_id).run.takes_artifacts:
         return []
     captured = capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
     return [replace(artifact, step_path=attempt.running.path) for artifact in captured]
@@ -231,9 +275,32 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
         final=is_final,
     )
     entry = _ended_entry(attempt, ended, _report(attempt, ended, captured), is_final=is_final)
-    runs = running.world.runs
-    recorded = runs.record_step(running.head, outcome, [entry], captured, ended.usage.wall_s)
-    return _answer(recorded)
+    stops = NOTHING
+    if is_final and outcome.status is StepStatus.FAILED:
+        stops = running.stopped_by_failure(entry.occurred_at)
+    recorded = running.world.runs.record_step(
+        running.head, outcome, [entry], captured, ended.usage.wall_s, stops=stops
+    )
+    return _answer(running, recorded)
+
+
+def _record_lost(attempt: _Attempt) -> JsonObject:
+    """Record that the attempt was lost, and answer with the outcome that counts."""
+    running = attempt.running
+    is_final = attempt.number >= attempt.step.retries.max_attempts
+    outcome = StepOutcome(
+        path=running.path, attempt=attempt.number, status=StepStatus.FAILED, final=is_final
+    )
+    now = running.world.clock.now()
+    entry = step_entries.attempt_lost(
+        running.path,
+        attempt.number,
+        None if is_final else _next_attempt_at(attempt, now),
+        timestamp.to_text(now),
+    )
+    stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
+    recorded = running.world.runs.record_step(running.head, outcome, [entry], stops=stops)
+    return _answer(running, recorded)
 
 
 def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:
@@ -253,8 +320,12 @@ def _ended_entry(
     now = running.world.clock.now()
     if ended.reason is None:
         return step_entries.step_completed(running.path, report, timestamp.to_text(now))
-    # The States Language has no pause of zero seconds.
-    pause = timedelta(seconds=max(1, attempt.step.retries.backoff_s))
-    next_attempt_at = None if is_final else timestamp.to_text(now + pause)
+    next_attempt_at = None if is_final else _next_attempt_at(attempt, now)
     failure = Failure(ended.reason, ended.message, next_attempt_at)
     return step_entries.step_failed(running.path, report, failure, timestamp.to_text(now))
+
+
+def _next_attempt_at(attempt: _Attempt, now: datetime) -> str:
+    # The States Language has no pause of zero seconds.
+    pause = timedelta(seconds=max(1, attempt.step.retries.backoff_s))
+    return timestamp.to_text(now + pause)

@@ -10,17 +10,22 @@ from taskrunner.errors import NotFoundError
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import canonical_json, timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
-from taskrunner.model.entries import run_entries
-from taskrunner.model.plan import ObjectOutput
-from taskrunner.model.run import RunStatus
-from taskrunner.model.state.fold import fold
+from taskrunner.model.entries import run_entries, step_entries
+from taskrunner.model.failure import reach
+from taskrunner.model.plan import ObjectOutput, StepKind
+from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
+from taskrunner.model.state.fold import fail_lost_steps, fold
+from taskrunner.runtime.failures import stopped_by
 from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.seal_run import seal_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import FileOutput, Plan
+    from taskrunner.model.run import Run
     from taskrunner.ports import Head, World
 
 NOT_STARTED: Final = "NOT_STARTED"
@@ -43,7 +48,8 @@ def settle_run(
     of another deployment may have it.
 
     Evidence is about what can no longer change, so the end is recorded first. Between the two the
-    run stays on the reconciler's list.
+    run stays on the reconciler's list. A failed run has usually been ended by the write that
+    recorded its failure, and gets its outputs here.
 
     When retention has deleted the plan of a run, the run ends without outputs and evidence. It
     stays on that list until the table forgets it too.
@@ -64,6 +70,8 @@ def settle_run(
     except NotFoundError:
         return {"status": (run.outcome or _end_without_plan(head, world)).value}
     outcome = run.outcome or _end(head, plan, error, world)
+    if outcome is RunStatus.FAILED:
+        _settle_failed(run, plan, world)
     seal_run(run, plan, world)
     return {"status": outcome.value}
 
@@ -76,24 +84,74 @@ def _end_without_plan(head: Head, world: World) -> RunStatus:
 
 def _end(head: Head, plan: Plan, error: str | None, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
-    outcome = RunStatus.SUCCEEDED if error is None else RunStatus.FAILED
-    artifacts = _outputs(plan, head, outcome, now, world)
-    entry = run_entries.run_completed(now)
-    if error is not None:
-        entry = _failure(plan, head, error, now, world)
-    return world.runs.end(head, outcome, [entry], artifacts)
-
-
-def _failure(plan: Plan, head: Head, error: str, now: str, world: World) -> Entry:
-    """The entry of a failure, which names the step that failed the run."""
-    run = head.run
+    if error is None:
+        artifacts = _outputs(plan, head, RunStatus.SUCCEEDED, now, world)
+        entries = [run_entries.run_completed(now)]
+        return world.runs.end(head, RunStatus.SUCCEEDED, entries, artifacts)
     if error == NOT_STARTED:
-        return run_entries.run_not_scheduled(now)
-    journal = world.runs.journal(run.tenant, run.run_id)
-    state = fold(plan, (placed.entry for placed in journal), run.created_at)
-    failed = next((step.path for step in state.steps if step.is_fatal), None)
-    cause = f"its execution ended with {error}" if failed is None else f"step {failed} failed"
-    return run_entries.run_failed(cause, now, error=error)
+        return world.runs.end(head, RunStatus.FAILED, [run_entries.run_not_scheduled(now)])
+    journal = world.runs.journal(head.run.tenant, head.run.run_id)
+    entries = [placed.entry for placed in journal]
+    _end_lost_steps(head, plan, entries, error, world)
+    cause = _cause(head, plan, entries, error)
+    return world.runs.end(head, RunStatus.FAILED, [run_entries.run_failed(cause, now, error=error)])
+
+
+def _end_lost_steps(
+    head: Head, plan: Plan, entries: Sequence[Entry], error: str, world: World
+) -> None:
+    """Record the failure of each step whose function died, and which ended the run by that.
+
+    A step that runs beside others may finish, for as long as a function can run.
+    """
+    now = world.clock.now()
+    occurred_at = timestamp.to_text(now)
+    created_at = head.run.created_at
+    ended = [*entries, run_entries.run_failed("", occurred_at)]
+    after = fail_lost_steps(fold(plan, ended, created_at), now)
+    failed = {step.path for step in after.steps if step.status is StepStatus.FAILED}
+    before = fold(plan, entries, created_at)
+    lost = [
+        step
+        for step in before.steps
+        if step.kind is StepKind.RUN and step.status is StepStatus.RUNNING and step.path in failed
+    ]
+    # The failure that ends the run comes last, because nothing is recorded after it.
+    for step in sorted(lost, key=lambda step: reach(plan, step.path).run):
+        outcome = StepOutcome(path=step.path, attempt=step.attempts, status=StepStatus.FAILED)
+        entry = step_entries.attempt_lost(step.path, step.attempts, None, occurred_at)
+        stops = stopped_by([step.path], plan, occurred_at, error)
+        world.runs.record_step(head, outcome, [entry], stops=stops)
+
+
+def _cause(head: Head, plan: Plan, entries: Sequence[Entry], error: str) -> str:
+    """The step that failed the run, if one did, and else how its execution ended.
+
+    A failure that fails the run ends it in the same write. So there is such a step only where an
+    earlier release recorded the failure.
+    """
+    state = fold(plan, entries, head.run.created_at)
+    failed = [step for step in state.steps if step.status is StepStatus.FAILED]
+    blocks = {step.parent_path for step in failed}
+    for step in failed:
+        if step.path not in blocks and reach(plan, step.path).run:
+            return f"step {step.path} failed"
+    return f"its execution ended with {error}"
+
+
+def _settle_failed(run: Run, plan: Plan, world: World) -> None:
+    """Record the outputs of a failed run as far as they can be known.
+
+    From the first call on, a step that still runs adds no artifact, so the outputs do not depend on
+    when the run is settled again.
+    """
+    world.runs.settle(run)
+    if plan.outputs:
+        head = world.runs.head(run.tenant, run.run_id)
+        journal = world.runs.journal(run.tenant, run.run_id)
+        state = fold(plan, (placed.entry for placed in journal), run.created_at)
+        ended_at = state.ended_at or state.updated_at
+        world.runs.record_outputs(run, _outputs(plan, head, RunStatus.FAILED, ended_at, world))
 
 
 # --- outputs ----------------------------------------------------------------------------------

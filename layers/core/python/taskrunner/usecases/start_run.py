@@ -28,9 +28,13 @@ def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: 
     return True
 
 
-def start_run(tenant: str, run_id: str, world: World) -> JsonObject:
-    """Start a recorded run from its stored plan. Starting twice starts once."""
+def start_run(tenant: str, run_id: str, world: World) -> bool:
+    """Start a recorded run from its stored plan, as `start` does. Starting twice starts once.
+
+    Raises:
+        NotFoundError: there is no such run, or retention has deleted its plan.
+    """
     run = world.runs.head(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
     definition = compile_plan(plan).definition
-    return {"started": start(run, definition, execution_input(plan, tenant, run_id), world)}
+    return start(run, definition, execution_input(plan, tenant, run_id), world)

@@ -12,6 +12,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.budget.history import (
+    PLATFORM_RETRIES,
+    RETRY,
     body_history,
     chain_history,
     iterations,
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 MAX_INLINE_CONCURRENCY: Final = 40
 # AWS Step Functions Developer Guide, "Service quotas".
 QUOTA_EVENTS: Final = 25_000
-# A throttled step may be tried eight times more. That all of them are is not planned for.
-SPARE_EVENTS: Final = 1_000
+# Kept for retries of what the platform refused: as many tasks as an inline Map runs at a time may
+# use up all of their retries once, which outlasts an hour. A run that is refused again and again
+# has 1,120 retries. The worst case of every task cannot be planned for: it is 17 times the task.
+SPARE_EVENTS: Final = MAX_INLINE_CONCURRENCY * PLATFORM_RETRIES * RETRY.events
 MAX_PLANNED_EVENTS: Final = QUOTA_EVENTS - SPARE_EVENTS
 
 

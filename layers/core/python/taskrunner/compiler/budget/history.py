@@ -51,14 +51,13 @@ class Worst:
 
 _STATE: Final = Worst(events=2, transitions=1)  # Choice, Pass, Wait, Succeed
 _TASK: Final = Worst(events=5, transitions=1, invocations=1)
-_RETRY: Final = Worst(events=3, transitions=1, invocations=1)
+RETRY: Final = Worst(events=3, transitions=1, invocations=1)
+PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
 _TOKEN_TASK: Final = Worst(events=6, transitions=1, invocations=1)
 _BLOCK: Final = Worst(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = Worst(events=2)
-# Started and succeeded; the frame's Parallel; settling with its retries; the outcome.
-_FRAME: Final = (
-    Worst(events=2) + _BLOCK + _STATE + _TASK + _RETRY.times(8) + _STATE + _STATE
-)  # fmt: skip
+# Started and succeeded; the frame's Parallel; settling; the outcome.
+_FRAME: Final = Worst(events=2) + _BLOCK + _STATE + _TASK + _STATE + _STATE
 BEFORE_STEPS: Final = _FRAME + _STATE
 
 
@@ -81,7 +80,7 @@ def body_history(step: Step, distributed: Collection[str]) -> Worst:
     """Return the worst case of *step* without its condition."""
     match step:
         case RunStep():
-            return _TASK + _RETRY.times(step.retries.max_attempts - 1)
+            return _TASK + RETRY.times(step.retries.max_attempts - 1)
         case ApprovalGate():
             return _TOKEN_TASK + _TASK
         case PolicyGate():

@@ -78,8 +78,9 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
     """Yield why the platform could not carry out the run, with the step that breaks a limit."""
     if (events := largest_history(plan, distributed)) > MAX_PLANNED_EVENTS:
         message = (
-            f"with this step the run may take {events} history events in all, and Step Functions "
-            f"ends a run at {QUOTA_EVENTS}; use fewer steps, iterations or retries"
+            f"with this step the run may take {events} history events in all, of at most "
+            f"{MAX_PLANNED_EVENTS}: Step Functions ends a run at {QUOTA_EVENTS}, and the rest is "
+            "kept for retries of what AWS refuses; use fewer steps, iterations or retries"
         )
         index = _breaking_step(plan, distributed)
         loops = [inner for inner in walk((plan.steps[index],)) if isinstance(inner, Loop)]

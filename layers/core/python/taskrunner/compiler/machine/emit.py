@@ -253,11 +253,15 @@ class _Emitter:
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:
     state = task("Run", step, exits)
-    # The last retrier has the pack's numbers. The shortest pause of Step Functions is one second.
-    state["Retry"][-1] |= {
-        "IntervalSeconds": _pause_s(step),
-        "MaxAttempts": step.retries.max_attempts - 1,
-    }
+    final, again, platform = state["Retry"]
+    state["Retry"] = [final, platform]
+    if step.retries.max_attempts > 1:
+        # The shortest pause of Step Functions is one second.
+        numbers = {
+            "IntervalSeconds": _pause_s(step),
+            "MaxAttempts": step.retries.max_attempts - 1,
+        }
+        state["Retry"].insert(1, again | numbers)
     return state
 
 

@@ -9,6 +9,7 @@ from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
 from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
 from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
 from taskrunner.model.entries.step_entries import (
+    AttemptDeferred,
     AttemptStarted,
     StepCompleted,
     StepFailed,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 AboutTheRun: TypeAlias = RunCreated | RunStarted | CancelRequested | RunEnded
 AboutAStep: TypeAlias = (
     AttemptStarted
+    | AttemptDeferred
     | StepCompleted
     | StepFailed
     | StepSkipped

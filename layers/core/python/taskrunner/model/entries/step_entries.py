@@ -19,6 +19,12 @@ class AttemptStarted(NamedTuple):
     attempt: int
 
 
+class AttemptDeferred(NamedTuple):
+    """AWS refused an attempt that had started: it had no effect, and is made again later."""
+
+    attempt: int
+
+
 class StepCompleted(NamedTuple):
     """An attempt of a run step succeeded, and the step with it."""
 
@@ -44,7 +50,9 @@ class StepSkipped(NamedTuple):
     reason: Reason | None
 
 
-StepFact = AttemptStarted | StepCompleted | StepFailed | StepSkipped
+StepFact = AttemptStarted | AttemptDeferred | StepCompleted | StepFailed | StepSkipped
+
+LOST: Final = "the function ended before the attempt did, so nobody knows what the attempt has done"
 
 
 class AttemptReport(NamedTuple):
@@ -78,16 +86,63 @@ def step_skipped(step_path: str, occurred_at: str, *, when_planned: bool = False
     )
 
 
-def attempt_started(step_path: str, attempt: int, uses: str, occurred_at: str) -> Entry:
-    """The entry that begins an attempt by the executor *uses*."""
+def attempt_started(
+    step_path: str, attempt: int, uses: str, occurred_at: str, *, deferrals: int = 0
+) -> Entry:
+    """The entry that begins an attempt by the executor *uses*, for the first time or again.
+
+    *deferrals* is how often the attempt was deferred before.
+    """
     return Entry(
-        id=f"{step_path}#{attempt}#started",
+        id=_numbered(f"{step_path}#{attempt}#started", deferrals + 1),
         occurred_at=occurred_at,
         event=Event.STEP_STARTED,
         step_path=step_path,
         message=f"Starting step: {step_path}",
         metadata={"attempt": str(attempt), "uses": uses},
     )
+
+
+def attempt_deferred(
+    step_path: str, attempt: int, cause: str, occurred_at: str, *, deferrals: int = 0
+) -> Entry:
+    """The entry of an attempt that AWS refused by *cause*, after as many *deferrals* before."""
+    message = f"Attempt deferred: {step_path}. {cause}"
+    return Entry(
+        id=_numbered(f"{step_path}#{attempt}#deferred", deferrals + 1),
+        occurred_at=occurred_at,
+        event=Event.STEP_DEFERRED,
+        level=Level.WARN,
+        step_path=step_path,
+        message=message[: fields.MAX_MESSAGE],
+        metadata={"attempt": str(attempt)},
+    )
+
+
+def attempt_lost(
+    step_path: str, attempt: int, next_attempt_at: str | None, occurred_at: str
+) -> Entry:
+    """The entry that ends an attempt whose function ended before the attempt did."""
+    return Entry(
+        id=f"{step_path}#{attempt}#ended",
+        occurred_at=occurred_at,
+        event=Event.STEP_FAILED,
+        level=Level.ERROR if next_attempt_at is None else Level.WARN,
+        step_path=step_path,
+        message=LOST,
+        metadata=fields.known(
+            {
+                "attempt": str(attempt),
+                "reason": Reason.EXECUTOR_ERROR.value,
+                "nextAttemptAt": next_attempt_at,
+            }
+        ),
+    )
+
+
+def _numbered(entry_id: str, number: int) -> str:
+    """The id of an entry that an attempt may have several of; the first has no number."""
+    return entry_id if number == 1 else f"{entry_id}#{number}"
 
 
 def step_completed(step_path: str, report: AttemptReport, occurred_at: str) -> Entry:
@@ -161,6 +216,10 @@ def _read_started(entry: Entry) -> AttemptStarted:
     return AttemptStarted(fields.attempt(entry))
 
 
+def _read_deferred(entry: Entry) -> AttemptDeferred:
+    return AttemptDeferred(fields.attempt(entry))
+
+
 def _read_completed(entry: Entry) -> StepCompleted:
     return StepCompleted(fields.attempt(entry))
 
@@ -182,6 +241,7 @@ def _read_skipped(entry: Entry) -> StepSkipped:
 
 READERS: Final[Mapping[Event, Callable[[Entry], StepFact]]] = {
     Event.STEP_STARTED: _read_started,
+    Event.STEP_DEFERRED: _read_deferred,
     Event.STEP_COMPLETED: _read_completed,
     Event.STEP_FAILED: _read_failed,
     Event.STEP_SKIPPED: _read_skipped,

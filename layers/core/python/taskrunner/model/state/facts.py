@@ -8,7 +8,7 @@ from taskrunner.model import step_path
 from taskrunner.model.entries.flow_entries import DecisionKind, FlowDecided, PolicyEvaluated
 from taskrunner.model.entries.reading import AboutTheRun, read
 from taskrunner.model.entries.run_entries import RunEnded, RunStarted
-from taskrunner.model.entries.step_entries import StepCompleted, StepFailed
+from taskrunner.model.entries.step_entries import AttemptDeferred, StepCompleted, StepFailed
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import Loop, MapStep, Parallel, Step, children, walk
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
@@ -136,7 +136,7 @@ def initial(template: Step, path: str) -> StepState:
 def _ends_an_attempt(fact: Fact) -> bool:
     if isinstance(fact, PolicyEvaluated):
         return fact.verdict not in {PolicyVerdict.OVERRIDE, PolicyVerdict.BRANCH}
-    return isinstance(fact, StepCompleted | StepFailed)
+    return isinstance(fact, AttemptDeferred | StepCompleted | StepFailed)
 
 
 def _enclosing_iterated(

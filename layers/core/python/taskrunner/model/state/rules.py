@@ -67,6 +67,16 @@ class Block:
         return self.state.status is StepStatus.RUNNING or any(map(_has_begun, self.children))
 
     @property
+    def was_reached(self) -> bool:
+        """Whether it had begun before the run, or a failure beside it, may have stopped it."""
+        return self.has_begun or any(child.was_reached for child in self.children)
+
+    @property
+    def attempts(self) -> int:
+        """How often it was started: once, except a policy gate, which may be evaluated again."""
+        return max(self.state.attempts, int(self.was_reached))
+
+    @property
     def has_ended(self) -> bool:
         """Whether there is nothing more to come in it."""
         return self.is_complete and all(child.has_ended for child in self.children)
@@ -87,12 +97,13 @@ def keep_what_has_ended(step: StepState, _scope: Scope, _facts: Facts) -> StepSt
 def stop_with_the_block_around(step: StepState, scope: Scope, _facts: Facts) -> StepState | None:
     """A failure that a block contains ends the block: no step in it starts any more.
 
-    A step that has not started is Skipped. A step between two attempts gets no further one.
+    A step that has not started is Skipped. A step between two attempts gets no further one, so its
+    last failure is final.
     """
     if scope.stopped_at is None or step.status is StepStatus.RUNNING:
         return None
     ended = _ended_at(step, scope.stopped_at)
-    return _skipped(ended, Reason.PARENT_SKIPPED) if _has_not_started(step) else _lost(ended)
+    return _skipped(ended, Reason.PARENT_SKIPPED) if _has_not_started(step) else _failed(ended)
 
 
 def keep_while_the_run_goes_on(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
@@ -126,8 +137,11 @@ def skip_when_the_run_failed_before(
 
 
 def fail_when_no_end_is_recorded(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
-    """A step that the run has passed, without an entry of its end, is Failed: its function died."""
-    return _lost(_ended_at(step, facts.ended_at))
+    """A step that the run has passed, without an entry of its end, is Failed.
+
+    Its function died; or it was between two attempts, and its last failure is final.
+    """
+    return _failed(_ended_at(step, facts.ended_at))
 
 
 STEP_RULES: Final[Sequence[StepRule]] = (
@@ -151,7 +165,7 @@ def settled(step: StepState, scope: Scope, facts: Facts) -> StepState:
 
 def keep_what_could_not_be_decided(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
     """A block whose condition or items could not be evaluated has failed by an entry of its own."""
-    return block.state if block.state.has_ended else None
+    return replace(block.state, attempts=block.attempts) if block.state.has_ended else None
 
 
 def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
@@ -198,9 +212,11 @@ def end_when_stopped(block: Block, scope: Scope, facts: Facts) -> StepState | No
     if not _is_stopped(scope, facts):
         return None
     unstarted = replace(_with_last_transition(block), status=StepStatus.PENDING, attempts=0)
-    state = settled(unstarted, scope, facts)
+    state = replace(
+        settled(unstarted, scope, facts), attempts=block.attempts, was_reached=block.was_reached
+    )
     if block.has_begun and state.reason in {Reason.RUN_FAILED, Reason.PARENT_SKIPPED}:
-        return replace(state, status=StepStatus.FAILED, attempts=1)
+        return replace(state, status=StepStatus.FAILED)
     return state
 
 
@@ -243,7 +259,16 @@ def _is_stopped(scope: Scope, facts: Facts) -> bool:
 
 
 def _has_not_started(step: StepState) -> bool:
-    return step.attempts == 0 or step.is_waiting
+    return step.attempts == 0 or step.is_waiting or _is_first_deferred(step)
+
+
+def _is_first_deferred(step: StepState) -> bool:
+    """Whether AWS refused the first attempt of a step, which has had no effect.
+
+    Between two attempts there is a time of the next one.
+    """
+    is_deferred = step.reason is Reason.RETRYING and step.next_attempt_at is None
+    return is_deferred and step.attempts == 1
 
 
 def _has_begun(step: StepState) -> bool:
@@ -260,12 +285,20 @@ def _skipped(step: StepState, reason: Reason) -> StepState:
     return replace(step, status=StepStatus.SKIPPED, reason=reason)
 
 
-def _lost(step: StepState) -> StepState:
-    return replace(step, status=StepStatus.FAILED, reason=Reason.EXECUTOR_ERROR)
+def _failed(step: StepState) -> StepState:
+    """A step that can end in no other way: failed as before, or lost with its function."""
+    reason = step.failure or Reason.EXECUTOR_ERROR
+    return replace(step, status=StepStatus.FAILED, reason=reason)
 
 
 def _derived(block: Block, status: StepStatus) -> StepState:
-    return replace(_with_last_transition(block), status=status, reason=None, attempts=1)
+    return replace(
+        _with_last_transition(block),
+        status=status,
+        reason=None,
+        attempts=max(1, block.attempts),
+        was_reached=True,
+    )
 
 
 def _with_last_transition(block: Block) -> StepState:

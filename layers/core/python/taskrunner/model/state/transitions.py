@@ -9,6 +9,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
 from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
 from taskrunner.model.entries.step_entries import (
+    AttemptDeferred,
     AttemptStarted,
     StepCompleted,
     StepFailed,
@@ -31,13 +32,18 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
     step = replace(
         step,
         reason=None,
+        failure=None,
         next_attempt_at=None,
+        was_reached=step.was_reached or not isinstance(fact, StepSkipped),
         last_transition_at=occurred_at,
         attempts=max(step.attempts, _attempt(fact)),
     )
     match fact:
         case AttemptStarted() | FlowDecided():
             return replace(step, status=StepStatus.RUNNING)
+        case AttemptDeferred():
+            # Unlike between two attempts, nobody knows when it is made again.
+            return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING)
         case StepCompleted():
             return _succeeded(step)
         case StepFailed():
@@ -56,7 +62,13 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
 
 def _attempt(fact: AboutAStep) -> int:
     match fact:
-        case AttemptStarted() | StepCompleted() | StepFailed() | PolicyEvaluated():
+        case (
+            AttemptStarted()
+            | AttemptDeferred()
+            | StepCompleted()
+            | StepFailed()
+            | PolicyEvaluated()
+        ):
             return fact.attempt
         case FlowDecided():
             return 1  # a block is decided once
@@ -77,16 +89,18 @@ def _failed(step: StepState, reason: Reason, message: str | None = None) -> Step
 
 def _failed_or_retrying(step: StepState, fact: StepFailed) -> StepState:
     """A step that fails its last attempt is Failed; between attempts it is Pending."""
+    reason = fact.reason or Reason.EXECUTOR_ERROR
     if fact.next_attempt_at is not None:
-        return _retrying(step, fact)
-    return _failed(step, fact.reason or Reason.EXECUTOR_ERROR, fact.message)
+        return _retrying(step, fact, reason)
+    return _failed(step, reason, fact.message)
 
 
-def _retrying(step: StepState, fact: StepFailed | PolicyEvaluated) -> StepState:
+def _retrying(step: StepState, fact: StepFailed | PolicyEvaluated, failure: Reason) -> StepState:
     return replace(
         step,
         status=StepStatus.PENDING,
         reason=Reason.RETRYING,
+        failure=failure,
         next_attempt_at=fact.next_attempt_at,
         error_message=fact.message,
     )
@@ -102,7 +116,7 @@ def _evaluated(step: StepState, fact: PolicyEvaluated) -> StepState:
         case PolicyVerdict.OVERRIDE | PolicyVerdict.BRANCH:
             return replace(step, status=StepStatus.RUNNING)
         case PolicyVerdict.RETRY:
-            return _retrying(step, fact)
+            return _retrying(step, fact, Reason.POLICY_FAILED)
         case PolicyVerdict.FAILED:
             return _failed(step, Reason.POLICY_FAILED, fact.message)
         case PolicyVerdict.BROKEN:
@@ -119,7 +133,7 @@ def _awaiting(step: StepState, *, is_override: bool) -> StepState:
 def _decided(step: StepState, verdict: Verdict) -> StepState:
     match verdict:
         case Verdict.APPROVED:
-            return replace(step, status=StepStatus.SUCCEEDED)
+            return _succeeded(step)
         case Verdict.REJECTED:
             return _failed(step, Reason.APPROVAL_REJECTED)
         case Verdict.EXPIRED:

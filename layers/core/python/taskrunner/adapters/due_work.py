@@ -1,0 +1,125 @@
+"""The port DueWork over the sparse index `due-work`.
+
+The run, the approval or the gate that something must follow is itself the item of due work, while
+it has the index's attributes. So recording due work costs no further write.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.adapters.table import ConditionFailedError, Table
+from taskrunner.adapters.table_layout import (
+    APPROVALS,
+    DUE,
+    DUE_WORK,
+    GATES,
+    RUN,
+    Key,
+    approval_key,
+    gate_key,
+    run_partition,
+    tenant_and_run_id,
+)
+from taskrunner.adapters.table_requests import Query, Update
+from taskrunner.model.due_work import DueItem, DueKind, first_look_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.adapters.table_requests import Item
+
+# For an update expression that makes an item due, with `due_values`.
+DUE_ASSIGNMENTS: Final = "due = :due, due_at = :due_at, due_looks = :due_looks"
+DUE_REMOVAL: Final = ", ".join(DUE)
+
+
+def due_values(kind: DueKind, recorded_at: str) -> dict[str, object]:
+    """Return the values of `DUE_ASSIGNMENTS` for a write at *recorded_at*."""
+    return {":due": kind.value, ":due_at": first_look_at(recorded_at), ":due_looks": 0}
+
+
+class DynamoDueWork:
+    """`ports.DueWork` over the table."""
+
+    def __init__(self, table: Table) -> None:
+        """Read nothing yet."""
+        self._table = table
+
+    def due(self, kind: DueKind, now: str, limit: int) -> Sequence[DueItem]:
+        """See the port. The index follows the table within moments."""
+        page = self._table.page(
+            Query(
+                condition="due = :kind AND due_at <= :now",
+                values={":kind": kind.value, ":now": now},
+                index=DUE_WORK,
+                limit=limit,
+            )
+        )
+        return [_due_item(item) for item in page.items]
+
+    def lease(self, item: DueItem, until: str) -> DueItem | None:
+        """See the port."""
+        looks = item.looks + 1
+        return self._move(item, until, looks)
+
+    def postpone(self, item: DueItem, until: str) -> None:
+        """See the port."""
+        self._move(item, until, 0)
+
+    def _move(self, item: DueItem, until: str, looks: int) -> DueItem | None:
+        values = {":until": until, ":looks": looks}
+        if not self._update(item, "SET due_at = :until, due_looks = :looks", values):
+            return None
+        return DueItem(
+            kind=item.kind,
+            tenant=item.tenant,
+            run_id=item.run_id,
+            due_at=until,
+            name=item.name,
+            looks=looks,
+        )
+
+    def finish(self, item: DueItem) -> None:
+        """See the port."""
+        self._update(item, f"REMOVE {DUE_REMOVAL}", {})
+
+    def _update(self, item: DueItem, expression: str, values: dict[str, object]) -> bool:
+        """Update *item* if it is due as it was read."""
+        seen = {":kind": item.kind.value, ":seen": item.due_at}
+        update = Update(
+            key=_key(item),
+            expression=expression,
+            condition="due = :kind AND due_at = :seen",
+            values={**values, **seen},
+        )
+        with suppress(ConditionFailedError):
+            self._table.update(update)
+            return True
+        return False
+
+
+def _key(item: DueItem) -> Key:
+    partition = run_partition(item.tenant, item.run_id)
+    match item.kind:
+        case DueKind.APPROVAL:
+            return approval_key(partition, item.name)
+        case DueKind.GATE:
+            return gate_key(partition, item.name)
+        case DueKind.RUN | DueKind.ENDED:
+            return Key(partition, RUN)
+
+
+def _due_item(item: Item) -> DueItem:
+    tenant, run_id = tenant_and_run_id(item["pk"])
+    kind = DueKind(item["due"])
+    prefix = {DueKind.APPROVAL: APPROVALS, DueKind.GATE: GATES}.get(kind)
+    return DueItem(
+        kind=kind,
+        tenant=tenant,
+        run_id=run_id,
+        due_at=item["due_at"],
+        name="" if prefix is None else str(item["sk"]).removeprefix(prefix),
+        looks=item["due_looks"],
+    )

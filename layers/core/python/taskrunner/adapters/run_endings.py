@@ -1,0 +1,124 @@
+"""The writes that end a run, or stop a block of it, in one transaction with the reason.
+
+Nothing else in a run may begin after them: see `journal_chunks` for runs. A block that a failure
+has stopped has an item, and whatever begins inside of a block that can be stopped requires in its
+own transaction that there is none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.adapters.run_items import ended_update
+from taskrunner.adapters.table_layout import (
+    BLOCKS,
+    OPEN_APPROVAL,
+    Key,
+    approval_key,
+    block_key,
+    partition_of,
+    queue_key,
+)
+from taskrunner.adapters.table_requests import Check, Put, Update, by_prefix
+from taskrunner.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from taskrunner.adapters.retention import Retention
+    from taskrunner.adapters.table import Table
+    from taskrunner.adapters.table_requests import Write
+    from taskrunner.model.run import Run
+    from taskrunner.ports.runs import Stops
+
+_TRANSACTION_WRITES: Final = 100
+_NONE_STOPPED: Final = "attribute_not_exists(pk)"
+
+
+class RunEndings:
+    """The ends of runs and of their blocks, as writes."""
+
+    def __init__(self, table: Table, retention: Retention) -> None:
+        """Keep the items of stopped blocks for as long as *retention* keeps their runs."""
+        self._table = table
+        self._retention = retention
+
+    def of_run(
+        self, run: Run, outcome: RunStatus, ended_at: str, beside: Sequence[Write]
+    ) -> list[Write]:
+        """Return the writes that end *run*, beside the writes *beside* and one of the journal.
+
+        The first one fails when the run has ended before. An approval that does not fit, or that
+        *beside* writes, stays on the list of open ones until `approval_closings` removes it.
+        """
+        writes: list[Write] = [ended_update(run, outcome, ended_at), *_leave_queue(run)]
+        room = _TRANSACTION_WRITES - len(beside) - len(writes) - 1
+        written = {Key(*_key_of(write)) for write in beside}
+        closings = [one for one in self.approval_closings(run) if one.key not in written]
+        return writes + closings[: max(0, room)]
+
+    def of_failure(
+        self, run: Run, stops: Stops, beside: Sequence[Write], inside: Collection[str] = ()
+    ) -> list[Write]:
+        """Return the writes of what a failure stops; *inside* are blocks that must still run."""
+        if stops.run_failed is not None:
+            ended_at = stops.run_failed.occurred_at
+            checks = self.checks(run, inside)
+            ending = self.of_run(run, RunStatus.FAILED, ended_at, [*beside, *checks])
+            return [*ending, *checks]
+        checks = self.checks(run, [path for path in inside if path not in stops.blocks])
+        return [*checks, *(self._stopped(run, path, inside) for path in stops.blocks)]
+
+    def checks(self, run: Run, inside: Iterable[str]) -> list[Write]:
+        """Return the conditions that no failure has stopped a block of *inside*."""
+        partition = partition_of(run)
+        return [
+            Check(key=block_key(partition, path), condition=_NONE_STOPPED)
+            for path in dict.fromkeys(inside)
+        ]
+
+    def _stopped(self, run: Run, path: str, inside: Collection[str]) -> Put:
+        """Return the write that stops a block; once only if the failure must begin in it."""
+        key = block_key(partition_of(run), path)
+        return Put(
+            item={**key._asdict(), "expires_at": self._retention.expires_at(run)},
+            condition=_NONE_STOPPED if path in inside else None,
+        )
+
+    def stopped_blocks(self, run: Run) -> frozenset[str]:
+        """Return the step paths of the stopped blocks of *run*."""
+        items = self._table.query(by_prefix(block_key(partition_of(run), "")))
+        return frozenset(item["sk"].removeprefix(BLOCKS) for item in items)
+
+    def approval_closings(self, run: Run) -> list[Update]:
+        """Return the updates that remove the run's approvals from the list of open ones."""
+        removal = f"REMOVE {', '.join(OPEN_APPROVAL)}"
+        return [
+            Update(key=Key(item["pk"], item["sk"]), expression=removal)
+            for item in self._table.query(by_prefix(approval_key(partition_of(run), "")))
+            if OPEN_APPROVAL[0] in item
+        ]
+
+    def close_approvals(self, run: Run) -> None:
+        """Remove the approvals of *run* from the list of open ones."""
+        closings = self.approval_closings(run)
+        for start in range(0, len(closings), _TRANSACTION_WRITES):
+            self._table.transact(closings[start : start + _TRANSACTION_WRITES])
+
+
+def _key_of(write: Write) -> tuple[str, str]:
+    if isinstance(write, Put):
+        return str(write.item["pk"]), str(write.item["sk"])
+    return write.key
+
+
+def _leave_queue(run: Run) -> list[Write]:
+    if run.queue_depth is None:
+        return []
+    return [
+        Update(
+            key=queue_key(run),
+            expression="ADD unfinished_runs :minus_one",
+            values={":minus_one": -1},
+        )
+    ]

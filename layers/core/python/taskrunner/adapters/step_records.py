@@ -1,0 +1,165 @@
+"""The records of what a run's steps do: their beginnings, decisions, and the ends of attempts.
+
+Each is one write with its journal entries, and with all that it stops when it is a failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskrunner.adapters.artifact_items import artifact_item
+from taskrunner.adapters.journal_chunks import Addition, JournalEndedError, with_end
+from taskrunner.adapters.run_items import run_from_item, unsettled_check
+from taskrunner.adapters.table import ConditionFailedError
+from taskrunner.adapters.table_layout import run_key
+from taskrunner.adapters.table_requests import Put
+from taskrunner.model.run import RunStatus, block_stopped, run_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from taskrunner.adapters.journal_chunks import JournalChunks
+    from taskrunner.adapters.retention import Retention
+    from taskrunner.adapters.run_endings import RunEndings
+    from taskrunner.adapters.step_outcomes import StepOutcomes
+    from taskrunner.adapters.table import Table
+    from taskrunner.adapters.table_requests import Write
+    from taskrunner.errors import ConflictError
+    from taskrunner.model.artifact import Artifact
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.run import Run, StepOutcome
+    from taskrunner.ports.runs import Head, Stops
+
+
+class StepRecords:
+    """Writes the records of steps."""
+
+    def __init__(
+        self,
+        table: Table,
+        journal: JournalChunks,
+        outcomes: StepOutcomes,
+        endings: RunEndings,
+        retention: Retention,
+    ) -> None:
+        """Write to *journal* in the transactions that its entries describe."""
+        self._table = table
+        self._journal = journal
+        self._outcomes = outcomes
+        self._endings = endings
+        self._retention = retention
+
+    def begin(
+        self, head: Head, entries: Sequence[Entry], inside: Collection[str], stops: Stops
+    ) -> None:
+        """Append *entries* that begin something, with what they stop if they are a failure.
+
+        Raises:
+            ConflictError: the run has ended, or a block of *inside* has been stopped.
+        """
+        try:
+            self._write(head, Addition(entries), [], inside, stops)
+        except JournalEndedError as ended:
+            # A repeated call finds the end that it has written itself.
+            if not (stops.run_failed and ended.is_recorded):
+                raise run_ended(head.run.run_id, ended.outcome) from None
+        except ConditionFailedError:
+            raise self._refusal(head.run) from None
+
+    def decide(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        inside: Collection[str],
+        stops: Stops,
+    ) -> StepOutcome:
+        """Record a decision, or return the one that was recorded first.
+
+        Raises:
+            ConflictError: as for `begin`.
+        """
+        put = self._outcomes.put(head.run, outcome)
+        try:
+            self._write(head, Addition(entries), [put], inside, stops)
+        except ConditionFailedError as error:
+            if 0 in error.items:
+                return self._outcomes.from_item(error.items[0])
+            raise self._refusal(head.run) from None
+        return outcome
+
+    def end_attempt(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        addition: Addition,
+        artifacts: Sequence[Artifact],
+        *,
+        stops: Stops,
+    ) -> StepOutcome:
+        """Record how an attempt ended, or return how the record of it says that it ended."""
+        puts = [self._outcomes.put(head.run, outcome)]
+        puts += self.artifact_puts(head.run, artifacts, outcome)
+        try:
+            self._write(head, addition, puts, (), stops)
+        except ConditionFailedError as error:
+            if 0 in error.items:
+                return self._outcomes.from_item(error.items[0])
+            return self._end_late(head, outcome, addition._replace(is_late=True), puts)
+        return outcome
+
+    def _write(
+        self,
+        head: Head,
+        addition: Addition,
+        writes: Sequence[Write],
+        inside: Collection[str],
+        stops: Stops,
+    ) -> None:
+        """Append *addition* with *writes* and *stops*, if the run and *inside* have not ended."""
+        added = self._endings.of_failure(head.run, stops, writes, inside)
+        self._journal.append(head, with_end(addition, stops), [*writes, *added])
+
+    def _end_late(
+        self,
+        head: Head,
+        outcome: StepOutcome,
+        addition: Addition,
+        puts: Sequence[Put],
+    ) -> StepOutcome:
+        """Record the end of an attempt that was running when its run ended.
+
+        It counts when the run failed, and its artifacts do until the run is settled. Otherwise the
+        journal gets the entries, and nothing else changes.
+        """
+        if self._outcome(head.run) is not RunStatus.FAILED:
+            self._journal.append(head, addition._replace(used_ms=0))
+            return outcome
+        choices: list[list[Write]] = [[*puts, unsettled_check(head.run)], [puts[0]]]
+        for writes in choices:
+            try:
+                self._journal.append(head, addition, writes)
+            except ConditionFailedError as error:
+                if 0 in error.items:
+                    return self._outcomes.from_item(error.items[0])
+            else:
+                break
+        return outcome
+
+    def artifact_puts(
+        self, run: Run, artifacts: Sequence[Artifact], writer: StepOutcome | None = None
+    ) -> list[Put]:
+        """Return the writes of *artifacts*; *writer* is None if the end of the run adds them."""
+        expires_at = self._retention.expires_at(run)
+        return [Put(item=artifact_item(run, a, writer, expires_at)) for a in artifacts]
+
+    def _refusal(self, run: Run) -> ConflictError:
+        """Return the reason why something may not begin."""
+        outcome = self._outcome(run)
+        if outcome is not None:
+            return run_ended(run.run_id, outcome)
+        return block_stopped(run.run_id)
+
+    def _outcome(self, run: Run) -> RunStatus | None:
+        item = self._table.get(run_key(run))
+        return None if item is None else run_from_item(item).outcome

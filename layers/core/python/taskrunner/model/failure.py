@@ -1,0 +1,82 @@
+"""What a recorded failure of a step stops, by the plan alone: the run, a block, or nothing else.
+
+A failure climbs from the step to the blocks around it, until a step on the way may fail
+(`continueOnError`), or a block does that holds the failed step or block directly. Nothing that has
+not started in what it has passed on the way may start any more (section 7, Running).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from taskrunner.model import step_path
+from taskrunner.model.plan import MapStep, Parallel, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.model.plan import Plan, Step
+
+
+class Reach(NamedTuple):
+    """How far a failure reaches: it fails the run, or stops the block at a path, or neither."""
+
+    run: bool = False
+    block: str | None = None
+
+
+class _Around(NamedTuple):
+    """A block around a step, and its step path."""
+
+    step: Step
+    path: str
+
+
+def reach(plan: Plan, path: str) -> Reach:
+    """Return how far the failure of the step at *path* reaches.
+
+    A block in which nothing runs at the same time has stopped with the failure anyway.
+    """
+    parsed = step_path.parse(path)
+    failed = _Around(plan.step(parsed.step_id), path)
+    if failed.step.continue_on_error:
+        return Reach()
+    for block in reversed(list(_blocks_around(plan, path))):
+        if block.step.continue_on_error:
+            # The failed step itself holds nothing that could still run.
+            is_block = failed.path != path and _is_concurrent(failed.step)
+            return Reach(block=failed.path) if is_block else Reach()
+        failed = block
+    return Reach(run=True)
+
+
+def stoppable_blocks(plan: Plan, path: str) -> list[str]:
+    """Return the paths of the blocks around a step that a failure beside it can stop.
+
+    The run goes on behind such a block, and nothing in the block may start after the failure.
+    """
+    blocks = list(_blocks_around(plan, path))
+    return [
+        block.path
+        for outer, block in pairwise(blocks)
+        if outer.step.continue_on_error
+        and not block.step.continue_on_error
+        and _is_concurrent(block.step)
+    ]
+
+
+def _is_concurrent(block: Step) -> bool:
+    """Whether steps in *block* may run at the same time."""
+    return any(isinstance(step, Parallel | MapStep) for step in walk((block,)))
+
+
+def _blocks_around(plan: Plan, path: str) -> Iterator[_Around]:
+    """Yield the blocks around the step at *path*, the outermost first."""
+    parsed = step_path.parse(path)
+    iterations = {iteration.block_id: iteration for iteration in parsed.iterations}
+    prefix = ""
+    for block in plan.blocks_around(parsed.step_id):
+        yield _Around(block, step_path.join(prefix, block.id))
+        if block.id in iterations:
+            prefix = iterations[block.id].prefix

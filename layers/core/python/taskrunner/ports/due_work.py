@@ -1,0 +1,37 @@
+"""What the reconciler looks at; see `model.due_work`.
+
+Runs and approvals record due work in the writes that it follows from: `Runs.create`, `Runs.end`,
+`Approvals.open` and `Approvals.decide`. `Runs.seal` and `Approvals.record_notified` remove it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.model.due_work import DueItem, DueKind
+
+
+class DueWork(Protocol):
+    """The due work of all runs of a deployment."""
+
+    def due(self, kind: DueKind, now: str, limit: int) -> Sequence[DueItem]:
+        """Return at most *limit* items of *kind* that are due at *now*, the longest due first."""
+        ...
+
+    def lease(self, item: DueItem, until: str) -> DueItem | None:
+        """Take *item* until then, and count the look; None when it has changed since it was read.
+
+        If the holder neither finishes nor postpones it, it is due again at that time.
+        """
+        ...
+
+    def postpone(self, item: DueItem, until: str) -> None:
+        """Let *item* be due at that time, as if never looked at, unless it has changed."""
+        ...
+
+    def finish(self, item: DueItem) -> None:
+        """Remove *item* unless it has changed. Twice is once."""
+        ...

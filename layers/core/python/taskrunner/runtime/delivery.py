@@ -1,0 +1,64 @@
+"""Bring to Step Functions what the record of a run says: record first, deliver after."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from taskrunner.model import step_path
+from taskrunner.model.failure import stoppable_blocks
+from taskrunner.model.plan import ApprovalGate, PolicyGate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.model.approval import GateRecord
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run
+    from taskrunner.ports import World
+
+
+def deliver_ended(run: Run, plan: Plan, world: World) -> None:
+    """Fail the gates whose run, or a block around them, has ended without their decision.
+
+    AWS stops the lanes beside a failed one, but an engine may wait for all of them: then nothing
+    goes on until their gates have been answered. The call may be repeated.
+
+    Raises:
+        TryAgainError: AWS was busy; some gates may have been answered.
+    """
+    if not plan.approvals:
+        return
+    run = world.runs.head(run.tenant, run.run_id).run
+    unwoken = list(world.approvals.unwoken(run))
+    if run.outcome is not None:
+        world.runs.close_approvals(run)
+        world.approvals.fail(run, unwoken)
+        return
+    going_on = outside_of_stopped_blocks(unwoken, run, plan, world)
+    stopped = [gate for gate in unwoken if gate not in going_on]
+    world.approvals.fail(run, stopped)
+    waiting = _paths_by_approval(going_on, plan)
+    for approval_id in _paths_by_approval(stopped, plan):
+        world.approvals.list_anew(run, approval_id, waiting.get(approval_id, ()))
+
+
+def outside_of_stopped_blocks(
+    gates: Iterable[GateRecord], run: Run, plan: Plan, world: World
+) -> list[GateRecord]:
+    """Return those of *gates* that no failure beside them has stopped."""
+    inside = {gate: stoppable_blocks(plan, gate.step_path) for gate in gates}
+    stopped = world.runs.stopped_blocks(run) if any(inside.values()) else frozenset()
+    return [gate for gate, blocks in inside.items() if stopped.isdisjoint(blocks)]
+
+
+def _paths_by_approval(gates: Iterable[GateRecord], plan: Plan) -> dict[str, list[str]]:
+    paths = defaultdict(list)
+    for gate in gates:
+        step = plan.step(step_path.parse(gate.step_path).step_id)
+        match step:
+            case ApprovalGate(approval_id=str(approval_id)) | PolicyGate(override=str(approval_id)):
+                paths[approval_id].append(gate.step_path)
+            case _:
+                pass
+    return dict(paths)

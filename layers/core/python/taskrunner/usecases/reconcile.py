@@ -1,0 +1,192 @@
+"""Take up what was cut off: deliver decisions, notify, start, stop and settle.
+
+What is recorded is the truth, and Step Functions, SNS and KMS get to know it after that. A call
+that stops between the two leaves due work behind (`model.due_work`), which one pass a minute takes
+up here. Everything here may happen twice.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+
+from taskrunner.errors import ConflictError, NotFoundError
+from taskrunner.model import step_path, timestamp
+from taskrunner.model.due_work import DueItem, DueKind, lease_until, next_look_at_running
+from taskrunner.model.run import RunStatus, StepReference
+from taskrunner.runtime import gate_decisions
+from taskrunner.runtime.delivery import deliver_ended
+from taskrunner.runtime.gate_announcement import announce
+from taskrunner.runtime.reached_gate import find_gate
+from taskrunner.usecases.settle_run import NOT_STARTED
+from taskrunner.usecases.start_run import start_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import Run
+    from taskrunner.ports import Head, World
+    from taskrunner.runtime.reached_gate import ReachedGate
+
+# A pass is called once a minute. What it does not reach stays due.
+PASS_S: Final = 45.0
+_MOST_OF_A_KIND: Final = 400
+_THREADS: Final = 10  # as many connections as boto3 keeps, and executions as AWS describes a second
+# Step Functions' statuses of an execution that goes on, or that an operator may let go on.
+_GOING_ON: Final = frozenset({"RUNNING", "PENDING_REDRIVE"})
+# A run whose start fails this often, other than by AWS being busy, is settled as failed.
+_MOST_STARTS: Final = 3
+_ENDED: Final = "ENDED"
+
+
+class Pass(NamedTuple):
+    """What a pass has done: the items that it took up, and the error of each that failed."""
+
+    taken: int
+    failures: list[tuple[DueItem, Exception]]
+
+
+def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
+    """Take up the work that is due, at most *pass_s* seconds long.
+
+    Each kind of work gets its turn, and what takes seconds, starting runs, comes last. An item that
+    fails is looked at again after a pause that doubles. So nothing that cannot be healed holds up
+    the rest.
+    """
+    now = world.clock.now()
+    queues = [world.due_work.due(kind, timestamp.to_text(now), _MOST_OF_A_KIND) for kind in DueKind]
+    items = [item for item in chain(*zip_longest(*queues)) if item is not None]
+    deadline = now + timedelta(seconds=pass_s)
+    unstarted: list[DueItem] = []  # appended to by threads, which list.append allows
+    looked = _each(items, lambda item: _take_up(item, unstarted, world), deadline, world)
+    started = _each(unstarted, lambda item: _start(item, world), deadline, world)
+    return Pass(looked.taken, looked.failures + started.failures)
+
+
+def _each(
+    items: Sequence[DueItem], act: Callable[[DueItem], bool], deadline: datetime, world: World
+) -> Pass:
+    """Call *act* for each item until the deadline; it returns whether it took the item up."""
+
+    def attempt(item: DueItem) -> bool | Exception:
+        if world.clock.now() >= deadline:
+            return False
+        try:
+            return act(item)
+        except Exception as error:  # noqa: BLE001 - one item must not stop the pass for the others
+            return error
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        results = list(zip(items, pool.map(attempt, items), strict=True))
+    failures = [(item, result) for item, result in results if isinstance(result, Exception)]
+    return Pass(sum(1 for _, result in results if result is not False), failures)
+
+
+def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
+    """Lease an item and do what is due; return False when another pass has leased it."""
+    item = world.due_work.lease(due, lease_until(world.clock.now(), due.looks))
+    if item is None:
+        return False
+    try:
+        head = world.runs.head(item.tenant, item.run_id)
+    except NotFoundError:
+        return True  # retention deletes items of a run one by one; the rest will go too
+    match item.kind:
+        case DueKind.APPROVAL:
+            _deliver(item, head, world)
+        case DueKind.GATE:
+            _announce(item, head, world)
+        case DueKind.ENDED:
+            _finish(item, head, world)
+        case DueKind.RUN:
+            if not _look_after(item, head, world):
+                unstarted.append(item)
+        case _:
+            assert_never(item.kind)
+    return True
+
+
+def _deliver(item: DueItem, head: Head, world: World) -> None:
+    """Bring an approval's decisions to all of its gates; those of an ended run end with it."""
+    plan = _plan(head.run, world)
+    if plan is not None:
+        record = world.approvals.get(item.tenant, item.run_id, item.name)
+        gate_decisions.deliver(head, plan, record, world)
+        gate_decisions.deliver_expiry(head.run, plan, record, world)
+    world.due_work.finish(item)
+
+
+def _plan(run: Run, world: World) -> Plan | None:
+    """Return the run's plan, or None when retention has deleted it."""
+    try:
+        return world.plans.get(run.tenant, run.plan_hash)
+    except NotFoundError:
+        return None
+
+
+def _announce(item: DueItem, head: Head, world: World) -> None:
+    """Notify approvers of a gate that still waits and of which they may not have been notified."""
+    summary = world.approvals.unnotified(head.run, item.name)
+    gate = None if summary is None else _undecided_gate(item, world)
+    if summary is None or gate is None:
+        world.due_work.finish(item)
+    else:
+        announce(gate, summary, world)
+
+
+def _undecided_gate(item: DueItem, world: World) -> ReachedGate | None:
+    prefix, step_id = step_path.split(item.name)
+    try:
+        gate = find_gate(StepReference(item.tenant, item.run_id, step_id, prefix), world)
+    except ConflictError:  # its run has ended
+        return None
+    return gate if gate.record.verdict is None else None
+
+
+def _finish(item: DueItem, head: Head, world: World) -> None:
+    """Stop what still runs of an ended run, and have it sealed; the seal ends the work."""
+    run = head.run
+    if run.sealed:
+        world.due_work.finish(item)
+        return
+    if run.outcome is RunStatus.CANCELLED:
+        world.machines.stop(run)
+    plan = _plan(run, world)
+    if plan is not None:
+        deliver_ended(run, plan, world)
+    world.settlements.request(run, _ENDED)
+
+
+def _look_after(item: DueItem, head: Head, world: World) -> bool:
+    """Settle a run whose execution has ended; return False when it has none.
+
+    A run that has ended since it was due is left to its end's own due work.
+    """
+    run = head.run
+    if run.outcome is not None:
+        return True
+    status = world.machines.status(run)
+    if status is None:
+        return False
+    if status in _GOING_ON:
+        until = next_look_at_running(world.clock.now(), run.created_at)
+        world.due_work.postpone(item, until)
+    else:
+        world.settlements.request(run, status)
+    return True
+
+
+def _start(item: DueItem, world: World) -> bool:
+    """Start a run that was recorded and has no execution, or settle it when that cannot be done."""
+    try:
+        start_run(item.tenant, item.run_id, world)
+    except Exception as error:
+        if isinstance(error, NotFoundError) or item.looks >= _MOST_STARTS:
+            run = world.runs.head(item.tenant, item.run_id).run
+            world.settlements.request(run, NOT_STARTED)
+        raise
+    return True

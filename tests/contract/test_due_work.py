@@ -1,0 +1,223 @@
+"""The port DueWork, and the writes of other ports that record due work and remove it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskrunner.model import timestamp
+from taskrunner.model.approval import CLOCK, ApprovalRecord, Decision, GateOpening, Verdict
+from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.due_work import DueItem, DueKind
+from taskrunner.model.run import RunStatus
+from taskrunner.ports.approvals import GateChange
+from tests.contract.samples import CANCELLED, a_run, an_entry, new_run
+from tests.fakes.clock import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.ports import Head
+    from tests.contract.ports import Ports
+
+BUNDLE = Artifact(name="evidence-bundle", type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED)
+
+
+def at(seconds: float) -> str:
+    """The time so many seconds after the writes of these tests, which are at noon."""
+    return timestamp.to_text(NOON + timedelta(seconds=seconds))
+
+
+def due(world: Ports, kind: DueKind, seconds: float = 60, limit: int = 100) -> Sequence[DueItem]:
+    return world.due_work.due(kind, at(seconds), limit)
+
+
+def kinds(world: Ports) -> list[str]:
+    """The kinds of all work that is ever due."""
+    return [kind.value for kind in DueKind for _ in due(world, kind, 86400)]
+
+
+def a_gate(world: Ports) -> Head:
+    """A run whose gate `review` waits, of which nobody was notified."""
+    head = new_run(world)
+    assert world.approvals.open(
+        head,
+        ApprovalRecord(approval_id="security"),
+        GateOpening(step_path="each[0]::review", opened_at=at(0), expires_at=at(3600)),
+        "token-1",
+        [an_entry("review#awaiting")],
+        gate=None,
+        summary={"stepId": "each[0]::review"},
+    )
+    return world.runs.head(head.run.tenant, head.run.run_id)
+
+
+def decided(world: Ports) -> Head:
+    """A run whose approval was approved at noon."""
+    head = a_gate(world)
+    run = head.run
+    record = world.approvals.get(run.tenant, run.run_id, "security")
+    decision = Decision(verdict=Verdict.APPROVED, approver="bob", decided_at=at(0))
+    gates = list(world.approvals.waiting(run, "security"))
+    approved = ApprovalRecord(
+        approval_id="security",
+        verdict=Verdict.APPROVED,
+        decisions=(decision,),
+        was_opened=True,
+        version=record.version,
+    )
+    assert world.approvals.decide(head, approved, GateChange(gates, [an_entry("review#decided")]))
+    return world.runs.head(run.tenant, run.run_id)
+
+
+class TestRuns:
+    def test_a_new_run_is_due_after_a_minute(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        assert due(world, DueKind.RUN, 59.999) == []
+        assert due(world, DueKind.RUN) == [
+            DueItem(kind=DueKind.RUN, tenant="acme", run_id=run.run_id, due_at=at(60))
+        ]
+
+    def test_an_ended_run_is_due_by_its_end_alone(self, world: Ports) -> None:
+        head = new_run(world)
+
+        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+
+        assert kinds(world) == ["ended"]
+        (item,) = due(world, DueKind.ENDED)
+        assert (item.run_id, item.due_at) == (head.run.run_id, at(60))
+
+    def test_a_sealed_run_is_not_due(self, world: Ports) -> None:
+        head = new_run(world)
+        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+
+        world.runs.seal(head.run, BUNDLE)
+
+        assert kinds(world) == []
+
+
+class TestGates:
+    def test_a_gate_is_due_until_its_approvers_are_notified(self, world: Ports) -> None:
+        run = a_gate(world).run
+
+        assert [(item.name, item.due_at) for item in due(world, DueKind.GATE)] == [
+            ("each[0]::review", at(60))
+        ]
+        world.approvals.record_notified(run, "each[0]::review")
+        assert kinds(world) == ["run"]
+
+    def test_shows_how_a_gate_is_listed_until_its_approvers_are_notified(
+        self, world: Ports
+    ) -> None:
+        run = a_gate(world).run
+        path = "each[0]::review"
+
+        assert world.approvals.unnotified(run, path) == {"stepId": path}
+        assert world.approvals.unnotified(run, "each[1]::review") is None
+        world.approvals.record_notified(run, path)
+        assert world.approvals.unnotified(run, path) is None
+
+    def test_shows_no_gate_that_was_woken(self, world: Ports) -> None:
+        run = decided(world).run
+        record = world.approvals.get(run.tenant, run.run_id, "security")
+
+        world.approvals.resume(run, record)
+
+        assert world.approvals.unnotified(run, "each[0]::review") is None
+
+
+def test_a_decided_approval_is_due(world: Ports) -> None:
+    run = decided(world).run
+
+    (item,) = due(world, DueKind.APPROVAL)
+
+    assert item == DueItem(
+        kind=DueKind.APPROVAL, tenant="acme", run_id=run.run_id, due_at=at(60), name="security"
+    )
+
+
+@pytest.mark.parametrize(("approver", "names"), [("root", ["security"]), (CLOCK, [])])
+def test_an_approval_is_due_whose_gates_a_person_expired(
+    world: Ports, approver: str, names: list[str]
+) -> None:
+    """The gate that the clock expires learns of it by its own call."""
+    head = a_gate(world)
+    run = head.run
+    record = world.approvals.get(run.tenant, run.run_id, "security")
+    expiry = Decision(verdict=Verdict.EXPIRED, approver=approver, decided_at=at(0))
+    change = GateChange(list(world.approvals.waiting(run, "security")), [])
+
+    assert world.approvals.expire(head, record, change, expiry)
+
+    assert [item.name for item in due(world, DueKind.APPROVAL)] == names
+
+
+class TestLeases:
+    def test_the_longest_due_comes_first(self, world: Ports) -> None:
+        for number in (3, 1, 2):
+            new_run(world, a_run(f"run-{number}", created_at=at(number)))
+
+        found = due(world, DueKind.RUN, 3600)
+
+        assert [item.run_id for item in found] == ["run-1", "run-2", "run-3"]
+        assert due(world, DueKind.RUN, 3600, limit=1) == found[:1]
+
+    def test_a_leased_item_is_due_at_the_end_of_its_lease(self, world: Ports) -> None:
+        new_run(world)
+        (item,) = due(world, DueKind.RUN)
+
+        leased = world.due_work.lease(item, at(120))
+
+        assert leased is not None
+        assert (leased.due_at, leased.looks) == (at(120), 1)
+        assert due(world, DueKind.RUN, 119) == []
+        assert due(world, DueKind.RUN, 120) == [leased]
+
+    def test_an_item_is_leased_once(self, world: Ports) -> None:
+        new_run(world)
+        (item,) = due(world, DueKind.RUN)
+        assert world.due_work.lease(item, at(120)) is not None
+
+        assert world.due_work.lease(item, at(180)) is None
+
+    def test_a_postponed_item_begins_anew(self, world: Ports) -> None:
+        new_run(world)
+        (item,) = due(world, DueKind.RUN)
+        leased = world.due_work.lease(item, at(120))
+        assert leased is not None
+
+        world.due_work.postpone(leased, at(900))
+
+        (found,) = due(world, DueKind.RUN, 900)
+        assert (found.due_at, found.looks) == (at(900), 0)
+
+    @pytest.mark.parametrize("kind", [DueKind.RUN, DueKind.GATE, DueKind.APPROVAL])
+    def test_a_finished_item_is_gone(self, world: Ports, kind: DueKind) -> None:
+        decided(world)
+        (item,) = due(world, kind)
+        for _ in range(2):
+            world.due_work.finish(item)
+
+        assert kind.value not in kinds(world)
+        assert len(kinds(world)) == 2
+
+    def test_work_that_changed_since_it_was_read_stays(self, world: Ports) -> None:
+        head = new_run(world)
+        (item,) = due(world, DueKind.RUN)
+        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+
+        world.due_work.finish(item)
+        world.due_work.postpone(item, at(900))
+
+        assert [found.due_at for found in due(world, DueKind.ENDED)] == [at(60)]
+        assert world.due_work.lease(item, at(900)) is None
+
+    def test_a_run_that_is_gone_is_not_leased(self, world: Ports) -> None:
+        new_run(world)
+        (item,) = due(world, DueKind.RUN)
+        world.forget()
+
+        assert world.due_work.lease(item, at(120)) is None

@@ -1,0 +1,74 @@
+"""Due work in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeAlias
+
+from taskrunner.model.due_work import DueItem, DueKind, first_look_at
+from tests.fakes.atomic import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.model.run import Run
+
+# An item of the table is due work of one kind at a time: a run's two kinds share its key.
+_Key: TypeAlias = tuple[str, str, str, str]
+
+
+@dataclass
+class MemoryDueWork:
+    """Due work by what it is about."""
+
+    items: dict[_Key, DueItem] = field(default_factory=dict)
+
+    def add(self, kind: DueKind, run: Run, recorded_at: str, name: str = "") -> None:
+        """Let the run, or its approval or gate *name*, be looked at after a write."""
+        item = DueItem(
+            kind=kind,
+            tenant=run.tenant,
+            run_id=run.run_id,
+            due_at=first_look_at(recorded_at),
+            name=name,
+        )
+        self.items[_key(item)] = item
+
+    def remove(self, kind: DueKind, run: Run, name: str = "") -> None:
+        item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
+        self.items.pop(_key(item), None)
+
+    @atomic
+    def due(self, kind: DueKind, now: str, limit: int) -> Sequence[DueItem]:
+        found = [item for item in self.items.values() if item.kind is kind and item.due_at <= now]
+        return sorted(found, key=attrgetter("due_at"))[:limit]
+
+    @atomic
+    def lease(self, item: DueItem, until: str) -> DueItem | None:
+        return self._move(item, until, item.looks + 1)
+
+    @atomic
+    def postpone(self, item: DueItem, until: str) -> None:
+        self._move(item, until, 0)
+
+    def _move(self, item: DueItem, until: str, looks: int) -> DueItem | None:
+        if not self._is_unchanged(item):
+            return None
+        moved = replace(item, due_at=until, looks=looks)
+        self.items[_key(item)] = moved
+        return moved
+
+    @atomic
+    def finish(self, item: DueItem) -> None:
+        if self._is_unchanged(item):
+            del self.items[_key(item)]
+
+    def _is_unchanged(self, item: DueItem) -> bool:
+        present = self.items.get(_key(item))
+        return present is not None and (present.kind, present.due_at) == (item.kind, item.due_at)
+
+
+def _key(item: DueItem) -> _Key:
+    table_item = "R" if item.kind in {DueKind.RUN, DueKind.ENDED} else item.kind.value
+    return item.tenant, item.run_id, table_item, item.name

@@ -1,0 +1,144 @@
+"""How far a failure reaches, and which blocks of a pack a failure can stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+
+from taskrunner.compiler.driver import plan_pack
+from taskrunner.model.failure import Reach, reach, stoppable_blocks
+from taskrunner.model.plan import walk
+from tests.machine.generated_packs import packs
+from tests.packs import pack
+from tests.strategies import as_yaml
+from tests.unit.model.state.journals import first_path
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskrunner.model.plan import Plan
+
+
+def planned(steps: str) -> Plan:
+    spec = """
+    inputs: [{name: go, type: boolean, default: true}]
+    policies: [{id: rules, version: "1", rules: [{id: r, require: inputs.go}]}]
+    """
+    return plan_pack(pack(steps, spec=spec), {})
+
+
+NOTHING, THE_RUN = Reach(), Reach(run=True)
+NESTED = planned(
+    """
+    - {id: alone, run: {uses: builtin:noop}}
+    - {id: may-fail, continueOnError: true, run: {uses: builtin:noop}}
+    - id: lanes
+      parallel:
+        steps:
+          - {id: lane, run: {uses: builtin:noop}}
+          - {id: lane-may-fail, continueOnError: true, run: {uses: builtin:noop}}
+          - id: each
+            continueOnError: true
+            map:
+              items: {static: [1, 2]}
+              steps:
+                - {id: item, run: {uses: builtin:noop}}
+                - id: inner
+                  parallel:
+                    steps:
+                      - {id: leaf, run: {uses: builtin:noop}}
+                      - id: turns
+                        loop:
+                          items: {static: [1, 2]}
+                          iterator: number
+                          index: turn-index
+                          body: [{id: turn, run: {uses: builtin:noop}}]
+    - id: guarded
+      continueOnError: true
+      gate:
+        policy:
+          policy: rules
+          failureAction: branch
+          branch:
+            - {id: repair, run: {uses: builtin:noop}}
+            - id: one-by-one
+              loop: {items: {static: [1]}, body: [{id: only, run: {uses: builtin:noop}}]}
+            - id: hosts
+              map: {items: {static: [1]}, step: {id: host, run: {uses: builtin:noop}}}
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "stoppable"),
+    [
+        ("alone", THE_RUN, []),
+        ("may-fail", NOTHING, []),
+        ("lanes", THE_RUN, []),
+        ("lane", THE_RUN, []),
+        ("lane-may-fail", NOTHING, []),
+        ("each[1]::item", NOTHING, []),
+        ("each[1]::inner", NOTHING, []),
+        ("each[1]::leaf", Reach(block="each[1]::inner"), ["each[1]::inner"]),
+        ("each[0]::turns", Reach(block="each[0]::inner"), ["each[0]::inner"]),
+        ("each[0]::turns[1]::turn", Reach(block="each[0]::inner"), ["each[0]::inner"]),
+        ("repair", NOTHING, []),
+        ("one-by-one[0]::only", NOTHING, []),
+        ("hosts", NOTHING, []),
+        ("hosts[0]::host", Reach(block="hosts"), ["hosts"]),
+    ],
+)
+def test_a_failure_reaches_the_outermost_block_that_may_not_fail(
+    path: str, expected: Reach, stoppable: list[str]
+) -> None:
+    assert reach(NESTED, path) == expected
+    assert stoppable_blocks(NESTED, path) == stoppable
+
+
+def test_a_step_is_inside_of_every_block_that_a_failure_can_stop() -> None:
+    plan = planned(
+        """
+        - id: outer
+          continueOnError: true
+          conditional:
+            branches:
+              - condition: "`true`"
+                steps:
+                  - id: lanes
+                    parallel:
+                      steps:
+                        - {id: beside, run: {uses: builtin:noop}}
+                        - id: each
+                          continueOnError: true
+                          map:
+                            items: {static: [1]}
+                            step:
+                              id: inner
+                              parallel: {steps: [{id: leaf, run: {uses: builtin:noop}}]}
+        """
+    )
+
+    assert stoppable_blocks(plan, "each[0]::leaf") == ["lanes", "each[0]::inner"]
+    assert reach(plan, "beside") == Reach(block="lanes")
+    assert reach(plan, "each[0]::leaf") == Reach(block="each[0]::inner")
+
+
+@settings(max_examples=60)
+@given(pack=packs())
+def test_every_step_of_a_stopped_block_knows_that_the_block_can_be_stopped(
+    pack: dict[str, Any],
+) -> None:
+    plan = plan_pack(as_yaml(pack), {})
+    paths = [first_path(plan, step.id) for step in walk(plan.steps)]
+
+    for path in paths:
+        stopped = reach(plan, path).block
+        if stopped is None:
+            continue
+        block = plan.step(stopped.rpartition("::")[2])
+        inside = {step.id for step in walk((block,))} - {block.id}
+        for other in paths:
+            is_inside = other.rpartition("::")[2] in inside
+            assert (stopped in stoppable_blocks(plan, other)) is is_inside

@@ -1,0 +1,435 @@
+"""One pass of the reconciler, over runs that were cut off at one point or another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner.errors import TryAgainError
+from taskrunner.model.approval import Verdict
+from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.reconcile import reconcile
+from taskrunner.usecases.settle_run import settle_run
+from tests.fakes.failing_world import CrashError, FailingWorld, Failure
+from tests.fakes.world import MemoryWorld
+from tests.packs import pack
+from tests.unit.usecases.given import (
+    ADMIN,
+    GATED,
+    TENANT,
+    a_request,
+    a_world,
+    decide,
+    gate,
+    interruptions,
+    result_of,
+    step,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner.model.run import Run
+
+
+EXPIRED = Verdict.EXPIRED
+GATE_BESIDE_A_FAILURE = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    """,
+    spec="approvals: [{id: security}]",
+)
+
+
+def cut_off(world: MemoryWorld, port_call: str, act: Callable[[Any], Any]) -> None:
+    """Let *act* die before its first call of *port_call*, such as `machines.stop`."""
+
+    class DyingWorld(FailingWorld):
+        def perform(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+            if name == port_call:
+                raise CrashError
+            return call()
+
+    never = Failure(call=0, effect_lost=True, error=CrashError)
+    with pytest.raises(CrashError):
+        act(DyingWorld(world, never))
+
+
+def waiting() -> MemoryWorld:
+    """A world in which run-7 waits at its gate, of which approvers were notified."""
+    world = a_world(GATED)
+    step(world, "build")
+    gate(world)
+    return world
+
+
+def recorded(run_id: str = "run-7", world: MemoryWorld | None = None) -> MemoryWorld:
+    """A world with a run that was recorded and not started."""
+    world = world or MemoryWorld()
+    request = a_request(run_id=run_id)
+    cut_off(world, "machines.start", lambda dying: create_run(request, dying))
+    return world
+
+
+def a_pass(world: MemoryWorld, after_s: float = 61) -> list[str]:
+    """Let time pass and reconcile; return the names of the errors."""
+    world.clock.advance(after_s)
+    return [type(error).__name__ for _, error in reconcile(world).failures]
+
+
+def run_7(world: MemoryWorld) -> Run:
+    return world.runs.head(TENANT, "run-7").run
+
+
+class TestDecisions:
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.REJECTED])
+    def test_delivers_a_decision_whose_caller_went_away(self, verdict: Verdict) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", lambda dying: decide(dying, verdict))
+        assert world.approvals.woken == {}
+
+        a_pass(world)
+
+        assert world.approvals.woken == {"token-1": verdict}
+
+    def test_leaves_the_first_minute_to_the_decision_itself(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", decide)
+
+        a_pass(world, after_s=59)
+
+        assert world.approvals.woken == {}
+
+    def test_a_delivered_decision_leaves_nothing_to_do(self) -> None:
+        world = waiting()
+        decide(world)
+        before = world.approvals.sent.copy()
+
+        world.clock.advance(61)
+        kinds = [item.kind for item, _ in reconcile(world).failures]
+
+        assert (kinds, world.approvals.sent) == ([], before)
+        assert [item.kind.value for item in world.due_work.items.values()] == ["run"]
+
+    def test_delivers_an_expiry_whose_caller_went_away(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", lambda dying: decide(dying, EXPIRED, by=ADMIN))
+
+        assert a_pass(world) == []
+
+        assert world.approvals.woken == {"token-1": EXPIRED}
+        assert "approval" not in [item.kind.value for item in world.due_work.items.values()]
+
+    def test_a_delivered_expiry_leaves_nothing_to_do(self) -> None:
+        world = waiting()
+
+        decide(world, EXPIRED, by=ADMIN)
+
+        assert "approval" not in [item.kind.value for item in world.due_work.items.values()]
+
+    def test_delivers_a_decision_of_a_run_that_has_ended_since(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", decide)
+        cancel_run(TENANT, "run-7", "bob", world)
+
+        assert a_pass(world) == []
+
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
+        assert [item.kind.value for item in world.due_work.items.values()] == ["ended"]
+
+
+class TestGates:
+    def unannounced(self) -> MemoryWorld:
+        world = a_world(GATED)
+        step(world, "build")
+        world.notifications.is_down = True
+        gate(world)
+        world.notifications.is_down = False
+        return world
+
+    def test_announces_a_gate_that_sns_refused(self) -> None:
+        world = self.unannounced()
+
+        a_pass(world)
+
+        (sent,) = world.notifications.published
+        assert sent == waiting().notifications.published[0]
+
+    def test_announces_a_gate_once(self) -> None:
+        world = self.unannounced()
+        for _ in range(5):
+            a_pass(world)
+
+        assert len(world.notifications.published) == 1
+
+    def test_does_not_announce_a_gate_again_that_was_announced(self) -> None:
+        world = waiting()
+
+        a_pass(world)
+
+        assert len(world.notifications.published) == 1
+
+    def test_announces_again_while_sns_refuses(self) -> None:
+        world = self.unannounced()
+        world.notifications.is_down = True
+        a_pass(world)
+        world.notifications.is_down = False
+
+        a_pass(world)
+
+        assert len(world.notifications.published) == 1
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            decide,
+            lambda world: cancel_run(TENANT, "run-7", "bob", world),
+        ],
+        ids=["decided", "cancelled"],
+    )
+    def test_does_not_announce_a_gate_that_waits_no_more(
+        self, end: Callable[[MemoryWorld], object]
+    ) -> None:
+        world = self.unannounced()
+        end(world)
+
+        assert a_pass(world) == []
+
+        assert world.notifications.published == []
+        assert "gate" not in [item.kind.value for item in world.due_work.items.values()]
+
+
+class TestEndedRuns:
+    def test_stops_a_cancelled_run_whose_caller_went_away(self) -> None:
+        world = waiting()
+        cut_off(world, "machines.stop", lambda dying: cancel_run(TENANT, "run-7", "bob", dying))
+        assert world.machines.stopped == set()
+
+        a_pass(world)
+
+        assert world.machines.stopped == {run_7(world).execution}
+        assert world.settlements.requested == [(TENANT, "run-7", "ENDED")]
+
+    def test_fails_the_gates_of_a_run_that_a_failure_beside_them_has_ended(self) -> None:
+        world = a_world(GATE_BESIDE_A_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        assert world.approvals.failed == set()
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
+        assert world.settlements.requested == [(TENANT, "run-7", "ENDED")]
+
+    def test_seals_a_run_that_was_ended_and_not_sealed(self) -> None:
+        world = a_world()
+        step(world, "ship")
+        cut_off(world, "evidence.sign", lambda dying: settle_run(TENANT, "run-7", None, dying))
+
+        a_pass(world)
+
+        assert world.settlements.requested == [(TENANT, "run-7", "ENDED")]
+        assert world.machines.stopped == set()
+
+    def test_asks_for_a_seal_until_there_is_one(self) -> None:
+        world = waiting()
+        cancel_run(TENANT, "run-7", "bob", world)
+        a_pass(world)
+        a_pass(world)
+        settle_run(TENANT, "run-7", "ENDED", world)
+        a_pass(world, after_s=3600)
+
+        assert len(world.settlements.requested) == 2
+        assert world.due_work.items == {}
+
+
+class TestRuns:
+    def test_starts_a_run_that_was_recorded_and_not_started(self) -> None:
+        world = recorded()
+
+        a_pass(world)
+
+        assert list(world.machines.started) == [run_7(world).execution]
+
+    def test_settles_a_run_whose_execution_ended_without_a_report(self) -> None:
+        world = a_world()
+        world.machines.statuses[run_7(world).execution] = "ABORTED"
+
+        a_pass(world)
+
+        assert world.settlements.requested == [(TENANT, "run-7", "ABORTED")]
+
+    @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
+    def test_lets_a_run_go_on(self, status: str) -> None:
+        world = a_world()
+        world.machines.statuses[run_7(world).execution] = status
+
+        a_pass(world)
+
+        assert world.settlements.requested == []
+        (item,) = world.due_work.items.values()
+        assert (item.due_at, item.looks) == ("2025-12-06T12:03:01.000Z", 0)
+
+    def test_never_fails_a_run_because_aws_is_busy(self) -> None:
+        world = recorded()
+        world.machines.refusal = TryAgainError("busy")
+        for _ in range(30):
+            a_pass(world, after_s=3601)
+        assert world.settlements.requested == []
+        world.machines.refusal = None
+
+        a_pass(world, after_s=3601)
+
+        assert list(world.machines.started) == [run_7(world).execution]
+
+    def test_settles_a_run_that_cannot_be_started_after_three_tries(self) -> None:
+        world = recorded()
+        world.machines.refusal = PermissionError("no")
+
+        requested = []
+        for _ in range(3):
+            assert a_pass(world, after_s=241) == ["PermissionError"]
+            requested.append(list(world.settlements.requested))
+
+        assert requested == [[], [], [(TENANT, "run-7", "NOT_STARTED")]]
+
+    def test_settles_a_run_without_a_plan_at_once(self) -> None:
+        world = recorded()
+        world.plans.texts.clear()
+
+        assert a_pass(world) == ["NotFoundError"]
+
+        assert world.settlements.requested == [(TENANT, "run-7", "NOT_STARTED")]
+
+    def test_ignores_a_run_that_ended_since_it_was_due(self) -> None:
+        world = a_world()
+        step(world, "ship")
+        settle_run(TENANT, "run-7", None, world)
+
+        assert a_pass(world, after_s=3600) == []
+
+        assert world.settlements.requested == []
+
+
+class TestFairness:
+    def hopeless(self, count: int) -> MemoryWorld:
+        """A world in which *count* runs were not started, and each start takes AWS ten seconds."""
+        world = MemoryWorld()
+        for number in range(count):
+            recorded(f"run-{number}", world)
+
+        def refuse(*_: object) -> None:
+            world.clock.advance(10)
+            raise TryAgainError("busy")
+
+        world.machines.start = refuse  # type: ignore[method-assign, assignment]
+        return world
+
+    def test_forty_hopeless_runs_hold_up_nobody(self) -> None:
+        world = self.hopeless(40)
+        stopped = [f"stopped-{number}" for number in range(6)]
+        for run_id in stopped:
+            run = recorded(run_id, world).runs.head(TENANT, run_id).run
+            world.machines.started[run.execution] = {}
+            world.machines.statuses[run.execution] = "ABORTED"
+        recorded("cancelled", world)
+        cut_off(world, "machines.stop", lambda dying: cancel_run(TENANT, "cancelled", "bob", dying))
+
+        a_pass(world)
+
+        requested = {run_id for _, run_id, _ in world.settlements.requested}
+        assert requested == {*stopped, "cancelled"}
+
+    def test_looks_at_what_fails_less_and_less_often(self) -> None:
+        world = self.hopeless(1)
+        looks = []
+        for minute in range(128):
+            before = world.due_work.items
+            looks_before = next(iter(before.values())).looks
+            world.clock.time = world.clock.time.replace(
+                hour=12 + minute // 60, minute=minute % 60, second=1
+            )
+            reconcile(world)
+            if next(iter(world.due_work.items.values())).looks > looks_before:
+                looks.append(minute)
+
+        assert looks == [1, 2, 4, 8, 16, 32, 64, 124]
+
+    def test_a_pass_begins_nothing_after_its_time(self) -> None:
+        world = self.hopeless(1)
+
+        world.clock.advance(61)
+
+        assert reconcile(world, pass_s=0).taken == 0
+
+    def test_an_item_that_fails_stops_no_other(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", decide)
+        world.machines.statuses[run_7(world).execution] = "ABORTED"
+
+        def refuse(*_: object) -> None:
+            raise PermissionError
+
+        world.settlements.request = refuse  # type: ignore[method-assign, assignment]
+
+        assert a_pass(world) == ["PermissionError"]
+
+        assert world.approvals.woken == {"token-1": Verdict.APPROVED}
+
+    def test_two_passes_at_once_take_an_item_once(self) -> None:
+        world = waiting()
+        cancel_run(TENANT, "run-7", "bob", world)
+        world.clock.advance(61)
+        inner = world.due_work.lease
+
+        def leased_by_another(item: Any, until: str) -> Any:  # noqa: ANN401
+            assert inner(item, until) is not None
+            return inner(item, until)
+
+        world.due_work.lease = leased_by_another  # type: ignore[method-assign]
+
+        assert reconcile(world).taken == 0
+        assert world.settlements.requested == []
+
+
+@pytest.mark.parametrize("kind", ["decided", "cancelled", "unannounced", "unstarted"])
+def test_a_pass_that_is_cut_off_is_made_up_for(kind: str) -> None:
+    def arrange() -> MemoryWorld:
+        world = recorded() if kind == "unstarted" else waiting()
+        if kind == "decided":
+            cut_off(world, "approvals.resume", decide)
+        if kind == "cancelled":
+            cut_off(world, "machines.stop", lambda w: cancel_run(TENANT, "run-7", "bob", w))
+        if kind == "unannounced":
+            world = TestGates().unannounced()
+        world.clock.advance(61)
+        return world
+
+    def healed(world: MemoryWorld) -> object:
+        return (
+            world.approvals.woken,
+            world.machines.stopped,
+            set(world.settlements.requested),
+            {sent.id for sent in world.notifications.published},
+            set(world.machines.started),
+        )
+
+    whole = arrange()
+    reconcile(whole)
+    expected = healed(whole)
+    ways = 0
+    for interrupted in interruptions(arrange):
+        world = interrupted(lambda failing: result_of(lambda: reconcile(failing)))
+        if world is None:
+            continue
+        ways += 1
+        a_pass(world, after_s=60)
+        a_pass(world, after_s=60)
+        assert healed(world) == expected
+    assert ways > 20
