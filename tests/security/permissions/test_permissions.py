@@ -63,10 +63,10 @@ def test_a_function_does_all_that_it_may(played: Play) -> None:
     assert "\n".join(unused) == ""
 
 
-def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
-    """A wider pattern would be used as well: so each is one of these, and no wider one is.
+def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
+    """A wider pattern would be used too, so each resource must equal one of these.
 
-    Beside each stand the partitions of the table that it is for.
+    For the table, its partitions follow.
     """
     names = Names({name: f"<{name}>" for name in _NAMED})
 
@@ -166,10 +166,10 @@ def test_one_function_tells_approvers_of_gates_and_does_nothing_else_with_the_to
         if grant.resource == "<ApprovalTopic>" or grant.action.startswith("sns:")
     }
     assert publishing == {("OpenGateFunction", "sns:Publish")}
-    told_where = {
+    with_topic = {
         function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
     }
-    assert told_where == {"OpenGateFunction"}
+    assert with_topic == {"OpenGateFunction"}
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
