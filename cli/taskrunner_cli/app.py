@@ -3,16 +3,19 @@
 | exit code | meaning |
 |---|---|
 | 0 | done; a watched run succeeded |
-| 1 | the service refused, a watched run did not succeed, or evidence does not hold |
+| 1 | the service refused (there is no such run, for example), a watched run did not succeed, or |
+|   | evidence does not hold |
 | 2 | the command line is wrong, or names a file that cannot be used |
 | 3 | the service or the local stack does not answer, or the command needs a clone |
 | 130 | interrupted; the run goes on |
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from itertools import pairwise
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -34,6 +37,7 @@ _RUNS_PANEL: Final = "Packs and runs"
 _APPROVALS_PANEL: Final = "Approvals"
 _EVIDENCE_PANEL: Final = "Evidence"
 _LOCAL_PANEL: Final = "On this machine"
+_BROKEN_PIPE: Final = 141  # what a shell reports of a program that SIGPIPE ended
 
 app: Final = typer.Typer(
     name="taskrunner",
@@ -41,6 +45,7 @@ app: Final = typer.Typer(
     no_args_is_help=True,
     # Rich tracebacks print local variables, and with them tokens.
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(local.app, name="local", rich_help_panel=_LOCAL_PANEL)
 app.add_typer(evidence.app, name="evidence", rich_help_panel=_EVIDENCE_PANEL)
@@ -61,6 +66,27 @@ for _command, _panel in (
     app.command(rich_help_panel=_panel)(_command)
 
 
+def _print_version(is_requested: bool) -> None:  # noqa: FBT001 -- Typer passes it
+    if is_requested:
+        from importlib import metadata  # noqa: PLC0415 -- 35 ms, for this option only
+
+        typer.echo(f"taskrunner {metadata.version('taskrunner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Run task packs, watch them, and decide at their gates."""
+
+
 def main(arguments: Sequence[str] | None = None, world: World | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -70,9 +96,15 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
 
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _never_fail_to_print()
     screen = Screen(_output_format(words))
     try:
         code = app(words, standalone_mode=False, prog_name="taskrunner", obj=world or World())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, like `head`. Python would fail again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except CommandError as error:
         screen.print_error(error)
         return error.exit_code
@@ -82,6 +114,13 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
             screen.print_error(UsageError(message, cure=_help_command(error)))
         return error.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _never_fail_to_print() -> None:
+    """Print a question mark for a character that the terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _output_format(words: Sequence[str]) -> OutputFormat:

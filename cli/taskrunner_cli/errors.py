@@ -11,7 +11,13 @@
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, TypedDict
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypedDict
+
+INVALID_PACK: Final = "invalid_pack"
+INVALID_INPUTS: Final = "invalid_inputs"
+PLAN_ERROR_CODES: Final = frozenset({INVALID_PACK, INVALID_INPUTS})
+"""The service's codes of errors that list what is wrong with a pack or its inputs."""
 
 
 class PlanError(TypedDict):
@@ -19,6 +25,14 @@ class PlanError(TypedDict):
 
     path: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackFile:
+    """A pack's file: its name in messages, and its text."""
+
+    name: str
+    text: str
 
 
 class CommandError(Exception):
@@ -49,10 +63,32 @@ class UsageError(CommandError):
 
 
 class UnreachableError(CommandError):
-    """The service or the local stack does not answer."""
+    """The service or the local stack does not answer.
+
+    Args:
+        message: what does not answer, and how.
+        cure: what to do about it.
+        code: a stable word for programs.
+        retry_after_s: the seconds after which to try again, if the service said so.
+        may_have_begun: whether the service may have received the request.
+
+    """
 
     exit_code = 3
     default_code = "unreachable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cure: str = "",
+        code: str = "",
+        retry_after_s: float | None = None,
+        may_have_begun: bool = True,
+    ) -> None:
+        super().__init__(message, cure=cure, code=code)
+        self.retry_after_s = retry_after_s
+        self.may_have_begun = may_have_begun
 
 
 class NoCloneError(UnreachableError):
@@ -86,27 +122,29 @@ class RefusedError(CommandError):
 class RefusedPackError(RefusedError):
     """The service cannot plan the pack with these inputs.
 
-    *problems* holds every plan error. *manifest* is the pack's text, once the command that read it
-    has set it; the lines that errors name are quoted from it.
+    *problems* holds every plan error. *pack* is the pack's file, once the command that read it has
+    set it; the places that errors name are shown from it.
     """
 
-    default_code = "invalid_pack"
+    default_code = INVALID_PACK
 
-    def __init__(self, problems: Sequence[PlanError], *, trace_id: str = "") -> None:
-        super().__init__(_summary(problems), status=400, trace_id=trace_id)
+    def __init__(
+        self, problems: Sequence[PlanError], *, status: int, code: str = "", trace_id: str = ""
+    ) -> None:
+        super().__init__(_summary(problems, code), status=status, code=code, trace_id=trace_id)
         self.problems = tuple(problems)
-        self.manifest: str | None = None
+        self.pack: PackFile | None = None
 
 
 class InvalidPackError(CommandError):
     """The compiler on this machine cannot plan the pack with these inputs."""
 
-    default_code = "invalid_pack"
+    default_code = INVALID_PACK
 
-    def __init__(self, problems: Sequence[PlanError], manifest: str) -> None:
-        super().__init__(_summary(problems))
+    def __init__(self, problems: Sequence[PlanError], pack: PackFile, *, code: str) -> None:
+        super().__init__(_summary(problems, code), code=code)
         self.problems = tuple(problems)
-        self.manifest: str | None = manifest
+        self.pack: PackFile | None = pack
 
 
 class UnexpectedOutcomeError(CommandError):
@@ -115,6 +153,8 @@ class UnexpectedOutcomeError(CommandError):
     default_code = "not_as_expected"
 
 
-def _summary(problems: Sequence[PlanError]) -> str:
+def _summary(problems: Sequence[PlanError], code: str) -> str:
     count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+    if code == INVALID_INPUTS:
+        return f"the inputs do not fit the pack: {count}"
     return f"the pack cannot be planned: {count}"

@@ -4,30 +4,48 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
-from taskrunner_cli.errors import UsageError
+from taskrunner_cli.errors import PackFile, UsageError
+from taskrunner_cli.json_text import JsonError, JsonLimitError, JsonNumberError, parse_json
 from taskrunner_cli.json_types import JsonValue
 
 STDIN: Final = "-"
 
 
+def read_pack(path: str) -> PackFile:
+    """Return the pack in file *path*, or in standard input for `-`.
+
+    Raises:
+        UsageError: the file does not exist, or is not UTF-8.
+
+    """
+    return PackFile("<stdin>" if path == STDIN else path, read_text(path, "pack"))
+
+
 def read_text(path: str, description: str) -> str:
     """Return the text of file *path*, or of standard input for `-`; messages use *description*.
+
+    A byte order mark is not a part of the text.
 
     Raises:
         UsageError: the file does not exist, or is not UTF-8.
 
     """
     try:
-        return sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
+        text = sys.stdin.read() if path == STDIN else Path(path).read_bytes().decode()
+        text.encode()  # standard input may hide bytes that are not UTF-8 as lone surrogates
     except OSError as error:
         raise UsageError(f"cannot read the {description} {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        position = f" at byte {error.start + 1}" if isinstance(error, UnicodeDecodeError) else ""
         raise UsageError(
-            f"cannot read the {description} {path}: it is not UTF-8 at byte {error.start + 1}",
+            f"cannot read the {description} {path}: it is not UTF-8{position}",
             cure="save it as UTF-8",
         ) from error
+    except ValueError as error:  # a NUL in the name
+        raise UsageError(f"{path!r} cannot be the name of a file") from error
+    return text.removeprefix("\ufeff")
 
 
 def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue]:
@@ -37,7 +55,8 @@ def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue
     `target=app:v1` is text, and `tag="3"` is the text 3.
 
     Raises:
-        UsageError: a pair has no name or no `=`, or *file* does not hold a JSON object.
+        UsageError: a pair has no name or no `=`, *file* does not hold a JSON object, or a value is
+            a number that would be rounded, is nested too deeply, or has text that is not Unicode.
 
     """
     inputs = _read_inputs(file) if file else {}
@@ -45,14 +64,17 @@ def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"--input {pair!r} is not NAME=VALUE", cure="--input retries=3")
-        inputs[name] = _parse_value(value)
+        inputs[name] = _parse_value(name, value)
+    _require_unicode(inputs)
     return inputs
 
 
 def _read_inputs(file: str) -> dict[str, JsonValue]:
     try:
-        inputs = _parse_json(read_text(file, "inputs file"))
-    except ValueError as error:
+        inputs = parse_json(read_text(file, "inputs file"), exact=True)
+    except JsonLimitError as error:
+        raise _unusable(f"the inputs file {file}", error) from error
+    except JsonError as error:
         raise UsageError(f"the inputs file {file} is not JSON: {error}") from error
     if not isinstance(inputs, Mapping):
         raise UsageError(
@@ -61,18 +83,32 @@ def _read_inputs(file: str) -> dict[str, JsonValue]:
     return dict(inputs)
 
 
-def _parse_value(text: str) -> JsonValue:
+def _parse_value(name: str, text: str) -> JsonValue:
     try:
-        return _parse_json(text)
-    except ValueError:
+        return parse_json(text, exact=True)
+    except JsonLimitError as error:
+        raise _unusable(f"--input {name}", error) from error
+    except JsonError:
         return text
 
 
-def _parse_json(text: str) -> JsonValue:
-    """Parse JSON by RFC 8259, which has no NaN and no Infinity, unlike Python's parser."""
+def _unusable(place: str, error: JsonLimitError) -> UsageError:
+    is_number = isinstance(error, JsonNumberError)
+    cure = "write it in quotes if it is meant as text, as in 'tag=\"3\"'" if is_number else ""
+    return UsageError(f"{place} cannot be used: {error}", cure=cure)
 
-    def reject(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
 
-    document: JsonValue = json.loads(text, parse_constant=reject)
-    return document
+def _require_unicode(inputs: Mapping[str, JsonValue]) -> None:
+    """Check that no input has a lone surrogate, which no encoding of JSON can hold.
+
+    JSON's escapes can write one, and Python reads bytes of the command line that are not UTF-8 as
+    such.
+    """
+    for name, value in inputs.items():
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"the input {name!r} has text that is not Unicode",
+                cure="use UTF-8, and JSON's escapes \\ud800 to \\udfff in pairs only",
+            ) from error

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """A command's screen and API clients; *caller*, *stack* and *tenant* are its options."""
+    """A command's screen and API clients; the other fields are its options."""
 
     world: World
     screen: Screen
     caller: str | None = None
     stack: Path | None = None
     tenant: str | None = None
+    max_wait_s: float = 300.0
     _clients: list["Client"] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
@@ -58,7 +59,7 @@ class Session:
     def print_next_cursor(self, cursor: str | None) -> None:
         """Print how to read on if *cursor* is set; programs find it in the document."""
         if cursor:
-            self.screen.print_text(text(f"there are more: --cursor {cursor}", "dim"))
+            self.screen.print_commands(text(f"there are more: --cursor {cursor}", "dim"))
 
     def close(self) -> None:
         """Close all connections."""
@@ -73,7 +74,14 @@ class Session:
     def _open_client(self, profile: Profile) -> "Client":
         # httpx takes a quarter of a command's start, so only commands of the API import it.
         from taskrunner_cli.api.client import Client  # noqa: PLC0415
+        from taskrunner_cli.api.retries import Patience  # noqa: PLC0415
 
-        client = Client(profile, self.world.clock)
+        client = Client(
+            profile,
+            self.world.clock,
+            self.world.randomness,
+            self.screen.print_notice,
+            Patience(max_wait_s=self.max_wait_s),
+        )
         self._clients.append(client)
         return client

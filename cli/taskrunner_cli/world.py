@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from taskrunner_cli.ports.clock import Clock, SystemClock
 from taskrunner_cli.ports.local_stack import CloneLocalStack, LocalStack
+from taskrunner_cli.ports.randomness import Randomness, SystemRandomness
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The environment variables, the clock and the local stack."""
+    """The environment variables, the clock, the source of randomness and the local stack."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
+    randomness: Randomness = field(default_factory=SystemRandomness)
     local: LocalStack = field(default_factory=CloneLocalStack)

@@ -1,19 +1,14 @@
 """The API's operations, a method for each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
-from taskrunner_cli.api.answers import (
-    read_artifacts,
-    read_document,
-    read_log,
-    unexpected_answer,
-)
+from taskrunner_cli.api.answers import Answer, read_document, read_log
 from taskrunner_cli.api.documents import (
     ApprovalPage,
     Artifact,
@@ -25,77 +20,95 @@ from taskrunner_cli.api.documents import (
     Simulation,
 )
 from taskrunner_cli.api.download import Download, download
+from taskrunner_cli.api.http_client import unexpected_answer
 from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.requests import Decision, NewRun
-from taskrunner_cli.api.transport import Transport
-from taskrunner_cli.json_types import JsonObject
+from taskrunner_cli.api.retries import Notify, Patience
+from taskrunner_cli.api.transport import Call, Transport
+from taskrunner_cli.errors import UnreachableError, UsageError
+from taskrunner_cli.json_types import JsonObject, JsonValue
 from taskrunner_cli.ports.clock import Clock
+from taskrunner_cli.ports.randomness import Randomness
 
+_Document = TypeVar("_Document")
+_Page: TypeAlias = dict[str, Any]
 _ROOT: Final = "/v1/task-runner"
 _LARGEST_PAGE: Final = 100
 _CURSOR_HEADER: Final = "X-TaskRunner-Cursor"
+_MAX_SHOWN_MISFITS: Final = 5
+_DOT_SEGMENTS: Final = frozenset({"", ".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
     """Some entries of a log, and the cursor after the last of them."""
 
-    entries: list[LogEntry]
+    entries: list[Answer[LogEntry]]
     cursor: str | None
 
 
 class Client:
     """The API as one caller sees it.
 
-    Every method raises `RefusedError` if the service answers with an error, and `UnreachableError`
-    if it does not answer. Close the client at the end.
+    Every method raises `RefusedError` if the service answers with an error or not as the API does,
+    and `UnreachableError` if it does not answer. Close the client at the end.
+
+    Args:
+        profile: the API's address, and the caller.
+        clock: the time.
+        randomness: spreads repeated requests, and makes idempotency keys.
+        notify: shows why the caller waits, and what an answer's view leaves out.
+        patience: how long to wait for the service.
+
     """
 
-    def __init__(self, profile: Profile, clock: Clock) -> None:
-        self._transport = Transport(profile, clock)
+    def __init__(
+        self,
+        profile: Profile,
+        clock: Clock,
+        randomness: Randomness,
+        notify: Notify,
+        patience: Patience,
+    ) -> None:
+        self._transport = Transport(profile, clock, randomness, notify, patience)
+        self._randomness = randomness
+        self._notify = notify
+        self._reported_misfits: set[str] = set()
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
 
-    def simulate(self, manifest: str, inputs: JsonObject) -> Simulation:
+    def simulate(self, manifest: str, inputs: JsonObject) -> Answer[Simulation]:
         """Plan a pack without running it."""
         body: JsonObject = {"manifest": manifest, "inputs": inputs}
-        answer = self._transport.send("POST", f"{_ROOT}/simulations", body=body)
-        return read_document(answer, Simulation)
+        return self._read(self._post("/simulations", body, is_repeatable=True), Simulation)
 
-    def create(self, new_run: NewRun) -> RunState:
-        """Create a run and return its first state."""
-        key = new_run.idempotency_key
-        headers = {"Idempotency-Key": key} if key else None
-        answer = self._transport.send("POST", f"{_ROOT}/runs", body=new_run.body(), headers=headers)
-        return read_document(answer, RunState)
+    def create(self, new_run: NewRun) -> Answer[RunState]:
+        """Create a run and return its first state; the request always has an idempotency key."""
+        key = new_run.idempotency_key or self._randomness.key()
+        try:
+            answer = self._post(
+                "/runs", new_run.body(), {"Idempotency-Key": key}, is_repeatable=True
+            )
+        except UnreachableError as error:
+            # The run may exist. Only a request with the same key finds out without making another.
+            if error.may_have_begun:
+                error.cure = f"repeat the command with --idempotency-key {key}: it makes one run"
+            raise
+        return self._read(answer, RunState)
 
-    def run(self, run_id: str) -> RunState:
+    def run(self, run_id: str) -> Answer[RunState]:
         """Return a run's state."""
-        return read_document(self._transport.send("GET", _run_path(run_id)), RunState)
+        return self._read(self._get(_run_path(run_id)), RunState)
 
-    def runs(self, limit: int, cursor: str | None = None) -> RunPage:
+    def runs(self, limit: int, cursor: str | None = None) -> Answer[RunPage]:
         """Return up to *limit* runs after *cursor*, read in as many pages as needed."""
-        result: RunPage = {"runs": []}
-        while (missing := limit - len(result["runs"])) > 0:
-            page = read_document(self._page("runs", missing, cursor), RunPage)
-            result["runs"] += page["runs"]
-            cursor = page.get("nextCursor")
-            if not cursor:
-                return result
-        return {**result, "nextCursor": cursor} if cursor else result
+        return self._list("runs", RunPage, limit, cursor)
 
-    def approvals(self, limit: int, cursor: str | None = None) -> ApprovalPage:
+    def approvals(self, limit: int, cursor: str | None = None) -> Answer[ApprovalPage]:
         """Return up to *limit* open approvals after *cursor*, read in as many pages as needed."""
-        result: ApprovalPage = {"approvals": []}
-        while (missing := limit - len(result["approvals"])) > 0:
-            page = read_document(self._page("approvals", missing, cursor), ApprovalPage)
-            result["approvals"] += page["approvals"]
-            cursor = page.get("nextCursor")
-            if not cursor:
-                return result
-        return {**result, "nextCursor": cursor} if cursor else result
+        return self._list("approvals", ApprovalPage, limit, cursor)
 
     def log_pages(self, run_id: str, cursor: str | None = None) -> Iterator[LogPage]:
         """Yield the pages of the log from *cursor* to its present end.
@@ -121,9 +134,9 @@ class Client:
                 return
             cursor = next_cursor
 
-    def artifacts(self, run_id: str) -> list[Artifact]:
+    def artifacts(self, run_id: str) -> Answer[list[Artifact]]:
         """Return the artifacts that a run captured."""
-        return read_artifacts(self._transport.send("GET", f"{_run_path(run_id)}/artifacts"))
+        return self._read(self._get(f"{_run_path(run_id)}/artifacts"), list[Artifact])
 
     def download(self, run_id: str, name: str, path: Path) -> Download:
         """Save an artifact as *path*.
@@ -132,43 +145,103 @@ class Client:
             UsageError: *path* cannot be written.
 
         """
-        answer = self._transport.send("GET", f"{_run_path(run_id)}/artifacts/{_segment(name)}")
+        answer = self._get(f"{_run_path(run_id)}/artifacts/{_segment(name, 'artifact')}")
         if not answer.has_redirect_location:
-            raise unexpected_answer(answer, "a redirect to the artifact")
-        return download(answer.url.join(answer.headers["Location"]), path)
+            raise unexpected_answer(answer, "without a redirect to the artifact")
+        try:
+            url = answer.request.url.join(answer.headers["Location"])
+        except httpx.InvalidURL:
+            raise unexpected_answer(answer, "with a Location that is not an address") from None
+        if url.scheme not in {"http", "https"}:
+            raise unexpected_answer(answer, "with a Location that is not an HTTP address")
+        return download(url, path)
 
-    def decide(self, run_id: str, approval_id: str, decision: Decision) -> DecisionAnswer:
+    def decide(self, run_id: str, approval_id: str, decision: Decision) -> Answer[DecisionAnswer]:
         """Approve or reject a gate."""
-        path = f"{_run_path(run_id)}/approvals/{_segment(approval_id)}"
-        return read_document(
-            self._transport.send("POST", path, body=decision.body()), DecisionAnswer
-        )
+        path = f"{_run_path(run_id)}/approvals/{_segment(approval_id, 'approval')}"
+        return self._read(self._post(path, decision.body()), DecisionAnswer)
 
-    def cancel(self, run_id: str) -> CancelAnswer:
+    def cancel(self, run_id: str) -> Answer[CancelAnswer]:
         """Cancel a run."""
-        return read_document(
-            self._transport.send("POST", f"{_run_path(run_id)}/cancel"), CancelAnswer
-        )
+        return self._read(self._post(f"{_run_path(run_id)}/cancel"), CancelAnswer)
 
-    def _page(self, collection: str, limit: int, cursor: str | None) -> httpx.Response:
-        query = {"limit": min(limit, _LARGEST_PAGE), "cursor": cursor}
-        return self._transport.send("GET", f"{_ROOT}/{collection}", query=query)
+    def _list(
+        self, name: str, kind: type[_Document], limit: int, cursor: str | None
+    ) -> Answer[_Document]:
+        """Return pages of the list *name* as one page; its cursor is that of the last one."""
+        documents: list[JsonValue] = []
+        views: list[object] = []
+        cursors = {cursor}
+        while True:
+            query = {"limit": min(limit - len(documents), _LARGEST_PAGE), "cursor": cursor}
+            page = self._read(self._get(f"/{name}", query), kind)
+            document, view = cast("_Page", page.document), cast("_Page", page.view)
+            documents += document[name]
+            views += view[name]
+            cursor = cast("str | None", view.get("nextCursor"))
+            if not cursor or cursor in cursors or len(documents) >= limit:
+                break
+            cursors.add(cursor)
+        rest = {"nextCursor": cursor} if cursor else {}
+        whole = {name: views, **rest}
+        return Answer({**document, name: documents, **rest}, cast("_Document", whole))
 
     def _log_page(self, run_id: str, cursor: str | None) -> LogPage:
         """Read the entries after *cursor*, as many as the service sends in one answer."""
         answer = self._send_log_request(run_id, cursor)
         entries = read_log(answer)
-        last_cursor = entries[-1].get("cursor") if entries else None
+        last_cursor = entries[-1].view.get("cursor") if entries else None
         return LogPage(entries, answer.headers.get(_CURSOR_HEADER) or last_cursor or cursor)
 
     def _send_log_request(self, run_id: str, cursor: str | None) -> httpx.Response:
-        return self._transport.send("GET", f"{_run_path(run_id)}/logs", query={"cursor": cursor})
+        return self._get(f"{_run_path(run_id)}/logs", {"cursor": cursor})
+
+    def _get(
+        self, path: str, query: Mapping[str, str | int | None] | None = None
+    ) -> httpx.Response:
+        return self._transport.send(Call(method="GET", path=_ROOT + path, query=query or {}))
+
+    def _post(
+        self,
+        path: str,
+        body: JsonObject | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_repeatable: bool = False,
+    ) -> httpx.Response:
+        return self._transport.send(
+            Call(
+                method="POST",
+                path=_ROOT + path,
+                body=body,
+                headers=headers or {},
+                is_repeatable=is_repeatable,
+            )
+        )
+
+    def _read(self, response: httpx.Response, kind: type[_Document]) -> Answer[_Document]:
+        """Return the answer as a document, and say once what its view leaves out."""
+        answer = read_document(response, kind)
+        for misfit in answer.misfits[:_MAX_SHOWN_MISFITS]:
+            if misfit not in self._reported_misfits:
+                self._reported_misfits.add(misfit)
+                self._notify(f"not shown, because {misfit}; --output json prints it")
+        return answer
 
 
 def _run_path(run_id: str) -> str:
-    return f"{_ROOT}/runs/{_segment(run_id)}"
+    return f"/runs/{_segment(run_id, 'run')}"
 
 
-def _segment(name: str) -> str:
-    """Return *name* as one segment of a path; text that UTF-8 cannot encode names nothing."""
+def _segment(name: str, kind: str) -> str:
+    """Return *name*, the id of a *kind* of thing, as one segment of a path.
+
+    Text that UTF-8 cannot encode names nothing.
+
+    Raises:
+        UsageError: no path can have such a segment.
+
+    """
+    if name in _DOT_SEGMENTS:
+        raise UsageError(f"{name!r} is not the id of any {kind}")
     return quote(name, safe="", errors="replace")

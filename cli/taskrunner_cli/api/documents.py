@@ -1,11 +1,12 @@
 """The documents that the API answers with, as types; field names are those of the contract.
 
-They are TypedDicts, because `--output json` prints a document exactly as it came, with members that
-are new to this version. A model would drop those. It would also slow down every command: `runs`
-takes 780 ms of CPU time, and on the same machine pydantic adds 215 ms for one type, cattrs 95 ms.
+They are TypedDicts, which `shapes` checks. Models would slow down every command: `runs` takes
+780 ms of CPU time, and on the same machine pydantic adds 215 ms for one type, cattrs 95 ms.
 
-No `from __future__ import annotations` here: it would hide `NotRequired` from `__required_keys__`,
-by which `answers` checks a document.
+A member is required here only if nothing can be shown without it, and never if the API's document
+calls it optional. Every reader does without the others.
+
+No `from __future__ import annotations` here: it would hide `NotRequired` from `__required_keys__`.
 """
 
 from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
@@ -24,7 +25,7 @@ class PackName(TypedDict):
     """A pack's name and version."""
 
     name: str
-    version: str
+    version: NotRequired[str]
 
 
 class FailurePolicy(TypedDict):
@@ -39,11 +40,11 @@ class Step(TypedDict):
     """A step of a run, in its current state."""
 
     stepId: str
-    kind: str
-    enabled: bool
-    continueOnError: bool
+    kind: NotRequired[str]
+    enabled: NotRequired[bool]
+    continueOnError: NotRequired[bool]
     status: StepStatus
-    attempts: int
+    attempts: NotRequired[int]
     name: NotRequired[str]
     templateId: NotRequired[str]
     parentId: NotRequired[str]
@@ -51,6 +52,7 @@ class Step(TypedDict):
     gateMessage: NotRequired[str]
     lastTransitionAt: NotRequired[str]
     nextAttemptAt: NotRequired[str]
+    maxParallel: NotRequired[int]
     statusReason: NotRequired[str]
     errorMessage: NotRequired[str]
 
@@ -60,23 +62,24 @@ class RunState(TypedDict):
 
     runId: str
     planHash: str
-    failurePolicy: FailurePolicy
-    createdAt: str
-    updatedAt: str
+    failurePolicy: NotRequired[FailurePolicy]
+    createdAt: NotRequired[str]
+    updatedAt: NotRequired[str]
     steps: list[Step]
-    status: RunStatus
+    status: NotRequired[RunStatus]
     pack: NotRequired[PackName]
     tenantId: NotRequired[str]
     definitionHash: NotRequired[str]
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
+    stepsOmitted: NotRequired[int]
 
 
 class MapInfo(TypedDict):
     """A map's items: their number if planning knows it, otherwise the expression."""
 
-    mode: str
+    mode: NotRequired[str]
     iterator: NotRequired[str]
     index: NotRequired[str]
     itemCount: NotRequired[int]
@@ -86,8 +89,8 @@ class MapInfo(TypedDict):
 class LoopInfo(TypedDict):
     """A loop's items and the way its outputs are combined."""
 
-    itemsExpression: str
-    aggregationMode: str
+    itemsExpression: NotRequired[str]
+    aggregationMode: NotRequired[str]
     iterator: NotRequired[str]
     index: NotRequired[str]
     maxIterations: NotRequired[int]
@@ -96,14 +99,14 @@ class LoopInfo(TypedDict):
 class BranchInfo(TypedDict):
     """A branch of a conditional."""
 
-    condition: str
+    condition: NotRequired[str]
     stepCount: NotRequired[int]
 
 
 class ConditionalInfo(TypedDict):
     """A conditional's branches, in order."""
 
-    branches: list[BranchInfo]
+    branches: NotRequired[list[BranchInfo]]
     elseStepCount: NotRequired[int]
     outputUnion: NotRequired[bool]
 
@@ -111,9 +114,9 @@ class ConditionalInfo(TypedDict):
 class PolicyInfo(TypedDict):
     """A policy gate's policy, and its effect when it fails."""
 
-    policyId: str
-    policyVersion: str
-    failureAction: str
+    policyId: NotRequired[str]
+    policyVersion: NotRequired[str]
+    failureAction: NotRequired[str]
     retryCount: NotRequired[int]
 
 
@@ -121,11 +124,11 @@ class SimulatedStep(TypedDict):
     """A step of a plan, and the status with which its run would begin."""
 
     id: str
-    templateId: str
-    kind: str
-    enabled: bool
+    templateId: NotRequired[str]
+    kind: NotRequired[str]
+    enabled: NotRequired[bool]
     status: str
-    children: list["SimulatedStep"]
+    children: NotRequired[list["SimulatedStep"]]
     statusReason: NotRequired[str]
     uses: NotRequired[str]
     approvalId: NotRequired[str]
@@ -141,8 +144,8 @@ class SimulatedOutput(TypedDict):
     """An output of a pack, a file or an object."""
 
     name: str
-    type: str
-    requiresRuntimeValue: bool
+    type: NotRequired[str]
+    requiresRuntimeValue: NotRequired[bool]
     pathExpression: NotRequired[str]
     valueExpression: NotRequired[str]
 
@@ -150,9 +153,9 @@ class SimulatedOutput(TypedDict):
 class Budget(TypedDict):
     """The most that a run of the plan can use."""
 
-    historyEvents: int
-    stateTransitions: int
-    estimatedCostUsd: float
+    historyEvents: NotRequired[int]
+    stateTransitions: NotRequired[int]
+    estimatedCostUsd: NotRequired[float]
     invocations: NotRequired[int]
     definitionBytes: NotRequired[int]
     inputBytes: NotRequired[int]
@@ -162,10 +165,10 @@ class Simulation(TypedDict):
     """A pack's plan for the given inputs."""
 
     planHash: str
-    failurePolicy: FailurePolicy
+    failurePolicy: NotRequired[FailurePolicy]
     steps: list[SimulatedStep]
-    outputs: list[SimulatedOutput]
-    hasPendingApprovals: bool
+    outputs: NotRequired[list[SimulatedOutput]]
+    hasPendingApprovals: NotRequired[bool]
     pack: NotRequired[PackName]
     definitionHash: NotRequired[str]
     budget: NotRequired[Budget]
@@ -175,10 +178,10 @@ class RunSummary(TypedDict):
     """An entry in the list of runs."""
 
     runId: str
-    pack: PackName
-    status: RunStatus
-    planHash: str
-    createdAt: str
+    pack: NotRequired[PackName]
+    status: NotRequired[RunStatus]
+    planHash: NotRequired[str]
+    createdAt: NotRequired[str]
     endedAt: NotRequired[str]
 
 
@@ -194,12 +197,12 @@ class OpenApproval(TypedDict):
 
     runId: str
     approvalId: str
-    stepId: str
-    message: str
-    grants: list[str]
-    openedAt: str
-    expiresAt: str
-    planHash: str
+    stepId: NotRequired[str]
+    grants: NotRequired[list[str]]
+    openedAt: NotRequired[str]
+    expiresAt: NotRequired[str]
+    planHash: NotRequired[str]
+    message: NotRequired[str]
 
 
 class ApprovalPage(TypedDict):
@@ -225,8 +228,8 @@ class Artifact(TypedDict):
     """A file or value that a run captured, or failed to capture."""
 
     name: str
-    type: str
-    status: str
+    type: NotRequired[str]
+    status: NotRequired[str]
     sourcePath: NotRequired[str]
     storedPath: NotRequired[str]
     notes: NotRequired[str]
@@ -240,10 +243,11 @@ class DecisionAnswer(TypedDict):
     """The answer to a decision: the verdict, and whether the run goes on."""
 
     status: str
-    resumed: bool
+    resumed: NotRequired[bool]
 
 
 class CancelAnswer(TypedDict):
-    """The answer to a cancellation: the run's status."""
+    """The answer to a cancellation: the word `cancelled`, and the status that the run has."""
 
-    status: str
+    status: NotRequired[str]
+    runStatus: NotRequired[RunStatus]

@@ -40,6 +40,8 @@ def download(url: httpx.URL, path: Path) -> Download:
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    except ValueError as error:  # NUL, or a lone surrogate
+        raise UsageError(f"cannot write {str(path)!r}: no file can have this name") from error
     try:
         with os.fdopen(handle, "wb") as file:
             sha256, size_bytes = _stream(url, file)
@@ -70,4 +72,10 @@ def _stream(url: httpx.URL, file: BinaryIO) -> tuple[str, int]:
                 digest.update(chunk)
     except httpx.TransportError as error:
         raise unreachable(url, error) from error
+    except httpx.DecodingError as error:
+        raise RefusedError(
+            "the artifact store sent content that cannot be decoded",
+            status=response.status_code,
+            code="artifact_unavailable",
+        ) from error
     return digest.hexdigest(), size_bytes

@@ -4,16 +4,18 @@ The client's secret has no option, because every user of a machine can see its c
 no repr shows it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, NotRequired, TypedDict, cast
+from typing import Final, NotRequired, TypedDict
 
+from taskrunner_cli.api.shapes import MisfitError, fit
 from taskrunner_cli.errors import UnreachableError, UsageError
+from taskrunner_cli.json_text import JsonError, parse_json
 
 STACK_FILE: Final = Path(".local/stack.json")
 DEFAULT_CALLER: Final = "operator"
+_RENEW: Final = "create it again: taskrunner local down, then taskrunner local up"
 _DEPLOYMENT_VARIABLES: Final = (
     "TASKRUNNER_API_URL",
     "TASKRUNNER_TOKEN_URL",
@@ -34,7 +36,7 @@ class _StackDocument(TypedDict):
     apiUrl: str
     tokenUrl: str
     clients: NotRequired[dict[str, _StackClient]]
-    consoleUrl: NotRequired[str | None]
+    consoleUrl: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,17 @@ def _deployment_profile(environ: Mapping[str, str]) -> Profile:
     )
 
 
+def caller_names(stack: Path | None, environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the clients in the stack file.
+
+    Raises:
+        UsageError: the file is not a stack file.
+        UnreachableError: there is no stack file.
+
+    """
+    return list(_read_stack_file(stack or _stack_file(environ)).get("clients", {}))
+
+
 def _stack_file(environ: Mapping[str, str]) -> Path:
     """Return TASKRUNNER_STACK, or the nearest stack file in this folder and those above."""
     if value := environ.get("TASKRUNNER_STACK"):
@@ -118,35 +131,29 @@ def _stack_profile(path: Path, caller: str) -> Profile:
     if caller not in clients:
         raise UsageError(
             f"the stack file {path} has no client {caller!r}",
-            cure="choose one of: " + ", ".join(clients),
+            cure=f"choose one of: {', '.join(clients)}" if clients else _RENEW,
         )
     client = clients[caller]
-    try:
-        return Profile(
-            api_url=stack["apiUrl"].rstrip("/"),
-            token_url=stack["tokenUrl"],
-            client_id=client["clientId"],
-            client_secret=client["clientSecret"],
-            scope=client.get("scope", ""),
-            caller=caller,
-            console_url=stack.get("consoleUrl") or "",
-        )
-    except KeyError as error:
-        raise UsageError(
-            f"the stack file {path} has no {error} for client {caller!r}",
-            cure="create it again: taskrunner local down, then taskrunner local up",
-        ) from error
+    return Profile(
+        api_url=stack["apiUrl"].rstrip("/"),
+        token_url=stack["tokenUrl"],
+        client_id=client["clientId"],
+        client_secret=client["clientSecret"],
+        scope=client.get("scope", ""),
+        caller=caller,
+        console_url=stack.get("consoleUrl", ""),
+    )
 
 
 def _read_stack_file(path: Path) -> _StackDocument:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return fit(parse_json(path.read_bytes()), _StackDocument).view
     except FileNotFoundError as error:
         raise UnreachableError(
             f"there is no local stack: {path} does not exist", cure="taskrunner local up"
         ) from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as a stack file: {error}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} is not a stack file: it does not hold a JSON object")
-    return cast("_StackDocument", document)
+    except (OSError, JsonError, MisfitError) as error:
+        raise UsageError(
+            f"{path} cannot be read as a stack file: {error}",
+            cure=_RENEW,
+        ) from error

@@ -5,18 +5,21 @@ included, and warns that its support for httpx is deprecated. Its client without
 ignores the clock port, and leaves every check of the answer to the caller.
 """
 
+import math
+import re
 from typing import Final
 
 import httpx
 
 from taskrunner_cli.api.http_client import exchange
 from taskrunner_cli.api.profiles import Profile
-from taskrunner_cli.api.refusals import read_object
-from taskrunner_cli.errors import RefusedError
+from taskrunner_cli.api.refusals import BUSY_STATUSES, read_object, retry_after_s
+from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_types import JsonValue
 from taskrunner_cli.ports.clock import Clock
 
 _RENEWAL_S: Final = 30.0  # a token is renewed this long before it expires, so none expires in use
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # RFC 6749, appendix A.12, without blanks
 
 
 class TokenSource:
@@ -34,7 +37,7 @@ class TokenSource:
 
         Raises:
             RefusedError: the token service issued none.
-            UnreachableError: the token service did not answer.
+            UnreachableError: the token service did not answer, or is busy.
 
         """
         if not self._token or self._clock.monotonic() >= self._renew_at_s:
@@ -46,28 +49,56 @@ class TokenSource:
         self._token = ""
 
     def _fetch(self) -> None:
-        profile = self._profile
-        form = {"grant_type": "client_credentials"}
-        if profile.scope:
-            form["scope"] = profile.scope
-        request = self._http.build_request("POST", profile.token_url, data=form)
-        auth = httpx.BasicAuth(profile.client_id, profile.client_secret)
-        response = exchange(self._http, request, auth=auth)
+        response = exchange(self._http, self._request(), auth=self._auth())
         answer = read_object(response)
         token = answer.get("access_token")
-        if not response.is_success or not isinstance(token, str) or not token:
-            raise RefusedError(
-                f"the token service issued no token for client {profile.caller!r}"
-                f" (HTTP {response.status_code}, {answer.get('error', 'no reason given')})",
-                status=response.status_code,
-                code="no_token",
-                cure="check the client's id, secret and scope; `taskrunner local up` renews them",
+        if response.status_code in BUSY_STATUSES:
+            raise UnreachableError(
+                f"the token service is busy (HTTP {response.status_code})",
+                cure="try again later",
+                code="busy",
+                retry_after_s=retry_after_s(response, self._clock.now()),
+                may_have_begun=False,
             )
+        if not response.is_success or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise self._no_token(response.status_code, answer.get("error"))
         self._token = token
         lifetime_s = _lifetime_s(answer.get("expires_in"))
         self._renew_at_s = self._clock.monotonic() + max(lifetime_s - _RENEWAL_S, 0.0)
 
+    def _request(self) -> httpx.Request:
+        form = {"grant_type": "client_credentials"}
+        if self._profile.scope:
+            form["scope"] = self._profile.scope
+        try:
+            return self._http.build_request("POST", self._profile.token_url, data=form)
+        except httpx.InvalidURL as error:
+            raise UsageError(f"the token service's address is not valid: {error}") from error
+
+    def _auth(self) -> httpx.BasicAuth:
+        try:
+            return httpx.BasicAuth(self._profile.client_id, self._profile.client_secret)
+        except UnicodeEncodeError:
+            # Without the cause, which holds the secret.
+            raise UsageError("the client's id or secret is not Unicode text") from None
+
+    def _no_token(self, status: int, reason: JsonValue) -> RefusedError:
+        said = reason if isinstance(reason, str) else "no reason given"
+        return RefusedError(
+            f"the token service issued no token for client {self._profile.caller!r}"
+            f" (HTTP {status}, {said})",
+            status=status,
+            code="no_token",
+            cure="check the client's id, secret and scope; `taskrunner local up` renews them",
+        )
+
 
 def _lifetime_s(expires_in: JsonValue) -> float:
     """Return a token's lifetime; 0, which means one use, if the answer does not say it."""
-    return float(expires_in) if isinstance(expires_in, int | float | str) else 0.0
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float | str):
+        return 0.0
+    try:
+        lifetime_s = float(expires_in)
+    except (ValueError, OverflowError):
+        return 0.0
+    return lifetime_s if math.isfinite(lifetime_s) else 0.0

@@ -1,109 +1,118 @@
-"""Sends requests to the API: with the caller's token and tenant, retried where that is safe.
+"""Sends requests to the API: with the caller's token and tenant, repeated where that is safe.
 
 Every refusal and every failure to connect becomes a `CommandError` here. Tokens and presigned
 addresses are credentials, so they are never part of a message.
 """
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 import httpx
 
 from taskrunner_cli.api.http_client import exchange, new_http_client
 from taskrunner_cli.api.profiles import Profile
-from taskrunner_cli.api.refusals import BUSY_STATUSES, refusal
+from taskrunner_cli.api.refusals import refusal
+from taskrunner_cli.api.retries import Notify, Patience, Retries
 from taskrunner_cli.api.tokens import TokenSource
-from taskrunner_cli.errors import UnreachableError
+from taskrunner_cli.errors import UsageError
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.ports.clock import Clock
+from taskrunner_cli.ports.randomness import Randomness
 
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
+_HEADER_TEXT: Final = re.compile(r"[ -~]*")
 
-_RETRY_DELAYS_S: Final = (0.2, 1.0)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to the API.
+
+    Args:
+        method: the HTTP method.
+        path: the path below the API's address.
+        body: the JSON body.
+        query: the query's parameters, without those that are None.
+        headers: the headers beside those that every request has.
+        is_repeatable: whether the service can take the request twice, as it can every GET.
+
+    """
+
+    method: str
+    path: str
+    body: JsonObject | None = None
+    query: Mapping[str, str | int | None] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_repeatable: bool = False
 
 
 class Transport:
     """The connection of one caller to the API."""
 
-    def __init__(self, profile: Profile, clock: Clock) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        clock: Clock,
+        randomness: Randomness,
+        notify: Notify,
+        patience: Patience,
+    ) -> None:
         self._profile = profile
         self._clock = clock
-        self._http = new_http_client()
+        self._http = new_http_client(patience.timeout_s)
         self._tokens = TokenSource(profile, self._http, clock)
+        self._new_retries = partial(Retries, clock, randomness, notify, patience)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: JsonObject | None = None,
-        query: Mapping[str, str | int | None] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    def send(self, call: Call) -> httpx.Response:
         """Send a request and return the answer, which may be a redirect.
 
-        A rejected token is renewed once. A read is retried while the service is busy or does not
-        answer. A write is never retried, because it may have been carried out.
+        A rejected token is renewed once. `retries` says when a request is repeated.
 
         Raises:
             RefusedError: the service answered with an error.
             RefusedPackError: the same, with the plan errors of a pack.
             UnreachableError: the service did not answer.
+            UsageError: the request has text that cannot be sent.
 
         """
-        request = self._http.build_request(
-            method,
-            self._profile.api_url + path,
-            json=body,
-            params={name: value for name, value in (query or {}).items() if value is not None},
-            headers=dict(headers or {}),
-        )
-        if self._profile.tenant:
-            request.headers["X-StellaOps-Tenant"] = self._profile.tenant
-        send = self._send_with_retries if method == "GET" else self._send_once
-        response = send(request)
+        request = self._build(call)
+        retries = self._new_retries(call.is_repeatable or call.method == "GET")
+        response = retries.send(partial(self._send_once, request))
         if response.status_code == httpx.codes.UNAUTHORIZED:
             self._tokens.discard()
-            response = send(request)
+            response = retries.send(partial(self._send_once, request))
         if response.is_error:
-            raise refusal(response, self._profile.caller)
+            raise refusal(response, self._profile.caller, self._clock.now())
         return response
+
+    def _build(self, call: Call) -> httpx.Request:
+        tenant = self._profile.tenant
+        headers = {**call.headers, **({"X-StellaOps-Tenant": tenant} if tenant else {})}
+        for name, value in headers.items():
+            if not _HEADER_TEXT.fullmatch(value):
+                raise UsageError(f"{value!r} cannot be sent as {name}", cure="use ASCII characters")
+        try:
+            return self._http.build_request(
+                call.method,
+                self._profile.api_url + call.path,
+                json=call.body,
+                params={name: value for name, value in call.query.items() if value is not None},
+                headers=headers,
+            )
+        except httpx.InvalidURL as error:
+            raise UsageError(f"the API's address or an id in it is not valid: {error}") from error
+        except UnicodeEncodeError as error:
+            text = error.object[max(error.start - 20, 0) : error.end]
+            raise UsageError(
+                f"text that is not Unicode cannot be sent: {text!r}",
+                cure="use UTF-8 in the command line and in its files",
+            ) from error
 
     def _send_once(self, request: httpx.Request) -> httpx.Response:
         request.headers["Authorization"] = f"Bearer {self._tokens.token()}"
         return exchange(self._http, request)
-
-    def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
-        """Send a read, and return the last answer if the service stays busy.
-
-        stamina, a layer on tenacity, ignores the clock port, retries errors but not answers, and
-        takes 26 ms to import instead of 15 ms. Only reads pay for it.
-        """
-        import tenacity  # noqa: PLC0415 -- see above
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(UnreachableError)
-            | tenacity.retry_if_result(_is_busy),
-            wait=tenacity.wait_chain(*map(tenacity.wait_fixed, _RETRY_DELAYS_S)),
-            stop=tenacity.stop_after_attempt(len(_RETRY_DELAYS_S) + 1),
-            sleep=self._clock.sleep,
-            retry_error_callback=_last_outcome,
-        )
-        return retrying(self._send_once, request)
-
-
-def _is_busy(response: httpx.Response) -> bool:
-    return response.status_code in BUSY_STATUSES
-
-
-def _last_outcome(state: "RetryCallState") -> httpx.Response:
-    """Return the last answer, or raise the last error."""
-    if state.outcome is None:
-        raise AssertionError("tenacity gives up only after an attempt")
-    response: httpx.Response = state.outcome.result()
-    return response

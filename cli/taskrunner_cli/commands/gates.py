@@ -8,11 +8,11 @@ from taskrunner_cli.commands.options import (
     OutputOption,
     PackArgument,
 )
-from taskrunner_cli.errors import InvalidPackError, PlanError
+from taskrunner_cli.errors import InvalidPackError, PackFile, PlanError
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.output.gates import GateDocument, GatesDocument, gates_view
 from taskrunner_cli.output.screen import OutputFormat, Screen
-from taskrunner_cli.pack_files import gather_inputs, read_text
+from taskrunner_cli.pack_files import gather_inputs, read_pack
 
 if TYPE_CHECKING:
     from taskrunner.compiler.machine.gates import Guard
@@ -26,8 +26,7 @@ def gates(
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
     """List the steps that each gate of a pack guards, and those without a gate; works offline."""
-    manifest = read_text(pack, "pack")
-    document = _analyse(manifest, gather_inputs(input_ or (), inputs))
+    document = _analyse(read_pack(pack), gather_inputs(input_ or (), inputs))
     screen = Screen(output)
     if screen.is_json:
         screen.print_document(document)
@@ -35,20 +34,20 @@ def gates(
         screen.print_text(gates_view(document))
 
 
-def _analyse(manifest: str, inputs: JsonObject) -> GatesDocument:
+def _analyse(pack: PackFile, inputs: JsonObject) -> GatesDocument:
     # The compiler takes a third of a second to import, and only this command uses it.
     from taskrunner.compiler.driver import compile_pack  # noqa: PLC0415
     from taskrunner.compiler.machine import gates as analysis  # noqa: PLC0415
     from taskrunner.errors import InvalidPackError as CompilerError  # noqa: PLC0415
 
     try:
-        compiled = compile_pack(manifest, inputs)
+        compiled = compile_pack(pack.text, inputs)
     except CompilerError as error:
         problems = [
             PlanError(path=diagnostic.path, message=diagnostic.message)
             for diagnostic in error.diagnostics
         ]
-        raise InvalidPackError(problems, manifest) from error
+        raise InvalidPackError(problems, pack, code=error.code) from error
     guards, unguarded = analysis.guards(compiled.definition, compiled.plan)
     return {
         "pack": {"name": compiled.plan.pack_name, "version": compiled.plan.pack_version},

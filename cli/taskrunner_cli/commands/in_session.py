@@ -1,6 +1,7 @@
 """Gives a command of the API the shared options and a Session made from them.
 
-`--output`, `--as`, `--stack` and `--tenant` would otherwise be most of every command's signature.
+`--output`, `--as`, `--stack`, `--tenant` and `--max-wait` would otherwise be most of every
+command's signature.
 """
 
 import inspect
@@ -9,7 +10,13 @@ from typing import Any, Concatenate, ParamSpec
 
 import typer
 
-from taskrunner_cli.commands.options import AsOption, OutputOption, StackOption, TenantOption
+from taskrunner_cli.commands.options import (
+    AsOption,
+    MaxWaitOption,
+    OutputOption,
+    StackOption,
+    TenantOption,
+)
 from taskrunner_cli.output.screen import OutputFormat, Screen
 from taskrunner_cli.session import Session
 from taskrunner_cli.world import World
@@ -23,6 +30,7 @@ def _shared_options(
     as_: AsOption = None,
     stack: StackOption = None,
     tenant: TenantOption = None,
+    max_wait: MaxWaitOption = 300,
 ) -> None:
     """Declare the shared options; only the signature is used."""
 
@@ -37,6 +45,7 @@ def in_session(function: Callable[Concatenate[Session, P], None]) -> Callable[..
             caller=options.pop("as_"),
             stack=options.pop("stack"),
             tenant=options.pop("tenant"),
+            max_wait_s=options.pop("max_wait"),
         )
         try:
             function(session, **options)  # type: ignore[call-arg] # as in the signature below

@@ -5,6 +5,12 @@ from typing import Annotated, Final
 
 import typer
 
+from taskrunner_cli.commands.completion import (
+    complete_caller,
+    complete_inputs,
+    complete_pack,
+    complete_run,
+)
 from taskrunner_cli.output.screen import OutputFormat
 
 _CALLER_PANEL: Final = "Caller and address"
@@ -19,6 +25,7 @@ AsOption = Annotated[
         metavar="CALLER",
         help="Client of the local stack: viewer, operator, approver, admin, other-tenant-operator."
         " (env TASKRUNNER_AS, default operator)",
+        autocompletion=complete_caller,
         rich_help_panel=_CALLER_PANEL,
     ),
 ]
@@ -38,14 +45,30 @@ TenantOption = Annotated[
         rich_help_panel=_CALLER_PANEL,
     ),
 ]
+MaxWaitOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait if the service puts a request off.",
+        rich_help_panel=_CALLER_PANEL,
+    ),
+]
 LimitOption = Annotated[int, typer.Option(min=1, metavar="N", help="List at most N entries.")]
 CursorOption = Annotated[
     str | None,
     typer.Option(metavar="CURSOR", help="Start after CURSOR, from an earlier answer."),
 ]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of a run.", autocompletion=complete_run)
+]
 PackArgument = Annotated[
-    str, typer.Argument(metavar="PACK", help="File of a pack; - is standard input.")
+    str,
+    typer.Argument(
+        metavar="PACK",
+        help="File of a pack; - is standard input.",
+        autocompletion=complete_pack,
+    ),
 ]
 InputOption = Annotated[
     list[str] | None,
@@ -58,5 +81,9 @@ InputOption = Annotated[
 ]
 InputsOption = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="A JSON object of inputs; --input overrides its members."),
+    typer.Option(
+        metavar="FILE",
+        help="A JSON object of inputs; --input overrides its members.",
+        autocompletion=complete_inputs,
+    ),
 ]

@@ -10,10 +10,10 @@ from taskrunner_cli.api.requests import NewRun
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import InputOption, InputsOption, PackArgument
 from taskrunner_cli.commands.runs import print_end, watch_run
-from taskrunner_cli.errors import RefusedPackError
+from taskrunner_cli.errors import PackFile, RefusedPackError
 from taskrunner_cli.output.runs import run_view
 from taskrunner_cli.output.simulation import simulation_view
-from taskrunner_cli.pack_files import gather_inputs, read_text
+from taskrunner_cli.pack_files import gather_inputs, read_pack
 from taskrunner_cli.session import Session
 
 
@@ -22,11 +22,11 @@ def simulate(
     session: Session, pack: PackArgument, *, input_: InputOption = None, inputs: InputsOption = None
 ) -> None:
     """Show the plan of a pack, step by step; nothing is executed."""
-    manifest = read_text(pack, "pack")
+    file = read_pack(pack)
     values = gather_inputs(input_ or (), inputs)
-    with _quoting(manifest):
-        simulation = session.client.simulate(manifest, values)
-    session.print_result(simulation, simulation_view(simulation))
+    with _quoting(file):
+        simulation = session.client.simulate(file.text, values)
+    session.print_result(simulation.document, simulation_view(simulation.view))
 
 
 @in_session
@@ -50,26 +50,27 @@ def run(  # noqa: PLR0913 -- one parameter per option
     ] = True,
 ) -> None:
     """Run a pack and follow it; the exit code is 0 only if the run succeeds."""
+    file = read_pack(pack)
     new_run = NewRun(
-        manifest=read_text(pack, "pack"),
+        manifest=file.text,
         inputs=gather_inputs(input_ or (), inputs),
         run_id=run_id,
         expect_plan_hash=expect_plan_hash,
         idempotency_key=idempotency_key,
     )
-    with _quoting(new_run.manifest):
-        state = session.client.create(new_run)
+    with _quoting(file):
+        answer = session.client.create(new_run)
     if watch:
-        print_end(session, watch_run(session, state["runId"]))
+        print_end(session, watch_run(session, answer.view["runId"], is_known=True))
     else:
-        session.print_result(state, run_view(state))
+        session.print_result(answer.document, run_view(answer.view))
 
 
 @contextmanager
-def _quoting(manifest: str) -> Iterator[None]:
-    """Give plan errors the text of the pack, so that the lines they name are quoted."""
+def _quoting(pack: PackFile) -> Iterator[None]:
+    """Give plan errors the pack's file, so that the places that they name are shown."""
     try:
         yield
     except RefusedPackError as error:
-        error.manifest = manifest
+        error.pack = pack
         raise

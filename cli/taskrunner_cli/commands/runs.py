@@ -1,25 +1,32 @@
 """`runs`, `show`, `logs` and `cancel`: lists runs, and shows, follows or cancels one."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from taskrunner_cli.api.documents import RunState
+from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, FINAL_STEP_STATUSES, RunState
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
+from taskrunner_cli.errors import CommandError
+from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.live_run import display_for, show_updates
 from taskrunner_cli.output.runs import gate_hints, log_line, run_list, run_view
 from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.session import Session
 
+if TYPE_CHECKING:
+    from taskrunner_cli.api.watch import RunUpdate
+
+_GATE_KINDS: Final = frozenset({"GateApproval", "GatePolicy"})
+
 
 @in_session
 def runs(session: Session, *, limit: LimitOption = 20, cursor: CursorOption = None) -> None:
     """List the tenant's runs, newest first."""
     page = session.client.runs(limit, cursor)
-    session.print_result(page, run_list(page["runs"]))
-    session.print_next_cursor(page.get("nextCursor"))
+    session.print_result(page.document, run_list(page.view["runs"]))
+    session.print_next_cursor(page.view.get("nextCursor"))
 
 
 @in_session
@@ -30,14 +37,21 @@ def show(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the run until it ends.")
     ] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", "-a", help="List the steps in all iterations.")
+    ] = False,
 ) -> None:
     """Show a run and its steps."""
     if watch:
-        print_end(session, watch_run(session, run))
+        print_end(session, watch_run(session, run), lists_all=all_)
         return
-    state = session.client.run(run)
-    session.print_result(state, run_view(state))
-    session.screen.print_text(*gate_hints(state))
+    answer = session.client.run(run)
+    if session.screen.is_json:
+        session.screen.print_document(answer.document)
+        return
+    decisions = _read_decisions(session, answer.view)
+    session.screen.print_text(run_view(answer.view, decisions, lists_all=all_))
+    session.screen.print_commands(*gate_hints(answer.view))
 
 
 @in_session
@@ -53,45 +67,103 @@ def logs(
     """Print a run's log, a line for each entry; in JSON form as NDJSON."""
     from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
 
-    watch = Watch(session.client, run, session.world.clock, cursor)
     if not follow:
-        for entry in watch.new_entries():
-            session.print_record(entry, log_line(entry))
+        for page in session.client.log_pages(run, cursor):
+            for entry in page.entries:
+                session.print_record(entry.document, log_line(entry.view))
         return
+    watch = Watch(
+        session.client, run, session.world.clock, session.screen.print_notice, cursor=cursor
+    )
     for update in watch.until(has_ended):
         for entry in update.new_entries:
-            session.print_record(entry, log_line(entry))
+            session.print_record(entry.document, log_line(entry.view))
 
 
 @in_session
 def cancel(session: Session, run: RunArgument) -> None:
     """Cancel a run, immediately and for good; a run that has ended does not change."""
     answer = session.client.cancel(run)
-    session.print_result(answer, text(f"run {run} is {answer['status']}"))
+    if session.screen.is_json:
+        session.screen.print_document(answer.document)
+        return
+    # `status` is `cancelled` for every run, also for one that had ended before.
+    status = answer.view.get("runStatus") or _read_status(session, run)
+    if status in FINAL_RUN_STATUSES - {"cancelled"}:
+        message = f"run {run} is {status}: it had ended before, so nothing was cancelled"
+    else:
+        message = f"run {run} is cancelled"
+    session.screen.print_text(text(message))
 
 
-def watch_run(session: Session, run_id: str) -> RunState:
-    """Show a run until it ends and return its last state."""
+def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunUpdate":
+    """Show a run until it ends and return its last state.
+
+    Args:
+        session: the command's session.
+        run_id: the run.
+        is_known: whether the service has answered about this run before.
+
+    """
     from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
 
-    watch = Watch(session.client, run_id, session.world.clock)
+    watch = Watch(
+        session.client,
+        run_id,
+        session.world.clock,
+        session.screen.print_notice,
+        is_known=is_known,
+    )
     display = display_for(session.screen, session.world.clock, StepDurations())
     try:
         return show_updates(watch.until(has_ended), display)
     except KeyboardInterrupt:
         hint = f"the run goes on; to follow it again: taskrunner show {run_id} --watch"
-        session.screen.print_text(text(hint, "dim"))
+        session.screen.print_commands(text(hint, "dim"))
         raise
 
 
-def print_end(session: Session, run: RunState) -> None:
+def print_end(session: Session, last: "RunUpdate", *, lists_all: bool = False) -> None:
     """Print the last state of a watched run.
 
     Raises:
         typer.Exit: the run did not succeed; exit code 1.
 
     """
-    # A live table has the last state on the terminal already.
-    session.print_result(run, run_view(run) if not session.screen.out.is_terminal else "")
-    if run["status"] != "succeeded":
+    if session.screen.is_json:
+        session.screen.print_document(last.document)
+    elif lists_all or not session.screen.is_live:  # a live table has printed it already
+        decisions = _read_decisions(session, last.run)
+        session.screen.print_text(run_view(last.run, decisions, lists_all=lists_all))
+    if last.run.get("status") != "succeeded":
         raise typer.Exit(1)
+
+
+def _read_status(session: Session, run_id: str) -> str | None:
+    """Return a run's status; None if it cannot be read, which does not undo a cancellation."""
+    try:
+        return session.client.run(run_id).view.get("status")
+    except CommandError as error:
+        session.screen.print_notice(f"the state of the run cannot be read: {error.message}")
+        return None
+
+
+def _read_decisions(session: Session, run: RunState) -> Decisions:
+    """Return who decided at the run's gates and who cancelled it, which only its log says.
+
+    The log is not read if there was nothing to decide. A log that cannot be read hides no state.
+    """
+    decisions = Decisions()
+    gates = {
+        step["stepId"]
+        for step in run["steps"]
+        if step.get("kind") in _GATE_KINDS and step["status"] in FINAL_STEP_STATUSES
+    }
+    if not gates and run.get("status") != "cancelled":
+        return decisions
+    try:
+        for page in session.client.log_pages(run["runId"]):
+            decisions.add(entry.view for entry in page.entries)
+    except CommandError as error:
+        session.screen.print_notice(f"the log with the decisions cannot be read: {error.message}")
+    return decisions

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from rich.console import RenderableType
-from rich.rule import Rule
 from rich.text import Text
 
 from taskrunner_cli.api.client import Client
@@ -66,7 +65,7 @@ class Demo:
 
     def start_part(self, title: str) -> None:
         """Print the title of the next part."""
-        self.print("", Rule(Text(title, style="bold"), align="left", style="dim"))
+        self.print("", Text.assemble(("── ", "dim"), (title, "bold")))
 
     def print(self, *parts: RenderableType) -> None:
         """Print for people."""
@@ -88,7 +87,8 @@ class Demo:
     def follow(self, run_id: str) -> FollowedRun:
         """Record a run as one of the demo's, and return it to be shown."""
         self.runs.append(run_id)
-        return FollowedRun(Watch(self.operator, run_id, self.session.world.clock))
+        clock, notify = self.session.world.clock, self.session.screen.print_notice
+        return FollowedRun(Watch(self.operator, run_id, clock, notify, is_known=True))
 
     def show_until(self, run: FollowedRun, condition: Callable[[RunState], bool]) -> RunState:
         """Show a run until *condition* holds or it ends, and return its state.
@@ -98,7 +98,7 @@ class Demo:
 
         """
         display = display_for(self.session.screen, self.session.world.clock, run.durations)
-        return show_updates(run.watch.until(condition, timeout_s=TIMEOUT_S), display)
+        return show_updates(run.watch.until(condition, timeout_s=TIMEOUT_S), display).run
 
 
 def _in_words(value: object) -> str:

@@ -57,7 +57,7 @@ def run_scan_deploy(demo: Demo) -> RunState:
     inputs = {"target": TARGET}
     plan = simulate(demo, "scan-deploy", inputs, statuses={"scan": "Pending"}, has_approval=False)
     new_run = NewRun(manifest=demo.read_pack("scan-deploy"), inputs=inputs)
-    created = demo.operator.create(new_run)
+    created = demo.operator.create(new_run).view
     run = demo.show_until(demo.follow(created["runId"]), has_ended)
     demo.check("the plan that ran is the plan simulated", plan["planHash"], run["planHash"])
     check_success(demo, run, ["scan"])
@@ -74,9 +74,9 @@ def run_deploy_app_to_its_gate(demo: Demo) -> FollowedRun:
         tenant_id="tenant-prod",
         expect_plan_hash=plan["planHash"],
     )
-    followed = demo.follow(demo.operator.create(new_run)["runId"])
-    run = demo.show_until(followed, lambda state: state["status"] == "waiting")
-    demo.check("the run waits", "waiting", run["status"])
+    followed = demo.follow(demo.operator.create(new_run).view["runId"])
+    run = demo.show_until(followed, lambda state: state.get("status") == "waiting")
+    demo.check("the run waits", "waiting", run.get("status"))
     at_gate = {"build": "Succeeded", "approval": "Pending", "deploy": "Pending"}
     demo.check("the build is done, the deployment is not", at_gate, step_statuses(run))
     reasons = [step.get("statusReason") for step in run["steps"] if step["stepId"] == "approval"]
@@ -88,13 +88,12 @@ def approve_as_another_caller(demo: Demo, run_id: str) -> None:
     """Find the gate in the list of open approvals and approve it, as the approver."""
     demo.start_part("another caller finds the gate, and approves it")
     approver = demo.approver()
-    approvals = [
-        approval for approval in approver.approvals(100)["approvals"] if approval["runId"] == run_id
-    ]
+    listed = approver.approvals(100).view["approvals"]
+    approvals = [approval for approval in listed if approval["runId"] == run_id]
     demo.print(approval_list(approvals), "")
     approval_ids = [approval["approvalId"] for approval in approvals]
     demo.check("the approval is open", [APPROVAL], approval_ids)
-    run = approver.run(run_id)
+    run = approver.run(run_id).view
     demo.print(approval_question(run, APPROVAL))
     decision = Decision(
         verdict="approved",
@@ -102,7 +101,7 @@ def approve_as_another_caller(demo: Demo, run_id: str) -> None:
         actor="user:alice@example.com",
         summary="Reviewed in the demo",
     )
-    first, second = (approver.decide(run_id, APPROVAL, decision) for _ in range(2))
+    first, second = (approver.decide(run_id, APPROVAL, decision).document for _ in range(2))
     demo.check("approved, and the run resumed", {"status": "approved", "resumed": True}, first)
     demo.check("approved again: the same answer", first, second)
 
@@ -118,13 +117,13 @@ def finish_deploy_app(demo: Demo, deploy: FollowedRun) -> RunState:
 def run_hello(demo: Demo) -> None:
     """Run a pack that captures a file, and download the file."""
     demo.start_part("hello: a first pack of ten lines, which writes a file")
-    created = demo.operator.create(NewRun(manifest=demo.read_pack("hello")))
+    created = demo.operator.create(NewRun(manifest=demo.read_pack("hello"))).view
     run = demo.show_until(demo.follow(created["runId"]), has_ended)
     check_success(demo, run, ["scan"])
-    artifacts = demo.operator.artifacts(run["runId"])
+    artifacts = demo.operator.artifacts(run["runId"]).view
     demo.print(artifact_list(artifacts))
     reports = [artifact for artifact in artifacts if artifact["name"] == "scan-report"]
-    demo.check("the report is captured", ["captured"], [report["status"] for report in reports])
+    demo.check("the report is captured", ["captured"], [report.get("status") for report in reports])
     check_download(demo, run["runId"], reports[0])
 
 
@@ -133,13 +132,16 @@ def print_records(demo: Demo, *runs: RunState) -> None:
     for run in runs:
         run_id = run["runId"]
         demo.start_part(f"the record of {run_id}: state, log, artifacts")
-        demo.print(run_view(demo.operator.run(run_id)), "")
-        log = [entry for page in demo.operator.log_pages(run_id) for entry in page.entries]
+        demo.print(run_view(demo.operator.run(run_id).view), "")
+        pages = demo.operator.log_pages(run_id)
+        log = [entry.view for page in pages for entry in page.entries]
         demo.print(*(log_line(entry) for entry in log), "")
         check_log(demo, [entry["eventType"] for entry in log])
-        artifacts = demo.operator.artifacts(run_id)
+        artifacts = demo.operator.artifacts(run_id).view
         demo.print(artifact_list(artifacts))
-        missing = [artifact["name"] for artifact in artifacts if artifact["status"] != "captured"]
+        missing = [
+            artifact["name"] for artifact in artifacts if artifact.get("status") != "captured"
+        ]
         demo.check("artifacts missing", [], missing)
 
 
@@ -168,10 +170,10 @@ def simulate(
     demo: Demo, pack: str, inputs: JsonObject, *, statuses: dict[str, str], has_approval: bool
 ) -> Simulation:
     """Simulate an example pack and check the plan."""
-    plan = demo.operator.simulate(demo.read_pack(pack), inputs)
+    plan = demo.operator.simulate(demo.read_pack(pack), inputs).view
     demo.print(simulation_view(plan), "")
     demo.check("simulated", statuses, {step["id"]: step["status"] for step in plan["steps"]})
-    demo.check("the plan needs an approval", has_approval, plan["hasPendingApprovals"])
+    demo.check("the plan needs an approval", has_approval, plan.get("hasPendingApprovals"))
     is_hash = bool(_PLAN_HASH.fullmatch(plan["planHash"]))
     demo.check("the plan has a hash", expected=True, actual=is_hash)
     return plan
@@ -184,7 +186,7 @@ def step_statuses(run: RunState) -> dict[str, str]:
 
 def check_success(demo: Demo, run: RunState, step_ids: list[str]) -> None:
     """Check that a run succeeded, with exactly these steps."""
-    demo.check("the run ended", "succeeded", run["status"])
+    demo.check("the run ended", "succeeded", run.get("status"))
     expected = dict.fromkeys(step_ids, "Succeeded")
     demo.check("every step succeeded", expected, step_statuses(run))
 

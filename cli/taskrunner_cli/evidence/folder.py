@@ -76,10 +76,12 @@ def save_evidence(client: "Client", clock: Clock, run_id: str, folder: Path) -> 
         client.download(run_id, BUNDLE_ARTIFACT, folder / f"{Path(run_id).name}{_BUNDLE_SUFFIX}")
         (folder / _LOG).write_bytes(b"".join(client.raw_log(run_id)))
         for artifact in captured:
-            if artifact["name"] != BUNDLE_ARTIFACT and artifact["status"] == "captured":
+            if artifact["name"] != BUNDLE_ARTIFACT and artifact.get("status") == "captured":
                 _save_artifact(client, run_id, artifact, artifacts / Path(artifact["name"]).name)
     except OSError as error:
         raise UsageError(f"cannot write into {folder}: {error.strerror}") from error
+    except ValueError as error:  # NUL, or a lone surrogate
+        raise UsageError(f"cannot write into {folder}: no file can have the name") from error
     return sorted(str(file) for file in folder.rglob("*") if file.is_file())
 
 
@@ -94,6 +96,8 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the name
+        raise UsageError(f"{str(path)!r} cannot be the name of a file") from error
 
 
 def file_digests(paths: Mapping[str, Path]) -> dict[str, str]:
@@ -108,20 +112,20 @@ def file_digests(paths: Mapping[str, Path]) -> dict[str, str]:
 
 def _wait_for_bundle(client: "Client", clock: Clock, run_id: str) -> list[Artifact]:
     """Return the artifacts of an ended run once the bundle is among them."""
-    state = client.run(run_id)
-    if state["status"] not in FINAL_RUN_STATUSES:
+    status = client.run(run_id).view.get("status")
+    if status is not None and status not in FINAL_RUN_STATUSES:
         raise UnexpectedOutcomeError(
-            f"run {run_id} is {state['status']}; its evidence is signed when it ends",
+            f"run {run_id} is {status}; its evidence is signed when it ends",
             cure=f"taskrunner show {run_id} --watch",
         )
     deadline_s = clock.monotonic() + _TIMEOUT_S
     while True:
-        artifacts = client.artifacts(run_id)
+        artifacts = client.artifacts(run_id).view
         if any(artifact["name"] == BUNDLE_ARTIFACT for artifact in artifacts):
             return artifacts
         if clock.monotonic() >= deadline_s:
             raise UnexpectedOutcomeError(
-                f"run {run_id} is {state['status']} and has no evidence yet",
+                f"run {run_id} is {status or 'not known to have ended'} and has no evidence yet",
                 cure="try again in five minutes: the reconciler signs evidence that is missing",
             )
         clock.sleep(_POLL_INTERVAL_S)
@@ -129,7 +133,7 @@ def _wait_for_bundle(client: "Client", clock: Clock, run_id: str) -> list[Artifa
 
 def _save_artifact(client: "Client", run_id: str, artifact: Artifact, path: Path) -> None:
     """Save a file as it is stored, and a value as the text that its digest covers."""
-    if artifact["type"] == "object":
+    if artifact.get("type") == "object":
         path.write_bytes(artifact.get("expressionJson", "").encode())
     else:
         client.download(run_id, artifact["name"], path)

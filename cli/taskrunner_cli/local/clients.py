@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskrunner_cli.local.deployment import client
+from taskrunner_cli.local.deployment import client, translated_errors
 from taskrunner_cli.local.emulator import Emulator
 
 
@@ -37,8 +37,14 @@ _CLIENTS = (
 )
 
 
+@translated_errors("registering the clients")
 def register(emulator: Emulator, pool_id: str, table_name: str) -> dict[str, Client]:
-    """Create the callers that are missing from the pool, write the registry, return all by name."""
+    """Create the callers that are missing from the pool, write the registry, return all by name.
+
+    Raises:
+        LocalStackError: the pool or the registry does not take them.
+
+    """
     cognito = client("cognito-idp", emulator.endpoint_url)
     table = client("dynamodb", emulator.endpoint_url)
     pages = cognito.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool_id)

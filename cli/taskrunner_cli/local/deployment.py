@@ -9,10 +9,12 @@ import base64
 import hashlib
 import platform
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import boto3
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
@@ -28,8 +30,27 @@ from taskrunner_cli.local.workspace import Workspace, python_version
 STACK_NAME = "taskrunner"
 STAGE = "live"
 _BUCKET: Final = "deployments"
-_SOURCES = ("template.yaml", "functions", "examples/executors", LAYER, "statemachine")
+_SOURCES = (
+    "template.yaml",
+    "functions",
+    "examples/executors",
+    LAYER,
+    "statemachine",
+    "cli/taskrunner_cli/local",  # it completes what the template says
+)
 _POLL: Final = {"Delay": 0.05, "MaxAttempts": 2400}  # every 50 ms, for two minutes at most
+
+
+@contextmanager
+def translated_errors(step: str) -> Iterator[None]:
+    """Raise the errors of boto3 during a *step* of the deployment as errors of the local stack."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise LocalStackError(
+            f"the emulator failed while {step}: {error}",
+            cure="read .local/logs/emulator.log, and start over: make down up",
+        ) from error
 
 
 def client(service: str, endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3 has no types
@@ -53,6 +74,7 @@ def digest(workspace: Workspace) -> str:
     return result.hexdigest()
 
 
+@translated_errors("deploying the stack")
 def deploy(
     workspace: Workspace, emulator: Emulator, stack_name: str = STACK_NAME, **parameters: str
 ) -> dict[str, str]:
@@ -105,6 +127,7 @@ def complete(emulator: Emulator, stack_name: str) -> dict[str, str]:
     return outputs
 
 
+@translated_errors("reading the evidence key")
 def public_key(emulator: Emulator, key_arn: str) -> str:
     """Return the public half of a KMS key in PEM, which is DER in lines of base64 (RFC 7468)."""
     der = client("kms", emulator.endpoint_url).get_public_key(KeyId=key_arn)["PublicKey"]

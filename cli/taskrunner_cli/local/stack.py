@@ -24,14 +24,14 @@ class Stack:
     """The running stack: its addresses, its clients, and the names of its resources.
 
     Args:
-        console_url: the console's address; None while there is no console.
+        console_url: the console's address; None if there is no console, and then the stack file
+            has no such member.
         access_key_id: the emulator's root credentials, which give access behind the API.
 
     """
 
     api_url: str
     token_url: str
-    console_url: str | None
     clients: dict[str, Client]
     endpoint_url: str
     region: str
@@ -45,6 +45,7 @@ class Stack:
     user_pool_id: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
+    console_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,6 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
     return Stack(
         api_url=gateway,
         token_url=f"{process.endpoint_url}/oauth2/token",
-        console_url=None,
         clients=callers,
         endpoint_url=process.endpoint_url,
         region=emulator.REGION,
@@ -238,7 +238,8 @@ def _write_privately(workspace: Workspace, document: dict[str, Any]) -> None:
 
 
 def _to_document(stack: Stack) -> dict[str, Any]:
-    document = {_camel(key): value for key, value in asdict(stack).items()}
+    members = asdict(stack).items()
+    document = {_camel(key): value for key, value in members if value is not None}
     document["clients"] = {
         name: {_camel(key): value for key, value in asdict(caller).items()}
         for name, caller in stack.clients.items()

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.output.formatting import status, text
-from taskrunner_cli.output.tables import facts, new_table
+from taskrunner_cli.output.tables import Facts, ResultTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,14 +46,14 @@ def report_document(bundle: "Path", report: "Report") -> ReportDocument:
 
 def report_view(report: "Report") -> RenderableType:
     """Return the checks, a row for each, below the run that the evidence is about."""
-    table = new_table("check", "result", "detail")
+    table = ResultTable("check", "result", "detail")
     for check in report.checks:
         table.add_row(text(check.name, "bold"), status(check.result.value), text(check.detail))
     if report.statement is None:
         return table
     predicate = report.statement.predicate
     run, pack = predicate.run, predicate.pack
-    about = facts(
+    about = Facts(
         {
             "run": f"{run.id} of {run.tenant}, {run.outcome}",
             "pack": f"{pack.name} {pack.version}",

@@ -3,11 +3,11 @@
 from typing import NotRequired, TypedDict
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from taskrunner_cli.api.documents import PackName
 from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.tables import ResultTable
 
 
 class GateDocument(TypedDict):
@@ -45,9 +45,7 @@ def gates_view(document: GatesDocument) -> RenderableType:
     )
     if not document["gates"]:
         return Group(Text("the pack has no gates", style="dim"), unguarded)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("gate", "passes by", "cannot be reached without it", ""):
-        table.add_column(column, overflow="fold")
+    table = ResultTable("gate", "passes by", "cannot be reached without it", "")
     for gate in document["gates"]:
         table.add_row(
             text(gate["stepId"], "bold"),

@@ -3,32 +3,28 @@
 from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment, Segments
 from rich.text import Text
 
-from taskrunner_cli.api.documents import (
-    FINAL_RUN_STATUSES,
-    FINAL_STEP_STATUSES,
-    RunState,
-    Step,
-)
+from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, LogEntry, RunState, Step
+from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import duration, parse_time
-from taskrunner_cli.output.runs import gate_hints, headline, is_waiting, log_line, step_table
+from taskrunner_cli.output.runs import gate_hints, headline, log_line, unlisted_steps
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.output.step_durations import StepDurations
+from taskrunner_cli.output.steps import StepRow, is_waiting, step_rows, step_table, with_started
 from taskrunner_cli.ports.clock import Clock
 
 if TYPE_CHECKING:
     from taskrunner_cli.api.watch import RunUpdate
 
 _LOG_ROWS: Final = 6
-_OTHER_ROWS: Final = 8  # headline, header, the number of hidden steps, a blank row, hints, prompt
 _FEWEST_STEP_ROWS: Final = 3
 _TRANSITIONS: Final = ("run.", "step.", "gate.")
 
@@ -44,26 +40,26 @@ def display_for(screen: Screen, clock: Clock, durations: StepDurations) -> Displ
     """Return a live table for a terminal, plain lines for a pipe, and no display in JSON form."""
     if screen.is_json:
         return NoDisplay()
-    if screen.out.is_terminal:
+    if screen.is_live:
         return LiveTable(screen.out, clock, durations)
     return PlainLines(screen.out)
 
 
-def show_updates(updates: Iterable["RunUpdate"], display: Display) -> RunState:
-    """Show every update and return the state in the last one.
+def show_updates(updates: Iterable["RunUpdate"], display: Display) -> "RunUpdate":
+    """Show every update and return the last one.
 
     Raises:
         ValueError: there are no updates.
 
     """
-    run: RunState | None = None
+    last: RunUpdate | None = None
     with display:
         for update in updates:
             display.show(update)
-            run = update.run
-    if run is None:
+            last = update
+    if last is None:
         raise ValueError("a run without updates has no state")
-    return run
+    return last
 
 
 class NoDisplay:
@@ -95,8 +91,8 @@ class PlainLines(NoDisplay):
     def show(self, update: "RunUpdate") -> None:
         """Print the transitions among the new log entries, and hints that are new."""
         for entry in update.new_entries:
-            if entry["eventType"].startswith(_TRANSITIONS) and entry["level"] != "debug":
-                self._console.print(log_line(entry), soft_wrap=True)
+            if _is_transition(entry.view):
+                self._console.print(log_line(entry.view), soft_wrap=True)
         hints = gate_hints(update.run)
         if hints != self._hints:
             for hint in hints:
@@ -105,16 +101,21 @@ class PlainLines(NoDisplay):
 
 
 class LiveTable:
-    """A table of the steps that changes in place, above the latest log entries."""
+    """A table of the steps that changes in place, above the latest log entries.
+
+    While the run goes on, the table has the steps that fit. At the end the whole table is printed.
+    """
 
     def __init__(self, console: Console, clock: Clock, durations: StepDurations) -> None:
+        self._console = console
         self._clock = clock
         self._durations = durations
+        self._decisions = Decisions()
         self._log: deque[RenderableType] = deque(maxlen=_LOG_ROWS)
         self._run: RunState | None = None
         self._lock = Lock()  # Live draws from its own thread
         # Live redraws four times a second, so that durations grow while no update comes.
-        self._live = Live(self, console=console, auto_refresh=True, vertical_overflow="crop")
+        self._live = Live(self, console=console, transient=True, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
         """Start the display."""
@@ -127,50 +128,79 @@ class LiveTable:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the display; its last state stays on the terminal."""
+        """Stop the display, and print the last state."""
         self._live.__exit__(kind, error, traceback)
+        if self._run is not None:
+            run, rows = self._run, self._rows(self._run)
+            self._console.print(self._headline(run), soft_wrap=True)
+            self._console.print(self._table(run, rows), crop=False)
+            for line in (*unlisted_steps(run, len(rows)), *gate_hints(run)):
+                self._console.print(line, soft_wrap=True)
 
     def show(self, update: "RunUpdate") -> None:
         """Redraw the table and the log entries."""
         with self._lock:
             for entry in update.new_entries:
-                self._durations.add(entry)
-                self._log.append(log_line(entry))
+                self._durations.add(entry.view)
+                self._log.append(log_line(entry.view))
+            self._decisions.add(entry.view for entry in update.new_entries)
             self._run = update.run
         self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the current state; Rich calls this for every redraw."""
+        # Live cuts what is wider than the terminal, so everything has to wrap.
+        options = options.update(overflow="fold", no_wrap=False, height=None)
         with self._lock:
             if self._run is None:
                 yield Text("loading …", style="dim")
             else:
-                yield self._view(self._run, console.height)
+                yield from console.render(self._view(self._run, console, options), options)
 
-    def _view(self, run: RunState, height: int) -> RenderableType:
-        now, ended = self._clock.now(), run["status"] in FINAL_RUN_STATUSES
-        rows = len(run["steps"]) if ended else height - len(self._log) - _OTHER_ROWS
-        steps = most_relevant(run["steps"], rows)
-        parts: list[RenderableType] = [
-            _headline_with_duration(run, now),
-            step_table(steps, self._durations.at(now, run)),
-        ]
-        if hidden := len(run["steps"]) - len(steps):
-            parts.append(Text(f"… and {hidden} more steps", style="dim"))
-        return Group(*parts) if ended else Group(*parts, "", *self._log, *gate_hints(run))
+    def _view(self, run: RunState, console: Console, options: ConsoleOptions) -> RenderableType:
+        """Return as many steps as fit above the end of the log, and the hints."""
+        log = console.render_lines(Group(*self._log), options, pad=False)[-_LOG_ROWS:]
+        log_lines = [Segments([*line, Segment.line()]) for line in log]
+        below = Group(*log_lines, *gate_hints(run))
+        rows = self._rows(run)
+        shown = rows
+        while True:
+            hidden = len(run["steps"]) - len(shown)
+            note = Text(f"… and {hidden} more steps" if hidden else "", style="dim")
+            view = Group(self._headline(run), self._table(run, shown), note, below)
+            excess = len(console.render_lines(view, options, pad=False)) - console.height + 1
+            if excess <= 0 or len(shown) <= _FEWEST_STEP_ROWS:
+                return view
+            shown = most_relevant(rows, max(len(shown) - max(excess // 2, 1), _FEWEST_STEP_ROWS))
+
+    def _rows(self, run: RunState) -> list[StepRow]:
+        return step_rows(with_started(run["steps"], self._durations.running))
+
+    def _table(self, run: RunState, rows: list[StepRow]) -> RenderableType:
+        durations = self._durations.at(self._clock.now(), run)
+        return step_table(rows, durations=durations, decisions=self._decisions.by_gate())
+
+    def _headline(self, run: RunState) -> Text:
+        """Return the headline with the time that the run took, or has taken so far."""
+        started, ended = parse_time(run.get("createdAt")), parse_time(run.get("endedAt"))
+        span = (ended or self._clock.now()) - started if started else None
+        return Text.assemble(headline(run), "  ", (duration(span), "dim"))
 
 
-def most_relevant(steps: list[Step], rows: int) -> list[Step]:
-    """Return the steps that fit into *rows*, three at least, in the order of the pack.
+def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
+    """Return *count* of the rows, in the order of the pack.
 
     Steps that run or wait come first, then those that failed, then the next pending ones, and last
     the latest that ended: steps that succeeded long ago matter least.
     """
-    rows = max(rows, _FEWEST_STEP_ROWS)
-    if len(steps) <= rows:
-        return steps
-    positions = sorted(range(len(steps)), key=lambda position: _rank(steps[position], position))
-    return [steps[position] for position in sorted(positions[:rows])]
+    positions = sorted(range(len(rows)), key=lambda position: _rank(rows[position].step, position))
+    return [rows[position] for position in sorted(positions[:count])]
+
+
+def _is_transition(entry: LogEntry) -> bool:
+    """Return whether an entry is about a change of the run, or of a form that nobody expected."""
+    event = entry["eventType"]
+    return not event or (event.startswith(_TRANSITIONS) and entry["level"] != "debug")
 
 
 def _rank(step: Step, position: int) -> tuple[int, int]:
@@ -182,10 +212,3 @@ def _rank(step: Step, position: int) -> tuple[int, int]:
     if step["status"] == "Failed":
         return 1, nearness
     return (3 if has_ended else 2), nearness
-
-
-def _headline_with_duration(run: RunState, now: datetime) -> Text:
-    """Return the headline with the time that the run took, or has taken so far."""
-    started, ended = parse_time(run["createdAt"]), parse_time(run.get("endedAt"))
-    span = (ended or now) - started if started else None
-    return Text.assemble(headline(run), "  ", (duration(span), "dim"))

@@ -1,6 +1,6 @@
 """The local stack's state, as documents and views; they never hold a client's secret."""
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from rich.console import Group, RenderableType
 
@@ -22,7 +22,7 @@ class StackDocument(TypedDict):
 
     apiUrl: str
     tokenUrl: str
-    consoleUrl: str | None
+    consoleUrl: NotRequired[str]
     clients: dict[str, CallerDocument]
 
 
@@ -40,10 +40,11 @@ class StatusDocument(TypedDict):
 
 def stack_document(stack: "Stack") -> StackDocument:
     """Return the document of a running stack."""
+    console = {"consoleUrl": stack.console_url} if stack.console_url else {}
     return {
         "apiUrl": stack.api_url,
         "tokenUrl": stack.token_url,
-        "consoleUrl": stack.console_url,
+        **console,  # type: ignore[typeddict-item] # mypy does not follow the condition
         "clients": {
             name: {"scope": client.scope, "tenant": client.tenant}
             for name, client in stack.clients.items()

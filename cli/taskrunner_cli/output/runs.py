@@ -1,23 +1,16 @@
 """Views of runs: the list, a run with its steps, and its log."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from taskrunner_cli.api.documents import (
-    WAITING_REASONS,
-    LogEntry,
-    PackName,
-    RunState,
-    RunSummary,
-    Step,
-)
-from taskrunner_cli.output.formatting import clock_time, date_time, duration, status, text
-from taskrunner_cli.output.tables import facts, new_table
+from taskrunner_cli.api.documents import LogEntry, PackName, RunState, RunSummary
+from taskrunner_cli.output.decisions import Decisions, who_and_why
+from taskrunner_cli.output.formatting import clock_time, date_time, status, text
+from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
+from taskrunner_cli.output.tables import Facts, ResultTable
 
 _LEVEL_STYLES: Final = {
     "debug": "bright_black",
@@ -30,70 +23,77 @@ _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
 def pack_title(pack: PackName | None) -> str:
     """Return a pack's name and version; empty if it is unknown."""
-    return f"{pack['name']} {pack['version']}" if pack else ""
+    return f"{pack['name']} {pack.get('version', '')}".strip() if pack else ""
 
 
 def headline(run: RunState) -> Text:
     """Return a run's id, pack and status in one line."""
-    return Text.assemble(
-        ("run ", "dim"), text(run["runId"], "bold"),
-        "  ", text(pack_title(run.get("pack"))),
-        "  ", status(run["status"]),
-    )  # fmt: skip
+    parts = [Text.assemble(("run ", "dim"), text(run["runId"], "bold"))]
+    if pack := pack_title(run.get("pack")):
+        parts.append(text(pack))
+    if word := run.get("status"):
+        parts.append(status(word))
+    line = Text("  ").join(parts)
+    line.no_wrap, line.overflow = True, "ignore"  # only the terminal wraps it, so ids stay whole
+    return line
 
 
-def run_view(run: RunState) -> RenderableType:
-    """Return a run with its plan, its times and its steps."""
+def run_view(
+    run: RunState, decisions: Decisions | None = None, *, lists_all: bool = False
+) -> RenderableType:
+    """Return a run with its plan, its times and its steps.
+
+    Args:
+        run: the run.
+        decisions: who decided at its gates, if its log was read.
+        lists_all: whether the steps in all iterations are listed.
+
+    """
+    decisions = decisions or Decisions()
     rows = {
         "plan": run["planHash"],
         "tenant": run.get("tenantId", ""),
         "created": created(run),
         "ended": date_time(run.get("endedAt")),
+        "cancelled": f"by {decisions.cancelled_by}" if decisions.cancelled_by else "",
     }
+    steps = step_rows(run["steps"], lists_all=lists_all)
     return Group(
         headline(run),
-        facts({name: value for name, value in rows.items() if value.strip()}),
-        step_table(run["steps"]),
+        Facts({name: value for name, value in rows.items() if value}),
+        step_table(steps, decisions=decisions.by_gate()),
+        *unlisted_steps(run, len(steps)),
     )
+
+
+def unlisted_steps(run: RunState, listed: int) -> list[Text]:
+    """Return how many steps of a run are not among those *listed*, and how to see them."""
+    notes = []
+    if hidden := len(run["steps"]) - listed:
+        command = f"taskrunner show {run['runId']} --all"
+        notes.append(f"… and {_count(hidden, 'more step')} in iterations: {command}")
+    if omitted := run.get("stepsOmitted", 0):
+        notes.append(f"… and {_count(omitted, 'more step')} that the service left out")
+    lines = [text(note, "dim") for note in notes]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ignore"  # the command is to be copied
+    return lines
 
 
 def created(run: RunState) -> str:
     """Return when a run was created, and by whom."""
     author = run.get("createdBy")
-    return f"{date_time(run['createdAt'])} {f'by {author}' if author else ''}"
-
-
-def step_table(steps: Iterable[Step], durations: Mapping[str, timedelta] | None = None) -> Table:
-    """Return a run's steps, a row for each, with *durations* or the times of the last change."""
-    time_column = "last change" if durations is None else "time"
-    table = new_table("step", "status", "attempts", time_column, "detail")
-    depths: dict[str, int] = {}
-    for step in steps:
-        depth = depths[step["stepId"]] = depths.get(step.get("parentId", ""), -1) + 1
-        waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
-        table.add_row(
-            text("  " * depth + step["stepId"], "bold"),
-            status(step["status"], looks_like="waiting" if waits else ""),
-            text(step["attempts"] or ""),
-            clock_time(step.get("lastTransitionAt"))
-            if durations is None
-            else duration(durations.get(step["stepId"])),
-            text(_step_detail(step)),
-        )
-    return table
-
-
-def is_waiting(step: Step) -> bool:
-    """Return whether a step is a gate that waits for a decision."""
-    return step.get("statusReason") in WAITING_REASONS
+    parts = [date_time(run.get("createdAt")), f"by {author}" if author else ""]
+    return " ".join(part for part in parts if part)
 
 
 def gate_hints(run: RunState) -> list[Text]:
-    """Return the command to type for each gate that the run waits at."""
+    """Return the command to type for each approval that the run waits for."""
+    approvals = [step.get("approvalId") for step in run["steps"] if is_waiting(step)]
     return [
-        text(f"taskrunner approve {run['runId']} {step['approvalId']} --as approver", "cyan")
-        for step in run["steps"]
-        if is_waiting(step) and "approvalId" in step
+        text(f"taskrunner approve {run['runId']} {approval} --as approver", "cyan")
+        for approval in dict.fromkeys(approvals)
+        if approval
     ]
 
 
@@ -101,13 +101,13 @@ def run_list(runs: Sequence[RunSummary]) -> RenderableType:
     """Return the list of runs, a row for each."""
     if not runs:
         return Text("no runs yet", style="dim")
-    table = new_table("run", "pack", "status", "created", "ended")
+    table = ResultTable("run", "pack", "status", "created", "ended")
     for run in runs:
         table.add_row(
             text(run["runId"], "bold"),
-            text(pack_title(run["pack"])),
-            status(run["status"]),
-            date_time(run["createdAt"]),
+            text(pack_title(run.get("pack"))),
+            status(run.get("status", "")),
+            date_time(run.get("createdAt")),
             date_time(run.get("endedAt")),
         )
     return table
@@ -116,7 +116,8 @@ def run_list(runs: Sequence[RunSummary]) -> RenderableType:
 def log_line(entry: LogEntry) -> Text:
     """Return a log entry as text: its time, its event and its message."""
     style = _LEVEL_STYLES.get(entry["level"], "default")
-    message = entry["message"].replace("\n", "\n" + " " * _MESSAGE_INDENT)
+    message = entry["message"] + who_and_why(entry)
+    message = message.replace("\n", "\n" + " " * _MESSAGE_INDENT)
     return Text.assemble(
         (clock_time(entry["timestamp"]), "dim"), "  ",
         text(f"{entry['eventType']:<16}", style), "  ",
@@ -124,12 +125,5 @@ def log_line(entry: LogEntry) -> Text:
     )  # fmt: skip
 
 
-def _step_detail(step: Step) -> str:
-    """Return the reason for a step's status, with the service's message and the next attempt."""
-    next_attempt = step.get("nextAttemptAt")
-    parts = [
-        step.get("statusReason"),
-        step.get("gateMessage") if is_waiting(step) else step.get("errorMessage"),
-        f"next try {clock_time(next_attempt)}" if next_attempt else None,
-    ]
-    return ": ".join(part for part in parts if part)
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -4,10 +4,11 @@ In JSON form, standard output holds documents and nothing else: progress and hin
 an error is a document on standard error. Whatever the service sent is sanitized first.
 """
 
+import codecs
 import json
 import sys
 from enum import StrEnum
-from typing import Final, NotRequired, TypedDict
+from typing import NotRequired, TextIO, TypedDict
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -18,14 +19,14 @@ from taskrunner_cli.errors import (
     RefusedError,
     RefusedPackError,
 )
+from taskrunner_cli.output.formatting import wrap_words
 from taskrunner_cli.output.plan_errors import (
     LocatedPlanError,
     located_plan_errors,
     plan_error_lines,
 )
 from taskrunner_cli.output.sanitize import sanitize_json, sanitize_text
-
-_PIPE_COLUMNS: Final = 200  # a file needs no wrapping, so tables in a pipe keep their rows whole
+from taskrunner_cli.output.tables import PIPE_COLUMNS
 
 
 class OutputFormat(StrEnum):
@@ -60,38 +61,62 @@ class Screen:
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a view may change in place: on a terminal, in text form."""
+        is_terminal = self.out.width < PIPE_COLUMNS and not self.out.is_dumb_terminal
+        return is_terminal and not self.is_json
+
     def print_document(self, document: object) -> None:
         """Print the only document of a command in JSON form."""
-        text = json.dumps(document, ensure_ascii=False, indent=2)
-        sys.stdout.write(sanitize_json(text) + "\n")
+        _write_json(document, sys.stdout, indent=2)
 
     def print_record(self, record: object) -> None:
         """Print a line of NDJSON, and flush it for a program that follows."""
-        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        sys.stdout.write(sanitize_json(text) + "\n")
+        _write_json(record, sys.stdout, separators=(",", ":"))
         sys.stdout.flush()
 
     def print_text(self, *parts: RenderableType) -> None:
         """Print each part on lines of its own; print nothing in JSON form."""
         if not self.is_json:
             for part in parts:
-                self.out.print(part)
+                if isinstance(part, Text):
+                    _print_words(self.out, part)
+                else:
+                    self.out.print(part, crop=False)
+
+    def print_commands(self, *commands: RenderableType) -> None:
+        """Print lines to copy, which only the terminal wraps; print nothing in JSON form."""
+        if not self.is_json:
+            for command in commands:
+                self.out.print(command, soft_wrap=True)
+
+    def print_notice(self, notice: str) -> None:
+        """Print why the command waits, or what it cannot show, on standard error.
+
+        In JSON form, a program may read standard error, so only a person at a terminal sees it.
+        """
+        if not self.is_json or self.err.width < PIPE_COLUMNS:
+            self._print_lines(Text(sanitize_text(notice), style="dim"))
 
     def print_error(self, error: CommandError) -> None:
         """Print *error* on standard error."""
         if self.is_json:
-            text = json.dumps(_error_document(error), ensure_ascii=False)
-            sys.stderr.write(sanitize_json(text) + "\n")
+            _write_json(_error_document(error), sys.stderr)
             return
-        self.err.print(Text.assemble(("error: ", "bold red"), sanitize_text(error.message)))
+        self._print_lines(Text.assemble(("error: ", "bold red"), sanitize_text(error.message)))
         if isinstance(error, RefusedPackError | InvalidPackError):
             for problem in error.problems:
-                for line in plan_error_lines(problem, error.manifest):
-                    self.err.print(line)
+                self._print_lines(*plan_error_lines(problem, error.pack, self.err.width))
         if isinstance(error, RefusedError):
-            self.err.print(Text(sanitize_text(_reference(error)), style="dim"))
+            self._print_lines(Text(sanitize_text(_reference(error)), style="dim"))
         if error.cure:
-            self.err.print(Text.assemble(("try:   ", "bold cyan"), sanitize_text(error.cure)))
+            self._print_lines(Text.assemble(("try:   ", "bold cyan"), sanitize_text(error.cure)))
+
+    def _print_lines(self, *lines: Text) -> None:
+        """Print on standard error."""
+        for line in lines:
+            _print_words(self.err, line)
 
 
 def _error_document(error: CommandError) -> ErrorDocument:
@@ -103,7 +128,7 @@ def _error_document(error: CommandError) -> ErrorDocument:
         if error.trace_id:
             envelope["traceId"] = error.trace_id
     if isinstance(error, RefusedPackError | InvalidPackError):
-        problems = located_plan_errors(error.problems, error.manifest)
+        problems = located_plan_errors(error.problems, error.pack)
         return {"error": envelope, "errors": problems}
     return {"error": envelope}
 
@@ -114,9 +139,28 @@ def _reference(error: RefusedError) -> str:
     return f"       {error.code} (HTTP {error.status}{trace})"
 
 
+def _write_json(
+    document: object,
+    stream: TextIO,
+    *,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+) -> None:
+    """Write *document* and a line end, in ASCII if the stream has another encoding than UTF-8."""
+    is_utf8 = codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
+    text = json.dumps(document, ensure_ascii=not is_utf8, indent=indent, separators=separators)
+    stream.write(sanitize_json(text) + "\n")
+
+
+def _print_words(console: Console, line: Text) -> None:
+    """Print *line*, wrapped between words; a word that is wider than the console stays whole."""
+    for part in wrap_words(line, console.width):
+        console.print(part, soft_wrap=True)
+
+
 def _console(*, stderr: bool) -> Console:
     """Return a console that highlights nothing by itself, and does not wrap in a pipe."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _PIPE_COLUMNS
+    if not console.file.isatty():  # FORCE_COLOR makes `is_terminal` true in a pipe as well
+        console.width = PIPE_COLUMNS
     return console

@@ -3,63 +3,86 @@
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
-from taskrunner_cli.api.documents import Budget, MapInfo, SimulatedStep, Simulation
+from taskrunner_cli.api.documents import (
+    Budget,
+    MapInfo,
+    SimulatedOutput,
+    SimulatedStep,
+    Simulation,
+)
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.runs import pack_title
-from taskrunner_cli.output.tables import new_facts, new_table
+from taskrunner_cli.output.tables import Facts, ResultTable
 
 
 def simulation_view(simulation: Simulation) -> RenderableType:
     """Return a plan with its steps, a row for each."""
-    facts = new_facts()
+    facts = Facts()
     facts.add_row("plan", text(simulation["planHash"]))
-    facts.add_row("approvals", "required" if simulation["hasPendingApprovals"] else "none")
+    if (needs_approval := simulation.get("hasPendingApprovals")) is not None:
+        facts.add_row("approvals", "required" if needs_approval else "none")
     if (budget := simulation.get("budget")) is not None:
         facts.add_row("at most", text(_budget(budget)))
-    for output in simulation["outputs"]:
-        facts.add_row("output", text(f"{output['name']} ({output['type']})"))
-    table = new_table("step", "kind", "status", "uses", "detail")
+    for output in simulation.get("outputs", []):
+        facts.add_row("output", text(_output(output)))
+    table = ResultTable("step", "kind", "status", "uses", "detail")
     _add_steps(table, simulation["steps"], depth=0)
-    return Group(text(pack_title(simulation.get("pack")), "bold"), facts, table)
+    title = pack_title(simulation.get("pack"))
+    return Group(*([text(title, "bold")] if title else []), facts, table)
 
 
-def _add_steps(table: Table, steps: Iterable[SimulatedStep], *, depth: int) -> None:
+def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int) -> None:
     for step in steps:
         detail = (step.get("statusReason"), step.get("gateMessage"), _block_detail(step))
         table.add_row(
             text("  " * depth + step["id"], "bold"),
-            text(step["kind"]),
+            text(step.get("kind", "")),
             status(step["status"]),
             text(step.get("uses") or step.get("approvalId") or ""),
             text(": ".join(part for part in detail if part)),
         )
-        _add_steps(table, step["children"], depth=depth + 1)
+        _add_steps(table, step.get("children", []), depth=depth + 1)
 
 
 def _block_detail(step: SimulatedStep) -> str:
     """Return the items, conditions, policy and parallelism of a step, as far as it has them."""
     parts: list[str] = []
     if (map_info := step.get("mapInfo")) is not None:
-        parts += [_map_items(map_info), map_info["mode"]]
+        parts += [_map_items(map_info), map_info.get("mode", "")]
     if (loop_info := step.get("loopInfo")) is not None:
-        parts.append(f"over {loop_info['itemsExpression']}, {loop_info['aggregationMode']}")
+        parts += [_over(loop_info.get("itemsExpression")), loop_info.get("aggregationMode", "")]
     if (conditional_info := step.get("conditionalInfo")) is not None:
-        parts += [branch["condition"] for branch in conditional_info["branches"]]
+        parts += [branch.get("condition", "") for branch in conditional_info.get("branches", [])]
     if (policy := step.get("policyInfo")) is not None:
-        policy_name = f"{policy['policyId']} {policy['policyVersion']}"
-        parts.append(f"{policy_name}, otherwise {policy['failureAction']}")
+        parts.append(f"{policy.get('policyId', '')} {policy.get('policyVersion', '')}".strip())
+        if action := policy.get("failureAction"):
+            parts.append(f"otherwise {action}")
     if (max_parallel := step.get("maxParallel")) is not None:
         parts.append(f"{max_parallel} at a time")
-    return ", ".join(parts)
+    return ", ".join(part for part in parts if part)
 
 
 def _map_items(info: MapInfo) -> str:
     count = info.get("itemCount")
-    return f"over {info.get('itemsExpression')}" if count is None else f"{count} items"
+    return _over(info.get("itemsExpression")) if count is None else f"{count} items"
+
+
+def _over(expression: str | None) -> str:
+    return f"over {expression}" if expression else ""
 
 
 def _budget(budget: Budget) -> str:
-    transitions, cost = budget["stateTransitions"], budget["estimatedCostUsd"]
-    return f"{transitions} transitions, {budget['historyEvents']} history events, {cost:.4f} USD"
+    parts = []
+    if (transitions := budget.get("stateTransitions")) is not None:
+        parts.append(f"{transitions} transitions")
+    if (events := budget.get("historyEvents")) is not None:
+        parts.append(f"{events} history events")
+    if (cost := budget.get("estimatedCostUsd")) is not None:
+        parts.append(f"{cost:.4f} USD")
+    return ", ".join(parts)
+
+
+def _output(output: SimulatedOutput) -> str:
+    kind = output.get("type")
+    return f"{output['name']} ({kind})" if kind else output["name"]

@@ -6,7 +6,8 @@ from typing import Final
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, LogEntry, RunState
 from taskrunner_cli.output.formatting import parse_time
 
-_START_EVENTS: Final = frozenset({"step.started", "gate.awaiting"})
+_STEP_STARTED: Final = "step.started"
+_START_EVENTS: Final = frozenset({_STEP_STARTED, "gate.awaiting"})
 
 
 class StepDurations:
@@ -15,12 +16,18 @@ class StepDurations:
     def __init__(self) -> None:
         self._started: dict[str, datetime] = {}
         self._last_entry: dict[str, datetime] = {}
+        self.running: set[str] = set()
+        """The ids of the steps of which the log has an attempt without its end."""
 
     def add(self, entry: LogEntry) -> None:
-        """Take note of a log entry's time."""
+        """Take note of a log entry's event and time."""
         step_id, time = entry.get("stepId"), parse_time(entry["timestamp"])
         if not step_id or not time:
             return
+        if entry["eventType"] == _STEP_STARTED:
+            self.running.add(step_id)
+        else:
+            self.running.discard(step_id)
         if entry["eventType"] in _START_EVENTS:
             self._started.setdefault(step_id, time)
         self._last_entry[step_id] = time

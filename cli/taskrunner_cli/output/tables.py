@@ -1,34 +1,158 @@
-"""Builds the two shapes of every view: a table with a header, and a list of facts."""
+"""The two shapes of every view: a table of rows, and a list of facts.
 
-from collections.abc import Mapping
+In a pipe each row is one whole line. On a terminal long text wraps within its column, and ids stay
+in one piece, also those in a list: where a table is too narrow for that, each row becomes a list of
+facts instead.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
 
-from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.formatting import text, wrap_words
 
-_WRAPPED_COLUMNS: Final = frozenset({"detail", "message", "from"})
+PIPE_COLUMNS: Final = 1_000_000
+"""The width of a console that is not a terminal; nothing wraps at it."""
+
+_TEXT_COLUMNS: Final = frozenset({"", "detail", "from", "message"})
+"""The columns of text, which wraps, and whose longest words fold."""
+
+_WORD_COLUMNS: Final = frozenset(
+    {
+        "cannot be reached without it",
+        "created",
+        "ended",
+        "expires",
+        "grants",
+        "open since",
+        "pack",
+        "passes by",
+        "uses",
+    }
+)
+"""The columns of dates, names and ids, which wrap between words only."""
+
+_NARROWEST: Final = 10  # a column that wraps still has a date in one piece
+_GAP: Final = 2
 
 
-def new_table(*columns: str) -> Table:
-    """Return a table with *columns*; only those with long text wrap."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column not in _WRAPPED_COLUMNS)
-    return table
+class Facts:
+    """A list of names and values."""
+
+    def __init__(self, rows: Mapping[str, str] | None = None) -> None:
+        self._rows: list[tuple[Text, Text]] = []
+        for name, value in (rows or {}).items():
+            self.add_row(name, text(value))
+
+    def add_row(self, name: str, value: Text | str) -> None:
+        """Add a fact."""
+        self._rows.append((Text(name, style="dim"), _cell(value)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the list as wide as *options* allow; Rich calls this."""
+        name_width = max((name.cell_len for name, _ in self._rows), default=0)
+        value_width = max(options.max_width - name_width - _GAP, _NARROWEST)
+        for name, value in self._rows:
+            if options.overflow == "fold":
+                values = list(value.wrap(console, value_width, overflow="fold"))
+            else:
+                values = wrap_words(value, value_width)
+            yield from _lines(zip_longest([name], values, fillvalue=Text()), [name_width, 0])
 
 
-def new_facts() -> Table:
-    """Return an empty list of facts, a table of names and values."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    return table
+class ResultTable:
+    """A table with a header; the columns of ids never wrap."""
+
+    def __init__(self, *columns: str) -> None:
+        self._columns = columns
+        self._rows: list[list[Text]] = []
+
+    def add_row(self, *cells: Text | str) -> None:
+        """Add a row with a cell for each column."""
+        self._rows.append([_cell(cell) for cell in cells])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table as wide as *options* allow; Rich calls this."""
+        rows = [[Text(column, style="dim") for column in self._columns], *self._rows]
+        if options.max_width >= PIPE_COLUMNS:
+            rows = [[_in_one_line(cell) for cell in row] for row in rows]
+        widths = _fitting_widths(self._columns, rows, options.max_width)
+        if widths is None:
+            yield from self._as_facts(console, options)
+            return
+        for row in rows:
+            columns = [
+                cell.wrap(console, max(width, 1), overflow="fold")
+                for cell, width in zip(row, widths, strict=True)
+            ]
+            yield from _lines(zip_longest(*columns, fillvalue=Text()), widths)
+
+    def _as_facts(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw each row as a list of facts, without its empty cells."""
+        for number, row in enumerate(self._rows):
+            facts = Facts()
+            for name, cell in zip(self._columns, row, strict=True):
+                if cell.plain.strip():
+                    facts.add_row(name, cell)
+            if number:
+                yield Text()
+            yield from facts.__rich_console__(console, options)
 
 
-def facts(rows: Mapping[str, str]) -> Table:
-    """Return *rows* as a list of facts."""
-    table = new_facts()
-    for name, value in rows.items():
-        table.add_row(name, text(value))
-    return table
+def _fitting_widths(
+    columns: Sequence[str], rows: Sequence[Sequence[Text]], available: int
+) -> list[int] | None:
+    """Return the columns' widths within *available*; None if the ids alone take too much."""
+    columns_of_cells = list(zip(*rows, strict=True))
+    widths = [max(map(_width, cells)) for cells in columns_of_cells]
+    narrowest = [
+        min(width, _narrowest(name, cells))
+        for name, cells, width in zip(columns, columns_of_cells, widths, strict=True)
+    ]
+    excess = sum(widths) + _GAP * (len(widths) - 1) - available
+    while excess > 0:
+        shrinkable = [place for place, width in enumerate(widths) if width > narrowest[place]]
+        if not shrinkable:
+            return None
+        widths[max(shrinkable, key=lambda place: widths[place])] -= 1
+        excess -= 1
+    return widths
+
+
+def _narrowest(column: str, cells: Iterable[Text]) -> int:
+    """Return the width below which a column of *cells* would cut what must stay in one piece."""
+    if column in _TEXT_COLUMNS:
+        return _NARROWEST
+    if column in _WORD_COLUMNS:
+        words = (word for cell in cells for word in cell.plain.split())
+        return max((_NARROWEST, *map(cell_len, words)))
+    return max(map(_width, cells))
+
+
+def _width(cell: Text) -> int:
+    return max((line.cell_len for line in cell.split("\n")), default=0)
+
+
+def _lines(rows: Iterable[Sequence[Text]], widths: Sequence[int]) -> Iterable[Text]:
+    """Return each row as a line, without blanks at its end."""
+    for row in rows:
+        line = Text(no_wrap=True, overflow="ignore")
+        for cell, width in zip(row, widths, strict=True):
+            line.append_text(cell)
+            line.append(" " * (width - cell.cell_len + _GAP))
+        line.rstrip()
+        yield line
+
+
+def _cell(value: Text | str) -> Text:
+    cell = value if isinstance(value, Text) else Text(value)
+    cell.expand_tabs(8)
+    return cell
+
+
+def _in_one_line(cell: Text) -> Text:
+    return Text(" ".join(cell.plain.split("\n")), style=cell.style)

@@ -1,1 +1,1 @@
-"""The parts of this machine that tests replace: time, and the local stack."""
+"""The parts of this machine that tests replace: time, randomness and the local stack."""

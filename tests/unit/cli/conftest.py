@@ -1,6 +1,8 @@
 """Fixtures of the command line's tests: a fake service, a fake store, and a fake world."""
 
+import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +34,20 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         self.elapsed_s += seconds
         self.tick()
+
+
+class FakeRandomness:
+    """Randomness without chance: half of everything, and numbered keys."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+
+    def fraction(self) -> float:
+        return 0.5
+
+    def key(self) -> str:
+        self.keys += 1
+        return f"key-{self.keys}"
 
 
 @dataclass
@@ -87,6 +103,19 @@ class Ended:
 
 
 Command = Callable[..., Ended]
+_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class FakeTerminal(io.StringIO):
+    """A stream that says it is a terminal, and keeps what is printed on it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def text(self) -> str:
+        """What was printed, without colours and movements of the cursor."""
+        return _CONTROLS.sub("", self.getvalue())
 
 
 @pytest.fixture(name="store")
@@ -112,7 +141,7 @@ def _stack_file(service: FakeService, tmp_path: Path) -> Iterator[Path]:
             }
             for name in CALLERS
         }
-        urls = {"apiUrl": f"{origin}/live", "tokenUrl": f"{origin}/token", "consoleUrl": None}
+        urls = {"apiUrl": f"{origin}/live", "tokenUrl": f"{origin}/token"}
         path = tmp_path / "stack.json"
         path.write_text(json.dumps({**urls, "clients": clients}))
         yield path
@@ -145,6 +174,7 @@ def _world(stack_file: Path, service: FakeService, local_stack: FakeLocalStack) 
     return World(
         environ={"TASKRUNNER_STACK": str(stack_file)},
         clock=FakeClock(service.tick),
+        randomness=FakeRandomness(),
         local=local_stack,
     )
 
@@ -159,5 +189,23 @@ def _taskrunner(world: World, capsys: pytest.CaptureFixture[str]) -> Command:
         for secret in ("s3cret", "token-", "presigned"):
             assert secret not in printed.out + printed.err
         return Ended(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(name="terminal")
+def _terminal(world: World, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command line on a terminal with a number of columns."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("LINES", "50")
+
+    def run(*arguments: str, columns: int = 80, world: World = world) -> Ended:
+        out, err = FakeTerminal(), FakeTerminal()
+        with monkeypatch.context() as patch:
+            patch.setenv("COLUMNS", str(columns))
+            patch.setattr("sys.stdout", out)
+            patch.setattr("sys.stderr", err)
+            code = main(arguments, world)
+        return Ended(code, out.text, err.text)
 
     return run

@@ -47,7 +47,7 @@ class FakeService:
         self.requests: list[Request] = []
         self.tokens: set[str] = set()
         self.issued = 0
-        self.token_lifetime_s = 3600
+        self.token_lifetime_s: object = 3600
         self.log_page_size = 2
         self.is_forgetful = False
         """Whether the answer to a repeated decision differs from the first."""
@@ -59,6 +59,8 @@ class FakeService:
         }
         self.next_answers: list[Answer] = []
         """The answers to the next calls of the API, regardless of the request."""
+        self.next_token_answers: list[Answer] = []
+        """The answers to the next calls of the token service."""
 
     def tick(self) -> None:
         for run in self.runs.values():
@@ -112,6 +114,8 @@ class FakeService:
         return refused(404, "not_found", "There is no such resource.")
 
     def _token(self, request: Request) -> Answer:
+        if self.next_token_answers:
+            return self.next_token_answers.pop(0)
         basic = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
         caller = basic.partition(":")[0]
         if basic != f"{caller}:{SECRET.format(caller)}":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskrunner_cli import app
 from tests.unit.cli.conftest import Command
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
@@ -88,3 +89,38 @@ class TestDocs:
         assert documented <= set(
             re.findall(r"--[a-z-]+", taskrunner(*command.split(), "--help").out)
         )
+
+
+class TestOptions:
+    @pytest.mark.parametrize("command", ["", *COMMANDS])
+    def test_h_shows_the_same_as_help(self, taskrunner: Command, command: str) -> None:
+        short, long = taskrunner(*command.split(), "-h"), taskrunner(*command.split(), "--help")
+
+        assert (short.code, short.out) == (0, long.out)
+
+    def test_version_prints_the_version(self, taskrunner: Command) -> None:
+        ended = taskrunner("--version")
+
+        assert ended.code == 0
+        assert re.fullmatch(r"taskrunner \d+\.\d+\.\d+\S*\n", ended.out)
+
+
+class TestExitCodes:
+    def test_the_docs_and_the_program_list_the_same(self) -> None:
+        documented = re.findall(r"^\| (\d+) \| (.+) \|$", DOCS.read_text(), re.MULTILINE)
+        listed = re.findall(r"^\| (\d+) \| (.+) \|$", str(app.__doc__), re.MULTILINE)
+
+        assert [code for code, _ in documented] == ["0", "1", "2", "3", "130"]
+        assert [code for code, _ in listed] == ["0", "1", "2", "3", "130"]
+        assert "no such run" in dict(documented)["1"]
+
+    @pytest.mark.parametrize(
+        "command", ["show", "logs", "artifacts", "cancel", "show --watch", "approve"]
+    )
+    def test_a_run_that_does_not_exist_is_a_refusal(
+        self, taskrunner: Command, command: str
+    ) -> None:
+        words = command.split()
+        more = ["review"] if command == "approve" else []
+
+        assert taskrunner(words[0], "nope", *words[1:], *more).code == 1

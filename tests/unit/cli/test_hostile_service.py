@@ -91,7 +91,8 @@ def test_no_output_contains_control_characters(
 def test_rejects_the_answers_of_another_service(
     taskrunner: Command, service: FakeService, body: bytes
 ) -> None:
-    for command in ("artifacts", "show", "cancel"):
+    commands = ["artifacts", "show"] if body == b"{}" else ["artifacts", "show", "cancel"]
+    for command in commands:  # every member of a cancellation's answer is optional
         service.next_answers.append(Answer(200, body))
 
         ended = taskrunner(command, "r1")

@@ -1,16 +1,21 @@
 """The live table, drawn on a terminal that is recorded."""
 
 import io
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from rich.console import Console
 
-from taskrunner_cli.api.documents import Step, StepStatus
+from taskrunner_cli.api.answers import Answer
+from taskrunner_cli.api.documents import LogEntry, Step, StepStatus
 from taskrunner_cli.api.watch import RunUpdate
 from taskrunner_cli.output.live_run import LiveTable, show_updates
 from taskrunner_cli.output.step_durations import StepDurations
 from tests.unit.cli.conftest import FakeClock
 from tests.unit.cli.fake_run import DEPLOY, FakeRun
+
+if TYPE_CHECKING:
+    from taskrunner_cli.json_types import JsonValue
 
 
 def _step(name: str, status: StepStatus) -> Step:
@@ -24,12 +29,18 @@ def _step(name: str, status: StepStatus) -> Step:
     }
 
 
-def _last_view(updates: list[RunUpdate], *, height: int) -> list[str]:
-    """The lines of the last redraw of the table."""
+def _answers(log: list[LogEntry]) -> list[Answer[LogEntry]]:
+    return [Answer(cast("JsonValue", entry), entry) for entry in log]
+
+
+def _views(updates: list[RunUpdate], *, height: int, width: int = 100) -> list[list[str]]:
+    """The lines of each redraw of the table, and last those that stay on the terminal."""
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100, height=height, color_system=None)
+    console = Console(
+        file=screen, force_terminal=True, width=width, height=height, color_system=None
+    )
     show_updates(updates, LiveTable(console, FakeClock(lambda: None), StepDurations()))
-    return screen.getvalue().rpartition("run r1")[2].splitlines()
+    return [view.splitlines() for view in screen.getvalue().split("run r1 ")[1:]]
 
 
 def _step_ids(lines: list[str]) -> list[str]:
@@ -40,13 +51,13 @@ def _step_ids(lines: list[str]) -> list[str]:
 
 def test_shows_status_reason_duration_and_log_of_a_waiting_run() -> None:
     run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY)
-    updates = [RunUpdate(run.state(), list(run.log))]
+    updates = [RunUpdate(run.state(), _answers(run.log))]
     for _ in range(2):
         known = len(run.log)
         run.tick()
-        updates.append(RunUpdate(run.state(), run.log[known:]))
+        updates.append(RunUpdate(run.state(), _answers(run.log[known:])))
 
-    lines = _last_view(updates, height=40)
+    lines = _views(updates, height=40)[-2]
 
     view = "\n".join(lines)
     assert "◆ waiting" in view
@@ -61,19 +72,19 @@ def test_a_small_terminal_shows_the_most_relevant_steps_in_the_packs_order() -> 
     steps += [_step("broken", "Failed"), _step("now", "Running")]
     steps += [_step(f"later{number}", "Pending") for number in range(5)]
 
-    lines = _last_view([RunUpdate({**run.state(), "steps": steps}, [])], height=12)
+    views = _views([RunUpdate({**run.state(), "steps": steps}, [])], height=8)
 
-    assert _step_ids(lines) == ["broken", "now", "later0", "later1"]
-    assert "… and 8 more steps" in "\n".join(lines)
+    assert _step_ids(views[-2]) == ["broken", "now", "later0", "later1"]
+    assert "… and 8 more steps" in views[-2]
+    assert _step_ids(views[-1]) == [step["stepId"] for step in steps]
 
 
 def test_a_large_terminal_shows_every_step() -> None:
     run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
 
-    lines = _last_view([RunUpdate(run.state(), [])], height=40)
-
-    assert _step_ids(lines) == ["build", "approval", "deploy"]
-    assert "more steps" not in "\n".join(lines)
+    for lines in _views([RunUpdate(run.state(), [])], height=40)[-2:]:
+        assert _step_ids(lines) == ["build", "approval", "deploy"]
+        assert "more steps" not in "\n".join(lines)
 
 
 def test_a_run_without_updates_has_no_state() -> None:

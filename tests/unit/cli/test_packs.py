@@ -16,7 +16,7 @@ UNKNOWN_EXECUTOR = {
     "path": "$.spec.steps[0].run.uses",
     "message": "line 24: no executor 'builtin:scaner'",
 }
-MISSING_INPUT = {"path": "$.spec.inputs", "message": "target is required"}
+MISSING_INPUT = {"path": "$.inputs.target", "message": "it is required"}
 PLAN_ERRORS = {
     "errors": [UNKNOWN_EXECUTOR, MISSING_INPUT],
     "error": {"code": "invalid_pack", "message": "2 errors", "traceId": "f62f3c2b"},
@@ -146,7 +146,7 @@ class TestSimulate:
 
         assert taskrunner("simulate", str(tmp_path / "p.yaml")).code == 2
 
-    def test_quotes_the_line_that_a_plan_error_names(
+    def test_shows_the_places_of_plan_errors_in_the_pack(
         self, taskrunner: Command, service: FakeService
     ) -> None:
         service.next_answers = [Answer(400, PLAN_ERRORS)]
@@ -154,12 +154,17 @@ class TestSimulate:
         ended = taskrunner("simulate", SCAN)
 
         assert (ended.code, ended.out) == (1, "")
-        assert "✗ $.spec.steps[0].run.uses  line 24: no executor" in ended.err
-        assert "24 │         uses: builtin:scanner" in ended.err
-        assert "✗ $.spec.inputs  target is required" in ended.err
-        assert "trace f62f3c2b" in ended.err
+        assert ended.err.splitlines() == [
+            "error: the pack cannot be planned: 2 errors",
+            f"  ✗ {SCAN}:24:9  $.spec.steps[0].run.uses",
+            "    no executor 'builtin:scaner'",
+            "      24 │         uses: builtin:scanner",
+            "         │         ^",
+            "  ✗ $.inputs.target  it is required",
+            "       invalid_pack (HTTP 400, trace f62f3c2b)",
+        ]
 
-    def test_prints_plan_errors_as_json_with_line_and_text(
+    def test_prints_plan_errors_as_json_with_their_places(
         self, taskrunner: Command, service: FakeService
     ) -> None:
         service.next_answers = [Answer(400, PLAN_ERRORS)]
@@ -168,7 +173,13 @@ class TestSimulate:
 
         assert ended.error["error"]["code"] == "invalid_pack"
         assert ended.error["errors"] == [
-            {**UNKNOWN_EXECUTOR, "line": 24, "text": "        uses: builtin:scanner"},
+            {
+                **UNKNOWN_EXECUTOR,
+                "file": SCAN,
+                "line": 24,
+                "column": 9,
+                "text": "        uses: builtin:scanner",
+            },
             MISSING_INPUT,
         ]
 
@@ -225,7 +236,8 @@ class TestRun:
             "expectPlanHash": "sha256:00",
         }  # fmt: skip
         assert bare.document.keys() == {"manifest", "inputs"}
-        assert not {"idempotency-key", "x-stellaops-tenant"} & bare.headers.keys()
+        assert bare.headers["idempotency-key"] == "key-1"
+        assert "x-stellaops-tenant" not in bare.headers
 
     def test_keeps_watching_a_run_that_waits_at_a_gate(
         self, taskrunner: Command, service: FakeService

@@ -190,8 +190,42 @@ class TestLogs:
 
 
 class TestCancel:
-    def test_prints_the_status_of_the_run(self, taskrunner: Command, service: FakeService) -> None:
+    def test_says_that_the_run_is_cancelled(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
         service.add("r1")
+        service.next_answers = [Answer(202, {"status": "cancelled", "runStatus": "cancelled"})]
 
         assert taskrunner("cancel", "r1").out == "run r1 is cancelled\n"
-        assert taskrunner("cancel", "r1", "-o", "json").document == {"status": "cancelled"}
+
+    @pytest.mark.parametrize("status", ["succeeded", "failed"])
+    def test_says_that_a_run_had_ended_before(
+        self, taskrunner: Command, service: FakeService, status: str
+    ) -> None:
+        answer = {"status": "cancelled", "runStatus": status}
+        service.next_answers = [Answer(202, answer), Answer(202, answer)]
+
+        as_text, as_json = taskrunner("cancel", "r1"), taskrunner("cancel", "r1", "-o", "json")
+
+        assert as_text.code == 0
+        assert as_text.out == (
+            f"run r1 is {status}: it had ended before, so nothing was cancelled\n"
+        )
+        assert as_json.document == answer
+
+    def test_reads_the_run_if_the_service_does_not_say_how_it_stands(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", ticks=2)
+
+        assert "r1 is succeeded: it had ended before" in taskrunner("cancel", "r1").out
+
+    def test_a_state_that_cannot_be_read_does_not_undo_the_cancellation(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.next_answers = [Answer(202, {"status": "cancelled"}), Answer(403, {})]
+
+        ended = taskrunner("cancel", "r1")
+
+        assert (ended.code, ended.out) == (0, "run r1 is cancelled\n")
+        assert "the state of the run cannot be read" in ended.err

@@ -18,8 +18,14 @@ from taskrunner.model import json_path
         ((0, "0"), "$[0]['0']"),
     ],
 )
-def test_writes_a_json_path_by_rfc_9535(path: json_path.Path, text: str) -> None:
+def test_writes_a_json_path_by_rfc_9535_and_reads_it(path: json_path.Path, text: str) -> None:
     assert json_path.render(path) == text
+    assert json_path.parse(text) == path
+
+
+@pytest.mark.parametrize("text", ["", "a", ".a", "$a", "$.", "$.a b", "$[x]", "$['a", "$.spec..."])
+def test_reads_no_path_that_it_does_not_write(text: str) -> None:
+    assert json_path.parse(text) is None
 
 
 # RFC 6901, section 5.

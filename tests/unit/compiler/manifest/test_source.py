@@ -247,3 +247,50 @@ def test_json_values_come_through_yaml_unchanged(given_value: Any) -> None:  # n
     assert read == given_value or (
         isinstance(given_value, float) and math.isclose(read, given_value)
     )
+
+
+PLACED = """\
+spec:
+  steps:
+    - id: a
+      run: &scan
+        uses: builtin:scanner
+        with: {target: "x", failOn: high}
+    - {id: b, run: *scan}
+    - id: c
+      id: d
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("$", (1, 1)),
+        ("$.spec.steps", (2, 3)),
+        ("$.spec.steps[0]", (3, 7)),
+        ("$.spec.steps[0].run.uses", (5, 9)),
+        ("$.spec.steps[0].run.with.failOn", (6, 29)),
+        ("$.spec.steps[0].run.with.missing[3]", (6, 9)),
+        ("$.spec.steps[1].run.uses", (7, 15)),
+        ("$.spec.steps[2].id", (8, 7)),
+        ("no path", None),
+    ],
+)
+def test_locates_a_path_or_its_nearest_ancestor(path: str, place: tuple[int, int] | None) -> None:
+    assert source.locate(PLACED, path) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("spec:\n  steps: [\n  }\n", (3, 3)),
+        ("spec:\n\tsteps: []\n", (2, 1)),
+        ("", None),
+        ("a: 1\n---\nb: 2\n", (1, 1)),
+        ("a: \x00\n", None),
+    ],
+)
+def test_locates_a_syntax_error_as_the_whole_manifest(
+    text: str, place: tuple[int, int] | None
+) -> None:
+    assert source.locate(text, "$") == place

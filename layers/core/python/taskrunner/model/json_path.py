@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Path: TypeAlias = "tuple[str | int, ...]"
 
 _SHORTHAND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SEGMENT = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]{1,9})\]|\['((?:[^'\\]|\\.)*)'\]")
 
 
 def render(path: Iterable[str | int]) -> str:
@@ -19,6 +20,17 @@ def render(path: Iterable[str | int]) -> str:
     A name that RFC 9535 does not allow behind a dot is written in brackets.
     """
     return "$" + "".join(_segment(part) for part in path)
+
+
+def parse(text: str) -> Path | None:
+    """Return the path that `render` writes as *text*; None if it writes none so."""
+    parts: list[str | int] = []
+    end = 1
+    while text[:1] == "$" and (match := _SEGMENT.match(text, end)):
+        name, index, quoted = match.groups()
+        parts.append(int(index) if index else name or re.sub(r"\\(.)", r"\1", quoted))
+        end = match.end()
+    return tuple(parts) if text[:1] == "$" and end == len(text) else None
 
 
 def pointer(path: Iterable[str | int]) -> str:

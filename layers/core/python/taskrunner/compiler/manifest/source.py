@@ -7,6 +7,7 @@ visible, so that they can be refused before they cost memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -273,3 +274,52 @@ def _collect_lines(node: _Node, path: Path, lines: dict[Path, int]) -> None:
     lines[path] = node.line
     for key, child in node.children.items():
         _collect_lines(child, (*path, key), lines)
+
+
+class _Locator(_Reader):
+    """A reader that keeps the line and column of each path: of its key, or else of its value."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.places: dict[Path, tuple[int, int]] = {}
+
+    def _node(self, event: yaml.Event, path: Path) -> _Node:
+        self._keep(event, path)
+        return super()._node(event, path)
+
+    def _key(self, event: yaml.Event, path: Path) -> str:
+        key = super()._key(event, path)
+        self._keep(event, (*path, key))
+        return key
+
+    def _keep(self, event: yaml.Event, path: Path) -> None:
+        assert event.start_mark is not None  # noqa: S101 - every event of a text has one
+        self.places.setdefault(path, (event.start_mark.line + 1, event.start_mark.column + 1))
+
+
+@lru_cache(maxsize=1)  # the errors of one manifest are located one after another
+def _places(text: str) -> dict[Path, tuple[int, int]]:
+    """Return the place of every path, as far as *text* can be read."""
+    locator = _Locator(text)
+    try:
+        locator.document()
+    except yaml.MarkedYAMLError as error:
+        if (mark := error.problem_mark or error.context_mark) is not None:
+            locator.places[()] = (mark.line + 1, mark.column + 1)
+    except (yaml.YAMLError, InvalidPackError):
+        pass  # what was read before is known
+    return locator.places
+
+
+def locate(text: str, path: str) -> tuple[int, int] | None:
+    """Return the line and the column, from 1, where the JSON *path* begins in a manifest.
+
+    It is that of the nearest ancestor that was written down. `$` is the place of the syntax error,
+    if there is one. None means that *path* is not a path, or that nothing can be read before it.
+    """
+    parts = json_path.parse(path)
+    if parts is None:
+        return None
+    places = _places(text)
+    ancestors = (parts[:length] for length in range(len(parts), -1, -1))
+    return next((places[ancestor] for ancestor in ancestors if ancestor in places), None)

@@ -1,0 +1,183 @@
+"""The table of a run's steps; the iterations of maps and loops are counted, not listed.
+
+A map of 30 items with 4 steps each is one row with `17/30`. Below it stand only the steps that
+somebody looks for: those that failed, wait for a decision or are tried again, and a few that run.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, WAITING_REASONS, Step
+from taskrunner_cli.output.formatting import clock_time, duration, status, text
+from taskrunner_cli.output.tables import ResultTable
+
+_ITERATED_KINDS: Final = frozenset({"Map", "Loop"})
+_ITERATION: Final = re.compile(r"\[(\d{1,9})\]::")
+_MOST_RUNNING_ROWS: Final = 5
+_RETRYING: Final = "retrying"
+_MAX_PARALLEL: Final = {"Map": 40}  # of Step Functions' inline maps, if the pack says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step with its place in the table.
+
+    Args:
+        step: the step.
+        depth: the number of blocks around it.
+        progress: how many iterations of a map or loop have ended; empty for other steps.
+
+    """
+
+    step: Step
+    depth: int
+    progress: str
+
+
+class _Position(NamedTuple):
+    """The position of a step: the number of blocks around it, and whether one of them iterates."""
+
+    depth: int
+    is_iterated: bool
+
+
+def step_rows(steps: Sequence[Step], *, lists_all: bool = False) -> list[StepRow]:
+    """Return the steps to show, in their order; with *lists_all*, all of them."""
+    positions = _positions(steps)
+    children: dict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        children[step.get("parentId", "")].append(step)
+    running = {
+        step["stepId"]
+        for step in steps
+        if step["status"] == "Running"
+        and positions[step["stepId"]].is_iterated
+        and step["stepId"] not in children
+    }
+    also_shown = running if len(running) <= _MOST_RUNNING_ROWS else set()
+    return [
+        StepRow(step, position.depth, _progress(step, children.get(step["stepId"], [])))
+        for step in steps
+        if not (position := positions[step["stepId"]]).is_iterated
+        or lists_all
+        or _matters(step)
+        or step["stepId"] in also_shown
+    ]
+
+
+def step_table(
+    rows: Iterable[StepRow],
+    *,
+    durations: Mapping[str, timedelta] | None = None,
+    decisions: Mapping[str, str] | None = None,
+) -> ResultTable:
+    """Return the table of *rows*.
+
+    Args:
+        rows: the steps.
+        durations: their durations by id; None for the times of their last changes.
+        decisions: who decided at a gate, by the gate's id.
+
+    """
+    time_column = "last change" if durations is None else "time"
+    table = ResultTable("step", "status", "attempts", time_column, "detail")
+    for row in rows:
+        step = row.step
+        waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
+        table.add_row(
+            text("  " * row.depth + step["stepId"], "bold"),
+            status(step["status"], looks_like="waiting" if waits else ""),
+            text(step.get("attempts") or ""),
+            clock_time(step.get("lastTransitionAt"))
+            if durations is None
+            else duration(durations.get(step["stepId"])),
+            text(_detail(row, (decisions or {}).get(step["stepId"]))),
+        )
+    return table
+
+
+def with_started(steps: Sequence[Step], started: set[str]) -> list[Step]:
+    """Return *steps*, of which those *started* run, and so do the blocks around them.
+
+    A log that was read after the state may know of an attempt that the state does not have yet.
+    """
+    parents = {step["stepId"]: step.get("parentId", "") for step in steps}
+    running: set[str] = set()
+    for step in steps:
+        if step["status"] == "Pending" and (step_id := step["stepId"]) in started:
+            while step_id in parents and step_id not in running:
+                running.add(step_id)
+                step_id = parents[step_id]
+    return [_started(step) if step["stepId"] in running else step for step in steps]
+
+
+def is_waiting(step: Step) -> bool:
+    """Return whether a step is a gate that waits for a decision."""
+    return step.get("statusReason") in WAITING_REASONS
+
+
+def _started(step: Step) -> Step:
+    if step["status"] != "Pending":
+        return step
+    step = {**step, "status": "Running"}
+    step.pop("statusReason", None)
+    return step
+
+
+def _positions(steps: Iterable[Step]) -> dict[str, _Position]:
+    """Return each step's position; a block stands before the steps in it."""
+    positions: dict[str, _Position] = {}
+    iterates: set[str] = set()
+    for step in steps:
+        parent_id = step.get("parentId", "")
+        depth, is_iterated = positions.get(parent_id, _Position(-1, is_iterated=False))
+        positions[step["stepId"]] = _Position(depth + 1, is_iterated or parent_id in iterates)
+        if step.get("kind") in _ITERATED_KINDS:
+            iterates.add(step["stepId"])
+    return positions
+
+
+def _matters(step: Step) -> bool:
+    """Return whether somebody looks for this step even in an iteration."""
+    return step["status"] == "Failed" or is_waiting(step) or step.get("statusReason") == _RETRYING
+
+
+def _progress(step: Step, children: Iterable[Step]) -> str:
+    """Return how many iterations of a map or loop have ended, have failed and run."""
+    iterations: dict[str, list[str]] = defaultdict(list)
+    for child in children if step.get("kind") in _ITERATED_KINDS else ():
+        if match := _ITERATION.match(child["stepId"], len(step["stepId"])):
+            iterations[match[1]].append(child["status"])
+    if not iterations:
+        return ""
+    total = len(iterations)
+    ended = sum(FINAL_STEP_STATUSES.issuperset(statuses) for statuses in iterations.values())
+    failed = sum("Failed" in statuses for statuses in iterations.values())
+    to_come = sum({"Pending"}.issuperset(statuses) for statuses in iterations.values())
+    running = total - ended - to_come
+    # Of a map or loop of many steps, the service lists only the iterations that have begun. If as
+    # many run as may run at once, there may be more.
+    most_running = step.get("maxParallel", _MAX_PARALLEL.get(step.get("kind", ""), 1))
+    more = "+" if running and not to_come and running >= most_running else ""
+    parts = [f"{ended}/{total}{more}"]
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{running} running"] if running else []
+    return ", ".join(parts)
+
+
+def _detail(row: StepRow, decision: str | None) -> str:
+    """Return the step's progress, the reason for its status, its messages and its next attempt."""
+    step = row.step
+    next_attempt = step.get("nextAttemptAt")
+    parts = [
+        row.progress,
+        step.get("statusReason"),
+        decision,
+        step.get("gateMessage") if is_waiting(step) else step.get("errorMessage"),
+        f"next try {clock_time(next_attempt)}" if next_attempt else None,
+    ]
+    return ": ".join(part for part in parts if part)

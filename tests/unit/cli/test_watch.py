@@ -1,0 +1,152 @@
+"""Following a run while its service stops answering, and the ends of a run."""
+
+import pytest
+
+from taskrunner_cli.api.documents import RunStatus
+from taskrunner_cli.world import World
+from tests.unit.cli.conftest import Command
+from tests.unit.cli.fake_http import Answer
+from tests.unit.cli.fake_run import Moment
+from tests.unit.cli.fake_service import FakeService, refused
+
+
+class UnstableService(FakeService):
+    """A service that fails at some of the requests, counted from 1 without those for tokens."""
+
+    def __init__(self) -> None:
+        super().__init__("http://store")
+        self.failing: range = range(0)
+        self.failure = Answer(502, b"<html>")
+        self.calls = 0
+
+    def route(self, request):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+        answer = super().route(request)
+        if request.path == "/token":
+            return answer
+        self.calls += 1
+        return self.failure if self.calls in self.failing else answer
+
+
+@pytest.fixture(name="service")
+def _service() -> UnstableService:
+    service = UnstableService()
+    service.add("r1", "deploy-app").verdict = "approved"
+    return service
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Answer(502, b"<html>"), Answer(504), refused(500, "internal_error", "It failed.")],
+    ids=["gateway", "timeout", "error"],
+)
+def test_a_watch_goes_on_after_the_service_failed(
+    taskrunner: Command, service: UnstableService, failure: Answer
+) -> None:
+    service.failing, service.failure = range(4, 10), failure
+
+    ended = taskrunner("show", "r1", "--watch")
+
+    assert ended.code == 0
+    assert "trying again in 1 s" in ended.err
+    assert ended.out.count("run.completed") == 1
+
+
+def test_following_the_log_prints_every_entry_once_after_the_service_failed(
+    taskrunner: Command, service: UnstableService
+) -> None:
+    service.failing = range(4, 12)
+
+    ended = taskrunner("logs", "r1", "--follow")
+
+    events = [line.split()[1] for line in ended.out.splitlines()]
+    assert ended.code == 0
+    assert events == [entry["eventType"] for entry in service.runs["r1"].log]
+
+
+def test_a_watch_ends_if_the_service_stays_silent_for_five_minutes(
+    taskrunner: Command, service: UnstableService, world: World
+) -> None:
+    service.failing = range(4, 100_000)
+
+    ended = taskrunner("show", "r1", "--watch")
+
+    assert ended.code == 3
+    assert 300 < world.clock.monotonic() < 400
+
+
+def test_a_service_that_never_answered_ends_a_watch_at_once(
+    taskrunner: Command, service: UnstableService, world: World
+) -> None:
+    service.failing = range(100_000)
+
+    ended = taskrunner("show", "r1", "--watch")
+
+    assert ended.code == 3
+    assert world.clock.monotonic() < 5
+
+
+def test_a_run_that_does_not_exist_ends_a_watch_at_once(taskrunner: Command) -> None:
+    assert taskrunner("show", "nope", "--watch").code == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        ("run.completed", "succeeded"),
+        ("run.failed", "failed"),
+        ("run.schedule-failed", "failed"),
+        ("run.cancelled", "cancelled"),
+    ],
+)
+def test_each_last_entry_ends_a_watch_without_waiting_for_more(
+    taskrunner: Command, service: FakeService, world: World, event: str, status: RunStatus
+) -> None:
+    service.scripts["ended"] = [Moment(status, {"scan": "Pending"}, [(event, "")])]
+    service.add("r2", "ended")
+
+    watched = taskrunner("show", "r2", "--watch")
+    followed = taskrunner("logs", "r2", "--follow")
+
+    assert (watched.code, followed.code) == (0 if status == "succeeded" else 1, 0)
+    assert world.clock.monotonic() == 0
+
+
+def test_show_and_logs_say_who_decided_and_why(taskrunner: Command, service: FakeService) -> None:
+    run = service.runs["r1"]
+    for _ in range(len(run.script)):
+        run.tick()
+    for entry in run.log:
+        if entry["eventType"] == "gate.approved":
+            entry["metadata"] = {
+                "approver": "client:ci", "actorId": "ana@example.com", "summary": "looks good"
+            }  # fmt: skip
+
+    shown, logged = taskrunner("show", "r1").out, taskrunner("logs", "r1").out
+    watched = taskrunner("show", "r1", "--watch").out
+
+    for out in (shown, logged, watched):
+        assert " by client:ci (ana@example.com): looks good" in out
+
+
+def test_show_says_who_cancelled(taskrunner: Command, service: FakeService) -> None:
+    run = service.add("r2")
+    run.script = [Moment("cancelled", {"scan": "Skipped"})]
+    run.add_entry("run.cancel-requested")
+    run.log[-1]["metadata"] = {"by": "client:ops"}
+
+    assert "cancelled  by client:ops" in taskrunner("show", "r2").out
+
+
+def test_a_log_that_cannot_be_read_hides_no_state(
+    taskrunner: Command, service: UnstableService
+) -> None:
+    run = service.runs["r1"]
+    for _ in range(len(run.script)):
+        run.tick()
+    service.failing = range(2, 10)
+
+    ended = taskrunner("show", "r1")
+
+    assert ended.code == 0
+    assert "✓ succeeded" in ended.out
+    assert "the log with the decisions cannot be read" in ended.err
