@@ -154,7 +154,7 @@ check-workflows:
 # A process for each processor; tests/conftest.py says which tests share one.
 pytest := $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-unit: $(stamps) ## Run the tests that need neither the local stack nor minutes
+unit: $(stamps) ## Run the tests of units, golden files, contracts and architecture, without the local stack
 	$(pytest) tests/unit tests/golden tests/contract tests/architecture
 
 test: check ## Run every check and every test; the local stack is started when it is not up

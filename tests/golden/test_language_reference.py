@@ -1,4 +1,4 @@
-"""Every example in docs/language.md is planned, or refused where the page says so.
+"""Every example in docs/language.md is planned, or rejected at the path that the page names.
 
 The comment before a block marks it: `<!-- plans -->`, `<!-- plans {"x": 1} -->` with inputs, or
 `<!-- refused: $.path, $.another -->`. A block that is not a whole manifest is put into one: a block
@@ -52,7 +52,7 @@ class Example:
         return pack(_NOOP, spec=self.text)
 
 
-# What the examples that show steps alone may read.
+# The declarations that examples of steps may refer to.
 _SURROUNDINGS = """
 inputs:
   - {name: environment, type: string, default: test}
@@ -76,31 +76,31 @@ PLANNED = [example for example in EXAMPLES if (example.mark or "").startswith("p
 REFUSED = [example for example in EXAMPLES if (example.mark or "").startswith("refused:")]
 
 
-def at(example: Example) -> str:
+def line_of(example: Example) -> str:
     return f"line-{example.line}"
 
 
-def test_every_example_says_whether_it_works() -> None:
-    assert [at(one) for one in EXAMPLES if one not in PLANNED and one not in REFUSED] == []
+def test_every_example_has_a_mark() -> None:
+    assert [line_of(each) for each in EXAMPLES if each not in PLANNED + REFUSED] == []
     assert len(PLANNED) >= 24
     assert len(REFUSED) >= 25
 
 
-@pytest.mark.parametrize("example", PLANNED, ids=at)
-def test_an_example_works(example: Example) -> None:
+@pytest.mark.parametrize("example", PLANNED, ids=line_of)
+def test_plans_an_example(example: Example) -> None:
     inputs = json.loads((example.mark or "").removeprefix("plans") or "{}")
 
     assert compile_pack(example.manifest, inputs).plan_hash.startswith("sha256:")
 
 
-@pytest.mark.parametrize("example", REFUSED, ids=at)
-def test_an_example_of_a_mistake_is_refused_there_and_nowhere_else(example: Example) -> None:
+@pytest.mark.parametrize("example", REFUSED, ids=line_of)
+def test_rejects_an_example_at_exactly_the_marked_paths(example: Example) -> None:
     places = re.split(r",\s+", (example.mark or "").removeprefix("refused:").strip())
 
     with pytest.raises(InvalidPackError) as refused:
         compile_pack(example.manifest, {})
 
-    assert [one.path for one in refused.value.diagnostics] == places
+    assert [problem.path for problem in refused.value.diagnostics] == places
 
 
 def test_the_error_that_the_page_quotes_is_the_one_that_an_author_gets() -> None:
@@ -128,7 +128,7 @@ def test_the_table_of_kinds_lists_every_kind_of_step() -> None:
     assert first_cells("steps") >= set(KINDS)
 
 
-def test_examples_that_work_show_every_key_of_the_language() -> None:
+def test_the_planned_examples_use_every_key_of_the_language() -> None:
     manifests = [source.read(example.manifest).value for example in PLANNED]
 
     assert keys.all_keys() - set(keys_in(manifests)) == set()

@@ -86,33 +86,33 @@ def test_a_failed_policy_may_request_an_override(  # noqa: PLR0913, PLR0917 - a 
 
 
 def test_a_failed_policy_may_run_its_branch(ana: Client) -> None:
-    branch = "branch: [{id: mend, run: {uses: builtin:noop}}]"
+    branch = "branch: [{id: repair, run: {uses: builtin:noop}}]"
     state = run(ana, policy_pack(f"failureAction: branch, {branch}"))
 
     assert state["status"] == "succeeded"
     assert statuses(state) == {
         "zero": "Succeeded",
         "check": "Succeeded policy-failed",
-        "mend": "Succeeded",
+        "repair": "Succeeded",
         "after": "Succeeded",
     }
 
 
 def test_a_policy_that_holds_does_not_run_its_branch(ana: Client) -> None:
-    branch = "branch: [{id: mend, run: {uses: builtin:noop}}]"
+    branch = "branch: [{id: repair, run: {uses: builtin:noop}}]"
     manifest = policy_pack(f"failureAction: branch, {branch}").replace("limit: 2", "limit: 1")
 
     assert statuses(run(ana, manifest)) == {
         "zero": "Succeeded",
         "check": "Succeeded",
-        "mend": "Skipped branch-not-taken",
+        "repair": "Skipped branch-not-taken",
         "after": "Succeeded",
     }
 
 
 def test_a_failure_in_a_policys_branch_fails_the_gate(ana: Client) -> None:
     branch = (
-        "branch: [{id: mend, run: {uses: builtin:fail}}, {id: more, run: {uses: builtin:noop}}]"
+        "branch: [{id: repair, run: {uses: builtin:fail}}, {id: more, run: {uses: builtin:noop}}]"
     )
     state = run(ana, policy_pack(f"failureAction: branch, {branch}", "continueOnError: true"))
 
@@ -120,7 +120,7 @@ def test_a_failure_in_a_policys_branch_fails_the_gate(ana: Client) -> None:
     assert statuses(state) == {
         "zero": "Succeeded",
         "check": "Failed",
-        "mend": "Failed executor-error",
+        "repair": "Failed executor-error",
         "more": "Skipped parent-skipped",
         "after": "Succeeded",
     }

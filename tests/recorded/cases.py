@@ -106,6 +106,14 @@ def _losing_a_function(engine: Engine, manifest: str) -> str:
     return run_id
 
 
+def _refusing_an_attempt(engine: Engine, manifest: str) -> str:
+    """Let AWS refuse the first attempt of the step `refused` once."""
+    engine.worlds["run_step"] = _WorldThatRefusesOnce(engine.world)
+    run_id = _undisturbed(engine, manifest)
+    del engine.worlds["run_step"]
+    return run_id
+
+
 def _never_starting(engine: Engine, manifest: str) -> str:
     """Let Step Functions refuse to start the execution until the reconciler gives up."""
     engine.worlds["create_run"] = _WorldWithoutExecutions(engine.world)
@@ -135,6 +143,28 @@ class _DyingSandbox(ForkedSandbox):
         if job.step_id == "dies":
             message = "the function is gone"
             raise RuntimeError(message)
+        return super().execute(job, services)
+
+
+class _WorldThatRefusesOnce(AwsWorld):
+    def __init__(self, deployed: AwsWorld) -> None:
+        super().__init__(deployed.environment)
+
+    @cached_property
+    def sandbox(self) -> ForkedSandbox:
+        return _RefusingSandbox()
+
+
+class _RefusingSandbox(ForkedSandbox):
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_refused = False
+
+    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
+        if job.step_id == "refused" and not self._has_refused:
+            self._has_refused = True
+            message = "AWS is busy"
+            raise TryAgainError(message)
         return super().execute(job, services)
 
 
@@ -172,6 +202,7 @@ PLAYS: Final[Mapping[str, Play]] = {
     ),
     "a-run-never-starts": _never_starting,
     "a-function-dies": _losing_a_function,
+    "aws-refuses-an-attempt": _refusing_an_attempt,
     "a-failure-ends-the-run-beside-others": _failing_beside_a_running_step((None, "run.failed")),
     "a-block-contains-a-failure-beside-others": _failing_beside_a_running_step(
         ("bad", "step.failed")

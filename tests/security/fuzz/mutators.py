@@ -1,9 +1,9 @@
-"""What fuzzers change: of a pack or a schema its tree, of an expression its grammar.
+"""The mutators of the fuzzers: they change the tree of a pack or schema, and tokens of expressions.
 
-Bytes alone seldom come past the shape of a pack: one wrong letter, and all behind it is never
-reached. So a document is read into YAML's nodes, these are changed and written again. Anchors and
-tags stay what they are there, a key may stand twice, and what is not YAML any more is left to the
-bytes. Whatever is done depends on *seed* alone.
+Mutated bytes seldom pass the check of a pack's shape, so the stages behind it are never reached.
+A mutator therefore reads a document into YAML nodes, changes them and writes them. Nodes keep
+anchors and tags, and allow a key twice. Text that is not YAML is mutated by bytes. A mutation
+depends on its input and *seed* alone.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     Mutator = Callable[[bytes, int, int], bytes]
 
 _HOW_MANY = (1, 1, 1, 2, 3)  # changes at once
-_BY_BYTES = 4  # one of so many mutations is libFuzzer's own
-_DEEPEST = 120  # of nodes; the parser and the writer call themselves
+_BY_BYTES = 4  # one mutation of this many is libFuzzer's own
+_DEEPEST = 120  # nesting of nodes; the parser and the writer are recursive
 _LARGEST_NODES = 2000
 _TEXT = "tag:yaml.org,2002:str"
 _MAPPING = "tag:yaml.org,2002:map"
@@ -48,7 +48,7 @@ _TOKEN: Final = re.compile(r"[\w.-]+\(?|'[^']*'|`[^`]*`|\"[^\"]*\"|\s+|.", re.DO
 
 
 def grown(rng: random.Random, depth: int = 3) -> str:
-    """An expression of the grammar; many are right."""
+    """Return an expression of the grammar; many are valid."""
     if depth == 0 or rng.random() < 0.25:
         return rng.choice(NAMES if rng.random() < 0.7 else LITERALS)
     form = rng.choice(FUNCTIONS if rng.random() < 0.4 else FORMS)
@@ -79,7 +79,7 @@ def _changed_expression(text: str, rng: random.Random) -> str:
 
 
 def expression(data: bytes, max_size: int, seed: int) -> bytes:
-    """*data* with tokens left out, repeated, or replaced by what the grammar grows."""
+    """Return *data* with tokens omitted, repeated, or replaced by a grown expression."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     text = data.decode(errors="replace")
     for _ in range(rng.randint(1, 2)):
@@ -92,9 +92,9 @@ def expression(data: bytes, max_size: int, seed: int) -> bytes:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a value stands: in a list or mapping, at a number.
+    """The place of a value: its list or mapping, and its index there.
 
-    *key* is the one that it stands behind, of an item of a list that of the list.
+    *key* is the value's key; an item of a list has the key of the list.
     """
 
     holder: yaml.Node
@@ -111,7 +111,7 @@ class _Place:
 
 
 class _Tree:
-    """One document as YAML's nodes, and what is done with them."""
+    """A document as YAML nodes, with the operations that changes are made of."""
 
     def __init__(self, root: yaml.Node, words: Words, rng: random.Random) -> None:
         self.root = root
@@ -126,30 +126,30 @@ class _Tree:
         return list(_walk(self.root))
 
     def place(self, kind: type[yaml.Node] = yaml.CollectionNode) -> _Place | None:
-        """Where a value stands in a node of *kind*, mostly not at the top."""
-        places = [one for one in _places(self.root) if isinstance(one.holder, kind)]
-        inner = [one for one in places if one.holder is not self.root]
+        """Return the place of a value in a node of *kind*, mostly below the top."""
+        places = [place for place in _places(self.root) if isinstance(place.holder, kind)]
+        inner = [place for place in places if place.holder is not self.root]
         if inner and self.rng.random() > self.words.at_top:
             places = inner
         return self.rng.choice(places) if places else None
 
     def mapping(self) -> yaml.MappingNode:
-        found = [node for node in self.nodes() if isinstance(node, yaml.MappingNode)]
-        return self.rng.choice(found) if found else yaml.MappingNode(_MAPPING, [])
+        mappings = [node for node in self.nodes() if isinstance(node, yaml.MappingNode)]
+        return self.rng.choice(mappings) if mappings else yaml.MappingNode(_MAPPING, [])
 
     def renewed(self, node: yaml.Node) -> yaml.Node:
-        """A copy of *node*, in which the ids are mostly new ones, as they may stand but once."""
+        """Return a copy of *node*, mostly with new ids, because ids must be unique."""
         copy = _copied(node)
         if self.rng.random() < 0.8:
-            for one in _walk(copy):
-                for key, value in one.value if isinstance(one, yaml.MappingNode) else ():
+            for below in _walk(copy):
+                for key, value in below.value if isinstance(below, yaml.MappingNode) else ():
                     if key.value in ("id", "name") and isinstance(value, yaml.ScalarNode):
                         value.value = f"{value.value[:8]}{self.rng.randrange(1000)}"
         return copy
 
 
 def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
-    """*root* and all below it, each once: an alias may lead back to where it stands."""
+    """Yield *root* and every node below it once; an alias may lead back to a node above it."""
     seen: set[int] = set()
     todo = [root]
     while todo:
@@ -163,7 +163,7 @@ def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def _places(root: yaml.Node) -> Iterator[_Place]:
-    """Where each value below *root* stands."""
+    """Yield the place of each value below *root*."""
     behind: dict[int, str] = {}
     for node in _walk(root):
         for at, entry in enumerate(node.value if isinstance(node, yaml.CollectionNode) else ()):
@@ -177,7 +177,7 @@ def _parts(entry: yaml.Node | tuple[yaml.Node, yaml.Node]) -> Sequence[yaml.Node
 
 
 def _copied(node: yaml.Node) -> yaml.Node:
-    """*node* without the aliases in it."""
+    """Return a copy of *node* that shares no node with it."""
     return _read(yaml.serialize(node, Dumper=_DUMPER, allow_unicode=True)) or _node("~")
 
 
@@ -188,7 +188,7 @@ def _node(text: str) -> yaml.Node:
 
 
 def _read(text: str) -> yaml.Node | None:
-    """*text* as nodes; None when it is not YAML, deep or large."""
+    """Return *text* as nodes; None when it is not YAML, too deep or too large."""
     try:
         depth = 0
         for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
@@ -202,7 +202,7 @@ def _read(text: str) -> yaml.Node | None:
 
 
 def _replace(tree: _Tree) -> None:
-    """A value by another: one that stands behind this key, or one that is odd."""
+    """Replace a value by one that fits its key, or by an odd one."""
     if (place := tree.place()) is None:
         return
     fitting = tree.words.values.get(place.key)
@@ -230,7 +230,7 @@ def _remove(tree: _Tree) -> None:
 
 
 def _swap(tree: _Tree) -> None:
-    """Two values, mostly of one kind and behind the same key."""
+    """Swap two values, mostly of the same key."""
     one, other = tree.place(), tree.place()
     for _ in range(20):
         if one is None or other is None or (one.key == other.key and one != other):
@@ -277,7 +277,7 @@ def _tag(tree: _Tree) -> None:
 
 
 def _nest(tree: _Tree) -> None:
-    """A step into a block, which takes its place."""
+    """Move a step into a block, which takes its place."""
     steps = [
         _Place(holder, at)
         for holder in tree.nodes()
@@ -319,9 +319,9 @@ def _of_tree(words: Words) -> Mutator:
 
 
 def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
-    """*first* with a part of *second* in the place of one of its own, or beside it.
+    """Return *first* with a part of *second* in place of one of its parts, or beside it.
 
-    Mostly both stand behind the same key.
+    Both parts mostly have the same key.
     """
     rng = random.Random(seed)  # noqa: S311 - no secret
     root, donor = (_read(data.decode(errors="replace")) for data in (first, second))
@@ -332,7 +332,9 @@ def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
     given = list(_places(donor))
     if place is None or not given:
         return second[:max_size]
-    alike = [one for one in given if one.key == place.key and type(one.value) is type(place.value)]
+    alike = [
+        part for part in given if part.key == place.key and type(part.value) is type(place.value)
+    ]
     part = tree.renewed(rng.choice(alike if alike and rng.random() < 0.9 else given).value)
     if isinstance(place.holder, yaml.SequenceNode) and rng.random() < 0.5:
         place.holder.value.insert(place.at, part)
@@ -342,7 +344,7 @@ def crossover(first: bytes, second: bytes, max_size: int, seed: int) -> bytes:
 
 
 def _written(tree: _Tree, before: bytes, max_size: int) -> bytes:
-    """The text of *tree*; *before* when it has none, or a longer one."""
+    """Return the text of *tree*, or *before* when it cannot be written or is too long."""
     try:
         data = tree.write().encode(errors="replace")
     except (yaml.YAMLError, RecursionError):
@@ -365,7 +367,7 @@ CROSSOVERS: Final = {"pack": crossover, "schema": crossover}
 
 
 def mixed(target: str, by_bytes: Callable[[bytes, int], bytes]) -> Mutator:
-    """The mutator of *target*, of which every fourth mutation is *by_bytes*."""
+    """Return the mutator of *target*, which leaves every fourth mutation to *by_bytes*."""
     structured = MUTATORS[target]
 
     def mutate(data: bytes, max_size: int, seed: int) -> bytes:

@@ -106,7 +106,7 @@ def test_many_grown_expressions_parse() -> None:
 
 
 @pytest.mark.parametrize("word", ["!!binary", "<<: ", "__proto__", "parallel:", "{{ "])
-def test_what_is_made_has_what_bytes_seldom_find(word: str) -> None:
+def test_mutations_contain_syntax_that_byte_mutations_seldom_find(word: str) -> None:
     assert any(
         word in after.decode() and word not in before.decode() for before, after in _made("pack")
     )
@@ -121,7 +121,7 @@ def test_aliases_come_where_none_were() -> None:
     [b"", b"\xff", b"- [", b"a: *a", b"[" * 4000, b"&a [*a]", b"x", b"--- 1\n--- 2", b"? {a: b}"],
 )
 @pytest.mark.parametrize("target", mutators.MUTATORS)
-def test_whatever_comes_is_taken(target: str, data: bytes) -> None:
+def test_a_mutator_accepts_any_bytes(target: str, data: bytes) -> None:
     for number in range(100):
         assert isinstance(mutators.MUTATORS[target](data, _LONGEST, number), bytes)
 
@@ -134,7 +134,7 @@ def test_every_fourth_mutation_is_of_bytes() -> None:
     assert mutate(known, _LONGEST, 1) == mutators.MUTATORS["pack"](known, _LONGEST, 1)
 
 
-def test_what_is_no_document_is_left_to_the_bytes() -> None:
+def test_text_that_is_not_a_document_is_mutated_by_bytes() -> None:
     mutate = mutators.mixed("pack", lambda data, _: data + b"#")
 
     assert mutate(b"- [", _LONGEST, 1) == b"- [#"

@@ -35,7 +35,7 @@ def in_base64(content: bytes) -> dict[str, Any]:
 
 @given(data=st.data(), operation=st.sampled_from(sorted(OPERATIONS)))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_an_event_holds_the_answer_is_one_of_the_documents(
+def test_every_event_gets_an_answer_of_the_api_document(
     data: st.DataObject, operation: str
 ) -> None:
     headers = data.draw(st.dictionaries(names, values, max_size=5))

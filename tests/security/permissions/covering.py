@@ -1,12 +1,12 @@
-"""One play of everything that functions do, with a world of its own for each of them.
+"""One play in which every function does all of its work, each with its own world.
 
-All events of events/, and over the API runs of packs that use every kind of step, gate and policy,
-secrets, executor functions, files, bundles, environments, scans, large outputs and large lists,
-approvals that are decided before, while and after they are asked for, and requests that are signed
-instead of carrying a token. What a function needs of AWS is recorded under its name, and all that
-is written to logs, to standard output and by errors is kept.
+The play sends all events of events/. Over the API it runs packs with every kind of step, gate and
+policy, secrets, executor functions, files, bundles, environments, scans, large outputs and large
+lists. Approvals are decided before, while and after they are requested, and some requests are
+signed instead of carrying a token. The play records the AWS calls under the function that makes
+them, and keeps all text of logs, standard output and errors.
 
-Each call finds the plans forgotten, as in an execution environment that has just started.
+The cache of plans is empty before each call, as in an execution environment that has just started.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SECRET = "a-value-that-nobody-may-read-4711"
 USER = "arn:aws:iam::123456789012:user/ana"
 _LONG = "0123456789" * 1000  # over 8 KiB, so that it is claimed from the bucket
 _NOBODYS = "0" * 64
-# More than have room in the write that ends a run.
+# More outputs than fit into the write that ends a run.
 _MANY_OUTPUTS = "".join(
     f"  - {{name: more-{number}, type: file, path: /output/{number}}}\n    " for number in range(12)
 )
@@ -123,7 +123,7 @@ WORKING = pack(
     + _MANY_OUTPUTS,
     name="working",
 )
-# The second gate asks for what is decided already, and so wakes at once.
+# The approval of the second gate is decided already, so that gate wakes at once.
 WAITING = pack(
     """
     - {id: first, continueOnError: true, gate: {approval: {id: review}}}
@@ -159,7 +159,7 @@ UNSTARTED = pack("- {id: one, run: {uses: builtin:noop}}", name="unstarted")
 
 @dataclass
 class Play:
-    """What came of it: needs by the functions' logical ids, what was written, what was secret."""
+    """The record of a play: needs by logical id of the function, written text, and secrets."""
 
     needs: dict[str, set[Need]]
     names: Names
@@ -172,7 +172,7 @@ class Play:
 
 
 class _Attributed:
-    """*inner*, whose methods play *function* in whatever thread they are called."""
+    """Wraps *inner* so that its calls are recorded for *function* in every thread."""
 
     def __init__(self, inner: Any, recorder: Recorder, function: str) -> None:  # noqa: ANN401
         self._inner, self._recorder, self._function = inner, recorder, function
@@ -192,7 +192,7 @@ class _Attributed:
 
 
 class _Sandbox:
-    """The sandbox, which answers what a step asks for in a thread of its own."""
+    """The sandbox, whose thread for the requests of a step is recorded for run_step."""
 
     def __init__(self, inner: ForkedSandbox, recorder: Recorder) -> None:
         self._inner, self._recorder = inner, recorder
@@ -200,15 +200,15 @@ class _Sandbox:
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         ports = {
-            one.name: _Attributed(getattr(services, one.name), self._recorder, "run_step")
-            for one in fields(services)
+            port.name: _Attributed(getattr(services, port.name), self._recorder, "run_step")
+            for port in fields(services)
         }
         return self._inner.execute(request, replace(services, **ports))
 
 
 @dataclass
 class _Players:
-    """The stage with its recorder. *errors* are those of functions, as Lambda logs them."""
+    """The stage with its recorder. *errors* holds tracebacks of functions, as Lambda logs them."""
 
     stage: Stage
     recorder: Recorder
@@ -216,7 +216,7 @@ class _Players:
 
     @contextmanager
     def around(self, function: str) -> Iterator[None]:
-        """Stand around a function's work as Lambda does."""
+        """Record the work of a function and the error that it ends with."""
         world = self.stage.worlds.get(function)
         if world is not None:
             vars(world).pop("plans", None)
@@ -236,7 +236,7 @@ class _Players:
         return answer
 
     def differently(self, row: EventRow, event: dict[str, Any], **changed: str) -> Any:  # noqa: ANN401
-        """A function's answer in an environment where some variables are otherwise."""
+        """Return a function's answer in an environment with *changed* variables."""
         names = variables(row.function) | SET_BY_LAMBDA
         values = {name: self.stage.deployed.get(name, "") for name in names} | changed
         world = AwsWorld(Environment(values))
@@ -254,7 +254,7 @@ def play() -> Play:
         for row in event_rows():
             made._world(row)
         for name in ("decide_approval", "open_gate", "reconcile"):
-            # They wake gates in threads of their own.
+            # These functions wake gates in other threads.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
             vars(approvals)["_fail_once"] = _Attributed(approvals, recorder, name)._fail_once
@@ -290,7 +290,7 @@ def play() -> Play:
 
 
 def _echo(payload: dict[str, Any]) -> dict[str, Any]:
-    return {"outputs": {"said": payload["with"]["token"]}}
+    return {"outputs": {"echo": payload["with"]["token"]}}
 
 
 def _leaking(payload: dict[str, Any]) -> dict[str, Any]:
@@ -316,10 +316,10 @@ def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
     state = ended(ana, run_id)
     engine.rest()
     statuses["working"] = state["status"]
-    statuses |= {one["stepId"]: one["status"] for one in state["steps"]}
+    statuses |= {step["stepId"]: step["status"] for step in state["steps"]}
     listed = ana("GET", f"runs/{run_id}/artifacts").json
-    assert EVIDENCE_BUNDLE in {one["name"] for one in listed}
-    files = [one["name"] for one in listed if one.get("storedPath")]
+    assert EVIDENCE_BUNDLE in {artifact["name"] for artifact in listed}
+    files = [artifact["name"] for artifact in listed if artifact.get("storedPath")]
     urls = {
         ana("GET", f"runs/{run_id}/artifacts/{name}").headers["Location"]
         for name in [*files, EVIDENCE_BUNDLE]
@@ -342,7 +342,7 @@ def _create(client: Client, manifest: str, inputs: dict[str, Any]) -> str:
 
 
 def _api_rows() -> list[EventRow]:
-    """One event of each function that the API has and that works for a caller."""
+    """Return one event of each function that the API calls for a caller."""
     firsts: dict[str, EventRow] = {}
     for row in event_rows():
         if "httpMethod" in row.event(token="") and row.folder not in WORLDLESS:
@@ -351,7 +351,7 @@ def _api_rows() -> list[EventRow]:
 
 
 def _play_signed(players: _Players) -> None:
-    """Where principals of AWS are let in, each function of the API looks its caller up."""
+    """Call each function of the API as a principal of AWS, which the function must look up."""
     boto3.client("dynamodb").put_item(
         TableName=players.stage.deployed["TABLE_NAME"],
         Item={
@@ -371,7 +371,7 @@ def _play_signed(players: _Players) -> None:
 
 
 def _play_broken(players: _Players) -> None:
-    """What is logged of an error that nobody foresaw. No permission: nobody has such a table."""
+    """Cause unexpected errors, for their logs. The table does not exist, so no grant is needed."""
     for row in _api_rows():
         if row.folder != "simulate_pack":
             answer = players.differently(row, row.event(token=""), TABLE_NAME="no-such-table")
@@ -379,7 +379,10 @@ def _play_broken(players: _Players) -> None:
 
 
 def _play_expired(players: _Players) -> None:
-    """A plan that the lifecycle has removed. It takes a month or more, so the port is called."""
+    """Read a plan that the lifecycle has removed.
+
+    Removal takes a month or more, so the port is called directly.
+    """
     for folder in ("read_run", "decide_approval", "settle_run", "reconcile"):
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
@@ -447,26 +450,26 @@ class _Later:
 
 
 def _executions() -> str:
-    """Everything that Step Functions shows of executions."""
+    """Return everything that Step Functions shows of executions."""
     states = boto3.client("stepfunctions")
-    found = []
+    shown = []
     for machine in states.list_state_machines()["stateMachines"]:
         arn = machine["stateMachineArn"]
-        found.append(states.describe_state_machine(stateMachineArn=arn))
-        found += [
-            states.describe_execution(executionArn=one["executionArn"])
-            for one in states.list_executions(stateMachineArn=arn)["executions"]
+        shown.append(states.describe_state_machine(stateMachineArn=arn))
+        shown += [
+            states.describe_execution(executionArn=execution["executionArn"])
+            for execution in states.list_executions(stateMachineArn=arn)["executions"]
         ]
-    return json.dumps(found, default=str)
+    return json.dumps(shown, default=str)
 
 
 @contextmanager
 def _written() -> Iterator[Any]:
-    """A file into which everything goes that this process and its children log and print."""
-    # As in Lambda: libraries log through the root logger, which lets nothing below WARNING pass.
+    """Yield a file that receives all that this process and its children log and print."""
+    # As in Lambda: libraries log through the root logger, which passes WARNING and above.
     root, package = logging.getLogger(), logging.getLogger("taskrunner")
-    ours = [one for one in logger.handlers if isinstance(one, logging.StreamHandler)]
-    before = [one.stream for one in ours], logger.log_level
+    ours = [known for known in logger.handlers if isinstance(known, logging.StreamHandler)]
+    before = [known.stream for known in ours], logger.log_level
     with tempfile.TemporaryFile() as file, os.fdopen(os.dup(file.fileno()), "wb") as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
         handler = logging.StreamHandler(text)
@@ -476,8 +479,8 @@ def _written() -> Iterator[Any]:
                 stream.flush()
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
-            for one in ours:
-                one.setStream(text)
+            for our in ours:
+                our.setStream(text)
             logger.setLevel(logging.DEBUG)
             root.addHandler(handler)
             package.setLevel(logging.DEBUG)
@@ -489,8 +492,8 @@ def _written() -> Iterator[Any]:
                 os.close(old)
             root.removeHandler(handler)
             streams, level = before
-            for one, stream in zip(ours, streams, strict=True):
-                one.setStream(stream)
+            for our, stream in zip(ours, streams, strict=True):
+                our.setStream(stream)
             logger.setLevel(level)
             package.setLevel(logging.NOTSET)
             text.detach()

@@ -45,7 +45,7 @@ def test_it_is_in_no_executions_input_or_output_and_in_no_definition(
 
 
 @pytest.mark.parametrize("what", WORDS)
-def test_it_is_in_nothing_that_approvers_are_told(played: Play, what: str) -> None:
+def test_it_is_in_no_notification_to_approvers(played: Play, what: str) -> None:
     published = "\n".join(played.notifications)
 
     assert '"approvalId": "review"' in published

@@ -64,10 +64,10 @@ def test_a_function_does_all_that_it_may(played: Play) -> None:
     assert "\n".join(unused) == ""
 
 
-def test_what_can_be_granted_is_told_apart_by_what_it_is() -> None:
-    """A wider pattern would be used as well: so each is one of these, and no wider one is.
+def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
+    """A wider pattern would be used too, so each resource must equal one of these.
 
-    Beside each stand the partitions of the table that it is for.
+    For the table, its partitions follow.
     """
     names = Names({name: f"<{name}>" for name in _NAMED})
 
@@ -171,10 +171,10 @@ def test_two_functions_notify_approvers_and_do_nothing_else_with_the_topic() -> 
         ("OpenGateFunction", "sns:Publish"),
         ("ReconcileFunction", "sns:Publish"),
     }
-    told_where = {
+    with_topic = {
         function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
     }
-    assert told_where == {"OpenGateFunction", "ReconcileFunction"}
+    assert with_topic == {"OpenGateFunction", "ReconcileFunction"}
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:

@@ -1,4 +1,4 @@
-"""No policy grants an action by a pattern, and what is granted on everything says why."""
+"""No policy grants an action by a pattern; a grant on every resource has its reason beside it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
-# Everything there is, or that of any account or Region.
+# Every resource, or those of every account or Region.
 _BROAD = re.compile(r"\*|.*:\*:.*")
 _REASON = re.compile(r"\s#\s*\S+ \S+")
 
 
 def statements() -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """Each statement that grants something, with its lines as they stand in the template."""
+    """Yield each Allow statement with its lines in the template."""
     lines = TEXT.splitlines()
     loader = _Loader(TEXT)
     root = loader.get_single_node()
     for node in _mappings(root, set()):
-        found = {
+        statement = {
             str(key): value for key, value in loader.construct_mapping(node, deep=True).items()
         }
-        if found.get("Effect") == "Allow":
-            yield found, lines[node.start_mark.line : node.end_mark.line]
+        if statement.get("Effect") == "Allow":
+            yield statement, lines[node.start_mark.line : node.end_mark.line]
 
 
 def _mappings(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.MappingNode]:
-    """Every mapping below *node*, each once however many aliases it has."""
+    """Yield every mapping below *node* once, however many aliases it has."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
@@ -45,42 +45,44 @@ def _mappings(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.MappingNo
             yield from _mappings(child, seen)
 
 
-def values(one: Any) -> list[str]:  # noqa: ANN401 - one of a list, or the list
-    """Its texts, whatever form of CloudFormation they stand in."""
-    forms = one if isinstance(one, list) else [one]
+def values(value: Any) -> list[str]:  # noqa: ANN401 - an item or a list of items
+    """Return the texts in *value*, with or without a function of CloudFormation around them."""
+    forms = value if isinstance(value, list) else [value]
     return [str(next(iter(f.values()))) if isinstance(f, dict) else f for f in forms]
 
 
 def test_all_statements_are_seen() -> None:
     resources = str(template()["Resources"])
-    seen = [found for found, _ in statements()]
+    seen = [statement for statement, _ in statements()]
 
-    named = {found["Sid"] for found in seen if "Sid" in found}
+    named = {statement["Sid"] for statement in seen if "Sid" in statement}
     denied = {"TlsOnly", "NoSubscriberOverPlainHttp"}
     assert named | denied == set(re.findall(r"'Sid': '(\w+)'", resources))
-    assert all(str(found) in resources for found in seen)
+    assert all(str(statement) in resources for statement in seen)
 
 
 def test_no_action_is_a_pattern() -> None:
-    actions = [one for found, _ in statements() for one in values(found.get("Action", []))]
-    patterns = [one for one in actions if "*" in one]
+    actions = [
+        action for statement, _ in statements() for action in values(statement.get("Action", []))
+    ]
+    patterns = [action for action in actions if "*" in action]
 
     assert patterns == []
 
 
-def test_what_is_granted_on_everything_says_why() -> None:
+def test_a_grant_on_every_resource_has_a_comment_with_its_reason() -> None:
     silent = [
-        found
-        for found, lines in statements()
-        if any(_BROAD.fullmatch(one) for one in values(found.get("Resource", [])))
+        statement
+        for statement, lines in statements()
+        if any(_BROAD.fullmatch(resource) for resource in values(statement.get("Resource", [])))
         and not any(_REASON.search(line) for line in lines)
     ]
 
     assert silent == []
 
 
-def test_what_sam_adds_to_roles_is_cut_down_to_the_one_group_of_logs() -> None:
-    """AWS's own policies for logs and traces; logs are of any group there, traces know none."""
+def test_the_boundary_limits_the_policies_that_sam_adds_to_roles() -> None:
+    """SAM adds policies of AWS for traces and for the logs of every group."""
     resources = template()["Resources"]
     logs, rest = resources["FunctionsBoundary"]["Properties"]["PolicyDocument"]["Statement"]
 
@@ -88,19 +90,23 @@ def test_what_sam_adds_to_roles_is_cut_down_to_the_one_group_of_logs() -> None:
     assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     assert logs["Resource"] == {"Fn::GetAtt": "FunctionsLogGroup.Arn"}
     assert rest["NotAction"] == "logs:*"
-    own = [one for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
+    functions = [
+        value for value in resources.values() if value["Type"] == "AWS::Serverless::Function"
+    ]
     assert {"Role", "PermissionsBoundary"} & {
-        key for one in own for key in one["Properties"]
+        key for function in functions for key in function["Properties"]
     } == set()
-    assert all("PermissionsBoundary" not in one.get("IgnoreGlobals", []) for one in own)
+    assert all(
+        "PermissionsBoundary" not in function.get("IgnoreGlobals", []) for function in functions
+    )
 
 
-def test_no_statement_grants_all_but_something_or_to_anybody() -> None:
+def test_no_statement_grants_by_exclusion_or_to_everyone() -> None:
     strange = [
-        found["Sid"]
-        for found, _ in statements()
-        if found.keys() & {"NotAction", "NotResource", "NotPrincipal"}
-        or "*" in values(found.get("Principal", []))
+        statement["Sid"]
+        for statement, _ in statements()
+        if statement.keys() & {"NotAction", "NotResource", "NotPrincipal"}
+        or "*" in values(statement.get("Principal", []))
     ]
 
     assert strange == ["WhateverTheirPoliciesGrant"]  # of the boundary, which grants nothing

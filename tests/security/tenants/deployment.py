@@ -1,7 +1,7 @@
-"""Many tenants in one deployment: moto's AWS under the real handlers, every call to it recorded.
+"""Many tenants in one deployment: the real handlers over moto, which record every call to AWS.
 
-No machine runs: what one would call, a test calls, so that each state is reached at once and the
-work that a request does is seen call by call.
+No machine runs. A test makes the calls of a machine itself, so that it reaches each state at once
+and sees the work of a request call by call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TRACE = "6f1c-trace"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request came to, and the calls to AWS that it made."""
+    """The answer to a request, and the calls to AWS that the request made."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,7 +57,7 @@ class Answer:
         return json.loads(self.body)
 
     def without(self, *names: str) -> tuple[int, str, str, str]:
-        """All of it, with each of *names* replaced wherever it stands."""
+        """Return the whole answer and its calls with each of *names* replaced everywhere."""
         texts = [json.dumps(dict(self.headers)), self.body, json.dumps(self.calls, default=str)]
         for name in names:
             texts = [text.replace(name, "<it>") for text in texts]
@@ -66,7 +66,10 @@ class Answer:
 
 @dataclass
 class Deployment:
-    """One deployment. *calls* has every call to AWS and its parameters, *strange* what is wrong."""
+    """One deployment.
+
+    *calls* holds every call to AWS with its parameters, *strange* those that touch another tenant.
+    """
 
     world: AwsWorld
     clock: StoppedClock
@@ -88,7 +91,7 @@ class Deployment:
         subject: str = "ana",
         scopes: str = "operator",
     ) -> Answer:
-        """Ask the API as *subject*, whose token has *tenant* alone."""
+        """Send a request as *subject*, whose token names only *tenant*."""
         full = f"/v1/task-runner/{path}"
         resource, parameters = route_of(method, full)
         given = {"content-type": "application/json", **(headers or {})}
@@ -122,7 +125,7 @@ class Deployment:
 
     @contextmanager
     def working_for(self, tenant: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-        """Hold every call meanwhile to what is *tenant*'s own."""
+        """Collect the calls made meanwhile, and note those that touch anything but *tenant*'s."""
         first, self.tenant = len(self.calls), tenant
         calls: list[tuple[str, dict[str, Any]]] = []
         yield calls
@@ -130,18 +133,20 @@ class Deployment:
         self.tenant = ""
 
     def record(self, params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
-        """Botocore's hook: returns nothing, for it would take that for other parameters."""
+        """Record a call. A hook of botocore: a return value would replace the parameters."""
         service = model.service_model.service_name
         kept = {key: value for key, value in params.items() if not hasattr(value, "read")}
         call = (f"{service}:{model.name}", copy.deepcopy(kept))
         self.calls.append(call)
         if not self.tenant:
             return
-        # S3's own hooks add to a URL's parameters; everything that is a key is there before.
-        self.strange += [f"{call[0]} for {self.tenant}: {one}" for one in self._strange(*call)]
+        # S3's own hooks later add to the parameters of a URL, but no keys.
+        self.strange += [
+            f"{call[0]} for {self.tenant}: {foreign}" for foreign in self._strange(*call)
+        ]
 
     def _strange(self, name: str, params: dict[str, Any]) -> list[str]:
-        """What a call touches that is not the tenant's own."""
+        """Return what a call touches outside the tenant."""
         tenant = self.tenant
         if name.startswith("s3:"):
             return [] if params["Key"].startswith(f"{tenant}/") else [params["Key"]]
@@ -150,15 +155,16 @@ class Deployment:
             owner = self.executions.setdefault(params["name"], (run["tenant"], run["id"]))
             return [] if owner == (run["tenant"], run["id"]) and owner[0] == tenant else [str(run)]
         if name == "sns:Publish":
-            said = params["MessageAttributes"]["tenant"]["StringValue"]
-            return [one for one in (said, json.loads(params["Message"])["tenant"]) if one != tenant]
+            attribute = params["MessageAttributes"]["tenant"]["StringValue"]
+            named = (attribute, json.loads(params["Message"])["tenant"])
+            return [name for name in named if name != tenant]
         if name.startswith("dynamodb:"):
             partitions = [*_partitions(params)]
             assert partitions, params
-            return [one for one in partitions if not _belongs(one, tenant)]
+            return [partition for partition in partitions if not _belongs(partition, tenant)]
         return []
 
-    # ------------------------------------------------------------- what a machine would do
+    # ------------------------------------------------------------- the calls of a machine
 
     def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):
@@ -192,12 +198,12 @@ class Deployment:
 
 
 def _belongs(partition: str, tenant: str) -> bool:
-    """Whether a value of a key is the tenant's: a partition, or one of an index."""
+    """Return whether the value of a partition key, of the table or an index, is the tenant's."""
     return partition.startswith((f"T#{tenant}#", f"{tenant}#")) or partition == tenant
 
 
 def _partitions(params: dict[str, Any]) -> Iterator[str]:
-    """Every value of the table's and the indexes' partition keys in a call, however deep."""
+    """Yield every value of a partition key of the table or an index in a call, at any depth."""
     for name, value in params.items():
         match value:
             case {"S": str(text)} if name in _KEYS:
@@ -205,8 +211,8 @@ def _partitions(params: dict[str, Any]) -> Iterator[str]:
             case dict():
                 yield from _partitions(value)
             case list():
-                for one in value:
-                    yield from _partitions(one) if isinstance(one, dict) else ()
+                for item in value:
+                    yield from _partitions(item) if isinstance(item, dict) else ()
 
 
 _KEYS = frozenset(
@@ -216,7 +222,7 @@ _KEYS = frozenset(
 
 @contextmanager
 def deployment() -> Iterator[Deployment]:
-    """A fresh deployment without any run; its clock stands."""
+    """Yield a new deployment without runs and with a stopped clock."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
@@ -228,20 +234,20 @@ def deployment() -> Iterator[Deployment]:
         boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
         made.recorder.attach()
         topic = world.notifications
-        for one in (
+        for client in (
             world._table._client,
             world._bucket._client,
             world._step_functions,
             topic._client,
         ):
-            one.meta.events.register("provide-client-params", made.record)
+            client.meta.events.register("provide-client-params", made.record)
         yield made
         lacking = missing(made.recorder.by_logical_id(), names_of(deployed))
         assert not lacking, "\n".join(lacking)
 
 
 def a_pack(tenant: str = "any") -> str:
-    """A pack with a step, a gate and a file; each tenant's approval has its own name."""
+    """Return a pack with a step and a gate; each tenant's approval has another name."""
     return pack(
         f"""
         - {{id: build-of-{tenant}, run: {{uses: builtin:noop}}}}
@@ -253,7 +259,7 @@ def a_pack(tenant: str = "any") -> str:
 
 
 def content_of(url: str) -> bytes:
-    """What is behind a presigned URL, read by its bucket and key."""
+    """Return the object of a presigned URL, read by its bucket and key."""
     path = unquote(url.split("?", 1)[0].split("/", 3)[3])
     bucket, key = path.split("/", 1)
     content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -105,7 +105,9 @@ def _said(made: Deployment, tenant: str, run_id: str, does: str) -> Answer:
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=st.lists(st.tuples(st.booleans(), acts), min_size=4, max_size=10))
-def test_what_others_do_changes_nothing(made: Deployment, script: list[tuple[bool, Act]]) -> None:
+def test_acts_of_other_tenants_change_nothing(
+    made: Deployment, script: list[tuple[bool, Act]]
+) -> None:
     number = next(_serial)
     first, second, alone = (f"{name}-{number:04d}" for name in ("one", "two", "sol"))
 

@@ -86,7 +86,7 @@ PLAN = Plan(
             failure_action=FailureAction.WARN,
             retries=Retries(3, 4),
             override="review",
-            branch=(noop("mend"),),
+            branch=(noop("repair"),),
         ),
         Parallel(id="both", steps=(noop("left"), noop("right")), max_parallel=2),
         MapStep(
@@ -243,6 +243,6 @@ def test_lists_the_iterations_around_a_step_the_outermost_first() -> None:
 
 def test_lists_every_step_before_the_steps_in_it() -> None:
     assert [step.id for step in PLAN.all_steps()] == [
-        "build", "gate", "rules", "mend", "both", "left", "right", "each", "inner", "leaf",
+        "build", "gate", "rules", "repair", "both", "left", "right", "each", "inner", "leaf",
         "turns", "turn", "choice", "yes", "no",
     ]  # fmt: skip

@@ -19,7 +19,7 @@ def prefix_of(enclosing: list[tuple[str, int]]) -> str:
     return prefix
 
 
-def test_takes_a_path_apart() -> None:
+def test_parse_returns_the_iterations_and_the_step_id() -> None:
     assert step_path.parse("outer[1]::inner[0]::leaf") == StepPath(
         (Iteration("outer", 1), Iteration("outer[1]::inner", 0)), "leaf"
     )
@@ -37,7 +37,7 @@ def test_parse_returns_the_parts_that_a_path_was_built_of(
     parsed = step_path.parse(step_path.join(prefix_of(enclosing), step_id))
 
     assert parsed.step_id == step_id
-    assert [(one.block_id, one.number) for one in parsed.iterations] == enclosing
+    assert [(iteration.block_id, iteration.number) for iteration in parsed.iterations] == enclosing
 
 
 @given(_enclosing, step_ids)
@@ -51,8 +51,8 @@ def test_a_path_is_the_innermost_prefix_and_the_id(
     innermost = parsed.iterations[-1].prefix if parsed.iterations else ""
     assert step_path.join(innermost, parsed.step_id) == path
     assert step_path.iterations(innermost) == parsed.iterations
-    prefixes = ["", *(one.prefix for one in parsed.iterations)]
-    assert [one.outer_prefix for one in parsed.iterations] == prefixes[:-1]
+    prefixes = ["", *(iteration.prefix for iteration in parsed.iterations)]
+    assert [iteration.outer_prefix for iteration in parsed.iterations] == prefixes[:-1]
 
 
 @given(_enclosing, step_ids)
@@ -70,7 +70,7 @@ def test_parent_is_the_block_whose_iterations_share_its_beginning(
 
 
 @given(_enclosing, step_ids, _indexes)
-def test_a_state_machine_makes_the_same_prefix(
+def test_the_format_of_a_state_machine_makes_the_same_prefix(
     enclosing: list[tuple[str, int]], block_id: str, index: int
 ) -> None:
     prefix = prefix_of(enclosing)

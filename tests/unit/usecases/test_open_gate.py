@@ -198,9 +198,9 @@ class TestNotification:
 
         gate(world)
 
-        (told_of,) = notifications(world)
-        assert told_of.pop("id") == world.notifications.published[0].id
-        assert told_of == {
+        (notification,) = notifications(world)
+        assert notification.pop("id") == world.notifications.published[0].id
+        assert notification == {
             "kind": "awaiting-approval",
             "tenant": TENANT,
             "runId": "run-7",
@@ -222,9 +222,9 @@ class TestNotification:
 
         gate(world, "checked")
 
-        (told_of,) = notifications(world)
-        said = ("kind", "approvalId", "stepId", "minApprovals", "message")
-        assert [told_of[name] for name in said] == [
+        (notification,) = notifications(world)
+        names = ("kind", "approvalId", "stepId", "minApprovals", "message")
+        assert [notification[name] for name in names] == [
             "awaiting-override",
             "exception",
             "checked",

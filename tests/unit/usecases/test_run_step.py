@@ -679,7 +679,7 @@ class TestLimits:
 
         assert last_of_a_step(world).metadata["reason"] == "quota-exceeded"
 
-    def test_what_an_attempt_used_is_counted_and_logged(self) -> None:
+    def test_counts_and_logs_the_usage_of_an_attempt(self) -> None:
         world = a_world(FLAKY)
         world.sandbox.usage = Usage(wall_s=1.25, cpu_s=0.5, memory_mib=31)
 

@@ -259,12 +259,12 @@ def test_shows_a_policy_gate_with_its_policy_and_branch() -> None:
               policy: rules
               failureAction: branch
               retries: {count: 2}
-              branch: [{id: mend, run: {uses: builtin:noop}}]
+              branch: [{id: repair, run: {uses: builtin:noop}}]
         """
     )
 
     assert summary(step) == ("RequiresPolicy", None, True)
-    assert ids(step) == ["mend"]
+    assert ids(step) == ["repair"]
     assert step["policyInfo"] == {
         "policyId": "rules",
         "policyVersion": "7",

@@ -211,7 +211,7 @@ class TestBlock:
         assert rules.derived(block, HERE, facts()).last_transition_at == at(2)
 
 
-def test_what_is_behind_a_step_may_start_unless_the_step_failed_and_may_not() -> None:
+def test_the_next_step_may_start_unless_the_step_failed_without_continue_on_error() -> None:
     assert rules.lets_next_start(SUCCEEDED)
     assert rules.lets_next_start(SKIPPED)
     assert rules.lets_next_start(replace(FAILED, continue_on_error=True))

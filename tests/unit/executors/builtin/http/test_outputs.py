@@ -46,7 +46,7 @@ def test_a_body_that_is_json_or_text_stands_in_the_outputs(
     [
         ({"Content-Type": "application/octet-stream"}, b"\x00\xff"),
         ({}, b"text of no type"),
-        ({"Content-Type": "text/plain"}, b"\xff is no UTF-8"),
+        ({"Content-Type": "text/plain"}, b"\xff is not UTF-8"),
         ({"Content-Type": "text/plain; charset=utf-7"}, b"+AGE-"),
         ({"Content-Type": "text/plain", "Content-Encoding": "gzip"}, b"\x1f\x8b"),
         ({"Content-Type": "text/plain"}, b"x" * (MAX_INLINE_BYTES - 1)),
