@@ -168,11 +168,11 @@ class Deployment:
 
     def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):
-            open_gate(StepReference(tenant, run_id, step, step), f"token-{run_id}", self.world)
+            open_gate(StepReference(tenant, run_id, step, ""), f"token-{run_id}", self.world)
 
     def gate_expires(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):
-            expire_gate(StepReference(tenant, run_id, step, step), self.world)
+            expire_gate(StepReference(tenant, run_id, step, ""), self.world)
 
     def capture(self, tenant: str, run_id: str, name: str, content: str) -> None:
         with self.working_for(tenant), tempfile.TemporaryDirectory() as scratch:

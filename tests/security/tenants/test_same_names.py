@@ -98,7 +98,7 @@ class TestEverythingIsCalledTheSame:
         twins.request("acme", "POST", "runs/run-1/cancel")
 
         assert twins.request("acme", "GET", "runs/run-1").json["status"] == "cancelled"
-        assert twins.request("globe", "GET", "runs/run-1").json["status"] == "running"
+        assert twins.request("globe", "GET", "runs/run-1").json["status"] == "waiting"
 
     def test_their_executions_have_two_names(self, twins: Deployment) -> None:
         assert sorted(twins.executions.values()) == [("acme", "run-1"), ("globe", "run-1")]

@@ -61,7 +61,12 @@ def _without_consequences(
     }
     is_complete = not broken.unsure("inputs")
     names = {shape.name for shape in declared}
-    for problem in _problems(declared, given):
+    # A schema with a mistake cannot check a value.
+    checked = [
+        shape if shape.name in sound else shape.model_copy(update={"json_schema": None})
+        for shape in declared
+    ]
+    for problem in _problems(checked, given):
         name = problem.path[0]
         if (name in sound and name in given) or (is_complete and name not in names):
             yield problem
