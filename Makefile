@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY = 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit fuzz demo invoke clean
+.PHONY: help setup lock up down check test unit faults fuzz demo invoke clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -164,6 +164,10 @@ fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it 
 	$(bin)/python -m tests.security.fuzz.run expression $(SECONDS)
 	$(bin)/python -m tests.security.fuzz.run schema $(SECONDS)
 	$(bin)/python -m tests.security.fuzz.run pack $(SECONDS)
+
+faults: .venv/.installed ## Break every call that a function makes of AWS, one at a time, and see each run come to its end
+	$(bin)/python -m tests.faults.run
+	TASKRUNNER_FAULT_EXAMPLES=300 $(bin)/pytest tests/faults/test_state_machine.py --quiet
 
 # ---------------------------------------------------------------------------------------------------------- tidy
 

@@ -26,9 +26,10 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
+    Between: TypeAlias = Callable[[str, Any, Callable[[], Any]], Any]
     _Key: TypeAlias = tuple[DynamoType, DynamoType]
 
 REGION = "us-east-1"
@@ -36,11 +37,18 @@ _DESCRIPTIONS = botocore.loaders.Loader()
 
 
 @contextmanager
-def moto_aws(config: Any = None) -> Iterator[None]:  # noqa: ANN401 - moto's own form
-    """A fresh AWS for every client that boto3 makes by its default session until the end."""
+def moto_aws(
+    config: Any = None,  # noqa: ANN401 - moto's own form
+    between: Between | None = None,
+) -> Iterator[None]:
+    """A fresh AWS for every client that boto3 makes by its default session until the end.
+
+    *between* stands between the clients and AWS. It gets the service and operation of a request,
+    such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
+    """
     with mock_aws(config=config):
         # moto has begun with a session of its own, and a session keeps its handlers.
-        _begin_session()
+        _begin_session(between)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
         try:
             yield
@@ -48,7 +56,7 @@ def moto_aws(config: Any = None) -> Iterator[None]:  # noqa: ANN401 - moto's own
             boto3.setup_default_session()
 
 
-def _begin_session() -> None:
+def _begin_session(between: Between | None) -> None:
     """Make boto3's default session one whose requests moto answers one at a time."""
     core = botocore.session.get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
@@ -56,6 +64,13 @@ def _begin_session() -> None:
     lock = threading.RLock()
 
     def answer(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
+        def send() -> Any:  # noqa: ANN401 - botocore's
+            return by_moto(event_name, request, **more)
+
+        operation = event_name.removeprefix("before-send.")
+        return send() if between is None else between(operation, request, send)
+
+    def by_moto(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
         if event_name.startswith("before-send.lambda"):
             return botocore_stubber(event_name, request, **more)
         with lock:

@@ -1,0 +1,212 @@
+"""Between the functions and AWS: counts each function's calls, and breaks one of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from moto.core.botocore_stubber import MockRawResponse
+
+from tests.faults.faults import Fault, Place
+from tests.faults.step_functions import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.step_functions import StepFunctions
+
+# DynamoDB knows a transaction again by its token, which the SDK repeats. moto does not.
+_KNOWN_AGAIN = "dynamodb.TransactWriteItems"
+
+
+class FunctionDiedError(BaseException):
+    """The function's process is gone. No handler of errors sees this, because none is there."""
+
+
+class NotBegunError(Exception):
+    """A function did not begin; *error* is how Lambda reports that to a state machine."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@dataclass
+class Invocation:
+    """One invocation of a function. Once *is_dead*, it makes no call any more."""
+
+    name: str
+    is_dead: bool = False
+    broken: Place | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def place(self, request: Any, operation: str) -> Place:  # noqa: ANN401 - botocore's
+        """The call of a request; the SDK's tries of one call are one."""
+        call = str(request.headers["amz-sdk-invocation-id"])
+        if call not in self.calls:
+            self.calls.append(call)
+        return Place(self.name, self.calls.index(call) + 1, operation)
+
+
+@dataclass
+class Aws:
+    """AWS as the functions meet it: moto, *states* for Step Functions, *functions* for Lambda.
+
+    - *accept*: is given the payload of each asynchronous call of a function.
+    - *places*: each call that a function made, in order.
+    - *faults*: what goes wrong at which call, by invocation and number.
+    - *next_fault*: the number of a call of the next invocation, and what goes wrong there.
+    - *struck*: the places at which one struck.
+    """
+
+    functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
+    states: StepFunctions | None = None
+    accept: Callable[[dict[str, Any]], None] | None = None
+    places: list[Place] = field(default_factory=list)
+    faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
+    next_fault: tuple[int, Fault] | None = None
+    struck: set[Place] = field(default_factory=set)
+    _gone: bool = False
+    _first: Any = None
+    _invocation: Invocation | None = None
+    _numbers: Counter[str] = field(default_factory=Counter)
+
+    def begin(self) -> None:
+        """Forget what was recorded and what was to go wrong."""
+        self.places, self.faults, self.struck, self._gone = [], {}, set(), False
+        self._numbers.clear()
+
+    def is_caller_gone(self) -> bool:
+        """Whether the caller of the function that has just died is gone. The next one is there."""
+        was_gone, self._gone = self._gone, False
+        return was_gone
+
+    @contextmanager
+    def invocation(self, name: str) -> Iterator[None]:
+        """Take the calls that are made meanwhile as those of an invocation of a function.
+
+        Raises:
+            NotBegunError: the function does not begin.
+        """
+        self._numbers[name] += 1
+        full_name = f"{name} #{self._numbers[name]}"
+        place = Place(full_name, 0, "")
+        if self.next_fault is not None:
+            self.faults[full_name, self.next_fault[0]] = self.next_fault[1]
+            self.next_fault = None
+        self.places.append(place)
+        if place.key in self.faults:
+            self.struck.add(place)
+            raise NotBegunError(_NOT_BEGUN[self.faults[place.key]])
+        self._invocation = Invocation(full_name)
+        try:
+            yield
+        finally:
+            self._invocation = None
+
+    def between(self, operation: str, request: Any, send: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """Answer a request, or let it go wrong; see `tests.moto_aws`."""
+        invocation = self._invocation
+        if invocation is None:
+            return self._send(operation, request, send)
+        if invocation.is_dead:
+            raise FunctionDiedError
+        place = invocation.place(request, operation)
+        if place not in self.places:
+            self.places.append(place)
+        if place.key not in self.faults:
+            return self._send(operation, request, send)
+        return self._break(invocation, place, request, send)
+
+    def _break(
+        self,
+        invocation: Invocation,
+        place: Place,
+        request: Any,  # noqa: ANN401 - botocore's
+        send: Callable[[], Any],
+    ) -> Any:  # noqa: ANN401 - botocore's
+        fault = self.faults[place.key]
+        is_first_try, invocation.broken = invocation.broken != place, place
+        self.struck.add(place)
+        self._gone = fault is Fault.CALLER_GONE
+        match fault:
+            case Fault.THROTTLED:
+                return _refusal(request, place.operation)
+            case Fault.DIES_BEFORE:
+                invocation.is_dead = True
+                raise FunctionDiedError
+            case Fault.DIES_AFTER | Fault.CALLER_GONE:
+                self._send(place.operation, request, send)
+                invocation.is_dead = True
+                raise FunctionDiedError
+            case Fault.REPEATED if not is_first_try:
+                return self._again(place.operation, request, send)
+            case _:
+                answer = self._send if is_first_try else self._again
+                self._first = answer(place.operation, request, send)
+                raise ConnectionClosedError(endpoint_url=request.url)
+
+    def _again(self, operation: str, request: Any, send: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """Carry out once more what was carried out already."""
+        return self._first if operation == _KNOWN_AGAIN else self._send(operation, request, send)
+
+    def _send(self, operation: str, request: Any, send: Callable[[], Any]) -> Any:  # noqa: ANN401
+        service, _, name = operation.partition(".")
+        if service in {"sfn", "stepfunctions"}:
+            return self._ask_states(name, request)
+        if service == "lambda":
+            return self._invoke(request)
+        return send()
+
+    def _ask_states(self, name: str, request: Any) -> Any:  # noqa: ANN401 - botocore's
+        assert self.states is not None
+        try:
+            return _answer(request, 200, self.states.answer(name, json.loads(request.body)))
+        except RefusedError as error:
+            return _answer(request, 400, {"__type": error.code, "message": error.code})
+
+    def _invoke(self, request: Any) -> Any:  # noqa: ANN401 - botocore's
+        if request.headers.get("X-Amz-Invocation-Type") == b"Event":
+            assert self.accept is not None
+            self.accept(json.loads(request.body))
+            return _answer(request, 202, "")
+        name = request.url.rpartition("/functions/")[2].partition("/")[0]
+        return _answer(request, 200, self.functions[name](json.loads(request.body)))
+
+
+_NOT_BEGUN = {
+    Fault.DEAD: "Runtime.ExitError",
+    Fault.REFUSED: "Lambda.TooManyRequestsException",
+}
+_THROTTLES = {
+    "dynamodb": "ThrottlingException",
+    "kms": "ThrottlingException",
+    "secretsmanager": "ThrottlingException",
+    "sfn": "ThrottlingException",
+}
+
+
+def _answer(request: Any, status: int, body: Any, **headers: str) -> AWSResponse:  # noqa: ANN401
+    content = body if isinstance(body, str) else json.dumps(body)
+    return AWSResponse(request.url, status, headers, MockRawResponse(content))
+
+
+def _refusal(request: Any, operation: str) -> AWSResponse:  # noqa: ANN401 - botocore's
+    """How the service says that there were too many requests."""
+    service = operation.partition(".")[0]
+    match service:
+        case "s3":
+            text = "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>"
+            return _answer(request, 503, text)
+        case "sns":
+            text = "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"
+            return _answer(request, 400, text)
+        case "lambda":
+            kind = {"x-amzn-errortype": "TooManyRequestsException"}
+            return _answer(request, 429, {"message": "rate exceeded"}, **kind)
+    return _answer(request, 400, {"__type": _THROTTLES[service], "message": "rate exceeded"})

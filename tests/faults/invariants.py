@@ -1,0 +1,173 @@
+"""What must hold of every run, whatever went wrong on its way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from taskrunner.model import api_view
+from taskrunner.model.artifact import EVIDENCE_BUNDLE
+from taskrunner.model.journal import Event
+from taskrunner.model.run import RunStatus, StepStatus
+from taskrunner.model.state.fold import fold
+from tests.faults.order import guards
+from tests.faults.service import TENANT, items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskrunner.model.journal import Entry
+    from taskrunner.model.plan import Plan
+    from taskrunner.model.run import RunState, StepState
+    from tests.faults.service import Service
+
+_BEGINNINGS = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
+_ENDS = {
+    Event.RUN_COMPLETED: RunStatus.SUCCEEDED,
+    Event.RUN_FAILED: RunStatus.FAILED,
+    Event.RUN_SCHEDULE_FAILED: RunStatus.FAILED,
+    Event.RUN_CANCELLED: RunStatus.CANCELLED,
+}
+# The partition attributes of the indexes in which an ended run with evidence has no item.
+_LISTS = frozenset({"unfinished", "due", "tenant_open_approvals"})
+_DECISIONS = frozenset({Event.GATE_APPROVED, Event.GATE_REJECTED, Event.GATE_EXPIRED})
+
+
+class Record:
+    """Everything that is recorded of a run."""
+
+    def __init__(self, service: Service, run_id: str) -> None:
+        world = service.world()
+        self.run_id = run_id
+        self.run = world.runs.head(TENANT, run_id).run
+        self.plan: Plan = world.plans.get(TENANT, self.run.plan_hash)
+        journal = world.runs.journal(TENANT, run_id)
+        self.lines = [api_view.log_text(placed).rstrip("\n") for placed in journal]
+        self.entries: list[Entry] = [placed.entry for placed in journal]
+        self.state = self.fold(len(self.entries))
+        self.approvals = {
+            approval.id: world.approvals.get(TENANT, run_id, approval.id)
+            for approval in self.plan.approvals
+        }
+        paths = [step.path for step in self.state.steps]
+        self.outcomes = world.runs.outcomes(TENANT, run_id, paths)
+        self.artifacts = world.artifacts.list(TENANT, run_id)
+
+    def fold(self, length: int) -> RunState:
+        """The state by the first *length* entries of the journal."""
+        return fold(self.plan, self.entries[:length], self.run.created_at)
+
+
+def problems(service: Service, record: Record, log: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with a run; *log* is what a follower has read of its log so far."""
+    yield from _log_problems(record, log)
+    yield from _order_problems(record)
+    yield from _decision_problems(record)
+    yield from _state_problems(record)
+    yield from _attempt_problems(service, record.run_id)
+
+
+def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
+    """Yield what is left to do for a run that is said to be settled."""
+    if record.run.outcome is None:
+        yield "the run has not ended"
+    if not record.run.sealed:
+        yield "the run has no evidence"
+    if not any(artifact.name == EVIDENCE_BUNDLE for artifact in record.artifacts):
+        yield "no evidence is listed"
+    yield from _left_to_do(service, record.run_id)
+    for step in record.state.steps:
+        if not step.has_ended:
+            yield f"the step {step.path} is {step.status} {step.reason or ''}".rstrip()
+
+
+def _left_to_do(service: Service, run_id: str) -> Iterator[str]:
+    for execution in service.states.executions.values():
+        if execution.status == "RUNNING":
+            yield "its execution is running"
+    for item in items():
+        for name in item.keys() & _LISTS:
+            if item["pk"].endswith(f"#{run_id}"):
+                yield f"{item['sk']} is still listed by {name}"
+
+
+def _log_problems(record: Record, log: Sequence[str]) -> Iterator[str]:
+    if list(log) != record.lines:
+        missing = [line for line in record.lines if line not in log]
+        yield f"the follower read {len(log)} of {len(record.lines)} lines; not {missing}"
+    for line, count in Counter(entry.id for entry in record.entries).items():
+        if count > 1:
+            yield f"the log has the entry {line} {count} times"
+
+
+def _order_problems(record: Record) -> Iterator[str]:
+    """What began too late, or too early."""
+    guarding = guards(record.plan, {entry.step_path or "" for entry in record.entries})
+    for number, entry in enumerate(record.entries):
+        if entry.event not in _BEGINNINGS or entry.step_path is None:
+            continue
+        before = record.fold(number)
+        if before.status in set(_ENDS.values()):
+            yield f"{entry.id} is behind the end of the run"
+        statuses = {step.path: step for step in before.steps}
+        if (failed := _fatal(statuses)) is not None:
+            yield f"{entry.id} is behind the failure of {failed}"
+        for gate, may_fail in guarding[entry.step_path]:
+            status = statuses[gate].status if gate in statuses else StepStatus.PENDING
+            passed = {StepStatus.SUCCEEDED, StepStatus.SKIPPED}
+            if status not in passed and not (may_fail and status is StepStatus.FAILED):
+                yield f"{entry.id} is behind the gate {gate}, which is {status}"
+
+
+def _fatal(steps: dict[str, StepState]) -> str | None:
+    """The first step whose failure fails the run: nothing around it lets it pass."""
+    for step in steps.values():
+        around: StepState | None = step
+        if step.status is not StepStatus.FAILED:
+            continue
+        while around is not None and not around.continue_on_error:
+            around = steps.get(around.parent_path) if around.parent_path else None
+        if around is None:
+            return step.path
+    return None
+
+
+def _decision_problems(record: Record) -> Iterator[str]:
+    decided: dict[str, list[str]] = {}
+    for entry in record.entries:
+        if entry.event in _DECISIONS and entry.step_path is not None:
+            verdict = entry.event.value.removeprefix("gate.")
+            decided.setdefault(entry.step_path, []).append(verdict)
+            approval = record.approvals[entry.metadata["approvalId"]]
+            if approval.verdict is not None and approval.verdict != verdict:
+                yield f"{entry.step_path} is {verdict}, and its approval {approval.verdict}"
+    for path, verdicts in decided.items():
+        if len(verdicts) > 1:
+            yield f"{path} was decided {len(verdicts)} times"
+
+
+def _state_problems(record: Record) -> Iterator[str]:
+    """Where the table and the fold of the journal disagree."""
+    ends = [entry for entry in record.entries if entry.event in _ENDS]
+    if len(ends) > 1:
+        yield f"the run ended {len(ends)} times"
+    folded = _ENDS[ends[0].event] if ends else None
+    if folded is not record.run.outcome:
+        yield f"the run is {record.run.outcome}, and its journal says {folded}"
+    for step in record.state.steps:
+        outcome = record.outcomes.get(step.path)
+        if outcome is None or not outcome.final:
+            continue
+        has_ended = step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}
+        is_gate = "verdict" in (outcome.outputs or {})
+        if not is_gate and not has_ended:
+            yield f"{step.path} has the outcome {outcome.status}, and its journal {step.status}"
+        if not is_gate and has_ended and step.status is not outcome.status:
+            yield f"{step.path} is {step.status}, and its outcome {outcome.status}"
+
+
+def _attempt_problems(service: Service, run_id: str) -> Iterator[str]:
+    executed = Counter(service.sandbox.executed)
+    for (of_run, path, attempt), count in executed.items():
+        if of_run == run_id and count > 1:
+            yield f"attempt {attempt} of {path} was executed {count} times"

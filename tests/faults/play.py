@@ -1,0 +1,199 @@
+"""One play of a scenario: from the request that creates the run until nothing changes any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from taskrunner.errors import NotFoundError
+from taskrunner.usecases.read_run import run_log
+from tests.faults.aws import FunctionDiedError, NotBegunError
+from tests.faults.reconciler import PERIOD_S, reconcile
+from tests.faults.scenarios import Cancel
+from tests.faults.service import TENANT, items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.faults import Fault, Place
+    from tests.faults.scenarios import Decide, Scenario
+    from tests.faults.service import Service
+    from tests.machine.client import Answer
+
+# A caller that got no answer, or 5xx, asks again this often at most.
+_REQUESTS = 4
+_PASSES = 40
+RUN_ID = "run-1"
+
+
+@dataclass
+class Follower:
+    """A reader of the run's log who reads on with the cursor; *lines* are what it has read."""
+
+    service: Service
+    lines: list[str] = field(default_factory=list)
+    cursor: str | None = None
+
+    def read(self) -> None:
+        """Read on, if the run is there."""
+        try:
+            log = run_log(TENANT, RUN_ID, self.cursor, None, self.service.world())
+        except NotFoundError:
+            return
+        self.lines += log.text.splitlines()
+        self.cursor = log.cursor
+
+
+@dataclass
+class Ended:
+    """How a play ended; *run* is the run's state, or None when nothing was recorded.
+
+    *healed_s* is how long it took from the last thing that people did.
+    """
+
+    run: dict[str, Any] | None
+    follower: Follower
+    is_settled: bool
+    healed_s: float
+
+
+class Play:
+    """Plays a scenario, in which *faults* strike."""
+
+    def __init__(self, scenario: Scenario, service: Service, faults: dict[Place, Fault]) -> None:
+        service.begin()
+        service.states.joins_all = scenario.joins_all
+        service.aws.faults = {place.key: fault for place, fault in faults.items()}
+        self._scenario = scenario
+        self._service = service
+        self._follower = Follower(service)
+        self._actions = list(scenario.actions)
+        self._next_pass = service.clock.now() + timedelta(seconds=PERIOD_S)
+        self._acted_at = service.clock.now()
+        self._read_at = 0
+
+    def play(self) -> Ended:
+        """Play until the run is settled, or until so many passes that it never will be."""
+        self.create()
+        passes = 0
+        while passes < _PASSES:
+            self._run_ready()
+            if self._act():
+                continue
+            if self._is_settled():
+                break
+            passes += self._let_time_pass()
+        return self._ended()
+
+    def _ended(self) -> Ended:
+        settled = self._is_settled()
+        healed_s = (self._service.clock.now() - self._acted_at).total_seconds()
+        self._follower.read()
+        run = None
+        if self._exists():
+            run = self._ask(lambda: self._service.request("ana", "GET", f"runs/{RUN_ID}"))
+        return Ended(run, self._follower, settled, healed_s)
+
+    # --- people -------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Create the run, as `play` does first."""
+        body = {"manifest": self._scenario.manifest, "inputs": {}, "runId": RUN_ID}
+        key = {"Idempotency-Key": "key-1"}
+        self._ask(lambda: self._service.request("ana", "POST", "runs", body, headers=key))
+
+    def _act(self) -> bool:
+        """Do the next thing that people do, if it is time for it and it is not recorded yet."""
+        if not self._actions or not self._exists():
+            return False
+        action = self._actions[0]
+        if isinstance(action, Cancel):
+            return self._cancel(action)
+        return self._decide(action)
+
+    def _cancel(self, action: Cancel) -> bool:
+        if "outcome" in self._item("R"):
+            self._actions.pop(0)
+            return True
+        if not any(item["sk"].startswith("G#") for item in items()):
+            return False
+        path = f"runs/{RUN_ID}/cancel"
+        self._ask(lambda: self._service.request(action.subject, "POST", path))
+        return True
+
+    def _decide(self, action: Decide) -> bool:
+        run, approval = self._item("R"), self._item(f"A#{action.approval}")
+        deciders = [entry["by"] for entry in approval.get("decisions", [])]
+        if action.subject in deciders or "outcome" in run:
+            self._actions.pop(0)
+            return True
+        if not approval or not self._service.announced(action.approval):
+            return False
+        body = {"decision": action.decision, "planHash": run["plan_hash"]}
+        path = f"runs/{RUN_ID}/approvals/{action.approval}"
+        self._ask(lambda: self._service.request(action.subject, "POST", path, body))
+        return True
+
+    def _item(self, sk: str) -> dict[str, Any]:
+        return next((item for item in items() if item["sk"] == sk), {})
+
+    def _ask(self, request: Callable[[], Answer]) -> Any:  # noqa: ANN401 - any JSON
+        """Make a request, and repeat it while it is not answered, unless the caller has gone."""
+        self._acted_at = self._service.clock.now()
+        for _ in range(_REQUESTS):
+            try:
+                answer = request()
+            except (FunctionDiedError, NotBegunError):
+                if self._service.aws.is_caller_gone():
+                    return None
+                continue
+            if answer.status < 500:
+                assert answer.status < 300, answer.body
+                return answer.json
+        raise AssertionError("a request fails again and again")
+
+    def _exists(self) -> bool:
+        return bool(self._item("R"))
+
+    # --- machines and time --------------------------------------------------------------------
+
+    def _run_ready(self) -> None:
+        """Let machines and events go on until they wait."""
+        service = self._service
+        while True:
+            service.collect_events()
+            if events := service.due_events():
+                service.deliver_event(events[0])
+            elif ready := service.states.ready():
+                service.states.run(ready[0])
+            else:
+                return
+            if self._read_at != len(service.aws.places):  # else no function has been called
+                self._follower.read()
+                self._read_at = len(service.aws.places)
+
+    def _let_time_pass(self) -> bool:
+        """Move the clock to what happens next; return whether the reconciler has passed."""
+        service = self._service
+        timers = [event.due_at for event in service.events]
+        if (timer := service.states.next_timer()) is not None:
+            timers.append(timer)
+        if timers and min(timers) <= self._next_pass:
+            service.clock.time = max(min(timers), service.clock.time)
+            return False
+        service.clock.time = self._next_pass
+        self._next_pass += timedelta(seconds=PERIOD_S)
+        reconcile(service)
+        self._follower.read()
+        return True
+
+    def _is_settled(self) -> bool:
+        """Whether nothing is left to do: for machines, for events, for the reconciler."""
+        service = self._service
+        executions = service.states.executions.values()
+        return (
+            not service.events
+            and all(one.status != "RUNNING" for one in executions)
+            and not any(item.keys() & {"unfinished", "due"} for item in items())
+        )

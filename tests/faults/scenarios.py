@@ -1,0 +1,221 @@
+"""The runs in which faults are injected: a pack, and what people do to its run.
+
+Together the packs have every kind of step, approval gates and overrides, retries, files, secrets
+and functions, and their runs succeed, fail, are cancelled, rejected and left to expire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tests.faults.faults import Fault
+from tests.packs import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Decide(NamedTuple):
+    """*subject* decides an approval once approvers have been notified of it."""
+
+    approval: str
+    subject: str = "bob"
+    decision: str = "approved"
+
+
+class Cancel(NamedTuple):
+    """Somebody cancels the run as soon as its first gate waits."""
+
+    subject: str = "bob"
+
+
+Action = Decide | Cancel
+
+
+class Abandoned(NamedTuple):
+    """A fault that strikes in every play of a scenario, so that the reconciler has work to do.
+
+    It is at the first call of *operation* that *function* makes.
+    """
+
+    scenario: str
+    function: str
+    operation: str
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A pack, what people do to its run, and what went wrong before, if anything.
+
+    With *joins_all* the engine stops no lane beside a failed one; see `step_functions`.
+    """
+
+    name: str
+    manifest: str
+    actions: tuple[Action, ...] = ()
+    abandoned: Abandoned | None = None
+    joins_all: bool = False
+
+
+SECRETS: Final = {"token": "correct-horse-battery"}
+FUNCTIONS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "echo": lambda payload: {"attempt": payload["attempt"]},
+    "window": lambda payload: {"passed": payload["attempt"] > 1, "failures": ["not yet"]},
+}
+
+_EVERY_BLOCK: Final = pack(
+    """
+    - {id: first, run: {uses: builtin:noop, with: {n: 1, list: [1, 2]}}}
+    - {id: seldom, when: "steps.first.outputs.n == `2`", run: {uses: builtin:noop}}
+    - id: either
+      conditional:
+        branches:
+          - condition: steps.first.outputs.n == `1`
+            steps: [{id: yes-1, run: {uses: builtin:noop}}]
+        else: [{id: no-1, run: {uses: builtin:noop}}]
+    - id: turns
+      loop:
+        items: {range: {start: 1, end: 9}}
+        until: steps.turn.outputs.n == `2`
+        body: [{id: turn, run: {uses: builtin:noop, with: {n: "{{ item }}"}}}]
+    - id: each
+      map:
+        items: steps.first.outputs.list
+        steps: [{id: leaf, run: {uses: builtin:noop, with: {n: "{{ item }}"}}}]
+    - id: both
+      parallel:
+        maxParallel: 1
+        steps:
+          - {id: left, run: {uses: builtin:noop}}
+          - {id: right, run: {uses: builtin:noop}}
+    - id: ask
+      gate:
+        policy: {policy: small, with: {n: "{{ steps.first.outputs.n }}"}, failureAction: warn}
+    """,
+    spec="""
+    slo: {maxQueueDepth: 3}
+    policies: [{id: small, version: "1", rules: [{id: r, require: "with.n < `1`"}]}]
+    outputs: [{name: total, type: object, expression: steps.each.outputs}]
+    """,
+    name="every-block",
+)
+_APPROVALS: Final = pack(
+    """
+    - {id: build, run: {uses: builtin:noop, with: {n: 3}}}
+    - {id: review, gate: {approval: {id: security}}}
+    - {id: ready, gate: {policy: {policy: window, retries: {count: 1}}}}
+    - id: rules
+      gate:
+        policy:
+          policy: small
+          with: {n: "{{ steps.build.outputs.n }}", token: "{{ secrets.token }}"}
+          failureAction: requestOverride
+          override: {approval: owner}
+    - {id: ship, run: {uses: builtin:noop}}
+    """,
+    spec="""
+    secrets: [{name: token}]
+    approvals:
+      - {id: security, grants: [packs.approve], minApprovals: 2}
+      - {id: owner, distinctFromRequester: true}
+    policies:
+      - {id: window, version: "3", uses: "lambda:window"}
+      - {id: small, version: "1", rules: [{id: r, require: "with.n < `1`"}]}
+    """,
+    name="approvals",
+)
+_ATTEMPTS: Final = pack(
+    """
+    - id: flaky
+      retries: {maxAttempts: 3, backoffSeconds: 2}
+      run: {uses: builtin:fail, with: {message: not yet, attempts: 1}}
+    - {id: hopeless, continueOnError: true, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: call, run: {uses: "lambda:echo", with: {token: "{{ secrets.token }}"}}}
+    - {id: scan, run: {uses: builtin:scanner, with: {target: "registry.example.com/app:v1"}}}
+    """,
+    spec="""
+    secrets: [{name: token}]
+    outputs: [{name: scan-report, type: file, path: /output/scan-report.json}]
+    """,
+    name="attempts",
+)
+_LANES: Final = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: quick, run: {uses: builtin:noop}}
+    - {id: ship, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security, expiresAfterSeconds: 120}]",
+    name="lanes",
+)
+_ITEMS: Final = pack(
+    """
+    - id: each
+      map:
+        items: "[`1`, `2`]"
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: ship, run: {uses: builtin:noop}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]",
+    name="items",
+)
+_FAILING: Final = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - id: chain
+            loop:
+              items: {static: [1, 2]}
+              body: [{id: link, run: {uses: builtin:noop}}]
+          - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]",
+    name="failing",
+)
+
+_WHOLE: Final = (
+    Scenario("every block", _EVERY_BLOCK),
+    Scenario(
+        "approvals",
+        _APPROVALS,
+        (Decide("security"), Decide("security", "eve"), Decide("owner")),
+    ),
+    Scenario("attempts", _ATTEMPTS),
+    Scenario("cancelled", _LANES, (Cancel(),)),
+    Scenario("expired", _LANES),
+    Scenario("rejected", _ITEMS, (Decide("security", decision="rejected"),)),
+    Scenario("failed beside a gate", _FAILING),
+    Scenario("failed, and all lanes joined", _FAILING, joins_all=True),
+)
+
+
+def _left(name: str, scenario: str, function: str, operation: str, fault: Fault) -> Scenario:
+    whole = next(one for one in _WHOLE if one.name == scenario)
+    abandoned = Abandoned(scenario, function, operation, fault)
+    return Scenario(name, whole.manifest, whole.actions, abandoned)
+
+
+_GONE: Final = Fault.CALLER_GONE
+_RECORD: Final = "dynamodb.TransactWriteItems"
+SCENARIOS: Final = {
+    one.name: one
+    for one in (
+        *_WHOLE,
+        _left("created and left", "cancelled", "create_run", _RECORD, _GONE),
+        _left("decided and left", "rejected", "decide_approval", _RECORD, _GONE),
+        _left("cancelled and left", "cancelled", "cancel_run", _RECORD, _GONE),
+        _left("not announced", "rejected", "open_gate", "sns.Publish", Fault.THROTTLED),
+    )
+}
+# Those with many calls.
+LONG: Final = frozenset({"every block"})

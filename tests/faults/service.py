@@ -1,0 +1,314 @@
+"""TaskRunner in one thread, over moto and `step_functions`, with a clock that a test moves.
+
+Each invocation of a function is a cold start: it has a world of its own, so it makes every call of
+AWS that it can make.
+"""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.sns.models import sns_backends
+
+from taskrunner import bootstrap
+from taskrunner.bootstrap import AwsWorld
+from taskrunner.errors import TryAgainError
+from tests.fakes.clock import StoppedClock
+from tests.fakes.sandbox import ThreadSandbox
+from tests.faults.aws import Aws, FunctionDiedError, NotBegunError
+from tests.faults.interpreter import StateError
+from tests.faults.step_functions import StepFunctions
+from tests.machine.client import Answer, Client, LambdaContext
+from tests.machine.deployment import (
+    EXECUTOR_PREFIX,
+    MACHINE_FUNCTIONS,
+    SECRET_PREFIX,
+    TABLE,
+    deploy,
+)
+from tests.moto_aws import REGION, moto_aws
+from tests.template import folder, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from taskrunner.executors.work import Services
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
+    from tests.faults.step_functions import Execution
+    from tests.machine.engine import Engine
+
+TENANT = "tenant-prod"
+# Lambda calls a function once more after these pauses when an event's invocation has failed.
+_EVENT_PAUSES_S = (60, 120)
+
+
+class World(AwsWorld):
+    """The functions' world, with the service's clock, ids and sandbox."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.environment)
+        self._service = service
+
+    @cached_property
+    def clock(self) -> Any:  # noqa: ANN401 - a fake
+        return self._service.clock
+
+    @cached_property
+    def sandbox(self) -> Any:  # noqa: ANN401 - a fake
+        return self._service.sandbox
+
+
+@dataclass
+class CountingSandbox(ThreadSandbox):
+    """Runs executors in a thread; *executed* lists attempts that may have had effects."""
+
+    executed: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
+        attempt = (request.run_id, request.step_id, request.attempt)
+        self.executed.append(attempt)
+        try:
+            return super().execute(request, services)
+        except TryAgainError:
+            # AWS refused before the executor had an effect, so this attempt may be made again.
+            self.executed.remove(attempt)
+            raise
+
+
+@dataclass
+class Event:
+    """An event for settle_run, which Lambda has accepted, and when it is delivered."""
+
+    payload: dict[str, Any]
+    due_at: datetime
+    failures: int = 0
+
+
+@dataclass
+class Service:
+    """The whole of TaskRunner.
+
+    - *events*: those for settle_run that Lambda has accepted and not delivered.
+    - *calls*: each function that a machine called, and its payload, in order.
+    """
+
+    environment: dict[str, str]
+    aws: Aws
+    states: StepFunctions
+    clock: StoppedClock = field(default_factory=StoppedClock)
+    sandbox: CountingSandbox = field(default_factory=CountingSandbox)
+    events: list[Event] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    # --- functions ----------------------------------------------------------------------------
+
+    def invoke(self, function: str, event: dict[str, Any], label: str) -> Any:  # noqa: ANN401
+        """Call a function; *label* says what for."""
+        handler = importlib.import_module(f"functions.{function}.app").handler
+        with self.aws.invocation(f"{function} {label}".strip()):
+            return handler(event, LambdaContext(), world=World(self))
+
+    def world(self) -> World:
+        """A world in which nothing goes wrong, for a test to look at what is recorded."""
+        return World(self)
+
+    def call_of_machine(self, arn: str, payload: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Call a function for a machine, and report its errors as Lambda does."""
+        function = MACHINE_FUNCTIONS[arn.rpartition(":")[2]]
+        self.calls.append((function, payload))
+        try:
+            return self.invoke(function, payload, _label(payload))
+        except FunctionDiedError:
+            raise StateError("Runtime.ExitError", "the function died") from None
+        except NotBegunError as error:
+            raise StateError(error.error, "the function did not begin") from None
+        except Exception as error:
+            raise StateError(type(error).__name__, str(error)) from error
+
+    def repeat(self, function: str, payload: dict[str, Any]) -> None:
+        """Call a function as a machine has called it; nobody waits for the answer."""
+        with suppress(Exception):
+            self.invoke(function, payload, f"{_label(payload)} again")
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def request(
+        self,
+        subject: str,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make a request of the API, as *subject*, who may do everything.
+
+        Raises:
+            FunctionDiedError: API Gateway would answer 502.
+        """
+        client = Client(cast("Engine", self), subject=subject, grants="packs.approve")
+        return client(method, path, body, headers=headers)
+
+    def handler_of(self, method: str, resource: str) -> Callable[..., Any]:
+        """The function of a route, for `Client`."""
+        function = folder(routes()[method, resource])
+
+        def call(event: dict[str, Any], _context: object) -> Any:  # noqa: ANN401
+            label = event["requestContext"]["authorizer"]["subject"]
+            return self.invoke(function, event, f"{method} by {label}")
+
+        return call
+
+    def announced(self, approval: str) -> bool:
+        """Whether approvers have been notified of an approval."""
+        topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
+        return any(
+            f'"{approval}"' in body for topic in topics for _, body, *_ in topic.sent_notifications
+        )
+
+    # --- what happens by itself ---------------------------------------------------------------
+
+    def collect_events(self) -> None:
+        """Take the executions that did not succeed for EventBridge to report."""
+        while self.states.ended:
+            self.accept({"detail": _status_change(self.states.ended.pop(0))})
+
+    def accept(self, payload: dict[str, Any]) -> None:
+        """Accept an event for settle_run."""
+        self.events.append(Event(payload, self.clock.now()))
+
+    def due_events(self) -> list[Event]:
+        return [event for event in self.events if event.due_at <= self.clock.now()]
+
+    def deliver_event(self, event: Event) -> None:
+        """Call settle_run as Lambda calls a function for an event: twice more if it fails."""
+        try:
+            self.invoke("settle_run", event.payload, "event")
+        except (Exception, FunctionDiedError):  # noqa: BLE001 - Lambda drops the error
+            if event.failures < len(_EVENT_PAUSES_S):
+                event.due_at += timedelta(seconds=_EVENT_PAUSES_S[event.failures])
+                event.failures += 1
+                return
+        self.events.remove(event)
+
+    def begin(self) -> None:
+        """Begin anew: no runs, no executions, noon."""
+        _items().clear()
+        for topic in sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values():
+            topic.sent_notifications.clear()
+        prototype = {self.environment["PACK_RUN_MACHINE_ARN"]: self._prototype}
+        self.clock.time = StoppedClock().time
+        self.states = StepFunctions(self.clock, self.call_of_machine, machines=prototype)
+        self.aws.states = self.states
+        self.aws.accept = self.accept
+        self.sandbox.executed.clear()
+        self.sandbox.requests.clear()
+        self.events.clear()
+        self.calls.clear()
+        self.aws.begin()
+
+    @cached_property
+    def _prototype(self) -> dict[str, Any]:
+        return self.states.machines[self.environment["PACK_RUN_MACHINE_ARN"]]
+
+
+@contextmanager
+def service(
+    secrets: Mapping[str, str], functions: Mapping[str, Callable[[dict[str, Any]], Any]]
+) -> Iterator[Service]:
+    """A fresh TaskRunner with a tenant's *secrets* and executor *functions*, by their names.
+
+    `begin` makes it fresh again, in no time.
+    """
+    aws = Aws()
+    clock = StoppedClock()
+    aws.states = StepFunctions(clock, _nothing_to_call)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        # A pool does its work at once and in order, so that every call has its number.
+        patch.setattr(ThreadPoolExecutor, "submit", _at_once)
+        # The SDK makes all of its tries, without the pauses between them.
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+        with moto_aws(between=aws.between):
+            patch.setattr(bootstrap, "_client", _remembered(bootstrap._client))
+            deployed = deploy()
+            running = Service(deployed, aws, aws.states, clock)
+            for name, value in secrets.items():
+                _store_secret(name, value)
+            aws.functions = {EXECUTOR_PREFIX + name: answer for name, answer in functions.items()}
+            running.begin()
+            yield running
+
+
+def _store_secret(name: str, value: str) -> None:
+    """Store a secret of the tenant where an operator would."""
+    boto3.client("secretsmanager").create_secret(
+        Name=f"{SECRET_PREFIX}{TENANT}/{name}", SecretString=value
+    )
+
+
+def items() -> list[dict[str, Any]]:
+    """Every item of the table, with plain values."""
+    partitions = _items().values()
+    return [item.to_regular_json() for partition in partitions for item in partition.values()]
+
+
+def _items() -> Any:  # noqa: ANN401 - moto is untyped
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items
+
+
+def _at_once(
+    _pool: ThreadPoolExecutor,
+    work: Callable[..., Any],
+    *arguments: Any,  # noqa: ANN401 - any work
+    **more: Any,  # noqa: ANN401 - any work
+) -> Future[Any]:
+    done: Future[Any] = Future()
+    try:
+        done.set_result(work(*arguments, **more))
+    except BaseException as error:  # noqa: BLE001 - raised by whoever asks for the result
+        done.set_exception(error)
+    return done
+
+
+def _nothing_to_call(arn: str, _payload: dict[str, Any]) -> Any:  # noqa: ANN401
+    raise AssertionError(f"nobody calls {arn} yet")
+
+
+def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *make* such that it makes each client once: a client has no state."""
+    made: dict[str, Any] = {}
+
+    def client(service_name: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has no types
+        key = f"{service_name} {settings}"
+        if key not in made:
+            made[key] = make(service_name, **settings)
+        return made[key]
+
+    return client
+
+
+def _label(payload: dict[str, Any]) -> str:
+    """What a machine calls a function for."""
+    path = payload.get("path", "") + payload.get("step", "")
+    return " ".join(filter(None, [path, payload.get("ask"), "expired" * ("expired" in payload)]))
+
+
+def _status_change(execution: Execution) -> dict[str, Any]:
+    return {
+        "executionArn": execution.arn,
+        "status": execution.status,
+        "input": execution.input,
+    }

@@ -1,0 +1,219 @@
+"""Every fault at every call: found by recording a scenario, and replayed one at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskrunner.model.journal import Event
+from taskrunner.model.plan import StepKind
+from tests.faults import invariants
+from tests.faults.faults import AT_A_CALL, BEFORE_IT_BEGINS, Case, Fault, Place
+from tests.faults.play import RUN_ID, Play
+from tests.faults.reconciler import HEALED_WITHIN_S
+from tests.faults.scenarios import LONG, SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.play import Ended
+    from tests.faults.scenarios import Abandoned, Scenario
+    from tests.faults.service import Service
+
+# Functions that people call: API Gateway answers for one that does not begin, and they ask again.
+_OF_PEOPLE = frozenset({"create_run", "decide_approval", "cancel_run", "read_run"})
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A scenario as it is played without the fault of a case.
+
+    *given* are the faults that every play of it has, *places* the calls in which others may strike.
+    """
+
+    scenario: Scenario
+    given: dict[Place, Fault]
+    places: list[Place]
+    ended: Ended
+    summary: dict[str, Any]
+
+    def cases(self) -> Iterator[Case]:
+        """Every fault at every place."""
+        for place in self.places:
+            for fault in faults_at(place):
+                yield Case(self.scenario.name, place, fault)
+
+
+def faults_at(place: Place) -> tuple[Fault, ...]:
+    """The faults that can strike at a place."""
+    if place.number == 0:
+        return () if place.function in _OF_PEOPLE else BEFORE_IT_BEGINS
+    # A reader who goes away leaves nothing behind.
+    leaves_something = place.function in _OF_PEOPLE - {"read_run"}
+    return AT_A_CALL + (Fault.CALLER_GONE,) * leaves_something
+
+
+class Sweep:
+    """Records scenarios and replays cases on one service."""
+
+    def __init__(self, running: Service) -> None:
+        self._service = running
+        self._recordings: dict[str, Recording] = {}
+
+    def record(self, scenario: str) -> Recording:
+        """Play a scenario once, and note every call that a function makes.
+
+        Raises:
+            AssertionError: it does not even end well without a fault.
+        """
+        if scenario not in self._recordings:
+            self._recordings[scenario] = self._record(SCENARIOS[scenario])
+        return self._recordings[scenario]
+
+    def _record(self, scenario: Scenario) -> Recording:
+        given, known = {}, set()
+        if scenario.abandoned is not None:
+            whole = self.record(scenario.abandoned.scenario)
+            given = {_first(scenario.abandoned, whole.places): scenario.abandoned.fault}
+            known = set(whole.places)
+        ended = Play(scenario, self._service, given).play()
+        places = [place for place in self._service.aws.places if place not in known]
+        record = invariants.Record(self._service, RUN_ID)
+        found = list(self._problems(record, ended))
+        assert not found, f"{scenario.name}: {found}"
+        return Recording(scenario, given, places, ended, _summary(record))
+
+    def replay(self, case: Case) -> list[str]:
+        """Play a scenario with one fault; return what is wrong then."""
+        recording = self.record(case.scenario)
+        faults = recording.given | {case.place: case.fault}
+        try:
+            ended = Play(recording.scenario, self._service, faults).play()
+        except AssertionError as error:
+            return [str(error)]
+        if case.place not in self._service.aws.struck:
+            return ["the fault did not strike"]
+        if ended.run is None:
+            return self._problems_without_a_run(case)
+        record = invariants.Record(self._service, RUN_ID)
+        return [*self._problems(record, ended), *_differences(recording, record, ended)]
+
+    def _problems(self, record: invariants.Record, ended: Ended) -> Iterator[str]:
+        yield from invariants.problems(self._service, record, ended.follower.lines)
+        yield from invariants.problems_at_the_end(self._service, record)
+
+    def _problems_without_a_run(self, case: Case) -> list[str]:
+        """A run that was never recorded is none, if its caller has gone."""
+        is_creation = case.place.function == "create_run" and case.fault is Fault.CALLER_GONE
+        return [] if is_creation else ["the run was not recorded"]
+
+
+def _differences(recording: Recording, record: invariants.Record, ended: Ended) -> Iterator[str]:
+    """What came to another end than without the fault, and may not."""
+    late_s = ended.healed_s - recording.ended.healed_s
+    if late_s > HEALED_WITHIN_S:
+        yield f"it took {late_s:.0f} s longer"
+    was, now = deepcopy(recording.summary), _summary(record)
+    lost = _lost_attempts(record)
+    for path in lost:
+        yield from _lost(path, was, now)
+    if any(_has_failed(now["steps"][path]) for path in lost):
+        return  # the run went on as after any failure of the step, which is another end
+    if was["status"] != "succeeded":
+        _forgive_lateness(was, now)
+    yield from _changes(was, now)
+
+
+def _lost_attempts(record: invariants.Record) -> list[str]:
+    """The steps with an attempt whose function died, or whose function's answer was lost."""
+    run_steps = {step.path for step in record.state.steps if step.kind is StepKind.RUN}
+    return [
+        entry.step_path
+        for entry in record.entries
+        if entry.event is Event.STEP_FAILED
+        and entry.step_path in run_steps
+        and any(part in entry.message for part in ("ended before", "did not answer"))
+    ]
+
+
+def _summary(record: invariants.Record) -> dict[str, Any]:
+    """How a run has ended, without times."""
+    return {
+        "status": str(record.run.outcome),
+        "steps": {
+            step.path: {
+                "status": str(step.status),
+                "reason": str(step.reason),
+                "attempts": step.attempts,
+                "message": step.error_message,
+            }
+            for step in record.state.steps
+        },
+        "outputs": {path: one.outputs for path, one in record.outcomes.items()},
+        "approvals": {
+            name: [str(one.verdict), sorted(d.approver for d in one.decisions)]
+            for name, one in record.approvals.items()
+        },
+        "artifacts": sorted((one.name, str(one.status)) for one in record.artifacts),
+    }
+
+
+def _first(abandoned: Abandoned, places: list[Place]) -> Place:
+    return next(
+        place
+        for place in places
+        if (place.function, place.operation) == (abandoned.function, abandoned.operation)
+    )
+
+
+def _has_failed(step: dict[str, Any]) -> bool:
+    return (step["status"], step["reason"]) == ("Failed", "executor-error")
+
+
+def _lost(path: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Take one lost attempt of a step out of how its run has ended; it failed, or has one more."""
+    step = now["steps"][path]
+    if not _has_failed(step):
+        more = was["steps"][path]["attempts"] + 1
+        if step["attempts"] != more:
+            yield f"{path} lost an attempt and has {step['attempts']}, not {more}"
+        step["attempts"] -= 1
+        # builtin:fail says by which attempt it succeeded.
+        now["outputs"][path] = was["outputs"].get(path)
+
+
+def _forgive_lateness(was: dict[str, Any], now: dict[str, Any]) -> None:
+    """Take what a fault delayed until the run had ended as if it had come in time."""
+    for path, step in now["steps"].items():
+        if step["status"] == "Skipped" and step["reason"] in {"run-failed", "cancelled"}:
+            now["steps"][path] = was["steps"].get(path)
+            now["outputs"][path] = was["outputs"].get(path)
+
+
+def _changes(was: Any, now: Any, name: str = "run") -> Iterator[str]:  # noqa: ANN401 - any JSON
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in was.keys() | now.keys():
+            yield from _changes(was.get(key), now.get(key), f"{name}.{key}")
+    elif was != now:
+        yield f"{name} is {now}, not {was}"
+
+
+def sample(cases: list[Case]) -> list[Case]:
+    """One case of each call of each function; which of its faults, and where, takes turns.
+
+    A scenario that takes long is played only for the calls that no other has.
+    """
+    alike: dict[tuple[str, int], list[Case]] = {}
+    for case in cases:
+        alike.setdefault((case.place.function, case.place.number), []).append(case)
+    chosen: list[Case] = []
+    taken = Counter[Fault]()
+    for number, found in enumerate(alike.values()):
+        short = [case for case in found if case.scenario not in LONG] or found
+        fault = min((case.fault for case in short), key=lambda fault: taken[fault])
+        with_fault = [case for case in short if case.fault is fault]
+        chosen.append(with_fault[number % len(with_fault)])
+        taken[fault] += 1
+    return chosen

@@ -1,0 +1,82 @@
+"""A fault at each call that a function makes of AWS: the run ends as it does without it.
+
+These tests take one of the faults for each call of each function. `make faults` takes all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults import play
+from tests.faults.faults import Case, Fault, Place
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.sweep import Sweep, faults_at, sample
+
+if TYPE_CHECKING:
+    from tests.faults.service import Service
+
+
+@pytest.fixture(name="sweep", scope="module")
+def _sweep(service: Service) -> Sweep:
+    return Sweep(service)
+
+
+@pytest.fixture(name="cases", scope="module")
+def _cases(sweep: Sweep) -> list[Case]:
+    recordings = [sweep.record(name) for name in SCENARIOS]
+    every = [case for recording in recordings for case in recording.cases()]
+    chosen = sample(every)
+    print(f"{len(chosen)} of {len(every)} cases")  # noqa: T201 - a test's output says what it took
+    return chosen
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_run_ends_the_same_with_a_fault(sweep: Sweep, cases: list[Case], scenario: str) -> None:
+    wrong = {
+        str(case): found
+        for case in cases
+        if case.scenario == scenario and (found := sweep.replay(case))
+    }
+
+    assert not wrong
+
+
+def test_takes_a_case_of_every_call_of_every_function(sweep: Sweep, cases: list[Case]) -> None:
+    places = [place for name in SCENARIOS for place in sweep.record(name).places]
+    calls = {(place.function, place.number) for place in places if faults_at(place)}
+
+    taken = {(case.place.function, case.place.number) for case in cases}
+
+    assert taken == calls
+    assert {case.fault for case in cases} == set(Fault)
+
+
+def test_records_the_same_calls_each_time(sweep: Sweep, service: Service) -> None:
+    recording = sweep.record("approvals")
+
+    play.Play(recording.scenario, service, recording.given).play()
+
+    assert service.aws.places == recording.places
+
+
+def test_finds_a_run_that_nobody_heals(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = next(
+        place
+        for place in sweep.record("attempts").places
+        if place.function == "create_run" and place.operation == "dynamodb.TransactWriteItems"
+    )
+    monkeypatch.setattr(play, "reconcile", lambda _: None)
+
+    found = sweep.replay(Case("attempts", place, Fault.CALLER_GONE))
+
+    assert "the run has not ended" in found
+
+
+def test_finds_a_fault_that_does_not_strike(sweep: Sweep) -> None:
+    nowhere = Place("run_step nowhere #1", 1, "dynamodb.Query")
+
+    found = sweep.replay(Case("attempts", nowhere, Fault.DIES_BEFORE))
+
+    assert found == ["the fault did not strike"]

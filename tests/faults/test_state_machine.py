@@ -1,0 +1,199 @@
+"""One run, to which everything happens in any order: hypothesis chooses what comes next."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.faults import invariants
+from tests.faults.faults import AT_A_CALL
+from tests.faults.play import RUN_ID, Follower
+from tests.faults.reconciler import PERIOD_S, reconcile
+from tests.faults.scenarios import FUNCTIONS, SCENARIOS, SECRETS
+from tests.faults.service import TENANT, Service, service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKS = ("approvals", "cancelled", "rejected", "failed beside a gate", "attempts")
+_PASSES = 40
+# The same few examples each time. With TASKRUNNER_FAULT_EXAMPLES in the environment it is as many
+# other ones, and an example that fails is made smaller; `make faults` sets it.
+_MORE = os.environ.get("TASKRUNNER_FAULT_EXAMPLES")
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Every rule is one thing that may happen: to the machine, by people, by the platform."""
+
+    service: Service
+
+    @initialize(pack=st.sampled_from(_PACKS), joins_all=st.booleans())
+    def create(self, pack: str, *, joins_all: bool) -> None:
+        self.service.begin()
+        self.service.states.joins_all = joins_all
+        self.follower = Follower(self.service)
+        body = {"manifest": SCENARIOS[pack].manifest, "inputs": {}, "runId": RUN_ID}
+        created = self.service.request("ana", "POST", "runs", body)
+        assert created.status == 201, created.body
+        self.plan_hash = created.json["planHash"]
+        record = invariants.Record(self.service, RUN_ID)
+        self.approvals = [approval.id for approval in record.plan.approvals]
+
+    # --- the machine --------------------------------------------------------------------------
+
+    @precondition(lambda self: self.service.states.ready())
+    @rule(number=st.integers(0, 3))
+    def go_on(self, number: int) -> None:
+        """One of the lanes goes on: which one is not the product's to choose."""
+        ready = self.service.states.ready()
+        self.service.states.run(ready[number % len(ready)])
+        self.follow()
+
+    @precondition(lambda self: self.service.states.ready())
+    @rule(call=st.integers(1, 12), fault=st.sampled_from(AT_A_CALL))
+    def go_on_with_a_fault(self, call: int, fault: Any) -> None:  # noqa: ANN401
+        """A lane goes on, and a call of its function goes wrong."""
+        self.service.aws.next_fault = (call, fault)
+        self.service.states.run(self.service.states.ready()[0])
+        self.service.aws.next_fault = None
+        self.follow()
+
+    @precondition(lambda self: self.service.calls)
+    @rule(number=st.integers(0, 3))
+    def repeat(self, number: int) -> None:
+        """A function is called once more as it was called last for a step."""
+        last = {_identity(call): call for call in self.service.calls}
+        function, payload = list(last.values())[number % len(last)]
+        self.service.repeat(function, payload)
+        self.follow()
+
+    @rule()
+    def let_time_pass(self) -> None:
+        """The next pause or timeout ends, if the reconciler does not come before."""
+        timer = self.service.states.next_timer()
+        soon = self.service.clock.now() + timedelta(seconds=PERIOD_S)
+        if timer is not None and self.service.clock.now() < timer < soon:
+            self.service.clock.time = timer
+        self.follow()
+
+    @rule()
+    def expire(self) -> None:
+        """The gate that has the least time has waited for as long as it may."""
+        timer = self.service.states.next_timer()
+        if timer is not None:
+            self.service.clock.time = max(timer, self.service.clock.now())
+        self.follow()
+
+    # --- people -------------------------------------------------------------------------------
+
+    @rule(
+        number=st.integers(0, 1),
+        subject=st.sampled_from(["bob", "eve"]),
+        decision=st.sampled_from(["approved", "rejected"]),
+    )
+    def decide(self, number: int, subject: str, decision: str) -> None:
+        if self.approvals:
+            self.decide_one(self.approvals[number % len(self.approvals)], subject, decision)
+
+    def decide_one(self, approval: str, subject: str, decision: str) -> None:
+        path = f"runs/{RUN_ID}/approvals/{approval}"
+        body = {"decision": decision, "planHash": self.plan_hash}
+        answer = self.service.request(subject, "POST", path, body)
+        assert answer.status in {200, 409}, answer.body
+        self.follow()
+
+    @rule(really=st.integers(0, 5))
+    def cancel(self, really: int) -> None:
+        """Seldom, because nothing happens to a cancelled run."""
+        if really > 0:
+            return
+        answer = self.service.request("bob", "POST", f"runs/{RUN_ID}/cancel")
+        assert answer.status in {202, 409}, answer.body
+        self.follow()
+
+    # --- the platform -------------------------------------------------------------------------
+
+    @rule()
+    def reconcile(self) -> None:
+        self.service.clock.advance(PERIOD_S)
+        reconcile(self.service)
+        self.follow()
+
+    @rule()
+    def report(self) -> None:
+        """EventBridge reports an execution that has ended; or it never does."""
+        self.service.collect_events()
+        for event in self.service.due_events()[:1]:
+            self.service.deliver_event(event)
+        self.follow()
+
+    # --- what must hold -----------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Read on, as a follower of the log does at any time."""
+        self.follower.read()
+
+    def teardown(self) -> None:
+        """Let everything come to its end, and look at all that is recorded."""
+        if not hasattr(self, "follower"):
+            return
+        for _ in range(_PASSES):
+            self._come_to_rest()
+            record = invariants.Record(self.service, RUN_ID)
+            if not list(invariants.problems_at_the_end(self.service, record)):
+                break
+            self.service.clock.advance(PERIOD_S)
+            reconcile(self.service)
+        self.follow()
+        record = invariants.Record(self.service, RUN_ID)
+        found = [
+            *invariants.problems(self.service, record, self.follower.lines),
+            *invariants.problems_at_the_end(self.service, record),
+        ]
+        assert not found, "\n".join(found)
+
+    def _come_to_rest(self) -> None:
+        """Let lanes go on until they wait for people, and these decide."""
+        while ready := self.service.states.ready():
+            self.service.states.run(ready[0])
+            self.follow()
+        world = self.service.world()
+        record = invariants.Record(self.service, RUN_ID)
+        for approval in record.plan.approvals:
+            found = world.approvals.get(TENANT, RUN_ID, approval.id)
+            if found.was_opened and found.verdict is None and record.run.outcome is None:
+                for subject in ("bob", "eve"):
+                    self.decide_one(approval.id, subject, "approved")
+        timer = self.service.states.next_timer()
+        if timer is not None and timer < self.service.clock.now() + timedelta(seconds=PERIOD_S):
+            self.service.clock.time = max(timer, self.service.clock.now())
+
+
+def _identity(call: tuple[str, dict[str, Any]]) -> tuple[object, ...]:
+    function, payload = call
+    parts = (payload.get("path"), payload.get("step"), payload.get("ask"), payload.get("expired"))
+    return function, *parts
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _service() -> Iterator[None]:
+    with service(SECRETS, FUNCTIONS) as AnyOrder.service:
+        yield
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=int(_MORE or 20),
+    stateful_step_count=25,
+    derandomize=_MORE is None,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate] if _MORE is None else list(Phase),
+    suppress_health_check=list(HealthCheck),
+)
