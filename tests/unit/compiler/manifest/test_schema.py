@@ -143,7 +143,7 @@ def test_refuses_a_number_outside_its_bounds(field: str, least: int, most: int) 
             f"- {{id: a, name: {'x' * 2001}, run: {{uses: builtin:noop}}}}",
             "at most 2000 characters",
         ),
-        ("- {id: a, run: {uses: builtin:noop}, when: 5}", "must be text, not 5; put it in quotes"),
+        ("- {id: a, run: {uses: builtin:noop}, when: 5}", "must be an expression, not 5"),
     ],
 )
 def test_says_what_does_not_fit_without_words_of_the_library(steps: str, message: str) -> None:

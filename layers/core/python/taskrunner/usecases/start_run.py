@@ -32,5 +32,5 @@ def start_run(tenant: str, run_id: str, world: World) -> JsonObject:
     """Start a recorded run from its stored plan. Starting twice starts once."""
     run = world.runs.head(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
-    definition = compile_plan(plan).definition
+    definition = compile_plan(plan, run.distributed)
     return {"started": start(run, definition, execution_input(plan, tenant, run_id), world)}
