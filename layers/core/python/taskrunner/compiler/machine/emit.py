@@ -124,7 +124,6 @@ class _Emitter:
                 whether: choose({True: _begin(step)}, exits.follower),
             }
         state = clone("When")
-        state["Comment"] = f"Whether to run: {step.when}"
         state["Choices"][0] |= {"Variable": f"$.when['{step.id}']", "Next": _begin(step)}
         state["Default"] = exits.follower
         return {name: state}
@@ -155,7 +154,7 @@ class _Emitter:
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
         gate["Catch"][0]["Next"] = expire_name
         expire = task("Expire gate", step, exits)
-        expire["Comment"] = clone("Expire gate")["Comment"]  # the step's name is at the gate
+        expire.pop("Comment", None)  # the step's name is at the gate
         return {name: gate, expire_name: expire}
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
@@ -265,6 +264,10 @@ def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObjec
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:
     state = task("Run", step, exits)
+    if step.retries.max_attempts == 1:
+        # Only the platform's retrier is needed: no other one would retry, or hold back a retrier.
+        del state["Retry"][1:]
+        return state
     # The last retrier has the pack's numbers. The shortest pause of Step Functions is one second.
     state["Retry"][-1] |= {
         "IntervalSeconds": _pause_s(step),
