@@ -80,6 +80,58 @@ def test_a_step_can_be_read_by_later_steps_only() -> None:
     assert "$.spec.steps[0].run.with.x" in found
 
 
+TYPED = """
+inputs:
+  - {name: text, type: string}
+  - {name: count, type: integer}
+  - {name: share, type: number}
+  - {name: flag, type: boolean}
+  - {name: any, type: object}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("inputs.count == '3'", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("'3' != inputs.share", "inputs.share is a number, {}text: write `3`, not '3'"),
+        ("inputs.count == 'x'", "{}text: write a number such as `1`, not 'x'"),
+        ("inputs.text == `3`", "inputs.text is text, {}a number: write '3', not `3`"),
+        ("!(inputs.flag == 'true')", "is a boolean, {}text: write `true`, not 'true'"),
+        ("inputs.flag && (inputs.text == `1` || run.id)", "write '1', not `1`"),
+    ],
+)
+def test_refuses_a_comparison_of_an_input_with_a_literal_of_another_kind(
+    condition: str, message: str
+) -> None:
+    (found,) = problems(
+        pack(f'- {{id: a, when: "{condition}", run: {{uses: builtin:noop}}}}', spec=TYPED)
+    )
+
+    assert found.startswith("$.spec.steps[0].when: ")
+    assert message.format("which is never equal to ") in found
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "inputs.count == `3`",
+        "inputs.share == `0.5`",
+        "inputs.text == '3'",
+        "inputs.text == `null`",
+        "inputs.any == '3'",
+        "inputs.any.count == '3'",
+        "to_string(inputs.count) == '3'",
+        "[inputs][?count == '3']",
+    ],
+)
+def test_accepts_a_comparison_that_may_be_true(condition: str) -> None:
+    assert (
+        problems(pack(f'- {{id: a, when: "{condition}", run: {{uses: builtin:noop}}}}', spec=TYPED))
+        == []
+    )
+
+
 def test_an_output_can_read_every_step() -> None:
     steps = "- {id: a, run: {uses: builtin:noop}}\n- {id: b, run: {uses: builtin:noop}}"
     outputs = "outputs: [{name: x, type: object, expression: '[steps.a.status, steps.b.outputs]'}]"
