@@ -6,6 +6,7 @@ import pytest
 
 from taskrunner import executors
 from taskrunner.compiler.checks import pack as checks
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.problems import MAX_PROBLEMS
 from taskrunner.errors import InvalidPackError
@@ -78,6 +79,26 @@ def test_a_step_can_be_read_by_later_steps_only() -> None:
     (found,) = problems(pack(steps))
 
     assert "$.spec.steps[0].run.with.x" in found
+
+
+def test_reports_a_wrong_rule_of_two_gates_once() -> None:
+    steps = f"- {{id: a, {GATE}}}\n- {{id: b, {GATE}}}"
+    policies = "policies: [{id: p, version: '1', rules: [{id: r, require: with.n < 3}]}]"
+
+    (found,) = problems(pack(steps, spec=policies))
+
+    assert found.startswith("$.spec.policies[0].rules[0].require: ")
+
+
+def test_checks_no_value_against_a_schema_that_is_wrong() -> None:
+    schema = "{$id: 'a:b', $ref: '#/properties/a'}"
+    inputs = f"inputs: [{{name: x, type: string, schema: {schema}}}]"
+
+    with pytest.raises(InvalidPackError) as refused:
+        compile_pack(pack(NOOP, spec=inputs), {"x": "text"})
+
+    (found,) = refused.value.diagnostics
+    assert found.path == "$.spec.inputs[0].schema"
 
 
 TYPED = """
