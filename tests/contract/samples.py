@@ -31,6 +31,7 @@ def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
         "created_at": "2025-12-06T12:00:00.000Z",
         "created_by": "ana",
         "request_digest": "sha256:" + "c" * 64,
+        "distributed": ("each",),
         "longest_s": 3600,
     }
     return Run(**(fields | changes))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from taskrunner import expressions
-from taskrunner.compiler.budget.distribution import distributed_maps
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
@@ -36,7 +35,7 @@ from taskrunner.model.plan import (
 from tests.machine.generated_packs import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from taskrunner.expressions import Reference
 
@@ -64,13 +63,17 @@ class Prediction:
     open: set[str] = field(default_factory=set)
 
 
-def predict(plan: Plan, verdicts: Mapping[str, str]) -> Prediction:
+def predict(
+    plan: Plan, verdicts: Mapping[str, str], distributed: Collection[str] = ()
+) -> Prediction:
     """What a run of *plan* comes to when each approval is decided as *verdicts* says.
+
+    *distributed* are the ids of its Distributed Maps.
 
     Raises:
         Undetermined: it depends on timing.
     """
-    walker = _Walker(plan, verdicts)
+    walker = _Walker(plan, verdicts, distributed)
     walker.run()
     return walker.found
 
@@ -89,13 +92,15 @@ class _Place:
 
 
 class _Walker:
-    def __init__(self, plan: Plan, verdicts: Mapping[str, str]) -> None:
+    def __init__(
+        self, plan: Plan, verdicts: Mapping[str, str], distributed: Collection[str]
+    ) -> None:
         self.plan = plan
         self.verdicts = verdicts
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
-        self.distributed = distributed_maps(plan)
+        self.distributed = distributed
 
     def run(self) -> None:
         try:

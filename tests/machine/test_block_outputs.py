@@ -12,6 +12,7 @@ from tests.packs import pack
 
 if TYPE_CHECKING:
     from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 
 SEEN = """
@@ -133,6 +134,83 @@ def test_a_loop_aggregates_the_values_of_its_iterations(
         body: [{{id: turn, run: {{uses: builtin:noop, with: {{not: this}}}}}}]
     """
     assert seen(ana, block) == expected
+
+
+@pytest.mark.parametrize("ending", ["", "until: '`false`'"])
+@pytest.mark.parametrize(
+    ("aggregation", "value", "message"),
+    [
+        ("merge", "item", "the value of iteration 0 must be an object to be merged, not a number"),
+        ("collect", "keys(item)", "the outputs of iteration 0: 'keys(item)' "),
+    ],
+)
+def test_a_loop_fails_by_outputs_that_it_cannot_have(
+    ana: Client, aggregation: str, value: str, message: str, ending: str
+) -> None:
+    block = f"""
+    - id: block
+      loop:
+        items: {{static: [1, 2]}}
+        aggregation: {aggregation}
+        {ending}
+        outputs: {value}
+        body: [{{id: turn, run: {{uses: builtin:noop}}}}]
+    """
+    state = run(ana, pack(_list(block) + SEEN))
+
+    assert state["status"] == "failed"
+    ends = statuses(state)
+    assert ends["block"] == "Failed executor-error"
+    assert ends["block[1]::turn"] == "Succeeded"
+    assert ends["seen"] == "Skipped run-failed"
+    (failed,) = (step for step in state["steps"] if step["stepId"] == "block")
+    assert failed["errorMessage"].startswith(message)
+
+
+def test_what_follows_a_loop_that_may_fail_finds_no_outputs(ana: Client) -> None:
+    block = """
+    - id: block
+      continueOnError: true
+      loop:
+        items: {static: [1]}
+        aggregation: merge
+        outputs: item
+        body: [{id: turn, run: {uses: builtin:noop}}]
+    """
+    state = run(ana, pack(_list(block) + SEEN))
+
+    assert state["status"] == "succeeded"
+    assert statuses(state)["block"] == "Failed executor-error"
+    assert outputs(ana, state, "seen") == {"it": None}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        """
+        - id: block
+          loop:
+            items: {static: [1]}
+            aggregation: merge
+            body: [{id: a, run: {uses: lambda:five}}]
+        """,
+        """
+        - id: block
+          conditional:
+            outputUnion: true
+            branches: [{condition: "`true`", steps: [{id: a, run: {uses: lambda:five}}]}]
+        """,
+    ],
+)
+def test_a_block_fails_that_would_merge_what_is_no_object(
+    ana: Client, engine: Engine, block: str
+) -> None:
+    engine.functions["five"] = lambda _payload: 5
+
+    state = run(ana, pack(_list(block) + SEEN))
+
+    assert state["status"] == "failed"
+    assert statuses(state)["block"] == "Failed executor-error"
 
 
 def test_an_iterations_value_may_be_an_expression_over_its_steps(ana: Client) -> None:

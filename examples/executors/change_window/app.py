@@ -4,14 +4,14 @@ For a step with `uses: lambda:change-window` it returns `{open, environment, at,
 policy that uses it `{passed, failures}`. Its parameters, under `with`:
 
 * environment: what is about to be changed
-* at: the time to judge, in RFC 3339; a pack writes "{{ run.createdAt }}"
+* at: the time to judge, in RFC 3339; without it, the time when the function is called, so that a
+  run that waited for an approval is judged when it goes on
 * windows: when changes are allowed, a list of `{environment, days, from, to}` in UTC. A window
   without an environment is for all of them, one without days for every day. A window that ends at
   or before its beginning ends on the next day, and belongs to the day on which it begins.
 
-It reads no clock and keeps nothing. The same event always has the same answer, so it can ignore
-`idempotencyKey`. A function with side effects uses the key: it acts once per key, and repeats its
-first answer afterwards.
+It keeps nothing and changes nothing, so it can ignore `idempotencyKey`. A function with side
+effects uses the key: it acts once per key, and repeats its first answer afterwards.
 
 An exception fails the step, with the exception's name and message.
 """
@@ -21,7 +21,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -35,7 +38,16 @@ class BadParametersError(Exception):
     """The parameters are not what this function takes; the message says which."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def handler(
+    event: dict[str, Any],
+    context: object,  # noqa: ARG001 - Lambda's signature
+    now: Callable[[], datetime] = utc_now,
+) -> dict[str, Any]:
     """Answer one step, or one policy gate if the event names a policy."""
     parameters = event["with"]
     _refuse_unknown(parameters, {"environment", "at", "windows"}, "with")
@@ -46,7 +58,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         raise BadParametersError(
             "'windows' is missing; write a list of {environment, days, from, to}"
         )
-    at = _time_with_offset(parameters.get("at"))
+    at = _time_with_offset(parameters["at"]) if "at" in parameters else now()
     open_windows = [window for window in windows if _is_open(window, environment, at)]
     at_text = at.isoformat(timespec="seconds").replace("+00:00", "Z")
     if "policy" in event:

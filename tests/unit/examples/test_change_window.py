@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.executors.change_window.app import DAYS, BadParametersError, handler
 
 EVENTS = Path(__file__).parents[3] / "examples" / "executors" / "change_window" / "events"
+RELEASE = Path(__file__).parents[3] / "examples" / "release.yaml"
 WORKDAY = {"days": ["tue", "wed"], "from": "09:00", "to": "16:00"}
 NIGHT = {"days": ["fri"], "from": "22:00", "to": "04:00"}
 
@@ -108,6 +110,26 @@ def test_a_policy_passes_while_a_window_is_open() -> None:
     answer = ask("2026-03-10T12:00:00Z", WORKDAY, policy={"id": "change-window", "version": "3"})
 
     assert answer == {"passed": True, "failures": []}
+
+
+@pytest.mark.parametrize(("hour", "is_open"), [(15, True), (16, False)])
+def test_without_a_time_the_window_is_judged_when_the_function_is_called(
+    hour: int,
+    is_open: bool,  # noqa: FBT001 - a value of the case
+) -> None:
+    event = {"with": {"environment": "production", "windows": [WORKDAY]}}
+
+    answer = handler(event, None, now=lambda: datetime(2026, 3, 10, hour, tzinfo=UTC))
+
+    assert (answer["open"], answer["at"]) == (is_open, f"2026-03-10T{hour}:00:00Z")
+
+
+def test_the_release_is_judged_when_it_is_about_to_be_deployed() -> None:
+    release = yaml.safe_load(RELEASE.read_text())["spec"]["steps"]
+    ids = [step["id"] for step in release]
+
+    assert "createdAt" not in RELEASE.read_text()
+    assert ids.index("agreement") < ids.index("window") < ids.index("record") < ids.index("deploy")
 
 
 def test_another_attempt_gets_the_same_answer() -> None:

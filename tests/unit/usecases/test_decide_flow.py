@@ -232,6 +232,60 @@ class TestTurn:
         assert ask(world, Question.LEAVE, "each", "each[0]::") == {"path": ""}
 
 
+MERGE = "aggregation: merge, outputs: item,"
+NOT_TO_BE_MERGED = "the value of iteration 1 must be an object to be merged, not {}"
+
+
+class TestResult:
+    """What a loop comes to at its end, with `until` or without."""
+
+    def end(self, items: str, more: str) -> MemoryWorld:
+        world = each(items, "loop", more)
+        for number in (0, 1):
+            step(world, "leaf", iteration=f"each[{number}]::")
+        return world
+
+    def ask(self, world: MemoryWorld, until: str) -> None:
+        if until:
+            ask(world, Question.TURN, "each", "each[1]::")
+        else:
+            ask(world, Question.RESULT, "each")
+
+    @pytest.mark.parametrize("until", ["", "until: 'index == `1`',"])
+    @pytest.mark.parametrize(
+        ("items", "more", "message"),
+        [
+            ("{static: [{}, 2]}", MERGE, NOT_TO_BE_MERGED.format("a number")),
+            ("{static: [{}, x]}", MERGE, NOT_TO_BE_MERGED.format("text")),
+            ("{static: [{}, [1]]}", MERGE, NOT_TO_BE_MERGED.format("a list")),
+            ("{static: [{}, null]}", MERGE, NOT_TO_BE_MERGED.format("null")),
+            ("{static: [1, x]}", "outputs: abs(item),", "the outputs of iteration 1: 'abs(item)' "),
+        ],
+    )
+    def test_that_cannot_be_found_fails_the_loop(
+        self, items: str, more: str, message: str, until: str
+    ) -> None:
+        world = self.end(items, until + more)
+
+        with pytest.raises(StepFailedError):
+            self.ask(world, until)
+
+        assert last(world).id == "each#undecidable"
+        assert last(world).message.startswith(message)
+
+    @pytest.mark.parametrize("until", ["", "until: 'index == `1`',"])
+    @pytest.mark.parametrize(
+        ("items", "more"),
+        [("{static: [{}, {n: 2}]}", MERGE), ("{static: [1, -2]}", "outputs: abs(item),")],
+    )
+    def test_that_is_found_lets_the_run_go_on(self, items: str, more: str, until: str) -> None:
+        world = self.end(items, until + more)
+
+        self.ask(world, until)
+
+        assert "each#undecidable" not in entry_ids(world)
+
+
 def test_rejects_a_question_of_a_run_that_has_ended() -> None:
     world = each("steps.first.outputs.list")
     cancel_run(TENANT, "run-7", "ana", world)

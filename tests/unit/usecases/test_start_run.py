@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from taskrunner.errors import NotFoundError, TryAgainError
+from taskrunner.model import canonical_json
 from taskrunner.model.run import RunStatus
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.settle_run import settle_run
 from taskrunner.usecases.start_run import start_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
+from tests.packs import pack
 from tests.unit.usecases.given import (
     GATED,
     TENANT,
@@ -22,11 +24,15 @@ from tests.unit.usecases.given import (
 )
 
 
-def not_started(error: type[BaseException]) -> MemoryWorld:
+def not_started(
+    error: type[BaseException],
+    manifest: str = GATED,
+    **changes: Any,  # noqa: ANN401 - any field
+) -> MemoryWorld:
     """A world in which a run was recorded, and creating it failed before its execution began."""
     world = MemoryWorld()
     failing: Any = FailingWorld(world, Failure(call=5, effect_lost=True, error=error))
-    result_of(lambda: create_run(a_request(GATED, idempotency_key="k-1"), failing))
+    result_of(lambda: create_run(a_request(manifest, idempotency_key="k-1", **changes), failing))
     assert failing.calls[-1] == "machines.start"
     assert list(world.runs.stored) == [(TENANT, "run-7")]
     return world
@@ -41,6 +47,24 @@ def test_starts_a_recorded_run_as_its_creation_would_have(
     assert start_run(TENANT, "run-7", world)
 
     assert snapshot(world) == snapshot(a_world(GATED, idempotency_key="k-1"))
+
+
+EACH = pack(
+    """
+    - {id: each, map: {items: inputs.hosts, step: {id: a, run: {uses: builtin:noop}}}}
+    - {id: fixed, map: {items: {static: [1]}, step: {id: b, run: {uses: builtin:noop}}}}
+    """,
+    spec="inputs: [{name: hosts, type: array}]",
+)
+
+
+def test_starts_a_recorded_run_with_the_machine_that_its_hash_names() -> None:
+    world = not_started(CrashError, EACH, inputs={"hosts": ["x"]})
+
+    start_run(TENANT, "run-7", world)
+
+    run = world.runs.head(TENANT, "run-7").run
+    assert canonical_json.digest(world.machines.definitions[run.machine]) == run.definition_hash
 
 
 def test_starting_a_running_run_changes_nothing() -> None:

@@ -92,7 +92,8 @@ def test_keeps_a_map_inline_that_nothing_leads_to() -> None:
 
 def test_distributes_a_map_of_ten_thousand_items_so_that_its_own_history_stays_small() -> None:
     small, large = (
-        compile_pack(pack(EACH, spec=XS), {"xs": [0] * count}) for count in (100, 10_000)
+        compile_pack(pack(EACH.replace("inputs.xs", f"{{range: {{end: {count - 1}}}}}")), {})
+        for count in (100, 10_000)
     )
 
     assert small.distributed == frozenset()
@@ -100,6 +101,43 @@ def test_distributes_a_map_of_ten_thousand_items_so_that_its_own_history_stays_s
     assert large.budget.history_events < small.budget.history_events
     assert large.budget.state_transitions > 10_000
     assert large.budget.invocations > 10_000
+
+
+UNTAKEN = f"""
+- id: c
+  conditional:
+    branches: [{{condition: inputs.xs, steps: [{{id: b, run: {{uses: builtin:noop}}}}]}}]
+    else: [{EACH.removeprefix("- ").replace("inputs.xs", "run.id")}]
+"""
+IN_A_LOOP = f"""
+- id: l
+  loop:
+    items: inputs.xs
+    iterator: x
+    body: [{EACH.removeprefix("- ").replace("inputs.xs", "{range: {end: 30}}")}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "distributed"),
+    [
+        pytest.param(EACH, {"each"}, id="over inputs"),
+        pytest.param(UNTAKEN, {"each"}, id="in a branch that inputs choose"),
+        pytest.param(IN_A_LOOP, {"each"}, id="in a loop over inputs"),
+        pytest.param(EACH.replace("inputs.xs", "'`[1, 2]`'"), set(), id="over a constant"),
+        pytest.param(
+            EACH.replace("inputs.xs", "{static: ['{{ inputs.xs }}', 2]}"), set(), id="over a list"
+        ),
+    ],
+)
+def test_distributes_maps_by_the_pack_and_not_by_its_inputs(
+    steps: str, distributed: set[str]
+) -> None:
+    text = pack(steps, spec=XS)
+    few, many = (compile_pack(text, {"xs": [0] * count}) for count in (0, 50))
+
+    assert few.distributed == many.distributed == distributed
+    assert few.definition_hash == many.definition_hash
 
 
 def test_refuses_ten_thousand_and_one_items() -> None:

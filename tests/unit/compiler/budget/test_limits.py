@@ -10,7 +10,10 @@ import pytest
 from taskrunner.compiler.budget import limits
 from taskrunner.compiler.budget.distribution import MAX_PLANNED_EVENTS, QUOTA_EVENTS
 from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine import frame
+from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import InvalidPackError
+from taskrunner.model import canonical_json
 from tests import graph
 from tests.packs import pack
 
@@ -31,8 +34,70 @@ HUNDRED_ATTEMPTS = "failure: {retries: {maxAttempts: 100}}"
 def test_counts_the_bytes_of_the_machine_and_of_its_input() -> None:
     compiled = compile_pack(pack(noops(1)), {})
 
-    assert compiled.budget.definition_bytes == len(json.dumps(compiled.definition))
-    assert 200 < compiled.budget.input_bytes < 400
+    assert compiled.budget.input_bytes == len(
+        json.dumps(execution_input(compiled.plan, "t" * 63, "r" * 128), separators=(",", ":"))
+    )
+
+
+def test_counts_a_machine_as_it_is_sent_with_the_longest_names() -> None:
+    short, quoted = (
+        compile_pack(pack(f"- {{id: a, name: {name}, run: {{uses: 'builtin:noop'}}}}"), {})
+        for name in ("nnn", "'\"é'")
+    )
+    names = dict.fromkeys(frame.bindings(frame.frame()), "n" * 123)
+    text = json.dumps(frame.bind(short.definition, names), separators=(",", ":"))
+
+    assert short.budget.definition_bytes == len(json.dumps(text))
+    # Escaped in the definition and again in the request: \\\" for the quote, \u00e9 for the letter.
+    assert quoted.budget.definition_bytes == short.budget.definition_bytes - 3 + 4 + 6
+
+
+def test_counts_an_input_in_its_canonical_form() -> None:
+    items = pack(
+        "- {id: each, map: {items: {range: {end: 99}}, step: {id: a, run: {uses: builtin:noop}}}}"
+    )
+    compiled = compile_pack(items, {})
+
+    first_input = execution_input(compiled.plan, "t" * 63, "r" * 128)
+    assert compiled.budget.input_bytes == canonical_json.size_bytes(first_input)
+
+
+KINDS = {
+    "run": "run: {uses: builtin:noop}",
+    "run with retries": "retries: {maxAttempts: 3, backoffSeconds: 9}, run: {uses: builtin:noop}",
+    "policy that warns": "gate: {policy: {policy: p, failureAction: warn}}",
+    "policy with a branch": "gate: {policy: {policy: p, failureAction: branch, branch: [INNER]}}",
+    "parallel": "parallel: {steps: [INNER]}",
+    "parallel with a limit": "parallel: {maxParallel: 1, steps: [INNER]}",
+    "map": "map: {items: {static: [1]}, step: INNER}",
+    "map over inputs": "map: {items: inputs.list, step: INNER}",
+    "loop": "loop: {items: {static: [1]}, body: [INNER]}",
+    "loop with until": "loop: {items: {static: [1]}, until: index == `1`, body: [INNER]}",
+    "conditional": "conditional: {branches: [{condition: inputs.flag, steps: [INNER]}]}",
+    "conditional on the run": "conditional: {branches: [{condition: run.id, steps: [INNER]}]}",
+}
+
+
+FEWER = {"run with retries": 950, "loop with until": 900}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thousand_steps_with_conditions_fit_into_a_machine(kind: str) -> None:
+    inner = "{id: inner-%04d, run: {uses: 'builtin:noop'}}"
+    fields, count = KINDS[kind], FEWER.get(kind, 1000)
+    steps = [
+        f"- {{id: step-{number:04}, when: inputs.flag, {fields.replace('INNER', inner % number)}}}"
+        for number in range(count // 2 if "INNER" in fields else count)
+    ]
+    spec = """
+    inputs: [{name: flag, type: boolean, default: true}, {name: list, type: array, default: []}]
+    policies: [{id: p, version: "1", rules: [{id: r, require: inputs.flag}]}]
+    """
+
+    compiled = compile_pack(pack("\n".join(steps), spec=spec), {})
+
+    assert sum(1 for _ in compiled.plan.all_steps()) == count
+    assert compiled.budget.definition_bytes <= limits.MAX_DEFINITION_BYTES
 
 
 def test_names_the_step_that_breaks_the_history_limit_with_its_line() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from taskrunner import executors
 from taskrunner.compiler.checks import pack as checks
+from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.problems import MAX_PROBLEMS
 from taskrunner.errors import InvalidPackError
@@ -78,6 +79,78 @@ def test_a_step_can_be_read_by_later_steps_only() -> None:
     (found,) = problems(pack(steps))
 
     assert "$.spec.steps[0].run.with.x" in found
+
+
+def test_reports_a_wrong_rule_of_two_gates_once() -> None:
+    steps = f"- {{id: a, {GATE}}}\n- {{id: b, {GATE}}}"
+    policies = "policies: [{id: p, version: '1', rules: [{id: r, require: with.n < 3}]}]"
+
+    (found,) = problems(pack(steps, spec=policies))
+
+    assert found.startswith("$.spec.policies[0].rules[0].require: ")
+
+
+def test_checks_no_value_against_a_schema_that_is_wrong() -> None:
+    schema = "{$id: 'a:b', $ref: '#/properties/a'}"
+    inputs = f"inputs: [{{name: x, type: string, schema: {schema}}}]"
+
+    with pytest.raises(InvalidPackError) as refused:
+        compile_pack(pack(NOOP, spec=inputs), {"x": "text"})
+
+    (found,) = refused.value.diagnostics
+    assert found.path == "$.spec.inputs[0].schema"
+
+
+TYPED = """
+inputs:
+  - {name: text, type: string}
+  - {name: count, type: integer}
+  - {name: share, type: number}
+  - {name: flag, type: boolean}
+  - {name: any, type: object}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("inputs.count == '3'", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("'3' != inputs.share", "inputs.share is a number, {}text: write `3`, not '3'"),
+        ("inputs.count == 'x'", "{}text: write a number such as `1`, not 'x'"),
+        ("inputs.text == `3`", "inputs.text is text, {}a number: write '3', not `3`"),
+        ("!(inputs.flag == 'true')", "is a boolean, {}text: write `true`, not 'true'"),
+        ("inputs.flag && (inputs.text == `1` || run.id)", "write '1', not `1`"),
+    ],
+)
+def test_refuses_a_comparison_of_an_input_with_a_literal_of_another_kind(
+    condition: str, message: str
+) -> None:
+    (found,) = problems(
+        pack(f'- {{id: a, when: "{condition}", run: {{uses: builtin:noop}}}}', spec=TYPED)
+    )
+
+    assert found.startswith("$.spec.steps[0].when: ")
+    assert message.format("which is never equal to ") in found
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "inputs.count == `3`",
+        "inputs.share == `0.5`",
+        "inputs.text == '3'",
+        "inputs.text == `null`",
+        "inputs.any == '3'",
+        "inputs.any.count == '3'",
+        "to_string(inputs.count) == '3'",
+        "[inputs][?count == '3']",
+    ],
+)
+def test_accepts_a_comparison_that_may_be_true(condition: str) -> None:
+    assert (
+        problems(pack(f'- {{id: a, when: "{condition}", run: {{uses: builtin:noop}}}}', spec=TYPED))
+        == []
+    )
 
 
 def test_an_output_can_read_every_step() -> None:

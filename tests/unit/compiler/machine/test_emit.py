@@ -17,6 +17,9 @@ APPROVALS = "approvals: [{id: r, expiresAfterSeconds: 120}]"
 WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
 PROTOTYPES = WRITTEN["States"][FRAME]["Branches"][0]["States"]
 
+# What Step Functions assumes of a retrier.
+RETRIER_DEFAULTS = {"IntervalSeconds": 1, "BackoffRate": 2}
+
 
 def branch(steps: str, spec: str = "") -> dict[str, Any]:
     """Return the branch of the frame that holds the states of *steps*."""
@@ -47,9 +50,11 @@ def test_states_have_the_ids_of_their_steps_in_the_order_of_the_pack() -> None:
 
 @pytest.mark.parametrize(
     ("retries", "attempts", "interval"),
-    [("retries: {maxAttempts: 3}, ", 2, 1),
-     ("retries: {maxAttempts: 100, backoffSeconds: 20}, ", 99, 20)],
-)  # fmt: skip
+    [
+        ("retries: {maxAttempts: 3}, ", 2, 1),
+        ("retries: {maxAttempts: 100, backoffSeconds: 20}, ", 99, 20),
+    ],
+)
 def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
     retries: str, attempts: int, interval: int
 ) -> None:
@@ -58,13 +63,33 @@ def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
     final, of_pack, of_platform = state["Retry"]
     assert (of_pack["MaxAttempts"], of_pack["IntervalSeconds"]) == (attempts, interval)
     assert of_pack["ErrorEquals"] == ["AttemptFailedError"]
-    assert [final, of_platform] == PROTOTYPES["Run"]["Retry"][::2]
+    assert with_defaults(final, of_platform) == with_defaults(*PROTOTYPES["Run"]["Retry"][::2])
 
 
 def test_a_step_of_one_attempt_has_the_platforms_retries_only() -> None:
     state = states("- {id: a, run: {uses: builtin:noop}}")["a"]
 
-    assert state["Retry"] == PROTOTYPES["Run"]["Retry"][::2]
+    prototypes = PROTOTYPES["Run"]["Retry"][::2]
+    assert with_defaults(*state["Retry"]) == with_defaults(*prototypes)
+
+
+def with_defaults(*retriers: dict[str, Any]) -> list[dict[str, Any]]:
+    """The retriers with what Step Functions adds to them (Amazon States Language, Retrier)."""
+    return [RETRIER_DEFAULTS | retrier for retrier in retriers]
+
+
+def test_states_carry_no_comments_but_the_names_of_steps() -> None:
+    found = states(
+        """
+        - {id: named, name: Build it, when: "`true`", run: {uses: builtin:noop}}
+        - {id: g, gate: {approval: {id: r}}}
+        - {id: p, parallel: {maxParallel: 1, steps: [{id: a, run: {uses: builtin:noop}}]}}
+        """,
+        APPROVALS,
+    )
+
+    assert found["named"]["Comment"] == "Build it"
+    assert yaml.safe_dump(found).count("Comment") == 1
 
 
 def test_catches_a_failure_only_where_the_pack_goes_on() -> None:

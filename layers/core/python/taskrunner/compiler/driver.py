@@ -6,14 +6,15 @@ Each stage takes what the stage before it gave, and may rely on what that stage 
 2. `manifest/schema`   values become a Pack of the right shape
 3. `checks/pack`       names, expressions and parameters are looked up, and ceilings compared
 4. `inputs`, `planning`  the inputs are resolved, and what they decide is decided: a frozen Plan
-5. `machine/emit`      the plan's structure becomes Amazon States Language
+5. `machine/emit`      the pack's structure becomes Amazon States Language
 6. `machine/gates`     what was emitted is read again: no gate of the plan can be bypassed
 7. `budget/limits`     the worst case of the run is counted and compared with the quotas
 
 Stages 1 to 4 report their mistakes together, in one InvalidPackError: each goes on with what could
 be repaired of a manifest with mistakes (`manifest/repair`). The plan in the middle is data, so a
 run can be simulated from it, and a run that was recorded can be started from its stored plan
-(`compile_plan`) without the manifest.
+(`compile_plan`) without the manifest. Only the choice of Distributed Maps is recorded beside the
+plan: it depends on the pack's structure, and a plan does not say which items come from inputs.
 
 Everything here is pure: no clock, chance, environment or AWS. The same text and inputs give the
 same plan on any machine. The price of stages is that a new kind of step is written into each of
@@ -33,12 +34,12 @@ from taskrunner.compiler.machine import gates
 from taskrunner.compiler.machine.emit import emit
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.compiler.manifest import schema, source
-from taskrunner.compiler.planning.plan import make_plan
+from taskrunner.compiler.planning.plan import make_plan, make_structure
 from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from taskrunner.compiler.budget.limits import Budget
     from taskrunner.compiler.manifest.schema import Manifest
@@ -50,17 +51,12 @@ if TYPE_CHECKING:
 _LONGEST_TENANT, _LONGEST_RUN_ID = "t" * 63, "r" * 128
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A machine whose gates are proved. *distributed* has the ids of its Distributed Maps."""
-
-    definition: JsonObject
-    distributed: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledPack:
-    """A plan, its machine, what identifies both, and the worst case of a run."""
+    """A plan, its machine, what identifies both, and the worst case of a run.
+
+    *distributed* has the ids of the machine's Distributed Maps.
+    """
 
     plan: Plan
     document: JsonObject
@@ -81,18 +77,19 @@ def compile_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILING
     """
     manifest = schema.parse(source.read(text))
     plan = _plan(manifest, inputs, ceilings)
-    machine = compile_plan(plan)
+    distributed = distributed_maps(make_structure(manifest.pack))
+    definition = compile_plan(plan, distributed)
     longest_input = execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID)
-    budget = limits.count(plan, machine.distributed, machine.definition, longest_input)
-    manifest.refuse(limits.problems(plan, machine.distributed, budget))
+    budget = limits.count(plan, distributed, definition, longest_input)
+    manifest.refuse(limits.problems(plan, distributed, budget))
     document = plan_document.to_document(plan)
     return CompiledPack(
         plan=plan,
         document=document,
         plan_hash=canonical_json.digest(document),
-        definition=machine.definition,
-        definition_hash=canonical_json.digest(machine.definition),
-        distributed=machine.distributed,
+        definition=definition,
+        definition_hash=canonical_json.digest(definition),
+        distributed=distributed,
         budget=budget,
     )
 
@@ -106,16 +103,17 @@ def plan_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS) 
     return _plan(schema.parse(source.read(text)), inputs, ceilings)
 
 
-def compile_plan(plan: Plan) -> Machine:
-    """Emit the machine of *plan* and prove its gates.
+def compile_plan(plan: Plan, distributed: Collection[str]) -> JsonObject:
+    """Return the machine of *plan*, with its gates proved.
+
+    *distributed* are the ids of its Distributed Maps.
 
     Raises:
         BypassError: the compiler has made a mistake about a gate, and nothing may be made of it.
     """
-    distributed = distributed_maps(plan)
     definition = emit(plan, distributed)
     gates.prove(definition, plan)
-    return Machine(definition, distributed)
+    return definition
 
 
 def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:

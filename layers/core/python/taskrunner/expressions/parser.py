@@ -9,6 +9,7 @@ from jmespath import exceptions, parser
 
 from taskrunner.expressions import rules, tokens
 from taskrunner.expressions.allowance import Allowance
+from taskrunner.expressions.comparisons import Comparison, comparisons
 from taskrunner.expressions.errors import (
     EVALUATION_ERRORS,
     ExpressionError,
@@ -29,12 +30,14 @@ class Expression:
 
     *text* is the expression without braces around it. *references* are the names it reads, such as
     `('inputs', 'target')`. *item_names* are those that it reads from the items of a filter or
-    projection, in brackets, where an author may have meant the names outside.
+    projection, in brackets, where an author may have meant the names outside. *comparisons* are
+    those of a name with a literal.
     """
 
     text: str
     references: tuple[Reference, ...]
     item_names: tuple[Reference, ...]
+    comparisons: tuple[Comparison, ...]
     _tree: Node = field(repr=False, compare=False)
 
     @property
@@ -79,7 +82,7 @@ def parse(text: str) -> Expression:
         raise rules.too_deep() from None
     rules.check_tree(tree, inner)
     _normalise_literals(tree)
-    return Expression(inner, names_read(tree), names_of_items(tree), tree)
+    return Expression(inner, names_read(tree), names_of_items(tree), tuple(comparisons(tree)), tree)
 
 
 def _normalise_literals(node: Node) -> None:

@@ -13,6 +13,7 @@ class Question(StrEnum):
     ITEMS = "items"
     TURN = "turn"
     LEAVE = "leave"
+    RESULT = "result"
     POLICY = "policy"
 
 

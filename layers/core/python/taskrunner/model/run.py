@@ -69,7 +69,8 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 class Run:
     """The record of a run: all of it is decided at the creation, except how it ends.
 
-    *machine* and *execution* are the names of its state machine and Step Functions execution.
+    *machine* and *execution* are the names of its state machine and Step Functions execution, and
+    *distributed* are the ids of the machine's Distributed Maps.
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
     accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
     None is any number. *settled* is true once a failed run takes no artifacts of steps that still
@@ -87,6 +88,7 @@ class Run:
     created_at: str
     created_by: str
     request_digest: str
+    distributed: tuple[str, ...] = ()
     longest_s: int = 0
     queue_depth: int | None = None
     idempotency_key: str | None = None

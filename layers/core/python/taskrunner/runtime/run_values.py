@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from taskrunner.expressions import Reference
     from taskrunner.model.json_types import Json, JsonObject
-    from taskrunner.model.plan import Plan
+    from taskrunner.model.plan import Conditional, Plan
     from taskrunner.model.run import StepOutcome
     from taskrunner.model.step_path import Iteration
     from taskrunner.ports import Head, World
@@ -42,11 +42,7 @@ class RunValues:
         self._outcomes.load(steps, [*paths, *items])
 
     def context(self, references: Iterable[Reference], iteration: str = "") -> JsonObject:
-        """Return the names that *references* read, as seen from *iteration*.
-
-        Raises:
-            ExpressionError: the expression of a loop's outputs cannot be evaluated.
-        """
+        """Return the names that *references* read, as seen from *iteration*."""
         names = list(references)
         self.load(names, iteration)
         read_statuses = {
@@ -64,6 +60,17 @@ class RunValues:
             },
             **dict(self._iterators({reference[0] for reference in names}, iteration)),
         }
+
+    def check_outputs(
+        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+    ) -> None:
+        """Assemble the outputs of a block that has ended, a loop after so many *iterations*.
+
+        Raises:
+            ExpressionError: they cannot be, so the block fails.
+        """
+        self._outcomes.load([(step, prefix)])
+        self._outputs.assembled(step, prefix, iterations)
 
     def outcome(self, path: str) -> StepOutcome | None:
         """Return how the step at *path* ended; it is read now unless it was loaded."""

@@ -12,6 +12,7 @@ from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
 from taskrunner.model.failure import stoppable_blocks
+from taskrunner.model.plan import Conditional, Loop
 from taskrunner.model.run import StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
@@ -65,6 +66,20 @@ class RunningStep:
         where = self.iteration if iteration is None else iteration
         try:
             return expression.evaluate(self.values.context(expression.references, where))
+        except ExpressionError as error:
+            self.fail(str(error), iterations=iterations)
+
+    def check_outputs(self, *, iterations: int | None = None) -> None:
+        """Assemble the outputs of the step, a conditional or loop that has ended.
+
+        *iterations* is how many iterations a loop has had, unless that is recorded.
+
+        Raises:
+            StepFailedError: they cannot be, and so the step has failed.
+        """
+        assert isinstance(self.step, Conditional | Loop)  # noqa: S101 - the compiler asks no other
+        try:
+            self.values.check_outputs(self.step, self.iteration, iterations)
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
 

@@ -1,13 +1,16 @@
 """The outputs of steps, as expressions read them.
 
 A run step's outputs are its outcome's. Those of a block are assembled from its children each time
-that they are read, so that a block costs no write.
+that they are read, so that a block costs no write. Outputs that cannot be assembled fail their
+block where it ends, and not the step that reads them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
 from taskrunner.model.plan import (
     Aggregation,
@@ -23,12 +26,18 @@ from taskrunner.model.plan import (
     children,
 )
 from taskrunner.model.run import StepStatus
+from taskrunner.model.wording import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.runtime.recorded_outcomes import RecordedOutcomes
+
+
+_Listing: TypeAlias = Literal[
+    Aggregation.COLLECT, Aggregation.FIRST, Aggregation.LAST, Aggregation.NONE
+]
 
 
 class StepOutputs:
@@ -51,15 +60,43 @@ class StepOutputs:
                 return None
             case Parallel():
                 return self._by_child(step.steps, prefix)
-            case Conditional():
-                by_child = self._by_child(children(step), prefix)
-                return _merged(by_child.values()) if step.union else by_child
             case MapStep():
-                return {"results": self._results(step, prefix)}
-            case Loop():
-                return _aggregated(step.aggregation, self._results(step, prefix))
+                return {"results": self._results(step, self._count(step, prefix), prefix)}
+            case Conditional() | Loop():
+                with suppress(ExpressionError):
+                    return self.assembled(step, prefix)
+                return None  # it has failed
             case _:
                 assert_never(step)
+
+    def assembled(
+        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+    ) -> JsonObject:
+        """Return the outputs of a block that has ended, a loop after so many *iterations*.
+
+        Raises:
+            ExpressionError: the outputs of a loop cannot be evaluated, or values that are to be
+                merged are not objects.
+        """
+        if isinstance(step, Conditional):
+            by_child = self._by_child(children(step), prefix)
+            named = {f"the outputs of {child}": value for child, value in by_child.items()}
+            return _merged(named) if step.union else by_child
+        count = self._count(step, prefix) if iterations is None else iterations
+        results = self._results(step, count, prefix)
+        if step.aggregation is not Aggregation.MERGE:
+            return _aggregated(step.aggregation, results)
+        # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
+        may_lack = step.output is None or step.continue_on_error
+        return {
+            "result": _merged(
+                {
+                    f"the value of iteration {number}": value
+                    for number, value in enumerate(results)
+                    if value is not None or not may_lack
+                }
+            )
+        }
 
     def _was_run(self, step: Step, prefix: str) -> bool:
         if step.enabled is False:
@@ -76,34 +113,42 @@ class StepOutputs:
         outputs = {step.id: self.of(step, prefix) for step in steps}
         return {step_id: value for step_id, value in outputs.items() if value is not None}
 
-    def _results(self, step: Iterated, prefix: str) -> list[Json]:
-        """The value of each iteration, in the order of the items."""
+    def _count(self, step: Iterated, prefix: str) -> int:
+        return self._outcomes.iteration_count(step, step_path.join(prefix, step.id))
+
+    def _results(self, step: Iterated, count: int, prefix: str) -> list[Json]:
+        """The value of each of *count* iterations, in the order of the items.
+
+        Raises:
+            ExpressionError: a loop's `outputs` cannot be evaluated in an iteration.
+        """
         path = step_path.join(prefix, step.id)
-        return [
-            self._result(step, step_path.iteration_prefix(path, index))
-            for index in range(self._outcomes.iteration_count(step, path))
-        ]
+        return [self._result(step, path, number) for number in range(count)]
 
-    def _result(self, step: Iterated, iteration: str) -> Json:
-        if isinstance(step, Loop) and step.output is not None:
+    def _result(self, step: Iterated, path: str, number: int) -> Json:
+        iteration = step_path.iteration_prefix(path, number)
+        if not isinstance(step, Loop) or step.output is None:
+            return self.of(step.steps[-1], iteration)
+        try:
             return self._evaluate(step.output, iteration)
-        return self.of(step.steps[-1], iteration)
+        except ExpressionError as error:
+            raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
 
 
-def _merged(values: Iterable[Json]) -> JsonObject:
-    """One object of all objects among *values*; later keys win."""
+def _merged(values: Mapping[str, Json]) -> JsonObject:
+    """One object of all *values*, each under what a message calls it; later keys win."""
     merged: JsonObject = {}
-    for value in values:
-        merged |= value if isinstance(value, dict) else {}
+    for name, value in values.items():
+        if not isinstance(value, dict):
+            raise ExpressionError(f"{name} must be an object to be merged, not {kind_of(value)}")
+        merged |= value
     return merged
 
 
-def _aggregated(mode: Aggregation, results: list[Json]) -> JsonObject:
+def _aggregated(mode: _Listing, results: list[Json]) -> JsonObject:
     match mode:
         case Aggregation.COLLECT:
             return {"results": results}
-        case Aggregation.MERGE:
-            return {"result": _merged(results)}
         case Aggregation.FIRST:
             return {"result": results[0] if results else None}
         case Aggregation.LAST:

@@ -117,6 +117,7 @@ def _new_run(
         pack_name=plan.pack_name,
         pack_version=plan.pack_version,
         machine=world.machines.name(plan.pack_name, compiled.definition_hash),
+        distributed=tuple(sorted(compiled.distributed)),
         execution=execution,
         created_at=created_at,
         created_by=request.caller,

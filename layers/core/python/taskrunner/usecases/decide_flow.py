@@ -33,6 +33,7 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
     * items       the indexes of a map's or loop's items, from 0
     * turn        `{more, path}`: whether a loop goes on, and the prefix to go on with
     * leave       `{path}`: the prefix to go on with after a failed iteration of a loop with `until`
+    * result      null, at the end of a loop or conditional whose outputs can be assembled
     * policy      passed, warned, retry, override or branch
 
     Raises:
@@ -55,6 +56,9 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
             return {"value": _turn(running, iteration)}
         case Question.LEAVE:
             return {"value": {"path": running.iteration}}
+        case Question.RESULT:
+            running.check_outputs()
+            return {"value": None}
         case _:
             assert_never(question)
 
@@ -126,6 +130,7 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
         is_done = expressions.truth(until)
     if not is_done:
         return {"more": True, "path": step_path.iteration_prefix(running.path, iterations)}
+    running.check_outputs(iterations=iterations)
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
     return {"more": False, "path": running.iteration}

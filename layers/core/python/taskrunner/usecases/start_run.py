@@ -36,5 +36,5 @@ def start_run(tenant: str, run_id: str, world: World) -> bool:
     """
     run = world.runs.head(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
-    definition = compile_plan(plan).definition
+    definition = compile_plan(plan, run.distributed)
     return start(run, definition, execution_input(plan, tenant, run_id), world)

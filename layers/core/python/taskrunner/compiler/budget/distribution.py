@@ -3,7 +3,8 @@
 The iterations of a Distributed Map are executions with histories of their own.
 
 A map is distributed when it wants more iterations at a time than an inline Map runs, or when the
-history of one execution would not hold it.
+history of one execution would not hold it. All runs of a pack share one machine, so the pack's
+structure decides, without inputs: items and branches that come from inputs count as open.
 """
 
 from __future__ import annotations
@@ -36,23 +37,23 @@ SPARE_EVENTS: Final = MAX_INLINE_CONCURRENCY * PLATFORM_RETRIES * RETRY.events
 MAX_PLANNED_EVENTS: Final = QUOTA_EVENTS - SPARE_EVENTS
 
 
-def distributed_maps(plan: Plan) -> frozenset[str]:
-    """Return the ids of the maps of *plan* that are distributed.
+def distributed_maps(structure: Plan) -> frozenset[str]:
+    """Return the ids of the maps that are distributed, for a pack planned without inputs.
 
     These are the maps that want too much concurrency, and then the costliest ones, until every
-    history is within its limit or no map is left. A map that these inputs skip is in no history, so
-    it stays inline.
+    history is within its limit or no map is left. A map in a block without items is in no history,
+    so it stays inline.
     """
     concurrent = {
         step.id
-        for step in plan.all_steps()
+        for step in structure.all_steps()
         if isinstance(step, MapStep)
         and step.max_parallel is not None
         and step.max_parallel > MAX_INLINE_CONCURRENCY
     }
     inline = [
         step
-        for step in reachable_steps(plan.steps)
+        for step in reachable_steps(structure.steps)
         if isinstance(step, MapStep) and step.id not in concurrent and iterations(step) > 1
     ]
     # A map costs more than any map inside it, so distributing one never changes the cost of a
@@ -62,7 +63,7 @@ def distributed_maps(plan: Plan) -> frozenset[str]:
 
     def is_enough(count: int) -> bool:
         distributed = concurrent | set(candidates[:count])
-        return largest_history(plan, distributed) <= MAX_PLANNED_EVENTS
+        return largest_history(structure, distributed) <= MAX_PLANNED_EVENTS
 
     count = bisect_left(range(len(candidates)), x=True, key=is_enough)
     return frozenset(concurrent | set(candidates[:count]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
+from taskrunner.compiler.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     ApprovalGate,
@@ -73,7 +74,8 @@ def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> Worst:
 
 def step_history(step: Step, distributed: Collection[str]) -> Worst:
     """Return the worst case of *step* with its condition."""
-    return _condition(step) + body_history(step, distributed)
+    ending = _TASK if is_checked_at_its_end(step) else Worst()
+    return _condition(step) + body_history(step, distributed) + ending
 
 
 def body_history(step: Step, distributed: Collection[str]) -> Worst:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.budget.distribution import (
@@ -25,7 +26,9 @@ from taskrunner.compiler.budget.history import (
     run_history,
     step_history,
 )
+from taskrunner.compiler.machine import frame
 from taskrunner.compiler.problems import Problem
+from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.plan import Loop, MapStep, walk
 
 if TYPE_CHECKING:
@@ -35,7 +38,10 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
 
-MAX_DEFINITION_BYTES: Final = 1024 * 1024
+# A request may have 1 MiB. 16 KiB are left for its headers and the rest of CreateStateMachine.
+MAX_DEFINITION_BYTES: Final = (1024 - 16) * 1024
+# The function of a deployment with the longest names that AWS allows.
+_LONGEST_ARN: Final = "arn:aws-us-gov:lambda:ap-southeast-1:123456789012:function:" + "f" * 64
 # A state may be given 256 KiB. 64 KiB are left for what the run adds to its input: the numbers of
 # 10,000 items that decide_flow answers, or an error with its cause.
 MAX_INPUT_BYTES: Final = 192 * 1024
@@ -47,6 +53,7 @@ class Budget:
     """The worst case of one run.
 
     *history_events* are those of the run's own execution, without its child executions.
+    *definition_bytes* are those that creating the machine sends.
     """
 
     history_events: int
@@ -69,9 +76,25 @@ def count(
         history_events=run.events,
         state_transitions=everything.transitions,
         invocations=everything.invocations,
-        definition_bytes=len(json.dumps(definition, ensure_ascii=False).encode()),
-        input_bytes=len(json.dumps(execution_input, ensure_ascii=False).encode()),
+        definition_bytes=sent_bytes(definition),
+        input_bytes=size_bytes(execution_input),
     )
+
+
+def sent_bytes(definition: JsonObject) -> int:
+    """Return the bytes of *definition* in CreateStateMachine, with functions of the longest names.
+
+    It is a string of a JSON request there, so each of its quotes takes two bytes and, as boto3
+    writes JSON, each character beyond ASCII six or more.
+    """
+    bound = frame.bind(definition, _longest_functions())
+    text = json.dumps(bound, ensure_ascii=False, separators=(",", ":"))
+    return len(json.dumps(text))
+
+
+@cache
+def _longest_functions() -> dict[str, str]:
+    return dict.fromkeys(frame.bindings(frame.frame()), _LONGEST_ARN)
 
 
 def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterator[Problem]:
@@ -90,8 +113,8 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
         yield Problem((*_STEPS, index), message)
     if budget.definition_bytes > MAX_DEFINITION_BYTES:
         message = (
-            f"the compiled machine has {budget.definition_bytes} bytes and Step Functions takes "
-            f"{MAX_DEFINITION_BYTES}; split the pack"
+            f"the compiled machine has {budget.definition_bytes} bytes as it is sent, and Step "
+            f"Functions takes {MAX_DEFINITION_BYTES}; split the pack"
         )
         yield Problem(_STEPS, message)
     if budget.input_bytes > MAX_INPUT_BYTES:

@@ -70,6 +70,7 @@ class ExpressionChecks:
         reported: set[Reference] = set()
         for expression in expressions:
             self._look_up_items(expression, path)
+            self._compare(expression, path)
         names = (
             (name, expression.text) for expression in expressions for name in expression.references
         )
@@ -81,6 +82,11 @@ class ExpressionChecks:
             message = self._scope.unknown(reference, text, with_secrets=with_secrets)
             if message is not None:
                 reported.add(name)
+                self._findings.add(path, message)
+
+    def _compare(self, expression: Expression, path: Path) -> None:
+        for comparison in expression.comparisons:
+            if (message := self._scope.incomparable(comparison)) is not None:
                 self._findings.add(path, message)
 
     def _look_up_items(self, expression: Expression, path: Path) -> None:

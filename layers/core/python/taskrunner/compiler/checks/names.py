@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
@@ -13,7 +13,9 @@ from taskrunner.compiler.manifest.step_shapes import (
     PolicyGateShape,
     walk,
 )
-from taskrunner.model.wording import closest, nearest
+from taskrunner.model import canonical_json
+from taskrunner.model.json_types import read
+from taskrunner.model.wording import closest, kind_of, nearest, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,13 +24,21 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.shapes import Spec
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.expressions import Reference
+    from taskrunner.expressions.comparisons import Comparison
     from taskrunner.model.json_path import Path
+    from taskrunner.model.json_types import Json
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt")
 _STEP_FIELDS: Final = ("outputs", "status")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
 # No iterator may be called like one of these.
 _RESERVED: Final = frozenset({*_EVERYWHERE, "secrets", "with"})
+# The kinds of value that inputs of these types have.
+_KINDS: Final[Mapping[str, str]] = {
+    "string": "text", "integer": "a number", "number": "a number", "boolean": "a boolean",
+}  # fmt: skip
+_EXAMPLES: Final = {"a number": "`1`", "a boolean": "`true`"}
+_MAX_LITERAL_CHARACTERS: Final = 40
 ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or a policy gate"
 
 
@@ -41,7 +51,7 @@ class Scope:
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[Path, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
         self.visible: dict[str, StepShape] = {}
-        self._inputs = {shape.name for shape in spec.inputs}
+        self._inputs = {shape.name: shape.type for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}
         self._local: list[str] = []
         self._repaired = repaired
@@ -121,6 +131,23 @@ class Scope:
         right = ".".join((meant, *rest))
         return f"{place}: did you mean $.{right}? {field}"
 
+    def incomparable(self, comparison: Comparison) -> str | None:
+        """Return why a name and a literal can never be equal, or None.
+
+        Only texts, numbers and booleans of inputs are looked at: their types are declared.
+        """
+        root, *names = comparison.reference
+        if root != "inputs" or len(names) != 1 or self.unsure("inputs"):
+            return None
+        declared = _KINDS.get(self._inputs.get(names[0], ""))
+        given = kind_of(comparison.value)
+        if declared is None or given == declared or given not in _KINDS.values():
+            return None
+        return (
+            f"inputs.{names[0]} is {declared}, which is never equal to {given}: "
+            f"write {_literal(comparison.value, declared)}, not {_literal(comparison.value, given)}"
+        )
+
     def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
         names = [*_EVERYWHERE, *self._local]
         if with_secrets and self._secrets:
@@ -180,6 +207,17 @@ class Scope:
 def looked_up(reference: Reference) -> Reference:
     """Return the part of *reference* that decides whether it exists: `inputs.x` of `inputs.x.y`."""
     return reference[: 2 if reference[0] in _RESERVED else 1]
+
+
+def _literal(value: Json, kind: str) -> str:
+    """Return *value* as an expression writes it, as a value of *kind*; an example if it is none."""
+    text = value if isinstance(value, str) else canonical_json.canonical_text(value)
+    if kind == "text":
+        return f"'{shortened(text, _MAX_LITERAL_CHARACTERS)}'"
+    with suppress(ValueError, RecursionError):
+        if kind_of(read(text)) == kind:
+            return f"`{shortened(text, _MAX_LITERAL_CHARACTERS)}`"
+    return f"{kind} such as {_EXAMPLES[kind]}"
 
 
 def _unknown_run_field(names: Sequence[str]) -> str | None:

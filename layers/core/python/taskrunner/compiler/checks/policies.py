@@ -109,13 +109,14 @@ class PolicyChecks:
                 path: Path = ("spec", "policies", index, "rules", number, "require")
                 self._expressions.expression(rule.require, path)
         if len(self._findings) == before:
-            self._sound[policy.id] = self._needs(policy)
+            self._sound[policy.id] = self._needs(policy, index)
 
-    def _needs(self, policy: PolicyShape) -> _Needs:
+    def _needs(self, policy: PolicyShape, index: int) -> _Needs:
+        path: Path = ("spec", "policies", index, "rules")
         names = [
             name
-            for rule in policy.rules or ()
-            for name in self._expressions.parse(rule.require, ())
+            for number, rule in enumerate(policy.rules or ())
+            for name in self._expressions.parse(rule.require, (*path, number, "require"))
         ]
         return _Needs(
             names=frozenset(name[0] for name in names) - _SAME_EVERYWHERE,

@@ -54,21 +54,16 @@ def problems(
 def _without_consequences(
     declared: Sequence[InputShape], given: JsonMapping, broken: Repaired
 ) -> Iterator[Problem]:
-    sound = {
-        shape.name
-        for index, shape in enumerate(declared)
-        if not broken.hides(("spec", "inputs", index))
-    }
+    # A schema with a mistake is not looked at: no value can be checked against it.
+    sound = [
+        shape for index, shape in enumerate(declared) if not broken.hides(("spec", "inputs", index))
+    ]
+    sound_names = {shape.name for shape in sound}
     is_complete = not broken.unsure("inputs")
     names = {shape.name for shape in declared}
-    # A schema with a mistake cannot check a value.
-    checked = [
-        shape if shape.name in sound else shape.model_copy(update={"json_schema": None})
-        for shape in declared
-    ]
-    for problem in _problems(checked, given):
+    for problem in _problems(sound, given):
         name = problem.path[0]
-        if (name in sound and name in given) or (is_complete and name not in names):
+        if (name in sound_names and name in given) or (is_complete and name not in names):
             yield problem
 
 

@@ -10,11 +10,13 @@ How each kind is wired:
                        run_step is asked when the gate takes secrets or a function, else decide_flow
 * parallel             Parallel; with maxParallel a Map over branch numbers with a Choice inside
 * map, loop            Map over indexes, Distributed when the plan needs it; `Items <id>` asks for
-                       the indexes when planning does not know them; a loop runs one at a time
+                       the indexes when planning does not know them; a loop runs one at a time,
+                       and `Result <id>` behind it asks for its outputs when they may be wrong
 * loop with until      Task `<id>` asks for a turn, and Choice `Again <id>` leads to the Pass
                        `Iteration <id>` or `Leave <id>`; a failure that the run survives leaves by
                        `Break <id>` and `Broken <id>`
-* conditional          Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows
+* conditional          Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
+                       `Result <id>` behind its branches, as for a loop
 * when                 Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
 """
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, assert_never
 
+from taskrunner.compiler.endings import is_checked_at_its_end
 from taskrunner.compiler.machine.frame import DONE, FRAME, frame
 from taskrunner.compiler.machine.states import (
     Exits,
@@ -121,7 +124,6 @@ class _Emitter:
                 whether: choose({True: _begin(step)}, exits.follower),
             }
         state = clone("When")
-        state["Comment"] = f"Whether to run: {step.when}"
         state["Choices"][0] |= {"Variable": f"$.when['{step.id}']", "Next": _begin(step)}
         state["Default"] = exits.follower
         return {name: state}
@@ -152,7 +154,7 @@ class _Emitter:
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
         gate["Catch"][0]["Next"] = expire_name
         expire = task("Expire gate", step, exits)
-        expire["Comment"] = clone("Expire gate")["Comment"]  # the step's name is at the gate
+        expire.pop("Comment", None)  # the step's name is at the gate
         return {name: gate, expire_name: expire}
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
@@ -209,7 +211,8 @@ class _Emitter:
         if max_parallel is not None:
             state["MaxConcurrency"] = max_parallel
         state["ItemProcessor"] |= self._scope(step.steps, f"Done {step.id}", step)
-        states = {step.id: wired(state, step, exits)}
+        states, end = _ending(step, exits)
+        states[step.id] = wired(state, step, Exits(end, exits.on_failure))
         if step.items.values is None:
             state["ItemsPath"] = "$.decision.value"
             states[f"Items {step.id}"] = ask(step, "items", Exits(step.id, exits.on_failure))
@@ -239,7 +242,7 @@ class _Emitter:
 
     def _conditional(self, step: Conditional, exits: Exits) -> JsonObject:
         targets = {number: _entry(arm[0]) for number, arm in enumerate(step.arms) if arm}
-        states: JsonObject = {}
+        states, end = _ending(step, exits)
         if step.taken is None:
             branch = f"Branch {step.id}"
             states[step.id] = ask(step, "branch", Exits(branch, exits.on_failure))
@@ -247,8 +250,16 @@ class _Emitter:
         else:
             states[step.id] = choose(targets, exits.follower, f"$.branch['{step.id}']")
         for arm in step.arms:
-            states |= self.chain(arm, exits)
+            states |= self.chain(arm, Exits(end, exits.on_failure))
         return states
+
+
+def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObject, str]:
+    """Return the states behind all that *step* holds, and the first of them or the follower."""
+    if not is_checked_at_its_end(step):
+        return {}, exits.follower
+    name = f"Result {step.id}"
+    return {name: ask(step, "result", exits)}, name
 
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:

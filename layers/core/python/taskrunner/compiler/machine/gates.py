@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _STATE_WORDS: Final = frozenset(
     {
         "Again", "Branch", "Break", "Broken", "Done", "End", "Expire", "Items", "Iteration", "Lane",
-        "Leave", "Override", "Pause", "Verdict", "When", "Whether",
+        "Leave", "Override", "Pause", "Result", "Verdict", "When", "Whether",
     }
 )  # fmt: skip
 _MAX_REPORTED: Final = 10

@@ -108,6 +108,8 @@ def _names(path: Path) -> str | None:
 
 
 def _repair_at(manifest: JsonObject, path: Path, numbers: count[int]) -> None:
+    if not path:
+        return  # a mistake of the whole pack has no value to replace
     parent = _value_at(manifest, path[:-1])
     key = path[-1]
     if isinstance(parent, dict):

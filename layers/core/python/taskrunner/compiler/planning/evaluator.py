@@ -24,13 +24,14 @@ class InputEvaluator:
     """Evaluates expressions over the *inputs* of one run, all of them within one allowance.
 
     *findings* has what fails on these inputs. Nothing is reported about a step that is certainly
-    skipped: it need not fit them.
+    skipped: it need not fit them. With None for the inputs whatever reads them stays open, and
+    nothing is reported: what is planned is what all runs of the pack have in common.
     """
 
-    def __init__(self, inputs: JsonObject) -> None:
+    def __init__(self, inputs: JsonObject | None) -> None:
         self._inputs = inputs
         self._allowance = Allowance(MAX_PLAN_STEPS, MAX_PLAN_SIZE)
-        self._may_run = True
+        self._may_run = inputs is not None
         self.findings = Findings()
 
     @property
@@ -51,15 +52,21 @@ class InputEvaluator:
         if self._may_run and not self.findings.is_full:
             self.findings.add(path, message)
 
+    def decides(self, expression: Expression) -> bool:
+        """Return whether planning knows the value of an expression."""
+        if self._inputs is None:
+            return not expression.references
+        return expression.reads_inputs_alone
+
     def truth(self, text: str, path: Path) -> bool | None:
-        """Return whether a condition is true; None when it reads more than inputs."""
+        """Return whether a condition is true; None when planning does not know."""
         expression = expressions.parse(text)
-        if not expression.reads_inputs_alone:
+        if not self.decides(expression):
             return None
         return expressions.truth(self.evaluate(expression, path))
 
     def evaluate(self, expression: Expression, path: Path) -> Json:
-        """Return the value of an expression that reads inputs alone; None when it fails."""
+        """Return the value of an expression that planning decides; None when it fails."""
         try:
             return expression.evaluate({"inputs": self._inputs}, self._allowance)
         except ExpressionError as error:
@@ -68,6 +75,8 @@ class InputEvaluator:
 
     def resolve(self, value: Json, path: Path) -> Template:
         """Resolve the templates in *value* that read inputs alone."""
+        if self._inputs is None:
+            return Template(value)
         try:
             resolved = templates.resolve(value, self._inputs, self._allowance)
             return Template(normal(resolved.value), resolved.open)
@@ -78,6 +87,6 @@ class InputEvaluator:
     def _report_each(self, value: Json, path: Path) -> None:
         for subpath, text in templates.texts(value):
             try:
-                templates.resolve(text, self._inputs, self._allowance)
+                templates.resolve(text, self._inputs or {}, self._allowance)
             except ExpressionError as error:
                 self.add_problem((*path, *subpath), str(error))

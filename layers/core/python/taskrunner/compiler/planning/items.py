@@ -34,7 +34,7 @@ class ItemPlanner:
             values = self._evaluator.resolve(shape.static, (*path, "static")).value
         else:
             expression = expressions.parse(shape.expression or "")
-            if not expression.reads_inputs_alone:
+            if not self._evaluator.decides(expression):
                 return Items(expression=expression.text)
             values = self._evaluator.evaluate(expression, (*path, "expression"))
         if not isinstance(values, list):

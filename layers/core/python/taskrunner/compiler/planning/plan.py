@@ -38,11 +38,23 @@ def make_plan(pack: Pack, inputs: JsonObject) -> tuple[Plan, Findings]:
 
     Returns the plan and what fails on these inputs. With any such finding the plan is of no use.
     """
-    spec = pack.spec
     evaluator = InputEvaluator(inputs)
+    return _plan(pack, inputs, evaluator), evaluator.findings
+
+
+def make_structure(pack: Pack) -> Plan:
+    """Plan a checked *pack* without inputs: what they decide stays open, as if a run decided it.
+
+    It says what all runs of the pack have in common. It is never carried out.
+    """
+    return _plan(pack, {}, InputEvaluator(None))
+
+
+def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
+    spec = pack.spec
     failure = FailurePolicy(retries(spec.failure.retries), spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
-    plan = Plan(
+    return Plan(
         pack_name=pack.metadata.name,
         pack_version=pack.metadata.version,
         inputs=inputs,
@@ -55,7 +67,6 @@ def make_plan(pack: Pack, inputs: JsonObject) -> tuple[Plan, Findings]:
         steps=StepPlanner(failure, messages, evaluator).steps(spec.steps, ("spec", "steps")),
         outputs=tuple(_output(output) for output in spec.outputs),
     )
-    return plan, evaluator.findings
 
 
 def _sandbox(shape: SandboxShape) -> Sandbox:

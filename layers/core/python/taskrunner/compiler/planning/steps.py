@@ -194,12 +194,12 @@ class StepPlanner:
         )
 
     def _taken(self, branches: Sequence[BranchShape], path: Path) -> int | None:
-        """Return the number of the branch that inputs decide for; None if a condition reads more.
+        """Return the number of the branch that inputs decide for; None if planning does not know.
 
         The number of branches stands for `else`.
         """
         conditions = [expressions.parse(branch.condition) for branch in branches]
-        if not all(condition.reads_inputs_alone for condition in conditions):
+        if not all(self._evaluator.decides(condition) for condition in conditions):
             return None
         for index, condition in enumerate(conditions):
             condition_path = (*path, "branches", index, "condition")
