@@ -43,6 +43,7 @@ from tests.machine.deployment import published
 from tests.machine.runs import ended
 from tests.packs import pack
 from tests.security.permissions import grants
+from tests.security.permissions.failures import play_failures
 from tests.security.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def play() -> Play:
         players = _Players(made, recorder)
         for row in event_rows():
             made._world(row)
-        for name in ("decide_approval", "open_gate", "reconcile"):
+        for name in ("decide_approval", "open_gate", "run_step", "decide_flow", "reconcile"):
             # These functions wake gates in other threads.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
@@ -266,6 +267,7 @@ def play() -> Play:
         made.engine.functions |= {"echo": _echo, "leaking": _leaking, "window": _window}
         urls = _play_events(players)
         statuses, more_urls = _play_runs(made.engine.client(), made.engine.client(subject="bob"))
+        play_failures(made.engine.client(), made.engine.client(subject="bob"))
         _play_signed(players)
         _play_broken(players)
         _play_expired(players)
