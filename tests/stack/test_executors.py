@@ -86,7 +86,7 @@ LIMITS = {
         - {id: it, run: {uses: builtin:sleep, with: {seconds: 20}}}
         """,
         "sandbox: {quotaSeconds: 1}",
-        "the 1 seconds are over",
+        "the run has used all 1 seconds",
     ),
     "timeout, of CPU time": (
         f"- {{id: it, timeoutSeconds: 3, {build(MANY)}}}",

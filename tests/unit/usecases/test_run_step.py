@@ -664,8 +664,8 @@ class TestLimits:
         ended = last_of_a_step(world)
         assert ended.metadata["reason"] == "quota-exceeded"
         assert ended.message == (
-            "the 60 seconds are over that the pack's sandbox gives to all executors of a run "
-            "together (quotaSeconds)"
+            "the run has used all 60 seconds of executor time that its sandbox allows "
+            "(quotaSeconds)"
         )
         # Another attempt would have no more of the quota.
         assert world.runs.outcomes(TENANT, "run-7", ["ship"])["ship"].final

@@ -245,11 +245,11 @@ def test_refuses_what_is_not_text(text: str, message: str) -> None:
     [
         ("a: [1", "in a list in brackets, a ',' or ']' is missing"),
         ("a:\n\tb: 1", "line 2: not valid YAML: a value cannot begin with this character"),
-        ("a: b: c", "a ':' is not expected here; quote a text that holds one"),
+        ("a: b: c", "a ':' is not expected here; quote text that contains one"),
         ("- a\nb: 1", "in a list, a '-' is expected here; check the indentation"),
         ("a: 'x", "the quote is never closed"),
         ('a: "\\q"', "an escape is unknown"),
-        ("a: *", "quote a text that begins with * or &"),
+        ("a: *", "quote text that begins with * or &"),
     ],
 )
 def test_explains_a_syntax_error_in_plain_words(text: str, message: str) -> None:
@@ -349,7 +349,7 @@ def test_refuses_a_second_merge_key() -> None:
     text = "a: &a {x: 1}\nb: &b {y: 2}\nc:\n  <<: *a\n  <<: *b\n"
 
     assert refusal(text) == (
-        "$.c['<<']: line 5: the key '<<' is here again, first on line 4; keep one, and give it a "
+        "$.c['<<']: line 5: the key '<<' is already set on line 4; keep one, and give it a "
         "list: <<: [*first, *second]"
     )
 

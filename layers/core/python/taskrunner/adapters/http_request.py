@@ -48,7 +48,7 @@ class Body:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise InvalidRequestError("invalid_request", f"'{name}' must be a text")
+            raise InvalidRequestError("invalid_request", f"'{name}' must be a string")
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidRequestError("invalid_request", f"'{name}' holds a lone surrogate")
         return value

@@ -96,7 +96,7 @@ class CheckedNetwork:
             # Quoted completely or not at all: the redactor would not find part of a secret.
             size = len(host)
             is_short = size <= _MAX_SHOWN_CHARACTERS
-            shown = f"{host!a}" if is_short else f"a text of {size} characters"
+            shown = f"{host!a}" if is_short else f"a string of {size} characters"
             raise EgressDenied(f"{shown} {error}") from None
         if not 1 <= port <= LARGEST_PORT:
             raise EgressDenied(f"{port} is not a port; use a number from 1 to {LARGEST_PORT}")

@@ -197,6 +197,6 @@ def _check_digest(digest: str, start: int) -> None:
 def _error(part: str, text: str, start: int, rule: str) -> ImageReferenceError:
     # Quoted completely or not at all: the redactor would not find part of a secret.
     size = len(text)
-    shown = f"'{text}'" if size <= MAX_NAME_CHARACTERS else f"a text of {size} characters"
+    shown = f"'{text}'" if size <= MAX_NAME_CHARACTERS else f"a string of {size} characters"
     problem = f"{shown} is not a {part}" if text else f"a {part} is missing"
     return ImageReferenceError(f"at character {start + 1}, {problem}; use {rule}")

@@ -223,8 +223,8 @@ def _limits(attempt: _Attempt) -> tuple[Limits, Reason]:
 
 def _quota_message(attempt: _Attempt) -> str:
     return (
-        f"the {attempt.running.plan.sandbox.quota_s} seconds are over that the pack's sandbox "
-        "gives to all executors of a run together (quotaSeconds)"
+        f"the run has used all {attempt.running.plan.sandbox.quota_s} seconds of executor time "
+        "that its sandbox allows (quotaSeconds)"
     )
 
 

@@ -201,7 +201,7 @@ class Scope:
             if isinstance(block.body, MapShape | LoopShape):
                 outputs = f"steps.{block.id}.outputs"
                 return f"can be read only inside its own iteration; outside, read {outputs}"
-        return f"is not certainly earlier than this one{hint}"
+        return f"does not always end before this one starts{hint}"
 
 
 def looked_up(reference: Reference) -> Reference:

@@ -229,8 +229,8 @@ class _Reader:
             node.add_weight(child, _NODE_BYTES + len(key))
             if key == _MERGE_KEY and _is_plain(event) and merge_line is not None:
                 message = (
-                    f"the key '<<' is here again, first on line {merge_line}; keep one, and give "
-                    "it a list: <<: [*first, *second]"
+                    f"the key '<<' is already set on line {merge_line}; keep one, and give it a "
+                    "list: <<: [*first, *second]"
                 )
                 self._add_problem((*path, key), _line(event), message)
             elif key == _MERGE_KEY and _is_plain(event):
@@ -238,7 +238,7 @@ class _Reader:
                 merged += _merge_sources(child, path, _line(event))
             elif key in node.children:
                 first_line = node.children[key].line
-                message = f"the key '{key}' is here again, first on line {first_line}; keep one"
+                message = f"the key '{key}' is already set on line {first_line}; keep one"
                 self._add_problem((*path, key), _line(event), message)
             else:
                 # An author looks for the line of the key, not for the line where its block begins.

@@ -24,20 +24,20 @@ _PLACES: Final = {
 }
 _PROBLEMS: Final = {
     "found character that cannot start any token": (
-        "a value cannot begin with this character; indent with spaces, not tabs, and quote a text "
+        "a value cannot begin with this character; indent with spaces, not tabs, and quote text "
         "that begins with a sign like @ or %"
     ),
     "mapping values are not allowed in this context": (
-        "a ':' is not expected here; quote a text that holds one, and check the indentation"
+        "a ':' is not expected here; quote text that contains one, and check the indentation"
     ),
-    "could not find expected ':'": "a ':' is missing behind a key",
+    "could not find expected ':'": "a ':' is missing after a key",
     "did not find expected key": "a key is expected here; check the indentation",
     "did not find expected '-' indicator": "a '-' is expected here; check the indentation",
     "did not find expected ',' or ']'": "a ',' or ']' is missing",
     "did not find expected ',' or '}'": "a ',' or '}' is missing",
     "did not find expected node content": "a value is expected here",
     "did not find expected alphabetic or numeric character": (
-        "a name is expected here; quote a text that begins with * or &"
+        "a name is expected here; quote text that begins with * or &"
     ),
     "found unexpected end of stream": "the quote is never closed",
     "found unknown escape character": "an escape is unknown; write \\\\ for a backslash",

@@ -92,7 +92,7 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         # redactor would not find part of a secret.
         size = len(parameters.target)
         is_short = size <= _MAX_TARGET_CHARACTERS
-        shown = ascii(parameters.target) if is_short else f"a text of {size} characters"
+        shown = ascii(parameters.target) if is_short else f"a string of {size} characters"
         raise ExecutorFailure(f"{shown} is not an image reference: {error}") from None
     findings = reference_findings(reference)
     counts: dict[str, int] = {
