@@ -1,14 +1,14 @@
-"""Start many runs at once on the local stack, and print what became of them and what they took.
+"""Start many runs together on the local stack, and print what became of them and what they took.
 
     .venv/bin/python bench/burst.py [RUNS] [SECONDS]
 
-Every run has ten steps. All creates are sent at once, each over its own connection. A create waits
-and repeats its request after a 429 or 503 with Retry-After; any other answer than 201 counts as a
-lost create. Twice a second, the emulator's processes, their resident memory and their files are
-added up.
+Every run has ten steps. All creates are sent at the same time, each over its own connection. A
+create waits and repeats its request after a 429 or 503 with Retry-After; any other answer than 201
+counts as a lost create. Twice a second, the emulator's processes, their resident memory and their
+files are added up.
 
-The measurement stops after SECONDS. It ends the local stack if that takes more than 8 GiB. The exit
-code is 1 unless every create became a run that succeeded.
+The measurement stops after SECONDS. If the local stack takes more than 8 GiB of memory, it is
+stopped. The exit code is 1 unless every create became a run that succeeded.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CREATED, OK, REFUSED = 201, 200, {429, 503}
 
 @dataclass
 class Peak:
-    """The most that the emulator's process tree took at once."""
+    """The most that the emulator's process tree took at any time."""
 
     processes: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
@@ -164,7 +164,7 @@ class Outcome:
 
 
 async def burst(stack: local.Stack, *, runs: int, steps: int, seconds: float) -> Outcome:
-    """Create *runs* runs of *steps* steps at once, and follow them to their ends."""
+    """Create *runs* runs of *steps* steps together, and follow them to their ends."""
     client = stack.clients["operator"]
     unlimited = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(timeout=30.0, limits=unlimited) as http:

@@ -5,11 +5,11 @@
 Each round starts a fresh interpreter per function with Lambda's PYTHONPATH and `-X importtime`, and
 adds up the time of every module itself: first for the function's own import, then with the ports
 that its first event uses (tests/architecture/ports.py). The cheapest round counts, so that a busy
-machine does not make a function look slow. Results are ratios, because Lambda's processor differs
-from this one; to boto3, because every function that calls AWS pays for it anyway.
+machine does not make a function look slow. Results are multiples, because Lambda's processor
+differs from this one. Their unit is boto3, because every function that calls AWS imports it.
 
-Python's own start, the making of a client and the first connection are not counted. What a function
-may import at all is tested in tests/architecture/test_imports.py.
+Python's own start, the making of a client and the first connection are not counted. The test
+tests/architecture/test_imports.py says what a function may import at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.architecture.ports import USED  # noqa: E402 - the folder above is no package
+from tests.architecture.ports import USED  # noqa: E402 - the folder above is not a package
 
 ROUNDS = 5
 SHOWN = 4

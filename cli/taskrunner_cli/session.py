@@ -50,7 +50,7 @@ class Session:
             self.screen.print_text(view)
 
     def print_record(self, record: object, view: RenderableType) -> None:
-        """Print one of many results at once: *record* for programs, *view* for people."""
+        """Print one of many results immediately: *record* for programs, *view* for people."""
         if self.screen.is_json:
             self.screen.print_record(record)
         else:

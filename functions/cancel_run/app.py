@@ -1,4 +1,4 @@
-"""POST /v1/task-runner/runs/{runId}/cancel: end a run at once, without a way back."""
+"""POST /v1/task-runner/runs/{runId}/cancel: end a run immediately and permanently."""
 
 from __future__ import annotations
 

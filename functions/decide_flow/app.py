@@ -1,4 +1,7 @@
-"""A decision that only a running run can make: `{tenant, run, step, path, ask}`."""
+"""Answer a machine's question about a step: its condition, items, turn, branch or policy.
+
+The event is `{tenant, run, step, path, ask}`.
+"""
 
 from __future__ import annotations
 

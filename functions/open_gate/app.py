@@ -1,4 +1,4 @@
-"""A gate starts to wait, or has timed out: `{tenant, run, step, path, token | expired}`."""
+"""Open a gate under its task token, or expire it: `{tenant, run, step, path, token | expired}`."""
 
 from __future__ import annotations
 

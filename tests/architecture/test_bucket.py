@@ -26,8 +26,8 @@ def rules() -> dict[str, object]:
 
 def test_each_tag_has_one_rule() -> None:
     assert rules() == {
-        retention.OF_A_RUN: {"Ref": "RetentionDays"},
-        retention.OF_A_LONG_RUN: {"Ref": "LongRunRetentionDays"},
+        retention.SHORT_RUN_TAG: {"Ref": "RetentionDays"},
+        retention.LONG_RUN_TAG: {"Ref": "LongRunRetentionDays"},
     }
 
 

@@ -88,7 +88,7 @@ def _text(value: JsonValue) -> str:
 
 
 def _cure(status: int, caller: str, wait_s: float | None) -> str:
-    """Return the cure for a refusal that is about the caller or the time; empty for any other."""
+    """Return the hint for a refusal that is about the caller or the time; empty for any other."""
     match status:
         case httpx.codes.UNAUTHORIZED:
             return f"the API does not accept the token of {caller!r}; is the stack file current?"

@@ -82,7 +82,7 @@ def logs(
 
 @in_session
 def cancel(session: Session, run: RunArgument) -> None:
-    """Cancel a run, immediately and for good; a run that has ended does not change."""
+    """Cancel a run, immediately and permanently; a run that has ended does not change."""
     answer = session.client.cancel(run)
     if session.screen.is_json:
         session.screen.print_document(answer.document)

@@ -107,7 +107,7 @@ def approve_as_another_caller(demo: Demo, run_id: str) -> None:
 
 
 def finish_deploy_app(demo: Demo, deploy: FollowedRun) -> RunState:
-    """Show the run behind the gate until it ends."""
+    """Show the run after the gate until it ends."""
     demo.start_part("deploy-app continues")
     run = demo.show_until(deploy, has_ended)
     check_success(demo, run, ["build", "approval", "deploy"])

@@ -28,7 +28,7 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 
-# How many calls of one function run at once. One Python process answers the AWS calls of all
+# How many calls of one function run at a time. One Python process answers the AWS calls of all
 # functions, so more would not be faster. Callers retry a throttled call, as on AWS.
 FUNCTION_CONCURRENCY = 4
 ACCOUNT_CONCURRENCY = 60  # more than the template's functions reserve together

@@ -1,4 +1,4 @@
-"""The error that every command of the local stack raises, with its cure."""
+"""The error that every command of the local stack raises, with a hint at what to do."""
 
 
 class LocalStackError(Exception):

@@ -71,7 +71,7 @@ class Status:
 
 
 def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
-    """Start the local stack, or bring it up to date; return at once if it is current.
+    """Start the local stack, or bring it up to date; return immediately if it is current.
 
     Args:
         progress: called with a few words before each step.

@@ -1,7 +1,7 @@
 """Prints a command's result and its errors: text for people, or JSON for programs.
 
 In JSON form, standard output holds documents and nothing else: progress and hints are omitted, and
-an error is a document on standard error. Whatever the service sent is sanitized first.
+an error is a document on standard error. All text of the service is sanitized first.
 """
 
 import codecs

@@ -160,7 +160,7 @@ def _progress(step: Step, children: Iterable[Step]) -> str:
     to_come = sum({"Pending"}.issuperset(statuses) for statuses in iterations.values())
     running = total - ended - to_come
     # Of a map or loop of many steps, the service lists only the iterations that have begun. If as
-    # many run as may run at once, there may be more.
+    # many run as may run at a time, there may be more.
     most_running = step.get("maxParallel", _MAX_PARALLEL.get(step.get("kind", ""), 1))
     more = "+" if running and not to_come and running >= most_running else ""
     parts = [f"{ended}/{total}{more}"]

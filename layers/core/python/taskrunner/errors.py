@@ -10,7 +10,7 @@
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
   - AttemptFailedError      an attempt failed and another follows, when the pack says
-  - StepFailedError         a step failed for good; never retried
+  - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
@@ -105,7 +105,7 @@ class AttemptFailedError(TaskRunnerError):
 
 
 class StepFailedError(TaskRunnerError):
-    """A step failed for good, and its end is in the journal."""
+    """A step failed and is not attempted again; its end is in the journal."""
 
 
 class ApprovalRejectedError(TaskRunnerError):

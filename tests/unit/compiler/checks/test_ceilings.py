@@ -79,8 +79,8 @@ def test_reports_an_entry_of_the_wrong_form_once() -> None:
 def test_refuses_an_open_sandbox_unless_any_host_is_allowed() -> None:
     sandbox = f"{WITHIN[:-1]}, mode: open}}"
 
-    cure = "list the hosts you need, of: *.example.com"
-    assert problems(sandbox) == {".mode": f"this deployment allows no open sandbox; {cure}"}
+    hint = "list the hosts you need, of: *.example.com"
+    assert problems(sandbox) == {".mode": f"this deployment allows no open sandbox; {hint}"}
     assert problems(sandbox, replace(LOW, egress=("*",))) == {}
 
 

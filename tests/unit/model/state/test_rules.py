@@ -47,7 +47,7 @@ def facts(outcome: RunStatus | None = None, *, has_started: bool = True) -> Fact
 
 
 def settled(step: StepState, scope: Scope, outcome: RunStatus | None) -> tuple[str, ...]:
-    found = rules.settled(step, scope, facts(outcome))
+    found = rules.step_state(step, scope, facts(outcome))
     return (found.status.value, *([] if found.reason is None else [found.reason.value]))
 
 
@@ -57,7 +57,7 @@ class TestStep:
     def test_keeps_its_state_once_it_has_ended(
         self, step: StepState, outcome: RunStatus | None
     ) -> None:
-        assert rules.settled(step, STOPPED, facts(outcome)) == step
+        assert rules.step_state(step, STOPPED, facts(outcome)) == step
 
     @pytest.mark.parametrize(
         ("step", "expected"),
@@ -76,11 +76,11 @@ class TestStep:
         assert settled(step, STOPPED, None) == expected
 
     def test_has_been_stopped_since_the_failure_beside_it(self) -> None:
-        assert rules.settled(PENDING, STOPPED, facts()).last_transition_at == at(5)
+        assert rules.step_state(PENDING, STOPPED, facts()).last_transition_at == at(5)
 
     @pytest.mark.parametrize("step", [PENDING, WAITING, RETRYING, RUNNING])
     def test_does_not_change_while_the_run_goes_on(self, step: StepState) -> None:
-        assert rules.settled(step, HERE, facts()) == step
+        assert rules.step_state(step, HERE, facts()) == step
 
     @pytest.mark.parametrize(
         ("is_concurrent", "expected"), [(True, ("Running",)), (False, ("Failed", "executor-error"))]

@@ -81,7 +81,7 @@ class DynamoApprovals:
     def __init__(
         self, table: Table, journal: JournalChunks, tokens: TaskTokens, retention: Retention
     ) -> None:
-        """Append to *journal* in the transaction that a journal entry describes."""
+        """Append entries to *journal* in the transaction of the change that they describe."""
         self._table = table
         self._journal = journal
         self._tokens = tokens
@@ -140,7 +140,7 @@ class DynamoApprovals:
         expires_at = self._retention.expires_at(head.run)
         update = gate_update(head.run, record, waiting.step_path, gate, expires_at)
         if record.verdict is not None:
-            # The caller wakes the gate at once by *token*. An older token must wake nothing more.
+            # The caller wakes the gate itself, by *token*. An older token must wake nothing more.
             decided = replace(update, expression=f"{update.expression} REMOVE task_token")
             return self._write(head, [decided], change)
         shown = listing(head.run, record, waiting, summary)
@@ -214,7 +214,7 @@ class DynamoApprovals:
             self._table.update(relisting_update(key, item, latest))
 
     def resume(self, run: Run, record: ApprovalRecord) -> None:
-        """See the port. A sent token is removed, so that a repeated call continues behind it."""
+        """See the port. A sent token is removed, so that a repeated call continues after it."""
         items = self._gates(
             run, f"{_OF_APPROVAL} AND {_UNWOKEN}", record.approval_id, _TOKEN_AND_RECORD
         )

@@ -27,7 +27,7 @@ class TenantIndex(NamedTuple):
     sort_attribute: str
 
     def cursor_of(self, last_key: Item | None) -> str | None:
-        """Return the cursor behind the page that ends at *last_key*; None behind the last page."""
+        """Return the cursor of the page after *last_key*; None if that was the last key."""
         if last_key is None:
             return None
         run_id = last_key["pk"].split("#R#", 1)[1]
@@ -35,7 +35,7 @@ class TenantIndex(NamedTuple):
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def key_of(self, cursor: str | None) -> Item | None:
-        """Return the key that the page behind *cursor* starts after; None for the first page.
+        """Return the key after which the page of *cursor* starts; None for the first page.
 
         Raises:
             InvalidRequestError: no list has returned such a cursor.

@@ -1,7 +1,7 @@
 """Bearer tokens: checked against the issuer's keys, and turned into a Caller.
 
 The algorithms, the issuer and the address of the keys come from the deployment, never from the
-token. Of a token's header only `alg`, `kid` and `typ` are read, and compared with what the
+token. Only `alg`, `kid` and `typ` of a token's header are read, and compared with what the
 deployment expects. Parameters that could name or contain a key (`jku`, `jwk`, `x5u`, `x5c`) are
 ignored.
 """

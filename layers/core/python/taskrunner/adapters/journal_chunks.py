@@ -3,7 +3,7 @@
 An append is one update of the last chunk: DynamoDB orders simultaneous writers, and no writer's
 clock matters. A chunk with CHUNK_ENTRIES entries is full for every writer, however much is to be
 appended, and never changes again. Only a writer that found chunk n full begins chunk n+1. A reader
-that stops behind the first chunk that is not full therefore never sees a gap, although a query is
+that stops after the first chunk that is not full therefore never sees a gap, although a query is
 not a snapshot. An append costs the write units of its whole chunk, one or two. A counter with one
 item per entry would leave gaps after a crash.
 
@@ -105,7 +105,7 @@ class JournalChunks:
     def read(
         self, tenant: str, run_id: str, after: Position | None, limit: int | None
     ) -> Sequence[PlacedEntry]:
-        """Return at most *limit* entries behind *after*, in order."""
+        """Return at most *limit* entries that follow *after*, in order."""
         start = after or Position(0, -1)
         first = chunk_key(run_partition(tenant, run_id), start.chunk)
         read: list[PlacedEntry] = []
@@ -165,7 +165,7 @@ class JournalChunks:
                 if failed.items:
                     raise
                 addition = _without_present(addition, chunk)
-                end = self._end_behind(head.run, end.number, chunk)
+                end = self._end_after(head.run, end.number, chunk)
             else:
                 return None
         raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
@@ -183,8 +183,8 @@ class JournalChunks:
                 raise JournalEndedError(outcome, failed.items, is_recorded=True) from None
             raise
 
-    def _end_behind(self, run: Run, number: int, chunk: Item) -> _End:
-        """Return the end of the journal behind *chunk*, which did not take an append.
+    def _end_after(self, run: Run, number: int, chunk: Item) -> _End:
+        """Return the end of the journal after *chunk*, which did not take an append.
 
         It is the same chunk if that has room and only repeated entries were in the way.
         """

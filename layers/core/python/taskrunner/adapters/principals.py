@@ -28,7 +28,7 @@ class Principals:
     """The registry of AWS principals."""
 
     def __init__(self, table: Table) -> None:
-        """Cache nothing: each request reads the table, so a change applies at once."""
+        """Cache nothing: each request reads the table, so a change applies immediately."""
         self._table = table
 
     def caller(self, identity: JsonMapping) -> Caller:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.retention import KEPT
+from taskrunner.adapters.retention import NO_TAG
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import RUN, Key, run_partition
 from taskrunner.adapters.table_requests import Check, Put
@@ -54,7 +54,7 @@ class StoredBundles:
     def put(self, file: Path) -> Bundle:
         """See the port."""
         # It does not expire with the run, because an environment may need it.
-        size_bytes, sha256 = self._bucket.put_file(self._key, file, "application/zip", KEPT)
+        size_bytes, sha256 = self._bucket.put_file(self._key, file, "application/zip", NO_TAG)
         return _bundle(sha256, size_bytes)
 
     def find(self, reference: str) -> Bundle | None:

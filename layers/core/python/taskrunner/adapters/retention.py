@@ -1,10 +1,10 @@
 """How long the items and objects of a run are kept.
 
-The table's time to live counts from any moment. The bucket's lifecycle counts from an object's
-creation, and a gate may wait for most of a year. So objects are tagged by the class of their run.
-A short run (nearly all are) and its objects are removed when the retention has passed since the
-run's creation, which leaves at least three quarters of the retention after its end. A long run is
-kept for its longest duration and the retention after that. Its objects wait for the lifecycle's
+An item of the table can expire at any time. An object in the bucket expires at a fixed time after
+its creation, and a gate may wait for most of a year. So objects are tagged by the class of their
+run. A short run (nearly all are) and its objects are removed when the retention has passed since
+the run's creation, which leaves at least three quarters of the retention after its end. A long run
+is kept for its longest duration and the retention after that. Its objects wait for the lifecycle's
 second rule, which must not apply earlier.
 """
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run
 
 # The lifecycle selects by tag, because a key begins with its tenant and no prefix could select.
-OF_A_RUN: Final = "retention=run"
-OF_A_LONG_RUN: Final = "retention=long-run"
-KEPT: Final = ""  # for objects that an environment may still need
+SHORT_RUN_TAG: Final = "retention=run"
+LONG_RUN_TAG: Final = "retention=long-run"
+NO_TAG: Final = ""  # for objects that an environment may still need
 _SHORT_RUN_PARTS: Final = 4  # a short run takes at most this part of the retention
 
 
@@ -33,7 +33,7 @@ class Retention:
 
     def tag(self, longest_s: int) -> str:
         """Return the tag of the objects of a run that takes at most *longest_s* seconds."""
-        return OF_A_RUN if self._is_short(longest_s) else OF_A_LONG_RUN
+        return SHORT_RUN_TAG if self._is_short(longest_s) else LONG_RUN_TAG
 
     def expires_at(self, run: Run) -> int:
         """Return when all items of *run* expire, as a Unix time in seconds."""

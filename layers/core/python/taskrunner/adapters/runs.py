@@ -98,7 +98,7 @@ class DynamoRuns:
         return None if item is None else str(item["run_id"])
 
     def head(self, tenant: str, run_id: str) -> Head:
-        """See the port. One query reads both, because the run sorts right behind its journal."""
+        """See the port. One query reads both, because the run sorts right after its journal."""
         first = Key(run_partition(tenant, run_id), CHUNKS)
         page = self._table.page(by_range(first, RUN, descending=True, limit=2))
         if not page.items or page.items[0]["sk"] != RUN:
@@ -144,7 +144,7 @@ class DynamoRuns:
         *,
         stops: Stops = NOTHING,
     ) -> StepOutcome:
-        """See the port. Of two calls that made the same attempt, the first to write counts."""
+        """See the port. If two calls made the same attempt, the first one to write counts."""
         used_ms = round(used_s * _MS_PER_S)
         return self._steps.end_attempt(
             head, outcome, Addition(entries, used_ms), artifacts, stops=stops

@@ -4,7 +4,7 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
                      tenant_open_approvals, opened_sort, summary
-    B#<step path>    a block that a failure has stopped, while the run goes on behind it
+    B#<step path>    a block that a failure has stopped, while the run goes on after it
     F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
                      the path is that step's, and absent for one that the run's end added
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
@@ -58,7 +58,7 @@ ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
 OUTCOMES: Final = "S#"
-LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts behind every chunk
+LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts after every chunk
 
 
 class Key(NamedTuple):

@@ -58,7 +58,7 @@ class Query:
     """A query of the table, or of *index*, in DynamoDB's expressions.
 
     *filter* drops items after they were read. *attributes* names the ones to return; None returns
-    all. *start_after* is the key that the query continues behind.
+    all. *start_after* is the key after which the query continues.
     """
 
     condition: str

@@ -1,4 +1,7 @@
-"""The policy gates that run_step evaluates: it alone may use secrets and executor functions."""
+"""Decides whether run_step or decide_flow evaluates a policy gate.
+
+Only run_step may read secrets and call functions.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_privileged(gate: PolicyGate, plan: Plan) -> bool:
-    """Return whether evaluating *gate* takes secrets or a function.
+    """Return whether only run_step can evaluate *gate*, which uses secrets or a function.
 
     The answer is the same for all inputs, so that a machine may depend on it.
     """

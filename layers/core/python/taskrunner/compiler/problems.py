@@ -54,7 +54,7 @@ class Findings:
 
 
 def invalid(diagnostics: Iterable[Diagnostic], code: str = "invalid_pack") -> InvalidPackError:
-    """Return the error that reports *diagnostics*; the one behind MAX_PROBLEMS says "and more"."""
+    """Return the error that reports *diagnostics*; the one after MAX_PROBLEMS says "and more"."""
     reported = [
         Diagnostic(shortened(diagnostic.path, _MAX_PATH_CHARACTERS), shortened(diagnostic.message))
         for diagnostic in islice(diagnostics, MAX_PROBLEMS + 1)

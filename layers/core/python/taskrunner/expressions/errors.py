@@ -34,7 +34,7 @@ _TYPES: Final = {
     "expref": "an expression with &",
 }
 _NO_ARITHMETIC: Final = "; an expression has no arithmetic"
-_CURES: Final = {
+_HINTS: Final = {
     "=": "; to compare, write ==",
     "and": "; write &&",
     "or": "; write ||",
@@ -63,10 +63,10 @@ def quoted(text: str) -> str:
 
 def syntax_error(text: str, error: exceptions.JMESPathError) -> ExpressionError:
     """Translate the *error* of JMESPath's parser over the expression *text*."""
-    cure = _HALF_BRACED if "{{" in text else ""
+    hint = _HALF_BRACED if "{{" in text else ""
     if re.match(r"not\s", text):
-        cure = "; write !(...), not 'not'"
-    return ExpressionError(f"{quoted(text)} is not a valid expression: {_syntax(error)}{cure}")
+        hint = "; write !(...), not 'not'"
+    return ExpressionError(f"{quoted(text)} is not a valid expression: {_syntax(error)}{hint}")
 
 
 def evaluation_error(text: str, error: Exception) -> ExpressionError:
@@ -82,10 +82,10 @@ def _syntax(error: exceptions.JMESPathError) -> str:
     token = _shown(error.token_value)
     if "function name" in error.msg:
         return "only the name of a function may stand before '('"
-    cure = _CURES.get(token, "")
+    hint = _HINTS.get(token, "")
     if error.token_type == _NUMBER:
-        cure = f"; a number needs backticks: write `{token}`"
-    return f"unexpected '{token}'{cure}"
+        hint = f"; a number needs backticks: write `{token}`"
+    return f"unexpected '{token}'{hint}"
 
 
 def _unknown_token(token: str, reason: str) -> str:
@@ -93,7 +93,7 @@ def _unknown_token(token: str, reason: str) -> str:
         return f"the quote {token[0]} is never closed"
     if token.startswith('"'):
         return f"{shortened(token, _MAX_TOKEN_CHARACTERS)} holds an invalid escape"
-    return f"unexpected '{shortened(token, _MAX_TOKEN_CHARACTERS)}'{_CURES.get(token, '')}"
+    return f"unexpected '{shortened(token, _MAX_TOKEN_CHARACTERS)}'{_HINTS.get(token, '')}"
 
 
 def _shown(token: Json) -> str:

@@ -46,8 +46,8 @@ def names_read(tree: Node) -> tuple[Reference, ...]:
 def names_of_items(tree: Node) -> tuple[Reference, ...]:
     """Return the names that are read in brackets, each once: from an item and not from the root.
 
-    In `hosts[?region == inputs.region]` these are `region` and `inputs.region`. A name behind a
-    dot, as in `hosts[*].region`, is a field without any doubt and none of them.
+    In `hosts[?region == inputs.region]` these are `region` and `inputs.region`. A name after a
+    dot, as in `hosts[*].region`, is clearly a field, and not one of them.
     """
     found: dict[Reference, None] = {}
     _find_in_brackets(tree, found, is_root=True, is_in_brackets=False)
@@ -55,7 +55,7 @@ def names_of_items(tree: Node) -> tuple[Reference, ...]:
 
 
 def literal_hint(text: str, name: str) -> str:
-    """Return the cure when *name* in *text* was meant as a value, else an empty text.
+    """Return the hint when *name* in *text* was meant as a value, else an empty text.
 
     JMESPath reads `true` and `"production"` as the names of fields.
     """

@@ -2,7 +2,7 @@
 
 Text in quotes is one token, so that nothing in it is taken for a name, a number or a brace. A quote
 that is never closed takes the rest of the text: otherwise the search would begin anew at each
-escaped quote behind it, and take quadratic time.
+escaped quote after it, and take quadratic time.
 """
 
 from __future__ import annotations

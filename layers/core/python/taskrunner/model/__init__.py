@@ -1,1 +1,4 @@
-"""What TaskRunner talks about: plans, runs, approvals. Values and rules, no input or output."""
+"""The domain: plans, runs, journals and approvals, as values and rules.
+
+Nothing here calls AWS or the network. Only `archive` touches files, which it packs into a zip file.
+"""

@@ -59,7 +59,9 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
 
 
 def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
-    """*steps*, or MAX_STEPS of them: first those outside of iterations, or failed, or under way.
+    """At most MAX_STEPS of *steps*, in their order.
+
+    Steps outside of iterations, failed ones and active ones are chosen first.
 
     The log has the others, page by page.
     """

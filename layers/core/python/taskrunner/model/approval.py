@@ -59,7 +59,7 @@ class GateOpening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRecord:
-    """A gate that has been opened, whether it still waits or not.
+    """The recorded state of a gate; a gate without a record has the defaults.
 
     *recorded_decisions* counts the decisions of its approval, from the first on, that the journal
     has entries of for this gate. *expired_by* is who let the gate expire: CLOCK, or an admin.

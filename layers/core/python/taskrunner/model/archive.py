@@ -98,7 +98,7 @@ def check_size(files: Mapping[str, Content]) -> None:
 
 
 def path_problems(paths: Iterable[str]) -> dict[str, str]:
-    """Return the problem of each path that is not usable, in order; it reads on from the path.
+    """Return the problem of each path that is not usable, in order, to be put after the path.
 
     A usable path is relative, has '/' between its parts, and gives the same file on every system:
     no two paths may differ only in case or in Unicode form.

@@ -31,7 +31,7 @@ def is_tenant(name: str) -> bool:
 
 
 def tenants(names: Iterable[str]) -> tuple[str, ...]:
-    """Return those *names* that tenants can have, each once. Others could form a foreign key."""
+    """Return the valid ones of *names*, each once. Others could form the key of another tenant."""
     return tuple(dict.fromkeys(name for name in names if is_tenant(name)))
 
 

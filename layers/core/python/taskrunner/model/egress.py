@@ -152,7 +152,10 @@ def problem(entry: str) -> str | None:
 
 
 def reach(address: Address) -> Reach:
-    """Return who may connect to *address*: as few as to any address that it carries."""
+    """Return who may connect to *address*.
+
+    If it embeds IPv4 addresses, the strictest rule of all of them counts.
+    """
     rules: Sequence[tuple[Reach, IPv4Network | IPv6Network]]
     rules = _RULES_V4 if isinstance(address, IPv4Address) else _RULES_V6
     first = next((reach for reach, network in rules if address in network), Reach.PUBLIC)

@@ -54,7 +54,7 @@ def reach(plan: Plan, path: str) -> Reach:
 def stoppable_blocks(plan: Plan, path: str) -> list[str]:
     """Return the paths of the blocks around a step that a failure beside it can stop.
 
-    The run goes on behind such a block, and nothing in the block may start after the failure.
+    The run goes on after such a block, and nothing in the block may start after the failure.
     """
     blocks = list(_blocks_around(plan, path))
     return [

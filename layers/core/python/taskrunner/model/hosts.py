@@ -24,7 +24,7 @@ _DEVIATION_CHARACTERS: Final = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
 
 
 class HostError(Exception):
-    """The text is not a host; the message says why and reads on from the text."""
+    """The text is not a host. The message, put after the text, says why."""
 
 
 def normal_host(text: str) -> str:

@@ -1,10 +1,11 @@
-"""The journal of a run: append-only, totally ordered, and the only record of its steps' states.
+"""The journal of a run: an append-only, totally ordered list that gives its steps' states.
 
-An entry's id is derived from what the entry says and is never random. A call that is repeated
-writes the same id, and the journal keeps one entry of it. Metadata values are text, as in the API's
-log, so that the log shows exactly what states are computed from.
+An entry's id is derived from what the entry says and is never random. A repeated call writes the
+same id again. The journal may then hold the entry twice, and readers ignore the second one.
+Metadata values are text, as in the API's log, so that the log shows exactly what states are
+computed from.
 
-No code builds an entry, or reads its metadata, but `model/entries`.
+Only `model/entries` builds entries and interprets their metadata.
 """
 
 from __future__ import annotations

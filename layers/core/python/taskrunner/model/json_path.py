@@ -17,7 +17,7 @@ _SEGMENT = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]{1,9})\]|\['((?:[^'\\
 def render(path: Iterable[str | int]) -> str:
     """Return *path* as a JSON path such as `$.spec.steps[2].run.uses`.
 
-    A name that RFC 9535 does not allow behind a dot is written in brackets.
+    A name that RFC 9535 does not allow after a dot is written in brackets.
     """
     return "$" + "".join(_segment(part) for part in path)
 

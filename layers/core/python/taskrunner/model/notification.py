@@ -48,8 +48,9 @@ class Notification:
 
 
 def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int) -> Notification:
-    """Return the notification of a gate of *run*, whose entry among open approvals is *summary*.
+    """Return the notification of a gate of *run*.
 
+    *summary* is the gate's entry in the list of open approvals.
     *kind* is `awaiting-approval`, or `awaiting-override` for a policy's gate.
     """
     path, approval_id = summary["stepId"], summary["approvalId"]

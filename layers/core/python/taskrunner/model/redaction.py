@@ -35,7 +35,7 @@ _PADDING: Final = re.compile(rb"(?:=|%(?:25)?3[Dd]|\\+u003[Dd]|&#(?:61|x3[Dd]);)
 
 
 class Redactor:
-    """Finds and masks the secrets that it was given; without secrets it returns at once."""
+    """Finds and masks the secrets that it was given; without secrets it returns immediately."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         """Compute every spelling of *values*, which are by name.
@@ -102,7 +102,7 @@ class Redactor:
     def find(self, chunks: Iterable[bytes]) -> str | None:
         """Return the name of a secret in a stream of bytes, or None when it contains none.
 
-        At most some MiB of the stream are in memory at once, and a secret across two chunks is
+        At most some MiB of the stream are in memory at a time, and a secret across two chunks is
         found.
         """
         if self.is_idle:

@@ -67,7 +67,7 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The record of a run: all of it is decided at the creation, except how it ends.
+    """The record of a run. Only *outcome*, *settled* and *sealed* change after its creation.
 
     *machine* and *execution* are the names of its state machine and Step Functions execution, and
     *distributed* are the ids of the machine's Distributed Maps.
@@ -134,10 +134,12 @@ class StepReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """The end of a step's last attempt: later steps read it, and a repeated call answers it.
+    """A value that a run has recorded at a path, for later steps and for repeated calls.
 
-    *path* is the step path. *outputs* is the executor's result object, or None when the attempt
-    failed. *final* is false while the step may be attempted again.
+    It is the end of a step's last attempt, a policy's verdict, or the item list or iteration count
+    of a block. *path* is the step path; `recorded_outcomes` adds a suffix for lists and counts.
+    *outputs* is the value, and None when a step's attempt failed. *final* is false while the step
+    may be attempted again.
     """
 
     path: str
@@ -153,7 +155,7 @@ class StepState:
 
     *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
     the block that directly holds the step. *failure* is why the last attempt failed, while the step
-    waits for the next one. *was_reached* is true once the run has reached the step, for good.
+    waits for the next one. *was_reached* stays true once the run has reached the step.
     """
 
     path: str

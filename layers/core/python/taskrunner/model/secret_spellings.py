@@ -1,8 +1,9 @@
 """The spellings in which a secret is found: what the redactor guarantees.
 
-Found are the secret as a whole, without the space around it; each of its lines with at least 16
-characters, as a PEM key has them; and, when it is a JSON document, each text and number in it with
-at least 8. Each of these, called a part here, is found as these programs write it:
+The redactor looks for the secret as a whole, without the space around it; for each of its lines
+with at least 16 characters, as a PEM key has them; and, when it is a JSON document, for each text
+and number in it with at least 8. Each of these, called a part here, is found as these programs
+write it:
 
     text      UTF-8, with either line end, in the Unicode forms NFC and NFD
     URL       percent-encoded as RFC 3986, browsers, forms and Python do, once or twice

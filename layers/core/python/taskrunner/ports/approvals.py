@@ -91,7 +91,7 @@ class Approvals(Protocol):
         ...
 
     def record_notified(self, run: Run, path: str) -> None:
-        """Record that approvers were notified of the gate at *path*; twice is once."""
+        """Record that approvers were notified of the gate at *path*. Idempotent."""
         ...
 
     def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
@@ -127,11 +127,11 @@ class Approvals(Protocol):
         ...
 
     def fail(self, run: Run, gates: Sequence[GateRecord]) -> None:
-        """Fail *gates*, whose run or block has ended without their decision; twice is once."""
+        """Fail *gates*, whose run or block has ended without their decision. Idempotent."""
         ...
 
     def wake(self, token: str, verdict: Verdict) -> None:
-        """Wake the gate that waits with *token*; twice is once."""
+        """Wake the gate that waits with *token*. Idempotent."""
         ...
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:

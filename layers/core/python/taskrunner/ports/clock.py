@@ -1,4 +1,4 @@
-"""The time, and names for new things: what a pure function cannot make."""
+"""The current time and new run ids, which a pure function cannot make."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The time."""
+    """The current time."""
 
     def now(self) -> datetime:
         """Return the time as an aware datetime in UTC."""
@@ -17,7 +17,7 @@ class Clock(Protocol):
 
 
 class Ids(Protocol):
-    """Names for what a caller did not name."""
+    """Ids of runs whose caller gave none."""
 
     def run_id(self, now: datetime) -> str:
         """Return a new run id, which nobody can guess and which is never returned again."""

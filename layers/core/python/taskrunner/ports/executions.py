@@ -21,7 +21,7 @@ class Machines(Protocol):
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
     ) -> None:
-        """Start the run's execution, and make its machine if it is new; twice is once."""
+        """Start the run's execution, and make its machine if it is new. Idempotent."""
         ...
 
     def status(self, run: Run) -> str | None:

@@ -1,4 +1,4 @@
-"""Registries of container images."""
+"""The scan results that container registries have stored of their images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class Registries(Protocol):
-    """The records that registries have of images."""
+    """The scan results that registries have stored."""
 
     def within(self, sandbox: Sandbox) -> Images:
-        """Return the records of those registries that a pack's *sandbox* allows."""
+        """Return the scan results of those registries that a pack's *sandbox* allows."""
         ...

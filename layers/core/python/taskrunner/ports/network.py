@@ -1,4 +1,4 @@
-"""Ways out of the deployment."""
+"""Network connections of a pack's sandbox, limited to its egress allowlist."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Stops(NamedTuple):
     """What a failure stops, in the write that records the failure: the run, or blocks of it.
 
     *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
-    *blocks* are the step paths of blocks behind which the run goes on.
+    *blocks* are the step paths of blocks after which the run goes on.
     """
 
     run_failed: Entry | None = None
@@ -152,7 +152,7 @@ class Runs(Protocol):
         ...
 
     def settle(self, run: Run) -> None:
-        """Close the list of artifacts of a failed run for steps that still run; twice is once."""
+        """Close the list of artifacts of a failed run for steps that still run. Idempotent."""
         ...
 
     def record_outputs(self, run: Run, artifacts: Sequence[Artifact]) -> None:
@@ -160,7 +160,7 @@ class Runs(Protocol):
         ...
 
     def close_approvals(self, run: Run) -> None:
-        """Remove an ended run from the list of open approvals; twice is once."""
+        """Remove an ended run from the list of open approvals. Idempotent."""
         ...
 
     def seal(self, run: Run, bundle: Artifact) -> bool:

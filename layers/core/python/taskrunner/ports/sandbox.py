@@ -16,8 +16,8 @@ class Sandbox(Protocol):
         """Begin to prepare for the next attempt, without waiting."""
         ...
 
-    def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
-        """Execute *job* within its limits, and serve what it requests by *services*.
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
+        """Execute *request* within its limits, and serve what it requests by *services*.
 
         Raises:
             TryAgainError: a service, or the sandbox itself, is busy; nothing has ended.

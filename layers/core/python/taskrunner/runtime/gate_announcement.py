@@ -20,7 +20,7 @@ def announce(gate: ReachedGate, summary: JsonObject, world: World) -> None:
 
     *summary* is the gate as the API lists it among the open approvals. A crash between the two
     notifies them again, with the same id. The other order could notify nobody. When SNS, or the
-    table for the record, is too busy, the gate is open all the same, and the reconciler notifies.
+    table for the record, is too busy, the gate is open anyway, and the reconciler notifies.
     """
     reason = Reason.AWAITING_OVERRIDE if gate.is_override else Reason.AWAITING_APPROVAL
     message = notification.awaiting(

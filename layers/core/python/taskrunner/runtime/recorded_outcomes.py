@@ -53,7 +53,10 @@ class RecordedOutcomes:
         self._statuses: dict[str, StepStatus] | None = None
 
     def load(self, steps: Iterable[tuple[Step, str]], paths: Collection[str] = ()) -> None:
-        """Read the outcomes of *steps*, each with its prefix, of all in them, and at *paths*."""
+        """Read the outcomes of *steps*, of the steps inside them, and at *paths*.
+
+        Each of *steps* comes with the prefix of its path.
+        """
         wanted = list(paths)
         blocks = []
         pending = list(steps)

@@ -101,7 +101,7 @@ class RunValues:
             yield step, enclosing
 
     def _unplanned_items(self, names: Collection[str], iteration: str) -> Sequence[str]:
-        """The paths of the item lists that *names* read an item of."""
+        """The paths of the recorded item lists that *names* use."""
         return [
             items_path(enclosing.block)
             for step, enclosing in self._around(iteration)
@@ -109,7 +109,10 @@ class RunValues:
         ]
 
     def _iterators(self, names: Collection[str], iteration: str) -> Iterator[tuple[str, Json]]:
-        """The indexes, and the items that *names* read: a list may be long, and is read whole."""
+        """The indexes, and the items that *names* use.
+
+        Other item lists are not read, because each may be long and is read as a whole.
+        """
         for step, (path, index) in self._around(iteration):
             if step.iterator in names:
                 items = self._outcomes.items(step, path)

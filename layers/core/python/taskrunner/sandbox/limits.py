@@ -1,4 +1,4 @@
-"""Limits the calling process, for good: no limit can be raised again."""
+"""Limits the calling process permanently: no limit can be raised again."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _KIB_PER_MIB: Final = 1024
 def serve(descriptor: int, executors_module: str) -> None:
     """Fork a child for each Fork message on the socket *descriptor*, until it closes.
 
-    Each Fork is answered by Forked at once, and by Exited when the child has ended.
+    Each Fork is answered by Forked immediately, and by Exited when the child has ended.
     *executors_module* is the name of the module that knows the executors.
     """
     os.environ.clear()  # the interpreter sets some variables itself when it starts

@@ -1,4 +1,4 @@
-"""Cancel a run: at once, and for good."""
+"""Cancel a run, immediately and permanently."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def _existing(request: CreateRun, world: World) -> Run | None:
 
 
 def _check_queue(run: Run, world: World) -> None:
-    """Refuse a run when as many runs of its pack, in all versions, are unfinished as may be.
+    """Refuse the run if its pack, in all versions, has as many unfinished runs as it may have.
 
     The count is read from an index that lags by moments. When several runs pass this check at the
     same time, recording them counts exactly.

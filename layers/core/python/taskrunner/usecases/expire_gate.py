@@ -48,7 +48,7 @@ def expire_gate(reference: StepReference, world: World) -> JsonObject:
 def _expire(gate: ReachedGate, world: World) -> bool:
     """Record that the gate has expired; False when a decision came first.
 
-    A gate that could never be opened has waited in vain too.
+    A gate that could never be opened expires too.
     """
     expiry = approval.expiry(timestamp.to_text(world.clock.now()))
     (change,) = gate_decisions.changes(gate.plan, gate.record, [gate.known], expiry=expiry)

@@ -30,9 +30,9 @@ _TRIES: Final = 5
 def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
     """Record that the gate waits with *token*, and notify approvers; wake one that is decided.
 
-    Opening twice opens once, and the newer token counts: when the machine did not see the answer of
-    a call, it repeats the call with a new token. Approvers are notified again, unless it is
-    recorded that they were. A gate whose approvers cannot be notified waits all the same.
+    A repeated call opens nothing more, and the newer token counts: a machine that did not see the
+    answer of a call repeats it with a new token. Approvers are notified again, unless it is
+    recorded that they were. A gate waits even if its approvers cannot be notified.
 
     Raises:
         ConflictError: the run, or a block around the gate, has ended.

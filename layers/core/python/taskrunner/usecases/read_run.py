@@ -26,7 +26,7 @@ _MAX_LINES: Final = 10_000
 
 
 class Log(NamedTuple):
-    """Lines of a log as NDJSON, and the cursor of the line after the last of them."""
+    """Lines of a log as NDJSON, and the cursor that reads on after the last of them."""
 
     text: str
     cursor: str | None

@@ -36,7 +36,7 @@ _MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
 def settle_run(
     tenant: str, run_id: str, error: str | None, world: World, *, execution: str | None = None
 ) -> JsonObject:
-    """Settle the run: as failed when *error* names a failure, else as succeeded. Twice is once.
+    """Settle the run: as failed when *error* names a failure, else as succeeded. Idempotent.
 
     *error* is the name that Step Functions gave to what ended the pack's steps, such as
     `StepFailedError` or `States.Timeout`. The reconciler gives `NOT_STARTED` for a run that has no

@@ -29,7 +29,7 @@ def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: 
 
 
 def start_run(tenant: str, run_id: str, world: World) -> bool:
-    """Start a recorded run from its stored plan, as `start` does. Starting twice starts once.
+    """Start a recorded run from its stored plan, as `start` does. Idempotent.
 
     Raises:
         NotFoundError: there is no such run, or retention has deleted its plan.

@@ -80,7 +80,10 @@ def largest_history(plan: Plan, distributed: Collection[str]) -> int:
 
 
 def reachable_steps(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield *steps* and what is inside them, except what no item and no taken branch leads to."""
+    """Yield *steps* and the steps inside them that may be reached.
+
+    The bodies of blocks without items, and branches that are not taken, are left out.
+    """
     for step in steps:
         yield step
         if isinstance(step, Conditional) and step.taken is not None:

@@ -30,55 +30,55 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstCase:
     """History events, state transitions and Lambda invocations, at most."""
 
     events: int = 0
     transitions: int = 0
     invocations: int = 0
 
-    def __add__(self, other: Worst) -> Worst:
+    def __add__(self, other: WorstCase) -> WorstCase:
         """Return the worst case of one after the other."""
-        return Worst(
+        return WorstCase(
             self.events + other.events,
             self.transitions + other.transitions,
             self.invocations + other.invocations,
         )
 
-    def times(self, count: int) -> Worst:
+    def times(self, count: int) -> WorstCase:
         """Return the worst case of *count* of them."""
-        return Worst(self.events * count, self.transitions * count, self.invocations * count)
+        return WorstCase(self.events * count, self.transitions * count, self.invocations * count)
 
 
-_STATE: Final = Worst(events=2, transitions=1)  # Choice, Pass, Wait, Succeed
-_TASK: Final = Worst(events=5, transitions=1, invocations=1)
-RETRY: Final = Worst(events=3, transitions=1, invocations=1)
+_STATE: Final = WorstCase(events=2, transitions=1)  # Choice, Pass, Wait, Succeed
+_TASK: Final = WorstCase(events=5, transitions=1, invocations=1)
+RETRY: Final = WorstCase(events=3, transitions=1, invocations=1)
 PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
-_TOKEN_TASK: Final = Worst(events=6, transitions=1, invocations=1)
-_BLOCK: Final = Worst(events=4, transitions=1)  # a Parallel, or a Map without its iterations
-_ITERATION: Final = Worst(events=2)
+_TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
+_BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
+_ITERATION: Final = WorstCase(events=2)
 # Started and succeeded; the frame's Parallel; settling; the outcome.
-_FRAME: Final = Worst(events=2) + _BLOCK + _STATE + _TASK + _STATE + _STATE
+_FRAME: Final = WorstCase(events=2) + _BLOCK + _STATE + _TASK + _STATE + _STATE
 BEFORE_STEPS: Final = _FRAME + _STATE
 
 
-def run_history(plan: Plan, distributed: Collection[str]) -> Worst:
+def run_history(plan: Plan, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of a run's own execution, without its child executions."""
     return _FRAME + chain_history(plan.steps, distributed)
 
 
-def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> Worst:
+def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *steps*, one after another, and of the state they lead to."""
     return sum((step_history(step, distributed) for step in steps), _STATE)
 
 
-def step_history(step: Step, distributed: Collection[str]) -> Worst:
+def step_history(step: Step, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *step* with its condition."""
-    ending = _TASK if is_checked_at_its_end(step) else Worst()
+    ending = _TASK if is_checked_at_its_end(step) else WorstCase()
     return _condition(step) + body_history(step, distributed) + ending
 
 
-def body_history(step: Step, distributed: Collection[str]) -> Worst:
+def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *step* without its condition."""
     match step:
         case RunStep():
@@ -88,7 +88,7 @@ def body_history(step: Step, distributed: Collection[str]) -> Worst:
         case PolicyGate():
             return _policy(step, distributed)
         case Parallel():
-            limited = _ITERATION + _STATE if step.max_parallel is not None else Worst()
+            limited = _ITERATION + _STATE if step.max_parallel is not None else WorstCase()
             lanes = (chain_history((child,), distributed) + limited for child in step.steps)
             return sum(lanes, _BLOCK)
         case MapStep() if step.id in distributed:
@@ -101,9 +101,9 @@ def body_history(step: Step, distributed: Collection[str]) -> Worst:
             assert_never(step)
 
 
-def child_executions(steps: Iterable[Step], distributed: Collection[str]) -> Worst:
+def child_executions(steps: Iterable[Step], distributed: Collection[str]) -> WorstCase:
     """Return what the executions of Distributed Maps cost beside the run's own."""
-    total = Worst()
+    total = WorstCase()
     for step in steps:
         inner = child_executions(children(step), distributed)
         if isinstance(step, MapStep | Loop):
@@ -121,13 +121,13 @@ def iterations(step: Iterated) -> int:
     return step.max_iterations if isinstance(step, Loop) else MAX_ITERATIONS
 
 
-def _condition(step: Step) -> Worst:
+def _condition(step: Step) -> WorstCase:
     if step.when is None:
-        return Worst()
+        return WorstCase()
     return _STATE if step.enabled is not None else _TASK + _STATE
 
 
-def _policy(step: PolicyGate, distributed: Collection[str]) -> Worst:
+def _policy(step: PolicyGate, distributed: Collection[str]) -> WorstCase:
     attempts = step.retries.max_attempts
     evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
     match step.failure_action:
@@ -141,14 +141,14 @@ def _policy(step: PolicyGate, distributed: Collection[str]) -> Worst:
             assert_never(step.failure_action)
 
 
-def _conditional(step: Conditional, distributed: Collection[str]) -> Worst:
+def _conditional(step: Conditional, distributed: Collection[str]) -> WorstCase:
     arms = step.arms if step.taken is None else (step.arm(step.taken),)
     histories = (chain_history(arm, distributed) for arm in arms)
     costliest = max(histories, key=lambda worst: worst.events)
-    return costliest + _STATE + (_TASK if step.taken is None else Worst())
+    return costliest + _STATE + (_TASK if step.taken is None else WorstCase())
 
 
-def _iterated(step: Iterated, distributed: Collection[str]) -> Worst:
+def _iterated(step: Iterated, distributed: Collection[str]) -> WorstCase:
     body, count = chain_history(step.steps, distributed), iterations(step)
     if isinstance(step, Loop) and step.until is not None:
         turn = _TASK + _STATE + _STATE
@@ -157,5 +157,5 @@ def _iterated(step: Iterated, distributed: Collection[str]) -> Worst:
     return _BLOCK + _asked(step) + (_ITERATION + body).times(count)
 
 
-def _asked(step: Iterated) -> Worst:
-    return _TASK if step.items.values is None else Worst()
+def _asked(step: Iterated) -> WorstCase:
+    return _TASK if step.items.values is None else WorstCase()

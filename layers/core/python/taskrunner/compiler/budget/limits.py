@@ -126,7 +126,10 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
 
 
 def _breaking_step(plan: Plan, distributed: Collection[str]) -> int:
-    """Return the index of the first step that the limit does not let begin, or end."""
+    """Return the index of the first step that makes a history too long.
+
+    It may be the history of the run or of a child execution.
+    """
     events = BEFORE_STEPS.events + SPARE_EVENTS
     for index, step in enumerate(plan.steps):
         events += step_history(step, distributed).events

@@ -1,4 +1,6 @@
-"""Stage 3: what no shape can say. Names are looked up, expressions parsed, parameters validated.
+"""Stage 3: the rules that no shape can express.
+
+Names are looked up, expressions parsed and parameters validated.
 
 pack checks the sections of a pack and is the way in; steps walks through the steps; policies checks
 rules from where a gate stands; expressions parses and names says which names can be read; ceilings

@@ -77,14 +77,14 @@ class StepChecks:
     def _only_for_run(self, step: StepShape, key: str, path: Path) -> None:
         match step.body:
             case ApprovalGateShape():
-                cure = f"the gate waits {_AS_LONG_AS}"
+                hint = f"the gate waits {_AS_LONG_AS}"
             case PolicyGateShape() if key == "retries":
-                cure = "set gate.policy.retries instead"
+                hint = "set gate.policy.retries instead"
             case PolicyGateShape():
-                cure = f"an override waits {_AS_LONG_AS}"
+                hint = f"an override waits {_AS_LONG_AS}"
             case _:
-                cure = "set it on the steps inside"
-        self._findings.add((*path, key), f"a {step.body.kind} step has no '{key}'; {cure}")
+                hint = "set it on the steps inside"
+        self._findings.add((*path, key), f"a {step.body.kind} step has no '{key}'; {hint}")
 
     def _body(self, step: StepShape, path: Path) -> list[str]:
         """Check the fields of a kind; return the ids inside that what follows may read."""

@@ -2,8 +2,8 @@
 
 The validator itself has no limit. References can double with each step, `unevaluatedProperties`
 looks at everything twice, and a tree of `anyOf` multiplies with the depth of the value. So the cost
-is counted first (schema_cost), patterns are for an engine that is linear in the text, and errors
-are listed only when they hold few values.
+is counted first (schema_cost), patterns run on an engine whose time is linear in the text, and
+errors are listed only when they contain few values.
 """
 
 from __future__ import annotations

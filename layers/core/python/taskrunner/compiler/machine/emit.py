@@ -4,19 +4,19 @@ A failure leaves a step by the nearest exit around it: to the next step, when th
 fail; to the end of its iteration or branch, when the block around it may; else it fails the run.
 How each kind is wired:
 
-* run, gate.approval   one Task; a gate has `Expire <id>` behind its timeout
+* run, gate.approval   one Task; a gate has `Expire <id>` after its timeout
 * gate.policy          Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
                        `Pause <id>` and again, to the gate `Override <id>`, or into its branch.
                        run_step is asked when the gate takes secrets or a function, else decide_flow
 * parallel             Parallel; with maxParallel a Map over branch numbers with a Choice inside
 * map, loop            Map over indexes, Distributed when the plan needs it; `Items <id>` asks for
                        the indexes when planning does not know them; a loop runs one at a time,
-                       and `Result <id>` behind it asks for its outputs when they may be wrong
+                       and `Result <id>` after it asks for its outputs when they may be wrong
 * loop with until      Task `<id>` asks for a turn, and Choice `Again <id>` leads to the Pass
                        `Iteration <id>` or `Leave <id>`; a failure that the run survives leaves by
                        `Break <id>` and `Broken <id>`
 * conditional          Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
-                       `Result <id>` behind its branches, as for a loop
+                       `Result <id>` after its branches, as for a loop
 * when                 Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
 """
 
@@ -230,7 +230,7 @@ class _Emitter:
             on_failure = break_
             states[break_] = ask(step, "leave", Exits(broken, exits.on_failure))
             states[broken] = clone("Iteration") | {"Next": exits.on_failure}
-        # A failed iteration ends the loop, unless the remaining ones are to run all the same.
+        # A failed iteration ends the loop, unless the remaining ones are to run anyway.
         iteration_exits = Exits(step.id, step.id if step.continue_on_error else on_failure)
         return states | {
             step.id: ask(step, "turn", Exits(again, on_failure)),
@@ -255,7 +255,7 @@ class _Emitter:
 
 
 def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObject, str]:
-    """Return the states behind all that *step* holds, and the first of them or the follower."""
+    """Return the states after all that *step* holds, and the first of them or the follower."""
     if not is_checked_at_its_end(step):
         return {}, exits.follower
     name = f"Result {step.id}"

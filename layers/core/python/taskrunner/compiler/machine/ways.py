@@ -9,8 +9,8 @@ a decision. Where ways meet, only what all of them have is kept.
   the run go on after a failure, meeting the gate is all that can be asked.
 * The Choice that decides a gate's `when` may lead to where the gate itself leads, and nowhere else.
   The same holds for the verdict of a policy and its override.
-* Behind a Parallel stands what holds at the ends of all its branches together. Behind a Map nothing
-  is gained, because it may have no items, unless planning knows its items.
+* A Parallel runs all of its branches, so what is certain at the end of any of them is certain after
+  it. A Map adds nothing, because it may have no items, unless planning knows its items.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Ways:
         self._passed = {gate.name: 1 << 2 * number for number, gate in enumerate(self.gates)}
         self._gained: dict[tuple[str, str, str], Bits] = defaultdict(int)
         for gate in self.gates:
-            self._gain(gate)
+            self._mark_edges(gate)
         self._with_items = {
             step.id
             for step in plan.all_steps()
             if isinstance(step, MapStep | Loop) and step.items.values
         }
-        self._certain, _ = self._scope(machine)
+        self._certain, _ = self._analyse(machine)
 
     def passed(self, name: str) -> Bits:
         """Return the bit that says that the gate *name* was passed."""
@@ -102,7 +102,7 @@ class Ways:
                 bypasses |= {f"Verdict {step.id}"}
                 yield GateState(f"Override {step.id}", step, bypasses, follower)
 
-    def _gain(self, gate: GateState) -> None:
+    def _mark_edges(self, gate: GateState) -> None:
         """Note on which edges a way gains *gate*.
 
         An edge has a kind, because two edges may lead from one state to the same other.
@@ -119,17 +119,20 @@ class Ways:
             if gate.step.continue_on_error:
                 self._gained[choice, str(gate.follower), "Catch"] |= met
 
-    def _scope(self, scope: JsonObject) -> _Certain:
+    def _analyse(self, scope: JsonObject) -> _Certain:
         """Return what is certain in each state of *scope*, inner ones included, and at its ends."""
-        return self._from(scope["StartAt"], scope["States"], self._insides(scope))
+        return self._analyse_from(scope["StartAt"], scope["States"], self._analyse_blocks(scope))
 
-    def _insides(self, scope: JsonObject) -> dict[str, _Certain]:
-        return {name: self._inside(name, state) for name, state in scope["States"].items()}
+    def _analyse_blocks(self, scope: JsonObject) -> dict[str, _Certain]:
+        return {name: self._analyse_block(name, state) for name, state in scope["States"].items()}
 
-    def _from(
+    def _analyse_from(
         self, start: str, states: Mapping[str, JsonObject], inner: Mapping[str, _Certain]
     ) -> _Certain:
-        """Return the same for the ways from *start* on; *inner* is known of what is in *states*."""
+        """Return what is certain in each state that *start* leads to, and at its ends.
+
+        *inner* has the same for the blocks among *states*, by name.
+        """
         certain: dict[str, Bits] = {start: 0}
         order = _in_order(start, states)
         changed = True
@@ -149,21 +152,23 @@ class Ways:
             certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
         return certain, reduce(and_, ends) if ends else 0
 
-    def _inside(self, name: str, state: JsonObject) -> _Certain:
-        """Return the same for the states in a block, and what its success makes certain."""
+    def _analyse_block(self, name: str, state: JsonObject) -> _Certain:
+        """Return what is certain in each state of a block, and after it has succeeded."""
         certain: dict[str, Bits] = {}
         exits: list[Bits] = []
         for scope in _scopes_in(state):
             # Once for all lanes: blocks are in blocks, and once for each lane would multiply.
-            inner = self._insides(scope)
-            in_states, at_ends = self._from(scope["StartAt"], scope["States"], inner)
+            inner = self._analyse_blocks(scope)
+            in_states, at_ends = self._analyse_from(scope["StartAt"], scope["States"], inner)
             certain |= in_states
             if "Branches" in state or name in self._with_items:
                 exits.append(at_ends)
             else:
-                # The lanes of a parallel that limits how many run at once: all of them are run.
+                # The lanes of a parallel that limits how many run at a time: all of them run.
                 lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
-                exits += [self._from(rule["Next"], scope["States"], inner)[1] for rule in lanes]
+                exits += [
+                    self._analyse_from(rule["Next"], scope["States"], inner)[1] for rule in lanes
+                ]
         return certain, reduce(or_, exits, 0)
 
 

@@ -51,7 +51,7 @@ class Manifest:
     ) -> None:
         """Report all problems so far and the *problems* of a later stage, in order of their lines.
 
-        *others* are reported behind them, because they have no line. Nothing is reported twice, or
+        *others* are reported after them, because they have no line. Nothing is reported twice, or
         at a place that was repaired for another problem.
 
         Raises:

@@ -28,11 +28,11 @@ _TYPES: Final = {
     "schema_type": "a mapping, true or false",
 }
 _CONDITIONS: Final = frozenset({"when", "condition", "until", "require"})
-_CONDITION_CURES: Final = {
+_CONDITION_HINTS: Final = {
     "false": "remove the step or use an input",
     "true": "leave it out or use an input",
 }
-# The predicates behind the name of a key. The fields in braces are pydantic's, and the value.
+# The predicates that follow the name of a key. The fields in braces are pydantic's, and the value.
 _PREDICATES: Final = {
     "missing": "is missing; it is required",
     "literal_error": "must be {expected}, not {given}",
@@ -57,14 +57,14 @@ def message(
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
     given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
     if kind == "string_type" and last in _CONDITIONS:
-        cure = _CONDITION_CURES.get(given, "put the expression in quotes")
-        return f"{key} must be an expression, not {given}; {cure}"
+        hint = _CONDITION_HINTS.get(given, "put the expression in quotes")
+        return f"{key} must be an expression, not {given}; {hint}"
     if kind in _TYPES and last == "items":
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"
     if kind in _TYPES:
         is_scalar = isinstance(detail["input"], (bool, int, float))
-        cure = "; put it in quotes" if kind == "string_type" and is_scalar else ""
-        return f"{key} must be {_TYPES[kind]}, not {given}{cure}"
+        hint = "; put it in quotes" if kind == "string_type" and is_scalar else ""
+        return f"{key} must be {_TYPES[kind]}, not {given}{hint}"
     if kind == "string_pattern_mismatch":
         return f"{key} is {given}, but must be {FORMS[context['pattern']]}"
     predicate = _PREDICATES.get(kind, "cannot be {given}")

@@ -41,7 +41,7 @@ class InputEvaluator:
 
     @contextmanager
     def inside(self, *, may_run: bool) -> Iterator[None]:
-        """Plan steps that run only if *may_run*, and the steps around them do."""
+        """Plan the steps of a block: they may run only if *may_run*, and if the block may run."""
         before = self._may_run
         self._may_run = before and may_run
         yield

@@ -41,7 +41,7 @@ def _encodable(text: str) -> str:
 
 
 def _usable_paths(files: dict[str, str]) -> dict[str, str]:
-    """Report each bad path at its own place, so that an author can fix them all at once."""
+    """Report each bad path at its own place, so that an author can fix them all together."""
     errors: list[InitErrorDetails] = [
         {
             "type": PydanticCustomError("bundle_path", "it {problem}", {"problem": problem}),

@@ -32,6 +32,6 @@ def reason(entry: Entry) -> Reason | None:
     return _REASONS.get(entry.metadata.get("reason", ""))
 
 
-def known(metadata: dict[str, str | None]) -> dict[str, str]:
+def without_none(metadata: dict[str, str | None]) -> dict[str, str]:
     """Return *metadata* without the members that are None."""
     return {key: value for key, value in metadata.items() if value is not None}

@@ -125,7 +125,7 @@ def policy_evaluated(step_path: str, evaluation: Evaluation, occurred_at: str) -
         level=wording.level,
         step_path=step_path,
         message=message[: fields.MAX_MESSAGE],
-        metadata=fields.known(
+        metadata=fields.without_none(
             {
                 "attempt": str(evaluation.attempt),
                 "policyId": policy.id,

@@ -55,7 +55,7 @@ def gate_awaiting(opening: GateOpening, approval_id: str, *, is_override: bool) 
         level=Level.WARN,
         step_path=opening.step_path,
         message=f"Awaiting approval: {approval_id}",
-        metadata=fields.known(
+        metadata=fields.without_none(
             {
                 "approvalId": approval_id,
                 "expiresAt": opening.expires_at,
@@ -96,7 +96,7 @@ def gate_decided(
 
 def _metadata(approval_id: str, decision: Decision) -> dict[str, str]:
     """The people of a decision: the actor is beside the approver, and never instead."""
-    return fields.known(
+    return fields.without_none(
         {
             "approvalId": approval_id,
             "approver": decision.approver,

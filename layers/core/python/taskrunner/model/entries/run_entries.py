@@ -110,12 +110,12 @@ def run_failed(cause: str, occurred_at: str, *, error: str | None = None) -> Ent
         event=Event.RUN_FAILED,
         level=Level.ERROR,
         message=f"Run failed: {cause}.",
-        metadata=fields.known({"error": error}),
+        metadata=fields.without_none({"error": error}),
     )
 
 
 def run_not_scheduled(occurred_at: str) -> Entry:
-    """The entry with which a run ends as failed that has no execution and cannot get one."""
+    """The last entry of a run whose execution could not be started."""
     return Entry(
         id=_END,
         occurred_at=occurred_at,

@@ -130,7 +130,7 @@ def attempt_lost(
         level=Level.ERROR if next_attempt_at is None else Level.WARN,
         step_path=step_path,
         message=LOST,
-        metadata=fields.known(
+        metadata=fields.without_none(
             {
                 "attempt": str(attempt),
                 "reason": Reason.EXECUTOR_ERROR.value,
@@ -166,7 +166,7 @@ def step_failed(step_path: str, report: AttemptReport, failure: Failure, occurre
         level=Level.ERROR if failure.next_attempt_at is None else Level.WARN,
         step_path=step_path,
         message=failure.message[: fields.MAX_MESSAGE] or "the executor gave no message",
-        metadata=fields.known(
+        metadata=fields.without_none(
             {
                 **_reported(report),
                 "reason": failure.reason.value,
@@ -192,7 +192,7 @@ def step_undecidable(
         level=Level.ERROR,
         step_path=step_path,
         message=message[: fields.MAX_MESSAGE],
-        metadata=fields.known(
+        metadata=fields.without_none(
             {
                 "reason": Reason.EXECUTOR_ERROR.value,
                 "ask": DecisionKind.END.value if is_loop else None,

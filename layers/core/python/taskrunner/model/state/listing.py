@@ -70,7 +70,7 @@ class _Lister:
         if (skip := self._skip(step, state, scope)) is not None:
             return self._skipped(step, state, skip, scope)
         if isinstance(step, RunStep | ApprovalGate):
-            return [rules.settled(state, scope, self._facts)]
+            return [rules.step_state(state, scope, self._facts)]
         inside = _scope_inside(step, state, scope)
         match step:
             case PolicyGate():
@@ -126,7 +126,7 @@ class _Lister:
         return [state, *chain.from_iterable(inner)]
 
     def _unless_not_taken(self, step: Conditional, number: int, scope: Scope) -> Scope:
-        """An arm that planning knew is not taken is skipped for that, whatever happens around."""
+        """Skip an arm that planning did not take, for that reason before any other."""
         if step.taken in {None, number}:
             return scope
         since = self._facts.created_at
@@ -164,7 +164,7 @@ class _Lister:
     def _policy(self, step: PolicyGate, state: StepState, inside: Scope) -> list[StepState]:
         """List a policy gate and its branch, which runs when the policy does not hold."""
         if not step.branch:
-            return [rules.settled(state, inside, self._facts)]
+            return [rules.step_state(state, inside, self._facts)]
         if state.path in self._facts.branching:
             reached = replace(inside, is_reached=True)
             branch = self.list_in(step.branch, reached)
@@ -172,7 +172,7 @@ class _Lister:
             if gate.status is StepStatus.SUCCEEDED:
                 gate = replace(gate, reason=Reason.POLICY_FAILED)
             return [gate, *rest]
-        gate = rules.settled(state, inside, self._facts)
+        gate = rules.step_state(state, inside, self._facts)
         if gate.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}:
             inside = replace(inside, skip=Skip(Reason.BRANCH_NOT_TAKEN, gate.last_transition_at))
         return [gate, *self.list_in(step.branch, replace(inside, is_reached=False)).states]

@@ -38,7 +38,7 @@ class Scope:
     * is_reached     whether its first step may begin now
     * is_contained   whether a failure in it ends at a block around it, and the run goes on
     * is_concurrent  whether other steps may run at the same time
-    * stopped_at     when a failure beside it ended a block around it that contains the failure
+    * stopped_at     when a failed sibling stopped a block around it after which the run goes on
     """
 
     prefix: str = ""
@@ -121,7 +121,7 @@ def let_finish_what_runs_beside_a_failure(
 
 
 def skip_when_cancelled(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
-    """Cancelling is at once and for good: Pending and Running steps become Skipped."""
+    """Cancelling is immediate and final: Pending and Running steps become Skipped."""
     if facts.outcome is not RunStatus.CANCELLED:
         return None
     return _skipped(_ended_at(step, facts.ended_at), Reason.CANCELLED)
@@ -155,7 +155,7 @@ STEP_RULES: Final[Sequence[StepRule]] = (
 )
 
 
-def settled(step: StepState, scope: Scope, facts: Facts) -> StepState:
+def step_state(step: StepState, scope: Scope, facts: Facts) -> StepState:
     """Return the state of a step whose own entries say *step*."""
     return next(state for rule in STEP_RULES if (state := rule(step, scope, facts)) is not None)
 
@@ -169,7 +169,7 @@ def keep_what_could_not_be_decided(block: Block, _scope: Scope, _facts: Facts) -
 
 
 def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
-    """A block is Failed when a child failed that may not.
+    """A block is Failed when a child without `continueOnError` failed.
 
     With `continueOnError` on the block, the remaining children are run first.
     """
@@ -206,14 +206,14 @@ def run_on_with_a_running_child(block: Block, scope: Scope, facts: Facts) -> Ste
 def end_when_stopped(block: Block, scope: Scope, facts: Facts) -> StepState | None:
     """A block that was stopped ends like a step that has not started.
 
-    A block of which a part was run was cut short by a failure, so it is Failed. A cancelled block
-    is Skipped.
+    A block that had begun was cut short by a failure, so it is Failed. A cancelled block is
+    Skipped.
     """
     if not _is_stopped(scope, facts):
         return None
     unstarted = replace(_with_last_transition(block), status=StepStatus.PENDING, attempts=0)
     state = replace(
-        settled(unstarted, scope, facts), attempts=block.attempts, was_reached=block.was_reached
+        step_state(unstarted, scope, facts), attempts=block.attempts, was_reached=block.was_reached
     )
     if block.has_begun and state.reason in {Reason.RUN_FAILED, Reason.PARENT_SKIPPED}:
         return replace(state, status=StepStatus.FAILED)
@@ -242,7 +242,7 @@ BLOCK_RULES: Final[Sequence[BlockRule]] = (
 
 
 def derived(block: Block, scope: Scope, facts: Facts) -> StepState:
-    """Return the state of a block, which its children make."""
+    """Return the state of a block, which follows from its children."""
     return next(state for rule in BLOCK_RULES if (state := rule(block, scope, facts)) is not None)
 
 
@@ -250,7 +250,7 @@ def derived(block: Block, scope: Scope, facts: Facts) -> StepState:
 
 
 def lets_next_start(step: StepState) -> bool:
-    """A step starts when the one before it has ended, unless that one failed and may not."""
+    """The next step starts unless *step* is unfinished, or failed without `continueOnError`."""
     return step.has_ended and not step.is_fatal
 
 

@@ -19,8 +19,8 @@ _OF_WAITING: Final = frozenset({Event.GATE_AWAITING, Event.GATE_APPROVAL_RECORDE
 def status(tail: Iterable[Entry]) -> RunStatus:
     """Return the status of a run for lists, which do not read whole journals.
 
-    A run has started once its journal holds more than the entries of its creation. It waits when
-    the last entry but those says that a gate does.
+    A run has started once its journal holds more than the entries of its creation. It waits if the
+    last entry, not counting those, says that a gate waits.
     """
     found = RunStatus.QUEUED
     for entry in tail:

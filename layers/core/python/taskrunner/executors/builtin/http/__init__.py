@@ -70,11 +70,11 @@ def execute_trusting(
     except response.BodyError as error:
         response.keep(body_file, work)
         wanted = "text" if parameters.response_type == "text" else "JSON"
-        cure = "file" if wanted == "text" else "text or file"
+        alternative = "file" if wanted == "text" else "text or file"
         origin = last_request.address.origin
         raise ExecutorFailure(
             f"the body from {origin} is not usable as {wanted}: {error} "
-            f"(responseType: {cure} takes it as it is)"
+            f"(responseType: {alternative} takes it as it is)"
         ) from None
 
 
