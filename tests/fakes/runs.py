@@ -171,6 +171,7 @@ class MemoryRuns:
         used_s: float = 0,
         *,
         stops: Stops = NOTHING,
+        patience_s: float = 0,  # noqa: ARG002 - no other writer is in the way
     ) -> StepOutcome:
         stored = self.of(head.run.tenant, head.run.run_id)
         first = stored.outcomes.get(outcome.path)

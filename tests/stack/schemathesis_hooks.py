@@ -72,6 +72,9 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
     parameters["LogCursor"]["schema"]["pattern"] = r"^[0-9]{1,9}\.[0-9]{1,9}$"
     schemas = schema["components"]["schemas"]
     schemas["ApprovalDecisionRequest"]["properties"]["planHash"]["enum"] = [known["planHash"]]
+    # The contract does not say that unknown members are refused, and may not be changed.
+    for name in ("SimulationRequest", "CreateRunRequest", "ApprovalDecisionRequest"):
+        schemas[name]["additionalProperties"] = False
     for name in ("SimulationRequest", "CreateRunRequest"):
         fields = schemas[name]["properties"]
         fields["manifest"]["enum"] = list(_PACKS)

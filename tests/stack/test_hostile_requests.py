@@ -168,7 +168,7 @@ def test_the_limits_of_the_template_are_deployed(operator: Api, aws: Callable[[s
     (plan,) = [
         plan
         for plan in gateway.get_usage_plans()["items"]
-        if {"apiId": api_id, "stage": "live"} in plan["apiStages"]
+        if any((api["apiId"], api["stage"]) == (api_id, "live") for api in plan["apiStages"])
     ]
     limits = {
         method: (settings["throttlingRateLimit"], settings["throttlingBurstLimit"])

@@ -61,7 +61,9 @@ def test_a_run_of_another_tenant_looks_like_one_that_never_existed(
     body = {"decision": "approved", "planHash": theirs["planHash"]}
 
     def request(wanted: str) -> httpx.Response:
-        path = route.path.format(runId=wanted, approvalId="review-of-prod", name="report")
+        path = route.path.format(
+            runId=wanted, approvalId="review-of-prod", name="report", stepId="build"
+        )
         return other(route.method, path, body if "approvals" in path else None)
 
     existing, missing = request(run_id), request(ghost)

@@ -36,7 +36,7 @@ def cases() -> dict[str, Case]:
             "|".join(["inputs.t", *["join(@, [@,@,@,@])"] * 12]), {"t": "xx"}
         ),
         "joins-a-large-text": _with_when("join(inputs.t, inputs.a)", text),
-        "pairs": _with_when("inputs.a[*].[$inputs]".replace("$", ""), {**numbers}, refused=False),
+        "pairs": _with_when("inputs.a[*].[@.inputs]", {**numbers}, refused=False),
         "pairs-by-filter": _with_when("map(&[@][?@ == `1`], inputs.a)", numbers, refused=False),
         "every-with-every": _with_when(
             "inputs | [a, a] | [0][*].[@] | map(&map(&map(&@, @), @), [@, @, @])",

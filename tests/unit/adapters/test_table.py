@@ -76,6 +76,19 @@ class TestTransactions:
         assert len(client.calls) == 3
         assert len(pauses) == 2
 
+    @pytest.mark.parametrize(
+        "error",
+        [cancelled("None", "TransactionConflict"), refused("ThrottlingException")],
+        ids=["conflict", "busy"],
+    )
+    def test_repeats_a_transaction_for_as_long_as_the_caller_has(self, error: ClientError) -> None:
+        table, client, pauses = a_table(*[error] * 100, {})
+
+        table.transact([PUT, CHECK], patience_s=600)
+
+        assert len(client.calls) == 101
+        assert max(pauses) <= 2
+
     @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError"])
     def test_gives_up_within_seconds_and_leaves_it_to_the_caller(self, reason: str) -> None:
         table, client, pauses = a_table(cancelled(reason))

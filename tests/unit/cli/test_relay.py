@@ -10,7 +10,7 @@ from taskrunner_cli.local import relay
 STACK = {
     "apiUrl": "http://a", "tokenUrl": "http://t", "endpointUrl": "http://127.0.0.1:4610",
     "region": "r", "tableName": "t", "bucketName": "b", "machinePrefix": "m",
-    "packRunMachineArn": "p", "reconcileMachineArn": "c", "evidenceKeyArn": "e",
+    "packRunMachineArn": "p", "reconcileFunction": "c", "evidenceKeyArn": "e",
     "approvalTopicArn": "a", "userPoolId": "u", "accessKeyId": "k", "secretAccessKey": "s",
     "clients": {},
 }  # fmt: skip

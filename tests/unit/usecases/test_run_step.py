@@ -15,7 +15,7 @@ from taskrunner.executors.function import idempotency_key
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.entries import step_entries
 from taskrunner.model.journal import Event, Level
-from taskrunner.model.run import Reason, StepReference, StepStatus
+from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
 from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
@@ -118,6 +118,22 @@ def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
 
 
 class TestAttempt:
+    def test_is_recorded_for_as_long_as_the_function_has_time(self) -> None:
+        """An end that cannot be recorded would lose the attempt."""
+        world = a_world(BUILD)
+        record, patience = world.runs.record_step, list[float]()
+
+        def recording(*args: Any, **kwargs: Any) -> StepOutcome:  # noqa: ANN401
+            patience.append(kwargs["patience_s"])
+            return record(*args, **kwargs)
+
+        world.runs.record_step = recording  # type: ignore[method-assign]
+        world.sandbox = EndsTheRun(world, lambda world: world.clock.advance(40))
+
+        step(world, "build", remaining_s=600)
+
+        assert patience == [555]
+
     def test_gives_a_function_an_idempotency_key_of_this_run_alone(self) -> None:
         """Retention frees a run id. The recorded time of creation tells the runs apart."""
         keys = []

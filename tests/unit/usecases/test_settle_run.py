@@ -10,6 +10,7 @@ from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
+from tests.fakes.failing_world import CrashError
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import (
@@ -27,6 +28,10 @@ from tests.unit.usecases.given import (
 if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry
+
+
+def _dies(*_: object) -> Any:  # noqa: ANN401
+    raise CrashError
 
 
 def settle(world: MemoryWorld, error: str | None = None) -> Any:  # noqa: ANN401
@@ -64,6 +69,19 @@ class TestOutcome:
         assert (last(world).event, last(world).level) == (Event.RUN_FAILED, Level.ERROR)
         assert last(world).message == "Run failed: step ship failed."
         assert last(world).metadata == {"error": "StepFailedError"}
+
+    def test_records_the_failure_of_a_step_whose_function_ended_the_run_by_dying(self) -> None:
+        world = a_world(pack("- {id: ship, run: {uses: builtin:noop}}"))
+        world.sandbox.execute = _dies  # type: ignore[method-assign, assignment]
+        result_of(lambda: step(world, "ship"))
+        assert entry_ids(world)[-1] == "ship#1#started"
+
+        assert settle(world, "Runtime.ExitError") == {"status": "failed"}
+
+        assert entry_ids(world)[-2:] == ["ship#1#ended", "run.ended"]
+        lost = world.runs.journal(TENANT, "run-7")[-2].entry
+        assert (lost.event, lost.metadata["reason"]) == (Event.STEP_FAILED, "executor-error")
+        assert last(world).message == "Run failed: step ship failed."
 
     def test_does_not_name_a_step_whose_failure_was_let_pass(self) -> None:
         world = a_world(pack("- {id: ship, continueOnError: true, run: {uses: builtin:fail}}"))

@@ -74,13 +74,14 @@ class Addition(NamedTuple):
 
     *used_ms* is added to the time that executors have used; see `chunk_used_ms`. *ends* is the
     outcome of the run if the entries end it. Entries that come *is_late* are appended to the
-    journal of an ended run too.
+    journal of an ended run too. A transaction with other writes is tried for *patience_s* seconds.
     """
 
     entries: Sequence[Entry]
     used_ms: int = 0
     ends: RunStatus | None = None
     is_late: bool = False
+    patience_s: float = 0
 
 
 class _End(NamedTuple):
@@ -155,7 +156,7 @@ class JournalChunks:
             update = self._append_update(head.run, end, addition)
             try:
                 if writes:
-                    self._table.transact([*writes, update])
+                    self._table.transact([*writes, update], addition.patience_s)
                 else:
                     self._table.update(update)
             except ConditionFailedError as failed:

@@ -143,12 +143,11 @@ class DynamoRuns:
         used_s: float = 0,
         *,
         stops: Stops = NOTHING,
+        patience_s: float = 0,
     ) -> StepOutcome:
         """See the port. If two calls made the same attempt, the first one to write counts."""
-        used_ms = round(used_s * _MS_PER_S)
-        return self._steps.end_attempt(
-            head, outcome, Addition(entries, used_ms), artifacts, stops=stops
-        )
+        addition = Addition(entries, round(used_s * _MS_PER_S), patience_s=patience_s)
+        return self._steps.end_attempt(head, outcome, addition, artifacts, stops=stops)
 
     def record_decision(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _BATCH_KEYS: Final = 100
 _CONFLICT_TRIES: Final = 8
+_LONGEST_PAUSE_S: Final = 2.0
 _CONFLICT: Final = "TransactionConflict"
 _PASSING_REASONS: Final = frozenset({_CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"})
 
@@ -117,19 +119,23 @@ class Table:
             lambda: self._client.update_item(TableName=self._name, **update_arguments(update))
         )
 
-    def transact(self, writes: Sequence[Write]) -> None:
-        """Make all of *writes* or none.
+    def transact(self, writes: Sequence[Write], patience_s: float = 0) -> None:
+        """Make all of *writes* or none. Try for *patience_s* seconds, and a few times at least.
 
         Raises:
             ConditionFailedError: with the present items whose conditions failed.
             TryAgainError: AWS is too busy, or other writers hold an item again and again.
         """
         items = [transaction_item(write, self._name) for write in writes]
-        self._without_conflict(lambda: self._client.transact_write_items(TransactItems=items))
+        self._without_conflict(
+            lambda: self._client.transact_write_items(TransactItems=items), patience_s
+        )
 
-    def _without_conflict(self, call: Callable[[], Any]) -> None:
+    def _without_conflict(self, call: Callable[[], Any], patience_s: float = 0) -> None:
         """Repeat *call* while another transaction holds an item, or AWS is busy for a moment."""
-        for attempt in range(_CONFLICT_TRIES):
+        give_up_at = time.monotonic() + patience_s
+        for tries in count(1):
+            is_over = time.monotonic() >= give_up_at
             try:
                 with translated("write to the table"):
                     call()
@@ -140,12 +146,15 @@ class Table:
                 if failed:
                     raise ConditionFailedError(failed) from None
             except TryAgainError as error:
-                if _CONFLICT not in str(error):
+                # boto3 has repeated what is not a conflict.
+                if is_over and _CONFLICT not in str(error):
                     raise
             else:
                 return
-            self._sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
-        raise TryAgainError("other writers hold the same item again and again")
+            if is_over and tries >= _CONFLICT_TRIES:
+                raise TryAgainError("other writers hold the same item again and again")
+            longest_s = min(0.01 * 2**tries, _LONGEST_PAUSE_S)
+            self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
 
 
 def _failed_conditions(error: ClientError) -> dict[int, Item] | None:

@@ -109,11 +109,14 @@ class Runs(Protocol):
         used_s: float = 0,
         *,
         stops: Stops = NOTHING,
+        patience_s: float = 0,
     ) -> StepOutcome:
         """Record how an attempt ended, with what it captured and used: all of it or nothing.
 
         The attempt replaces all artifacts of earlier attempts of the step. When an attempt is
         recorded twice, the first record counts, and its outcome is returned.
+
+        The write is tried for *patience_s* seconds while others write to the same run.
 
         An attempt that was running when the run failed is recorded too, and stops nothing; its
         artifacts are recorded unless the run has been settled. Once a run has ended in another way,

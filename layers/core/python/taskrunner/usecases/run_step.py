@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Reserved from the function's own time, to capture files and record how the attempt ended.
 _RECORDING_S: Final = 30.0
+# Reserved after the record, to answer the machine.
+_ANSWERING_S: Final = 5.0
 _MILLICORES_PER_CORE: Final = 1000
 
 
@@ -51,13 +53,14 @@ _MILLICORES_PER_CORE: Final = 1000
 class _Attempt:
     """One attempt of one step; *remaining_s* seconds are left to execute it.
 
-    *deferrals* is how often AWS refused it before.
+    *deadline* is the end of the function's time. *deferrals* is how often AWS refused it before.
     """
 
     running: RunningStep
     step: RunStep
     number: int
     remaining_s: float
+    deadline: datetime
     deferrals: int = 0
 
 
@@ -78,6 +81,7 @@ def run_step(
         StepFailedError: the step has failed. The journal has the end of each attempt.
         ConflictError: the run, or a block around the step, has ended, so nothing was started.
     """
+    deadline = world.clock.now() + timedelta(seconds=remaining_s)
     world.sandbox.prepare()
     running = find_step(reference, world)
     step = running.step
@@ -95,6 +99,7 @@ def run_step(
         step=step,
         number=number,
         remaining_s=remaining_s - _RECORDING_S,
+        deadline=deadline,
         deferrals=starts.deferrals,
     )
     if starts.is_lost:
@@ -279,9 +284,21 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
     if is_final and outcome.status is StepStatus.FAILED:
         stops = running.stopped_by_failure(entry.occurred_at)
     recorded = running.world.runs.record_step(
-        running.head, outcome, [entry], captured, ended.usage.wall_s, stops=stops
+        running.head,
+        outcome,
+        [entry],
+        captured,
+        ended.usage.wall_s,
+        stops=stops,
+        patience_s=_patience_s(attempt),
     )
     return _answer(running, recorded)
+
+
+def _patience_s(attempt: _Attempt) -> float:
+    """Return how long to try to record the end: an end that is not recorded loses the attempt."""
+    left_s = (attempt.deadline - attempt.running.world.clock.now()).total_seconds()
+    return max(0.0, left_s - _ANSWERING_S)
 
 
 def _record_lost(attempt: _Attempt) -> JsonObject:
@@ -299,7 +316,9 @@ def _record_lost(attempt: _Attempt) -> JsonObject:
         timestamp.to_text(now),
     )
     stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
-    recorded = running.world.runs.record_step(running.head, outcome, [entry], stops=stops)
+    recorded = running.world.runs.record_step(
+        running.head, outcome, [entry], stops=stops, patience_s=_patience_s(attempt)
+    )
     return _answer(running, recorded)
 
 

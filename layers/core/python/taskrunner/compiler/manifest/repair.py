@@ -8,7 +8,7 @@ path is not reported, since it follows from the mistake that is.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -43,13 +43,18 @@ class Repaired:
 
     manifest: JsonObject
     paths: frozenset[Path] = frozenset()
+    _parents: frozenset[Path] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Collect the parents once: a manifest may have thousands of mistakes."""
+        object.__setattr__(self, "_parents", frozenset(path[:-1] for path in self.paths))
 
     def hides(self, path: Path) -> bool:
         """Return whether a problem at *path* follows from a mistake that is reported."""
         # A rule over several keys is reported at their parent.
-        return any(
-            path[: len(repaired)] == repaired or path == repaired[:-1] for repaired in self.paths
-        )
+        if path in self._parents:
+            return True
+        return any(path[:length] in self.paths for length in range(len(path) + 1))
 
     def with_mistakes(self, paths: Iterable[Path]) -> Repaired:
         """Return the same, where the values at *paths* have mistakes too."""
