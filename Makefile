@@ -151,8 +151,9 @@ check-workflows:
 	$(bin)/zizmor --offline --no-progress --quiet .github
 	$(bin)/pre-commit validate-config
 
-# A process for each processor; tests/conftest.py says which tests share one.
-pytest := $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# One process more than processors, because some tests wait. tests/conftest.py says which tests share a process.
+processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
 
 unit: $(stamps) ## Run the tests of units, golden files, contracts and architecture, without the local stack
 	$(pytest) tests/unit tests/golden tests/contract tests/architecture
