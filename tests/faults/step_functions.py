@@ -51,7 +51,7 @@ class Thread:
     # What a call or a token brought, before the lane has gone on with it.
     answer: Callable[[], Any] | None = None
     was_called: bool = False
-    # Of a Fork:
+    # These are for a Fork:
     waiting: list[Thread] = field(default_factory=list)
     running: list[Thread] = field(default_factory=list)
     results: dict[Thread, Any] = field(default_factory=dict)

@@ -127,7 +127,7 @@ def test_its_client_does_the_main_job(generated: ModuleType, ana: Any, bob: Any)
 def follow(generated: ModuleType, client: Any, run_id: str, event_type: str) -> None:  # noqa: ANN401
     """Read the log by its cursor until it has an entry of that type.
 
-    The client asks for NDJSON unless told otherwise, because its name contains json, and cannot
+    The client asks for NDJSON by default, because its name contains json, and cannot
     read it.
     """
     logs, cursor = generated.LogsApi(client), None

@@ -1,4 +1,4 @@
-"""Who decided at the gates of a run, and who cancelled it, by the entries of its log.
+"""The people who decided at the gates of a run or cancelled it, by the entries of its log.
 
 The approver is the caller of the decision's token. The actor stands beside the approver and never
 instead, because the approver may write any name there.

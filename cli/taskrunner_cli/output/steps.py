@@ -159,8 +159,8 @@ def _progress(step: Step, children: Iterable[Step]) -> str:
     failed = sum("Failed" in statuses for statuses in iterations.values())
     to_come = sum({"Pending"}.issuperset(statuses) for statuses in iterations.values())
     running = total - ended - to_come
-    # Of a map or loop of many steps, the service lists only the iterations that have begun. If as
-    # many run as may run at a time, there may be more.
+    # The service lists only the iterations that have begun of a large map or loop. If as many run
+    # as may run at a time, there may be more.
     most_running = step.get("maxParallel", _MAX_PARALLEL.get(step.get("kind", ""), 1))
     more = "+" if running and not to_come and running >= most_running else ""
     parts = [f"{ended}/{total}{more}"]

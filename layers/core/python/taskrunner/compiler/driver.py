@@ -124,7 +124,7 @@ def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:
         plan, failures = make_plan(manifest.pack, values.resolve(declared, given))
         manifest.refuse(failures, "invalid_inputs")
         return plan
-    # Who checks a manifest may not have its inputs yet.
+    # An author who checks a manifest may not have its inputs yet.
     broken = manifest.repaired.with_mistakes(problem.path for problem in found)
     misfits = values.problems(declared, given, broken)
     further = _further_failures(manifest, found, given)
