@@ -1,0 +1,63 @@
+"""The linters of AWS's formats accept the machine of every golden pack."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskrunner.compiler.machine import frame
+from tests.golden.cases import GOOD
+
+FUNCTIONS = (
+    "RunStepFunctionArn",
+    "OpenGateFunctionArn",
+    "DecideFlowFunctionArn",
+    "SettleRunFunctionArn",
+)
+BOUND = {name: f"arn:aws:lambda:eu-central-1:123456789012:function:{name}" for name in FUNCTIONS}
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the machines of all golden packs, bound to functions, each into a file."""
+    folder = tmp_path_factory.mktemp("definitions")
+    for case in GOOD:
+        text = json.dumps(frame.bind(case.compiled().definition, BOUND), ensure_ascii=False)
+        # statelint does not know the hyphen in $.items['a-b'], which Step Functions does.
+        text = re.sub(r"\['[\w-]+'\]", lambda name: name[0].replace("-", "_"), text)
+        (folder / f"{case.name}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_statelint_accepts_every_golden_machine(definitions: Path) -> None:
+    files = sorted(map(str, definitions.glob("*.json")))
+    command = [sys.executable, "-m", "statelint", "--ignore=FLOAT", *files]
+
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_cloudformations_linter_accepts_every_golden_machine(
+    definitions: Path, tmp_path: Path
+) -> None:
+    for path in definitions.glob("*.json"):
+        definition = json.loads(path.read_text(encoding="utf-8"))
+        properties = {"RoleArn": "arn:aws:iam::123456789012:role/pack", "Definition": definition}
+        resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+        template = {"Resources": {"Machine": resource}}
+        text = json.dumps(template, ensure_ascii=False)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    cfn_lint = Path(sys.executable).with_name("cfn-lint")
+    command = [str(cfn_lint), "--regions", "eu-central-1", "--"]
+
+    linted = subprocess.run(  # noqa: S603
+        [*command, *map(str, tmp_path.glob("*.json"))], capture_output=True, text=True, check=False
+    )
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
