@@ -15,55 +15,29 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from itertools import pairwise
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from taskrunner_cli.commands import (
-    approvals,
-    artifacts,
-    demo,
-    evidence,
-    gates,
-    local,
-    packs,
-    runs,
-)
+from taskrunner_cli.commands.table import CommandGroup
 from taskrunner_cli.errors import CommandError, UsageError
-from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.world import World
 
-_RUNS_PANEL: Final = "Packs and runs"
-_APPROVALS_PANEL: Final = "Approvals"
-_EVIDENCE_PANEL: Final = "Evidence"
-_LOCAL_PANEL: Final = "On this machine"
+if TYPE_CHECKING:
+    from taskrunner_cli.output.screen import Screen
+
 _BROKEN_PIPE: Final = 141  # what a shell reports of a program that SIGPIPE ended
 
 app: Final = typer.Typer(
     name="taskrunner",
+    cls=CommandGroup,
     help="Run task packs, watch them, and decide at their gates.",
     no_args_is_help=True,
     # Rich tracebacks print local variables, and with them tokens.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(local.app, name="local", rich_help_panel=_LOCAL_PANEL)
-app.add_typer(evidence.app, name="evidence", rich_help_panel=_EVIDENCE_PANEL)
-for _command, _panel in (
-    (demo.demo, _LOCAL_PANEL),
-    (packs.simulate, _RUNS_PANEL),
-    (packs.run, _RUNS_PANEL),
-    (gates.gates, _RUNS_PANEL),
-    (runs.runs, _RUNS_PANEL),
-    (runs.show, _RUNS_PANEL),
-    (runs.logs, _RUNS_PANEL),
-    (artifacts.artifacts, _RUNS_PANEL),
-    (runs.cancel, _RUNS_PANEL),
-    (approvals.approvals, _APPROVALS_PANEL),
-    (approvals.approve, _APPROVALS_PANEL),
-    (approvals.reject, _APPROVALS_PANEL),
-):
-    app.command(rich_help_panel=_panel)(_command)
 
 
 def _print_version(is_requested: bool) -> None:  # noqa: FBT001 -- Typer passes it
@@ -97,7 +71,6 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _never_fail_to_print()
-    screen = Screen(_output_format(words))
     try:
         code = app(words, standalone_mode=False, prog_name="taskrunner", obj=world or World())
         sys.stdout.flush()
@@ -106,12 +79,12 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except CommandError as error:
-        screen.print_error(error)
+        _screen(words).print_error(error)
         return error.exit_code
     except typer.TyperException as error:
         # A group without a command has printed its help already, and has no message.
         if message := error.format_message():
-            screen.print_error(UsageError(message, cure=_help_command(error)))
+            _screen(words).print_error(UsageError(message, cure=_help_command(error)))
         return error.exit_code
     return code if isinstance(code, int) else 0
 
@@ -123,6 +96,12 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="replace")
 
 
+def _screen(words: Sequence[str]) -> "Screen":
+    from taskrunner_cli.output.screen import Screen  # noqa: PLC0415 -- Rich, for errors only
+
+    return Screen(_output_format(words))
+
+
 def _output_format(words: Sequence[str]) -> OutputFormat:
     """Return the requested format without parsing the words, because parsing may have failed."""
     for word, next_word in pairwise([*words, ""]):
@@ -130,7 +109,7 @@ def _output_format(words: Sequence[str]) -> OutputFormat:
             word in {"-o", "--output"} and next_word == "json"
         ):
             return OutputFormat.JSON
-    return OutputFormat.TEXT
+    return OutputFormat.TABLE
 
 
 def _help_command(error: typer.TyperException) -> str:

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import typer
 
-from taskrunner_cli.api.profiles import caller_names, resolve_profile
-from taskrunner_cli.world import World
-
 if TYPE_CHECKING:
     from taskrunner_cli.api.client import Client
+    from taskrunner_cli.world import World
 
 _Proposals: TypeAlias = Iterable[str | tuple[str, str]]
 _Propose: TypeAlias = Callable[[typer.Context, str], _Proposals]
@@ -84,6 +82,8 @@ def complete_artifact(ctx: typer.Context, incomplete: str) -> _Proposals:  # noq
 @_quietly
 def complete_caller(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa: ARG001
     """Propose the callers of the local stack."""
+    from taskrunner_cli.api.profiles import caller_names  # noqa: PLC0415 -- only a shell needs it
+
     return caller_names(_stack(ctx), _world(ctx).environ)
 
 
@@ -116,6 +116,7 @@ def _files(incomplete: str, suffixes: frozenset[str]) -> list[str]:
 def _client(ctx: typer.Context) -> "Iterator[Client]":
     """Yield the API as the caller on the command line sees it, without patience."""
     from taskrunner_cli.api.client import Client  # noqa: PLC0415 -- brings httpx
+    from taskrunner_cli.api.profiles import resolve_profile  # noqa: PLC0415
     from taskrunner_cli.api.retries import Patience  # noqa: PLC0415
 
     world = _world(ctx)
@@ -133,7 +134,9 @@ def _client(ctx: typer.Context) -> "Iterator[Client]":
         client.close()
 
 
-def _world(ctx: typer.Context) -> World:
+def _world(ctx: typer.Context) -> "World":
+    from taskrunner_cli.world import World  # noqa: PLC0415 -- only a shell needs it
+
     return ctx.ensure_object(World)
 
 

@@ -18,7 +18,8 @@ from taskrunner_cli.evidence.folder import (
 )
 from taskrunner_cli.output.evidence import report_document, report_view
 from taskrunner_cli.output.formatting import text
-from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.output.forms import OutputFormat
+from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.session import Session
 
 app: Final = typer.Typer(help="A run's record, signed by the service.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def verify(  # noqa: PLR0913 -- one parameter per option
     plan: PlanOption = None,
     plan_hash: PlanHashOption = None,
     artifact: ArtifactOption = None,
-    output: OutputOption = OutputFormat.TEXT,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Verify a bundle, and compare the given files with it; works offline."""
     # cryptography and pydantic take as long to import as the rest of the command line.

@@ -8,13 +8,14 @@ from taskrunner_cli.commands.options import (
     OutputOption,
     PackArgument,
 )
-from taskrunner_cli.errors import InvalidPackError, PackFile, PlanError
-from taskrunner_cli.json_types import JsonObject
+from taskrunner_cli.offline_compiler import compile_pack
+from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.gates import GateDocument, GatesDocument, gates_view
-from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.pack_files import gather_inputs, read_pack
 
 if TYPE_CHECKING:
+    from taskrunner.compiler.driver import CompiledPack
     from taskrunner.compiler.machine.gates import Guard
 
 
@@ -23,10 +24,10 @@ def gates(
     *,
     input_: InputOption = None,
     inputs: InputsOption = None,
-    output: OutputOption = OutputFormat.TEXT,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """List the steps that each gate of a pack guards, and those without a gate; works offline."""
-    document = _analyse(read_pack(pack), gather_inputs(input_ or (), inputs))
+    document = gates_document(compile_pack(read_pack(pack), gather_inputs(input_ or (), inputs)))
     screen = Screen(output)
     if screen.is_json:
         screen.print_document(document)
@@ -34,20 +35,11 @@ def gates(
         screen.print_text(gates_view(document))
 
 
-def _analyse(pack: PackFile, inputs: JsonObject) -> GatesDocument:
-    # The compiler takes a third of a second to import, and only this command uses it.
-    from taskrunner.compiler.driver import compile_pack  # noqa: PLC0415
+def gates_document(compiled: "CompiledPack") -> GatesDocument:
+    """Return the gates of a compiled pack, and the steps that each guards."""
+    # The compiler takes a third of a second to import, and few commands use it.
     from taskrunner.compiler.machine import gates as analysis  # noqa: PLC0415
-    from taskrunner.errors import InvalidPackError as CompilerError  # noqa: PLC0415
 
-    try:
-        compiled = compile_pack(pack.text, inputs)
-    except CompilerError as error:
-        problems = [
-            PlanError(path=diagnostic.path, message=diagnostic.message)
-            for diagnostic in error.diagnostics
-        ]
-        raise InvalidPackError(problems, pack, code=error.code) from error
     guards, unguarded = analysis.guards(compiled.definition, compiled.plan)
     return {
         "pack": {"name": compiled.plan.pack_name, "version": compiled.plan.pack_version},

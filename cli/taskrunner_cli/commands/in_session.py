@@ -17,7 +17,8 @@ from taskrunner_cli.commands.options import (
     StackOption,
     TenantOption,
 )
-from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.output.forms import OutputFormat
+from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.session import Session
 from taskrunner_cli.world import World
 
@@ -26,7 +27,7 @@ P = ParamSpec("P")
 
 def _shared_options(
     *,
-    output: OutputOption = OutputFormat.TEXT,
+    output: OutputOption = OutputFormat.TABLE,
     as_: AsOption = None,
     stack: StackOption = None,
     tenant: TenantOption = None,

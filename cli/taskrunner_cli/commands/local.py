@@ -7,13 +7,14 @@ import typer
 
 from taskrunner_cli.commands.options import OutputOption
 from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.local_stack import (
     stack_document,
     stack_view,
     status_document,
     status_view,
 )
-from taskrunner_cli.output.screen import OutputFormat, Screen
+from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.world import World
 
 app: Final = typer.Typer(
@@ -34,7 +35,7 @@ def up(
             help="The emulator's port (env TASKRUNNER_PORT, default 4566).",
         ),
     ] = None,
-    output: OutputOption = OutputFormat.TEXT,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Start the local stack, or bring it up to date."""
     screen = Screen(output)
@@ -45,7 +46,7 @@ def up(
 
 
 @app.command()
-def down(ctx: typer.Context, *, output: OutputOption = OutputFormat.TEXT) -> None:
+def down(ctx: typer.Context, *, output: OutputOption = OutputFormat.TABLE) -> None:
     """Stop the local stack and delete its state."""
     screen = Screen(output)
     was_running = ctx.ensure_object(World).local.down(progress_printer(screen))
@@ -57,7 +58,7 @@ def down(ctx: typer.Context, *, output: OutputOption = OutputFormat.TEXT) -> Non
 
 
 @app.command()
-def status(ctx: typer.Context, *, output: OutputOption = OutputFormat.TEXT) -> None:
+def status(ctx: typer.Context, *, output: OutputOption = OutputFormat.TABLE) -> None:
     """Show the state of the local stack; the exit code is 3 if it does not answer."""
     screen = Screen(output)
     state = ctx.ensure_object(World).local.status()

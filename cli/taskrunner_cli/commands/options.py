@@ -11,12 +11,15 @@ from taskrunner_cli.commands.completion import (
     complete_pack,
     complete_run,
 )
-from taskrunner_cli.output.screen import OutputFormat
+from taskrunner_cli.output.forms import OutputFormat
 
 _CALLER_PANEL: Final = "Caller and address"
 
 OutputOption = Annotated[
-    OutputFormat, typer.Option("--output", "-o", help="text for people, json for programs.")
+    OutputFormat,
+    typer.Option(
+        "--output", "-o", help="table for people, json for programs; text is the same as table."
+    ),
 ]
 AsOption = Annotated[
     str | None,

@@ -51,7 +51,7 @@ def gates_view(document: GatesDocument) -> RenderableType:
             text(gate["stepId"], "bold"),
             text(_passes_by(gate)),
             text(", ".join(gate["guards"]) or "nothing"),
-            text(_caveat(gate), "yellow"),
+            text(gate_caveat(gate), "yellow"),
         )
     return Group(table, unguarded)
 
@@ -65,7 +65,8 @@ def _passes_by(gate: GateDocument) -> str:
     return " or ".join(parts)
 
 
-def _caveat(gate: GateDocument) -> str:
+def gate_caveat(gate: GateDocument) -> str:
+    """Return why a gate guards nothing, or when it is skipped; empty if it always guards."""
     if "idle" in gate:
         return gate["idle"]
     return f"skipped unless {gate['unless']}" if "unless" in gate else ""

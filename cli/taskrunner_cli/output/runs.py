@@ -11,6 +11,7 @@ from taskrunner_cli.output.decisions import Decisions, who_and_why
 from taskrunner_cli.output.formatting import clock_time, date_time, status, text
 from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import counted
 
 _LEVEL_STYLES: Final = {
     "debug": "bright_black",
@@ -71,9 +72,9 @@ def unlisted_steps(run: RunState, listed: int) -> list[Text]:
     notes = []
     if hidden := len(run["steps"]) - listed:
         command = f"taskrunner show {run['runId']} --all"
-        notes.append(f"… and {_count(hidden, 'more step')} in iterations: {command}")
+        notes.append(f"… and {counted(hidden, 'more step')} in iterations: {command}")
     if omitted := run.get("stepsOmitted", 0):
-        notes.append(f"… and {_count(omitted, 'more step')} that the service left out")
+        notes.append(f"… and {counted(omitted, 'more step')} that the service left out")
     lines = [text(note, "dim") for note in notes]
     for line in lines:
         line.no_wrap, line.overflow = True, "ignore"  # the command is to be copied
@@ -123,7 +124,3 @@ def log_line(entry: LogEntry) -> Text:
         text(f"{entry['eventType']:<16}", style), "  ",
         text(message, style),
     )  # fmt: skip
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

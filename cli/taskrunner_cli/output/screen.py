@@ -7,7 +7,6 @@ an error is a document on standard error. All text of the service is sanitized f
 import codecs
 import json
 import sys
-from enum import StrEnum
 from typing import NotRequired, TextIO, TypedDict
 
 from rich.console import Console, RenderableType
@@ -20,6 +19,7 @@ from taskrunner_cli.errors import (
     RefusedPackError,
 )
 from taskrunner_cli.output.formatting import wrap_words
+from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.plan_errors import (
     LocatedPlanError,
     located_plan_errors,
@@ -27,13 +27,6 @@ from taskrunner_cli.output.plan_errors import (
 )
 from taskrunner_cli.output.sanitize import sanitize_json, sanitize_text
 from taskrunner_cli.output.tables import PIPE_COLUMNS
-
-
-class OutputFormat(StrEnum):
-    """The form of a command's output."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class ErrorEnvelope(TypedDict):
@@ -90,6 +83,10 @@ class Screen:
         if not self.is_json:
             for command in commands:
                 self.out.print(command, soft_wrap=True)
+
+    def print_source(self, source: str) -> None:
+        """Print text for another program as it is, except for characters a terminal obeys."""
+        sys.stdout.write(sanitize_text(source))
 
     def print_notice(self, notice: str) -> None:
         """Print why the command waits, or what it cannot show, on standard error.

@@ -18,6 +18,13 @@ from taskrunner_cli.output.tables import Facts, ResultTable
 
 def simulation_view(simulation: Simulation) -> RenderableType:
     """Return a plan with its steps, a row for each."""
+    table = ResultTable("step", "kind", "status", "uses", "detail")
+    _add_steps(table, simulation["steps"], depth=0)
+    return Group(*plan_title_and_facts(simulation), table)
+
+
+def plan_title_and_facts(simulation: Simulation) -> list[RenderableType]:
+    """Return a plan's pack, its hash, whether it needs approvals, its budget and its outputs."""
     facts = Facts()
     facts.add_row("plan", text(simulation["planHash"]))
     if (needs_approval := simulation.get("hasPendingApprovals")) is not None:
@@ -26,15 +33,13 @@ def simulation_view(simulation: Simulation) -> RenderableType:
         facts.add_row("at most", text(_budget(budget)))
     for output in simulation.get("outputs", []):
         facts.add_row("output", text(_output(output)))
-    table = ResultTable("step", "kind", "status", "uses", "detail")
-    _add_steps(table, simulation["steps"], depth=0)
     title = pack_title(simulation.get("pack"))
-    return Group(*([text(title, "bold")] if title else []), facts, table)
+    return [*([text(title, "bold")] if title else []), facts]
 
 
 def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int) -> None:
     for step in steps:
-        detail = (step.get("statusReason"), step.get("gateMessage"), _block_detail(step))
+        detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
         table.add_row(
             text("  " * depth + step["id"], "bold"),
             text(step.get("kind", "")),
@@ -45,7 +50,7 @@ def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int
         _add_steps(table, step.get("children", []), depth=depth + 1)
 
 
-def _block_detail(step: SimulatedStep) -> str:
+def block_detail(step: SimulatedStep) -> str:
     """Return the items, conditions, policy and parallelism of a step, as far as it has them."""
     parts: list[str] = []
     if (map_info := step.get("mapInfo")) is not None:
@@ -78,6 +83,8 @@ def _budget(budget: Budget) -> str:
         parts.append(f"{transitions} transitions")
     if (events := budget.get("historyEvents")) is not None:
         parts.append(f"{events} history events")
+    if (invocations := budget.get("invocations")) is not None:
+        parts.append(f"{invocations} invocations")
     if (cost := budget.get("estimatedCostUsd")) is not None:
         parts.append(f"{cost:.4f} USD")
     return ", ".join(parts)

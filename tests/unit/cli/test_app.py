@@ -12,7 +12,8 @@ from tests.unit.cli.conftest import Command
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 COMMANDS = (
-    "simulate", "gates", "run", "runs", "show", "logs", "artifacts", "approvals", "approve",
+    "init", "lint", "plan", "gates", "compile", "simulate", "run", "runs", "show", "logs",
+    "artifacts", "approvals", "approve",
     "reject", "cancel", "demo", "local up", "local down", "local status", "evidence verify",
     "evidence fetch",
 )  # fmt: skip

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from taskrunner.compiler.budget.limits import Budget
+    from taskrunner.compiler.driver import CompiledPack
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.plan import Plan
 
@@ -44,7 +45,11 @@ def simulate_pack(
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
     """
-    compiled = compile_pack(manifest, inputs, ceilings)
+    return simulation(compile_pack(manifest, inputs, ceilings))
+
+
+def simulation(compiled: CompiledPack) -> JsonObject:
+    """Return a compiled pack as the API's SimulationResponse."""
     plan = compiled.plan
     steps = simulate_plan(plan, compiled.distributed)
     return {

@@ -1,0 +1,140 @@
+"""`plan` and `compile`: what a pack becomes, without the service."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from taskrunner_cli.output.mermaid import mermaid_flowchart
+from taskrunner_cli.output.tree import tree_guides
+from tests.packs import pack
+from tests.unit.cli.conftest import Command
+from tests.unit.cli.fake_service import FakeService
+
+DEPLOY = str(Path(__file__).resolve().parents[3] / "examples/deploy-app.yaml")
+BLOCKS = pack(
+    """
+    - id: each
+      map:
+        items: "inputs.hosts"
+        steps:
+          - {id: ping, run: {uses: builtin:noop}}
+          - {id: rules, gate: {policy: {policy: p}}}
+    - id: sides
+      parallel:
+        steps:
+          - {id: left, run: {uses: builtin:noop}}
+          - {id: right, run: {uses: builtin:noop}}
+    - id: whether
+      conditional:
+        branches:
+          - condition: "steps.left.outputs.it == 'a\\"] --> x'"
+            steps: [{id: yes-do, run: {uses: builtin:noop}}]
+        else: [{id: otherwise, run: {uses: builtin:noop}}]
+    """,
+    spec="""
+    inputs: [{name: hosts, type: array, default: [a, b]}]
+    policies: [{id: p, version: "1", rules: [{id: r, require: inputs}]}]
+    """,
+)
+
+
+@pytest.fixture(name="blocks")
+def _blocks(tmp_path: Path) -> str:
+    path = tmp_path / "blocks.yaml"
+    path.write_text(BLOCKS)
+    return str(path)
+
+
+class TestPlan:
+    def test_draws_a_tree_without_the_service(
+        self, taskrunner: Command, service: FakeService, blocks: str
+    ) -> None:
+        ended = taskrunner("plan", blocks)
+
+        rows = ended.out[ended.out.index("step ") :].splitlines()[1:]
+        assert [re.split(r"\s{2,}", row.strip())[0] for row in rows[:6]] == [
+            "each", "├─ ping", "└─ rules", "sides", "├─ left", "└─ right",
+        ]  # fmt: skip
+        assert "2 items" in rows[0]
+        assert "not guarded by any gate" in ended.out
+        assert service.requests == []
+
+    def test_says_what_a_gate_guards(self, taskrunner: Command) -> None:
+        ended = taskrunner("plan", DEPLOY)
+
+        assert "Security review required before deploy; guards deploy" in ended.out
+        assert "not guarded by any gate  build" in ended.out
+
+    def test_prints_the_simulation_with_its_gates(self, taskrunner: Command) -> None:
+        document = taskrunner("plan", DEPLOY, "-o", "json").document
+
+        assert document["planHash"].startswith("sha256:")
+        assert document["budget"]["historyEvents"] > 0
+        assert [step["id"] for step in document["steps"]] == ["build", "approval", "deploy"]
+        assert document["gates"][0]["guards"] == ["deploy"]
+        assert document["unguarded"] == ["build"]
+
+    def test_shows_the_errors_of_the_inputs(self, taskrunner: Command, blocks: str) -> None:
+        ended = taskrunner("plan", blocks, "--input", "hosts=3")
+
+        assert ended.code == 1
+        assert "'hosts' must be of type array" in ended.err
+
+    def test_keeps_ids_whole_on_a_narrow_terminal(self, terminal: Command, blocks: str) -> None:
+        ended = terminal("plan", blocks, columns=40)
+
+        assert re.search(r"sha256:[0-9a-f]{64}\n", ended.out)
+
+
+class TestCompile:
+    def test_prints_the_machine_with_placeholders(self, taskrunner: Command) -> None:
+        definition = taskrunner("compile", DEPLOY).document
+
+        assert definition["StartAt"]
+        assert "${RunStep" in taskrunner("compile", DEPLOY).out
+
+    def test_prints_the_hashes_in_json_form(self, taskrunner: Command) -> None:
+        document = taskrunner("compile", DEPLOY, "-o", "json").document
+
+        plan = taskrunner("plan", DEPLOY, "-o", "json").document
+        assert document["planHash"] == plan["planHash"]
+        assert document["definitionHash"] == plan["definitionHash"]
+        assert document["definition"]["StartAt"]
+
+    def test_prints_a_flowchart_of_every_kind_of_step(
+        self, taskrunner: Command, blocks: str
+    ) -> None:
+        chart = taskrunner("compile", blocks, "--format", "mermaid").out
+
+        assert chart.splitlines()[0] == "flowchart TD"
+        for words in ("ping<br/>builtin:noop", "rules<br/>policy p", "for each of 2 items"):
+            assert words in chart
+        assert chart.count("subgraph ") == chart.count("  end\n") == 2
+        assert '-->|"else"|' in chart
+        document = taskrunner("compile", blocks, "--format", "mermaid", "-o", "json").document
+        assert document["mermaid"] == chart
+
+    def test_text_of_a_pack_never_becomes_syntax_of_the_flowchart(
+        self, taskrunner: Command, blocks: str
+    ) -> None:
+        chart = taskrunner("compile", blocks, "--format", "mermaid").out
+
+        (label,) = re.findall(r"steps\.left[^|\n]*", chart)
+        assert set('"[]{}<>#&%`\\') & set(re.sub(r"#\d+;", "", label).rstrip('"')) == set()
+
+    def test_a_loop_leads_back_to_its_first_step(self) -> None:
+        run = {"kind": "Run", "uses": "builtin:noop", "enabled": True, "when": None}
+        loop = {
+            "id": "l", "kind": "Loop", "items": None, "itemsExpression": "inputs.%%{x}",
+            "enabled": None, "when": "steps.a", "steps": [{"id": "a", **run}, {"id": "b", **run}],
+        }  # fmt: skip
+
+        chart = mermaid_flowchart({"steps": [loop]})
+
+        assert 'n5 -->|"next"| n4' in chart
+        assert "for each of inputs.#37;#37;#123;x#125; · when steps.a" in chart
+
+
+def test_the_guides_of_a_tree() -> None:
+    assert tree_guides([0, 1, 2, 2, 1, 0]) == ["", "├─ ", "│  ├─ ", "│  └─ ", "└─ ", ""]
