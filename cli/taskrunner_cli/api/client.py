@@ -18,8 +18,9 @@ from taskrunner_cli.api.documents import (
     RunPage,
     RunState,
     Simulation,
+    StepDetail,
 )
-from taskrunner_cli.api.download import Download, download
+from taskrunner_cli.api.download import Advance, Download, download
 from taskrunner_cli.api.http_client import unexpected_answer
 from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.requests import Decision, NewRun
@@ -138,8 +139,15 @@ class Client:
         """Return the artifacts that a run captured."""
         return self._read(self._get(f"{_run_path(run_id)}/artifacts"), list[Artifact])
 
-    def download(self, run_id: str, name: str, path: Path) -> Download:
-        """Save an artifact as *path*.
+    def step(self, run_id: str, step_id: str) -> Answer[StepDetail]:
+        """Return one step of a run with its attempts and its outputs."""
+        path = f"{_run_path(run_id)}/steps/{_segment(step_id, 'step')}"
+        return self._read(self._get(path), StepDetail)
+
+    def download(
+        self, run_id: str, name: str, path: Path, advance: Advance = lambda _: None
+    ) -> Download:
+        """Save an artifact as *path*, calling *advance* with the bytes of each part.
 
         Raises:
             UsageError: *path* cannot be written.
@@ -154,7 +162,7 @@ class Client:
             raise unexpected_answer(answer, "with a Location that is not an address") from None
         if url.scheme not in {"http", "https"}:
             raise unexpected_answer(answer, "with a Location that is not an HTTP address")
-        return download(url, path)
+        return download(url, path, advance)
 
     def decide(self, run_id: str, approval_id: str, decision: Decision) -> Answer[DecisionAnswer]:
         """Approve or reject a gate."""

@@ -57,6 +57,28 @@ class Step(TypedDict):
     errorMessage: NotRequired[str]
 
 
+class StepAttempt(TypedDict):
+    """An attempt of a step."""
+
+    attempt: int
+    status: StepStatus
+    startedAt: NotRequired[str]
+    endedAt: NotRequired[str]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+
+
+class StepDetail(Step):
+    """A step with its attempts, and its outputs as later steps read them."""
+
+    uses: NotRequired[str]
+    startedAt: NotRequired[str]
+    endedAt: NotRequired[str]
+    outputs: NotRequired[object]
+    outputsOmitted: NotRequired[bool]
+    attemptHistory: NotRequired[list[StepAttempt]]
+
+
 class RunState(TypedDict):
     """A run with its steps, in its current state."""
 

@@ -79,7 +79,7 @@ class _Fitting:
 
     def fit(self, value: object, kind: Any, path: str) -> object:  # noqa: ANN401 -- a type
         """Return the part of *value* that has the type *kind*."""
-        if type(value) is kind:
+        if type(value) is kind or kind is object:  # object: any JSON
             return value
         if get_origin(kind) is Literal:  # a later version may have more words
             return self.fit(value, str, path)

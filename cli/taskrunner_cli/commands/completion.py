@@ -80,6 +80,14 @@ def complete_artifact(ctx: typer.Context, incomplete: str) -> _Proposals:  # noq
 
 
 @_quietly
+def complete_step(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa: ARG001
+    """Propose the steps of the run on the command line."""
+    with _client(ctx) as client:
+        steps = client.run(ctx.params["run"]).view["steps"]
+    return [(step["stepId"], step["status"]) for step in steps[:_MOST_PROPOSALS]]
+
+
+@_quietly
 def complete_caller(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa: ARG001
     """Propose the callers of the local stack."""
     from taskrunner_cli.api.profiles import caller_names  # noqa: PLC0415 -- only a shell needs it

@@ -1,24 +1,22 @@
-"""`runs`, `show`, `logs` and `cancel`: lists runs, and shows, follows or cancels one."""
+"""`runs`, `show`, `watch` and `cancel`: lists runs, and shows, follows or cancels one."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, FINAL_STEP_STATUSES, RunState
+from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
 from taskrunner_cli.errors import CommandError
 from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.live_run import display_for, show_updates
-from taskrunner_cli.output.runs import gate_hints, log_line, run_list, run_view
+from taskrunner_cli.output.runs import RunHistory, gate_hints, run_list, run_view
 from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.session import Session
 
 if TYPE_CHECKING:
     from taskrunner_cli.api.watch import RunUpdate
-
-_GATE_KINDS: Final = frozenset({"GateApproval", "GatePolicy"})
 
 
 @in_session
@@ -35,7 +33,7 @@ def show(
     run: RunArgument,
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Follow the run until it ends.")
+        bool, typer.Option("--watch", "-w", help="Follow the run, as `watch` does.")
     ] = False,
     all_: Annotated[
         bool, typer.Option("--all", "-a", help="List the steps in all iterations.")
@@ -49,35 +47,22 @@ def show(
     if session.screen.is_json:
         session.screen.print_document(answer.document)
         return
-    decisions = _read_decisions(session, answer.view)
-    session.screen.print_text(run_view(answer.view, decisions, lists_all=all_))
+    history = _read_history(session, answer.view)
+    session.screen.print_text(run_view(answer.view, history, lists_all=all_))
     session.screen.print_commands(*gate_hints(answer.view))
 
 
 @in_session
-def logs(
+def watch(
     session: Session,
     run: RunArgument,
     *,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new entries until the run ends.")
+    all_: Annotated[
+        bool, typer.Option("--all", "-a", help="List the steps in all iterations at the end.")
     ] = False,
-    cursor: CursorOption = None,
 ) -> None:
-    """Print a run's log, a line for each entry; in JSON form as NDJSON."""
-    from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
-
-    if not follow:
-        for page in session.client.log_pages(run, cursor):
-            for entry in page.entries:
-                session.print_record(entry.document, log_line(entry.view))
-        return
-    watch = Watch(
-        session.client, run, session.world.clock, session.screen.print_notice, cursor=cursor
-    )
-    for update in watch.until(has_ended):
-        for entry in update.new_entries:
-            session.print_record(entry.document, log_line(entry.view))
+    """Follow a run until it ends; the exit code is 0 only if the run succeeds."""
+    print_end(session, watch_run(session, run), lists_all=all_)
 
 
 @in_session
@@ -118,7 +103,7 @@ def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunU
     try:
         return show_updates(watch.until(has_ended), display)
     except KeyboardInterrupt:
-        hint = f"the run goes on; to follow it again: taskrunner show {run_id} --watch"
+        hint = f"the run goes on; to follow it again: taskrunner watch {run_id}"
         session.screen.print_commands(text(hint, "dim"))
         raise
 
@@ -133,8 +118,8 @@ def print_end(session: Session, last: "RunUpdate", *, lists_all: bool = False) -
     if session.screen.is_json:
         session.screen.print_document(last.document)
     elif lists_all or not session.screen.is_live:  # a live table has printed it already
-        decisions = _read_decisions(session, last.run)
-        session.screen.print_text(run_view(last.run, decisions, lists_all=lists_all))
+        history = _read_history(session, last.run)
+        session.screen.print_text(run_view(last.run, history, lists_all=lists_all))
     if last.run.get("status") != "succeeded":
         raise typer.Exit(1)
 
@@ -148,22 +133,26 @@ def _read_status(session: Session, run_id: str) -> str | None:
         return None
 
 
-def _read_decisions(session: Session, run: RunState) -> Decisions:
-    """Return who decided at the run's gates and who cancelled it, which only its log says.
+def _read_history(session: Session, run: RunState) -> RunHistory:
+    """Return how long the steps of a run took and who decided, which only its log says.
 
-    The log is not read if there was nothing to decide. A log that cannot be read hides no state.
+    A log that cannot be read hides no state.
     """
-    decisions = Decisions()
-    gates = {
-        step["stepId"]
-        for step in run["steps"]
-        if step.get("kind") in _GATE_KINDS and step["status"] in FINAL_STEP_STATUSES
-    }
-    if not gates and run.get("status") != "cancelled":
-        return decisions
+    durations, decisions = StepDurations(), Decisions()
+    if all(step["status"] == "Pending" for step in run["steps"]) and not _is_cancelled(run):
+        return RunHistory(decisions)
     try:
         for page in session.client.log_pages(run["runId"]):
+            for entry in page.entries:
+                durations.add(entry.view)
             decisions.add(entry.view for entry in page.entries)
     except CommandError as error:
-        session.screen.print_notice(f"the log with the decisions cannot be read: {error.message}")
-    return decisions
+        session.screen.print_notice(
+            f"the log with the decisions and times cannot be read: {error.message}"
+        )
+        return RunHistory(decisions)
+    return RunHistory(decisions, durations.at(session.world.clock.now(), run))
+
+
+def _is_cancelled(run: RunState) -> bool:
+    return run.get("status") == "cancelled"

@@ -1,6 +1,8 @@
 """Views of runs: the list, a run with its steps, and its log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -19,6 +21,7 @@ _LEVEL_STYLES: Final = {
     "warn": "yellow",
     "error": "red",
 }
+_MOST_FAILURES: Final = 5
 _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
 
@@ -39,18 +42,33 @@ def headline(run: RunState) -> Text:
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """What only the log of a run says.
+
+    Args:
+        decisions: who decided at its gates.
+        durations: how long its steps took, by their ids; None if the log was not read.
+
+    """
+
+    decisions: Decisions = field(default_factory=Decisions)
+    durations: Mapping[str, timedelta] | None = None
+
+
 def run_view(
-    run: RunState, decisions: Decisions | None = None, *, lists_all: bool = False
+    run: RunState, history: RunHistory | None = None, *, lists_all: bool = False
 ) -> RenderableType:
-    """Return a run with its plan, its times and its steps.
+    """Return a run: why it failed, its plan and its times, and its steps as a tree.
 
     Args:
         run: the run.
-        decisions: who decided at its gates, if its log was read.
+        history: what its log says, if it was read.
         lists_all: whether the steps in all iterations are listed.
 
     """
-    decisions = decisions or Decisions()
+    history = history or RunHistory()
+    decisions = history.decisions
     rows = {
         "plan": run["planHash"],
         "tenant": run.get("tenantId", ""),
@@ -61,10 +79,26 @@ def run_view(
     steps = step_rows(run["steps"], lists_all=lists_all)
     return Group(
         headline(run),
+        *failures(run),
         Facts({name: value for name, value in rows.items() if value}),
-        step_table(steps, decisions=decisions.by_gate()),
+        step_table(steps, durations=history.durations, decisions=decisions.by_gate()),
         *unlisted_steps(run, len(steps)),
     )
+
+
+def failures(run: RunState) -> list[Text]:
+    """Return the steps that failed, with reason and message; of a block the steps in it only."""
+    failed = [step for step in run["steps"] if step["status"] == "Failed"]
+    parents = {step.get("parentId") for step in failed}
+    inner = [step for step in failed if step["stepId"] not in parents]
+    lines = []
+    for step in inner[:_MOST_FAILURES]:
+        why = (step.get("statusReason"), step.get("errorMessage"))
+        reason = ": ".join(part for part in why if part)
+        lines.append(Text.assemble(text(f"✗ {step['stepId']}  ", "bold red"), text(reason)))
+    if more := len(inner) - _MOST_FAILURES:
+        lines += [text(f"… and {counted(more, 'more failed step')}", "dim")] if more > 0 else []
+    return lines
 
 
 def unlisted_steps(run: RunState, listed: int) -> list[Text]:

@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, WAITING_REASONS, Step
 from taskrunner_cli.output.formatting import clock_time, duration, status, text
 from taskrunner_cli.output.tables import ResultTable
+from taskrunner_cli.output.tree import tree_guides
 
 _ITERATED_KINDS: Final = frozenset({"Map", "Loop"})
 _ITERATION: Final = re.compile(r"\[(\d{1,9})\]::")
@@ -59,7 +61,7 @@ def step_rows(steps: Sequence[Step], *, lists_all: bool = False) -> list[StepRow
         and step["stepId"] not in children
     }
     also_shown = running if len(running) <= _MOST_RUNNING_ROWS else set()
-    return [
+    rows = [
         StepRow(step, position.depth, _progress(step, children.get(step["stepId"], [])))
         for step in steps
         if not (position := positions[step["stepId"]]).is_iterated
@@ -67,6 +69,18 @@ def step_rows(steps: Sequence[Step], *, lists_all: bool = False) -> list[StepRow
         or _matters(step)
         or step["stepId"] in also_shown
     ]
+    return rows if lists_all else _failures_first(rows, positions)
+
+
+def _failures_first(rows: Sequence[StepRow], positions: Mapping[str, "_Position"]) -> list[StepRow]:
+    """Return *rows* with the failed steps of a map or loop before its other steps."""
+    ordered: list[StepRow] = []
+    for is_iterated, group in groupby(rows, lambda row: positions[row.step["stepId"]].is_iterated):
+        same = list(group)
+        if is_iterated:
+            same.sort(key=lambda row: row.step["status"] != "Failed")
+        ordered += same
+    return ordered
 
 
 def step_table(
@@ -85,11 +99,12 @@ def step_table(
     """
     time_column = "last change" if durations is None else "time"
     table = ResultTable("step", "status", "attempts", time_column, "detail")
-    for row in rows:
+    rows = list(rows)
+    for guide, row in zip(tree_guides([row.depth for row in rows]), rows, strict=True):
         step = row.step
         waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
         table.add_row(
-            text("  " * row.depth + step["stepId"], "bold"),
+            text(guide, "dim").append_text(text(step["stepId"], "bold")),
             status(step["status"], looks_like="waiting" if waits else ""),
             text(step.get("attempts") or ""),
             clock_time(step.get("lastTransitionAt"))

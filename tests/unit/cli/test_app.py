@@ -12,8 +12,8 @@ from tests.unit.cli.conftest import Command
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 COMMANDS = (
-    "init", "lint", "plan", "gates", "compile", "simulate", "run", "runs", "show", "logs",
-    "artifacts", "approvals", "approve",
+    "init", "lint", "plan", "gates", "compile", "simulate", "run", "runs", "show", "watch", "logs",
+    "outputs", "artifacts list", "artifacts download", "approvals", "approve",
     "reject", "cancel", "demo", "local up", "local down", "local status", "evidence verify",
     "evidence fetch",
 )  # fmt: skip
@@ -116,7 +116,7 @@ class TestExitCodes:
         assert "no such run" in dict(documented)["1"]
 
     @pytest.mark.parametrize(
-        "command", ["show", "logs", "artifacts", "cancel", "show --watch", "approve"]
+        "command", ["show", "logs", "artifacts", "cancel", "show --watch", "watch", "approve"]
     )
     def test_a_run_that_does_not_exist_is_a_refusal(
         self, taskrunner: Command, command: str

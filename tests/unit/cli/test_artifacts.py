@@ -1,6 +1,9 @@
 """`artifacts`: the list, and downloads, which must not send the token to the store."""
 
+import hashlib
 from pathlib import Path
+
+import pytest
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
@@ -42,6 +45,85 @@ class TestList:
         service.add("r1")
 
         assert taskrunner("artifacts", "r1").out == "no artifacts\n"
+
+
+class TestDownload:
+    def test_downloads_every_artifact_into_a_folder(
+        self, taskrunner: Command, service: FakeService, tmp_path: Path
+    ) -> None:
+        run = service.add("r1", "hello")
+        run.artifacts.append({"name": "made-later", "status": "pending"})
+        digest = hashlib.sha256(b"[1]").hexdigest()
+        run.artifacts.append(
+            {
+                "name": "value", "type": "object", "status": "captured", "expressionJson": "[1]",
+                "sha256": digest,
+            }
+        )  # fmt: skip
+
+        ended = taskrunner("artifacts", "download", "r1", "--into", str(tmp_path / "new"))
+
+        assert ended.code == 0
+        saved = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+        assert saved == {"scan-report": REPORT, "value": b"[1]"}
+        assert f"saved {tmp_path / 'new' / 'scan-report'}: {len(REPORT)} bytes" in ended.out
+
+    def test_downloads_the_named_ones_only(
+        self, taskrunner: Command, service: FakeService, store: FakeStore, tmp_path: Path
+    ) -> None:
+        run = service.add("r1", "hello")
+        store.files = {"other": b"o"}
+        run.artifacts.append({"name": "other", "status": "captured"})
+
+        ended = taskrunner(
+            "artifacts", "download", "r1", "other", "--into", str(tmp_path), "-o", "json"
+        )
+
+        assert [file["name"] for file in ended.document["files"]] == ["other"]
+        assert not (tmp_path / "scan-report").exists()
+        assert taskrunner("artifacts", "download", "r1", "no", "--into", str(tmp_path)).code == 1
+
+    def test_an_artifact_with_another_digest_is_an_error(
+        self, taskrunner: Command, service: FakeService, store: FakeStore, tmp_path: Path
+    ) -> None:
+        service.add("r1", "hello")
+        store.answer = Answer(200, b"tampered")
+
+        ended = taskrunner("artifacts", "download", "r1", "--into", str(tmp_path), "-o", "json")
+
+        assert ended.code == 1
+        assert ended.error["error"]["code"] == "digest_mismatch"
+
+    @pytest.mark.parametrize("name", ["..", "../../x", "a/b", "\x1b[2J"])
+    def test_no_name_leads_out_of_the_folder(
+        self, taskrunner: Command, service: FakeService, tmp_path: Path, name: str
+    ) -> None:
+        service.add("r1").artifacts.append({"name": name, "status": "captured"})
+
+        ended = taskrunner("artifacts", "download", "r1", "--into", str(tmp_path / "new"))
+
+        assert ended.code == 1
+        assert list((tmp_path / "new").iterdir()) == []
+
+    def test_says_that_there_are_none(
+        self, taskrunner: Command, service: FakeService, tmp_path: Path
+    ) -> None:
+        service.add("r1")
+
+        ended = taskrunner("artifacts", "download", "r1", "--into", str(tmp_path))
+
+        assert (ended.code, ended.out) == (0, "no artifacts\n")
+
+    def test_draws_a_bar_on_a_terminal(
+        self, terminal: Command, service: FakeService, tmp_path: Path
+    ) -> None:
+        service.add("r1", "hello")
+
+        ended = terminal("artifacts", "download", "r1", "--into", str(tmp_path))
+
+        assert ended.code == 0
+        assert "scan-report" in ended.out
+        assert "bytes" in ended.out
 
 
 class TestSave:

@@ -1,10 +1,13 @@
 """`runs`, `show`, `logs` and `cancel`."""
 
 import json
+import re
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
+from taskrunner_cli.api.documents import Step
 from taskrunner_cli.ports.clock import SystemClock
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
@@ -113,10 +116,121 @@ class TestShow:
         ended = taskrunner("show", "r1", "--watch", world=replace(world, clock=InterruptingClock()))
 
         assert ended.code == 130
-        assert "taskrunner show r1 --watch" in ended.out
+        assert "taskrunner watch r1" in ended.out
+
+    def test_shows_the_failure_first_and_the_durations(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", "failing", ticks=2)
+
+        lines = taskrunner("show", "r1").out.splitlines()
+
+        assert lines[1] == "✗ scan  executor-error: the scanner fell over"
+        assert lines[-2].split() == ["step", "status", "attempts", "time", "detail"]
+        assert lines[-1].split()[:6] == ["scan", "✗", "Failed", "1", "1.0", "s"]
+
+    def test_draws_the_steps_in_blocks_as_a_tree(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        parents = {"block": "", "first": "block", "inner": "first", "last": "block"}
+        for name, parent in parents.items():
+            step: Step = {"stepId": name, "status": "Failed"}
+            state["steps"].append({**step, "parentId": parent} if parent else step)
+        service.next_answers = [Answer(200, state)]
+
+        out = taskrunner("show", "r1").out
+
+        assert "\n├─ first" in out
+        assert "\n│  └─ inner" in out
+        assert "\n└─ last" in out
+        assert re.findall(r"^✗ (\w+)", out, re.MULTILINE) == ["inner", "last"]
+
+    def test_counts_the_failures_that_it_does_not_list(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        state["steps"] = [{"stepId": f"s{number}", "status": "Failed"} for number in range(8)]
+        service.next_answers = [Answer(200, state)]
+
+        assert "… and 3 more failed steps" in taskrunner("show", "r1").out
+
+
+class TestWatch:
+    def test_follows_a_run_to_its_end(self, taskrunner: Command, service: FakeService) -> None:
+        service.add("r1")
+        service.add("r2", "failing")
+
+        succeeds, fails = taskrunner("watch", "r1"), taskrunner("watch", "r2")
+
+        assert (succeeds.code, fails.code) == (0, 1)
+        assert "run.completed" in succeeds.out
+
+
+class TestOutputs:
+    DETAIL: ClassVar = {
+        "stepId": "each[1]::scan", "kind": "Run", "uses": "builtin:scanner", "status": "Succeeded",
+        "startedAt": "2025-12-06T12:00:00Z", "outputs": {"critical": 0, "note": "\x1b[2J"},
+        "attemptHistory": [
+            {
+                "attempt": 1, "status": "Failed", "reason": "executor-error",
+                "message": "no answer",
+                "startedAt": "2025-12-06T12:00:00Z", "endedAt": "2025-12-06T12:00:04Z",
+            },
+        ],
+    }  # fmt: skip
+
+    def test_shows_the_outputs_and_the_attempts_of_a_step(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.next_answers = [Answer(200, self.DETAIL), Answer(200, self.DETAIL)]
+
+        ended = taskrunner("outputs", "r1", "each[1]::scan")
+        as_json = taskrunner("outputs", "r1", "each[1]::scan", "-o", "json")
+
+        assert service.requests[-1].path.endswith("/runs/r1/steps/each%5B1%5D%3A%3Ascan")
+        assert '"critical": 0' in ended.out
+        assert "4.0 s  executor-error: no answer" in ended.out
+        assert "\x1b" not in ended.out
+        assert as_json.document == self.DETAIL
+
+    @pytest.mark.parametrize(
+        ("more", "words"),
+        [({}, "no outputs"), ({"outputsOmitted": True}, "too large to show")],
+    )
+    def test_says_why_there_are_no_outputs(
+        self, taskrunner: Command, service: FakeService, more: dict[str, object], words: str
+    ) -> None:
+        service.next_answers = [Answer(200, {"stepId": "scan", "status": "Running", **more})]
+
+        assert words in taskrunner("outputs", "r1", "scan").out
 
 
 class TestLogs:
+    @pytest.mark.parametrize(
+        ("options", "events"),
+        [
+            (("--step", "scan"), ["step.started", "step.failed"]),
+            (("--step", "sca"), []),
+            (("--level", "warn"), ["step.retrying"]),
+            (("--failed",), ["step.started", "step.failed"]),
+            (("--step", "each"), ["step.retrying"]),
+            (("--follow", "--step", "scan"), ["step.started", "step.failed"]),
+        ],
+    )
+    def test_prints_the_chosen_entries_only(
+        self, taskrunner: Command, service: FakeService, options: tuple[str, ...], events: list[str]
+    ) -> None:
+        run = service.add("r1", "failing", ticks=2)
+        run.add_entry("step.retrying", "each[1]::scan", level="warn")
+
+        ended = taskrunner("logs", "r1", *options)
+
+        assert [line.split()[1] for line in ended.out.splitlines()] == events
+
+    def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
+        assert taskrunner("logs", "r1", "--failed", "--follow").code == 2
+
     def test_prints_the_entries_of_all_pages(
         self, taskrunner: Command, service: FakeService
     ) -> None:

@@ -153,8 +153,11 @@ class TestIterations:
         lines = taskrunner("show", "r1").out.splitlines()
 
         assert any(line.endswith("17/30, 2 failed") for line in lines)
-        failed = [line.split()[0] for line in lines if "the scanner fell over" in line]
-        assert failed == ["fan[3]::scan", "fan[8]::scan"]
+        failed = [line.split()[:2] for line in lines if "the scanner fell over" in line]
+        assert failed == [
+            ["✗", "fan[3]::scan"], ["✗", "fan[8]::scan"],
+            ["├─", "fan[3]::scan"], ["└─", "fan[8]::scan"],
+        ]  # fmt: skip
 
     def test_all_lists_every_step(self, taskrunner: Command, service: Document) -> None:
         service.document = _map_run()

@@ -149,4 +149,4 @@ def test_a_log_that_cannot_be_read_hides_no_state(
 
     assert ended.code == 0
     assert "✓ succeeded" in ended.out
-    assert "the log with the decisions cannot be read" in ended.err
+    assert "the log with the decisions and times cannot be read" in ended.err

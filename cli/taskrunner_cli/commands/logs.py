@@ -1,0 +1,87 @@
+"""`logs`: prints the log of a run, whole or filtered."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from taskrunner_cli.api.documents import LogEntry
+from taskrunner_cli.commands.completion import complete_step
+from taskrunner_cli.commands.in_session import in_session
+from taskrunner_cli.commands.options import CursorOption, RunArgument
+from taskrunner_cli.errors import UsageError
+from taskrunner_cli.output.log_filter import LEVELS, LogFilter
+from taskrunner_cli.output.runs import log_line
+from taskrunner_cli.session import Session
+
+
+class Level(StrEnum):
+    """The levels of a log, from the least to the most important."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+StepOption = Annotated[
+    str,
+    typer.Option(
+        metavar="STEP",
+        help="Only the entries of this step, and of the steps inside its iterations.",
+        autocompletion=complete_step,
+    ),
+]
+LevelOption = Annotated[Level, typer.Option(help="Only entries of this level or above.")]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only the entries of failed steps.")]
+
+
+@in_session
+def logs(  # noqa: PLR0913 -- one parameter per option
+    session: Session,
+    run: RunArgument,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new entries until the run ends.")
+    ] = False,
+    step: StepOption = "",
+    level: LevelOption = Level.DEBUG,
+    failed: FailedOption = False,
+    cursor: CursorOption = None,
+) -> None:
+    """Print a run's log, a line for each entry; in JSON form as NDJSON."""
+    if failed and follow:
+        raise UsageError(
+            "--failed cannot follow a log: only the end of a step says whether it failed",
+            cure="omit --follow, or follow with --level error",
+        )
+    failed_steps = _failed_steps(session, run) if failed else None
+    log_filter = LogFilter(step, LEVELS.index(level), failed_steps)
+    for document, entry in _entries(session, run, cursor, follow=follow):
+        if log_filter.accepts(entry):
+            session.print_record(document, log_line(entry))
+
+
+def _entries(
+    session: Session, run: str, cursor: str | None, *, follow: bool
+) -> Iterator[tuple[object, LogEntry]]:
+    """Yield each entry of a log as the service sent it, and as it is shown."""
+    from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
+
+    if not follow:
+        for page in session.client.log_pages(run, cursor):
+            for entry in page.entries:
+                yield entry.document, entry.view
+        return
+    watch = Watch(
+        session.client, run, session.world.clock, session.screen.print_notice, cursor=cursor
+    )
+    for update in watch.until(has_ended):
+        for entry in update.new_entries:
+            yield entry.document, entry.view
+
+
+def _failed_steps(session: Session, run: str) -> frozenset[str]:
+    steps = session.client.run(run).view["steps"]
+    return frozenset(step["stepId"] for step in steps if step["status"] == "Failed")

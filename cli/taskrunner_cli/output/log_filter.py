@@ -1,0 +1,34 @@
+"""Chooses the entries of a log by their step, their level and the end of their step."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from taskrunner_cli.api.documents import LogEntry
+
+LEVELS: Final = ("debug", "info", "warn", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """The conditions that all must hold.
+
+    Args:
+        step: the id of a step; empty for all. The steps in its iterations count as its own.
+        least_level: the position of the lowest level in LEVELS; an unknown level counts as info.
+        failed_steps: the ids of the steps whose entries are wanted; None for all.
+
+    """
+
+    step: str = ""
+    least_level: int = 0
+    failed_steps: frozenset[str] | None = None
+
+    def accepts(self, entry: LogEntry) -> bool:
+        """Return whether the entry is one of those wanted."""
+        step_id, level = entry.get("stepId", ""), entry["level"]
+        importance = LEVELS.index(level if level in LEVELS else "info")
+        return (
+            importance >= self.least_level
+            and (not self.step or step_id == self.step or step_id.startswith(f"{self.step}["))
+            and (self.failed_steps is None or step_id in self.failed_steps)
+        )
