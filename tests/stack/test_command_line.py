@@ -57,7 +57,8 @@ def test_a_gate_without_a_message_is_listed_and_the_decision_is_shown(
     operator.wait(run_id, "waiting")
 
     listed = taskrunner("approvals", "--as", "approver")
-    approved = taskrunner("approve", run_id, "review", "--as", "approver", "--summary", "fine")
+    approver = ("--as", "approver", "--yes", "--summary", "fine")
+    approved = taskrunner("approve", run_id, "review", *approver)
     watched = taskrunner("show", run_id, "--watch")
     logs = taskrunner("logs", run_id)
 

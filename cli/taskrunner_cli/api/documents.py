@@ -214,6 +214,49 @@ class RunPage(TypedDict):
     nextCursor: NotRequired[str]
 
 
+class Approver(TypedDict):
+    """Somebody who has approved already."""
+
+    approver: str
+    decidedAt: NotRequired[str]
+
+
+class Reason(TypedDict):
+    """A reason as a code for programs and a sentence for people."""
+
+    code: str
+    message: NotRequired[str]
+
+
+class PlanChange(TypedDict):
+    """A change from one plan to another; *field* is a JSON pointer in the thing of this *id*."""
+
+    change: str
+    part: str
+    id: NotRequired[str]
+    field: NotRequired[str]
+    old: NotRequired[object]
+    new: NotRequired[object]
+
+
+class PlanDiff(TypedDict):
+    """The changes from one plan to another, and how many there are."""
+
+    changes: list[PlanChange]
+    total: NotRequired[int]
+
+
+class PlanComparison(TypedDict):
+    """A plan compared with another one; *reason* says why there is nothing to compare with."""
+
+    compareTo: NotRequired[str]
+    planHash: NotRequired[str]
+    runId: NotRequired[str]
+    identical: NotRequired[bool]
+    diff: NotRequired[PlanDiff]
+    reason: NotRequired[str]
+
+
 class OpenApproval(TypedDict):
     """An entry in the list of open approvals."""
 
@@ -225,6 +268,16 @@ class OpenApproval(TypedDict):
     expiresAt: NotRequired[str]
     planHash: NotRequired[str]
     message: NotRequired[str]
+    pack: NotRequired[PackName]
+    requestedBy: NotRequired[str]
+    minApprovals: NotRequired[int]
+    distinctFromRequester: NotRequired[bool]
+    inputs: NotRequired[dict[str, object]]
+    inputsOmitted: NotRequired[int]
+    secrets: NotRequired[list[str]]
+    approvedBy: NotRequired[list[Approver]]
+    canDecide: NotRequired[bool]
+    cannotDecideReason: NotRequired[Reason]
 
 
 class ApprovalPage(TypedDict):

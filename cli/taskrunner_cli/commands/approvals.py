@@ -1,24 +1,32 @@
 """`approvals`, `approve` and `reject`: lists the open approvals, and decides about one."""
 
-from typing import Annotated, Final
+from dataclasses import replace
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from taskrunner_cli.api.documents import OpenApproval
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption
+from taskrunner_cli.errors import CommandError, UsageError
 from taskrunner_cli.output.approvals import approval_list, approval_question
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.session import Session
 
 WaitingRunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of a run.", autocompletion=complete_waiting_run)
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Id of a run; on a terminal, omit it to choose from the open approvals.",
+        autocompletion=complete_waiting_run,
+    ),
 ]
 ApprovalArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
-        metavar="APPROVAL",
+        metavar="[APPROVAL]",
         help="Id of the approval, from the pack.",
         autocompletion=complete_approval,
     ),
@@ -35,6 +43,10 @@ PlanHashOption = Annotated[
         metavar="HASH", help="Decide about this plan (default: read and show the run's plan)."
     ),
 ]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")
+]
+_MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
     ("approved", True): "the run continues",
     ("approved", False): "the run still waits, for another approver or another gate",
@@ -54,45 +66,125 @@ def approvals(session: Session, *, limit: LimitOption = 100, cursor: CursorOptio
 @in_session
 def approve(  # noqa: PLR0913 -- one parameter per option
     session: Session,
-    run: WaitingRunArgument,
-    approval: ApprovalArgument,
+    run: WaitingRunArgument = None,
+    approval: ApprovalArgument = None,
     *,
     summary: SummaryOption = "",
     plan_hash: PlanHashOption = "",
     actor: ActorOption = "",
+    yes: YesOption = False,
 ) -> None:
     """Approve a gate, and let the run continue."""
-    plan_hash = plan_hash or _show_plan(session, run, approval)
-    decision = Decision(verdict="approved", plan_hash=plan_hash, summary=summary, actor=actor)
-    _decide(session, run, approval, decision)
+    answer = Decision(verdict="approved", plan_hash=plan_hash, summary=summary, actor=actor)
+    _decide(session, _Gate(run, approval), answer, is_confirmed=yes)
 
 
 @in_session
 def reject(  # noqa: PLR0913 -- one parameter per option
     session: Session,
-    run: WaitingRunArgument,
-    approval: ApprovalArgument,
+    run: WaitingRunArgument = None,
+    approval: ApprovalArgument = None,
     *,
     summary: SummaryOption = "",
     plan_hash: PlanHashOption = "",
     actor: ActorOption = "",
+    yes: YesOption = False,
 ) -> None:
     """Reject a gate, and let the run fail at it."""
-    plan_hash = plan_hash or _show_plan(session, run, approval)
-    decision = Decision(verdict="rejected", plan_hash=plan_hash, summary=summary, actor=actor)
-    _decide(session, run, approval, decision)
+    answer = Decision(verdict="rejected", plan_hash=plan_hash, summary=summary, actor=actor)
+    _decide(session, _Gate(run, approval), answer, is_confirmed=yes)
 
 
-def _show_plan(session: Session, run: str, approval: str) -> str:
+class _Gate(NamedTuple):
+    """The words of the command line that name an approval."""
+
+    run: str | None
+    approval: str | None
+
+
+class _Chosen(NamedTuple):
+    """An approval of a run, and its entry in the list of open approvals if that was read."""
+
+    run: str
+    approval: str
+    entry: OpenApproval | None = None
+
+
+def _decide(session: Session, gate: _Gate, decision: Decision, *, is_confirmed: bool) -> None:
+    """Decide about a gate once somebody has seen what it is about and confirmed it.
+
+    A given plan hash names the thing to decide about, so it counts as the confirmation.
+    """
+    is_confirmed = is_confirmed or bool(decision.plan_hash)
+    if not (is_confirmed or session.screen.can_ask):
+        raise UsageError(
+            "without a terminal nobody can confirm the decision",
+            cure="add --yes, or --plan-hash with the hash of the plan that was reviewed",
+        )
+    chosen = _choose(session, gate)
+    if not decision.plan_hash:
+        decision = replace(decision, plan_hash=_show_question(session, chosen))
+    if not is_confirmed:
+        _confirm(session, chosen, decision)
+    answer = session.client.decide(chosen.run, chosen.approval, decision)
+    status, resumed = answer.view["status"], answer.view.get("resumed")
+    effect = _EFFECTS.get((status, resumed))
+    message = f"{chosen.approval} of run {chosen.run}: {status}{f'; {effect}' if effect else ''}"
+    session.print_result(answer.document, text(message, "bold"))
+
+
+def _choose(session: Session, gate: _Gate) -> _Chosen:
+    """Return the approval that the command line names, or that somebody chooses from a list."""
+    if gate.run and gate.approval:
+        return _Chosen(gate.run, gate.approval)
+    if not session.screen.can_ask:
+        raise UsageError("RUN and APPROVAL are missing", cure="list them: taskrunner approvals")
+    listed = session.client.approvals(_MOST_CHOICES).view["approvals"]
+    listed = [entry for entry in listed if gate.run in {None, entry["runId"]}]
+    if not listed:
+        of_run = f" of run {gate.run}" if gate.run else ""
+        raise CommandError(f"there are no open approvals{of_run}", code="not_found")
+    entry = listed[0] if gate.run and len(listed) == 1 else _pick(session, listed)
+    return _Chosen(entry["runId"], entry["approvalId"], entry)
+
+
+def _pick(session: Session, listed: list[OpenApproval]) -> OpenApproval:
+    session.screen.print_text(approval_list(listed, numbered=True))
+    answer = session.screen.ask(f"which one, from 1 to {len(listed)}?")
+    if not (answer.isascii() and answer.isdigit() and 1 <= int(answer) <= len(listed)):
+        raise UsageError(f"{answer!r} is not a number from 1 to {len(listed)}")
+    return listed[int(answer) - 1]
+
+
+def _show_question(session: Session, chosen: _Chosen) -> str:
     """Show what the decision is about, and return the plan hash of exactly that."""
-    state = session.client.run(run).view
-    session.screen.print_text(approval_question(state, approval))
+    state = session.client.run(chosen.run).view
+    if session.screen.is_json:
+        return state["planHash"]
+    entry = chosen.entry or _find_entry(session, chosen)
+    session.screen.print_text(approval_question(state, chosen.approval, entry))
     return state["planHash"]
 
 
-def _decide(session: Session, run: str, approval: str, decision: Decision) -> None:
-    answer = session.client.decide(run, approval, decision)
-    status, resumed = answer.view["status"], answer.view.get("resumed")
-    effect = _EFFECTS.get((status, resumed))
-    message = f"{approval} of run {run}: {status}{f'; {effect}' if effect else ''}"
-    session.print_result(answer.document, text(message, "bold"))
+def _find_entry(session: Session, chosen: _Chosen) -> OpenApproval | None:
+    """Return an approval's entry in the list; None if it is not there or cannot be read."""
+    try:
+        listed = session.client.approvals(_MOST_CHOICES).view["approvals"]
+    except CommandError as error:
+        session.screen.print_notice(f"the open approvals cannot be read: {error.message}")
+        return None
+    wanted = chosen.run, chosen.approval
+    return next((e for e in listed if (e["runId"], e["approvalId"]) == wanted), None)
+
+
+def _confirm(session: Session, chosen: _Chosen, decision: Decision) -> None:
+    """Ask whether to decide.
+
+    Raises:
+        CommandError: the answer is not yes.
+
+    """
+    verb = "approve" if decision.verdict == "approved" else "reject"
+    answer = session.screen.ask(f"{verb} {chosen.approval} of run {chosen.run}? [y/N]")
+    if answer.lower() not in {"y", "yes"}:
+        raise CommandError("nothing was decided", code="not_confirmed")

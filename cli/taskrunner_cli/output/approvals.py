@@ -1,37 +1,70 @@
 """Views of approvals: the list, and the facts that an approver decides by."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from taskrunner_cli.api.documents import OpenApproval, RunState, Step
 from taskrunner_cli.output.formatting import date_time, text
-from taskrunner_cli.output.runs import created, headline
+from taskrunner_cli.output.runs import created, headline, pack_title
 from taskrunner_cli.output.steps import is_waiting, step_rows
 from taskrunner_cli.output.tables import Facts, ResultTable
 
 
-def approval_list(approvals: Sequence[OpenApproval]) -> RenderableType:
-    """Return the list of open approvals, a row for each."""
+def approval_list(approvals: Sequence[OpenApproval], *, numbered: bool = False) -> RenderableType:
+    """Return the list of open approvals, a row for each, with its number if *numbered*."""
     if not approvals:
         return Text("no open approvals", style="dim")
-    table = ResultTable("run", "approval", "step", "message", "grants", "open since", "expires")
-    for approval in approvals:
-        table.add_row(
-            text(approval["runId"], "bold"),
-            text(approval["approvalId"], "yellow"),
-            text(approval.get("stepId", "")),
-            text(approval.get("message", "")),
-            text(", ".join(approval.get("grants", []))),
-            date_time(approval.get("openedAt")),
-            date_time(approval.get("expiresAt")),
-        )
+    rows = [_cells(approval) for approval in approvals]
+    if numbered:
+        rows = [{"no": text(number), **row} for number, row in enumerate(rows, start=1)]
+    columns = [name for name in rows[0] if any(row[name].plain for row in rows)]
+    table = ResultTable(*columns)
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
     return table
 
 
-def approval_question(run: RunState, approval_id: str) -> RenderableType:
-    """Return the gates of an approval, the plan, and the steps that are still pending."""
+def _cells(approval: OpenApproval) -> dict[str, Text]:
+    return {
+        "run": text(approval["runId"], "bold"),
+        "approval": text(approval["approvalId"], "yellow"),
+        "step": text(approval.get("stepId", "")),
+        "pack": text(pack_title(approval.get("pack"))),
+        "requester": text(approval.get("requestedBy", "")),
+        "message": text(approval.get("message", "")),
+        "grants": text(", ".join(approval.get("grants", []))),
+        "open since": text(date_time(approval.get("openedAt"))),
+        "expires": text(date_time(approval.get("expiresAt"))),
+        "you": text(_may_decide(approval)),
+    }
+
+
+def _may_decide(approval: OpenApproval) -> str:
+    """Return whether the caller may decide; empty if the service does not say it."""
+    match approval.get("canDecide"):
+        case None:
+            return ""
+        case True:
+            return "may decide"
+        case _:
+            reason = approval.get("cannotDecideReason")
+            return f"may not: {reason['code']}" if reason else "may not decide"
+
+
+def approval_question(
+    run: RunState, approval_id: str, entry: OpenApproval | None = None
+) -> RenderableType:
+    """Return what an approver decides by: the gates, the requester, the inputs and the plan.
+
+    Args:
+        run: the run.
+        approval_id: the approval.
+        entry: the approval in the list of those that are open, if it is there.
+
+    """
     gates = [step for step in run["steps"] if step.get("approvalId") == approval_id]
     waiting = [gate for gate in gates if is_waiting(gate)]
     facts = Facts()
@@ -43,8 +76,34 @@ def approval_question(run: RunState, approval_id: str) -> RenderableType:
         facts.add_row("open since", date_time(same[0].get("lastTransitionAt")))
     facts.add_row("plan", text(run["planHash"]))
     facts.add_row("created", text(created(run)))
+    if entry is not None:
+        _add_entry(facts, entry)
     facts.add_row("pending", text(_pending(run, gates)))
     return Group(headline(run), facts)
+
+
+def _add_entry(facts: Facts, entry: OpenApproval) -> None:
+    """Add what only the list of open approvals says."""
+    if expires := date_time(entry.get("expiresAt")):
+        facts.add_row("expires", expires)
+    if (needed := entry.get("minApprovals", 1)) > 1:
+        facts.add_row("approvers", text(f"{needed} are needed"))
+    for approver in entry.get("approvedBy", []):
+        since = date_time(approver.get("decidedAt"))
+        facts.add_row("approved by", text(f"{approver['approver']} {since}"))
+    _add_inputs(facts, entry.get("inputs", {}))
+    if omitted := entry.get("inputsOmitted"):
+        facts.add_row("input", text(f"… and {omitted} more"))
+    if secrets := entry.get("secrets"):
+        facts.add_row("secrets", text(", ".join(secrets)))
+    if entry.get("canDecide") is False:
+        reason = entry.get("cannotDecideReason")
+        facts.add_row("you", text(reason.get("message") or reason["code"] if reason else "", "red"))
+
+
+def _add_inputs(facts: Facts, inputs: Mapping[str, object]) -> None:
+    for name, value in inputs.items():
+        facts.add_row("input", text(f"{name} = {json.dumps(value, ensure_ascii=False)}"))
 
 
 def _by_message(gates: Sequence[Step]) -> dict[str, list[Step]]:

@@ -60,6 +60,16 @@ class Screen:
         is_terminal = self.out.width < PIPE_COLUMNS and not self.out.is_dumb_terminal
         return is_terminal and not self.is_json
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody can answer a question: on a terminal, in text form."""
+        return self.is_live and sys.stdin.isatty()
+
+    def ask(self, question: str) -> str:
+        """Ask a question and return the answer; empty if there is none."""
+        self.out.print(Text(sanitize_text(question), style="bold"), end=" ", soft_wrap=True)
+        return sys.stdin.readline().strip()
+
     def print_document(self, document: object) -> None:
         """Print the only document of a command in JSON form."""
         _write_json(document, sys.stdout, indent=2)

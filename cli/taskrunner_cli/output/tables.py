@@ -18,7 +18,7 @@ from taskrunner_cli.output.formatting import text, wrap_words
 PIPE_COLUMNS: Final = 1_000_000
 """The width of a console that is not a terminal; nothing wraps at it."""
 
-_TEXT_COLUMNS: Final = frozenset({"", "detail", "from", "message"})
+_TEXT_COLUMNS: Final = frozenset({"", "detail", "from", "message", "you"})
 """The columns of text, which wraps, and whose longest words fold."""
 
 _WORD_COLUMNS: Final = frozenset(
@@ -31,6 +31,7 @@ _WORD_COLUMNS: Final = frozenset(
         "open since",
         "pack",
         "passes by",
+        "requester",
         "uses",
     }
 )

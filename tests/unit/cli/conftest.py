@@ -195,16 +195,17 @@ def _taskrunner(world: World, capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture(name="terminal")
 def _terminal(world: World, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command line on a terminal with a number of columns."""
+    """Run a command line on a terminal with a number of columns, at which *typed* is typed."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("LINES", "50")
 
-    def run(*arguments: str, columns: int = 80, world: World = world) -> Ended:
+    def run(*arguments: str, columns: int = 80, typed: str = "", world: World = world) -> Ended:
         out, err = FakeTerminal(), FakeTerminal()
         with monkeypatch.context() as patch:
             patch.setenv("COLUMNS", str(columns))
             patch.setattr("sys.stdout", out)
             patch.setattr("sys.stderr", err)
+            patch.setattr("sys.stdin", FakeTerminal(typed))
             code = main(arguments, world)
         return Ended(code, out.text, err.text)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from taskrunner_cli.api.documents import Artifact, OpenApproval
+from taskrunner_cli.api.documents import Artifact
 from tests.unit.cli.fake_http import Answer, Request
 from tests.unit.cli.fake_run import DEPLOY, FAILING_SCAN, SCAN, FakeRun
 
@@ -49,6 +49,8 @@ class FakeService:
         self.issued = 0
         self.token_lifetime_s: object = 3600
         self.log_page_size = 2
+        self.approval_facts: dict[str, Any] = {}
+        """What each open approval says beside its run and its gate."""
         self.is_forgetful = False
         """Whether the answer to a repeated decision differs from the first."""
         self.scripts = {
@@ -141,7 +143,7 @@ class FakeService:
         resumed = run.verdict == "approved" and not (is_repeated and self.is_forgetful)
         return Answer(200, {"status": run.verdict, "resumed": resumed})
 
-    def _open_approvals(self) -> list[OpenApproval]:
+    def _open_approvals(self) -> list[dict[str, Any]]:
         return [
             {
                 "runId": run.run_id,
@@ -152,6 +154,7 @@ class FakeService:
                 "openedAt": "2025-12-06T12:00:05Z",
                 "expiresAt": "2025-12-13T12:00:05Z",
                 "planHash": run.plan_hash,
+                **self.approval_facts,
             }
             for run in self.runs.values()
             if run.moment.status == "waiting" and not run.verdict

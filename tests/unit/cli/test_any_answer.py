@@ -78,7 +78,7 @@ CASES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "show": (("show", "r1"), RUN, "RunStateResponse"),
     "watch": (("show", "r1", "--watch"), RUN, "RunStateResponse"),
     "run": (("run", PACK, "--detach"), RUN, "RunStateResponse"),
-    "question": (("approve", "r1", "review"), RUN, "RunStateResponse"),
+    "question": (("approve", "r1", "review", "--yes"), RUN, "RunStateResponse"),
     "simulate": (("simulate", PACK), SIMULATION, "SimulationResponse"),
     "artifacts": (("artifacts", "r1"), [ARTIFACT], "RunArtifact"),
     "logs": (("logs", "r1"), ENTRY, "RunLogEntry"),

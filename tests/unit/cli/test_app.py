@@ -122,6 +122,6 @@ class TestExitCodes:
         self, taskrunner: Command, command: str
     ) -> None:
         words = command.split()
-        more = ["review"] if command == "approve" else []
+        more = ["review", "--yes"] if command == "approve" else []
 
         assert taskrunner(words[0], "nope", *words[1:], *more).code == 1

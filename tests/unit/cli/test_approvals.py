@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.fake_service import FakeService, plan_hash
+from tests.unit.cli.fake_http import Answer
+from tests.unit.cli.fake_service import FakeService, plan_hash, refused
 
 
 def test_lists_the_open_approvals_of_all_pages(taskrunner: Command, service: FakeService) -> None:
@@ -36,7 +37,7 @@ def test_a_decision_shows_the_plan_and_sends_its_hash(
 
     ended = taskrunner(
         command, "r1", "security-review", "--as", "approver",
-        "--summary", "seen", "--actor", "user:ana@example.com",
+        "--summary", "seen", "--actor", "user:ana@example.com", "--yes",
     )  # fmt: skip
 
     assert ended.code == 0
@@ -79,3 +80,130 @@ def test_prints_the_refusal_of_another_plan_hash(taskrunner: Command, service: F
             "traceId": "f62f3c2b",
         }
     }
+
+
+class TestConfirmation:
+    @pytest.fixture(autouse=True)
+    def _waiting(self, service: FakeService) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+
+    @pytest.mark.parametrize("typed", ["y\n", "YES\n"])
+    def test_decides_once_somebody_confirms(
+        self, terminal: Command, service: FakeService, typed: str
+    ) -> None:
+        ended = terminal("approve", "r1", "security-review", typed=typed)
+
+        assert ended.code == 0
+        assert "approve security-review of run r1? [y/N]" in ended.out
+        assert service.requests[-1].document["planHash"] == plan_hash("deploy-app")
+
+    @pytest.mark.parametrize("typed", ["n\n", "\n", "", "yeah\n"])
+    def test_decides_nothing_otherwise(
+        self, terminal: Command, service: FakeService, typed: str
+    ) -> None:
+        ended = terminal("reject", "r1", "security-review", typed=typed)
+
+        assert ended.code == 1
+        assert "nothing was decided" in ended.err
+        assert service.runs["r1"].verdict == ""
+
+    @pytest.mark.parametrize("form", [(), ("-o", "json")])
+    def test_without_a_terminal_nothing_is_decided_unless_told_to(
+        self, taskrunner: Command, service: FakeService, form: tuple[str, ...]
+    ) -> None:
+        ended = taskrunner("approve", "r1", "security-review", *form)
+
+        assert (ended.code, ended.out) == (2, "")
+        assert "--yes" in ended.err
+        assert service.requests == []
+
+    def test_asks_nothing_with_yes(self, terminal: Command, service: FakeService) -> None:
+        ended = terminal("approve", "r1", "security-review", "--yes")
+
+        assert "[y/N]" not in ended.out
+        assert service.runs["r1"].verdict == "approved"
+
+
+class TestQuestion:
+    def test_shows_what_the_list_of_approvals_says(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+        service.approval_facts = {
+            "pack": {"name": "deploy-app", "version": "1.0.0"},
+            "requestedBy": "client:ana",
+            "minApprovals": 2,
+            "approvedBy": [{"approver": "client:bo", "decidedAt": "2025-12-06T12:00:09Z"}],
+            "inputs": {"image": "app:v1", "names": ["a"]},
+            "inputsOmitted": 3,
+            "secrets": ["token"],
+            "canDecide": False,
+            "cannotDecideReason": {"code": "self_approval", "message": "You created the run."},
+        }
+
+        out = terminal("approve", "r1", "security-review").out
+
+        for words in (
+            'image = "app:v1"', 'names = ["a"]', "… and 3 more", "client:bo", "2 are needed",
+            "You created the run.", "by operator",
+        ):  # fmt: skip
+            assert words in out
+        assert "may not: self_approval" in terminal("approvals").out
+
+    def test_a_list_that_cannot_be_read_does_not_prevent_a_decision(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1", "deploy-app", ticks=2)
+        service.next_answers = [Answer(200, run.state()), refused(403, "scope_required", "No.")]
+
+        ended = taskrunner("approve", "r1", "security-review", "--yes")
+
+        assert ended.code == 0
+        assert "the open approvals cannot be read" in ended.err
+
+
+class TestChoice:
+    def test_chooses_from_the_list_of_open_approvals(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        for name in ("r1", "r2"):
+            service.add(name, "deploy-app", ticks=2)
+
+        ended = terminal("approve", typed="2\ny\n")
+
+        assert "which one, from 1 to 2?" in ended.out
+        assert [service.runs[name].verdict for name in ("r1", "r2")] == ["", "approved"]
+
+    def test_a_run_with_one_approval_needs_no_choice(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        for name in ("r1", "r2"):
+            service.add(name, "deploy-app", ticks=2)
+
+        ended = terminal("reject", "r1", typed="y\n")
+
+        assert "which one" not in ended.out
+        assert service.runs["r1"].verdict == "rejected"
+
+    @pytest.mark.parametrize("typed", ["0\n", "3\n", "x\n", ""])
+    def test_another_number_decides_nothing(
+        self, terminal: Command, service: FakeService, typed: str
+    ) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+
+        ended = terminal("approve", typed=typed)
+
+        assert ended.code == 2
+        assert service.runs["r1"].verdict == ""
+
+    def test_says_that_there_is_nothing_to_decide(self, terminal: Command) -> None:
+        ended = terminal("approve", "r1")
+
+        assert ended.code == 1
+        assert "there are no open approvals of run r1" in ended.err
+
+    def test_without_a_terminal_both_ids_are_needed(self, taskrunner: Command) -> None:
+        ended = taskrunner("approve", "r1", "--yes")
+
+        assert ended.code == 2
+        assert "RUN and APPROVAL are missing" in ended.err

@@ -27,7 +27,7 @@ COMMANDS = {
     "artifacts": ("artifacts", "r1"),
     "an artifact": ("artifacts", "r1", "scan-report"),
     "approvals": ("approvals",),
-    "approve": ("approve", "r1", "security-review"),
+    "approve": ("approve", "r1", "security-review", "--yes"),
     "approve a plan hash": ("approve", "r1", "security-review", "--plan-hash", "sha256:0"),
     "cancel": ("cancel", "r1"),
     "simulate": ("simulate", "pack.yaml"),

@@ -3,17 +3,19 @@
 import json
 import re
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from taskrunner_cli.api.documents import Step
 from taskrunner_cli.ports.clock import SystemClock
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
 from tests.unit.cli.fake_run import Moment
 from tests.unit.cli.fake_service import FakeService
+
+if TYPE_CHECKING:
+    from taskrunner_cli.api.documents import Step
 
 
 class InterruptingClock(SystemClock):

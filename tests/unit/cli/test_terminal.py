@@ -172,7 +172,7 @@ class TestIterations:
     ) -> None:
         service.document = _map_run()
 
-        lines = taskrunner("approve", "r1", "review").out.splitlines()
+        lines = taskrunner("approve", "r1", "review", "--yes").out.splitlines()
 
         assert ["pending", "report"] in [line.split() for line in lines]
 
