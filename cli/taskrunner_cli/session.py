@@ -1,13 +1,12 @@
 """The state of one command: its screen, and its API clients once they are used."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from taskrunner_cli.api.profiles import Profile, resolve_profile
+from taskrunner_cli.api.profiles import Choice, Profile, resolve_profile
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.world import World
@@ -22,16 +21,14 @@ class Session:
 
     world: World
     screen: Screen
-    caller: str | None = None
-    stack: Path | None = None
-    tenant: str | None = None
+    choice: Choice = field(default_factory=Choice)
     max_wait_s: float = 300.0
     _clients: list["Client"] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
         """The API's address and the caller's credentials."""
-        return self._resolve_profile(self.caller)
+        return self._resolve_profile(self.choice)
 
     @cached_property
     def client(self) -> "Client":
@@ -40,7 +37,7 @@ class Session:
 
     def client_as(self, caller: str) -> "Client":
         """Return the API as another caller of the same stack sees it."""
-        return self._open_client(self._resolve_profile(caller))
+        return self._open_client(self._resolve_profile(replace(self.choice, caller=caller)))
 
     def print_result(self, document: object, view: RenderableType) -> None:
         """Print the command's result: *document* for programs, *view* for people."""
@@ -66,10 +63,8 @@ class Session:
         for client in self._clients:
             client.close()
 
-    def _resolve_profile(self, caller: str | None) -> Profile:
-        return resolve_profile(
-            caller=caller, stack=self.stack, tenant=self.tenant, environ=self.world.environ
-        )
+    def _resolve_profile(self, choice: Choice) -> Profile:
+        return resolve_profile(choice, self.world.environ, self.world.clock.now())
 
     def _open_client(self, profile: Profile) -> "Client":
         # httpx takes a quarter of a command's start, so only commands of the API import it.

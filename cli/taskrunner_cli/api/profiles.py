@@ -1,4 +1,4 @@
-"""Finds the API's address and the caller's credentials: in `.local/stack.json`, or the environment.
+"""Finds the API's address and the caller: in `.local/stack.json`, the environment, or the config.
 
 The client's secret has no option, because every user of a machine can see its command lines, and
 no repr shows it.
@@ -6,11 +6,12 @@ no repr shows it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NotRequired, TypedDict
 
 from taskrunner_cli.api.shapes import MisfitError, fit
-from taskrunner_cli.errors import UnreachableError, UsageError
+from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_text import JsonError, parse_json
 
 STACK_FILE: Final = Path(".local/stack.json")
@@ -47,6 +48,7 @@ class Profile:
         caller: the caller's name in messages, e.g. `operator`.
         scope: the scopes to request, separated by spaces; empty requests all that the client has.
         tenant: the value of `X-StellaOps-Tenant`; empty leaves the choice to the service.
+        saved_token: the token of a person who signed in; empty for a client with credentials.
 
     """
 
@@ -58,20 +60,35 @@ class Profile:
     caller: str
     tenant: str = ""
     console_url: str = ""
+    saved_token: str = field(default="", repr=False)
 
 
-def resolve_profile(
-    *, caller: str | None, stack: Path | None, tenant: str | None, environ: Mapping[str, str]
-) -> Profile:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The options of a command that choose the API and its caller."""
+
+    caller: str | None = None
+    stack: Path | None = None
+    tenant: str | None = None
+    profile: str | None = None
+
+
+def resolve_profile(choice: Choice, environ: Mapping[str, str], now: datetime) -> Profile:
     """Return the profile that a command's options select, or else *environ*.
+
+    Without either it is the local stack, and where there is none, the config file's default.
 
     Raises:
         UsageError: the options contradict each other, are incomplete, or name an unknown caller.
+        RefusedError: nobody is signed in with the profile.
         UnreachableError: there is no stack file.
 
     """
-    caller = caller or environ.get("TASKRUNNER_AS")
-    tenant = tenant or environ.get("TASKRUNNER_TENANT", "")
+    stack, caller = choice.stack, choice.caller or environ.get("TASKRUNNER_AS")
+    tenant = choice.tenant or environ.get("TASKRUNNER_TENANT", "")
+    if name := _chosen_name(choice, environ, caller):
+        profile = person_profile(name, environ, now)
+        return replace(profile, tenant=tenant or profile.tenant)
     if not environ.get("TASKRUNNER_API_URL"):
         profile = _stack_profile(stack or _stack_file(environ), caller or DEFAULT_CALLER)
     elif caller or stack:
@@ -82,6 +99,62 @@ def resolve_profile(
     else:
         profile = _deployment_profile(environ)
     return replace(profile, tenant=tenant)
+
+
+def _chosen_name(choice: Choice, environ: Mapping[str, str], caller: str | None) -> str:
+    """Return the name of the config file's profile to use; empty for none of them."""
+    if choice.profile and (choice.caller or choice.stack):
+        raise UsageError(
+            "--profile chooses a person who signed in, --as and --stack a client",
+            cure="give one of them",
+        )
+    if choice.profile:
+        return choice.profile
+    if choice.caller or choice.stack or environ.get("TASKRUNNER_API_URL"):
+        return ""
+    if name := environ.get("TASKRUNNER_PROFILE", ""):
+        return name
+    if caller or _stack_file(environ).is_file():
+        return ""
+    from taskrunner_cli.api.config import read_config  # noqa: PLC0415 -- without a stack only
+
+    return read_config(environ).default
+
+
+def person_profile(name: str, environ: Mapping[str, str], now: datetime) -> Profile:
+    """Return the profile of the person who signed in as the config file's *name*.
+
+    Raises:
+        UsageError: there is no such profile.
+        RefusedError: nobody is signed in with it.
+
+    """
+    from taskrunner_cli.api.config import read_config  # noqa: PLC0415 -- for people only
+    from taskrunner_cli.api.saved_tokens import saved_tokens  # noqa: PLC0415
+
+    entry = read_config(environ).entry(name)
+    token = saved_tokens(environ).load(name)
+    if token is None or not token.is_usable(entry["api_url"], now):
+        has_expired = token is not None and token.api_url == entry["api_url"]
+        raise RefusedError(
+            f"the sign-in of profile {name!r} has expired"
+            if has_expired
+            else f"nobody is signed in with profile {name!r}",
+            status=401,
+            code="not_signed_in",
+            cure=f"taskrunner login --profile {name}",
+        )
+    return Profile(
+        api_url=entry["api_url"],
+        token_url=entry["token_url"],
+        client_id=entry["client_id"],
+        client_secret="",
+        scope=entry.get("scope", ""),
+        caller=name,
+        tenant=entry.get("tenant", ""),
+        console_url=f"{entry['api_url']}/console",
+        saved_token=token.value,
+    )
 
 
 def _deployment_profile(environ: Mapping[str, str]) -> Profile:

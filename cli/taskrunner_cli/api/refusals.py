@@ -26,8 +26,10 @@ PUT_OFF_STATUSES: Final = frozenset({429, 503})
 """The HTTP statuses that, with `Retry-After`, ask to repeat a request that has not begun."""
 
 
-def refusal(response: httpx.Response, caller: str, now: datetime) -> CommandError:
-    """Return the error for an error answer to *caller*.
+def refusal(
+    response: httpx.Response, caller: str, now: datetime, *, is_person: bool = False
+) -> CommandError:
+    """Return the error for an error answer to *caller*, a client or the profile of a person.
 
     Plan errors take precedence over the envelope's message, because they say more. The answer of a
     proxy or a gateway has no envelope, so its message is made from its status.
@@ -49,7 +51,7 @@ def refusal(response: httpx.Response, caller: str, now: datetime) -> CommandErro
         status=status,
         code=code or f"http_{status}",
         trace_id=trace_id,
-        cure=_cure(status, caller, retry_after_s(response, now)),
+        cure=_cure(status, caller, is_person, retry_after_s(response, now)),
     )
 
 
@@ -87,9 +89,13 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _cure(status: int, caller: str, wait_s: float | None) -> str:
+def _cure(status: int, caller: str, is_person: bool, wait_s: float | None) -> str:  # noqa: FBT001
     """Return the hint for a refusal that is about the caller or the time; empty for any other."""
     match status:
+        case httpx.codes.UNAUTHORIZED if is_person:
+            return f"sign in again: taskrunner login --profile {caller}"
+        case httpx.codes.FORBIDDEN if is_person:
+            return "an administrator adds people to the groups that may do this"
         case httpx.codes.UNAUTHORIZED:
             return f"the API does not accept the token of {caller!r}; is the stack file current?"
         case httpx.codes.FORBIDDEN:

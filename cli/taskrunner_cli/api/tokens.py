@@ -7,6 +7,7 @@ ignores the clock port, and leaves every check of the answer to the caller.
 
 import math
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -15,11 +16,27 @@ from taskrunner_cli.api.http_client import exchange
 from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.refusals import BUSY_STATUSES, read_object, retry_after_s
 from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
-from taskrunner_cli.json_types import JsonValue
+from taskrunner_cli.json_types import JsonObject, JsonValue
 from taskrunner_cli.ports.clock import Clock
 
 _RENEWAL_S: Final = 30.0  # a token is renewed this long before it expires, so none expires in use
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # RFC 6749, appendix A.12, without blanks
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that an issuer gave, and its lifetime; 0 means one use."""
+
+    value: str = field(repr=False)
+    lifetime_s: float
+
+
+def token_of(answer: JsonObject) -> Token | None:
+    """Return the token in a token service's answer; None if it has none that can be sent."""
+    value = answer.get("access_token")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        return None
+    return Token(value, _lifetime_s(answer.get("expires_in")))
 
 
 class TokenSource:
@@ -33,13 +50,15 @@ class TokenSource:
         self._renew_at_s = 0.0
 
     def token(self) -> str:
-        """Return a valid token, from the cache if it holds one.
+        """Return a valid token: that of a person who signed in, or one from the cache or service.
 
         Raises:
             RefusedError: the token service issued none.
             UnreachableError: the token service did not answer, or is busy.
 
         """
+        if self._profile.saved_token:
+            return self._profile.saved_token
         if not self._token or self._clock.monotonic() >= self._renew_at_s:
             self._fetch()
         return self._token
@@ -51,7 +70,7 @@ class TokenSource:
     def _fetch(self) -> None:
         response = exchange(self._http, self._request(), auth=self._auth())
         answer = read_object(response)
-        token = answer.get("access_token")
+        token = token_of(answer)
         if response.status_code in BUSY_STATUSES:
             raise UnreachableError(
                 f"the token service is busy (HTTP {response.status_code})",
@@ -60,11 +79,10 @@ class TokenSource:
                 retry_after_s=retry_after_s(response, self._clock.now()),
                 may_have_begun=False,
             )
-        if not response.is_success or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        if not response.is_success or token is None:
             raise self._no_token(response.status_code, answer.get("error"))
-        self._token = token
-        lifetime_s = _lifetime_s(answer.get("expires_in"))
-        self._renew_at_s = self._clock.monotonic() + max(lifetime_s - _RENEWAL_S, 0.0)
+        self._token = token.value
+        self._renew_at_s = self._clock.monotonic() + max(token.lifetime_s - _RENEWAL_S, 0.0)
 
     def _request(self) -> httpx.Request:
         form = {"grant_type": "client_credentials"}

@@ -87,7 +87,9 @@ class Transport:
             self._tokens.discard()
             response = retries.send(partial(self._send_once, request))
         if response.is_error:
-            raise refusal(response, self._profile.caller, self._clock.now())
+            is_person = bool(self._profile.saved_token)
+            now = self._clock.now()
+            raise refusal(response, self._profile.caller, now, is_person=is_person)
         return response
 
     def _build(self, call: Call) -> httpx.Request:

@@ -96,6 +96,14 @@ def complete_caller(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa:
 
 
 @_quietly
+def complete_profile(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa: ARG001
+    """Propose the profiles in the config file."""
+    from taskrunner_cli.api.config import read_config  # noqa: PLC0415 -- only a shell needs it
+
+    return read_config(_world(ctx).environ).profiles
+
+
+@_quietly
 def complete_pack(ctx: typer.Context, incomplete: str) -> _Proposals:  # noqa: ARG001
     """Propose files of packs, and folders."""
     return _files(incomplete, _PACK_SUFFIXES)
@@ -124,16 +132,17 @@ def _files(incomplete: str, suffixes: frozenset[str]) -> list[str]:
 def _client(ctx: typer.Context) -> "Iterator[Client]":
     """Yield the API as the caller on the command line sees it, without patience."""
     from taskrunner_cli.api.client import Client  # noqa: PLC0415 -- brings httpx
-    from taskrunner_cli.api.profiles import resolve_profile  # noqa: PLC0415
+    from taskrunner_cli.api.profiles import Choice, resolve_profile  # noqa: PLC0415
     from taskrunner_cli.api.retries import Patience  # noqa: PLC0415
 
     world = _world(ctx)
-    profile = resolve_profile(
+    choice = Choice(
         caller=ctx.params.get("as_"),
         stack=_stack(ctx),
         tenant=ctx.params.get("tenant"),
-        environ=world.environ,
+        profile=ctx.params.get("profile"),
     )
+    profile = resolve_profile(choice, world.environ, world.clock.now())
     patience = Patience(timeout_s=_TIMEOUT_S, max_wait_s=0.0, tries_again=False)
     client = Client(profile, world.clock, world.randomness, lambda _: None, patience)
     try:

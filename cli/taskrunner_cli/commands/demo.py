@@ -26,7 +26,7 @@ def demo(
 
     demo = Demo(session, examples or find_clone() / "examples")
     # A stack that --stack names is used as it is.
-    if not session.stack:
+    if not session.choice.stack:
         demo.start_part("the local stack")
         session.world.local.up(progress_printer(session.screen))
     result = run_demo(demo)

@@ -1,7 +1,7 @@
 """Gives a command of the API the shared options and a Session made from them.
 
-`--output`, `--as`, `--stack`, `--tenant` and `--max-wait` would otherwise be most of every
-command's signature.
+`--output`, `--as`, `--stack`, `--tenant`, `--profile` and `--max-wait` would otherwise be most of
+every command's signature.
 """
 
 import inspect
@@ -10,10 +10,12 @@ from typing import Any, Concatenate, ParamSpec
 
 import typer
 
+from taskrunner_cli.api.profiles import Choice
 from taskrunner_cli.commands.options import (
     AsOption,
     MaxWaitOption,
     OutputOption,
+    ProfileOption,
     StackOption,
     TenantOption,
 )
@@ -25,12 +27,13 @@ from taskrunner_cli.world import World
 P = ParamSpec("P")
 
 
-def _shared_options(
+def _shared_options(  # noqa: PLR0913 -- one parameter per option
     *,
     output: OutputOption = OutputFormat.TABLE,
     as_: AsOption = None,
     stack: StackOption = None,
     tenant: TenantOption = None,
+    profile: ProfileOption = None,
     max_wait: MaxWaitOption = 300,
 ) -> None:
     """Declare the shared options; only the signature is used."""
@@ -43,9 +46,12 @@ def in_session(function: Callable[Concatenate[Session, P], None]) -> Callable[..
         session = Session(
             world=ctx.ensure_object(World),
             screen=Screen(options.pop("output")),
-            caller=options.pop("as_"),
-            stack=options.pop("stack"),
-            tenant=options.pop("tenant"),
+            choice=Choice(
+                caller=options.pop("as_"),
+                stack=options.pop("stack"),
+                tenant=options.pop("tenant"),
+                profile=options.pop("profile"),
+            ),
             max_wait_s=options.pop("max_wait"),
         )
         try:

@@ -9,6 +9,7 @@ from taskrunner_cli.commands.completion import (
     complete_caller,
     complete_inputs,
     complete_pack,
+    complete_profile,
     complete_run,
 )
 from taskrunner_cli.output.forms import OutputFormat
@@ -45,6 +46,15 @@ TenantOption = Annotated[
     typer.Option(
         metavar="TENANT",
         help="One of the caller's tenants (env TASKRUNNER_TENANT).",
+        rich_help_panel=_CALLER_PANEL,
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Profile that `taskrunner login` signed in (env TASKRUNNER_PROFILE).",
+        autocompletion=complete_profile,
         rich_help_panel=_CALLER_PANEL,
     ),
 ]

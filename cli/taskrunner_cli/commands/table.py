@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PACKS_PANEL: Final = "Packs"
 _RUNS_PANEL: Final = "Runs"
 _APPROVALS_PANEL: Final = "Approvals"
+_PROFILES_PANEL: Final = "Signing in"
 _EVIDENCE_PANEL: Final = "Evidence"
 _LOCAL_PANEL: Final = "On this machine"
 
@@ -48,6 +49,9 @@ _COMMANDS: Final[dict[str, _Entry]] = {
     "approvals": _Entry("approvals", "approvals", _APPROVALS_PANEL),
     "approve": _Entry("approvals", "approve", _APPROVALS_PANEL),
     "reject": _Entry("approvals", "reject", _APPROVALS_PANEL),
+    "login": _Entry("sign_in", "login", _PROFILES_PANEL),
+    "logout": _Entry("sign_in", "logout", _PROFILES_PANEL),
+    "profiles": _Entry("sign_in", "profiles", _PROFILES_PANEL),
     "evidence": _Entry("evidence", "app", _EVIDENCE_PANEL),
     "local": _Entry("local", "app", _LOCAL_PANEL),
     "demo": _Entry("demo", "demo", _LOCAL_PANEL),

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from taskrunner_cli.api.profiles import resolve_profile
+from taskrunner_cli.api.profiles import Choice, resolve_profile
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_service import SECRET, FakeService
+
+NOW = datetime(2025, 12, 6, tzinfo=UTC)
 
 
 class TestStackFile:
@@ -54,7 +57,7 @@ class TestStackFile:
         (tmp_path / "deep" / "down").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / "deep" / "down")
 
-        profile = resolve_profile(caller="viewer", stack=None, tenant="t", environ={})
+        profile = resolve_profile(Choice(caller="viewer", tenant="t"), {}, NOW)
 
         assert (profile.client_id, profile.tenant) == ("viewer", "t")
 
@@ -91,6 +94,6 @@ class TestEnvironment:
         assert taskrunner("runs", "--as", "admin", world=deployment).code == 2
 
     def test_the_secret_is_not_in_the_repr(self, deployment: World) -> None:
-        profile = resolve_profile(caller=None, stack=None, tenant=None, environ=deployment.environ)
+        profile = resolve_profile(Choice(), deployment.environ, NOW)
 
         assert profile.client_secret not in repr(profile)
