@@ -15,7 +15,9 @@ from taskrunner_cli.api.documents import (
     CancelAnswer,
     DecisionAnswer,
     LogEntry,
+    OpenApproval,
     RunPage,
+    RunPlan,
     RunState,
     Simulation,
     StepDetail,
@@ -23,7 +25,7 @@ from taskrunner_cli.api.documents import (
 from taskrunner_cli.api.download import Advance, Download, download
 from taskrunner_cli.api.http_client import unexpected_answer
 from taskrunner_cli.api.profiles import Profile
-from taskrunner_cli.api.requests import Decision, NewRun
+from taskrunner_cli.api.requests import Decision, NewRun, Rerun
 from taskrunner_cli.api.retries import Notify, Patience
 from taskrunner_cli.api.transport import Call, Transport
 from taskrunner_cli.errors import UnreachableError, UsageError
@@ -80,18 +82,27 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def simulate(self, manifest: str, inputs: JsonObject) -> Answer[Simulation]:
-        """Plan a pack without running it."""
-        body: JsonObject = {"manifest": manifest, "inputs": inputs}
+    def simulate(
+        self, manifest: str, inputs: JsonObject, compare_to: str = ""
+    ) -> Answer[Simulation]:
+        """Plan a pack without running it, and compare the plan with another one if named."""
+        comparison = {"compareTo": compare_to} if compare_to else {}
+        body: JsonObject = {"manifest": manifest, "inputs": inputs, **comparison}
         return self._read(self._post("/simulations", body, is_repeatable=True), Simulation)
 
     def create(self, new_run: NewRun) -> Answer[RunState]:
         """Create a run and return its first state; the request always has an idempotency key."""
-        key = new_run.idempotency_key or self._randomness.key()
+        return self._create("/runs", new_run.body(), new_run.idempotency_key)
+
+    def rerun(self, run_id: str, new_run: Rerun) -> Answer[RunState]:
+        """Run the pack of a run again and return the new run's first state; as `create`."""
+        path = f"{_run_path(run_id)}/rerun"
+        return self._create(path, new_run.body(), new_run.idempotency_key)
+
+    def _create(self, path: str, body: JsonObject, given_key: str) -> Answer[RunState]:
+        key = given_key or self._randomness.key()
         try:
-            answer = self._post(
-                "/runs", new_run.body(), {"Idempotency-Key": key}, is_repeatable=True
-            )
+            answer = self._post(path, body, {"Idempotency-Key": key}, is_repeatable=True)
         except UnreachableError as error:
             # The run may exist. Only a request with the same key finds out without making another.
             if error.may_have_begun:
@@ -103,9 +114,24 @@ class Client:
         """Return a run's state."""
         return self._read(self._get(_run_path(run_id)), RunState)
 
-    def runs(self, limit: int, cursor: str | None = None) -> Answer[RunPage]:
-        """Return up to *limit* runs after *cursor*, read in as many pages as needed."""
-        return self._list("runs", RunPage, limit, cursor)
+    def runs(
+        self, limit: int, cursor: str | None = None, filters: Mapping[str, str] | None = None
+    ) -> Answer[RunPage]:
+        """Return up to *limit* runs after *cursor*, read in as many pages as needed.
+
+        *filters* are parameters of the query.
+        """
+        return self._list("runs", RunPage, limit, cursor, filters)
+
+    def plan(self, run_id: str, compare_to: str) -> Answer[RunPlan]:
+        """Return the plan of a run, compared with another one."""
+        return self._read(
+            self._get(f"{_run_path(run_id)}/plan", {"compareTo": compare_to}), RunPlan
+        )
+
+    def approval(self, run_id: str, approval_id: str) -> Answer[OpenApproval]:
+        """Return an approval of a run with its gates and the decisions so far."""
+        return self._read(self._get(_approval_path(run_id, approval_id)), OpenApproval)
 
     def approvals(self, limit: int, cursor: str | None = None) -> Answer[ApprovalPage]:
         """Return up to *limit* open approvals after *cursor*, read in as many pages as needed."""
@@ -166,7 +192,7 @@ class Client:
 
     def decide(self, run_id: str, approval_id: str, decision: Decision) -> Answer[DecisionAnswer]:
         """Approve or reject a gate."""
-        path = f"{_run_path(run_id)}/approvals/{_segment(approval_id, 'approval')}"
+        path = _approval_path(run_id, approval_id)
         return self._read(self._post(path, decision.body()), DecisionAnswer)
 
     def cancel(self, run_id: str) -> Answer[CancelAnswer]:
@@ -174,14 +200,20 @@ class Client:
         return self._read(self._post(f"{_run_path(run_id)}/cancel"), CancelAnswer)
 
     def _list(
-        self, name: str, kind: type[_Document], limit: int, cursor: str | None
+        self,
+        name: str,
+        kind: type[_Document],
+        limit: int,
+        cursor: str | None,
+        filters: Mapping[str, str] | None = None,
     ) -> Answer[_Document]:
         """Return pages of the list *name* as one page; its cursor is that of the last one."""
         documents: list[JsonValue] = []
         views: list[object] = []
         cursors = {cursor}
         while True:
-            query = {"limit": min(limit - len(documents), _LARGEST_PAGE), "cursor": cursor}
+            size = min(limit - len(documents), _LARGEST_PAGE)
+            query = {**(filters or {}), "limit": size, "cursor": cursor}
             page = self._read(self._get(f"/{name}", query), kind)
             document, view = cast("_Page", page.document), cast("_Page", page.view)
             documents += document[name]
@@ -239,6 +271,10 @@ class Client:
 
 def _run_path(run_id: str) -> str:
     return f"/runs/{_segment(run_id, 'run')}"
+
+
+def _approval_path(run_id: str, approval_id: str) -> str:
+    return f"{_run_path(run_id)}/approvals/{_segment(approval_id, 'approval')}"
 
 
 def _segment(name: str, kind: str) -> str:

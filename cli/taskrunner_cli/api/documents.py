@@ -55,6 +55,8 @@ class Step(TypedDict):
     maxParallel: NotRequired[int]
     statusReason: NotRequired[str]
     errorMessage: NotRequired[str]
+    counts: NotRequired[dict[str, int]]
+    childrenOmitted: NotRequired[int]
 
 
 class StepAttempt(TypedDict):
@@ -95,6 +97,7 @@ class RunState(TypedDict):
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
+    rerunOf: NotRequired[str]
     stepsOmitted: NotRequired[int]
 
 
@@ -183,51 +186,6 @@ class Budget(TypedDict):
     inputBytes: NotRequired[int]
 
 
-class Simulation(TypedDict):
-    """A pack's plan for the given inputs."""
-
-    planHash: str
-    failurePolicy: NotRequired[FailurePolicy]
-    steps: list[SimulatedStep]
-    outputs: NotRequired[list[SimulatedOutput]]
-    hasPendingApprovals: NotRequired[bool]
-    pack: NotRequired[PackName]
-    definitionHash: NotRequired[str]
-    budget: NotRequired[Budget]
-
-
-class RunSummary(TypedDict):
-    """An entry in the list of runs."""
-
-    runId: str
-    pack: NotRequired[PackName]
-    status: NotRequired[RunStatus]
-    planHash: NotRequired[str]
-    createdAt: NotRequired[str]
-    endedAt: NotRequired[str]
-
-
-class RunPage(TypedDict):
-    """A page of the tenant's runs, newest first, with the cursor of the next page."""
-
-    runs: list[RunSummary]
-    nextCursor: NotRequired[str]
-
-
-class Approver(TypedDict):
-    """Somebody who has approved already."""
-
-    approver: str
-    decidedAt: NotRequired[str]
-
-
-class Reason(TypedDict):
-    """A reason as a code for programs and a sentence for people."""
-
-    code: str
-    message: NotRequired[str]
-
-
 class PlanChange(TypedDict):
     """A change from one plan to another; *field* is a JSON pointer in the thing of this *id*."""
 
@@ -257,8 +215,90 @@ class PlanComparison(TypedDict):
     reason: NotRequired[str]
 
 
+class Simulation(TypedDict):
+    """A pack's plan for the given inputs."""
+
+    planHash: str
+    failurePolicy: NotRequired[FailurePolicy]
+    steps: list[SimulatedStep]
+    outputs: NotRequired[list[SimulatedOutput]]
+    hasPendingApprovals: NotRequired[bool]
+    pack: NotRequired[PackName]
+    definitionHash: NotRequired[str]
+    budget: NotRequired[Budget]
+    comparison: NotRequired[PlanComparison]
+
+
+class RunSummary(TypedDict):
+    """An entry in the list of runs."""
+
+    runId: str
+    pack: NotRequired[PackName]
+    status: NotRequired[RunStatus]
+    planHash: NotRequired[str]
+    createdAt: NotRequired[str]
+    endedAt: NotRequired[str]
+
+
+class RunPlan(TypedDict):
+    """The plan of a run, compared with another one if that was asked for."""
+
+    planHash: str
+    comparison: NotRequired[PlanComparison]
+
+
+class RunPage(TypedDict):
+    """A page of the tenant's runs, newest first, with the cursor of the next page."""
+
+    runs: list[RunSummary]
+    nextCursor: NotRequired[str]
+
+
+class Approver(TypedDict):
+    """Somebody who has approved already."""
+
+    approver: str
+    decidedAt: NotRequired[str]
+
+
+class Reason(TypedDict):
+    """A reason as a code for programs and a sentence for people."""
+
+    code: str
+    message: NotRequired[str]
+
+
+class Finding(TypedDict):
+    """An output of a step that a gate names, with its value once there is one."""
+
+    name: str
+    value: NotRequired[object]
+
+
+class WaitingGate(TypedDict):
+    """A gate that waits, the steps that it guards, and the outputs that it names."""
+
+    stepId: str
+    message: NotRequired[str]
+    guards: NotRequired[list[str]]
+    guardsOmitted: NotRequired[int]
+    unless: NotRequired[str]
+    guardsNothingBecause: NotRequired[str]
+    findings: NotRequired[list[Finding]]
+
+
+class RecordedDecision(TypedDict):
+    """A decision that was made before."""
+
+    decision: str
+    approver: str
+    decidedAt: NotRequired[str]
+    actorId: NotRequired[str]
+    summary: NotRequired[str]
+
+
 class OpenApproval(TypedDict):
-    """An entry in the list of open approvals."""
+    """An approval, as an entry in the list of those that are open, or alone with its gates."""
 
     runId: str
     approvalId: str
@@ -278,6 +318,8 @@ class OpenApproval(TypedDict):
     approvedBy: NotRequired[list[Approver]]
     canDecide: NotRequired[bool]
     cannotDecideReason: NotRequired[Reason]
+    gates: NotRequired[list[WaitingGate]]
+    decisions: NotRequired[list[RecordedDecision]]
 
 
 class ApprovalPage(TypedDict):

@@ -28,6 +28,22 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A run to repeat; *inputs* replace those of that run by name."""
+
+    inputs: JsonObject = field(default_factory=dict)
+    run_id: str = ""
+    expect_plan_hash: str = ""
+    idempotency_key: str = ""
+
+    def body(self) -> JsonObject:
+        """Return the request's body; the idempotency key goes into a header instead."""
+        optional = {"runId": self.run_id, "expectPlanHash": self.expect_plan_hash}
+        inputs = {"inputs": self.inputs} if self.inputs else {}
+        return {**inputs, **_without_empty(optional)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A decision about a gate of the plan with *plan_hash*.
 

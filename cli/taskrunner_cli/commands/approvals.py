@@ -5,12 +5,12 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from taskrunner_cli.api.documents import OpenApproval
+from taskrunner_cli.api.documents import OpenApproval, PlanComparison
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption
-from taskrunner_cli.errors import CommandError, UsageError
+from taskrunner_cli.errors import CommandError, RefusedError, UsageError
 from taskrunner_cli.output.approvals import approval_list, approval_question
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.session import Session
@@ -46,6 +46,7 @@ PlanHashOption = Annotated[
 YesOption = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")
 ]
+_LAST_APPROVED: Final = "last-approved"
 _MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
     ("approved", True): "the run continues",
@@ -161,9 +162,26 @@ def _show_question(session: Session, chosen: _Chosen) -> str:
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
         return state["planHash"]
-    entry = chosen.entry or _find_entry(session, chosen)
-    session.screen.print_text(approval_question(state, chosen.approval, entry))
+    entry = _describe(session, chosen)
+    comparison = _compare(session, chosen.run)
+    session.screen.print_text(approval_question(state, chosen.approval, entry, comparison))
     return state["planHash"]
+
+
+def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:
+    """Return the approval with its gates; from an older service, its entry in the list."""
+    try:
+        return session.client.approval(chosen.run, chosen.approval).view
+    except RefusedError:
+        return chosen.entry or _find_entry(session, chosen)
+
+
+def _compare(session: Session, run: str) -> PlanComparison | None:
+    """Return the run's plan compared with the last approved one; None from an older service."""
+    try:
+        return session.client.plan(run, _LAST_APPROVED).view.get("comparison")
+    except RefusedError:
+        return None
 
 
 def _find_entry(session: Session, chosen: _Chosen) -> OpenApproval | None:

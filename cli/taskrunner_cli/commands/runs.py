@@ -1,13 +1,15 @@
 """`runs`, `show`, `watch` and `cancel`: lists runs, and shows, follows or cancels one."""
 
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState
+from taskrunner_cli.api.run_filters import RunFilters, parse_moment
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
-from taskrunner_cli.errors import CommandError
+from taskrunner_cli.errors import CommandError, UsageError
 from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.live_run import display_for, show_updates
@@ -19,11 +21,65 @@ if TYPE_CHECKING:
     from taskrunner_cli.api.watch import RunUpdate
 
 
+class Status(StrEnum):
+    """The statuses of a run."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_MOMENT: Final = "a date, an RFC 3339 time, or 24h for 24 hours ago."
+
+
 @in_session
-def runs(session: Session, *, limit: LimitOption = 20, cursor: CursorOption = None) -> None:
+def runs(  # noqa: PLR0913 -- one parameter per option
+    session: Session,
+    *,
+    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
+    pack: Annotated[str, typer.Option(metavar="NAME", help="Only runs of this pack.")] = "",
+    version: Annotated[
+        str, typer.Option(metavar="VERSION", help="Only runs of this version of --pack.")
+    ] = "",
+    created_after: Annotated[
+        str, typer.Option(metavar="TIME", help=f"Only runs from then on: {_MOMENT}")
+    ] = "",
+    created_before: Annotated[
+        str, typer.Option(metavar="TIME", help=f"Only runs before: {_MOMENT}")
+    ] = "",
+    requested_by: Annotated[
+        str, typer.Option(metavar="SUBJECT", help="Only runs that this caller created.")
+    ] = "",
+    approval: Annotated[
+        str, typer.Option(metavar="ID", help="Only runs that wait for this approval.")
+    ] = "",
+    limit: LimitOption = 20,
+    cursor: CursorOption = None,
+) -> None:
     """List the tenant's runs, newest first."""
-    page = session.client.runs(limit, cursor)
-    session.print_result(page.document, run_list(page.view["runs"]))
+    if version and not pack:
+        raise UsageError("--version needs --pack", cure="--pack NAME --version 1.0.0")
+    now = session.world.clock.now()
+    filters = RunFilters(
+        status=status or "",
+        pack=pack,
+        version=version,
+        requested_by=requested_by,
+        approval=approval,
+        created_after=parse_moment(created_after, "--created-after", now),
+        created_before=parse_moment(created_before, "--created-before", now),
+    )
+    page = session.client.runs(limit, cursor, filters.query())
+    listed = [run for run in page.view["runs"] if not filters.contradicts(run)]
+    if len(listed) < len(page.view["runs"]):
+        session.screen.print_notice(
+            "the service does not filter runs: of those that it listed, some are not shown here;"
+            " --output json prints them all"
+        )
+    session.print_result(page.document, run_list(listed))
     session.print_next_cursor(page.view.get("nextCursor"))
 
 

@@ -39,6 +39,7 @@ _COMMANDS: Final[dict[str, _Entry]] = {
     "compile": _Entry("compiling", "compile_", _PACKS_PANEL),
     "simulate": _Entry("packs", "simulate", _PACKS_PANEL),
     "run": _Entry("packs", "run", _RUNS_PANEL),
+    "rerun": _Entry("packs", "rerun", _RUNS_PANEL),
     "runs": _Entry("runs", "runs", _RUNS_PANEL),
     "show": _Entry("runs", "show", _RUNS_PANEL),
     "watch": _Entry("runs", "watch", _RUNS_PANEL),

@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from taskrunner_cli.api.documents import OpenApproval, RunState, Step
+from taskrunner_cli.api.documents import (
+    OpenApproval,
+    PlanComparison,
+    RecordedDecision,
+    RunState,
+    Step,
+    WaitingGate,
+)
 from taskrunner_cli.output.formatting import date_time, text
+from taskrunner_cli.output.plan_diff import comparison_lines
 from taskrunner_cli.output.runs import created, headline, pack_title
 from taskrunner_cli.output.steps import is_waiting, step_rows
 from taskrunner_cli.output.tables import Facts, ResultTable
@@ -55,14 +63,18 @@ def _may_decide(approval: OpenApproval) -> str:
 
 
 def approval_question(
-    run: RunState, approval_id: str, entry: OpenApproval | None = None
+    run: RunState,
+    approval_id: str,
+    entry: OpenApproval | None = None,
+    comparison: PlanComparison | None = None,
 ) -> RenderableType:
     """Return what an approver decides by: the gates, the requester, the inputs and the plan.
 
     Args:
         run: the run.
         approval_id: the approval.
-        entry: the approval in the list of those that are open, if it is there.
+        entry: the approval as the service describes it, if it does.
+        comparison: the plan compared with the one that was last approved, if the service can.
 
     """
     gates = [step for step in run["steps"] if step.get("approvalId") == approval_id]
@@ -79,11 +91,12 @@ def approval_question(
     if entry is not None:
         _add_entry(facts, entry)
     facts.add_row("pending", text(_pending(run, gates)))
-    return Group(headline(run), facts)
+    changes = list(comparison_lines(comparison)) if comparison else []
+    return Group(headline(run), facts, *changes)
 
 
 def _add_entry(facts: Facts, entry: OpenApproval) -> None:
-    """Add what only the list of open approvals says."""
+    """Add what the service says of the approval itself."""
     if expires := date_time(entry.get("expiresAt")):
         facts.add_row("expires", expires)
     if (needed := entry.get("minApprovals", 1)) > 1:
@@ -91,14 +104,35 @@ def _add_entry(facts: Facts, entry: OpenApproval) -> None:
     for approver in entry.get("approvedBy", []):
         since = date_time(approver.get("decidedAt"))
         facts.add_row("approved by", text(f"{approver['approver']} {since}"))
+    for decision in entry.get("decisions", []):
+        facts.add_row(decision["decision"], text(_who_decided(decision)))
     _add_inputs(facts, entry.get("inputs", {}))
     if omitted := entry.get("inputsOmitted"):
         facts.add_row("input", text(f"… and {omitted} more"))
     if secrets := entry.get("secrets"):
         facts.add_row("secrets", text(", ".join(secrets)))
+    for gate in entry.get("gates", []):
+        _add_gate(facts, gate)
     if entry.get("canDecide") is False:
         reason = entry.get("cannotDecideReason")
         facts.add_row("you", text(reason.get("message") or reason["code"] if reason else "", "red"))
+
+
+def _add_gate(facts: Facts, gate: WaitingGate) -> None:
+    """Add what a gate guards, and the outputs that it names."""
+    guarded = ", ".join(gate.get("guards", []))
+    more = f" … and {omitted} more" if (omitted := gate.get("guardsOmitted")) else ""
+    idle = gate.get("guardsNothingBecause")
+    facts.add_row("guards", text(f"nothing: {idle}" if idle else f"{guarded or 'nothing'}{more}"))
+    for finding in gate.get("findings", []):
+        value = json.dumps(finding["value"], ensure_ascii=False) if "value" in finding else "-"
+        facts.add_row("finding", text(f"{finding['name']} = {value}"))
+
+
+def _who_decided(decision: RecordedDecision) -> str:
+    actor = f" ({decision['actorId']})" if "actorId" in decision else ""
+    summary = f": {decision['summary']}" if "summary" in decision else ""
+    return f"by {decision['approver']}{actor} {date_time(decision.get('decidedAt'))}{summary}"
 
 
 def _add_inputs(facts: Facts, inputs: Mapping[str, object]) -> None:

@@ -73,6 +73,7 @@ def run_view(
         "plan": run["planHash"],
         "tenant": run.get("tenantId", ""),
         "created": created(run),
+        "repeats": run.get("rerunOf", ""),
         "ended": date_time(run.get("endedAt")),
         "cancelled": f"by {decisions.cancelled_by}" if decisions.cancelled_by else "",
     }

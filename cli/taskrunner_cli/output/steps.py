@@ -167,6 +167,8 @@ def _progress(step: Step, children: Iterable[Step]) -> str:
     for child in children if step.get("kind") in _ITERATED_KINDS else ():
         if match := _ITERATION.match(child["stepId"], len(step["stepId"])):
             iterations[match[1]].append(child["status"])
+    if "childrenOmitted" in step and step.get("counts"):
+        return _counted_progress(step["counts"])
     if not iterations:
         return ""
     total = len(iterations)
@@ -179,6 +181,17 @@ def _progress(step: Step, children: Iterable[Step]) -> str:
     most_running = step.get("maxParallel", _MAX_PARALLEL.get(step.get("kind", ""), 1))
     more = "+" if running and not to_come and running >= most_running else ""
     parts = [f"{ended}/{total}{more}"]
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{running} running"] if running else []
+    return ", ".join(parts)
+
+
+def _counted_progress(counts: Mapping[str, int]) -> str:
+    """Return how many of all steps in a large block have ended, have failed and run."""
+    total = sum(counts.values())
+    ended = sum(counts.get(status, 0) for status in FINAL_STEP_STATUSES)
+    failed, running = counts.get("Failed", 0), counts.get("Running", 0)
+    parts = [f"{ended}/{total} steps"]
     parts += [f"{failed} failed"] if failed else []
     parts += [f"{running} running"] if running else []
     return ", ".join(parts)

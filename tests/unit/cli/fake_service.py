@@ -20,6 +20,19 @@ ARTIFACT: Artifact = {
     "sizeBytes": len(REPORT),
     "sha256": hashlib.sha256(REPORT).hexdigest(),
 }
+COMPARISON = {
+    "compareTo": "last-approved", "runId": "r0", "planHash": "sha256:00", "identical": False,
+    "diff": {
+        "total": 6,
+        "changes": [
+            {"change": "changed", "part": "inputs", "id": "image", "old": "a:1", "new": "a:2"},
+            {"change": "added", "part": "steps", "id": "probe", "new": {"uses": "builtin:http"}},
+            {"change": "removed", "part": "approvals", "id": "audit", "old": {"grants": []}},
+            {"change": "moved", "part": "steps", "id": "deploy"},
+            {"change": "changed", "part": "slo", "field": "/x", "new": "x" * 400},
+        ],
+    },
+}  # fmt: skip
 CALLERS = ("viewer", "operator", "approver", "admin", "other-tenant-operator")
 
 
@@ -51,6 +64,11 @@ class FakeService:
         self.log_page_size = 2
         self.approval_facts: dict[str, Any] = {}
         """What each open approval says beside its run and its gate."""
+        self.approval: dict[str, Any] | None = None
+        """The answer about one approval; None for that of a service without it."""
+        self.comparison: dict[str, Any] | None = None
+        """The comparison of plans; None for a service without it."""
+        self.can_rerun = True
         self.is_forgetful = False
         """Whether the answer to a repeated decision differs from the first."""
         self.scripts = {
@@ -88,7 +106,10 @@ class FakeService:
         words = request.path.removeprefix("/live/v1/task-runner/").split("/")
         match [request.method, *words]:
             case ["POST", "simulations"]:
-                return Answer(200, simulation(request.document["manifest"]))
+                answer = simulation(request.document["manifest"])
+                if self.comparison is not None and "compareTo" in request.document:
+                    answer["comparison"] = self.comparison
+                return Answer(200, answer)
             case ["POST", "runs"]:
                 return self._create(request)
             case ["GET", "runs"]:
@@ -111,6 +132,14 @@ class FakeService:
                 return Answer(302, headers={"Location": f"{self.store_url}/b/{name}?sig=presigned"})
             case ["POST", "approvals", "security-review"]:
                 return self._decide(request, run)
+            case ["POST", "rerun"] if self.can_rerun:
+                again = self.add(request.document.get("runId", f"{run.run_id}-again"), run.pack)
+                return Answer(201, again.state())
+            case ["GET", "approvals", "security-review"] if self.approval is not None:
+                return Answer(200, self.approval)
+            case ["GET", "plan"] if self.comparison is not None:
+                plan = {"planHash": run.plan_hash, "comparison": self.comparison}
+                return Answer(200, plan)
             case ["POST", "cancel"]:
                 return Answer(202, {"status": "cancelled"})
         return refused(404, "not_found", "There is no such resource.")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
-from tests.unit.cli.fake_service import FakeService, plan_hash, refused
+from tests.unit.cli.fake_service import COMPARISON, FakeService, plan_hash, refused
 
 
 def test_lists_the_open_approvals_of_all_pages(taskrunner: Command, service: FakeService) -> None:
@@ -154,12 +154,92 @@ class TestQuestion:
         self, taskrunner: Command, service: FakeService
     ) -> None:
         run = service.add("r1", "deploy-app", ticks=2)
-        service.next_answers = [Answer(200, run.state()), refused(403, "scope_required", "No.")]
+        service.next_answers = [
+            Answer(200, run.state()),
+            Answer(404),
+            refused(403, "scope_required", "No."),
+        ]
 
         ended = taskrunner("approve", "r1", "security-review", "--yes")
 
         assert ended.code == 0
         assert "the open approvals cannot be read" in ended.err
+
+
+class TestQuestionOfANewService:
+    @pytest.fixture(autouse=True)
+    def _waiting(self, service: FakeService) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+        service.comparison = COMPARISON
+        service.approval = {
+            "runId": "r1",
+            "approvalId": "security-review",
+            "planHash": plan_hash("deploy-app"),
+            "inputs": {"image": "app:v1"},
+            "gates": [
+                {
+                    "stepId": "approval", "guards": ["deploy", "notify"], "guardsOmitted": 2,
+                    "findings": [
+                        {"name": "steps.scan.outputs.critical", "value": 0},
+                        {"name": "steps.scan.outputs.high"},
+                    ],
+                },
+                {"stepId": "other", "guards": [], "guardsNothingBecause": "it warns"},
+            ],
+            "decisions": [
+                {
+                    "decision": "approved", "approver": "client:bo", "summary": "fine",
+                    "actorId": "bo@example.com", "decidedAt": "2025-12-06T12:00:09Z",
+                },
+            ],
+            "canDecide": True,
+        }  # fmt: skip
+
+    def test_shows_guards_findings_and_decisions(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        out = taskrunner("approve", "r1", "security-review", "--yes").out
+
+        lines = {" ".join(line.split()) for line in out.splitlines()}
+        assert {
+            "guards deploy, notify … and 2 more",
+            "guards nothing: it warns",
+            "finding steps.scan.outputs.critical = 0",
+            "finding steps.scan.outputs.high = -",
+            'input image = "app:v1"',
+        } <= lines
+        assert any(line.startswith("approved by client:bo (bo@example.com)") for line in lines)
+        assert not any(request.path.endswith("/approvals") for request in service.requests)
+
+    def test_shows_the_changes_since_the_last_approved_run(self, taskrunner: Command) -> None:
+        out = taskrunner("approve", "r1", "security-review", "--yes").out
+
+        for line in (
+            "6 changes since r0",
+            '~ input image: "a:1" → "a:2"',
+            '+ step probe: {"uses": "builtin:http"}',
+            '- approval audit: {"grants": []}',
+            "> step deploy moved",
+            "… and 1 more change",
+        ):
+            assert line in out.splitlines()
+        assert "x" * 201 not in out
+
+    @pytest.mark.parametrize(
+        ("comparison", "line"),
+        [
+            ({"compareTo": "last-approved", "reason": "none was approved"},
+             "nothing to compare with: none was approved"),
+            ({"compareTo": "r0", "runId": "r0", "identical": True, "diff": {"changes": []}},
+             "the same plan as that of r0"),
+        ],
+    )  # fmt: skip
+    def test_says_that_nothing_changed(
+        self, taskrunner: Command, service: FakeService, comparison: dict[str, object], line: str
+    ) -> None:
+        service.comparison = comparison
+
+        assert line in taskrunner("approve", "r1", "security-review", "--yes").out.splitlines()
 
 
 class TestChoice:

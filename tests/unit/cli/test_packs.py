@@ -36,6 +36,36 @@ BLOCKS: list[dict[str, object]] = [
 ]
 
 
+class TestRerun:
+    def test_runs_a_run_again_with_other_inputs_and_follows_it(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", ticks=2)
+
+        ended = taskrunner("rerun", "r1", "--input", "image=app:v2", "--run-id", "r2")
+
+        assert ended.code == 0
+        assert "run.completed" in ended.out
+        request = next(
+            request
+            for request in service.requests
+            if request.method == "POST" and request.path.endswith("/runs/r1/rerun")
+        )
+        assert request.document == {"inputs": {"image": "app:v2"}, "runId": "r2"}
+        assert request.headers["idempotency-key"] == "key-1"
+
+    def test_an_older_service_cannot_run_it_again(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", ticks=2)
+        service.can_rerun = False
+
+        ended = taskrunner("rerun", "r1", "--detach")
+
+        assert ended.code == 1
+        assert "a service of version 0.2 or earlier cannot run it again" in ended.err
+
+
 class TestSimulate:
     def test_shows_the_status_of_each_step(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", DEPLOY)

@@ -9,7 +9,7 @@ from taskrunner_cli.output.mermaid import mermaid_flowchart
 from taskrunner_cli.output.tree import tree_guides
 from tests.packs import pack
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.fake_service import FakeService
+from tests.unit.cli.fake_service import COMPARISON, FakeService
 
 DEPLOY = str(Path(__file__).resolve().parents[3] / "examples/deploy-app.yaml")
 BLOCKS = pack(
@@ -85,6 +85,26 @@ class TestPlan:
         ended = terminal("plan", blocks, columns=40)
 
         assert re.search(r"sha256:[0-9a-f]{64}\n", ended.out)
+
+
+class TestDiff:
+    def test_asks_the_service_how_the_plan_differs(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.comparison = COMPARISON
+
+        as_text = taskrunner("plan", DEPLOY, "--diff", "r0")
+        as_json = taskrunner("plan", DEPLOY, "--diff", "r0", "-o", "json")
+
+        assert '~ input image: "a:1" → "a:2"' in as_text.out.splitlines()
+        assert as_json.document["comparison"] == COMPARISON
+        assert service.requests[-1].document["compareTo"] == "r0"
+
+    def test_says_that_an_older_service_cannot_compare(self, taskrunner: Command) -> None:
+        ended = taskrunner("plan", DEPLOY, "--diff", "r0", "-o", "json")
+
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.error["error"]["code"] == "not_supported"
 
 
 class TestCompile:

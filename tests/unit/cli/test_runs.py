@@ -55,6 +55,48 @@ class TestRuns:
     def test_says_that_there_are_no_runs(self, taskrunner: Command) -> None:
         assert taskrunner("runs").out == "no runs yet\n"
 
+    def test_sends_every_filter(self, taskrunner: Command, service: FakeService) -> None:
+        taskrunner(
+            "runs", "--status", "failed", "--pack", "p", "--version", "1.0.0",
+            "--created-after", "24h", "--created-before", "2025-12-06T13:00:00+01:00",
+            "--requested-by", "client:ci", "--approval", "review",
+        )  # fmt: skip
+
+        query = service.requests[-1].query
+        assert {name: query[name] for name in query.keys() - {"limit"}} == {
+            "status": "failed", "pack": "p", "version": "1.0.0", "requestedBy": "client:ci",
+            "approval": "review", "createdAfter": "2025-12-05T12:01:00Z",
+            "createdBefore": "2025-12-06T12:00:00Z",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ("--status", "waiting"), ("--pack", "other"), ("--pack", "hello", "--version", "2.0.0"),
+            ("--created-after", "2025-12-07T00:00:00Z"),
+            ("--created-before", "2025-12-06T12:00:00Z"),
+        ],
+    )  # fmt: skip
+    def test_filters_here_what_an_older_service_does_not(
+        self, taskrunner: Command, service: FakeService, options: tuple[str, ...]
+    ) -> None:
+        service.add("r1", "hello")
+
+        ended = taskrunner("runs", *options)
+
+        assert ended.out == "no runs yet\n"
+        assert "the service does not filter runs" in ended.err
+
+    @pytest.mark.parametrize(
+        "options",
+        [("--version", "1.0.0"), ("--status", "odd"), ("--created-after", "yesterday")],
+    )
+    def test_rejects_filters_that_it_cannot_send(
+        self, taskrunner: Command, service: FakeService, options: tuple[str, ...]
+    ) -> None:
+        assert taskrunner("runs", *options).code == 2
+        assert service.requests == []
+
     @pytest.mark.parametrize("limit", ["0", "many"])
     def test_rejects_a_limit_below_one(self, taskrunner: Command, limit: str) -> None:
         assert taskrunner("runs", "--limit", limit).code == 2
@@ -156,6 +198,21 @@ class TestShow:
         service.next_answers = [Answer(200, state)]
 
         assert "… and 3 more failed steps" in taskrunner("show", "r1").out
+
+    def test_counts_the_steps_of_a_block_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        counts = {"Pending": 9000, "Running": 40, "Succeeded": 957, "Failed": 3}
+        state["steps"] = [
+            {
+                "stepId": "each", "kind": "Map", "status": "Running", "counts": counts,
+                "childrenOmitted": 9500,
+            },
+        ]  # fmt: skip
+        service.next_answers = [Answer(200, state)]
+
+        assert "960/10000 steps, 3 failed, 40 running" in taskrunner("show", "r1").out
 
 
 class TestWatch:
