@@ -3,8 +3,8 @@
 | exit code | meaning |
 |---|---|
 | 0 | done; a watched run succeeded |
-| 1 | the service refused (there is no such run, for example), a watched run did not succeed, or |
-|   | evidence does not hold |
+| 1 | the service refused (there is no such run, for example), a watched run did not succeed, a |
+|   | pack has errors, or evidence does not hold |
 | 2 | the command line is wrong, or names a file that cannot be used |
 | 3 | the service or the local stack does not answer, or the command needs a clone |
 | 130 | interrupted; the run goes on |

@@ -173,6 +173,6 @@ def _has_last_entry(entries: list[Answer[LogEntry]]) -> bool:
 def _timeout(run: RunState, timeout_s: float) -> UnexpectedOutcomeError:
     return UnexpectedOutcomeError(
         f"run {run['runId']} is still {run.get('status', 'unfinished')} after {timeout_s:.0f} s",
-        cure=f"taskrunner show {run['runId']} --watch",
+        cure=f"taskrunner watch {run['runId']}",
         code="too_slow",
     )

@@ -116,7 +116,7 @@ def _wait_for_bundle(client: "Client", clock: Clock, run_id: str) -> list[Artifa
     if status is not None and status not in FINAL_RUN_STATUSES:
         raise UnexpectedOutcomeError(
             f"run {run_id} is {status}; its evidence is signed when it ends",
-            cure=f"taskrunner show {run_id} --watch",
+            cure=f"taskrunner watch {run_id}",
         )
     deadline_s = clock.monotonic() + _TIMEOUT_S
     while True:
