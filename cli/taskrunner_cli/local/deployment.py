@@ -201,7 +201,8 @@ def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> 
             **({"statusCode": str(response["statusCode"])} if "statusCode" in response else {}),
         )
     _put_any_methods(gateway, api_id, body["paths"])
-    gateway.create_deployment(restApiId=api_id, stageName=STAGE)
+    variables = gateway.get_stage(restApiId=api_id, stageName=STAGE).get("variables", {})
+    gateway.create_deployment(restApiId=api_id, stageName=STAGE, variables=variables)
 
 
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401

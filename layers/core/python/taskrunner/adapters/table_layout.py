@@ -26,6 +26,7 @@ are the kind, the time and the number of looks; see `model.due_work`.
 Outside the runs there are
 
     C#<client id> / C           a client of the token issuer: tenants, grants
+    G#<group> / G               a group of people: tenants, scopes, grants
     I#<arn> / I                 an AWS principal: tenants, scopes, grants
     T#<tenant>#K#<digest> / K   an Idempotency-Key of a creator: run_id, expires_at
     T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
@@ -138,6 +139,11 @@ def idempotency_key_key(tenant: str, creator: str, idempotency_key: str) -> Key:
 def client_key(client_id: str) -> Key:
     """Return the key of a client of the token issuer."""
     return Key(f"C#{client_id}", "C")
+
+
+def group_key(name: str) -> Key:
+    """Return the key of a group of people."""
+    return Key(f"G#{name}", "G")
 
 
 def principal_key(arn: str) -> Key:

@@ -29,8 +29,13 @@ SCOPES: Final = {
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
 }
-# Anybody may ask what this API is, without a token.
-OPEN: Final = (Route("GET", "/openapi"), Route("GET", "/.well-known/openapi"))
+# Anybody may ask what this API is, and get the files of the console, without a token.
+OPEN: Final = (
+    Route("GET", "/openapi"),
+    Route("GET", "/.well-known/openapi"),
+    Route("GET", "/console"),
+    Route("GET", "/console/{release}/{file}"),
+)
 
 
 def routes(caller: Caller) -> list[Route]:
