@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
-    from taskrunner.adapters.identity import Authority
+    from taskrunner.adapters.identity import TokenAuthenticator
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.network import CheckedNetworks
@@ -87,12 +87,12 @@ class AwsWorld:
     @cached_property
     def runs(self) -> DynamoRuns:
         """See the port."""
-        from taskrunner.adapters.claims import Claims  # noqa: PLC0415
+        from taskrunner.adapters.large_texts import LargeTexts  # noqa: PLC0415
         from taskrunner.adapters.runs import DynamoRuns  # noqa: PLC0415
         from taskrunner.adapters.step_outcomes import StepOutcomes  # noqa: PLC0415
 
-        claims = Claims(self._bucket, self._retention)
-        outcomes = StepOutcomes(self._table, claims, self._retention)
+        large_texts = LargeTexts(self._bucket, self._retention)
+        outcomes = StepOutcomes(self._table, large_texts, self._retention)
         return DynamoRuns(self._table, self._journal, outcomes, self._retention)
 
     @cached_property
@@ -212,12 +212,12 @@ class AwsWorld:
         )
 
     @cached_property
-    def authority(self) -> Authority:
+    def authority(self) -> TokenAuthenticator:
         """The authority that checks bearer tokens, for the authorizer."""
-        from taskrunner.adapters.identity import Authority, Settings  # noqa: PLC0415
+        from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings  # noqa: PLC0415
 
         environment = self.environment
-        settings = Settings(
+        settings = TokenSettings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
             algorithms=tuple((environment.get("ALGORITHMS") or "RS256").split()),
@@ -228,7 +228,7 @@ class AwsWorld:
             user_claim=environment.get("USER_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
-        return Authority(settings, self._table)
+        return TokenAuthenticator(settings, self._table)
 
     @cached_property
     def principals(self) -> Principals | None:

@@ -29,7 +29,7 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
     """
     if not plan.approvals:
         return
-    run = world.runs.head(run.tenant, run.run_id).run
+    run = world.runs.snapshot(run.tenant, run.run_id).run
     unwoken = list(world.approvals.unwoken(run))
     if run.outcome is not None:
         world.runs.close_approvals(run)
