@@ -33,6 +33,7 @@ _FILES: Final = {
     for path in sorted((Path(__file__).parent / "static").iterdir())
 }
 _DOCUMENT: Final = _FILES.pop("index.html")
+_NAMED_BY_THE_DOCUMENT: Final = ("boot.js", "icon.svg")
 RELEASE: Final = hashlib.sha256(json.dumps([_DOCUMENT, _FILES]).encode()).hexdigest()[:16]
 _COMMON_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
@@ -80,7 +81,7 @@ def _page(event: Mapping[str, Any]) -> Response:
     return {"statusCode": 200, "headers": headers, "body": text}
 
 
-def _settings(event: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+def _settings(event: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Return what the page must know of its deployment; none of it is secret.
 
     The paths begin with the stage, or with the base path of a custom domain. The client of the
@@ -97,6 +98,7 @@ def _settings(event: Mapping[str, Any], environment: Mapping[str, str]) -> dict[
         "tokenUrl": environment.get("TOKEN_URL", ""),
         "logoutUrl": environment.get("LOGOUT_URL", ""),
         "scopes": environment.get("CONSOLE_SCOPES", ""),
+        "files": [name for name in _FILES if name not in _NAMED_BY_THE_DOCUMENT],
     }
 
 

@@ -15,6 +15,7 @@ from tests.template import example_executors, functions, routes, template
 
 # Each process of run_step has a sandbox server and a child that runs the attempt.
 SANDBOX_PROCESSES = 2
+CONSOLE_CONCURRENCY = 2
 PLANNING = {("POST", "/v1/task-runner/runs"), ("POST", "/v1/task-runner/simulations")}
 
 
@@ -94,7 +95,8 @@ def test_the_gateways_503_for_a_throttled_function_conforms_to_the_document() ->
 def reserved_by(parameter: str) -> set[str]:
     """Return the logical ids of the functions whose reserved concurrency is *parameter*."""
     every = template()["Globals"]["Function"]["ReservedConcurrentExecutions"]
-    properties = functions() | {
+    own = {name: function for name, function in functions().items() if name != "ConsoleFunction"}
+    properties = own | {
         name: resource["Properties"] for name, resource in example_executors().items()
     }
     logical_ids = set()
@@ -118,7 +120,14 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     assert reserved_by("StepConcurrency") == (
         called_by_machines | set(example_executors()) | {"ReconcileFunction"}
     )
-    assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
+    called_by_clients = {*routes().values(), "AuthorizeFunction"}
+    assert reserved_by("ApiConcurrency") == called_by_clients - {"ConsoleFunction"}
+
+
+def test_the_console_reserves_little_because_browsers_keep_its_files() -> None:
+    reserved = functions()["ConsoleFunction"]["ReservedConcurrentExecutions"]
+
+    assert reserved["Fn::If"][:2] == ["ReserveForTheApi", CONSOLE_CONCURRENCY]
 
 
 def test_no_concurrency_is_reserved_by_default() -> None:
@@ -130,9 +139,9 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:
-    count = len(functions()) + len(example_executors())
+    others = len(functions()) - 1 + len(example_executors())
 
-    reserved = count * FUNCTION_CONCURRENCY
+    reserved = others * FUNCTION_CONCURRENCY + CONSOLE_CONCURRENCY
     emulator = 1
 
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64

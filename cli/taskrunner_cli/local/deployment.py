@@ -212,14 +212,20 @@ def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: An
     functions = client("lambda", emulator.endpoint_url)
     for logical_id, resource in template["Resources"].items():
         match resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
-            case {"Fn::If": [_, {"Ref": parameter}, _]} if int(parameters[parameter]):
-                function = cloudformation.describe_stack_resource(
-                    StackName=stack["StackName"], LogicalResourceId=logical_id
-                )["StackResourceDetail"]
-                functions.put_function_concurrency(
-                    FunctionName=function["PhysicalResourceId"],
-                    ReservedConcurrentExecutions=int(parameters[parameter]),
-                )
+            case {"Fn::If": [_, {"Ref": str(parameter)}, _]}:
+                reserved = int(parameters[parameter])
+            case {"Fn::If": [_, int(number), _]}:
+                reserved = number
+            case _:
+                continue
+        if reserved:
+            function = cloudformation.describe_stack_resource(
+                StackName=stack["StackName"], LogicalResourceId=logical_id
+            )["StackResourceDetail"]
+            functions.put_function_concurrency(
+                FunctionName=function["PhysicalResourceId"],
+                ReservedConcurrentExecutions=reserved,
+            )
 
 
 def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401

@@ -78,7 +78,7 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
     }
     assert found == {
         ("<RunTable.Arn>", "T#*"),
-        ("<RunTable.Arn>", "C#*"),
+        ("<RunTable.Arn>", "C#*", "G#*"),
         ("<RunTable.Arn>", "I#*"),
         ("<RunTable.Arn>/index/unfinished-runs",),
         ("<RunTable.Arn>/index/runs-by-tenant",),

@@ -1,0 +1,137 @@
+/**
+ * A gate that waits for a decision, with what an approver must know to decide.
+ *
+ * It is the same on the page of all gates and on a run's page. Parts that a service does not send
+ * are left out.
+ */
+
+import { pathOf, post } from './api.js';
+import { announce } from './announcer.js';
+import { confirm } from './dialog.js';
+import { diffView } from './diff-view.js';
+import { h } from './dom.js';
+import { runLink } from './places.js';
+import { facts, namedValues } from './value-view.js';
+import { age, remaining, time } from './words.js';
+
+/**
+ * @typedef {object} Gate An open approval, as the list of approvals shows it.
+ * @property {string} runId
+ * @property {string} approvalId
+ * @property {string} stepId
+ * @property {string} planHash
+ * @property {string} [message]
+ * @property {string[]} [grants]
+ * @property {{name: string, version: string}} [pack]
+ * @property {string} [requestedBy]
+ * @property {string} [openedAt]
+ * @property {string} [waitingSince]
+ * @property {string} [expiresAt]
+ * @property {Record<string, any>} [inputs]
+ * @property {string[]} [approvedBy]
+ * @property {number} [minApprovals]
+ * @property {boolean} [canDecide]
+ * @property {string} [reason] Why the caller may not decide.
+ */
+
+/**
+ * @typedef {object} Context What the plan adds to a gate.
+ * @property {string[]} [guards] The steps that cannot start unless this gate is approved.
+ * @property {any} [findings] The outputs that the gate's message names.
+ * @property {any} [diff] The changes since the last approved run.
+ */
+
+/**
+ * @param {Gate} gate
+ * @param {Context|null} context null while it is not known.
+ * @param {() => void} onDecided
+ * @param {{headingLevel?: number, isBrief?: boolean}} [options]
+ */
+export function gateCard(gate, context, onDecided, { isBrief = false } = {}) {
+  const since = gate.waitingSince ?? gate.openedAt;
+  return h(
+    'article',
+    { class: 'gate', key: `${gate.runId} ${gate.approvalId}`, 'aria-label': `${gate.approvalId} of ${gate.runId}` },
+    h('h2', null, h('span', { 'aria-hidden': 'true', class: 'sign waiting' }, '⏸'), gate.message ?? `${gate.approvalId} is waiting`),
+    facts([
+      ['Run', h('a', { href: runLink(gate.runId, { stepId: gate.stepId }) }, gate.runId)],
+      ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
+      ['Gate', `${gate.stepId}, approval ${gate.approvalId}`],
+      ['Requested by', gate.requestedBy],
+      ['Waiting', since && [`since ${age(since)}, `, time(since)]],
+      ['Expires', gate.expiresAt && [`${remaining(gate.expiresAt)}, `, time(gate.expiresAt)]],
+      ['Approved by', approvers(gate)],
+      ['Needs the grants', gate.grants?.join(', ')],
+    ]),
+    !isBrief && [
+      part('What it lets start', guards(context)),
+      part('What was found', context?.findings !== undefined && namedValues(context.findings)),
+      part('Inputs', gate.inputs !== undefined && namedValues(gate.inputs)),
+      part('Changes since the last approved run', context?.diff !== undefined && diffView(context.diff)),
+    ],
+    h('p', { class: 'why' }, 'Plan ', h('code', null, gate.planHash)),
+    gate.canDecide === false
+      ? h('p', { class: 'refusal' }, `You cannot decide this: ${gate.reason ?? 'you lack a permission for it'}.`)
+      : buttons(gate, context, onDecided),
+  );
+}
+
+function part(title, content) {
+  return content && h('section', null, h('h3', null, title), content);
+}
+
+function approvers(gate) {
+  const names = (gate.approvedBy ?? []).join(', ');
+  if (!gate.minApprovals) return names;
+  return `${names || 'nobody yet'} (${gate.approvedBy?.length ?? 0} of ${gate.minApprovals})`;
+}
+
+function guards(context) {
+  const steps = context?.guards;
+  if (!steps?.length) return null;
+  return [
+    h('p', { class: 'why' }, 'Proved for this plan: none of these can start unless the gate is approved.'),
+    h('ul', { class: 'guards' }, steps.map((step) => h('li', { key: step }, step))),
+  ];
+}
+
+function buttons(gate, context, onDecided) {
+  return h(
+    'div',
+    { class: 'buttons' },
+    h('button', { type: 'button', class: 'primary', onclick: () => decide(gate, context, 'approved', onDecided) }, 'Approve …'),
+    h('button', { type: 'button', class: 'danger', onclick: () => decide(gate, context, 'rejected', onDecided) }, 'Reject …'),
+  );
+}
+
+async function decide(gate, context, decision, onDecided) {
+  const verb = decision === 'approved' ? 'Approve' : 'Reject';
+  const isDone = await confirm({
+    title: `${verb} ${gate.approvalId} of run ${gate.runId}?`,
+    body: [
+      facts([
+        ['Question', gate.message],
+        ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
+        ['Run', gate.runId],
+        ['Gate', gate.stepId],
+        ['Requested by', gate.requestedBy],
+        ['Lets start', context?.guards?.join(', ')],
+        ['Plan', h('code', null, gate.planHash)],
+      ]),
+      h('p', null, decision === 'approved' ? 'The run goes on if this was the last approval that it needs.' : 'The run does not pass this gate. This is final.'),
+    ],
+    comment: 'Comment, which everybody who sees the run can read',
+    action: `${verb} ${gate.approvalId}`,
+    isDangerous: decision === 'rejected',
+    act: async (comment) => {
+      await post(pathOf`/runs/${gate.runId}/approvals/${gate.approvalId}`, {
+        decision,
+        planHash: gate.planHash,
+        ...(comment ? { summary: comment } : {}),
+      });
+    },
+  });
+  if (!isDone) return;
+  announce(`${gate.approvalId} of run ${gate.runId} is ${decision}.`);
+  onDecided();
+}
