@@ -33,7 +33,6 @@ _FILES: Final = {
     for path in sorted((Path(__file__).parent / "static").iterdir())
 }
 _DOCUMENT: Final = _FILES.pop("index.html")
-_NAMED_BY_THE_DOCUMENT: Final = ("boot.js", "icon.svg")
 RELEASE: Final = hashlib.sha256(json.dumps([_DOCUMENT, _FILES]).encode()).hexdigest()[:16]
 _COMMON_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
@@ -98,7 +97,7 @@ def _settings(event: Mapping[str, Any], environment: Mapping[str, str]) -> dict[
         "tokenUrl": environment.get("TOKEN_URL", ""),
         "logoutUrl": environment.get("LOGOUT_URL", ""),
         "scopes": environment.get("CONSOLE_SCOPES", ""),
-        "files": [name for name in _FILES if name not in _NAMED_BY_THE_DOCUMENT],
+        "files": [name for name in _FILES if name != "boot.js"],
     }
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from taskrunner_cli.local.emulator import ACCOUNT_CONCURRENCY, FUNCTION_CONCURRENCY
+from taskrunner_cli.local.emulator import (
+    ACCOUNT_CONCURRENCY,
+    CONSOLE_CONCURRENCY,
+    FUNCTION_CONCURRENCY,
+)
 from tests.api_schema import assert_conforms
 from tests.template import example_executors, functions, routes, template
 
 # Each process of run_step has a sandbox server and a child that runs the attempt.
 SANDBOX_PROCESSES = 2
-CONSOLE_CONCURRENCY = 2
 PLANNING = {("POST", "/v1/task-runner/runs"), ("POST", "/v1/task-runner/simulations")}
 
 
@@ -95,8 +98,7 @@ def test_the_gateways_503_for_a_throttled_function_conforms_to_the_document() ->
 def reserved_by(parameter: str) -> set[str]:
     """Return the logical ids of the functions whose reserved concurrency is *parameter*."""
     every = template()["Globals"]["Function"]["ReservedConcurrentExecutions"]
-    own = {name: function for name, function in functions().items() if name != "ConsoleFunction"}
-    properties = own | {
+    properties = functions() | {
         name: resource["Properties"] for name, resource in example_executors().items()
     }
     logical_ids = set()
@@ -120,14 +122,7 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     assert reserved_by("StepConcurrency") == (
         called_by_machines | set(example_executors()) | {"ReconcileFunction"}
     )
-    called_by_clients = {*routes().values(), "AuthorizeFunction"}
-    assert reserved_by("ApiConcurrency") == called_by_clients - {"ConsoleFunction"}
-
-
-def test_the_console_reserves_little_because_browsers_keep_its_files() -> None:
-    reserved = functions()["ConsoleFunction"]["ReservedConcurrentExecutions"]
-
-    assert reserved["Fn::If"][:2] == ["ReserveForTheApi", CONSOLE_CONCURRENCY]
+    assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
 
 def test_no_concurrency_is_reserved_by_default() -> None:

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
+    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
     REGION,
     SECRET_ACCESS_KEY,
@@ -206,26 +207,21 @@ def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> 
 
 
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
-    """Reserve each function's concurrency."""
+    """Reserve each function's concurrency, of the console's only what one browser needs."""
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
     for logical_id, resource in template["Resources"].items():
         match resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
-            case {"Fn::If": [_, {"Ref": str(parameter)}, _]}:
-                reserved = int(parameters[parameter])
-            case {"Fn::If": [_, int(number), _]}:
-                reserved = number
-            case _:
-                continue
-        if reserved:
-            function = cloudformation.describe_stack_resource(
-                StackName=stack["StackName"], LogicalResourceId=logical_id
-            )["StackResourceDetail"]
-            functions.put_function_concurrency(
-                FunctionName=function["PhysicalResourceId"],
-                ReservedConcurrentExecutions=reserved,
-            )
+            case {"Fn::If": [_, {"Ref": parameter}, _]} if int(parameters[parameter]):
+                function = cloudformation.describe_stack_resource(
+                    StackName=stack["StackName"], LogicalResourceId=logical_id
+                )["StackResourceDetail"]
+                reserved = CONSOLE_CONCURRENCY if logical_id == "ConsoleFunction" else None
+                functions.put_function_concurrency(
+                    FunctionName=function["PhysicalResourceId"],
+                    ReservedConcurrentExecutions=reserved or int(parameters[parameter]),
+                )
 
 
 def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401

@@ -25,9 +25,14 @@ async function fetchFile(address) {
   }
 }
 
+function link(relation, name) {
+  const element = document.createElement('link');
+  element.rel = relation;
+  element.href = new URL(name, import.meta.url);
+  document.head.append(element);
+}
+
 await Promise.all([fetchFiles(), fetchFiles()]);
-const style = document.createElement('link');
-style.rel = 'stylesheet';
-style.href = new URL('console.css', import.meta.url);
-document.head.append(style);
+link('stylesheet', 'console.css');
+link('icon', 'icon.svg');
 await import('./main.js');

@@ -52,7 +52,7 @@ export function gateCard(gate, context, onDecided, { isBrief = false } = {}) {
   return h(
     'article',
     { class: 'gate', key: `${gate.runId} ${gate.approvalId}`, 'aria-label': `${gate.approvalId} of ${gate.runId}` },
-    h('h2', null, h('span', { 'aria-hidden': 'true', class: 'sign waiting' }, '⏸'), gate.message ?? `${gate.approvalId} is waiting`),
+    h('h2', null, h('span', { 'aria-hidden': 'true', class: 'sign waiting' }, '‖'), gate.message ?? `${gate.approvalId} is waiting`),
     facts([
       ['Run', h('a', { href: runLink(gate.runId, { stepId: gate.stepId }) }, gate.runId)],
       ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],

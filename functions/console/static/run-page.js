@@ -160,7 +160,7 @@ class RunPage extends ConsoleElement {
     const { runId, stepId, attempt } = this.#place;
     return h(
       'nav',
-      { class: 'tabs', 'aria-label': 'Details' },
+      { class: 'tabs', 'aria-label': 'Views' },
       Object.entries(TABS)
         .filter(([tab]) => tab !== 'step' || stepId)
         .map(([tab, words]) =>

@@ -6,7 +6,7 @@ import { h } from './dom.js';
 const STATES = {
   queued: { sign: '○', word: 'Queued', tone: 'idle' },
   running: { sign: '▶', word: 'Running', tone: 'active' },
-  waiting: { sign: '⏸', word: 'Waiting for approval', tone: 'waiting' },
+  waiting: { sign: '‖', word: 'Waiting for approval', tone: 'waiting' },
   succeeded: { sign: '✓', word: 'Succeeded', tone: 'good' },
   failed: { sign: '✕', word: 'Failed', tone: 'bad' },
   cancelled: { sign: '⊘', word: 'Cancelled', tone: 'idle' },
