@@ -28,7 +28,7 @@ _MANY = pack(
         step:
           id: reach
           continueOnError: true
-          run: {uses: builtin:assert, with: {condition: "{{ item > 1 }}", message: It is down.}}
+          run: {uses: builtin:assert, with: {that: "{{ item > `1` }}", message: It is down.}}
     """,
     name="reach-hosts",
 )
