@@ -22,6 +22,7 @@ import typer
 from taskrunner_cli.commands import (
     approvals,
     artifacts,
+    console,
     demo,
     evidence,
     gates,
@@ -59,11 +60,12 @@ for _command, _panel in (
     (runs.logs, _RUNS_PANEL),
     (artifacts.artifacts, _RUNS_PANEL),
     (runs.cancel, _RUNS_PANEL),
+    (console.open_, _RUNS_PANEL),
     (approvals.approvals, _APPROVALS_PANEL),
     (approvals.approve, _APPROVALS_PANEL),
     (approvals.reject, _APPROVALS_PANEL),
 ):
-    app.command(rich_help_panel=_panel)(_command)
+    app.command(_command.__name__.removesuffix("_"), rich_help_panel=_panel)(_command)
 
 
 def _print_version(is_requested: bool) -> None:  # noqa: FBT001 -- Typer passes it

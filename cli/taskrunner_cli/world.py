@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from taskrunner_cli.ports.browser import Browser, SystemBrowser
 from taskrunner_cli.ports.clock import Clock, SystemClock
 from taskrunner_cli.ports.local_stack import CloneLocalStack, LocalStack
 from taskrunner_cli.ports.randomness import Randomness, SystemRandomness
@@ -11,9 +12,10 @@ from taskrunner_cli.ports.randomness import Randomness, SystemRandomness
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The environment variables, the clock, the source of randomness and the local stack."""
+    """The environment variables, the clock, randomness, the local stack and the web browser."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
     randomness: Randomness = field(default_factory=SystemRandomness)
     local: LocalStack = field(default_factory=CloneLocalStack)
+    browser: Browser = field(default_factory=SystemBrowser)

@@ -49,11 +49,12 @@ def handler(event: dict[str, Any], _context: object) -> Response:
     if event.get("resource") == PAGE:
         return _page(event)
     parameters = event.get("pathParameters") or {}
-    text = _FILES.get(parameters.get("file")) if parameters.get("release") == RELEASE else None
+    name = str(parameters.get("file"))
+    text = _FILES.get(name) if parameters.get("release") == RELEASE else None
     if text is None:
         return _not_found(event)
     headers = {
-        "Content-Type": _MEDIA_TYPES[Path(parameters["file"]).suffix],
+        "Content-Type": _MEDIA_TYPES[Path(name).suffix],
         "Cache-Control": _A_YEAR,
         **_COMMON_HEADERS,
     }

@@ -13,6 +13,7 @@ from taskrunner.adapters.http_response import (
     redirect_response,
     text_response,
 )
+from taskrunner.errors import InvalidRequestError
 from taskrunner.usecases import read_run, read_step
 
 if TYPE_CHECKING:
@@ -72,8 +73,13 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
+        link = request.parameter("link")
+        if link not in {None, "true", "false"}:
+            message = f"link is {link!r}, but must be true or false"
+            raise InvalidRequestError("invalid_request", message)
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
-        return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
+        url = read_run.artifact_url(tenant, run_id, name, self._world)
+        return json_response(200, {"url": url}) if link == "true" else redirect_response(url)
 
 
 def handler(
@@ -88,7 +94,9 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
-        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
+            reader.artifact, query=("link",)
+        ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
     return http_api.serve(event, routes, world.principals)

@@ -91,6 +91,10 @@ export function evidencePanel(runId, artifacts, hasEnded) {
       ['Size', size(bundle.sizeBytes)],
     ]),
     h('p', null, 'To verify it with a key that you got elsewhere:'),
-    h('pre', { class: 'value', tabindex: '0', role: 'group', 'aria-label': 'Command' }, `taskrunner evidence verify ${runId}`),
+    h(
+      'pre',
+      { class: 'value', tabindex: '0', role: 'group', 'aria-label': 'Command' },
+      `taskrunner evidence fetch ${runId}\ntaskrunner evidence verify ${runId}.evidence --key PEM`,
+    ),
   ];
 }

@@ -43,7 +43,8 @@ RELEASE: Final = pack(
 FAILING: Final = pack(
     """
     - {id: build, run: {uses: builtin:noop}}
-    - {id: push, run: {uses: builtin:fail, with: {message: "registry.example.com: the disk is full"}}}
+    - id: push
+      run: {uses: builtin:fail, with: {message: "registry.example.com: the disk is full"}}
     - {id: announce, run: {uses: builtin:noop}}
     """,
     name="nightly",

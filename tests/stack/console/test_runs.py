@@ -88,11 +88,11 @@ def test_a_lost_connection_says_how_old_the_data_is(alice: Person, waiting_run: 
     alice.go(f"#/runs/{waiting_run}")
     expect(alice.page.get_by_text("● Live")).to_be_visible()
 
-    alice.context.set_offline(True)  # noqa: FBT003 - Playwright's parameter
+    alice.context.set_offline(True)
     expect(alice.page.get_by_text("Connection lost. This is from")).to_be_visible()
     expect(alice.gate(waiting_run)).to_be_visible()
 
-    alice.context.set_offline(False)  # noqa: FBT003 - the same
+    alice.context.set_offline(False)
     expect(alice.page.get_by_text("● Live")).to_be_visible()
     alice.reports.clear()  # the browser reports each request that failed
 

@@ -115,8 +115,9 @@ class TokenAuthenticator:
 
         The name has a prefix, so that no person is the same caller as a client.
         """
-        membership = self._groups.membership(words(claims.get(self._settings.groups_claim)))
-        name = claims.get(self._settings.user_claim)
+        names = self._settings
+        membership = self._groups.membership(words(claims.get(names.groups_claim or "")))
+        name = claims.get(names.user_claim or "")
         allowed = implied_scopes(filter(None, map(_scope, scope_words)))
         return Caller(
             subject=f"user:{name}" if isinstance(name, str) and name else subject,
