@@ -62,6 +62,9 @@ class MemoryApprovals:
     sent: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.runs.waits_for = self._waits_for
+
     @atomic
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         stored = self.stored.get((tenant, run_id, approval_id))
@@ -262,12 +265,17 @@ class MemoryApprovals:
         rows = {
             stored.opened: stored.summary
             for (owner, run_id, _), stored in self.stored.items()
-            if owner == tenant
-            and stored.opened
-            and stored.record.verdict is None
-            and self.runs.of(tenant, run_id).run.outcome is None
+            if owner == tenant and self._is_open(owner, run_id, stored)
         }
         return page(rows, sorted(rows), limit, cursor)
+
+    def _is_open(self, tenant: str, run_id: str, stored: StoredApproval) -> bool:
+        is_undecided = stored.opened != "" and stored.record.verdict is None
+        return is_undecided and self.runs.of(tenant, run_id).run.outcome is None
+
+    def _waits_for(self, run: Run, approval_id: str) -> bool:
+        stored = self.stored.get((run.tenant, run.run_id, approval_id))
+        return stored is not None and self._is_open(run.tenant, run.run_id, stored)
 
 
 def _count(gate: GateRecord | None) -> tuple[int, str | None] | None:

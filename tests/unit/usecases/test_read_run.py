@@ -10,6 +10,7 @@ from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model import api_view
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepState, StepStatus
+from taskrunner.model.run_filters import ALL_RUNS
 from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
@@ -226,7 +227,7 @@ class TestList:
         self.go_on(world, "waiting", "build", "review")
         settle_run(TENANT, "ended", None, world)
 
-        listed = read_run.list_runs(TENANT, 10, None, world)
+        listed = read_run.list_runs(TENANT, 10, None, ALL_RUNS, world)
 
         assert [(run["runId"], run["status"]) for run in listed["runs"]] == [
             ("queued", "queued"),
@@ -256,8 +257,8 @@ class TestList:
             world.clock.advance(60)
             create_run(a_request(run_id=f"run-{number}"), world)
 
-        first = read_run.list_runs(TENANT, 2, None, world)
-        second = read_run.list_runs(TENANT, 2, first["nextCursor"], world)
+        first = read_run.list_runs(TENANT, 2, None, ALL_RUNS, world)
+        second = read_run.list_runs(TENANT, 2, first["nextCursor"], ALL_RUNS, world)
 
         runs = [run["runId"] for page in (first, second) for run in page["runs"]]
         assert runs == ["run-2", "run-1", "run-0"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from taskrunner.model.run_filters import ALL_RUNS, RunFilters
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -170,8 +172,16 @@ class Runs(Protocol):
         """Record the evidence of an ended run, once; return False when another caller has."""
         ...
 
-    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """Return the tenant's runs as summaries, the newest first."""
+    def list(
+        self, tenant: str, limit: int, cursor: str | None, filters: RunFilters = ALL_RUNS
+    ) -> Page:
+        """Return summaries of the tenant's runs that *filters* admit, the newest first.
+
+        A page may have fewer than *limit* runs, or none, although it has a cursor.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of this list with these filters.
+        """
         ...
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:

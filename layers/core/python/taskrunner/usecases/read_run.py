@@ -11,13 +11,13 @@ from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.artifact_names import distinct_names
 from taskrunner.model.plan import FileOutput
 from taskrunner.model.plan_order import PlanOrder
-from taskrunner.model.state import tail
 from taskrunner.model.state.fold import fail_lost_steps, fold
 
 if TYPE_CHECKING:
     from taskrunner.model.journal import Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Output
+    from taskrunner.model.run_filters import RunFilters
     from taskrunner.ports import Page, World
 
 # Lambda answers with at most 6 MB.
@@ -117,23 +117,12 @@ def artifact_url(tenant: str, run_id: str, name: str, world: World) -> str:
     return world.artifacts.download_url(tenant, artifact)
 
 
-def list_runs(tenant: str, limit: int, cursor: str | None, world: World) -> JsonObject:
-    """Return the tenant's runs, the newest first."""
-    page = world.runs.list(tenant, limit, cursor)
-    runs = [_with_status(tenant, summary, world) for summary in page.items]
-    return {"runs": runs, **_next_cursor(page)}
-
-
-def _with_status(tenant: str, summary: JsonObject, world: World) -> JsonObject:
-    """The summary with the run's status, for which a run that has not ended costs one more read."""
-    outcome = summary.get("outcome")
-    if outcome is None:
-        snapshot = world.runs.snapshot(tenant, summary["runId"])
-        outcome = snapshot.run.outcome or tail.status(
-            placed.entry for placed in snapshot.last_entries
-        )
-    rest = {key: value for key, value in summary.items() if key != "outcome"}
-    return rest | {"status": str(outcome)}
+def list_runs(
+    tenant: str, limit: int, cursor: str | None, filters: RunFilters, world: World
+) -> JsonObject:
+    """Return the tenant's runs that *filters* admit, the newest first."""
+    page = world.runs.list(tenant, limit, cursor, filters)
+    return {"runs": list(page.items), **_next_cursor(page)}
 
 
 def list_approvals(tenant: str, limit: int, cursor: str | None, world: World) -> JsonObject:
