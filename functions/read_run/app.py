@@ -38,7 +38,8 @@ class _Reader:
 
     def approvals(self, request: Request) -> Response:
         tenant, (limit, cursor) = request.tenant(), _page(request)
-        return json_response(200, read_run.list_approvals(tenant, limit, cursor, self._world))
+        page = read_run.list_approvals(tenant, limit, cursor, request.caller, self._world)
+        return json_response(200, page)
 
     def run(self, request: Request) -> Response:
         return json_response(

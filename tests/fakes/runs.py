@@ -40,6 +40,7 @@ class StoredRun:
     artifacts: dict[tuple[str, str | None], Artifact] = field(default_factory=dict)
     used_s: float = 0
     stopped: set[str] = field(default_factory=set)
+    brief: JsonObject = field(default_factory=dict)
 
     def refusal(self, inside: Collection[str]) -> ConflictError | None:
         """The reason why nothing may begin inside of these blocks, if there is one."""
@@ -94,7 +95,7 @@ class MemoryRuns:
     waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
 
     @atomic
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         key = (run.tenant, run.created_by, str(run.idempotency_key))
         if (run.tenant, run.run_id) in self.stored or (
             run.tenant,
@@ -111,7 +112,7 @@ class MemoryRuns:
             ]
             if len(counted) >= run.queue_depth:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
-        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work)
+        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work, brief=brief or {})
         self.stored[run.tenant, run.run_id].append(entries)
         if run.idempotency_key is not None:
             self.keys[key] = run.run_id

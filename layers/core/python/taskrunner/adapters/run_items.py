@@ -6,11 +6,13 @@ machine where `import boto3` takes 390 ms. The same is true for the other items 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import (
     ListKind,
+    brief_key,
     created_sort,
     listing_key,
     partition_of,
@@ -78,6 +80,14 @@ def run_listings(run: Run, expires_at: int) -> list[Put]:
         )
         for kind, of_run in values.items()
     ]
+
+
+def brief_puts(run: Run, brief: JsonObject | None, expires_at: int) -> list[Put]:
+    """Return the item of what approvers are shown of *run*, if there is such."""
+    if brief is None:
+        return []
+    key = brief_key(partition_of(run))
+    return [Put(item={**key._asdict(), "brief": json.dumps(brief), "expires_at": expires_at})]
 
 
 def run_from_item(item: Item) -> Run:

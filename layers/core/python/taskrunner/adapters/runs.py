@@ -20,6 +20,7 @@ from taskrunner.adapters.journal_chunks import (
 )
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
+    brief_puts,
     run_from_item,
     run_item,
     run_listings,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.ports.page import Page
     from taskrunner.ports.runs import Stops
 
@@ -80,14 +82,15 @@ class DynamoRuns:
         self._endings = RunEndings(table, retention)
         self._steps = StepRecords(table, journal, outcomes, self._endings, retention)
 
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         """See the port."""
         item = run_item(run, self._retention.expires_at(run))
         unique = [Put(item=item, condition="attribute_not_exists(pk)"), *_key_put(item)]
         chunks = self._journal.first_chunks(run, entries)
-        listings = run_listings(run, self._retention.expires_at(run))
+        expires_at = item["expires_at"]
+        shown = [*run_listings(run, expires_at), *brief_puts(run, brief, expires_at)]
         try:
-            self._table.transact([*unique, *chunks, *listings, *_enter_queue(run)])
+            self._table.transact([*unique, *chunks, *shown, *_enter_queue(run)])
         except ConditionFailedError as failed:
             if run.queue_depth is None or min(failed.items) < len(unique):
                 return False

@@ -5,6 +5,7 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
                      tenant_open_approvals, opened_sort, summary, run_list, created_sort
     B#<step path>    a block that a failure has stopped, while the run goes on after it
+    D                what approvers are shown of the run, if it has gates: brief (JSON text)
     F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
                      the path is that step's, and absent for one that the run's end added
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
@@ -65,6 +66,7 @@ DUE: Final = ("due", "due_at", "due_looks")
 RUN: Final = "R"
 APPROVALS: Final = "A#"
 BLOCKS: Final = "B#"
+BRIEF: Final = "D"
 LISTINGS: Final = "I#"
 ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
@@ -138,6 +140,11 @@ def block_key(partition: str, step_path: str) -> Key:
 def listing_key(partition: str, kind: ListKind) -> Key:
     """Return the key of the item that lists a run by *kind*."""
     return Key(partition, f"{LISTINGS}{kind}")
+
+
+def brief_key(partition: str) -> Key:
+    """Return the key of what approvers are shown of a run."""
+    return Key(partition, BRIEF)
 
 
 def artifact_key(partition: str, name: str, step_path: str | None) -> Key:

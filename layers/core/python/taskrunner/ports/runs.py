@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, RunStatus, StepOutcome
     from taskrunner.ports.page import Page
 
@@ -48,8 +49,10 @@ class Runs(Protocol):
     failure has stopped, of which a call names those *inside* of which its step is.
     """
 
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         """Record a new run with its first entries and its idempotency key.
+
+        *brief* is what the list of open approvals shows of the run; None if no gate may wait.
 
         Return False when that id is taken, or the key by another run of the same creator.
 
