@@ -58,7 +58,13 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_unended(self) -> bool:
+        """Whether a run with this status goes on."""
+        return self in _UNENDED
 
+
+_UNENDED: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING})
 _ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 _AWAITING: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
