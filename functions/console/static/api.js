@@ -1,5 +1,6 @@
 /** The service's API as the signed-in person sees it. */
 
+import { patiently } from './patience.js';
 import { session } from './sign-in.js';
 import { settings } from './settings.js';
 
@@ -100,8 +101,8 @@ export function pathOf(strings, ...values) {
 async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
   const search = given.length ? `?${new URLSearchParams(given)}` : '';
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const answer = await fetched(`${settings.apiPath}/v1/task-runner${path}${search}`, {
+  const address = `${settings.apiPath}/v1/task-runner${path}${search}`;
+  const request = {
     method,
     headers: {
       Authorization: session.authorization,
@@ -111,18 +112,19 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
     body: body === undefined ? undefined : JSON.stringify(body),
     cache: 'no-store',
     credentials: 'omit',
-    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-  });
+  };
+  const answer = await patiently(() => fetched(address, request, signal), signal);
   if (answer.status === 401) session.expire();
   if (answer.ok || answer.status === 304) return answer;
   throw new RefusedError(answer.status, await answer.json().catch(() => ({})));
 }
 
-async function fetched(address, request) {
+async function fetched(address, request, signal) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return await fetch(address, request);
+    return await fetch(address, { ...request, signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
   } catch (error) {
-    if (request.signal.aborted && request.signal.reason?.name === 'AbortError') throw error;
+    if (signal?.aborted) throw error;
     throw new UnreachableError('The service cannot be reached.');
   }
 }

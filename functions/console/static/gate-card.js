@@ -12,7 +12,7 @@ import { diffView } from './diff-view.js';
 import { h } from './dom.js';
 import { runLink } from './places.js';
 import { facts, namedValues } from './value-view.js';
-import { age, remaining, time } from './words.js';
+import { age, plural, remaining, time } from './words.js';
 
 /**
  * @typedef {object} Gate An open approval, as the list of approvals shows it.
@@ -25,13 +25,15 @@ import { age, remaining, time } from './words.js';
  * @property {{name: string, version: string}} [pack]
  * @property {string} [requestedBy]
  * @property {string} [openedAt]
- * @property {string} [waitingSince]
  * @property {string} [expiresAt]
  * @property {Record<string, any>} [inputs]
- * @property {string[]} [approvedBy]
+ * @property {number} [inputsOmitted] How many inputs are too large to be here.
+ * @property {string[]} [secrets] Their names.
+ * @property {{approver: string, decidedAt: string}[]} [approvedBy]
  * @property {number} [minApprovals]
+ * @property {boolean} [distinctFromRequester]
  * @property {boolean} [canDecide]
- * @property {string} [reason] Why the caller may not decide.
+ * @property {{code: string, message: string}} [cannotDecideReason]
  */
 
 /**
@@ -45,10 +47,9 @@ import { age, remaining, time } from './words.js';
  * @param {Gate} gate
  * @param {Context|null} context null while it is not known.
  * @param {() => void} onDecided
- * @param {{headingLevel?: number, isBrief?: boolean}} [options]
  */
-export function gateCard(gate, context, onDecided, { isBrief = false } = {}) {
-  const since = gate.waitingSince ?? gate.openedAt;
+export function gateCard(gate, context, onDecided) {
+  const since = gate.openedAt;
   return h(
     'article',
     { class: 'gate', key: `${gate.runId} ${gate.approvalId}`, 'aria-label': `${gate.approvalId} of ${gate.runId}` },
@@ -62,16 +63,21 @@ export function gateCard(gate, context, onDecided, { isBrief = false } = {}) {
       ['Expires', gate.expiresAt && [`${remaining(gate.expiresAt)}, `, time(gate.expiresAt)]],
       ['Approved by', approvers(gate)],
       ['Needs the grants', gate.grants?.join(', ')],
+      ['Not by', gate.distinctFromRequester && 'the person who asked for the run'],
+      ['Secrets', gate.secrets?.join(', ')],
     ]),
-    !isBrief && [
+    [
       part('What it lets start', guards(context)),
       part('What was found', context?.findings !== undefined && namedValues(context.findings)),
-      part('Inputs', gate.inputs !== undefined && namedValues(gate.inputs)),
+      part('Inputs', gate.inputs !== undefined && [
+        namedValues(gate.inputs),
+        gate.inputsOmitted && h('p', { class: 'why' }, `and ${plural(gate.inputsOmitted, 'large input')}, which the plan has`),
+      ]),
       part('Changes since the last approved run', context?.diff !== undefined && diffView(context.diff)),
     ],
     h('p', { class: 'why' }, 'Plan ', h('code', null, gate.planHash)),
     gate.canDecide === false
-      ? h('p', { class: 'refusal' }, `You cannot decide this: ${gate.reason ?? 'you lack a permission for it'}.`)
+      ? h('p', { class: 'refusal' }, `You cannot decide this: ${gate.cannotDecideReason?.message ?? 'you lack a permission'}.`)
       : buttons(gate, context, onDecided),
   );
 }
@@ -81,7 +87,7 @@ function part(title, content) {
 }
 
 function approvers(gate) {
-  const names = (gate.approvedBy ?? []).join(', ');
+  const names = (gate.approvedBy ?? []).map((entry) => entry.approver).join(', ');
   if (!gate.minApprovals) return names;
   return `${names || 'nobody yet'} (${gate.approvedBy?.length ?? 0} of ${gate.minApprovals})`;
 }

@@ -190,6 +190,7 @@ class RunPage extends ConsoleElement {
   async #readState(signal) {
     const answer = await readIfChanged(pathOf`/runs/${this.#place.runId}`, {}, this.#etag, signal);
     if (answer) {
+      await nextTask(); // reading a large state has taken a part of this frame
       this.#etag = answer.etag;
       this.#take(answer.document);
       await this.#readDetails(signal);
@@ -258,6 +259,12 @@ class RunPage extends ConsoleElement {
     this.#error = error.message;
     this.repaint();
   }
+}
+
+function nextTask() {
+  return new Promise((resolve) => {
+    setTimeout(resolve);
+  });
 }
 
 /** Returns the run's open approvals, which are in the tenant's list. */

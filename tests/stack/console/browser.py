@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from playwright.sync_api import expect, sync_playwright
 
@@ -53,6 +53,8 @@ _BROWSERS: Final = ("chromium", "google-chrome", "chromium-browser")
 # What a browser reports in every test of refusals; nothing else may be in its console.
 _EXPECTED: Final = "Failed to load resource"
 _PATIENCE_MS: Final = 30_000  # how long a person waits for what the stack does by itself
+_DESKTOP: Final[Any] = {"width": 1280, "height": 900}
+_PICTURE: Final[Any] = {"width": 960, "height": 540}  # below 100 KB as a PNG
 _WATCH: Final = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -86,7 +88,7 @@ class Person:
     @classmethod
     def at(cls, browser: Browser, stack: Stack, name: str, place: str = "") -> Person:
         """Return the person called *name*, signed in, at *place* of the console."""
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context = browser.new_context(viewport=_DESKTOP)
         context.set_default_timeout(_PATIENCE_MS)
         context.add_init_script(_WATCH)
         person = cls(stack, name, context, context.new_page())
@@ -133,5 +135,10 @@ class Person:
 
     def picture(self, path: Path | None) -> None:
         """Write what the page shows to *path*, if pictures are wanted."""
-        if path is not None:
-            self.page.screenshot(path=path, animations="disabled")
+        if path is None:
+            return
+        usual = self.page.viewport_size
+        if usual == _DESKTOP:
+            self.page.set_viewport_size(_PICTURE)
+        self.page.screenshot(path=path, animations="disabled")
+        self.page.set_viewport_size(usual or _DESKTOP)

@@ -24,7 +24,7 @@ _MANY = pack(
     - id: hosts
       map:
         items: {range: {end: 499}}
-        maxParallel: 5
+        maxParallel: 2
         step:
           id: reach
           continueOnError: true
@@ -92,7 +92,7 @@ def _failed_run(operator: Api) -> str:
     return run_id
 
 
-@pytest.fixture(name="large_run", scope="session")
+@pytest.fixture(name="large_run", scope="module")
 def _large_run(operator: Api) -> Iterator[str]:
     """A run with 500 items, of which the first two fail; it goes on for minutes."""
     run_id = operator.run(_MANY)
