@@ -14,6 +14,7 @@ from taskrunner.adapters.http_response import (
     text_response,
 )
 from taskrunner.usecases import read_run, read_step
+from taskrunner.usecases.read_state import read_state
 
 if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
@@ -42,9 +43,11 @@ class _Reader:
         return json_response(200, page)
 
     def run(self, request: Request) -> Response:
-        return json_response(
-            200, read_run.run_state(request.tenant(), request.run_id(), self._world)
-        )
+        query = http_filters.state_query(request, _PAGE_SIZE, _MAX_PAGE_SIZE)
+        tag, state = read_state(request.tenant(), request.run_id(), query, self._world)
+        if state is None:
+            return Response(status=304, headers={"ETag": tag})
+        return json_response(200, state, {"ETag": tag})
 
     def step(self, request: Request) -> Response:
         tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
@@ -80,7 +83,7 @@ def handler(
     reader = _Reader(world)
     routes = {
         ("GET", _RUNS): Operation(reader.runs, query=(*_PAGE, *http_filters.RUN_FILTERS)),
-        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),

@@ -81,3 +81,43 @@ def test_refuses_a_malformed_filter(
     assert answer.error == (400, "invalid_request")
     assert message in answer.json["error"]["message"]
     assert len(answer.json["error"]["message"]) < 1200
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"status": "Failed"}, "status is of use with parent only"),
+        ({"limit": "3"}, "limit is of use with parent only"),
+        ({"wait": "3"}, "wait is of use with since only"),
+        ({"parent": "ship", "status": "failed"}, "did you mean 'Failed'?"),
+        ({"parent": ""}, "parent is empty"),
+        ({"parent": "ship"}, "the step ship has no steps in it"),
+        ({"since": "now"}, "since is not the position or the ETag"),
+        ({"since": "1.2.3"}, "since is not the position or the ETag"),
+        ({"since": "0.0", "wait": "21"}, "wait is a number of seconds from 0 to 20"),
+        ({"since": "0.0", "wait": "-1"}, "wait is a number of seconds from 0 to 20"),
+        ({"since": "0.0", "wait": "٣"}, "wait is a number of seconds from 0 to 20"),
+        ({"sinse": "0.0"}, "did you mean 'since'?"),
+    ],
+)
+def test_refuses_a_malformed_query_of_a_state(
+    world: MemoryWorld, query: Mapping[str, str], message: str
+) -> None:
+    answer = send("read_run", world=world, queryStringParameters=dict(query))
+
+    assert answer.error == (400, "invalid_request")
+    assert message in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("tag", ['"0.0"', 'W/"0.0"', '"1.1", "0.0"', "*"])
+def test_a_client_that_has_the_state_is_answered_304(world: MemoryWorld, tag: str) -> None:
+    answer = send("read_run", headers={"If-None-Match": tag}, world=world)
+
+    assert (answer.status, answer.headers["ETag"], answer.text) == (304, '"0.0"', "")
+
+
+@pytest.mark.parametrize("since", ["0.0", '"0.0"', 'W/"0.0"', "7.3", '"0.0-ended"'])
+def test_a_client_that_waits_in_vain_is_answered_304(world: MemoryWorld, since: str) -> None:
+    answer = send("read_run", world=world, queryStringParameters={"since": since, "wait": "1"})
+
+    assert (answer.status, answer.headers["ETag"], answer.text) == (304, '"0.0"', "")

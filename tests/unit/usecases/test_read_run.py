@@ -15,6 +15,7 @@ from taskrunner.model.run_filters import ALL_RUNS
 from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
@@ -62,7 +63,7 @@ class TestState:
         world.clock.advance(60)
         gate(world)
 
-        state = read_run.run_state(TENANT, "run-7", world)
+        state = run_state(TENANT, "run-7", world)
 
         assert state["status"] == "waiting"
         assert state["startedAt"] == "2025-12-06T12:00:00.000Z"
@@ -78,7 +79,7 @@ class TestState:
 
     def test_does_not_find_a_run_of_another_tenant(self) -> None:
         with pytest.raises(NotFoundError):
-            read_run.run_state("globex", "run-7", a_world())
+            run_state("globex", "run-7", a_world())
 
 
 class TestLog:
@@ -358,32 +359,53 @@ class TestStandingOfTheCaller:
         assert "canDecide" not in self.listed(world, ANA)
 
 
-def test_shows_failed_steps_of_a_run_with_too_many_steps() -> None:
-    steps = [
-        StepState(
-            path=f"each[{number}]::one",
-            template_id="one",
-            parent_path="each",
-            kind=StepKind.RUN,
-            enabled=True,
-            continue_on_error=True,
-            status=StepStatus.FAILED if number == 29_999 else StepStatus.SUCCEEDED,
-        )
-        for number in range(30_000)
-    ]
+def a_step(path: str, status: StepStatus, parent: str | None = None) -> StepState:
+    return StepState(
+        path=path,
+        template_id=path.rpartition("::")[2],
+        parent_path=parent,
+        kind=StepKind.RUN,
+        enabled=True,
+        continue_on_error=True,
+        status=status,
+    )
 
-    shown = api_view._shown(steps)
+
+def test_shows_failed_steps_of_a_run_with_too_many_steps() -> None:
+    each = [
+        a_step(
+            f"each[{n}]::one", StepStatus.FAILED if n == 29_999 else StepStatus.SUCCEEDED, "each"
+        )
+        for n in range(30_000)
+    ]
+    steps = [a_step("each", StepStatus.RUNNING), *each, a_step("last", StepStatus.PENDING)]
+
+    shown = [step.path for step in api_view._shown(steps)]
 
     assert len(shown) == api_view.MAX_STEPS
-    assert shown[0].path == "each[0]::one"
-    assert shown[-1].path == "each[29999]::one"
+    assert shown[:2] == ["each", "each[0]::one"]
+    assert shown[-2:] == ["each[29999]::one", "last"]
+
+
+def test_shows_the_blocks_around_each_step_that_it_shows() -> None:
+    steps = [a_step("each", StepStatus.RUNNING)]
+    for number in range(5_000):
+        status = StepStatus.FAILED if number == 4_000 else StepStatus.SUCCEEDED
+        lanes = f"each[{number}]::lanes"
+        steps += [a_step(lanes, StepStatus.SUCCEEDED, "each")]
+        steps += [a_step(f"each[{number}]::one", status, lanes)]
+
+    shown = {step.path: step for step in api_view._shown(steps)}
+
+    assert "each[4000]::one" in shown
+    assert {step.parent_path for step in shown.values()} - {None} <= shown.keys()
 
 
 def test_does_not_find_a_run_whose_plan_retention_has_deleted() -> None:
     world = a_world(GATED)
     world.plans.texts.clear()
 
-    for read in (read_run.run_state, read_run.run_artifacts):
+    for read in (run_state, read_run.run_artifacts):
         with pytest.raises(NotFoundError, match="not found"):
             read(TENANT, "run-7", world)
     assert lines(run_log(world))[0]["eventType"] == "run.created"

@@ -1,4 +1,4 @@
-"""The query parameters that filter a list, as values."""
+"""The query parameters of lists and of a run's state, as values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model import timestamp
-from taskrunner.model.run import RunStatus
+from taskrunner.model import api_view, timestamp
+from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.run_filters import RunFilters
 from taskrunner.model.wording import nearest, shortened
+from taskrunner.usecases.read_state import StateQuery
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
     from taskrunner.adapters.http_request import Request
+    from taskrunner.model.journal import Position
 
 RUN_FILTERS: Final = (
     "status",
@@ -30,6 +32,11 @@ RUN_FILTERS: Final = (
 _TIME: Final = re.compile(
     r"[1-9]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+STATE_PARAMETERS: Final = ("parent", "status", "limit", "cursor", "since", "wait")
+# API Gateway waits 29 s, and a large state takes some of them.
+MAX_WAIT_S: Final = 20
+_NEEDED: Final = {"status": "parent", "limit": "parent", "cursor": "parent", "wait": "since"}
+_SINCE: Final = re.compile(r'(?:W/)?"?([0-9.]{1,19})(?:-[0-9a-z]{1,9})?"?')
 _MAX_SHOWN_CHARACTERS: Final = 80
 
 _Choice = TypeVar("_Choice", bound="StrEnum")
@@ -56,6 +63,50 @@ def run_filters(request: Request) -> RunFilters:
     if after is not None and before is not None and after >= before:
         raise _invalid("createdAfter must be earlier than createdBefore")
     return filters
+
+
+def state_query(request: Request, default_limit: int, max_limit: int) -> StateQuery:
+    """Return what a request for the state of a run asks for.
+
+    Raises:
+        InvalidRequestError: a parameter is malformed, or lacks one that it belongs to.
+    """
+    for name, needed in _NEEDED.items():
+        if request.parameter(name) is not None and request.parameter(needed) is None:
+            raise _invalid(f"{name} is of use with {needed} only; send that as well")
+    wait = request.parameter("wait")
+    return StateQuery(
+        parent=_text(request, "parent"),
+        status=choice(request, "status", StepStatus),
+        limit=request.limit(max_limit) or default_limit,
+        cursor=request.parameter("cursor"),
+        known_tags=_tags(request),
+        since=_since(request),
+        wait_s=MAX_WAIT_S if wait is None else _seconds(wait),
+    )
+
+
+def _tags(request: Request) -> frozenset[str]:
+    """The ETags of If-None-Match, compared weakly (RFC 9110, section 13.1.2). None has a comma."""
+    header = request.headers.get("if-none-match") or ""
+    return frozenset(tag.strip().removeprefix("W/") for tag in header.split(","))
+
+
+def _since(request: Request) -> Position | None:
+    text = request.parameter("since")
+    if text is None:
+        return None
+    match = _SINCE.fullmatch(text)
+    position = None if match is None else api_view.position(match[1])
+    if position is None:
+        raise _invalid("since is not the position or the ETag of a run's state")
+    return position
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or int(text) > MAX_WAIT_S:
+        raise _invalid(f"wait is a number of seconds from 0 to {MAX_WAIT_S}")
+    return int(text)
 
 
 def choice(request: Request, name: str, choices: type[_Choice]) -> _Choice | None:

@@ -1,4 +1,4 @@
-"""Read runs: their states, logs and artifacts, lists of them, and the open approvals."""
+"""Read runs: their logs and artifacts, lists of them, and the open approvals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.artifact_names import distinct_names
 from taskrunner.model.plan import Approval, FileOutput
 from taskrunner.model.plan_order import PlanOrder
-from taskrunner.model.state.fold import fail_lost_steps, fold
 
 if TYPE_CHECKING:
     from taskrunner.model.approval import ApprovalRecord
@@ -33,21 +32,6 @@ class Log(NamedTuple):
 
     text: str
     cursor: str | None
-
-
-def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
-    """Return the API's RunStateResponse.
-
-    Raises:
-        NotFoundError: the tenant has no such run, or retention has begun to delete it.
-    """
-    run = world.runs.snapshot(tenant, run_id).run
-    plan = world.plans.get(tenant, run.plan_hash)
-    journal = world.runs.journal(tenant, run_id)
-    state = fold(plan, (placed.entry for placed in journal), run.created_at)
-    if run.outcome is not None:
-        state = fail_lost_steps(state, world.clock.now())
-    return api_view.run_state(run, plan, state)
 
 
 def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, world: World) -> Log:
