@@ -122,7 +122,10 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
 async function fetched(address, request, signal) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return await fetch(address, { ...request, signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+    return await fetch(address, {
+      ...request,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new UnreachableError('The service cannot be reached.');

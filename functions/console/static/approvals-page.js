@@ -17,7 +17,11 @@ class ApprovalsPage extends ConsoleElement {
   #hasMore = false;
   #limit = PAGE;
   #contexts = new GateContexts(() => this.repaint());
-  #poll = new Poll((signal) => this.#read(signal), () => this.repaint(), 3000);
+  #poll = new Poll(
+    (signal) => this.#read(signal),
+    () => this.repaint(),
+    3000,
+  );
   #clock = 0;
 
   connected() {
@@ -31,13 +35,22 @@ class ApprovalsPage extends ConsoleElement {
   }
 
   view() {
+    const others = this.#gates.filter((gate) => gate.canDecide === false);
     return [
       h('div', { class: 'title' }, h('h1', null, 'Waiting for you'), freshness(this.#poll)),
-      this.#poll.answeredAt > 0 && !this.#gates.length && h('p', { class: 'empty' }, 'Nothing waits for a decision.'),
-      this.#gates.map((gate) => gateCard(gate, this.#contexts.of(gate), () => this.#poll.now())),
+      this.#poll.answeredAt > 0 &&
+        !this.#gates.length &&
+        h('p', { class: 'empty' }, 'Nothing waits for a decision.'),
+      this.#cards(this.#gates.filter((gate) => gate.canDecide !== false)),
+      others.length > 0 && h('h2', { class: 'others' }, 'Waiting for others'),
+      this.#cards(others),
       this.#hasMore &&
         h('button', { type: 'button', onclick: () => this.#more() }, 'Show more gates'),
     ];
+  }
+
+  #cards(gates) {
+    return gates.map((gate) => gateCard(gate, this.#contexts.of(gate), () => this.#poll.now()));
   }
 
   #more() {
@@ -49,7 +62,8 @@ class ApprovalsPage extends ConsoleElement {
     const page = await read('/approvals', { limit: this.#limit }, signal);
     const known = new Set(this.#gates.map(identity));
     const added = page.approvals.filter((gate) => !known.has(identity(gate)));
-    if (this.#poll.answeredAt && added.length) announce(`${plural(added.length, 'gate')} more waiting.`);
+    if (this.#poll.answeredAt && added.length)
+      announce(`${plural(added.length, 'gate')} more waiting.`);
     this.#gates = page.approvals;
     this.#hasMore = Boolean(page.nextCursor);
   }

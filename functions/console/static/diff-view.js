@@ -1,60 +1,63 @@
-/** What differs between two plans: added, removed and changed parts. */
+/** What differs between two plans, as a list of changes. */
 
 import { h } from './dom.js';
-import { valueText } from './words.js';
+import { runLink } from './places.js';
+import { plural, valueText } from './words.js';
 
-const SIGNS = { added: '+', removed: '−', changed: '±' };
+const SIGNS = { added: '+', removed: '−', changed: '±', moved: '↕' };
+const PARTS = {
+  pack: 'pack',
+  inputs: 'input',
+  failurePolicy: 'failure policy',
+  sandbox: 'sandbox',
+  slo: 'objectives',
+  secrets: 'secret',
+  approvals: 'approval',
+  policies: 'policy',
+  steps: 'step',
+  outputs: 'output',
+};
 
 /**
- * Shows a diff as the API makes it: an object whose parts hold `added`, `removed` and `changed`.
+ * Shows how a plan differs from that of the last approved run.
  *
- * @param {any} diff
+ * @param {any} comparison The `comparison` of a plan.
  */
-export function diffView(diff) {
-  const rows = [...rowsOf(diff, [])];
-  if (!rows.length) return h('p', null, 'Nothing has changed.');
+export function comparisonView(comparison) {
+  if (!comparison) return null;
+  if (comparison.reason) return h('p', null, comparison.reason);
+  const { diff, runId } = comparison;
+  const other = runId && [' of ', h('a', { href: runLink(runId) }, runId)];
+  if (comparison.identical || !diff?.changes.length) {
+    return h('p', null, 'None: the plan is that', other, '.');
+  }
+  return [
+    h('p', { class: 'why' }, plural(diff.total, 'change'), ' since the plan', other, '.'),
+    h('ul', { class: 'diff' }, diff.changes.map(changeView)),
+    diff.truncated && h('p', { class: 'why' }, 'The other changes are too many to show.'),
+  ];
+}
+
+function changeView(change) {
+  const kind = change.change;
   return h(
-    'ul',
-    { class: 'diff' },
-    rows.map(({ kind, where, text }) =>
-      h(
-        'li',
-        { class: kind },
-        h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[kind]),
-        h('span', { class: 'visually-hidden' }, `${kind}: `),
-        h('span', { class: 'where' }, where),
-        text && h('pre', null, text),
-      ),
+    'li',
+    { class: kind },
+    h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[kind] ?? '·'),
+    h(
+      'span',
+      { class: 'where' },
+      `${PARTS[change.part] ?? change.part} `,
+      h('strong', null, change.id),
     ),
+    h('span', null, kind),
+    change.field && h('code', null, change.field),
+    change.old !== undefined && side('before', change.old, change.oldIsCut),
+    change.new !== undefined && side('now', change.new, change.newIsCut),
   );
 }
 
-function* rowsOf(part, path) {
-  if (part === null || typeof part !== 'object') return;
-  for (const [name, value] of Object.entries(part)) {
-    if (name in SIGNS) yield* changes(name, value, path);
-    else yield* rowsOf(value, [...path, name]);
-  }
-}
-
-function* changes(kind, values, path) {
-  const entries = Array.isArray(values)
-    ? values.map((value, place) => [nameOf(value) ?? String(place), value])
-    : Object.entries(values ?? {});
-  for (const [name, value] of entries) {
-    yield { kind, where: [...path, name].join(' › '), text: textOf(kind, name, value) };
-  }
-}
-
-function nameOf(value) {
-  if (typeof value === 'string') return value;
-  return value?.id ?? value?.stepId ?? value?.name ?? value?.path;
-}
-
-function textOf(kind, name, value) {
-  if (value === name) return '';
-  if (kind === 'changed' && value && ('before' in value || 'after' in value)) {
-    return `${valueText(value.before ?? null)}\n→ ${valueText(value.after ?? null)}`;
-  }
-  return valueText(value);
+function side(word, value, isCut) {
+  const text = `${valueText(value)}${isCut ? ' …' : ''}`;
+  return h('span', { class: 'side' }, `${word} `, h('code', null, text));
 }

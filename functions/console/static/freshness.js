@@ -1,5 +1,6 @@
 /** Says how old the data is: live, or from before the connection was lost. */
 
+import { RefusedError } from './api.js';
 import { h } from './dom.js';
 import { clock, duration } from './words.js';
 
@@ -8,6 +9,8 @@ import { clock, duration } from './words.js';
  * @param {{hasEnded?: boolean}} [options] Whether the data is final.
  */
 export function freshness(poll, { hasEnded = false } = {}) {
+  if (poll.error instanceof RefusedError)
+    return h('p', { class: 'freshness lost', role: 'alert' }, `⚠ ${poll.error.message}`);
   if (poll.isLost && poll.answeredAt) {
     const old = duration(Math.round((Date.now() - poll.answeredAt) / 1000) * 1000) || '0 s';
     return h(

@@ -8,7 +8,7 @@
 import { pathOf, post } from './api.js';
 import { announce } from './announcer.js';
 import { confirm } from './dialog.js';
-import { diffView } from './diff-view.js';
+import { comparisonView } from './diff-view.js';
 import { h } from './dom.js';
 import { runLink } from './places.js';
 import { facts, namedValues } from './value-view.js';
@@ -29,6 +29,7 @@ import { age, plural, remaining, time } from './words.js';
  * @property {Record<string, any>} [inputs]
  * @property {number} [inputsOmitted] How many inputs are too large to be here.
  * @property {string[]} [secrets] Their names.
+ * @property {Finding[]} [findings]
  * @property {{approver: string, decidedAt: string}[]} [approvedBy]
  * @property {number} [minApprovals]
  * @property {boolean} [distinctFromRequester]
@@ -38,10 +39,15 @@ import { age, plural, remaining, time } from './words.js';
 
 /**
  * @typedef {object} Context What the plan adds to a gate.
- * @property {string[]} [guards] The steps that cannot start unless this gate is approved.
- * @property {any} [findings] The outputs that the gate's message names.
- * @property {any} [diff] The changes since the last approved run.
+ * @property {string[]} [guards] The steps that cannot start unless this gate is passed.
+ * @property {number} [guardsOmitted]
+ * @property {string} [guardsNothingBecause]
+ * @property {string} [unless] A condition that skips the gate if it is false.
+ * @property {Finding[]} [findings] The outputs that the gate's message and policy name.
+ * @property {any} [comparison] The changes since the last approved run.
  */
+
+/** @typedef {{name: string, value?: any, isCut?: boolean}} Finding */
 
 /**
  * @param {Gate} gate
@@ -52,8 +58,17 @@ export function gateCard(gate, context, onDecided) {
   const since = gate.openedAt;
   return h(
     'article',
-    { class: 'gate', key: `${gate.runId} ${gate.approvalId}`, 'aria-label': `${gate.approvalId} of ${gate.runId}` },
-    h('h2', null, h('span', { 'aria-hidden': 'true', class: 'sign waiting' }, '‖'), gate.message ?? `${gate.approvalId} is waiting`),
+    {
+      class: 'gate',
+      key: `${gate.runId} ${gate.approvalId}`,
+      'aria-label': `${gate.approvalId} of ${gate.runId}`,
+    },
+    h(
+      'h2',
+      null,
+      h('span', { 'aria-hidden': 'true', class: 'sign waiting' }, '‖'),
+      gate.message ?? `${gate.approvalId} is waiting`,
+    ),
     facts([
       ['Run', h('a', { href: runLink(gate.runId, { stepId: gate.stepId }) }, gate.runId)],
       ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
@@ -68,16 +83,28 @@ export function gateCard(gate, context, onDecided) {
     ]),
     [
       part('What it lets start', guards(context)),
-      part('What was found', context?.findings !== undefined && namedValues(context.findings)),
-      part('Inputs', gate.inputs !== undefined && [
-        namedValues(gate.inputs),
-        gate.inputsOmitted && h('p', { class: 'why' }, `and ${plural(gate.inputsOmitted, 'large input')}, which the plan has`),
-      ]),
-      part('Changes since the last approved run', context?.diff !== undefined && diffView(context.diff)),
+      part('What was found', context?.findings?.length > 0 && findings(context.findings)),
+      part(
+        'Inputs',
+        gate.inputs !== undefined && [
+          namedValues(gate.inputs),
+          gate.inputsOmitted &&
+            h(
+              'p',
+              { class: 'why' },
+              `and ${plural(gate.inputsOmitted, 'large input')}, which the plan has`,
+            ),
+        ],
+      ),
+      part('Changes since the last approved run', comparisonView(context?.comparison)),
     ],
     h('p', { class: 'why' }, 'Plan ', h('code', null, gate.planHash)),
     gate.canDecide === false
-      ? h('p', { class: 'refusal' }, `You cannot decide this: ${gate.cannotDecideReason?.message ?? 'you lack a permission'}.`)
+      ? h(
+          'p',
+          { class: 'refusal' },
+          `You cannot decide this: ${gate.cannotDecideReason?.message ?? 'you lack a permission'}.`,
+        )
       : buttons(gate, context, onDecided),
   );
 }
@@ -93,20 +120,67 @@ function approvers(gate) {
 }
 
 function guards(context) {
+  if (context?.guardsNothingBecause)
+    return h('p', null, `Nothing: ${context.guardsNothingBecause}.`);
   const steps = context?.guards;
   if (!steps?.length) return null;
   return [
-    h('p', { class: 'why' }, 'Proved for this plan: none of these can start unless the gate is approved.'),
-    h('ul', { class: 'guards' }, steps.map((step) => h('li', { key: step }, step))),
+    h(
+      'p',
+      { class: 'why' },
+      'Proved for this plan: none of these can start unless the gate is passed.',
+    ),
+    h(
+      'ul',
+      { class: 'guards' },
+      steps.map((step) => h('li', { key: step }, step)),
+    ),
+    context.guardsOmitted &&
+      h('p', { class: 'why' }, `and ${plural(context.guardsOmitted, 'more step')}`),
+    context.unless &&
+      h(
+        'p',
+        { class: 'why' },
+        'The gate is skipped if this is false: ',
+        h('code', null, context.unless),
+      ),
   ];
+}
+
+/** @param {Finding[]} found */
+function findings(found) {
+  return namedValues(
+    Object.fromEntries(
+      found.map(({ name, value, isCut }) => [
+        name,
+        value === undefined ? 'not known yet' : isCut ? `${value} …` : value,
+      ]),
+    ),
+  );
 }
 
 function buttons(gate, context, onDecided) {
   return h(
     'div',
     { class: 'buttons' },
-    h('button', { type: 'button', class: 'primary', onclick: () => decide(gate, context, 'approved', onDecided) }, 'Approve …'),
-    h('button', { type: 'button', class: 'danger', onclick: () => decide(gate, context, 'rejected', onDecided) }, 'Reject …'),
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'primary',
+        onclick: () => decide(gate, context, 'approved', onDecided),
+      },
+      'Approve …',
+    ),
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'danger',
+        onclick: () => decide(gate, context, 'rejected', onDecided),
+      },
+      'Reject …',
+    ),
   );
 }
 
@@ -124,7 +198,13 @@ async function decide(gate, context, decision, onDecided) {
         ['Lets start', context?.guards?.join(', ')],
         ['Plan', h('code', null, gate.planHash)],
       ]),
-      h('p', null, decision === 'approved' ? 'The run goes on if this was the last approval that it needs.' : 'The run does not pass this gate. This is final.'),
+      h(
+        'p',
+        null,
+        decision === 'approved'
+          ? 'The run goes on if this was the last approval that it needs.'
+          : 'The run does not pass this gate. This is final.',
+      ),
     ],
     comment: 'Comment, which everybody who sees the run can read',
     action: `${verb} ${gate.approvalId}`,

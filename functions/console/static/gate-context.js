@@ -2,9 +2,12 @@
 
 import { pathOf, read } from './api.js';
 
-/** Reads each run's plan once, and remembers it. */
+const OUTPUT = /^steps\.([^.]+)\.outputs(?:\.(.+))?$/;
+
+/** Reads each gate's part of the plan once, one after the other, and remembers it. */
 export class GateContexts {
-  #plans = new Map();
+  #known = new Map();
+  #last = Promise.resolve();
   #onChange;
 
   /** @param {() => void} onChange */
@@ -20,25 +23,38 @@ export class GateContexts {
    */
   of(gate) {
     const key = `${gate.runId} ${gate.stepId}`;
-    if (!this.#plans.has(key)) {
-      this.#plans.set(key, null);
-      this.#read(gate, key);
+    if (!this.#known.has(key)) {
+      this.#known.set(key, null);
+      this.#last = this.#last.then(() => this.#read(gate, key));
     }
-    return this.#plans.get(key);
+    return this.#known.get(key);
   }
 
   async #read(gate, key) {
-    try {
-      const plan = await read(pathOf`/runs/${gate.runId}/plan`, { compareTo: 'last-approved' });
-      const entry = (plan.gates ?? []).find((each) => each.stepId === gate.stepId || each.approvalId === gate.approvalId);
-      this.#plans.set(key, {
-        guards: entry?.guards,
-        findings: entry?.findings,
-        diff: plan.diff ?? undefined,
-      });
-    } catch {
-      this.#plans.set(key, {}); // the rest of the card is enough to decide
-    }
+    // The rest of a card is enough to decide by, so a part that cannot be read is left out.
+    const plan = await readPlan(gate.runId).catch(() => ({}));
+    const stepId = gate.stepId.split('::').at(-1);
+    const part = (plan.gates ?? []).find((each) => each.stepId === stepId) ?? {};
+    const findings = gate.findings ?? (await readFindings(gate.runId, part.findings ?? []));
+    this.#known.set(key, { ...part, findings, comparison: plan.comparison });
     this.#onChange();
   }
+}
+
+/** Reads a run's plan with its changes since the last approved one. */
+export function readPlan(runId, signal) {
+  return read(pathOf`/runs/${runId}/plan`, { compareTo: 'last-approved' }, signal);
+}
+
+/** Reads the outputs with these names, such as `steps.scan.outputs.critical`. */
+async function readFindings(runId, names) {
+  const findings = [];
+  for (const name of names) {
+    const [, stepId, field] = OUTPUT.exec(name) ?? [];
+    if (!stepId) continue;
+    const step = await read(pathOf`/runs/${runId}/steps/${stepId}`).catch(() => ({}));
+    const value = (field?.split('.') ?? []).reduce((inner, part) => inner?.[part], step.outputs);
+    findings.push(value === undefined ? { name } : { name, value });
+  }
+  return findings;
 }

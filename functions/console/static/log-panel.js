@@ -47,7 +47,13 @@ export class LogPanel extends ConsoleElement {
           h(
             'select',
             { onchange: (event) => this.#set(() => (this.#level = event.target.value)) },
-            LEVELS.map((level) => h('option', { key: level, value: level }, level === 'debug' ? 'all' : `${level} and above`)),
+            LEVELS.map((level) =>
+              h(
+                'option',
+                { key: level, value: level },
+                level === 'debug' ? 'all' : `${level} and above`,
+              ),
+            ),
           ),
         ),
         this.stepId &&
@@ -64,11 +70,22 @@ export class LogPanel extends ConsoleElement {
       ),
       h(
         'div',
-        { class: 'log', tabindex: '0', role: 'log', 'aria-label': 'Log', 'aria-live': 'off', onscroll: (event) => this.#onScroll(event) },
+        {
+          class: 'log',
+          tabindex: '0',
+          role: 'log',
+          'aria-label': 'Log',
+          'aria-live': 'off',
+          onscroll: (event) => this.#onScroll(event),
+        },
         earlier > 0 &&
           h(
             'button',
-            { type: 'button', class: 'quiet', onclick: () => this.#set(() => (this.#shown += PAGE)) },
+            {
+              type: 'button',
+              class: 'quiet',
+              onclick: () => this.#set(() => (this.#shown += PAGE)),
+            },
             `Show earlier entries (${earlier.toLocaleString()})`,
           ),
         shown.map((entry) => this.#line(entry)),
@@ -88,7 +105,9 @@ export class LogPanel extends ConsoleElement {
       { key: entry.cursor, class: `line ${entry.level}` },
       time(entry.timestamp, { isShort: true }),
       h('span', { class: 'level' }, entry.level),
-      entry.stepId && entry.stepId !== this.stepId && h('a', { href: this.linkOf(entry.stepId) }, entry.stepId),
+      entry.stepId &&
+        entry.stepId !== this.stepId &&
+        h('a', { href: this.linkOf(entry.stepId) }, entry.stepId),
       h('span', { class: 'message' }, entry.message),
     );
   }

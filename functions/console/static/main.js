@@ -54,7 +54,11 @@ class Console extends ConsoleElement {
           this.#link('#/simulate', 'Simulate', page === 'simulate'),
         ),
         h('span', { class: 'person' }, session.name),
-        h('button', { type: 'button', class: 'quiet', onclick: () => session.signOut() }, 'Sign out'),
+        h(
+          'button',
+          { type: 'button', class: 'quiet', onclick: () => session.signOut() },
+          'Sign out',
+        ),
       ),
       session.hasExpired && expiredNotice(),
       h('main', { id: 'main', tabindex: '-1' }, this.#page()),
@@ -82,7 +86,11 @@ class Console extends ConsoleElement {
       h('h1', null, 'TaskRunner'),
       this.#error && h('p', { class: 'error', role: 'alert' }, this.#error),
       canSignIn
-        ? h('button', { class: 'primary', type: 'button', onclick: () => session.begin() }, 'Sign in')
+        ? h(
+            'button',
+            { class: 'primary', type: 'button', onclick: () => session.begin() },
+            'Sign in',
+          )
         : h('p', null, 'Nobody can sign in here: this deployment has no client for the console.'),
     );
   }
@@ -99,8 +107,16 @@ function expiredNotice() {
   return h(
     'div',
     { class: 'notice', role: 'alert' },
-    h('p', null, 'Your sign-in has expired, so nothing here is updated. You come back to this place.'),
-    h('button', { type: 'button', class: 'primary', onclick: () => session.begin() }, 'Sign in again'),
+    h(
+      'p',
+      null,
+      'Your sign-in has expired, so nothing here is updated. You come back to this place.',
+    ),
+    h(
+      'button',
+      { type: 'button', class: 'primary', onclick: () => session.begin() },
+      'Sign in again',
+    ),
   );
 }
 

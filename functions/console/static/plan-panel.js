@@ -1,23 +1,30 @@
 /** The plan of a run: inputs, parameters, and what has changed since the last approved run. */
 
-import { diffView } from './diff-view.js';
+import { comparisonView } from './diff-view.js';
 import { h } from './dom.js';
 import { facts, namedValues, valueView } from './value-view.js';
 
 /**
  * @param {any} run
- * @param {any} plan null while it is being read.
+ * @param {any} answer The plan's document; null while it is being read.
  */
-export function planPanel(run, plan) {
+export function planPanel(run, answer) {
+  const plan = answer?.plan;
   return [
     facts([
       ['Plan', h('code', null, run.planHash)],
       ['Machine', run.definitionHash && h('code', null, run.definitionHash)],
-      ['Attempts', run.failurePolicy?.maxAttempts],
+      ['Secrets', plan?.secrets?.join(', ')],
     ]),
-    plan === null && h('p', null, 'Loading …'),
-    plan?.inputs !== undefined && [h('h3', null, 'Inputs'), namedValues(plan.inputs)],
-    plan?.diff && [h('h3', null, 'Changes since the last approved run'), diffView(plan.diff)],
-    plan?.steps && [h('h3', null, 'Steps and parameters'), valueView(plan.steps)],
+    answer === null && h('p', null, 'Loading …'),
+    part('Changes since the last approved run', comparisonView(answer?.comparison)),
+    plan?.inputs && part('Inputs', namedValues(plan.inputs)),
+    plan && part('Approvals', valueView(plan.approvals)),
+    plan?.policies?.length > 0 && part('Policies', valueView(plan.policies)),
+    plan && part('Steps and parameters', valueView(plan.steps)),
   ];
+}
+
+function part(title, content) {
+  return content && h('section', null, h('h3', null, title), content);
 }

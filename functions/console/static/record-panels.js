@@ -27,11 +27,19 @@ export function artifactsPanel(runId, artifacts, onError) {
         artifact.status === 'captured' &&
           h(
             'button',
-            { type: 'button', 'aria-label': `Download ${artifact.name}`, onclick: () => download(runId, artifact.name).catch(onError) },
+            {
+              type: 'button',
+              'aria-label': `Download ${artifact.name}`,
+              onclick: () => download(runId, artifact.name).catch(onError),
+            },
             'Download',
           ),
         facts([
-          ['Step', artifact.stepId && h('a', { href: runLink(runId, { stepId: artifact.stepId }) }, artifact.stepId)],
+          [
+            'Step',
+            artifact.stepId &&
+              h('a', { href: runLink(runId, { stepId: artifact.stepId }) }, artifact.stepId),
+          ],
           ['Size', artifact.sizeBytes !== undefined && size(artifact.sizeBytes)],
           ['Type', artifact.mediaType],
           ['SHA-256', artifact.sha256 && h('code', null, artifact.sha256)],
@@ -47,7 +55,8 @@ export function artifactsPanel(runId, artifacts, onError) {
 async function download(runId, name) {
   const { url } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { link: 'true' });
   const address = new URL(url, location.href);
-  if (!['http:', 'https:'].includes(address.protocol)) throw new Error('The address is not one of a file.');
+  if (!['http:', 'https:'].includes(address.protocol))
+    throw new Error('The address is not one of a file.');
   location.assign(address);
 }
 
@@ -64,7 +73,10 @@ export function decisionsPanel(runId, decisions) {
         h('strong', null, decision.approver),
         `: ${decision.verdict} `,
         h('em', null, decision.approvalId),
-        decision.stepId && [' at ', h('a', { href: runLink(runId, { stepId: decision.stepId }) }, decision.stepId)],
+        decision.stepId && [
+          ' at ',
+          h('a', { href: runLink(runId, { stepId: decision.stepId }) }, decision.stepId),
+        ],
         ', ',
         time(decision.at),
         decision.summary && h('blockquote', null, decision.summary),
@@ -81,10 +93,20 @@ export function decisionsPanel(runId, decisions) {
 export function evidencePanel(runId, artifacts, hasEnded) {
   const bundle = artifacts.find((artifact) => artifact.name === EVIDENCE);
   if (!bundle) {
-    return h('p', null, hasEnded ? 'The signed record appears moments after the end.' : 'The run gets a signed record when it ends.');
+    return h(
+      'p',
+      null,
+      hasEnded
+        ? 'The signed record appears moments after the end.'
+        : 'The run gets a signed record when it ends.',
+    );
   }
   return [
-    h('p', null, '✓ Signed. Not verified here: this page comes from the service whose record it is.'),
+    h(
+      'p',
+      null,
+      '✓ Signed. Not verified here: this page comes from the service whose record it is.',
+    ),
     facts([
       ['Signed at', time(bundle.capturedAt)],
       ['SHA-256', bundle.sha256 && h('code', null, bundle.sha256)],

@@ -15,6 +15,7 @@ import { stepState } from './words.js';
  * @property {string} state
  * @property {TreeNode[]} children
  * @property {Record<string, number>} counts How many iterations, or children, are in each state.
+ * @property {number} [omitted] How many of its steps the service has not sent.
  */
 
 /**
@@ -45,9 +46,11 @@ const ITERATED = new Set(['Map', 'Loop']);
  * Returns the tree of a run's steps.
  *
  * @param {any[]} steps
+ * @param {Map<string, number>} [besides] How many of a block's steps were asked for besides those
+ *   that the run's state has.
  * @returns {{roots: StepNode[], byId: Map<string, StepNode>}}
  */
-export function treeOfRun(steps) {
+export function treeOfRun(steps, besides = new Map()) {
   const byId = new Map(steps.map((step) => [step.stepId, nodeOf(step, step.stepId)]));
   const roots = [];
   for (const node of byId.values()) {
@@ -56,7 +59,7 @@ export function treeOfRun(steps) {
     else if (ITERATED.has(parent.step.kind)) iterationOf(parent, node.id).children.push(node);
     else parent.children.push(node);
   }
-  for (const node of byId.values()) summarize(node);
+  for (const node of byId.values()) summarize(node, besides.get(node.id) ?? 0);
   return { roots, byId };
 }
 
@@ -85,7 +88,7 @@ export function* everything(nodes) {
 /** Returns the ids of the blocks and iterations around a step, the outermost first. */
 export function around(tree, stepId) {
   const ids = [];
-  for (let node = tree.byId.get(stepId); node?.step.parentId; ) {
+  for (let node = tree.byId.get(stepId); node?.step.parentId;) {
     const parent = tree.byId.get(node.step.parentId);
     if (!parent) break;
     if (ITERATED.has(parent.step.kind)) ids.unshift(iterationId(parent.id, node.id));
@@ -132,11 +135,21 @@ function iterationOf(block, stepId) {
   return node;
 }
 
-function summarize(block) {
+/** Takes the service's counts of a block of which it does not send every step. */
+function countsOfService(counts) {
+  return Object.fromEntries(
+    Object.entries(counts).map(([state, count]) => [state.toLowerCase(), count]),
+  );
+}
+
+function summarize(block, besides) {
   for (const child of block.children) {
     if (child.type === 'iteration') child.state = mostUrgent(child.children.map(stateOf));
     block.counts[child.state] = (block.counts[child.state] ?? 0) + 1;
   }
+  const omitted = block.step.childrenOmitted ?? 0;
+  block.omitted = Math.max(0, omitted - besides);
+  if (omitted) block.counts = countsOfService(block.step.counts);
 }
 
 function stateOf(node) {

@@ -10,10 +10,11 @@ import { ConsoleElement } from './element.js';
 import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
-import { GateContexts } from './gate-context.js';
+import { GateContexts, readPlan } from './gate-context.js';
 import { runLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { Poll } from './poll.js';
+import { MoreSteps } from './more-steps.js';
 import { artifactsPanel, decisionsPanel, evidencePanel } from './record-panels.js';
 import { RunJournal } from './run-journal.js';
 import { around, treeOfRun } from './run-model.js';
@@ -36,6 +37,7 @@ const TABS = {
 class RunPage extends ConsoleElement {
   #place = null;
   #etag = '';
+  #more = new MoreSteps();
   #run = null;
   #tree = { roots: [], byId: new Map() };
   #journal = null;
@@ -47,8 +49,16 @@ class RunPage extends ConsoleElement {
   #clock = 0;
   #revealed = '';
   #contexts = new GateContexts(() => this.repaint());
-  #state = new Poll((signal) => this.#readState(signal), () => this.repaint(), 1000);
-  #log = new Poll((signal) => this.#readLog(signal), () => this.repaint(), 1500);
+  #state = new Poll(
+    (signal) => this.#readState(signal),
+    () => this.repaint(),
+    1000,
+  );
+  #log = new Poll(
+    (signal) => this.#readLog(signal),
+    () => this.repaint(),
+    1500,
+  );
 
   /** @param {import('./places.js').Place} place */
   set place(place) {
@@ -95,13 +105,26 @@ class RunPage extends ConsoleElement {
         h(
           'section',
           { 'aria-label': 'Gates that wait' },
-          this.#gates.map((gate) => gateCard(gate, this.#contexts.of(gate), () => this.#state.now())),
+          this.#gates.map((gate) =>
+            gateCard(gate, this.#contexts.of(gate), () => this.#state.now()),
+          ),
         ),
       h(
         'div',
         { class: 'columns' },
-        h('section', { class: 'structure', 'aria-label': 'Steps' }, h('h2', null, 'Steps'), this.#omitted(), this.#structure()),
-        h('section', { class: 'detail', 'aria-label': 'Details' }, this.#tabs(), h('div', { class: 'panel' }, this.#panel())),
+        h(
+          'section',
+          { class: 'structure', 'aria-label': 'Steps' },
+          h('h2', null, 'Steps'),
+          this.#omitted(),
+          this.#structure(),
+        ),
+        h(
+          'section',
+          { class: 'detail', 'aria-label': 'Details' },
+          this.#tabs(),
+          h('div', { class: 'panel' }, this.#panel()),
+        ),
       ),
     ];
   }
@@ -119,7 +142,8 @@ class RunPage extends ConsoleElement {
         h(
           'div',
           { class: 'buttons' },
-          !this.#hasEnded && h('button', { type: 'button', onclick: () => this.#cancel() }, 'Cancel …'),
+          !this.#hasEnded &&
+            h('button', { type: 'button', onclick: () => this.#cancel() }, 'Cancel …'),
           h('button', { type: 'button', onclick: () => this.#rerun() }, 'Run again …'),
         ),
       ),
@@ -134,7 +158,14 @@ class RunPage extends ConsoleElement {
 
   #omitted() {
     const count = this.#run.stepsOmitted;
-    return count && h('p', { class: 'why' }, `${count.toLocaleString()} steps at rest are not listed; the log has them.`);
+    return (
+      count &&
+      h(
+        'p',
+        { class: 'why' },
+        `${count.toLocaleString()} steps at rest are not listed; the log has them.`,
+      )
+    );
   }
 
   #structure() {
@@ -143,7 +174,9 @@ class RunPage extends ConsoleElement {
       nodes: this.#tree.roots,
       selected: stepId,
       spanOf: (node) => this.#journal.spanOf(node),
-      linkOf: (id) => runLink(this.#place.runId, { stepId: id, tab: this.#place.query.get('tab') ?? '' }),
+      linkOf: (id) =>
+        runLink(this.#place.runId, { stepId: id, tab: this.#place.query.get('tab') ?? '' }),
+      onMore: (id) => this.#readMore(id),
     };
     return h('tr-steps', { '.input': input });
   }
@@ -164,17 +197,35 @@ class RunPage extends ConsoleElement {
       Object.entries(TABS)
         .filter(([tab]) => tab !== 'step' || stepId)
         .map(([tab, words]) =>
-          h('a', { key: tab, href: runLink(runId, { stepId, attempt, tab }), 'aria-current': tab === this.#tab ? 'page' : null }, words),
+          h(
+            'a',
+            {
+              key: tab,
+              href: runLink(runId, { stepId, attempt, tab }),
+              'aria-current': tab === this.#tab ? 'page' : null,
+            },
+            words,
+          ),
         ),
-      stepId && h('a', { class: 'clear', href: runLink(runId, { tab: this.#tab === 'step' ? 'log' : this.#tab }) }, `✕ ${stepId}`),
+      stepId &&
+        h(
+          'a',
+          {
+            class: 'clear',
+            href: runLink(runId, { tab: this.#tab === 'step' ? 'log' : this.#tab }),
+          },
+          `✕ ${stepId}`,
+        ),
     );
   }
 
   #panel() {
     const { runId, stepId, attempt } = this.#place;
-    if (this.#tab === 'step') return this.#step ? stepPanel(runId, this.#step, attempt) : h('p', null, 'Loading …');
+    if (this.#tab === 'step')
+      return this.#step ? stepPanel(runId, this.#step, attempt) : h('p', null, 'Loading …');
     if (this.#tab === 'timeline') return timelinePanel(runId, this.#tree, this.#journal);
-    if (this.#tab === 'artifacts') return artifactsPanel(runId, this.#artifacts, (error) => this.#fail(error));
+    if (this.#tab === 'artifacts')
+      return artifactsPanel(runId, this.#artifacts, (error) => this.#fail(error));
     if (this.#tab === 'decisions') return decisionsPanel(runId, this.#journal.decisions);
     if (this.#tab === 'plan') return planPanel(this.#run, this.#plan);
     if (this.#tab === 'evidence') return evidencePanel(runId, this.#artifacts, this.#hasEnded);
@@ -192,6 +243,7 @@ class RunPage extends ConsoleElement {
     if (answer) {
       await nextTask(); // reading a large state has taken a part of this frame
       this.#etag = answer.etag;
+      if (this.#run) await this.#more.refresh(this.#place.runId);
       this.#take(answer.document);
       await this.#readDetails(signal);
     }
@@ -201,8 +253,27 @@ class RunPage extends ConsoleElement {
   #take(run) {
     const before = this.#run?.status;
     this.#run = run;
-    this.#tree = treeOfRun(run.steps);
+    this.#grow();
     if (before && before !== run.status) announce(`Run ${run.runId}: ${stateWord(run.status)}.`);
+  }
+
+  /** Makes the tree of what the service sent by itself, and of what was asked for besides. */
+  #grow() {
+    const sent = new Set(this.#run.steps.map((step) => step.stepId));
+    const besides = this.#more.steps().filter((step) => !sent.has(step.stepId));
+    const counts = new Map();
+    for (const { parentId } of besides) counts.set(parentId, (counts.get(parentId) ?? 0) + 1);
+    this.#tree = treeOfRun([...this.#run.steps, ...besides], counts);
+  }
+
+  async #readMore(blockId) {
+    try {
+      await this.#more.read(this.#place.runId, blockId);
+      this.#grow();
+    } catch (error) {
+      this.#error = error.message;
+    }
+    this.repaint();
   }
 
   /** Reads what the selected tab and step need, and the gates while one waits. */
@@ -215,7 +286,12 @@ class RunPage extends ConsoleElement {
       if (this.#tab === 'artifacts' || this.#tab === 'evidence') {
         this.#artifacts = await read(pathOf`/runs/${runId}/artifacts`, {}, signal);
       }
-      if (this.#tab === 'plan' && !this.#plan) this.#plan = await readPlan(runId, signal);
+      if (this.#tab === 'plan' && !this.#plan) {
+        this.#plan = await readPlan(runId, signal).catch((error) => {
+          if (!error.isMissing) throw error;
+          return {}; // the deployment does not show plans
+        });
+      }
       this.#error = '';
     } catch (error) {
       if (error.name !== 'AbortError') this.#error = error.message;
@@ -277,15 +353,6 @@ async function gatesOf(runId, signal) {
     cursor = page.nextCursor ?? '';
   } while (cursor);
   return gates;
-}
-
-async function readPlan(runId, signal) {
-  try {
-    return await read(pathOf`/runs/${runId}/plan`, { compareTo: 'last-approved' }, signal);
-  } catch (error) {
-    if (!error.isMissing && error.status !== 400) throw error;
-    return {};
-  }
 }
 
 customElements.define('tr-run', RunPage);

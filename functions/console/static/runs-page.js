@@ -6,10 +6,16 @@ import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
 import { runLink, runsLink } from './places.js';
 import { Poll } from './poll.js';
-import { age, badge, duration, reasonWords, time } from './words.js';
+import { age, badge, duration, time } from './words.js';
 
 const STATUSES = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'];
-const FILTERS = { pack: 'Pack', version: 'Version', requestedBy: 'Requested by' };
+const FILTERS = {
+  pack: 'Pack',
+  version: 'Version of the pack',
+  requestedBy: 'Requested by',
+  approval: 'Waiting for the approval',
+};
+const TIMES = { createdAfter: 'Requested after', createdBefore: 'Requested before' };
 const PAGE = 50;
 
 class RunsPage extends ConsoleElement {
@@ -18,7 +24,11 @@ class RunsPage extends ConsoleElement {
   #cursor = '';
   #older = [];
   #error = '';
-  #poll = new Poll((signal) => this.#read(signal), () => this.repaint(), 2000);
+  #poll = new Poll(
+    (signal) => this.#read(signal),
+    () => this.repaint(),
+    2000,
+  );
   #clock = 0;
 
   set place(place) {
@@ -43,7 +53,7 @@ class RunsPage extends ConsoleElement {
   }
 
   view() {
-    const runs = [...this.#runs, ...this.#older].filter((run) => this.#matches(run));
+    const runs = [...this.#runs, ...this.#older];
     return [
       h('div', { class: 'title' }, h('h1', null, 'Runs'), freshness(this.#poll)),
       this.#filters(),
@@ -69,12 +79,24 @@ class RunsPage extends ConsoleElement {
           { name: 'status', onchange: (event) => event.target.form.requestSubmit() },
           h('option', { value: '' }, 'any'),
           STATUSES.map((status) =>
-            h('option', { key: status, value: status, selected: query.get('status') === status }, status),
+            h(
+              'option',
+              { key: status, value: status, selected: query.get('status') === status },
+              status,
+            ),
           ),
         ),
       ),
       Object.entries(FILTERS).map(([name, words]) =>
         h('label', { key: name }, words, h('input', { name, value: query.get(name) ?? '' })),
+      ),
+      Object.entries(TIMES).map(([name, words]) =>
+        h(
+          'label',
+          { key: name },
+          words,
+          h('input', { name, type: 'datetime-local', value: localTime(query.get(name)) }),
+        ),
       ),
       h('button', null, 'Filter'),
     );
@@ -82,18 +104,11 @@ class RunsPage extends ConsoleElement {
 
   #filter(event) {
     event.preventDefault();
-    location.hash = runsLink(Object.fromEntries(new FormData(event.target)));
-  }
-
-  /** A service without filters sends all runs, so what it sends is filtered here too. */
-  #matches(run) {
-    const { query } = this.#place;
-    return (
-      (!query.get('status') || run.status === query.get('status')) &&
-      (!query.get('pack') || run.pack.name === query.get('pack')) &&
-      (!query.get('version') || run.pack.version === query.get('version')) &&
-      (!query.get('requestedBy') || run.createdBy === query.get('requestedBy'))
-    );
+    const filters = Object.fromEntries(new FormData(event.target));
+    for (const name of Object.keys(TIMES)) {
+      if (filters[name]) filters[name] = new Date(filters[name]).toISOString().replace('.000', '');
+    }
+    location.hash = runsLink(filters);
   }
 
   async #read(signal) {
@@ -119,15 +134,8 @@ class RunsPage extends ConsoleElement {
   }
 }
 
-/** Asks with the filters, and without them if the service does not have them. */
-async function readPage(filters, cursor, signal) {
-  const query = { limit: PAGE, cursor, ...Object.fromEntries(filters) };
-  try {
-    return await read('/runs', query, signal);
-  } catch (error) {
-    if (error.code !== 'invalid_request' || !filters.size) throw error;
-    return read('/runs', { limit: PAGE, cursor }, signal);
-  }
+function readPage(filters, cursor, signal) {
+  return read('/runs', { limit: PAGE, cursor, ...Object.fromEntries(filters) }, signal);
 }
 
 function table(runs) {
@@ -137,7 +145,13 @@ function table(runs) {
     h(
       'thead',
       null,
-      h('tr', null, ['Run', 'Status', 'Pack', 'Requested', 'Duration'].map((name) => h('th', { scope: 'col' }, name))),
+      h(
+        'tr',
+        null,
+        ['Run', 'Status', 'Pack', 'Requested', 'Duration'].map((name) =>
+          h('th', { scope: 'col' }, name),
+        ),
+      ),
     ),
     h('tbody', null, runs.map(row)),
   );
@@ -145,16 +159,28 @@ function table(runs) {
 
 function row(run) {
   const end = run.endedAt ? Date.parse(run.endedAt) : Date.now();
-  const reason = run.statusReason ?? run.reason;
   return h(
     'tr',
     { key: run.runId },
     h('td', { 'data-label': 'Run' }, h('a', { href: runLink(run.runId) }, run.runId)),
-    h('td', { 'data-label': 'Status' }, badge(run.status), reason && h('span', { class: 'why' }, reasonWords(reason))),
+    h('td', { 'data-label': 'Status' }, badge(run.status)),
     h('td', { 'data-label': 'Pack' }, `${run.pack.name} ${run.pack.version}`),
-    h('td', { 'data-label': 'Requested' }, time(run.createdAt), h('span', { class: 'why' }, `${age(run.createdAt)} by ${run.createdBy ?? 'unknown'}`)),
+    h(
+      'td',
+      { 'data-label': 'Requested' },
+      time(run.createdAt),
+      h('span', { class: 'why' }, `${age(run.createdAt)} by ${run.createdBy ?? 'unknown'}`),
+    ),
     h('td', { 'data-label': 'Duration' }, duration(end - Date.parse(run.createdAt))),
   );
+}
+
+/** Returns a time as an input of a browser has it: in local time, and without a zone. */
+function localTime(text) {
+  if (!text || Number.isNaN(Date.parse(text))) return '';
+  const local = new Date(text);
+  local.setMinutes(local.getMinutes() - local.getTimezoneOffset());
+  return local.toISOString().slice(0, 16);
 }
 
 customElements.define('tr-runs', RunsPage);

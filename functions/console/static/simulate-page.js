@@ -28,11 +28,47 @@ class SimulatePage extends ConsoleElement {
       h(
         'form',
         { class: 'simulate', onsubmit: (event) => this.#submit(event) },
-        h('label', null, 'Pack (YAML)', h('textarea', { name: 'manifest', rows: '18', spellcheck: 'false', class: 'code', oninput: (event) => (this.#manifest = event.target.value) })),
-        h('label', null, 'Inputs (JSON)', h('textarea', { name: 'inputs', rows: '4', spellcheck: 'false', class: 'code', placeholder: '{}', oninput: (event) => (this.#inputs = event.target.value) })),
-        h('div', { class: 'buttons' }, h('button', { class: 'primary', disabled: this.#isBusy }, this.#isBusy ? 'Planning …' : 'Simulate')),
+        h(
+          'label',
+          null,
+          'Pack (YAML)',
+          h('textarea', {
+            name: 'manifest',
+            rows: '18',
+            spellcheck: 'false',
+            class: 'code',
+            oninput: (event) => (this.#manifest = event.target.value),
+          }),
+        ),
+        h(
+          'label',
+          null,
+          'Inputs (JSON)',
+          h('textarea', {
+            name: 'inputs',
+            rows: '4',
+            spellcheck: 'false',
+            class: 'code',
+            placeholder: '{}',
+            oninput: (event) => (this.#inputs = event.target.value),
+          }),
+        ),
+        h(
+          'div',
+          { class: 'buttons' },
+          h(
+            'button',
+            { class: 'primary', disabled: this.#isBusy },
+            this.#isBusy ? 'Planning …' : 'Simulate',
+          ),
+        ),
       ),
-      h('div', { 'aria-live': 'polite' }, this.#error && h('p', { class: 'error' }, this.#error), this.#problems.length > 0 && problemList(this.#checked, this.#problems)),
+      h(
+        'div',
+        { 'aria-live': 'polite' },
+        this.#error && h('p', { class: 'error' }, this.#error),
+        this.#problems.length > 0 && problemList(this.#checked, this.#problems),
+      ),
       this.#result && this.#plan(),
     ];
   }
@@ -74,14 +110,24 @@ class SimulatePage extends ConsoleElement {
       h('h2', null, `${document.pack?.name ?? 'The pack'} ${document.pack?.version ?? ''}`),
       facts([
         ['Plan', h('code', null, document.planHash)],
-        ['Gates', gates.length ? gates.map((gate) => gate.step.approvalId ?? gate.id).join(', ') : 'none'],
+        [
+          'Gates',
+          gates.length ? gates.map((gate) => gate.step.approvalId ?? gate.id).join(', ') : 'none',
+        ],
         ['State transitions, at most', budget.stateTransitions?.toLocaleString()],
         ['Function calls, at most', budget.invocations?.toLocaleString()],
         ['History events, at most', budget.historyEvents?.toLocaleString()],
         ['Size of the machine', budget.definitionBytes && size(budget.definitionBytes)],
-        ['Estimated cost', budget.estimatedCostUsd !== undefined && `$${budget.estimatedCostUsd.toFixed(6)}`],
+        [
+          'Estimated cost',
+          budget.estimatedCostUsd !== undefined && `$${budget.estimatedCostUsd.toFixed(6)}`,
+        ],
       ]),
-      h('div', { class: 'buttons' }, h('button', { type: 'button', onclick: () => this.#start() }, 'Run it …')),
+      h(
+        'div',
+        { class: 'buttons' },
+        h('button', { type: 'button', onclick: () => this.#start() }, 'Run it …'),
+      ),
       h('tr-steps', { '.input': { nodes } }),
     );
   }
@@ -95,7 +141,11 @@ class SimulatePage extends ConsoleElement {
       body: facts([['Plan', h('code', null, document.planHash)]]),
       action: 'Start the run',
       act: async () => {
-        created = await post('/runs', { ...request, expectPlanHash: document.planHash }, { 'Idempotency-Key': key });
+        created = await post(
+          '/runs',
+          { ...request, expectPlanHash: document.planHash },
+          { 'Idempotency-Key': key },
+        );
       },
     });
     if (created) location.hash = runLink(created.runId);
@@ -105,8 +155,12 @@ class SimulatePage extends ConsoleElement {
 /** Lists problems below the lines that they name, with the lines around. */
 function problemList(manifest, problems) {
   const lines = manifest.split('\n');
-  const placed = problems.map((problem) => ({ ...problem, line: Number(/^line (\d+)/.exec(problem.message)?.[1]) || 0 }));
-  const isNear = (number) => placed.some(({ line }) => line && Math.abs(line - number) <= CONTEXT_LINES);
+  const placed = problems.map((problem) => ({
+    ...problem,
+    line: Number(/^line (\d+)/.exec(problem.message)?.[1]) || 0,
+  }));
+  const isNear = (number) =>
+    placed.some(({ line }) => line && Math.abs(line - number) <= CONTEXT_LINES);
   return h(
     'section',
     { 'aria-label': 'Problems' },
@@ -120,7 +174,12 @@ function problemList(manifest, problems) {
         const here = placed.filter(({ line }) => line === number);
         return (
           isNear(number) &&
-          h('li', { value: number, class: here.length ? 'wrong' : null }, h('code', null, text || ' '), here.map((problem) => problemView(problem)))
+          h(
+            'li',
+            { value: number, class: here.length ? 'wrong' : null },
+            h('code', null, text || ' '),
+            here.map((problem) => problemView(problem)),
+          )
         );
       }),
     ),

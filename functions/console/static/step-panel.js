@@ -3,7 +3,16 @@
 import { h } from './dom.js';
 import { runLink } from './places.js';
 import { facts, valueView } from './value-view.js';
-import { badge, duration, reasonWords, remaining, sign, stateWord, stepState, time } from './words.js';
+import {
+  badge,
+  duration,
+  reasonWords,
+  remaining,
+  sign,
+  stateWord,
+  stepState,
+  time,
+} from './words.js';
 
 /**
  * @param {string} runId
@@ -21,15 +30,28 @@ export function stepPanel(runId, step, attempt) {
       ['Why', reasonWords(step.statusReason)],
       ['Began', time(step.startedAt)],
       ['Ended', time(step.endedAt)],
-      ['Tries again', step.nextAttemptAt && stepState(step) === 'retrying' && remaining(step.nextAttemptAt)],
+      [
+        'Tries again',
+        step.nextAttemptAt && stepState(step) === 'retrying' && remaining(step.nextAttemptAt),
+      ],
     ]),
-    (step.error?.message ?? step.errorMessage) && h('pre', { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' }, step.error?.message ?? step.errorMessage),
+    (step.error?.message ?? step.errorMessage) &&
+      h(
+        'pre',
+        { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
+        step.error?.message ?? step.errorMessage,
+      ),
     step.attemptHistory?.length > 0 && [
       h('h3', null, 'Attempts'),
-      h('ol', { class: 'attempts' }, step.attemptHistory.map((entry) => attemptView(runId, step.stepId, entry, attempt))),
+      h(
+        'ol',
+        { class: 'attempts' },
+        step.attemptHistory.map((entry) => attemptView(runId, step.stepId, entry, attempt)),
+      ),
     ],
     step.outputs !== undefined && [h('h3', null, 'Outputs'), valueView(step.outputs)],
-    step.outputsOmitted && h('p', null, 'The outputs are too large to show; those of the steps inside are not.'),
+    step.outputsOmitted &&
+      h('p', null, 'The outputs are too large to show; those of the steps inside are not.'),
   ];
 }
 
@@ -42,13 +64,21 @@ function attemptView(runId, stepId, entry, selected) {
     sign(state),
     h(
       'a',
-      { href: runLink(runId, { stepId, attempt: entry.attempt, tab: 'step' }), 'aria-current': isSelected ? 'true' : null },
+      {
+        href: runLink(runId, { stepId, attempt: entry.attempt, tab: 'step' }),
+        'aria-current': isSelected ? 'true' : null,
+      },
       `Attempt ${entry.attempt}`,
     ),
     ` ${stateWord(state).toLowerCase()} `,
     entry.endedAt && duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt)),
     entry.reason && ` · ${reasonWords(entry.reason)}`,
-    entry.message && h('pre', { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' }, entry.message),
+    entry.message &&
+      h(
+        'pre',
+        { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
+        entry.message,
+      ),
     ' ',
     h('a', { href: runLink(runId, { stepId, attempt: entry.attempt, tab: 'log' }) }, 'Log'),
   );

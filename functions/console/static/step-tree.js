@@ -32,6 +32,9 @@ export class StepTree extends ConsoleElement {
   /** @type {(stepId: string) => string} Returns the link to a step. */
   linkOf = () => '#';
 
+  /** @type {(blockId: string) => void} Asks for more of the steps that were not sent. */
+  onMore = () => {};
+
   selected = '';
 
   /** Ids that the person has opened or closed. */
@@ -54,7 +57,11 @@ export class StepTree extends ConsoleElement {
   }
 
   view() {
-    return h('ul', { class: 'tree sequence' }, this.nodes.map((node) => this.#node(node)));
+    return h(
+      'ul',
+      { class: 'tree sequence' },
+      this.nodes.map((node) => this.#node(node)),
+    );
   }
 
   #node(node) {
@@ -63,7 +70,7 @@ export class StepTree extends ConsoleElement {
 
   #step(node) {
     const { step } = node;
-    const isBlock = node.children.length > 0;
+    const isBlock = node.children.length > 0 || node.omitted > 0;
     const isPaged = step.kind === 'Map' || step.kind === 'Loop';
     const isOpen = isBlock && (this.#isOpen.get(node.id) ?? !isPaged);
     const isSelected = node.id === this.selected;
@@ -106,7 +113,12 @@ export class StepTree extends ConsoleElement {
         h('span', { class: 'step-name' }, `#${node.number}`),
         h('span', { class: 'facts' }, stateWord(node.state)),
       ),
-      isOpen && h('ul', { class: 'sequence' }, node.children.map((child) => this.#node(child))),
+      isOpen &&
+        h(
+          'ul',
+          { class: 'sequence' },
+          node.children.map((child) => this.#node(child)),
+        ),
     );
   }
 
@@ -131,15 +143,24 @@ export class StepTree extends ConsoleElement {
   #children(node, isPaged) {
     if (!isPaged) {
       const layout = node.step.kind === 'Parallel' ? 'lanes' : 'sequence';
-      return h('ul', { class: layout }, node.children.map((child) => this.#node(child)));
+      return h(
+        'ul',
+        { class: layout },
+        node.children.map((child) => this.#node(child)),
+      );
     }
     const limit = this.#shown.get(node.id) ?? PAGE;
     const ordered = byUrgency(node.children);
     const isRevealed = (child) => this.#shown.has(`revealed ${child.id}`);
     const shown = ordered.filter((child, place) => place < limit || isRevealed(child));
-    const rest = ordered.length - shown.length;
+    const isAllShown = ordered.length <= limit;
+    const rest = ordered.length - shown.length + (node.omitted ?? 0);
     return [
-      h('ul', { class: 'sequence iterations' }, shown.map((child) => this.#node(child))),
+      h(
+        'ul',
+        { class: 'sequence iterations' },
+        shown.map((child) => this.#node(child)),
+      ),
       rest > 0 &&
         h(
           'button',
@@ -148,6 +169,7 @@ export class StepTree extends ConsoleElement {
             class: 'quiet more',
             onclick: () => {
               this.#shown.set(node.id, limit + PAGE);
+              if (isAllShown) this.onMore(node.id);
               this.repaint();
             },
           },
@@ -160,7 +182,8 @@ export class StepTree extends ConsoleElement {
     const { step, state } = node;
     const span = this.spanOf(node);
     const isOver = span?.endedAt;
-    const runningMs = span && (isOver ? Date.parse(span.endedAt) : Date.now()) - Date.parse(span.startedAt);
+    const runningMs =
+      span && (isOver ? Date.parse(span.endedAt) : Date.now()) - Date.parse(span.startedAt);
     return [
       state === 'retrying' && step.nextAttemptAt && `tries again ${remaining(step.nextAttemptAt)}`,
       step.attempts > 1 && plural(step.attempts, 'attempt'),
@@ -174,12 +197,17 @@ export class StepTree extends ConsoleElement {
 }
 
 function counts(node) {
-  const total = node.children.length;
-  const done = (node.counts.succeeded ?? 0) + (node.counts.skipped ?? 0) + (node.counts.failed ?? 0);
+  const total = Object.values(node.counts).reduce((sum, count) => sum + count, 0);
+  const done =
+    (node.counts.succeeded ?? 0) + (node.counts.skipped ?? 0) + (node.counts.failed ?? 0);
   return h(
     'p',
     { class: 'counts' },
-    h('progress', { max: String(total), value: String(done), 'aria-label': `${done} of ${total} ended` }),
+    h('progress', {
+      max: String(total),
+      value: String(done),
+      'aria-label': `${done} of ${total} ended`,
+    }),
     countedStates(node.counts).map((state) =>
       h(
         'span',

@@ -17,14 +17,24 @@ export function timelinePanel(runId, tree, journal) {
   for (const node of everything(tree.roots)) {
     if (rows.length >= MOST) break;
     const span = node.type === 'step' && journal.spanOf(node);
-    if (span) rows.push({ node, from: Date.parse(span.startedAt), to: span.endedAt ? Date.parse(span.endedAt) : Date.now() });
+    if (span)
+      rows.push({
+        node,
+        from: Date.parse(span.startedAt),
+        to: span.endedAt ? Date.parse(span.endedAt) : Date.now(),
+      });
   }
   if (!rows.length) return h('p', { class: 'why' }, 'Nothing has started yet.');
   const start = Math.min(...rows.map((row) => row.from));
   const length = Math.max(1, Math.max(...rows.map((row) => row.to)) - start);
   rows.sort((a, b) => a.from - b.from);
   return [
-    h('p', { class: 'why' }, `From ${clock(start)}, for ${duration(length)}.`, rows.length >= MOST && ` The first ${MOST} steps.`),
+    h(
+      'p',
+      { class: 'why' },
+      `From ${clock(start)}, for ${duration(length)}.`,
+      rows.length >= MOST && ` The first ${MOST} steps.`,
+    ),
     h(
       'ol',
       { class: 'timeline' },
@@ -32,8 +42,17 @@ export function timelinePanel(runId, tree, journal) {
         h(
           'li',
           { key: node.id },
-          h('a', { href: runLink(runId, { stepId: node.id, tab: 'timeline' }) }, sign(node.state), node.id),
-          h('span', { class: 'visually-hidden' }, `${stateWord(node.state)}, after ${duration(from - start)}`),
+          h(
+            'a',
+            { href: runLink(runId, { stepId: node.id, tab: 'timeline' }) },
+            sign(node.state),
+            node.id,
+          ),
+          h(
+            'span',
+            { class: 'visually-hidden' },
+            `${stateWord(node.state)}, after ${duration(from - start)}`,
+          ),
           h(
             'span',
             { class: 'track' },

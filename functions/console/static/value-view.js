@@ -8,7 +8,10 @@ const LONG = 20_000;
 /** Returns a value; one that is very long is cut, with its size. */
 export function valueView(value) {
   const text = valueText(value) ?? '';
-  const shown = text.length > LONG ? `${text.slice(0, LONG)}\n… ${text.length.toLocaleString()} characters` : text;
+  const shown =
+    text.length > LONG
+      ? `${text.slice(0, LONG)}\n… ${text.length.toLocaleString()} characters`
+      : text;
   return h('pre', { class: 'value', tabindex: '0', role: 'group', 'aria-label': 'Value' }, shown);
 }
 
@@ -19,16 +22,24 @@ export function namedValues(values) {
   return h(
     'dl',
     { class: 'facts-list' },
-    names.map((name) => [h('dt', { key: `name ${name}` }, name), h('dd', { key: `value ${name}` }, valueView(values[name]))]),
+    names.map((name) => [
+      h('dt', { key: `name ${name}` }, name),
+      h('dd', { key: `value ${name}` }, valueView(values[name])),
+    ]),
   );
 }
 
 /** Returns pairs of a name and a value, without those that have no value. */
 export function facts(pairs) {
-  const given = pairs.filter(([, value]) => value !== undefined && value !== null && value !== '' && value !== false);
+  const given = pairs.filter(
+    ([, value]) => value !== undefined && value !== null && value !== '' && value !== false,
+  );
   return h(
     'dl',
     { class: 'facts-list' },
-    given.map(([name, value]) => [h('dt', { key: `name ${name}` }, name), h('dd', { key: `value ${name}` }, value)]),
+    given.map(([name, value]) => [
+      h('dt', { key: `name ${name}` }, name),
+      h('dd', { key: `value ${name}` }, value),
+    ]),
   );
 }

@@ -65,12 +65,7 @@ export function reasonWords(reason) {
 
 /** Returns a badge with a state's sign and word. */
 export function badge(state) {
-  return h(
-    'span',
-    { class: `badge ${stateTone(state)}` },
-    sign(state),
-    stateWord(state),
-  );
+  return h('span', { class: `badge ${stateTone(state)}` }, sign(state), stateWord(state));
 }
 
 /** Returns a state's sign, for which a word is near. */
@@ -109,7 +104,9 @@ export function time(text, { isShort = false } = {}) {
 /** Returns how long ago *text* was, such as `5 min ago`. */
 export function age(text) {
   const milliseconds = Date.now() - Date.parse(text);
-  return milliseconds < 1000 ? 'just now' : `${duration(Math.floor(milliseconds / 1000) * 1000)} ago`;
+  return milliseconds < 1000
+    ? 'just now'
+    : `${duration(Math.floor(milliseconds / 1000) * 1000)} ago`;
 }
 
 /** Returns how long it is until *text*. */
