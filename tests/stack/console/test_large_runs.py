@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
@@ -126,3 +127,37 @@ def _large_state() -> dict[str, Any]:
         "endedAt": "2026-01-01T00:00:09Z",
         "steps": [block, *items],
     }
+
+
+def test_a_block_whose_steps_were_left_out_reads_them_page_by_page(alice: Person) -> None:
+    """The service leaves steps of runs with more than 1,000 out of their state."""
+    state = _large_state()
+    block, *items = state["steps"]
+    counts = {"Failed": 10, "Succeeded": 9990}
+    block |= {"counts": counts, "childrenOmitted": _ITEMS - 10}
+    failed = [item for item in items if item["status"] == "Failed"]
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        if "parent" not in query:
+            shown = {**state, "steps": [block, *failed]}
+        else:
+            start = int(query.get("cursor", ["0"])[0])
+            page = items[start : start + 100]
+            shown = {**state, "steps": page, "nextCursor": str(start + 100)}
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(shown))
+
+    alice.page.route(re.compile(r"/runs/cut(\?.*)?$"), answer)
+    alice.page.route("**/runs/cut/logs?**", lambda route: route.fulfill(status=200, body=""))
+    alice.go("#/runs/cut")
+    block_box = alice.page.locator("li.box", has_text="each").first
+    expect(block_box).to_contain_text("9,990 succeeded")
+    block_box.get_by_role("button", name="Open each").click()
+    boxes = block_box.locator("li.iteration")
+    expect(boxes).to_have_count(10)
+
+    block_box.get_by_role("button", name="Show 25 more of 9,990").click()
+    expect(boxes).to_have_count(50)
+    expect(boxes.nth(10)).to_contain_text("#0Succeeded")
+    alice.page.unroute_all()
+    alice.go("#/approvals")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from tests.packs import scan_deploy
 from tests.stack.packs import GATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
@@ -68,6 +70,19 @@ def test_a_step_shows_its_outputs(alice: Person, waiting_run: str) -> None:
     alice.go(f"#/runs/{waiting_run}/steps/build?tab=step")
 
     expect(alice.page.get_by_label("Value").last).to_contain_text('"image": "app:1.4"')
+
+
+def test_an_artifact_is_downloaded_under_its_name(alice: Person, operator: Api) -> None:
+    run_id = operator("POST", "runs", scan_deploy()).json()["runId"]
+    operator.ended(run_id)
+    alice.go(f"#/runs/{run_id}?tab=artifacts")
+
+    with alice.page.expect_download() as download:
+        alice.page.get_by_role("button", name="Download scan-report").click()
+
+    report = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert download.value.suggested_filename == "scan-report.json"
+    assert report["target"]
 
 
 def test_the_list_filters_runs_by_status(
