@@ -42,7 +42,7 @@ PACK = pack(
 
 @pytest.fixture(name="known")
 def _known(operator: Api) -> dict[str, Any]:
-    """Names of what exists: two runs at their gates, and a cursor behind the approvals' first page."""
+    """Names of what exists: two runs at their gates, and a cursor of the approvals."""
     for run_id in (runs := [operator.run(PACK) for _ in range(2)]):
         operator.wait(run_id, "waiting")
     page = {"limit": "1"}
