@@ -21,6 +21,7 @@ SCOPES: Final = {
     Route("GET", _RUNS): VIEWER,
     Route("POST", _RUNS): OPERATOR,
     Route("GET", _RUNS + "/{runId}"): VIEWER,
+    Route("GET", _RUNS + "/{runId}/plan"): VIEWER,
     Route("GET", _RUNS + "/{runId}/steps/{stepId}"): VIEWER,
     Route("GET", _RUNS + "/{runId}/logs"): VIEWER,
     Route("GET", _RUNS + "/{runId}/artifacts"): VIEWER,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from taskrunner.model.json_path import pointer
 
@@ -52,14 +52,15 @@ class ChangeKind(StrEnum):
 
 
 class Place(NamedTuple):
-    """A place in a plan: a list of the block *parent_id*, or of the plan if None, and an index.
+    """A place in a plan: a list of the block *parent_id*, or of the plan if None.
 
+    *number* counts its steps or members from 0.
     *list_pointer* is the JSON pointer of the list in the block, such as `/branches/0/steps`.
     """
 
     parent_id: str | None
     list_pointer: str
-    index: int
+    number: int
 
 
 class PlanValue(NamedTuple):
@@ -116,6 +117,8 @@ class _Missing:
 
 
 _MISSING: Final = _Missing()
+# JSON with a _Text for each of its templates, or _MISSING. JSON is Any, because it is recursive.
+_Node: TypeAlias = Any
 
 
 class _Element(NamedTuple):
@@ -233,7 +236,7 @@ def _moved(old: Mapping[str, _Element], new: Mapping[str, _Element]) -> set[str]
         else:
             moved.add(element_id)
     for ids in stayed.values():
-        moved |= set(ids) - _in_order(ids, [new[element_id].place.index for element_id in ids])
+        moved |= set(ids) - _in_order(ids, [new[element_id].place.number for element_id in ids])
     return moved
 
 
@@ -264,7 +267,9 @@ def _in_order(ids: Sequence[str], new_indexes: Sequence[int]) -> set[str]:
     return chosen
 
 
-def _fields(part: Part, element_id: str | None, old: JsonObject, new: JsonObject) -> Iterator[Change]:
+def _fields(
+    part: Part, element_id: str | None, old: JsonObject, new: JsonObject
+) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name, _MISSING), new.get(name, _MISSING)
         if name in _WHOLE and before != after:
@@ -273,7 +278,9 @@ def _fields(part: Part, element_id: str | None, old: JsonObject, new: JsonObject
             yield from _changed(part, element_id, pointer([name]), before, after)
 
 
-def _changed(part: Part, element_id: str | None, field: str, old: Any, new: Any) -> Iterator[Change]:  # noqa: ANN401 - JSON, _Text or _MISSING
+def _changed(
+    part: Part, element_id: str | None, field: str, old: _Node, new: _Node
+) -> Iterator[Change]:
     """Yield the smallest parts of a value that differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
@@ -289,14 +296,14 @@ def _changed(part: Part, element_id: str | None, field: str, old: Any, new: Any)
         yield _change(part, element_id, field, old, new)
 
 
-def _are_equal(old: Any, new: Any) -> bool:  # noqa: ANN401 - JSON, _Text or _MISSING
+def _are_equal(old: _Node, new: _Node) -> bool:
     """Whether two values, not both objects or both lists, have one canonical form."""
     if isinstance(old, bool | _Text) or isinstance(new, bool | _Text):
         return type(old) is type(new) and bool(old == new)
     return bool(old == new)
 
 
-def _change(part: Part, element_id: str | None, field: str, old: Any, new: Any) -> Change:  # noqa: ANN401 - JSON, _Text or _MISSING
+def _change(part: Part, element_id: str | None, field: str, old: _Node, new: _Node) -> Change:
     kind = ChangeKind.CHANGED
     if not field:
         kind = ChangeKind.ADDED if old is _MISSING else kind
@@ -311,11 +318,11 @@ def _change(part: Part, element_id: str | None, field: str, old: Any, new: Any) 
     )
 
 
-def _shown(value: Any) -> PlanValue:  # noqa: ANN401 - JSON, or _Text in it
+def _shown(value: _Node) -> PlanValue:
     """Return *value* with the texts of its templates."""
     found: list[_Text] = []
 
-    def shown(node: Any) -> Json:  # noqa: ANN401 - as above
+    def shown(node: _Node) -> Json:
         if isinstance(node, _Text):
             found.append(node)
             return node.template
@@ -329,7 +336,7 @@ def _shown(value: Any) -> PlanValue:  # noqa: ANN401 - JSON, or _Text in it
     return PlanValue(shown_value, bool(found))
 
 
-def _without_null(value: Json) -> Any:  # noqa: ANN401 - of the type that it got
+def _without_null(value: Json) -> Json:
     """Return *value* without the members that are null, which in these parts means absent."""
     if isinstance(value, dict):
         return {key: _without_null(child) for key, child in value.items() if child is not None}

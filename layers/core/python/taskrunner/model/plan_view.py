@@ -7,7 +7,7 @@ gates and the changes each have their room, and an answer says what did not fit.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.wording import shortened
 
@@ -45,7 +45,7 @@ def plan(document: JsonMapping) -> JsonObject:
     return shown
 
 
-def _without_null(value: Json) -> Any:  # noqa: ANN401 - of the type that it got
+def _without_null(value: Json) -> Json:
     if isinstance(value, dict):
         return {
             key: child if key in _AUTHORS else _without_null(child)
@@ -55,7 +55,7 @@ def _without_null(value: Json) -> Any:  # noqa: ANN401 - of the type that it got
     return [_without_null(child) for child in value] if isinstance(value, list) else value
 
 
-def _without_large(value: Json) -> Any:  # noqa: ANN401 - of the type that it got
+def _without_large(value: Json) -> Json:
     if isinstance(value, dict):
         return {k: _without_large(v) for k, v in value.items() if k not in _LARGE_OF_STEPS}
     return [_without_large(child) for child in value] if isinstance(value, list) else value
@@ -100,7 +100,7 @@ def _value(name: str, value: PlanValue) -> JsonObject:
 
 
 def _place(place: Place) -> JsonObject:
-    view: JsonObject = {"list": place.list_pointer, "index": place.index}
+    view: JsonObject = {"list": place.list_pointer, "index": place.number}
     return view if place.parent_id is None else view | {"parentId": place.parent_id}
 
 

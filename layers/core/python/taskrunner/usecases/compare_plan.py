@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model import plan_diff, plan_view
+from taskrunner.model.approval import Verdict
 from taskrunner.model.run import RUN_ID
 from taskrunner.model.run_filters import RunFilters
 
@@ -77,6 +78,11 @@ def _base(
         return _Base(world.runs.snapshot(tenant, compare_to).run.plan_hash, compare_to)
     page = world.runs.list(tenant, _MAX_RUNS, None, RunFilters(pack=pack_name))
     for summary in page.items:
-        if summary["runId"] != run_id and world.approvals.has_granted(tenant, summary["runId"]):
+        if summary["runId"] != run_id and _was_approved(tenant, summary["runId"], world):
             return _Base(summary["planHash"], summary["runId"])
     return None
+
+
+def _was_approved(tenant: str, run_id: str, world: World) -> bool:
+    records = world.approvals.records(tenant, run_id)
+    return any(record.verdict is Verdict.APPROVED for record in records)
