@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,23 +14,30 @@ from taskrunner.model.plan_diff import Change, ChangeKind, Part, PlanValue
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.read_plan import read_plan
 from tests.api_schema import assert_conforms
-from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import GATED, TENANT, a_request, a_world, decide, gate, step
 
+if TYPE_CHECKING:
+    from tests.fakes.world import MemoryWorld
+
 WITH_INPUT = pack(
     """
-    - {id: build, run: {uses: builtin:noop, with: {image: "{{ inputs.image }}", key: "{{ secrets.key }}"}}}
+    - id: build
+      run: {uses: "lambda:b", with: {image: "{{ inputs.image }}", key: "{{ secrets.key }}"}}
     - {id: review, gate: {approval: {id: security, message: Look}}}
     - {id: ship, run: {uses: builtin:noop}}
-    - {id: checked, gate: {policy: {policy: small, failureAction: requestOverride, overrideApproval: security}}}
+    - id: checked
+      gate: {policy: {policy: small, failureAction: requestOverride, override: {approval: security}}}
     """,
     spec="""
     inputs: [{name: image, type: string, default: "app:1"}]
     secrets: [{name: key}]
     approvals: [{id: security}]
-    policies: [{id: small, version: "1", rules: [{id: r, require: "steps.build.outputs.image != 'x'"}]}]
-    """,  # noqa: E501
+    policies:
+      - id: small
+        version: "1"
+        rules: [{id: r, require: "steps.build.outputs.image != 'x'"}]
+    """,
     name="with-input",
 )
 
