@@ -60,6 +60,17 @@ class _Reader:
         compare_to = request.parameter("compareTo")
         return _tagged_response(request, read_plan(tenant, run_id, compare_to, self._world))
 
+    def approval(self, request: Request) -> Response:
+        from taskrunner.usecases.read_approval import read_approval  # noqa: PLC0415 - as above
+
+        tenant, run_id, approval_id = (
+            request.tenant(),
+            request.run_id(),
+            request.path["approvalId"],
+        )
+        view = read_approval(tenant, run_id, approval_id, request.caller, self._world)
+        return json_response(200, view)
+
     def step(self, request: Request) -> Response:
         tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
         return json_response(200, read_step.run_step_state(tenant, run_id, path, self._world))
@@ -106,6 +117,7 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
         ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
+        ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),

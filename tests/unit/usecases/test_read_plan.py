@@ -27,7 +27,8 @@ WITH_INPUT = pack(
     - {id: review, gate: {approval: {id: security, message: Look}}}
     - {id: ship, run: {uses: builtin:noop}}
     - id: checked
-      gate: {policy: {policy: small, failureAction: requestOverride, override: {approval: security}}}
+      gate:
+        policy: {policy: small, failureAction: requestOverride, override: {approval: security}}
     """,
     spec="""
     inputs: [{name: image, type: string, default: "app:1"}]

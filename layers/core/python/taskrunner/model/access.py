@@ -27,6 +27,7 @@ SCOPES: Final = {
     Route("GET", _RUNS + "/{runId}/artifacts"): VIEWER,
     Route("GET", _RUNS + "/{runId}/artifacts/{name}"): VIEWER,
     Route("GET", "/v1/task-runner/approvals"): VIEWER,
+    Route("GET", DECIDE_APPROVAL.path): VIEWER,
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
 }
