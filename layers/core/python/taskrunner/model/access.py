@@ -30,6 +30,7 @@ SCOPES: Final = {
     Route("GET", DECIDE_APPROVAL.path): VIEWER,
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
+    Route("POST", _RUNS + "/{runId}/rerun"): OPERATOR,
 }
 # Anybody may ask what this API is, without a token.
 OPEN: Final = (Route("GET", "/openapi"), Route("GET", "/.well-known/openapi"))
