@@ -29,7 +29,6 @@ import { age, plural, remaining, time } from './words.js';
  * @property {Record<string, any>} [inputs]
  * @property {number} [inputsOmitted] How many inputs are too large to be here.
  * @property {string[]} [secrets] Their names.
- * @property {Finding[]} [findings]
  * @property {{approver: string, decidedAt: string}[]} [approvedBy]
  * @property {number} [minApprovals]
  * @property {boolean} [distinctFromRequester]

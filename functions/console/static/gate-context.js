@@ -1,10 +1,8 @@
-/** What plans add to gates: what a gate guards, what was found, and what has changed. */
+/** What gates let start, what was found, and what has changed since the last approved run. */
 
 import { pathOf, read } from './api.js';
 
-const OUTPUT = /^steps\.([^.]+)\.outputs(?:\.(.+))?$/;
-
-/** Reads each gate's part of the plan once, one after the other, and remembers it. */
+/** Reads each gate's context once, one after the other, and remembers it. */
 export class GateContexts {
   #known = new Map();
   #last = Promise.resolve();
@@ -32,11 +30,10 @@ export class GateContexts {
 
   async #read(gate, key) {
     // The rest of a card is enough to decide by, so a part that cannot be read is left out.
-    const plan = await readPlan(gate.runId).catch(() => ({}));
-    const stepId = gate.stepId.split('::').at(-1);
-    const part = (plan.gates ?? []).find((each) => each.stepId === stepId) ?? {};
-    const findings = gate.findings ?? (await readFindings(gate.runId, part.findings ?? []));
-    this.#known.set(key, { ...part, findings, comparison: plan.comparison });
+    const { gates = [] } = await readApproval(gate.runId, gate.approvalId).catch(() => ({}));
+    const { comparison } = await readPlan(gate.runId).catch(() => ({}));
+    const waiting = gates.find((each) => each.stepId === gate.stepId) ?? gates[0];
+    this.#known.set(key, { ...waiting, comparison });
     this.#onChange();
   }
 }
@@ -46,15 +43,26 @@ export function readPlan(runId, signal) {
   return read(pathOf`/runs/${runId}/plan`, { compareTo: 'last-approved' }, signal);
 }
 
-/** Reads the outputs with these names, such as `steps.scan.outputs.critical`. */
-async function readFindings(runId, names) {
-  const findings = [];
-  for (const name of names) {
-    const [, stepId, field] = OUTPUT.exec(name) ?? [];
-    if (!stepId) continue;
-    const step = await read(pathOf`/runs/${runId}/steps/${stepId}`).catch(() => ({}));
-    const value = (field?.split('.') ?? []).reduce((inner, part) => inner?.[part], step.outputs);
-    findings.push(value === undefined ? { name } : { name, value });
-  }
-  return findings;
+function readApproval(runId, approvalId, signal) {
+  return read(pathOf`/runs/${runId}/approvals/${approvalId}`, {}, signal);
+}
+
+/**
+ * Reads the approvals that these steps of a run wait for, in the form of the list of approvals.
+ *
+ * @returns {Promise<import('./gate-card.js').Gate[]>}
+ */
+export async function readGates(runId, steps, signal) {
+  const approvalIds = [...new Set(steps.map((step) => step.approvalId).filter(Boolean))];
+  const approvals = await Promise.all(
+    approvalIds.map((approvalId) => readApproval(runId, approvalId, signal)),
+  );
+  return approvals
+    .filter((approval) => approval.status === 'waiting')
+    .map((approval) => ({
+      ...approval,
+      ...approval.gates[0],
+      approvedBy: approval.decisions.filter((each) => each.decision === 'approved'),
+      message: approval.gates[0]?.message ?? approval.message,
+    }));
 }

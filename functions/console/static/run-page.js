@@ -10,7 +10,7 @@ import { ConsoleElement } from './element.js';
 import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
-import { GateContexts, readPlan } from './gate-context.js';
+import { GateContexts, readGates, readPlan } from './gate-context.js';
 import { runLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { Poll } from './poll.js';
@@ -279,9 +279,9 @@ class RunPage extends ConsoleElement {
   /** Reads what the selected tab and step need, and the gates while one waits. */
   async #readDetails(signal) {
     const { runId, stepId } = this.#place;
-    const isWaiting = this.#run?.steps.some((step) => stepState(step) === 'waiting');
+    const waiting = this.#run?.steps.filter((step) => stepState(step) === 'waiting') ?? [];
     try {
-      this.#gates = isWaiting && !this.#hasEnded ? await gatesOf(runId, signal) : [];
+      this.#gates = this.#hasEnded ? [] : await readGates(runId, waiting, signal);
       if (stepId) this.#step = await read(pathOf`/runs/${runId}/steps/${stepId}`, {}, signal);
       if (this.#tab === 'artifacts' || this.#tab === 'evidence') {
         this.#artifacts = await read(pathOf`/runs/${runId}/artifacts`, {}, signal);
@@ -323,9 +323,11 @@ class RunPage extends ConsoleElement {
     await confirm({
       title: `Run ${this.#run.pack?.name} again?`,
       body: h('p', null, `A new run starts with the manifest and the inputs of ${runId}.`),
+      comment: 'Inputs to replace, as JSON; empty keeps all',
       action: 'Start a new run',
-      act: async () => {
-        created = await post(pathOf`/runs/${runId}/rerun`, {}, { 'Idempotency-Key': key });
+      act: async (text) => {
+        const body = text ? { inputs: JSON.parse(text) } : {};
+        created = await post(pathOf`/runs/${runId}/rerun`, body, { 'Idempotency-Key': key });
       },
     });
     if (created) location.hash = runLink(created.runId);
@@ -341,18 +343,6 @@ function nextTask() {
   return new Promise((resolve) => {
     setTimeout(resolve);
   });
-}
-
-/** Returns the run's open approvals, which are in the tenant's list. */
-async function gatesOf(runId, signal) {
-  const gates = [];
-  let cursor = '';
-  do {
-    const page = await read('/approvals', { limit: 100, cursor }, signal);
-    gates.push(...page.approvals.filter((gate) => gate.runId === runId));
-    cursor = page.nextCursor ?? '';
-  } while (cursor);
-  return gates;
 }
 
 customElements.define('tr-run', RunPage);

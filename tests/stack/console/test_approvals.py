@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
+from tests.packs import pack
 from tests.stack.console.browser import RELEASE
 
 if TYPE_CHECKING:
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
 
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
+
+_SCANNED: Final = pack(
+    """
+    - {id: scan, run: {uses: builtin:noop, with: {target: "{{ inputs.image }}", critical: 0}}}
+    - id: review
+      gate:
+        approval:
+          id: production
+          message: "{{ steps.scan.outputs.critical }} critical findings: is it good enough?"
+    - {id: deploy, run: {uses: builtin:noop, with: {image: "{{ inputs.image }}"}}}
+    """,
+    spec="""
+    inputs: [{name: image, type: string, required: true}]
+    approvals: [{id: production}]
+    """,
+    name="scanned-app",
+)
 
 
 def _start(person: Person, manifest: str) -> str:
@@ -93,3 +111,41 @@ def test_the_confirmation_repeats_what_and_where_and_escape_leaves_it(
     bob.page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
+
+
+def test_a_gate_shows_what_it_lets_start_and_what_has_changed(
+    bob: Person, operator: Api, approver: Api, picture: Callable[[str], Path | None]
+) -> None:
+    before = operator.run(_SCANNED, inputs={"image": "app:1.3"})
+    operator.wait(before, "waiting")
+    approver.decide(before, "production", "approved")
+    operator.ended(before)
+    run_id = operator.run(_SCANNED, inputs={"image": "app:1.4"})
+    operator.wait(run_id, "waiting")
+
+    bob.go(f"#/runs/{run_id}")
+    card = bob.gate(run_id)
+
+    expect(card).to_contain_text("none of these can start unless the gate is passed.deploy")
+    expect(card).to_contain_text("steps.scan.outputs.critical0")
+    expect(card).to_contain_text("imageapp:1.4")
+    expect(card).to_contain_text("since the plan of ")
+    expect(card.locator(".diff li").first).to_contain_text("before app:1.3now app:1.4")
+    bob.picture(picture("gate"))
+    operator("POST", f"runs/{run_id}/cancel")
+
+
+def test_a_run_is_repeated_with_another_input(alice: Person, failed_run: str) -> None:
+    alice.go(f"#/runs/{failed_run}")
+    alice.page.get_by_role("button", name="Run again …").click()
+    dialog = alice.page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("{")
+    dialog.get_by_role("button", name="Start a new run").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("JSON")
+
+    dialog.get_by_role("textbox").fill("{}")
+    dialog.get_by_role("button", name="Start a new run").click()
+
+    title = alice.page.get_by_role("heading", level=1)
+    expect(title).not_to_contain_text(failed_run)
+    expect(title).to_contain_text("Failed")
