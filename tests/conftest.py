@@ -67,14 +67,19 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare `--record`, which rewrites golden files instead of comparing with them.
+    """Declare `--record`, which rewrites golden files, and `--pictures`.
 
-    It is declared here because pytest reads only the topmost conftest before the options.
+    They are declared here because pytest reads only the topmost conftest before the options.
     """
     parser.addoption(
         "--record",
         action="store_true",
         help="write the golden files anew; the run then fails, so that CI never records",
+    )
+    parser.addoption(
+        "--pictures",
+        action="store_true",
+        help="write the pictures of the console in docs/images; use it with tests/stack/console",
     )
 
 

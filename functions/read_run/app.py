@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters import http_accept, http_api
+from taskrunner.adapters import http_accept, http_api, http_filters
 from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import (
     Response,
@@ -13,11 +15,11 @@ from taskrunner.adapters.http_response import (
     redirect_response,
     text_response,
 )
+from taskrunner.errors import InvalidRequestError
 from taskrunner.usecases import read_run, read_step
+from taskrunner.usecases.read_state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from taskrunner.adapters.http_request import Request
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
@@ -35,24 +37,40 @@ class _Reader:
         self._world = world
 
     def runs(self, request: Request) -> Response:
-        return self._list(request, read_run.list_runs)
+        tenant, (limit, cursor) = request.tenant(), _page(request)
+        filters = http_filters.run_filters(request)
+        return json_response(200, read_run.list_runs(tenant, limit, cursor, filters, self._world))
 
     def approvals(self, request: Request) -> Response:
-        return self._list(request, read_run.list_approvals)
-
-    def _list(
-        self,
-        request: Request,
-        list_page: Callable[[str, int, str | None, World], JsonObject],
-    ) -> Response:
-        limit = request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE
-        cursor = request.parameter("cursor")
-        return json_response(200, list_page(request.tenant(), limit, cursor, self._world))
+        tenant, (limit, cursor) = request.tenant(), _page(request)
+        page = read_run.list_approvals(tenant, limit, cursor, request.caller, self._world)
+        return json_response(200, page)
 
     def run(self, request: Request) -> Response:
-        return json_response(
-            200, read_run.run_state(request.tenant(), request.run_id(), self._world)
+        query = http_filters.state_query(request, _PAGE_SIZE, _MAX_PAGE_SIZE)
+        tag, state = read_state(request.tenant(), request.run_id(), query, self._world)
+        if state is None:
+            return Response(status=304, headers={"ETag": tag})
+        return json_response(200, state, {"ETag": tag})
+
+    def plan(self, request: Request) -> Response:
+        # Only this route and that of an approval compile a plan, and the compiler's import is slow.
+        from taskrunner.usecases.read_plan import read_plan  # noqa: PLC0415
+
+        tenant, run_id = request.tenant(), request.run_id()
+        compare_to = request.parameter("compareTo")
+        return _tagged_response(request, read_plan(tenant, run_id, compare_to, self._world))
+
+    def approval(self, request: Request) -> Response:
+        from taskrunner.usecases.read_approval import read_approval  # noqa: PLC0415 - as above
+
+        tenant, run_id, approval_id = (
+            request.tenant(),
+            request.run_id(),
+            request.path["approvalId"],
         )
+        view = read_approval(tenant, run_id, approval_id, request.caller, self._world)
+        return json_response(200, view)
 
     def step(self, request: Request) -> Response:
         tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
@@ -72,8 +90,26 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
+        link = request.parameter("link")
+        if link not in {None, "true", "false"}:
+            message = f"link is {link!r}, but must be true or false"
+            raise InvalidRequestError("invalid_request", message)
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
-        return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
+        url = read_run.artifact_url(tenant, run_id, name, self._world)
+        return json_response(200, {"url": url}) if link == "true" else redirect_response(url)
+
+
+def _tagged_response(request: Request, document: JsonObject) -> Response:
+    """Respond with a document and the strong ETag of its bytes, or 304 to a client that has it."""
+    response = json_response(200, document)
+    tag = f'"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
+    if http_filters.known_tags(request) & {tag, "*"}:
+        return Response(status=304, headers={"ETag": tag})
+    return replace(response, headers={**response.headers, "ETag": tag})
+
+
+def _page(request: Request) -> tuple[int, str | None]:
+    return request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE, request.parameter("cursor")
 
 
 def handler(
@@ -83,12 +119,16 @@ def handler(
     world = world or bootstrap.aws()
     reader = _Reader(world)
     routes = {
-        ("GET", _RUNS): Operation(reader.runs, query=_PAGE),
-        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", _RUNS): Operation(reader.runs, query=(*_PAGE, *http_filters.RUN_FILTERS)),
+        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
+        ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
+        ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
-        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),
+        ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
+            reader.artifact, query=("link",)
+        ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
     return http_api.serve(event, routes, world.principals)

@@ -19,6 +19,7 @@ USED: dict[str, frozenset[str]] = {
     "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
+    "console": frozenset(),
     "describe_api": frozenset(),
     "run_step": frozenset(
         {

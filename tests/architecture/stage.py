@@ -24,7 +24,7 @@ from tests.machine.engine import Engine, engine
 if TYPE_CHECKING:
     from tests.architecture.events import EventRow
 
-WORLDLESS = frozenset({"describe_api"})
+WORLDLESS = frozenset({"console", "describe_api"})
 CLIENT = "event-client"
 SET_BY_LAMBDA = frozenset({"AWS_LAMBDA_RUNTIME_API"})
 

@@ -13,6 +13,7 @@ STORES = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS
 # Cognito always encrypts its client registry and the keys of a user pool.
 STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
     "AWS::ApiGateway::UsagePlan",
     "AWS::Cognito::UserPoolResourceServer",

@@ -44,6 +44,7 @@ NEEDED = {
     "read_run": LOGGING | AWS,
     "decide_approval": LOGGING | AWS,
     "cancel_run": LOGGING | AWS,
+    "console": set(),
     "describe_api": set(),
     "run_step": AWS | {"pydantic"},  # checks the parameters of executors
     "open_gate": AWS,

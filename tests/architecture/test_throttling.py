@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from taskrunner_cli.local.emulator import ACCOUNT_CONCURRENCY, FUNCTION_CONCURRENCY
+from taskrunner_cli.local.emulator import (
+    ACCOUNT_CONCURRENCY,
+    CONSOLE_CONCURRENCY,
+    FUNCTION_CONCURRENCY,
+)
 from tests.api_schema import assert_conforms
 from tests.template import example_executors, functions, routes, template
 
@@ -130,9 +134,9 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:
-    count = len(functions()) + len(example_executors())
+    others = len(functions()) - 1 + len(example_executors())
 
-    reserved = count * FUNCTION_CONCURRENCY
+    reserved = others * FUNCTION_CONCURRENCY + CONSOLE_CONCURRENCY
     emulator = 1
 
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64

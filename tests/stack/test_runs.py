@@ -55,11 +55,13 @@ def test_redirects_to_an_artifacts_download(operator: Api) -> None:
 
     artifacts = operator.artifacts(run_id)
     redirect = operator("GET", f"runs/{run_id}/artifacts/scan-report")
+    link = operator("GET", f"runs/{run_id}/artifacts/scan-report", query={"link": "true"})
     file = httpx.get(redirect.headers["Location"])
 
     assert artifacts.keys() - {"evidence-bundle"} == {"scan-report"}
     assert redirect.status_code == 302
     assert file.status_code == 200
+    assert httpx.get(link.json()["url"]).content == file.content
     assert hashlib.sha256(file.content).hexdigest() == artifacts["scan-report"]["sha256"]
     assert file.headers["Content-Type"] == "application/json"
     assert "scan-report.json" in file.headers["Content-Disposition"]

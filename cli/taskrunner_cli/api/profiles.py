@@ -173,6 +173,7 @@ def _deployment_profile(environ: Mapping[str, str]) -> Profile:
         client_secret=client_secret,
         scope=environ.get("TASKRUNNER_SCOPE", ""),
         caller=client_id,
+        console_url=f"{api_url.rstrip('/')}/console",
     )
 
 

@@ -129,10 +129,10 @@ def download(
 def _download(
     session: Session, run: str, artifact: Artifact, path: Path, advance: "Advance"
 ) -> "Download":
-    """Save a file as it is stored, and a value as the text that its digest covers."""
+    """Save a file as it is stored, and a value that is stored nowhere as its text."""
     from taskrunner_cli.api.download import save_text  # noqa: PLC0415 -- brings httpx
 
-    if artifact.get("type") == "object":
+    if artifact.get("type") == "object" and "storedPath" not in artifact:
         return save_text(artifact.get("expressionJson", ""), path)
     return session.client.download(run, artifact["name"], path, advance)
 

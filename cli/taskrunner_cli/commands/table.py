@@ -47,6 +47,7 @@ _COMMANDS: Final[dict[str, _Entry]] = {
     "outputs": _Entry("outputs", "outputs", _RUNS_PANEL),
     "artifacts": _Entry("artifacts", "app", _RUNS_PANEL),
     "cancel": _Entry("runs", "cancel", _RUNS_PANEL),
+    "open": _Entry("console", "open_", _RUNS_PANEL),
     "approvals": _Entry("approvals", "approvals", _APPROVALS_PANEL),
     "approve": _Entry("approvals", "approve", _APPROVALS_PANEL),
     "reject": _Entry("approvals", "reject", _APPROVALS_PANEL),

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
+    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
     REGION,
     SECRET_ACCESS_KEY,
@@ -201,11 +202,12 @@ def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> 
             **({"statusCode": str(response["statusCode"])} if "statusCode" in response else {}),
         )
     _put_any_methods(gateway, api_id, body["paths"])
-    gateway.create_deployment(restApiId=api_id, stageName=STAGE)
+    variables = gateway.get_stage(restApiId=api_id, stageName=STAGE).get("variables", {})
+    gateway.create_deployment(restApiId=api_id, stageName=STAGE, variables=variables)
 
 
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
-    """Reserve each function's concurrency."""
+    """Reserve each function's concurrency, of the console's only what one browser needs."""
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
@@ -215,9 +217,10 @@ def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: An
                 function = cloudformation.describe_stack_resource(
                     StackName=stack["StackName"], LogicalResourceId=logical_id
                 )["StackResourceDetail"]
+                reserved = CONSOLE_CONCURRENCY if logical_id == "ConsoleFunction" else None
                 functions.put_function_concurrency(
                     FunctionName=function["PhysicalResourceId"],
-                    ReservedConcurrentExecutions=int(parameters[parameter]),
+                    ReservedConcurrentExecutions=reserved or int(parameters[parameter]),
                 )
 
 

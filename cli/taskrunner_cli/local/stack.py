@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from taskrunner_cli.local import clients, deployment, emulator
+from taskrunner_cli.local import clients, deployment, emulator, people
 from taskrunner_cli.local.clients import Client
 from taskrunner_cli.local.emulator import Emulator
 from taskrunner_cli.local.errors import LocalStackError
+from taskrunner_cli.local.people import Person
 from taskrunner_cli.local.workspace import Workspace, find
 
 Progress = Callable[[str], None]
@@ -26,6 +27,7 @@ class Stack:
     Args:
         console_url: the console's address; None if there is no console, and then the stack file
             has no such member.
+        people: those who can sign in to the console, by name.
         access_key_id: the emulator's root credentials, which give access behind the API.
 
     """
@@ -46,6 +48,7 @@ class Stack:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     console_url: str | None = None
+    people: dict[str, Person] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,12 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         outputs = deployment.deploy(workspace, process)
         progress("registering the clients")
         callers = clients.register(process, outputs["UserPoolId"], outputs["TableName"])
-        stack = _stack(process, outputs, callers)
+        users = people.register(process, outputs["UserPoolId"], outputs["TableName"])
+        stack = _stack(process, outputs, callers, users)
+        if stack.console_url:
+            people.admit_console(
+                process, stack.user_pool_id, outputs["ConsoleClientId"], stack.console_url
+            )
         public_key = deployment.public_key(process, stack.evidence_key_arn)
         workspace.evidence_key_file.write_text(public_key, encoding="ascii")
         _write_invocation(workspace, stack)
@@ -185,7 +193,12 @@ def _deployed(workspace: Workspace) -> Any:  # noqa: ANN401 -- only compared as 
         return None
 
 
-def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client]) -> Stack:
+def _stack(
+    process: Emulator,
+    outputs: dict[str, str],
+    callers: dict[str, Client],
+    users: dict[str, Person],
+) -> Stack:
     # The outputs hold AWS's addresses; the emulator's *.localhost names do not resolve everywhere.
     gateway = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
     return Stack(
@@ -204,6 +217,8 @@ def _stack(process: Emulator, outputs: dict[str, str], callers: dict[str, Client
         user_pool_id=outputs["UserPoolId"],
         access_key_id=emulator.ACCESS_KEY_ID,
         secret_access_key=emulator.SECRET_ACCESS_KEY,
+        console_url=f"{gateway}/console",
+        people=users,
     )
 
 
@@ -252,7 +267,9 @@ def _from_document(document: dict[str, Any]) -> Stack:
         name: Client(**{_snake(key): value for key, value in caller.items()})
         for name, caller in document["clients"].items()
     }
-    return Stack(**{_snake(key): value for key, value in document.items()} | {"clients": callers})
+    users = {name: Person(**person) for name, person in document.get("people", {}).items()}
+    members = {_snake(key): value for key, value in document.items()}
+    return Stack(**members | {"clients": callers, "people": users})
 
 
 def _camel(name: str) -> str:

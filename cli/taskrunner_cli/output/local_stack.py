@@ -67,10 +67,17 @@ def status_document(status: "Status") -> StatusDocument:
 
 def stack_view(stack: "Stack") -> RenderableType:
     """Return the addresses of a running stack, and the names of its callers."""
-    lines = [text(f"  API      {stack.api_url}"), text(f"  tokens   {stack.token_url}")]
+    lines = [
+        text(f"  API      {stack.api_url}"),
+        text(f"  tokens   {stack.token_url}"),
+        text(f"  callers  {', '.join(stack.clients)}"),
+    ]
+    if stack.people:
+        names = ", ".join(f"{name} ({person.group})" for name, person in stack.people.items())
+        lines.append(text(f"  people   {names}; passwords: .local/stack.json"))
     if stack.console_url:
         lines.append(text(f"  console  {stack.console_url}"))
-    return Group(*lines, text(f"  callers  {', '.join(stack.clients)}"))
+    return Group(*lines)
 
 
 def status_view(status: "Status") -> RenderableType:

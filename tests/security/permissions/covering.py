@@ -327,6 +327,7 @@ def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
         for name in [*files, EVIDENCE_BUNDLE]
     }
     assert ana("GET", f"runs/{run_id}/steps/count").json["outputs"] == {"text": _LONG}
+    assert ana("GET", "runs", query={"status": "succeeded"}).json["runs"][0]["runId"] == run_id
     for decision in ("approved", "rejected"):
         run_id = _create(ana, WAITING, {})
         plan_hash = engine.wait(ana, run_id, "waiting")["planHash"]
@@ -385,7 +386,8 @@ def _play_expired(players: _Players) -> None:
 
     Removal takes a month or more, so the port is called directly.
     """
-    for folder in ("read_run", "decide_approval", "settle_run", "reconcile"):
+    folders = ("read_run", "create_run", "decide_approval", "settle_run", "reconcile")
+    for folder in folders:
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
 

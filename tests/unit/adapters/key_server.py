@@ -21,6 +21,8 @@ from taskrunner.adapters.identity import BadTokenError, TokenAuthenticator, Toke
 from taskrunner.adapters.issuer_keys import IssuerKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_layout import Key
 
@@ -44,15 +46,16 @@ def a_jwk(key: rsa.RSAPrivateKey, kid: str = "key-1", **changes: Any) -> dict[st
 
 
 class Registry:
-    """Stands in for the table, with the client registry in it."""
+    """Stands in for the table, with a registry in it; by default that of clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, items: Mapping[Key, dict[str, Any]] | None = None) -> None:
+        self.items = REGISTRY if items is None else {key.pk: item for key, item in items.items()}
         self.reads: list[str] = []
 
     def get(self, key: Key) -> dict[str, Any] | None:
-        assert key.sk == "C"
+        assert key.sk in {"C", "G"}
         self.reads.append(key.pk)
-        return REGISTRY.get(key.pk)
+        return self.items.get(key.pk)
 
 
 class KeyServer:

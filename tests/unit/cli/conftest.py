@@ -143,6 +143,7 @@ def _stack_file(service: FakeService, tmp_path: Path) -> Iterator[Path]:
             for name in CALLERS
         }
         urls = {"apiUrl": f"{origin}/live", "tokenUrl": f"{origin}/token"}
+        urls["consoleUrl"] = f"{origin}/live/console"
         path = tmp_path / "stack.json"
         path.write_text(json.dumps({**urls, "clients": clients}))
         yield path
@@ -152,7 +153,7 @@ def _stack_file(service: FakeService, tmp_path: Path) -> Iterator[Path]:
 def _local_stack() -> FakeLocalStack:
     secret = SECRET.format("operator")
     caller = Client(client_id="operator", client_secret=secret, scope="scope", tenant="tenant-prod")
-    unused = dict.fromkeys(
+    unused: Any = dict.fromkeys(
         (
             "endpoint_url", "region", "table_name", "bucket_name", "machine_prefix",
             "pack_run_machine_arn", "reconcile_function", "evidence_key_arn",
@@ -170,6 +171,19 @@ def _local_stack() -> FakeLocalStack:
     return FakeLocalStack(stack)
 
 
+class FakeBrowser:
+    """Remembers the addresses that it was told to show, if there is a browser."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.is_found = True
+
+    def show(self, url: str) -> bool:
+        if self.is_found:
+            self.shown.append(url)
+        return self.is_found
+
+
 @pytest.fixture(name="world")
 def _world(stack_file: Path, service: FakeService, local_stack: FakeLocalStack) -> World:
     return World(
@@ -177,6 +191,7 @@ def _world(stack_file: Path, service: FakeService, local_stack: FakeLocalStack) 
         clock=FakeClock(service.tick),
         randomness=FakeRandomness(),
         local=local_stack,
+        browser=FakeBrowser(),
     )
 
 

@@ -14,8 +14,8 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 COMMANDS = (
     "init", "lint", "plan", "gates", "compile", "simulate", "run", "rerun", "runs",
     "show", "watch", "logs", "outputs", "artifacts list", "artifacts download",
-    "approvals", "approve", "reject", "cancel", "login", "logout", "profiles", "demo", "local up",
-    "local down", "local status", "evidence verify", "evidence fetch",
+    "approvals", "approve", "reject", "cancel", "open", "login", "logout", "profiles",
+    "demo", "local up", "local down", "local status", "evidence verify", "evidence fetch",
 )  # fmt: skip
 
 

@@ -49,11 +49,19 @@ class TestList:
 
 class TestDownload:
     def test_downloads_every_artifact_into_a_folder(
-        self, taskrunner: Command, service: FakeService, tmp_path: Path
+        self, taskrunner: Command, service: FakeService, store: FakeStore, tmp_path: Path
     ) -> None:
         run = service.add("r1", "hello")
         run.artifacts.append({"name": "made-later", "status": "pending"})
         digest = hashlib.sha256(b"[1]").hexdigest()
+        store.files = {"evidence-bundle": b"signed"}
+        run.artifacts.append(
+            {
+                "name": "evidence-bundle", "type": "object", "status": "captured",
+                "storedPath": "bundles/r1", "expressionJson": "a description",
+                "sha256": hashlib.sha256(b"signed").hexdigest(),
+            }
+        )  # fmt: skip
         run.artifacts.append(
             {
                 "name": "value", "type": "object", "status": "captured", "expressionJson": "[1]",
@@ -65,7 +73,7 @@ class TestDownload:
 
         assert ended.code == 0
         saved = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
-        assert saved == {"scan-report": REPORT, "value": b"[1]"}
+        assert saved == {"scan-report": REPORT, "value": b"[1]", "evidence-bundle": b"signed"}
         assert f"saved {tmp_path / 'new' / 'scan-report'}: {len(REPORT)} bytes" in ended.out
 
     def test_downloads_the_named_ones_only(

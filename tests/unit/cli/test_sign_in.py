@@ -22,9 +22,10 @@ import pytest
 
 from taskrunner_cli.api.loopback import Loopback
 from taskrunner_cli.api.saved_tokens import SavedToken, TokenFile, saved_tokens
-from taskrunner_cli.api.sign_in import LOOPBACK_PORTS
+from taskrunner_cli.api.sign_in import CALLBACK_PATH, LOOPBACK_PORTS
 from taskrunner_cli.errors import CommandError, UsageError
 from taskrunner_cli.world import World
+from tests.template import template
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request, serving
 from tests.unit.cli.fake_service import FakeService
@@ -346,6 +347,13 @@ class TestProfile:
         issuer.has_console = False
 
         assert taskrunner("login").code == 0
+
+
+def test_the_template_lets_the_issuer_come_back_to_every_port() -> None:
+    client = template()["Resources"]["ConsoleClient"]["Properties"]
+    addresses = [url for url in client["CallbackURLs"] if isinstance(url, str)]
+
+    assert addresses == [f"http://localhost:{port}{CALLBACK_PATH}" for port in LOOPBACK_PORTS]
 
 
 def test_says_that_there_are_no_profiles(taskrunner: Command) -> None:

@@ -224,6 +224,8 @@ class AwsWorld:
             audience=environment.get("AUDIENCE") or None,
             tenant_claim=environment.get("TENANT_CLAIM") or None,
             grants_claim=environment.get("GRANTS_CLAIM") or None,
+            groups_claim=environment.get("GROUPS_CLAIM") or None,
+            user_claim=environment.get("USER_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
         return TokenAuthenticator(settings, self._table)

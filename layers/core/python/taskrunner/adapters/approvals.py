@@ -34,9 +34,11 @@ from taskrunner.adapters.journal_chunks import Addition, with_end
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
+    APPROVALS,
     OPEN_APPROVALS,
     Key,
     approval_key,
+    brief_key,
     gate_key,
     partition_of,
     run_partition,
@@ -44,8 +46,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.errors import ConflictError
 from taskrunner.model.approval import ApprovalRecord, Verdict
-from taskrunner.ports.approvals import GateChange
-from taskrunner.ports.page import Page
+from taskrunner.ports.approvals import GateChange, OpenApprovals
 from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ class DynamoApprovals:
         """See the port."""
         item = self._table.get(approval_key(run_partition(tenant, run_id), approval_id))
         return ApprovalRecord(approval_id=approval_id) if item is None else approval_from_item(item)
+
+    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+        """See the port."""
+        query = by_prefix(Key(run_partition(tenant, run_id), APPROVALS))
+        return [approval_from_item(item) for item in self._table.query(query)]
 
     def gate(self, run: Run, path: str) -> GateRecord | None:
         """See the port."""
@@ -267,8 +273,8 @@ class DynamoApprovals:
         else:
             self._tokens.fail(token, *_FAILURES[verdict])
 
-    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """See the port."""
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
+        """See the port. A page costs one query, and one read of the briefs of its runs."""
         index = cursors.TenantIndex(tenant, "tenant_open_approvals", "opened_sort")
         page = self._table.page(
             Query(
@@ -279,5 +285,11 @@ class DynamoApprovals:
                 start_after=index.key_of(cursor),
             )
         )
-        summaries = [json.loads(item["summary"]) for item in page.items]
-        return Page(summaries, index.cursor_of(page.last_key))
+        partitions = dict.fromkeys(item["pk"] for item in page.items)
+        keys = [brief_key(partition) for partition in partitions]
+        briefs = {item["pk"]: json.loads(item["brief"]) for item in self._table.batch(keys)}
+        return OpenApprovals(
+            [json.loads(item["summary"]) | briefs.get(item["pk"], {}) for item in page.items],
+            [approval_from_item(item) for item in page.items],
+            index.cursor_of(page.last_key),
+        )

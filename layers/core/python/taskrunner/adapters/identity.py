@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 
 from taskrunner.adapters.issuer_keys import ALGORITHMS, IssuerKeys
+from taskrunner.adapters.people import Groups
 from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
 from taskrunner.model.approval import CLOCK
-from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, tenants, words
+from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, implied_scopes, tenants, words
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
@@ -39,7 +40,9 @@ class BadTokenError(TaskRunnerError):
 class TokenSettings:
     """The issuer that is trusted, and the claims that are read.
 
-    *audience* is a token's `aud` or, for Cognito's access tokens, its `client_id`.
+    *audience* is a token's `aud` or, for Cognito's access tokens, its `client_id`. A token that has
+    *groups_claim* or *user_claim* is of a person; *user_claim* holds the person's name, which stays
+    readable in records where a subject is a number.
     """
 
     issuer: str
@@ -48,6 +51,8 @@ class TokenSettings:
     audience: str | None = None
     tenant_claim: str | None = None
     grants_claim: str | None = None
+    groups_claim: str | None = None
+    user_claim: str | None = None
     default_tenant: str | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +71,7 @@ class TokenAuthenticator:
         """Fetch no keys yet."""
         self._settings = settings
         self._table = table
+        self._groups = Groups(table)
         self._keys = keys or IssuerKeys(settings.jwks_url, settings.algorithms)
 
     def caller(self, authorization: str) -> Caller:
@@ -88,13 +94,36 @@ class TokenAuthenticator:
             raise BadTokenError("the token has no subject")
         if subject == CLOCK:
             raise BadTokenError(f"the subject {CLOCK!r} is reserved for expiries by the clock")
-        client = self._client(claims)
         scope_words = words(claims.get("scope")) or words(claims.get("scp"))
+        if self._is_person(claims):
+            return self._person(subject, scope_words, claims)
+        client = self._client(claims)
         return Caller(
             subject=subject,
             scopes=frozenset(filter(None, map(_scope, scope_words))),
             tenants=self._tenants(claims, client),
             grants=self._grants(claims, client) | frozenset(_grants_of_scopes(scope_words)),
+            expires_at=math.ceil(claims["exp"]),
+        )
+
+    def _is_person(self, claims: dict[str, Any]) -> bool:
+        names = self._settings.groups_claim, self._settings.user_claim
+        return names[0] is not None and any(name in claims for name in names)
+
+    def _person(self, subject: str, scope_words: list[str], claims: dict[str, Any]) -> Caller:
+        """Return the caller that a person is by their groups, and within the token's scopes.
+
+        The name has a prefix, so that no person is the same caller as a client.
+        """
+        names = self._settings
+        membership = self._groups.membership(words(claims.get(names.groups_claim or "")))
+        name = claims.get(names.user_claim or "")
+        allowed = implied_scopes(filter(None, map(_scope, scope_words)))
+        return Caller(
+            subject=f"user:{name}" if isinstance(name, str) and name else subject,
+            scopes=membership.scopes & allowed,
+            tenants=membership.tenants,
+            grants=membership.grants,
             expires_at=math.ceil(claims["exp"]),
         )
 

@@ -46,6 +46,11 @@ def words(value: object) -> list[str]:
     return [word for word in members if isinstance(word, str) and word.split() == [word]]
 
 
+def implied_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Return *scopes* with the lower ones that they include."""
+    return frozenset(implied for scope in scopes for implied in _IMPLIED.get(scope, ()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """An identified caller, with its scopes (`viewer`, `operator`, `admin`), grants and tenants.
@@ -61,7 +66,7 @@ class Caller:
 
     def may(self, scope: str) -> bool:
         """Return whether one of the caller's scopes implies *scope*."""
-        return any(scope in _IMPLIED.get(held, ()) for held in self.scopes)
+        return scope in implied_scopes(self.scopes)
 
     def has_grant(self, grant: str) -> bool:
         """Return whether the caller has *grant*."""

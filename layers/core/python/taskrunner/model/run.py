@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,8 @@ from taskrunner.errors import ConflictError
 from taskrunner.model import step_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import StepKind
 
@@ -58,7 +60,13 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_unended(self) -> bool:
+        """Whether a run with this status goes on."""
+        return self in _UNENDED
 
+
+_UNENDED: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING})
 _ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 _AWAITING: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -73,8 +81,10 @@ class Run:
     *distributed* are the ids of the machine's Distributed Maps.
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
     accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
-    None is any number. *settled* is true once a failed run takes no artifacts of steps that still
-    run, and *sealed* once the evidence of a run that has ended is recorded.
+    None is any number. *manifest_digest* is that of the manifest's text, which is stored; older
+    runs have none. *rerun_of* is the run that this one repeats, if it repeats one. *settled* is
+    true once a failed run takes no artifacts of steps that still run, and *sealed* once the
+    evidence of a run that has ended is recorded.
     """
 
     tenant: str
@@ -92,6 +102,8 @@ class Run:
     longest_s: int = 0
     queue_depth: int | None = None
     idempotency_key: str | None = None
+    manifest_digest: str | None = None
+    rerun_of: str | None = None
     outcome: RunStatus | None = None
     settled: bool = False
     sealed: bool = False
@@ -189,12 +201,27 @@ class StepState:
         return self.reason in _AWAITING
 
 
+@dataclass(frozen=True, slots=True)
+class UnlistedIterations:
+    """The *count* iterations of a map or loop that have not begun and are not listed.
+
+    All are in the same state. *steps* are the states of the steps directly in one of them.
+    """
+
+    count: int
+    steps: tuple[StepState, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """The state of a run, as its journal gives it; *steps* are in the order of the plan."""
+    """The state of a run, as its journal gives it; *steps* are in the order of the plan.
+
+    *unlisted* has the iterations that *steps* lacks, by the path of their map or loop.
+    """
 
     status: RunStatus
     started_at: str | None
     ended_at: str | None
     updated_at: str
     steps: tuple[StepState, ...]
+    unlisted: Mapping[str, UnlistedIterations] = field(default_factory=dict)

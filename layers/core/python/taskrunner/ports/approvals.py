@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports.page import Page
     from taskrunner.ports.runs import RunSnapshot, Stops
 
 
@@ -30,6 +29,17 @@ class GateChange(NamedTuple):
     entries: Sequence[Entry]
     inside: Collection[str] = ()
     stops: Stops = NOTHING
+
+
+class OpenApprovals(NamedTuple):
+    """A page of open approvals: their summaries, with the briefs of their runs, and their records.
+
+    *cursor* is where the next page begins; None when there is none.
+    """
+
+    items: Sequence[JsonObject]
+    records: Sequence[ApprovalRecord]
+    cursor: str | None
 
 
 class Approvals(Protocol):
@@ -44,6 +54,10 @@ class Approvals(Protocol):
 
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
         """Return the record, which is empty before a gate has opened the approval."""
+        ...
+
+    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+        """Return the records of all approvals of a run that a gate has opened, by id."""
         ...
 
     def gate(self, run: Run, path: str) -> GateRecord | None:
@@ -136,6 +150,6 @@ class Approvals(Protocol):
         """Wake the gate that waits with *token*. Idempotent."""
         ...
 
-    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """Return the summaries of the tenant's approvals that wait, the oldest first."""
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
+        """Return the tenant's approvals that wait, the oldest first."""
         ...

@@ -1,0 +1,133 @@
+/** The service's API as the signed-in person sees it. */
+
+import { patiently } from './patience.js';
+import { session } from './sign-in.js';
+import { settings } from './settings.js';
+
+const TIMEOUT_MS = 35_000; // the API answers within 29 s
+
+/** The service refused a request. */
+export class RefusedError extends Error {
+  /**
+   * @param {number} status
+   * @param {{error?: {code: string, message: string, traceId?: string}, errors?: PackProblem[]}} body
+   */
+  constructor(status, body) {
+    super(body.error?.message ?? `The service answered with status ${status}.`);
+    this.status = status;
+    this.code = body.error?.code ?? '';
+    this.traceId = body.error?.traceId ?? '';
+    /** @type {PackProblem[]} */
+    this.problems = body.errors ?? [];
+  }
+
+  /** Whether this deployment does not have the operation, or the thing it names. */
+  get isMissing() {
+    return this.status === 404 || this.status === 405;
+  }
+}
+
+/** @typedef {{path: string, message: string}} PackProblem */
+
+/** The service could not be reached. */
+export class UnreachableError extends Error {}
+
+/**
+ * Reads a JSON document.
+ *
+ * @param {string} path Below `/v1/task-runner`, made with `pathOf` where it has parameters.
+ * @param {Record<string, string|number|undefined>} [query]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function read(path, query = {}, signal = undefined) {
+  return (await send('GET', path, { query, signal })).json();
+}
+
+/**
+ * Reads a JSON document unless it still has the tag *etag*.
+ *
+ * @returns {Promise<{document: any, etag: string}|null>} null if it has not changed.
+ */
+export async function readIfChanged(path, query, etag, signal) {
+  const headers = etag ? { 'If-None-Match': etag } : {};
+  const answer = await send('GET', path, { query, headers, signal });
+  if (answer.status === 304) return null;
+  return { document: await answer.json(), etag: answer.headers.get('ETag') ?? '' };
+}
+
+/**
+ * Sends a request that changes something.
+ *
+ * @returns {Promise<any>}
+ */
+export async function post(path, body = undefined, headers = {}) {
+  return (await send('POST', path, { body, headers })).json();
+}
+
+/**
+ * Reads the part of a run's log after *cursor*.
+ *
+ * @returns {Promise<{entries: LogEntry[], cursor: string}>}
+ */
+export async function readLog(runId, cursor, signal) {
+  const answer = await send('GET', pathOf`/runs/${runId}/logs`, {
+    query: { cursor: cursor || undefined, limit: 1000 },
+    signal,
+  });
+  const lines = (await answer.text()).split('\n').filter(Boolean);
+  return {
+    entries: lines.map((line) => JSON.parse(line)),
+    cursor: answer.headers.get('X-TaskRunner-Cursor') ?? cursor,
+  };
+}
+
+/**
+ * @typedef {object} LogEntry
+ * @property {string} timestamp
+ * @property {'debug'|'info'|'warn'|'error'} level
+ * @property {string} eventType
+ * @property {string} message
+ * @property {string} [stepId]
+ * @property {Record<string, string>} [metadata]
+ * @property {string} [cursor]
+ */
+
+/** Makes a path of a template, with its parameters percent-encoded. */
+export function pathOf(strings, ...values) {
+  return String.raw({ raw: strings }, ...values.map(encodeURIComponent));
+}
+
+async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  const search = given.length ? `?${new URLSearchParams(given)}` : '';
+  const address = `${settings.apiPath}/v1/task-runner${path}${search}`;
+  const request = {
+    method,
+    headers: {
+      Authorization: session.authorization,
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    cache: 'no-store',
+    credentials: 'omit',
+  };
+  const answer = await patiently(() => fetched(address, request, signal), signal);
+  if (answer.status === 401) session.expire();
+  if (answer.ok || answer.status === 304) return answer;
+  throw new RefusedError(answer.status, await answer.json().catch(() => ({})));
+}
+
+async function fetched(address, request, signal) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await fetch(address, {
+      ...request,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new UnreachableError('The service cannot be reached.');
+  }
+}

@@ -1,0 +1,66 @@
+/** What failed in a run: the steps, their messages and reasons. It is the first thing on its page. */
+
+import { h } from './dom.js';
+import { runLink } from './places.js';
+import { plural, reasonWords } from './words.js';
+
+const MOST = 3;
+
+/**
+ * @param {any} run
+ * @param {{byId: Map<string, any>}} tree
+ * @param {import('./run-journal.js').RunJournal} journal
+ */
+export function failures(run, tree, journal) {
+  const failed = [...tree.byId.values()].filter(
+    (node) => node.state === 'failed' && !hasFailedInside(node),
+  );
+  if (!failed.length && run.status !== 'failed') return null;
+  const shown = failed.slice(0, MOST);
+  const isOver = run.status === 'failed';
+  return h(
+    'section',
+    { class: 'failures', 'aria-label': 'Failures' },
+    h(
+      'h2',
+      null,
+      '✕ ',
+      isOver ? 'The run failed' : `${plural(failed.length, 'step')} failed; the run goes on`,
+    ),
+    !failed.length && h('p', null, endMessage(journal)),
+    shown.map((node) => failure(run.runId, node)),
+    failed.length > MOST && h('p', null, `and ${plural(failed.length - MOST, 'more step')}`),
+  );
+}
+
+function failure(runId, node) {
+  return h(
+    'div',
+    { key: node.id, class: 'failure' },
+    h(
+      'p',
+      null,
+      h('a', { href: runLink(runId, { stepId: node.id, tab: 'step' }) }, node.id),
+      ' ',
+      h('strong', null, reasonWords(node.step.statusReason)),
+    ),
+    node.step.errorMessage &&
+      h(
+        'pre',
+        { class: 'error', tabindex: '0', role: 'group', 'aria-label': `Error of ${node.id}` },
+        node.step.errorMessage,
+      ),
+  );
+}
+
+/** Whether a block failed because of something in it, which says more. */
+function hasFailedInside(node) {
+  return (node.counts.failed ?? 0) > 0;
+}
+
+function endMessage(journal) {
+  const end = journal.entries.findLast(
+    (entry) => entry.eventType.startsWith('run.') && entry.level === 'error',
+  );
+  return [end?.message, end?.metadata?.error].filter(Boolean).join(' ');
+}

@@ -1,0 +1,111 @@
+"""People at browsers, and runs for them to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.packs import pack
+from tests.stack.console.browser import FAILING, RELEASE, Person, chromium
+from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from taskrunner_cli.local import Stack
+    from tests.stack.api import Api
+
+_MANY = pack(
+    """
+    - id: hosts
+      map:
+        items: {range: {end: 499}}
+        maxParallel: 2
+        step:
+          id: reach
+          continueOnError: true
+          run: {uses: builtin:assert, with: {that: "{{ item > `1` }}", message: It is down.}}
+    """,
+    name="reach-hosts",
+)
+
+
+@pytest.fixture(name="browser", scope="session")
+def _browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(name="people", scope="session")
+def _people(browser: Browser, stack: Stack) -> Callable[[str], Person]:
+    """Return a function from a name to that person, who signs in once for all tests."""
+    signed_in: dict[str, Person] = {}
+
+    def person(name: str) -> Person:
+        if name not in signed_in:
+            signed_in[name] = Person.at(browser, stack, name)
+        return signed_in[name]
+
+    return person
+
+
+@pytest.fixture(name="alice")
+def _alice(people: Callable[[str], Person]) -> Iterator[Person]:
+    """An operator."""
+    yield from _checked(people("alice"))
+
+
+@pytest.fixture(name="bob")
+def _bob(people: Callable[[str], Person]) -> Iterator[Person]:
+    """An approver."""
+    yield from _checked(people("bob"))
+
+
+@pytest.fixture(name="vera")
+def _vera(people: Callable[[str], Person]) -> Iterator[Person]:
+    """A viewer."""
+    yield from _checked(people("vera"))
+
+
+def _checked(person: Person) -> Iterator[Person]:
+    person.reports.clear()
+    yield person
+    assert person.problems() == []
+
+
+@pytest.fixture(name="waiting_run", scope="session")
+def _waiting_run(operator: Api) -> str:
+    """A run that waits at its gate, and stays there."""
+    run_id = operator.run(RELEASE)
+    operator.wait(run_id, "waiting")
+    return run_id
+
+
+@pytest.fixture(name="failed_run", scope="session")
+def _failed_run(operator: Api) -> str:
+    run_id = operator.run(FAILING)
+    operator.wait(run_id, "failed")
+    return run_id
+
+
+@pytest.fixture(name="large_run", scope="module")
+def _large_run(operator: Api) -> Iterator[str]:
+    """A run with 500 items, of which the first two fail; it goes on for minutes."""
+    run_id = operator.run(_MANY)
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
+
+
+@pytest.fixture(name="picture")
+def _picture(request: pytest.FixtureRequest) -> Callable[[str], Path | None]:
+    """Return a function from a name to the path of a picture, or to None if none are wanted."""
+
+    def path(name: str) -> Path | None:
+        wanted: bool = request.config.getoption("--pictures")
+        return ROOT / "docs" / "images" / f"{name}.png" if wanted else None
+
+    return path

@@ -1,0 +1,163 @@
+"""Runs with many items open at once, and show what failed first."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Route
+
+    from tests.stack.console.browser import Person
+
+_ITEMS = 10_000
+_LONGEST_FRAME_MS = 100
+_MOST_ELEMENTS = 1500
+# Collects what keeps the page from answering for longer than 50 ms.
+_OBSERVE = """
+() => {
+  window.longTasks = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
+  }).observe({ type: 'longtask' });
+}
+"""
+
+
+def test_a_map_of_500_items_shows_counts_and_its_failed_items_first(
+    alice: Person, large_run: str, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go(f"#/runs/{large_run}")
+    hosts = alice.page.locator("li.box", has_text="hosts").first
+    expect(hosts).to_contain_text("2 failed")
+    expect(hosts).to_contain_text(re.compile(r"\d+ not started"))
+
+    hosts.get_by_role("button", name="Open hosts").click()
+
+    items = hosts.locator("li.iteration")
+    expect(items).to_have_count(25)
+    expect(items.nth(0)).to_contain_text("#0Failed")
+    expect(items.nth(1)).to_contain_text("#1Failed")
+    alice.picture(picture("run-map"))
+    hosts.get_by_role("button", name="Show 25 more").click()
+    expect(items).to_have_count(50)
+    items.nth(0).get_by_role("button", name="Open iteration 0").click()
+    items.nth(0).get_by_role("link", name="reach").click()
+    expect(alice.page).to_have_url(re.compile(r"/steps/hosts%5B0%5D%3A%3Areach$"))
+    expect(alice.page.get_by_role("log")).to_contain_text("It is down.")
+
+
+def test_a_link_to_an_item_opens_the_blocks_around_it(alice: Person, large_run: str) -> None:
+    alice.go("#/runs")
+    alice.go(f"#/runs/{large_run}/steps/hosts%5B499%5D%3A%3Areach")
+
+    expect(alice.page.locator("li.selected")).to_contain_text("reach")
+
+
+def test_ten_thousand_items_open_without_a_long_frame(alice: Person) -> None:
+    """The service's answer is made here, because such a run takes the local stack an hour."""
+    state = json.dumps(_large_state())
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=200, content_type="application/json", body=state)
+
+    alice.page.route("**/runs/large", answer)
+    alice.page.route("**/runs/large/logs?**", lambda route: route.fulfill(status=200, body=""))
+    # A machine that is busy with other tests makes a frame longer, but never shorter.
+    longest = min(_longest_frame(alice) for _ in range(3))
+    elements = alice.page.evaluate("document.querySelectorAll('*').length")
+    alice.page.unroute("**/runs/large")
+    alice.page.unroute("**/runs/large/logs?**")
+
+    assert longest < _LONGEST_FRAME_MS
+    assert elements < _MOST_ELEMENTS
+
+
+def _longest_frame(person: Person) -> float:
+    """Open the run, its block and more of it, and return the longest task in milliseconds."""
+    page = person.page
+    person.go("#/approvals")
+    expect(page.get_by_role("heading", name="Waiting for you")).to_be_visible()
+    page.evaluate(_OBSERVE)
+    person.go("#/runs/large")
+    block = page.locator("li.box", has_text="each").first
+    expect(block).to_contain_text("9,990 succeeded")
+    page.get_by_role("button", name="Open each").click()
+    page.get_by_role("button", name="Show 25 more").click()
+    page.mouse.wheel(0, 2000)
+    expect(block.locator("li.iteration")).to_have_count(50)
+    longest: float = page.evaluate("Math.max(0, ...window.longTasks)")
+    return longest
+
+
+def _large_state() -> dict[str, Any]:
+    policy = {"maxAttempts": 1, "backoffSeconds": 0, "continueOnError": False}
+    common = {"enabled": True, "continueOnError": False, "attempts": 1}
+    block = {"stepId": "each", "templateId": "each", "kind": "Map", "status": "Failed", **common}
+    items = [
+        {
+            "stepId": f"each[{number}]::one",
+            "templateId": "one",
+            "parentId": "each",
+            "kind": "Run",
+            "uses": "builtin:noop",
+            "status": "Failed" if number % 1000 == 7 else "Succeeded",
+            "lastTransitionAt": "2026-01-01T00:00:09Z",
+            **common,
+        }
+        for number in range(_ITEMS)
+    ]
+    return {
+        "runId": "large",
+        "tenantId": "tenant-prod",
+        "status": "failed",
+        "pack": {"name": "large", "version": "1.0.0"},
+        "planHash": f"sha256:{'0' * 64}",
+        "definitionHash": f"sha256:{'0' * 64}",
+        "failurePolicy": policy,
+        "createdAt": "2026-01-01T00:00:00Z",
+        "updatedAt": "2026-01-01T00:00:09Z",
+        "endedAt": "2026-01-01T00:00:09Z",
+        "steps": [block, *items],
+    }
+
+
+def test_a_block_whose_steps_were_left_out_reads_them_page_by_page(alice: Person) -> None:
+    """The service leaves steps of runs with more than 1,000 out of their state."""
+    state = _large_state()
+    block, *items = state["steps"]
+    counts = {"Failed": 10, "Succeeded": 9990}
+    block |= {"counts": counts, "childrenOmitted": _ITEMS - 10}
+    failed = [item for item in items if item["status"] == "Failed"]
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        if "parent" not in query:
+            shown = {**state, "steps": [block, *failed]}
+        else:
+            start = int(query.get("cursor", ["0"])[0])
+            page = items[start : start + 100]
+            shown = {**state, "steps": page, "nextCursor": str(start + 100)}
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(shown))
+
+    alice.page.route(re.compile(r"/runs/cut(\?.*)?$"), answer)
+    alice.page.route("**/runs/cut/logs?**", lambda route: route.fulfill(status=200, body=""))
+    alice.go("#/runs/cut")
+    block_box = alice.page.locator("li.box", has_text="each").first
+    expect(block_box).to_contain_text("9,990 succeeded")
+    block_box.get_by_role("button", name="Open each").click()
+    boxes = block_box.locator("li.iteration")
+    expect(boxes).to_have_count(10)
+
+    block_box.get_by_role("button", name="Show 25 more of 9,990").click()
+    expect(boxes).to_have_count(50)
+    expect(boxes.nth(10)).to_contain_text("#0Succeeded")
+    alice.page.unroute_all()
+    alice.go("#/approvals")

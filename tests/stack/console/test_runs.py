@@ -1,0 +1,149 @@
+"""A run's page and the list of runs show what the service knows, and how old it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.packs import scan_deploy
+from tests.stack.packs import GATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stack.api import Api
+    from tests.stack.console.browser import Person
+
+
+def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
+    alice: Person, failed_run: str, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go(f"#/runs/{failed_run}")
+    failures = alice.page.get_by_label("Failures")
+
+    expect(failures).to_contain_text("The run failed")
+    expect(failures).to_contain_text("push the step failed")
+    expect(failures).to_contain_text("registry.example.com: the disk is full")
+    alice.picture(picture("run-failed"))
+    failures.get_by_role("link", name="push").click()
+    expect(alice.page.get_by_role("heading", name="push")).to_be_visible()
+    alice.page.get_by_role("link", name="Attempt 1").click()
+    expect(alice.page).to_have_url(re.compile(r"/steps/push/attempts/1\?tab=step$"))
+
+
+def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> None:
+    alice.go(f"#/runs/{waiting_run}")
+    log = alice.page.get_by_role("log")
+    expect(log).to_contain_text("Run created via API.")
+
+    alice.page.get_by_role("link", name="Build the image").click()
+
+    expect(log).to_contain_text("Step completed: build")
+    expect(log).not_to_contain_text("Run created")
+    alice.page.get_by_label("The whole run").check()
+    expect(log).to_contain_text("Run created")
+    alice.page.get_by_label("Level").select_option("warn")
+    expect(log).not_to_contain_text("Run created")
+
+
+def test_each_tab_of_a_run_shows_its_part(alice: Person, waiting_run: str) -> None:
+    shown = {
+        "timeline": "unit-tests",
+        "artifacts": "no artifacts",
+        "decisions": "Nobody has decided",
+        "plan": "sha256:",
+        "evidence": "signed record when it ends",
+        "log": "Awaiting approval: production",
+    }
+
+    for tab, text in shown.items():
+        alice.go(f"#/runs/{waiting_run}?tab={tab}")
+        expect(alice.page.get_by_label("Details")).to_contain_text(text)
+        expect(alice.gate(waiting_run)).to_be_visible()
+
+
+def test_a_step_shows_its_outputs(alice: Person, waiting_run: str) -> None:
+    alice.go(f"#/runs/{waiting_run}/steps/build?tab=step")
+
+    expect(alice.page.get_by_label("Value").last).to_contain_text('"image": "app:1.4"')
+
+
+def test_an_artifact_is_downloaded_under_its_name(alice: Person, operator: Api) -> None:
+    run_id = operator("POST", "runs", scan_deploy()).json()["runId"]
+    operator.ended(run_id)
+    alice.go(f"#/runs/{run_id}?tab=artifacts")
+
+    with alice.page.expect_download() as download:
+        alice.page.get_by_role("button", name="Download scan-report").click()
+
+    report = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert download.value.suggested_filename == "scan-report.json"
+    assert report["target"]
+
+
+def test_the_list_filters_runs_by_status(
+    alice: Person, failed_run: str, waiting_run: str, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go("#/runs")
+    expect(alice.page.get_by_role("link", name=waiting_run)).to_be_visible()
+
+    alice.page.get_by_label("Status").select_option("failed")
+
+    expect(alice.page.get_by_role("link", name=failed_run)).to_be_visible()
+    expect(alice.page.get_by_role("link", name=waiting_run)).to_be_hidden()
+    expect(alice.page).to_have_url(re.compile("status=failed"))
+    alice.picture(picture("runs"))
+
+
+def test_a_lost_connection_says_how_old_the_data_is(alice: Person, waiting_run: str) -> None:
+    alice.go(f"#/runs/{waiting_run}")
+    expect(alice.page.get_by_text("● Live")).to_be_visible()
+
+    alice.context.set_offline(True)
+    expect(alice.page.get_by_text("Connection lost. This is from")).to_be_visible()
+    expect(alice.gate(waiting_run)).to_be_visible()
+
+    alice.context.set_offline(False)
+    expect(alice.page.get_by_text("● Live")).to_be_visible()
+    alice.reports.clear()  # the browser reports each request that failed
+
+
+def test_cancelling_is_confirmed_and_ends_the_run(alice: Person, operator: Api) -> None:
+    run_id = operator.run(GATED)
+    operator.wait(run_id, "waiting")
+    alice.go(f"#/runs/{run_id}")
+
+    alice.page.get_by_role("button", name="Cancel …").click()
+    alice.page.get_by_role("button", name=f"Cancel {run_id}").click()
+
+    title = alice.page.get_by_role("heading", level=1)
+    expect(title).to_contain_text("Cancelled")
+
+
+def test_a_pack_that_cannot_be_planned_shows_problems_at_their_lines(
+    alice: Person, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go("#/simulate")
+    alice.page.get_by_label("Pack (YAML)").fill(GATED.replace("uses:", "use:", 1))
+    alice.page.get_by_role("button", name="Simulate").click()
+    problems = alice.page.get_by_label("Problems")
+
+    expect(problems).to_contain_text("unknown key 'use'; did you mean 'uses'?")
+    expect(problems.locator("li.wrong").first).to_contain_text("use: builtin:noop")
+    problems.scroll_into_view_if_needed()
+    alice.picture(picture("simulate-problems"))
+
+
+def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> None:
+    alice.go("#/simulate")
+    alice.page.get_by_label("Pack (YAML)").fill(GATED)
+    alice.page.get_by_role("button", name="Simulate").click()
+    plan = alice.page.get_by_label("Plan")
+
+    expect(plan).to_contain_text("security")
+    expect(plan).to_contain_text("State transitions, at most")
+    expect(plan.get_by_role("link", name="build")).to_be_visible()
