@@ -20,6 +20,7 @@ from taskrunner_cli.api.documents import (
     RunPlan,
     RunState,
     Simulation,
+    Step,
     StepDetail,
 )
 from taskrunner_cli.api.download import Advance, Download, download
@@ -113,6 +114,20 @@ class Client:
     def run(self, run_id: str) -> Answer[RunState]:
         """Return a run's state."""
         return self._read(self._get(_run_path(run_id)), RunState)
+
+    def children(self, run_id: str, parent_id: str) -> Iterator[Step]:
+        """Yield the steps directly in a block, of all its iterations."""
+        cursor: str | None = None
+        cursors = {cursor}
+        while True:
+            query: dict[str, str | int | None] = {"parent": parent_id, "limit": _LARGEST_PAGE}
+            query["cursor"] = cursor
+            page = self._read(self._get(_run_path(run_id), query), RunState).view
+            yield from page["steps"]
+            cursor = page.get("nextCursor")
+            if not cursor or cursor in cursors:
+                return
+            cursors.add(cursor)
 
     def runs(
         self, limit: int, cursor: str | None = None, filters: Mapping[str, str] | None = None

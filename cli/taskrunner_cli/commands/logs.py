@@ -1,5 +1,6 @@
 """`logs`: prints the log of a run, whole or filtered."""
 
+from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from taskrunner_cli.api.documents import LogEntry
+from taskrunner_cli.api.run_filters import parse_moment
 from taskrunner_cli.commands.completion import complete_step
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, RunArgument
@@ -34,6 +36,18 @@ StepOption = Annotated[
     ),
 ]
 LevelOption = Annotated[Level, typer.Option(help="Only entries of this level or above.")]
+GrepOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Only entries with this text, in capitals or not.")
+]
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Only entries from then on: a time, or 10m for 10 minutes ago."
+    ),
+]
+TailOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only the last N of these, and new ones.")
+]
 FailedOption = Annotated[bool, typer.Option("--failed", help="Only the entries of failed steps.")]
 
 
@@ -48,6 +62,9 @@ def logs(  # noqa: PLR0913 -- one parameter per option
     step: StepOption = "",
     level: LevelOption = Level.DEBUG,
     failed: FailedOption = False,
+    grep: GrepOption = "",
+    since: SinceOption = "",
+    tail: TailOption = None,
     cursor: CursorOption = None,
 ) -> None:
     """Print a run's log, a line for each entry; in JSON form as NDJSON."""
@@ -57,10 +74,33 @@ def logs(  # noqa: PLR0913 -- one parameter per option
             cure="omit --follow, or follow with --level error",
         )
     failed_steps = _failed_steps(session, run) if failed else None
-    log_filter = LogFilter(step, LEVELS.index(level), failed_steps)
+    earliest = parse_moment(since, "--since", session.world.clock.now())
+    log_filter = LogFilter(step, LEVELS.index(level), failed_steps, grep, earliest)
+    if tail is not None:
+        cursor = _print_tail(session, run, log_filter, tail, cursor)
+        if not follow:
+            return
     for document, entry in _entries(session, run, cursor, follow=follow):
         if log_filter.accepts(entry):
             session.print_record(document, log_line(entry))
+
+
+def _print_tail(
+    session: Session, run: str, log_filter: LogFilter, count: int, cursor: str | None
+) -> str | None:
+    """Print the last *count* entries that are wanted; return the cursor after all that were read.
+
+    The API reads a log forwards only.
+    """
+    last: deque[tuple[object, LogEntry]] = deque(maxlen=count)
+    for page in session.client.log_pages(run, cursor):
+        cursor = page.cursor
+        last.extend(
+            (entry.document, entry.view) for entry in page.entries if log_filter.accepts(entry.view)
+        )
+    for document, entry in last:
+        session.print_record(document, log_line(entry))
+    return cursor
 
 
 def _entries(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState
+from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState, Step
 from taskrunner_cli.api.run_filters import RunFilters, parse_moment
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
@@ -103,9 +103,10 @@ def show(
     if session.screen.is_json:
         session.screen.print_document(answer.document)
         return
-    history = _read_history(session, answer.view)
-    session.screen.print_text(run_view(answer.view, history, lists_all=all_))
-    session.screen.print_commands(*gate_hints(answer.view))
+    state = _with_omitted_steps(session, answer.view) if all_ else answer.view
+    history = _read_history(session, state)
+    session.screen.print_text(run_view(state, history, lists_all=all_))
+    session.screen.print_commands(*gate_hints(state))
 
 
 @in_session
@@ -187,6 +188,28 @@ def _read_status(session: Session, run_id: str) -> str | None:
     except CommandError as error:
         session.screen.print_notice(f"the state of the run cannot be read: {error.message}")
         return None
+
+
+def _with_omitted_steps(session: Session, run: RunState) -> RunState:
+    """Return a run with the steps of large blocks, which the service sends page by page only."""
+    if not any("childrenOmitted" in step for step in run["steps"]):
+        return run
+    known: dict[str, list[Step]] = {}
+    for step in run["steps"]:
+        known.setdefault(step.get("parentId", ""), []).append(step)
+    steps: list[Step] = []
+    rest = known.get("", [])[::-1]
+    while rest:
+        step = rest.pop()
+        steps.append(step)
+        if "childrenOmitted" in step:
+            children = list(session.client.children(run["runId"], step["stepId"]))
+        else:
+            children = known.get(step["stepId"], [])
+        rest += children[::-1]
+    complete: RunState = {**run, "steps": steps}
+    complete.pop("stepsOmitted", None)
+    return complete
 
 
 def _read_history(session: Session, run: RunState) -> RunHistory:

@@ -1,9 +1,11 @@
-"""Chooses the entries of a log by their step, their level and the end of their step."""
+"""Chooses the entries of a log by their step, level, words and time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from taskrunner_cli.api.documents import LogEntry
+from taskrunner_cli.output.formatting import parse_time
 
 LEVELS: Final = ("debug", "info", "warn", "error")
 
@@ -16,12 +18,16 @@ class LogFilter:
         step: the id of a step; empty for all. The steps in its iterations count as its own.
         least_level: the position of the lowest level in LEVELS; an unknown level counts as info.
         failed_steps: the ids of the steps whose entries are wanted; None for all.
+        words: a part of the event or the message, in capitals or not; empty for all.
+        since: the earliest time of an entry; an entry without a time is wanted always.
 
     """
 
     step: str = ""
     least_level: int = 0
     failed_steps: frozenset[str] | None = None
+    words: str = ""
+    since: datetime | None = None
 
     def accepts(self, entry: LogEntry) -> bool:
         """Return whether the entry is one of those wanted."""
@@ -31,4 +37,10 @@ class LogFilter:
             importance >= self.least_level
             and (not self.step or step_id == self.step or step_id.startswith(f"{self.step}["))
             and (self.failed_steps is None or step_id in self.failed_steps)
+            and self.words.casefold() in f"{entry['eventType']} {entry['message']}".casefold()
+            and not self._is_too_early(entry)
         )
+
+    def _is_too_early(self, entry: LogEntry) -> bool:
+        time = parse_time(entry["timestamp"])
+        return self.since is not None and time is not None and time < self.since

@@ -214,6 +214,33 @@ class TestShow:
 
         assert "960/10000 steps, 3 failed, 40 running" in taskrunner("show", "r1").out
 
+    def test_all_reads_the_steps_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        block: Step = {
+            "stepId": "each", "kind": "Map", "status": "Running", "childrenOmitted": 1,
+            "counts": {"Running": 2},
+        }  # fmt: skip
+        children: list[Step] = [
+            {"stepId": f"each[{number}]::a", "parentId": "each", "status": "Running"}
+            for number in range(2)
+        ]
+        last: Step = {"stepId": "last", "status": "Pending"}
+        state["steps"] = [block, children[0], last]
+        pages = [{**state, "steps": [child]} for child in children]
+        pages[0]["nextCursor"] = "next"
+        service.next_answers = [Answer(200, state), *(Answer(200, page) for page in pages)]
+
+        out = taskrunner("show", "r1", "--all").out
+
+        rows = out[out.index("step ") :].splitlines()[1:]
+        assert [row.split("  ")[0] for row in rows] == [
+            "each", "├─ each[0]::a", "└─ each[1]::a", "last",
+        ]  # fmt: skip
+        queries = [request.query for request in service.requests if "parent" in request.query]
+        assert [query.get("cursor") for query in queries] == [None, "next"]
+
 
 class TestWatch:
     def test_follows_a_run_to_its_end(self, taskrunner: Command, service: FakeService) -> None:
@@ -275,6 +302,11 @@ class TestLogs:
             (("--failed",), ["step.started", "step.failed"]),
             (("--step", "each"), ["step.retrying"]),
             (("--follow", "--step", "scan"), ["step.started", "step.failed"]),
+            (("--grep", "STARTED"), ["step.started"]),
+            (("--since", "2025-12-06T12:00:04Z"), ["run.failed", "step.retrying"]),
+            (("--tail", "2"), ["run.failed", "step.retrying"]),
+            (("--tail", "1", "--step", "scan"), ["step.failed"]),
+            (("--tail", "9", "--level", "warn", "--follow"), ["step.retrying"]),
         ],
     )
     def test_prints_the_chosen_entries_only(
@@ -286,6 +318,17 @@ class TestLogs:
         ended = taskrunner("logs", "r1", *options)
 
         assert [line.split()[1] for line in ended.out.splitlines()] == events
+
+    def test_a_tail_is_followed_by_the_new_entries_only(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", ticks=1)
+
+        ended = taskrunner("logs", "r1", "--tail", "1", "--follow")
+
+        assert [line.split()[1] for line in ended.out.splitlines()] == [
+            "step.started", "step.completed", "run.completed",
+        ]  # fmt: skip
 
     def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
         assert taskrunner("logs", "r1", "--failed", "--follow").code == 2
