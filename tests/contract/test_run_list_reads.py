@@ -11,8 +11,8 @@ import pytest
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import RunFilters
-from tests.contract.ports import aws, client, moto
-from tests.contract.samples import a_run, new_run
+from tests.contract.ports import TABLE, aws, client, moto
+from tests.contract.samples import ENDED, a_run, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,3 +95,27 @@ def test_refuses_a_cursor_outside_of_the_times(counted: tuple[Ports, CountingCli
 
     with pytest.raises(InvalidRequestError, match="omit it to start over"):
         world.runs.list("acme", 1, forged, filters)
+
+
+def test_a_run_of_an_earlier_version_is_listed_without_filters_and_by_its_end(
+    counted: tuple[Ports, CountingClient],
+) -> None:
+    """Its item has no list, and it has no items for other lists."""
+    world, counting = counted
+    snapshot = new_run(world, a_run("older", tenant="earlier"))
+    pk = {"S": "T#earlier#R#older"}
+    for sk in ("I#pack", "I#version", "I#requester"):
+        counting.delete_item(TableName=TABLE, Key={"pk": pk, "sk": {"S": sk}})
+    counting.update_item(
+        TableName=TABLE, Key={"pk": pk, "sk": {"S": "R"}}, UpdateExpression="REMOVE run_list"
+    )
+
+    def listed(filters: RunFilters) -> list[str]:
+        return [item["runId"] for item in world.runs.list("earlier", 10, None, filters).items]
+
+    assert listed(RunFilters()) == listed(RunFilters(created_after="2025")) == ["older"]
+    assert (
+        listed(RunFilters(pack="deploy-app")) == listed(RunFilters(status=RunStatus.QUEUED)) == []
+    )
+    world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED])
+    assert listed(RunFilters(status=RunStatus.SUCCEEDED)) == ["older"]

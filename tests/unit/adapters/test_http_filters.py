@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.world import MemoryWorld
+from tests.packs import pack
 from tests.unit.adapters.api_calls import PLAIN, send
 
 if TYPE_CHECKING:
@@ -107,6 +108,25 @@ def test_refuses_a_malformed_query_of_a_state(
 
     assert answer.error == (400, "invalid_request")
     assert message in answer.json["error"]["message"]
+
+
+def test_a_page_of_the_steps_in_a_block_is_as_in_the_document() -> None:
+    world = MemoryWorld()
+    step = "{id: one, run: {uses: builtin:noop}}"
+    each = (
+        f'- {{id: each, map: {{items: "{{{{ inputs.items }}}}", maxParallel: 2, steps: [{step}]}}}}'
+    )
+    manifest = pack(each, spec="inputs: [{name: items, type: array, default: [1, 2, 3]}]")
+    assert send("create_run", {"manifest": manifest, "runId": "run-7"}, world=world).status == 201
+    query = {"parent": "each", "status": "Pending", "limit": "2"}
+
+    first = send("read_run", world=world, queryStringParameters=query)
+    rest = {**query, "cursor": first.json["nextCursor"]}
+    second = send("read_run", world=world, queryStringParameters=rest)
+
+    assert first.json["parent"]["counts"] == {"Pending": 3}
+    found = [child["stepId"] for page in (first, second) for child in page.json["steps"]]
+    assert found == ["each[0]::one", "each[1]::one", "each[2]::one"]
 
 
 @pytest.mark.parametrize("tag", ['"0.0"', 'W/"0.0"', '"1.1", "0.0"', "*"])

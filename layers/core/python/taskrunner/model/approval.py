@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import ConflictError, ForbiddenError
 from taskrunner.model.access import DECIDE_APPROVAL, SCOPES
 from taskrunner.model.caller import ADMIN
+from taskrunner.model.refusal import Refusal, RefusalCode
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
@@ -173,33 +173,6 @@ def _expire(record: ApprovalRecord, gates: ApprovalGates, caller: Caller) -> Dec
         resumed=False,
         changed=not _is_repeated_expiry(gates, caller),
     )
-
-
-class RefusalCode(StrEnum):
-    """The reasons why a caller may not decide an approval."""
-
-    SCOPE_REQUIRED = "scope_required"
-    GRANT_REQUIRED = "grant_required"
-    SELF_APPROVAL = "self_approval"
-    ALREADY_APPROVED = "already_approved"
-    ALREADY_DECIDED = "approval_already_decided"
-    NOT_OPEN = "approval_not_open"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The reason why a caller may not decide an approval, and a sentence that says so."""
-
-    code: RefusalCode
-    message: str
-
-    @property
-    def error(self) -> ForbiddenError | ConflictError:
-        """The error of a decision that is refused for this reason."""
-        if self.code in {RefusalCode.ALREADY_DECIDED, RefusalCode.NOT_OPEN}:
-            return ConflictError(self.code.value, self.message)
-        is_grant = self.code is RefusalCode.GRANT_REQUIRED
-        return ForbiddenError(self.code.value if is_grant else "forbidden", self.message)
 
 
 def refusal_of(  # noqa: PLR0913 - the rules read six independent values

@@ -115,7 +115,7 @@ def list_runs(
 def list_approvals(
     tenant: str, limit: int, cursor: str | None, caller: Caller, world: World
 ) -> JsonObject:
-    """Return the tenant's approvals that wait, the oldest first; *caller* may decide some."""
+    """Return the approvals that wait, the oldest first, and whether *caller* may decide each."""
     page = world.approvals.list_open(tenant, limit, cursor)
     open_approvals = zip(page.items, page.records, strict=True)
     listed = [
