@@ -259,7 +259,8 @@ def test_a_plan_of_another_tenant_is_compared_with_as_one_that_never_existed(
             )
 
             assert found.status == 404
-            assert found.without(foreign) == nothing.without(never)
+            # The key of a plan's object has the digits of its hash.
+            assert found.without(foreign, foreign[7:]) == nothing.without(never, never[7:])
     assert made.strange == []
 
 

@@ -239,7 +239,7 @@ class TestUnknownNames:
         answer = send(operation, a_body(operation), queryStringParameters={"limits": "3"})
 
         names = query_of(operation)
-        hint = "this request takes" if not names else "available: "
+        hint = "available: " if names else "this request takes"
         hint = "did you mean 'limit'?" if "limit" in names else hint
         assert answer.error == (400, "invalid_request")
         assert f"unknown query parameter 'limits'; {hint}" in answer.json["error"]["message"]

@@ -20,9 +20,7 @@ LAST_APPROVED: Final = "last-approved"
 _MAX_RUNS: Final = 100
 _PLAN_HASH: Final = re.compile(r"sha256:[a-f0-9]{64}")
 _NO_RUN: Final = f"none of the pack's last {_MAX_RUNS} other runs has an approval that was granted"
-_RULE: Final = (
-    f"compareTo must be a runId, a plan hash (sha256: and 64 hex digits) or {LAST_APPROVED}"
-)
+_RULE: Final = f"compareTo is a runId, a plan hash (sha256: and 64 hex digits) or {LAST_APPROVED}"
 
 
 class _Base(NamedTuple):

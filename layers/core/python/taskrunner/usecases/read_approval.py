@@ -22,7 +22,7 @@ from taskrunner.runtime.run_values import RunValues
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskrunner.model.approval import Decision, GateRecord, Refusal
+    from taskrunner.model.approval import Decision, GateRecord
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Approval, Plan
@@ -144,7 +144,7 @@ def _standing(
     caller: Caller,
     requester: str,
 ) -> JsonObject:
-    refusal: Refusal | None = refusal_of_closed(record, ApprovalGates(is_waiting=bool(waiting)))
+    refusal = refusal_of_closed(record, ApprovalGates(is_waiting=bool(waiting)))
     if refusal is None:
         refusal = refusal_to_approve(approval, record, caller=caller, requester=requester)
     if refusal is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model import plan_view
 from taskrunner.runtime.gate_view import gate_views
-from taskrunner.usecases.compare_plan import compare_plan
+from taskrunner.usecases.compare_plan import check_form, compare_plan
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
@@ -21,6 +21,8 @@ def read_plan(tenant: str, run_id: str, compare_to: str | None, world: World) ->
             retention has begun to delete one of them.
         InvalidRequestError: *compare_to* is malformed.
     """
+    if compare_to is not None:
+        check_form(compare_to)
     run = world.runs.snapshot(tenant, run_id).run
     document = world.plans.document(tenant, run.plan_hash)
     plan = world.plans.get(tenant, run.plan_hash)
