@@ -27,11 +27,12 @@ STEP = {
     "approvalId": "review", "gateMessage": "Well?", "lastTransitionAt": TIME, "maxParallel": 2,
     "nextAttemptAt": TIME, "statusReason": "awaiting-approval", "errorMessage": "it broke",
 }  # fmt: skip
+COUNTED = {"counts": {"Failed": 1, "Pending": 2}, "childrenOmitted": 2}
 POLICY = {"maxAttempts": 1, "backoffSeconds": 0, "continueOnError": False}
 PACK_NAME = {"name": "a-pack", "version": "1.0.0"}
 RUN = {
     "runId": "r1", "planHash": HASH, "failurePolicy": POLICY, "createdAt": TIME, "updatedAt": TIME,
-    "steps": [{**STEP, "stepId": "all", "kind": "Map", "parentId": ""}, STEP],
+    "steps": [{**STEP, "stepId": "all", "kind": "Map", "parentId": "", **COUNTED}, STEP],
     "status": "cancelled", "pack": PACK_NAME, "tenantId": "t", "definitionHash": HASH,
     "startedAt": TIME, "endedAt": TIME, "createdBy": "ana", "stepsOmitted": 3,
 }  # fmt: skip
@@ -55,7 +56,51 @@ SIMULATION = {
 }  # fmt: skip
 APPROVAL = {
     "runId": "r1", "approvalId": "review", "stepId": "ask", "grants": ["packs.approve"],
-    "openedAt": TIME, "expiresAt": TIME, "planHash": HASH, "message": "Well?",
+    "openedAt": TIME, "expiresAt": TIME, "planHash": HASH, "message": "Well?", "pack": PACK_NAME,
+    "requestedBy": "ana", "minApprovals": 2, "distinctFromRequester": True, "inputs": {"a": [1]},
+    "inputsOmitted": 2, "secrets": ["s"], "approvedBy": [{"approver": "bo", "decidedAt": TIME}],
+    "canDecide": False, "cannotDecideReason": {"code": "self_approval", "message": "You did."},
+}  # fmt: skip
+RUN_APPROVAL = {
+    **{name: value for name, value in APPROVAL.items() if name != "approvedBy"},
+    "status": "waiting",
+    "gates": [
+        {
+            "stepId": "ask", "templateId": "ask", "kind": "GateApproval", "message": "Well?",
+            "guards": ["ship"], "guardsOmitted": 2, "unless": "steps.a", "openedAt": TIME,
+            "guardsNothingBecause": "it warns", "findings": [{"name": "steps.a.b", "value": 1}],
+        },
+    ],
+    "decisions": [
+        {
+            "decision": "approved", "approver": "bo", "decidedAt": TIME, "actorId": "b@example.com",
+            "summary": "fine",
+        },
+    ],
+}  # fmt: skip
+RUN_PLAN = {
+    "runId": "r1", "planHash": HASH, "definitionHash": HASH, "plan": {}, "gates": [],
+    "comparison": {
+        "compareTo": "last-approved", "runId": "r0", "planHash": HASH, "identical": False,
+        "reason": "",
+        "diff": {
+            "total": 2, "truncated": True,
+            "changes": [
+                {"change": "changed", "part": "inputs", "id": "a", "field": "/x", "old": 1,
+                 "new": 2},
+            ],
+        },
+    },
+}  # fmt: skip
+STEP_DETAIL = {
+    **STEP, "uses": "builtin:noop", "startedAt": TIME, "endedAt": TIME, "outputs": {"a": 1},
+    "outputsOmitted": False,
+    "attemptHistory": [
+        {
+            "attempt": 1, "status": "Failed", "startedAt": TIME, "endedAt": TIME, "reason": "why",
+            "message": "no", "nextAttemptAt": TIME,
+        },
+    ],
 }  # fmt: skip
 SUMMARY = {
     "runId": "r1", "pack": PACK_NAME, "status": "failed", "planHash": HASH, "createdAt": TIME,
@@ -79,6 +124,9 @@ CASES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "watch": (("show", "r1", "--watch"), RUN, "RunStateResponse"),
     "run": (("run", PACK, "--detach"), RUN, "RunStateResponse"),
     "question": (("approve", "r1", "review", "--yes"), RUN, "RunStateResponse"),
+    "approval": (("approve", "r1", "review", "--yes"), RUN_APPROVAL, "RunApprovalResponse"),
+    "plan": (("approve", "r1", "review", "--yes"), RUN_PLAN, "RunPlanResponse"),
+    "outputs": (("outputs", "r1", "ask"), STEP_DETAIL, "RunStepResponse"),
     "simulate": (("simulate", PACK), SIMULATION, "SimulationResponse"),
     "artifacts": (("artifacts", "r1"), [ARTIFACT], "RunArtifact"),
     "logs": (("logs", "r1"), ENTRY, "RunLogEntry"),
@@ -104,8 +152,6 @@ class OneAnswer(FakeService):
         if request.path == "/token":
             return super().route(request)
         operation = _operation(request)
-        if operation not in CASES:  # what an older service does not have
-            return Answer(404)
         tested = {"watch": "show", "run": "show", "question": "show"}.get(self.case, self.case)
         document = self.document if operation == tested else CASES[operation][1]
         if operation == "logs":
@@ -118,7 +164,11 @@ class OneAnswer(FakeService):
 
 def _operation(request: Request) -> str:
     last = request.path.rpartition("/")[2]
+    if "/steps/" in request.path:
+        return "outputs"
     match request.method, last:
+        case "GET", "review":
+            return "approval"
         case "POST", "review":
             return "decision"
         case "POST", "simulations":
@@ -195,7 +245,7 @@ def test_shows_answers_without_any_optional_member(
         assert ended.code == (1 if case == "watch" else 0), ended
         assert "not shown" not in ended.err
     assert piped.out
-    if case not in {"logs", "watch", "run", "question"}:
+    if case not in {"logs", "watch", "run", "question", "approval", "plan"}:
         assert programs.document == service.document
 
 
@@ -254,6 +304,16 @@ def test_an_entry_that_cannot_be_shown_is_reported_and_hides_no_other(
         (documents.LogEntry, "RunLogEntry"),
         (documents.Artifact, "RunArtifact"),
         (documents.SimulatedStep, "SimulationStep"),
+        (documents.OpenApproval, "RunApprovalResponse"),
+        (documents.WaitingGate, "WaitingGate"),
+        (documents.Finding, "Finding"),
+        (documents.RecordedDecision, "RecordedDecision"),
+        (documents.Approver, "ApproverReference"),
+        (documents.Reason, "CannotDecideReason"),
+        (documents.RunPlan, "RunPlanResponse"),
+        (documents.PlanDiff, "PlanDiff"),
+        (documents.PlanChange, "PlanChange"),
+        (documents.StepAttempt, "StepAttempt"),
         (documents.DecisionAnswer, "ApprovalDecisionResponse"),
     ],
 )
