@@ -50,8 +50,8 @@ class Facts:
             self.add_row(name, text(value))
 
     def add_row(self, name: str, value: Text | str) -> None:
-        """Add a fact."""
-        self._rows.append((Text(name, style="dim"), _cell(value)))
+        """Add a fact; its name may come from the service."""
+        self._rows.append((text(name, "dim"), _cell(value)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the list as wide as *options* allow; Rich calls this."""

@@ -132,16 +132,23 @@ class FakeService:
                 return Answer(302, headers={"Location": f"{self.store_url}/b/{name}?sig=presigned"})
             case ["POST", "approvals", "security-review"]:
                 return self._decide(request, run)
+            case ["POST", "cancel"]:
+                return Answer(202, {"status": "cancelled"})
+        return self._route_newer(request, run, rest)
+
+    def _route_newer(self, request: Request, run: FakeRun, rest: list[str]) -> Answer:
+        """Answer the operations that an older service does not have."""
+        match [request.method, *rest]:
             case ["POST", "rerun"] if self.can_rerun:
                 again = self.add(request.document.get("runId", f"{run.run_id}-again"), run.pack)
                 return Answer(201, again.state())
+            case ["GET", "steps", step_id]:
+                return Answer(200, step_detail(step_id))
             case ["GET", "approvals", "security-review"] if self.approval is not None:
                 return Answer(200, self.approval)
             case ["GET", "plan"] if self.comparison is not None:
                 plan = {"planHash": run.plan_hash, "comparison": self.comparison}
                 return Answer(200, plan)
-            case ["POST", "cancel"]:
-                return Answer(202, {"status": "cancelled"})
         return refused(404, "not_found", "There is no such resource.")
 
     def _token(self, request: Request) -> Answer:
@@ -202,6 +209,20 @@ class FakeService:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         cursor = {"X-TaskRunner-Cursor": f"c{start + len(lines)}"}
         return Answer(200, text.encode(), {"Content-Type": "application/x-ndjson", **cursor})
+
+
+def step_detail(step_id: str) -> dict[str, Any]:
+    return {
+        "stepId": step_id,
+        "status": "Failed",
+        "uses": "builtin:scanner",
+        "statusReason": "executor-error",
+        "errorMessage": "the scanner fell over",
+        "outputs": {"a key": "a value"},
+        "attemptHistory": [
+            {"attempt": 1, "status": "Failed", "reason": "executor-error", "message": "it fell"}
+        ],
+    }
 
 
 def refused(status: int, code: str, message: str) -> Answer:

@@ -9,11 +9,12 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request
-from tests.unit.cli.fake_service import ARTIFACT, FakeService
+from tests.unit.cli.fake_service import ARTIFACT, COMPARISON, FakeService
 
 # Sets the title, clears the screen, reverses the line; and a lone surrogate.
 ATTACK = "\x1b]0;mine\x07\x1b[2J\x9b2J\x7f\u202etxt\ud800"
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+DEPLOY = str(Path(__file__).resolve().parents[3] / "examples/deploy-app.yaml")
 PACK = """
 apiVersion: stellaops.io/pack.v1
 kind: TaskPack
@@ -29,6 +30,11 @@ COMMANDS = {
     "approvals": ("approvals",),
     "approve": ("approve", "r1", "security-review", "--yes"),
     "approve a plan hash": ("approve", "r1", "security-review", "--plan-hash", "sha256:0"),
+    "outputs": ("outputs", "r1", "build"),
+    "artifacts download": ("artifacts", "download", "r1"),
+    "rerun": ("rerun", "r1", "--detach"),
+    "plan diff": ("plan", DEPLOY, "--diff", "r0"),
+    "failed logs": ("logs", "r1", "--tail", "3"),
     "cancel": ("cancel", "r1"),
     "simulate": ("simulate", "pack.yaml"),
     "run": ("run", "pack.yaml"),
@@ -66,6 +72,22 @@ def _service() -> FakeService:
     run = service.add("r1", "deploy-app", ticks=2)
     run.artifacts.append({**ARTIFACT, "notes": "why", "sourcePath": "/output/x"})
     run.add_entry("step.failed", "build", "it broke", "error")
+    service.comparison = COMPARISON
+    service.approval = {
+        "runId": "r1",
+        "approvalId": "security-review",
+        "inputs": {"a name": "a value"},
+        "secrets": ["a secret"],
+        "gates": [
+            {
+                "stepId": "approval", "guards": ["deploy"], "unless": "steps.a",
+                "findings": [{"name": "steps.a.outputs.b", "value": {"a": "b"}}],
+            },
+        ],
+        "decisions": [{"decision": "approved", "approver": "bo", "summary": "fine"}],
+        "canDecide": False,
+        "cannotDecideReason": {"code": "self_approval", "message": "You did."},
+    }  # fmt: skip
     return service
 
 
