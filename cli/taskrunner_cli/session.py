@@ -8,6 +8,7 @@ from rich.console import RenderableType
 
 from taskrunner_cli.api.profiles import Choice, Profile, resolve_profile
 from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.runs import APPROVER_OF_STACK
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.world import World
 
@@ -34,6 +35,14 @@ class Session:
     def client(self) -> "Client":
         """The API as the caller sees it."""
         return self._open_client(self.profile)
+
+    @property
+    def hint_options(self) -> str:
+        """The options of a command that it proposes, which choose a caller of the same API."""
+        if self.choice.profile:
+            return f" --profile {self.choice.profile}"
+        is_stack = not (self.profile.saved_token or self.world.environ.get("TASKRUNNER_API_URL"))
+        return APPROVER_OF_STACK if is_stack else ""
 
     def client_as(self, caller: str) -> "Client":
         """Return the API as another caller of the same stack sees it."""

@@ -106,7 +106,7 @@ def show(
     state = _with_omitted_steps(session, answer.view) if all_ else answer.view
     history = _read_history(session, state)
     session.screen.print_text(run_view(state, history, lists_all=all_))
-    session.screen.print_commands(*gate_hints(state))
+    session.screen.print_commands(*gate_hints(state, session.hint_options))
 
 
 @in_session
@@ -156,7 +156,9 @@ def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunU
         session.screen.print_notice,
         is_known=is_known,
     )
-    display = display_for(session.screen, session.world.clock, StepDurations())
+    display = display_for(
+        session.screen, session.world.clock, StepDurations(), session.hint_options
+    )
     try:
         return show_updates(watch.until(has_ended), display)
     except KeyboardInterrupt:

@@ -97,7 +97,10 @@ class Demo:
             UnexpectedOutcomeError: neither has happened after three minutes.
 
         """
-        display = display_for(self.session.screen, self.session.world.clock, run.durations)
+        session = self.session
+        display = display_for(
+            session.screen, session.world.clock, run.durations, session.hint_options
+        )
         return show_updates(run.watch.until(condition, timeout_s=TIMEOUT_S), display).run
 
 

@@ -15,7 +15,13 @@ from rich.text import Text
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, LogEntry, RunState, Step
 from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import duration, parse_time
-from taskrunner_cli.output.runs import gate_hints, headline, log_line, unlisted_steps
+from taskrunner_cli.output.runs import (
+    APPROVER_OF_STACK,
+    gate_hints,
+    headline,
+    log_line,
+    unlisted_steps,
+)
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.output.steps import StepRow, is_waiting, step_rows, step_table, with_started
@@ -36,13 +42,18 @@ class Display(AbstractContextManager["Display"], Protocol):
         """Show another update of the run."""
 
 
-def display_for(screen: Screen, clock: Clock, durations: StepDurations) -> Display:
-    """Return a live table for a terminal, plain lines for a pipe, and no display in JSON form."""
+def display_for(
+    screen: Screen, clock: Clock, durations: StepDurations, hint_options: str
+) -> Display:
+    """Return a live table for a terminal, plain lines for a pipe, and no display in JSON form.
+
+    *hint_options* are those of the commands that the display proposes.
+    """
     if screen.is_json:
         return NoDisplay()
     if screen.is_live:
-        return LiveTable(screen.out, clock, durations)
-    return PlainLines(screen.out)
+        return LiveTable(screen.out, clock, durations, hint_options)
+    return PlainLines(screen.out, hint_options)
 
 
 def show_updates(updates: Iterable["RunUpdate"], display: Display) -> "RunUpdate":
@@ -84,8 +95,9 @@ class NoDisplay:
 class PlainLines(NoDisplay):
     """A line for each transition in the log, and the commands to type when a gate opens."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, hint_options: str) -> None:
         self._console = console
+        self._hint_options = hint_options
         self._hints: list[Text] = []
 
     def show(self, update: "RunUpdate") -> None:
@@ -93,7 +105,7 @@ class PlainLines(NoDisplay):
         for entry in update.new_entries:
             if _is_transition(entry.view):
                 self._console.print(log_line(entry.view), soft_wrap=True)
-        hints = gate_hints(update.run)
+        hints = gate_hints(update.run, self._hint_options)
         if hints != self._hints:
             for hint in hints:
                 self._console.print(hint, soft_wrap=True)
@@ -106,8 +118,15 @@ class LiveTable:
     While the run goes on, the table has the steps that fit. At the end the whole table is printed.
     """
 
-    def __init__(self, console: Console, clock: Clock, durations: StepDurations) -> None:
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        durations: StepDurations,
+        hint_options: str = APPROVER_OF_STACK,
+    ) -> None:
         self._console = console
+        self._hint_options = hint_options
         self._clock = clock
         self._durations = durations
         self._decisions = Decisions()
@@ -134,7 +153,7 @@ class LiveTable:
             run, rows = self._run, self._rows(self._run)
             self._console.print(self._headline(run), soft_wrap=True)
             self._console.print(self._table(run, rows), crop=False)
-            for line in (*unlisted_steps(run, len(rows)), *gate_hints(run)):
+            for line in (*unlisted_steps(run, len(rows)), *gate_hints(run, self._hint_options)):
                 self._console.print(line, soft_wrap=True)
 
     def show(self, update: "RunUpdate") -> None:
@@ -161,7 +180,7 @@ class LiveTable:
         """Return as many steps as fit above the end of the log, and the hints."""
         log = console.render_lines(Group(*self._log), options, pad=False)[-_LOG_ROWS:]
         log_lines = [Segments([*line, Segment.line()]) for line in log]
-        below = Group(*log_lines, *gate_hints(run))
+        below = Group(*log_lines, *gate_hints(run, self._hint_options))
         rows = self._rows(run)
         shown = rows
         while True:

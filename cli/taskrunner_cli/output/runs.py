@@ -21,6 +21,9 @@ _LEVEL_STYLES: Final = {
     "warn": "yellow",
     "error": "red",
 }
+APPROVER_OF_STACK: Final = " --as approver"
+"""The option of `approve` that chooses a client of the local stack."""
+
 _MOST_FAILURES: Final = 5
 _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
@@ -123,11 +126,11 @@ def created(run: RunState) -> str:
     return " ".join(part for part in parts if part)
 
 
-def gate_hints(run: RunState) -> list[Text]:
-    """Return the command to type for each approval that the run waits for."""
+def gate_hints(run: RunState, options: str = APPROVER_OF_STACK) -> list[Text]:
+    """Return the command to type for each approval that the run waits for, with *options*."""
     approvals = [step.get("approvalId") for step in run["steps"] if is_waiting(step)]
     return [
-        text(f"taskrunner approve {run['runId']} {approval} --as approver", "cyan")
+        text(f"taskrunner approve {run['runId']} {approval}{options}", "cyan")
         for approval in dict.fromkeys(approvals)
         if approval
     ]

@@ -172,6 +172,28 @@ class TestLogin:
         assert service.requests[-1].headers["x-stellaops-tenant"] == "tenant-prod"
         assert token_file.exists()
 
+    @pytest.mark.parametrize("option", [(), ("--profile", "default")])
+    def test_proposes_commands_that_the_same_person_can_type(
+        self,
+        taskrunner: Command,
+        issuer: FakeIssuer,
+        service: FakeService,
+        option: tuple[str, ...],
+    ) -> None:
+        service.tokens.add(TOKEN)
+        service.add("r1", "deploy-app", ticks=2)
+        with serving(service.route) as origin:
+            taskrunner(
+                "login", "--api-url", f"{origin}/live", "--client-id", "console",
+                "--authorize-url", f"{issuer.origin}/oauth2/authorize",
+                "--token-url", f"{issuer.origin}/oauth2/token",
+            )  # fmt: skip
+            ended = taskrunner("show", "r1", *option)
+
+        assert ended.out.splitlines()[-1] == " ".join(
+            ["taskrunner approve r1 security-review", *option]
+        )
+
     def test_a_token_that_the_api_rejects_asks_to_sign_in_again(
         self, taskrunner: Command, issuer: FakeIssuer, service: FakeService
     ) -> None:
