@@ -210,13 +210,12 @@ def _minimal(found: Iterable[bytes]) -> list[bytes]:
     """Return the spellings that contain no other."""
     kept: dict[bytes, list[bytes]] = {}  # by how they begin
     for spelling in sorted(found, key=len):
-        beginnings = (
-            (start, spelling[start : start + MIN_CHARACTERS]) for start in range(len(spelling))
-        )
+        beginnings = {
+            spelling[start : start + MIN_CHARACTERS]
+            for start in range(len(spelling) - MIN_CHARACTERS + 1)
+        }
         if not any(
-            spelling.startswith(other, start)
-            for start, beginning in beginnings
-            for other in kept.get(beginning, ())
+            other in spelling for beginning in kept.keys() & beginnings for other in kept[beginning]
         ):
             kept.setdefault(spelling[:MIN_CHARACTERS], []).append(spelling)
     return list(chain.from_iterable(kept.values()))
