@@ -10,7 +10,7 @@ from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from taskrunner.errors import SecretError
@@ -63,6 +63,8 @@ def _lower_hex(quoted: str) -> str:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(secret=secrets.map(str.strip), before=around, after=around)
+@example(secret="0" * 16, before="0", after="")  # in hex, a zero byte stands before the secret
+@example(secret="0:::::::", before="3", after="")
 def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
     secret: str, spelling: str, before: str, after: str
 ) -> None:
@@ -78,6 +80,13 @@ def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
 
     assert redactor.text(text) == before + MASK + after
     assert redactor.find([text.encode()]) == "token"
+
+
+def test_zero_bytes_before_a_secret_are_masked_only_as_part_of_an_escape() -> None:
+    redactor = Redactor({"token": "+++/+++/+++/++++"})
+
+    assert redactor.text("a\0\0+++/+++/+++/++++") == f"a\0\0{MASK}"
+    assert redactor.text("a%2B++%2F+++/+++/++++") == f"a{MASK}"
 
 
 def test_digits_around_that_complete_an_encoding_are_masked_too() -> None:
