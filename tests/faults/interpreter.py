@@ -66,11 +66,11 @@ Lane: TypeAlias = Generator[Effect, Any, Any]
 class Tokens:
     """The task tokens of one Step Functions."""
 
-    given: int = 0
+    issued: int = 0
 
     def new(self) -> str:
-        self.given += 1
-        return f"token-{self.given}"
+        self.issued += 1
+        return f"token-{self.issued}"
 
 
 @dataclass
@@ -178,8 +178,8 @@ def _call(state: Mapping[str, Any], value: Any, context: Context) -> Call:  # no
 def _iterations(state: Mapping[str, Any], value: Any, context: Context) -> Any:  # noqa: ANN401
     for item in _read(state["ItemsPath"], value, context):
         here = context.with_values(Item=item)
-        given = _filled(state["ItemSelector"], value, here)
-        yield run_states(state["ItemProcessor"], given, here)
+        item_input = _filled(state["ItemSelector"], value, here)
+        yield run_states(state["ItemProcessor"], item_input, here)
 
 
 def _limit(state: Mapping[str, Any]) -> int:

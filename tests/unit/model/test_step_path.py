@@ -75,9 +75,9 @@ def test_the_format_of_a_state_machine_makes_the_same_prefix(
 ) -> None:
     prefix = prefix_of(enclosing)
 
-    made = step_path.prefix_format(block_id).format(prefix, index)
+    formatted = step_path.prefix_format(block_id).format(prefix, index)
 
-    assert made == step_path.iteration_prefix(step_path.join(prefix, block_id), index)
+    assert formatted == step_path.iteration_prefix(step_path.join(prefix, block_id), index)
 
 
 @pytest.mark.parametrize(

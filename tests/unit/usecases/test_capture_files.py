@@ -270,10 +270,10 @@ def test_prefers_the_exact_form_of_a_declared_path(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_has_only_plain_characters(tmp_path: Path, file: str, name: str) -> None:
-    (given,) = names(tmp_path, file)
+    (artifact_name,) = names(tmp_path, file)
 
-    assert given in {name, name.rsplit(".", 1)[0]}
-    assert re.fullmatch(NAME, given)
+    assert artifact_name in {name, name.rsplit(".", 1)[0]}
+    assert re.fullmatch(NAME, artifact_name)
 
 
 def test_a_long_path_has_a_short_and_unique_name(tmp_path: Path) -> None:

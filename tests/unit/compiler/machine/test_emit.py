@@ -111,7 +111,7 @@ FUNCTION = 'policies: [{id: p, version: "1", uses: "lambda:window"}]'
 
 
 @pytest.mark.parametrize(
-    ("spec", "given", "called"),
+    ("spec", "parameters", "function"),
     [
         (RULES, "{}", "DecideFlow"),
         (RULES, "{x: '{{ run.id }}', secrets: 'text: secrets.t'}", "DecideFlow"),
@@ -122,13 +122,13 @@ FUNCTION = 'policies: [{id: p, version: "1", uses: "lambda:window"}]'
     ],
 )
 def test_run_step_evaluates_the_policies_that_take_secrets_or_a_function(
-    spec: str, given: str, called: str
+    spec: str, parameters: str, function: str
 ) -> None:
     spec += "\ninputs: [{name: flag, type: boolean, default: false}]"
 
-    state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {given}}}}}}}", spec)["g"]
+    state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {parameters}}}}}}}", spec)["g"]
 
-    assert state["Parameters"]["FunctionName"] == f"${{{called}FunctionArn}}"
+    assert state["Parameters"]["FunctionName"] == f"${{{function}FunctionArn}}"
     assert state["Parameters"]["Payload"] | {"run.$": 0, "tenant.$": 0} == {
         "tenant.$": 0, "run.$": 0, "step": "g", "path.$": "$.path", "ask": "policy",
     }  # fmt: skip

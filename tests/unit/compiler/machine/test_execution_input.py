@@ -58,9 +58,9 @@ def test_carries_nothing_that_only_the_run_can_decide() -> None:
     - {id: c, map: {items: steps.a.outputs.y, step: {id: d, run: {uses: builtin:noop}}}}
     """
 
-    given = execution_input(plan_pack(pack(steps), {}), "acme", "run-1")
+    first_input = execution_input(plan_pack(pack(steps), {}), "acme", "run-1")
 
-    assert (given["when"], given["branch"], given["items"]) == ({}, {}, {})
+    assert (first_input["when"], first_input["branch"], first_input["items"]) == ({}, {}, {})
 
 
 def test_every_item_is_given_all_that_its_states_read() -> None:
