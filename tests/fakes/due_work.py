@@ -35,6 +35,10 @@ class MemoryDueWork:
         )
         self.items[_key(item)] = item
 
+    def find(self, kind: DueKind, run: Run, name: str = "") -> DueItem | None:
+        item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
+        return self.items.get(_key(item))
+
     def remove(self, kind: DueKind, run: Run, name: str = "") -> None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         self.items.pop(_key(item), None)

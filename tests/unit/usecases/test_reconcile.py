@@ -45,6 +45,20 @@ GATE_BESIDE_A_FAILURE = pack(
     """,
     spec="approvals: [{id: security}]",
 )
+GATE_BESIDE_A_CONTAINED_FAILURE = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: review, gate: {approval: {id: security}}}
+                - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    """,
+    spec="approvals: [{id: security}]",
+)
 
 
 def cut_off(world: MemoryWorld, port_call: str, act: Callable[[Any], Any]) -> None:
@@ -81,6 +95,20 @@ def a_pass(world: MemoryWorld, after_s: float = 61) -> list[str]:
     """Let time pass and reconcile; return the names of the errors."""
     world.clock.advance(after_s)
     return [type(error).__name__ for _, error in reconcile(world).failures]
+
+
+def kinds(world: MemoryWorld) -> list[str]:
+    """The kinds of the work that is ever due."""
+    return [item.kind.value for item in world.due_work.items.values()]
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    """A call that raises *error*."""
+
+    def call(*_: object) -> None:
+        raise error
+
+    return call
 
 
 def run_7(world: MemoryWorld) -> Run:
@@ -203,6 +231,58 @@ class TestGates:
 
         assert world.notifications.published == []
         assert "gate" not in [item.kind.value for item in world.due_work.items.values()]
+
+
+class TestStoppedBlocks:
+    def test_fails_the_gates_of_a_block_that_a_failure_beside_them_has_stopped(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        assert world.approvals.failed == set()
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
+        assert "block" not in kinds(world)
+
+    def test_a_block_whose_gates_were_answered_leaves_nothing_to_do(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+
+        result_of(lambda: step(world, "bad"))
+
+        assert world.approvals.failed == {"token-1"}
+        assert "block" not in kinds(world)
+
+    def test_a_block_of_a_run_that_has_ended_since_leaves_nothing_to_do(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        cancel_run(TENANT, "run-7", "bob", world)
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
+        assert kinds(world) == ["ended"]
+
+    @pytest.mark.parametrize("refusal", [TryAgainError("busy"), PermissionError("no")])
+    def test_answers_the_gates_that_step_functions_refused_to_answer(
+        self, refusal: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.approvals, "fail", raising(refusal))
+            assert result_of(lambda: step(world, "bad")) == "StepFailedError"
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "run-7" in record.getMessage()
+        assert type(refusal).__name__ in record.getMessage()
+        assert "token-1" not in caplog.text
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
 
 
 class TestEndedRuns:

@@ -28,6 +28,7 @@ class DueKind(StrEnum):
 
     APPROVAL = "approval"  # an approval whose decisions may not have reached all of its gates
     GATE = "gate"  # a gate of which approvers may not have been notified
+    BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
     ENDED = "ended"  # a run that has ended, may still be executed, and lacks its evidence
     RUN = "run"  # a run that has not ended, and may not have started or no longer be executed
 
@@ -36,7 +37,7 @@ class DueKind(StrEnum):
 class DueItem:
     """Something that was due at *due_at* (RFC 3339 text).
 
-    *name* is an approval's id or a gate's step path, and empty for a run. *looks* counts how often
+    *name* is an approval's id or the step path of a gate or block, and empty for a run. *looks* counts how often
     the reconciler has taken it up without success.
     """
 

@@ -1,7 +1,8 @@
 """What the reconciler looks at; see `model.due_work`.
 
 Runs and approvals record due work in the writes that it follows from: `Runs.create`, `Runs.end`,
-`Approvals.open` and `Approvals.decide`. `Runs.seal` and `Approvals.record_notified` remove it.
+`Approvals.open`, `Approvals.decide`, and each write that stops a block. `Runs.seal` and
+`Approvals.record_notified` remove it.
 """
 
 from __future__ import annotations

@@ -100,6 +100,8 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _deliver(item, head, world)
         case DueKind.GATE:
             _announce(item, head, world)
+        case DueKind.BLOCK:
+            _answer_stopped(item, head, world)
         case DueKind.ENDED:
             _finish(item, head, world)
         case DueKind.RUN:
@@ -117,6 +119,14 @@ def _deliver(item: DueItem, head: Head, world: World) -> None:
         record = world.approvals.get(item.tenant, item.run_id, item.name)
         gate_decisions.deliver(head, plan, record, world)
         gate_decisions.deliver_expiry(head.run, plan, record, world)
+    world.due_work.finish(item)
+
+
+def _answer_stopped(item: DueItem, head: Head, world: World) -> None:
+    """Fail the gates that wait in a block which a failure has stopped."""
+    plan = _plan(head.run, world)
+    if plan is not None:
+        deliver_ended(head.run, plan, world)
     world.due_work.finish(item)
 
 
