@@ -46,7 +46,7 @@ def _dynamodb() -> Iterator[Any]:
         run = a_run()
         world.runs.create(run, [CREATED])
         world.approvals.open(
-            world.runs.head(run.tenant, run.run_id),
+            world.runs.snapshot(run.tenant, run.run_id),
             ApprovalRecord(approval_id="security"),
             GateOpening(step_path="review", opened_at=OPENED_AT, expires_at=OPENED_AT),
             "token-1",

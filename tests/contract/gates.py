@@ -83,7 +83,7 @@ class GateWorld:
             RUN_ID,
             "security",
             verdict,
-            plan_hash=self.runs.head(TENANT, RUN_ID).run.plan_hash,
+            plan_hash=self.runs.snapshot(TENANT, RUN_ID).run.plan_hash,
             caller=Caller(subject=approver, scopes=frozenset({"operator"}), tenants=(TENANT,)),
             actor=LONGEST_TEXT,
             summary=LONGEST_TEXT,

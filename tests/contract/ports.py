@@ -18,11 +18,11 @@ from moto.dynamodb.models import dynamodb_backends
 from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
-from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.due_work import DynamoDueWork
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.journal_chunks import JournalChunks
+from taskrunner.adapters.large_texts import LargeTexts
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.releases import StoredReleases
@@ -297,7 +297,7 @@ def _empty_table() -> None:
 
 
 def dynamo_runs(table: Table, bucket: Bucket) -> DynamoRuns:
-    outcomes = StepOutcomes(table, Claims(bucket, RETENTION), RETENTION)
+    outcomes = StepOutcomes(table, LargeTexts(bucket, RETENTION), RETENTION)
     return DynamoRuns(table, JournalChunks(table, RETENTION), outcomes, RETENTION)
 
 

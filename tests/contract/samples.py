@@ -10,7 +10,7 @@ from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Run
 
 if TYPE_CHECKING:
-    from taskrunner.ports import Head
+    from taskrunner.ports import RunSnapshot
     from tests.contract.ports import Ports
 
 _numbers = count(1)
@@ -64,11 +64,11 @@ def a_file(name: str = "report") -> Artifact:
     )
 
 
-def new_run(world: Ports, run: Run | None = None) -> Head:
-    """Record *run*, or a new one, and return its head."""
+def new_run(world: Ports, run: Run | None = None) -> RunSnapshot:
+    """Record *run*, or a new one, and return its snapshot."""
     run = run or a_run()
     assert world.runs.create(run, [CREATED])
-    return world.runs.head(run.tenant, run.run_id)
+    return world.runs.snapshot(run.tenant, run.run_id)
 
 
 def entry_ids(world: Ports, run: Run) -> list[str]:

@@ -18,31 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head
+    from taskrunner.ports import RunSnapshot
     from tests.contract.ports import Ports
 
 
 def test_storing_a_file_returns_its_path_size_and_digest(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     (tmp_path / "report.json").write_bytes(b'{"a": 1}')
 
-    stored = world.artifacts.store(head.run, a_file(), tmp_path / "report.json")
+    stored = world.artifacts.store(snapshot.run, a_file(), tmp_path / "report.json")
 
     digest = sha256(b'{"a": 1}').hexdigest()
-    assert stored.stored_path == f"runs/{head.run.run_id}/artifacts/{digest}/report"
+    assert stored.stored_path == f"runs/{snapshot.run.run_id}/artifacts/{digest}/report"
     assert stored.size_bytes == 8
     assert stored.sha256 == digest
     assert (stored.name, stored.media_type) == ("report", "application/json")
 
 
-def capture(world: Ports, head: Head, folder: Path, attempt: int = 1, **files: bytes) -> None:
+def capture(
+    world: Ports, snapshot: RunSnapshot, folder: Path, attempt: int = 1, **files: bytes
+) -> None:
     """Record an attempt of the step `scan` that stored *files*, which are given by name."""
     stored = []
     for name, content in files.items():
         (folder / name).write_bytes(content)
-        stored.append(world.artifacts.store(head.run, a_file(name), folder / name))
+        stored.append(world.artifacts.store(snapshot.run, a_file(name), folder / name))
     outcome = StepOutcome(path="scan", attempt=attempt, status=StepStatus.FAILED)
-    world.runs.record_step(head, outcome, [], stored)
+    world.runs.record_step(snapshot, outcome, [], stored)
 
 
 def fetch(world: Ports, run: Run, name: str, into: Path) -> bytes | None:
@@ -55,66 +57,68 @@ def fetch(world: Ports, run: Run, name: str, into: Path) -> bytes | None:
     return into.read_bytes()
 
 
-def names(world: Ports, head: Head) -> list[str]:
-    return [artifact.name for artifact in world.artifacts.list(head.run.tenant, head.run.run_id)]
+def names(world: Ports, snapshot: RunSnapshot) -> list[str]:
+    return [
+        artifact.name for artifact in world.artifacts.list(snapshot.run.tenant, snapshot.run.run_id)
+    ]
 
 
 def test_fetches_a_recorded_file(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
 
-    capture(world, head, tmp_path, report=b"\x00\xff")
+    capture(world, snapshot, tmp_path, report=b"\x00\xff")
 
     other_run = new_run(world).run
-    assert fetch(world, head.run, "report", tmp_path / "a") == b"\x00\xff"
-    assert fetch(world, head.run, "other", tmp_path / "b") is None
-    assert fetch(world, replace(head.run, tenant="globex"), "report", tmp_path / "c") is None
+    assert fetch(world, snapshot.run, "report", tmp_path / "a") == b"\x00\xff"
+    assert fetch(world, snapshot.run, "other", tmp_path / "b") is None
+    assert fetch(world, replace(snapshot.run, tenant="globex"), "report", tmp_path / "c") is None
     assert fetch(world, other_run, "report", tmp_path / "d") is None
 
 
 def test_fetching_replaces_an_existing_file(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"short")
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"short")
     (tmp_path / "into").write_bytes(b"something longer")
 
-    assert fetch(world, head.run, "report", tmp_path / "into") == b"short"
+    assert fetch(world, snapshot.run, "report", tmp_path / "into") == b"short"
 
 
 def test_a_file_that_is_stored_but_not_recorded_cannot_be_fetched(
     world: Ports, tmp_path: Path
 ) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     (tmp_path / "report.json").write_bytes(b"{}")
 
-    world.artifacts.store(head.run, a_file(), tmp_path / "report.json")
+    world.artifacts.store(snapshot.run, a_file(), tmp_path / "report.json")
 
-    assert fetch(world, head.run, "report", tmp_path / "into") is None
+    assert fetch(world, snapshot.run, "report", tmp_path / "into") is None
 
 
 def test_a_file_that_is_stored_later_does_not_replace_the_recorded_one(
     world: Ports, tmp_path: Path
 ) -> None:
     """Such a file comes from the slower of two calls, or from a step that ends after its run."""
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"recorded")
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"recorded")
     (tmp_path / "late").write_bytes(b"refused!")
 
-    world.artifacts.store(head.run, a_file(), tmp_path / "late")
+    world.artifacts.store(snapshot.run, a_file(), tmp_path / "late")
 
-    assert fetch(world, head.run, "report", tmp_path / "into") == b"recorded"
+    assert fetch(world, snapshot.run, "report", tmp_path / "into") == b"recorded"
 
 
 def test_refuses_to_store_special_files(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     (tmp_path / "link").symlink_to("/etc/hostname")
     os.mkfifo(tmp_path / "pipe")
 
     for name in ("link", "pipe", "."):
         with pytest.raises(NotRegularError):
-            world.artifacts.store(head.run, a_file(), tmp_path / name)
+            world.artifacts.store(snapshot.run, a_file(), tmp_path / name)
 
 
 def test_lists_the_artifacts_of_steps_and_of_the_end_by_name(world: Ports) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     outcome = StepOutcome(path="scan", attempt=1, status=StepStatus.SUCCEEDED)
     value = Artifact(
         name="a-value",
@@ -124,67 +128,67 @@ def test_lists_the_artifacts_of_steps_and_of_the_end_by_name(world: Ports) -> No
         expression_json="{}",
     )
 
-    world.runs.record_step(head, outcome, [], [a_file("report"), a_file("log")])
-    world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], [value])
+    world.runs.record_step(snapshot, outcome, [], [a_file("report"), a_file("log")])
+    world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED], [value])
 
     written = [replace(a_file(name), step_path="scan") for name in ("log", "report")]
-    assert world.artifacts.list("acme", head.run.run_id) == [value, *written]
+    assert world.artifacts.list("acme", snapshot.run.run_id) == [value, *written]
 
 
 def test_a_later_artifact_replaces_one_of_the_same_name(world: Ports) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     for attempt in (1, 2):
         outcome = StepOutcome(path="scan", attempt=attempt, status=StepStatus.FAILED)
-        world.runs.record_step(head, outcome, [], [a_file()])
+        world.runs.record_step(snapshot, outcome, [], [a_file()])
 
-    assert len(world.artifacts.list("acme", head.run.run_id)) == 1
+    assert len(world.artifacts.list("acme", snapshot.run.run_id)) == 1
 
 
 def test_a_retry_removes_artifacts_that_it_does_not_write_again(
     world: Ports, tmp_path: Path
 ) -> None:
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"1", log=b"1")
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"1", log=b"1")
 
-    capture(world, head, tmp_path, attempt=2, report=b"2")
+    capture(world, snapshot, tmp_path, attempt=2, report=b"2")
 
-    assert names(world, head) == ["report"]
-    assert fetch(world, head.run, "report", tmp_path / "a") == b"2"
-    assert fetch(world, head.run, "log", tmp_path / "b") is None
+    assert names(world, snapshot) == ["report"]
+    assert fetch(world, snapshot.run, "report", tmp_path / "a") == b"2"
+    assert fetch(world, snapshot.run, "log", tmp_path / "b") is None
 
 
 def test_a_retry_without_artifacts_removes_all_of_its_step(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"1")
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"1")
 
-    capture(world, head, tmp_path, attempt=2)
+    capture(world, snapshot, tmp_path, attempt=2)
 
-    assert names(world, head) == []
+    assert names(world, snapshot) == []
 
 
 def test_a_retry_keeps_the_artifacts_of_other_steps(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"1", log=b"1")
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"1", log=b"1")
     other = StepOutcome(path="other", attempt=1, status=StepStatus.SUCCEEDED)
-    world.runs.record_step(head, other, [], [a_file("log"), a_file("of-the-other")])
+    world.runs.record_step(snapshot, other, [], [a_file("log"), a_file("of-the-other")])
 
-    capture(world, head, tmp_path, attempt=2, report=b"2")
+    capture(world, snapshot, tmp_path, attempt=2, report=b"2")
 
-    assert names(world, head) == ["log", "of-the-other", "report"]
+    assert names(world, snapshot) == ["log", "of-the-other", "report"]
 
 
 def test_steps_and_iterations_that_write_one_name_have_an_artifact_each(
     world: Ports, tmp_path: Path
 ) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     paths = ["scan", "scans[1]::scan", "scans[0]::scan", "scans[10]::scan"]
     for path in paths:
         (tmp_path / "report").write_text(path)
-        stored = world.artifacts.store(head.run, a_file(), tmp_path / "report")
+        stored = world.artifacts.store(snapshot.run, a_file(), tmp_path / "report")
         outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED)
-        world.runs.record_step(head, outcome, [], [stored])
+        world.runs.record_step(snapshot, outcome, [], [stored])
 
-    listed = world.artifacts.list("acme", head.run.run_id)
+    listed = world.artifacts.list("acme", snapshot.run.run_id)
 
     assert {artifact.name for artifact in listed} == {"report"}
     assert {artifact.step_path for artifact in listed} == set(paths)
@@ -194,10 +198,10 @@ def test_steps_and_iterations_that_write_one_name_have_an_artifact_each(
 
 
 def test_stores_the_text_of_a_value(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     value = Artifact(name="summary", type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED)
 
-    stored = world.artifacts.store_value(head.run, value, '{"ä":1}')
+    stored = world.artifacts.store_value(snapshot.run, value, '{"ä":1}')
 
     assert stored == replace(
         value,
@@ -220,13 +224,13 @@ def test_a_file_that_the_store_has_lost_cannot_be_fetched(world: Ports, tmp_path
 
 
 def test_an_attempt_after_the_end_replaces_nothing(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
-    capture(world, head, tmp_path, report=b"1")
-    world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+    snapshot = new_run(world)
+    capture(world, snapshot, tmp_path, report=b"1")
+    world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
-    capture(world, head, tmp_path, attempt=2, other=b"2")
+    capture(world, snapshot, tmp_path, attempt=2, other=b"2")
 
-    assert names(world, head) == ["report"]
+    assert names(world, snapshot) == ["report"]
 
 
 def test_a_run_without_artifacts_has_an_empty_list(world: Ports) -> None:
@@ -234,9 +238,9 @@ def test_a_run_without_artifacts_has_an_empty_list(world: Ports) -> None:
 
 
 def test_a_download_url_contains_the_stored_path(world: Ports, tmp_path: Path) -> None:
-    head = new_run(world)
+    snapshot = new_run(world)
     (tmp_path / "report.json").write_bytes(b"{}")
-    stored = world.artifacts.store(head.run, a_file(), tmp_path / "report.json")
+    stored = world.artifacts.store(snapshot.run, a_file(), tmp_path / "report.json")
 
     url = world.artifacts.download_url("acme", stored)
 

@@ -19,7 +19,7 @@ from tests.fakes.clock import NOON
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskrunner.ports import Head
+    from taskrunner.ports import RunSnapshot
     from tests.contract.ports import Ports
 
 BUNDLE = Artifact(name="evidence-bundle", type=ArtifactType.OBJECT, status=ArtifactStatus.CAPTURED)
@@ -39,11 +39,11 @@ def kinds(world: Ports) -> list[str]:
     return [kind.value for kind in DueKind for _ in due(world, kind, 86400)]
 
 
-def a_gate(world: Ports) -> Head:
+def a_gate(world: Ports) -> RunSnapshot:
     """A run whose gate `review` waits, of which nobody was notified."""
-    head = new_run(world)
+    snapshot = new_run(world)
     assert world.approvals.open(
-        head,
+        snapshot,
         ApprovalRecord(approval_id="security"),
         GateOpening(step_path="each[0]::review", opened_at=at(0), expires_at=at(3600)),
         "token-1",
@@ -51,13 +51,13 @@ def a_gate(world: Ports) -> Head:
         gate=None,
         summary={"stepId": "each[0]::review"},
     )
-    return world.runs.head(head.run.tenant, head.run.run_id)
+    return world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
 
 
-def decided(world: Ports) -> Head:
+def decided(world: Ports) -> RunSnapshot:
     """A run whose approval was approved at noon."""
-    head = a_gate(world)
-    run = head.run
+    snapshot = a_gate(world)
+    run = snapshot.run
     record = world.approvals.get(run.tenant, run.run_id, "security")
     decision = Decision(verdict=Verdict.APPROVED, approver="bob", decided_at=at(0))
     gates = list(world.approvals.waiting(run, "security"))
@@ -68,8 +68,10 @@ def decided(world: Ports) -> Head:
         was_opened=True,
         version=record.version,
     )
-    assert world.approvals.decide(head, approved, GateChange(gates, [an_entry("review#decided")]))
-    return world.runs.head(run.tenant, run.run_id)
+    assert world.approvals.decide(
+        snapshot, approved, GateChange(gates, [an_entry("review#decided")])
+    )
+    return world.runs.snapshot(run.tenant, run.run_id)
 
 
 class TestRuns:
@@ -82,19 +84,19 @@ class TestRuns:
         ]
 
     def test_an_ended_run_is_due_by_its_end_alone(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
         assert kinds(world) == ["ended"]
         (item,) = due(world, DueKind.ENDED)
-        assert (item.run_id, item.due_at) == (head.run.run_id, at(60))
+        assert (item.run_id, item.due_at) == (snapshot.run.run_id, at(60))
 
     def test_a_sealed_run_is_not_due(self, world: Ports) -> None:
-        head = new_run(world)
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
-        world.runs.seal(head.run, BUNDLE)
+        world.runs.seal(snapshot.run, BUNDLE)
 
         assert kinds(world) == []
 
@@ -144,13 +146,13 @@ def test_an_approval_is_due_whose_gates_a_person_expired(
     world: Ports, approver: str, names: list[str]
 ) -> None:
     """The gate that the clock expires learns of it by its own call."""
-    head = a_gate(world)
-    run = head.run
+    snapshot = a_gate(world)
+    run = snapshot.run
     record = world.approvals.get(run.tenant, run.run_id, "security")
     expiry = Decision(verdict=Verdict.EXPIRED, approver=approver, decided_at=at(0))
     change = GateChange(list(world.approvals.waiting(run, "security")), [])
 
-    assert world.approvals.expire(head, record, change, expiry)
+    assert world.approvals.expire(snapshot, record, change, expiry)
 
     assert [item.name for item in due(world, DueKind.APPROVAL)] == names
 
@@ -205,9 +207,9 @@ class TestLeases:
         assert len(kinds(world)) == 2
 
     def test_work_that_changed_since_it_was_read_stays(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         (item,) = due(world, DueKind.RUN)
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
         world.due_work.finish(item)
         world.due_work.postpone(item, at(900))

@@ -52,9 +52,9 @@ def a_bundle(**changes: Any) -> Artifact:  # noqa: ANN401 - any field
 
 
 def ended_run(world: Ports) -> Run:
-    head = new_run(world)
-    world.runs.end(head, RunStatus.SUCCEEDED, [ENDED])
-    return head.run
+    snapshot = new_run(world)
+    world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED])
+    return snapshot.run
 
 
 class TestSign:
@@ -110,11 +110,11 @@ class TestStore:
 class TestSeal:
     def test_lists_the_bundle_and_seals_the_run(self, world: Ports) -> None:
         run = ended_run(world)
-        before = world.runs.head(run.tenant, run.run_id).run
+        before = world.runs.snapshot(run.tenant, run.run_id).run
 
         assert world.runs.seal(run, a_bundle()) is True
 
-        after = world.runs.head(run.tenant, run.run_id).run
+        after = world.runs.snapshot(run.tenant, run.run_id).run
         assert (before.sealed, after.sealed) == (False, True)
         assert world.artifacts.list(run.tenant, run.run_id) == [a_bundle()]
 
@@ -132,13 +132,13 @@ class TestSeal:
         assert world.runs.seal(run, a_bundle()) is False
 
         assert world.artifacts.list(run.tenant, run.run_id) == []
-        assert not world.runs.head(run.tenant, run.run_id).run.sealed
+        assert not world.runs.snapshot(run.tenant, run.run_id).run.sealed
 
     def test_an_ended_but_unsealed_run_does_not_count_as_unfinished(self, world: Ports) -> None:
         run = new_run(world, a_run(tenant="sealing")).run
         counts = [world.runs.count_unfinished("sealing", run.pack_name, 10)]
 
-        world.runs.end(world.runs.head("sealing", run.run_id), RunStatus.FAILED, [ENDED])
+        world.runs.end(world.runs.snapshot("sealing", run.run_id), RunStatus.FAILED, [ENDED])
         counts.append(world.runs.count_unfinished("sealing", run.pack_name, 10))
 
         assert counts == [1, 0]

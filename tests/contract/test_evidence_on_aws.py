@@ -30,14 +30,14 @@ def test_the_reconciler_finds_a_run_until_it_is_sealed() -> None:
 
     with moto():
         world = aws()
-        head = new_run(world)
+        snapshot = new_run(world)
         scans = [scan()]
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
         scans.append(scan())
-        world.runs.seal(head.run, BUNDLE)
+        world.runs.seal(snapshot.run, BUNDLE)
         scans.append(scan())
 
-    item = {"run_id": {"S": head.run.run_id}}
+    item = {"run_id": {"S": snapshot.run.run_id}}
     assert scans == [[item], [item | {"outcome": {"S": "cancelled"}}], []]
 
 

@@ -88,7 +88,7 @@ class TestTwoGates:
 def _fill_a_chunk(gates: GateWorld, name: str) -> None:
     """Append more entries than a chunk of the journal holds."""
     for number in range(9):
-        gates.runs.append(gates.runs.head("acme", "run-1"), [an_entry(f"{name}.{number}")])
+        gates.runs.append(gates.runs.snapshot("acme", "run-1"), [an_entry(f"{name}.{number}")])
 
 
 class TestGatesInALoop:
@@ -234,7 +234,7 @@ class TestItemsInTheTable:
         gates.open_in_loop(0)
 
         (item,) = _items("G#")
-        run = gates.runs.head("acme", "run-1").run
+        run = gates.runs.snapshot("acme", "run-1").run
         assert item["expires_at"] == {"N": str(RETENTION.expires_at(run))}
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head
+    from taskrunner.ports import RunSnapshot
     from tests.contract.ports import Ports
 
 
-def empty_journal(world: Ports) -> Head:
+def empty_journal(world: Ports) -> RunSnapshot:
     """Empty *world* and record a new run in it."""
     world.forget()
     return new_run(world)
@@ -45,69 +45,69 @@ def entries(*names: str) -> list[Entry]:
 
 
 def test_entries_are_in_the_order_of_their_appends(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
 
-    world.runs.append(head, entries("a", "b"))
-    world.runs.append(head, entries("c"))
+    world.runs.append(snapshot, entries("a", "b"))
+    world.runs.append(snapshot, entries("c"))
 
-    placed = journal(world, head.run)
+    placed = journal(world, snapshot.run)
     assert ids(placed) == ["run.created", "a", "b", "c"]
     assert [item.position for item in placed] == sorted({item.position for item in placed})
 
 
 def test_an_entry_is_read_as_it_was_written(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     entry = an_entry("ä", step_path="outer[1]::leaf", message="naïve ☃", metadata={"attempt": "1"})
 
-    world.runs.append(head, [entry])
+    world.runs.append(snapshot, [entry])
 
-    assert journal(world, head.run)[-1].entry == entry
+    assert journal(world, snapshot.run)[-1].entry == entry
 
 
 def test_appending_an_entry_again_has_no_effect(world: Ports) -> None:
-    head = empty_journal(world)
-    world.runs.append(head, entries("a"))
+    snapshot = empty_journal(world)
+    world.runs.append(snapshot, entries("a"))
 
-    world.runs.append(head, entries("a", "b"))
-    world.runs.append(head, entries("b"))
+    world.runs.append(snapshot, entries("a", "b"))
+    world.runs.append(snapshot, entries("b"))
 
-    assert ids(journal(world, head.run)) == ["run.created", "a", "b"]
+    assert ids(journal(world, snapshot.run)) == ["run.created", "a", "b"]
 
 
 def test_recognises_an_append_that_is_repeated_soon(world: Ports) -> None:
-    head = empty_journal(world)
-    world.runs.append(head, entries("first"))
-    world.runs.append(head, entries("second"))
+    snapshot = empty_journal(world)
+    world.runs.append(snapshot, entries("first"))
+    world.runs.append(snapshot, entries("second"))
 
-    fresh = world.runs.head(head.run.tenant, head.run.run_id)
+    fresh = world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
     world.runs.append(fresh, entries("first", "last"))
 
-    assert ids(journal(world, head.run)) == ["run.created", "first", "second", "last"]
+    assert ids(journal(world, snapshot.run)) == ["run.created", "first", "second", "last"]
 
 
 def test_appending_nothing_has_no_effect(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
 
-    world.runs.append(head, [])
+    world.runs.append(snapshot, [])
 
-    assert ids(journal(world, head.run)) == ["run.created"]
+    assert ids(journal(world, snapshot.run)) == ["run.created"]
 
 
 @pytest.mark.parametrize("count", [CHUNK_ENTRIES, CHUNK_ENTRIES + 1, 5 * CHUNK_ENTRIES])
 def test_an_append_larger_than_a_chunk_stays_together(world: Ports, count: int) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     names = [f"e{number}" for number in range(count)]
 
-    world.runs.append(head, entries(*names))
-    world.runs.append(head, entries("after"))
+    world.runs.append(snapshot, entries(*names))
+    world.runs.append(snapshot, entries("after"))
 
-    assert ids(journal(world, head.run)) == ["run.created", *names, "after"]
+    assert ids(journal(world, snapshot.run)) == ["run.created", *names, "after"]
 
 
 def test_appends_at_the_end_with_an_old_head(world: Ports) -> None:
     old_head = empty_journal(world)
     for number in range(3 * CHUNK_ENTRIES):
-        world.runs.append(world.runs.head("acme", old_head.run.run_id), entries(f"e{number}"))
+        world.runs.append(world.runs.snapshot("acme", old_head.run.run_id), entries(f"e{number}"))
 
     world.runs.append(old_head, entries("late"))
 
@@ -117,38 +117,41 @@ def test_appends_at_the_end_with_an_old_head(world: Ports) -> None:
 @pytest.mark.parametrize("present", range(1, 2 * CHUNK_ENTRIES))
 def test_never_inserts_before_an_entry_that_was_read(world: Ports, present: int) -> None:
     """A large append may not fit into a chunk that still has room for a small one."""
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     for number in range(1, present):
-        world.runs.append(head, entries(f"e{number}"))
-    old = world.runs.head(head.run.tenant, head.run.run_id)
+        world.runs.append(snapshot, entries(f"e{number}"))
+    old = world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
     world.runs.append(old, entries("large.0", "large.1", "large.2"))
-    read = journal(world, head.run)
+    read = journal(world, snapshot.run)
 
     world.runs.append(old, entries("small"))
 
-    assert ids(journal(world, head.run, read[-1].position)) == ["small"]
-    assert journal(world, head.run)[:-1] == read
+    assert ids(journal(world, snapshot.run, read[-1].position)) == ["small"]
+    assert journal(world, snapshot.run)[:-1] == read
 
 
 def test_the_order_does_not_depend_on_the_writers_clocks(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     times = ["2025-12-06T12:00:00.000Z", "1999-01-01T00:00:00.000Z", "2031-05-05T05:05:05.000Z"]
 
     for number, at in enumerate(times):
-        world.runs.append(head, [an_entry(f"e{number}", occurred_at=at)])
+        world.runs.append(snapshot, [an_entry(f"e{number}", occurred_at=at)])
 
-    assert [item.entry.occurred_at for item in journal(world, head.run)[1:]] == times
+    assert [item.entry.occurred_at for item in journal(world, snapshot.run)[1:]] == times
 
 
 def test_pages_by_position_and_limit_contain_every_entry(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     for number in range(20):
-        world.runs.append(head, entries(f"e{number}"))
-    everything = journal(world, head.run)
+        world.runs.append(snapshot, entries(f"e{number}"))
+    everything = journal(world, snapshot.run)
 
     pages: list[PlacedEntry] = []
     while page := world.runs.journal(
-        head.run.tenant, head.run.run_id, after=pages[-1].position if pages else None, limit=3
+        snapshot.run.tenant,
+        snapshot.run.run_id,
+        after=pages[-1].position if pages else None,
+        limit=3,
     ):
         assert len(page) <= 3
         pages += page
@@ -177,7 +180,7 @@ def test_a_follower_misses_nothing_in_any_order_of_appends(
     followed: list[PlacedEntry] = []
     for number, (writer, count, fresh_head, reads) in enumerate(schedule):
         if fresh_head:
-            heads[writer] = world.runs.head(first.run.tenant, first.run.run_id)
+            heads[writer] = world.runs.snapshot(first.run.tenant, first.run.run_id)
         names = [f"{number}.{place}" for place in range(count)]
         world.runs.append(heads[writer], entries(*names))
         written += names
@@ -190,22 +193,22 @@ def test_a_follower_misses_nothing_in_any_order_of_appends(
 
 
 def test_parallel_writers_and_a_follower_agree_on_every_entry(world: Ports) -> None:
-    head = empty_journal(world)
+    snapshot = empty_journal(world)
     done = Flag()
 
     def write(writer: int) -> None:
-        current_head = head
+        current_head = snapshot
         for number in range(6):
             names = [f"{writer}.{number}.{place}" for place in range(1 + number % 3)]
             world.runs.append(current_head, entries(*names))
             if number % 4 == writer % 4:
-                current_head = world.runs.head(head.run.tenant, head.run.run_id)
+                current_head = world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
 
     def follow() -> list[PlacedEntry]:
         read: list[PlacedEntry] = []
         while True:
             is_last_read = done.is_set()
-            read += journal(world, head.run, read[-1].position if read else None)
+            read += journal(world, snapshot.run, read[-1].position if read else None)
             if is_last_read:
                 return read
 
@@ -215,7 +218,7 @@ def test_parallel_writers_and_a_follower_agree_on_every_entry(world: Ports) -> N
             writer.result()
         done.set()
 
-    followed, everything = follower.result(), journal(world, head.run)
+    followed, everything = follower.result(), journal(world, snapshot.run)
     assert followed == everything
     assert Counter(ids(everything)) == Counter(
         ["run.created"]

@@ -60,17 +60,17 @@ def test_a_follower_misses_nothing_if_queries_are_not_snapshots(
 ) -> None:
     world, queries = slow
     world.forget()
-    head = new_run(world)
-    run = head.run
+    snapshot = new_run(world)
+    run = snapshot.run
     for number in range(before):
-        world.runs.append(head, [an_entry(f"before.{number}")])
+        world.runs.append(snapshot, [an_entry(f"before.{number}")])
     pending = iter([f"{number}.{place}" for place in range(n)] for number, n in enumerate(sizes))
     written = [f"before.{number}" for number in range(before)]
 
     def append_more() -> None:
         queries.between = lambda: None  # a writer's own queries are not interrupted
         for names in (next(pending, []), next(pending, []), next(pending, [])):
-            world.runs.append(head, [an_entry(name) for name in names])
+            world.runs.append(snapshot, [an_entry(name) for name in names])
             written.extend(names)
 
     followed: list[PlacedEntry] = []

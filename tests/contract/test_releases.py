@@ -119,7 +119,7 @@ class TestEnvironments:
         first = step.promote("fenced", bundle_of("one"))
         cancelled = [an_entry("run.cancelled", Event.RUN_CANCELLED)]
 
-        world.runs.end(world.runs.head("acme", run.run_id), RunStatus.CANCELLED, cancelled)
+        world.runs.end(world.runs.snapshot("acme", run.run_id), RunStatus.CANCELLED, cancelled)
 
         with pytest.raises(ExecutorFailure, match="the run has ended"):
             other.promote("fenced", bundle_of("two"))

@@ -37,7 +37,7 @@ def tags_of_written_objects(run: Run, folder: Path) -> dict[str, str]:
     outcome = StepOutcome(
         path="scan", attempt=1, status=StepStatus.SUCCEEDED, outputs={"large": "x" * 9000}
     )
-    world.runs.record_step(world.runs.head(run.tenant, run.run_id), outcome, [], [stored])
+    world.runs.record_step(world.runs.snapshot(run.tenant, run.run_id), outcome, [], [stored])
     s3 = client("s3")
     keys = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
     tags = {key: s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}

@@ -42,30 +42,30 @@ class TestCreate:
 
         assert world.runs.create(run, [CREATED])
 
-        head = world.runs.head("acme", run.run_id)
-        assert head.run == run
-        assert [placed.entry for placed in head.tail] == [CREATED]
+        snapshot = world.runs.snapshot("acme", run.run_id)
+        assert snapshot.run == run
+        assert [placed.entry for placed in snapshot.last_entries] == [CREATED]
 
     def test_refuses_a_second_run_with_the_same_id(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
-        is_created = world.runs.create(replace(head.run, created_by="bob"), [an_entry("other")])
+        is_created = world.runs.create(replace(snapshot.run, created_by="bob"), [an_entry("other")])
 
         assert not is_created
-        assert world.runs.head("acme", head.run.run_id) == head
-        assert entry_ids(world, head.run) == ["run.created"]
+        assert world.runs.snapshot("acme", snapshot.run.run_id) == snapshot
+        assert entry_ids(world, snapshot.run) == ["run.created"]
 
     def test_two_tenants_may_use_the_same_id(self, world: Ports) -> None:
         ours = new_run(world)
 
         assert world.runs.create(replace(ours.run, tenant="globex"), [CREATED])
 
-        assert world.runs.head("globex", ours.run.run_id).run.tenant == "globex"
-        assert world.runs.head("acme", ours.run.run_id).run.tenant == "acme"
+        assert world.runs.snapshot("globex", ours.run.run_id).run.tenant == "globex"
+        assert world.runs.snapshot("acme", ours.run.run_id).run.tenant == "acme"
 
     def test_an_unknown_run_is_not_found(self, world: Ports) -> None:
         with pytest.raises(NotFoundError, match="run nowhere not found"):
-            world.runs.head("acme", "nowhere")
+            world.runs.snapshot("acme", "nowhere")
 
     @pytest.mark.parametrize("count", [8, 9, 1000])
     def test_records_any_number_of_first_entries(self, world: Ports, count: int) -> None:
@@ -76,7 +76,7 @@ class TestCreate:
 
         journal = world.runs.journal("acme", run.run_id)
         assert [placed.entry for placed in journal] == entries
-        assert world.runs.head("acme", run.run_id).tail[-1] == journal[-1]
+        assert world.runs.snapshot("acme", run.run_id).last_entries[-1] == journal[-1]
 
 
 class TestIdempotencyKeys:
@@ -102,7 +102,7 @@ class TestIdempotencyKeys:
 
         assert world.runs.keyed("acme", first.created_by, key) == first.run_id
         with pytest.raises(NotFoundError):
-            world.runs.head("acme", second.run_id)
+            world.runs.snapshot("acme", second.run_id)
 
     def test_a_refused_run_leaves_its_key_unused(self, world: Ports) -> None:
         taken = new_run(world).run
@@ -178,19 +178,19 @@ class TestQueueDepth:
 
 class TestHead:
     def test_the_tail_is_the_end_of_the_journal_after_steps_have_ended(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
-        world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")])
+        world.runs.record_step(snapshot, an_outcome(), [an_entry("ship#1#ended")])
 
-        later = world.runs.head("acme", head.run.run_id)
-        assert [placed.entry.id for placed in later.tail] == ["run.created", "ship#1#ended"]
+        later = world.runs.snapshot("acme", snapshot.run.run_id)
+        assert [placed.entry.id for placed in later.last_entries] == ["run.created", "ship#1#ended"]
 
 
 class TestOutcomes:
     def test_a_step_that_has_not_ended_has_no_outcome(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
-        assert world.runs.outcomes("acme", head.run.run_id, ["ship"]) == {}
+        assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"]) == {}
 
     @pytest.mark.parametrize(
         "outputs",
@@ -198,88 +198,90 @@ class TestOutcomes:
         ids=["none", "empty", "deep", "large", "text", "zero", "false"],
     )
     def test_reads_outputs_as_they_were_recorded(self, world: Ports, outputs: Json) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         outcome = an_outcome(outputs=outputs)
 
-        world.runs.record_step(head, outcome, [an_entry("ship#1#ended")])
+        world.runs.record_step(snapshot, outcome, [an_entry("ship#1#ended")])
 
-        outcomes = world.runs.outcomes("acme", head.run.run_id, ["ship", "other"])
+        outcomes = world.runs.outcomes("acme", snapshot.run.run_id, ["ship", "other"])
         assert outcomes == {"ship": outcome}
 
     def test_reads_more_outcomes_than_one_request_returns(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         paths = [f"map[{number}]::leaf" for number in range(101)]
         for path in paths:
-            world.runs.record_step(head, an_outcome(path), [])
+            world.runs.record_step(snapshot, an_outcome(path), [])
 
-        assert set(world.runs.outcomes("acme", head.run.run_id, paths)) == set(paths)
+        assert set(world.runs.outcomes("acme", snapshot.run.run_id, paths)) == set(paths)
 
     def test_the_next_attempt_replaces_the_outcome(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         failed = replace(an_outcome(), status=StepStatus.FAILED, final=False)
-        world.runs.record_step(head, failed, [an_entry("ship#1#ended")])
+        world.runs.record_step(snapshot, failed, [an_entry("ship#1#ended")])
 
         recorded = world.runs.record_step(
-            head, an_outcome(attempt=2, outputs=7), [an_entry("ship#2#ended")]
+            snapshot, an_outcome(attempt=2, outputs=7), [an_entry("ship#2#ended")]
         )
 
         assert recorded == an_outcome(attempt=2, outputs=7)
-        assert world.runs.outcomes("acme", head.run.run_id, ["ship"])["ship"] == recorded
-        assert entry_ids(world, head.run) == ["run.created", "ship#1#ended", "ship#2#ended"]
+        assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"])["ship"] == recorded
+        assert entry_ids(world, snapshot.run) == ["run.created", "ship#1#ended", "ship#2#ended"]
 
     def test_a_repeated_attempt_gets_the_outcome_of_the_first_call(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         first = replace(an_outcome(outputs="first"), status=StepStatus.FAILED)
-        world.runs.record_step(head, first, [an_entry("ship#1#ended")], [a_value("log")])
+        world.runs.record_step(snapshot, first, [an_entry("ship#1#ended")], [a_value("log")])
 
         recorded = world.runs.record_step(
-            head,
+            snapshot,
             an_outcome(outputs="second"),
             [an_entry("ship#1#ended", message="other")],
             [a_value("late")],
         )
 
         assert recorded == first
-        assert world.runs.outcomes("acme", head.run.run_id, ["ship"]) == {"ship": first}
-        assert entry_ids(world, head.run) == ["run.created", "ship#1#ended"]
-        assert [a.name for a in world.artifacts.list("acme", head.run.run_id)] == ["log"]
+        assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"]) == {"ship": first}
+        assert entry_ids(world, snapshot.run) == ["run.created", "ship#1#ended"]
+        assert [a.name for a in world.artifacts.list("acme", snapshot.run.run_id)] == ["log"]
 
     def test_a_step_that_ends_after_its_run_is_only_logged(self, world: Ports) -> None:
-        head = new_run(world)
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
-        world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], [a_value("late")])
+        world.runs.record_step(
+            snapshot, an_outcome(), [an_entry("ship#1#ended")], [a_value("late")]
+        )
 
-        assert entry_ids(world, head.run) == ["run.created", "run.cancelled", "ship#1#ended"]
-        assert world.runs.outcomes("acme", head.run.run_id, ["ship"]) == {}
-        assert world.artifacts.list("acme", head.run.run_id) == []
+        assert entry_ids(world, snapshot.run) == ["run.created", "run.cancelled", "ship#1#ended"]
+        assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"]) == {}
+        assert world.artifacts.list("acme", snapshot.run.run_id) == []
 
     def test_records_fifty_files_with_an_outcome(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         files = [a_value(f"file-{number}") for number in range(50)]
 
-        world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], files)
+        world.runs.record_step(snapshot, an_outcome(), [an_entry("ship#1#ended")], files)
 
-        assert len(world.artifacts.list("acme", head.run.run_id)) == 50
+        assert len(world.artifacts.list("acme", snapshot.run.run_id)) == 50
 
     def test_a_second_end_adds_no_artifacts(self, world: Ports) -> None:
         """However many there are: the list of artifacts may already be signed."""
-        head = new_run(world)
-        world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
         values = [a_value(f"value-{number}") for number in range(30)]
 
-        outcome = world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], values)
+        outcome = world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED], values)
 
         assert outcome is RunStatus.CANCELLED
-        assert world.artifacts.list("acme", head.run.run_id) == []
+        assert world.artifacts.list("acme", snapshot.run.run_id) == []
 
     def test_ends_a_run_with_many_artifacts(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         values = [a_value(f"value-{number}") for number in range(30)]
 
-        world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], values)
+        world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED], values)
 
-        assert len(world.artifacts.list("acme", head.run.run_id)) == 30
+        assert len(world.artifacts.list("acme", snapshot.run.run_id)) == 30
 
 
 class TestUsedTime:
@@ -287,77 +289,80 @@ class TestUsedTime:
         assert new_run(world).used_s == 0
 
     def test_adds_up_across_the_chunks_of_the_journal(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         for number in range(1, 21):
             path = f"step-{number}"
             ended = [an_entry(f"{path}#1#ended")]
-            world.runs.record_step(head, an_outcome(path), ended, used_s=0.5)
-            # The same old head each time: a writer need not know the end of the journal.
-            assert world.runs.head("acme", head.run.run_id).used_s == number / 2
+            world.runs.record_step(snapshot, an_outcome(path), ended, used_s=0.5)
+            # The same old snapshot each time: a writer need not know the end of the journal.
+            assert world.runs.snapshot("acme", snapshot.run.run_id).used_s == number / 2
 
     def test_adds_up_simultaneous_attempts(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
         def end_step(number: int) -> None:
             path = f"map[{number}]::leaf"
             ended = [an_entry(f"{path}#1#ended")]
-            world.runs.record_step(head, an_outcome(path), ended, used_s=0.25)
+            world.runs.record_step(snapshot, an_outcome(path), ended, used_s=0.25)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(end_step, range(40)))
 
-        assert world.runs.head("acme", head.run.run_id).used_s == 10
+        assert world.runs.snapshot("acme", snapshot.run.run_id).used_s == 10
 
     def test_counts_a_repeated_attempt_once(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
         for _ in range(2):
-            world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
+            world.runs.record_step(snapshot, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
 
-        assert world.runs.head("acme", head.run.run_id).used_s == 3
+        assert world.runs.snapshot("acme", snapshot.run.run_id).used_s == 3
 
     def test_other_entries_add_nothing(self, world: Ports) -> None:
-        head = new_run(world)
-        world.runs.record_step(head, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
+        snapshot = new_run(world)
+        world.runs.record_step(snapshot, an_outcome(), [an_entry("ship#1#ended")], used_s=3)
 
-        world.runs.append(head, [an_entry(f"e{number}") for number in range(30)])
-        world.runs.append(head, [an_entry("last")])
+        world.runs.append(snapshot, [an_entry(f"e{number}") for number in range(30)])
+        world.runs.append(snapshot, [an_entry("last")])
 
-        assert world.runs.head("acme", head.run.run_id).used_s == 3
+        assert world.runs.snapshot("acme", snapshot.run.run_id).used_s == 3
 
 
 class TestEnd:
     def test_a_second_end_gets_the_first_outcome(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
 
-        first = world.runs.end(head, RunStatus.CANCELLED, [CANCELLED])
-        second = world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], [a_value("late")])
+        first = world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+        second = world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED], [a_value("late")])
 
         assert (first, second) == (RunStatus.CANCELLED, RunStatus.CANCELLED)
-        assert world.runs.head("acme", head.run.run_id).run.outcome is RunStatus.CANCELLED
-        assert entry_ids(world, head.run) == ["run.created", "run.cancelled"]
-        assert world.artifacts.list("acme", head.run.run_id) == []
+        assert world.runs.snapshot("acme", snapshot.run.run_id).run.outcome is RunStatus.CANCELLED
+        assert entry_ids(world, snapshot.run) == ["run.created", "run.cancelled"]
+        assert world.artifacts.list("acme", snapshot.run.run_id) == []
 
     def test_one_of_several_simultaneous_ends_wins(self, world: Ports) -> None:
         for _ in range(5):
-            head = new_run(world)
+            snapshot = new_run(world)
             ends = [(RunStatus.CANCELLED, CANCELLED), (RunStatus.SUCCEEDED, ENDED)] * 2
 
             with ThreadPoolExecutor(len(ends)) as pool:
                 outcomes = set(
-                    pool.map(lambda end, head=head: world.runs.end(head, end[0], [end[1]]), ends)
+                    pool.map(
+                        lambda end, snapshot=snapshot: world.runs.end(snapshot, end[0], [end[1]]),
+                        ends,
+                    )
                 )
 
-            assert outcomes == {world.runs.head("acme", head.run.run_id).run.outcome}
-            assert len(entry_ids(world, head.run)) == 2
+            assert outcomes == {world.runs.snapshot("acme", snapshot.run.run_id).run.outcome}
+            assert len(entry_ids(world, snapshot.run)) == 2
 
     def test_stores_a_hundred_and_one_large_values(self, world: Ports) -> None:
-        head = new_run(world)
+        snapshot = new_run(world)
         values = [a_value(f"value-{number}", '"' + "x" * 100_000 + '"') for number in range(101)]
 
-        world.runs.end(head, RunStatus.SUCCEEDED, [ENDED], values)
+        world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED], values)
 
-        names = {a.name for a in world.artifacts.list("acme", head.run.run_id)}
+        names = {a.name for a in world.artifacts.list("acme", snapshot.run.run_id)}
         assert names == {value.name for value in values}
 
 
@@ -375,19 +380,19 @@ class TestList:
         assert second.cursor is None
 
     def test_a_summary_has_the_outcome_and_the_time_of_the_end(self, world: Ports) -> None:
-        head = new_run(world, a_run(tenant="summaries"))
+        snapshot = new_run(world, a_run(tenant="summaries"))
         (before,) = world.runs.list("summaries", 10, None).items
 
         world.runs.end(
-            head, RunStatus.SUCCEEDED, [replace(ENDED, occurred_at="2025-12-06T13:00:00.000Z")]
+            snapshot, RunStatus.SUCCEEDED, [replace(ENDED, occurred_at="2025-12-06T13:00:00.000Z")]
         )
 
         (after,) = world.runs.list("summaries", 10, None).items
         assert before == {
-            "runId": head.run.run_id,
+            "runId": snapshot.run.run_id,
             "pack": {"name": "deploy-app", "version": "1.4.0"},
-            "planHash": head.run.plan_hash,
-            "createdAt": head.run.created_at,
+            "planHash": snapshot.run.plan_hash,
+            "createdAt": snapshot.run.created_at,
             "createdBy": "ana",
         }
         assert after == before | {"outcome": "succeeded", "endedAt": "2025-12-06T13:00:00.000Z"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, Page
+    from taskrunner.ports import Page, RunSnapshot
     from taskrunner.ports.approvals import GateChange
     from taskrunner.ports.runs import Stops
     from tests.fakes.runs import MemoryRuns
@@ -114,7 +114,7 @@ class MemoryApprovals:
     @atomic
     def open(  # noqa: PLR0913 - as in the port
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         record: ApprovalRecord,
         waiting: GateOpening,
         token: str,
@@ -125,9 +125,9 @@ class MemoryApprovals:
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
     ) -> bool:
-        run, path, is_decided = head.run, waiting.step_path, record.verdict is not None
+        run, path, is_decided = snapshot.run, waiting.step_path, record.verdict is not None
         stored = self.gate(run, path)
-        if _count(stored) != _count(gate) or self._has_changed(head, record, inside):
+        if _count(stored) != _count(gate) or self._has_changed(snapshot, record, inside):
             return False
         opened = f"{waiting.opened_at}#{run.run_id}#{record.approval_id}"
         self.stored_gates[run.tenant, run.run_id, path] = StoredGate(
@@ -163,57 +163,61 @@ class MemoryApprovals:
         self.runs.due_work.remove(DueKind.GATE, run, path)
 
     @atomic
-    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
-        if self._has_changed(head, record, change.inside):
+    def decide(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
+        if self._has_changed(snapshot, record, change.inside):
             return False
-        if not self._record(head, record, change):
+        if not self._record(snapshot, record, change):
             return False
-        key = (head.run.tenant, head.run.run_id, record.approval_id)
+        key = (snapshot.run.tenant, snapshot.run.run_id, record.approval_id)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
         decided_at = record.decisions[-1].decided_at
-        self.runs.due_work.add(DueKind.APPROVAL, head.run, decided_at, record.approval_id)
+        self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.approval_id)
         return True
 
     @atomic
-    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
-        return self._record(head, record, change)
+    def record_decisions(
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange
+    ) -> bool:
+        return self._record(snapshot, record, change)
 
     @atomic
     def expire(
-        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange, expiry: Decision
     ) -> bool:
-        if self._has_changed(head, record, change.inside):
+        if self._has_changed(snapshot, record, change.inside):
             return False
-        if not self._record(head, record, change):
+        if not self._record(snapshot, record, change):
             return False
         for gate in change.gates:
-            stored = self.stored_gates[head.run.tenant, head.run.run_id, gate.step_path]
+            stored = self.stored_gates[snapshot.run.tenant, snapshot.run.run_id, gate.step_path]
             stored.expired_by = expiry.approver
             if expiry.approver == CLOCK:
                 stored.token = None
         if expiry.approver != CLOCK:
             decided_at, approval_id = expiry.decided_at, record.approval_id
-            self.runs.due_work.add(DueKind.APPROVAL, head.run, decided_at, approval_id)
+            self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, approval_id)
         return True
 
-    def _record(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
-        run = self.runs.of(head.run.tenant, head.run.run_id)
+    def _record(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
+        run = self.runs.of(snapshot.run.tenant, snapshot.run.run_id)
         gates = change.gates
-        stored = [self.gate(head.run, gate.step_path) or gate for gate in gates]
+        stored = [self.gate(snapshot.run, gate.step_path) or gate for gate in gates]
         has_changed = list(map(_count, stored)) != list(map(_count, gates))
         if has_changed or run.refusal(change.inside) is not None:
             return False
         for gate in gates:
-            key = (head.run.tenant, head.run.run_id, gate.step_path)
+            key = (snapshot.run.tenant, snapshot.run.run_id, gate.step_path)
             self.stored_gates.setdefault(key, StoredGate(record.approval_id, 0))
             self.stored_gates[key].recorded_decisions = len(record.decisions)
         run.journal += change.entries
         run.stop(change.stops)
         return True
 
-    def _has_changed(self, head: Head, record: ApprovalRecord, inside: Collection[str]) -> bool:
-        run = head.run
+    def _has_changed(
+        self, snapshot: RunSnapshot, record: ApprovalRecord, inside: Collection[str]
+    ) -> bool:
+        run = snapshot.run
         stored = self.get(run.tenant, run.run_id, record.approval_id)
         refusal = self.runs.of(run.tenant, run.run_id).refusal(inside)
         return refusal is not None or stored.version != record.version

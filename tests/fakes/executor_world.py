@@ -137,7 +137,7 @@ def a_work(  # noqa: PLR0913 - a test may replace each of them
         run_id="run-7",
         run_created_at=CREATED_AT,
         tenant="acme",
-        step_id="ship",
+        step_path="ship",
         uses=uses,
         attempt=attempt,
         time_s=time_s,

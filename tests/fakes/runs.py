@@ -10,7 +10,7 @@ from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
-from taskrunner.ports.runs import NOTHING, Head, Stops
+from taskrunner.ports.runs import NOTHING, RunSnapshot, Stops
 from tests.fakes.atomic import atomic
 from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
@@ -123,12 +123,12 @@ class MemoryRuns:
         return self.stored[tenant, run_id]
 
     @atomic
-    def head(self, tenant: str, run_id: str) -> Head:
+    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
         stored = self.of(tenant, run_id)
         placed = stored.placed()
         last = placed[-1].position.chunk if placed else 0
         tail = [entry for entry in placed if entry.position.chunk == last]
-        return Head(stored.run, tail, stored.used_s)
+        return RunSnapshot(stored.run, tail, stored.used_s)
 
     @atomic
     def journal(
@@ -141,13 +141,13 @@ class MemoryRuns:
     @atomic
     def append(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         entries: Sequence[Entry],
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
     ) -> None:
-        stored = self.of(head.run.tenant, head.run.run_id)
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         refusal = stored.refusal(inside)
         if refusal is None:
             stored.append(entries)
@@ -167,7 +167,7 @@ class MemoryRuns:
     @atomic
     def record_step(  # noqa: PLR0913 - as in the port
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
@@ -176,7 +176,7 @@ class MemoryRuns:
         stops: Stops = NOTHING,
         patience_s: float = 0,  # noqa: ARG002 - no other writer is in the way
     ) -> StepOutcome:
-        stored = self.of(head.run.tenant, head.run.run_id)
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
@@ -195,14 +195,14 @@ class MemoryRuns:
     @atomic
     def record_decision(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
     ) -> StepOutcome:
-        stored = self.of(head.run.tenant, head.run.run_id)
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
@@ -221,12 +221,12 @@ class MemoryRuns:
     @atomic
     def end(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
     ) -> RunStatus:
-        stored = self.of(head.run.tenant, head.run.run_id)
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         if stored.run.outcome is not None:
             return stored.run.outcome
         stored.end(outcome, entries)

@@ -39,7 +39,7 @@ class Record:
     def __init__(self, service: Service, run_id: str) -> None:
         world = service.world()
         self.run_id = run_id
-        self.run = world.runs.head(TENANT, run_id).run
+        self.run = world.runs.snapshot(TENANT, run_id).run
         self.plan: Plan = world.plans.get(TENANT, self.run.plan_hash)
         journal = world.runs.journal(TENANT, run_id)
         self.lines = [api_view.log_text(placed).rstrip("\n") for placed in journal]

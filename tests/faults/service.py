@@ -76,7 +76,7 @@ class CountingSandbox(ThreadSandbox):
     executed: list[tuple[str, str, int]] = field(default_factory=list)
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
-        attempt = (request.run_id, request.step_id, request.attempt)
+        attempt = (request.run_id, request.step_path, request.attempt)
         self.executed.append(attempt)
         try:
             return super().execute(request, services)

@@ -26,7 +26,7 @@ def ended(client: Client, run_id: str) -> dict[str, Any]:
     """Wait for a run's end, and return its state then."""
     runs = client.engine.world.runs
     client.engine.until(
-        lambda: runs.head(TENANT, run_id).run.outcome is not None, f"{run_id} does not end"
+        lambda: runs.snapshot(TENANT, run_id).run.outcome is not None, f"{run_id} does not end"
     )
     return state_of(client, run_id)
 
@@ -86,12 +86,12 @@ def decide_waiting(client: Client, run_id: str, approval: str, decision: str) ->
     if (
         record.was_opened
         and record.verdict is None
-        and world.runs.head(TENANT, run_id).run.outcome is None
+        and world.runs.snapshot(TENANT, run_id).run.outcome is None
     ):
         _decide(client, run_id, approval, decision)
 
 
 def _decide(client: Client, run_id: str, approval: str, decision: str, **more: str) -> Answer:
-    plan_hash = client.engine.world.runs.head(TENANT, run_id).run.plan_hash
+    plan_hash = client.engine.world.runs.snapshot(TENANT, run_id).run.plan_hash
     body = {"decision": decision, "planHash": plan_hash, **more}
     return client("POST", f"runs/{run_id}/approvals/{approval}", body)

@@ -84,7 +84,7 @@ def _run(engine: Engine, manifest: str) -> dict[str, Any]:
     def has_ended() -> bool:
         for approval, verdict in VERDICTS.items():
             decide_waiting(bob, run_id, approval, verdict)
-        return engine.world.runs.head(TENANT, run_id).run.outcome is not None
+        return engine.world.runs.snapshot(TENANT, run_id).run.outcome is not None
 
     engine.until(has_ended, f"{run_id} does not end")
     return state_of(ana, run_id)

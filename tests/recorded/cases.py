@@ -140,7 +140,7 @@ class _WorldWhereAFunctionDies(AwsWorld):
 
 class _DyingSandbox(ForkedSandbox):
     def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
-        if job.step_id == "dies":
+        if job.step_path == "dies":
             message = "the function is gone"
             raise RuntimeError(message)
         return super().execute(job, services)
@@ -161,7 +161,7 @@ class _RefusingSandbox(ForkedSandbox):
         self._has_refused = False
 
     def execute(self, job: AttemptRequest, services: Services) -> AttemptResult:
-        if job.step_id == "refused" and not self._has_refused:
+        if job.step_path == "refused" and not self._has_refused:
             self._has_refused = True
             message = "AWS is busy"
             raise TryAgainError(message)

@@ -51,7 +51,7 @@ def test_a_pack_runs_as_this_release_recorded_it(
 
 def _recording_of(engine: Engine, run_id: str) -> Recording:
     world = engine.world
-    run = world.runs.head(TENANT, run_id).run
+    run = world.runs.snapshot(TENANT, run_id).run
     entries = [placed.entry for placed in world.runs.journal(TENANT, run_id)]
     return recording.record(
         run.created_at,

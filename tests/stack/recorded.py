@@ -6,9 +6,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.bucket import Bucket
-from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.adapters.journal_chunks import JournalChunks
+from taskrunner.adapters.large_texts import LargeTexts
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
@@ -52,7 +52,7 @@ def record_without_start(stack: Stack, aws: Callable[[str], Any]) -> str:
     retention = Retention(30 * 86400)
     BucketPlans(bucket, retention).put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
     table = Table(aws("dynamodb"), stack.table_name)
-    outcomes = StepOutcomes(table, Claims(bucket, retention), retention)
+    outcomes = StepOutcomes(table, LargeTexts(bucket, retention), retention)
     journal = JournalChunks(table, retention)
     assert DynamoRuns(table, journal, outcomes, retention).create(run, [entry])
     return run_id

@@ -54,7 +54,7 @@ class Attempt:
             run_id="run-7",
             run_created_at="2025-12-06T12:00:00.000Z",
             tenant="acme",
-            step_id="ship",
+            step_path="ship",
             attempt=1,
             plan_document={"inputs": {}},
             folder=self.folder,

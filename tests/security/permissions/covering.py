@@ -49,7 +49,7 @@ from tests.security.permissions.needs import Need, Recorder
 if TYPE_CHECKING:
     from taskrunner.executors.work import Services
     from taskrunner.model.approval import ApprovalRecord
-    from taskrunner.ports import Head
+    from taskrunner.ports import RunSnapshot
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
     from taskrunner.sandbox.launcher import ForkedSandbox
     from tests.architecture.events import EventRow
@@ -427,13 +427,13 @@ def _play_reconciled(players: _Players) -> None:
 
 
 def _decide_without_gates(
-    approvals: DynamoApprovals, head: Head, record: ApprovalRecord, _: GateChange
+    approvals: DynamoApprovals, snapshot: RunSnapshot, record: ApprovalRecord, _: GateChange
 ) -> bool:
-    return DynamoApprovals.decide(approvals, head, record, GateChange([], []))
+    return DynamoApprovals.decide(approvals, snapshot, record, GateChange([], []))
 
 
 def _waiting_gates(world: AwsWorld, run_id: str) -> int:
-    run = world.runs.head("tenant-prod", run_id).run
+    run = world.runs.snapshot("tenant-prod", run_id).run
     return len(list(world.approvals.waiting(run, "review")))
 
 

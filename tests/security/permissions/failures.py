@@ -64,7 +64,7 @@ def _create(ana: Client, manifest: str) -> str:
 
 def _wait_for_gate(ana: Client, run_id: str, approval_id: str) -> None:
     world = ana.engine.world
-    run = world.runs.head("tenant-prod", run_id).run
+    run = world.runs.snapshot("tenant-prod", run_id).run
     ana.engine.until(
         lambda: any(world.approvals.waiting(run, approval_id)), f"no gate waits for {approval_id}"
     )

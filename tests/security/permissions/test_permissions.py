@@ -11,8 +11,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from taskrunner.adapters.artifacts import StoredArtifacts
 from taskrunner.adapters.bucket import Bucket
-from taskrunner.adapters.claims import Claims
 from taskrunner.adapters.evidence import KmsEvidence
+from taskrunner.adapters.large_texts import LargeTexts
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.releases import StoredBundles
 from taskrunner.adapters.table import Table
@@ -115,7 +115,7 @@ def _objects() -> dict[str, str]:
     stored = Stored()
     bucket, table = Bucket(stored, "runs"), Table(None, "runs")
     StoredBundles(bucket, run.tenant).put(Path(__file__))
-    Claims(bucket, RETENTION).store(run, "[]")
+    LargeTexts(bucket, RETENTION).store(run, "[]")
     BucketPlans(bucket, RETENTION).put("TENANT", run.plan_hash, {}, 1)
     KmsEvidence(None, "", bucket, RETENTION).store(run, b"{}")
     report = Artifact(name="report", type=ArtifactType.FILE, status=ArtifactStatus.CAPTURED)

@@ -186,15 +186,15 @@ class Deployment:
                 captured_at=timestamp.to_text(self.clock.now()),
                 media_type="text/plain",
             )
-            head = self.world.runs.head(tenant, run_id)
-            stored = self.world.artifacts.store(head.run, wanted, file)
+            snapshot = self.world.runs.snapshot(tenant, run_id)
+            stored = self.world.artifacts.store(snapshot.run, wanted, file)
             # Large, so that it is claimed from the bucket.
             outputs = {"text": content * 20_000}
-            build = self.world.plans.get(tenant, head.run.plan_hash).steps[0].id
+            build = self.world.plans.get(tenant, snapshot.run.plan_hash).steps[0].id
             outcome = StepOutcome(
                 path=build, attempt=1, status=StepStatus.SUCCEEDED, outputs=outputs
             )
-            self.world.runs.record_step(head, outcome, [], [stored])
+            self.world.runs.record_step(snapshot, outcome, [], [stored])
 
 
 def _belongs(partition: str, tenant: str) -> bool:

@@ -31,12 +31,12 @@ def an_event(machine: str, execution: str, path: str = "") -> dict[str, Any]:
 
 
 def outcome(world: MemoryWorld) -> RunStatus | None:
-    return world.runs.head(TENANT, "run-7").run.outcome
+    return world.runs.snapshot(TENANT, "run-7").run.outcome
 
 
 def test_an_event_of_the_runs_own_execution_ends_the_run() -> None:
     world = a_world()
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
 
     assert handler(an_event(run.machine, run.execution), None, world=world) == {"status": "failed"}
     assert outcome(world) is RunStatus.FAILED
@@ -52,7 +52,7 @@ def test_an_event_of_the_runs_own_execution_ends_the_run() -> None:
 )
 def test_an_event_of_another_execution_has_no_effect(changes: dict[str, str]) -> None:
     world = a_world()
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     event = an_event(**{"machine": run.machine, "execution": run.execution, **changes})
 
     assert handler(event, None, world=world) == {"status": "unknown"}

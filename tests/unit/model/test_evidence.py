@@ -36,7 +36,7 @@ WORLD = proven()
 
 def record(world: MemoryWorld) -> tuple[Run, Plan, list[Entry], list[Artifact]]:
     """The parts of the record that the statement of run-7 is made of."""
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     plan = world.plans.get(TENANT, run.plan_hash)
     entries = [placed.entry for placed in world.runs.journal(TENANT, "run-7")]
     listed = world.artifacts.list(TENANT, "run-7")

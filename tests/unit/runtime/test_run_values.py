@@ -35,14 +35,14 @@ def read(
     through: Any = None,  # noqa: ANN401
     iteration: str = "",
 ) -> Any:  # noqa: ANN401
-    head = world.runs.head(TENANT, "run-7")
-    plan = world.plans.get(TENANT, head.run.plan_hash)
+    snapshot = world.runs.snapshot(TENANT, "run-7")
+    plan = world.plans.get(TENANT, snapshot.run.plan_hash)
     port: World = through or world
     references: list[tuple[str, ...]] = [
         ("steps", step_id, part) for step_id in steps for part in ("outputs", "status")
     ]
     references += [(name,) for name in names]
-    return RunValues(plan, head, port).context(references, iteration)
+    return RunValues(plan, snapshot, port).context(references, iteration)
 
 
 def test_context_always_has_inputs_and_the_run() -> None:

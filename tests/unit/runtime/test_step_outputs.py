@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def outputs(world: MemoryWorld, step_id: str) -> Any:  # noqa: ANN401 - any JSON
-    head = world.runs.head(TENANT, "run-7")
-    values = RunValues(world.plans.get(TENANT, head.run.plan_hash), head, world)
+    snapshot = world.runs.snapshot(TENANT, "run-7")
+    values = RunValues(world.plans.get(TENANT, snapshot.run.plan_hash), snapshot, world)
     return values.context([("steps", step_id, "outputs")])["steps"][step_id]["outputs"]
 
 

@@ -118,7 +118,7 @@ def decide(
 
 
 def plan_hash(world: MemoryWorld) -> str:
-    return world.runs.head(TENANT, "run-7").run.plan_hash
+    return world.runs.snapshot(TENANT, "run-7").run.plan_hash
 
 
 def entry_ids(world: MemoryWorld) -> list[str]:
@@ -132,7 +132,7 @@ def last_of_a_step(world: MemoryWorld) -> Entry:
     return next(entry for entry in reversed(entries) if entry.step_path is not None)
 
 
-def snapshot(world: MemoryWorld) -> JsonObject:
+def stored_state(world: MemoryWorld) -> JsonObject:
     """All that a world contains, except how often an approval was written or notified of.
 
     An evidence bundle is replaced by its statement. Signatures differ each time, and a bundle that
@@ -225,7 +225,7 @@ def assert_recovers(arrange: Callable[[], MemoryWorld], act: Callable[[World], A
     Return how many ways of failing were tried, so that a test can check that there were some.
     """
     healthy = arrange()
-    answer, expected = result_of(lambda: act(healthy)), snapshot(healthy)
+    answer, expected = result_of(lambda: act(healthy)), stored_state(healthy)
     ways = 0
     for interrupted in interruptions(arrange):
         world = interrupted(act)
@@ -233,5 +233,5 @@ def assert_recovers(arrange: Callable[[], MemoryWorld], act: Callable[[World], A
             continue
         ways += 1
         assert result_of(lambda world=world: act(world)) == answer  # type: ignore[misc]
-        assert snapshot(world) == expected
+        assert stored_state(world) == expected
     return ways

@@ -16,8 +16,8 @@ from tests.unit.usecases.given import (
     assert_recovers,
     entry_ids,
     gate,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def test_logs_who_cancelled() -> None:
 def test_cancelling_twice_gives_the_same_answer_and_changes_nothing() -> None:
     world = waiting()
     first = cancel_run(TENANT, "run-7", "bob", world)
-    before = snapshot(world)
+    before = stored_state(world)
 
     assert cancel_run(TENANT, "run-7", "carol", world) == first
-    assert snapshot(world) == before
+    assert stored_state(world) == before
 
 
 @pytest.mark.parametrize(("error", "status"), [(None, "succeeded"), ("StepFailedError", "failed")])
@@ -72,12 +72,12 @@ def test_cancelling_an_ended_run_changes_nothing_and_says_how_it_ended(
 ) -> None:
     world = waiting()
     settle_run(TENANT, "run-7", error, world)
-    before = snapshot(world)
+    before = stored_state(world)
 
     answer = cancel_run(TENANT, "run-7", "bob", world)
 
     assert answer == {"status": "cancelled", "runStatus": status}
-    assert snapshot(world) == before
+    assert stored_state(world) == before
     assert world.machines.stopped == set()
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_ends_at_the_same_time_keeps_its_outcome() -> None:
     answer = cancel_run(TENANT, "run-7", "bob", world)
 
     assert answer["runStatus"] == "succeeded"
-    assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
+    assert world.runs.snapshot(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
     assert "run.cancelled" not in entry_ids(world)
     assert world.machines.stopped == set()
 

@@ -35,7 +35,7 @@ def captured(
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_text(name)
     world = world or a_world()
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     found = capture_files(output, declared, run, Redactor({}), world)
     return {str(artifact.source_path): artifact for artifact in found}
 
@@ -198,7 +198,7 @@ def test_lists_unreadable_files_as_failed(tmp_path: Path) -> None:
 
 def test_does_not_store_a_file_whose_content_or_name_holds_a_secret(tmp_path: Path) -> None:
     world = a_world()
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     (tmp_path / "good.txt").write_text("good")
     (tmp_path / "bad.txt").write_text("the token is correct-horse-battery")
     (tmp_path / "correct-horse-battery.txt").write_text("empty")

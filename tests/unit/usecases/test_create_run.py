@@ -31,8 +31,8 @@ from tests.unit.usecases.given import (
     assert_recovers,
     entry_ids,
     result_of,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TestCreate:
     def test_records_the_run_with_its_plan_and_starts_it_with_references(self) -> None:
         world = a_world()
 
-        run = world.runs.head(TENANT, "run-7").run
+        run = world.runs.snapshot(TENANT, "run-7").run
         assert world.plans.get(TENANT, run.plan_hash).pack_name == "plain"
         assert entry_ids(world) == ["run.created"]
         assert list(world.machines.definitions) == [run.machine]
@@ -116,7 +116,7 @@ class TestCreate:
         with pytest.raises(InvalidPackError):
             create_run(a_request("kind: Nonsense"), world)
 
-        assert snapshot(world) == snapshot(MemoryWorld())
+        assert stored_state(world) == stored_state(MemoryWorld())
 
     @pytest.mark.parametrize("run_id", ["", "a b", "a/b", "ä", "x" * 129, "run\n"])
     def test_rejects_a_malformed_run_id(self, run_id: str) -> None:
@@ -137,13 +137,13 @@ class TestCreate:
 
     def test_rejects_a_run_id_that_exists(self) -> None:
         world = a_world()
-        before = snapshot(world)
+        before = stored_state(world)
 
         with pytest.raises(ConflictError, match="the run run-7 exists already") as caught:
             create_run(a_request(), world)
 
         assert caught.value.code == "run_exists"
-        assert snapshot(world)["runs"] == before["runs"]
+        assert stored_state(world)["runs"] == before["runs"]
 
     def test_two_tenants_may_use_the_same_run_id(self) -> None:
         world = a_world()
@@ -182,7 +182,7 @@ class TestCeilings:
         with pytest.raises(InvalidPackError, match="this deployment allows 256"):
             create_run(a_request(), world)
 
-        assert snapshot(world) == snapshot(MemoryWorld())
+        assert stored_state(world) == stored_state(MemoryWorld())
 
     @pytest.mark.parametrize("run_id", ["run-7", None])
     def test_an_accepted_request_is_answered_after_ceilings_were_lowered(
@@ -221,7 +221,7 @@ class TestExpectedPlanHash:
             create_run(a_request(expect_plan_hash="sha256:" + "0" * 64), world)
 
         assert caught.value.code == "plan_hash_mismatch"
-        assert snapshot(world) == snapshot(MemoryWorld())
+        assert stored_state(world) == stored_state(MemoryWorld())
 
 
 class TestIdempotencyKey:
@@ -272,14 +272,14 @@ class TestIdempotencyKey:
         manifest = PLAIN.replace("spec:", "spec:\n  inputs: [{name: size, type: integer}]")
         world = MemoryWorld()
         create_run(a_request(manifest, run_id=run_id, idempotency_key="k-1"), world)
-        before = snapshot(world)
+        before = stored_state(world)
         changes = {"manifest": manifest, "run_id": run_id, "idempotency_key": "k-1"} | changes
 
         with pytest.raises(ConflictError) as caught:
             create_run(a_request(**changes), world)
 
         assert caught.value.code == "idempotency_conflict"
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_a_request_without_a_run_id_is_another_than_one_with_it(self) -> None:
         world = a_world(idempotency_key="k-1")

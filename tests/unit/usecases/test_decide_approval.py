@@ -24,8 +24,8 @@ from tests.unit.usecases.given import (
     gate,
     plan_hash,
     result_of,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def decide(
     **changes: Any,  # noqa: ANN401 - any argument
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "plan_hash": world.runs.head(TENANT, "run-7").run.plan_hash,
+        "plan_hash": world.runs.snapshot(TENANT, "run-7").run.plan_hash,
         "caller": BOB,
         "actor": None,
         "summary": None,
@@ -150,25 +150,25 @@ def test_the_second_of_two_needed_approvals_wakes_the_gate() -> None:
 
 def test_rejects_a_decision_on_another_plan() -> None:
     world = waiting()
-    before = snapshot(world)
+    before = stored_state(world)
 
     with pytest.raises(ConflictError, match="review that one") as caught:
         decide(world, plan_hash="sha256:" + "0" * 64)
 
     assert caught.value.code == "plan_hash_mismatch"
-    assert snapshot(world) == before
+    assert stored_state(world) == before
 
 
 @pytest.mark.parametrize("approval", ["unused", "security"])
 def test_rejects_a_decision_when_no_gate_waits(approval: str) -> None:
     world = a_world(TWO_OF_THEM)
-    before = snapshot(world)
+    before = stored_state(world)
 
     with pytest.raises(ConflictError) as caught:
         decide(world, approval=approval)
 
     assert caught.value.code == "approval_not_open"
-    assert snapshot(world) == before
+    assert stored_state(world) == before
 
 
 def test_does_not_find_an_approval_that_the_pack_does_not_declare() -> None:
@@ -213,12 +213,12 @@ def test_a_decision_from_before_a_cancellation_gets_the_same_answer_again() -> N
 
 def test_a_forbidden_decision_changes_nothing() -> None:
     world = waiting()
-    before = snapshot(world)
+    before = stored_state(world)
 
     with pytest.raises(ForbiddenError):
         decide(world, Verdict.EXPIRED)
 
-    assert snapshot(world) == before
+    assert stored_state(world) == before
 
 
 def test_gives_up_after_repeated_conflicts() -> None:
@@ -309,12 +309,12 @@ class TestFailureOfTheRun:
     ) -> None:
         world = open_lanes(manifest)
         result_of(lambda: step(world, "bad"))
-        before = snapshot(world)
+        before = stored_state(world)
 
         answer = result_of(lambda: decide(world, verdict, approval="legal", caller=ADMIN))
 
         assert answer == "ConflictError approval_not_open"
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_an_approval_opens_no_gate_of_a_block_that_a_failure_has_stopped(self) -> None:
         world = open_lanes(CONTAINED)
@@ -332,7 +332,7 @@ class TestFailureOfTheRun:
 
         decide(world, Verdict.REJECTED, approval="legal")
 
-        assert world.runs.head(TENANT, "run-7").run.outcome is None
+        assert world.runs.snapshot(TENANT, "run-7").run.outcome is None
         assert entry_ids(world)[-1] == "other#decided"
         assert world.approvals.failed == {"token-one"}
         assert decide(world)["resumed"] is True

@@ -20,7 +20,7 @@ from tests.unit.usecases.given import (
     assert_recovers,
     entry_ids,
     last_of_a_step,
-    snapshot,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -172,17 +172,17 @@ class TestFunction:
 
     def test_that_is_too_busy_leaves_the_policy_unevaluated(self) -> None:
         world = world_with(TryAgainError("too many calls"))
-        before = snapshot(world)
+        before = stored_state(world)
 
         with pytest.raises(TryAgainError):
             ask(world)
 
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_is_not_invoked_for_a_run_that_has_ended(self) -> None:
         world = world_with({"passed": True})
         world.runs.end(
-            world.runs.head(TENANT, "run-7"),
+            world.runs.snapshot(TENANT, "run-7"),
             RunStatus.CANCELLED,
             [placed.entry for placed in world.runs.journal(TENANT, "run-7")],
         )
@@ -229,7 +229,7 @@ class TestSecrets:
 
         assert ask(world) == "warned"
 
-        kept = repr(snapshot(world))
+        kept = repr(stored_state(world))
         assert "***" in kept
         assert SECRET[:6] not in kept
         assert "Y29ycmVjdC1ob3JzZQ" not in kept
@@ -243,7 +243,7 @@ class TestSecrets:
         assert ask(world) == "warned"
 
         assert "abs() takes a number, but found a string" in last(world)[1]
-        assert SECRET not in repr(snapshot(world))
+        assert SECRET not in repr(stored_state(world))
 
     @pytest.mark.parametrize("action", ["abort", "warn"])
     @pytest.mark.parametrize(

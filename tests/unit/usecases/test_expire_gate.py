@@ -65,7 +65,7 @@ def test_fails_a_gate_that_nobody_decided_and_the_run_with_it() -> None:
     assert expired.occurred_at == end.occurred_at == "2025-12-06T13:00:00.000Z"
     assert end.message == "Run failed: step review failed."
     assert end.metadata == {"error": "ApprovalExpiredError"}
-    assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.FAILED
+    assert world.runs.snapshot(TENANT, "run-7").run.outcome is RunStatus.FAILED
 
 
 def test_fails_a_gate_that_could_never_be_opened() -> None:
@@ -89,7 +89,7 @@ def test_leaves_the_other_gates_of_the_approval_their_own_time() -> None:
 
     assert world.approvals.woken == {}
     assert world.approvals.get(TENANT, "run-7", "security").verdict is None
-    assert world.runs.head(TENANT, "run-7").run.outcome is None
+    assert world.runs.snapshot(TENANT, "run-7").run.outcome is None
     (listed,) = world.approvals.list_open(TENANT, 10, None).items
     assert listed["stepId"] == "each[2]::review"
     decide(world)

@@ -27,8 +27,8 @@ from tests.unit.usecases.given import (
     gate,
     plan_hash,
     result_of,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ STOPPABLE = pack(
 
 
 def waiting(world: MemoryWorld) -> list[str]:
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     return [gate.step_path for gate in world.approvals.waiting(run, "security")]
 
 
@@ -142,10 +142,10 @@ class TestOpening:
         world = a_world(TWO_GATES)
         gate(world)
         decide(world)
-        head = world.runs.head(TENANT, "run-7")
+        snapshot = world.runs.snapshot(TENANT, "run-7")
         for number in range(9):
-            entry = replace(head.tail[0].entry, id=f"e{number}")
-            world.runs.append(head, [entry])
+            entry = replace(snapshot.last_entries[0].entry, id=f"e{number}")
+            world.runs.append(snapshot, [entry])
 
         gate(world, token="newer")
 
@@ -154,25 +154,25 @@ class TestOpening:
     def test_rejects_a_gate_of_a_run_that_has_ended(self) -> None:
         world = a_world(GATED)
         cancel_run(TENANT, "run-7", "ana", world)
-        before = snapshot(world)
+        before = stored_state(world)
 
         with pytest.raises(ConflictError) as caught:
             gate(world)
 
         assert caught.value.code == "run_ended"
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_rejects_a_gate_of_a_block_that_a_failure_has_stopped(self) -> None:
         world = a_world(STOPPABLE)
         gate(world, "one", iteration="each[0]::")
         result_of(lambda: step(world, "bad", iteration="each[0]::"))
-        before = snapshot(world)
+        before = stored_state(world)
 
         with pytest.raises(ConflictError) as caught:
             gate(world, "two", token="token-2", iteration="each[0]::")
 
         assert caught.value.code == "block_stopped"
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_wakes_a_gate_that_has_expired_since_it_was_opened(self) -> None:
         world = a_world(TWO_GATES)

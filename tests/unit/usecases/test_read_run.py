@@ -122,8 +122,8 @@ class TestLog:
 
     def test_divides_a_large_log_into_answers_that_lambda_can_send(self) -> None:
         world = a_world()
-        head = world.runs.head(TENANT, "run-7")
-        (created,) = (placed.entry for placed in head.tail)
+        snapshot = world.runs.snapshot(TENANT, "run-7")
+        (created,) = (placed.entry for placed in snapshot.last_entries)
         for number in range(9):
             large = type(created)(
                 id=f"e{number}",
@@ -131,7 +131,7 @@ class TestLog:
                 event=created.event,
                 message="x" * 1_000_000,
             )
-            world.runs.append(head, [large])
+            world.runs.append(snapshot, [large])
 
         found: list[Any] = []
         cursor: str | None = None

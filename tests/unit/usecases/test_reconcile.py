@@ -112,7 +112,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 def run_7(world: MemoryWorld) -> Run:
-    return world.runs.head(TENANT, "run-7").run
+    return world.runs.snapshot(TENANT, "run-7").run
 
 
 class TestDecisions:
@@ -415,7 +415,7 @@ class TestFairness:
         world = self.hopeless(40)
         stopped = [f"stopped-{number}" for number in range(6)]
         for run_id in stopped:
-            run = recorded(run_id, world).runs.head(TENANT, run_id).run
+            run = recorded(run_id, world).runs.snapshot(TENANT, run_id).run
             world.machines.started[run.execution] = {}
             world.machines.statuses[run.execution] = "ABORTED"
         recorded("cancelled", world)

@@ -38,8 +38,8 @@ from tests.unit.usecases.given import (
     interruptions,
     last_of_a_step,
     result_of,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -551,9 +551,9 @@ class TestLostAttempt:
 
     def test_is_found_in_a_long_journal(self) -> None:
         world = self.lost(PLAIN)
-        head = world.runs.head(TENANT, "run-7")
+        snapshot = world.runs.snapshot(TENANT, "run-7")
         others = [step_entries.step_skipped(f"other{n}", NOON) for n in range(20)]
-        world.runs.append(head, others)
+        world.runs.append(snapshot, others)
 
         with pytest.raises(StepFailedError):
             step(world, "ship")
@@ -598,12 +598,12 @@ class TestRepetition:
     def test_answers_a_step_that_has_succeeded_without_executing_it(self) -> None:
         world = a_world(BUILD)
         first = step(world, "build")
-        before = snapshot(world)
+        before = stored_state(world)
         world.artifacts.files.clear()
 
         assert step(world, "build") == first
 
-        assert snapshot(world) == before | {"files": {}}
+        assert stored_state(world) == before | {"files": {}}
 
     def test_answers_a_step_that_has_failed_for_good_without_executing_it(self) -> None:
         world = a_world(uses("builtin:fail"))
@@ -702,7 +702,7 @@ class TestLimits:
         for _ in range(2):
             result_of(lambda: step(world, "flaky"))
 
-        assert world.runs.head(TENANT, "run-7").used_s == 2.5
+        assert world.runs.snapshot(TENANT, "run-7").used_s == 2.5
         assert last_of_a_step(world).metadata == {
             "attempt": "2",
             "duration": "1.250s",
@@ -726,13 +726,13 @@ class TestEndedRun:
     def test_starts_nothing(self) -> None:
         world = a_world(BUILD)
         cancel_run(TENANT, "run-7", ANA.subject, world)
-        before = snapshot(world)
+        before = stored_state(world)
 
         with pytest.raises(ConflictError, match="the run run-7 has ended as cancelled") as caught:
             step(world, "build")
 
         assert caught.value.code == "run_ended"
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_logs_a_late_result_and_changes_nothing(self) -> None:
         world = a_world(BUILD)

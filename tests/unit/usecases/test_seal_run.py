@@ -47,7 +47,7 @@ def test_seals_a_run_that_ends(error: str | None, outcome: str) -> None:
     settle(world, error)
 
     assert evidence_of(world)["predicate"]["run"]["outcome"] == outcome
-    assert world.runs.head(TENANT, "run-7").run.sealed
+    assert world.runs.snapshot(TENANT, "run-7").run.sealed
 
 
 def test_seals_a_cancelled_run_when_its_execution_has_stopped() -> None:
@@ -110,7 +110,7 @@ def test_evidence_does_not_cover_entries_after_the_end() -> None:
         metadata={"ask": "policy", "policyId": "late", "value": "passed"},
     )
     outcome = StepOutcome(path="small", attempt=1, status=StepStatus.SUCCEEDED)
-    world.runs.record_step(world.runs.head(TENANT, "run-7"), outcome, [late])
+    world.runs.record_step(world.runs.snapshot(TENANT, "run-7"), outcome, [late])
 
     settle(world)
 
@@ -161,7 +161,7 @@ def test_seals_a_run_later_when_the_key_is_busy() -> None:
     world.evidence.sign = throttled  # type: ignore[method-assign]
 
     assert result_of(lambda: settle(world)) == "TryAgainError"
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     assert (run.outcome, run.sealed) == (RunStatus.SUCCEEDED, False)
     assert settle(world, "FAILED") == {"status": "succeeded"}
     assert evidence_of(world)["predicate"]["run"]["outcome"] == "succeeded"
@@ -171,7 +171,7 @@ def test_seals_a_run_later_when_the_key_is_busy() -> None:
 def test_settling_again_after_a_crash_signs_the_same_statement(error: str | None) -> None:
     ways = assert_recovers(ready, lambda world: settle(world, error))
 
-    # head, plan, journal, artifacts and end; then plan, journal, artifacts, sign, store and seal
+    # run, plan, journal, artifacts and end; then plan, journal, artifacts, sign, store and seal
     assert ways >= 2 * 2 * 10
 
 

@@ -21,8 +21,8 @@ from tests.unit.usecases.given import (
     entry_ids,
     gate,
     result_of,
-    snapshot,
     step,
+    stored_state,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TestOutcome:
 
         assert settle(world) == {"status": "succeeded"}
 
-        assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
+        assert world.runs.snapshot(TENANT, "run-7").run.outcome is RunStatus.SUCCEEDED
         assert (last(world).event, last(world).message) == (Event.RUN_COMPLETED, "Run completed.")
 
     def test_names_the_failed_step_as_the_cause(self) -> None:
@@ -101,10 +101,10 @@ class TestOutcome:
     def test_settling_twice_gives_the_same_answer_and_changes_nothing(self) -> None:
         world = a_world()
         first = settle(world)
-        before = snapshot(world)
+        before = stored_state(world)
 
         assert settle(world, "States.Timeout") == first
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_of_a_cancelled_run_stays_cancelled(self) -> None:
         world = a_world(GATED)
@@ -138,7 +138,7 @@ class TestExecution:
 
     def test_of_the_run_ends_it(self) -> None:
         world = a_world()
-        run = world.runs.head(TENANT, "run-7").run
+        run = world.runs.snapshot(TENANT, "run-7").run
 
         settled = settle_run(
             TENANT, "run-7", "ABORTED", world, execution=f"{run.machine}:{run.execution}"
@@ -149,13 +149,13 @@ class TestExecution:
     @pytest.mark.parametrize("whose", ["{0.machine}:of-an-earlier-run", "of-others:{0.execution}"])
     def test_of_another_run_changes_nothing(self, whose: str) -> None:
         world = a_world()
-        before = snapshot(world)
-        execution = whose.format(world.runs.head(TENANT, "run-7").run)
+        before = stored_state(world)
+        execution = whose.format(world.runs.snapshot(TENANT, "run-7").run)
 
         settled = settle_run(TENANT, "run-7", "ABORTED", world, execution=execution)
 
         assert settled == {"status": "unknown"}
-        assert snapshot(world) == before
+        assert stored_state(world) == before
 
     def test_of_another_run_lets_an_ended_run_be_sealed(self) -> None:
         world = a_world(GATED)

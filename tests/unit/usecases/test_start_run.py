@@ -20,7 +20,7 @@ from tests.unit.usecases.given import (
     a_world,
     assert_recovers,
     result_of,
-    snapshot,
+    stored_state,
 )
 
 
@@ -46,7 +46,7 @@ def test_starts_a_recorded_run_as_its_creation_would_have(
 
     assert start_run(TENANT, "run-7", world)
 
-    assert snapshot(world) == snapshot(a_world(GATED, idempotency_key="k-1"))
+    assert stored_state(world) == stored_state(a_world(GATED, idempotency_key="k-1"))
 
 
 EACH = pack(
@@ -63,17 +63,17 @@ def test_starts_a_recorded_run_with_the_machine_that_its_hash_names() -> None:
 
     start_run(TENANT, "run-7", world)
 
-    run = world.runs.head(TENANT, "run-7").run
+    run = world.runs.snapshot(TENANT, "run-7").run
     assert canonical_json.digest(world.machines.definitions[run.machine]) == run.definition_hash
 
 
 def test_starting_a_running_run_changes_nothing() -> None:
     world = a_world(GATED)
-    before = snapshot(world)
+    before = stored_state(world)
 
     start_run(TENANT, "run-7", world)
 
-    assert snapshot(world) == before
+    assert stored_state(world) == before
 
 
 def test_reports_when_aws_is_too_busy() -> None:
@@ -89,7 +89,7 @@ def test_does_not_start_a_run_that_has_ended() -> None:
 
     assert start_run(TENANT, "run-7", world)
 
-    assert world.runs.head(TENANT, "run-7").run.outcome is RunStatus.FAILED
+    assert world.runs.snapshot(TENANT, "run-7").run.outcome is RunStatus.FAILED
     assert world.machines.started == {}
 
 

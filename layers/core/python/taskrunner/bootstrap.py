@@ -87,12 +87,12 @@ class AwsWorld:
     @cached_property
     def runs(self) -> DynamoRuns:
         """See the port."""
-        from taskrunner.adapters.claims import Claims  # noqa: PLC0415
+        from taskrunner.adapters.large_texts import LargeTexts  # noqa: PLC0415
         from taskrunner.adapters.runs import DynamoRuns  # noqa: PLC0415
         from taskrunner.adapters.step_outcomes import StepOutcomes  # noqa: PLC0415
 
-        claims = Claims(self._bucket, self._retention)
-        outcomes = StepOutcomes(self._table, claims, self._retention)
+        large_texts = LargeTexts(self._bucket, self._retention)
+        outcomes = StepOutcomes(self._table, large_texts, self._retention)
         return DynamoRuns(self._table, self._journal, outcomes, self._retention)
 
     @cached_property

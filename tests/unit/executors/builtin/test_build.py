@@ -9,9 +9,10 @@ from zipfile import ZipFile
 import pytest
 
 from taskrunner.compiler.driver import plan_pack
+from taskrunner.executors import archive
 from taskrunner.executors.builtin import build
 from taskrunner.executors.work import Bundle, ExecutorFailure
-from taskrunner.model import archive, canonical_json, plan_document
+from taskrunner.model import canonical_json, plan_document
 from tests.fakes.executor_world import MemoryArtifacts, MemoryBundles, a_work, mistakes
 
 EXAMPLES = Path(__file__).parents[4] / "examples"

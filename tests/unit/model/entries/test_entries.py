@@ -21,7 +21,7 @@ from taskrunner.model.entries.flow_entries import (
     FlowDecided,
     PolicyEvaluated,
 )
-from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
+from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
 from taskrunner.model.entries.step_entries import (
@@ -481,7 +481,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "step": "review",
             "metadata": DECIDED_BY_BOB,
         },
-        GateDecided(
+        DecisionRecorded(
             Verdict.APPROVED,
             is_final=False,
             approval_id="security",
@@ -500,7 +500,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "step": "review",
             "metadata": DECIDED_BY_BOB,
         },
-        GateDecided(
+        DecisionRecorded(
             Verdict.APPROVED,
             is_final=True,
             approval_id="security",
@@ -519,7 +519,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "step": "review",
             "metadata": DECIDED_BY_BOB,
         },
-        GateDecided(
+        DecisionRecorded(
             Verdict.REJECTED,
             is_final=True,
             approval_id="security",
@@ -538,7 +538,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "step": "review",
             "metadata": {"approvalId": "security", "approver": "clock"},
         },
-        GateDecided(
+        DecisionRecorded(
             Verdict.EXPIRED,
             is_final=True,
             approval_id="security",

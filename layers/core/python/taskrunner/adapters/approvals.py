@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports.runs import Head, Stops
+    from taskrunner.ports.runs import RunSnapshot, Stops
 
 _FAILURES: Final = {
     Verdict.REJECTED: ("ApprovalRejectedError", "the gate was rejected"),
@@ -124,7 +124,7 @@ class DynamoApprovals:
 
     def open(  # noqa: PLR0913 - as in the port
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         record: ApprovalRecord,
         waiting: GateOpening,
         token: str,
@@ -137,18 +137,18 @@ class DynamoApprovals:
     ) -> bool:
         """See the port."""
         change = GateChange([], entries, inside, stops)
-        expires_at = self._retention.expires_at(head.run)
-        update = gate_update(head.run, record, waiting.step_path, gate, expires_at)
+        expires_at = self._retention.expires_at(snapshot.run)
+        update = gate_update(snapshot.run, record, waiting.step_path, gate, expires_at)
         if record.verdict is not None:
             # The caller wakes the gate itself, by *token*. An older token must wake nothing more.
             decided = replace(update, expression=f"{update.expression} REMOVE task_token")
-            return self._write(head, [decided], change)
-        shown = listing(head.run, record, waiting, summary)
+            return self._write(snapshot, [decided], change)
+        shown = listing(snapshot.run, record, waiting, summary)
         opened = waiting_update(update, token, shown)
         if gate is None or not gate.is_notified:
             opened = unnotified_update(opened, waiting)
-        listed = opening_update(head.run, record, shown, expires_at)
-        return self._write(head, [opened, listed], change)
+        listed = opening_update(snapshot.run, record, shown, expires_at)
+        return self._write(snapshot, [opened, listed], change)
 
     def unnotified(self, run: Run, path: str) -> JsonObject | None:
         """See the port."""
@@ -168,33 +168,37 @@ class DynamoApprovals:
             )
         )
 
-    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+    def decide(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
         """See the port."""
-        decided = decision_update(head.run, record, self._retention.expires_at(head.run))
-        return self._write(head, [decided, *self._gate_updates(head.run, record, change)], change)
+        decided = decision_update(snapshot.run, record, self._retention.expires_at(snapshot.run))
+        return self._write(
+            snapshot, [decided, *self._gate_updates(snapshot.run, record, change)], change
+        )
 
-    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
-        """See the port."""
-        return self._write(head, self._gate_updates(head.run, record, change), change)
-
-    def expire(
-        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
+    def record_decisions(
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange
     ) -> bool:
         """See the port."""
-        updates = self._gate_updates(head.run, record, change)
+        return self._write(snapshot, self._gate_updates(snapshot.run, record, change), change)
+
+    def expire(
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange, expiry: Decision
+    ) -> bool:
+        """See the port."""
+        updates = self._gate_updates(snapshot.run, record, change)
         expired = [expired_update(update, expiry) for update in updates]
-        return self._write(head, [*expired, undecided(head.run, record, expiry)], change)
+        return self._write(snapshot, [*expired, undecided(snapshot.run, record, expiry)], change)
 
     def _gate_updates(self, run: Run, record: ApprovalRecord, change: GateChange) -> list[Update]:
         expires_at = self._retention.expires_at(run)
         return [gate_update(run, record, gate.step_path, gate, expires_at) for gate in change.gates]
 
-    def _write(self, head: Head, writes: Sequence[Write], change: GateChange) -> bool:
+    def _write(self, snapshot: RunSnapshot, writes: Sequence[Write], change: GateChange) -> bool:
         """Make all of *writes* if their items, the run and its blocks are as they were read."""
-        added = self._endings.of_failure(head.run, change.stops, writes, change.inside)
+        added = self._endings.of_failure(snapshot.run, change.stops, writes, change.inside)
         addition = with_end(Addition(change.entries), change.stops)
         try:
-            self._journal.append(head, addition, [*writes, *added])
+            self._journal.append(snapshot, addition, [*writes, *added])
         except ConditionFailedError:
             return False
         return True

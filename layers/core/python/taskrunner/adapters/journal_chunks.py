@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.run import Run
-    from taskrunner.ports.runs import Head, Stops
+    from taskrunner.ports.runs import RunSnapshot, Stops
 
 # An append costs the size of the whole chunk, so chunks are small.
 CHUNK_ENTRIES: Final = 8
@@ -135,7 +135,7 @@ class JournalChunks:
 
     def append(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         addition: Addition,
         writes: Sequence[Write] = (),
     ) -> None:
@@ -148,12 +148,12 @@ class JournalChunks:
             ConditionFailedError: a condition of *writes* does not hold.
             TryAgainError: other writers append again and again.
         """
-        end = _End(head.tail[0].position.chunk if head.tail else 0)
+        end = _End(snapshot.last_entries[0].position.chunk if snapshot.last_entries else 0)
         for _ in range(_APPEND_TRIES):
             if not addition.entries:
                 is_late = addition.is_late
-                return self._write_without_entries(head.run, writes, is_late=is_late)
-            update = self._append_update(head.run, end, addition)
+                return self._write_without_entries(snapshot.run, writes, is_late=is_late)
+            update = self._append_update(snapshot.run, end, addition)
             try:
                 if writes:
                     self._table.transact([*writes, update], addition.patience_s)
@@ -166,10 +166,10 @@ class JournalChunks:
                 if failed.items:
                     raise
                 addition = _without_present(addition, chunk)
-                end = self._end_after(head.run, end.number, chunk)
+                end = self._end_after(snapshot.run, end.number, chunk)
             else:
                 return None
-        raise TryAgainError(f"the journal of run {head.run.run_id} is too busy")
+        raise TryAgainError(f"the journal of run {snapshot.run.run_id} is too busy")
 
     def _write_without_entries(self, run: Run, writes: Sequence[Write], *, is_late: bool) -> None:
         """Make *writes*, unless the run has ended; the journal has their entries already."""

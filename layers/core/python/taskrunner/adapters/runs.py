@@ -47,7 +47,7 @@ from taskrunner.errors import NotFoundError, TooManyRunsError
 from taskrunner.model import timestamp
 from taskrunner.model.run import Run, RunStatus, StepOutcome
 from taskrunner.ports.page import Page
-from taskrunner.ports.runs import NOTHING, Head
+from taskrunner.ports.runs import NOTHING, RunSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,7 +98,7 @@ class DynamoRuns:
         item = self._table.get(idempotency_key_key(tenant, creator, idempotency_key))
         return None if item is None else str(item["run_id"])
 
-    def head(self, tenant: str, run_id: str) -> Head:
+    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
         """See the port. One query reads both, because the run sorts right after its journal."""
         first = Key(run_partition(tenant, run_id), CHUNKS)
         page = self._table.page(by_range(first, RUN, descending=True, limit=2))
@@ -107,8 +107,8 @@ class DynamoRuns:
         run = run_from_item(page.items[0])
         last_chunk = next(filter(is_chunk, page.items[1:]), None)
         if last_chunk is None:
-            return Head(run, [])
-        return Head(run, chunk_entries(last_chunk), chunk_used_ms(last_chunk) / _MS_PER_S)
+            return RunSnapshot(run, [])
+        return RunSnapshot(run, chunk_entries(last_chunk), chunk_used_ms(last_chunk) / _MS_PER_S)
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
@@ -118,14 +118,14 @@ class DynamoRuns:
 
     def append(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         entries: Sequence[Entry],
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
     ) -> None:
         """See the port."""
-        self._steps.begin(head, entries, inside, stops)
+        self._steps.begin(snapshot, entries, inside, stops)
 
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
         """See the port."""
@@ -137,7 +137,7 @@ class DynamoRuns:
 
     def record_step(  # noqa: PLR0913 - as in the port
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
@@ -148,11 +148,11 @@ class DynamoRuns:
     ) -> StepOutcome:
         """See the port. If two calls made the same attempt, the first one to write counts."""
         addition = Addition(entries, round(used_s * _MS_PER_S), patience_s=patience_s)
-        return self._steps.end_attempt(head, outcome, addition, artifacts, stops=stops)
+        return self._steps.end_attempt(snapshot, outcome, addition, artifacts, stops=stops)
 
     def record_decision(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         *,
@@ -160,7 +160,7 @@ class DynamoRuns:
         stops: Stops = NOTHING,
     ) -> StepOutcome:
         """See the port."""
-        return self._steps.decide(head, outcome, entries, inside, stops)
+        return self._steps.decide(snapshot, outcome, entries, inside, stops)
 
     def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         """See the port."""
@@ -168,13 +168,13 @@ class DynamoRuns:
 
     def end(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
     ) -> RunStatus:
         """See the port."""
-        run = head.run
+        run = snapshot.run
         puts = self._steps.artifact_puts(run, artifacts)
         last_puts = puts[:_MAX_ARTIFACTS]
         writes = self._endings.of_run(run, outcome, entries[-1].occurred_at, last_puts)
@@ -184,7 +184,7 @@ class DynamoRuns:
             for start in range(_MAX_ARTIFACTS, len(puts), _MAX_ARTIFACTS):
                 batch = puts[start : start + _MAX_ARTIFACTS]
                 self._table.transact([running_check(run), *batch])
-            self._journal.append(head, Addition(entries, ends=outcome), [*writes, *last_puts])
+            self._journal.append(snapshot, Addition(entries, ends=outcome), [*writes, *last_puts])
         except JournalEndedError as ended:
             return ended.outcome
         except ConditionFailedError as failed:

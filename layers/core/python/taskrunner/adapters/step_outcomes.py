@@ -12,7 +12,7 @@ from taskrunner.model.run import StepOutcome, StepStatus
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from taskrunner.adapters.claims import Claims
+    from taskrunner.adapters.large_texts import LargeTexts
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Item
@@ -22,12 +22,12 @@ _MAX_INLINE_BYTES: Final = 8 * 1024
 
 
 class StepOutcomes:
-    """Step outcomes in the table; large outputs are claims on objects of the bucket."""
+    """Step outcomes in the table; large outputs are objects in the bucket."""
 
-    def __init__(self, table: Table, claims: Claims, retention: Retention) -> None:
+    def __init__(self, table: Table, large_texts: LargeTexts, retention: Retention) -> None:
         """Keep outcomes for as long as *retention* keeps their runs."""
         self._table = table
-        self._claims = claims
+        self._large_texts = large_texts
         self._retention = retention
 
     def read(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
@@ -47,7 +47,7 @@ class StepOutcomes:
     def from_item(self, item: Item) -> StepOutcome:
         """Return the outcome that *item* stores; fetches large outputs from the bucket."""
         claim = item.get("claim")
-        text = self._claims.fetch(claim) if claim else item.get("outputs", "null")
+        text = self._large_texts.fetch(claim) if claim else item.get("outputs", "null")
         return StepOutcome(
             path=item["path"],
             attempt=item["attempt"],
@@ -70,7 +70,7 @@ class StepOutcomes:
                 "attempt": outcome.attempt,
                 "status": outcome.status.value,
                 "final": outcome.final,
-                "claim": self._claims.store(run, text) if is_large else None,
+                "claim": self._large_texts.store(run, text) if is_large else None,
                 "outputs": None if is_large or outcome.outputs is None else text,
                 "expires_at": self._retention.expires_at(run),
             },

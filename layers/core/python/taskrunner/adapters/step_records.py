@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry
     from taskrunner.model.run import Run, StepOutcome
-    from taskrunner.ports.runs import Head, Stops
+    from taskrunner.ports.runs import RunSnapshot, Stops
 
 
 class StepRecords:
@@ -50,7 +50,7 @@ class StepRecords:
         self._retention = retention
 
     def begin(
-        self, head: Head, entries: Sequence[Entry], inside: Collection[str], stops: Stops
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], inside: Collection[str], stops: Stops
     ) -> None:
         """Append *entries* that begin something, with what they stop if they are a failure.
 
@@ -58,17 +58,17 @@ class StepRecords:
             ConflictError: the run has ended, or a block of *inside* has been stopped.
         """
         try:
-            self._write(head, Addition(entries), [], inside, stops)
+            self._write(snapshot, Addition(entries), [], inside, stops)
         except JournalEndedError as ended:
             # A repeated call finds the end that it has written itself.
             if not (stops.run_failed and ended.is_recorded):
-                raise run_ended(head.run.run_id, ended.outcome) from None
+                raise run_ended(snapshot.run.run_id, ended.outcome) from None
         except ConditionFailedError:
-            raise self._refusal(head.run) from None
+            raise self._refusal(snapshot.run) from None
 
     def decide(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         inside: Collection[str],
@@ -79,18 +79,18 @@ class StepRecords:
         Raises:
             ConflictError: as for `begin`.
         """
-        put = self._outcomes.put(head.run, outcome)
+        put = self._outcomes.put(snapshot.run, outcome)
         try:
-            self._write(head, Addition(entries), [put], inside, stops)
+            self._write(snapshot, Addition(entries), [put], inside, stops)
         except ConditionFailedError as error:
             if 0 in error.items:
                 return self._outcomes.from_item(error.items[0])
-            raise self._refusal(head.run) from None
+            raise self._refusal(snapshot.run) from None
         return outcome
 
     def end_attempt(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         addition: Addition,
         artifacts: Sequence[Artifact],
@@ -98,31 +98,31 @@ class StepRecords:
         stops: Stops,
     ) -> StepOutcome:
         """Record how an attempt ended, or return how the record of it says that it ended."""
-        puts = [self._outcomes.put(head.run, outcome)]
-        puts += self.artifact_puts(head.run, artifacts, outcome)
+        puts = [self._outcomes.put(snapshot.run, outcome)]
+        puts += self.artifact_puts(snapshot.run, artifacts, outcome)
         try:
-            self._write(head, addition, puts, (), stops)
+            self._write(snapshot, addition, puts, (), stops)
         except ConditionFailedError as error:
             if 0 in error.items:
                 return self._outcomes.from_item(error.items[0])
-            return self._end_late(head, outcome, addition._replace(is_late=True), puts)
+            return self._end_late(snapshot, outcome, addition._replace(is_late=True), puts)
         return outcome
 
     def _write(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         addition: Addition,
         writes: Sequence[Write],
         inside: Collection[str],
         stops: Stops,
     ) -> None:
         """Append *addition* with *writes* and *stops*, if the run and *inside* have not ended."""
-        added = self._endings.of_failure(head.run, stops, writes, inside)
-        self._journal.append(head, with_end(addition, stops), [*writes, *added])
+        added = self._endings.of_failure(snapshot.run, stops, writes, inside)
+        self._journal.append(snapshot, with_end(addition, stops), [*writes, *added])
 
     def _end_late(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         addition: Addition,
         puts: Sequence[Put],
@@ -132,13 +132,13 @@ class StepRecords:
         It counts when the run failed, and its artifacts do until the run is settled. Otherwise the
         journal gets the entries, and nothing else changes.
         """
-        if self._outcome(head.run) is not RunStatus.FAILED:
-            self._journal.append(head, addition._replace(used_ms=0))
+        if self._outcome(snapshot.run) is not RunStatus.FAILED:
+            self._journal.append(snapshot, addition._replace(used_ms=0))
             return outcome
-        choices: list[list[Write]] = [[*puts, unsettled_check(head.run)], [puts[0]]]
+        choices: list[list[Write]] = [[*puts, unsettled_check(snapshot.run)], [puts[0]]]
         for writes in choices:
             try:
-                self._journal.append(head, addition, writes)
+                self._journal.append(snapshot, addition, writes)
             except ConditionFailedError as error:
                 if 0 in error.items:
                     return self._outcomes.from_item(error.items[0])

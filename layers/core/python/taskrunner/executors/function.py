@@ -32,10 +32,10 @@ def execute(parameters: Parameters, work: Work) -> Json:
         name,
         {
             "run": {"id": work.run_id, "tenant": work.tenant},
-            "step": work.step_id,
+            "step": work.step_path,
             "attempt": work.attempt,
             "idempotencyKey": idempotency_key(
-                work.tenant, work.run_id, work.run_created_at, work.step_id
+                work.tenant, work.run_id, work.run_created_at, work.step_path
             ),
             "with": dict(parameters.model_extra or {}),
         },

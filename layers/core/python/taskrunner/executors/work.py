@@ -174,7 +174,7 @@ class Work(Services):
     run_id: str
     run_created_at: str
     tenant: str
-    step_id: str
+    step_path: str
     uses: str
     attempt: int
     time_s: float

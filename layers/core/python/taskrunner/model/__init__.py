@@ -1,4 +1,4 @@
 """The domain: plans, runs, journals and approvals, as values and rules.
 
-Nothing here calls AWS or the network. Only `archive` touches files, which it packs into a zip file.
+Nothing here calls AWS or the network, or touches files.
 """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.model import canonical_json
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
-from taskrunner.model.entries.gate_entries import GateDecided
+from taskrunner.model.entries.gate_entries import DecisionRecorded
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import RunEnded
 from taskrunner.model.journal import Event
@@ -88,7 +88,7 @@ def statement(
             "approvals": [
                 _approval(run, entry, fact)
                 for entry, fact in facts
-                if isinstance(fact, GateDecided)
+                if isinstance(fact, DecisionRecorded)
             ],
             "policies": [
                 _policy(entry, fact) for entry, fact in facts if isinstance(fact, PolicyEvaluated)
@@ -140,7 +140,7 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
     )
 
 
-def _approval(run: Run, entry: Entry, decided: GateDecided) -> JsonObject:
+def _approval(run: Run, entry: Entry, decided: DecisionRecorded) -> JsonObject:
     """Return a decision. It is settled if it gave the approval its verdict."""
     return _without_none(
         {

@@ -117,19 +117,19 @@ def block_stopped(run_id: str) -> ConflictError:
 class StepReference:
     """A step of a run, as a state machine names it.
 
-    *iteration* is the prefix of the step's path: the iterations of maps and loops around it, such
-    as `outer[1]::`. It is empty outside of them.
+    *prefix* is that of the step's path: the iterations of maps and loops around it, such as
+    `outer[1]::`. It is empty outside of them.
     """
 
     tenant: str
     run_id: str
     step_id: str
-    iteration: str = ""
+    prefix: str = ""
 
     @property
     def path(self) -> str:
         """The step path, which is unique in the run."""
-        return step_path.join(self.iteration, self.step_id)
+        return step_path.join(self.prefix, self.step_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ A port and the adapter that implements it on AWS share a file name: `ports/runs.
 functions, which executors call too, is `executors.work.Functions`.
 
 `ports.Runs` and the others here are for annotations. Code that needs a value at run time, such as
-`Head`, imports it from its module: all modules together would add 7 ms to each cold start.
+`RunSnapshot`, imports it from its module: all modules together would add 7 ms to each cold start.
 """
 
 from typing import TYPE_CHECKING
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from taskrunner.ports.plans import Plans as Plans
     from taskrunner.ports.principals import Principals as Principals
     from taskrunner.ports.releases import Releases as Releases
-    from taskrunner.ports.runs import Head as Head
     from taskrunner.ports.runs import Runs as Runs
+    from taskrunner.ports.runs import RunSnapshot as RunSnapshot
     from taskrunner.ports.sandbox import Sandbox as Sandbox
     from taskrunner.ports.secrets import Secrets as Secrets
     from taskrunner.ports.settlements import Settlements as Settlements

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
     from taskrunner.ports.page import Page
-    from taskrunner.ports.runs import Head, Stops
+    from taskrunner.ports.runs import RunSnapshot, Stops
 
 
 class GateChange(NamedTuple):
@@ -64,7 +64,7 @@ class Approvals(Protocol):
 
     def open(  # noqa: PLR0913 - the parts of one write
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         record: ApprovalRecord,
         waiting: GateOpening,
         token: str,
@@ -94,16 +94,18 @@ class Approvals(Protocol):
         """Record that approvers were notified of the gate at *path*. Idempotent."""
         ...
 
-    def decide(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+    def decide(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
         """Store a decision, with the change of those of its gates that fit into one write."""
         ...
 
-    def record_decisions(self, head: Head, record: ApprovalRecord, change: GateChange) -> bool:
+    def record_decisions(
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange
+    ) -> bool:
         """Change gates so that the journal has all decisions of *record* for each of them."""
         ...
 
     def expire(
-        self, head: Head, record: ApprovalRecord, change: GateChange, expiry: Decision
+        self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange, expiry: Decision
     ) -> bool:
         """Expire gates of an approval that is still as in *record*.
 

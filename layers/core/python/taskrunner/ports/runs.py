@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from taskrunner.ports.page import Page
 
 
-class Head(NamedTuple):
+class RunSnapshot(NamedTuple):
     """A run and the last entries of its journal: all that most calls need, in one read.
 
     *used_s* is how long the executors of all ended attempts have taken together, in seconds.
     """
 
     run: Run
-    tail: Sequence[PlacedEntry]
+    last_entries: Sequence[PlacedEntry]
     used_s: float = 0
 
 
@@ -67,7 +67,7 @@ class Runs(Protocol):
         """
         ...
 
-    def head(self, tenant: str, run_id: str) -> Head:
+    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
         """Return the run and the last entries of its journal.
 
         Raises:
@@ -83,7 +83,7 @@ class Runs(Protocol):
 
     def append(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         entries: Sequence[Entry],
         *,
         inside: Collection[str] = (),
@@ -106,7 +106,7 @@ class Runs(Protocol):
 
     def record_step(  # noqa: PLR0913 - the parts of one write
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
@@ -130,7 +130,7 @@ class Runs(Protocol):
 
     def record_decision(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: StepOutcome,
         entries: Sequence[Entry],
         *,
@@ -153,7 +153,7 @@ class Runs(Protocol):
 
     def end(
         self,
-        head: Head,
+        snapshot: RunSnapshot,
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),

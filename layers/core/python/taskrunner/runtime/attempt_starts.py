@@ -30,9 +30,9 @@ def attempt_starts(running: RunningStep, attempt: int, *, may_have_started: bool
     Only a retried invocation reads the journal. A first one looks at the last entries, which it has
     read anyway: Step Functions invokes a function once for each try.
     """
-    placed: Iterable[PlacedEntry] = running.head.tail
+    placed: Iterable[PlacedEntry] = running.snapshot.last_entries
     if may_have_started:
-        run = running.head.run
+        run = running.snapshot.run
         placed = running.world.runs.journal(run.tenant, run.run_id)
     starts = AttemptStarts()
     for entry in (item.entry for item in placed if item.entry.step_path == running.path):

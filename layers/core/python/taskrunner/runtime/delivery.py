@@ -33,7 +33,7 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
     """
     if not plan.approvals:
         return
-    run = world.runs.head(run.tenant, run.run_id).run
+    run = world.runs.snapshot(run.tenant, run.run_id).run
     if run.outcome is not None:
         world.runs.close_approvals(run)
         world.approvals.fail(run, list(world.approvals.unwoken(run)))

@@ -44,13 +44,13 @@ class EarlierArtifacts:
     def fetch(self, name: str, into: Path) -> bool:
         """See the protocol."""
         artifact = self.by_name.get(name)
-        run, artifacts = self._running.head.run, self._running.world.artifacts
+        run, artifacts = self._running.snapshot.run, self._running.world.artifacts
         return artifact is not None and artifacts.fetch(run.tenant, artifact, into)
 
     @cached_property
     def by_name(self) -> Mapping[str, Artifact]:
         """The stored artifacts of earlier steps by distinct name, in the order of the plan."""
-        running, run = self._running, self._running.head.run
+        running, run = self._running, self._running.snapshot.run
         order = PlanOrder(running.plan)
         earlier = [
             artifact

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 _TRIES: Final = 8
 # A write of the journal is one item of at most 400 KB. An entry has up to 24 KB, by what deciders
@@ -39,7 +39,7 @@ _MOST_BYTES: Final = 200_000
 _MOST_GATES_AND_BLOCKS: Final = 60
 
 
-def deliver(head: Head, plan: Plan, record: ApprovalRecord, world: World) -> None:
+def deliver(snapshot: RunSnapshot, plan: Plan, record: ApprovalRecord, world: World) -> None:
     """Record the decisions of *record* for every gate that waits for it, and then wake the gates.
 
     A woken gate may end the run, and after that nothing more is recorded of it. So all entries are
@@ -53,13 +53,13 @@ def deliver(head: Head, plan: Plan, record: ApprovalRecord, world: World) -> Non
     Raises:
         TryAgainError: other calls recorded decisions of the same gates, again and again.
     """
-    _record_decisions(head, plan, record, world)
+    _record_decisions(snapshot, plan, record, world)
     if record.verdict is not None:
-        world.approvals.resume(head.run, record)
+        world.approvals.resume(snapshot.run, record)
     if record.verdict is Verdict.REJECTED:
-        deliver_ended(head.run, plan, world)
+        deliver_ended(snapshot.run, plan, world)
     if record.decisions:
-        finish_delivery(head.run, record, record.decisions[-1], world)
+        finish_delivery(snapshot.run, record, record.decisions[-1], world)
 
 
 def finish_delivery(run: Run, record: ApprovalRecord, decision: Decision, world: World) -> None:
@@ -83,17 +83,19 @@ def deliver_expiry(run: Run, plan: Plan, record: ApprovalRecord, world: World) -
     world.approvals.list_anew(run, record.approval_id, [gate.step_path for gate in waiting])
 
 
-def _record_decisions(head: Head, plan: Plan, record: ApprovalRecord, world: World) -> None:
+def _record_decisions(
+    snapshot: RunSnapshot, plan: Plan, record: ApprovalRecord, world: World
+) -> None:
     for _ in range(_TRIES):
-        if head.run.outcome is not None:
+        if snapshot.run.outcome is not None:
             return
-        waiting = waiting_gates(head.run, plan, record.approval_id, world)
+        waiting = waiting_gates(snapshot.run, plan, record.approval_id, world)
         if all(
-            world.approvals.record_decisions(head, record, change)
+            world.approvals.record_decisions(snapshot, record, change)
             for change in changes(plan, record, waiting)
         ):
             return
-        head = world.runs.head(head.run.tenant, head.run.run_id)
+        snapshot = world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
     raise TryAgainError(f"other calls are deciding the approval {record.approval_id}")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskrunner.model.approval import ApprovalRecord
     from taskrunner.model.plan import Approval, Plan
     from taskrunner.model.run import Run, StepReference
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 
 class ReachedGate(NamedTuple):
@@ -23,7 +23,7 @@ class ReachedGate(NamedTuple):
     """
 
     path: str
-    head: Head
+    snapshot: RunSnapshot
     plan: Plan
     step: ApprovalGate | PolicyGate
     approval: Approval
@@ -33,7 +33,7 @@ class ReachedGate(NamedTuple):
     @property
     def run(self) -> Run:
         """The gate's run."""
-        return self.head.run
+        return self.snapshot.run
 
     @property
     def verdict(self) -> Verdict | None:
@@ -77,16 +77,16 @@ def find_gate(reference: StepReference, world: World) -> ReachedGate:
         NotFoundError: there is no such run.
         ConflictError: `run_ended` or `block_stopped`.
     """
-    head = world.runs.head(reference.tenant, reference.run_id)
-    plan = world.plans.get(reference.tenant, head.run.plan_hash)
+    snapshot = world.runs.snapshot(reference.tenant, reference.run_id)
+    plan = world.plans.get(reference.tenant, snapshot.run.plan_hash)
     step = plan.step(reference.step_id)
     assert isinstance(step, ApprovalGate | PolicyGate)  # noqa: S101 - the compiler wires no other
     approval_id = step.approval_id if isinstance(step, ApprovalGate) else step.override or ""
     record = world.approvals.get(reference.tenant, reference.run_id, approval_id)
-    gate = world.approvals.gate(head.run, reference.path)
+    gate = world.approvals.gate(snapshot.run, reference.path)
     approval = plan.approval(approval_id)
-    reached = ReachedGate(reference.path, head, plan, step, approval, record, gate)
+    reached = ReachedGate(reference.path, snapshot, plan, step, approval, record, gate)
     if reached.verdict is None:
-        check_not_ended(head.run)
-        check_not_stopped(head.run, plan, reference.path, world)
+        check_not_ended(snapshot.run)
+        check_not_stopped(snapshot.run, plan, reference.path, world)
     return reached

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepOutcome
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 
 def items_path(path: str) -> str:
@@ -44,10 +44,10 @@ def iteration_count_path(path: str) -> str:
 class RecordedOutcomes:
     """The outcomes of one run."""
 
-    def __init__(self, plan: Plan, head: Head, world: World) -> None:
+    def __init__(self, plan: Plan, snapshot: RunSnapshot, world: World) -> None:
         """Read nothing yet."""
         self._plan = plan
-        self._run = head.run
+        self._run = snapshot.run
         self._runs = world.runs
         self._outcomes: dict[str, StepOutcome | None] = {}
         self._statuses: dict[str, StepStatus] | None = None

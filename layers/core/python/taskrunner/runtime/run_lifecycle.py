@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 
 def check_not_ended(run: Run) -> None:
@@ -37,8 +37,8 @@ def check_not_stopped(run: Run, plan: Plan, path: str, world: World) -> None:
         raise block_stopped(run.run_id)
 
 
-def start_entries(head: Head, occurred_at: str) -> list[Entry]:
+def start_entries(snapshot: RunSnapshot, occurred_at: str) -> list[Entry]:
     """Return the entry that says that the run has started, unless its journal has it."""
-    if tail.has_started(placed.entry for placed in head.tail):
+    if tail.has_started(placed.entry for placed in snapshot.last_entries):
         return []
     return [run_entries.run_started(occurred_at)]

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Conditional, Plan
     from taskrunner.model.run import StepOutcome
     from taskrunner.model.step_path import Iteration
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 
 class RunValues:
     """The values of one run so far, read once and only as far as expressions need them."""
 
-    def __init__(self, plan: Plan, head: Head, world: World) -> None:
+    def __init__(self, plan: Plan, snapshot: RunSnapshot, world: World) -> None:
         """Read nothing yet."""
         self._plan = plan
-        self._run = head.run
-        self._outcomes = RecordedOutcomes(plan, head, world)
+        self._run = snapshot.run
+        self._outcomes = RecordedOutcomes(plan, snapshot, world)
         self._outputs = StepOutputs(self._outcomes, self._evaluate)
 
     def load(self, references: Iterable[Reference], iteration: str = "", *paths: str) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Plan, Step
     from taskrunner.model.run import StepReference
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
     from taskrunner.ports.runs import Stops
 
 
@@ -36,29 +36,29 @@ _log: Final = logging.getLogger(__name__)
 class RunningStep:
     """A step, its run, and the values that its expressions read.
 
-    *iteration* is the prefix of the step's path: the iterations around it.
+    *prefix* is that of the step's path: the iterations around it.
     """
 
-    head: Head
+    snapshot: RunSnapshot
     plan: Plan
     step: Step
-    iteration: str
+    prefix: str
     values: RunValues
     world: World
 
     @property
     def path(self) -> str:
         """The step path."""
-        return step_path.join(self.iteration, self.step.id)
+        return step_path.join(self.prefix, self.step.id)
 
     def now(self) -> str:
         """Return the time, as entries have it."""
         return timestamp.to_text(self.world.clock.now())
 
     def evaluate(
-        self, text: str, iteration: str | None = None, *, iterations: int | None = None
+        self, text: str, prefix: str | None = None, *, iterations: int | None = None
     ) -> Json:
-        """Evaluate an expression of the step, as it is read from *iteration*.
+        """Evaluate an expression of the step, as it is read from *prefix*.
 
         *iterations* is how many iterations the step, a loop, has had so far.
 
@@ -66,7 +66,7 @@ class RunningStep:
             StepFailedError: it cannot be evaluated, and so the step has failed.
         """
         expression = expressions.parse(text)
-        where = self.iteration if iteration is None else iteration
+        where = self.prefix if prefix is None else prefix
         try:
             return expression.evaluate(self.values.context(expression.references, where))
         except ExpressionError as error:
@@ -82,7 +82,7 @@ class RunningStep:
         """
         assert isinstance(self.step, Conditional | Loop)  # noqa: S101 - the compiler asks no other
         try:
-            self.values.check_outputs(self.step, self.iteration, iterations)
+            self.values.check_outputs(self.step, self.prefix, iterations)
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
 
@@ -105,8 +105,8 @@ class RunningStep:
         Raises:
             ConflictError: the run, or a block around the step, has ended; nothing may begin.
         """
-        entries = [*start_entries(self.head, entry.occurred_at), entry]
-        self.world.runs.append(self.head, entries, inside=self.inside, stops=stops)
+        entries = [*start_entries(self.snapshot, entry.occurred_at), entry]
+        self.world.runs.append(self.snapshot, entries, inside=self.inside, stops=stops)
 
     def keep(self, path: str, value: Json, entry: Entry) -> None:
         """Store *value* at *path*, where later steps look it up, together with an entry.
@@ -124,7 +124,7 @@ class RunningStep:
             ConflictError: as for `append`.
         """
         return self.world.runs.record_decision(
-            self.head, outcome, [entry], inside=self.inside, stops=stops
+            self.snapshot, outcome, [entry], inside=self.inside, stops=stops
         )
 
     @property
@@ -146,9 +146,9 @@ class RunningStep:
         if stops == NOTHING:
             return
         try:
-            deliver_ended(self.head.run, self.plan, self.world)
+            deliver_ended(self.snapshot.run, self.plan, self.world)
         except Exception as error:  # noqa: BLE001 - see above
-            run = self.head.run
+            run = self.snapshot.run
             message = (
                 "run %s of tenant %s: the gates that the failure of %s has ended were not all "
                 "answered (%s); the reconciler answers them"
@@ -162,13 +162,13 @@ def find_step(reference: StepReference, world: World) -> RunningStep:
     Raises:
         NotFoundError: there is no such run.
     """
-    head = world.runs.head(reference.tenant, reference.run_id)
-    plan = world.plans.get(reference.tenant, head.run.plan_hash)
+    snapshot = world.runs.snapshot(reference.tenant, reference.run_id)
+    plan = world.plans.get(reference.tenant, snapshot.run.plan_hash)
     return RunningStep(
-        head=head,
+        snapshot=snapshot,
         plan=plan,
         step=plan.step(reference.step_id),
-        iteration=reference.iteration,
-        values=RunValues(plan, head, world),
+        prefix=reference.prefix,
+        values=RunValues(plan, snapshot, world),
         world=world,
     )

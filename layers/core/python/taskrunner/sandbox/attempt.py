@@ -37,7 +37,7 @@ class AttemptRequest:
     run_id: str
     run_created_at: str
     tenant: str
-    step_id: str
+    step_path: str
     attempt: int
     plan_document: JsonMapping
     folder: Path

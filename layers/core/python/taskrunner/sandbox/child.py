@@ -103,7 +103,7 @@ def work(request: AttemptRequest, services: Services) -> Work:
         run_id=request.run_id,
         run_created_at=request.run_created_at,
         tenant=request.tenant,
-        step_id=request.step_id,
+        step_path=request.step_path,
         uses=request.uses,
         attempt=request.attempt,
         time_s=request.limits.wall_s,

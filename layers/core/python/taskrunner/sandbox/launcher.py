@@ -131,7 +131,7 @@ class _Server:
         started = monotonic()
         session = Session(channel, request, services)
         # In a thread, because a service may take longer than the attempt may.
-        thread = threading.Thread(target=session.run, name=request.step_id, daemon=True)
+        thread = threading.Thread(target=session.run, name=request.step_path, daemon=True)
         thread.start()
         thread.join(limits.wall_s)
         is_late = thread.is_alive()

@@ -25,7 +25,7 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, running: Running
     name = executors.function_name(policy.uses or "")
     if name is None:
         return [f"there is no function {policy.uses} in this release"]
-    run = running.head.run
+    run = running.snapshot.run
     payload = {
         "run": {"id": run.run_id, "tenant": run.tenant},
         "step": running.path,

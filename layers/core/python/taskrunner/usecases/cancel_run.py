@@ -26,12 +26,12 @@ def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObjec
     Raises:
         NotFoundError: the tenant has no such run.
     """
-    head = world.runs.head(tenant, run_id)
-    outcome = head.run.outcome
+    snapshot = world.runs.snapshot(tenant, run_id)
+    outcome = snapshot.run.outcome
     if outcome is None:
         now = timestamp.to_text(world.clock.now())
         entries = [run_entries.cancel_requested(caller, now), run_entries.run_cancelled(now)]
-        outcome = world.runs.end(head, RunStatus.CANCELLED, entries)
+        outcome = world.runs.end(snapshot, RunStatus.CANCELLED, entries)
     if outcome is RunStatus.CANCELLED:
-        world.machines.stop(head.run)
+        world.machines.stop(snapshot.run)
     return {"status": "cancelled", "runStatus": outcome.value}

@@ -161,7 +161,7 @@ def _existing(request: CreateRun, world: World) -> Run | None:
     if run_id is None:
         return None
     try:
-        run = world.runs.head(request.tenant, run_id).run
+        run = world.runs.snapshot(request.tenant, run_id).run
     except NotFoundError:  # retention deletes a run and its key one after the other
         return None
     if run.request_digest != _digest(request):

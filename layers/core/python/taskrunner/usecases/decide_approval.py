@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Approval, Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 _TRIES: Final = 8
 
@@ -64,7 +64,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
             decision,
             gates=_gates(asked, world),
             caller=caller,
-            requester=asked.head.run.created_by,
+            requester=asked.snapshot.run.created_by,
         )
         store = _expire if verdict is Verdict.EXPIRED else _store
         if store(asked, answer, decision, world):
@@ -75,7 +75,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
 class _Asked(NamedTuple):
     """An approval to decide, and its gates that wait."""
 
-    head: Head
+    snapshot: RunSnapshot
     plan: Plan
     approval: Approval
     record: ApprovalRecord
@@ -83,25 +83,25 @@ class _Asked(NamedTuple):
 
 
 def _read(tenant: str, run_id: str, approval_id: str, plan_hash: str, world: World) -> _Asked:
-    head = world.runs.head(tenant, run_id)
-    _check_plan_hash(head.run, plan_hash)
-    plan = world.plans.get(tenant, head.run.plan_hash)
+    snapshot = world.runs.snapshot(tenant, run_id)
+    _check_plan_hash(snapshot.run, plan_hash)
+    plan = world.plans.get(tenant, snapshot.run.plan_hash)
     approval = next((known for known in plan.approvals if known.id == approval_id), None)
     if approval is None:
         raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
     waiting: Sequence[GateRecord] = []
-    if head.run.outcome is None:
-        waiting = gate_decisions.waiting_gates(head.run, plan, approval_id, world)
+    if snapshot.run.outcome is None:
+        waiting = gate_decisions.waiting_gates(snapshot.run, plan, approval_id, world)
     # The record is read last. A decision is stored before its gates are woken, so a caller
     # that finds no gate waiting because of a decision also finds that decision.
     record = world.approvals.get(tenant, run_id, approval_id)
-    return _Asked(head, plan, approval, record, waiting)
+    return _Asked(snapshot, plan, approval, record, waiting)
 
 
 def _gates(asked: _Asked, world: World) -> ApprovalGates:
     if asked.waiting or asked.record.verdict is not None:
         return ApprovalGates(is_waiting=bool(asked.waiting))
-    opened = list(world.approvals.gates(asked.head.run, asked.approval.id))
+    opened = list(world.approvals.gates(asked.snapshot.run, asked.approval.id))
     expired_by = [gate.expired_by for gate in opened if gate.expired_by is not None]
     return ApprovalGates(
         is_waiting=False,
@@ -114,9 +114,9 @@ def _store(asked: _Asked, answer: DecisionResult, _decision: Decision, world: Wo
     """Store the decision, in one write with the entries of the first gates, and deliver it."""
     if answer.changed:
         change = next(gate_decisions.changes(asked.plan, answer.record, asked.waiting))
-        if not world.approvals.decide(asked.head, answer.record, change):
+        if not world.approvals.decide(asked.snapshot, answer.record, change):
             return False
-    gate_decisions.deliver(asked.head, asked.plan, answer.record, world)
+    gate_decisions.deliver(asked.snapshot, asked.plan, answer.record, world)
     return True
 
 
@@ -125,13 +125,13 @@ def _expire(asked: _Asked, answer: DecisionResult, expiry: Decision, world: Worl
 
     When a write ends the run or a block, the gates of the next one have ended with it.
     """
-    head, record = asked.head, answer.record
+    snapshot, record = asked.snapshot, answer.record
     if answer.changed:
         for change in gate_decisions.changes(asked.plan, record, asked.waiting, expiry=expiry):
-            if not world.approvals.expire(head, record, change, expiry):
+            if not world.approvals.expire(snapshot, record, change, expiry):
                 return False
-    gate_decisions.deliver_expiry(head.run, asked.plan, record, world)
-    gate_decisions.finish_delivery(head.run, record, expiry, world)
+    gate_decisions.deliver_expiry(snapshot.run, asked.plan, record, world)
+    gate_decisions.finish_delivery(snapshot.run, record, expiry, world)
     return True
 
 

@@ -43,7 +43,7 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
     running = find_step(reference, world)
     if question is Question.POLICY:
         return {"value": decide_policy(running).value}
-    check_not_ended(running.head.run)
+    check_not_ended(running.snapshot.run)
     running, iteration = _seen_from_around(running)
     match question:
         case Question.CONDITION:
@@ -55,7 +55,7 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
         case Question.TURN:
             return {"value": _turn(running, iteration)}
         case Question.LEAVE:
-            return {"value": {"path": running.iteration}}
+            return {"value": {"path": running.prefix}}
         case Question.RESULT:
             running.check_outputs()
             return {"value": None}
@@ -69,10 +69,10 @@ def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
     The machine asks about a loop with `until` first from outside the loop, where there is no such
     iteration, and after each iteration from within it.
     """
-    enclosing = step_path.iterations(running.iteration)
+    enclosing = step_path.iterations(running.prefix)
     if not enclosing or enclosing[-1].block_id != running.step.id:
         return running, None
-    return replace(running, iteration=enclosing[-1].outer_prefix), enclosing[-1].number
+    return replace(running, prefix=enclosing[-1].outer_prefix), enclosing[-1].number
 
 
 def _condition(running: RunningStep) -> bool:
@@ -133,4 +133,4 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     running.check_outputs(iterations=iterations)
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
-    return {"more": False, "path": running.iteration}
+    return {"more": False, "path": running.prefix}

@@ -49,7 +49,7 @@ def decide_policy(running: RunningStep) -> PolicyVerdict:
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
         return _verdict(running, previous)
-    check_not_ended(running.head.run)
+    check_not_ended(running.snapshot.run)
     attempt = 1 if previous is None else previous.attempt + 1
     try:
         failures = _failures(running, gate, attempt)
@@ -79,7 +79,7 @@ def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]
     """
     policy = running.plan.policy(gate.policy_id)
     references = templates.references(gate.parameters)
-    secrets = read_secrets(references, running.head.run.tenant, running.world)
+    secrets = read_secrets(references, running.snapshot.run.tenant, running.world)
     redactor = Redactor(secrets)
     with redacted_errors(redactor):
         failures = _evaluate(running, gate, policy, secrets, attempt)
@@ -90,7 +90,7 @@ def _evaluate(
     running: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
 ) -> list[str]:
     try:
-        context = running.values.context(templates.references(gate.parameters), running.iteration)
+        context = running.values.context(templates.references(gate.parameters), running.prefix)
         parameters = templates.fill(gate.parameters, context | {"secrets": secrets})
         if policy.uses is None:
             return _broken_rules(running, policy, parameters)
@@ -108,7 +108,7 @@ def _broken_rules(running: RunningStep, policy: Policy, parameters: Json) -> lis
     failures = []
     for rule in policy.rules:
         expression = expressions.parse(rule.require)
-        context = running.values.context(expression.references, running.iteration)
+        context = running.values.context(expression.references, running.prefix)
         if not expressions.truth(expression.evaluate(context | {"with": parameters})):
             failures.append(f"{rule.id}: {rule.message or rule.require}")
     return failures

@@ -37,7 +37,7 @@ def expire_gate(reference: StepReference, world: World) -> JsonObject:
         decided = gate.record.verdict
         if decided is not None and gate.verdict is not Verdict.EXPIRED:
             # Other gates of the approval wait too, and their own time is not over.
-            gate_decisions.deliver(gate.head, gate.plan, gate.record, world)
+            gate_decisions.deliver(gate.snapshot, gate.plan, gate.record, world)
             return _result(decided, gate.path)
         if gate.verdict is Verdict.EXPIRED or _expire(gate, world):
             gate_decisions.deliver_expiry(gate.run, gate.plan, gate.record, world)
@@ -52,7 +52,7 @@ def _expire(gate: ReachedGate, world: World) -> bool:
     """
     expiry = approval.expiry(timestamp.to_text(world.clock.now()))
     (change,) = gate_decisions.changes(gate.plan, gate.record, [gate.known], expiry=expiry)
-    return world.approvals.expire(gate.head, gate.record, change, expiry)
+    return world.approvals.expire(gate.snapshot, gate.record, change, expiry)
 
 
 def _result(verdict: Verdict, path: str) -> JsonObject:

@@ -66,7 +66,7 @@ def _open(
     gate: ReachedGate, waiting: GateOpening, token: str, summary: JsonObject, world: World
 ) -> bool:
     """Record the gate, with the decisions that were made before; False when others write it."""
-    entries = start_entries(gate.head, waiting.opened_at)
+    entries = start_entries(gate.snapshot, waiting.opened_at)
     if gate.gate is None:
         entries.append(
             gate_entries.gate_awaiting(waiting, gate.approval.id, is_override=gate.is_override)
@@ -80,7 +80,7 @@ def _open(
             [gate.path], gate.plan, waiting.opened_at, ApprovalRejectedError.__name__
         )
     return world.approvals.open(
-        gate.head,
+        gate.snapshot,
         gate.record,
         waiting,
         token,

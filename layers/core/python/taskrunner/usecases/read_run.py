@@ -38,7 +38,7 @@ def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
     Raises:
         NotFoundError: the tenant has no such run, or retention has begun to delete it.
     """
-    run = world.runs.head(tenant, run_id).run
+    run = world.runs.snapshot(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
     journal = world.runs.journal(tenant, run_id)
     state = fold(plan, (placed.entry for placed in journal), run.created_at)
@@ -57,7 +57,7 @@ def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, wor
         InvalidRequestError: no log has given out that cursor.
     """
     after = None if cursor is None else _position(cursor)
-    world.runs.head(tenant, run_id)
+    world.runs.snapshot(tenant, run_id)
     lines = []
     size_bytes = 0
     for placed in world.runs.journal(tenant, run_id, after=after, limit=limit or _MAX_LINES):
@@ -84,7 +84,7 @@ def run_artifacts(tenant: str, run_id: str, world: World) -> list[JsonObject]:
     Raises:
         NotFoundError: the tenant has no such run, or retention has begun to delete it.
     """
-    run = world.runs.head(tenant, run_id).run
+    run = world.runs.snapshot(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
     artifacts = list(world.artifacts.list(tenant, run_id))
     if run.outcome is None:
@@ -109,7 +109,7 @@ def artifact_url(tenant: str, run_id: str, name: str, world: World) -> str:
     Raises:
         NotFoundError: there is no such run, it has no such artifact, or that was not captured.
     """
-    plan = world.plans.get(tenant, world.runs.head(tenant, run_id).run.plan_hash)
+    plan = world.plans.get(tenant, world.runs.snapshot(tenant, run_id).run.plan_hash)
     named = distinct_names(world.artifacts.list(tenant, run_id), PlanOrder(plan))
     artifact = named.get(name)
     if artifact is None or artifact.stored_path is None:
@@ -128,8 +128,10 @@ def _with_status(tenant: str, summary: JsonObject, world: World) -> JsonObject:
     """The summary with the run's status, for which a run that has not ended costs one more read."""
     outcome = summary.get("outcome")
     if outcome is None:
-        head = world.runs.head(tenant, summary["runId"])
-        outcome = head.run.outcome or tail.status(placed.entry for placed in head.tail)
+        snapshot = world.runs.snapshot(tenant, summary["runId"])
+        outcome = snapshot.run.outcome or tail.status(
+            placed.entry for placed in snapshot.last_entries
+        )
     rest = {key: value for key, value in summary.items() if key != "outcome"}
     return rest | {"status": str(outcome)}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepState
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 # Lambda answers with at most 6 MB. Only blocks of many steps can have more outputs.
 _MAX_OUTPUT_BYTES: Final = 4 * 1024 * 1024
@@ -29,8 +29,8 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     Raises:
         NotFoundError: the tenant has no such run, or the run no such step.
     """
-    head = world.runs.head(tenant, run_id)
-    run = head.run
+    snapshot = world.runs.snapshot(tenant, run_id)
+    run = snapshot.run
     plan = world.plans.get(tenant, run.plan_hash)
     entries = [placed.entry for placed in world.runs.journal(tenant, run_id)]
     state = fold(plan, entries, run.created_at)
@@ -40,7 +40,7 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     if step is None:
         raise NotFoundError(f"step {path} in run {run_id}")
     attempts = attempts_of(entry for entry in entries if entry.step_path == path)
-    outputs = _outputs(plan, head, step, world)
+    outputs = _outputs(plan, snapshot, step, world)
     is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
     return api_view.step_detail(
         plan.step(step.template_id),
@@ -51,7 +51,7 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     )
 
 
-def _outputs(plan: Plan, head: Head, step: StepState, world: World) -> Json:
+def _outputs(plan: Plan, snapshot: RunSnapshot, step: StepState, world: World) -> Json:
     """The outputs as later steps read them, or None while there are none."""
     if step.status not in {StepStatus.SUCCEEDED, StepStatus.FAILED}:
         return None
@@ -59,7 +59,7 @@ def _outputs(plan: Plan, head: Head, step: StepState, world: World) -> Json:
     prefix = iterations[-1].prefix if iterations else ""
     reference = ("steps", step.template_id, "outputs")
     try:
-        context = RunValues(plan, head, world).context([reference], prefix)
+        context = RunValues(plan, snapshot, world).context([reference], prefix)
     except ExpressionError:  # the expression of a loop's outputs
         return None
     return context["steps"][step.template_id]["outputs"]

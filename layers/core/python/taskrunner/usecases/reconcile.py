@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
     from taskrunner.runtime.reached_gate import ReachedGate
 
 # A pass is called once a minute. What it does not reach stays due.
@@ -92,41 +92,41 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
     if item is None:
         return False
     try:
-        head = world.runs.head(item.tenant, item.run_id)
+        snapshot = world.runs.snapshot(item.tenant, item.run_id)
     except NotFoundError:
         return True  # retention deletes items of a run one by one; the rest will go too
     match item.kind:
         case DueKind.APPROVAL:
-            _deliver(item, head, world)
+            _deliver(item, snapshot, world)
         case DueKind.GATE:
-            _announce(item, head, world)
+            _announce(item, snapshot, world)
         case DueKind.BLOCK:
-            _answer_stopped(item, head, world)
+            _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
-            _finish(item, head, world)
+            _finish(item, snapshot, world)
         case DueKind.RUN:
-            if not _look_after(item, head, world):
+            if not _look_after(item, snapshot, world):
                 unstarted.append(item)
         case _:
             assert_never(item.kind)
     return True
 
 
-def _deliver(item: DueItem, head: Head, world: World) -> None:
+def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Bring an approval's decisions to all of its gates; those of an ended run end with it."""
-    plan = _plan(head.run, world)
+    plan = _plan(snapshot.run, world)
     if plan is not None:
         record = world.approvals.get(item.tenant, item.run_id, item.name)
-        gate_decisions.deliver(head, plan, record, world)
-        gate_decisions.deliver_expiry(head.run, plan, record, world)
+        gate_decisions.deliver(snapshot, plan, record, world)
+        gate_decisions.deliver_expiry(snapshot.run, plan, record, world)
     world.due_work.finish(item)
 
 
-def _answer_stopped(item: DueItem, head: Head, world: World) -> None:
+def _answer_stopped(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Fail the gates that wait in a block which a failure has stopped."""
-    plan = _plan(head.run, world)
+    plan = _plan(snapshot.run, world)
     if plan is not None:
-        deliver_ended(head.run, plan, world)
+        deliver_ended(snapshot.run, plan, world)
     world.due_work.finish(item)
 
 
@@ -138,9 +138,9 @@ def _plan(run: Run, world: World) -> Plan | None:
         return None
 
 
-def _announce(item: DueItem, head: Head, world: World) -> None:
+def _announce(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Notify approvers of a gate that still waits and of which they may not have been notified."""
-    summary = world.approvals.unnotified(head.run, item.name)
+    summary = world.approvals.unnotified(snapshot.run, item.name)
     gate = None if summary is None else _undecided_gate(item, world)
     if summary is None or gate is None:
         world.due_work.finish(item)
@@ -157,9 +157,9 @@ def _undecided_gate(item: DueItem, world: World) -> ReachedGate | None:
     return gate if gate.record.verdict is None else None
 
 
-def _finish(item: DueItem, head: Head, world: World) -> None:
+def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Stop what still runs of an ended run, and have it sealed; the seal ends the work."""
-    run = head.run
+    run = snapshot.run
     if run.sealed:
         world.due_work.finish(item)
         return
@@ -171,12 +171,12 @@ def _finish(item: DueItem, head: Head, world: World) -> None:
     world.settlements.request(run, _ENDED)
 
 
-def _look_after(item: DueItem, head: Head, world: World) -> bool:
+def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
     """Settle a run whose execution has ended; return False when it has none.
 
     A run that has ended since it was due is left to its end's own due work.
     """
-    run = head.run
+    run = snapshot.run
     if run.outcome is not None:
         return True
     status = world.machines.status(run)
@@ -196,7 +196,7 @@ def _start(item: DueItem, world: World) -> bool:
         start_run(item.tenant, item.run_id, world)
     except Exception as error:
         if isinstance(error, NotFoundError) or item.looks >= _MOST_STARTS:
-            run = world.runs.head(item.tenant, item.run_id).run
+            run = world.runs.snapshot(item.tenant, item.run_id).run
             world.settlements.request(run, NOT_STARTED)
         raise
     return True

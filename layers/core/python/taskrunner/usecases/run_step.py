@@ -87,11 +87,11 @@ def run_step(
     step = running.step
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
     references = templates.references(step.parameters)
-    running.values.load(references, running.iteration, running.path)
+    running.values.load(references, running.prefix, running.path)
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
         return _answer(running, previous)
-    check_not_ended(running.head.run)
+    check_not_ended(running.snapshot.run)
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
@@ -125,7 +125,7 @@ def _answer(running: RunningStep, outcome: StepOutcome) -> JsonObject:
 
 def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[Artifact]]:
     """Execute the attempt; return how it ended and what it captured, without any secret."""
-    tenant, world = attempt.running.head.run.tenant, attempt.running.world
+    tenant, world = attempt.running.snapshot.run.tenant, attempt.running.world
     try:
         with _deferred_when_refused(attempt):
             secrets = read_secrets(templates.references(attempt.step.parameters), tenant, world)
@@ -164,8 +164,11 @@ def _deferred_when_refused(attempt: _Attempt, redactor: Redactor | None = None) 
 
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
     """Capture what the attempt wrote, unless its run has ended and would not record it."""
-    run, world = attempt.running.head.run, attempt.running.world
-    if any(folder.iterdir()) and not world.runs.head(run.tenant, run.run_id).run.takes_artifacts:
+    run, world = attempt.running.snapshot.run, attempt.running.world
+    if (
+        any(folder.iterdir())
+        and not world.runs.snapshot(run.tenant, run.run_id).run.takes_artifacts
+    ):
         return []
     captured = capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
     return [replace(artifact, step_path=attempt.running.path) for artifact in captured]
@@ -208,7 +211,7 @@ def _parameters(attempt: _Attempt, secrets: dict[str, str]) -> Json:
     """The step's parameters with all templates filled in."""
     running = attempt.running
     references = templates.references(attempt.step.parameters)
-    context = running.values.context(references, running.iteration)
+    context = running.values.context(references, running.prefix)
     return templates.fill(attempt.step.parameters, context | {"secrets": secrets})
 
 
@@ -216,7 +219,7 @@ def _limits(attempt: _Attempt) -> tuple[Limits, Reason]:
     """The limits of the attempt, and the reason of its failure when its time is over."""
     sandbox = attempt.running.plan.sandbox
     own_s = max(0.0, min(float(attempt.step.timeout_s), attempt.remaining_s))
-    quota_s = sandbox.quota_s - attempt.running.head.used_s
+    quota_s = sandbox.quota_s - attempt.running.snapshot.used_s
     wall_s = min(own_s, quota_s)
     limits = Limits(
         memory_mib=sandbox.memory_limit_mib,
@@ -234,14 +237,14 @@ def _quota_message(attempt: _Attempt) -> str:
 
 
 def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> AttemptRequest:
-    running, run = attempt.running, attempt.running.head.run
+    running, run = attempt.running, attempt.running.snapshot.run
     return AttemptRequest(
         uses=attempt.step.uses,
         parameters=parameters,
         run_id=run.run_id,
         run_created_at=run.created_at,
         tenant=run.tenant,
-        step_id=running.path,
+        step_path=running.path,
         attempt=attempt.number,
         plan_document=running.world.plans.document(run.tenant, run.plan_hash),
         folder=folder,
@@ -250,7 +253,7 @@ def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> A
 
 
 def _services(attempt: _Attempt) -> Services:
-    running, run = attempt.running, attempt.running.head.run
+    running, run = attempt.running, attempt.running.snapshot.run
     world, sandbox = running.world, running.plan.sandbox
     artifacts = EarlierArtifacts(running)
     return Services(
@@ -284,7 +287,7 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
     if is_final and outcome.status is StepStatus.FAILED:
         stops = running.stopped_by_failure(entry.occurred_at)
     recorded = running.world.runs.record_step(
-        running.head,
+        running.snapshot,
         outcome,
         [entry],
         captured,
@@ -317,7 +320,7 @@ def _record_lost(attempt: _Attempt) -> JsonObject:
     )
     stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
     recorded = running.world.runs.record_step(
-        running.head, outcome, [entry], stops=stops, patience_s=_patience_s(attempt)
+        running.snapshot, outcome, [entry], stops=stops, patience_s=_patience_s(attempt)
     )
     return _answer(running, recorded)
 

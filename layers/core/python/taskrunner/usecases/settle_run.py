@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import FileOutput, Plan
     from taskrunner.model.run import Run
-    from taskrunner.ports import Head, World
+    from taskrunner.ports import RunSnapshot, World
 
 NOT_STARTED: Final = "NOT_STARTED"
 
@@ -58,8 +58,8 @@ def settle_run(
         NotFoundError: there is no such run.
         TryAgainError: AWS was busy; the same call goes on from there.
     """
-    head = world.runs.head(tenant, run_id)
-    run = head.run
+    snapshot = world.runs.snapshot(tenant, run_id)
+    run = snapshot.run
     if run.outcome is not None and run.sealed:
         return {"status": run.outcome.value}
     own_execution = f"{run.machine}:{run.execution}"
@@ -68,37 +68,39 @@ def settle_run(
     try:
         plan = world.plans.get(tenant, run.plan_hash)
     except NotFoundError:
-        return {"status": (run.outcome or _end_without_plan(head, world)).value}
-    outcome = run.outcome or _end(head, plan, error, world)
+        return {"status": (run.outcome or _end_without_plan(snapshot, world)).value}
+    outcome = run.outcome or _end(snapshot, plan, error, world)
     if outcome is RunStatus.FAILED:
         _settle_failed(run, plan, world)
     seal_run(run, plan, world)
     return {"status": outcome.value}
 
 
-def _end_without_plan(head: Head, world: World) -> RunStatus:
+def _end_without_plan(snapshot: RunSnapshot, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
     entry = run_entries.run_failed("its plan has expired", now)
-    return world.runs.end(head, RunStatus.FAILED, [entry])
+    return world.runs.end(snapshot, RunStatus.FAILED, [entry])
 
 
-def _end(head: Head, plan: Plan, error: str | None, world: World) -> RunStatus:
+def _end(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
     if error is None:
-        artifacts = _outputs(plan, head, RunStatus.SUCCEEDED, now, world)
+        artifacts = _outputs(plan, snapshot, RunStatus.SUCCEEDED, now, world)
         entries = [run_entries.run_completed(now)]
-        return world.runs.end(head, RunStatus.SUCCEEDED, entries, artifacts)
+        return world.runs.end(snapshot, RunStatus.SUCCEEDED, entries, artifacts)
     if error == NOT_STARTED:
-        return world.runs.end(head, RunStatus.FAILED, [run_entries.run_not_scheduled(now)])
-    journal = world.runs.journal(head.run.tenant, head.run.run_id)
+        return world.runs.end(snapshot, RunStatus.FAILED, [run_entries.run_not_scheduled(now)])
+    journal = world.runs.journal(snapshot.run.tenant, snapshot.run.run_id)
     entries = [placed.entry for placed in journal]
-    _end_lost_steps(head, plan, entries, error, world)
-    cause = _cause(head, plan, entries, error)
-    return world.runs.end(head, RunStatus.FAILED, [run_entries.run_failed(cause, now, error=error)])
+    _end_lost_steps(snapshot, plan, entries, error, world)
+    cause = _cause(snapshot, plan, entries, error)
+    return world.runs.end(
+        snapshot, RunStatus.FAILED, [run_entries.run_failed(cause, now, error=error)]
+    )
 
 
 def _end_lost_steps(
-    head: Head, plan: Plan, entries: Sequence[Entry], error: str, world: World
+    snapshot: RunSnapshot, plan: Plan, entries: Sequence[Entry], error: str, world: World
 ) -> None:
     """Record the failure of each step whose function died, and which ended the run by that.
 
@@ -106,7 +108,7 @@ def _end_lost_steps(
     """
     now = world.clock.now()
     occurred_at = timestamp.to_text(now)
-    created_at = head.run.created_at
+    created_at = snapshot.run.created_at
     ended = [*entries, run_entries.run_failed("", occurred_at)]
     after = fail_lost_steps(fold(plan, ended, created_at), now)
     failed = {step.path for step in after.steps if step.status is StepStatus.FAILED}
@@ -121,16 +123,16 @@ def _end_lost_steps(
         outcome = StepOutcome(path=step.path, attempt=step.attempts, status=StepStatus.FAILED)
         entry = step_entries.attempt_lost(step.path, step.attempts, None, occurred_at)
         stops = stopped_by([step.path], plan, occurred_at, error)
-        world.runs.record_step(head, outcome, [entry], stops=stops)
+        world.runs.record_step(snapshot, outcome, [entry], stops=stops)
 
 
-def _cause(head: Head, plan: Plan, entries: Sequence[Entry], error: str) -> str:
+def _cause(snapshot: RunSnapshot, plan: Plan, entries: Sequence[Entry], error: str) -> str:
     """The step that failed the run, if one did, and else how its execution ended.
 
     A failure that fails the run ends it in the same write. So there is such a step only where an
     earlier release recorded the failure.
     """
-    state = fold(plan, entries, head.run.created_at)
+    state = fold(plan, entries, snapshot.run.created_at)
     failed = [step for step in state.steps if step.status is StepStatus.FAILED]
     blocks = {step.parent_path for step in failed}
     for step in failed:
@@ -147,28 +149,32 @@ def _settle_failed(run: Run, plan: Plan, world: World) -> None:
     """
     world.runs.settle(run)
     if plan.outputs:
-        head = world.runs.head(run.tenant, run.run_id)
+        snapshot = world.runs.snapshot(run.tenant, run.run_id)
         journal = world.runs.journal(run.tenant, run.run_id)
         state = fold(plan, (placed.entry for placed in journal), run.created_at)
         ended_at = state.ended_at or state.updated_at
-        world.runs.record_outputs(run, _outputs(plan, head, RunStatus.FAILED, ended_at, world))
+        world.runs.record_outputs(run, _outputs(plan, snapshot, RunStatus.FAILED, ended_at, world))
 
 
 # --- outputs ----------------------------------------------------------------------------------
 
 
-def _outputs(plan: Plan, head: Head, outcome: RunStatus, now: str, world: World) -> list[Artifact]:
+def _outputs(
+    plan: Plan, snapshot: RunSnapshot, outcome: RunStatus, now: str, world: World
+) -> list[Artifact]:
     """The pack's outputs that are not captured: values as of now, and files as missing."""
     if not plan.outputs:
         return []
-    captured = {item.name for item in world.artifacts.list(head.run.tenant, head.run.run_id)}
-    values = RunValues(plan, head, world)
+    captured = {
+        item.name for item in world.artifacts.list(snapshot.run.tenant, snapshot.run.run_id)
+    }
+    values = RunValues(plan, snapshot, world)
     artifacts = []
     for output in plan.outputs:
         if isinstance(output, ObjectOutput):
             evaluated = _evaluated(output, values, outcome, now)
             if (text := evaluated.expression_json) is not None:
-                evaluated = world.artifacts.store_value(head.run, evaluated, text)
+                evaluated = world.artifacts.store_value(snapshot.run, evaluated, text)
             artifacts.append(evaluated)
         elif output.name not in captured:
             artifacts.append(_missing(output))

@@ -34,7 +34,7 @@ def start_run(tenant: str, run_id: str, world: World) -> bool:
     Raises:
         NotFoundError: there is no such run, or retention has deleted its plan.
     """
-    run = world.runs.head(tenant, run_id).run
+    run = world.runs.snapshot(tenant, run_id).run
     plan = world.plans.get(tenant, run.plan_hash)
     definition = compile_plan(plan, run.distributed)
     return start(run, definition, execution_input(plan, tenant, run_id), world)

@@ -1,7 +1,7 @@
 """`builtin:build` packs files into a bundle, which is stored under the digest of its content.
 
 The same content gives the same bytes and so the same digest, on any machine and in any attempt:
-what was approved by its digest can be built again and compared. `model/archive.py` says how.
+what was approved by its digest can be built again and compared. `archive.py` says how.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from taskrunner.executors import archive
 from taskrunner.executors.work import BUNDLE_FILE, ClosedParameters, ExecutorFailure
-from taskrunner.model import archive
 from taskrunner.model.canonical_json import canonical_bytes
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ class GateOpened(NamedTuple):
     is_override: bool
 
 
-class GateDecided(NamedTuple):
+class DecisionRecorded(NamedTuple):
     """A decision on the approval that a gate waits for.
 
     *is_final* is false for an approval that counts, while more approvers are needed.
@@ -43,7 +43,7 @@ class GateDecided(NamedTuple):
     summary: str | None
 
 
-GateFact = GateOpened | GateDecided
+GateFact = GateOpened | DecisionRecorded
 
 
 def gate_awaiting(opening: GateOpening, approval_id: str, *, is_override: bool) -> Entry:
@@ -114,8 +114,8 @@ def _read_awaiting(entry: Entry) -> GateOpened:
     )
 
 
-def _read_decided(entry: Entry) -> GateDecided:
-    return GateDecided(
+def _read_decided(entry: Entry) -> DecisionRecorded:
+    return DecisionRecorded(
         verdict=_VERDICTS.get(entry.event, Verdict.APPROVED),
         is_final=entry.event in _VERDICTS,
         approval_id=entry.metadata.get("approvalId"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
 from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
-from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
+from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -32,7 +32,7 @@ AboutAStep: TypeAlias = (
     | FlowDecided
     | PolicyEvaluated
     | GateOpened
-    | GateDecided
+    | DecisionRecorded
 )
 Fact: TypeAlias = AboutTheRun | AboutAStep
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from taskrunner.model.approval import Verdict
 from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
-from taskrunner.model.entries.gate_entries import GateDecided, GateOpened
+from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
     AttemptStarted,
@@ -54,7 +54,7 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
             return _evaluated(step, fact)
         case GateOpened():
             return _awaiting(step, is_override=fact.is_override)
-        case GateDecided():
+        case DecisionRecorded():
             return _decided(step, fact.verdict) if fact.is_final else None
         case _:
             assert_never(fact)
@@ -72,7 +72,7 @@ def _attempt(fact: AboutAStep) -> int:
             return fact.attempt
         case FlowDecided():
             return 1  # a block is decided once
-        case StepSkipped() | GateOpened() | GateDecided():
+        case StepSkipped() | GateOpened() | DecisionRecorded():
             return 0
         case _:
             assert_never(fact)

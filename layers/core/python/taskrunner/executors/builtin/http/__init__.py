@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.executors.builtin.http import response
+from taskrunner.executors.builtin.http import response, web_address
 from taskrunner.executors.builtin.http.parameters import Parameters
 from taskrunner.executors.work import ExecutorFailure
-from taskrunner.model import web_address
 
 if TYPE_CHECKING:
     import ssl

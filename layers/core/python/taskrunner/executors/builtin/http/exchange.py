@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from taskrunner.model.web_address import WebAddress
+    from taskrunner.executors.builtin.http.web_address import WebAddress
 
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from taskrunner.executors.builtin.http import web_address
+from taskrunner.executors.builtin.http.web_address import WebAddressError
 from taskrunner.executors.work import ClosedParameters
-from taskrunner.model import web_address
 from taskrunner.model.json_types import Json, unusable
-from taskrunner.model.web_address import WebAddressError
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.executors.builtin.http import web_address
 from taskrunner.executors.builtin.http.exchange import Request, exchange
+from taskrunner.executors.builtin.http.web_address import WebAddressError
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
-from taskrunner.model import web_address
-from taskrunner.model.web_address import WebAddressError
 
 if TYPE_CHECKING:
     import socket

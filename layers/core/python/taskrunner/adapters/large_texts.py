@@ -1,4 +1,4 @@
-"""Claims: keys of objects that hold texts which are too large for the table."""
+"""LargeTexts: keys of objects that hold texts which are too large for the table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run
 
 
-class Claims:
-    """Stores texts in the bucket, in the folder of their run, under their digests."""
+class LargeTexts:
+    """Stores texts in the bucket, in the folder of their run, named by their digests."""
 
     def __init__(self, bucket: Bucket, retention: Retention) -> None:
         """Tag the objects by *retention*."""

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.model import archive
-from taskrunner.model.archive import ArchiveError, Content
+from taskrunner.executors import archive
+from taskrunner.executors.archive import ArchiveError, Content
 
 _PARTS = st.text(
     st.characters(codec="utf-8", exclude_characters='/\\:. "', exclude_categories=["C"]),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taskrunner.model import hosts, web_address
-from taskrunner.model.web_address import WebAddress, WebAddressError
+from taskrunner.executors.builtin.http import web_address
+from taskrunner.executors.builtin.http.web_address import WebAddress, WebAddressError
+from taskrunner.model import hosts
 
 _TEXTS = st.text(max_size=80) | st.text("htps:/@.\\[]#?%0123456789abcx \r\n", max_size=60)
 _LIKELY = st.builds(
