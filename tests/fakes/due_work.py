@@ -64,6 +64,12 @@ class MemoryDueWork:
         return moved
 
     @atomic
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        item = self.find(DueKind.RUN, run)
+        if item is not None and item.kind is DueKind.RUN and item.due_at > now:
+            self.items[_key(item)] = replace(item, due_at=until, looks=0)
+
+    @atomic
     def finish(self, item: DueItem) -> None:
         if self._is_unchanged(item):
             del self.items[_key(item)]

@@ -21,6 +21,7 @@ from taskrunner.adapters.table_layout import (
     approval_key,
     block_key,
     gate_key,
+    run_key,
     run_partition,
     tenant_and_run_id,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.adapters.table_requests import Item
+    from taskrunner.model.run import Run
 
 # For an update expression that makes an item due, with `due_values`.
 DUE_ASSIGNMENTS: Final = "due = :due, due_at = :due_at, due_looks = :due_looks"
@@ -89,6 +91,17 @@ class DynamoDueWork:
             name=item.name,
             looks=looks,
         )
+
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        """See the port. A pass that holds the item postpones it no more, because it has changed."""
+        update = Update(
+            key=run_key(run),
+            expression="SET due_at = :until, due_looks = :none",
+            condition="due = :kind AND due_at > :now",
+            values={":until": until, ":none": 0, ":kind": DueKind.RUN.value, ":now": now},
+        )
+        with suppress(ConditionFailedError):
+            self._table.update(update)
 
     def finish(self, item: DueItem) -> None:
         """See the port."""

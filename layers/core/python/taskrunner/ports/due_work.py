@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.due_work import DueItem, DueKind
+    from taskrunner.model.run import Run
 
 
 class DueWork(Protocol):
@@ -31,6 +32,13 @@ class DueWork(Protocol):
 
     def postpone(self, item: DueItem, until: str) -> None:
         """Let *item* be due at that time, as if never looked at, unless it has changed."""
+        ...
+
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        """Let *run* be due at that time, as if never looked at.
+
+        One that has ended, or is due already, stays as it is.
+        """
         ...
 
     def finish(self, item: DueItem) -> None:

@@ -35,10 +35,15 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
         return
     run = world.runs.snapshot(run.tenant, run.run_id).run
     if run.outcome is not None:
-        world.runs.close_approvals(run)
-        world.approvals.fail(run, list(world.approvals.unwoken(run)))
+        fail_all_gates(run, world)
     elif can_stop_gates(plan):
         _deliver_stopped(run, plan, world)
+
+
+def fail_all_gates(run: Run, world: World) -> None:
+    """Fail all gates of *run*, which has ended, that have not been answered."""
+    world.runs.close_approvals(run)
+    world.approvals.fail(run, list(world.approvals.unwoken(run)))
 
 
 def _deliver_stopped(run: Run, plan: Plan, world: World) -> None:
