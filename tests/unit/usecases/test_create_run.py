@@ -295,7 +295,7 @@ class TestIdempotencyKey:
     )
     @pytest.mark.parametrize("place", ["a value", "a name"])
     def test_a_used_key_with_inputs_that_no_run_can_have_is_refused_as_invalid(
-        self, value: Any, place: str
+        self, value: object, place: str
     ) -> None:
         manifest = pack(
             "- {id: a, run: {uses: builtin:noop}}", spec="inputs: [{name: n, type: integer}]"
