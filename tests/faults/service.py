@@ -25,7 +25,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 
 from taskrunner import bootstrap
-from taskrunner.adapters.identity import Authority, Settings
+from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings
 from taskrunner.adapters.issuer_keys import IssuerKeys, Key
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
@@ -76,9 +76,10 @@ class World(AwsWorld):
         return self._service.sandbox
 
     @cached_property
-    def authority(self) -> Authority:
+    def authority(self) -> TokenAuthenticator:
         """One that has the issuer's keys already."""
-        return Authority(Settings(issuer=ISSUER, jwks_url=""), self._table, FetchedKeys())
+        settings = TokenSettings(issuer=ISSUER, jwks_url="")
+        return TokenAuthenticator(settings, self._table, FetchedKeys())
 
 
 class FetchedKeys(IssuerKeys):
