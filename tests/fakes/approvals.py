@@ -104,6 +104,11 @@ class MemoryApprovals:
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
         return self._records(run, [path for path, _ in self._unwoken(run)])
 
+    @atomic
+    def first_expiry(self, run: Run) -> str | None:
+        waiting = [gate for _, gate in self._unwoken(run) if gate.expired_by is None]
+        return min((gate.summary["expiresAt"] for gate in waiting), default=None)
+
     def _unwoken(self, run: Run, approval_id: str | None = None) -> list[tuple[str, StoredGate]]:
         return [
             (path, gate)

@@ -111,6 +111,12 @@ class DynamoApprovals:
         """See the port."""
         return map(gate_from_item, self._gates(run, _UNWOKEN, None, _RECORD))
 
+    def first_expiry(self, run: Run) -> str | None:
+        """See the port."""
+        condition = f"{_UNWOKEN} AND attribute_not_exists(expired_by)"
+        waiting = self._gates(run, condition, None, "summary")
+        return min((json.loads(item["summary"])["expiresAt"] for item in waiting), default=None)
+
     def _gates(
         self, run: Run, condition: str, approval_id: str | None, attributes: str
     ) -> Iterator[Item]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_attributes, due_values
 from taskrunner.adapters.table_layout import run_key
 from taskrunner.adapters.table_requests import Check, Update
-from taskrunner.model.due_work import DueKind, first_look_at
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def run_item(run: Run, expires_at: int) -> Item:
         "tenant_runs": run.tenant,
         "unfinished": unfinished_partition(run.tenant, run.pack_name),
         "created_sort": f"{run.created_at}#{run.run_id}",
-        "due": DueKind.RUN.value,
-        "due_at": first_look_at(run.created_at),
-        "due_looks": 0,
+        **due_attributes(DueKind.RUN, run.created_at),
     }
 
 

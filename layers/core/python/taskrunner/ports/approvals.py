@@ -62,6 +62,10 @@ class Approvals(Protocol):
         """Return all gates of the run whose tokens have not been answered, by path."""
         ...
 
+    def first_expiry(self, run: Run) -> str | None:
+        """Return when the first of the run's waiting gates expires, or None when none waits."""
+        ...
+
     def open(  # noqa: PLR0913 - the parts of one write
         self,
         snapshot: RunSnapshot,

@@ -58,6 +58,7 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
             return {"value": {"path": running.prefix}}
         case Question.RESULT:
             running.check_outputs()
+            running.append(flow_entries.outputs_assembled(running.path, running.now()))
             return {"value": None}
         case _:
             assert_never(question)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.endings import is_checked_at_its_end
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     ApprovalGate,

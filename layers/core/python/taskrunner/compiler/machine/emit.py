@@ -25,7 +25,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, assert_never
 
-from taskrunner.compiler.endings import is_checked_at_its_end
 from taskrunner.compiler.machine.frame import DONE, FRAME, frame
 from taskrunner.compiler.machine.states import (
     Exits,
@@ -39,6 +38,7 @@ from taskrunner.compiler.machine.states import (
 )
 from taskrunner.compiler.privileged import is_privileged
 from taskrunner.model import step_path
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
