@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from taskrunner.adapters.machine_events import step_reference
 from tests.machine.runs import ended
 from tests.packs import pack
 
@@ -76,7 +77,7 @@ def _held_back(ana: Client, function: str) -> Iterator[Callable[[], None]]:
     released = threading.Event()
 
     def hold(event: dict[str, Any]) -> None:
-        if event["step"] == "other":
+        if step_reference(event).step_id == "other":
             assert released.wait(_DEADLINE_S), "nobody released the step"
 
     ana.engine.before[function] = hold

@@ -42,10 +42,10 @@ def test_the_condition_of_a_block_costs_a_choice_and_one_that_the_run_decides_a_
     assert events(block(f"when: run.id, parallel: {{steps: [{A}]}}")) - plain == TASK + STATE
 
 
-def test_a_gate_costs_waiting_twice_because_it_expires_in_the_same_state() -> None:
+def test_a_gate_costs_waiting_twice_and_a_pass_because_it_expires_in_the_same_state() -> None:
     gate = "- {id: g, gate: {approval: {id: r}}}"
 
-    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 12
+    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 14
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_policy_gate_costs_each_evaluation_and_what_may_follow() -> None:
     abort = of("")
     override = ", failureAction: requestOverride, override: {approval: r}"
     assert of(", retries: {count: 2}") - abort == 2 * (TASK + STATE + STATE)
-    assert of(override) - abort == 12
+    assert of(override) - abort == 14
     assert of(f", failureAction: branch, branch: [{A}]") - abort == TASK + STATE
 
 

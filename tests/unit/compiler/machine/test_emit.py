@@ -46,7 +46,7 @@ def test_states_have_the_ids_of_their_steps_in_the_order_of_the_pack() -> None:
     - {id: g, gate: {approval: {id: r}}}
     """
 
-    assert list(states(steps, APPROVALS)) == ["z", "a", "g", "Steps done"]
+    assert list(states(steps, APPROVALS)) == ["z", "a", "g", "Expire 1", "Steps done"]
 
 
 @pytest.mark.parametrize(
@@ -150,15 +150,16 @@ def test_a_gate_waits_as_long_as_its_approval_and_then_comes_back_to_itself() ->
 
     assert found["g"]["TimeoutSeconds"] == 120
     assert found["g"]["Catch"] == [
-        {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.place.timeout", "Next": "g"}
+        {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.place.timeout", "Next": "Expire 1"}
     ]
+    assert found["Expire 1"] == {"Type": "Pass", "Next": "g"}
     assert found["g"]["ResultPath"] == "$.place.timeout"
 
 
 def test_a_gate_that_may_fail_leads_on_after_rejection_and_expiry() -> None:
     found = states("- {id: g, continueOnError: true, gate: {approval: {id: r}}}", APPROVALS)
 
-    assert caught(found["g"]) == ["g", "Steps done"]
+    assert caught(found["g"]) == ["Expire 1", "Steps done"]
     # The next gate must not find the timeout of this one.
     assert {catcher["ResultPath"] for catcher in found["g"]["Catch"]} == {"$.place.timeout"}
 
@@ -177,14 +178,21 @@ def test_one_state_evaluates_a_policy_by_rules_and_waits_for_its_override() -> N
     by_rules = states(steps, f"{RULES}\n{APPROVALS}")
     by_function = states(steps, f"{FUNCTION}\n{APPROVALS}")
 
-    assert list(by_rules) == ["g", "Steps done"]
+    assert list(by_rules) == ["g", "Expire 1", "Steps done"]
     assert by_rules["g"]["Retry"][1] == {
         "ErrorEquals": ["AttemptFailedError"],
         "IntervalSeconds": 7,
         "BackoffRate": 1,
         "MaxAttempts": 2,
     }
-    assert list(by_function) == ["g", "Pause g", "Override g", "Verdict g", "Steps done"]
+    assert list(by_function) == [
+        "g",
+        "Pause g",
+        "Override g",
+        "Expire 1",
+        "Verdict g",
+        "Steps done",
+    ]
     assert len(by_function["Override g"]["Retry"]) == 2
 
 
@@ -215,18 +223,19 @@ LOOP = """
 def test_a_failure_in_a_loop_with_until_leads_back_to_its_turn() -> None:
     found = states(LOOP)
 
-    failure = {"ErrorEquals": ["StepFailedError"], "ResultPath": "$.place.failure"}
-    assert found["turns"]["Catch"] == [failure | {"Next": "turns"}]
+    failure = {"ErrorEquals": ["StepFailedError"], "ResultPath": "$.place.next"}
+    assert found["turns"]["Catch"] == [failure | {"Next": "Again turns"}]
+    assert found["Again turns"]["Default"] == "turns"
     assert found["a"]["Catch"] == [failure | {"Next": "turns"}]
     assert found["b"]["Catch"] == [failure | {"Next": "inner"}]
     assert found["Broken inner"] == {
         "Type": "Pass",
-        "Result": True,
-        "ResultPath": "$.place.failure",
+        "Result": {"Error": "StepFailedError"},
+        "ResultPath": "$.place.next",
         "Next": "turns",
     }
     ways = {rule["StringEquals"]: rule["Next"] for rule in found["Again inner"]["Choices"]}
-    assert ways == {"iteration": "b", "failure": "Broken inner"}
+    assert ways == {"iteration": "b", "end": "turns", "failure": "Broken inner"}
 
 
 def test_maps_make_the_path_prefix_of_their_iterations_as_the_run_reads_it() -> None:

@@ -188,11 +188,11 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
         "a is reached though agree failed",
     ),
     "a loop that leads around what follows it": (
-        rewire("Again turns", Default="b"),
+        lambda _, states: states["Again turns"]["Choices"][1].update(Next="b"),
         "b is reached around the gate rules",
     ),
     "an iteration that ends without its gates": (
-        rewire("Again turns", Default="Done each"),
+        lambda _, states: states["Again turns"]["Choices"][1].update(Next="Done each"),
         "Done each is reached around the gate rules",
     ),
     "a policy that leads around its override": (

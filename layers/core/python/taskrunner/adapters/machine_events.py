@@ -1,7 +1,7 @@
 """The events that a pack's state machine calls functions with.
 
 * `run` is `{tenant, id}`, and `place` says where in the run the execution is: `path` is the prefix
-  of step paths; `timeout` and `failure` are the error that led back to the state.
+  of step paths, and `timeout` and `next` may be an error that led back to the state.
 * `state` is what Step Functions says of the state. Its name is the step's id, or ends in it after a
   space: `Override <id>`.
 
@@ -44,7 +44,7 @@ def has_timed_out(event: Mapping[str, Any]) -> bool:
 
 def has_failed(event: Mapping[str, Any]) -> bool:
     """Return whether a failure inside a loop, or of its last turn, led back to the loop."""
-    return bool(event.get("place", {}).get("failure"))
+    return isinstance(event.get("place", {}).get("next"), dict)
 
 
 def path_prefix(execution_input: Mapping[str, Any]) -> str:

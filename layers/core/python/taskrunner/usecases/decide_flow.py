@@ -67,7 +67,7 @@ def decide_flow(
         case Question.ITEMS:
             return {"value": [] if running.is_skipped() else _indexes(running)}
         case Question.TURN if has_failed:
-            return {"value": _turn_to("failure", running.prefix)}
+            return {"value": _failed_turn(running)}
         case Question.TURN:
             return {"value": _turn(running, iteration)}
         case Question.LEAVE:
@@ -154,6 +154,11 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
     return _turn_to("end", running.prefix)
+
+
+def _failed_turn(running: RunningStep) -> JsonObject:
+    """Where a loop goes on that has failed: a loop that may fail just ends."""
+    return _turn_to("end" if running.step.continue_on_error else "failure", running.prefix)
 
 
 def _turn_to(following: Literal["iteration", "end", "failure"], prefix: str) -> JsonObject:

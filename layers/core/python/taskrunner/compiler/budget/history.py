@@ -56,7 +56,7 @@ _TASK: Final = WorstCase(events=5, transitions=1, invocations=1)
 RETRY: Final = WorstCase(events=3, transitions=1, invocations=1)
 PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
 _TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
-_WAITING_GATE: Final = _TOKEN_TASK.times(2)  # after its timeout it expires in the same state
+_WAITING_GATE: Final = _TOKEN_TASK.times(2) + _STATE  # its timeout leads back to it by a Pass
 _BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = WorstCase(events=2)
 # Started and succeeded; the frame's Parallel; settling; the outcome.
@@ -156,7 +156,7 @@ def _iterated(step: Iterated, distributed: Collection[str]) -> WorstCase:
     body, count = chain_history(step.steps, distributed), iterations(step)
     if isinstance(step, Loop) and step.until is not None:
         turn = _TASK + _STATE
-        leave_failed = turn + _STATE
+        leave_failed = turn.times(2) + _STATE  # a turn that fails, the next one, and a Pass
         return turn.times(count + 1) + body.times(count) + leave_failed
     return _BLOCK + _asked(step) + (_ITERATION + body).times(count)
 

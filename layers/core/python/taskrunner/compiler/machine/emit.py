@@ -5,7 +5,8 @@ fail; to the end of its iteration or branch, when the block around it may; else 
 How each kind is wired:
 
 * run           one Task
-* gate.approval one Task; its timeout leads back to itself, and open_gate then expires the gate
+* gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
+                then expires the gate
 * gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
                 `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
                 asked when the gate takes secrets or a function, else decide_flow; but a gate with
@@ -16,7 +17,8 @@ How each kind is wired:
                 `Result <id>` after it asks for its outputs when they may be wrong
 * loop with until
                 Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
-                A failure that the run survives leads back to `<id>`, which answers where to go on;
+                A failure that the run survives leads back to `<id>`, which answers where to go on.
+                The Choice leads back too, after a failure of the turn itself;
                 `Broken <id>` reports it to a loop with `until` around this one
 * conditional   Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
                 `Result <id>` after its branches, as for a loop
@@ -27,6 +29,7 @@ How each kind is wired:
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
@@ -109,6 +112,7 @@ class _Emitter:
     def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
         self._distributed = distributed
+        self._gate_numbers = count(1)
 
     def chain(self, steps: Sequence[Step], exits: Exits) -> JsonObject:
         """Emit *steps*, one after another, and then the follower of *exits*."""
@@ -172,9 +176,11 @@ class _Emitter:
         """Emit the state *name*, which waits for an approval; *retries* are those of its policy."""
         gate = wired(clone("Approval gate"), exits)
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
-        gate["Catch"][0]["Next"] = name
+        # Numbers, because a thousand ids of 63 characters would be too long once more.
+        expire = f"Expire {next(self._gate_numbers)}"
+        gate["Catch"][0]["Next"] = expire
         _set_retries(gate, retries)
-        return {name: gate}
+        return {name: gate, expire: clone("Expire gate") | {"Next": name}}
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
         is_call = is_privileged(step, self._plan)
@@ -241,25 +247,26 @@ class _Emitter:
         """Emit a loop that may end early: each turn asks, so that no state is spent after it."""
         again, broken = f"Again {step.id}", f"Broken {step.id}"
         states: JsonObject = {}
-        turn_exits = Exits(again, None)
-        targets = {"iteration": _entry(step.steps[0])}
+        turn_exits = iteration_exits = Exits(again, None)
+        targets = {"iteration": _entry(step.steps[0]), "end": exits.follower}
         if exits.on_failure is not None:
             # The input has the path of the failed iteration. The turn answers with the loop's.
-            turn_exits = Exits(again, step.id, LOOP_FAILURE)
+            turn_exits = Exits(again, again, LOOP_FAILURE)
+            iteration_exits = Exits(again, step.id, LOOP_FAILURE)
             targets["failure"] = exits.on_failure
             if exits.failure_path is not None:
                 targets["failure"] = broken
                 failed = {"ResultPath": exits.failure_path, "Next": exits.on_failure}
                 states[broken] = clone("Broken") | failed
-            elif exits.on_failure == exits.follower:
+            elif step.continue_on_error:  # it ends as if it had not failed
                 del targets["failure"]
         # A failed iteration ends the loop, unless the remaining ones are to run anyway.
-        iteration_exits = turn_exits.followed_by(step.id)
+        iteration_exits = iteration_exits.followed_by(step.id)
         if step.continue_on_error:
             iteration_exits = Exits(step.id, step.id)
         return states | {
             step.id: wired(clone("Turn"), turn_exits),
-            again: choose(targets, exits.follower, "$.place.next"),
+            again: choose(targets, step.id, "$.place.next"),
             **self.chain(step.steps, iteration_exits),
         }
 

@@ -37,7 +37,7 @@ class Exits:
 
 
 # Where a loop with `until` looks for the failure of its iteration.
-LOOP_FAILURE: Final = "$.place.failure"
+LOOP_FAILURE: Final = "$.place.next"
 
 
 # What a retrier without them has, by the States Language.
