@@ -13,7 +13,7 @@ sam := .local/venvs/sam/bin/sam
 layer := layers/core/python
 # The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS, the generator for tests.
 stack_stamps := .venv/.installed .local/venvs/emulator/.pins .local/venvs/layer/.pins
-stamps := $(stack_stamps) .local/venvs/sam/.pins .local/venvs/generator/.pins
+stamps := $(stack_stamps) .local/venvs/sam/.pins .local/venvs/generator/.pins .local/venvs/docs/.pins
 
 # SAM and boto3 need a Region even where they call nothing; SAM would report every call to its makers.
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY = 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit faults fuzz demo invoke clean
+.PHONY: help setup lock up down check test unit faults fuzz demo docs invoke clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,7 @@ lock: .venv/.installed ## Resolve the pinned requirements again
 	$(call compile,requirements/emulator.in,requirements/emulator.txt)
 	$(call compile,requirements/sam.in,requirements/sam.txt)
 	$(call compile,requirements/generator.in,requirements/generator.txt)
+	$(call compile,requirements/docs.in,requirements/docs.txt)
 
 # One set of pins for all Pythons and platforms, with no address of an index in it.
 define compile
@@ -169,6 +170,12 @@ fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it 
 faults: .venv/.installed ## Break every call that a function makes of AWS, one at a time, and see each run come to its end
 	$(bin)/python -m tests.faults.run
 	TASKRUNNER_FAULT_EXAMPLES=300 $(bin)/pytest tests/faults/test_state_machine.py --quiet
+
+# ---------------------------------------------------------------------------------------------------------- pages
+
+docs: .local/venvs/docs/.pins ## Build the pages of docs/ as a static site, in .local/site
+	@.local/venvs/docs/bin/zensical build --strict --config-file mkdocs.yml
+	@echo "open .local/site/index.html"
 
 # ---------------------------------------------------------------------------------------------------------- tidy
 

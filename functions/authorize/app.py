@@ -12,13 +12,13 @@ from taskrunner.adapters.logs import logger
 from taskrunner.model.access import routes
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.identity import Authority
+    from taskrunner.adapters.identity import TokenAuthenticator
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 def handler(
-    event: dict[str, Any], _context: object, *, authority: Authority | None = None
+    event: dict[str, Any], _context: object, *, authority: TokenAuthenticator | None = None
 ) -> dict[str, Any]:
     """Return a policy of all routes of the caller's scopes, because API Gateway caches it."""
     authority = authority or bootstrap.aws().authority

@@ -1,9 +1,9 @@
 """What a run of a plan must come to, found by walking the plan: no journal, no state machine.
 
 It runs one thing after another, where the product runs some at the same time. So it knows all of a
-run in which nothing is stopped by a failure beside it; where a failure stops its siblings, what
-they had come to by then is a matter of timing. Their paths are *open*: of those only what the
-journal of any run must satisfy is known. Whoever then reads an open step makes the whole run
+run in which nothing is stopped by a failure beside it; where a failure stops its siblings, how far
+they had come by then is a matter of timing. Their paths are *open*: of those
+only the rules that hold for every journal are known. A run in which a step reads an open step is
 `Undetermined`.
 
 Only `builtin:noop` and `builtin:fail` are run, and every approval is decided by *verdicts*.

@@ -100,7 +100,7 @@ def _port(local_stack: Stack) -> int:
         port = None
     if port is None:
         raise LocalStackError(
-            f"the stack file has no port in {local_stack.endpoint_url!r}",
+            f"the stack file names no port: its address is {local_stack.endpoint_url!r}",
             cure="create it again: make down up",
         )
     return port

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from taskrunner.adapters.identity import Authority, BadTokenError, Settings
+from taskrunner.adapters.identity import BadTokenError, TokenAuthenticator, TokenSettings
 from taskrunner.adapters.issuer_keys import IssuerKeys
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ def an_authority(
     registry: Registry | None = None,
     watch: Watch | None = None,
     **settings: Any,  # noqa: ANN401
-) -> Authority:
+) -> TokenAuthenticator:
     stand_in: Any = registry or Registry()
     table: Table = stand_in
-    chosen = Settings(issuer=ISSUER, jwks_url=server.url, **settings)
+    chosen = TokenSettings(issuer=ISSUER, jwks_url=server.url, **settings)
     keys = IssuerKeys(server.url, chosen.algorithms, (watch or Watch()).now)
-    return Authority(chosen, table, keys)
+    return TokenAuthenticator(chosen, table, keys)
 
 
 def claims(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -151,7 +151,7 @@ def forged(header: dict[str, Any], signature: bytes | None = None, secret: bytes
     return f"{signed}.{encoded.decode().rstrip('=')}"
 
 
-def refusal(authority: Authority, token: str, scheme: str = "Bearer ") -> str:
+def refusal(authority: TokenAuthenticator, token: str, scheme: str = "Bearer ") -> str:
     """The message of the refusal of *token*, which quotes no part of the token."""
     with pytest.raises(BadTokenError) as caught:
         authority.caller(scheme + token)

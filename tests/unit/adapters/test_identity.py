@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.adapters.identity import Settings
+from taskrunner.adapters.identity import TokenSettings
 from tests.unit.adapters.key_server import (
     ISSUER,
     THEIRS,
@@ -300,4 +300,4 @@ def test_rejects_settings_with_an_algorithm_that_others_could_sign_by(
     algorithms: tuple[str, ...],
 ) -> None:
     with pytest.raises(ValueError, match="algorithms must be of RS256"):
-        Settings(issuer=ISSUER, jwks_url="https://issuer.test", algorithms=algorithms)
+        TokenSettings(issuer=ISSUER, jwks_url="https://issuer.test", algorithms=algorithms)

@@ -25,7 +25,7 @@ from tests.unit.adapters.key_server import (
 )
 
 if TYPE_CHECKING:
-    from taskrunner.adapters.identity import Authority
+    from taskrunner.adapters.identity import TokenAuthenticator
     from tests.unit.adapters.key_server import KeyServer
 
 # Tokens are made when tests are collected, and the last test may run much later.
@@ -34,7 +34,7 @@ TOKEN_OF_KEY_1 = a_token(exp=TOMORROW)
 TOKEN_OF_KEY_2 = a_token(THEIRS, "key-2", exp=TOMORROW)
 
 
-def is_accepted(authority: Authority, token: str = TOKEN_OF_KEY_1) -> bool:
+def is_accepted(authority: TokenAuthenticator, token: str = TOKEN_OF_KEY_1) -> bool:
     return authority.caller(f"Bearer {token}").subject == "client-1"
 
 

@@ -71,7 +71,7 @@ ENTRY = {
 }  # fmt: skip
 
 # The command, the document that answers it, and the schema of that document or of its entries.
-# A cancellation's answer has no schema of its own: its members are optional.
+# The document gives a cancellation's answer no named schema; all of its members are optional.
 CASES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "runs": (("runs",), {"runs": [SUMMARY], "nextCursor": ""}, "RunPage"),
     "approvals": (("approvals",), {"approvals": [APPROVAL], "nextCursor": ""}, "OpenApprovalPage"),

@@ -16,7 +16,7 @@ ARN = "arn:aws:execute-api:us-east-1:123456789012:abc123/live/GET/v1/task-runner
 BASE = "arn:aws:execute-api:us-east-1:123456789012:abc123/live"
 
 
-class Authority:
+class TokenAuthenticator:
     """Returns the same caller, or raises the same error, for every token."""
 
     def __init__(self, answer: Caller | Exception) -> None:
@@ -31,7 +31,7 @@ class Authority:
 
 
 def authorize(answer: Caller | Exception, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    authority: Any = Authority(answer)
+    authority: Any = TokenAuthenticator(answer)
     event = {"type": "TOKEN", "authorizationToken": "Bearer x.y.z", "methodArn": ARN, **changes}
     response = handler(event, None, authority=authority)
     assert authority.headers == ["Bearer x.y.z"]

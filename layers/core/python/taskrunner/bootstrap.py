@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
-    from taskrunner.adapters.identity import Authority
+    from taskrunner.adapters.identity import TokenAuthenticator
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.network import CheckedNetworks
@@ -212,12 +212,12 @@ class AwsWorld:
         )
 
     @cached_property
-    def authority(self) -> Authority:
+    def authority(self) -> TokenAuthenticator:
         """The authority that checks bearer tokens, for the authorizer."""
-        from taskrunner.adapters.identity import Authority, Settings  # noqa: PLC0415
+        from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings  # noqa: PLC0415
 
         environment = self.environment
-        settings = Settings(
+        settings = TokenSettings(
             issuer=environment["ISSUER"],
             jwks_url=environment["JWKS_URL"],
             algorithms=tuple((environment.get("ALGORITHMS") or "RS256").split()),
@@ -226,7 +226,7 @@ class AwsWorld:
             grants_claim=environment.get("GRANTS_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
-        return Authority(settings, self._table)
+        return TokenAuthenticator(settings, self._table)
 
     @cached_property
     def principals(self) -> Principals | None:

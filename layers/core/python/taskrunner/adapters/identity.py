@@ -36,7 +36,7 @@ class BadTokenError(TaskRunnerError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class TokenSettings:
     """The issuer that is trusted, and the claims that are read.
 
     *audience* is a token's `aud` or, for Cognito's access tokens, its `client_id`.
@@ -57,10 +57,12 @@ class Settings:
             raise ValueError(message)
 
 
-class Authority:
+class TokenAuthenticator:
     """Checks bearer tokens, and looks up the tenants and grants of clients."""
 
-    def __init__(self, settings: Settings, table: Table, keys: IssuerKeys | None = None) -> None:
+    def __init__(
+        self, settings: TokenSettings, table: Table, keys: IssuerKeys | None = None
+    ) -> None:
         """Fetch no keys yet."""
         self._settings = settings
         self._table = table

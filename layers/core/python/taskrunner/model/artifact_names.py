@@ -1,7 +1,7 @@
 """Names for the files that steps wrote.
 
 A step's own files get the declared names, and unique ones if they have none. In the list of the
-run's artifacts, those of several steps that share a name are told apart by their steps.
+run's artifacts, a name that several steps use is followed by the path of the step.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def _record(
 ) -> PolicyVerdict:
     """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
     now = running.world.clock.now()
-    # The States Language has no pause of zero seconds.
+    # Step Functions requires a Retry interval of at least one second.
     pause = timedelta(seconds=max(1, gate.retries.backoff_s))
     is_retry = verdict is PolicyVerdict.RETRY
     evaluation = Evaluation(

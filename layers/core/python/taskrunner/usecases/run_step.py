@@ -350,6 +350,6 @@ def _ended_entry(
 
 
 def _next_attempt_at(attempt: _Attempt, now: datetime) -> str:
-    # The States Language has no pause of zero seconds.
+    # Step Functions requires a Retry interval of at least one second.
     pause = timedelta(seconds=max(1, attempt.step.retries.backoff_s))
     return timestamp.to_text(now + pause)
