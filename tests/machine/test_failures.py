@@ -323,7 +323,9 @@ def failing_beside_a_sibling(engine: Engine, ana: Client, manifest: str) -> str:
     def hold_bad(event: dict[str, Any]) -> None:
         if step_reference(event).step_id == "bad":
             engine.until(
-                lambda: has_entry(ana, step_reference(event).run_id, "each[0]::slow", "step.started"),
+                lambda: has_entry(
+                    ana, step_reference(event).run_id, "each[0]::slow", "step.started"
+                ),
                 "slow does not start",
             )
 

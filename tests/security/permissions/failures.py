@@ -21,7 +21,8 @@ _DEADLINE_S: Final = 60.0
 _HELD, _DECIDED = "held", "decided"
 _BAD: Final = "{id: other, run: {uses: builtin:fail, with: {message: broken}}}"
 _UNDECIDABLE: Final = (
-    '{id: other, when: "length(steps.before.outputs.n) == `1`", run: {uses: builtin:noop}}'
+    '{id: other, when: "length(steps.before.outputs.n) == `1`", '
+    "parallel: {steps: [{id: inside, run: {uses: builtin:noop}}]}}"
 )
 _GATE: Final = f"{{id: other, gate: {{approval: {{id: {_DECIDED}}}}}}}"
 
