@@ -15,6 +15,7 @@ from tests.fakes.page import page
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import Decision, GateOpening
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
@@ -61,6 +62,7 @@ class MemoryApprovals:
     woken: dict[str, Verdict] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @atomic
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
@@ -261,6 +263,11 @@ class MemoryApprovals:
     def wake(self, token: str, verdict: Verdict) -> None:
         self.sent.append(token)
         self.woken.setdefault(token, verdict)
+
+    @atomic
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        self.sent.append(token)
+        self.refused.setdefault(token, type(error).__name__)
 
     @atomic
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:

@@ -27,6 +27,7 @@ from moto.sns.models import sns_backends
 from taskrunner import bootstrap
 from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings
 from taskrunner.adapters.issuer_keys import IssuerKeys, Key
+from taskrunner.adapters.machine_events import has_timed_out, step_reference
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from tests.fakes.clock import StoppedClock
@@ -344,8 +345,9 @@ def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def _label(payload: dict[str, Any]) -> str:
     """What a machine calls a function for."""
-    path = payload.get("path", "") + payload.get("step", "")
-    return " ".join(filter(None, [path, payload.get("ask"), "expired" * ("expired" in payload)]))
+    path = step_reference(payload).path if "state" in payload else ""
+    words = [path, payload.get("ask"), "expired" * has_timed_out(payload)]
+    return " ".join(filter(None, words))
 
 
 def _status_change(execution: Execution) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from taskrunner.adapters.machine_events import step_reference
 from taskrunner.model import timestamp
 from taskrunner.model.entries.step_entries import attempt_started
 from taskrunner.model.state.fold import LONGEST_ATTEMPT
@@ -23,7 +24,8 @@ _DEADLINE_S: Final = 60.0
 _HELD, _DECIDED = "held", "decided"
 _BAD: Final = "{id: other, run: {uses: builtin:fail, with: {message: broken}}}"
 _UNDECIDABLE: Final = (
-    '{id: other, when: "length(steps.before.outputs.n) == `1`", run: {uses: builtin:noop}}'
+    '{id: other, when: "length(steps.before.outputs.n) == `1`", '
+    "parallel: {steps: [{id: inside, run: {uses: builtin:noop}}]}}"
 )
 _GATE: Final = f"{{id: other, gate: {{approval: {{id: {_DECIDED}}}}}}}"
 
@@ -80,7 +82,7 @@ def _held_back(ana: Client, function: str) -> Iterator[Callable[[], None]]:
     released = threading.Event()
 
     def hold(event: dict[str, Any]) -> None:
-        if event["step"] == "other":
+        if step_reference(event).step_id == "other":
             assert released.wait(_DEADLINE_S), "nobody released the step"
 
     ana.engine.before[function] = hold

@@ -85,7 +85,7 @@ class TestCreate:
         assert world.machines.started == {
             run.execution: {
                 "run": {"tenant": TENANT, "id": "run-7"},
-                "path": "",
+                "place": {"path": ""},
                 "when": {},
                 "branch": {},
                 "items": {},

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.adapters.task_tokens import TaskTokens
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import Decision, GateOpening, GateRecord
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
@@ -272,6 +273,10 @@ class DynamoApprovals:
             self._tokens.succeed(token)
         else:
             self._tokens.fail(token, *_FAILURES[verdict])
+
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        """See the port."""
+        self._tokens.fail(token, type(error).__name__, str(error))
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
         """See the port."""

@@ -9,6 +9,7 @@ from taskrunner.ports.runs import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import (
         ApprovalRecord,
         Decision,
@@ -138,6 +139,10 @@ class Approvals(Protocol):
 
     def wake(self, token: str, verdict: Verdict) -> None:
         """Wake the gate that waits with *token*. Idempotent."""
+        ...
+
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        """Let the state that waits with *token* fail with the name of *error*. Idempotent."""
         ...
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:

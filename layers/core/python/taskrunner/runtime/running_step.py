@@ -72,6 +72,22 @@ class RunningStep:
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
 
+    def is_skipped(self) -> bool:
+        """Return whether the step's `when` is false; record a skip that planning did not decide.
+
+        Raises:
+            StepFailedError: it cannot be evaluated, and so the step has failed.
+            ConflictError: as for `append`.
+        """
+        if self.step.when is None:
+            return False
+        if self.step.enabled is not None:
+            return not self.step.enabled
+        if expressions.truth(self.evaluate(self.step.when)):
+            return False
+        self.append(step_entries.step_skipped(self.path, self.now()))
+        return True
+
     def check_outputs(self, *, iterations: int | None = None) -> None:
         """Assemble the outputs of the step, a conditional or loop that has ended.
 
@@ -164,6 +180,13 @@ def find_step(reference: StepReference, world: World) -> RunningStep:
     """
     snapshot = world.runs.snapshot(reference.tenant, reference.run_id)
     plan = world.plans.get(reference.tenant, snapshot.run.plan_hash)
+    return running_step(reference, snapshot, plan, world)
+
+
+def running_step(
+    reference: StepReference, snapshot: RunSnapshot, plan: Plan, world: World
+) -> RunningStep:
+    """Return the step of a run that was read."""
     return RunningStep(
         snapshot=snapshot,
         plan=plan,

@@ -94,6 +94,8 @@ def run_step(
     if previous is not None and previous.final:
         return _answer(running, previous)
     check_not_ended(running.snapshot.run)
+    if previous is None and running.is_skipped():
+        return {"status": StepStatus.SKIPPED.value}
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
