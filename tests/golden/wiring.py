@@ -55,6 +55,8 @@ def _work(state: State) -> str:
         case "Map":
             mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"].lower()
             return f"Map {mode} of {state['ItemsPath']}, {state['MaxConcurrency']} at a time"
+        case "Pass" if "Result" not in state:
+            return "Pass"
         case "Pass":
             return f"Pass {json.dumps(state['Result'])} to {state['ResultPath']}"
         case "Wait":
