@@ -99,7 +99,9 @@ def test_items_that_write_one_path_keep_a_file_each(ana: Client) -> None:
 
     files = ana("GET", f"runs/{state['runId']}/artifacts").json
     assert state["status"] == "succeeded"
-    assert {file["name"]: (file["stepId"], file["status"]) for file in files} == {
+    assert {
+        file["name"]: (file["stepId"], file["status"]) for file in files if "stepId" in file
+    } == {
         "scan-report.scans-0.scan": ("scans[0]::scan", "captured"),
         "scan-report.scans-1.scan": ("scans[1]::scan", "captured"),
         "scan-report.scans-2.scan": ("scans[2]::scan", "captured"),
