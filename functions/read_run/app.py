@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters import http_accept, http_api
+from taskrunner.adapters import http_accept, http_api, http_filters
 from taskrunner.adapters.http_api import Operation
 from taskrunner.adapters.http_response import (
     Response,
@@ -14,12 +14,10 @@ from taskrunner.adapters.http_response import (
     text_response,
 )
 from taskrunner.usecases import read_run, read_step
+from taskrunner.usecases.read_state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from taskrunner.adapters.http_request import Request
-    from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
@@ -35,24 +33,21 @@ class _Reader:
         self._world = world
 
     def runs(self, request: Request) -> Response:
-        return self._list(request, read_run.list_runs)
+        tenant, (limit, cursor) = request.tenant(), _page(request)
+        filters = http_filters.run_filters(request)
+        return json_response(200, read_run.list_runs(tenant, limit, cursor, filters, self._world))
 
     def approvals(self, request: Request) -> Response:
-        return self._list(request, read_run.list_approvals)
-
-    def _list(
-        self,
-        request: Request,
-        list_page: Callable[[str, int, str | None, World], JsonObject],
-    ) -> Response:
-        limit = request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE
-        cursor = request.parameter("cursor")
-        return json_response(200, list_page(request.tenant(), limit, cursor, self._world))
+        tenant, (limit, cursor) = request.tenant(), _page(request)
+        page = read_run.list_approvals(tenant, limit, cursor, request.caller, self._world)
+        return json_response(200, page)
 
     def run(self, request: Request) -> Response:
-        return json_response(
-            200, read_run.run_state(request.tenant(), request.run_id(), self._world)
-        )
+        query = http_filters.state_query(request, _PAGE_SIZE, _MAX_PAGE_SIZE)
+        tag, state = read_state(request.tenant(), request.run_id(), query, self._world)
+        if state is None:
+            return Response(status=304, headers={"ETag": tag})
+        return json_response(200, state, {"ETag": tag})
 
     def step(self, request: Request) -> Response:
         tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
@@ -76,6 +71,10 @@ class _Reader:
         return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
 
 
+def _page(request: Request) -> tuple[int, str | None]:
+    return request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE, request.parameter("cursor")
+
+
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
@@ -83,8 +82,8 @@ def handler(
     world = world or bootstrap.aws()
     reader = _Reader(world)
     routes = {
-        ("GET", _RUNS): Operation(reader.runs, query=_PAGE),
-        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run),
+        ("GET", _RUNS): Operation(reader.runs, query=(*_PAGE, *http_filters.RUN_FILTERS)),
+        ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),

@@ -22,6 +22,7 @@ INDEXES = {
     table_layout.OPEN_APPROVALS,
     table_layout.UNFINISHED_RUNS,
     table_layout.DUE_WORK,
+    table_layout.RUN_LISTS,
 }
 OPENED_AT = "2025-12-06T12:00:00.000Z"
 
@@ -58,17 +59,22 @@ def _dynamodb() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("index", "sk"),
+    ("index", "sks"),
     [
-        (table_layout.RUNS_BY_TENANT, "R"),
-        (table_layout.OPEN_APPROVALS, "A#security"),
-        (table_layout.UNFINISHED_RUNS, "R"),
+        (table_layout.RUNS_BY_TENANT, {"R"}),
+        (table_layout.OPEN_APPROVALS, {"A#security"}),
+        (table_layout.UNFINISHED_RUNS, {"R"}),
+        (table_layout.RUN_LISTS, {"A#security", "I#pack", "I#requester", "I#version", "R"}),
     ],
 )
-def test_the_adapters_write_what_an_index_needs(dynamodb: Any, index: str, sk: str) -> None:  # noqa: ANN401
+def test_the_adapters_write_what_an_index_needs(
+    dynamodb: Any,  # noqa: ANN401
+    index: str,
+    sks: set[str],
+) -> None:
     items = dynamodb.scan(TableName=TABLE, IndexName=index)["Items"]
 
-    assert [decoded(item)["sk"] for item in items] == [sk]
+    assert {decoded(item)["sk"] for item in items} == sks
 
 
 def test_the_index_of_due_work_has_a_run_and_its_gate_and_what_the_reconciler_reads(
@@ -84,5 +90,5 @@ def test_every_item_of_a_run_expires(dynamodb: Any) -> None:  # noqa: ANN401
     attribute = RUN_TABLE["TimeToLiveSpecification"]["AttributeName"]
     items = dynamodb.scan(TableName=TABLE)["Items"]
 
-    assert {item["sk"]["S"][0] for item in items} == {"A", "G", "J", "R"}
+    assert {item["sk"]["S"][0] for item in items} == {"A", "G", "I", "J", "R"}
     assert [item["sk"] for item in items if attribute not in item] == []

@@ -15,7 +15,7 @@ from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from taskrunner.ports.approvals import GateChange
 from tests.contract.ports import aws, client
-from tests.contract.samples import CANCELLED, a_run, an_entry, entry_ids, new_run
+from tests.contract.samples import CANCELLED, CREATED, a_run, an_entry, entry_ids, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -398,6 +398,33 @@ class TestListOpen:
         open_gate(world, new_run(world, a_run(tenant="somebody")))
 
         assert world.approvals.list_open("nobody", 10, None).items == []
+
+    def test_shows_the_brief_of_the_run_and_what_was_decided(self, world: Ports) -> None:
+        run = a_run(tenant="briefs")
+        assert world.runs.create(run, [CREATED], {"inputs": {"image": "ä"}})
+        snapshot = world.runs.snapshot("briefs", run.run_id)
+        for approval_id in ("security", "legal"):
+            opening = GateOpening(step_path=approval_id, opened_at=AT, expires_at=AT)
+            assert world.approvals.open(
+                snapshot,
+                ApprovalRecord(approval_id=approval_id),
+                opening,
+                f"token-{approval_id}",
+                [an_entry(f"{approval_id}#awaiting")],
+                gate=None,
+                summary={"approvalId": approval_id},
+            )
+        decision = Decision(verdict=Verdict.APPROVED, approver="bob", decided_at=AT)
+        record = ApprovalRecord(approval_id="legal", decisions=(decision,))
+        assert world.approvals.decide(snapshot, record, GateChange([], [an_entry("one")]))
+
+        page = world.approvals.list_open("briefs", 10, None)
+
+        assert list(page.items) == [
+            {"approvalId": approval_id, "inputs": {"image": "ä"}}
+            for approval_id in ("legal", "security")
+        ]
+        assert [record.decisions for record in page.records] == [(decision,), ()]
 
     def test_rejects_a_cursor_that_no_list_has_returned(self, world: Ports) -> None:
         with pytest.raises(InvalidRequestError, match="cursor"):

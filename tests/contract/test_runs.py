@@ -394,8 +394,9 @@ class TestList:
             "planHash": snapshot.run.plan_hash,
             "createdAt": snapshot.run.created_at,
             "createdBy": "ana",
+            "status": "queued",
         }
-        assert after == before | {"outcome": "succeeded", "endedAt": "2025-12-06T13:00:00.000Z"}
+        assert after == before | {"status": "succeeded", "endedAt": "2025-12-06T13:00:00.000Z"}
 
     def test_omits_runs_of_another_tenant(self, world: Ports) -> None:
         new_run(world, a_run(tenant="somebody"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model.approval import CLOCK, ApprovalRecord, GateRecord, Verdict
 from taskrunner.model.due_work import DueKind
+from taskrunner.ports.approvals import OpenApprovals
 from taskrunner.ports.runs import NOTHING
 from tests.fakes.atomic import atomic
 from tests.fakes.page import page
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports import Page, RunSnapshot
+    from taskrunner.ports import RunSnapshot
     from taskrunner.ports.approvals import GateChange
     from taskrunner.ports.runs import Stops
     from tests.fakes.runs import MemoryRuns
@@ -63,6 +64,9 @@ class MemoryApprovals:
     sent: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.runs.waits_for = self._waits_for
 
     @atomic
     def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
@@ -270,16 +274,24 @@ class MemoryApprovals:
         self.refused.setdefault(token, type(error).__name__)
 
     @atomic
-    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
         rows = {
-            stored.opened: stored.summary
+            stored.opened: (self.runs.of(tenant, run_id).brief, stored)
             for (owner, run_id, _), stored in self.stored.items()
-            if owner == tenant
-            and stored.opened
-            and stored.record.verdict is None
-            and self.runs.of(tenant, run_id).run.outcome is None
+            if owner == tenant and self._is_open(owner, run_id, stored)
         }
-        return page(rows, sorted(rows), limit, cursor)
+        shown = {opened: stored.summary | brief for opened, (brief, stored) in rows.items()}
+        items, following = page(shown, sorted(rows), limit, cursor)
+        by_id = {id(shown[opened]): stored.record for opened, (_, stored) in rows.items()}
+        return OpenApprovals(items, [by_id[id(item)] for item in items], following)
+
+    def _is_open(self, tenant: str, run_id: str, stored: StoredApproval) -> bool:
+        is_undecided = stored.opened != "" and stored.record.verdict is None
+        return is_undecided and self.runs.of(tenant, run_id).run.outcome is None
+
+    def _waits_for(self, run: Run, approval_id: str) -> bool:
+        stored = self.stored.get((run.tenant, run.run_id, approval_id))
+        return stored is not None and self._is_open(run.tenant, run.run_id, stored)
 
 
 def _count(gate: GateRecord | None) -> tuple[int, str | None] | None:

@@ -17,6 +17,9 @@ class StoppedClock:
     def now(self) -> datetime:
         return self.time
 
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
     def advance(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
 

@@ -10,13 +10,15 @@ from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.model.run_filters import ALL_RUNS, RunFilters
+from taskrunner.model.state import tail
 from taskrunner.ports.runs import NOTHING, RunSnapshot, Stops
 from tests.fakes.atomic import atomic
 from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
@@ -39,6 +41,7 @@ class StoredRun:
     artifacts: dict[tuple[str, str | None], Artifact] = field(default_factory=dict)
     used_s: float = 0
     stopped: set[str] = field(default_factory=set)
+    brief: JsonObject = field(default_factory=dict)
 
     def refusal(self, inside: Collection[str]) -> ConflictError | None:
         """The reason why nothing may begin inside of these blocks, if there is one."""
@@ -72,6 +75,11 @@ class StoredRun:
             for number, entry in enumerate(self.journal)
         ]
 
+    @property
+    def status(self) -> RunStatus:
+        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
+        return self.run.outcome or tail.status(self.journal[-last:])
+
     def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
         """Add artifacts of the run, or of an attempt of *step*, which replaces earlier attempts."""
         for stale in [key for key in self.artifacts if step and key[1] == step]:
@@ -82,14 +90,15 @@ class StoredRun:
 
 @dataclass
 class MemoryRuns:
-    """Runs by tenant and id."""
+    """Runs by tenant and id. *waits_for* is whether a run waits for an approval."""
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
     due_work: MemoryDueWork = field(default_factory=MemoryDueWork)
+    waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
 
     @atomic
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         key = (run.tenant, run.created_by, str(run.idempotency_key))
         if (run.tenant, run.run_id) in self.stored or (
             run.tenant,
@@ -106,7 +115,7 @@ class MemoryRuns:
             ]
             if len(counted) >= run.queue_depth:
                 raise TooManyRunsError(run.pack_name, run.queue_depth)
-        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work)
+        self.stored[run.tenant, run.run_id] = StoredRun(run, self.due_work, brief=brief or {})
         self.stored[run.tenant, run.run_id].append(entries)
         if run.idempotency_key is not None:
             self.keys[key] = run.run_id
@@ -258,13 +267,23 @@ class MemoryRuns:
         return True
 
     @atomic
-    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        rows = {
-            f"{stored.run.created_at}#{run_id}": _run_summary(stored)
+    def list(
+        self, tenant: str, limit: int, cursor: str | None, filters: RunFilters = ALL_RUNS
+    ) -> Page:
+        listed = {
+            f"{stored.run.created_at}#{run_id}": stored
             for (owner, run_id), stored in self.stored.items()
-            if owner == tenant
+            if owner == tenant and self._is_listed(stored, filters)
         }
-        return page(rows, sorted(rows, reverse=True), limit, cursor)
+        rows = {key: _run_summary(stored) for key, stored in listed.items()}
+        return page(rows, sorted(rows, reverse=True), limit, cursor, repr(filters))
+
+    def _is_listed(self, stored: StoredRun, filters: RunFilters) -> bool:
+        return (
+            filters.admits(stored.run)
+            and (filters.approval is None or self.waits_for(stored.run, filters.approval))
+            and filters.status in {None, stored.status}
+        )
 
     @atomic
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
@@ -281,7 +300,6 @@ def _run_summary(stored: StoredRun) -> JsonObject:
         "planHash": run.plan_hash,
         "createdAt": run.created_at,
         "createdBy": run.created_by,
+        "status": stored.status.value,
     }
-    if run.outcome is not None:
-        summary |= {"outcome": run.outcome.value, "endedAt": stored.ended_at}
-    return summary
+    return summary if stored.ended_at is None else summary | {"endedAt": stored.ended_at}

@@ -51,6 +51,19 @@ _INPUT_TYPES: Final = {
     "count": {"type": ["integer", "null"]},
     "list": {"type": ["array", "null"]},
 }
+# Parameters that are valid beside others only, which a document cannot say. A cursor is one of a
+# list with the same filters, and `since` waits. tests/unit/adapters/test_http_filters.py has them.
+_DEPENDENT: Final = frozenset(
+    {
+        "VersionFilter",
+        "CreatedBeforeFilter",
+        "ChildStatus",
+        "ChildLimit",
+        "ChildCursor",
+        "Since",
+        "WaitSeconds",
+    }
+)
 _ANY_ENTRY: Final = {
     "timestamp": "2025-12-06T10:00:00Z",
     "level": "info",
@@ -70,6 +83,11 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
     parameters["ArtifactName"]["schema"]["enum"] = [known["artifact"], "artifact-of-nobody"]
     # A pattern, because in a query a number is text, which a list of numbers would not match.
     parameters["LogCursor"]["schema"]["pattern"] = r"^[0-9]{1,9}\.[0-9]{1,9}$"
+    parameters["ParentStep"]["schema"]["enum"] = ["block-of-nobody"]
+    parameters["CreatedAfterFilter"]["schema"]["enum"] = [
+        "2025-12-06T12:00:00Z",
+        "2025-12-06T12:00:00.5+01:00",
+    ]
     schemas = schema["components"]["schemas"]
     schemas["ApprovalDecisionRequest"]["properties"]["planHash"]["enum"] = [known["planHash"]]
     # The contract does not say that unknown members are refused, and may not be changed.
@@ -86,6 +104,14 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
     del fields["runId"]
     for item in schema["paths"].values():
         for operation in item.values():
+            removed = set(_DEPENDENT)
+            if operation["operationId"] == "listRuns":
+                removed.add("Cursor")
+            operation["parameters"] = [
+                parameter
+                for parameter in operation.get("parameters", [])
+                if parameter.get("$ref", "").rpartition("/")[2] not in removed
+            ]
             cursor = known["cursors"].get(operation["operationId"])
             for place, parameter in enumerate(operation.get("parameters", [])):
                 if parameter.get("$ref", "").endswith("/Cursor"):

@@ -332,6 +332,7 @@ def _play_runs(ana: Client, bob: Client) -> tuple[dict[str, str], set[str]]:
         for name in [*files, EVIDENCE_BUNDLE]
     }
     assert ana("GET", f"runs/{run_id}/steps/count").json["outputs"] == {"text": _LONG}
+    assert ana("GET", "runs", query={"status": "succeeded"}).json["runs"][0]["runId"] == run_id
     for decision in ("approved", "rejected"):
         run_id = _create(ana, WAITING, {})
         plan_hash = engine.wait(ana, run_id, "waiting")["planHash"]

@@ -27,7 +27,7 @@ _WRITES = {
     "ConditionCheck": "ConditionCheckItem",
     "Delete": "DeleteItem",
 }
-_PARTITION_KEYS = ("pk", "tenant_runs", "tenant_open_approvals", "unfinished", "due")
+_PARTITION_KEYS = ("pk", "tenant_runs", "tenant_open_approvals", "unfinished", "run_list", "due")
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<RunTable.Arn>", "I#*"),
         ("<RunTable.Arn>/index/unfinished-runs",),
         ("<RunTable.Arn>/index/runs-by-tenant",),
+        ("<RunTable.Arn>/index/run-lists",),
         ("<RunTable.Arn>/index/open-approvals",),
         ("<RunTable.Arn>/index/due-work",),
         ("<RunBucket.Arn>",),

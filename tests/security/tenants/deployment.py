@@ -216,7 +216,17 @@ def _partitions(params: dict[str, Any]) -> Iterator[str]:
 
 
 _KEYS = frozenset(
-    {"pk", ":pk", "tenant_runs", "tenant_open_approvals", "unfinished", ":tenant", ":queue"}
+    {
+        "pk",
+        ":pk",
+        "tenant_runs",
+        "tenant_open_approvals",
+        "unfinished",
+        "run_list",
+        ":tenant",
+        ":queue",
+        ":list",
+    }
 )
 
 

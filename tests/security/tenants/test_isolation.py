@@ -116,6 +116,26 @@ def test_a_tenant_without_anything_has_empty_lists(made: Deployment) -> None:
     assert listed(made, "nobody", "approvals").json == {"approvals": []}
 
 
+@pytest.mark.parametrize(("reader", "owner"), PAIRS)
+def test_a_filter_finds_the_tenants_own_runs_only(
+    made: Deployment, reader: str, owner: str
+) -> None:
+    (first, *_) = listed(made, owner, "runs").json["runs"]
+    filters = [
+        {"pack": first["pack"]["name"]},
+        {"pack": first["pack"]["name"], "version": first["pack"]["version"]},
+        {"requestedBy": first["createdBy"]},
+        {"status": first["status"]},
+        {"createdAfter": "2000-01-01T00:00:00Z"},
+        {"approval": f"review-of-{owner}"},
+    ]
+
+    for query in filters:
+        found = {run["runId"] for run in listed(made, reader, "runs", **query).json["runs"]}
+        assert found <= set(owned(reader)["runId"]), query
+        assert listed(made, owner, "runs", **query).json["runs"] != [], query
+
+
 def a_cursor(*parts: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 

@@ -7,7 +7,7 @@ import pytest
 from taskrunner.errors import NotFoundError
 from taskrunner.model.run import RunStatus
 from taskrunner.usecases.cancel_run import cancel_run
-from taskrunner.usecases.read_run import run_state
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import settle_run
 from tests.unit.usecases.given import (
     GATED,

@@ -2,31 +2,39 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import InvalidRequestError, NotFoundError
+from taskrunner.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from taskrunner.model import api_view
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepState, StepStatus
+from taskrunner.model.run_filters import ALL_RUNS
 from taskrunner.usecases import read_run
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import (
+    ANA,
+    BOB,
     GATED,
     TENANT,
     a_request,
     a_world,
+    decide,
     entry_ids,
     gate,
     step,
 )
 
 if TYPE_CHECKING:
+    from taskrunner.model.caller import Caller
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.usecases.read_run import Log
 
 BUILD = pack(
@@ -55,7 +63,7 @@ class TestState:
         world.clock.advance(60)
         gate(world)
 
-        state = read_run.run_state(TENANT, "run-7", world)
+        state = run_state(TENANT, "run-7", world)
 
         assert state["status"] == "waiting"
         assert state["startedAt"] == "2025-12-06T12:00:00.000Z"
@@ -71,7 +79,7 @@ class TestState:
 
     def test_does_not_find_a_run_of_another_tenant(self) -> None:
         with pytest.raises(NotFoundError):
-            read_run.run_state("globex", "run-7", a_world())
+            run_state("globex", "run-7", a_world())
 
 
 class TestLog:
@@ -226,7 +234,7 @@ class TestList:
         self.go_on(world, "waiting", "build", "review")
         settle_run(TENANT, "ended", None, world)
 
-        listed = read_run.list_runs(TENANT, 10, None, world)
+        listed = read_run.list_runs(TENANT, 10, None, ALL_RUNS, world)
 
         assert [(run["runId"], run["status"]) for run in listed["runs"]] == [
             ("queued", "queued"),
@@ -256,8 +264,8 @@ class TestList:
             world.clock.advance(60)
             create_run(a_request(run_id=f"run-{number}"), world)
 
-        first = read_run.list_runs(TENANT, 2, None, world)
-        second = read_run.list_runs(TENANT, 2, first["nextCursor"], world)
+        first = read_run.list_runs(TENANT, 2, None, ALL_RUNS, world)
+        second = read_run.list_runs(TENANT, 2, first["nextCursor"], ALL_RUNS, world)
 
         runs = [run["runId"] for page in (first, second) for run in page["runs"]]
         assert runs == ["run-2", "run-1", "run-0"]
@@ -266,40 +274,138 @@ class TestList:
     def test_lists_open_approvals_until_their_run_ends(self) -> None:
         world = a_world(GATED)
         gate(world)
-        (open_one,) = read_run.list_approvals(TENANT, 10, None, world)["approvals"]
+        (open_one,) = read_run.list_approvals(TENANT, 10, None, BOB, world)["approvals"]
 
         cancel_run(TENANT, "run-7", "bob", world)
 
         assert open_one["approvalId"] == "security"
-        assert read_run.list_approvals(TENANT, 10, None, world) == {"approvals": []}
+        assert read_run.list_approvals(TENANT, 10, None, BOB, world) == {"approvals": []}
+
+
+class TestStandingOfTheCaller:
+    """Whether the caller may decide, which a decision of the same caller must agree with."""
+
+    TWO = pack(
+        "- {id: review, gate: {approval: {id: security}}}",
+        spec="""
+        inputs: [{name: image, type: string, default: "alpine:3"}]
+        secrets: [{name: token}]
+        approvals:
+          - {id: security, grants: [lead], minApprovals: 2, distinctFromRequester: true}
+        """,
+    )
+    LEAD = replace(BOB, grants=frozenset({"lead"}))
+
+    def listed(self, world: MemoryWorld, caller: Caller) -> JsonObject:
+        (approval,) = read_run.list_approvals(TENANT, 10, None, caller, world)["approvals"]
+        found: JsonObject = approval
+        return found
+
+    def test_shows_what_is_approved_and_who_has_approved(self) -> None:
+        world = a_world(self.TWO)
+        gate(world)
+        decide(world, by=self.LEAD)
+
+        shown = self.listed(world, replace(self.LEAD, subject="carol"))
+
+        assert shown["inputs"] == {"image": "alpine:3"}
+        assert shown["secrets"] == ["token"]
+        assert (shown["minApprovals"], shown["distinctFromRequester"]) == (2, True)
+        assert shown["approvedBy"] == [{"approver": "bob", "decidedAt": "2025-12-06T12:00:00.000Z"}]
+        assert shown["canDecide"] is True
+        assert "cannotDecideReason" not in shown
+
+    @pytest.mark.parametrize(
+        ("caller", "code", "words"),
+        [
+            (replace(LEAD, scopes=frozenset({"viewer"})), "scope_required", "operator"),
+            (BOB, "grant_required", "needs the grant lead"),
+            (replace(LEAD, subject="ana"), "self_approval", "who created the run"),
+        ],
+    )
+    def test_says_why_the_caller_may_not_decide(
+        self, caller: Caller, code: str, words: str
+    ) -> None:
+        world = a_world(self.TWO)
+        gate(world)
+
+        reason = self.listed(world, caller)["cannotDecideReason"]
+
+        assert self.listed(world, caller)["canDecide"] is False
+        assert reason["code"] == code
+        assert words in reason["message"]
+        if code != "scope_required":  # the edge of the API refuses that
+            with pytest.raises(ForbiddenError) as caught:
+                decide(world, by=caller)
+            assert str(caught.value) == reason["message"]
+
+    def test_a_caller_who_has_approved_cannot_approve_again(self) -> None:
+        world = a_world(self.TWO)
+        gate(world)
+        decide(world, by=self.LEAD)
+
+        reason = self.listed(world, self.LEAD)["cannotDecideReason"]
+
+        assert reason["code"] == "already_approved"
+        decide(world, by=self.LEAD)  # which changes nothing
+        assert len(self.listed(world, self.LEAD)["approvedBy"]) == 1
+
+    def test_an_approval_that_an_earlier_version_opened_has_no_standing(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+        (stored,) = world.approvals.stored.values()
+        stored.summary = {k: v for k, v in stored.summary.items() if k != "minApprovals"}
+
+        assert "canDecide" not in self.listed(world, ANA)
+
+
+def a_step(path: str, status: StepStatus, parent: str | None = None) -> StepState:
+    return StepState(
+        path=path,
+        template_id=path.rpartition("::")[2],
+        parent_path=parent,
+        kind=StepKind.RUN,
+        enabled=True,
+        continue_on_error=True,
+        status=status,
+    )
 
 
 def test_shows_failed_steps_of_a_run_with_too_many_steps() -> None:
-    steps = [
-        StepState(
-            path=f"each[{number}]::one",
-            template_id="one",
-            parent_path="each",
-            kind=StepKind.RUN,
-            enabled=True,
-            continue_on_error=True,
-            status=StepStatus.FAILED if number == 29_999 else StepStatus.SUCCEEDED,
+    each = [
+        a_step(
+            f"each[{n}]::one", StepStatus.FAILED if n == 29_999 else StepStatus.SUCCEEDED, "each"
         )
-        for number in range(30_000)
+        for n in range(30_000)
     ]
+    steps = [a_step("each", StepStatus.RUNNING), *each, a_step("last", StepStatus.PENDING)]
 
-    shown = api_view._shown(steps)
+    shown = [step.path for step in api_view._shown(steps)]
 
     assert len(shown) == api_view.MAX_STEPS
-    assert shown[0].path == "each[0]::one"
-    assert shown[-1].path == "each[29999]::one"
+    assert shown[:2] == ["each", "each[0]::one"]
+    assert shown[-2:] == ["each[29999]::one", "last"]
+
+
+def test_shows_the_blocks_around_each_step_that_it_shows() -> None:
+    steps = [a_step("each", StepStatus.RUNNING)]
+    for number in range(5_000):
+        status = StepStatus.FAILED if number == 4_000 else StepStatus.SUCCEEDED
+        lanes = f"each[{number}]::lanes"
+        steps += [a_step(lanes, StepStatus.SUCCEEDED, "each")]
+        steps += [a_step(f"each[{number}]::one", status, lanes)]
+
+    shown = {step.path: step for step in api_view._shown(steps)}
+
+    assert "each[4000]::one" in shown
+    assert {step.parent_path for step in shown.values()} - {None} <= shown.keys()
 
 
 def test_does_not_find_a_run_whose_plan_retention_has_deleted() -> None:
     world = a_world(GATED)
     world.plans.texts.clear()
 
-    for read in (read_run.run_state, read_run.run_artifacts):
+    for read in (run_state, read_run.run_artifacts):
         with pytest.raises(NotFoundError, match="not found"):
             read(TENANT, "run-7", world)
     assert lines(run_log(world))[0]["eventType"] == "run.created"

@@ -10,9 +10,12 @@ from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import (
     GATES,
     OPEN_APPROVAL,
+    ListKind,
     approval_key,
+    created_sort,
     gate_key,
     partition_of,
+    run_list,
 )
 from taskrunner.adapters.table_requests import Check, Update
 from taskrunner.model.approval import (
@@ -174,11 +177,13 @@ def opening_update(
         record,
         "SET approval_id = :approval_id, decisions = if_not_exists(decisions, :none), "
         "version = :version, expires_at = :expires_at, tenant_open_approvals = :tenant, "
-        "opened_sort = :sort, summary = :summary",
+        "opened_sort = :sort, summary = :summary, run_list = :list, created_sort = :created",
         {
             ":none": [],
             ":expires_at": expires_at,
             ":tenant": run.tenant,
+            ":list": run_list(run.tenant, ListKind.APPROVAL, record.approval_id),
+            ":created": created_sort(run),
             **listing,
         },
     )

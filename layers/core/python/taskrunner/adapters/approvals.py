@@ -37,6 +37,7 @@ from taskrunner.adapters.table_layout import (
     OPEN_APPROVALS,
     Key,
     approval_key,
+    brief_key,
     gate_key,
     partition_of,
     run_partition,
@@ -44,8 +45,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.errors import ConflictError
 from taskrunner.model.approval import ApprovalRecord, Verdict
-from taskrunner.ports.approvals import GateChange
-from taskrunner.ports.page import Page
+from taskrunner.ports.approvals import GateChange, OpenApprovals
 from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
@@ -278,8 +278,8 @@ class DynamoApprovals:
         """See the port."""
         self._tokens.fail(token, type(error).__name__, str(error))
 
-    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """See the port."""
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
+        """See the port. A page costs one query, and one read of the briefs of its runs."""
         index = cursors.TenantIndex(tenant, "tenant_open_approvals", "opened_sort")
         page = self._table.page(
             Query(
@@ -290,5 +290,11 @@ class DynamoApprovals:
                 start_after=index.key_of(cursor),
             )
         )
-        summaries = [json.loads(item["summary"]) for item in page.items]
-        return Page(summaries, index.cursor_of(page.last_key))
+        partitions = dict.fromkeys(item["pk"] for item in page.items)
+        keys = [brief_key(partition) for partition in partitions]
+        briefs = {item["pk"]: json.loads(item["brief"]) for item in self._table.batch(keys)}
+        return OpenApprovals(
+            [json.loads(item["summary"]) | briefs.get(item["pk"], {}) for item in page.items],
+            [approval_from_item(item) for item in page.items],
+            index.cursor_of(page.last_key),
+        )

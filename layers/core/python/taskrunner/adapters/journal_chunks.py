@@ -21,6 +21,7 @@ them.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.adapters.run_items import running_check
@@ -110,7 +111,9 @@ class JournalChunks:
         start = after or Position(0, -1)
         first = chunk_key(run_partition(tenant, run_id), start.chunk)
         read: list[PlacedEntry] = []
-        for item in self._table.query(by_range(first, LAST_CHUNK)):
+        # The ids of entries are half of a chunk, and a reader has no use for them.
+        chunks = replace(by_range(first, LAST_CHUNK), attributes="sk, entries")
+        for item in self._table.query(chunks):
             entries = chunk_entries(item)
             read += [placed for placed in entries if placed.position > start]
             if limit is not None and len(read) >= limit:

@@ -6,17 +6,30 @@ machine where `import boto3` takes 390 ms. The same is true for the other items 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_attributes, due_values
-from taskrunner.adapters.table_layout import run_key
-from taskrunner.adapters.table_requests import Check, Update
+from taskrunner.adapters.table_layout import (
+    ListKind,
+    brief_key,
+    created_sort,
+    listing_key,
+    partition_of,
+    run_key,
+    run_list,
+)
+from taskrunner.adapters.table_requests import Check, Put, Update
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
     from taskrunner.model.json_types import JsonObject
+
+
+# The list of runs that go on. Which of them wait, only their journals say.
+UNENDED: Final = "unended"
 
 
 def run_item(run: Run, expires_at: int) -> Item:
@@ -41,9 +54,38 @@ def run_item(run: Run, expires_at: int) -> Item:
         "expires_at": expires_at,
         "tenant_runs": run.tenant,
         "unfinished": unfinished_partition(run.tenant, run.pack_name),
-        "created_sort": f"{run.created_at}#{run.run_id}",
+        "created_sort": created_sort(run),
+        "run_list": run_list(run.tenant, ListKind.STATUS, UNENDED),
         **due_attributes(DueKind.RUN, run.created_at),
     }
+
+
+def run_listings(run: Run, expires_at: int) -> list[Put]:
+    """Return the items that list a new run by what never changes. Its own item has its status."""
+    values = {
+        ListKind.PACK: (run.pack_name,),
+        ListKind.VERSION: (run.pack_name, run.pack_version),
+        ListKind.REQUESTER: (run.created_by,),
+    }
+    return [
+        Put(
+            item={
+                **listing_key(partition_of(run), kind)._asdict(),
+                "run_list": run_list(run.tenant, kind, *of_run),
+                "created_sort": created_sort(run),
+                "expires_at": expires_at,
+            }
+        )
+        for kind, of_run in values.items()
+    ]
+
+
+def brief_puts(run: Run, brief: JsonObject | None, expires_at: int) -> list[Put]:
+    """Return the item of what approvers are shown of *run*, if there is such."""
+    if brief is None:
+        return []
+    key = brief_key(partition_of(run))
+    return [Put(item={**key._asdict(), "brief": json.dumps(brief), "expires_at": expires_at})]
 
 
 def run_from_item(item: Item) -> Run:
@@ -72,14 +114,14 @@ def run_from_item(item: Item) -> Run:
 
 
 def run_summary(item: Item) -> JsonObject:
-    """Return the entry of a run in the API's list of runs, without its status."""
+    """Return the entry of a run in the API's list of runs, without the status of an unended run."""
     summary = {
         "runId": item["run_id"],
         "pack": {"name": item["pack_name"], "version": item["pack_version"]},
         "planHash": item["plan_hash"],
         "createdAt": item["created_at"],
         "createdBy": item["created_by"],
-        "outcome": item.get("outcome"),
+        "status": item.get("outcome"),
         "endedAt": item.get("ended_at"),
     }
     return {key: value for key, value in summary.items() if value is not None}
@@ -103,13 +145,15 @@ def ended_update(run: Run, outcome: RunStatus, ended_at: str) -> Update:
     return Update(
         key=run_key(run),
         expression=(
-            f"SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, {DUE_ASSIGNMENTS}"
+            "SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, run_list = :list, "
+            + DUE_ASSIGNMENTS
         ),
         condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
         values={
             ":outcome": outcome.value,
             ":at": ended_at,
             ":unsealed": unsealed_partition(run),
+            ":list": run_list(run.tenant, ListKind.STATUS, outcome.value),
             **due_values(DueKind.ENDED, ended_at),
         },
     )

@@ -10,7 +10,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters import cursors
 from taskrunner.adapters.due_work import DUE_REMOVAL
 from taskrunner.adapters.journal_chunks import (
     Addition,
@@ -21,20 +20,21 @@ from taskrunner.adapters.journal_chunks import (
 )
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
+    brief_puts,
     run_from_item,
     run_item,
-    run_summary,
+    run_listings,
     running_check,
     settled_update,
     unfinished_partition,
     unsealed_check,
 )
+from taskrunner.adapters.run_lists import RunLists
 from taskrunner.adapters.step_records import StepRecords
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     CHUNKS,
     RUN,
-    RUNS_BY_TENANT,
     UNFINISHED_RUNS,
     Key,
     idempotency_key_key,
@@ -46,7 +46,7 @@ from taskrunner.adapters.table_requests import Put, Query, Update, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
 from taskrunner.model import timestamp
 from taskrunner.model.run import Run, RunStatus, StepOutcome
-from taskrunner.ports.page import Page
+from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.ports.runs import NOTHING, RunSnapshot
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.ports.page import Page
     from taskrunner.ports.runs import Stops
 
 # A transaction takes 100 writes and 4 MB. An artifact that is a value has up to 256 KB.
@@ -77,16 +79,19 @@ class DynamoRuns:
         self._journal = journal
         self._outcomes = outcomes
         self._retention = retention
+        self._lists = RunLists(table)
         self._endings = RunEndings(table, retention)
         self._steps = StepRecords(table, journal, outcomes, self._endings, retention)
 
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         """See the port."""
         item = run_item(run, self._retention.expires_at(run))
         unique = [Put(item=item, condition="attribute_not_exists(pk)"), *_key_put(item)]
         chunks = self._journal.first_chunks(run, entries)
+        expires_at = item["expires_at"]
+        shown = [*run_listings(run, expires_at), *brief_puts(run, brief, expires_at)]
         try:
-            self._table.transact([*unique, *chunks, *_enter_queue(run)])
+            self._table.transact([*unique, *chunks, *shown, *_enter_queue(run)])
         except ConditionFailedError as failed:
             if run.queue_depth is None or min(failed.items) < len(unique):
                 return False
@@ -225,20 +230,11 @@ class DynamoRuns:
             return False
         return True
 
-    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
+    def list(
+        self, tenant: str, limit: int, cursor: str | None, filters: RunFilters = ALL_RUNS
+    ) -> Page:
         """See the port."""
-        index = cursors.TenantIndex(tenant, "tenant_runs", "created_sort")
-        page = self._table.page(
-            Query(
-                condition="tenant_runs = :tenant",
-                values={":tenant": tenant},
-                index=RUNS_BY_TENANT,
-                descending=True,
-                limit=limit,
-                start_after=index.key_of(cursor),
-            )
-        )
-        return Page([run_summary(item) for item in page.items], index.cursor_of(page.last_key))
+        return self._lists.page(tenant, limit, cursor, filters)
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
         """See the port. The index follows the table within moments, so the count may lag."""

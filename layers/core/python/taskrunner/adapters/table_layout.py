@@ -3,13 +3,16 @@
 Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
-                     tenant_open_approvals, opened_sort, summary
+                     tenant_open_approvals, opened_sort, summary, run_list, created_sort
     B#<step path>    a block that a failure has stopped, while the run goes on after it
+    D                what approvers are shown of the run, if it has gates: brief (JSON text)
     F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
                      the path is that step's, and absent for one that the run's end added
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
                      opened_sort and summary as of its approval; expired_by once it has expired;
                      task_token while it waits
+    I#<kind>         the run in the list of its pack, of its version or of its requester: run_list,
+                     created_sort
     J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
                      fence (the run's outcome) once the run has ended
     R                the run: the fields of `Run`, outcome, ended_at, settled (once the artifacts of
@@ -35,6 +38,8 @@ Outside the runs there are
 from __future__ import annotations
 
 import hashlib
+import json
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -45,20 +50,39 @@ RUNS_BY_TENANT: Final = "runs-by-tenant"  # tenant_runs, created_sort
 OPEN_APPROVALS: Final = "open-approvals"  # tenant_open_approvals, opened_sort
 UNFINISHED_RUNS: Final = "unfinished-runs"  # unfinished, created_sort
 DUE_WORK: Final = "due-work"  # due, due_at; it holds due_looks too
+RUN_LISTS: Final = "run-lists"  # run_list, created_sort; it holds keys only
 
 # These attributes list an approval as open. A decided one, or one of an ended run, has none.
-OPEN_APPROVAL: Final = ("tenant_open_approvals", "opened_sort", "summary")
+OPEN_APPROVAL: Final = (
+    "tenant_open_approvals",
+    "opened_sort",
+    "summary",
+    "run_list",
+    "created_sort",
+)
 # These make an item due work for the reconciler.
 DUE: Final = ("due", "due_at", "due_looks")
 
 RUN: Final = "R"
 APPROVALS: Final = "A#"
 BLOCKS: Final = "B#"
+BRIEF: Final = "D"
+LISTINGS: Final = "I#"
 ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
 OUTCOMES: Final = "S#"
 LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts after every chunk
+
+
+class ListKind(StrEnum):
+    """The lists of runs: what the runs of one have in common."""
+
+    APPROVAL = "approval"
+    STATUS = "status"
+    PACK = "pack"
+    VERSION = "version"
+    REQUESTER = "requester"
 
 
 class Key(NamedTuple):
@@ -71,6 +95,20 @@ class Key(NamedTuple):
 def run_partition(tenant: str, run_id: str) -> str:
     """Return the partition key of a run."""
     return f"T#{tenant}#R#{run_id}"
+
+
+def created_sort(run: Run) -> str:
+    """Return the place of *run* in lists of runs."""
+    return f"{run.created_at}#{run.run_id}"
+
+
+def run_list(tenant: str, kind: ListKind, *values: str) -> str:
+    """Return the partition of *tenant*'s runs that have *values*, in the index of run lists.
+
+    A digest stands for the values, because a requester's name can be longer than a key.
+    """
+    text = json.dumps(values)  # ASCII, with lone surrogates escaped
+    return f"{tenant}#{kind}#{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def tenant_and_run_id(partition: str) -> tuple[str, str]:
@@ -97,6 +135,16 @@ def approval_key(partition: str, approval_id: str) -> Key:
 def block_key(partition: str, step_path: str) -> Key:
     """Return the key of a stopped block in a run's partition."""
     return Key(partition, f"{BLOCKS}{step_path}")
+
+
+def listing_key(partition: str, kind: ListKind) -> Key:
+    """Return the key of the item that lists a run by *kind*."""
+    return Key(partition, f"{LISTINGS}{kind}")
+
+
+def brief_key(partition: str) -> Key:
+    """Return the key of what approvers are shown of a run."""
+    return Key(partition, BRIEF)
 
 
 def artifact_key(partition: str, name: str, step_path: str | None) -> Key:

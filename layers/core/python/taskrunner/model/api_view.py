@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.model import step_path
@@ -18,19 +19,21 @@ from taskrunner.model.plan import (
     RunStep,
 )
 from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.state.children import counts_by_block
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import PlacedEntry
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import FailurePolicy, Plan, Step
     from taskrunner.model.run import Run, RunState, StepState
+    from taskrunner.model.state.children import Counts
     from taskrunner.model.step_attempts import Attempt
 
-# Lambda answers with at most 6 MB, and a step takes up to 400 bytes.
-MAX_STEPS: Final = 12_000
+# A page shows this many at once; the steps of a block come page by page.
+MAX_STEPS: Final = 1_000
 _AT_REST: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING})
 _CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
@@ -38,7 +41,31 @@ _CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
     """Return the API's RunStateResponse."""
     templates = {step.id: step for step in plan.all_steps()}
+    counts = counts_by_block(state)
     shown = _shown(state.steps)
+    shown_in = Counter(step.parent_path for step in shown)
+    steps = [
+        _counted(templates, step, counts) | _omitted(counts.get(step.path), shown_in[step.path])
+        for step in shown
+    ]
+    omitted = len(state.steps) - len(shown) + sum(_unlisted_steps(state))
+    return (
+        _run(run, plan, state) | {"steps": steps} | _without_none({"stepsOmitted": omitted or None})
+    )
+
+
+def run_children(
+    run: Run, plan: Plan, state: RunState, block: StepState, children: Sequence[StepState]
+) -> JsonObject:
+    """Return the API's RunStateResponse with *children*, which are some of the steps in *block*."""
+    templates = {step.id: step for step in plan.all_steps()}
+    counts = counts_by_block(state)
+    steps = [_counted(templates, step, counts) for step in children]
+    parent = _counted(templates, block, counts)
+    return _run(run, plan, state) | {"parent": parent, "steps": steps}
+
+
+def _run(run: Run, plan: Plan, state: RunState) -> JsonObject:
     view: JsonObject = {
         "runId": run.run_id,
         "tenantId": run.tenant,
@@ -52,35 +79,57 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "updatedAt": state.updated_at,
         "startedAt": state.started_at,
         "endedAt": state.ended_at,
-        "steps": [_step(templates[step.template_id], step) for step in shown],
-        "stepsOmitted": len(state.steps) - len(shown) or None,
     }
     return _without_none(view)
 
 
+def _counted(templates: Mapping[str, Step], step: StepState, counts: Counts) -> JsonObject:
+    """The step, and how many steps directly in it have which status, if it is a block."""
+    view = _step(templates[step.template_id], step)
+    if step.path not in counts:
+        return view
+    return view | {"counts": {status.value: n for status, n in counts[step.path].items() if n}}
+
+
+def _omitted(counts: Mapping[StepStatus, int] | None, shown: int) -> JsonObject:
+    omitted = 0 if counts is None else sum(counts.values()) - shown
+    return {"childrenOmitted": omitted} if omitted else {}
+
+
+def _unlisted_steps(state: RunState) -> Iterator[int]:
+    listed = {step.path for step in state.steps}
+    for path, unlisted in state.unlisted.items():
+        if path in listed:
+            yield unlisted.count * len(unlisted.steps)
+
+
 def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
-    """At most MAX_STEPS of *steps*, in their order.
+    """The most important of *steps*, in their order: about MAX_STEPS in iterations, if so many.
 
-    Steps outside of iterations, failed ones and active ones are chosen first.
-
-    The log has the others, page by page.
+    Steps outside of iterations are all shown. Of the others, failed ones are chosen first, then
+    active ones, and each with the blocks around it.
     """
     if len(steps) <= MAX_STEPS:
         return steps
-    room = MAX_STEPS - sum(map(_is_important, steps))
-    shown: list[StepState] = []
-    for step in steps:
-        if _is_important(step) and len(shown) < MAX_STEPS:
-            shown.append(step)
-        elif room > 0:
-            room -= 1
-            shown.append(step)
-    return shown
+    by_path = {step.path: step for step in steps}
+    chosen: set[str] = set()
+    for step in sorted(steps, key=_importance):
+        if len(chosen) >= MAX_STEPS and step_path.is_iterated(step.path):
+            break
+        around: StepState | None = step
+        while around is not None and around.path not in chosen:
+            chosen.add(around.path)
+            around = by_path.get(around.parent_path or "")
+    return [step for step in steps if step.path in chosen]
 
 
-def _is_important(step: StepState) -> bool:
+def _importance(step: StepState) -> int:
+    if not step_path.is_iterated(step.path):
+        return 0
+    if step.status is StepStatus.FAILED:
+        return 1
     is_at_rest = step.status in _AT_REST and step.reason is not Reason.RETRYING
-    return not step_path.is_iterated(step.path) or not is_at_rest
+    return 3 if is_at_rest and not step.is_waiting else 2
 
 
 def failure_policy(failure: FailurePolicy) -> JsonObject:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import ConflictError, ForbiddenError
+from taskrunner.model.access import DECIDE_APPROVAL, SCOPES
 from taskrunner.model.caller import ADMIN
+from taskrunner.model.refusal import Refusal, RefusalCode
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
@@ -136,17 +137,20 @@ def decide(  # noqa: PLR0913 - the rules read six independent values
             expired, and this caller did not decide the same; else `approval_not_open` if no gate
             waits.
     """
-    _check_may_decide(approval, decision, caller, requester)
+    refusal = refusal_of(
+        approval, record, decision.verdict, gates=gates, caller=caller, requester=requester
+    )
+    if refusal is not None:
+        raise refusal.error
     if decision.verdict is Verdict.EXPIRED:
         return _expire(record, gates, caller)
-    if _is_repeated(record, decision, caller):
+    if _is_repeated(record, decision.verdict, caller):
         resumed = (
             record.verdict is Verdict.APPROVED and record.decisions[-1].approver == caller.subject
         )
         return DecisionResult(
             record=record, verdict=decision.verdict, resumed=resumed, changed=False
         )
-    _check_is_open(record, gates)
     updated = _record_decision(record, decision, approval.min_approvals)
     return DecisionResult(
         record=updated,
@@ -163,49 +167,92 @@ def expiry(expired_at: str) -> Decision:
 
 def _expire(record: ApprovalRecord, gates: ApprovalGates, caller: Caller) -> DecisionResult:
     """Expire the gates that wait. The record stays as it is, because an expiry is a gate's own."""
-    is_repeated = not gates.is_waiting and caller.subject in gates.expired_by
-    if not is_repeated:
-        _check_is_open(record, gates)
     return DecisionResult(
-        record=record, verdict=Verdict.EXPIRED, resumed=False, changed=not is_repeated
+        record=record,
+        verdict=Verdict.EXPIRED,
+        resumed=False,
+        changed=not _is_repeated_expiry(gates, caller),
     )
 
 
-def _check_is_open(record: ApprovalRecord, gates: ApprovalGates) -> None:
-    """Require that a gate waits for a decision that nobody has made."""
-    if record.verdict is not None:
-        message = f"the approval {record.approval_id} was already {record.verdict}"
-        raise ConflictError("approval_already_decided", message)
-    if gates.is_waiting:
-        return
-    if gates.all_expired:
-        message = f"nobody decided the approval {record.approval_id} in time: its gate has expired"
-        raise ConflictError("approval_already_decided", message)
-    message = f"no gate waits for the approval {record.approval_id}"
-    raise ConflictError("approval_not_open", message)
-
-
-def _check_may_decide(
-    approval: Approval, decision: Decision, caller: Caller, requester: str
-) -> None:
-    if decision.verdict is Verdict.EXPIRED:
+def refusal_of(  # noqa: PLR0913 - the rules read six independent values
+    approval: Approval,
+    record: ApprovalRecord,
+    verdict: Verdict,
+    *,
+    gates: ApprovalGates,
+    caller: Caller,
+    requester: str,
+) -> Refusal | None:
+    """Return why *caller* may not decide *verdict*; None if it may, or decided the same before."""
+    if verdict is Verdict.EXPIRED:
         if not caller.may(ADMIN):
-            raise ForbiddenError("forbidden", "only an admin may expire an approval")
-        return
+            return Refusal(RefusalCode.SCOPE_REQUIRED, "only an admin may expire an approval")
+        is_repeated = _is_repeated_expiry(gates, caller)
+    else:
+        refusal = _of_approver(approval, caller, requester)
+        if refusal is not None:
+            return refusal
+        is_repeated = _is_repeated(record, verdict, caller)
+    return None if is_repeated else _of_closed(record, gates)
+
+
+def refusal_to_approve(
+    approval: Approval, record: ApprovalRecord, *, caller: Caller, requester: str
+) -> Refusal | None:
+    """Return why *caller* cannot approve at a gate that waits, by the rules of `decide`.
+
+    A second approval of the same caller is accepted and changes nothing, so it is refused here.
+    """
+    scope = SCOPES[DECIDE_APPROVAL]
+    if not caller.may(scope):
+        message = f"deciding {approval.id} needs the scope taskrunner.{scope}"
+        return Refusal(RefusalCode.SCOPE_REQUIRED, message)
+    gates = ApprovalGates(is_waiting=True)
+    approved = Verdict.APPROVED
+    refusal = refusal_of(
+        approval, record, approved, gates=gates, caller=caller, requester=requester
+    )
+    if refusal is None and _is_repeated(record, approved, caller):
+        message = f"the caller has approved {approval.id} already, and it needs other approvers"
+        return Refusal(RefusalCode.ALREADY_APPROVED, message)
+    return refusal
+
+
+def _of_approver(approval: Approval, caller: Caller, requester: str) -> Refusal | None:
     missing = next((grant for grant in approval.grants if not caller.has_grant(grant)), None)
     if missing is not None:
         message = (
             f"deciding {approval.id} needs the grant {missing}, which the token does not carry"
         )
-        raise ForbiddenError("grant_required", message)
+        return Refusal(RefusalCode.GRANT_REQUIRED, message)
     if approval.distinct_from_requester and caller.subject == requester:
         message = f"the caller who created the run may not decide {approval.id}"
-        raise ForbiddenError("forbidden", message)
+        return Refusal(RefusalCode.SELF_APPROVAL, message)
+    return None
 
 
-def _is_repeated(record: ApprovalRecord, decision: Decision, caller: Caller) -> bool:
+def _of_closed(record: ApprovalRecord, gates: ApprovalGates) -> Refusal | None:
+    """Return the refusal of a decision that was made before, or that no gate waits for."""
+    if record.verdict is not None:
+        message = f"the approval {record.approval_id} was already {record.verdict}"
+        return Refusal(RefusalCode.ALREADY_DECIDED, message)
+    if gates.is_waiting:
+        return None
+    if gates.all_expired:
+        message = f"nobody decided the approval {record.approval_id} in time: its gate has expired"
+        return Refusal(RefusalCode.ALREADY_DECIDED, message)
+    message = f"no gate waits for the approval {record.approval_id}"
+    return Refusal(RefusalCode.NOT_OPEN, message)
+
+
+def _is_repeated(record: ApprovalRecord, verdict: Verdict, caller: Caller) -> bool:
     latest = record.latest_decision(caller.subject)
-    return latest is not None and latest.verdict is decision.verdict
+    return latest is not None and latest.verdict is verdict
+
+
+def _is_repeated_expiry(gates: ApprovalGates, caller: Caller) -> bool:
+    return not gates.is_waiting and caller.subject in gates.expired_by
 
 
 def _record_decision(

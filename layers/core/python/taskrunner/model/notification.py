@@ -61,7 +61,7 @@ def awaiting(run: Run, summary: JsonMapping, kind: Reason, *, min_approvals: int
         "id": notification_id,
         "kind": kind.value,
         "tenant": run.tenant,
-        **summary,
+        **{name: value for name, value in summary.items() if name != "distinctFromRequester"},
         "minApprovals": min_approvals,
         # Neither id contains a character that a path would escape.
         "decisionPath": DECIDE_APPROVAL.path.format(runId=run.run_id, approvalId=approval_id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,8 @@ from taskrunner.errors import ConflictError
 from taskrunner.model import step_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import StepKind
 
@@ -58,7 +60,13 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_unended(self) -> bool:
+        """Whether a run with this status goes on."""
+        return self in _UNENDED
 
+
+_UNENDED: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING})
 _ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 _AWAITING: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -189,12 +197,27 @@ class StepState:
         return self.reason in _AWAITING
 
 
+@dataclass(frozen=True, slots=True)
+class UnlistedIterations:
+    """The *count* iterations of a map or loop that have not begun and are not listed.
+
+    All are in the same state. *steps* are the states of the steps directly in one of them.
+    """
+
+    count: int
+    steps: tuple[StepState, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """The state of a run, as its journal gives it; *steps* are in the order of the plan."""
+    """The state of a run, as its journal gives it; *steps* are in the order of the plan.
+
+    *unlisted* has the iterations that *steps* lacks, by the path of their map or loop.
+    """
 
     status: RunStatus
     started_at: str | None
     ended_at: str | None
     updated_at: str
     steps: tuple[StepState, ...]
+    unlisted: Mapping[str, UnlistedIterations] = field(default_factory=dict)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
-    from taskrunner.ports.page import Page
     from taskrunner.ports.runs import RunSnapshot, Stops
 
 
@@ -31,6 +30,17 @@ class GateChange(NamedTuple):
     entries: Sequence[Entry]
     inside: Collection[str] = ()
     stops: Stops = NOTHING
+
+
+class OpenApprovals(NamedTuple):
+    """A page of open approvals: their summaries, with the briefs of their runs, and their records.
+
+    *cursor* is where the next page begins; None when there is none.
+    """
+
+    items: Sequence[JsonObject]
+    records: Sequence[ApprovalRecord]
+    cursor: str | None
 
 
 class Approvals(Protocol):
@@ -145,6 +155,6 @@ class Approvals(Protocol):
         """Let the state that waits with *token* fail with the name of *error*. Idempotent."""
         ...
 
-    def list_open(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """Return the summaries of the tenant's approvals that wait, the oldest first."""
+    def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
+        """Return the tenant's approvals that wait, the oldest first."""
         ...

@@ -9,10 +9,14 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The current time."""
+    """The current time, and its passing."""
 
     def now(self) -> datetime:
         """Return the time as an aware datetime in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after *seconds*."""
         ...
 
 

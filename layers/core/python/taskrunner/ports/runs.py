@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from taskrunner.model.run_filters import ALL_RUNS, RunFilters
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry, PlacedEntry, Position
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, RunStatus, StepOutcome
     from taskrunner.ports.page import Page
 
@@ -50,8 +53,10 @@ class Runs(Protocol):
     failure has stopped, of which a call names those *inside* of which its step is.
     """
 
-    def create(self, run: Run, entries: Sequence[Entry]) -> bool:
+    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
         """Record a new run with its first entries and its idempotency key.
+
+        *brief* is what the list of open approvals shows of the run; None if no gate may wait.
 
         Return False when that id is taken, or the key by another run of the same creator.
 
@@ -177,8 +182,16 @@ class Runs(Protocol):
         """Record the evidence of an ended run, once; return False when another caller has."""
         ...
 
-    def list(self, tenant: str, limit: int, cursor: str | None) -> Page:
-        """Return the tenant's runs as summaries, the newest first."""
+    def list(
+        self, tenant: str, limit: int, cursor: str | None, filters: RunFilters = ALL_RUNS
+    ) -> Page:
+        """Return summaries of the tenant's runs that *filters* admit, the newest first.
+
+        A page may have fewer than *limit* runs, or none, although it has a cursor.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of this list with these filters.
+        """
         ...
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:

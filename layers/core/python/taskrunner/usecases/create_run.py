@@ -12,6 +12,7 @@ from taskrunner.compiler.driver import CompiledPack, compile_pack
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
 from taskrunner.model import api_view, canonical_json, timestamp
+from taskrunner.model.brief import brief_of
 from taskrunner.model.ceilings import NO_CEILINGS
 from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
@@ -93,7 +94,8 @@ def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) 
     """
     _check_queue(run, world)
     world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
-    if world.runs.create(run, _first_entries(run, compiled.plan)):
+    entries = _first_entries(run, compiled.plan)
+    if world.runs.create(run, entries, brief_of(compiled.plan)):
         return run
     twin = _existing(request, world)
     if twin is None:

@@ -109,6 +109,8 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "approvalId": approval.id,
         "stepId": waiting.step_path,
         "grants": list(approval.grants),
+        "minApprovals": approval.min_approvals,
+        "distinctFromRequester": approval.distinct_from_requester,
         "openedAt": waiting.opened_at,
         "expiresAt": waiting.expires_at,
         "planHash": run.plan_hash,

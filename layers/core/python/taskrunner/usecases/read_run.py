@@ -1,4 +1,4 @@
-"""Read runs: their states, logs and artifacts, lists of them, and the open approvals."""
+"""Read runs: their logs and artifacts, lists of them, and the open approvals."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model import api_view
+from taskrunner.model.approval import refusal_to_approve
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.artifact_names import distinct_names
-from taskrunner.model.plan import FileOutput
+from taskrunner.model.plan import Approval, FileOutput
 from taskrunner.model.plan_order import PlanOrder
-from taskrunner.model.state import tail
-from taskrunner.model.state.fold import fail_lost_steps, fold
 
 if TYPE_CHECKING:
+    from taskrunner.model.approval import ApprovalRecord
+    from taskrunner.model.caller import Caller
     from taskrunner.model.journal import Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Output
-    from taskrunner.ports import Page, World
+    from taskrunner.model.run_filters import RunFilters
+    from taskrunner.ports import World
 
 # Lambda answers with at most 6 MB.
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -30,21 +32,6 @@ class Log(NamedTuple):
 
     text: str
     cursor: str | None
-
-
-def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
-    """Return the API's RunStateResponse.
-
-    Raises:
-        NotFoundError: the tenant has no such run, or retention has begun to delete it.
-    """
-    run = world.runs.snapshot(tenant, run_id).run
-    plan = world.plans.get(tenant, run.plan_hash)
-    journal = world.runs.journal(tenant, run_id)
-    state = fold(plan, (placed.entry for placed in journal), run.created_at)
-    if run.outcome is not None:
-        state = fail_lost_steps(state, world.clock.now())
-    return api_view.run_state(run, plan, state)
 
 
 def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, world: World) -> Log:
@@ -117,30 +104,49 @@ def artifact_url(tenant: str, run_id: str, name: str, world: World) -> str:
     return world.artifacts.download_url(tenant, artifact)
 
 
-def list_runs(tenant: str, limit: int, cursor: str | None, world: World) -> JsonObject:
-    """Return the tenant's runs, the newest first."""
-    page = world.runs.list(tenant, limit, cursor)
-    runs = [_with_status(tenant, summary, world) for summary in page.items]
-    return {"runs": runs, **_next_cursor(page)}
+def list_runs(
+    tenant: str, limit: int, cursor: str | None, filters: RunFilters, world: World
+) -> JsonObject:
+    """Return the tenant's runs that *filters* admit, the newest first."""
+    page = world.runs.list(tenant, limit, cursor, filters)
+    return {"runs": list(page.items), **_next_cursor(page.cursor)}
 
 
-def _with_status(tenant: str, summary: JsonObject, world: World) -> JsonObject:
-    """The summary with the run's status, for which a run that has not ended costs one more read."""
-    outcome = summary.get("outcome")
-    if outcome is None:
-        snapshot = world.runs.snapshot(tenant, summary["runId"])
-        outcome = snapshot.run.outcome or tail.status(
-            placed.entry for placed in snapshot.last_entries
-        )
-    rest = {key: value for key, value in summary.items() if key != "outcome"}
-    return rest | {"status": str(outcome)}
-
-
-def list_approvals(tenant: str, limit: int, cursor: str | None, world: World) -> JsonObject:
-    """Return the tenant's approvals that wait for a decision, the oldest first."""
+def list_approvals(
+    tenant: str, limit: int, cursor: str | None, caller: Caller, world: World
+) -> JsonObject:
+    """Return the approvals that wait, the oldest first, and whether *caller* may decide each."""
     page = world.approvals.list_open(tenant, limit, cursor)
-    return {"approvals": list(page.items), **_next_cursor(page)}
+    open_approvals = zip(page.items, page.records, strict=True)
+    listed = [
+        {**summary, **_approvers(record), **_standing(summary, record, caller)}
+        for summary, record in open_approvals
+    ]
+    return {"approvals": listed, **_next_cursor(page.cursor)}
 
 
-def _next_cursor(page: Page) -> JsonObject:
-    return {"nextCursor": page.cursor} if page.cursor else {}
+def _approvers(record: ApprovalRecord) -> JsonObject:
+    decisions = [{"approver": d.approver, "decidedAt": d.decided_at} for d in record.decisions]
+    return {"approvedBy": decisions}
+
+
+def _standing(summary: JsonObject, record: ApprovalRecord, caller: Caller) -> JsonObject:
+    """Whether *caller* may approve; nothing for an approval that version 0.2 or earlier opened."""
+    if "minApprovals" not in summary:
+        return {}
+    approval = Approval(
+        id=summary["approvalId"],
+        grants=tuple(summary["grants"]),
+        min_approvals=summary["minApprovals"],
+        distinct_from_requester=summary["distinctFromRequester"],
+    )
+    requester = summary["requestedBy"]
+    refusal = refusal_to_approve(approval, record, caller=caller, requester=requester)
+    if refusal is None:
+        return {"canDecide": True}
+    reason = {"code": refusal.code.value, "message": refusal.message}
+    return {"canDecide": False, "cannotDecideReason": reason}
+
+
+def _next_cursor(cursor: str | None) -> JsonObject:
+    return {} if cursor is None else {"nextCursor": cursor}

@@ -28,13 +28,14 @@ def fold(plan: Plan, entries: Iterable[Entry], created_at: str) -> RunState:
     facts = Facts(plan, created_at)
     for entry in entries:
         facts.add(entry)
-    steps = list_steps(facts)
+    steps, unlisted = list_steps(facts)
     return RunState(
         status=facts.outcome or _unended_status(steps, facts),
         started_at=facts.started_at,
         ended_at=facts.ended_at,
         updated_at=facts.updated_at,
         steps=tuple(steps),
+        unlisted=unlisted,
     )
 
 

@@ -22,7 +22,7 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.run import Reason, StepStatus, UnlistedIterations
 from taskrunner.model.state import rules
 from taskrunner.model.state.facts import initial
 from taskrunner.model.state.rules import Block, Scope, Skip
@@ -44,14 +44,24 @@ class _Listed(NamedTuple):
     direct: list[StepState]
 
 
-def list_steps(facts: Facts) -> list[StepState]:
+class Listing(NamedTuple):
+    """The steps of a run, and the iterations of too many that are not among them, by block."""
+
+    steps: list[StepState]
+    unlisted: dict[str, UnlistedIterations]
+
+
+def list_steps(facts: Facts) -> Listing:
     """Return the states of all steps of a run."""
-    return _Lister(facts).list_in(facts.plan.steps, Scope()).states
+    lister = _Lister(facts)
+    steps = lister.list_in(facts.plan.steps, Scope()).states
+    return Listing(steps, lister.unlisted)
 
 
 class _Lister:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self.unlisted: dict[str, UnlistedIterations] = {}
 
     def list_in(self, steps: Sequence[Step], scope: Scope) -> _Listed:
         """List *steps*, one after another."""
@@ -120,6 +130,11 @@ class _Lister:
         elif isinstance(step, MapStep | Loop):
             count, _ = self._count(step, state.path)
             known = [] if skip.planned else self._iterations(step, state.path, count, inside)
+            unlisted = [] if skip.planned else self._unlisted(state.path, count, known, inside)
+            for scope_of_one in unlisted:
+                self._keep_unlisted(
+                    state.path, count, known, self.list_in(step.steps, scope_of_one)
+                )
             lists = [(step.steps, iteration) for iteration in known]
         else:
             lists = [(children(step), inside)]
@@ -214,10 +229,14 @@ class _Lister:
     ) -> list[StepState]:
         count, is_final = self._count(step, state.path)
         iterations = self._iterations(step, state.path, count, inside)
+        unlisted = self._unlisted(state.path, count, iterations, inside)
+        scopes = [*iterations, *unlisted]
         if isinstance(step, MapStep):
-            lists = self._lanes(step, [(step.steps, iteration) for iteration in iterations])
+            lists = self._lanes(step, [(step.steps, iteration) for iteration in scopes])
         else:
-            lists = self._one_after_another(step, iterations)
+            lists = self._one_after_another(step, scopes)
+        if unlisted:
+            self._keep_unlisted(state.path, count, iterations, lists.pop())
         return self._block(step, state, lists, scope, is_complete=is_final and len(lists) == count)
 
     def _count(self, step: Iterated, path: str) -> tuple[int | None, bool]:
@@ -242,6 +261,23 @@ class _Lister:
         return [
             replace(inside, prefix=step_path.iteration_prefix(path, number)) for number in numbers
         ]
+
+    @staticmethod
+    def _unlisted(
+        path: str, count: int | None, listed: Sequence[Scope], inside: Scope
+    ) -> list[Scope]:
+        """One of the iterations that are not listed, for all of them; none if all are listed."""
+        if count is None or len(listed) >= count:
+            return []
+        prefixes = {scope.prefix for scope in listed}
+        possible = (step_path.iteration_prefix(path, number) for number in range(count))
+        return [replace(inside, prefix=next(p for p in possible if p not in prefixes))]
+
+    def _keep_unlisted(
+        self, path: str, count: int | None, listed: Sequence[Scope], sample: _Listed
+    ) -> None:
+        steps = tuple(sample.direct)
+        self.unlisted[path] = UnlistedIterations((count or 0) - len(listed), steps)
 
     def _one_after_another(self, step: Loop, iterations: Iterable[Scope]) -> list[_Listed]:
         """List a loop's iterations: one that fails is the last, unless the loop lets it pass."""

@@ -1,0 +1,87 @@
+"""Measure the processor time of reading the state of a run whose map has many items.
+
+Run it as `PYTHONPATH=.:layers/core/python .venv/bin/python bench/run_state.py 1000 10000`.
+
+The journal is read from its stored form: chunks as DynamoDB returns them. Reading them over the
+network comes on top, in pages of 1 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from taskrunner.adapters.journal_chunks import CHUNK_ENTRIES, chunk_entries
+from taskrunner.adapters.table_requests import decoded, encoded
+from taskrunner.compiler.driver import compile_pack
+from taskrunner.model import api_view, journal
+from taskrunner.model.ceilings import NO_CEILINGS
+from taskrunner.model.run import StepStatus
+from taskrunner.model.state.children import children
+from taskrunner.model.state.fold import fold
+from tests.contract.samples import a_run
+from tests.packs import pack
+from tests.unit.usecases.given import a_world, step
+
+if TYPE_CHECKING:
+    from taskrunner.model.plan import Plan
+
+ITEM = """
+- id: each
+  map:
+    items: "{{ inputs.items }}"
+    maxParallel: 10
+    steps: [{id: one, run: {uses: builtin:noop}}]
+"""
+
+
+def stored_journal(items: int) -> tuple[Plan, list[dict[str, Any]]]:
+    """Return a plan, and the chunks of a run in which all items have ended."""
+    spec = "inputs: [{name: items, type: array, default: [%s]}]"
+    world = a_world(pack(ITEM, spec=spec % ", ".join(map(str, range(2)))))
+    step(world, "one", iteration="each[0]::")
+    entries = [placed.entry for placed in world.runs.journal("acme", "run-7")]
+    texts = [json.dumps(journal.to_document(entry)) for entry in entries]
+    first, of_item = texts[:2], texts[2:]
+    for number in range(items):
+        first += [text.replace("each[0]", f"each[{number}]") for text in of_item]
+    manifest = pack(ITEM, spec=spec % ", ".join(map(str, range(items))))
+    plan = compile_pack(manifest, {}, NO_CEILINGS).plan
+    chunks = [
+        encoded(
+            {
+                "sk": f"J#{place:09d}",
+                "entries": first[place * CHUNK_ENTRIES :][:CHUNK_ENTRIES],
+            }
+        )
+        for place in range(-(-len(first) // CHUNK_ENTRIES))
+    ]
+    return plan, chunks
+
+
+def measure(items: int) -> None:
+    """Print how long each part takes, and the size of the answers."""
+    plan, chunks = stored_journal(items)
+    run = a_run("run-7")
+    times = [time.process_time()]
+    placed = [entry for chunk in chunks for entry in chunk_entries(decoded(chunk))]
+    times.append(time.process_time())
+    state = fold(plan, (one.entry for one in placed), run.created_at)
+    times.append(time.process_time())
+    whole = json.dumps(api_view.run_state(run, plan, state))
+    times.append(time.process_time())
+    block = next(one for one in state.steps if one.path == "each")
+    failed = [one for one in children(state, "each") if one.status is StepStatus.FAILED]
+    page = [*failed, *children(state, "each")][:50]
+    json.dumps(api_view.run_children(run, plan, state, block, page))
+    times.append(time.process_time())
+    parts = [round(1000 * (end - start)) for start, end in pairwise(times)]
+    named = dict(zip(("decode", "fold", "whole answer", "page"), parts, strict=True))
+    print(f"{items} items, {len(placed)} entries: {named} ms; {len(whole) // 1000} kB")
+
+
+for argument in sys.argv[1:]:
+    measure(int(argument))
