@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
@@ -18,6 +20,7 @@ from taskrunner.usecases.read_state import read_state
 
 if TYPE_CHECKING:
     from taskrunner.adapters.http_request import Request
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
 
 _RUNS = "/v1/task-runner/runs"
@@ -49,6 +52,25 @@ class _Reader:
             return Response(status=304, headers={"ETag": tag})
         return json_response(200, state, {"ETag": tag})
 
+    def plan(self, request: Request) -> Response:
+        # Only this route and that of an approval compile a plan, and the compiler's import is slow.
+        from taskrunner.usecases.read_plan import read_plan  # noqa: PLC0415
+
+        tenant, run_id = request.tenant(), request.run_id()
+        compare_to = request.parameter("compareTo")
+        return _tagged_response(request, read_plan(tenant, run_id, compare_to, self._world))
+
+    def approval(self, request: Request) -> Response:
+        from taskrunner.usecases.read_approval import read_approval  # noqa: PLC0415 - as above
+
+        tenant, run_id, approval_id = (
+            request.tenant(),
+            request.run_id(),
+            request.path["approvalId"],
+        )
+        view = read_approval(tenant, run_id, approval_id, request.caller, self._world)
+        return json_response(200, view)
+
     def step(self, request: Request) -> Response:
         tenant, run_id, path = request.tenant(), request.run_id(), request.path["stepId"]
         return json_response(200, read_step.run_step_state(tenant, run_id, path, self._world))
@@ -71,6 +93,15 @@ class _Reader:
         return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
 
 
+def _tagged_response(request: Request, document: JsonObject) -> Response:
+    """Respond with a document and the strong ETag of its bytes, or 304 to a client that has it."""
+    response = json_response(200, document)
+    tag = f'"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
+    if http_filters.known_tags(request) & {tag, "*"}:
+        return Response(status=304, headers={"ETag": tag})
+    return replace(response, headers={**response.headers, "ETag": tag})
+
+
 def _page(request: Request) -> tuple[int, str | None]:
     return request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE, request.parameter("cursor")
 
@@ -84,7 +115,9 @@ def handler(
     routes = {
         ("GET", _RUNS): Operation(reader.runs, query=(*_PAGE, *http_filters.RUN_FILTERS)),
         ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
+        ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
+        ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(reader.artifact),

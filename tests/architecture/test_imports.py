@@ -39,7 +39,7 @@ COMPILER = {
 }
 NEEDED = {
     "authorize": LOGGING | AWS | TOKENS,
-    "simulate_pack": LOGGING | COMPILER,
+    "simulate_pack": LOGGING | AWS | COMPILER,  # AWS for a comparison alone
     "create_run": LOGGING | AWS | COMPILER,
     "read_run": LOGGING | AWS,
     "decide_approval": LOGGING | AWS,

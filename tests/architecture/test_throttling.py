@@ -15,7 +15,11 @@ from tests.template import example_executors, functions, routes, template
 
 # Each process of run_step has a sandbox server and a child that runs the attempt.
 SANDBOX_PROCESSES = 2
-PLANNING = {("POST", "/v1/task-runner/runs"), ("POST", "/v1/task-runner/simulations")}
+PLANNING = {
+    ("POST", "/v1/task-runner/runs"),
+    ("POST", "/v1/task-runner/runs/{runId}/rerun"),
+    ("POST", "/v1/task-runner/simulations"),
+}
 
 
 def api() -> dict[str, Any]:

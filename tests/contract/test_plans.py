@@ -44,6 +44,23 @@ def test_storing_a_plan_twice_has_no_further_effect(world: Ports) -> None:
     assert world.plans.document("acme", HASH) == DOCUMENT
 
 
+def test_a_manifest_is_read_as_it_was_stored_beside_a_plan_of_its_hash(world: Ports) -> None:
+    text = "# ä ☃\n\r\nspec: {}\n"
+    world.plans.put("acme", HASH, DOCUMENT, 3600)
+    world.plans.put_manifest("acme", HASH, text, 3600)
+
+    assert world.plans.manifest("acme", HASH) == text
+    assert world.plans.document("acme", HASH) == DOCUMENT
+
+
+def test_a_manifest_that_is_not_stored_for_the_tenant_is_not_found(world: Ports) -> None:
+    digest = "sha256:" + "b" * 64
+    world.plans.put_manifest("acme", digest, "text", 3600)
+
+    with pytest.raises(NotFoundError, match=digest):
+        world.plans.manifest("globex", digest)
+
+
 def test_a_plan_of_another_tenant_is_not_found(world: Ports) -> None:
     world.plans.put("acme", HASH, DOCUMENT, 3600)
 

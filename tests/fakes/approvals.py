@@ -74,6 +74,11 @@ class MemoryApprovals:
         return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
 
     @atomic
+    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+        keys = sorted(key for key in self.stored if key[:2] == (tenant, run_id))
+        return [self.stored[key].record for key in keys]
+
+    @atomic
     def gate(self, run: Run, path: str) -> GateRecord | None:
         key = (run.tenant, run.run_id, path)
         if key not in self.stored_gates:

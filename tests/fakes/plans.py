@@ -19,6 +19,7 @@ class MemoryPlans:
     """Plan documents by tenant and hash, as text, so that what is stored cannot be changed."""
 
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def put(
         self,
@@ -28,6 +29,20 @@ class MemoryPlans:
         longest_s: int,  # noqa: ARG002 - nothing expires here
     ) -> None:
         self.texts[tenant, plan_hash] = json.dumps(document)
+
+    def put_manifest(
+        self,
+        tenant: str,
+        digest: str,
+        text: str,
+        longest_s: int,  # noqa: ARG002 - nothing expires here
+    ) -> None:
+        self.manifests[tenant, digest] = text
+
+    def manifest(self, tenant: str, digest: str) -> str:
+        if (tenant, digest) not in self.manifests:
+            raise NotFoundError(f"the manifest {digest}")
+        return self.manifests[tenant, digest]
 
     def get(self, tenant: str, plan_hash: str) -> Plan:
         return plan_document.from_document(self.document(tenant, plan_hash))

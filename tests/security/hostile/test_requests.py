@@ -20,7 +20,17 @@ wild = st.text(max_size=40) | st.text(st.characters(categories=["Cs", "Cc", "Co"
 names = wild | st.sampled_from(["Content-Type", "X-STELLAOPS-TENANT", "idempotency-key", "Host"])
 values = wild | st.sampled_from(["application/json", "acme", "globex", "a" * 9000, "", "0", "\x00"])
 fields = st.sampled_from(
-    ["manifest", "inputs", "runId", "tenantId", "expectPlanHash", "decision", "planHash", "summary"]
+    [
+        "compareTo",
+        "manifest",
+        "inputs",
+        "runId",
+        "tenantId",
+        "expectPlanHash",
+        "decision",
+        "planHash",
+        "summary",
+    ]
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | wild | st.sampled_from([PLAIN, HASH]),
@@ -40,7 +50,8 @@ def test_every_event_gets_an_answer_of_the_api_document(
 ) -> None:
     headers = data.draw(st.dictionaries(names, values, max_size=5))
     query = data.draw(
-        st.none() | st.dictionaries(st.sampled_from(["limit", "cursor"]) | wild, values)
+        st.none()
+        | st.dictionaries(st.sampled_from(["limit", "cursor", "compareTo"]) | wild, values)
     )
     path = data.draw(
         st.fixed_dictionaries({"runId": wild | st.just("run-7"), "approvalId": wild, "name": wild})

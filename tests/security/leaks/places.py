@@ -68,7 +68,7 @@ def _executions(engine: Engine) -> Iterator[tuple[str, bytes]]:
 
 def answers(client: Client, run_id: str) -> Iterator[tuple[str, bytes]]:
     """Everything that the API says about a run."""
-    for path in ("", "/logs", "/artifacts"):
+    for path in ("", "/logs", "/artifacts", "/plan"):
         answer = client("GET", f"runs/{run_id}{path}")
         yield f"GET run{path}", answer.body.encode() + json.dumps(dict(answer.headers)).encode()
         if path != "/logs":

@@ -391,7 +391,8 @@ def _play_expired(players: _Players) -> None:
 
     Removal takes a month or more, so the port is called directly.
     """
-    for folder in ("read_run", "decide_approval", "settle_run", "reconcile"):
+    folders = ("read_run", "create_run", "decide_approval", "settle_run", "reconcile")
+    for folder in folders:
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
 

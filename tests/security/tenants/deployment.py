@@ -116,10 +116,9 @@ class Deployment:
             "isBase64Encoded": False,
         }
         name = folder(routes()[method, resource])
-        world = {} if name == "simulate_pack" else {"world": self.world}
         with self.working_for(tenant) as calls, self.recorder.playing(name):
             handler = importlib.import_module(f"functions.{name}.app").handler
-            reply = handler(event, LambdaContext(), **world)
+            reply = handler(event, LambdaContext(), world=self.world)
         assert_conforms(method, full, reply["statusCode"], reply["headers"], reply["body"])
         return Answer(reply["statusCode"], reply["headers"], reply["body"], calls)
 

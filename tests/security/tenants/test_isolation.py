@@ -43,6 +43,8 @@ def ask(made: Deployment, reader: str, route: Route, ids: dict[str, str]) -> Ans
     if route.method == "POST" and not route.path.endswith("/cancel"):
         own = plan_hash(made, reader, owned(reader)["runId"][0])
         body = {"decision": "approved", "planHash": own}
+    if route.path.endswith("/rerun"):
+        body = {"inputs": {}}
     return made.request(reader, route.method, path, body, scopes="admin operator")
 
 
@@ -230,4 +232,44 @@ def test_a_run_is_created_under_an_id_that_another_tenant_has(
         assert theirs.status == nobodys.status == 201
         assert theirs.json == {**nobodys.json, "runId": run_id}
         assert [name for name, _ in theirs.calls][-1] == "stepfunctions:StartExecution"
+    assert made.strange == []
+
+
+@pytest.mark.parametrize(("reader", "owner"), PAIRS)
+def test_a_plan_of_another_tenant_is_compared_with_as_one_that_never_existed(
+    made: Deployment, reader: str, owner: str
+) -> None:
+    own, theirs = owned(reader)["runId"][0], owned(owner)["runId"][0]
+    ghost = theirs.replace(owner, NEVER)
+    pairs = [(theirs, ghost), (plan_hash(made, owner, theirs), digest("never planned"))]
+    for foreign, never in pairs:
+        for path, query, body in (
+            (f"runs/{own}/plan", True, None),
+            ("simulations", False, {"manifest": a_pack(reader)}),
+        ):
+            found, nothing = (
+                made.request(
+                    reader,
+                    "GET" if query else "POST",
+                    path,
+                    None if body is None else {**body, "compareTo": name},
+                    query={"compareTo": name} if query else None,
+                )
+                for name in (foreign, never)
+            )
+
+            assert found.status == 404
+            # The key of a plan's object has the digits of its hash.
+            assert found.without(foreign, foreign[7:]) == nothing.without(never, never[7:])
+    assert made.strange == []
+
+
+@pytest.mark.parametrize("tenant", TENANTS)
+def test_the_last_approved_run_is_one_of_the_tenants(made: Deployment, tenant: str) -> None:
+    """No run of these tenants was approved, so there is none, whatever others have."""
+    path = f"runs/{owned(tenant)['runId'][0]}/plan"
+
+    answer = made.request(tenant, "GET", path, query={"compareTo": "last-approved"})
+
+    assert "reason" in answer.json["comparison"]
     assert made.strange == []

@@ -33,6 +33,13 @@ OPERATIONS = {
     ),
     "cancel_run": ("POST", f"{RUNS}/{{runId}}/cancel", f"{RUNS}/run-7/cancel"),
     "read_run": ("GET", f"{RUNS}/{{runId}}", f"{RUNS}/run-7"),
+    "create_run/rerun": ("POST", f"{RUNS}/{{runId}}/rerun", f"{RUNS}/run-7/rerun"),
+    "read_run/plan": ("GET", f"{RUNS}/{{runId}}/plan", f"{RUNS}/run-7/plan"),
+    "read_run/approval": (
+        "GET",
+        f"{RUNS}/{{runId}}/approvals/{{approvalId}}",
+        f"{RUNS}/run-7/approvals/security",
+    ),
     "read_run/list": ("GET", RUNS, RUNS),
     "read_run/logs": ("GET", f"{RUNS}/{{runId}}/logs", f"{RUNS}/run-7/logs"),
     "read_run/artifacts": ("GET", f"{RUNS}/{{runId}}/artifacts", f"{RUNS}/run-7/artifacts"),
@@ -108,8 +115,6 @@ def send(
     name = operation.partition("/")[0]
     handler = importlib.import_module(f"functions.{name}.app").handler
     event = an_event(operation, body, headers, **changes)
-    if name == "simulate_pack":
-        return Answer(operation, handler(event, None))
     return Answer(operation, handler(event, None, world=world or MemoryWorld()))
 
 

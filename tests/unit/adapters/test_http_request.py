@@ -238,7 +238,9 @@ class TestUnknownNames:
     def test_names_an_unknown_query_parameter(self, operation: str) -> None:
         answer = send(operation, a_body(operation), queryStringParameters={"limits": "3"})
 
-        hint = "did you mean 'limit'?" if "limit" in query_of(operation) else "this request takes"
+        names = query_of(operation)
+        hint = "available: " if names else "this request takes"
+        hint = "did you mean 'limit'?" if "limit" in names else hint
         assert answer.error == (400, "invalid_request")
         assert f"unknown query parameter 'limits'; {hint}" in answer.json["error"]["message"]
 

@@ -34,6 +34,7 @@ from taskrunner.adapters.journal_chunks import Addition, with_end
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
+    APPROVALS,
     OPEN_APPROVALS,
     Key,
     approval_key,
@@ -93,6 +94,11 @@ class DynamoApprovals:
         """See the port."""
         item = self._table.get(approval_key(run_partition(tenant, run_id), approval_id))
         return ApprovalRecord(approval_id=approval_id) if item is None else approval_from_item(item)
+
+    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+        """See the port."""
+        query = by_prefix(Key(run_partition(tenant, run_id), APPROVALS))
+        return [approval_from_item(item) for item in self._table.query(query)]
 
     def gate(self, run: Run, path: str) -> GateRecord | None:
         """See the port."""

@@ -33,12 +33,14 @@ class Operation(NamedTuple):
     """What a route takes, and the function that answers it.
 
     *query* are the names of its query parameters, *members* those of the members of its body; None
-    is for a route that takes no body. Requests with others are refused.
+    is for a route that takes no body. Requests with others are refused. A request without a body
+    has no members, if *is_body_optional*.
     """
 
     answer: Callable[[Request], Response]
     query: Collection[str] = ()
     members: Collection[str] | None = None
+    is_body_optional: bool = False
 
 
 Routes: TypeAlias = "Mapping[tuple[str, str], Operation]"
@@ -66,7 +68,9 @@ def serve(
         request = read_request(event, identify)
         _check_scope(request)
         operation = routes[request.method, request.resource]
-        request = request.accepting(operation.query, operation.members)
+        request = request.accepting(
+            operation.query, operation.members, is_body_optional=operation.is_body_optional
+        )
         response = operation.answer(request)
     except TaskRunnerError as error:
         response = error_response(error, trace, plans=plans)

@@ -80,14 +80,17 @@ def state_query(request: Request, default_limit: int, max_limit: int) -> StateQu
         status=choice(request, "status", StepStatus),
         limit=request.limit(max_limit) or default_limit,
         cursor=request.parameter("cursor"),
-        known_tags=_tags(request),
+        known_tags=known_tags(request),
         since=_since(request),
         wait_s=MAX_WAIT_S if wait is None else _seconds(wait),
     )
 
 
-def _tags(request: Request) -> frozenset[str]:
-    """The ETags of If-None-Match, compared weakly (RFC 9110, section 13.1.2). None has a comma."""
+def known_tags(request: Request) -> frozenset[str]:
+    """Return the ETags of If-None-Match, for a weak comparison (RFC 9110, section 13.1.2).
+
+    None of ours has a comma.
+    """
     header = request.headers.get("if-none-match") or ""
     return frozenset(tag.strip().removeprefix("W/") for tag in header.split(","))
 

@@ -97,7 +97,13 @@ class Request:
     raw_body: str | bytes | None
     body: Body = Body({})
 
-    def accepting(self, query: Collection[str], members: Collection[str] | None) -> Request:
+    def accepting(
+        self,
+        query: Collection[str],
+        members: Collection[str] | None,
+        *,
+        is_body_optional: bool = False,
+    ) -> Request:
         """Return the request with its body, if it consists of what its operation takes.
 
         *query* are the names of its query parameters, and *members* those of the members of its
@@ -109,7 +115,10 @@ class Request:
                 that cannot be read.
         """
         self._check_query(query)
-        if members is None and (self.method == "GET" or not (self.raw_body or "").strip()):
+        has_body = bool((self.raw_body or "").strip())
+        if is_body_optional and not has_body:
+            return self
+        if members is None and (self.method == "GET" or not has_body):
             return self
         body = self._read_body()
         _refuse_unknown("member", body.members, members or ())

@@ -48,6 +48,18 @@ class BucketPlans:
         self._bucket.put(key, text.encode(), "application/json", self._retention.tag(longest_s))
         self._cache[key] = _StoredPlan(document)
 
+    def put_manifest(self, tenant: str, digest: str, text: str, longest_s: int) -> None:
+        """See the port. Each run writes its manifest again, as its plan."""
+        tag = self._retention.tag(longest_s)
+        self._bucket.put(_key(tenant, digest, "yaml"), text.encode(), "application/yaml", tag)
+
+    def manifest(self, tenant: str, digest: str) -> str:
+        """See the port."""
+        content = self._bucket.get(_key(tenant, digest, "yaml"))
+        if content is None:
+            raise NotFoundError(f"the manifest {digest}")
+        return content.decode()
+
     def get(self, tenant: str, plan_hash: str) -> Plan:
         """See the port."""
         return self._stored(tenant, plan_hash).plan
@@ -68,7 +80,7 @@ class BucketPlans:
         return stored
 
 
-def _key(tenant: str, plan_hash: str) -> str:
+def _key(tenant: str, plan_hash: str, ending: str = "json") -> str:
     # IAM policies name `*/plans/sha256-*`, and their `*` matches slashes too. No folder of a run
     # begins with sha256-, so they do not match the objects of a run that is called "plans".
-    return f"{tenant}/plans/{plan_hash.replace(':', '-')}.json"
+    return f"{tenant}/plans/{plan_hash.replace(':', '-')}.{ending}"

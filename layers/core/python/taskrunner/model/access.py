@@ -21,13 +21,16 @@ SCOPES: Final = {
     Route("GET", _RUNS): VIEWER,
     Route("POST", _RUNS): OPERATOR,
     Route("GET", _RUNS + "/{runId}"): VIEWER,
+    Route("GET", _RUNS + "/{runId}/plan"): VIEWER,
     Route("GET", _RUNS + "/{runId}/steps/{stepId}"): VIEWER,
     Route("GET", _RUNS + "/{runId}/logs"): VIEWER,
     Route("GET", _RUNS + "/{runId}/artifacts"): VIEWER,
     Route("GET", _RUNS + "/{runId}/artifacts/{name}"): VIEWER,
     Route("GET", "/v1/task-runner/approvals"): VIEWER,
+    Route("GET", DECIDE_APPROVAL.path): VIEWER,
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
+    Route("POST", _RUNS + "/{runId}/rerun"): OPERATOR,
 }
 # Anybody may ask what this API is, without a token.
 OPEN: Final = (Route("GET", "/openapi"), Route("GET", "/.well-known/openapi"))

@@ -76,6 +76,7 @@ def _run(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "failurePolicy": failure_policy(plan.failure),
         "createdAt": run.created_at,
         "createdBy": run.created_by,
+        "rerunOf": run.rerun_of,
         "updatedAt": state.updated_at,
         "startedAt": state.started_at,
         "endedAt": state.ended_at,

@@ -194,7 +194,7 @@ def refusal_of(  # noqa: PLR0913 - the rules read six independent values
         if refusal is not None:
             return refusal
         is_repeated = _is_repeated(record, verdict, caller)
-    return None if is_repeated else _of_closed(record, gates)
+    return None if is_repeated else refusal_of_closed(record, gates)
 
 
 def refusal_to_approve(
@@ -232,7 +232,7 @@ def _of_approver(approval: Approval, caller: Caller, requester: str) -> Refusal 
     return None
 
 
-def _of_closed(record: ApprovalRecord, gates: ApprovalGates) -> Refusal | None:
+def refusal_of_closed(record: ApprovalRecord, gates: ApprovalGates) -> Refusal | None:
     """Return the refusal of a decision that was made before, or that no gate waits for."""
     if record.verdict is not None:
         message = f"the approval {record.approval_id} was already {record.verdict}"

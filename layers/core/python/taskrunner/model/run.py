@@ -81,8 +81,10 @@ class Run:
     *distributed* are the ids of the machine's Distributed Maps.
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
     accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
-    None is any number. *settled* is true once a failed run takes no artifacts of steps that still
-    run, and *sealed* once the evidence of a run that has ended is recorded.
+    None is any number. *manifest_digest* is that of the manifest's text, which is stored; older
+    runs have none. *rerun_of* is the run that this one repeats, if it repeats one. *settled* is
+    true once a failed run takes no artifacts of steps that still run, and *sealed* once the
+    evidence of a run that has ended is recorded.
     """
 
     tenant: str
@@ -100,6 +102,8 @@ class Run:
     longest_s: int = 0
     queue_depth: int | None = None
     idempotency_key: str | None = None
+    manifest_digest: str | None = None
+    rerun_of: str | None = None
     outcome: RunStatus | None = None
     settled: bool = False
     sealed: bool = False

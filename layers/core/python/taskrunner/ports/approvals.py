@@ -57,6 +57,10 @@ class Approvals(Protocol):
         """Return the record, which is empty before a gate has opened the approval."""
         ...
 
+    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+        """Return the records of all approvals of a run that a gate has opened, by id."""
+        ...
+
     def gate(self, run: Run, path: str) -> GateRecord | None:
         """Return the run's gate at *path*, or None when it has not been opened."""
         ...

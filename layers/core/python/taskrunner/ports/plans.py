@@ -1,4 +1,4 @@
-"""Plans by tenant and content hash: written once, read by every step."""
+"""Plans and manifests by tenant and content hash: written once; each step reads its plan."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ class Plans(Protocol):
         """Store a plan document. The same hash is the same document, so it is stored once.
 
         It is kept for as long as a run of it, which takes at most *longest_s* seconds.
+        """
+        ...
+
+    def put_manifest(self, tenant: str, digest: str, text: str, longest_s: int) -> None:
+        """Store the text of a manifest under its digest, for as long as a plan."""
+        ...
+
+    def manifest(self, tenant: str, digest: str) -> str:
+        """Return the manifest of that digest.
+
+        Raises:
+            NotFoundError: as for `get`.
         """
         ...
 

@@ -32,7 +32,10 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[ -~]{1,255}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRun:
-    """A request whose caller may create runs for *tenant*; *caller* is the token's subject."""
+    """A request whose caller may create runs for *tenant*; *caller* is the token's subject.
+
+    *rerun_of* is the run that this one repeats, if it repeats one.
+    """
 
     tenant: str
     caller: str
@@ -41,6 +44,7 @@ class CreateRun:
     run_id: str | None = None
     expect_plan_hash: str | None = None
     idempotency_key: str | None = None
+    rerun_of: str | None = None
 
 
 def create_run(request: CreateRun, world: World) -> JsonObject:
@@ -94,6 +98,9 @@ def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) 
     """
     _check_queue(run, world)
     world.plans.put(run.tenant, run.plan_hash, compiled.document, run.longest_s)
+    if run.manifest_digest is not None:
+        digest, text = run.manifest_digest, request.manifest
+        world.plans.put_manifest(run.tenant, digest, text, run.longest_s)
     entries = _first_entries(run, compiled.plan)
     if world.runs.create(run, entries, brief_of(compiled.plan)):
         return run
@@ -127,19 +134,25 @@ def _new_run(
         longest_s=longest_s(plan),
         queue_depth=plan.slo.max_queue_depth,
         idempotency_key=request.idempotency_key,
+        manifest_digest=_manifest_digest(request.manifest),
+        rerun_of=request.rerun_of,
     )
+
+
+def _manifest_digest(manifest: str) -> str:
+    return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
 def _digest(request: CreateRun) -> str:
-    return canonical_json.digest(
-        {
-            "manifest": request.manifest,
-            "inputs": request.inputs,
-            "runId": request.run_id,
-            "tenant": request.tenant,
-            "expectPlanHash": request.expect_plan_hash,
-        }
-    )
+    document: JsonObject = {
+        "manifest": request.manifest,
+        "inputs": request.inputs,
+        "runId": request.run_id,
+        "tenant": request.tenant,
+        "expectPlanHash": request.expect_plan_hash,
+    }
+    rerun = {} if request.rerun_of is None else {"rerunOf": request.rerun_of}
+    return canonical_json.digest(document | rerun)
 
 
 def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.budget import prices
-from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.driver import CompiledPack, compile_pack
 from taskrunner.model import api_view, step_path
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
@@ -26,7 +26,7 @@ from taskrunner.model.run import Reason
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from taskrunner.compiler.budget.limits import Budget
     from taskrunner.model.json_types import JsonMapping, JsonObject
@@ -37,9 +37,14 @@ MAX_EXPANDED_ITEMS: Final = 1000
 
 
 def simulate_pack(
-    manifest: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS
+    manifest: str,
+    inputs: JsonMapping,
+    ceilings: Ceilings = NO_CEILINGS,
+    comparison: Callable[[CompiledPack], JsonObject] | None = None,
 ) -> JsonObject:
     """Plan *manifest* within *ceilings* and return the API's SimulationResponse.
+
+    *comparison* compares the plan with another one, if the caller asks for it.
 
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
@@ -47,7 +52,7 @@ def simulate_pack(
     compiled = compile_pack(manifest, inputs, ceilings)
     plan = compiled.plan
     steps = simulate_plan(plan, compiled.distributed)
-    return {
+    simulation: JsonObject = {
         "planHash": compiled.plan_hash,
         "definitionHash": compiled.definition_hash,
         "pack": {"name": plan.pack_name, "version": plan.pack_version},
@@ -57,6 +62,7 @@ def simulate_pack(
         "hasPendingApprovals": _has_approvals(steps),
         "budget": budget_view(compiled.budget),
     }
+    return simulation if comparison is None else simulation | {"comparison": comparison(compiled)}
 
 
 def simulate_plan(plan: Plan, distributed: Collection[str] = ()) -> list[JsonObject]:
