@@ -21,7 +21,8 @@ from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
 from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
-from taskrunner.usecases.read_run import run_log, run_state
+from taskrunner.usecases.read_run import run_log
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.run_step import run_step
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError
