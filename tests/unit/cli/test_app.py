@@ -13,7 +13,7 @@ from tests.unit.cli.conftest import Command
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 COMMANDS = (
     "simulate", "gates", "run", "runs", "show", "logs", "artifacts", "approvals", "approve",
-    "reject", "cancel", "demo", "local up", "local down", "local status", "evidence verify",
+    "reject", "cancel", "open", "demo", "local up", "local down", "local status", "evidence verify",
     "evidence fetch",
 )  # fmt: skip
 
