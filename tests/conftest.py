@@ -7,6 +7,7 @@ of the local stack, of which there is one, and one whose fixture serves several 
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(_STACK):
             item.add_marker(pytest.mark.stack)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was collected from garbage collection, which would visit it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Distribution(LoadFileScheduling):  # type: ignore[misc]

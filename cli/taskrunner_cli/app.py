@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Annotated, Final
 
 import typer
+from typer.main import get_command
 
 from taskrunner_cli.commands import (
     approvals,
@@ -44,8 +45,6 @@ app: Final = typer.Typer(
     name="taskrunner",
     help="Run task packs, watch them, and decide at their gates.",
     no_args_is_help=True,
-    # Rich tracebacks print local variables, and with them tokens.
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(local.app, name="local", rich_help_panel=_LOCAL_PANEL)
@@ -89,6 +88,11 @@ def _options(
     """Run task packs, watch them, and decide at their gates."""
 
 
+# `app` itself would print local variables, and with them tokens, of an exception that nobody
+# expected. It would also build every command anew for each call.
+_root_command: Final = get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None, world: World | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -101,7 +105,9 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
     _never_fail_to_print()
     screen = Screen(_output_format(words))
     try:
-        code = app(words, standalone_mode=False, prog_name="taskrunner", obj=world or World())
+        code = _root_command(
+            words, standalone_mode=False, prog_name="taskrunner", obj=world or World()
+        )
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough, like `head`. Python would fail again when it flushes at exit.

@@ -1,13 +1,13 @@
-"""Open a gate under its task token, or expire it: `{tenant, run, step, path, token | expired}`."""
+"""Open, skip or expire a gate under its task token: `{run, place, state, token}`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.model.run import StepReference
+from taskrunner.adapters.machine_events import has_timed_out, step_reference
+from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
-from taskrunner.usecases.open_gate import open_gate
 
 if TYPE_CHECKING:
     from taskrunner.ports import World
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
-    """Open the gate under its task token, or expire it."""
+    """Answer the token, unless the gate waits for a decision."""
     world = world or bootstrap.aws()
-    gate = StepReference(event["tenant"], event["run"], event["step"], event["path"])
-    if event.get("expired"):
+    gate = step_reference(event)
+    if event.get("expired"):  # a machine of an earlier release, which has a state for that
         return expire_gate(gate, world)
-    return open_gate(gate, event["token"], world)
+    return enter_gate(gate, event["token"], world, has_timed_out=has_timed_out(event))

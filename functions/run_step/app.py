@@ -1,4 +1,4 @@
-"""One attempt of one step: `{tenant, run, step, path, retry}` from a pack's state machine.
+"""One attempt of one step: `{run, place, state}` from a pack's state machine.
 
 With `ask` the step is a policy that takes secrets or a function. Only this function may use both.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.adapters.machine_events import is_retry, step_reference
 from taskrunner.model.flow import Question
-from taskrunner.model.run import StepReference
 from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.run_step import run_step
 
@@ -23,10 +23,10 @@ def handler(
     event: dict[str, Any], context: LambdaContext, *, world: World | None = None
 ) -> dict[str, Any]:
     """Run the attempt. A failed attempt raises, and the machine decides what follows."""
-    reference = StepReference(event["tenant"], event["run"], event["step"], event["path"])
+    reference = step_reference(event)
     if "ask" in event:
         return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())
     remaining_s = context.get_remaining_time_in_millis() / 1000
-    # A machine of an earlier release does not say whether it retries.
-    is_retry = event.get("retry") != 0
-    return run_step(reference, world or bootstrap.aws(), remaining_s=remaining_s, is_retry=is_retry)
+    return run_step(
+        reference, world or bootstrap.aws(), remaining_s=remaining_s, is_retry=is_retry(event)
+    )

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.adapters.machine_events import path_prefix
 from taskrunner.usecases.settle_run import settle_run
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str
         # EventBridge omits a large input. The reconciler will find the run.
         return {"status": "unknown"}
     execution_input = json.loads(text)
-    if execution_input["path"]:
+    if path_prefix(execution_input):
         # This is an iteration of a Distributed Map. The run's own execution will report its end.
         return {"status": "unknown"}
     run = execution_input["run"]

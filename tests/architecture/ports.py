@@ -34,7 +34,7 @@ USED: dict[str, frozenset[str]] = {
             "releases",
         }
     ),
-    "open_gate": frozenset({"approvals", "clock", "notifications", "plans", "runs"}),
+    "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
     "reconcile": frozenset({"clock", "due_work"}),  # all that a pass needs that finds nothing

@@ -48,6 +48,8 @@ def test_cloudformations_linter_accepts_every_golden_machine(
 ) -> None:
     for path in definitions.glob("*.json"):
         definition = json.loads(path.read_text(encoding="utf-8"))
+        # cfn-lint does not know the Parameters of a Parallel, which the States Language has.
+        del definition["States"][frame.FRAME]["Parameters"]
         properties = {"RoleArn": "arn:aws:iam::123456789012:role/pack", "Definition": definition}
         resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
         template = {"Resources": {"Machine": resource}}

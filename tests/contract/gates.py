@@ -10,7 +10,7 @@ from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import open_gate
+from taskrunner.usecases.enter_gate import enter_gate
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 
@@ -71,7 +71,7 @@ class GateWorld:
     settlements: ports.Settlements
 
     def open(self, step_id: str, token: str, iteration: str = "") -> JsonObject:
-        return open_gate(StepReference(TENANT, RUN_ID, step_id, iteration), token, self)
+        return enter_gate(StepReference(TENANT, RUN_ID, step_id, iteration), token, self)
 
     def open_in_loop(self, number: int, token: str = "") -> JsonObject:
         """Open the gate of one iteration of LOOP_OF_GATES."""

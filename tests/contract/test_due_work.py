@@ -13,6 +13,7 @@ from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.due_work import DueItem, DueKind
 from taskrunner.model.run import RunStatus
 from taskrunner.ports.approvals import GateChange
+from taskrunner.ports.runs import Stops
 from tests.contract.samples import CANCELLED, a_run, an_entry, new_run
 from tests.fakes.clock import NOON
 
@@ -49,7 +50,7 @@ def a_gate(world: Ports) -> RunSnapshot:
         "token-1",
         [an_entry("review#awaiting")],
         gate=None,
-        summary={"stepId": "each[0]::review"},
+        summary={"stepId": "each[0]::review", "expiresAt": at(3600)},
     )
     return world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
 
@@ -117,7 +118,7 @@ class TestGates:
         run = a_gate(world).run
         path = "each[0]::review"
 
-        assert world.approvals.unnotified(run, path) == {"stepId": path}
+        assert world.approvals.unnotified(run, path) == {"stepId": path, "expiresAt": at(3600)}
         assert world.approvals.unnotified(run, "each[1]::review") is None
         world.approvals.record_notified(run, path)
         assert world.approvals.unnotified(run, path) is None
@@ -155,6 +156,80 @@ def test_an_approval_is_due_whose_gates_a_person_expired(
     assert world.approvals.expire(snapshot, record, change, expiry)
 
     assert [item.name for item in due(world, DueKind.APPROVAL)] == names
+
+
+def test_a_stopped_block_with_gates_is_due_until_they_are_answered(world: Ports) -> None:
+    snapshot = new_run(world)
+    run, path = snapshot.run, "each[0]::lanes"
+    stops = Stops(blocks=("plain", path), gated_blocks=(path,), stopped_at=at(0))
+
+    world.runs.append(snapshot, [an_entry("bad#1#ended")], stops=stops)
+
+    expected = DueItem(
+        kind=DueKind.BLOCK, tenant="acme", run_id=run.run_id, due_at=at(60), name=path
+    )
+    assert due(world, DueKind.BLOCK) == [expected]
+    assert world.runs.stopped_blocks(run) == {"plain": None, path: expected}
+    world.due_work.finish(expected)
+    assert world.runs.stopped_blocks(run) == {"plain": None, path: None}
+    assert kinds(world) == ["run"]
+
+
+class TestRunsInProgress:
+    def test_looks_sooner_at_a_run_in_progress(self, world: Ports) -> None:
+        run = new_run(world).run
+        (item,) = due(world, DueKind.RUN)
+        world.due_work.postpone(item, at(7200))
+
+        world.due_work.look_at_run(run, at(900), now=at(30))
+
+        (found,) = due(world, DueKind.RUN, 900)
+        assert (found.due_at, found.looks) == (at(900), 0)
+
+    def test_a_look_that_was_asked_for_meanwhile_is_not_postponed(self, world: Ports) -> None:
+        run = new_run(world).run
+        (item,) = due(world, DueKind.RUN)
+
+        world.due_work.look_at_run(run, at(900), now=at(30))
+        world.due_work.postpone(item, at(7200))
+
+        assert [found.due_at for found in due(world, DueKind.RUN, 7200)] == [at(900)]
+
+    def test_a_run_that_is_due_already_stays_due(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        world.due_work.look_at_run(run, at(900), now=at(60))
+
+        assert [found.due_at for found in due(world, DueKind.RUN)] == [at(60)]
+
+    def test_looks_at_no_run_that_has_ended(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+
+        world.due_work.look_at_run(snapshot.run, at(900), now=at(30))
+
+        assert [found.due_at for found in due(world, DueKind.ENDED)] == [at(60)]
+
+    def test_a_run_whose_gates_wait_has_their_first_expiry(self, world: Ports) -> None:
+        snapshot = a_gate(world)
+        run = snapshot.run
+        assert world.approvals.open(
+            snapshot,
+            world.approvals.get(run.tenant, run.run_id, "security"),
+            GateOpening(step_path="each[1]::review", opened_at=at(60), expires_at=at(1800)),
+            "token-2",
+            [an_entry("each[1]::review#awaiting")],
+            gate=None,
+            summary={"stepId": "each[1]::review", "expiresAt": at(1800)},
+        )
+
+        assert world.approvals.first_expiry(run) == at(1800)
+
+    def test_a_run_without_a_waiting_gate_has_no_expiry(self, world: Ports) -> None:
+        run = decided(world).run
+        world.approvals.resume(run, world.approvals.get(run.tenant, run.run_id, "security"))
+
+        assert world.approvals.first_expiry(run) is None
 
 
 class TestLeases:

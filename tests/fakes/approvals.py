@@ -16,6 +16,7 @@ from tests.fakes.page import page
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import Decision, GateOpening
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
@@ -62,6 +63,7 @@ class MemoryApprovals:
     woken: dict[str, Verdict] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.runs.waits_for = self._waits_for
@@ -112,6 +114,11 @@ class MemoryApprovals:
     @atomic
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
         return self._records(run, [path for path, _ in self._unwoken(run)])
+
+    @atomic
+    def first_expiry(self, run: Run) -> str | None:
+        waiting = [gate for _, gate in self._unwoken(run) if gate.expired_by is None]
+        return min((gate.summary["expiresAt"] for gate in waiting), default=None)
 
     def _unwoken(self, run: Run, approval_id: str | None = None) -> list[tuple[str, StoredGate]]:
         return [
@@ -265,6 +272,11 @@ class MemoryApprovals:
     def wake(self, token: str, verdict: Verdict) -> None:
         self.sent.append(token)
         self.woken.setdefault(token, verdict)
+
+    @atomic
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        self.sent.append(token)
+        self.refused.setdefault(token, type(error).__name__)
 
     @atomic
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:

@@ -35,6 +35,10 @@ class MemoryDueWork:
         )
         self.items[_key(item)] = item
 
+    def find(self, kind: DueKind, run: Run, name: str = "") -> DueItem | None:
+        item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
+        return self.items.get(_key(item))
+
     def remove(self, kind: DueKind, run: Run, name: str = "") -> None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         self.items.pop(_key(item), None)
@@ -58,6 +62,12 @@ class MemoryDueWork:
         moved = replace(item, due_at=until, looks=looks)
         self.items[_key(item)] = moved
         return moved
+
+    @atomic
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        item = self.find(DueKind.RUN, run)
+        if item is not None and item.kind is DueKind.RUN and item.due_at > now:
+            self.items[_key(item)] = replace(item, due_at=until, looks=0)
 
     @atomic
     def finish(self, item: DueItem) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskrunner.model.artifact import Artifact
+    from taskrunner.model.due_work import DueItem
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, StepOutcome
     from taskrunner.ports import Page
@@ -51,6 +52,8 @@ class StoredRun:
     def stop(self, stops: Stops) -> None:
         """End the run or its blocks, with the entry that says so."""
         self.stopped.update(stops.blocks)
+        for path in stops.gated_blocks:
+            self.due_work.add(DueKind.BLOCK, self.run, stops.stopped_at, path)
         if stops.run_failed is not None:
             self.end(RunStatus.FAILED, [stops.run_failed])
 
@@ -220,8 +223,9 @@ class MemoryRuns:
         return outcome
 
     @atomic
-    def stopped_blocks(self, run: Run) -> frozenset[str]:
-        return frozenset(self.of(run.tenant, run.run_id).stopped)
+    def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
+        stopped = self.of(run.tenant, run.run_id).stopped
+        return {path: self.due_work.find(DueKind.BLOCK, run, path) for path in stopped}
 
     @atomic
     def end(

@@ -66,11 +66,11 @@ Lane: TypeAlias = Generator[Effect, Any, Any]
 class Tokens:
     """The task tokens of one Step Functions."""
 
-    given: int = 0
+    issued: int = 0
 
     def new(self) -> str:
-        self.given += 1
-        return f"token-{self.given}"
+        self.issued += 1
+        return f"token-{self.issued}"
 
 
 @dataclass
@@ -93,7 +93,7 @@ def run_states(definition: Mapping[str, Any], value: Any, context: Context) -> L
     name: str | None = definition["StartAt"]
     while name is not None:
         state = definition["States"][name]
-        name, value = yield from _state(state, value, context)
+        name, value = yield from _state(state, value, context.with_values(Name=name))
     return value
 
 
@@ -102,7 +102,7 @@ def _state(state: Mapping[str, Any], value: Any, context: Context) -> Generator[
     tries = [0] * len(state.get("Retry", ()))
     while True:
         try:
-            outcome = yield from _once(state, value, context.with_values(State=sum(tries)))
+            outcome = yield from _once(state, value, context.with_values(RetryCount=sum(tries)))
         except StateError as failure:
             number = _matching(state.get("Retry", ()), failure.error)
             if number is not None:
@@ -154,7 +154,8 @@ def _once(
             yield Sleep(state["Seconds"])
             return following, value
         case "Parallel":
-            lanes = [run_states(one, deepcopy(value), context) for one in state["Branches"]]
+            given = _filled(state["Parameters"], value, context) if "Parameters" in state else value
+            lanes = [run_states(one, deepcopy(given), context) for one in state["Branches"]]
             result = yield Fork(lanes)
             return following, _with_result(state, value, result, context)
         case "Map":
@@ -178,8 +179,8 @@ def _call(state: Mapping[str, Any], value: Any, context: Context) -> Call:  # no
 def _iterations(state: Mapping[str, Any], value: Any, context: Context) -> Any:  # noqa: ANN401
     for item in _read(state["ItemsPath"], value, context):
         here = context.with_values(Item=item)
-        given = _filled(state["ItemSelector"], value, here)
-        yield run_states(state["ItemProcessor"], given, here)
+        item_input = _filled(state["ItemSelector"], value, here)
+        yield run_states(state["ItemProcessor"], item_input, here)
 
 
 def _limit(state: Mapping[str, Any]) -> int:
@@ -213,7 +214,13 @@ def _with_result(
         return value
     if path == "$":
         return result
-    return {**value, path.removeprefix("$."): result}
+    return _placed(value, path.removeprefix("$.").split("."), result)
+
+
+def _placed(value: Any, names: Sequence[str], result: Any) -> Any:  # noqa: ANN401 - any JSON
+    """*value* with *result* under *names*, each an object's member in the one before it."""
+    name, *inner = names
+    return {**value, name: _placed(value.get(name, {}), inner, result) if inner else result}
 
 
 def _filled(template: Any, value: Any, context: Context) -> Any:  # noqa: ANN401
@@ -242,6 +249,8 @@ def _evaluated(text: str, value: Any, context: Context) -> Any:  # noqa: ANN401
 def _read(path: str, value: Any, context: Context | None = None) -> Any:  # noqa: ANN401
     if path.startswith("$$."):
         assert context is not None
+        if path == "$$.State":
+            return {"Name": context.values["Name"], "RetryCount": context.values["RetryCount"]}
         return context.values[_CONTEXT[path]]
     for match in _STEP.finditer(path.removeprefix("$")):
         value = value[match[1] or match[2]]
@@ -251,5 +260,5 @@ def _read(path: str, value: Any, context: Context | None = None) -> Any:  # noqa
 _CONTEXT = {
     "$$.Task.Token": "Task",
     "$$.Map.Item.Value": "Item",
-    "$$.State.RetryCount": "State",
+    "$$.State.Name": "Name",
 }

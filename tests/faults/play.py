@@ -99,9 +99,21 @@ class Play:
 
     def create(self) -> None:
         """Create the run, as `play` does first."""
+        if self._scenario.is_planned_first:
+            self._plan()
         body = {"manifest": self._scenario.manifest, "inputs": {}, "runId": RUN_ID}
         key = {"Idempotency-Key": "key-1"}
         self._ask(lambda: self._service.request("ana", "POST", "runs", body, headers=key))
+
+    def _plan(self) -> None:
+        """Read the API's document, have a token checked, and simulate the pack."""
+        service = self._service
+        self._ask(lambda: service.request("ana", "GET", "/.well-known/openapi"))
+        policy = self._ask(lambda: service.authorize("ana"))
+        assert policy["principalId"] == "ana", policy
+        body = {"manifest": self._scenario.manifest, "inputs": {}}
+        plan = self._ask(lambda: service.request("ana", "POST", "simulations", body))
+        assert plan["planHash"].startswith("sha256:"), plan
 
     def _act(self) -> bool:
         """Do the next thing that people do, if it is time for it and it is not recorded yet."""

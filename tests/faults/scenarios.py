@@ -49,6 +49,7 @@ class Abandoned(NamedTuple):
 class Scenario:
     """A pack, what people do to its run, and what went wrong before, if anything.
 
+    With *is_planned_first* its requester reads the API's document, and simulates the pack.
     With *joins_all* the engine stops no lane beside a failed one; see `step_functions`.
     """
 
@@ -57,6 +58,7 @@ class Scenario:
     actions: tuple[Action, ...] = ()
     abandoned: Abandoned | None = None
     joins_all: bool = False
+    is_planned_first: bool = False
 
 
 SECRETS: Final = {"token": "correct-horse-battery"}
@@ -183,6 +185,24 @@ _FAILING: Final = pack(
     name="failing",
 )
 
+_CONTAINED: Final = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: review, gate: {approval: {id: security}}}
+                - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]",
+    name="contained",
+)
+_PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
+
 _WHOLE: Final = (
     Scenario("every block", _EVERY_BLOCK),
     Scenario(
@@ -196,6 +216,8 @@ _WHOLE: Final = (
     Scenario("rejected", _ITEMS, (Decide("security", decision="rejected"),)),
     Scenario("failed beside a gate", _FAILING),
     Scenario("failed, and all lanes joined", _FAILING, joins_all=True),
+    Scenario("contained, and all lanes joined", _CONTAINED, joins_all=True),
+    Scenario("planned first", _PLAIN, is_planned_first=True),
 )
 
 

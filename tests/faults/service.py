@@ -7,6 +7,8 @@ AWS that it can make.
 from __future__ import annotations
 
 import importlib
+import json
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
+import jwt
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -22,6 +25,9 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 
 from taskrunner import bootstrap
+from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings
+from taskrunner.adapters.issuer_keys import IssuerKeys, Key
+from taskrunner.adapters.machine_events import has_timed_out, step_reference
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from tests.fakes.clock import StoppedClock
@@ -39,6 +45,7 @@ from tests.machine.deployment import (
 )
 from tests.moto_aws import REGION, moto_aws
 from tests.template import folder, routes
+from tests.unit.adapters.key_server import ISSUER, OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
     from tests.machine.engine import Engine
 
 TENANT = "tenant-prod"
+_METHOD = "arn:aws:execute-api:us-east-1:123456789012:abc123/live/POST/v1/task-runner/simulations"
 # Lambda calls a function once more after these pauses when an event's invocation has failed.
 _EVENT_PAUSES_S = (60, 120)
 
@@ -67,6 +75,22 @@ class World(AwsWorld):
     @cached_property
     def sandbox(self) -> Any:  # noqa: ANN401 - a fake
         return self._service.sandbox
+
+    @cached_property
+    def authority(self) -> TokenAuthenticator:
+        """One that has the issuer's keys already."""
+        settings = TokenSettings(issuer=ISSUER, jwks_url="")
+        return TokenAuthenticator(settings, self._table, FetchedKeys())
+
+
+class FetchedKeys(IssuerKeys):
+    """The keys of the tests' issuer."""
+
+    def __init__(self) -> None:
+        super().__init__("", ("RS256",))
+
+    def find(self, key_id: str) -> Key | None:
+        return Key(OURS.public_key(), "RSA", "RS256") if key_id == "key-1" else None
 
 
 @dataclass
@@ -116,8 +140,14 @@ class Service:
     def invoke(self, function: str, event: dict[str, Any], label: str) -> Any:  # noqa: ANN401
         """Call a function; *label* says what for."""
         handler = importlib.import_module(f"functions.{function}.app").handler
+        world = World(self)
+        given: dict[str, Any] = {"world": world}
+        if function == "authorize":
+            given = {"authority": world.authority}
+        elif function == "describe_api":
+            given = {}
         with self.aws.invocation(f"{function} {label}".strip()):
-            return handler(event, LambdaContext(), world=World(self))
+            return handler(event, LambdaContext(), **given)
 
     def world(self) -> World:
         """A world in which nothing goes wrong, for a test to look at what is recorded."""
@@ -168,6 +198,19 @@ class Service:
             return self.invoke(function, event, f"{method} by {label}")
 
         return call
+
+    def authorize(self, subject: str) -> Answer:
+        """Have a token of *subject* checked, as API Gateway does, which answers 503 for it."""
+        claims = {"iss": ISSUER, "sub": subject, "exp": time.time() + 3600}
+        token = jwt.encode(claims, OURS, algorithm="RS256", headers={"kid": "key-1"})
+        event = {"authorizationToken": f"Bearer {token}", "methodArn": _METHOD}
+        try:
+            policy = self.invoke("authorize", event, f"of {subject}")
+        except NotBegunError:
+            raise
+        except Exception:  # noqa: BLE001 - API Gateway drops the error
+            return Answer(503, {}, "")
+        return Answer(200, {}, json.dumps(policy))
 
     def announced(self, approval: str) -> bool:
         """Whether approvers have been notified of an approval."""
@@ -302,8 +345,9 @@ def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def _label(payload: dict[str, Any]) -> str:
     """What a machine calls a function for."""
-    path = payload.get("path", "") + payload.get("step", "")
-    return " ".join(filter(None, [path, payload.get("ask"), "expired" * ("expired" in payload)]))
+    path = step_reference(payload).path if "state" in payload else ""
+    words = [path, payload.get("ask"), "expired" * has_timed_out(payload)]
+    return " ".join(filter(None, words))
 
 
 def _status_change(execution: Execution) -> dict[str, Any]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.faults.scenarios import Abandoned, Scenario
     from tests.faults.service import Service
 
-# Functions that people call: API Gateway answers for one that does not begin, and they ask again.
-_OF_PEOPLE = frozenset({"create_run", "decide_approval", "cancel_run", "read_run"})
+# Functions that people call and that leave something behind when their caller goes away.
+_WITH_A_RECORD = frozenset({"create_run", "decide_approval", "cancel_run"})
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,8 @@ class Recording:
 def faults_at(place: Place) -> tuple[Fault, ...]:
     """The faults that can strike at a place."""
     if place.number == 0:
-        return () if place.function in _OF_PEOPLE else BEFORE_IT_BEGINS
-    # A reader who goes away leaves nothing behind.
-    leaves_something = place.function in _OF_PEOPLE - {"read_run"}
-    return AT_A_CALL + (Fault.CALLER_GONE,) * leaves_something
+        return BEFORE_IT_BEGINS
+    return AT_A_CALL + (Fault.CALLER_GONE,) * (place.function in _WITH_A_RECORD)
 
 
 class Sweep:

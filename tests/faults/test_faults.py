@@ -13,6 +13,7 @@ from tests.faults import play
 from tests.faults.faults import Case, Fault, Place
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.sweep import Sweep, faults_at, sample
+from tests.template import folder, functions
 
 if TYPE_CHECKING:
     from tests.faults.service import Service
@@ -51,6 +52,10 @@ def test_takes_a_case_of_every_call_of_every_function(sweep: Sweep, cases: list[
 
     assert taken == calls
     assert {case.fault for case in cases} == set(Fault)
+
+
+def test_breaks_every_function(cases: list[Case]) -> None:
+    assert {case.place.function for case in cases} == {folder(name) for name in functions()}
 
 
 def test_records_the_same_calls_each_time(sweep: Sweep, service: Service) -> None:

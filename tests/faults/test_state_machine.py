@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from taskrunner.adapters.machine_events import has_failed, has_timed_out, step_reference
 from tests.faults import invariants
 from tests.faults.faults import AT_A_CALL
 from tests.faults.play import RUN_ID, Follower
@@ -177,8 +178,10 @@ class AnyOrder(RuleBasedStateMachine):
 
 def _identity(call: tuple[str, dict[str, Any]]) -> tuple[object, ...]:
     function, payload = call
-    parts = (payload.get("path"), payload.get("step"), payload.get("ask"), payload.get("expired"))
-    return function, *parts
+    if "state" not in payload:
+        return (function,)
+    path = step_reference(payload).path
+    return function, path, payload.get("ask"), has_timed_out(payload), has_failed(payload)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -120,6 +120,36 @@ def first_cells(heading: str) -> set[str]:
     return {code for cell in rows for code in re.findall(r"`([^`]+)`", cell)}
 
 
+@pytest.mark.parametrize(
+    ("sentence", "until"),
+    [
+        (r"([\d,]+) iterations of one step", ""),
+        (r"([\d,]+) with `until`", "until: 'steps.a.outputs.done'"),
+    ],
+)
+def test_a_loop_has_as_many_iterations_as_the_page_says(sentence: str, until: str) -> None:
+    found = re.search(sentence, TEXT)
+    assert found is not None
+    most = int(found[1].replace(",", ""))
+
+    compile_pack(_loop(most, until), {})
+    with pytest.raises(InvalidPackError, match="history"):
+        compile_pack(_loop(most + 50, until), {})
+
+
+def _loop(iterations: int, until: str) -> str:
+    return pack(
+        f"""
+        - id: repeat
+          loop:
+            items: {{range: {{start: 1, end: {iterations}}}}}
+            maxIterations: {iterations}
+            body: [{{id: a, run: {{uses: builtin:noop}}}}]
+            {until}
+        """
+    )
+
+
 def test_the_table_of_executors_lists_every_executor() -> None:
     assert first_cells("run steps") == {*references(), "lambda:<name>"}
 

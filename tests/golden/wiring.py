@@ -1,6 +1,6 @@
 """A machine's wiring: one line for each state, which says what it does and where it leads.
 
-    load-test: RunStep -> Done load-test, retry x2 after 20 s, on States.TaskFailed -> Done b
+    load-test: RunStep -> Done load-test, retry x2 after 20 s, on StepFailedError -> Done b
 
 Texts of states, platform retries and paths of data are left out. The definition's hash, which is
 recorded beside the plan, pins them.
@@ -9,7 +9,6 @@ recorded beside the plan, pins them.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +17,13 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 _INDENT = "  "
 # What the frame gives to every task.
-_USUAL_PAYLOAD = {"tenant.$", "run.$", "path.$", "error.$", "token.$"}
+_USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "state.$", "error.$", "token.$"}
+_FUNCTIONS = {
+    "$.functions.run": "RunStep",
+    "$.functions.gate": "OpenGate",
+    "$.functions.flow": "DecideFlow",
+    "${SettleRunFunctionArn}": "SettleRun",
+}
 
 
 def wiring(definition: State) -> str:
@@ -29,7 +34,7 @@ def wiring(definition: State) -> str:
 def _machine(machine: State, indent: str) -> Iterator[str]:
     yield f"{indent}start -> {machine['StartAt']}"
     for name, state in machine["States"].items():
-        yield f"{indent}{name}: {_described(name, state)}"
+        yield f"{indent}{name}: {_described(state)}"
         for number, branch in enumerate(state.get("Branches", [])):
             yield f"{indent}{_INDENT}branch {number}"
             yield from _machine(branch, indent + _INDENT * 2)
@@ -37,38 +42,37 @@ def _machine(machine: State, indent: str) -> Iterator[str]:
             yield from _machine(state["ItemProcessor"], indent + _INDENT)
 
 
-def _described(name: str, state: State) -> str:
+def _described(state: State) -> str:
     way = f" -> {state['Next']}" if "Next" in state else ""
-    work = _work(name, state)
+    work = _work(state)
     return ", ".join([work + way, *_choices(state), *_retries(state), *_catches(state)])
 
 
-def _work(name: str, state: State) -> str:
+def _work(state: State) -> str:
     match state["Type"]:
         case "Task":
-            return _task(name, state)
+            return _task(state)
         case "Map":
             mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"].lower()
             return f"Map {mode} of {state['ItemsPath']}, {state['MaxConcurrency']} at a time"
+        case "Pass" if "Result" not in state:
+            return "Pass"
         case "Pass":
-            return f"Pass {state['InputPath']} to {state['ResultPath']}"
+            return f"Pass {json.dumps(state['Result'])} to {state['ResultPath']}"
         case "Wait":
             return f"Wait {state['Seconds']} s"
         case kind:
             return str(kind)
 
 
-def _task(name: str, state: State) -> str:
+def _task(state: State) -> str:
     """The function, what it is asked, and how long a gate waits for its answer."""
     parameters = state["Parameters"]
-    match = re.fullmatch(r"\$\{(\w+)FunctionArn\}", parameters["FunctionName"])
-    assert match is not None, parameters["FunctionName"]
+    function = _FUNCTIONS[parameters.get("FunctionName.$") or parameters["FunctionName"]]
     payload = {
-        key: value
-        for key, value in parameters["Payload"].items()
-        if key not in _USUAL_PAYLOAD and (key, value) != ("step", name)
+        key: value for key, value in parameters["Payload"].items() if key not in _USUAL_PAYLOAD
     }
-    words = [match[1], *(f"{key}={value}" for key, value in payload.items())]
+    words = [function, *(f"{key}={value}" for key, value in payload.items())]
     if state["Resource"].endswith(".waitForTaskToken"):
         words.append(f"waits {state['TimeoutSeconds']} s")
     return " ".join(words)
@@ -88,10 +92,11 @@ def _choices(state: State) -> Iterator[str]:
 def _retries(state: State) -> Iterator[str]:
     """The pack's own retries: those of a failed attempt."""
     for retry in state.get("Retry", []):
-        if "States.TaskFailed" in retry["ErrorEquals"] and retry["MaxAttempts"]:
+        if "AttemptFailedError" in retry["ErrorEquals"]:
             yield f"retry x{retry['MaxAttempts']} after {retry['IntervalSeconds']} s"
 
 
 def _catches(state: State) -> Iterator[str]:
     for catch in state.get("Catch", []):
-        yield f"on {'|'.join(catch['ErrorEquals'])} -> {catch['Next']}"
+        place = f" with {catch['ResultPath']}" if catch["ResultPath"] else ""
+        yield f"on {'|'.join(catch['ErrorEquals'])} -> {catch['Next']}{place}"

@@ -115,8 +115,12 @@ class _Writer:
         return self._one(*choices)
 
     def _run(self, scope: _Scope, _depth: int) -> dict[str, Any]:
-        given = {"n": self._value(scope), f"k{self._count}": self._value(scope), "list": [1, 2]}
-        return {"run": {"uses": "builtin:noop", "with": given}}
+        parameters = {
+            "n": self._value(scope),
+            f"k{self._count}": self._value(scope),
+            "list": [1, 2],
+        }
+        return {"run": {"uses": "builtin:noop", "with": parameters}}
 
     def _fail(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
         if self._one(False, False, True):

@@ -227,13 +227,13 @@ class _Walker:
         self.found.outputs[path] = None
         try:
             read = templates.references(step.parameters)
-            given = templates.fill(step.parameters, self.context(read, place))
+            parameters = templates.fill(step.parameters, self.context(read, place))
         except ExpressionError:
             return EXECUTOR_ERROR
         if step.uses == "builtin:noop":
-            self.found.outputs[path] = given
+            self.found.outputs[path] = parameters
             return SUCCEEDED
-        failures = given.get("attempts")
+        failures = parameters.get("attempts")
         if failures is None or failures >= step.retries.max_attempts:
             return EXECUTOR_ERROR
         self.found.outputs[path] = {"attempt": failures + 1}
@@ -264,11 +264,11 @@ class _Walker:
     def holds(self, step: PolicyGate, place: _Place) -> bool:
         try:
             read = templates.references(step.parameters)
-            given = templates.fill(step.parameters, self.context(read, place))
-            here = _Place(place.prefix, place.names | {"with": given}, place.contained)
+            parameters = templates.fill(step.parameters, self.context(read, place))
+            here = _Place(place.prefix, place.names | {"with": parameters}, place.contained)
             policy = self.plan.policy(step.policy_id)
             if policy.uses is not None:
-                answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": given})
+                answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": parameters})
                 return bool(answer["passed"])
             return all(expressions.truth(self.value(rule.require, here)) for rule in policy.rules)
         except ExpressionError:

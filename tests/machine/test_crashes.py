@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.adapters.machine_events import has_timed_out
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.model.entries.step_entries import LOST
@@ -228,7 +229,7 @@ class TestGate:
         fails = dying()
 
         def die(event: dict[str, Any]) -> None:
-            if event.get("expired"):
+            if has_timed_out(event):
                 fails(event)
 
         engine.before["open_gate"] = die

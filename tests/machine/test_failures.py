@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskrunner.adapters.machine_events import step_reference
 from tests.machine.runs import ended, has_entry, log, outputs, run, start, state_of, statuses
 from tests.packs import pack
 
@@ -320,9 +321,11 @@ def failing_beside_a_sibling(engine: Engine, ana: Client, manifest: str) -> str:
     """Start *manifest*, whose step `bad` fails once `slow` has begun; return the run's id."""
 
     def hold_bad(event: dict[str, Any]) -> None:
-        if event["step"] == "bad":
+        if step_reference(event).step_id == "bad":
             engine.until(
-                lambda: has_entry(ana, event["run"], "each[0]::slow", "step.started"),
+                lambda: has_entry(
+                    ana, step_reference(event).run_id, "each[0]::slow", "step.started"
+                ),
                 "slow does not start",
             )
 

@@ -115,10 +115,10 @@ def test_continue_on_error_lets_the_run_go_on_without_the_function(
 def test_a_secret_reaches_its_function_and_nothing_that_is_stored(
     engine: Engine, ana: Client
 ) -> None:
-    given = []
+    tokens = []
 
     def window(payload: dict[str, Any]) -> Any:  # noqa: ANN401
-        given.append(payload["with"]["token"])
+        tokens.append(payload["with"]["token"])
         raise RuntimeError(f"401 for {payload['with']['token']}")
 
     engine.functions["window"] = window
@@ -127,7 +127,7 @@ def test_a_secret_reaches_its_function_and_nothing_that_is_stored(
 
     state = run(ana, gates(f"{with_it}, failureAction: warn", with_it))
 
-    assert given == [SECRET, SECRET]
+    assert tokens == [SECRET, SECRET]
     message = "Policy window does not hold: the function 'window' failed: RuntimeError: 401 for ***"
     assert state["steps"][1]["errorMessage"] == message
     assert SECRET not in everything_stored(engine)

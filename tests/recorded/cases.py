@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.adapters.machine_events import step_reference
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
@@ -80,8 +81,9 @@ def _failing_beside_a_running_step(failure: tuple[str | None, str]) -> Play:
         held = {"bad": (slow, "step.started"), "last": (slow, "step.completed")}
 
         def hold(event: dict[str, Any]) -> None:
-            if event["step"] in held:
-                _wait_for_entry(ana, event["run"], *held[event["step"]])
+            step = step_reference(event)
+            if step.step_id in held:
+                _wait_for_entry(ana, step.run_id, *held[step.step_id])
 
         def run_slowly(payload: dict[str, Any]) -> dict[str, Any]:
             _wait_for_entry(ana, payload["run"]["id"], *failure)

@@ -117,6 +117,11 @@ def read_key(pem: bytes, name: str) -> SSlibKey:
 
 def verify(bundle: bytes, key: SSlibKey, material: Material) -> Report:
     """Check *bundle* with the public *key*, and compare *material* with its statement."""
+    return compare(check_bundle(bundle, key), material)
+
+
+def check_bundle(bundle: bytes, key: SSlibKey) -> Report:
+    """Return the report of *bundle* alone, which has a statement if every check passed."""
     checks: list[Check] = []
     try:
         envelope = _read_envelope(bundle)
@@ -129,11 +134,21 @@ def verify(bundle: bytes, key: SSlibKey, material: Material) -> Report:
         checks.append(Check("statement", Result.PASSED, "in-toto v1, about a run"))
     except CheckFailedError as error:
         return _stopped(checks, str(error))
-    predicate = statement.predicate
-    checks.append(_check_journal(predicate.journal, material.journal))
-    checks.append(_check_plan(predicate.plan_hash, material))
-    checks += _check_artifacts(predicate.artifacts, material.artifacts)
     return Report(tuple(checks), statement, document)
+
+
+def compare(bundle: Report, material: Material) -> Report:
+    """Add to the report of a *bundle* the checks of *material*, if its statement is signed."""
+    if bundle.statement is None:
+        return bundle
+    predicate = bundle.statement.predicate
+    checks = (
+        *bundle.checks,
+        _check_journal(predicate.journal, material.journal),
+        _check_plan(predicate.plan_hash, material),
+        *_check_artifacts(predicate.artifacts, material.artifacts),
+    )
+    return Report(checks, bundle.statement, bundle.document)
 
 
 def _stopped(passed: list[Check], reason: str) -> Report:

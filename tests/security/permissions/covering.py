@@ -85,12 +85,16 @@ WORKING = pack(
       parallel:
         steps:
           - {{id: left, run: {{uses: builtin:noop}}}}
+          - {{id: idle, when: "length(steps.count.outputs.text) < `1`",
+             parallel: {{steps: [{{id: never, run: {{uses: builtin:noop}}}}]}}}}
           - {{id: right, continueOnError: true, run: {{uses: builtin:fail, with: {{message: no}}}}}}
     - id: choice
       conditional:
         branches:
           - {{condition: "length(steps.late.outputs.list) == `2`",
              steps: [{{id: two, run: {{uses: builtin:noop}}}}]}}
+    - {{id: unneeded, when: "length(steps.count.outputs.text) < `1`",
+       gate: {{approval: {{id: nobody}}}}}}
     - {{id: ask, run: {{uses: "lambda:echo", with: {{token: "{{{{ secrets.token }}}}"}}}}}}
     - {{id: leak, continueOnError: true,
        run: {{uses: "lambda:leaking", with: {{token: "{{{{ secrets.token }}}}"}}}}}}
@@ -112,6 +116,7 @@ WORKING = pack(
     sandbox: {mode: sealed, egressAllowlist: ["*.amazonaws.com"]}
     inputs: [{name: long, type: string}]
     secrets: [{name: token}]
+    approvals: [{id: nobody}]
     policies:
       - {id: window, version: "1", uses: "lambda:window"}
       - id: short

@@ -10,6 +10,7 @@ import yaml
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.compiler.machine.frame import FRAME
 from tests.security.permissions import grants
 from tests.security.permissions.grants import Grant, Names
 from tests.security.permissions.needs import REGION, Need
@@ -63,7 +64,9 @@ def needs(machine: str) -> set[Need]:
     text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
     for placeholder, value in known.items():
         text = text.replace(placeholder, value)
-    return {need for state in _states(yaml.safe_load(text)) for need in _needs_of(state)}
+    definition = yaml.safe_load(text)
+    functions = definition["States"][FRAME]["Parameters"]["functions"]
+    return {need for state in _states(definition) for need in _needs_of(state, functions)}
 
 
 def _states(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
@@ -77,7 +80,7 @@ def _states(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
             yield from _states(child)
 
 
-def _needs_of(state: dict[str, Any]) -> Iterator[Need]:
+def _needs_of(state: dict[str, Any], functions: dict[str, str]) -> Iterator[Need]:
     if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] != "INLINE":
         # Each iteration is an execution of the same machine, which the map watches and stops.
         yield Need("states:StartExecution", f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}")
@@ -88,7 +91,9 @@ def _needs_of(state: dict[str, Any]) -> Iterator[Need]:
     parameters = state["Parameters"]
     match state["Resource"].removeprefix("arn:aws:states:::"):
         case "lambda:invoke" | "lambda:invoke.waitForTaskToken":
-            yield Need("lambda:InvokeFunction", parameters["FunctionName"])
+            name = parameters.get("FunctionName.$", "").removeprefix("$.functions.")
+            function = functions[name] if name else parameters["FunctionName"]
+            yield Need("lambda:InvokeFunction", function)
         case other:
             raise LookupError(f"nobody has said what {other} needs")
 

@@ -25,8 +25,8 @@ from taskrunner.bootstrap import AwsWorld
 from taskrunner.model import timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import StepOutcome, StepReference, StepStatus
+from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
-from taskrunner.usecases.open_gate import open_gate
 from tests.api_schema import assert_conforms
 from tests.fakes.clock import StoppedClock
 from tests.machine.client import LambdaContext, route_of
@@ -167,7 +167,7 @@ class Deployment:
 
     def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):
-            open_gate(StepReference(tenant, run_id, step, ""), f"token-{run_id}", self.world)
+            enter_gate(StepReference(tenant, run_id, step, ""), f"token-{run_id}", self.world)
 
     def gate_expires(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):

@@ -48,7 +48,7 @@ INPUT = execution_input(COMPILED.plan, "acme", "run-7")
 def deployed_frame() -> str:
     """The frame as CloudFormation deploys it, with an ARN for each of its functions."""
     text = FRAME
-    for name in ("RunStep", "OpenGate", "SettleRun"):
+    for name in ("RunStep", "OpenGate", "DecideFlow", "SettleRun"):
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
         text = text.replace(f"${{{name}FunctionArn}}", arn)
     return json.dumps(yaml.safe_load(text))

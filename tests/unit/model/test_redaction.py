@@ -10,15 +10,17 @@ from unicodedata import normalize
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from taskrunner.errors import SecretError
+from taskrunner.model.encoded_layers import layers
 from taskrunner.model.redaction import MASK, MIN_CHARACTERS, Redactor
+from taskrunner.model.secret_spellings import spellings
 from tests.strategies import json_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 KEY = """-----BEGIN PRIVATE KEY-----
 MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj
@@ -61,21 +63,56 @@ def _lower_hex(quoted: str) -> str:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(secret=secrets.map(str.strip), before=around, after=around)
+@example(secret="0" * 16, before="0", after="")  # in hex, a zero byte stands before the secret
+@example(secret="0:::::::", before="3", after="")
 def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
     secret: str, spelling: str, before: str, after: str
 ) -> None:
-    # No spelling contains this sign, so the text around cannot look like part of the secret.
+    # No text spelling contains this sign, so the text around cannot look like part of one.
     assume("¶" not in secret)
-    # Encoded, a secret that repeats itself may seem to begin once more and end in the text around.
-    assume(all(secret[shift:-1] != secret[: -1 - shift] for shift in (1, 2, 3)))
     before, after = before + "¶", "¶" + after
-    text = before + SPELLINGS[spelling](secret) + after
+    written = SPELLINGS[spelling](secret)
+    text = before + written + after
+    assume(not _digits_around_complete_an_encoding(secret, written, text))
     redactor = Redactor({"token": secret})
     assume(redactor.text(before) == before)
     assume(redactor.text(after) == after)
 
     assert redactor.text(text) == before + MASK + after
     assert redactor.find([text.encode()]) == "token"
+
+
+def test_zero_bytes_before_a_secret_are_masked_only_as_part_of_an_escape() -> None:
+    redactor = Redactor({"token": "+++/+++/+++/++++"})
+
+    assert redactor.text("a\0\0+++/+++/+++/++++") == f"a\0\0{MASK}"
+    assert redactor.text("a%2B++%2F+++/+++/++++") == f"a{MASK}"
+
+
+def test_digits_around_that_complete_an_encoding_are_masked_too() -> None:
+    """With the 3, the percent-encoded text is also the secret in hex, in lines of two digits."""
+    redactor = Redactor({"token": "0:::::::"})
+
+    assert redactor.text("2¶0%3A%3A%3A%3A%3A%3A%3A¶") == f"2¶{MASK}¶"
+    assert redactor.text("3¶0%3A%3A%3A%3A%3A%3A%3A¶") == f"{MASK}¶"
+
+
+def _digits_around_complete_an_encoding(secret: str, written: str, text: str) -> bool:
+    """Whether *text* contains an encoding of the secret that is not in *written* alone."""
+    encodings = spellings(secret).digits
+    return _most_encodings(encodings, text) > _most_encodings(encodings, written)
+
+
+def _most_encodings(encodings: Iterable[bytes], text: str) -> int:
+    """Return how many *encodings* stand in a layer of *text*, whatever separates their digits."""
+    return max(
+        sum(
+            layer.digits.startswith(encoding, start)
+            for encoding in encodings
+            for start in range(len(layer.digits) - len(encoding) + 1)
+        )
+        for layer in layers(text.encode())
+    )
 
 
 @given(secret=secrets.map(str.strip), before=st.binary(max_size=9), after=st.binary(max_size=9))

@@ -69,17 +69,6 @@ def test_parent_is_the_block_whose_iterations_share_its_beginning(
         assert step_path.parse(parent).iterations == step_path.parse(path).iterations[:-1]
 
 
-@given(_enclosing, step_ids, _indexes)
-def test_the_format_of_a_state_machine_makes_the_same_prefix(
-    enclosing: list[tuple[str, int]], block_id: str, index: int
-) -> None:
-    prefix = prefix_of(enclosing)
-
-    made = step_path.prefix_format(block_id).format(prefix, index)
-
-    assert made == step_path.iteration_prefix(step_path.join(prefix, block_id), index)
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.model.run import StepReference
 from taskrunner.runtime.run_values import RunValues
-from taskrunner.usecases.open_gate import open_gate
+from taskrunner.usecases.enter_gate import enter_gate
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.packs import pack
 from tests.unit.usecases.given import NOON, TENANT, a_world, result_of, step
@@ -74,7 +74,7 @@ def test_an_earlier_step_without_an_outcome_has_failed() -> None:
 
 def test_reads_the_status_of_a_gate_from_the_journal() -> None:
     world = a_world(MANIFEST)
-    open_gate(StepReference(TENANT, "run-7", "review"), "token", world)
+    enter_gate(StepReference(TENANT, "run-7", "review"), "token", world)
 
     assert read(world, "review")["steps"]["review"] == {"outputs": None, "status": "Pending"}
 

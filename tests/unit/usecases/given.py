@@ -14,7 +14,7 @@ from taskrunner.model.caller import Caller
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
-from taskrunner.usecases.open_gate import open_gate
+from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.run_step import run_step
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
@@ -94,7 +94,7 @@ def gate(
     iteration: str = "",
 ) -> JsonObject:
     """Open a gate of run-7, as the machine does."""
-    return open_gate(StepReference(TENANT, "run-7", step_id, iteration), token, world)
+    return enter_gate(StepReference(TENANT, "run-7", step_id, iteration), token, world)
 
 
 def decide(

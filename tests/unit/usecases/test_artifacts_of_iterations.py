@@ -160,7 +160,7 @@ def test_a_step_does_not_read_what_lanes_beside_it_have_written() -> None:
 TWO_STEPS = pack(
     """
     - {id: one, run: {uses: builtin:scanner, with: {target: "example.com/one:v1"}}}
-    - {id: two, when: "steps.one.outputs.high == `9`",
+    - {id: two, when: "steps.one.outputs.high != `9`",
        run: {uses: builtin:scanner, with: {target: "example.com/two:v1"}}}
     - {id: all, run: {uses: builtin:build, with: {artifacts: [scan-report]}}}
     """

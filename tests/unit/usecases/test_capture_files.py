@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"  # the pattern of declared outputs in the language
+LATER = datetime(2025, 12, 6, 12, 1, tzinfo=UTC)
 REPORT = FileOutput(name="report", path="/output/scan/result.json")
 
 
@@ -36,7 +38,7 @@ def captured(
         (output / name).write_text(name)
     world = world or a_world()
     run = world.runs.snapshot(TENANT, "run-7").run
-    found = capture_files(output, declared, run, Redactor({}), world)
+    found = capture_files(output, declared, run, Redactor({}), world, search_until=LATER)
     return {str(artifact.source_path): artifact for artifact in found}
 
 
@@ -204,7 +206,7 @@ def test_does_not_store_a_file_whose_content_or_name_holds_a_secret(tmp_path: Pa
     (tmp_path / "correct-horse-battery.txt").write_text("empty")
     redactor = Redactor({"token": "correct-horse-battery"})
 
-    found = capture_files(tmp_path, (), run, redactor, world)
+    found = capture_files(tmp_path, (), run, redactor, world, search_until=LATER)
 
     assert [(item.source_path, item.status.value, item.notes) for item in found] == [
         ("/output/***.txt", "failed", "its name holds a secret, so it is not stored"),
@@ -270,10 +272,10 @@ def test_prefers_the_exact_form_of_a_declared_path(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_has_only_plain_characters(tmp_path: Path, file: str, name: str) -> None:
-    (given,) = names(tmp_path, file)
+    (artifact_name,) = names(tmp_path, file)
 
-    assert given in {name, name.rsplit(".", 1)[0]}
-    assert re.fullmatch(NAME, given)
+    assert artifact_name in {name, name.rsplit(".", 1)[0]}
+    assert re.fullmatch(NAME, artifact_name)
 
 
 def test_a_long_path_has_a_short_and_unique_name(tmp_path: Path) -> None:
@@ -311,3 +313,33 @@ def test_the_media_type_depends_on_the_ending_alone(
     tmp_path: Path, file: str, expected: str
 ) -> None:
     assert captured(tmp_path, file)[f"/output/{file}"].media_type == expected
+
+
+class _ClockThatRuns:
+    """Is a second later each time that it is read."""
+
+    def __init__(self) -> None:
+        self.time = LATER - timedelta(seconds=20)
+
+    def now(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time
+
+
+def test_a_file_is_not_stored_if_the_time_for_its_search_is_over(tmp_path: Path) -> None:
+    mebibyte = 1024 * 1024
+    for name, size in (("a", mebibyte), ("b", 100 * mebibyte), ("c", mebibyte)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    world = a_world()
+    world.clock = _ClockThatRuns()  # type: ignore[assignment]
+    run = world.runs.snapshot(TENANT, "run-7").run
+    redactor = Redactor({"token": "correct-horse"})
+
+    first, second, third = capture_files(tmp_path, (), run, redactor, world, search_until=LATER)
+
+    assert first.status is ArtifactStatus.CAPTURED
+    assert second.status is third.status is ArtifactStatus.FAILED
+    assert second.notes == third.notes
+    assert "no time left to search it for secrets" in str(second.notes)
+    assert list(world.artifacts.files) == [(TENANT, first.stored_path)]

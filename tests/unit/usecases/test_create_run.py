@@ -85,7 +85,7 @@ class TestCreate:
         assert world.machines.started == {
             run.execution: {
                 "run": {"tenant": TENANT, "id": "run-7"},
-                "path": "",
+                "place": {"path": ""},
                 "when": {},
                 "branch": {},
                 "items": {},
@@ -287,6 +287,26 @@ class TestIdempotencyKey:
         again = a_request(run_id=None, idempotency_key="k-1")
 
         assert result_of(lambda: create_run(again, world)) == "ConflictError idempotency_conflict"
+
+    @pytest.mark.parametrize(
+        "value",
+        [float("inf"), -float("inf"), 10**5000, "\ud800", [{"a": float("inf")}]],
+        ids=["infinite", "negative", "long", "surrogate", "nested"],
+    )
+    @pytest.mark.parametrize("place", ["a value", "a name"])
+    def test_a_used_key_with_inputs_that_no_run_can_have_is_refused_as_invalid(
+        self, value: object, place: str
+    ) -> None:
+        manifest = pack(
+            "- {id: a, run: {uses: builtin:noop}}", spec="inputs: [{name: n, type: integer}]"
+        )
+        world = a_world(manifest, idempotency_key="k-1", inputs={"n": 1})
+        inputs = {"n": value} if place == "a value" else {"n": 1, "\ud800": 1}
+
+        again = a_request(manifest, idempotency_key="k-1", inputs=inputs)
+
+        with pytest.raises(InvalidPackError):
+            create_run(again, world)
 
     def test_another_caller_with_the_same_key_and_run_id_does_not_get_the_run(self) -> None:
         world = a_world(idempotency_key="k-1")

@@ -266,7 +266,7 @@ def test_one_of_several_simultaneous_decisions_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "calls"), [(Verdict.APPROVED, 9), (Verdict.REJECTED, 13), (Verdict.EXPIRED, 14)]
+    ("verdict", "calls"), [(Verdict.APPROVED, 10), (Verdict.REJECTED, 14), (Verdict.EXPIRED, 15)]
 )
 def test_deciding_again_after_a_crash_completes_the_decision(verdict: Verdict, calls: int) -> None:
     def arrange() -> MemoryWorld:

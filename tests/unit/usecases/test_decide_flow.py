@@ -25,6 +25,7 @@ from tests.unit.usecases.given import (
 )
 
 if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
 
 FIRST = "- {id: first, run: {uses: builtin:noop, with: {n: 1, list: [a, b], word: text}}}"
@@ -155,18 +156,35 @@ class TestItems:
         )
 
 
+def turn(following: str, path: str) -> JsonObject:
+    """Where a loop goes on, as machines of this release and of earlier ones read it."""
+    return {"next": following, "more": following == "iteration", "path": path}
+
+
 class TestTurn:
     def world(self, until: str = "index == `1`") -> MemoryWorld:
         return each('"[`1`, `2`, `3`]"', "loop", f'until: "{until}",')
 
     def test_begins_with_the_first_iteration(self) -> None:
-        assert ask(self.world(), Question.TURN, "each") == {"more": True, "path": "each[0]::"}
+        assert ask(self.world(), Question.TURN, "each") == {
+            "next": "iteration",
+            "more": True,
+            "path": "each[0]::",
+        }
 
     def test_goes_on_until_the_condition_is_true(self) -> None:
         world = self.world()
 
-        assert ask(world, Question.TURN, "each", "each[0]::") == {"more": True, "path": "each[1]::"}
-        assert ask(world, Question.TURN, "each", "each[1]::") == {"more": False, "path": ""}
+        assert ask(world, Question.TURN, "each", "each[0]::") == {
+            "next": "iteration",
+            "more": True,
+            "path": "each[1]::",
+        }
+        assert ask(world, Question.TURN, "each", "each[1]::") == {
+            "next": "end",
+            "more": False,
+            "path": "",
+        }
 
         assert (last(world).id, last(world).metadata["value"]) == (
             "each#end",
@@ -177,13 +195,34 @@ class TestTurn:
     def test_ends_after_the_last_item(self) -> None:
         world = self.world(until="index == `9`")
 
-        assert ask(world, Question.TURN, "each", "each[2]::") == {"more": False, "path": ""}
+        assert ask(world, Question.TURN, "each", "each[2]::") == {
+            "next": "end",
+            "more": False,
+            "path": "",
+        }
 
     def test_without_items_ends_at_once(self) -> None:
         world = each("{static: []}", "loop", 'until: "index == `1`",')
 
-        assert ask(world, Question.TURN, "each") == {"more": False, "path": ""}
+        assert ask(world, Question.TURN, "each") == turn("end", "")
         assert last(world).metadata["value"] == "0"
+
+    @pytest.mark.parametrize(("may_fail", "following"), [("false", "failure"), ("true", "end")])
+    def test_leaves_the_loop_after_a_failure(self, may_fail: str, following: str) -> None:
+        manifest = f"""
+        - id: each
+          continueOnError: {may_fail}
+          loop:
+            items: {{static: [1]}}
+            until: run.id
+            body: [{{id: a, run: {{uses: "builtin:noop"}}}}]
+        """
+        world = a_world(pack(manifest))
+        reference = StepReference(TENANT, "run-7", "each", "each[0]::")
+
+        answer = decide_flow(reference, Question.TURN, world, has_failed=True)
+
+        assert answer == {"value": turn(following, "")}
 
     def test_goes_on_in_the_iterations_around_the_loop(self) -> None:
         world = a_world(
@@ -208,9 +247,9 @@ class TestTurn:
         second = ask(world, Question.TURN, "inner", "outer[1]::inner[0]::")
         end = ask(world, Question.TURN, "inner", "outer[1]::inner[1]::")
 
-        assert first == {"more": True, "path": "outer[1]::inner[0]::"}
-        assert second == {"more": True, "path": "outer[1]::inner[1]::"}
-        assert end == {"more": False, "path": "outer[1]::"}
+        assert first == turn("iteration", "outer[1]::inner[0]::")
+        assert second == turn("iteration", "outer[1]::inner[1]::")
+        assert end == turn("end", "outer[1]::")
         assert last(world).id == "outer[1]::inner#end"
 
     def test_fails_the_loop_when_its_condition_cannot_be_evaluated(self) -> None:

@@ -186,4 +186,4 @@ def test_expiring_again_after_a_crash_expires_the_gate() -> None:
         gate(world)
         return world
 
-    assert assert_recovers(arrange, expire) == 2 * 2 * 12
+    assert assert_recovers(arrange, expire) == 2 * 2 * 13

@@ -248,13 +248,13 @@ class TestList:
     @staticmethod
     def go_on(world: MemoryWorld, run_id: str, *reached: str) -> None:
         from taskrunner.model.run import StepReference  # noqa: PLC0415
-        from taskrunner.usecases.open_gate import open_gate  # noqa: PLC0415
+        from taskrunner.usecases.enter_gate import enter_gate  # noqa: PLC0415
         from taskrunner.usecases.run_step import run_step  # noqa: PLC0415
 
         for step_id in reached:
             reference = StepReference(TENANT, run_id, step_id)
             if step_id == "review":
-                open_gate(reference, "token", world)
+                enter_gate(reference, "token", world)
             else:
                 run_step(reference, world, remaining_s=900)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import TryAgainError
+from taskrunner.errors import ApprovalExpiredError, TryAgainError
 from taskrunner.model.approval import Verdict
+from taskrunner.model.due_work import DueKind
+from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.expire_gate import expire_gate
 from taskrunner.usecases.reconcile import reconcile
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
@@ -17,6 +22,7 @@ from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 from tests.unit.usecases.given import (
     ADMIN,
+    BOB,
     GATED,
     TENANT,
     a_request,
@@ -31,6 +37,7 @@ from tests.unit.usecases.given import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskrunner.model.due_work import DueItem
     from taskrunner.model.run import Run
 
 
@@ -42,6 +49,40 @@ GATE_BESIDE_A_FAILURE = pack(
         steps:
           - {id: review, gate: {approval: {id: security}}}
           - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    """,
+    spec="approvals: [{id: security}]",
+)
+TWO_GATES = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: first, continueOnError: true, gate: {approval: {id: security}}}
+          - {id: second, continueOnError: true, gate: {approval: {id: security}}}
+    """,
+    spec="approvals: [{id: security, expiresAfterSeconds: 3600}]",
+)
+GATE_BESIDE_A_STEP = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: busy, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]",
+)
+GATE_BESIDE_A_CONTAINED_FAILURE = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: review, gate: {approval: {id: security}}}
+                - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
     """,
     spec="approvals: [{id: security}]",
 )
@@ -81,6 +122,25 @@ def a_pass(world: MemoryWorld, after_s: float = 61) -> list[str]:
     """Let time pass and reconcile; return the names of the errors."""
     world.clock.advance(after_s)
     return [type(error).__name__ for _, error in reconcile(world).failures]
+
+
+def kinds(world: MemoryWorld) -> list[str]:
+    """The kinds of the work that is ever due."""
+    return [item.kind.value for item in world.due_work.items.values()]
+
+
+def due_at_of_run(world: MemoryWorld) -> str:
+    (item,) = (item for item in world.due_work.items.values() if item.kind is DueKind.RUN)
+    return item.due_at
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    """A call that raises *error*."""
+
+    def call(*_: object) -> None:
+        raise error
+
+    return call
 
 
 def run_7(world: MemoryWorld) -> Run:
@@ -203,6 +263,204 @@ class TestGates:
 
         assert world.notifications.published == []
         assert "gate" not in [item.kind.value for item in world.due_work.items.values()]
+
+
+class TestExpiredGates:
+    def test_announces_no_gate_whose_own_time_is_over(self) -> None:
+        world = TestGates().unannounced()
+
+        assert a_pass(world, after_s=7 * 86400 + 1) == []
+
+        assert world.notifications.published == []
+        assert "gate" not in kinds(world)
+
+    def test_announces_no_gate_that_has_expired_beside_one_that_waits(self) -> None:
+        world = a_world(TWO_GATES)
+        world.notifications.is_down = True
+        gate(world, "first")
+        world.clock.advance(60)
+        gate(world, "second", "token-2")
+        world.notifications.is_down = False
+        with suppress(ApprovalExpiredError):
+            expire_gate(StepReference(TENANT, "run-7", "first", ""), world)
+
+        assert a_pass(world) == []
+
+        (sent,) = world.notifications.published
+        assert json.loads(sent.body)["stepId"] == "second"
+
+
+class TestPlansThatAreGone:
+    """Retention deletes a plan and the items of its run one by one."""
+
+    def test_a_gate_that_was_not_announced_is_given_up(self) -> None:
+        world = TestGates().unannounced()
+        world.plans.texts.clear()
+
+        assert a_pass(world) == []
+
+        assert "gate" not in kinds(world)
+
+    def test_a_decision_is_given_up(self) -> None:
+        world = waiting()
+        cut_off(world, "approvals.resume", decide)
+        world.plans.texts.clear()
+
+        assert a_pass(world) == []
+
+        assert "approval" not in kinds(world)
+
+    def test_a_stopped_block_is_given_up(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        world.plans.texts.clear()
+
+        assert a_pass(world) == []
+
+        assert "block" not in kinds(world)
+
+    def test_an_ended_run_is_stopped_and_its_gates_are_answered_without_evidence(self) -> None:
+        world = waiting()
+        cut_off(world, "machines.stop", lambda dying: cancel_run(TENANT, "run-7", "bob", dying))
+        world.plans.texts.clear()
+
+        assert a_pass(world) == []
+
+        assert world.machines.stopped == {run_7(world).execution}
+        assert world.approvals.failed == {"token-1"}
+        assert world.settlements.requested == []
+        assert kinds(world) == []
+
+
+class TestWaitingRuns:
+    """A run that only waits is looked at when its first gate has expired."""
+
+    def looks(self, world: MemoryWorld, after_s: float = 61) -> str:
+        world.machines.statuses[run_7(world).execution] = "RUNNING"
+        assert a_pass(world, after_s) == []
+        (item,) = (item for item in world.due_work.items.values() if item.kind is DueKind.RUN)
+        assert item.looks == 0
+        return item.due_at
+
+    def test_looks_after_the_expiry_of_the_first_gate(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world, "first")
+        world.clock.advance(60)
+        gate(world, "second", "token-2")
+
+        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+
+    def test_looks_as_usual_while_a_step_runs_beside_a_gate(self) -> None:
+        world = a_world(GATE_BESIDE_A_STEP)
+        gate(world)
+        cut_off(world, "runs.record_step", lambda dying: step(dying, "busy"))
+
+        assert self.looks(world) == "2025-12-06T12:03:01.000Z"
+
+    def test_looks_as_usual_while_a_lane_may_be_on_its_way_to_the_next_step(self) -> None:
+        world = a_world(GATE_BESIDE_A_STEP)
+        gate(world)
+        world.clock.advance(30)
+        step(world, "busy")
+
+        assert self.looks(world, after_s=31) == "2025-12-06T12:03:01.000Z"
+
+    @pytest.mark.parametrize("verdict", [Verdict.APPROVED, EXPIRED])
+    def test_looks_soon_after_a_decision_has_woken_the_run(self, verdict: Verdict) -> None:
+        world = a_world(TWO_GATES)
+        gate(world, "first")
+        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+        world.clock.advance(600)
+
+        decide(world, verdict, by=ADMIN if verdict is EXPIRED else BOB)
+
+        assert due_at_of_run(world) <= "2025-12-06T12:30:00.000Z"
+
+    def test_looks_soon_after_a_decision_that_the_reconciler_has_delivered(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world, "first")
+        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+        cut_off(world, "approvals.resume", lambda dying: decide(dying, EXPIRED, by=ADMIN))
+
+        a_pass(world)
+
+        assert due_at_of_run(world) <= "2025-12-06T12:30:00.000Z"
+
+    def test_a_decision_between_the_reads_and_the_write_of_a_pass_counts(self) -> None:
+        world = waiting()
+        inner = world.due_work.postpone
+
+        def decided_before(item: DueItem, until: str) -> None:
+            decide(world)
+            inner(item, until)
+
+        world.due_work.postpone = decided_before  # type: ignore[method-assign]
+
+        assert self.looks(world) <= "2025-12-06T12:20:00.000Z"
+
+    def test_looks_again_at_the_gates_that_still_wait_after_the_first_has_expired(self) -> None:
+        world = a_world(TWO_GATES)
+        gate(world, "first")
+        world.clock.advance(1800)
+        gate(world, "second", "token-2")
+        self.looks(world)
+        with suppress(ApprovalExpiredError):
+            expire_gate(StepReference(TENANT, "run-7", "first", ""), world)
+
+        assert self.looks(world, after_s=1800) == "2025-12-06T13:40:00.000Z"
+
+
+class TestStoppedBlocks:
+    def test_fails_the_gates_of_a_block_that_a_failure_beside_them_has_stopped(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        assert world.approvals.failed == set()
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
+        assert "block" not in kinds(world)
+
+    def test_a_block_whose_gates_were_answered_leaves_nothing_to_do(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+
+        result_of(lambda: step(world, "bad"))
+
+        assert world.approvals.failed == {"token-1"}
+        assert "block" not in kinds(world)
+
+    def test_a_block_of_a_run_that_has_ended_since_leaves_nothing_to_do(self) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        cut_off(world, "approvals.fail", lambda dying: step(dying, "bad"))
+        cancel_run(TENANT, "run-7", "bob", world)
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
+        assert kinds(world) == ["ended"]
+
+    @pytest.mark.parametrize("refusal", [TryAgainError("busy"), PermissionError("no")])
+    def test_answers_the_gates_that_step_functions_refused_to_answer(
+        self, refusal: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = a_world(GATE_BESIDE_A_CONTAINED_FAILURE)
+        gate(world)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.approvals, "fail", raising(refusal))
+            assert result_of(lambda: step(world, "bad")) == "StepFailedError"
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "run-7" in record.getMessage()
+        assert type(refusal).__name__ in record.getMessage()
+        assert "token-1" not in caplog.text
+
+        assert a_pass(world) == []
+
+        assert world.approvals.failed == {"token-1"}
 
 
 class TestEndedRuns:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,8 @@ from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
 from taskrunner.sandbox.attempt import AttemptResult, Usage
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.read_run import run_log
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.run_step import run_step
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError
@@ -241,6 +244,34 @@ class TestAttempt:
         assert entry_ids(world)[-3:] == ["bad#1#ended", "run.ended", "late#1#ended"]
         assert world.runs.outcomes(TENANT, "run-7", ["late"])["late"].outputs is not None
         assert [artifact.name for artifact in world.artifacts.list(TENANT, "run-7")] == ["bundle"]
+
+    @pytest.mark.parametrize(
+        ("end", "status"),
+        [(failed, "Running"), (cancelled, "Skipped")],
+        ids=["failed", "cancelled"],
+    )
+    def test_that_ends_after_its_run_adds_its_end_alone_to_what_a_follower_has_read(
+        self, end: Callable[[MemoryWorld], None], status: str
+    ) -> None:
+        world = a_world(TWO_BUILDS)
+        read: list[Any] = []
+
+        def end_and_read(ending: MemoryWorld) -> None:
+            end(ending)
+            states = run_state(TENANT, "run-7", ending)["steps"]
+            read.append(next(one["status"] for one in states if one["stepId"] == "late"))
+            read.append(run_log(TENANT, "run-7", None, None, ending))
+
+        world.sandbox = EndsTheRun(world, end_and_read)
+        step(world, "late")
+
+        shown, log = read
+        assert shown == status
+        last = json.loads(log.text.splitlines()[-1])["eventType"]
+        assert last == ("run.failed" if end is failed else "run.cancelled")
+        (line,) = run_log(TENANT, "run-7", log.cursor, None, world).text.splitlines()
+        late = json.loads(line)
+        assert (late["eventType"], late["stepId"]) == ("step.completed", "late")
 
     def test_of_an_iteration_has_outcomes_and_entries_of_its_own(self) -> None:
         steps = "- {id: ship, run: {uses: builtin:noop}}"

@@ -31,7 +31,7 @@ def not_started(
 ) -> MemoryWorld:
     """A world in which a run was recorded, and creating it failed before its execution began."""
     world = MemoryWorld()
-    failing: Any = FailingWorld(world, Failure(call=5, effect_lost=True, error=error))
+    failing: Any = FailingWorld(world, Failure(call=6, effect_lost=True, error=error))
     result_of(lambda: create_run(a_request(manifest, idempotency_key="k-1", **changes), failing))
     assert failing.calls[-1] == "machines.start"
     assert list(world.runs.stored) == [(TENANT, "run-7")]

@@ -30,14 +30,22 @@ def test_a_step_costs_a_task_and_three_events_for_each_retry() -> None:
     assert events(noops(1, "retries: {maxAttempts: 4}, ")) - events(noops(1)) == 9
 
 
-def test_a_condition_costs_a_choice() -> None:
-    assert events(noops(1, "when: '`true`', ")) - events(noops(1)) == STATE
+def test_the_condition_of_a_step_that_calls_a_function_costs_nothing() -> None:
+    assert events(noops(1, "when: '`true`', ")) == events(noops(1))
+    assert events(noops(1, "when: run.id, ")) == events(noops(1))
 
 
-def test_a_gate_costs_waiting_and_expiring() -> None:
+def test_the_condition_of_a_block_costs_a_choice_and_one_that_the_run_decides_a_task_too() -> None:
+    plain = events(block(f"parallel: {{steps: [{A}]}}"))
+
+    assert events(block(f"when: '`true`', parallel: {{steps: [{A}]}}")) - plain == STATE
+    assert events(block(f"when: run.id, parallel: {{steps: [{A}]}}")) - plain == TASK + STATE
+
+
+def test_a_gate_costs_waiting_twice_and_a_pass_because_it_expires_in_the_same_state() -> None:
     gate = "- {id: g, gate: {approval: {id: r}}}"
 
-    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 11
+    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 14
 
 
 @pytest.mark.parametrize(
@@ -76,7 +84,7 @@ def test_a_policy_gate_costs_each_evaluation_and_what_may_follow() -> None:
     abort = of("")
     override = ", failureAction: requestOverride, override: {approval: r}"
     assert of(", retries: {count: 2}") - abort == 2 * (TASK + STATE + STATE)
-    assert of(override) - abort == 11
+    assert of(override) - abort == 14
     assert of(f", failureAction: branch, branch: [{A}]") - abort == TASK + STATE
 
 

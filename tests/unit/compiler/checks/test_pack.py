@@ -120,6 +120,13 @@ inputs:
         ("inputs.text == `3`", "inputs.text is text, {}a number: write '3', not `3`"),
         ("!(inputs.flag == 'true')", "is a boolean, {}text: write `true`, not 'true'"),
         ("inputs.flag && (inputs.text == `1` || run.id)", "write '1', not `1`"),
+        ("not_null(inputs.count == '3')", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("[inputs.count == '3'][0]", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("{x: inputs.count != '3'}.x", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("inputs.any[?$.inputs.count == '3']", "inputs.count is a number, {}text: write `3`"),
+        ("map(&($.inputs.count == '3'), `[]`)", "inputs.count is a number, {}text: write `3`"),
+        ("inputs.count | @ == '3'", "inputs.count is a number, {}text: write `3`, not '3'"),
+        ("run.id == `1`", "run.id is text, {}a number: write '1', not `1`"),
     ],
 )
 def test_refuses_a_comparison_of_an_input_with_a_literal_of_another_kind(

@@ -22,10 +22,10 @@ def misfits(shape: InputShape, value: object) -> list[Problem]:
     return list(values.misfits(shape, value, values.schema_allowance([shape])))
 
 
-def refused(shapes: Sequence[InputShape], given: dict[str, Any]) -> tuple[Diagnostic, ...]:
-    found = tuple(values.problems(shapes, given))
-    assert found
-    return found
+def problems(shapes: Sequence[InputShape], inputs: dict[str, Any]) -> tuple[Diagnostic, ...]:
+    diagnostics = tuple(values.problems(shapes, inputs))
+    assert diagnostics
+    return diagnostics
 
 
 FITTING: dict[str, list[Any]] = {
@@ -57,7 +57,7 @@ def test_resolves_a_missing_value_to_the_default_or_null() -> None:
 def test_treats_null_as_not_given() -> None:
     assert values.resolve([declared("string", default="d")], {"x": None}) == {"x": "d"}
 
-    (diagnostic,) = refused([declared("string", required=True)], {"x": None})
+    (diagnostic,) = problems([declared("string", required=True)], {"x": None})
     assert diagnostic.message == "the input 'x' is required"
 
 
@@ -69,7 +69,7 @@ def test_takes_an_empty_or_false_value_as_given() -> None:
 def test_reports_everything_that_is_wrong_with_the_values() -> None:
     shapes = [declared("string"), InputShape(name="y", type="array", required=True)]
 
-    diagnostics = refused(shapes, {"x": 1, "z": 2})
+    diagnostics = problems(shapes, {"x": 1, "z": 2})
 
     assert [found.path for found in diagnostics] == ["$.inputs.z", "$.inputs.x", "$.inputs.y"]
 
@@ -135,7 +135,7 @@ def test_does_not_repeat_a_long_value_in_a_message() -> None:
 
 
 def test_reports_at_most_101_wrong_values() -> None:
-    given = {"x": {"k" * 1_000: ["\ud800"] * 5_000}, **{f"z{n}": 1 for n in range(5_000)}}
+    inputs = {"x": {"k" * 1_000: ["\ud800"] * 5_000}, **{f"z{n}": 1 for n in range(5_000)}}
 
-    for some in (given, {"x": given["x"]}):
-        assert len(refused([declared("object")], some)) == 101
+    for wrong in (inputs, {"x": inputs["x"]}):
+        assert len(problems([declared("object")], wrong)) == 101

@@ -10,6 +10,7 @@ import yaml
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine.frame import FRAME
+from taskrunner.model import step_path
 from tests.packs import pack
 from tests.template import ROOT
 
@@ -45,7 +46,7 @@ def test_states_have_the_ids_of_their_steps_in_the_order_of_the_pack() -> None:
     - {id: g, gate: {approval: {id: r}}}
     """
 
-    assert list(states(steps, APPROVALS)) == ["z", "When a", "a", "g", "Expire g", "Steps done"]
+    assert list(states(steps, APPROVALS)) == ["z", "a", "g", "Expire 1", "Steps done"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def with_defaults(*retriers: dict[str, Any]) -> list[dict[str, Any]]:
     return [RETRIER_DEFAULTS | retrier for retrier in retriers]
 
 
-def test_states_carry_no_comments_but_the_names_of_steps() -> None:
+def test_states_carry_no_comments() -> None:
     found = states(
         """
         - {id: named, name: Build it, when: "`true`", run: {uses: builtin:noop}}
@@ -88,8 +89,7 @@ def test_states_carry_no_comments_but_the_names_of_steps() -> None:
         APPROVALS,
     )
 
-    assert found["named"]["Comment"] == "Build it"
-    assert yaml.safe_dump(found).count("Comment") == 1
+    assert "Comment" not in yaml.safe_dump(found)
 
 
 def test_catches_a_failure_only_where_the_pack_goes_on() -> None:
@@ -111,26 +111,28 @@ FUNCTION = 'policies: [{id: p, version: "1", uses: "lambda:window"}]'
 
 
 @pytest.mark.parametrize(
-    ("spec", "given", "called"),
+    ("spec", "parameters", "function"),
     [
-        (RULES, "{}", "DecideFlow"),
-        (RULES, "{x: '{{ run.id }}', secrets: 'text: secrets.t'}", "DecideFlow"),
-        (SECRET + RULES, "{x: '{{ run.id }}'}", "DecideFlow"),
-        (SECRET + RULES, "{x: '{{ secrets.t }}'}", "RunStep"),
-        (SECRET + RULES, "{x: [{y: '{{ inputs.flag && secrets.t }}'}]}", "RunStep"),
-        (FUNCTION, "{}", "RunStep"),
+        (RULES, "{}", "flow"),
+        (RULES, "{x: '{{ run.id }}', secrets: 'text: secrets.t'}", "flow"),
+        (SECRET + RULES, "{x: '{{ run.id }}'}", "flow"),
+        (SECRET + RULES, "{x: '{{ secrets.t }}'}", "run"),
+        (SECRET + RULES, "{x: [{y: '{{ inputs.flag && secrets.t }}'}]}", "run"),
+        (FUNCTION, "{}", "run"),
     ],
 )
 def test_run_step_evaluates_the_policies_that_take_secrets_or_a_function(
-    spec: str, given: str, called: str
+    spec: str, parameters: str, function: str
 ) -> None:
     spec += "\ninputs: [{name: flag, type: boolean, default: false}]"
 
-    state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {given}}}}}}}", spec)["g"]
+    state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {parameters}}}}}}}", spec)["g"]
 
-    assert state["Parameters"]["FunctionName"] == f"${{{called}FunctionArn}}"
-    assert state["Parameters"]["Payload"] | {"run.$": 0, "tenant.$": 0} == {
-        "tenant.$": 0, "run.$": 0, "step": "g", "path.$": "$.path", "ask": "policy",
+    assert state["Parameters"] == {
+        "FunctionName.$": f"$.functions.{function}",
+        "Payload": {
+            "run.$": "$.run", "place.$": "$.place", "state.$": "$$.State", "ask": "policy",
+        },
     }  # fmt: skip
     assert state["ResultPath"] == "$.decision"
 
@@ -143,27 +145,162 @@ def test_a_policy_call_may_take_as_long_as_a_step_and_is_retried_like_a_decision
     assert call["ResultSelector"] == decide["ResultSelector"]
 
 
-def test_a_gate_waits_as_long_as_its_approval_and_then_expires() -> None:
+def test_a_gate_waits_as_long_as_its_approval_and_then_comes_back_to_itself() -> None:
     found = states("- {id: g, gate: {approval: {id: r}}}", APPROVALS)
 
     assert found["g"]["TimeoutSeconds"] == 120
-    assert caught(found["g"]) == ["Expire g"]
-    assert "Catch" not in found["Expire g"]
-    assert found["Expire g"]["Parameters"]["Payload"]["step"] == "g"
+    assert found["g"]["Catch"] == [
+        {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.place.timeout", "Next": "Expire 1"}
+    ]
+    assert found["Expire 1"] == {"Type": "Pass", "Next": "g"}
+    assert found["g"]["ResultPath"] == "$.place.timeout"
 
 
 def test_a_gate_that_may_fail_leads_on_after_rejection_and_expiry() -> None:
     found = states("- {id: g, continueOnError: true, gate: {approval: {id: r}}}", APPROVALS)
 
-    assert caught(found["g"]) == ["Expire g", "Steps done"]
-    assert caught(found["Expire g"]) == ["Steps done"]
+    assert caught(found["g"]) == ["Expire 1", "Steps done"]
+    # The next gate must not find the timeout of this one.
+    assert {catcher["ResultPath"] for catcher in found["g"]["Catch"]} == {"$.place.timeout"}
+
+
+def test_one_state_evaluates_a_policy_by_rules_and_waits_for_its_override() -> None:
+    steps = """
+    - id: g
+      gate:
+        policy:
+          policy: p
+          retries: {count: 2, backoffSeconds: 7}
+          failureAction: requestOverride
+          override: {approval: r}
+    """
+
+    by_rules = states(steps, f"{RULES}\n{APPROVALS}")
+    by_function = states(steps, f"{FUNCTION}\n{APPROVALS}")
+
+    assert list(by_rules) == ["g", "Expire 1", "Steps done"]
+    assert by_rules["g"]["Retry"][1] == {
+        "ErrorEquals": ["AttemptFailedError"],
+        "IntervalSeconds": 7,
+        "BackoffRate": 1,
+        "MaxAttempts": 2,
+    }
+    assert list(by_function) == [
+        "g",
+        "Pause g",
+        "Override g",
+        "Expire 1",
+        "Verdict g",
+        "Steps done",
+    ]
+    assert len(by_function["Override g"]["Retry"]) == 2
+
+
+LOOP = """
+- id: around
+  continueOnError: true
+  conditional:
+    branches:
+      - condition: "`true`"
+        steps:
+          - id: turns
+            loop:
+              items: {static: [1]}
+              until: run.id
+              body:
+                - {id: a, run: {uses: builtin:noop}}
+                - id: inner
+                  loop:
+                    items: {static: [1]}
+                    until: run.id
+                    iterator: x
+                    index: y
+                    body: [{id: b, run: {uses: builtin:noop}}]
+- {id: last, run: {uses: builtin:noop}}
+"""
+
+
+def test_a_failure_in_a_loop_with_until_leads_back_to_its_turn() -> None:
+    found = states(LOOP)
+
+    failure = {"ErrorEquals": ["StepFailedError"], "ResultPath": "$.place.next"}
+    assert found["turns"]["Catch"] == [failure | {"Next": "Again turns"}]
+    assert found["Again turns"]["Default"] == "turns"
+    assert found["a"]["Catch"] == [failure | {"Next": "turns"}]
+    assert found["b"]["Catch"] == [failure | {"Next": "inner"}]
+    assert found["Broken inner"] == {
+        "Type": "Pass",
+        "Result": {"Error": "StepFailedError"},
+        "ResultPath": "$.place.next",
+        "Next": "turns",
+    }
+    ways = {rule["StringEquals"]: rule["Next"] for rule in found["Again inner"]["Choices"]}
+    assert ways == {"iteration": "b", "end": "turns", "failure": "Broken inner"}
+
+
+def test_maps_make_the_path_prefix_of_their_iterations_as_the_run_reads_it() -> None:
+    steps = "- {id: each-1, map: {items: {static: [1]}, step: {id: a, run: {uses: builtin:noop}}}}"
+
+    selector = states(steps)["each-1"]["ItemSelector"]
+
+    assert selector["place"]["path.$"] == (
+        "States.Format('{}{}[{}]::', $.place.path, $$.State.Name, $$.Map.Item.Value)"
+    )
+    made = "{}{}[{}]::".format("outer[2]::", "each-1", 7)
+    assert made == step_path.iteration_prefix(step_path.join("outer[2]::", "each-1"), 7)
+
+
+CALLS = [
+    "run: {uses: builtin:noop}",
+    "gate: {approval: {id: r}}",
+    "gate: {policy: {policy: p}}",
+    "map: {items: run.id, step: {id: a, run: {uses: builtin:noop}}}",
+    "loop: {items: {static: [1]}, until: run.id, body: [{id: a, run: {uses: builtin:noop}}]}",
+    "conditional: {branches: [{condition: run.id, steps: [{id: a, run: {uses: builtin:noop}}]}]}",
+]
+
+
+@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.parametrize("when", ["'`true`'", "run.id"])
+def test_a_step_that_begins_with_a_call_has_no_state_for_its_condition(
+    kind: str, when: str
+) -> None:
+    spec = f"{RULES}\n{APPROVALS}"
+
+    plain = states(f"- {{id: s, {kind}}}", spec)
+
+    assert states(f"- {{id: s, when: {when}, {kind}}}", spec) == plain
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "map: {items: {static: [1]}, step: {id: a, run: {uses: builtin:noop}}}",
+        "parallel: {maxParallel: 1, steps: [{id: a, run: {uses: builtin:noop}}]}",
+    ],
+)
+def test_a_block_whose_condition_the_run_decides_asks_for_its_items(kind: str) -> None:
+    found = states(f"- {{id: s, when: run.id, {kind}}}")
+
+    assert found["Items s"]["Parameters"]["Payload"]["ask"] == "items"
+    assert found["s"]["ItemsPath"] == "$.decision.value"
+    assert "When s" not in found
+
+
+def test_a_parallel_whose_condition_the_run_decides_has_states_for_it() -> None:
+    found = states(
+        "- {id: s, when: run.id, parallel: {steps: [{id: a, run: {uses: builtin:noop}}]}}"
+    )
+
+    assert list(found) == ["When s", "Whether s", "s", "Steps done"]
 
 
 def test_a_false_condition_leads_to_the_entry_of_the_next_step() -> None:
+    block = "parallel: {steps: [{id: in-%s, run: {uses: builtin:noop}}]}"
     found = branch(
-        """
-        - {id: a, when: "`true`", run: {uses: builtin:noop}}
-        - {id: b, when: "`true`", run: {uses: builtin:noop}}
+        f"""
+        - {{id: a, when: "`true`", {block % "a"}}}
+        - {{id: b, when: "`true`", {block % "b"}}}
         """
     )
 

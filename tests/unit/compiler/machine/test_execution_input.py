@@ -14,12 +14,15 @@ from tests.packs import pack
 
 HOSTS = "inputs: [{name: hosts, type: array, default: [a, b]}]"
 EVERYTHING_DECIDED = """
-- {id: a, when: inputs.hosts, run: {uses: builtin:noop}}
+- {id: a, when: inputs.hosts, parallel: {steps: [{id: f, run: {uses: builtin:noop}}]}}
 - id: choice
   conditional:
     branches: [{condition: inputs.hosts, steps: [{id: b, run: {uses: builtin:noop}}]}]
 - id: two
-  parallel: {maxParallel: 1, steps: [{id: c, when: inputs.hosts, run: {uses: builtin:noop}}]}
+  parallel:
+    maxParallel: 1
+    steps:
+      - {id: c, when: inputs.hosts, parallel: {steps: [{id: g, run: {uses: builtin:noop}}]}}
 - id: turns
   loop:
     items: {range: {end: 1}}
@@ -43,7 +46,7 @@ def test_carries_everything_that_inputs_decide() -> None:
 
     assert execution_input(plan, "acme", "run-1") == {
         "run": {"tenant": "acme", "id": "run-1"},
-        "path": "",
+        "place": {"path": ""},
         "when": {"a": True, "c": True},
         "branch": {"choice": 0},
         "items": {"two": [0], "turns": [0, 1], "each": [0, 1]},
@@ -58,9 +61,20 @@ def test_carries_nothing_that_only_the_run_can_decide() -> None:
     - {id: c, map: {items: steps.a.outputs.y, step: {id: d, run: {uses: builtin:noop}}}}
     """
 
-    given = execution_input(plan_pack(pack(steps), {}), "acme", "run-1")
+    first_input = execution_input(plan_pack(pack(steps), {}), "acme", "run-1")
 
-    assert (given["when"], given["branch"], given["items"]) == ({}, {}, {})
+    assert (first_input["when"], first_input["branch"], first_input["items"]) == ({}, {}, {})
+
+
+def test_carries_no_condition_that_a_function_decides() -> None:
+    steps = """
+    - {id: a, when: inputs.hosts, run: {uses: builtin:noop}}
+    - {id: b, when: inputs.hosts, map: {items: run.id, step: {id: c, run: {uses: builtin:noop}}}}
+    """
+
+    given = execution_input(plan_pack(pack(steps, spec=HOSTS), {}), "acme", "run-1")
+
+    assert given["when"] == {}
 
 
 def test_every_item_is_given_all_that_its_states_read() -> None:
@@ -72,7 +86,7 @@ def test_every_item_is_given_all_that_its_states_read() -> None:
 
     assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert missing_in(many) == []
-    assert given_to(many) == {"run", "path", "when", "branch", "items"}
+    assert given_to(many) == {"run", "place", "functions", "when", "branch", "items"}
 
 
 def given_to(state: dict[str, Any]) -> set[str]:
@@ -102,9 +116,6 @@ def reads(state: dict[str, Any]) -> set[str]:
     fields = {
         key: field for key, field in state.items() if key not in {"ItemProcessor", "Branches"}
     }
-    if "ItemSelector" in fields:
-        fields["ItemSelector"] = {k: v for k, v in fields["ItemSelector"].items() if "$$." not in v}
-        fields["ItemSelector"]["path"] = "$.path"
     fields.pop("ResultSelector", None)  # reads the answer
     fields.pop("ResultPath", None)  # is written
     return set(re.findall(r"(?<![$.\w])\$\.([a-z]+)", json.dumps(fields)))

@@ -90,6 +90,36 @@ def test_a_step_of_a_branch_that_is_not_taken_is_skipped_whatever_its_entries_sa
     assert found["other"] == (StepStatus.SKIPPED, Reason.BRANCH_NOT_TAKEN)
 
 
+COLLECTED = """
+- id: turns
+  loop:
+    items: {static: [1]}
+    body: [{id: turn, run: {uses: builtin:noop, with: {n: 1}}}]
+    outputs: "{{ {n: steps.turn.outputs.n} }}"
+- {id: after, run: {uses: builtin:noop}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("entries", "status"),
+    [
+        ([], StepStatus.RUNNING),
+        ([flow_entries.outputs_assembled("turns", at(3))], StepStatus.SUCCEEDED),
+        ([step_entries.step_undecidable("turns", "no", at(3))], StepStatus.FAILED),
+        ([run_entries.run_completed(at(50))], StepStatus.SUCCEEDED),
+    ],
+    ids=["not yet", "assembled", "failed", "of an earlier release"],
+)
+def test_a_loop_runs_until_its_outputs_are_assembled(
+    entries: list[Entry], status: StepStatus
+) -> None:
+    turn = "turns[0]::turn"
+
+    found = listed(COLLECTED, started(turn), completed(turn), *entries)
+
+    assert found["turns"][0] is status
+
+
 @pytest.mark.parametrize(
     ("steps", "entries", "reason"),
     [

@@ -134,12 +134,12 @@ class TestStep:
 def derived(
     children: Sequence[StepState],
     *,
-    own: StepState = PENDING,
+    block: StepState = PENDING,
     scope: Scope = HERE,
     outcome: RunStatus | None = None,
     is_complete: bool = True,
 ) -> tuple[str, ...]:
-    found = rules.derived(Block(own, children, is_complete), scope, facts(outcome))
+    found = rules.derived(Block(block, children, is_complete), scope, facts(outcome))
     return (found.status.value, *([] if found.reason is None else [found.reason.value]))
 
 
@@ -147,17 +147,17 @@ class TestBlock:
     def test_keeps_its_own_failure_when_it_could_not_be_decided(self) -> None:
         undecidable = replace(FAILED, reason=Reason.EXECUTOR_ERROR)
 
-        assert derived([SUCCEEDED], own=undecidable) == ("Failed", "executor-error")
+        assert derived([SUCCEEDED], block=undecidable) == ("Failed", "executor-error")
 
     def test_fails_with_a_child_that_may_not_fail(self) -> None:
         assert derived([FAILED, PENDING]) == ("Failed",)
         assert derived([replace(FAILED, continue_on_error=True), PENDING]) == ("Running",)
 
     def test_that_lets_errors_pass_fails_once_all_children_have_ended(self) -> None:
-        own = replace(PENDING, continue_on_error=True)
+        tolerant = replace(PENDING, continue_on_error=True)
 
-        assert derived([FAILED, PENDING], own=own) == ("Running",)
-        assert derived([FAILED, SUCCEEDED], own=own) == ("Failed",)
+        assert derived([FAILED, PENDING], block=tolerant) == ("Running",)
+        assert derived([FAILED, SUCCEEDED], block=tolerant) == ("Failed",)
 
     def test_succeeds_when_all_children_have_ended(self) -> None:
         assert derived([SUCCEEDED, SKIPPED]) == ("Succeeded",)
@@ -198,7 +198,7 @@ class TestBlock:
         )
 
     def test_runs_from_its_decision_or_its_first_child(self) -> None:
-        assert derived([PENDING], own=RUNNING) == ("Running",)
+        assert derived([PENDING], block=RUNNING) == ("Running",)
         for child in (RUNNING, WAITING, RETRYING, SUCCEEDED):
             assert derived([child, PENDING]) == ("Running",)
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.adapters.task_tokens import TaskTokens
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import Decision, GateOpening, GateRecord
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import JsonObject
@@ -116,6 +117,12 @@ class DynamoApprovals:
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
         """See the port."""
         return map(gate_from_item, self._gates(run, _UNWOKEN, None, _RECORD))
+
+    def first_expiry(self, run: Run) -> str | None:
+        """See the port."""
+        condition = f"{_UNWOKEN} AND attribute_not_exists(expired_by)"
+        waiting = self._gates(run, condition, None, "summary")
+        return min((json.loads(item["summary"])["expiresAt"] for item in waiting), default=None)
 
     def _gates(
         self, run: Run, condition: str, approval_id: str | None, attributes: str
@@ -272,6 +279,10 @@ class DynamoApprovals:
             self._tokens.succeed(token)
         else:
             self._tokens.fail(token, *_FAILURES[verdict])
+
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        """See the port."""
+        self._tokens.fail(token, type(error).__name__, str(error))
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
         """See the port. A page costs one query, and one read of the briefs of its runs."""

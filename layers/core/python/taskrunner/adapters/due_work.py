@@ -1,7 +1,7 @@
 """The port DueWork over the sparse index `due-work`.
 
-The run, the approval or the gate that something must follow is itself the item of due work, while
-it has the index's attributes. So recording due work costs no further write.
+The run, approval, gate or stopped block that something must follow is itself the item of due work,
+while it has the index's attributes. So recording due work costs no further write.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     APPROVALS,
+    BLOCKS,
     DUE,
     DUE_WORK,
     GATES,
     RUN,
     Key,
     approval_key,
+    block_key,
     gate_key,
+    run_key,
     run_partition,
     tenant_and_run_id,
 )
@@ -29,15 +32,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.adapters.table_requests import Item
+    from taskrunner.model.run import Run
 
 # For an update expression that makes an item due, with `due_values`.
 DUE_ASSIGNMENTS: Final = "due = :due, due_at = :due_at, due_looks = :due_looks"
 DUE_REMOVAL: Final = ", ".join(DUE)
+# What precedes the name of due work in the sort key of its item.
+_PREFIXES: Final = {DueKind.APPROVAL: APPROVALS, DueKind.GATE: GATES, DueKind.BLOCK: BLOCKS}
 
 
 def due_values(kind: DueKind, recorded_at: str) -> dict[str, object]:
     """Return the values of `DUE_ASSIGNMENTS` for a write at *recorded_at*."""
     return {":due": kind.value, ":due_at": first_look_at(recorded_at), ":due_looks": 0}
+
+
+def due_attributes(kind: DueKind, recorded_at: str) -> dict[str, object]:
+    """Return the attributes that make a new item due after a write at *recorded_at*."""
+    return {"due": kind.value, "due_at": first_look_at(recorded_at), "due_looks": 0}
 
 
 class DynamoDueWork:
@@ -57,7 +68,7 @@ class DynamoDueWork:
                 limit=limit,
             )
         )
-        return [_due_item(item) for item in page.items]
+        return [due_item(item) for item in page.items]
 
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         """See the port."""
@@ -80,6 +91,17 @@ class DynamoDueWork:
             name=item.name,
             looks=looks,
         )
+
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        """See the port. A pass that holds the item postpones it no more, because it has changed."""
+        update = Update(
+            key=run_key(run),
+            expression="SET due_at = :until, due_looks = :none",
+            condition="due = :kind AND due_at > :now",
+            values={":until": until, ":none": 0, ":kind": DueKind.RUN.value, ":now": now},
+        )
+        with suppress(ConditionFailedError):
+            self._table.update(update)
 
     def finish(self, item: DueItem) -> None:
         """See the port."""
@@ -107,14 +129,17 @@ def _key(item: DueItem) -> Key:
             return approval_key(partition, item.name)
         case DueKind.GATE:
             return gate_key(partition, item.name)
+        case DueKind.BLOCK:
+            return block_key(partition, item.name)
         case DueKind.RUN | DueKind.ENDED:
             return Key(partition, RUN)
 
 
-def _due_item(item: Item) -> DueItem:
+def due_item(item: Item) -> DueItem:
+    """Return the due work that *item* is; it has the index's attributes."""
     tenant, run_id = tenant_and_run_id(item["pk"])
     kind = DueKind(item["due"])
-    prefix = {DueKind.APPROVAL: APPROVALS, DueKind.GATE: GATES}.get(kind)
+    prefix = _PREFIXES.get(kind)
     return DueItem(
         kind=kind,
         tenant=tenant,

@@ -135,7 +135,7 @@ def _too_large(name: str, request_bytes: int) -> ExecutorFailure:
 
 def _problem(answer: Json) -> str | None:
     """Return why *answer* cannot be kept exactly, with the first place where it cannot."""
-    for path, problem in json_types.unusable(answer):
+    for path, problem in json_types.unusable(answer, "the function"):
         return f"{json_path.render(path)}: {problem}"
     return None
 

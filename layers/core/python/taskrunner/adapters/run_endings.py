@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.adapters.due_work import due_attributes, due_item
 from taskrunner.adapters.run_items import ended_update
 from taskrunner.adapters.table_layout import (
     BLOCKS,
@@ -20,6 +21,7 @@ from taskrunner.adapters.table_layout import (
     queue_key,
 )
 from taskrunner.adapters.table_requests import Check, Put, Update, by_prefix
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Write
+    from taskrunner.model.due_work import DueItem
     from taskrunner.model.run import Run
     from taskrunner.ports.runs import Stops
 
@@ -67,7 +70,7 @@ class RunEndings:
             ending = self.of_run(run, RunStatus.FAILED, ended_at, [*beside, *checks])
             return [*ending, *checks]
         checks = self.checks(run, [path for path in inside if path not in stops.blocks])
-        return [*checks, *(self._stopped(run, path, inside) for path in stops.blocks)]
+        return [*checks, *(self._stopped(run, path, stops, inside) for path in stops.blocks)]
 
     def checks(self, run: Run, inside: Iterable[str]) -> list[Write]:
         """Return the conditions that no failure has stopped a block of *inside*."""
@@ -77,18 +80,22 @@ class RunEndings:
             for path in dict.fromkeys(inside)
         ]
 
-    def _stopped(self, run: Run, path: str, inside: Collection[str]) -> Put:
+    def _stopped(self, run: Run, path: str, stops: Stops, inside: Collection[str]) -> Put:
         """Return the write that stops a block; once only if the failure must begin in it."""
         key = block_key(partition_of(run), path)
+        due = due_attributes(DueKind.BLOCK, stops.stopped_at) if path in stops.gated_blocks else {}
         return Put(
-            item={**key._asdict(), "expires_at": self._retention.expires_at(run)},
+            item={**key._asdict(), "expires_at": self._retention.expires_at(run), **due},
             condition=_NONE_STOPPED if path in inside else None,
         )
 
-    def stopped_blocks(self, run: Run) -> frozenset[str]:
-        """Return the step paths of the stopped blocks of *run*."""
+    def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
+        """Return the stopped blocks of *run* by step path, each with its due work if it has any."""
         items = self._table.query(by_prefix(block_key(partition_of(run), "")))
-        return frozenset(item["sk"].removeprefix(BLOCKS) for item in items)
+        return {
+            item["sk"].removeprefix(BLOCKS): due_item(item) if "due" in item else None
+            for item in items
+        }
 
     def approval_closings(self, run: Run) -> list[Update]:
         """Return the updates that remove the run's approvals from the list of open ones."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
+from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_attributes, due_values
 from taskrunner.adapters.table_layout import (
     ListKind,
     brief_key,
@@ -20,7 +20,7 @@ from taskrunner.adapters.table_layout import (
     run_list,
 )
 from taskrunner.adapters.table_requests import Check, Put, Update
-from taskrunner.model.due_work import DueKind, first_look_at
+from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def run_item(run: Run, expires_at: int) -> Item:
         "unfinished": unfinished_partition(run.tenant, run.pack_name),
         "created_sort": created_sort(run),
         "run_list": run_list(run.tenant, ListKind.STATUS, UNENDED),
-        "due": DueKind.RUN.value,
-        "due_at": first_look_at(run.created_at),
-        "due_looks": 0,
+        **due_attributes(DueKind.RUN, run.created_at),
     }
 
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.step_outcomes import StepOutcomes
     from taskrunner.adapters.table_requests import Item
     from taskrunner.model.artifact import Artifact
+    from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports.page import Page
@@ -166,7 +167,7 @@ class DynamoRuns:
         """See the port."""
         return self._steps.decide(snapshot, outcome, entries, inside, stops)
 
-    def stopped_blocks(self, run: Run) -> frozenset[str]:
+    def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         """See the port."""
         return self._endings.stopped_blocks(run)
 

@@ -23,8 +23,8 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
 
-A run, an approval or a gate that the reconciler must look at has due, due_at and due_looks, which
-are the kind, the time and the number of looks; see `model.due_work`.
+A run, an approval, a gate or a block that the reconciler must look at has due, due_at and
+due_looks, which are the kind, the time and the number of looks; see `model.due_work`.
 
 Outside the runs there are
 

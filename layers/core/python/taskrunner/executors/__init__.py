@@ -17,13 +17,15 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from taskrunner.model.endings import FUNCTION_PREFIX
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import Json
 
-LAMBDA: Final = "lambda:"
+LAMBDA: Final = FUNCTION_PREFIX
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FUNCTION_MODULE: Final = "taskrunner.executors.function"
 _MODULES: Final = {

@@ -5,18 +5,15 @@ Those by <, <=, > and >= report operands that are not numbers when they are eval
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from taskrunner.expressions.names import children
+from taskrunner.expressions.names import children, located_children, location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.expressions.names import Node, Reference
     from taskrunner.model.json_types import Json
-
-# What is below them is evaluated where they are, which is at the root.
-_OPERATORS: Final = frozenset({"comparator", "or_expression", "and_expression", "not_expression"})
 
 
 class Comparison(NamedTuple):
@@ -27,23 +24,16 @@ class Comparison(NamedTuple):
 
 
 def comparisons(tree: Node) -> Iterator[Comparison]:
-    """Yield the comparisons of *tree*, except those inside of functions and brackets."""
-    if tree["type"] not in _OPERATORS:
-        return
-    operands = list(children(tree))
-    if tree["type"] == "comparator" and tree["value"] in {"eq", "ne"}:
+    """Yield the comparisons of *tree*, wherever they are, if the name is one from the root."""
+    yield from _comparisons(tree, ())
+
+
+def _comparisons(node: Node, base: Reference | None) -> Iterator[Comparison]:
+    """Yield the comparisons in *node*, which is evaluated at the value named *base*."""
+    if node["type"] == "comparator" and node["value"] in {"eq", "ne"}:
+        operands = list(children(node))
         for name, literal in (operands, operands[::-1]):
-            if literal["type"] == "literal" and (reference := _reference(name)):
+            if literal["type"] == "literal" and (reference := location(name, base)):
                 yield Comparison(reference, literal["value"])
-    for operand in operands:
-        yield from comparisons(operand)
-
-
-def _reference(node: Node) -> Reference:
-    """Return the names of `a.b.c`; empty for all else."""
-    if node["type"] == "field":
-        return (node["value"],)
-    if node["type"] != "subexpression":
-        return ()
-    parts = [_reference(child) for child in children(node)]
-    return tuple(name for part in parts for name in part) if all(parts) else ()
+    for child, child_base in located_children(node, base):
+        yield from _comparisons(child, child_base)

@@ -43,6 +43,27 @@ def names_read(tree: Node) -> tuple[Reference, ...]:
     return tuple(reads)
 
 
+def location(node: Node, base: Reference | None) -> Reference | None:
+    """Return the name of the value of *node*, which is evaluated at the value named *base*.
+
+    The root's name is empty. A computed value and an element of a projection have no name: None.
+    """
+    return _locate(node, base, {})
+
+
+def located_children(node: Node, base: Reference | None) -> Iterator[tuple[Node, Reference | None]]:
+    """Yield the nodes below *node*, each with the name of the value at which it is evaluated."""
+    kind = node["type"]
+    if kind == "expref":
+        base = None
+    for child in children(node):
+        yield child, base
+        if kind in _CHAINS:
+            base = location(child, base)
+        elif kind in _PROJECTIONS:
+            base = None  # only the first child is evaluated here, the others on each element
+
+
 def names_of_items(tree: Node) -> tuple[Reference, ...]:
     """Return the names that are read in brackets, each once: from an item and not from the root.
 

@@ -21,6 +21,9 @@ _LONGEST_PAUSE_S: Final = 3600
 _MOST_DOUBLINGS: Final = 6
 _RUNNING_LOOK_S: Final = (120, 900)
 _AGE_PER_LOOK: Final = 6
+# The machine has recorded the expiry of a gate by then, or goes on after its decision.
+_AFTER_EXPIRY: Final = timedelta(minutes=10)
+_QUIET: Final = timedelta(minutes=1)
 
 
 class DueKind(StrEnum):
@@ -28,6 +31,7 @@ class DueKind(StrEnum):
 
     APPROVAL = "approval"  # an approval whose decisions may not have reached all of its gates
     GATE = "gate"  # a gate of which approvers may not have been notified
+    BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
     ENDED = "ended"  # a run that has ended, may still be executed, and lacks its evidence
     RUN = "run"  # a run that has not ended, and may not have started or no longer be executed
 
@@ -36,8 +40,8 @@ class DueKind(StrEnum):
 class DueItem:
     """Something that was due at *due_at* (RFC 3339 text).
 
-    *name* is an approval's id or a gate's step path, and empty for a run. *looks* counts how often
-    the reconciler has taken it up without success.
+    *name* is an approval's id or the step path of a gate or block, and empty for a run. *looks*
+    counts how often the reconciler has taken it up without success.
     """
 
     kind: DueKind
@@ -73,3 +77,13 @@ def next_look_at_running(now: datetime, created_at: str) -> str:
     shortest_s, longest_s = _RUNNING_LOOK_S
     pause_s = min(max(age_s / _AGE_PER_LOOK, shortest_s), longest_s)
     return timestamp.to_text(now + timedelta(seconds=pause_s))
+
+
+def look_after_expiry(expires_at: str) -> str:
+    """Return when to look again at a run that only waits, and whose first gate expires then."""
+    return timestamp.to_text(timestamp.from_text(expires_at) + _AFTER_EXPIRY)
+
+
+def is_quiet(now: datetime, last_entry_at: str) -> bool:
+    """Return whether nothing has happened in a run for longer than between two of its steps."""
+    return now - timestamp.from_text(last_entry_at) >= _QUIET

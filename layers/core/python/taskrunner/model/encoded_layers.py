@@ -5,6 +5,9 @@ them, and with `+` and `/` for the `-` and `_` of base64 for URLs. So digits tha
 one after the other stand side by side, whatever the length of the lines and the signs around them.
 Hex digits are digits too.
 
+A text around may end in digits that complete an encoding: `3` before the percent-encoded `0%3A` is
+also the hex `303A`, in lines of two digits. Such digits are part of what is found.
+
 The layers of some data are its own digits, and the digits of what it gives when it is decoded as
 base64 or hex. Whether some text is encoded cannot be seen, so all of it is decoded, from every
 digit on at which a group of digits may begin.
@@ -33,6 +36,7 @@ _MIN_DECODED_DIGITS: Final = 15
 _BASE64: Final = f"{ascii_letters}{digits}+/-_".encode()
 _ONE_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 _FILLER: Final = b"\0"
+_ESCAPED_DIGITS: Final = (b"+", b"/")
 _ESCAPE_SIGNS: Final = _FILLER + b"\\%&#;"
 
 
@@ -109,17 +113,19 @@ _Origin: TypeAlias = "Callable[[int, int], tuple[int, int]]"
 class Layer:
     """The digits of a text that stands in some data, perhaps encoded."""
 
-    def __init__(self, text: bytes, origin: _Origin) -> None:
+    def __init__(self, text: bytes, origin: _Origin, *, is_unescaped: bool = False) -> None:
         """Read *text*, which stands in the data where *origin* says."""
         self._text = text
         self._origin = origin
+        self._is_unescaped = is_unescaped
         self.digits: Final = digits_of(text)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Return where in the data the digits from *start* to *end* stand, by its offsets."""
         first, last = self._positions[start], self._positions[end - 1] + 1
-        while self._text[first - 1 : first] == _FILLER:  # the sign is the end of an escape
-            first -= 1
+        if self._is_unescaped and self._text[first : first + 1] in _ESCAPED_DIGITS:
+            while self._text[first - 1 : first] == _FILLER:  # the sign is the end of an escape
+                first -= 1
         return self._origin(first, last)
 
     @cached_property
@@ -167,8 +173,9 @@ def _layers(text: bytes, origin: _Origin) -> list[Layer]:
     A backslash need not escape the digit that follows, so both are looked at.
     """
     unescaped = _unescaped(text) if _ESCAPED.are_in(text) else text
-    texts = [text] if unescaped == text else [text, unescaped]
-    return [Layer(text, origin) for text in texts]
+    if unescaped == text:
+        return [Layer(text, origin)]
+    return [Layer(text, origin), Layer(unescaped, origin, is_unescaped=True)]
 
 
 # --- escapes ----------------------------------------------------------------------------------

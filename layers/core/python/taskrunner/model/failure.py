@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskrunner.model import step_path
-from taskrunner.model.plan import MapStep, Parallel, walk
+from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,18 @@ def stoppable_blocks(plan: Plan, path: str) -> list[str]:
         and not block.step.continue_on_error
         and _is_concurrent(block.step)
     ]
+
+
+def holds_gate(plan: Plan, path: str) -> bool:
+    """Return whether a gate may wait in the block at *path*."""
+    block = plan.step(step_path.parse(path).step_id)
+    return any(isinstance(step, ApprovalGate | PolicyGate) for step in walk((block,)))
+
+
+def can_stop_gates(plan: Plan) -> bool:
+    """Return whether a failure may stop a block with gates while the run goes on after it."""
+    gates = [step for step in walk(plan.steps) if isinstance(step, ApprovalGate | PolicyGate)]
+    return any(stoppable_blocks(plan, gate.id) for gate in gates)
 
 
 def _is_concurrent(block: Step) -> bool:

@@ -36,16 +36,26 @@ class InexactNumber(float):
 
     @property
     def problem(self) -> str:
-        """What is wrong with the number, and what to write instead."""
+        """What is wrong with the number, and what its author writes instead."""
+        if not math.isfinite(self):
+            return f"{self._fault}; quote it if it is meant as text"
+        return f"{self._fault}; write {self._kept}, or quote it if it is meant as text"
+
+    def problem_of_answer(self, sender: str) -> str:
+        """What is wrong with the number, and what its *sender*, a program, must do instead."""
+        return f"{self._fault}; {sender} must send it as text, in quotes"
+
+    @property
+    def _fault(self) -> str:
         is_long = len(self.written) > _MAX_SHOWN
         shown = f"{self.written[:_MAX_SHOWN]}..." if is_long else self.written
         if not math.isfinite(self):
-            return f"the number {shown} is out of range; quote it if it is meant as text"
-        kept = rfc8785.dumps(float(self)).decode()
-        return (
-            f"the number {shown} would be rounded to {kept}; write {kept}, or quote it if it is "
-            "meant as text"
-        )
+            return f"the number {shown} is out of range"
+        return f"the number {shown} would be rounded to {self._kept}"
+
+    @property
+    def _kept(self) -> str:
+        return rfc8785.dumps(float(self)).decode()
 
 
 def read_number(written: str) -> int | float:

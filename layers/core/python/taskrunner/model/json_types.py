@@ -44,34 +44,34 @@ def _children(value: Json) -> Iterable[Json]:
     return value if isinstance(value, list) else ()
 
 
-def unusable(value: Json) -> Iterator[tuple[_Path, str]]:
+def unusable(value: Json, sender: str | None = None) -> Iterator[tuple[_Path, str]]:
     """Yield the path of every part of *value* that has no form in RFC 8785, and why.
 
     Python's own JSON lets these parts through. A value that is nested too deep is reported as a
-    whole.
+    whole. *sender* is the program that wrote the value, such as `the server`; None is a person.
     """
     problem = too_deep(value)
-    return _unusable(value, ()) if problem is None else iter([((), problem)])
+    return _unusable(value, (), sender) if problem is None else iter([((), problem)])
 
 
-def _unusable(value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
+def _unusable(value: Json, path: _Path, sender: str | None) -> Iterator[tuple[_Path, str]]:
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from _unusable(key, path)
-            yield from _unusable(child, (*path, key))
+            yield from _unusable(key, path, sender)
+            yield from _unusable(child, (*path, key), sender)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _unusable(child, (*path, index))
+            yield from _unusable(child, (*path, index), sender)
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "the text holds a lone surrogate, which is not valid Unicode"
-    elif isinstance(value, int | float) and (problem := _unusable_number(value)) is not None:
+    elif isinstance(value, int | float) and (problem := _unusable_number(value, sender)):
         yield path, problem
 
 
-def _unusable_number(value: float) -> str | None:
+def _unusable_number(value: float, sender: str | None) -> str | None:
     if isinstance(value, InexactNumber):
-        return value.problem
+        return value.problem if sender is None else value.problem_of_answer(sender)
     if isinstance(value, float):
         return None if math.isfinite(value) else "infinity and NaN are not JSON numbers"
     value = normal_number(value)

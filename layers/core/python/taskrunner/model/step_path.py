@@ -79,11 +79,6 @@ def iteration_prefix(block: str, number: int) -> str:
     return f"{block}[{number}]::"
 
 
-def prefix_format(block_id: str) -> str:
-    """The format by which a state machine makes that prefix: of a block's prefix and a number."""
-    return f"{{}}{block_id}[{{}}]::"
-
-
 def join(prefix: str, step_id: str) -> str:
     """The path of the step *step_id* in the iteration that *prefix* names."""
     return prefix + step_id

@@ -9,6 +9,7 @@ from taskrunner.ports.runs import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from taskrunner.errors import TaskRunnerError
     from taskrunner.model.approval import (
         ApprovalRecord,
         Decision,
@@ -74,6 +75,10 @@ class Approvals(Protocol):
 
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
         """Return all gates of the run whose tokens have not been answered, by path."""
+        ...
+
+    def first_expiry(self, run: Run) -> str | None:
+        """Return when the first of the run's waiting gates expires, or None when none waits."""
         ...
 
     def open(  # noqa: PLR0913 - the parts of one write
@@ -148,6 +153,10 @@ class Approvals(Protocol):
 
     def wake(self, token: str, verdict: Verdict) -> None:
         """Wake the gate that waits with *token*. Idempotent."""
+        ...
+
+    def refuse(self, token: str, error: TaskRunnerError) -> None:
+        """Let the state that waits with *token* fail with the name of *error*. Idempotent."""
         ...
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:

@@ -1,7 +1,8 @@
 """What the reconciler looks at; see `model.due_work`.
 
 Runs and approvals record due work in the writes that it follows from: `Runs.create`, `Runs.end`,
-`Approvals.open` and `Approvals.decide`. `Runs.seal` and `Approvals.record_notified` remove it.
+`Approvals.open`, `Approvals.decide`, and each write that stops a block. `Runs.seal` and
+`Approvals.record_notified` remove it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.due_work import DueItem, DueKind
+    from taskrunner.model.run import Run
 
 
 class DueWork(Protocol):
@@ -30,6 +32,13 @@ class DueWork(Protocol):
 
     def postpone(self, item: DueItem, until: str) -> None:
         """Let *item* be due at that time, as if never looked at, unless it has changed."""
+        ...
+
+    def look_at_run(self, run: Run, until: str, *, now: str) -> None:
+        """Let *run* be due at that time, as if never looked at.
+
+        One that has ended, or is due already, stays as it is.
+        """
         ...
 
     def finish(self, item: DueItem) -> None:

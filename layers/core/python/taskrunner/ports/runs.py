@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from taskrunner.model.artifact import Artifact
+    from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, RunStatus, StepOutcome
@@ -31,11 +32,14 @@ class Stops(NamedTuple):
     """What a failure stops, in the write that records the failure: the run, or blocks of it.
 
     *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
-    *blocks* are the step paths of blocks after which the run goes on.
+    *blocks* are the step paths of blocks after which the run goes on. *gated_blocks* are those that
+    hold gates: their waiting gates must be answered, so they are due work from *stopped_at* on.
     """
 
     run_failed: Entry | None = None
     blocks: Sequence[str] = ()
+    gated_blocks: Sequence[str] = ()
+    stopped_at: str = ""
 
 
 NOTHING: Final = Stops()
@@ -145,8 +149,11 @@ class Runs(Protocol):
         """
         ...
 
-    def stopped_blocks(self, run: Run) -> frozenset[str]:
-        """Return the step paths of the run's blocks that a failure has stopped."""
+    def stopped_blocks(self, run: Run) -> Mapping[str, DueItem | None]:
+        """Return the run's blocks that a failure has stopped, by step path.
+
+        A block whose gates may not have been answered comes with its due work.
+        """
         ...
 
     def end(

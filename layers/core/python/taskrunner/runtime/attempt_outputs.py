@@ -33,7 +33,7 @@ def bounded(ended: AttemptResult) -> AttemptResult:
 
 def usable_and_bounded(ended: AttemptResult) -> AttemptResult:
     """Return the same for outputs that may not be JSON, which is a failure too."""
-    for path, problem in unusable(ended.outputs) if ended.reason is None else ():
+    for path, problem in unusable(ended.outputs, "the executor") if ended.reason is None else ():
         return _failed(ended, f"the outputs are not JSON: {json_path.render(path)}: {problem}")
     return bounded(ended)
 

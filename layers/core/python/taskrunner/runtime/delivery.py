@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from taskrunner.errors import TryAgainError
 from taskrunner.model import step_path
-from taskrunner.model.failure import stoppable_blocks
+from taskrunner.model.failure import can_stop_gates, stoppable_blocks
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 
 if TYPE_CHECKING:
@@ -24,32 +26,51 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
     AWS stops the lanes beside a failed one, but an engine may wait for all of them: then nothing
     goes on until their gates have been answered. The call may be repeated.
 
+    The due work of a stopped block is removed once its gates have been answered.
+
     Raises:
         TryAgainError: AWS was busy; some gates may have been answered.
     """
     if not plan.approvals:
         return
     run = world.runs.snapshot(run.tenant, run.run_id).run
-    unwoken = list(world.approvals.unwoken(run))
     if run.outcome is not None:
-        world.runs.close_approvals(run)
-        world.approvals.fail(run, unwoken)
-        return
-    going_on = outside_of_stopped_blocks(unwoken, run, plan, world)
+        fail_all_gates(run, world)
+    elif can_stop_gates(plan):
+        _deliver_stopped(run, plan, world)
+
+
+def fail_all_gates(run: Run, world: World) -> None:
+    """Fail all gates of *run*, which has ended, that have not been answered."""
+    world.runs.close_approvals(run)
+    world.approvals.fail(run, list(world.approvals.unwoken(run)))
+
+
+def _deliver_stopped(run: Run, plan: Plan, world: World) -> None:
+    # The blocks are read before the gates: no gate opens in a block that was found stopped.
+    blocks = world.runs.stopped_blocks(run)
+    unwoken = list(world.approvals.unwoken(run))
+    going_on = _outside(unwoken, blocks, plan)
     stopped = [gate for gate in unwoken if gate not in going_on]
     world.approvals.fail(run, stopped)
     waiting = _paths_by_approval(going_on, plan)
     for approval_id in _paths_by_approval(stopped, plan):
         world.approvals.list_anew(run, approval_id, waiting.get(approval_id, ()))
+    for item in filter(None, blocks.values()):
+        with suppress(TryAgainError):  # the reconciler finds that nothing is left to deliver
+            world.due_work.finish(item)
 
 
 def outside_of_stopped_blocks(
     gates: Iterable[GateRecord], run: Run, plan: Plan, world: World
 ) -> list[GateRecord]:
     """Return those of *gates* that no failure beside them has stopped."""
-    inside = {gate: stoppable_blocks(plan, gate.step_path) for gate in gates}
-    stopped = world.runs.stopped_blocks(run) if any(inside.values()) else frozenset()
-    return [gate for gate, blocks in inside.items() if stopped.isdisjoint(blocks)]
+    return _outside(gates, world.runs.stopped_blocks(run) if can_stop_gates(plan) else (), plan)
+
+
+def _outside(gates: Iterable[GateRecord], stopped: Iterable[str], plan: Plan) -> list[GateRecord]:
+    paths = frozenset(stopped)
+    return [gate for gate in gates if paths.isdisjoint(stoppable_blocks(plan, gate.step_path))]
 
 
 def _paths_by_approval(gates: Iterable[GateRecord], plan: Plan) -> dict[str, list[str]]:

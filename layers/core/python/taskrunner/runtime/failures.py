@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskrunner.model.entries import run_entries
-from taskrunner.model.failure import reach
+from taskrunner.model.failure import holds_gate, reach
 from taskrunner.ports.runs import NOTHING, Stops
 
 if TYPE_CHECKING:
@@ -32,4 +32,7 @@ def stopped_by(failed: Iterable[str], plan: Plan, occurred_at: str, error: str) 
             return Stops(run_entries.run_failed(cause, occurred_at, error=error))
         if reached.block is not None:
             blocks[reached.block] = None
-    return Stops(blocks=tuple(blocks)) if blocks else NOTHING
+    if not blocks:
+        return NOTHING
+    gated = tuple(path for path in blocks if holds_gate(plan, path))
+    return Stops(blocks=tuple(blocks), gated_blocks=gated, stopped_at=occurred_at)

@@ -11,9 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ApprovalExpiredError, ApprovalRejectedError, TryAgainError
-from taskrunner.model import journal
+from taskrunner.model import journal, timestamp
 from taskrunner.model.approval import Verdict
-from taskrunner.model.due_work import DueItem, DueKind, first_look_at
+from taskrunner.model.due_work import (
+    DueItem,
+    DueKind,
+    first_look_at,
+    next_look_at_running,
+)
 from taskrunner.model.entries import gate_entries
 from taskrunner.model.failure import stoppable_blocks
 from taskrunner.ports.approvals import GateChange
@@ -55,11 +60,22 @@ def deliver(snapshot: RunSnapshot, plan: Plan, record: ApprovalRecord, world: Wo
     """
     _record_decisions(snapshot, plan, record, world)
     if record.verdict is not None:
-        world.approvals.resume(snapshot.run, record)
+        _resume(snapshot.run, record, world)
     if record.verdict is Verdict.REJECTED:
         deliver_ended(snapshot.run, plan, world)
     if record.decisions:
         finish_delivery(snapshot.run, record, record.decisions[-1], world)
+
+
+def _resume(run: Run, record: ApprovalRecord, world: World) -> None:
+    """Wake the gates, and have the reconciler look at the run that goes on by that.
+
+    While a run only waits, the reconciler looks at it again when the first gate has expired.
+    """
+    world.approvals.resume(run, record)
+    now = world.clock.now()
+    until = next_look_at_running(now, run.created_at)
+    world.due_work.look_at_run(run, until, now=timestamp.to_text(now))
 
 
 def finish_delivery(run: Run, record: ApprovalRecord, decision: Decision, world: World) -> None:
@@ -77,7 +93,7 @@ def finish_delivery(run: Run, record: ApprovalRecord, decision: Decision, world:
 
 def deliver_expiry(run: Run, plan: Plan, record: ApprovalRecord, world: World) -> None:
     """Wake the gates of *record* that have expired, and list the approval by those that wait."""
-    world.approvals.resume(run, record)
+    _resume(run, record, world)
     deliver_ended(run, plan, world)
     waiting = waiting_gates(run, plan, record.approval_id, world)
     world.approvals.list_anew(run, record.approval_id, [gate.step_path for gate in waiting])

@@ -8,12 +8,14 @@ from taskrunner.model.approval import GateRecord, Verdict
 from taskrunner.model.failure import stoppable_blocks
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.runtime.run_lifecycle import check_not_ended, check_not_stopped
+from taskrunner.runtime.running_step import running_step
 
 if TYPE_CHECKING:
     from taskrunner.model.approval import ApprovalRecord
     from taskrunner.model.plan import Approval, Plan
     from taskrunner.model.run import Run, StepReference
     from taskrunner.ports import RunSnapshot, World
+    from taskrunner.runtime.running_step import RunningStep
 
 
 class ReachedGate(NamedTuple):
@@ -22,13 +24,24 @@ class ReachedGate(NamedTuple):
     *gate* is the record of the gate itself, and None when it has not been opened.
     """
 
-    path: str
+    reference: StepReference
     snapshot: RunSnapshot
     plan: Plan
     step: ApprovalGate | PolicyGate
     approval: Approval
     record: ApprovalRecord
     gate: GateRecord | None
+    world: World
+
+    @property
+    def path(self) -> str:
+        """The gate's step path."""
+        return self.reference.path
+
+    @property
+    def running(self) -> RunningStep:
+        """The gate as a step whose expressions can be evaluated."""
+        return running_step(self.reference, self.snapshot, self.plan, self.world)
 
     @property
     def run(self) -> Run:
@@ -85,7 +98,7 @@ def find_gate(reference: StepReference, world: World) -> ReachedGate:
     record = world.approvals.get(reference.tenant, reference.run_id, approval_id)
     gate = world.approvals.gate(snapshot.run, reference.path)
     approval = plan.approval(approval_id)
-    reached = ReachedGate(reference.path, snapshot, plan, step, approval, record, gate)
+    reached = ReachedGate(reference, snapshot, plan, step, approval, record, gate, world)
     if reached.verdict is None:
         check_not_ended(snapshot.run)
         check_not_stopped(snapshot.run, plan, reference.path, world)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.executors.work import ExecutorFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from taskrunner.executors.work import Bundle, Bundles, Environments, Revision, Services
@@ -26,14 +26,22 @@ def redacted_services(services: Services, redactor: Redactor) -> Services:
     )
 
 
-def find_secret(file: Path, redactor: Redactor) -> str | None:
-    """Return the name of a secret that *file* contains in any spelling, or None."""
-    return redactor.find(_blocks(file))
+def find_secret(
+    file: Path, redactor: Redactor, *, may_go_on: Callable[[], bool] = lambda: True
+) -> str | None:
+    """Return the name of a secret that *file* contains in any spelling, or None.
+
+    Raises:
+        TimeoutError: *may_go_on*, which is asked once for each MiB, said no.
+    """
+    return redactor.find(_blocks(file, may_go_on))
 
 
-def _blocks(file: Path) -> Iterator[bytes]:
+def _blocks(file: Path, may_go_on: Callable[[], bool]) -> Iterator[bytes]:
     with file.open("rb") as content:
         while block := content.read(_BLOCK_BYTES):
+            if not may_go_on():
+                raise TimeoutError
             yield block
 
 

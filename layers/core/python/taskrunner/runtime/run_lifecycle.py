@@ -33,7 +33,7 @@ def check_not_stopped(run: Run, plan: Plan, path: str, world: World) -> None:
         ConflictError: `block_stopped`; nothing in the machine retries it.
     """
     blocks = stoppable_blocks(plan, path)
-    if blocks and not world.runs.stopped_blocks(run).isdisjoint(blocks):
+    if blocks and not world.runs.stopped_blocks(run).keys().isdisjoint(blocks):
         raise block_stopped(run.run_id)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from taskrunner import expressions
-from taskrunner.errors import StepFailedError, TryAgainError
+from taskrunner.errors import StepFailedError
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from taskrunner.model.run import StepReference
     from taskrunner.ports import RunSnapshot, World
     from taskrunner.ports.runs import Stops
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,22 @@ class RunningStep:
             return expression.evaluate(self.values.context(expression.references, where))
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
+
+    def is_skipped(self) -> bool:
+        """Return whether the step's `when` is false; record a skip that planning did not decide.
+
+        Raises:
+            StepFailedError: it cannot be evaluated, and so the step has failed.
+            ConflictError: as for `append`.
+        """
+        if self.step.when is None:
+            return False
+        if self.step.enabled is not None:
+            return not self.step.enabled
+        if expressions.truth(self.evaluate(self.step.when)):
+            return False
+        self.append(step_entries.step_skipped(self.path, self.now()))
+        return True
 
     def check_outputs(self, *, iterations: int | None = None) -> None:
         """Assemble the outputs of the step, a conditional or loop that has ended.
@@ -134,10 +153,23 @@ class RunningStep:
         return stopped_by([self.path], self.plan, occurred_at, StepFailedError.__name__)
 
     def deliver(self, stops: Stops) -> None:
-        """Answer the gates that *stops* has ended. The record stands, even if AWS is busy now."""
-        if stops != NOTHING:
-            with suppress(TryAgainError):
-                deliver_ended(self.snapshot.run, self.plan, self.world)
+        """Answer the gates that *stops* has ended.
+
+        The record stands, so no error of the answer fails the call: the machine would repeat it,
+        and the reconciler answers the gates anyway. The log gets the kind of the error alone,
+        because its text may hold a task token.
+        """
+        if stops == NOTHING:
+            return
+        try:
+            deliver_ended(self.snapshot.run, self.plan, self.world)
+        except Exception as error:  # noqa: BLE001 - see above
+            run = self.snapshot.run
+            message = (
+                "run %s of tenant %s: the gates that the failure of %s has ended were not all "
+                "answered (%s); the reconciler answers them"
+            )
+            _log.warning(message, run.run_id, run.tenant, self.path, type(error).__name__)
 
 
 def find_step(reference: StepReference, world: World) -> RunningStep:
@@ -148,6 +180,13 @@ def find_step(reference: StepReference, world: World) -> RunningStep:
     """
     snapshot = world.runs.snapshot(reference.tenant, reference.run_id)
     plan = world.plans.get(reference.tenant, snapshot.run.plan_hash)
+    return running_step(reference, snapshot, plan, world)
+
+
+def running_step(
+    reference: StepReference, snapshot: RunSnapshot, plan: Plan, world: World
+) -> RunningStep:
+    """Return the step of a run that was read."""
     return RunningStep(
         snapshot=snapshot,
         plan=plan,

@@ -26,7 +26,8 @@ from taskrunner.runtime.redacted_services import find_secret
 from taskrunner.runtime.regular_file import NotRegularError, irregular_kind, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from taskrunner.model.plan import Output
     from taskrunner.model.redaction import Redactor
@@ -49,14 +50,25 @@ class _FoundFile:
     note: str | None
 
 
-def capture_files(
-    folder: Path, outputs: Sequence[Output], run: Run, redactor: Redactor, world: World
+def capture_files(  # noqa: PLR0913 - what to capture, and what with
+    folder: Path,
+    outputs: Sequence[Output],
+    run: Run,
+    redactor: Redactor,
+    world: World,
+    *,
+    search_until: datetime,
 ) -> list[Artifact]:
     """Store the files under *folder*: at most MAX_FILES, those that *outputs* declare first.
 
-    A file is not stored when its content or its name holds a secret that *redactor* knows.
-    Artifacts are returned in the order of their files' paths.
+    A file is not stored when its content or its name holds a secret that *redactor* knows, or when
+    it could not be searched until *search_until*. Artifacts are returned in the order of their
+    files' paths.
     """
+
+    def may_go_on() -> bool:
+        return world.clock.now() < search_until
+
     found, has_more = _find_files(folder, redactor)
     declared = declared_names([item.path for item in found], outputs)
     chosen = sorted(found, key=lambda item: item.path not in declared)[:MAX_FILES]
@@ -65,7 +77,7 @@ def capture_files(
     captured_at = timestamp.to_text(world.clock.now())
     artifacts = []
     for item, name in zip(chosen, names, strict=True):
-        note = item.note or _unreadable(item.file) or _secret(item.file, redactor)
+        note = item.note or _unreadable(item.file) or _secret(item.file, redactor, may_go_on)
         artifact = _artifact(item, name, note, captured_at)
         is_stored = note is None
         artifacts.append(world.artifacts.store(run, artifact, item.file) if is_stored else artifact)
@@ -102,8 +114,14 @@ def _unreadable(file: Path) -> str | None:
     return None
 
 
-def _secret(file: Path, redactor: Redactor) -> str | None:
-    name = find_secret(file, redactor)
+def _secret(file: Path, redactor: Redactor, may_go_on: Callable[[], bool]) -> str | None:
+    try:
+        name = find_secret(file, redactor, may_go_on=may_go_on)
+    except TimeoutError:
+        return (
+            "there was no time left to search it for secrets, so it is not stored; write less, or "
+            "set a shorter timeoutSeconds"
+        )
     return None if name is None else f"it holds the secret '{name}', so it is not stored"
 
 

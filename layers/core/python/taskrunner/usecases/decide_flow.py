@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from taskrunner import expressions
 from taskrunner.model import step_path
-from taskrunner.model.entries import flow_entries, step_entries
+from taskrunner.model.entries import flow_entries
 from taskrunner.model.flow import Question
-from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep
+from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Parallel
 from taskrunner.model.wording import kind_of
 from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
 from taskrunner.runtime.run_lifecycle import check_not_ended
@@ -25,16 +25,29 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 
-def decide_flow(reference: StepReference, question: Question, world: World) -> JsonObject:
+# No conditional has a branch of this number.
+_NO_BRANCH: Final = -1
+
+
+def decide_flow(
+    reference: StepReference, question: Question, world: World, *, has_failed: bool = False
+) -> JsonObject:
     """Answer *question* with `{"value": ...}`. Asked again, it gives the same answer.
 
     * condition   whether the step is run: a boolean
     * branch      the number of a conditional's branch; the number of branches means `else`
-    * items       the indexes of a map's or loop's items, from 0
-    * turn        `{more, path}`: whether a loop goes on, and the prefix to go on with
-    * leave       `{path}`: the prefix to go on with after a failed iteration of a loop with `until`
+    * items       the indexes of a map's or loop's items, or of a parallel's branches, from 0
+    * turn        `{next, path}`: where a loop with `until` goes on, to an iteration, its end or
+                  its failure, and the path prefix to go on with. *has_failed* says that an
+                  iteration, or the question itself, has failed
     * result      null, at the end of a loop or conditional whose outputs can be assembled
-    * policy      passed, warned, retry, override or branch
+    * policy      passed, warned, retry, override, branch or skipped
+
+    The first question about a step decides its `when` too. A skipped conditional takes the branch
+    -1, and a skipped block has no items and no turns.
+
+    Machines of earlier releases ask `condition` first, read `more` of a turn, and ask `leave` after
+    a failed iteration, which is answered with `{path}`.
 
     Raises:
         StepFailedError: the step failed by the question, and its journal says so.
@@ -42,22 +55,27 @@ def decide_flow(reference: StepReference, question: Question, world: World) -> J
     """
     running = find_step(reference, world)
     if question is Question.POLICY:
-        return {"value": decide_policy(running).value}
+        verdict = decide_policy(running)
+        return {"value": "skipped" if verdict is None else verdict.value}
     check_not_ended(running.snapshot.run)
     running, iteration = _seen_from_around(running)
     match question:
         case Question.CONDITION:
-            return {"value": _condition(running)}
+            return {"value": not running.is_skipped()}
         case Question.BRANCH:
-            return {"value": _branch(running)}
+            return {"value": _NO_BRANCH if running.is_skipped() else _branch(running)}
         case Question.ITEMS:
-            return {"value": list(range(len(_items(running))))}
+            return {"value": [] if running.is_skipped() else _indexes(running)}
+        case Question.TURN if has_failed:
+            return {"value": _failed_turn(running)}
         case Question.TURN:
             return {"value": _turn(running, iteration)}
         case Question.LEAVE:
             return {"value": {"path": running.prefix}}
         case Question.RESULT:
-            running.check_outputs()
+            if not running.is_skipped():
+                running.check_outputs()
+                running.append(flow_entries.outputs_assembled(running.path, running.now()))
             return {"value": None}
         case _:
             assert_never(question)
@@ -75,16 +93,11 @@ def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
     return replace(running, prefix=enclosing[-1].outer_prefix), enclosing[-1].number
 
 
-def _condition(running: RunningStep) -> bool:
-    if expressions.truth(running.evaluate(running.step.when or "")):
-        return True
-    running.append(step_entries.step_skipped(running.path, running.now()))
-    return False
-
-
 def _branch(running: RunningStep) -> int:
     conditional = running.step
     assert isinstance(conditional, Conditional)  # noqa: S101 - the compiler asks no other
+    if conditional.taken is not None:  # only the step's `when` was open
+        return conditional.taken
     taken = len(conditional.branches)
     for number, branch in enumerate(conditional.branches):
         if expressions.truth(running.evaluate(branch.condition)):
@@ -92,6 +105,12 @@ def _branch(running: RunningStep) -> int:
             break
     running.append(flow_entries.branch_taken(running.path, taken, running.now()))
     return taken
+
+
+def _indexes(running: RunningStep) -> list[int]:
+    if isinstance(running.step, Parallel):
+        return list(range(len(running.step.steps)))
+    return list(range(len(_items(running))))
 
 
 def _items(running: RunningStep) -> Sequence[Json]:
@@ -122,6 +141,8 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     """Whether a loop with `until` goes on after *iteration*, or starts when that is None."""
     loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
+    if iteration is None and running.is_skipped():
+        return _turn_to("end", running.prefix)
     iterations = 0 if iteration is None else iteration + 1
     is_done = iterations >= len(_items(running))
     if iteration is not None and not is_done and loop.until is not None:
@@ -129,8 +150,17 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
         until = running.evaluate(loop.until, inside, iterations=iterations)
         is_done = expressions.truth(until)
     if not is_done:
-        return {"more": True, "path": step_path.iteration_prefix(running.path, iterations)}
+        return _turn_to("iteration", step_path.iteration_prefix(running.path, iterations))
     running.check_outputs(iterations=iterations)
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
-    return {"more": False, "path": running.prefix}
+    return _turn_to("end", running.prefix)
+
+
+def _failed_turn(running: RunningStep) -> JsonObject:
+    """Where a loop goes on that has failed: a loop that may fail just ends."""
+    return _turn_to("end" if running.step.continue_on_error else "failure", running.prefix)
+
+
+def _turn_to(following: Literal["iteration", "end", "failure"], prefix: str) -> JsonObject:
+    return {"next": following, "more": following == "iteration", "path": prefix}

@@ -36,8 +36,10 @@ _VERDICTS: Final = {
 }
 
 
-def decide_policy(running: RunningStep) -> PolicyVerdict:
+def decide_policy(running: RunningStep) -> PolicyVerdict | None:
     """Return the verdict on a policy gate: passed, warned, retry, override or branch.
+
+    It is None if the gate is skipped, because its `when` is false.
 
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
@@ -50,6 +52,8 @@ def decide_policy(running: RunningStep) -> PolicyVerdict:
     if previous is not None and previous.final:
         return _verdict(running, previous)
     check_not_ended(running.snapshot.run)
+    if previous is None and running.is_skipped():
+        return None
     attempt = 1 if previous is None else previous.attempt + 1
     try:
         failures = _failures(running, gate, attempt)

@@ -19,7 +19,6 @@ from taskrunner.runtime.run_lifecycle import start_entries
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import StepReference
     from taskrunner.ports import World
     from taskrunner.runtime.reached_gate import ReachedGate
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 _TRIES: Final = 5
 
 
-def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
-    """Record that the gate waits with *token*, and notify approvers; wake one that is decided.
+def open_gate(gate: ReachedGate, token: str, world: World) -> JsonObject:
+    """Record that *gate* waits with *token*, and notify approvers; wake one that is decided.
 
     A repeated call opens nothing more, and the newer token counts: a machine that did not see the
     answer of a call repeats it with a new token. Approvers are notified again, unless it is
@@ -39,19 +38,19 @@ def open_gate(reference: StepReference, token: str, world: World) -> JsonObject:
         TryAgainError: others decided at the same time, again and again.
     """
     for _ in range(_TRIES):
-        gate = find_gate(reference, world)
         if gate.verdict is not None:
             return _wake(gate, gate.verdict, token, world)
         waiting = _waiting(gate, world)
         summary = _summary(gate, waiting)
         if not _open(gate, waiting, token, summary, world):
+            gate = find_gate(gate.reference, world)
             continue
         if gate.record.verdict is not None:
             return _wake(gate, gate.record.verdict, token, world)
         if gate.gate is None or not gate.gate.is_notified:
             announce(gate, summary, world)
         return {"status": "open"}
-    raise TryAgainError(f"other callers are deciding the gate {reference.path}")
+    raise TryAgainError(f"other callers are deciding the gate {gate.path}")
 
 
 def _wake(gate: ReachedGate, verdict: Verdict, token: str, world: World) -> JsonObject:

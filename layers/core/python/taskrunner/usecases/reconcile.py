@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import step_path, timestamp
-from taskrunner.model.due_work import DueItem, DueKind, lease_until, next_look_at_running
+from taskrunner.model.due_work import (
+    DueItem,
+    DueKind,
+    is_quiet,
+    lease_until,
+    look_after_expiry,
+    next_look_at_running,
+)
 from taskrunner.model.run import RunStatus, StepReference
+from taskrunner.model.state.fold import fold
 from taskrunner.runtime import gate_decisions
-from taskrunner.runtime.delivery import deliver_ended
+from taskrunner.runtime.delivery import deliver_ended, fail_all_gates
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.settle_run import NOT_STARTED
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
     from taskrunner.ports import RunSnapshot, World
@@ -37,7 +46,8 @@ PASS_S: Final = 45.0
 _MOST_OF_A_KIND: Final = 400
 _THREADS: Final = 10  # as many connections as boto3 keeps, and executions as AWS describes a second
 # Step Functions' statuses of an execution that goes on, or that an operator may let go on.
-_GOING_ON: Final = frozenset({"RUNNING", "PENDING_REDRIVE"})
+_RUNNING: Final = "RUNNING"
+_GOING_ON: Final = frozenset({_RUNNING, "PENDING_REDRIVE"})
 # A run whose start fails this often, other than by AWS being busy, is settled as failed.
 _MOST_STARTS: Final = 3
 _ENDED: Final = "ENDED"
@@ -100,6 +110,8 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _deliver(item, snapshot, world)
         case DueKind.GATE:
             _announce(item, snapshot, world)
+        case DueKind.BLOCK:
+            _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
             _finish(item, snapshot, world)
         case DueKind.RUN:
@@ -120,6 +132,14 @@ def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     world.due_work.finish(item)
 
 
+def _answer_stopped(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
+    """Fail the gates that wait in a block which a failure has stopped."""
+    plan = _plan(snapshot.run, world)
+    if plan is not None:
+        deliver_ended(snapshot.run, plan, world)
+    world.due_work.finish(item)
+
+
 def _plan(run: Run, world: World) -> Plan | None:
     """Return the run's plan, or None when retention has deleted it."""
     try:
@@ -131,24 +151,33 @@ def _plan(run: Run, world: World) -> Plan | None:
 def _announce(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Notify approvers of a gate that still waits and of which they may not have been notified."""
     summary = world.approvals.unnotified(snapshot.run, item.name)
-    gate = None if summary is None else _undecided_gate(item, world)
+    gate = None if summary is None else _undecided_gate(item, summary, world)
     if summary is None or gate is None:
         world.due_work.finish(item)
     else:
         announce(gate, summary, world)
 
 
-def _undecided_gate(item: DueItem, world: World) -> ReachedGate | None:
+def _undecided_gate(item: DueItem, summary: JsonObject, world: World) -> ReachedGate | None:
+    """Return the gate that is listed by *summary*, or None when nobody can decide it any more.
+
+    An expiry is a gate's own: other gates of its approval may still wait.
+    """
+    if summary["expiresAt"] <= timestamp.to_text(world.clock.now()):
+        return None
     prefix, step_id = step_path.split(item.name)
     try:
         gate = find_gate(StepReference(item.tenant, item.run_id, step_id, prefix), world)
-    except ConflictError:  # its run has ended
+    except (ConflictError, NotFoundError):  # its run has ended, or retention has begun to delete it
         return None
-    return gate if gate.record.verdict is None else None
+    return gate if gate.record.verdict is None and gate.verdict is None else None
 
 
 def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
-    """Stop what still runs of an ended run, and have it sealed; the seal ends the work."""
+    """Stop what still runs of an ended run, and have it sealed; the seal ends the work.
+
+    A run whose plan retention has deleted cannot be sealed, so answering its gates ends the work.
+    """
     run = snapshot.run
     if run.sealed:
         world.due_work.finish(item)
@@ -156,8 +185,11 @@ def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     if run.outcome is RunStatus.CANCELLED:
         world.machines.stop(run)
     plan = _plan(run, world)
-    if plan is not None:
-        deliver_ended(run, plan, world)
+    if plan is None:
+        fail_all_gates(run, world)
+        world.due_work.finish(item)
+        return
+    deliver_ended(run, plan, world)
     world.settlements.request(run, _ENDED)
 
 
@@ -173,11 +205,36 @@ def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
     if status is None:
         return False
     if status in _GOING_ON:
-        until = next_look_at_running(world.clock.now(), run.created_at)
-        world.due_work.postpone(item, until)
+        world.due_work.postpone(item, _next_look(snapshot, status, world))
     else:
         world.settlements.request(run, status)
     return True
+
+
+def _next_look(snapshot: RunSnapshot, status: str, world: World) -> str:
+    """Return when to look again at a run whose execution goes on.
+
+    A run that only waits changes nothing before its first gate expires, unless somebody decides.
+    Then the decision's delivery moves the look, also if that comes between the reads here and the
+    write after them.
+    """
+    run, now = snapshot.run, world.clock.now()
+    soon = next_look_at_running(now, run.created_at)
+    expires_at = world.approvals.first_expiry(run) if status == _RUNNING else None
+    if expires_at is None or not _only_waits(snapshot, now, world):
+        return soon
+    return max(soon, look_after_expiry(expires_at))
+
+
+def _only_waits(snapshot: RunSnapshot, now: datetime, world: World) -> bool:
+    """Return whether a run waits at gates, and no lane of it is on the way to its next step."""
+    plan = _plan(snapshot.run, world)
+    if plan is None or not is_quiet(now, snapshot.last_entries[-1].entry.occurred_at):
+        return False
+    run = snapshot.run
+    journal = world.runs.journal(run.tenant, run.run_id)
+    state = fold(plan, (placed.entry for placed in journal), run.created_at)
+    return state.status is RunStatus.WAITING
 
 
 def _start(item: DueItem, world: World) -> bool:

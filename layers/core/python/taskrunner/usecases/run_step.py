@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Reserved from the function's own time, to capture files and record how the attempt ended.
 _RECORDING_S: Final = 30.0
+# Of that, reserved to store the files after the search for secrets, and to record.
+_STORING_S: Final = 15.0
 # Reserved after the record, to answer the machine.
 _ANSWERING_S: Final = 5.0
 _MILLICORES_PER_CORE: Final = 1000
@@ -92,6 +94,8 @@ def run_step(
     if previous is not None and previous.final:
         return _answer(running, previous)
     check_not_ended(running.snapshot.run)
+    if previous is None and running.is_skipped():
+        return {"status": StepStatus.SKIPPED.value}
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
@@ -170,7 +174,14 @@ def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Ar
         and not world.runs.snapshot(run.tenant, run.run_id).run.takes_artifacts
     ):
         return []
-    captured = capture_files(folder, attempt.running.plan.outputs, run, redactor, world)
+    captured = capture_files(
+        folder,
+        attempt.running.plan.outputs,
+        run,
+        redactor,
+        world,
+        search_until=attempt.deadline - timedelta(seconds=_STORING_S),
+    )
     return [replace(artifact, step_path=attempt.running.path) for artifact in captured]
 
 

@@ -51,8 +51,8 @@ def settle_run(
     run stays on the reconciler's list. A failed run has usually been ended by the write that
     recorded its failure, and gets its outputs here.
 
-    When retention has deleted the plan of a run, the run ends without outputs and evidence. It
-    stays on that list until the table forgets it too.
+    When retention has deleted the plan of a run, the run ends without outputs and evidence, and
+    the reconciler removes it from that list.
 
     Raises:
         NotFoundError: there is no such run.

@@ -71,7 +71,10 @@ BAD_JSON = {
     "rounded integer": (
         JSON,
         NUMBER,
-        "$.body.total: the number 12345678901234567890 would be rounded to 12345678901234567000",
+        (
+            "$.body.total: the number 12345678901234567890 would be rounded to "
+            "12345678901234567000; the server must send it as text, in quotes"
+        ),
     ),
     "rounded fraction": (JSON, b"[0.12345678901234567890]", "$.body[0]: the number 0.1234567890"),
     "depth": (JSON, b"[" * 101 + b"]" * 101, "it is nested deeper than 99 levels"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.endings import is_checked_at_its_end
+from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     ApprovalGate,
@@ -55,6 +56,7 @@ _TASK: Final = WorstCase(events=5, transitions=1, invocations=1)
 RETRY: Final = WorstCase(events=3, transitions=1, invocations=1)
 PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
 _TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
+_WAITING_GATE: Final = _TOKEN_TASK.times(2) + _STATE  # its timeout leads back to it by a Pass
 _BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = WorstCase(events=2)
 # Started and succeeded; the frame's Parallel; settling; the outcome.
@@ -84,13 +86,13 @@ def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
         case RunStep():
             return _TASK + RETRY.times(step.retries.max_attempts - 1)
         case ApprovalGate():
-            return _TOKEN_TASK + _TASK
+            return _WAITING_GATE
         case PolicyGate():
             return _policy(step, distributed)
         case Parallel():
             limited = _ITERATION + _STATE if step.max_parallel is not None else WorstCase()
             lanes = (chain_history((child,), distributed) + limited for child in step.steps)
-            return sum(lanes, _BLOCK)
+            return sum(lanes, _BLOCK + _asked(step))
         case MapStep() if step.id in distributed:
             return _BLOCK + _asked(step)
         case MapStep() | Loop():
@@ -122,17 +124,19 @@ def iterations(step: Iterated) -> int:
 
 
 def _condition(step: Step) -> WorstCase:
-    if step.when is None:
+    if step.when is None or begins_with_call(step):
         return WorstCase()
     return _STATE if step.enabled is not None else _TASK + _STATE
 
 
 def _policy(step: PolicyGate, distributed: Collection[str]) -> WorstCase:
+    # One state evaluates a policy and waits for its override, unless the policy is privileged. What
+    # that costs is counted for both.
     attempts = step.retries.max_attempts
     evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
     match step.failure_action:
         case FailureAction.REQUEST_OVERRIDE:
-            return evaluations + _TOKEN_TASK + _TASK
+            return evaluations + _WAITING_GATE
         case FailureAction.BRANCH:
             return evaluations + chain_history(step.branch, distributed)
         case FailureAction.ABORT | FailureAction.WARN:
@@ -145,17 +149,17 @@ def _conditional(step: Conditional, distributed: Collection[str]) -> WorstCase:
     arms = step.arms if step.taken is None else (step.arm(step.taken),)
     histories = (chain_history(arm, distributed) for arm in arms)
     costliest = max(histories, key=lambda worst: worst.events)
-    return costliest + _STATE + (_TASK if step.taken is None else WorstCase())
+    return costliest + _STATE + (_TASK if begins_with_call(step) else WorstCase())
 
 
 def _iterated(step: Iterated, distributed: Collection[str]) -> WorstCase:
     body, count = chain_history(step.steps, distributed), iterations(step)
     if isinstance(step, Loop) and step.until is not None:
-        turn = _TASK + _STATE + _STATE
-        leave_failed = _TASK + _STATE
+        turn = _TASK + _STATE
+        leave_failed = turn.times(2) + _STATE  # a turn that fails, the next one, and a Pass
         return turn.times(count + 1) + body.times(count) + leave_failed
     return _BLOCK + _asked(step) + (_ITERATION + body).times(count)
 
 
-def _asked(step: Iterated) -> WorstCase:
-    return _TASK if step.items.values is None else WorstCase()
+def _asked(step: Iterated | Parallel) -> WorstCase:
+    return _TASK if begins_with_call(step) else WorstCase()

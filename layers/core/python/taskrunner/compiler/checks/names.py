@@ -134,19 +134,28 @@ class Scope:
     def incomparable(self, comparison: Comparison) -> str | None:
         """Return why a name and a literal can never be equal, or None.
 
-        Only texts, numbers and booleans of inputs are looked at: their types are declared.
+        Only texts, numbers and booleans are looked at, where the kind of the name is known.
         """
-        root, *names = comparison.reference
-        if root != "inputs" or len(names) != 1 or self.unsure("inputs"):
-            return None
-        declared = _KINDS.get(self._inputs.get(names[0], ""))
+        known = self._kind(comparison.reference)
         given = kind_of(comparison.value)
-        if declared is None or given == declared or given not in _KINDS.values():
+        if known is None or given == known or given not in _KINDS.values():
             return None
         return (
-            f"inputs.{names[0]} is {declared}, which is never equal to {given}: "
-            f"write {_literal(comparison.value, declared)}, not {_literal(comparison.value, given)}"
+            f"{'.'.join(comparison.reference)} is {known}, which is never equal to {given}: "
+            f"write {_literal(comparison.value, known)}, not {_literal(comparison.value, given)}"
         )
+
+    def _kind(self, reference: Reference) -> str | None:
+        """Return the kind of value that *reference* has in every run, or None."""
+        match reference:
+            case ("inputs", name) if not self.unsure("inputs"):
+                return _KINDS.get(self._inputs.get(name, ""))
+            case ("run", field) if field in _RUN_FIELDS:
+                return "text"
+            case ("steps", _, "status") | ("secrets", _):
+                return "text"
+            case _:
+                return None
 
     def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
         names = [*_EVERYWHERE, *self._local]

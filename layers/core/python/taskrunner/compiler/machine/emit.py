@@ -4,41 +4,48 @@ A failure leaves a step by the nearest exit around it: to the next step, when th
 fail; to the end of its iteration or branch, when the block around it may; else it fails the run.
 How each kind is wired:
 
-* run, gate.approval   one Task; a gate has `Expire <id>` after its timeout
-* gate.policy          Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
-                       `Pause <id>` and again, to the gate `Override <id>`, or into its branch.
-                       run_step is asked when the gate takes secrets or a function, else decide_flow
-* parallel             Parallel; with maxParallel a Map over branch numbers with a Choice inside
-* map, loop            Map over indexes, Distributed when the plan needs it; `Items <id>` asks for
-                       the indexes when planning does not know them; a loop runs one at a time,
-                       and `Result <id>` after it asks for its outputs when they may be wrong
-* loop with until      Task `<id>` asks for a turn, and Choice `Again <id>` leads to the Pass
-                       `Iteration <id>` or `Leave <id>`; a failure that the run survives leaves by
-                       `Break <id>` and `Broken <id>`
-* conditional          Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
-                       `Result <id>` after its branches, as for a loop
-* when                 Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
+* run           one Task
+* gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
+                then expires the gate
+* gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
+                `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
+                asked when the gate takes secrets or a function, else decide_flow; but a gate with
+                an override is one Task, if open_gate may evaluate its policy
+* parallel      Parallel; with maxParallel a Map over branch numbers with a Choice inside
+* map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
+                indexes when planning does not know them; a loop runs one at a time, and
+                `Result <id>` after it asks for its outputs when they may be wrong
+* loop with until
+                Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
+                A failure that the run survives leads back to `<id>`, which answers where to go on.
+                The Choice leads back too, after a failure of the turn itself;
+                `Broken <id>` reports it to a loop with `until` around this one
+* conditional   Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
+                `Result <id>` after its branches, as for a loop
+* when          the function of the step's first state decides it (see beginnings). Without such a
+                function Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, assert_never
+from itertools import count
+from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.endings import is_checked_at_its_end
+from taskrunner.compiler.beginnings import begins_with_call
 from taskrunner.compiler.machine.frame import DONE, FRAME, frame
 from taskrunner.compiler.machine.states import (
+    LOOP_FAILURE,
     Exits,
     ask,
     choose,
     clone,
     done,
     map_over,
-    task,
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
-from taskrunner.model import step_path
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -48,6 +55,7 @@ from taskrunner.model.plan import (
     Parallel,
     Plan,
     PolicyGate,
+    Retries,
     RunStep,
     Step,
 )
@@ -56,7 +64,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Gate, Iterated
+    from taskrunner.model.plan import Iterated
+
+
+_NO_RETRIES: Final = Retries()
 
 
 def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
@@ -77,17 +88,22 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
 
 def _entry(step: Step) -> str:
     """Return the state in which *step* begins."""
-    return _begin(step) if step.when is None else f"When {step.id}"
+    return f"When {step.id}" if _has_condition(step) else _begin(step)
+
+
+def _has_condition(step: Step) -> bool:
+    """Return whether a state decides the `when` of *step*, instead of a function in its states."""
+    return step.when is not None and not begins_with_call(step)
 
 
 def _begin(step: Step) -> str:
     """Return the state in which *step* begins once its condition is true."""
-    asks_for_items = isinstance(step, MapStep | Loop) and step.items.values is None
-    return f"Items {step.id}" if asks_for_items and not _is_cycle(step) else step.id
+    return f"Items {step.id}" if _asks_for_items(step) else step.id
 
 
-def _is_cycle(step: Step) -> bool:
-    return isinstance(step, Loop) and step.until is not None
+def _asks_for_items(step: Step) -> bool:
+    is_map = isinstance(step, Parallel | MapStep) or (isinstance(step, Loop) and step.until is None)
+    return is_map and begins_with_call(step)
 
 
 class _Emitter:
@@ -96,14 +112,17 @@ class _Emitter:
     def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
         self._distributed = distributed
+        self._gate_numbers = count(1)
 
     def chain(self, steps: Sequence[Step], exits: Exits) -> JsonObject:
         """Emit *steps*, one after another, and then the follower of *exits*."""
         states: JsonObject = {}
         followers = [*(_entry(step) for step in steps), exits.follower][1:]
         for step, follower in zip(steps, followers, strict=True):
-            on_failure = follower if step.continue_on_error else exits.on_failure
-            step_exits = Exits(follower, on_failure)
+            if step.continue_on_error:
+                step_exits = Exits(follower, follower)
+            else:
+                step_exits = Exits(follower, exits.on_failure, exits.failure_path)
             states |= self._condition(step, step_exits) | self._step(step, step_exits)
         return states
 
@@ -114,13 +133,13 @@ class _Emitter:
         return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
 
     def _condition(self, step: Step, exits: Exits) -> JsonObject:
-        if step.when is None:
+        if not _has_condition(step):
             return {}
         name = f"When {step.id}"
         if step.enabled is None:
             whether = f"Whether {step.id}"
             return {
-                name: ask(step, "condition", Exits(whether, exits.on_failure)),
+                name: ask("condition", exits.followed_by(whether)),
                 whether: choose({True: _begin(step)}, exits.follower),
             }
         state = clone("When")
@@ -133,11 +152,11 @@ class _Emitter:
             case RunStep():
                 return {step.id: _run(step, exits)}
             case ApprovalGate():
-                return self._approval(step, step.id, step.approval_id, exits)
+                return self._approval(step.id, step.approval_id, exits)
             case PolicyGate():
                 return self._policy(step, exits)
             case Parallel():
-                return {step.id: self._parallel(step, exits)}
+                return self._parallel(step, exits)
             case MapStep():
                 return self._map(step, exits)
             case Loop():
@@ -147,29 +166,38 @@ class _Emitter:
             case _:
                 assert_never(step)
 
-    def _approval(self, step: Gate, name: str, approval_id: str, exits: Exits) -> JsonObject:
-        """Emit the state *name*, which waits for an approval, and its expiry."""
-        expire_name = f"Expire {step.id}"
-        gate = task("Approval gate", step, exits)
+    def _approval(
+        self,
+        name: str,
+        approval_id: str,
+        exits: Exits,
+        retries: Retries = _NO_RETRIES,
+    ) -> JsonObject:
+        """Emit the state *name*, which waits for an approval; *retries* are those of its policy."""
+        gate = wired(clone("Approval gate"), exits)
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
-        gate["Catch"][0]["Next"] = expire_name
-        expire = task("Expire gate", step, exits)
-        expire.pop("Comment", None)  # the step's name is at the gate
-        return {name: gate, expire_name: expire}
+        # Numbers, because a thousand ids of 63 characters would be too long once more.
+        expire = f"Expire {next(self._gate_numbers)}"
+        gate["Catch"][0]["Next"] = expire
+        _set_retries(gate, retries)
+        return {name: gate, expire: clone("Expire gate") | {"Next": name}}
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
+        is_call = is_privileged(step, self._plan)
+        if step.override is not None and not is_call:
+            return self._approval(step.id, step.override, exits, step.retries)
         verdict, pause, override = (
             f"{word} {step.id}" for word in ("Verdict", "Pause", "Override")
         )
-        prototype = "Policy call" if is_privileged(step, self._plan) else "Decide"
-        states = {step.id: ask(step, "policy", Exits(verdict, exits.on_failure), prototype)}
+        prototype = "Policy call" if is_call else "Decide"
+        states = {step.id: ask("policy", exits.followed_by(verdict), prototype)}
         targets: dict[str, str] = {}
         if step.retries.max_attempts > 1:
             targets["retry"] = pause
-            states[pause] = clone("Pause") | {"Seconds": _pause_s(step), "Next": step.id}
-        if step.failure_action is FailureAction.REQUEST_OVERRIDE and step.override is not None:
+            states[pause] = clone("Pause") | {"Seconds": _pause_s(step.retries), "Next": step.id}
+        if step.override is not None:
             targets["override"] = override
-            states |= self._approval(step, override, step.override, exits)
+            states |= self._approval(override, step.override, exits)
         if step.failure_action is FailureAction.BRANCH:
             targets["branch"] = _entry(step.branch[0])
             states |= self.chain(step.branch, exits)
@@ -184,12 +212,15 @@ class _Emitter:
             return self._limited(step, step.max_parallel, exits)
         state = clone("Parallel")
         state["Branches"] = [self._scope((child,), f"End {child.id}", step) for child in step.steps]
-        return wired(state, step, exits)
+        return {step.id: wired(state, exits)}
 
     def _limited(self, step: Parallel, max_parallel: int, exits: Exits) -> JsonObject:
-        """Return a Map over branch numbers: a Parallel cannot limit how many run at a time."""
+        """Emit a Map over branch numbers: a Parallel cannot limit how many run at a time."""
         state = map_over(step, "Map", step.steps)
-        state["ItemSelector"] |= {"path.$": "$.path", "lane.$": "$$.Map.Item.Value"}
+        state["ItemSelector"] |= {
+            "place": {"path.$": "$.place.path"},
+            "lane.$": "$$.Map.Item.Value",
+        }
         state["MaxConcurrency"] = max_parallel
         end, lane = f"Done {step.id}", f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
@@ -199,58 +230,57 @@ class _Emitter:
             states |= self.chain((child,), lane_exits)
         states[end] = done()
         state["ItemProcessor"] |= {"StartAt": lane, "States": states}
-        return wired(state, step, exits)
+        return {step.id: wired(state, exits)} | _items(step, state, exits)
 
     def _map(self, step: Iterated, exits: Exits) -> JsonObject:
         kind = "Distributed map" if step.id in self._distributed else "Map"
         state = map_over(step, kind, step.steps)
-        state["ItemSelector"]["path.$"] = (
-            f"States.Format('{step_path.prefix_format(step.id)}', $.path, $$.Map.Item.Value)"
-        )
         max_parallel = 1 if isinstance(step, Loop) else step.max_parallel
         if max_parallel is not None:
             state["MaxConcurrency"] = max_parallel
         state["ItemProcessor"] |= self._scope(step.steps, f"Done {step.id}", step)
         states, end = _ending(step, exits)
-        states[step.id] = wired(state, step, Exits(end, exits.on_failure))
-        if step.items.values is None:
-            state["ItemsPath"] = "$.decision.value"
-            states[f"Items {step.id}"] = ask(step, "items", Exits(step.id, exits.on_failure))
-        return states
+        states[step.id] = wired(state, exits.followed_by(end))
+        return states | _items(step, state, exits)
 
     def _cycle(self, step: Loop, exits: Exits) -> JsonObject:
         """Emit a loop that may end early: each turn asks, so that no state is spent after it."""
-        again, iteration, leave, break_, broken = (
-            f"{word} {step.id}" for word in ("Again", "Iteration", "Leave", "Break", "Broken")
-        )
+        again, broken = f"Again {step.id}", f"Broken {step.id}"
         states: JsonObject = {}
-        on_failure = None
+        turn_exits = iteration_exits = Exits(again, None)
+        targets = {"iteration": _entry(step.steps[0]), "end": exits.follower}
         if exits.on_failure is not None:
-            # The input still has the path of the failed iteration; what follows needs the loop's.
-            on_failure = break_
-            states[break_] = ask(step, "leave", Exits(broken, exits.on_failure))
-            states[broken] = clone("Iteration") | {"Next": exits.on_failure}
+            # The input has the path of the failed iteration. The turn answers with the loop's.
+            turn_exits = Exits(again, again, LOOP_FAILURE)
+            iteration_exits = Exits(again, step.id, LOOP_FAILURE)
+            targets["failure"] = exits.on_failure
+            if exits.failure_path is not None:
+                targets["failure"] = broken
+                failed = {"ResultPath": exits.failure_path, "Next": exits.on_failure}
+                states[broken] = clone("Broken") | failed
+            elif step.continue_on_error:  # it ends as if it had not failed
+                del targets["failure"]
         # A failed iteration ends the loop, unless the remaining ones are to run anyway.
-        iteration_exits = Exits(step.id, step.id if step.continue_on_error else on_failure)
+        iteration_exits = iteration_exits.followed_by(step.id)
+        if step.continue_on_error:
+            iteration_exits = Exits(step.id, step.id)
         return states | {
-            step.id: ask(step, "turn", Exits(again, on_failure)),
-            again: choose({True: iteration}, leave, "$.decision.value.more"),
-            iteration: clone("Iteration") | {"Next": _entry(step.steps[0])},
-            leave: clone("Iteration") | {"Next": exits.follower},
+            step.id: wired(clone("Turn"), turn_exits),
+            again: choose(targets, step.id, "$.place.next"),
             **self.chain(step.steps, iteration_exits),
         }
 
     def _conditional(self, step: Conditional, exits: Exits) -> JsonObject:
         targets = {number: _entry(arm[0]) for number, arm in enumerate(step.arms) if arm}
         states, end = _ending(step, exits)
-        if step.taken is None:
+        if begins_with_call(step):
             branch = f"Branch {step.id}"
-            states[step.id] = ask(step, "branch", Exits(branch, exits.on_failure))
+            states[step.id] = ask("branch", exits.followed_by(branch))
             states[branch] = choose(targets, exits.follower)
         else:
             states[step.id] = choose(targets, exits.follower, f"$.branch['{step.id}']")
         for arm in step.arms:
-            states |= self.chain(arm, Exits(end, exits.on_failure))
+            states |= self.chain(arm, exits.followed_by(end))
         return states
 
 
@@ -259,22 +289,32 @@ def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObjec
     if not is_checked_at_its_end(step):
         return {}, exits.follower
     name = f"Result {step.id}"
-    return {name: ask(step, "result", exits)}, name
+    return {name: ask("result", exits)}, name
+
+
+def _items(step: Iterated | Parallel, state: JsonObject, exits: Exits) -> JsonObject:
+    """Let *state*, the Map of *step*, ask for its items first if planning does not decide them."""
+    if not _asks_for_items(step):
+        return {}
+    state["ItemsPath"] = "$.decision.value"
+    return {f"Items {step.id}": ask("items", exits.followed_by(step.id))}
 
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:
-    state = task("Run", step, exits)
-    final, again, platform = state["Retry"]
-    state["Retry"] = [final, platform]
-    if step.retries.max_attempts > 1:
-        # The shortest pause of Step Functions is one second.
-        numbers = {
-            "IntervalSeconds": _pause_s(step),
-            "MaxAttempts": step.retries.max_attempts - 1,
-        }
-        state["Retry"].insert(1, again | numbers)
+    state = wired(clone("Run"), exits)
+    _set_retries(state, step.retries)
     return state
 
 
-def _pause_s(step: RunStep | PolicyGate) -> int:
-    return max(1, step.retries.backoff_s)
+def _set_retries(state: JsonObject, retries: Retries) -> None:
+    """Give the second retrier of *state* the pack's numbers; remove it if there is one attempt."""
+    final, again, platform = state["Retry"]
+    state["Retry"] = [final, platform]
+    if retries.max_attempts > 1:
+        numbers = {"IntervalSeconds": _pause_s(retries), "MaxAttempts": retries.max_attempts - 1}
+        state["Retry"].insert(1, again | numbers)
+
+
+def _pause_s(retries: Retries) -> int:
+    """Return the pause between attempts; the shortest of Step Functions is one second."""
+    return max(1, retries.backoff_s)

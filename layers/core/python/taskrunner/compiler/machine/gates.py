@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # The words before a step's id in the names of its further states; no id has a space in it.
 _STATE_WORDS: Final = frozenset(
     {
-        "Again", "Branch", "Break", "Broken", "Done", "End", "Expire", "Items", "Iteration", "Lane",
-        "Leave", "Override", "Pause", "Result", "Verdict", "When", "Whether",
+        "Again", "Branch", "Broken", "Done", "End", "Items", "Lane", "Override", "Pause", "Result",
+        "Verdict", "When", "Whether",
     }
 )  # fmt: skip
 _MAX_REPORTED: Final = 10

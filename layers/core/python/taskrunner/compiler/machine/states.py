@@ -6,7 +6,7 @@ reads what is emitted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.machine.execution_input import decisions_read
@@ -22,10 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Exits:
-    """The states that a step leads to: *follower*, and *on_failure* (None: the run fails)."""
+    """The states that a step leads to: *follower*, and *on_failure* (None: the run fails).
+
+    *failure_path* is where *on_failure* looks for the error, if it does.
+    """
 
     follower: str
     on_failure: str | None
+    failure_path: str | None = None
+
+    def followed_by(self, follower: str) -> Exits:
+        """Return the same exits with another follower."""
+        return replace(self, follower=follower)
+
+
+# Where a loop with `until` looks for the failure of its iteration.
+LOOP_FAILURE: Final = "$.place.next"
 
 
 # What a retrier without them has, by the States Language.
@@ -55,16 +67,12 @@ def _compact(node: Json) -> Json:
     }
 
 
-def task(name: str, step: Step, exits: Exits) -> JsonObject:
-    """Return the prototype *name*, a Task, as a state of *step*."""
-    state = clone(name)
-    state["Parameters"]["Payload"]["step"] = step.id
-    return wired(state, step, exits)
+def ask(question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
+    """Return a Task that asks a *question*, as a clone of *prototype*.
 
-
-def ask(step: Step, question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
-    """Return a Task that asks a *question* about *step*, as a clone of *prototype*."""
-    state = task(prototype, step, exits)
+    The state's name says which step is meant: it is the step's id, or ends in it.
+    """
+    state = wired(clone(prototype), exits)
     state["Parameters"]["Payload"]["ask"] = question
     return state
 
@@ -100,19 +108,19 @@ def done() -> JsonObject:
     return state
 
 
-def wired(state: JsonObject, step: Step, exits: Exits) -> JsonObject:
+def wired(state: JsonObject, exits: Exits) -> JsonObject:
     """Return *state* with its follower, and with its catcher for failures if there is one.
 
     The last catcher of each prototype is the one for failures.
     """
-    if step.name is not None:
-        state["Comment"] = step.name
     state["Next"] = exits.follower
     catchers = state.pop("Catch")
     if exits.on_failure is None:
         catchers.pop()
     else:
         catchers[-1]["Next"] = exits.on_failure
+        if exits.failure_path is not None:
+            catchers[-1]["ResultPath"] = exits.failure_path
     if catchers:
         state["Catch"] = catchers
     return state

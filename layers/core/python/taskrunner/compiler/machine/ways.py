@@ -2,13 +2,12 @@
 
 The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
 what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
-where it leaves the gate by its `Next`, or leaves `Expire <id>` by its `Next`, where the clock found
-a decision. Where ways meet, only what all of them have is kept.
+where it leaves the gate by its `Next`. Where ways meet, only what all of them have is kept.
 
 * Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
   the run go on after a failure, meeting the gate is all that can be asked.
-* The Choice that decides a gate's `when` may lead to where the gate itself leads, and nowhere else.
-  The same holds for the verdict of a policy and its override.
+* The function of a gate decides the gate's `when` too. A gate that is skipped counts as passed.
+* The Choice after a policy's verdict may lead to where its override leads, and nowhere else.
 * A Parallel runs all of its branches, so what is certain at the end of any of them is certain after
   it. A Map adds nothing, because it may have no items, unless planning knows its items.
 """
@@ -21,6 +20,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from taskrunner.compiler.privileged import is_privileged
 from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
 
 if TYPE_CHECKING:
@@ -96,10 +96,9 @@ class Ways:
             verdict = self.states.get(f"Verdict {step.id}")
             state = self.states.get(step.id, {})
             follower = state.get("Next") if verdict is None else verdict.get("Default")
-            bypasses = frozenset({f"When {step.id}", f"Whether {step.id}"})
-            yield GateState(step.id, step, bypasses, follower)
-            if isinstance(step, PolicyGate) and step.override is not None:
-                bypasses |= {f"Verdict {step.id}"}
+            yield GateState(step.id, step, frozenset(), follower)
+            if isinstance(step, PolicyGate) and _has_override_state(step, self._plan):
+                bypasses = frozenset({f"Verdict {step.id}"})
                 yield GateState(f"Override {step.id}", step, bypasses, follower)
 
     def _mark_edges(self, gate: GateState) -> None:
@@ -111,9 +110,6 @@ class Ways:
         both = self.passed(gate.name) | met
         for target, kind in _edges(self.states.get(gate.name, {})):
             self._gained[gate.name, target, kind] |= both if kind == "Next" else met
-            if kind == "Catch" and target == f"Expire {gate.step.id}":
-                expired = self.states.get(target, {})
-                self._gained[target, str(expired.get("Next")), "Next"] |= both
         for choice in gate.bypasses:
             self._gained[choice, str(gate.follower), "Default"] |= both
             if gate.step.continue_on_error:
@@ -170,6 +166,11 @@ class Ways:
                     self._analyse_from(rule["Next"], scope["States"], inner)[1] for rule in lanes
                 ]
         return certain, reduce(or_, exits, 0)
+
+
+def _has_override_state(step: PolicyGate, plan: Plan) -> bool:
+    """Return whether the override of *step* is a state of its own, after that of the policy."""
+    return step.override is not None and is_privileged(step, plan)
 
 
 def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:

@@ -22,12 +22,14 @@ class DecisionKind(StrEnum):
     * branch  the branch that a conditional takes; the number of its branches stands for `else`
     * items   how many items a map or loop has
     * end     how many iterations a loop with `until` has had
+    * result  that the outputs of a loop or conditional could be assembled, always 1
     * policy  the verdict on a policy gate
     """
 
     BRANCH = "branch"
     ITEMS = "items"
     END = "end"
+    RESULT = "result"
     POLICY = "policy"
 
 
@@ -110,6 +112,12 @@ def loop_ended(step_path: str, iterations: int, occurred_at: str) -> Entry:
     """The entry of a loop with `until` that has no more iterations."""
     message = f"Loop ended: {step_path}, after {iterations} iterations"
     return _decided(step_path, DecisionKind.END, iterations, message, occurred_at)
+
+
+def outputs_assembled(step_path: str, occurred_at: str) -> Entry:
+    """The entry of a loop or conditional that has ended, and whose outputs could be assembled."""
+    message = f"Outputs assembled: {step_path}"
+    return _decided(step_path, DecisionKind.RESULT, 1, message, occurred_at)
 
 
 def policy_evaluated(step_path: str, evaluation: Evaluation, occurred_at: str) -> Entry:

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.model import step_path
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.entries.flow_entries import DecisionKind
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -87,7 +88,7 @@ class _Lister:
                 return self._policy(step, state, inside)
             case Parallel():
                 lanes = self._lanes(step, [((child,), inside) for child in step.steps])
-                return self._block(state, lanes, scope, is_complete=True)
+                return self._block(step, state, lanes, scope, is_complete=True)
             case MapStep() | Loop():
                 return self._iterated(step, state, inside, scope)
             case Conditional():
@@ -150,11 +151,19 @@ class _Lister:
     # --- blocks -------------------------------------------------------------------------------
 
     def _block(
-        self, state: StepState, lists: Sequence[_Listed], scope: Scope, *, is_complete: bool
+        self,
+        step: Step,
+        state: StepState,
+        lists: Sequence[_Listed],
+        scope: Scope,
+        *,
+        is_complete: bool,
     ) -> list[StepState]:
         """List a block whose steps are *lists*, which make its state."""
         direct = [child for listed in lists for child in listed.direct]
-        derived = rules.derived(Block(state, direct, is_complete), scope, self._facts)
+        is_checked = bool(direct) and is_checked_at_its_end(step)
+        block = Block(state, direct, is_complete, is_checked)
+        derived = rules.derived(block, scope, self._facts)
         return [derived, *chain.from_iterable(listed.states for listed in lists)]
 
     def _lanes(
@@ -183,7 +192,7 @@ class _Lister:
         if state.path in self._facts.branching:
             reached = replace(inside, is_reached=True)
             branch = self.list_in(step.branch, reached)
-            gate, *rest = self._block(state, [branch], reached, is_complete=True)
+            gate, *rest = self._block(step, state, [branch], reached, is_complete=True)
             if gate.status is StepStatus.SUCCEEDED:
                 gate = replace(gate, reason=Reason.POLICY_FAILED)
             return [gate, *rest]
@@ -211,7 +220,7 @@ class _Lister:
             listed = self.list_in(arm, arm_scope)
             # Only the arm that is taken makes the state of the block.
             lists.append(listed if number == taken else listed._replace(direct=[]))
-        return self._block(state, lists, scope, is_complete=taken is not None)
+        return self._block(step, state, lists, scope, is_complete=taken is not None)
 
     # --- maps and loops -----------------------------------------------------------------------
 
@@ -228,7 +237,7 @@ class _Lister:
             lists = self._one_after_another(step, scopes)
         if unlisted:
             self._keep_unlisted(state.path, count, iterations, lists.pop())
-        return self._block(state, lists, scope, is_complete=is_final and len(lists) == count)
+        return self._block(step, state, lists, scope, is_complete=is_final and len(lists) == count)
 
     def _count(self, step: Iterated, path: str) -> tuple[int | None, bool]:
         """The number of iterations that are known, and whether it is final."""

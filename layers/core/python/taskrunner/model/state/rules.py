@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from taskrunner.model.entries.flow_entries import DecisionKind
 from taskrunner.model.run import Reason, RunStatus, StepStatus
 
 if TYPE_CHECKING:
@@ -55,11 +56,13 @@ class Block:
     """A block with its children, as far as they are known; *is_complete* is that all of them are.
 
     *state* is the state that the block's own entries give. Only decisions have such entries.
+    *is_checked_at_its_end* is whether the run assembles its outputs before it goes on.
     """
 
     state: StepState
     children: Sequence[StepState]
     is_complete: bool
+    is_checked_at_its_end: bool = False
 
     @property
     def has_begun(self) -> bool:
@@ -179,6 +182,21 @@ def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState |
     return None
 
 
+def run_on_until_its_outputs_are_assembled(
+    block: Block, scope: Scope, facts: Facts
+) -> StepState | None:
+    """A block whose outputs can fail is Running until the run has assembled them.
+
+    The journal of an earlier release has no entry of that. So the end of the run settles it too.
+    """
+    is_assembled = facts.number(block.state.path, DecisionKind.RESULT) is not None
+    if not (block.has_ended and block.has_begun and block.is_checked_at_its_end):
+        return None
+    return (
+        None if is_assembled or _is_stopped(scope, facts) else _derived(block, StepStatus.RUNNING)
+    )
+
+
 def succeed_with_all_children(block: Block, scope: Scope, facts: Facts) -> StepState | None:
     """A block is Succeeded when all of its children have ended and were not cut short.
 
@@ -233,6 +251,7 @@ def wait_until_begun(block: Block, _scope: Scope, _facts: Facts) -> StepState | 
 BLOCK_RULES: Final[Sequence[BlockRule]] = (
     keep_what_could_not_be_decided,
     fail_with_a_child,
+    run_on_until_its_outputs_are_assembled,
     succeed_with_all_children,
     run_on_with_a_running_child,
     end_when_stopped,

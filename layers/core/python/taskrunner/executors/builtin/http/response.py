@@ -137,7 +137,7 @@ def _json(response: Response, body_file: Path) -> Json:
         raise BodyError(_TOO_DEEP) from None
     if too_deep(value, _MAX_BODY_DEPTH) is not None:
         raise BodyError(_TOO_DEEP)
-    for path, problem in unusable(value):
+    for path, problem in unusable(value, "the server"):
         raise BodyError(f"{json_path.render(('body', *path))}: {problem}")
     return value
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from taskrunner import executors
 from taskrunner.model.plan import Aggregation, Conditional, Loop, RunStep
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Step
+
+# What a reference to an executor that is a function of the account begins with.
+FUNCTION_PREFIX: Final = "lambda:"
 
 
 def is_checked_at_its_end(step: Step) -> bool:
@@ -28,4 +30,4 @@ def is_checked_at_its_end(step: Step) -> bool:
 
 
 def _calls_function(step: Step) -> bool:
-    return isinstance(step, RunStep) and executors.function_name(step.uses) is not None
+    return isinstance(step, RunStep) and step.uses.startswith(FUNCTION_PREFIX)

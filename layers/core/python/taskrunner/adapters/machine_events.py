@@ -1,0 +1,54 @@
+"""The events that a pack's state machine calls functions with.
+
+* `run` is `{tenant, id}`, and `place` says where in the run the execution is: `path` is the prefix
+  of step paths, and `timeout` and `next` may be an error that led back to the state.
+* `state` is what Step Functions says of the state. Its name is the step's id, or ends in it after a
+  space: `Override <id>`.
+
+Machines of earlier releases, whose runs may still be in progress, say `{tenant, run, step, path}`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from taskrunner.model.run import StepReference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT: Final = "States.Timeout"
+
+
+def step_reference(event: Mapping[str, Any]) -> StepReference:
+    """Return the step that a machine has come to."""
+    if "step" in event:
+        return StepReference(event["tenant"], event["run"], event["step"], event["path"])
+    run, step_id = event["run"], event["state"]["Name"].rpartition(" ")[2]
+    return StepReference(run["tenant"], run["id"], step_id, event["place"]["path"])
+
+
+def is_retry(event: Mapping[str, Any]) -> bool:
+    """Return whether the state may have called the function before, and retries it."""
+    if "state" in event:
+        return bool(event["state"]["RetryCount"])
+    # A machine may be of a release that did not say it.
+    return event.get("retry") != 0
+
+
+def has_timed_out(event: Mapping[str, Any]) -> bool:
+    """Return whether the state has waited for all of its time."""
+    error = event.get("place", {}).get("timeout")
+    return bool(error) and error["Error"] == _TIMEOUT
+
+
+def has_failed(event: Mapping[str, Any]) -> bool:
+    """Return whether a failure inside a loop, or of its last turn, led back to the loop."""
+    return isinstance(event.get("place", {}).get("next"), dict)
+
+
+def path_prefix(execution_input: Mapping[str, Any]) -> str:
+    """Return the path prefix that an execution starts with; only a run's own has an empty one."""
+    place = execution_input.get("place", execution_input)
+    prefix: str = place["path"]
+    return prefix

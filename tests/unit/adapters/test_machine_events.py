@@ -1,0 +1,72 @@
+"""The events of machines, also of those that an earlier release made and that still run."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.adapters import machine_events
+from taskrunner.model.run import StepReference
+
+RUN = {"tenant": "acme", "id": "run-7"}
+OLD = {"tenant": "acme", "run": "run-7", "step": "ship", "path": "each[1]::"}
+
+
+def event(name: str = "ship", retries: int = 0, **place: object) -> dict[str, object]:
+    state = {"Name": name, "EnteredTime": "2026-01-01T00:00:00Z", "RetryCount": retries}
+    return {"run": RUN, "place": {"path": "each[1]::", **place}, "state": state}
+
+
+@pytest.mark.parametrize("given", [event(), event("Override ship"), event("Items ship"), OLD])
+def test_names_the_step_by_the_states_name(given: dict[str, object]) -> None:
+    expected = StepReference("acme", "run-7", "ship", "each[1]::")
+
+    assert machine_events.step_reference(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (event(), False),
+        (event(retries=2), True),
+        (OLD, True),
+        (OLD | {"retry": 0}, False),
+        (OLD | {"retry": 1}, True),
+    ],
+)
+def test_says_whether_the_state_retries(given: dict[str, object], *, expected: bool) -> None:
+    assert machine_events.is_retry(given) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (event(timeout={"Error": "States.Timeout", "Cause": ""}), True),
+        # What the gate before left there: its answer, or its own failure.
+        (event(timeout={}), False),
+        (event(timeout={"Error": "ApprovalExpiredError", "Cause": ""}), False),
+        (event(), False),
+        (OLD, False),
+    ],
+)
+def test_says_whether_the_gates_time_is_over(given: dict[str, object], *, expected: bool) -> None:
+    assert machine_events.has_timed_out(given) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (event(next={"Error": "StepFailedError", "Cause": ""}), True),
+        (event(next="failure"), False),
+        (event(), False),
+        (OLD, False),
+    ],
+)
+def test_says_whether_a_failure_led_back_to_a_loop(
+    given: dict[str, object], *, expected: bool
+) -> None:
+    assert machine_events.has_failed(given) is expected
+
+
+@pytest.mark.parametrize("given", [{"place": {"path": "each[1]::"}}, {"path": "each[1]::"}])
+def test_reads_the_prefix_of_a_child_execution(given: dict[str, object]) -> None:
+    assert machine_events.path_prefix(given) == "each[1]::"
