@@ -73,7 +73,7 @@ export function gateCard(gate, context, onDecided) {
       ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
       ['Gate', `${gate.stepId}, approval ${gate.approvalId}`],
       ['Requested by', gate.requestedBy],
-      ['Waiting', since && [`since ${age(since)}, `, time(since)]],
+      ['Waiting since', since && [`${age(since)}, `, time(since)]],
       ['Expires', gate.expiresAt && [`${remaining(gate.expiresAt)}, `, time(gate.expiresAt)]],
       ['Approved by', approvers(gate)],
       ['Needs the grants', gate.grants?.join(', ')],
@@ -102,9 +102,10 @@ export function gateCard(gate, context, onDecided) {
       ? h(
           'p',
           { class: 'refusal' },
-          `You cannot decide this: ${gate.cannotDecideReason?.message ?? 'you lack a permission'}.`,
+          `You cannot approve this: ${gate.cannotDecideReason?.message ?? 'you lack a permission'}.`,
         )
-      : buttons(gate, context, onDecided),
+      : null,
+    buttons(gate, context, onDecided),
   );
 }
 
@@ -158,28 +159,19 @@ function findings(found) {
   );
 }
 
+/** A person whose approval would not count again may still reject. */
 function buttons(gate, context, onDecided) {
+  const mayReject = gate.cannotDecideReason?.code === 'already_approved';
+  if (gate.canDecide === false && !mayReject) return null;
+  const button = (words, style, decision) => {
+    const onclick = () => decide(gate, context, decision, onDecided);
+    return h('button', { type: 'button', class: style, onclick }, words);
+  };
   return h(
     'div',
     { class: 'buttons' },
-    h(
-      'button',
-      {
-        type: 'button',
-        class: 'primary',
-        onclick: () => decide(gate, context, 'approved', onDecided),
-      },
-      'Approve …',
-    ),
-    h(
-      'button',
-      {
-        type: 'button',
-        class: 'danger',
-        onclick: () => decide(gate, context, 'rejected', onDecided),
-      },
-      'Reject …',
-    ),
+    !mayReject && button('Approve …', 'primary', 'approved'),
+    button('Reject …', 'danger', 'rejected'),
   );
 }
 

@@ -85,13 +85,18 @@ export function decisionsPanel(runId, decisions) {
   );
 }
 
+/** Returns the signed record among a run's artifacts, if it is there. */
+export function evidenceOf(artifacts) {
+  return artifacts.find((artifact) => artifact.name === EVIDENCE);
+}
+
 /**
  * Says whether there is a signed record, and how to verify it.
  *
  * The page cannot: it would need the public key from somebody other than the service that signs.
  */
 export function evidencePanel(runId, artifacts, hasEnded) {
-  const bundle = artifacts.find((artifact) => artifact.name === EVIDENCE);
+  const bundle = evidenceOf(artifacts);
   if (!bundle) {
     return h(
       'p',

@@ -3,37 +3,27 @@
 import './log-panel.js';
 import './step-tree.js';
 import { announce } from './announcer.js';
-import { pathOf, post, read, readIfChanged } from './api.js';
-import { confirm } from './dialog.js';
+import { pathOf, read, readIfChanged } from './api.js';
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
 import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
 import { GateContexts, readGates, readPlan } from './gate-context.js';
+import { MoreSteps } from './more-steps.js';
 import { runLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { Poll } from './poll.js';
-import { MoreSteps } from './more-steps.js';
-import { artifactsPanel, decisionsPanel, evidencePanel } from './record-panels.js';
+import { artifactsPanel, decisionsPanel, evidenceOf, evidencePanel } from './record-panels.js';
+import { runHeader } from './run-header.js';
 import { RunJournal } from './run-journal.js';
 import { around, treeOfRun } from './run-model.js';
+import { runTabs, tabOf } from './run-tabs.js';
 import { stepPanel } from './step-panel.js';
 import { timelinePanel } from './timeline-panel.js';
-import { facts } from './value-view.js';
-import { badge, duration, stateWord, stepState, time } from './words.js';
+import { stateWord, stepState } from './words.js';
 
 const FINAL = new Set(['succeeded', 'failed', 'cancelled']);
-const TABS = {
-  log: 'Log',
-  step: 'Step',
-  timeline: 'Timeline',
-  artifacts: 'Artifacts',
-  decisions: 'Decisions',
-  plan: 'Plan',
-  evidence: 'Evidence',
-};
-
 class RunPage extends ConsoleElement {
   #place = null;
   #etag = '';
@@ -47,6 +37,7 @@ class RunPage extends ConsoleElement {
   #plan = null;
   #error = '';
   #clock = 0;
+  #again = 0;
   #revealed = '';
   #contexts = new GateContexts(() => this.repaint());
   #state = new Poll(
@@ -81,11 +72,11 @@ class RunPage extends ConsoleElement {
     this.#state.stop();
     this.#log.stop();
     clearInterval(this.#clock);
+    clearTimeout(this.#again);
   }
 
   get #tab() {
-    const tab = this.#place.query.get('tab');
-    return tab in TABS ? tab : 'log';
+    return tabOf(this.#place);
   }
 
   get #hasEnded() {
@@ -98,7 +89,7 @@ class RunPage extends ConsoleElement {
     }
     this.#revealStep();
     return [
-      this.#header(),
+      runHeader(this.#run, this.#state, this.#hasEnded),
       this.#error && h('p', { class: 'error', role: 'alert' }, this.#error),
       failures(this.#run, this.#tree, this.#journal),
       this.#gates.length > 0 &&
@@ -122,37 +113,10 @@ class RunPage extends ConsoleElement {
         h(
           'section',
           { class: 'detail', 'aria-label': 'Details' },
-          this.#tabs(),
+          runTabs(this.#place),
           h('div', { class: 'panel' }, this.#panel()),
         ),
       ),
-    ];
-  }
-
-  #header() {
-    const run = this.#run;
-    const from = Date.parse(run.startedAt ?? run.createdAt);
-    const to = run.endedAt ? Date.parse(run.endedAt) : Date.now();
-    return [
-      h(
-        'div',
-        { class: 'title' },
-        h('h1', null, `Run ${run.runId} `, badge(run.status)),
-        freshness(this.#state, { hasEnded: this.#hasEnded }),
-        h(
-          'div',
-          { class: 'buttons' },
-          !this.#hasEnded &&
-            h('button', { type: 'button', onclick: () => this.#cancel() }, 'Cancel …'),
-          h('button', { type: 'button', onclick: () => this.#rerun() }, 'Run again …'),
-        ),
-      ),
-      facts([
-        ['Pack', run.pack && `${run.pack.name} ${run.pack.version}`],
-        ['Requested', [time(run.createdAt), run.createdBy && ` by ${run.createdBy}`]],
-        ['Duration', duration(to - from)],
-        ['Ended', time(run.endedAt)],
-      ]),
     ];
   }
 
@@ -187,36 +151,6 @@ class RunPage extends ConsoleElement {
     if (!stepId || this.#revealed === stepId || !this.#tree.byId.has(stepId)) return;
     this.#revealed = stepId;
     queueMicrotask(() => this.querySelector('tr-steps')?.reveal(around(this.#tree, stepId)));
-  }
-
-  #tabs() {
-    const { runId, stepId, attempt } = this.#place;
-    return h(
-      'nav',
-      { class: 'tabs', 'aria-label': 'Views' },
-      Object.entries(TABS)
-        .filter(([tab]) => tab !== 'step' || stepId)
-        .map(([tab, words]) =>
-          h(
-            'a',
-            {
-              key: tab,
-              href: runLink(runId, { stepId, attempt, tab }),
-              'aria-current': tab === this.#tab ? 'page' : null,
-            },
-            words,
-          ),
-        ),
-      stepId &&
-        h(
-          'a',
-          {
-            class: 'clear',
-            href: runLink(runId, { tab: this.#tab === 'step' ? 'log' : this.#tab }),
-          },
-          `✕ ${stepId}`,
-        ),
-    );
   }
 
   #panel() {
@@ -282,10 +216,9 @@ class RunPage extends ConsoleElement {
     const waiting = this.#run?.steps.filter((step) => stepState(step) === 'waiting') ?? [];
     try {
       this.#gates = this.#hasEnded ? [] : await readGates(runId, waiting, signal);
-      if (stepId) this.#step = await read(pathOf`/runs/${runId}/steps/${stepId}`, {}, signal);
-      if (this.#tab === 'artifacts' || this.#tab === 'evidence') {
-        this.#artifacts = await read(pathOf`/runs/${runId}/artifacts`, {}, signal);
-      }
+      const step = stepId && (await read(pathOf`/runs/${runId}/steps/${stepId}`, {}, signal));
+      if (stepId === this.#place.stepId) this.#step = step; // the person may have gone on
+      if (this.#tab === 'artifacts' || this.#tab === 'evidence') await this.#readArtifacts(signal);
       if (this.#tab === 'plan' && !this.#plan) {
         this.#plan = await readPlan(runId, signal).catch((error) => {
           if (!error.isMissing) throw error;
@@ -299,38 +232,18 @@ class RunPage extends ConsoleElement {
     this.repaint();
   }
 
+  /** Reads the artifacts, and again until the evidence is there, which follows a run's end. */
+  async #readArtifacts(signal) {
+    this.#artifacts = await read(pathOf`/runs/${this.#place.runId}/artifacts`, {}, signal);
+    clearTimeout(this.#again);
+    if (this.#hasEnded && this.isConnected && !evidenceOf(this.#artifacts)) {
+      this.#again = setTimeout(() => this.#readDetails(), 2000);
+    }
+  }
+
   async #readLog(signal) {
     while (await this.#journal.readPage(signal)) this.repaint();
     return !(this.#journal.hasEnd && this.#hasEnded);
-  }
-
-  async #cancel() {
-    const { runId } = this.#place;
-    await confirm({
-      title: `Cancel run ${runId}?`,
-      body: h('p', null, 'Steps that run or wait are skipped, now and for good.'),
-      action: `Cancel ${runId}`,
-      isDangerous: true,
-      act: () => post(pathOf`/runs/${runId}/cancel`),
-    });
-    this.#state.now();
-  }
-
-  async #rerun() {
-    const { runId } = this.#place;
-    const key = crypto.randomUUID();
-    let created = null;
-    await confirm({
-      title: `Run ${this.#run.pack?.name} again?`,
-      body: h('p', null, `A new run starts with the manifest and the inputs of ${runId}.`),
-      comment: 'Inputs to replace, as JSON; empty keeps all',
-      action: 'Start a new run',
-      act: async (text) => {
-        const body = text ? { inputs: JSON.parse(text) } : {};
-        created = await post(pathOf`/runs/${runId}/rerun`, body, { 'Idempotency-Key': key });
-      },
-    });
-    if (created) location.hash = runLink(created.runId);
   }
 
   #fail(error) {

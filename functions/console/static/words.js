@@ -78,7 +78,7 @@ export function sign(state) {
 export function duration(milliseconds) {
   if (!Number.isFinite(milliseconds) || milliseconds < 0) return '';
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
-  if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  if (milliseconds < 60_000) return `${Number((milliseconds / 1000).toFixed(1))} s`;
   const seconds = Math.round(milliseconds / 1000);
   const parts = [
     [Math.floor(seconds / 86_400), 'd'],

@@ -72,7 +72,7 @@ def test_the_person_who_asked_for_a_run_cannot_approve_it(
     run_id = _start(alice, RELEASE)
     card = alice.gate(run_id)
     expect(card).to_be_visible()
-    refusal = card.get_by_text("You cannot decide this")
+    refusal = card.get_by_text("You cannot approve this")
 
     if not refusal.is_visible():  # a service that does not say so beforehand refuses
         dialog = alice.decide(run_id, "Approve")
@@ -90,7 +90,7 @@ def test_a_viewer_cannot_approve(vera: Person, waiting_run: str, operator: Api) 
     card = vera.gate(waiting_run)
     expect(card).to_be_visible()
 
-    if not card.get_by_text("You cannot decide this").is_visible():
+    if not card.get_by_text("You cannot approve this").is_visible():
         dialog = vera.decide(waiting_run, "Approve")
         expect(dialog.get_by_role("alert")).to_contain_text("taskrunner.operator")
         vera.page.keyboard.press("Escape")

@@ -1,0 +1,40 @@
+/** The top of a run's page: its state, its origin, and what can be done with it. */
+
+import { h } from './dom.js';
+import { freshness } from './freshness.js';
+import { runLink } from './places.js';
+import { cancelRun, runAgain } from './run-actions.js';
+import { facts } from './value-view.js';
+import { badge, duration, time } from './words.js';
+
+/**
+ * @param {any} run
+ * @param {import('./poll.js').Poll} poll Of the run's state.
+ * @param {boolean} hasEnded
+ */
+export function runHeader(run, poll, hasEnded) {
+  const from = Date.parse(run.startedAt ?? run.createdAt);
+  const to = run.endedAt ? Date.parse(run.endedAt) : Date.now();
+  const cancel = () => cancelRun(run.runId).then(() => poll.now());
+  return [
+    h(
+      'div',
+      { class: 'title' },
+      h('h1', null, `Run ${run.runId} `, badge(run.status)),
+      freshness(poll, { hasEnded }),
+      h(
+        'div',
+        { class: 'buttons' },
+        !hasEnded && h('button', { type: 'button', onclick: cancel }, 'Cancel …'),
+        h('button', { type: 'button', onclick: () => runAgain(run) }, 'Run again …'),
+      ),
+    ),
+    facts([
+      ['Pack', run.pack && `${run.pack.name} ${run.pack.version}`],
+      ['Requested', [time(run.createdAt), run.createdBy && ` by ${run.createdBy}`]],
+      ['Repeats', run.rerunOf && h('a', { href: runLink(run.rerunOf) }, run.rerunOf)],
+      ['Duration', duration(to - from)],
+      ['Ended', time(run.endedAt)],
+    ]),
+  ];
+}
