@@ -27,7 +27,7 @@ def approval_list(approvals: Sequence[OpenApproval], *, numbered: bool = False) 
         return Text("no open approvals", style="dim")
     rows = [_cells(approval) for approval in approvals]
     if numbered:
-        rows = [{"no": text(number), **row} for number, row in enumerate(rows, start=1)]
+        rows = [{"#": text(number), **row} for number, row in enumerate(rows, start=1)]
     columns = [name for name in rows[0] if any(row[name].plain for row in rows)]
     table = ResultTable(*columns)
     for row in rows:
