@@ -106,6 +106,7 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
     method,
     headers: {
       Authorization: session.authorization,
+      ...(session.tenant ? { 'X-StellaOps-Tenant': session.tenant } : {}),
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...headers,
     },
@@ -116,7 +117,9 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
   const answer = await patiently(() => fetched(address, request, signal), signal);
   if (answer.status === 401) session.expire();
   if (answer.ok || answer.status === 304) return answer;
-  throw new RefusedError(answer.status, await answer.json().catch(() => ({})));
+  const refusal = new RefusedError(answer.status, await answer.json().catch(() => ({})));
+  if (refusal.message.includes('X-StellaOps-Tenant') || session.tenant) session.askForTenant();
+  throw refusal;
 }
 
 async function fetched(address, request, signal) {

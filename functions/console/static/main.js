@@ -53,6 +53,7 @@ class Console extends ConsoleElement {
           this.#link(runsLink(), 'Runs', page === 'runs' || page === 'run'),
           this.#link('#/simulate', 'Simulate', page === 'simulate'),
         ),
+        session.needsTenant && tenantChoice(),
         h('span', { class: 'person' }, session.name),
         h(
           'button',
@@ -68,10 +69,11 @@ class Console extends ConsoleElement {
 
   #page() {
     const place = this.#place;
-    if (place.page === 'run') return h('tr-run', { key: place.runId, '.place': place });
-    if (place.page === 'runs') return h('tr-runs', { '.place': place });
-    if (place.page === 'simulate') return h('tr-simulate', null);
-    return h('tr-approvals', null);
+    const key = `${session.tenant} ${place.runId}`; // of another tenant or run, nothing is kept
+    if (place.page === 'run') return h('tr-run', { key, '.place': place });
+    if (place.page === 'runs') return h('tr-runs', { key, '.place': place });
+    if (place.page === 'simulate') return h('tr-simulate', { key });
+    return h('tr-approvals', { key });
   }
 
   #link(href, words, isCurrent) {
@@ -100,6 +102,20 @@ class Console extends ConsoleElement {
     this.#place = parsePlace(location.hash);
     this.repaint();
   }
+}
+
+/** Asks for the tenant, of which a person may have several. */
+function tenantChoice() {
+  const choose = (event) => {
+    event.preventDefault();
+    session.chooseTenant(new FormData(event.target).get('tenant').trim());
+  };
+  return h(
+    'form',
+    { class: 'tenant', onsubmit: choose },
+    h('label', null, 'Tenant ', h('input', { name: 'tenant', value: session.tenant })),
+    h('button', null, 'Choose'),
+  );
 }
 
 /** Says above the page, which stays, that the person must sign in again. */

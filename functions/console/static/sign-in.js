@@ -18,6 +18,25 @@ class Session extends EventTarget {
   /** The person's name, for the page to show; the service decides by the token. */
   name = '';
 
+  /** The tenant that the person chose; empty leaves it to the service. */
+  tenant = '';
+
+  /** Whether the service has asked for a tenant, because the person has several. */
+  needsTenant = false;
+
+  /** Asks the person for a tenant. */
+  askForTenant() {
+    if (this.needsTenant) return;
+    this.needsTenant = true;
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** Takes the tenant that the person chose. */
+  chooseTenant(tenant) {
+    this.tenant = tenant;
+    this.dispatchEvent(new Event('change'));
+  }
+
   get isSignedIn() {
     return this.#token !== '';
   }

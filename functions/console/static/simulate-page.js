@@ -66,7 +66,7 @@ class SimulatePage extends ConsoleElement {
       h(
         'div',
         { 'aria-live': 'polite' },
-        this.#error && h('p', { class: 'error' }, this.#error),
+        this.#error && !this.#problems.length && h('p', { class: 'error' }, this.#error),
         this.#problems.length > 0 && problemList(this.#checked, this.#problems),
       ),
       this.#result && this.#plan(),

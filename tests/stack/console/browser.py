@@ -133,12 +133,14 @@ class Person:
         violations: list[str] = self.page.evaluate("window.violations")
         return self.reports + violations
 
-    def picture(self, path: Path | None) -> None:
-        """Write what the page shows to *path*, if pictures are wanted."""
+    def picture(self, path: Path | None, subject: Locator | None = None) -> None:
+        """Write the page to *path*, if pictures are wanted, with *subject* in view."""
         if path is None:
             return
         usual = self.page.viewport_size
         if usual == _DESKTOP:
             self.page.set_viewport_size(_PICTURE)
+        if subject is not None:
+            subject.evaluate("element => element.scrollIntoView({block: 'center'})")
         self.page.screenshot(path=path, animations="disabled")
         self.page.set_viewport_size(usual or _DESKTOP)

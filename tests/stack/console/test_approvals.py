@@ -54,7 +54,6 @@ def test_a_second_person_approves_and_the_run_goes_to_its_end(
 
     expect(gate).to_contain_text("Is version 1.4 good for production?")
     expect(gate).to_contain_text("user:alice")
-    gate.scroll_into_view_if_needed()
     bob.picture(picture("waiting-for-you"))
     bob.decide(run_id, "Approve", "The tests are green.")
 
@@ -131,7 +130,7 @@ def test_a_gate_shows_what_it_lets_start_and_what_has_changed(
     expect(card).to_contain_text("imageapp:1.4")
     expect(card).to_contain_text("since the plan of ")
     expect(card.locator(".diff li").first).to_contain_text("before app:1.3now app:1.4")
-    bob.picture(picture("gate"))
+    bob.picture(picture("gate"), card)
     operator("POST", f"runs/{run_id}/cancel")
 
 

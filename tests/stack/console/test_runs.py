@@ -142,8 +142,7 @@ def test_a_pack_that_cannot_be_planned_shows_problems_at_their_lines(
 
     expect(problems).to_contain_text("unknown key 'use'; did you mean 'uses'?")
     expect(problems.locator("li.wrong").first).to_contain_text("use: builtin:noop")
-    problems.scroll_into_view_if_needed()
-    alice.picture(picture("simulate-problems"))
+    alice.picture(picture("simulate-problems"), problems)
 
 
 def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> None:

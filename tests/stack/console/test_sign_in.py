@@ -34,6 +34,31 @@ def test_a_deep_link_leads_to_its_step_after_signing_in(
     alice.context.close()
 
 
+def test_a_person_of_several_tenants_chooses_one(alice: Person) -> None:
+    refusal = {"error": {"code": "invalid_request", "message": "choose X-StellaOps-Tenant"}}
+
+    def ask(route: Route) -> None:
+        if "x-stellaops-tenant" in route.request.headers:
+            route.continue_()
+        else:
+            route.fulfill(status=400, json=refusal)
+
+    alice.go("#/runs")
+    alice.page.route("**/v1/task-runner/approvals?**", ask)
+    alice.go("#/approvals")
+    alice.page.get_by_label("Tenant").fill("tenant-prod")
+    alice.page.get_by_role("button", name="Choose").click()
+
+    expect(alice.page.get_by_text("● Live")).to_be_visible()
+    alice.page.get_by_label("Tenant").fill("tenant-dev")
+    alice.page.get_by_role("button", name="Choose").click()
+    expect(alice.page.get_by_role("alert")).to_contain_text("tenant-dev")
+    alice.page.unroute_all()
+    alice.page.get_by_label("Tenant").fill("")
+    alice.page.get_by_role("button", name="Choose").click()
+    expect(alice.page.get_by_text("● Live")).to_be_visible()
+
+
 def test_an_answer_to_another_sign_in_is_refused(browser: Browser, stack: Stack) -> None:
     page = browser.new_page()
     page.goto(f"{stack.console_url}?code=stolen&state=somebody-elses")
