@@ -27,6 +27,11 @@ _UNDECIDABLE: Final = (
     '{id: other, when: "length(steps.before.outputs.n) == `1`", '
     "parallel: {steps: [{id: inside, run: {uses: builtin:noop}}]}}"
 )
+_DECIDABLE: Final = (
+    _UNDECIDABLE.replace("other", "asks")
+    .replace("inside", "asked")
+    .replace("length(steps.before.outputs.n)", "steps.before.outputs.n")
+)
 _GATE: Final = f"{{id: other, gate: {{approval: {{id: {_DECIDED}}}}}}}"
 
 
@@ -54,6 +59,7 @@ def _manifest(other: str, *, contains: bool, first: str = "") -> str:
                 parallel:
                   steps:
                     - {{id: waits, gate: {{approval: {{id: {_HELD}}}}}}}
+                    - {_DECIDABLE}
                     - {other}
         """,
         spec=f"approvals: [{{id: {_HELD}}}, {{id: {_DECIDED}}}]",
