@@ -183,9 +183,14 @@ def _lost(path: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def _forgive_lateness(was: dict[str, Any], now: dict[str, Any]) -> None:
-    """Take what a fault delayed until the run had ended as if it had come in time."""
-    for path, step in now["steps"].items():
-        if step["status"] == "Skipped" and step["reason"] in {"run-failed", "cancelled"}:
+    """Take what was cut off by the end of the run as if it had come to the same both times.
+
+    A fault may delay a step until the run has ended, or delay what ends the run until a step has
+    been reached.
+    """
+    for path in was["steps"].keys() | now["steps"].keys():
+        states = (steps.get(path) for steps in (was["steps"], now["steps"]))
+        if any(state and state["reason"] in {"run-failed", "cancelled"} for state in states):
             now["steps"][path] = was["steps"].get(path)
             now["outputs"][path] = was["outputs"].get(path)
 

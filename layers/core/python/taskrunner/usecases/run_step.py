@@ -93,9 +93,6 @@ def run_step(
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
         return _answer(running, previous)
-    check_not_ended(running.snapshot.run)
-    if previous is None and running.is_skipped():
-        return {"status": StepStatus.SKIPPED.value}
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = _Attempt(
@@ -106,8 +103,11 @@ def run_step(
         deadline=deadline,
         deferrals=starts.deferrals,
     )
-    if starts.is_lost:
+    if starts.is_lost:  # also when the run has ended meanwhile: nobody else may ever know it
         return _record_lost(attempt)
+    check_not_ended(running.snapshot.run)
+    if previous is None and running.is_skipped():
+        return {"status": StepStatus.SKIPPED.value}
     running.append(
         step_entries.attempt_started(
             running.path, number, step.uses, running.now(), deferrals=starts.deferrals
