@@ -90,8 +90,19 @@ def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:  # noqa: 
     ]
     schemas = schema["components"]["schemas"]
     schemas["ApprovalDecisionRequest"]["properties"]["planHash"]["enum"] = [known["planHash"]]
+    earlier_plans = [known["runId"], known["planHash"], "last-approved"]
+    parameters["CompareTo"]["schema"]["enum"] = earlier_plans
+    schemas["SimulationRequest"]["properties"]["compareTo"]["enum"] = earlier_plans
+    # The run that exists has no inputs.
+    schemas["RerunRequest"]["properties"]["inputs"]["additionalProperties"] = False
+    del schemas["RerunRequest"]["properties"]["runId"]
     # The contract does not say that unknown members are refused, and may not be changed.
-    for name in ("SimulationRequest", "CreateRunRequest", "ApprovalDecisionRequest"):
+    for name in (
+        "SimulationRequest",
+        "CreateRunRequest",
+        "RerunRequest",
+        "ApprovalDecisionRequest",
+    ):
         schemas[name]["additionalProperties"] = False
     for name in ("SimulationRequest", "CreateRunRequest"):
         fields = schemas[name]["properties"]

@@ -178,6 +178,7 @@ def test_the_limits_of_the_template_are_deployed(operator: Api, aws: Callable[[s
     assert limits == {
         "*/*": (100, 200),
         "/~1v1~1task-runner~1runs/POST": (20, 40),
+        "/~1v1~1task-runner~1runs~1{runId}~1rerun/POST": (20, 40),
         "/~1v1~1task-runner~1simulations/POST": (20, 40),
     }
     assert plan["throttle"] == {"rateLimit": 20, "burstLimit": 40}

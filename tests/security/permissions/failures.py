@@ -27,16 +27,34 @@ _UNDECIDABLE: Final = (
     '{id: other, when: "length(steps.before.outputs.n) == `1`", '
     "parallel: {steps: [{id: inside, run: {uses: builtin:noop}}]}}"
 )
-_DECIDABLE: Final = (
-    _UNDECIDABLE.replace("other", "asks")
-    .replace("inside", "asked")
-    .replace("length(steps.before.outputs.n)", "steps.before.outputs.n")
+_DECIDED_INSIDE: Final = pack(
+    """
+    - {id: before, run: {uses: builtin:noop, with: {n: 1}}}
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: beside, run: {uses: builtin:noop}}
+                - id: choice
+                  conditional:
+                    branches:
+                      - condition: steps.before.outputs.n
+                        steps: [{id: chosen, run: {uses: builtin:noop}}]
+    """,
+    name="deciding",
 )
 _GATE: Final = f"{{id: other, gate: {{approval: {{id: {_DECIDED}}}}}}}"
 
 
 def play_failures(ana: Client, bob: Client) -> None:
-    """Let each function that can record a failure do so, in a block that contains it and not."""
+    """Let each function that can record a failure do so, in a block that contains it and not.
+
+    A decision in such a block checks that no failure has stopped it.
+    """
+    assert ended(ana, _create(ana, _DECIDED_INSIDE))["status"] == "succeeded"
     for contains in (True, False):
         _fail_beside_a_gate(ana, _BAD, "run_step", contains=contains)
         _fail_beside_a_gate(ana, _UNDECIDABLE, "decide_flow", contains=contains)
@@ -59,7 +77,6 @@ def _manifest(other: str, *, contains: bool, first: str = "") -> str:
                 parallel:
                   steps:
                     - {{id: waits, gate: {{approval: {{id: {_HELD}}}}}}}
-                    - {_DECIDABLE}
                     - {other}
         """,
         spec=f"approvals: [{{id: {_HELD}}}, {{id: {_DECIDED}}}]",

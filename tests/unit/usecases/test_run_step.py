@@ -580,6 +580,16 @@ class TestLostAttempt:
             "ship#2#ended",
         ]
 
+    def test_is_recorded_also_when_the_run_has_ended_meanwhile(self) -> None:
+        world = self.lost(uses("builtin:noop", more=", retries: {maxAttempts: 2}"))
+        cancel_run(TENANT, "run-7", "ana", world)
+
+        for _ in range(2):
+            with pytest.raises(ConflictError):
+                step(world, "ship")
+
+        assert entry_ids(world)[-2:] == ["run.cancelled", "ship#1#ended"]
+
     def test_is_found_in_a_long_journal(self) -> None:
         world = self.lost(PLAIN)
         snapshot = world.runs.snapshot(TENANT, "run-7")

@@ -103,9 +103,11 @@ def run_step(
         deadline=deadline,
         deferrals=starts.deferrals,
     )
-    if starts.is_lost:  # also when the run has ended meanwhile: nobody else may ever know it
-        return _record_lost(attempt)
+    # A lost attempt is recorded also when its run has ended meanwhile: nobody else would do it.
+    lost = _record_lost(attempt) if starts.is_lost else None
     check_not_ended(running.snapshot.run)
+    if lost is not None:
+        return _answer(running, lost)
     if previous is None and running.is_skipped():
         return {"status": StepStatus.SKIPPED.value}
     running.append(
@@ -315,8 +317,8 @@ def _patience_s(attempt: _Attempt) -> float:
     return max(0.0, left_s - _ANSWERING_S)
 
 
-def _record_lost(attempt: _Attempt) -> JsonObject:
-    """Record that the attempt was lost, and answer with the outcome that counts."""
+def _record_lost(attempt: _Attempt) -> StepOutcome:
+    """Record that the attempt was lost, and return the outcome that counts."""
     running = attempt.running
     is_final = attempt.number >= attempt.step.retries.max_attempts
     outcome = StepOutcome(
@@ -330,10 +332,9 @@ def _record_lost(attempt: _Attempt) -> JsonObject:
         timestamp.to_text(now),
     )
     stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
-    recorded = running.world.runs.record_step(
+    return running.world.runs.record_step(
         running.snapshot, outcome, [entry], stops=stops, patience_s=_patience_s(attempt)
     )
-    return _answer(running, recorded)
 
 
 def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:
