@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.packs import pack
 from tests.security.permissions.telltales import BEARER, SIGNED
 from tests.stack.api import until
+from tests.stack.logs import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,10 +143,8 @@ def test_no_log_holds_a_token_a_secret_or_a_presigned_address(
 
 def _logged(logs: Any) -> str:  # noqa: ANN401 - boto3 has no static types
     """All log lines in CloudWatch, of functions and of machines."""
-    pages = logs.get_paginator("filter_log_events")
     return "\n".join(
-        event["message"]
+        line
         for group in logs.describe_log_groups()["logGroups"]
-        for page in pages.paginate(logGroupName=group["logGroupName"])
-        for event in page["events"]
+        for line in lines(logs, group["logGroupName"])
     )
