@@ -249,8 +249,6 @@ def _evaluated(text: str, value: Any, context: Context) -> Any:  # noqa: ANN401
 def _read(path: str, value: Any, context: Context | None = None) -> Any:  # noqa: ANN401
     if path.startswith("$$."):
         assert context is not None
-        if path == "$$.State":
-            return {"Name": context.values["Name"], "RetryCount": context.values["RetryCount"]}
         return context.values[_CONTEXT[path]]
     for match in _STEP.finditer(path.removeprefix("$")):
         value = value[match[1] or match[2]]
@@ -260,5 +258,5 @@ def _read(path: str, value: Any, context: Context | None = None) -> Any:  # noqa
 _CONTEXT = {
     "$$.Task.Token": "Task",
     "$$.Map.Item.Value": "Item",
-    "$$.State.Name": "Name",
+    "$$.State.RetryCount": "RetryCount",
 }

@@ -144,7 +144,7 @@ class Service:
         given: dict[str, Any] = {"world": world}
         if function == "authorize":
             given = {"authority": world.authority}
-        elif function == "describe_api":
+        elif function in {"console", "describe_api"}:
             given = {}
         with self.aws.invocation(f"{function} {label}".strip()):
             return handler(event, LambdaContext(), **given)
@@ -345,7 +345,7 @@ def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def _label(payload: dict[str, Any]) -> str:
     """What a machine calls a function for."""
-    path = step_reference(payload).path if "state" in payload else ""
+    path = step_reference(payload).path if "place" in payload else ""
     words = [path, payload.get("ask"), "expired" * has_timed_out(payload)]
     return " ".join(filter(None, words))
 

@@ -178,7 +178,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 def _identity(call: tuple[str, dict[str, Any]]) -> tuple[object, ...]:
     function, payload = call
-    if "state" not in payload:
+    if "place" not in payload:
         return (function,)
     path = step_reference(payload).path
     return function, path, payload.get("ask"), has_timed_out(payload), has_failed(payload)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 _INDENT = "  "
 # What the frame gives to every task.
-_USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "state.$", "error.$", "token.$"}
+_USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "step", "error.$", "token.$"}
 _FUNCTIONS = {
     "$.functions.run": "RunStep",
     "$.functions.gate": "OpenGate",

@@ -11,13 +11,13 @@ RUN = {"tenant": "acme", "id": "run-7"}
 OLD = {"tenant": "acme", "run": "run-7", "step": "ship", "path": "each[1]::"}
 
 
-def event(name: str = "ship", retries: int = 0, **place: object) -> dict[str, object]:
-    state = {"Name": name, "EnteredTime": "2026-01-01T00:00:00Z", "RetryCount": retries}
-    return {"run": RUN, "place": {"path": "each[1]::", **place}, "state": state}
+def event(retries: int = 0, **place: object) -> dict[str, object]:
+    place = {"path": "each[1]::", **place}
+    return {"run": RUN, "place": place, "step": "ship", "retry": retries}
 
 
-@pytest.mark.parametrize("given", [event(), event("Override ship"), event("Items ship"), OLD])
-def test_names_the_step_by_the_states_name(given: dict[str, object]) -> None:
+@pytest.mark.parametrize("given", [event(), OLD])
+def test_names_the_step_and_its_iteration(given: dict[str, object]) -> None:
     expected = StepReference("acme", "run-7", "ship", "each[1]::")
 
     assert machine_events.step_reference(given) == expected

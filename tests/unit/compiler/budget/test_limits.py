@@ -113,10 +113,17 @@ WHEN = {"parallel with a limit": "when: inputs.flag, "}
 LONGEST_ID = 63
 # The most characters of ids with which a thousand steps of these kinds fit.
 SHORTER_IDS = {
-    "approval that may fail": 20,
-    "policy with an override and retries": 48,
-    "loop with until that may fail": 55,
-    "map that may fail": 24,
+    "approval that may fail": 28,
+    "policy with an override and retries": 44,
+    "parallel": 54,
+    "parallel with a limit": 59,
+    "map": 55,
+    "map over inputs": 51,
+    "map over outputs": 51,
+    "map that may fail": 21,
+    "loop": 55,
+    "loop over outputs": 55,
+    "loop with until that may fail": 49,
 }
 
 

@@ -131,7 +131,7 @@ def test_run_step_evaluates_the_policies_that_take_secrets_or_a_function(
     assert state["Parameters"] == {
         "FunctionName.$": f"$.functions.{function}",
         "Payload": {
-            "run.$": "$.run", "place.$": "$.place", "state.$": "$$.State", "ask": "policy",
+            "run.$": "$.run", "place.$": "$.place", "step": "g", "ask": "policy",
         },
     }  # fmt: skip
     assert state["ResultPath"] == "$.decision"
@@ -244,9 +244,9 @@ def test_maps_make_the_path_prefix_of_their_iterations_as_the_run_reads_it() -> 
     selector = states(steps)["each-1"]["ItemSelector"]
 
     assert selector["place"]["path.$"] == (
-        "States.Format('{}{}[{}]::', $.place.path, $$.State.Name, $$.Map.Item.Value)"
+        "States.Format('{}each-1[{}]::', $.place.path, $$.Map.Item.Value)"
     )
-    made = "{}{}[{}]::".format("outer[2]::", "each-1", 7)
+    made = "{}each-1[{}]::".format("outer[2]::", 7)
     assert made == step_path.iteration_prefix(step_path.join("outer[2]::", "each-1"), 7)
 
 

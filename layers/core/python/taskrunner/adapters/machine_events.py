@@ -2,8 +2,8 @@
 
 * `run` is `{tenant, id}`, and `place` says where in the run the execution is: `path` is the prefix
   of step paths, and `timeout` and `next` may be an error that led back to the state.
-* `state` is what Step Functions says of the state. Its name is the step's id, or ends in it after a
-  space: `Override <id>`.
+* `step` is the step's id, and `retry` how often Step Functions has called run_step for the state
+  before.
 
 Machines of earlier releases, whose runs may still be in progress, say `{tenant, run, step, path}`.
 """
@@ -22,16 +22,14 @@ _TIMEOUT: Final = "States.Timeout"
 
 def step_reference(event: Mapping[str, Any]) -> StepReference:
     """Return the step that a machine has come to."""
-    if "step" in event:
+    if "tenant" in event:
         return StepReference(event["tenant"], event["run"], event["step"], event["path"])
-    run, step_id = event["run"], event["state"]["Name"].rpartition(" ")[2]
-    return StepReference(run["tenant"], run["id"], step_id, event["place"]["path"])
+    run = event["run"]
+    return StepReference(run["tenant"], run["id"], event["step"], event["place"]["path"])
 
 
 def is_retry(event: Mapping[str, Any]) -> bool:
     """Return whether the state may have called the function before, and retries it."""
-    if "state" in event:
-        return bool(event["state"]["RetryCount"])
     # A machine may be of a release that did not say it.
     return event.get("retry") != 0
 

@@ -42,6 +42,7 @@ from taskrunner.compiler.machine.states import (
     clone,
     done,
     map_over,
+    name_steps,
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
@@ -78,6 +79,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
     definition = deepcopy(frame())
     definition["Comment"] = f"Task pack {plan.pack_name} {plan.pack_version}"
     states = _Emitter(plan, distributed).chain(plan.steps, Exits(DONE, None))
+    name_steps(states)
     states[DONE] = clone(DONE)
     definition["States"][FRAME]["Branches"][0] = {
         "StartAt": _entry(plan.steps[0]),

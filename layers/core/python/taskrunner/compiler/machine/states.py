@@ -101,6 +101,25 @@ def map_over(step: Step, prototype: str, inside: Iterable[Step]) -> JsonObject:
     return state
 
 
+def name_steps(states: JsonObject) -> None:
+    """Write into *states*, and those inside them, which steps they belong to.
+
+    A state's name is the step's id, or ends in it after a space. The id is written again where
+    functions are called and paths are made, because an emulator shares the context object, which
+    has the name too, among the branches of a Parallel.
+    """
+    for name, state in states.items():
+        step_id = name.rpartition(" ")[2]
+        if "step" in state.get("Parameters", {}).get("Payload", {}):
+            state["Parameters"]["Payload"]["step"] = step_id
+        place = state.get("ItemSelector", {}).get("place", {})
+        if "{}" in place.get("path.$", ""):
+            prefix = f"'{{}}{step_id}[{{}}]::'"
+            place["path.$"] = f"States.Format({prefix}, $.place.path, $$.Map.Item.Value)"
+        for branch in [*state.get("Branches", ()), state.get("ItemProcessor", {"States": {}})]:
+            name_steps(branch["States"])
+
+
 def done() -> JsonObject:
     """Return the end of a branch or iteration."""
     branch = clone("Parallel")["Branches"][0]
