@@ -156,7 +156,7 @@ check-workflows:
 processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
 
-unit: $(stamps) ## Run the tests of units, golden files, contracts and architecture, without the local stack
+unit: $(stamps) ## Run the tests of units and golden files, without the local stack
 	$(pytest) tests/unit tests/golden
 
 test: check ## Run every check and every test; the local stack is started when it is not up
