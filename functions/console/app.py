@@ -19,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from taskrunner.adapters.http_address import base_url
+from taskrunner.adapters.http_etags import known_tags
 
 Response = dict[str, Any]
 
@@ -62,7 +63,7 @@ def handler(event: dict[str, Any], _context: object) -> Response:
 
 
 def _page(event: Mapping[str, Any]) -> Response:
-    """Return the document, or 304 if the browser has it (weakly: RFC 9110, section 13.1.2)."""
+    """Return the document, or 304 if the browser has it."""
     settings = _settings(event, os.environ)
     text = _DOCUMENT.replace("{{files}}", html.escape(f"{settings['consolePath']}/{RELEASE}"))
     text = text.replace("{{settings}}", html.escape(json.dumps(settings)))
@@ -75,8 +76,7 @@ def _page(event: Mapping[str, Any]) -> Response:
         **_COMMON_HEADERS,
     }
     sent = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    tags = {tag.strip().removeprefix("W/") for tag in sent.get("if-none-match", "").split(",")}
-    if headers["ETag"] in tags:
+    if known_tags([sent.get("if-none-match", "")]) & {headers["ETag"], "*"}:
         return {"statusCode": 304, "headers": headers, "body": ""}
     return {"statusCode": 200, "headers": headers, "body": text}
 

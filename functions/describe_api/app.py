@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from taskrunner.adapters.http_accept import media_type
 from taskrunner.adapters.http_address import base_url
+from taskrunner.adapters.http_etags import known_tags
 from taskrunner.model.access import methods
 
 Response = dict[str, Any]
@@ -95,11 +96,8 @@ def _metadata(server: str, document: Served) -> Mapping[str, str]:
 
 
 def _client_has(document: Served, event: dict[str, Any]) -> bool:
-    """Return whether If-None-Match names the document (weakly: RFC 9110, section 13.1.2)."""
-    fields = _header_values(event, "if-none-match")
-    # Our tag contains no comma, so splitting another tag at its commas cannot produce ours.
-    tags = {tag.strip().removeprefix("W/") for field in fields for tag in field.split(",")}
-    return bool(tags & {document.etag, "*"})
+    """Return whether If-None-Match names the document."""
+    return bool(known_tags(_header_values(event, "if-none-match")) & {document.etag, "*"})
 
 
 def _header_values(event: dict[str, Any], wanted: str) -> list[str]:

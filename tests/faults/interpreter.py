@@ -165,7 +165,8 @@ def _once(
             return None, ({} if state.get("OutputPath", "$") is None else value)
         case "Fail":
             raise StateError(state["Error"], state.get("Cause", ""))
-    raise NotImplementedError(state["Type"])
+    message = f"the state type {state['Type']} is not one that the compiler emits"
+    raise AssertionError(message)
 
 
 def _call(state: Mapping[str, Any], value: Any, context: Context) -> Call:  # noqa: ANN401

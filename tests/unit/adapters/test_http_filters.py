@@ -92,7 +92,7 @@ def test_refuses_a_malformed_filter(
         ({"wait": "3"}, "wait is of use with since only"),
         ({"parent": "ship", "status": "failed"}, "did you mean 'Failed'?"),
         ({"parent": ""}, "parent is empty"),
-        ({"parent": "ship"}, "the step ship has no steps in it"),
+        ({"parent": "ship"}, "the step ship is not a block"),
         ({"since": "now"}, "since is not the position or the ETag"),
         ({"since": "1.2.3"}, "since is not the position or the ETag"),
         ({"since": "0.0", "wait": "21"}, "wait is a number of seconds from 0 to 20"),

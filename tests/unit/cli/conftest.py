@@ -172,7 +172,7 @@ def _local_stack() -> FakeLocalStack:
 
 
 class FakeBrowser:
-    """Remembers the addresses that it was told to show, if there is a browser."""
+    """Records each address that is opened, if there is a browser."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []

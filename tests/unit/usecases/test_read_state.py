@@ -239,5 +239,5 @@ class TestChildren:
 
         with pytest.raises(NotFoundError, match="step nowhere"):
             read(world, parent="nowhere")
-        with pytest.raises(InvalidRequestError, match="has no steps in it"):
+        with pytest.raises(InvalidRequestError, match="is not a block"):
             read(world, parent="left")

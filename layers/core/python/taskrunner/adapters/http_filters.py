@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from taskrunner.adapters.http_etags import known_tags
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model import api_view, timestamp
 from taskrunner.model.run import RunStatus, StepStatus
@@ -80,19 +81,15 @@ def state_query(request: Request, default_limit: int, max_limit: int) -> StateQu
         status=choice(request, "status", StepStatus),
         limit=request.limit(max_limit) or default_limit,
         cursor=request.parameter("cursor"),
-        known_tags=known_tags(request),
+        known_tags=tags_of(request),
         since=_since(request),
         wait_s=MAX_WAIT_S if wait is None else _seconds(wait),
     )
 
 
-def known_tags(request: Request) -> frozenset[str]:
-    """Return the ETags of If-None-Match, for a weak comparison (RFC 9110, section 13.1.2).
-
-    None of ours has a comma.
-    """
-    header = request.headers.get("if-none-match") or ""
-    return frozenset(tag.strip().removeprefix("W/") for tag in header.split(","))
+def tags_of(request: Request) -> frozenset[str]:
+    """Return the ETags of the request's If-None-Match."""
+    return known_tags([request.headers.get("if-none-match") or ""])
 
 
 def _since(request: Request) -> Position | None:

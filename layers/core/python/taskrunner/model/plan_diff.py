@@ -1,7 +1,7 @@
 """The difference of two plans: what an approver of one must read who has approved the other.
 
 Plans are compared as documents (`plan_document`), because these are what a hash is made of: two
-documents without a difference have one hash, and the reverse. Steps are told apart by their ids,
+documents without a difference have one hash, and the reverse. Steps are matched by their ids,
 wherever they are in the tree. Of several steps that changed their order, as few as possible are
 reported as moved.
 """

@@ -43,8 +43,8 @@ def decide_flow(
     * result      null, at the end of a loop or conditional whose outputs can be assembled
     * policy      passed, warned, retry, override, branch or skipped
 
-    The first question about a step decides its `when` too. A skipped conditional takes the branch
-    -1, and a skipped block has no items and no turns.
+    The first question about a step decides its `when` too. For a skipped conditional the
+    answer is branch -1. For a skipped map it is no items, and for a skipped loop no turns.
 
     Machines of earlier releases ask `condition` first, read `more` of a turn, and ask `leave` after
     a failed iteration, which is answered with `{path}`.

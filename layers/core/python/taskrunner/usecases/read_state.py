@@ -139,7 +139,7 @@ def _page_of_children(
     if block is None:
         raise NotFoundError(f"step {parent[:200]} in run {run.run_id}")
     if isinstance(plan.step(block.template_id), RunStep | ApprovalGate):
-        message = f"the step {parent} has no steps in it; parent is the stepId of a block"
+        message = f"the step {parent} is not a block; parent must be the stepId of a block"
         raise InvalidRequestError("invalid_request", message)
     following = _after(children(state, parent), query)
     matching = (step for step in following if query.status in {None, step.status})

@@ -187,7 +187,7 @@ def run_on_until_its_outputs_are_assembled(
 ) -> StepState | None:
     """A block whose outputs can fail is Running until the run has assembled them.
 
-    The journal of an earlier release has no entry of that. So the end of the run settles it too.
+    An earlier release recorded no entry for this, so the end of the run settles the block too.
     """
     is_assembled = facts.number(block.state.path, DecisionKind.RESULT) is not None
     if not (block.has_ended and block.has_begun and block.is_checked_at_its_end):
