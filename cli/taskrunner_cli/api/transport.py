@@ -6,7 +6,7 @@ addresses are credentials, so they are never part of a message.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -36,6 +36,7 @@ class Call:
         query: the query's parameters, without those that are None.
         headers: the headers beside those that every request has.
         is_repeatable: whether the service can take the request twice, as it can every GET.
+        is_tried_once: whether the caller has something better to do than to repeat it.
 
     """
 
@@ -45,6 +46,7 @@ class Call:
     query: Mapping[str, str | int | None] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
+    is_tried_once: bool = False
 
 
 class Transport:
@@ -62,7 +64,8 @@ class Transport:
         self._clock = clock
         self._http = new_http_client(patience.timeout_s)
         self._tokens = TokenSource(profile, self._http, clock)
-        self._new_retries = partial(Retries, clock, randomness, notify, patience)
+        self._patience = patience
+        self._new_retries = partial(Retries, clock, randomness, notify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -81,7 +84,10 @@ class Transport:
 
         """
         request = self._build(call)
-        retries = self._new_retries(call.is_repeatable or call.method == "GET")
+        patience = replace(
+            self._patience, tries_again=self._patience.tries_again and not call.is_tried_once
+        )
+        retries = self._new_retries(patience, call.is_repeatable or call.method == "GET")
         response = retries.send(partial(self._send_once, request))
         if response.status_code == httpx.codes.UNAUTHORIZED:
             self._tokens.discard()
