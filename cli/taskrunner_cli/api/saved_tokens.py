@@ -1,4 +1,4 @@
-"""The tokens of people who signed in, kept until they expire and never printed.
+"""The tokens of people who signed in, and what renews them, kept privately and never printed.
 
 They are in the keyring of the desktop if the library `keyring` is installed (the extra `keyring`)
 and finds one, and otherwise in a file with the mode 0600. The library is an extra because it brings
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol, TypedDict
+from typing import Final, NotRequired, Protocol, TypedDict
 
 from taskrunner_cli.api.config import config_home
 from taskrunner_cli.api.files import write_private
@@ -25,15 +25,20 @@ class _TokenEntry(TypedDict):
     apiUrl: str
     accessToken: str
     expiresAt: str
+    refreshToken: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
 class SavedToken:
-    """A token for the API at *api_url*, with the time at which it expires."""
+    """A token for the API at *api_url*, with the time at which it expires.
+
+    *refresh_value* renews it; it is empty if the issuer gave none.
+    """
 
     api_url: str
     value: str = field(repr=False)
     expires_at: datetime
+    refresh_value: str = field(default="", repr=False)
 
     def is_usable(self, api_url: str, now: datetime) -> bool:
         """Return whether the token is for this API and has not expired."""
@@ -141,11 +146,14 @@ def saved_tokens(environ: Mapping[str, str]) -> SavedTokens:
 
 
 def _entry(token: SavedToken) -> _TokenEntry:
-    return {
+    entry: _TokenEntry = {
         "apiUrl": token.api_url,
         "accessToken": token.value,
         "expiresAt": token.expires_at.astimezone(UTC).isoformat(),
     }
+    if token.refresh_value:
+        entry["refreshToken"] = token.refresh_value
+    return entry
 
 
 def _token(entry: _TokenEntry) -> SavedToken | None:
@@ -155,4 +163,5 @@ def _token(entry: _TokenEntry) -> SavedToken | None:
         return None
     if expires_at.tzinfo is None:
         return None
-    return SavedToken(entry["apiUrl"], entry["accessToken"], expires_at)
+    refresh_value = entry.get("refreshToken", "")
+    return SavedToken(entry["apiUrl"], entry["accessToken"], expires_at, refresh_value)

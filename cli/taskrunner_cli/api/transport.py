@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 
 from taskrunner_cli.api.http_client import exchange, new_http_client
+from taskrunner_cli.api.person_tokens import PersonTokens
 from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.refusals import refusal
 from taskrunner_cli.api.retries import Notify, Patience, Retries
@@ -63,7 +64,11 @@ class Transport:
         self._profile = profile
         self._clock = clock
         self._http = new_http_client(patience.timeout_s)
-        self._tokens = TokenSource(profile, self._http, clock)
+        self._tokens = (
+            PersonTokens(profile.person, self._http, clock)
+            if profile.person
+            else TokenSource(profile, self._http, clock)
+        )
         self._patience = patience
         self._new_retries = partial(Retries, clock, randomness, notify)
 
@@ -93,7 +98,7 @@ class Transport:
             self._tokens.discard()
             response = retries.send(partial(self._send_once, request))
         if response.is_error:
-            is_person = bool(self._profile.saved_token)
+            is_person = self._profile.person is not None
             now = self._clock.now()
             raise refusal(response, self._profile.caller, now, is_person=is_person)
         return response
