@@ -117,10 +117,17 @@ class KeyringTokens:
         return _token(entry)
 
     def save(self, profile: str, token: SavedToken) -> str:
-        """Keep a token, and return in words where it is."""
+        """Keep a token, and return in words where it is.
+
+        The keyring is asked whether it has it: one that somebody has switched off keeps nothing,
+        and says nothing.
+        """
         try:
             self._keyring.set_password(_KEYRING_SERVICE, profile, json.dumps(_entry(token)))
+            is_kept = self._keyring.get_password(_KEYRING_SERVICE, profile) is not None
         except Exception:  # noqa: BLE001 -- as above; a machine without a desktop has no keyring
+            is_kept = False
+        if not is_kept:
             return self._fallback.save(profile, token)
         self._fallback.forget(profile)
         return "the keyring"
@@ -129,10 +136,11 @@ class KeyringTokens:
         """Delete the token of a profile; return whether there was one."""
         had_file = self._fallback.forget(profile)
         try:
+            had_entry = self._keyring.get_password(_KEYRING_SERVICE, profile) is not None
             self._keyring.delete_password(_KEYRING_SERVICE, profile)
         except Exception:  # noqa: BLE001 -- as above; a missing entry is an error too
             return had_file
-        return True
+        return had_file or had_entry
 
 
 def saved_tokens(environ: Mapping[str, str]) -> SavedTokens:

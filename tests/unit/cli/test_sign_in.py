@@ -601,12 +601,16 @@ class TestLoopback:
 
 
 class FakeKeyring(ModuleType):
-    """The library `keyring` over a dictionary; *is_locked* makes every call fail."""
+    """The library `keyring` over a dictionary; *is_locked* makes every call fail.
+
+    *is_off* makes it keep nothing and complain of nothing, like the library's null backend.
+    """
 
     def __init__(self) -> None:
         super().__init__("keyring")
         self.kept: dict[tuple[str, str], str] = {}
         self.is_locked = False
+        self.is_off = False
 
     def _check(self) -> None:
         if self.is_locked:
@@ -618,11 +622,13 @@ class FakeKeyring(ModuleType):
 
     def set_password(self, service: str, name: str, password: str) -> None:
         self._check()
-        self.kept[service, name] = password
+        if not self.is_off:
+            self.kept[service, name] = password
 
     def delete_password(self, service: str, name: str) -> None:
         self._check()
-        del self.kept[service, name]
+        if not self.is_off:
+            del self.kept[service, name]
 
 
 class TestKeyring:
@@ -654,6 +660,16 @@ class TestKeyring:
         assert tokens.save("prod", self.TOKEN) == str(token_file)
         assert tokens.load("prod") == self.TOKEN
         assert tokens.forget("prod")
+
+    def test_a_keyring_that_is_switched_off_leaves_the_file(
+        self, keyring: FakeKeyring, world: World, token_file: Path
+    ) -> None:
+        keyring.is_off = True
+        tokens = saved_tokens(world.environ)
+
+        assert tokens.save("prod", self.TOKEN) == str(token_file)
+        assert tokens.load("prod") == self.TOKEN
+        assert (tokens.forget("prod"), tokens.forget("prod")) == (True, False)
 
 
 @pytest.mark.parametrize(
