@@ -41,7 +41,7 @@ class Session:
         """The options of a command that it proposes, which choose a caller of the same API."""
         if self.choice.profile:
             return f" --profile {self.choice.profile}"
-        is_stack = not (self.profile.saved_token or self.world.environ.get("TASKRUNNER_API_URL"))
+        is_stack = not (self.profile.person or self.world.environ.get("TASKRUNNER_API_URL"))
         return APPROVER_OF_STACK if is_stack else ""
 
     def client_as(self, caller: str) -> "Client":

@@ -98,6 +98,7 @@ class RunState(TypedDict):
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
     rerunOf: NotRequired[str]
+    position: NotRequired[str]
     nextCursor: NotRequired[str]
     stepsOmitted: NotRequired[int]
 

@@ -24,7 +24,9 @@ _LEVEL_STYLES: Final = {
 APPROVER_OF_STACK: Final = " --as approver"
 """The option of `approve` that chooses a client of the local stack."""
 
-_MOST_FAILURES: Final = 5
+MOST_FAILURES: Final = 5
+"""The number of failed steps that stand above a run's table."""
+
 _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
 
@@ -90,17 +92,17 @@ def run_view(
     )
 
 
-def failures(run: RunState) -> list[Text]:
-    """Return the steps that failed, with reason and message; of a block the steps in it only."""
+def failures(run: RunState, most: int = MOST_FAILURES) -> list[Text]:
+    """Return the first steps that failed, with reason and message; of a block those in it only."""
     failed = [step for step in run["steps"] if step["status"] == "Failed"]
     parents = {step.get("parentId") for step in failed}
     inner = [step for step in failed if step["stepId"] not in parents]
     lines = []
-    for step in inner[:_MOST_FAILURES]:
+    for step in inner[:most]:
         why = (step.get("statusReason"), step.get("errorMessage"))
         reason = ": ".join(part for part in why if part)
         lines.append(Text.assemble(text(f"✗ {step['stepId']}  ", "bold red"), text(reason)))
-    if more := len(inner) - _MOST_FAILURES:
+    if more := len(inner) - most:
         lines += [text(f"… and {counted(more, 'more failed step')}", "dim")] if more > 0 else []
     return lines
 
