@@ -130,7 +130,10 @@ def _decide(session: Session, gate: _Gate, decision: Decision, *, is_confirmed: 
         )
     chosen = _choose(session, gate)
     if not decision.plan_hash:
-        decision = replace(decision, plan_hash=_show_question(session, chosen))
+        plan_hash, entry = _show_question(session, chosen)
+        decision = replace(decision, plan_hash=plan_hash)
+        if not is_confirmed and decision.verdict == "approved":
+            _check_that_caller_may_decide(session, entry)
     if not is_confirmed:
         _confirm(session, chosen, decision)
     answer = session.client.decide(chosen.run, chosen.approval, decision)
@@ -163,15 +166,32 @@ def _pick(session: Session, listed: list[OpenApproval]) -> OpenApproval:
     return listed[int(answer) - 1]
 
 
-def _show_question(session: Session, chosen: _Chosen) -> str:
-    """Show what the decision is about, and return the plan hash of exactly that."""
+def _show_question(session: Session, chosen: _Chosen) -> tuple[str, OpenApproval | None]:
+    """Show what the decision is about; return the plan hash of exactly that, and the approval."""
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
-        return state["planHash"]
+        return state["planHash"], None
     entry = _describe(session, chosen)
     comparison = _compare(session, chosen.run)
     session.screen.print_text(approval_question(state, chosen.approval, entry, comparison))
-    return state["planHash"]
+    return state["planHash"], entry
+
+
+def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) -> None:
+    """Ask nobody about a decision that the service will refuse.
+
+    Raises:
+        CommandError: the service says that the caller may not decide.
+
+    """
+    if entry is None or entry.get("canDecide") is not False:
+        return
+    reason = entry.get("cannotDecideReason")
+    raise CommandError(
+        (reason.get("message", "") if reason else "") or "you may not decide this",
+        cure="another caller of the local stack: --as approver" if session.is_local_stack else "",
+        code=reason["code"] if reason else "forbidden",
+    )
 
 
 def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:

@@ -138,10 +138,10 @@ def gate_hints(run: RunState, options: str = APPROVER_OF_STACK) -> list[Text]:
     ]
 
 
-def run_list(runs: Sequence[RunSummary]) -> RenderableType:
+def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> RenderableType:
     """Return the list of runs, a row for each."""
     if not runs:
-        return Text("no runs yet", style="dim")
+        return Text("no such runs" if is_filtered else "no runs yet", style="dim")
     table = ResultTable("run", "pack", "status", "created", "ended")
     for run in runs:
         table.add_row(

@@ -84,7 +84,7 @@ class TestRuns:
 
         ended = taskrunner("runs", *options)
 
-        assert ended.out == "no runs yet\n"
+        assert ended.out == "no such runs\n"
         assert "the service does not filter runs" in ended.err
 
     @pytest.mark.parametrize(
@@ -332,6 +332,18 @@ class TestLogs:
 
     def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
         assert taskrunner("logs", "r1", "--failed", "--follow").code == 2
+
+    @pytest.mark.parametrize("options", [("--failed",), ("--grep", "x", "--tail", "2")])
+    def test_says_that_no_entry_is_such(
+        self, taskrunner: Command, service: FakeService, options: tuple[str, ...]
+    ) -> None:
+        service.add("r1", "hello", ticks=2)
+
+        ended = taskrunner("logs", "r1", *options)
+
+        assert (ended.code, ended.out) == (0, "")
+        assert ended.err == "the log has no such entries\n"
+        assert taskrunner("logs", "r1", *options, "-o", "json").err == ""
 
     def test_prints_the_entries_of_all_pages(
         self, taskrunner: Command, service: FakeService
