@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model import plan_diff, plan_view
+from taskrunner.model import plan_view
 from taskrunner.model.approval import Verdict
+from taskrunner.model.plan_diff import diff
 from taskrunner.model.run import RUN_ID
 from taskrunner.model.run_filters import RunFilters
 
@@ -56,7 +57,7 @@ def compare_plan(  # noqa: PLR0913 - what is compared, with what, and where
         comparison["runId"] = base.run_id
     is_same = base.plan_hash == plan_hash
     old = document if is_same else world.plans.document(tenant, base.plan_hash)
-    found = plan_diff.diff(old, document)
+    found = diff(old, document)
     return comparison | {"identical": is_same, "diff": plan_view.changes(found)}
 
 
