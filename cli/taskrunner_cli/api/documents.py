@@ -230,6 +230,14 @@ class Simulation(TypedDict):
     comparison: NotRequired[PlanComparison]
 
 
+class RunReason(TypedDict):
+    """Why a run failed or was cancelled: the step that failed it, if one did."""
+
+    stepId: NotRequired[str]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+
+
 class RunSummary(TypedDict):
     """An entry in the list of runs."""
 
@@ -239,6 +247,7 @@ class RunSummary(TypedDict):
     planHash: NotRequired[str]
     createdAt: NotRequired[str]
     endedAt: NotRequired[str]
+    statusReason: NotRequired[RunReason]
 
 
 class RunPlan(TypedDict):

@@ -6,7 +6,7 @@ import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
 import { runLink, runsLink } from './places.js';
 import { Poll } from './poll.js';
-import { age, badge, duration, time } from './words.js';
+import { age, badge, duration, reasonWords, time } from './words.js';
 
 const STATUSES = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'];
 const FILTERS = {
@@ -148,7 +148,7 @@ function table(runs) {
       h(
         'tr',
         null,
-        ['Run', 'Status', 'Pack', 'Requested', 'Duration'].map((name) =>
+        ['Run', 'Status', 'Reason', 'Pack', 'Requested', 'Duration'].map((name) =>
           h('th', { scope: 'col' }, name),
         ),
       ),
@@ -164,6 +164,7 @@ function row(run) {
     { key: run.runId },
     h('td', { 'data-label': 'Run' }, h('a', { href: runLink(run.runId) }, run.runId)),
     h('td', { 'data-label': 'Status' }, badge(run.status)),
+    h('td', { 'data-label': 'Reason', class: 'reason' }, reasonOf(run)),
     h('td', { 'data-label': 'Pack' }, `${run.pack.name} ${run.pack.version}`),
     h(
       'td',
@@ -173,6 +174,17 @@ function row(run) {
     ),
     h('td', { 'data-label': 'Duration' }, duration(end - Date.parse(run.createdAt))),
   );
+}
+
+/** Says why a run failed or was cancelled: the step, its reason and its message. */
+function reasonOf({ runId, statusReason }) {
+  if (!statusReason) return null;
+  const { stepId, reason, message } = statusReason;
+  return [
+    stepId && h('a', { href: runLink(runId, { stepId, tab: 'step' }) }, stepId),
+    stepId && reason && ` ${reasonWords(reason)}`,
+    message && h('span', { class: 'why' }, message),
+  ];
 }
 
 /** Returns a time as an input of a browser has it: in local time, and without a zone. */

@@ -104,6 +104,10 @@ def test_the_list_filters_runs_by_status(
     expect(alice.page.get_by_role("link", name=failed_run)).to_be_visible()
     expect(alice.page.get_by_role("link", name=waiting_run)).to_be_hidden()
     expect(alice.page).to_have_url(re.compile("status=failed"))
+    row = alice.page.get_by_role("row").filter(has_text=failed_run)
+    expect(row.get_by_role("cell").nth(2)).to_have_text(
+        "push the step failedregistry.example.com: the disk is full"
+    )
     alice.picture(picture("runs"))
 
 
