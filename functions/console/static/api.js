@@ -75,13 +75,23 @@ export async function post(path, body = undefined, headers = {}) {
  * @returns {Promise<{entries: LogEntry[], cursor: string}>}
  */
 export async function readLog(runId, cursor, signal) {
+  const page = await readLogText(runId, cursor, signal);
+  const lines = page.text.split('\n').filter(Boolean);
+  return { entries: lines.map((line) => JSON.parse(line)), cursor: page.cursor };
+}
+
+/**
+ * Reads the part of a run's log after *cursor* as the text that is signed.
+ *
+ * @returns {Promise<{text: string, cursor: string}>}
+ */
+export async function readLogText(runId, cursor, signal) {
   const answer = await send('GET', pathOf`/runs/${runId}/logs`, {
     query: { cursor: cursor || undefined, limit: 1000 },
     signal,
   });
-  const lines = (await answer.text()).split('\n').filter(Boolean);
   return {
-    entries: lines.map((line) => JSON.parse(line)),
+    text: await answer.text(),
     cursor: answer.headers.get('X-TaskRunner-Cursor') ?? cursor,
   };
 }

@@ -1,11 +1,13 @@
 /** A run: its structure with live state, what failed, the gates that wait, and its records. */
 
+import './evidence-panel.js';
 import './log-panel.js';
 import './step-tree.js';
 import { announce } from './announcer.js';
 import { pathOf, read } from './api.js';
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
+import { evidenceOf } from './evidence.js';
 import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
@@ -14,7 +16,7 @@ import { MoreSteps } from './more-steps.js';
 import { runLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { mayPass, Poll } from './poll.js';
-import { artifactsPanel, decisionsPanel, evidenceOf, evidencePanel } from './record-panels.js';
+import { artifactsPanel, decisionsPanel } from './record-panels.js';
 import { runHeader } from './run-header.js';
 import { RunJournal } from './run-journal.js';
 import { around, treeOfRun } from './run-model.js';
@@ -170,7 +172,10 @@ class RunPage extends ConsoleElement {
       return artifactsPanel(runId, this.#artifacts, (error) => this.#fail(error));
     if (this.#tab === 'decisions') return decisionsPanel(runId, this.#journal.decisions);
     if (this.#tab === 'plan') return planPanel(this.#run, this.#plan);
-    if (this.#tab === 'evidence') return evidencePanel(runId, this.#artifacts, this.#hasEnded);
+    if (this.#tab === 'evidence') {
+      const evidence = { run: this.#run, artifacts: this.#artifacts, hasEnded: this.#hasEnded };
+      return h('tr-evidence', { '.input': evidence });
+    }
     const input = {
       entries: this.#journal.entries,
       stepId,

@@ -35,14 +35,6 @@ def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
     expect(alice.page).to_have_url(re.compile(r"/steps/push/attempts/1\?tab=step$"))
 
 
-def test_the_evidence_of_a_run_appears_after_its_end(alice: Person, failed_run: str) -> None:
-    alice.go(f"#/runs/{failed_run}?tab=evidence")
-    panel = alice.page.get_by_label("Details")
-
-    expect(panel).to_contain_text("✓ Signed. Not verified here")
-    expect(panel).to_contain_text(f"taskrunner evidence fetch {failed_run}")
-
-
 def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> None:
     alice.go(f"#/runs/{waiting_run}")
     log = alice.page.get_by_role("log")
