@@ -19,7 +19,7 @@ import { mayPass, Poll } from './poll.js';
 import { artifactsPanel, decisionsPanel } from './record-panels.js';
 import { runHeader } from './run-header.js';
 import { RunJournal } from './run-journal.js';
-import { around, treeOfRun } from './run-model.js';
+import { around, idsInside, treeOfRun } from './run-model.js';
 import { RunState } from './run-state.js';
 import { runTabs, tabOf } from './run-tabs.js';
 import { stepPanel } from './step-panel.js';
@@ -179,6 +179,7 @@ class RunPage extends ConsoleElement {
     const input = {
       entries: this.#journal.entries,
       stepId,
+      stepIds: this.#tree.byId.has(stepId) ? idsInside(this.#tree.byId.get(stepId)) : [stepId],
       attempt,
       linkOf: (id) => runLink(runId, { stepId: id, tab: 'log' }),
     };
