@@ -231,6 +231,14 @@ class Simulation(TypedDict):
     comparison: NotRequired[PlanComparison]
 
 
+class RunReason(TypedDict):
+    """Why a run failed or was cancelled: the step that failed it, if one did."""
+
+    stepId: NotRequired[str]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+
+
 class RunSummary(TypedDict):
     """An entry in the list of runs."""
 
@@ -240,6 +248,7 @@ class RunSummary(TypedDict):
     planHash: NotRequired[str]
     createdAt: NotRequired[str]
     endedAt: NotRequired[str]
+    statusReason: NotRequired[RunReason]
 
 
 class RunPlan(TypedDict):

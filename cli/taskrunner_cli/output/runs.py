@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from taskrunner_cli.api.documents import LogEntry, PackName, RunState, RunSummary
+from taskrunner_cli.api.documents import LogEntry, PackName, RunReason, RunState, RunSummary
 from taskrunner_cli.output.decisions import Decisions, who_and_why
 from taskrunner_cli.output.formatting import clock_time, date_time, status, text
 from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
@@ -142,7 +142,7 @@ def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> Render
     """Return the list of runs, a row for each."""
     if not runs:
         return Text("no such runs" if is_filtered else "no runs yet", style="dim")
-    table = ResultTable("run", "pack", "status", "created", "ended")
+    table = ResultTable("run", "pack", "status", "created", "ended", "detail")
     for run in runs:
         table.add_row(
             text(run["runId"], "bold"),
@@ -150,8 +150,15 @@ def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> Render
             status(run.get("status", "")),
             date_time(run.get("createdAt")),
             date_time(run.get("endedAt")),
+            text(_why(run.get("statusReason", {}))),
         )
     return table
+
+
+def _why(reason: RunReason) -> str:
+    """Return why a run failed or was cancelled; empty if its summary does not say."""
+    parts = (reason.get("stepId"), reason.get("reason"), reason.get("message"))
+    return ": ".join(part for part in parts if part)
 
 
 def log_line(entry: LogEntry) -> Text:

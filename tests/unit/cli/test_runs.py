@@ -52,6 +52,13 @@ class TestRuns:
         assert "nextCursor" not in rest
         assert "there are more: --cursor 3" in as_text.out
 
+    def test_says_why_a_run_failed(self, taskrunner: Command, service: FakeService) -> None:
+        reason = {"stepId": "ship", "reason": "timeout", "message": "It took too long."}
+        summary = {"runId": "r1", "status": "failed", "statusReason": reason}
+        service.next_answers = [Answer(200, {"runs": [summary]})]
+
+        assert "ship: timeout: It took too long." in taskrunner("runs").out
+
     def test_says_that_there_are_no_runs(self, taskrunner: Command) -> None:
         assert taskrunner("runs").out == "no runs yet\n"
 
