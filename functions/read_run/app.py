@@ -29,6 +29,8 @@ _PAGE = ("limit", "cursor")
 _LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
+bootstrap.make_before_snapshot("approvals", "artifacts", "clock", "plans", "principals", "runs")
+
 
 class _Reader:
     """The routes over one world."""

@@ -121,7 +121,7 @@ def reserved_by(parameter: str) -> set[str]:
 
 def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
-    called_by_machines = {arn["Fn::GetAtt"].partition(".")[0] for arn in machine.values()}
+    called_by_machines = {arn["Ref"].removesuffix(".Alias") for arn in machine.values()}
 
     assert reserved_by("StepConcurrency") == (
         called_by_machines | set(example_executors()) | {"ReconcileFunction"}

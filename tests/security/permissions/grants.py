@@ -78,10 +78,7 @@ def names_of(deployed: Mapping[str, str]) -> Names:
             "MachineRole.Arn": machine["roleArn"],
             "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
             "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
-            "SettleRunFunction.Arn": (
-                f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:"
-                f"{deployed['SETTLE_RUN_FUNCTION']}"
-            ),
+            "SettleRunFunction.Alias": deployed["SETTLE_RUN_FUNCTION"],
         }
     )
 

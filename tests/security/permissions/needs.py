@@ -101,7 +101,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
         case "stepfunctions":
             return _of_states(operation, params)
         case "lambda" if operation == "Invoke":
-            arn = _arn("lambda", f"function:{params['FunctionName']}")
+            name = params["FunctionName"]
+            arn = name if name.startswith("arn:") else _arn("lambda", f"function:{name}")
             return [Need("lambda:InvokeFunction", arn)]
         case "secretsmanager":
             # Secrets Manager ends a secret's ARN with six letters of its own.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
 _NAMED = (
-    "SettleRunFunction.Arn",
+    "SettleRunFunction.Alias",
     "AWS::StackName",
     "ApprovalTopic",
     "EvidenceKey.Arn",
@@ -95,7 +95,7 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
         ("<ApprovalTopic>",),
-        ("<SettleRunFunction.Arn>",),
+        ("<SettleRunFunction.Alias>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
