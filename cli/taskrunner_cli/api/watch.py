@@ -8,6 +8,7 @@ requests, or has too many of them, is asked again and again instead.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +29,7 @@ _Result = TypeVar("_Result")
 _SHORTEST_PAUSE_S: Final = 0.4
 _LONGEST_PAUSE_S: Final = 5.0
 _PAUSE_GROWTH: Final = 1.5
+_POSITION: Final = re.compile(r"[!-~]{1,200}")
 _LONGEST_WAIT_S: Final = 20  # of one request, as the API allows
 _LAST_ENTRY_GRACE_S: Final = 5.0  # the last log entry may come this long after the final status
 _LONGEST_SILENCE_S: Final = 300.0
@@ -160,8 +162,8 @@ class Watch:
 
     def _state_after(self, last: RunUpdate, left_s: float) -> Answer[RunState] | None:
         """Return the state that follows *last*; None if there is none yet."""
-        position = last.run.get("position")
-        if not position or not self._knows_since:
+        position = last.run.get("position", "")
+        if not _POSITION.fullmatch(position) or not self._knows_since:
             return self._client.run(self.run_id)
         longest_s = math.ceil(min(_LONGEST_WAIT_S, max(1.0, left_s)))
         wait_s = longest_s if self._holds_requests else 0

@@ -116,6 +116,20 @@ def test_text_that_cannot_be_sent_or_opened_is_no_crash(
     assert ended.err.startswith("error: ")
 
 
+def test_a_page_is_opened_for_any_text(taskrunner: Command) -> None:
+    ended = taskrunner("open", "caf\udce9", "--print")
+
+    assert ended.code == 0
+    assert ended.out.endswith("/console#/runs/caf%3F\n")
+
+
+def test_says_which_words_an_option_takes(taskrunner: Command) -> None:
+    ended = taskrunner("runs", "--status", "bogus")
+
+    assert ended.code == 2
+    assert ended.err.startswith("error: Invalid value for '--status': 'bogus' is not one of")
+
+
 def test_a_pack_from_standard_input_that_is_not_utf_8_is_no_crash(
     taskrunner: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
