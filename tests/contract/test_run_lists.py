@@ -10,6 +10,7 @@ import pytest
 
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, Verdict
+from taskrunner.model.entries import gate_entries
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import RunFilters
@@ -99,6 +100,22 @@ def test_lists_runs_by_status_as_it_changes(world: Ports, tenant: str) -> None:
     }
     assert listed(world, tenant, status=RunStatus.QUEUED) == ["queued"]
     assert listed(world, tenant, status=RunStatus.FAILED) == ["ended"]
+
+
+def test_a_run_that_waits_is_listed_with_its_gate(world: Ports, tenant: str) -> None:
+    snapshot = create(world, tenant, "waiting")
+    opening = GateOpening(step_path="review", opened_at=at(0), expires_at=at(59))
+    waits = gate_entries.gate_awaiting(opening, "security", is_override=True)
+
+    world.runs.append(snapshot, [waits])
+
+    (listed,) = world.runs.list(tenant, 10, None).items
+    assert listed["status"] == "waiting"
+    assert listed["statusReason"] == {
+        "stepId": "review",
+        "reason": "awaiting-override",
+        "message": "Awaiting approval: security",
+    }
 
 
 def test_lists_runs_by_the_approval_that_they_wait_for(world: Ports, tenant: str) -> None:

@@ -12,7 +12,7 @@ from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.model.state import tail
-from taskrunner.model.state.run_reason import run_reason
+from taskrunner.model.state.run_reason import run_reason, waiting_reason
 from taskrunner.ports.runs import NOTHING, RunSnapshot, Stops
 from tests.fakes.atomic import atomic
 from tests.fakes.due_work import MemoryDueWork
@@ -81,10 +81,13 @@ class StoredRun:
             for number, entry in enumerate(self.journal)
         ]
 
+    def tail(self) -> list[Entry]:
+        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
+        return self.journal[-last:]
+
     @property
     def status(self) -> RunStatus:
-        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
-        return self.run.outcome or tail.status(self.journal[-last:])
+        return self.run.outcome or tail.status(self.tail())
 
     def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
         """Add artifacts of the run, or of an attempt of *step*, which replaces earlier attempts."""
@@ -321,6 +324,9 @@ def _run_summary(stored: StoredRun) -> JsonObject:
     }
     if stored.ended_at is not None:
         summary["endedAt"] = stored.ended_at
-    if stored.reason is not None:
-        summary["statusReason"] = stored.reason
+    reason = stored.reason
+    if stored.status is RunStatus.WAITING:
+        reason = waiting_reason(stored.tail())
+    if reason is not None:
+        summary["statusReason"] = reason
     return summary

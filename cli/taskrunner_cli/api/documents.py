@@ -232,7 +232,7 @@ class Simulation(TypedDict):
 
 
 class RunReason(TypedDict):
-    """Why a run failed or was cancelled: the step that failed it, if one did."""
+    """Why a run failed, was cancelled or waits, with the step that failed it or waits."""
 
     stepId: NotRequired[str]
     reason: NotRequired[str]

@@ -156,7 +156,7 @@ def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> Render
 
 
 def _why(reason: RunReason) -> str:
-    """Return why a run failed or was cancelled; empty if its summary does not say."""
+    """Return why a run ended or waits; empty if its summary does not say."""
     parts = (reason.get("stepId"), reason.get("reason"), reason.get("message"))
     return ": ".join(part for part in parts if part)
 

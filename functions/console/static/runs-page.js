@@ -172,7 +172,7 @@ function row(run) {
   );
 }
 
-/** Says why a run failed or was cancelled: the step, its reason and its message. */
+/** Says why a run ended or waits: the step, its reason and its message. */
 function reasonOf({ runId, statusReason }) {
   if (!statusReason) return null;
   const { stepId, reason, message } = statusReason;

@@ -155,6 +155,8 @@ def test_the_list_filters_runs_by_status(
     expect(row.get_by_role("cell").nth(2)).to_have_text(
         "push the step failedregistry.example.com: the disk is full"
     )
+    alice.go("#/runs?status=failed&pack=nightly")
+    expect(row).to_be_visible()
     alice.picture(picture("runs"))
 
 

@@ -37,6 +37,7 @@ from taskrunner.adapters.table_requests import Query, by_range
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.model.state import tail
+from taskrunner.model.state.run_reason import waiting_reason
 from taskrunner.ports.page import Page
 
 if TYPE_CHECKING:
@@ -135,16 +136,22 @@ class RunLists:
     def _summary(self, item: Item) -> JsonObject:
         """The summary with the run's status, for which an unended run costs one more read."""
         summary = run_summary(item)
-        return summary if "status" in summary else summary | {"status": self._status(item["pk"])}
+        return summary if "status" in summary else summary | self._status(item["pk"])
 
-    def _status(self, partition: str) -> str:
-        """The status by the end of the journal, which an index may not have followed yet."""
+    def _status(self, partition: str) -> JsonObject:
+        """The status by the end of the journal, which an index may not have followed yet.
+
+        Of a run that waits it comes with the gate.
+        """
         last = by_range(Key(partition, CHUNKS), LAST_CHUNK, descending=True, limit=1)
         for chunk in self._table.page(last).items:
             if "fence" in chunk:
-                return str(chunk["fence"])
-            return tail.status(placed.entry for placed in chunk_entries(chunk)).value
-        return RunStatus.QUEUED.value
+                return {"status": str(chunk["fence"])}
+            entries = [placed.entry for placed in chunk_entries(chunk)]
+            status = tail.status(entries)
+            reason = waiting_reason(entries) if status is RunStatus.WAITING else None
+            return {"status": status.value} | ({} if reason is None else {"statusReason": reason})
+        return {"status": RunStatus.QUEUED.value}
 
 
 def _chosen_list(tenant: str, filters: RunFilters) -> _List:

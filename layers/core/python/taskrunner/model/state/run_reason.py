@@ -1,12 +1,14 @@
-"""Why a run ended, by the entries of the write that ended it.
+"""Why a run ended, by the entries of the write that ended it, or what an unended run waits for.
 
-A list of runs shows it. It is recorded with the run's end, so a list reads no journal.
+A list of runs shows it. It is recorded with the run's end, so a list reads no journal. Of an
+unended run a list reads the last entries, for its status.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
+from taskrunner.model.entries.gate_entries import GateOpened
 from taskrunner.model.entries.reading import AboutAStep, read
 from taskrunner.model.entries.run_entries import CancelRequested, RunEnded
 from taskrunner.model.plan import StepKind
@@ -46,7 +48,21 @@ def run_reason(entries: Sequence[Entry], failed_step: str | None) -> JsonObject 
     return view
 
 
-def _state_of(path: str, entries: Sequence[Entry]) -> StepState | None:
+def waiting_reason(tail: Sequence[Entry]) -> JsonObject | None:
+    """Return the API's RunStatusReason of a run that waits, by its journal's last entries.
+
+    It is about the gate of the newest entry that says that one waits.
+    """
+    for entry in reversed(tail):
+        fact = read(entry)
+        if isinstance(fact, GateOpened):
+            state = _state_of(entry.step_path or "", [entry])
+            view: JsonObject = {"stepId": entry.step_path, "message": entry.message}
+            return view if state.reason is None else view | {"reason": state.reason.value}
+    return None
+
+
+def _state_of(path: str, entries: Sequence[Entry]) -> StepState:
     """The state of the step at *path* by *entries* alone."""
     state = StepState(
         path=path,
