@@ -33,8 +33,25 @@ class _Releases:
     operator: Api
     table: str
 
-    def deploy(self, sources: workspace.Workspace) -> None:
-        deployment.deploy(sources, self.emulator, STACK)
+    def deploy(self, sources: workspace.Workspace, **parameters: str) -> None:
+        deployment.deploy(sources, self.emulator, STACK, **parameters)
+
+    def live(self, logical_id: str) -> dict[str, Any]:
+        """Return the settings of the version that a function's alias leads to."""
+        found = self.aws("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId=logical_id
+        )
+        settings: dict[str, Any] = self.aws("lambda").get_function_configuration(
+            FunctionName=found["StackResourceDetail"]["PhysicalResourceId"], Qualifier="live"
+        )
+        return settings
+
+    def answers(self, settings: dict[str, Any]) -> bool:
+        """Return whether a version is still there to be called."""
+        versions = self.aws("lambda").list_versions_by_function(
+            FunctionName=settings["FunctionName"]
+        )["Versions"]
+        return settings["Version"] in {version["Version"] for version in versions}
 
     def frame_states(self, run_id: str) -> set[str]:
         """Return the states that the run's execution has, outside the pack's steps."""
@@ -61,7 +78,7 @@ class _Releases:
         return [json.loads(entry["S"]) for item in items for entry in item["entries"]["L"]]
 
 
-@pytest.fixture(name="releases")
+@pytest.fixture(name="releases", scope="module")
 def _releases(stack: Stack, operator: Api, aws: Callable[[str], Any]) -> Iterator[_Releases]:
     here = workspace.find()
     process = emulator.running(here)
@@ -104,3 +121,17 @@ def test_runs_that_wait_at_gates_finish_on_the_next_release(
         assert {OLD_TIME in entry for entry in old} == {True}
         assert {NEW_TIME in entry for entry in new} == {True}
     assert NEW_STATE in releases.frame_states(started)
+
+
+def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Releases) -> None:
+    """The code is the same, and SAM does not see the values of parameters."""
+    releases.deploy(workspace.find(), RetentionDays="40")
+    before = releases.live("OpenGateFunction")
+
+    releases.deploy(workspace.find(), RetentionDays="50")
+
+    after = releases.live("OpenGateFunction")
+    days = [it["Environment"]["Variables"]["RETENTION_DAYS"] for it in (before, after)]
+    assert days == ["40", "50"]
+    assert after["CodeSha256"] == before["CodeSha256"]
+    assert releases.answers(before)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskrunner import errors
 from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.bootstrap import AwsWorld
+from tests.architecture.test_machines import matched_errors
 from tests.machine.engine import engine as running_engine
 from tests.machine.runs import ended, start, state_of, statuses
 from tests.recorded import journals, machines, recording
@@ -124,6 +126,20 @@ def test_this_release_has_recorded_its_machine(pack: Path, request: pytest.Fixtu
 
 def test_machines_are_recorded_of_every_release_that_has_journals() -> None:
     assert machines.releases() == journals.releases()
+
+
+@pytest.mark.parametrize("release", machines.releases())
+def test_errors_that_a_recorded_machine_matches_keep_their_names(release: str) -> None:
+    """Lambda reports an error by the name of its class."""
+    matched = {
+        name
+        for path in machines.recorded(release)
+        for name in matched_errors(machines.read(path).definition)
+        if "." not in name
+    }
+
+    assert matched
+    assert {name for name in matched if not hasattr(errors, name)} == set()
 
 
 def _text(path: Path) -> str | None:
