@@ -90,13 +90,13 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
-        link = request.parameter("link")
-        if link not in {None, "true", "false"}:
-            message = f"link is {link!r}, but must be true or false"
+        redirect = request.parameter("redirect")
+        if redirect not in {None, "true", "false"}:
+            message = f"redirect is {redirect!r}, but must be true or false"
             raise InvalidRequestError("invalid_request", message)
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
         url = read_run.artifact_url(tenant, run_id, name, self._world)
-        return json_response(200, {"url": url}) if link == "true" else redirect_response(url)
+        return json_response(200, {"url": url}) if redirect == "false" else redirect_response(url)
 
 
 def _tagged_response(request: Request, document: JsonObject) -> Response:
@@ -127,8 +127,8 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
-            reader.artifact, query=("link",)
+            reader.artifact, query=("redirect",)
         ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
-    return http_api.serve(event, routes, world.principals)
+    return http_api.serve(event, routes, world.principals, allowed_origin=world.allowed_origin)

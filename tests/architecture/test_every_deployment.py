@@ -40,6 +40,7 @@ CHOICES: list[dict[str, str]] = [
     {"AwsEndpointUrl": "http://127.0.0.1:4566"},
     {"ApiConcurrency": "4"},
     {"StepConcurrency": "4"},
+    {"AllowedOrigin": "https://portal.example.com"},
     {"WebAclArn": "arn:x:wafv2:x:1:regional/webacl/x/1"},
     {"UserPoolDomainPrefix": "acme"},
     {"DeletionProtection": "true"},
