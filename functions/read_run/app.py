@@ -92,12 +92,15 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
-        link, content = _flag(request, "link"), _flag(request, "content")
+        redirect, content = _flag(request, "redirect"), _flag(request, "content")
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
-        if not (link or content):
-            return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
-        found = read_run.artifact_link(tenant, run_id, name, self._world, with_content=content)
-        return json_response(200, found)
+        if content or redirect is False:
+            with_content = content is True
+            found = read_run.artifact_link(
+                tenant, run_id, name, self._world, with_content=with_content
+            )
+            return json_response(200, found)
+        return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
 
 
 def _tagged_response(request: Request, document: JsonObject) -> Response:
@@ -109,13 +112,13 @@ def _tagged_response(request: Request, document: JsonObject) -> Response:
     return replace(response, headers={**response.headers, "ETag": tag})
 
 
-def _flag(request: Request, name: str) -> bool:
-    """Return a parameter that is true or false, and false if it is absent."""
+def _flag(request: Request, name: str) -> bool | None:
+    """Return a parameter that is true or false, and None if it is absent."""
     value = request.parameter(name)
     if value not in {None, "true", "false"}:
         message = f"{name} is {value!r}, but must be true or false"
         raise InvalidRequestError("invalid_request", message)
-    return value == "true"
+    return None if value is None else value == "true"
 
 
 def _page(request: Request) -> tuple[int, str | None]:
@@ -137,8 +140,8 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
-            reader.artifact, query=("link", "content")
+            reader.artifact, query=("redirect", "content")
         ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
-    return http_api.serve(event, routes, world.principals)
+    return http_api.serve(event, routes, world.principals, allowed_origin=world.allowed_origin)

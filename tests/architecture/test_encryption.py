@@ -15,7 +15,6 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
-    "AWS::ApiGateway::UsagePlan",
     "AWS::Cognito::UserPoolResourceServer",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
@@ -24,10 +23,12 @@ STORES_NOTHING_OF_OURS = {
     "AWS::KMS::Key",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Parameter",  # it holds the stack's name
     "AWS::Serverless::Api",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
+    "AWS::WAFv2::WebACLAssociation",
 }
 
 

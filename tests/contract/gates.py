@@ -53,6 +53,7 @@ class GateWorld:
     machines: ports.Machines
     ceilings: Ceilings
     principals: ports.Principals | None
+    allowed_origin: str
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -109,6 +110,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         machines=memory.machines,
         ceilings=memory.ceilings,
         principals=memory.principals,
+        allowed_origin=memory.allowed_origin,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,

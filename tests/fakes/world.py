@@ -37,6 +37,7 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.ceilings = Ceilings()
         self.principals: Principals | None = None
+        self.allowed_origin = ""
         self.clock = StoppedClock()
         self.ids = CountingIds()
         self.plans = MemoryPlans()

@@ -18,7 +18,7 @@ TABLE: Final = "runs"
 BUCKET: Final = "runs"
 MACHINE_PREFIX: Final = "taskrunner"
 SECRET_PREFIX: Final = "taskrunner/"
-EXECUTOR_PREFIX: Final = "taskrunner-executor-"
+EXECUTOR_PREFIX: Final = "taskrunner_executor-"
 # The functions that machines call, by their names in the frame and by their folders.
 MACHINE_FUNCTIONS: Final = {
     "RunStep": "run_step",

@@ -114,7 +114,11 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
             return [Need("sns:Publish", params["TopicArn"])]
         case "ecr":
             where = f"{params['registryId']}:repository/{params['repositoryName']}"
-            return [Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}")]
+            # With enhanced scanning, ECR asks Inspector with the caller's permissions.
+            return [
+                Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}"),
+                Need("inspector2:ListFindings", "*"),
+            ]
     raise LookupError(f"nobody has said what {service}:{operation} needs")
 
 

@@ -99,9 +99,9 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
-        ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
+        ("arn:aws:lambda::function:<AWS::StackName>_executor-*",),
         ("arn:aws:ecr:*:*:repository/*",),
-        ("*",),  # a task token's answer, which knows no resource
+        ("*",),  # a task token's answer and findings of Inspector, which know no resource
     }
 
 

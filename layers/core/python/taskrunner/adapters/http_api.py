@@ -47,12 +47,18 @@ Routes: TypeAlias = "Mapping[tuple[str, str], Operation]"
 
 
 def serve(
-    event: JsonMapping, routes: Routes, principals: Principals | None, *, plans: bool = False
+    event: JsonMapping,
+    routes: Routes,
+    principals: Principals | None,
+    *,
+    plans: bool = False,
+    allowed_origin: str = "",
 ) -> ProxyResponse:
     """Answer a proxy event by one of *routes*, which are keyed by method and resource.
 
     *principals* identifies callers in a deployment that admits AWS's signed requests. None means
     that callers have bearer tokens. *plans* is for routes that take a pack; see `error_response`.
+    Pages of *allowed_origin* may read the answer in a browser.
 
     A 401 from here has no WWW-Authenticate header, because API Gateway would rename it. Its own 401
     has one, and all callers but those with an outdated token get that.
@@ -77,7 +83,7 @@ def serve(
     except Exception:  # noqa: BLE001 - the caller must not see anything of a bug
         logger.exception("unexpected error", extra={"trace": trace})
         response = internal_error_response(trace)
-    return response.to_proxy()
+    return response.to_proxy(allowed_origin)
 
 
 def _check_scope(request: Request) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from taskrunner.adapters import http_origins
 from taskrunner.adapters.logs import logger
 from taskrunner.errors import (
     ConflictError,
@@ -51,11 +52,15 @@ class Response:
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def to_proxy(self) -> ProxyResponse:
-        """Return it for API Gateway."""
+    def to_proxy(self, allowed_origin: str = "") -> ProxyResponse:
+        """Return it for API Gateway; pages of *allowed_origin* may read it in a browser."""
         return {
             "statusCode": self.status,
-            "headers": {"Cache-Control": "no-store", **self.headers},
+            "headers": {
+                "Cache-Control": "no-store",
+                **http_origins.headers(allowed_origin),
+                **self.headers,
+            },
             "body": self.body,
         }
 
