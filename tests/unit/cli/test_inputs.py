@@ -24,6 +24,7 @@ COMMANDS = ("simulate", "run", "gates")
         ("9" * 5000, "cannot be kept exactly"),
         ("1e-99999999999999999999", "cannot be kept exactly"),
         ('{"deep": [1e999]}', "the number 1e999 cannot be kept exactly"),
+        ('{"a": [{"b": 1, "b": 2}]}', "an object in it has two members 'b'; keep one"),
         (DEEP, "--input image cannot be used: it is nested deeper than 100 levels"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "it is nested deeper than 100 levels"),
         ('"\\ud800"', "the input 'image' has text that is not Unicode"),
