@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, authority: TokenAuthenticator | None = None
 ) -> dict[str, Any]:
@@ -26,8 +27,7 @@ def handler(
         caller = authority.caller(_authorization(event))
     except BadTokenError as error:
         logger.info("refused", extra={"reason": str(error)})
-        # API Gateway answers 401 to exactly this text, and 500 to any other.
-        raise Exception("Unauthorized") from None  # noqa: TRY002
+        raise authorizer_context.UnauthorizedError from None
     api = event["methodArn"].split("/", 2)
     base = "/".join(api[:2])
     allowed = [f"{base}/{method}{_PARAMETER.sub('*', path)}" for method, path in routes(caller)]

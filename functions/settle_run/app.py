@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
 from taskrunner.usecases.enter_gate import enter_gate
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 
@@ -67,6 +68,7 @@ class GateWorld:
     evidence: ports.Evidence
     releases: ports.Releases
     notifications: ports.Notifications
+    metrics: ports.Metrics
     due_work: ports.DueWork
     settlements: ports.Settlements
 
@@ -122,6 +124,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
+        metrics=MemoryMetrics(),
         due_work=world.due_work,
         settlements=memory.settlements,
     )

@@ -18,6 +18,7 @@ from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
 from tests.fakes.plans import MemoryPlans
@@ -47,6 +48,7 @@ class MemoryWorld:
         self.releases = MemoryReleases(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
+        self.metrics = MemoryMetrics()
         self.functions = ScriptedFunctions()
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()

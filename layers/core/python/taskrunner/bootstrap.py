@@ -10,7 +10,9 @@ import os
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from taskrunner.adapters import invocations, logs
 from taskrunner.adapters.clock import RandomIds, SystemClock
+from taskrunner.adapters.metrics import EmbeddedMetrics
 from taskrunner.model.ceilings import ANYTHING, Ceilings
 
 if TYPE_CHECKING:
@@ -187,6 +189,12 @@ class AwsWorld:
         return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
 
     @cached_property
+    def metrics(self) -> EmbeddedMetrics:
+        """See the port."""
+        # A failure is counted by functions that have no other use for the stack's name.
+        return EmbeddedMetrics(self.environment.get("MACHINE_PREFIX", "unknown"), self.clock)
+
+    @cached_property
     def due_work(self) -> DynamoDueWork:
         """See the port."""
         from taskrunner.adapters.due_work import DynamoDueWork  # noqa: PLC0415
@@ -307,3 +315,13 @@ def _client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has n
 def aws() -> AwsWorld:
     """Return the world of this process."""
     return AwsWorld(os.environ)
+
+
+def observed(handler: invocations.Handler) -> invocations.Handler:
+    """Let the log and the metrics show what happens to a function's *handler*.
+
+    Lambda has made its own handler of the log by now, which writes text.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        logs.write_lines(os.environ.get("LOG_LEVEL", "INFO"))
+    return invocations.observed(handler, os.environ, lambda: aws().metrics)
