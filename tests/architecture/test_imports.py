@@ -48,6 +48,7 @@ NEEDED = {
     "open_gate": AWS,
     "decide_flow": AWS,
     "settle_run": AWS | SIGNING,
+    "publish_events": AWS,
     "reconcile": AWS | COMPILER,
 }
 SOURCE = """
@@ -56,7 +57,7 @@ import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
 names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
+names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
 world = AwsWorld(dict.fromkeys(names, "https://a"))
 for port in sys.argv[1:]:
     getattr(world, port)

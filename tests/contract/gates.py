@@ -11,7 +11,6 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import CreateRun, create_run
 from taskrunner.usecases.decide_approval import decide_approval
 from taskrunner.usecases.enter_gate import enter_gate
-from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
 
@@ -69,6 +68,7 @@ class GateWorld:
     releases: ports.Releases
     notifications: ports.Notifications
     metrics: ports.Metrics
+    events: ports.Events
     due_work: ports.DueWork
     settlements: ports.Settlements
 
@@ -124,7 +124,8 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
-        metrics=MemoryMetrics(),
+        metrics=memory.metrics,
+        events=memory.events,
         due_work=world.due_work,
         settlements=memory.settlements,
     )

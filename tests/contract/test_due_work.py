@@ -12,7 +12,7 @@ from taskrunner.model.approval import CLOCK, ApprovalRecord, Decision, GateOpeni
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.due_work import DueItem, DueKind
 from taskrunner.model.run import RunStatus
-from taskrunner.ports.approvals import GateChange
+from taskrunner.ports.approvals import GateChange, OpenCount
 from taskrunner.ports.runs import Stops
 from tests.contract.samples import CANCELLED, a_run, an_entry, new_run
 from tests.fakes.clock import NOON
@@ -298,3 +298,32 @@ class TestLeases:
         world.forget()
 
         assert world.due_work.lease(item, at(120)) is None
+
+
+class TestGauges:
+    def test_lists_the_tenants_whose_runs_go_on_once_each(self, world: Ports) -> None:
+        new_run(world)
+        world.runs.create(a_run("run-2"), [an_entry("run.created")])
+        world.runs.create(a_run("run-3", tenant="other"), [an_entry("run.created")])
+
+        assert set(world.due_work.tenants(10)) == {a_run().tenant, "other"}
+        assert len(world.due_work.tenants(1)) == 1
+
+    def test_does_not_list_a_tenant_whose_runs_have_ended(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+
+        assert list(world.due_work.tenants(10)) == []
+
+    def test_counts_the_approvals_that_wait_and_names_the_time_of_the_oldest(
+        self, world: Ports
+    ) -> None:
+        run = a_gate(world).run
+
+        assert world.approvals.count_open(run.tenant, 10) == OpenCount(1, at(0))
+        assert world.approvals.count_open("other", 10) == OpenCount(0, None)
+
+    def test_does_not_count_a_decided_approval(self, world: Ports) -> None:
+        run = decided(world).run
+
+        assert world.approvals.count_open(run.tenant, 10) == OpenCount(0, None)

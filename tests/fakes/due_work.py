@@ -49,6 +49,12 @@ class MemoryDueWork:
         return sorted(found, key=attrgetter("due_at"))[:limit]
 
     @atomic
+    def tenants(self, limit: int) -> Sequence[str]:
+        runs = [item for item in self.items.values() if item.kind is DueKind.RUN]
+        latest_first = sorted(runs, key=attrgetter("due_at"), reverse=True)
+        return list(dict.fromkeys(item.tenant for item in latest_first))[:limit]
+
+    @atomic
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         return self._move(item, until, item.looks + 1)
 

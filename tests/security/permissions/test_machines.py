@@ -28,6 +28,7 @@ NAMES = Names(
         **{f"{name}.Arn": f"arn:aws:lambda:{_ACCOUNT}:function:{name}" for name in functions()},
         **{f"{name}.Arn": f"<{name}>" for name in ("EvidenceKey", "MachineRole", "RunBucket")},
         "ApprovalTopic": "<ApprovalTopic>",
+        "EventBus": "<EventBus>",
         "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
     }
 )

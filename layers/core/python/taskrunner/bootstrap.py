@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.due_work import DynamoDueWork
+    from taskrunner.adapters.events import BusEvents
     from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
@@ -187,6 +188,13 @@ class AwsWorld:
             lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
         )
         return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
+
+    @cached_property
+    def events(self) -> BusEvents:
+        """See the port."""
+        from taskrunner.adapters.events import BusEvents  # noqa: PLC0415
+
+        return BusEvents(_client("events"), self.environment["EVENT_BUS"])
 
     @cached_property
     def metrics(self) -> EmbeddedMetrics:

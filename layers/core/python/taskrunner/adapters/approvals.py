@@ -46,7 +46,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.errors import ConflictError
 from taskrunner.model.approval import ApprovalRecord, Verdict
-from taskrunner.ports.approvals import GateChange, OpenApprovals
+from taskrunner.ports.approvals import GateChange, OpenApprovals, OpenCount
 from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
@@ -304,3 +304,19 @@ class DynamoApprovals:
             [approval_from_item(item) for item in page.items],
             index.cursor_of(page.last_key),
         )
+
+    def count_open(self, tenant: str, at_most: int) -> OpenCount:
+        """See the port."""
+        page = self._table.page(
+            Query(
+                condition="tenant_open_approvals = :tenant",
+                values={":tenant": tenant},
+                index=OPEN_APPROVALS,
+                attributes="opened_sort",
+                limit=at_most,
+            )
+        )
+        first = next(iter(page.items), None)
+        # An approval is sorted by when its latest gate opened, and then by its run.
+        oldest = None if first is None else str(first["opened_sort"]).partition("#")[0]
+        return OpenCount(len(page.items), oldest)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # For an update expression that makes an item due, with `due_values`.
 DUE_ASSIGNMENTS: Final = "due = :due, due_at = :due_at, due_looks = :due_looks"
 DUE_REMOVAL: Final = ", ".join(DUE)
+_MOST_RUNS: Final = 400  # of which `tenants` reads the keys, about 20 KB
 # What precedes the name of due work in the sort key of its item.
 _PREFIXES: Final = {DueKind.APPROVAL: APPROVALS, DueKind.GATE: GATES, DueKind.BLOCK: BLOCKS}
 
@@ -69,6 +70,21 @@ class DynamoDueWork:
             )
         )
         return [due_item(item) for item in page.items]
+
+    def tenants(self, limit: int) -> Sequence[str]:
+        """See the port. A run that only waits is due last of all."""
+        page = self._table.page(
+            Query(
+                condition="due = :kind",
+                values={":kind": DueKind.RUN.value},
+                index=DUE_WORK,
+                attributes="pk",
+                descending=True,
+                limit=_MOST_RUNS,
+            )
+        )
+        found = dict.fromkeys(tenant_and_run_id(item["pk"])[0] for item in page.items)
+        return list(found)[:limit]
 
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         """See the port."""

@@ -43,6 +43,13 @@ class OpenApprovals(NamedTuple):
     cursor: str | None
 
 
+class OpenCount(NamedTuple):
+    """How many approvals wait, and since when the oldest does (RFC 3339 text; None: none waits)."""
+
+    approvals: int
+    oldest: str | None
+
+
 class Approvals(Protocol):
     """Approvals by run and id, and gates by run and step path.
 
@@ -161,4 +168,8 @@ class Approvals(Protocol):
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
         """Return the tenant's approvals that wait, the oldest first."""
+        ...
+
+    def count_open(self, tenant: str, at_most: int) -> OpenCount:
+        """Return how many of the tenant's approvals wait, counting to *at_most*."""
         ...

@@ -22,10 +22,12 @@ from taskrunner.model.due_work import (
     look_after_expiry,
     next_look_at_running,
 )
+from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.model.state.fold import fold
 from taskrunner.runtime import gate_decisions
 from taskrunner.runtime.delivery import deliver_ended, fail_all_gates
+from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.settle_run import NOT_STARTED
@@ -70,11 +72,18 @@ def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
     now = world.clock.now()
     queues = [world.due_work.due(kind, timestamp.to_text(now), _MOST_OF_A_KIND) for kind in DueKind]
     items = [item for item in chain(*zip_longest(*queues)) if item is not None]
+    world.metrics.record(*gauges(items, now, world))
     deadline = now + timedelta(seconds=pass_s)
     unstarted: list[DueItem] = []  # appended to by threads, which list.append allows
     looked = _each(items, lambda item: _take_up(item, unstarted, world), deadline, world)
     started = _each(unstarted, lambda item: _start(item, world), deadline, world)
-    return Pass(looked.taken, looked.failures + started.failures)
+    done = Pass(looked.taken, looked.failures + started.failures)
+    world.metrics.record(
+        Measurement(Metric.RECONCILER_PASSES, 1),
+        Measurement(Metric.REPAIRS, done.taken - len(done.failures)),
+        Measurement(Metric.REPAIRS_FAILED, len(done.failures)),
+    )
+    return done
 
 
 def _each(
