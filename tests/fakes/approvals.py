@@ -140,6 +140,7 @@ class MemoryApprovals:
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         run, path, is_decided = snapshot.run, waiting.step_path, record.verdict is not None
         stored = self.gate(run, path)
@@ -154,6 +155,8 @@ class MemoryApprovals:
             summary=summary,
         )
         if not is_decided:
+            if watch_at is not None and gate is None:
+                self.runs.due_work.watch(run, path, watch_at)
             if stored is None or not stored.is_notified:
                 self.runs.due_work.add(DueKind.GATE, run, waiting.opened_at, path)
             self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(

@@ -29,7 +29,7 @@ from taskrunner.adapters.approval_items import (
     unnotified_update,
     waiting_update,
 )
-from taskrunner.adapters.due_work import DUE_REMOVAL
+from taskrunner.adapters.due_work import DUE_REMOVAL, watch_put
 from taskrunner.adapters.journal_chunks import Addition, with_end
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.table import ConditionFailedError, Table
@@ -147,6 +147,7 @@ class DynamoApprovals:
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         """See the port."""
         change = GateChange([], entries, inside, stops)
@@ -161,7 +162,10 @@ class DynamoApprovals:
         if gate is None or not gate.is_notified:
             opened = unnotified_update(opened, waiting)
         listed = opening_update(snapshot.run, record, shown, expires_at)
-        return self._write(snapshot, [opened, listed], change)
+        watched = []
+        if watch_at is not None and gate is None:
+            watched = [watch_put(snapshot.run, waiting.step_path, watch_at, expires_at)]
+        return self._write(snapshot, [opened, listed, *watched], change)
 
     def unnotified(self, run: Run, path: str) -> JsonObject | None:
         """See the port."""

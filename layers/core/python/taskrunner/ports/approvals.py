@@ -100,8 +100,11 @@ class Approvals(Protocol):
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         """Open the gate if it is still *gate* (None: new), with *entries*.
+
+        At *watch_at* a new gate breaches its pack's objective if it waits; None if it has none.
 
         *entries* have all decisions of *record* that the gate's journal lacks. When the record has
         a verdict, the gate is recorded and does not wait. Gates that open at the same time do not

@@ -7,6 +7,7 @@ up here. Everything here may happen twice.
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain, zip_longest
@@ -32,6 +33,7 @@ from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.settle_run import NOT_STARTED
 from taskrunner.usecases.start_run import start_run
+from taskrunner.usecases.watch_objective import watch_objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import RunSnapshot, World
     from taskrunner.runtime.reached_gate import ReachedGate
 
+_log: Final = logging.getLogger(__name__)
 # A pass is called once a minute. What it does not reach stays due.
 PASS_S: Final = 45.0
 _MOST_OF_A_KIND: Final = 400
@@ -72,7 +75,6 @@ def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
     now = world.clock.now()
     queues = [world.due_work.due(kind, timestamp.to_text(now), _MOST_OF_A_KIND) for kind in DueKind]
     items = [item for item in chain(*zip_longest(*queues)) if item is not None]
-    world.metrics.record(*gauges(items, now, world))
     deadline = now + timedelta(seconds=pass_s)
     unstarted: list[DueItem] = []  # appended to by threads, which list.append allows
     looked = _each(items, lambda item: _take_up(item, unstarted, world), deadline, world)
@@ -83,7 +85,18 @@ def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
         Measurement(Metric.REPAIRS, done.taken - len(done.failures)),
         Measurement(Metric.REPAIRS_FAILED, len(done.failures)),
     )
+    _record_gauges(items, now, world)
     return done
+
+
+def _record_gauges(items: Sequence[DueItem], now: datetime, world: World) -> None:
+    """Record the gauges. They come last, and no error of theirs fails a pass."""
+    try:
+        measured = list(gauges(items, now, world))
+    except Exception as error:  # noqa: BLE001 - see above
+        _log.warning("the deployment could not be measured", extra={"error": type(error).__name__})
+    else:
+        world.metrics.record(*measured)
 
 
 def _each(
@@ -123,6 +136,8 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
             _finish(item, snapshot, world)
+        case DueKind.OBJECTIVE:
+            watch_objective(item, snapshot, world)
         case DueKind.RUN:
             if not _look_after(item, snapshot, world):
                 unstarted.append(item)
