@@ -104,3 +104,38 @@ def test_a_rule_receives_every_transition_and_the_log_has_metrics_and_ids(
     assert (failed["reason"], failed["cause"]) == ("executor-error", "no luck")
     measured = {name for line in logged() if "_aws" in line for name in line}
     assert {"RunsCreated", "StepTime", "GatesOpened", "GateWait", "RunTime"} <= measured
+
+
+SLOW = pack(
+    "- {id: review, gate: {approval: {id: security}}}",
+    spec="""
+    slo: {approvalP95Seconds: 1}
+    approvals: [{id: security, grants: [packs.approve]}]
+    """,
+    name="slow",
+)
+
+
+@pytest.mark.stack
+def test_a_gate_that_waits_longer_than_its_objective_is_an_event_and_a_line_of_the_runs_log(
+    inbox: Inbox, stack: Stack, operator: Api, aws: Callable[[str], Any]
+) -> None:
+    run_id = operator.run(SLOW)
+    operator.wait(run_id, "waiting")
+
+    def breaches() -> list[str]:
+        # The schedule makes a pass each minute; a pass more does no harm.
+        aws("lambda").invoke(FunctionName=stack.reconcile_function, Payload=b"{}")
+        return [
+            line["message"]
+            for line in operator.log(run_id)
+            if line["eventType"] == "run.slo-breached"
+        ]
+
+    until(lambda: len(breaches()) > 0, f"the breach of {run_id} is recorded")
+    until(lambda: "slo.breached" in inbox.names(run_id), f"the breach of {run_id} is published")
+    assert breaches() == [
+        "The gate review waits longer than 1 seconds, the pack's approvalP95Seconds."
+    ]
+    assert operator.state(run_id)["status"] == "waiting"
+    assert operator("POST", f"runs/{run_id}/cancel").status_code == 202
