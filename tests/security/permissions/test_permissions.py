@@ -180,6 +180,16 @@ def test_two_functions_notify_approvers_and_do_nothing_else_with_the_topic() -> 
     assert with_topic == {"OpenGateFunction", "ReconcileFunction"}
 
 
+def test_one_function_publishes_events_and_none_that_a_step_waits_for(played: Play) -> None:
+    publishing = {
+        function
+        for function, needed in played.needs.items()
+        if any(need.action.startswith("events:") for need in needed)
+    }
+
+    assert publishing == {"PublishEventsFunction"}
+
+
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
     names = Names({name: f"<{name}>" for name in _NAMED})
     writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject")

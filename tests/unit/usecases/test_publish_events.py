@@ -24,6 +24,7 @@ from tests.unit.usecases.given import (
     a_world,
     decide,
     gate,
+    interruptions,
     step,
 )
 
@@ -218,3 +219,28 @@ def test_publishes_nothing_of_a_run_that_retention_has_deleted() -> None:
     world.runs.stored.clear()
 
     assert publish_events(changes, world) == 0
+
+
+def test_a_batch_that_is_repeated_after_any_failure_publishes_everything() -> None:
+    def arrange() -> MemoryWorld:
+        world = a_world(GATED)
+        approved(world)
+        world.events.published.clear()
+        return world
+
+    healthy = arrange()
+    publish_events(added(healthy), healthy)
+    expected = {event.detail["id"] for event in healthy.events.published}
+    ways = 0
+    for interrupted in interruptions(arrange):
+        world = interrupted(lambda failing: publish_events(added(healthy), failing))
+        if world is None:
+            continue
+        ways += 1
+        measured_before = len(world.metrics.recorded)
+        publish_events(added(healthy), world)
+
+        assert {event.detail["id"] for event in world.events.published} == expected
+        if measured_before == 0:
+            assert len(world.metrics.recorded) == len(healthy.metrics.recorded)
+    assert ways > 10

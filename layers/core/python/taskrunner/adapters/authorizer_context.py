@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping
 
 
-class UnauthorizedError(Exception):
-    """The caller is not known. API Gateway answers 401 to exactly this text, 500 to any other."""
-
-    def __init__(self) -> None:
-        super().__init__("Unauthorized")
-
-
 def to_context(caller: Caller) -> dict[str, str]:
     """Return *caller* as an authorizer's context, which holds only text."""
     return {

@@ -11,7 +11,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from taskrunner.adapters import logs
-from taskrunner.adapters.authorizer_context import UnauthorizedError
 from taskrunner.adapters.machine_events import step_reference
 from taskrunner.errors import (
     AttemptFailedError,
@@ -31,6 +30,13 @@ _TRACE: Final = "_X_AMZN_TRACE_ID"
 # API Gateway's own answer has no metric of ours: it never reaches a function.
 _BUSY: Final = frozenset({429, 503})
 _BUG: Final = 500  # of an error that the edge of the API has logged
+
+
+class UnauthorizedError(Exception):
+    """The caller is not known. API Gateway answers 401 to exactly this text, 500 to any other."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
 
 
 class Context(Protocol):
