@@ -125,6 +125,7 @@ def _page(request: Request) -> tuple[int, str | None]:
     return request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE, request.parameter("cursor")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -107,7 +107,14 @@ class MemoryRuns:
     waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
 
     @atomic
-    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
+    def create(
+        self,
+        run: Run,
+        entries: Sequence[Entry],
+        brief: JsonObject | None = None,
+        *,
+        watch_at: str | None = None,
+    ) -> bool:
         key = (run.tenant, run.created_by, str(run.idempotency_key))
         if (run.tenant, run.run_id) in self.stored or (
             run.tenant,
@@ -129,6 +136,16 @@ class MemoryRuns:
         if run.idempotency_key is not None:
             self.keys[key] = run.run_id
         self.due_work.add(DueKind.RUN, run, run.created_at)
+        if watch_at is not None:
+            self.due_work.watch(run, "", watch_at)
+        return True
+
+    @atomic
+    def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:
+        if not self.due_work.is_unchanged(watch):
+            return False
+        self.of(snapshot.run.tenant, snapshot.run.run_id).append([entry])
+        self.due_work.remove(watch.kind, snapshot.run, watch.name)
         return True
 
     @atomic

@@ -11,6 +11,7 @@ import pytest
 from taskrunner.errors import ApprovalExpiredError, TryAgainError
 from taskrunner.model.approval import Verdict
 from taskrunner.model.due_work import QUIET, DueKind
+from taskrunner.model.metrics import Metric
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
@@ -464,8 +465,8 @@ class TestStoppedBlocks:
             assert result_of(lambda: step(world, "bad")) == "StepFailedError"
         (record,) = caplog.records
         assert record.levelname == "WARNING"
-        assert "run-7" in record.getMessage()
-        assert type(refusal).__name__ in record.getMessage()
+        assert vars(record)["run"] == "run-7"
+        assert vars(record)["error"] == type(refusal).__name__
         assert "token-1" not in caplog.text
 
         assert a_pass(world) == []
@@ -701,3 +702,45 @@ def test_a_pass_that_is_cut_off_is_made_up_for(kind: str) -> None:
         a_pass(world, after_s=60)
         assert healed(world) == expected
     assert ways > 20
+
+
+class TestMetrics:
+    def test_a_pass_measures_the_deployment(self) -> None:
+        world = a_world(GATED)
+        step(world, "build")
+        gate(world, "review")
+        world.clock.advance(90)
+
+        reconcile(world)
+
+        values = world.metrics.values
+        assert values(Metric.RECONCILER_PASSES) == [1]
+        assert values(Metric.OPEN_GATES) == [1]
+        assert values(Metric.OLDEST_GATE_AGE) == [90]
+        assert values(Metric.DUE_WORK) == [1]
+        assert values(Metric.DUE_WORK_AGE) == [30]
+        assert values(Metric.REPAIRS) == [1]
+        assert values(Metric.REPAIRS_FAILED) == [0]
+
+    def test_a_deployment_without_runs_measures_zero(self) -> None:
+        world = MemoryWorld()
+
+        reconcile(world)
+
+        assert world.metrics.values(Metric.OPEN_GATES) == [0]
+        assert world.metrics.values(Metric.DUE_WORK_AGE) == [0]
+
+    def test_counts_what_could_not_be_taken_up(self) -> None:
+        world = a_world(GATED)
+        cancel_run(TENANT, "run-7", "bob", world)
+        world.clock.advance(90)
+        world.settlements.request = refuse  # type: ignore[method-assign, assignment]
+
+        reconcile(world)
+
+        assert world.metrics.values(Metric.REPAIRS_FAILED) == [1]
+        assert world.metrics.values(Metric.REPAIRS) == [0]
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError("settle_run")

@@ -7,9 +7,10 @@ unexpected exception becomes a 500 without details, and is logged with its trace
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from taskrunner.adapters import authorizer_context
+from taskrunner.adapters import authorizer_context, logs
 from taskrunner.adapters.http_request import Request, read_request
 from taskrunner.adapters.http_response import (
     ProxyResponse,
@@ -73,6 +74,7 @@ def serve(
     try:
         request = read_request(event, identify)
         _check_scope(request)
+        _log_tenant(request)
         operation = routes[request.method, request.resource]
         request = request.accepting(
             operation.query, operation.members, is_body_optional=operation.is_body_optional
@@ -84,6 +86,12 @@ def serve(
         logger.exception("unexpected error", extra={"trace": trace})
         response = internal_error_response(trace)
     return response.to_proxy(allowed_origin)
+
+
+def _log_tenant(request: Request) -> None:
+    """Name the tenant in the log; a request whose tenant is wrong is refused by its operation."""
+    with suppress(TaskRunnerError):
+        logs.add(tenant=request.tenant())
 
 
 def _check_scope(request: Request) -> None:

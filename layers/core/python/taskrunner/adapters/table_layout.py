@@ -20,11 +20,13 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
                      final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
+    W#<step path>    a watch: due when the gate there, or the run if the path is empty, breaches an
+                     objective of the pack's `slo`
 
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
 
-A run, an approval, a gate or a block that the reconciler must look at has due, due_at and
+A run, an approval, a gate, a block or a watch that the reconciler must look at has due, due_at and
 due_looks, which are the kind, the time and the number of looks; see `model.due_work`.
 
 Outside the runs there are
@@ -74,6 +76,7 @@ ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
 OUTCOMES: Final = "S#"
+WATCHES: Final = "W#"
 LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts after every chunk
 
 
@@ -133,6 +136,11 @@ def run_key(run: Run) -> Key:
 def approval_key(partition: str, approval_id: str) -> Key:
     """Return the key of an approval in a run's partition."""
     return Key(partition, f"{APPROVALS}{approval_id}")
+
+
+def watch_key(partition: str, step_path: str) -> Key:
+    """Return the key of the watch over a gate, or with an empty path over the run."""
+    return Key(partition, f"{WATCHES}{step_path}")
 
 
 def block_key(partition: str, step_path: str) -> Key:

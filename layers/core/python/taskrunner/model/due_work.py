@@ -35,6 +35,7 @@ class DueKind(StrEnum):
     GATE = "gate"  # a gate of which approvers may not have been notified
     BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
     ENDED = "ended"  # a run that has ended, may still be executed, and lacks its evidence
+    OBJECTIVE = "objective"  # a run or gate that breaches its pack's `slo` if it goes on by then
     RUN = "run"  # a run that has not ended, and may not have started or no longer be executed
 
 
@@ -57,6 +58,13 @@ class DueItem:
 def first_look_at(recorded_at: str) -> str:
     """Return when to look whether a write at *recorded_at* was followed by what must follow."""
     return timestamp.to_text(timestamp.from_text(recorded_at) + _GRACE)
+
+
+def breached_at(started_at: str, limit_s: int | None) -> str | None:
+    """Return when what started then has taken *limit_s* seconds; None when there is no limit."""
+    if limit_s is None:
+        return None
+    return timestamp.to_text(timestamp.from_text(started_at) + timedelta(seconds=limit_s))
 
 
 def lease_until(now: datetime, looks: int) -> str:

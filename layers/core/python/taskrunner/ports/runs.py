@@ -55,10 +55,18 @@ class Runs(Protocol):
     failure has stopped, of which a call names those *inside* of which its step is.
     """
 
-    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
+    def create(
+        self,
+        run: Run,
+        entries: Sequence[Entry],
+        brief: JsonObject | None = None,
+        *,
+        watch_at: str | None = None,
+    ) -> bool:
         """Record a new run with its first entries and its idempotency key.
 
-        *brief* is what the list of open approvals shows of the run; None if no gate may wait.
+        *brief* is what the list of open approvals shows of the run; None if no gate may wait. At
+        *watch_at* the run breaches its pack's objective if it goes on; None if it has none.
 
         Return False when that id is taken, or the key by another run of the same creator.
 
@@ -178,6 +186,13 @@ class Runs(Protocol):
 
     def close_approvals(self, run: Run) -> None:
         """Remove an ended run from the list of open approvals. Idempotent."""
+        ...
+
+    def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:
+        """Record the breach that *watch* has seen, also of an ended run, and end the watch.
+
+        Return False when the watch has changed since it was read: another caller records it.
+        """
         ...
 
     def seal(self, run: Run, bundle: Artifact) -> bool:
