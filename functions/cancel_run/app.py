@@ -33,4 +33,4 @@ def handler(
     """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
     routes = {("POST", f"{_RUNS}/{{runId}}/cancel"): Operation(partial(_cancel, world=world))}
-    return http_api.serve(event, routes, world.principals, allowed_origin=world.allowed_origin)
+    return http_api.serve(event, routes, world.principals)

@@ -66,6 +66,4 @@ def handler(
             partial(_rerun, world=world), members=_RERUN_MEMBERS, is_body_optional=True
         ),
     }
-    return http_api.serve(
-        event, routes, world.principals, plans=True, allowed_origin=world.allowed_origin
-    )
+    return http_api.serve(event, routes, world.principals, plans=True)

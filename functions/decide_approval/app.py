@@ -64,4 +64,4 @@ def handler(
     """Answer API Gateway's proxy event."""
     world = world or bootstrap.aws()
     routes = {("POST", _RESOURCE): Operation(partial(_decide, world=world), members=_MEMBERS)}
-    return http_api.serve(event, routes, world.principals, allowed_origin=world.allowed_origin)
+    return http_api.serve(event, routes, world.principals)

@@ -145,4 +145,4 @@ def handler(
         ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }
-    return http_api.serve(event, routes, world.principals, allowed_origin=world.allowed_origin)
+    return http_api.serve(event, routes, world.principals)

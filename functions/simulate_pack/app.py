@@ -43,6 +43,4 @@ def handler(
     world = world or bootstrap.aws()
     operation = Operation(partial(_simulate, world=world), members=_MEMBERS)
     routes = {("POST", "/v1/task-runner/simulations"): operation}
-    return http_api.serve(
-        event, routes, world.principals, plans=True, allowed_origin=world.allowed_origin
-    )
+    return http_api.serve(event, routes, world.principals, plans=True)

@@ -53,7 +53,6 @@ class GateWorld:
     machines: ports.Machines
     ceilings: Ceilings
     principals: ports.Principals | None
-    allowed_origin: str
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -112,7 +111,6 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         machines=memory.machines,
         ceilings=memory.ceilings,
         principals=memory.principals,
-        allowed_origin=memory.allowed_origin,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,

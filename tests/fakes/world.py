@@ -39,7 +39,6 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.ceilings = Ceilings()
         self.principals: Principals | None = None
-        self.allowed_origin = ""
         self.clock = StoppedClock()
         self.ids = CountingIds()
         self.plans = MemoryPlans()

@@ -255,11 +255,6 @@ class AwsWorld:
 
         return Principals(self._table)
 
-    @property
-    def allowed_origin(self) -> str:
-        """The origin of pages that may call the API; `*` for all, and empty for none."""
-        return self.environment.get("ALLOWED_ORIGIN", "")
-
     @cached_property
     def _retention(self) -> Retention:
         from taskrunner.adapters.retention import Retention  # noqa: PLC0415

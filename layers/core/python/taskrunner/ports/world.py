@@ -19,10 +19,6 @@ class World(Protocol):
         ...
 
     @property
-    def allowed_origin(self) -> str:
-        """The origin of pages that may call the API; `*` for all, and empty for none."""
-
-    @property
     def principals(self) -> ports.Principals | None:
         """The registered principals; None where an authorizer checks tokens instead."""
         ...
