@@ -83,7 +83,7 @@ def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
         "RestrictPublicBuckets": True,
     }
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration", "CorsConfiguration"} == set()
+    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration"} == set()
 
 
 def test_the_bucket_refuses_plain_http() -> None:

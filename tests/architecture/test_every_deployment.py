@@ -186,6 +186,7 @@ def test_cognitos_hosts_are_those_of_the_partition(partition: str, sign_in: str)
 def test_cfn_lint_accepts_every_partition(tmp_path: Path) -> None:
     """It considers all values of the conditions by itself.
 
+    Of policies it knows every action (W3037), and the resources that an action has (I3510).
     It takes one template for all Regions, and the partition of its ARNs matters to no rule.
     """
     path = tmp_path / "translated.json"
@@ -193,7 +194,8 @@ def test_cfn_lint_accepts_every_partition(tmp_path: Path) -> None:
 
     done = subprocess.run(  # noqa: S603 - our own tool
         [
-            *(str(ROOT / ".venv/bin/cfn-lint"), "--format", "json", "--regions"),
+            *(str(ROOT / ".venv/bin/cfn-lint"), "--format", "json"),
+            *("--include-checks", "I3510", "--regions"),
             *REGIONS.values(),
             *("--", str(path)),
         ],

@@ -81,6 +81,7 @@ def names_of(deployed: Mapping[str, str]) -> Names:
             "EventBus": deployed["EVENT_BUS"],
             "RunBucket": bucket,
             "RunBucket.Arn": f"arn:aws:s3:::{bucket}",
+            "FunctionsLogGroup.Arn": f"arn:aws:logs:{REGION}:{DEFAULT_ACCOUNT_ID}:log-group:ours:*",
             "PackRunMachine": prototype,
             "MachineRole.Arn": machine["roleArn"],
             "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
