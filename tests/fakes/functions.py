@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.errors import TaskRunnerError
-from taskrunner.executors.work import ExecutorFailure
+from taskrunner.executors.work import AnswerLost, ExecutorFailure
 from taskrunner.model.json_types import unusable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ScriptedFunctions:
             raise ExecutorFailure(f"there is no executor function '{name}' in this deployment")
         try:
             answer = self.functions[name](payload)
-        except TaskRunnerError:
+        except (TaskRunnerError, AnswerLost):
             raise
         except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
             message = f"the function '{name}' failed: {type(error).__name__}: {error}"

@@ -115,20 +115,20 @@ def _differences(recording: Recording, record: invariants.Record, ended: Ended) 
         yield f"it took {late_s:.0f} s longer"
     was, now = deepcopy(recording.summary), _summary(record)
     lost = _lost_attempts(record)
-    for path in lost:
-        yield from _lost(path, was, now)
-    if any(_has_failed(now["steps"][path]) for path in lost):
+    for path, number in lost:
+        yield from _lost(path, number, was, now)
+    if any(_has_failed(now["steps"][path]) for path, _ in lost):
         return  # the run went on as after any failure of the step, which is another end
     if was["status"] != "succeeded":
         _forgive_lateness(was, now)
     yield from _changes(was, now)
 
 
-def _lost_attempts(record: invariants.Record) -> list[str]:
-    """The steps with an attempt whose function died, or whose function's answer was lost."""
+def _lost_attempts(record: invariants.Record) -> list[tuple[str, int]]:
+    """The attempts whose function died, or whose function's answer was lost: step and number."""
     run_steps = {step.path for step in record.state.steps if step.kind is StepKind.RUN}
     return [
-        entry.step_path
+        (entry.step_path, int(entry.id.split("#")[1]))
         for entry in record.entries
         if entry.event is Event.STEP_FAILED
         and entry.step_path in run_steps
@@ -170,14 +170,18 @@ def _has_failed(step: dict[str, Any]) -> bool:
     return (step["status"], step["reason"]) == ("Failed", "executor-error")
 
 
-def _lost(path: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Take one lost attempt of a step out of how its run has ended; it failed, or has one more."""
+def _lost(path: str, number: int, was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Take one lost attempt of a step out of how its run has ended; it failed, or has one more.
+
+    An attempt that fails without the fault too was made again anyway.
+    """
     step = now["steps"][path]
     if not _has_failed(step):
-        more = was["steps"][path]["attempts"] + 1
+        attempts = was["steps"][path]["attempts"]
+        more = attempts if number < attempts else attempts + 1
         if step["attempts"] != more:
             yield f"{path} lost an attempt and has {step['attempts']}, not {more}"
-        step["attempts"] -= 1
+        step["attempts"] = attempts
         # builtin:fail says by which attempt it succeeded.
         now["outputs"][path] = was["outputs"].get(path)
 

@@ -18,7 +18,7 @@ from botocore.config import Config
 from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
-from taskrunner.executors.work import ExecutorFailure
+from taskrunner.executors.work import AnswerLost, ExecutorFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,16 +170,22 @@ def test_an_invocation_that_did_not_reach_aws_may_be_tried_again(error: Exceptio
         Lambda(error).call()
 
 
+def test_a_function_that_takes_too_long_is_not_called_again() -> None:
+    error = botocore.exceptions.ReadTimeoutError(endpoint_url=URL)
+
+    assert "was called and did not answer within 870 s" in failure(Lambda(error))
+
+
 @pytest.mark.parametrize(
     "error",
     [
-        botocore.exceptions.ReadTimeoutError(endpoint_url=URL),
         botocore.exceptions.ConnectionClosedError(endpoint_url=URL),
         botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
     ],
 )
-def test_an_invocation_without_an_answer_is_not_tried_again(error: Exception) -> None:
-    assert "was called and did not answer within 870 s" in failure(Lambda(error))
+def test_an_answer_that_is_lost_is_told_apart_from_a_late_one(error: Exception) -> None:
+    with pytest.raises(AnswerLost, match="did not answer, because the connection was lost"):
+        Lambda(error).call()
 
 
 def test_an_unknown_client_error_is_raised_unchanged() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from taskrunner.errors import ConflictError, StepFailedError, TryAgainError
 from taskrunner.executors.function import idempotency_key
+from taskrunner.executors.work import AnswerLost
 from taskrunner.model.flow import Question
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.decide_flow import decide_flow
@@ -178,6 +179,18 @@ class TestFunction:
             ask(world)
 
         assert stored_state(world) == before
+
+    def test_is_asked_again_under_its_number_when_its_answer_was_lost(self) -> None:
+        world = world_with(AnswerLost("the connection was lost"))
+        before = stored_state(world)
+        with pytest.raises(TryAgainError):
+            ask(world)
+        assert stored_state(world) == before
+
+        world.functions.functions["window"] = lambda _: {"passed": True}
+
+        assert ask(world) == "passed"
+        assert [payload["attempt"] for _, payload in world.functions.calls] == [1, 1]
 
     def test_is_not_invoked_for_a_run_that_has_ended(self) -> None:
         world = world_with({"passed": True})

@@ -10,11 +10,12 @@ from botocore.exceptions import (
     ConnectionError,  # noqa: A004 - botocore's own name for it
     HTTPClientError,
     IncompleteReadError,
+    ReadTimeoutError,
 )
 
 from taskrunner.adapters.aws_errors import code, translated
 from taskrunner.errors import TryAgainError
-from taskrunner.executors.work import ExecutorFailure
+from taskrunner.executors.work import AnswerLost, ExecutorFailure
 from taskrunner.model import json_path, json_types
 
 if TYPE_CHECKING:
@@ -98,12 +99,18 @@ class LambdaFunctions:
                     return answer["Payload"].read(), "FunctionError" in answer
                 except ConnectionError:
                     raise  # AWS was not reached, so nothing was invoked
-                except (HTTPClientError, IncompleteReadError):
+                except ReadTimeoutError:
                     message = (
                         f"the function '{name}' was called and did not answer within "
                         f"{READ_TIMEOUT_S} s; it may have done its work"
                     )
                     raise ExecutorFailure(message) from None
+                except (HTTPClientError, IncompleteReadError):
+                    message = (
+                        f"the function '{name}' was called and did not answer, because the "
+                        "connection was lost; it may have done its work"
+                    )
+                    raise AnswerLost(message) from None
         except ClientError as error:
             meaning = self._meaning(name, code(error), len(request))
             if meaning is None:

@@ -35,6 +35,10 @@ class ExecutorFailure(Exception):  # noqa: N818 - the step's work failed, not th
     """The step's work failed; the message is for the pack's author and goes into the journal."""
 
 
+class AnswerLost(ExecutorFailure):
+    """A function was called, and the connection was lost before its answer came."""
+
+
 class EgressDenied(ExecutorFailure):
     """The step asked for a connection that its sandbox does not allow; the message says which."""
 
@@ -125,8 +129,9 @@ class Functions(Protocol):
         """Invoke the function that packs call `lambda:<name>`, at most once; return its answer.
 
         Raises:
-            ExecutorFailure: there is no such function, it failed, or its answer was lost or is not
-                JSON.
+            ExecutorFailure: there is no such function, it failed, it took too long, or its answer
+                is not JSON.
+            AnswerLost: it was invoked, and the connection was lost before its answer came.
             TryAgainError: it was not invoked, because AWS was too busy.
         """
         ...

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
+from taskrunner.errors import TryAgainError
 from taskrunner.executors.function import idempotency_key
-from taskrunner.executors.work import ExecutorFailure
+from taskrunner.executors.work import AnswerLost, ExecutorFailure
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
@@ -20,7 +21,8 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, running: Running
     """Return the reasons why *policy* does not hold, from its function; empty when it holds.
 
     Raises:
-        TryAgainError: AWS could not call the function now, so nothing has been evaluated.
+        TryAgainError: AWS could not call the function now, or its answer was lost. The same
+            evaluation is made again, under the same number and key.
     """
     name = executors.function_name(policy.uses or "")
     if name is None:
@@ -36,6 +38,8 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, running: Running
     }
     try:
         answer = running.world.functions.invoke(name, payload)
+    except AnswerLost as lost:
+        raise TryAgainError(str(lost)) from None
     except ExecutorFailure as failure:
         return [str(failure)]
     return _failures(answer, str(policy.uses))

@@ -44,7 +44,7 @@ def decide_policy(running: RunningStep) -> PolicyVerdict | None:
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
         ConflictError: the run, or a block around the gate, has ended.
-        TryAgainError: a function could not be called now, so nothing has been evaluated.
+        TryAgainError: a function could not be called now, or its answer was lost.
     """
     gate = running.step
     assert isinstance(gate, PolicyGate)  # noqa: S101 - the compiler asks no other
