@@ -62,6 +62,7 @@ class Aws:
     - *faults*: what goes wrong at which call, by invocation and number.
     - *next_fault*: the number of a call of the next invocation, and what goes wrong there.
     - *struck*: the places at which one struck.
+    - *published*: the details of the events that the bus has taken, in order.
     """
 
     functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Aws:
     faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     next_fault: tuple[int, Fault] | None = None
     struck: set[Place] = field(default_factory=set)
+    published: list[dict[str, Any]] = field(default_factory=list)
     _gone: bool = False
     _first: Any = None
     _invocation: Invocation | None = None
@@ -79,6 +81,7 @@ class Aws:
     def begin(self) -> None:
         """Forget what was recorded and what was to go wrong."""
         self.places, self.faults, self.struck, self._gone = [], {}, set(), False
+        self.published.clear()
         self._numbers.clear()
 
     def is_caller_gone(self) -> bool:
@@ -161,7 +164,15 @@ class Aws:
             return self._ask_states(name, request)
         if service == "lambda":
             return self._invoke(request)
+        if operation == "eventbridge.PutEvents":
+            return self._publish(request)
         return send()
+
+    def _publish(self, request: Any) -> Any:  # noqa: ANN401 - botocore's
+        entries = json.loads(request.body)["Entries"]
+        self.published += [json.loads(entry["Detail"]) for entry in entries]
+        taken = [{"EventId": str(number)} for number, _ in enumerate(entries)]
+        return _answer(request, 200, {"FailedEntryCount": 0, "Entries": taken})
 
     def _ask_states(self, name: str, request: Any) -> Any:  # noqa: ANN401 - botocore's
         assert self.states is not None
@@ -185,6 +196,7 @@ _NOT_BEGUN = {
 }
 _THROTTLES = {
     "dynamodb": "ThrottlingException",
+    "eventbridge": "ThrottlingException",
     "kms": "ThrottlingException",
     "secretsmanager": "ThrottlingException",
     "sfn": "ThrottlingException",

@@ -12,6 +12,7 @@ from tests.faults.aws import FunctionDiedError, NotBegunError
 from tests.faults.reconciler import PERIOD_S, reconcile
 from tests.faults.scenarios import Cancel
 from tests.faults.service import TENANT, items
+from tests.faults.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,7 @@ class Play:
         self._scenario = scenario
         self._service = service
         self._follower = Follower(service)
+        self._stream = Stream(service)
         self._actions = list(scenario.actions)
         self._next_pass = service.clock.now() + timedelta(seconds=PERIOD_S)
         self._acted_at = service.clock.now()
@@ -87,6 +89,7 @@ class Play:
         return self._ended()
 
     def _ended(self) -> Ended:
+        self._stream.deliver()
         settled = self._is_settled()
         healed_s = (self._service.clock.now() - self._acted_at).total_seconds()
         self._follower.read()
@@ -199,6 +202,7 @@ class Play:
         service.clock.time = self._next_pass
         self._next_pass += timedelta(seconds=PERIOD_S)
         reconcile(service)
+        self._stream.deliver()
         self._follower.read()
         return True
 

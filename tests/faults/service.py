@@ -309,6 +309,12 @@ def items() -> list[dict[str, Any]]:
     return [item.to_regular_json() for partition in partitions for item in partition.values()]
 
 
+def images() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every item of the table in DynamoDB's own form, by its key."""
+    found = [item.to_json()["Attributes"] for part in _items().values() for item in part.values()]
+    return {(image["pk"]["S"], image["sk"]["S"]): image for image in found}
+
+
 def _items() -> Any:  # noqa: ANN401 - moto is untyped
     return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items
 

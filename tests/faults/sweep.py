@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.model.journal import Event
 from taskrunner.model.plan import StepKind
-from tests.faults import invariants
+from tests.faults import invariants, stream
 from tests.faults.faults import AT_A_CALL, BEFORE_IT_BEGINS, Case, Fault, Place
 from tests.faults.play import RUN_ID, Play
 from tests.faults.reconciler import HEALED_WITHIN_S
@@ -101,6 +101,7 @@ class Sweep:
     def _problems(self, record: invariants.Record, ended: Ended) -> Iterator[str]:
         yield from invariants.problems(self._service, record, ended.follower.lines)
         yield from invariants.problems_at_the_end(self._service, record)
+        yield from stream.problems(self._service, record)
 
     def _problems_without_a_run(self, case: Case) -> list[str]:
         """A run that was never recorded is none, if its caller has gone."""
