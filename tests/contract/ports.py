@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -180,9 +181,9 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
         releases=StoredReleases(table, bucket, clock),
-        secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
+        secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX, time.time),
         notifications=SnsNotifications(client("sns"), topic.arn),
-        functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
+        functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX, time.time),
         store_secret=_store_secret,
         topic=topic,
         deploy=Deployed.of_moto().functions.__setitem__,

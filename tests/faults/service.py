@@ -87,7 +87,7 @@ class FetchedKeys(IssuerKeys):
     """The keys of the tests' issuer."""
 
     def __init__(self) -> None:
-        super().__init__("", ("RS256",))
+        super().__init__("", ("RS256",), lambda: 0.0)
 
     def find(self, key_id: str) -> Key | None:
         return Key(OURS.public_key(), "RSA", "RS256") if key_id == "key-1" else None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.settlements import LambdaSettlements
     from taskrunner.adapters.table import Table
+    from taskrunner.ports.clock import Clock
     from taskrunner.sandbox.launcher import ForkedSandbox
 
 _DAY_S: Final = 86400
@@ -68,7 +69,7 @@ class AwsWorld:
         )
 
     @cached_property
-    def clock(self) -> SystemClock:
+    def clock(self) -> Clock:
         """See the port."""
         return SystemClock()
 
@@ -154,7 +155,8 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
 
-        return ManagedSecrets(_client("secretsmanager"), self.environment["SECRET_PREFIX"])
+        prefix = self.environment["SECRET_PREFIX"]
+        return ManagedSecrets(_client("secretsmanager"), prefix, self._wall_clock_s)
 
     @cached_property
     def notifications(self) -> SnsNotifications:
@@ -178,13 +180,14 @@ class AwsWorld:
     def functions(self) -> LambdaFunctions:
         """See the port."""
         from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions  # noqa: PLC0415
+        from taskrunner.adapters.keep_alive import with_keep_alive  # noqa: PLC0415
 
         # A timed-out invoke may have run, so it is never retried.
         once = {"mode": "standard", "total_max_attempts": 1}
         client = _LazyClient(
-            lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
+            lambda: with_keep_alive(_client("lambda", read_timeout=READ_TIMEOUT_S, retries=once))
         )
-        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
+        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"], self._wall_clock_s)
 
     @cached_property
     def due_work(self) -> DynamoDueWork:
@@ -215,6 +218,7 @@ class AwsWorld:
     def authority(self) -> TokenAuthenticator:
         """The authority that checks bearer tokens, for the authorizer."""
         from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings  # noqa: PLC0415
+        from taskrunner.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415
 
         environment = self.environment
         settings = TokenSettings(
@@ -228,7 +232,8 @@ class AwsWorld:
             user_claim=environment.get("USER_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
-        return TokenAuthenticator(settings, self._table)
+        keys = IssuerKeys(settings.jwks_url, settings.algorithms, self._wall_clock_s)
+        return TokenAuthenticator(settings, self._table, keys)
 
     @cached_property
     def principals(self) -> Principals | None:
@@ -238,6 +243,10 @@ class AwsWorld:
         from taskrunner.adapters.principals import Principals  # noqa: PLC0415
 
         return Principals(self._table)
+
+    def _wall_clock_s(self) -> float:
+        """Return the time, which goes on while Lambda freezes the environment."""
+        return self.clock.now().timestamp()
 
     @cached_property
     def _retention(self) -> Retention:
