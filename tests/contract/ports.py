@@ -166,16 +166,20 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
 
     def forget() -> None:
         _empty_table()
+        # No environment of a function outlives the runs that it has seen, but this one does.
+        for each in (journal, runs._journal):
+            each._last_chunks.clear()
         topic.clear()
 
     key_arn = signing_key(client("kms"))
     table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     journal = JournalChunks(table, RETENTION)
+    runs = dynamo_runs(table, bucket)
     return Ports(
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
-        runs=dynamo_runs(table, bucket),
+        runs=runs,
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         due_work=DynamoDueWork(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),

@@ -11,7 +11,7 @@ import pytest
 
 from taskrunner.adapters.issuer_keys import USABLE_S
 from taskrunner.bootstrap import AwsWorld
-from tests.moto_aws import moto_aws
+from tests.moto_aws import moto_aws, session
 from tests.unit.adapters.key_server import ISSUER, THEIRS, KeyServer, a_token, refusal
 
 ENVIRONMENT = {
@@ -48,7 +48,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 
 def test_a_secret_expires_while_the_monotonic_clock_stands_still(clock: WallClock) -> None:
     with moto_aws():
-        world = AwsWorld(ENVIRONMENT)
+        world = AwsWorld(ENVIRONMENT, session())
         world.clock = clock
         store = boto3.client("secretsmanager")
         store.create_secret(Name="stack/acme/token", SecretString="first-secret")
@@ -65,7 +65,7 @@ def test_a_withdrawn_key_expires_while_the_monotonic_clock_stands_still(clock: W
     server = KeyServer()
     try:
         with moto_aws():
-            world = AwsWorld({**ENVIRONMENT, "JWKS_URL": server.url})
+            world = AwsWorld({**ENVIRONMENT, "JWKS_URL": server.url}, session())
             world.clock = clock
             token = a_token(exp=int(time.time()) + 86400)
             assert world.authority.caller(f"Bearer {token}").subject == "client-1"
