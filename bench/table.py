@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ RESULT = ROOT / ".local" / "bench.json"
 OTHERS = ROOT / ".local/venvs/bench/bin/python"
 ROUNDS = 5
 BLOCK = 100
+FOLLOWERS = 10
+POLLS = 10
 ITEMS_MANIFEST = """\
 apiVersion: stellaops.io/pack.v1
 kind: TaskPack
@@ -94,12 +97,30 @@ def moments(api: Api, manifest: str) -> list[datetime]:
     while True:
         answer = api("GET", f"runs/{run_id}/logs", query=query)
         log += [json.loads(line) for line in answer.text.splitlines()]
-        cursor = answer.headers.get("X-Next-Cursor")
+        cursor = answer.headers.get("X-TaskRunner-Cursor")
         if not cursor or not answer.text:
             break
         query = {"cursor": cursor}
     times = [line["timestamp"] for line in log if line["eventType"] == "step.completed"]
     return sorted(datetime.fromisoformat(text) for text in times)
+
+
+def followers(api: Api, run_id: str) -> float:
+    """Return the time of a poll of a log by FOLLOWERS at once, as a multiple of one follower's."""
+    cursor = api("GET", f"runs/{run_id}/logs").headers.get("X-TaskRunner-Cursor", "")
+    query = {"cursor": cursor} if cursor else {}
+
+    def follow(_: int) -> None:
+        for _poll in range(POLLS):
+            api("GET", f"runs/{run_id}/logs", query=query)
+
+    start = time.perf_counter()
+    follow(0)
+    alone_s = time.perf_counter() - start
+    with ThreadPoolExecutor(FOLLOWERS) as pool:
+        start = time.perf_counter()
+        list(pool.map(follow, range(FOLLOWERS)))
+    return (time.perf_counter() - start) / FOLLOWERS / alone_s
 
 
 def block(kind: str, items: int) -> str:
@@ -194,7 +215,13 @@ def on_stack(table: Table, api: Api, stack: local.Stack) -> None:
         table.omit(f"an item of a map of {items}", bare, reason)
     table.omit("a loop of 1000", bare, "see the tenths above, and tests/machine/test_counts.py")
     table.omit("1000 runs that wait", "none", "no measurement yet; a waiting run is not due work")
-    table.omit("followers of a log", "one follower", "no measurement yet")
+    run_id = api.run(engine.manifest(engine.STEPS))
+    api.ended(run_id)
+    table.add(
+        f"a poll by each of {FOLLOWERS} followers of a log",
+        "a poll by one follower",
+        lambda: followers(api, run_id),
+    )
     for name in ("dbos", "prefect"):
         table.add(
             f"a pack of 20 steps, over {name}",

@@ -126,7 +126,9 @@ def modules_by_port() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
 
 
 def of_ports(names: set[str]) -> set[str]:
-    found, seen, pending = set(), set(), list(names)
+    found: set[str] = set()
+    seen: set[str] = set()
+    pending = list(names)
     while pending:
         name = pending.pop()
         if name in modules_by_port() and name not in seen:
