@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY = 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit faults fuzz demo docs invoke clean
+.PHONY: help setup lock up down check test unit faults fuzz bench demo docs invoke clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,7 @@ lock: .venv/.installed ## Resolve the pinned requirements again
 	$(call compile,requirements/sam.in,requirements/sam.txt)
 	$(call compile,requirements/generator.in,requirements/generator.txt)
 	$(call compile,requirements/docs.in,requirements/docs.txt)
+	$(call compile,requirements/bench.in,requirements/bench.txt)
 
 # One set of pins for all Pythons and platforms, with no address of an index in it.
 define compile
@@ -170,6 +171,9 @@ fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it 
 faults: .venv/.installed ## Break every call that a function makes of AWS, one at a time, and see each run come to its end
 	$(bin)/python -m tests.faults.run
 	TASKRUNNER_FAULT_EXAMPLES=300 $(bin)/pytest tests/faults/test_state_machine.py --quiet
+
+bench: $(stack_stamps) .local/venvs/bench/.pins ## Measure planning, cold starts, layers and runs as ratios, in about ten minutes
+	$(bin)/python -m bench.table
 
 # ---------------------------------------------------------------------------------------------------------- pages
 

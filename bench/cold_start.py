@@ -1,23 +1,25 @@
-"""Measure what the imports of a cold start cost, per function, as multiples of `import boto3`.
+"""Measure what a cold start costs, per function, as multiples of boto3 with one client.
 
     .venv/bin/python bench/cold_start.py [ROUNDS]
 
-Each round starts a fresh interpreter per function with Lambda's PYTHONPATH and `-X importtime`, and
-adds up the time of every module itself: first for the function's own import, then with the ports
-that its first event uses (tests/architecture/ports.py). The cheapest round counts, so that a busy
-machine does not make a function look slow. Results are multiples, because Lambda's processor
-differs from this one. Their unit is boto3, because every function that calls AWS imports it.
+The layers are built as `sam build` builds them, for this machine's Python. Each round starts a
+fresh interpreter per function, which imports the function, builds the ports of its first event
+(tests/architecture/ports.py), and makes the clients that this event calls. The measure is the
+processor time of the whole process, without that of an interpreter that does nothing. Rounds go
+through all functions in turn, and medians count, so that other work on the machine slows all alike.
 
-Python's own start, the making of a client and the first connection are not counted. The test
-tests/architecture/test_imports.py says what a function may import at all.
+The unit is `import boto3` and its client for DynamoDB: a function that only reads one item needs as
+much. Results are multiples, because Lambda's processor differs from this one. The first connection
+and the event itself are not counted.
 """
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
+import statistics
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,63 +28,116 @@ sys.path.insert(0, str(ROOT))
 from tests.architecture.ports import USED  # noqa: E402 - the folder above is not a package
 
 ROUNDS = 5
-SHOWN = 4
-LINE = re.compile(r"import time: +(\d+) \| +\d+ \| +(\S+)")
-PORTS = """
-import app, sys
-from taskrunner.bootstrap import AwsWorld
-names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
-world = AwsWorld(dict.fromkeys(names, "https://a"))
-for port in sys.argv[1:]:
-    getattr(world, port)
+LAYERS = ("CoreLayer", "SchemaLayer", "SignatureLayer")
+BUILT = ROOT / ".local" / "bench" / "layers"
+TARGETS = {"simulate_pack": 0.7, "describe_api": 0.2}
+TARGET = 1.2
+# The ports that make a client of the first event's services; a simulation calls nothing.
+CLIENTS = {
+    "authorize": "_table",
+    "create_run": "_table _bucket _step_functions",
+    "read_run": "_table _bucket",
+    "decide_approval": "_table _bucket _step_functions",
+    "cancel_run": "_table _step_functions",
+    "run_step": "_table _bucket",
+    "open_gate": "_table _bucket notifications",
+    "decide_flow": "_table _bucket",
+    "settle_run": "_table _bucket evidence",
+    "reconcile": "_table",
+}
+UNIT = "import boto3; boto3.client('dynamodb')"
+READY = """
+import sys
+import app
+if len(sys.argv) > 1:
+    from taskrunner.bootstrap import AwsWorld
+    names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
+    names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
+    names += ["SETTLE_RUN_FUNCTION"]
+    world = AwsWorld(dict.fromkeys(names, "https://a"))
+    for port in sys.argv[1].split():
+        getattr(world, port)
+    for port in sys.argv[2].split():
+        held = getattr(world, port)
+        getattr(held, "_client", getattr(held, "_kms", held)).meta
 """
 
-Cost = Counter[str]  # microseconds by package
+
+def build_layers() -> dict[str, int]:
+    """Build the layers; return the bytes of each."""
+    sizes = {}
+    for layer in LAYERS:
+        folder = BUILT / layer
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        version = ".".join(map(str, sys.version_info[:2]))
+        words = [f"ARTIFACTS_DIR={folder}", f"PYTHON={sys.executable}", f"LAYER_PYTHON={version}"]
+        subprocess.run(  # noqa: S603 - every word is ours
+            [  # noqa: S607 - the make of the PATH, as for every other command here
+                "make",
+                "-s",
+                "-C",
+                "layers/core/python",
+                f"build-{layer}",
+                *words,
+                "LAYER_PLATFORM=native",
+            ],
+            cwd=ROOT,
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        sizes[layer] = sum(file.stat().st_size for file in files)
+    return sizes
 
 
-def cost(source: str, function: str = "", ports: frozenset[str] = frozenset()) -> Cost:
-    """Return the microseconds that *source* spends on imports, by top-level package."""
-    done = subprocess.run(  # noqa: S603 - every word is ours
-        [sys.executable, "-X", "importtime", "-c", source, *sorted(ports)],
-        env={
-            "PYTHONPATH": f"{ROOT}/functions/{function}:{ROOT}/layers/core/python",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
-        check=True,
-        capture_output=True,
-        text=True,
+def cpu_s(source: str, path: str, *arguments: str) -> float:
+    """Return the processor time of an interpreter that runs *source* with *path* to import from."""
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    process = subprocess.Popen(  # noqa: S603 - every word is ours
+        [sys.executable, "-c", source, *arguments],
+        env={"PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", **keys},
     )
-    spent: Cost = Counter()
-    for microseconds, module in LINE.findall(done.stderr):
-        spent[module.partition(".")[0]] += int(microseconds)
-    return spent
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    if status:
+        raise SystemExit("the interpreter failed; see above")
+    return usage.ru_utime + usage.ru_stime
 
 
-def least(rounds: list[Cost], start: Cost) -> Cost:
-    """Return the cheapest round, without what Python itself imports to start."""
-    found = min(rounds, key=Counter.total)
-    return Counter({name: spent for name, spent in found.items() if name not in start})
+def ready_s(function: str) -> float:
+    """Return the processor time until *function* may handle its first event."""
+    layers = ":".join(str(BUILT / layer / "python") for layer in LAYERS)
+    path = f"{ROOT}/functions/{function}:{layers}"
+    ports = USED[function] if function != "simulate_pack" else {"ceilings", "principals"}
+    if not ports:
+        return cpu_s(READY, path)
+    return cpu_s(READY, path, " ".join(sorted(ports)), CLIENTS.get(function, ""))
+
+
+def ratios(rounds: int) -> dict[str, float]:
+    """Return each function's cost in units. The layers must have been built."""
+    nothing: list[float] = []
+    unit: list[float] = []
+    ready: dict[str, list[float]] = {function: [] for function in USED}
+    for _ in range(rounds):
+        nothing.append(cpu_s("pass", ""))
+        unit.append(cpu_s(UNIT, ""))
+        for function, costs in ready.items():
+            costs.append(ready_s(function))
+    start = statistics.median(nothing)
+    one = statistics.median(unit) - start
+    return {name: (statistics.median(costs) - start) / one for name, costs in ready.items()}
 
 
 def main(rounds: int) -> None:
-    """Measure every function *rounds* times, and print a table."""
-    start = cost("pass")
-    boto3: list[Cost] = []
-    imported: dict[str, list[Cost]] = {function: [] for function in USED}
-    with_ports: dict[str, list[Cost]] = {function: [] for function in USED}
-    for _ in range(rounds):
-        boto3.append(cost("import boto3"))
-        for function, ports in USED.items():
-            imported[function].append(cost("import app", function))
-            with_ports[function].append(cost(PORTS if ports else "import app", function, ports))
-    unit = least(boto3, start).total()
-    print(f"{'function':<16} {'import':>6} {'+ports':>6}   most of it")
-    for function in USED:
-        whole = least(with_ports[function], start)
-        most = ", ".join(f"{name} {spent / unit:.2f}" for name, spent in whole.most_common(SHOWN))
-        import_alone = least(imported[function], start).total()
-        print(f"{function:<16} {import_alone / unit:6.2f} {whole.total() / unit:6.2f}   {most}")
+    """Measure every function, and print a table."""
+    for layer, size in build_layers().items():
+        print(f"{layer:<16} {size / 1e6:6.1f} MB")
+    for function, ratio in ratios(rounds).items():
+        print(
+            f"{function:<16} {ratio:6.2f} (at most {TARGETS.get(function, TARGET)} is the target)"
+        )
 
 
 if __name__ == "__main__":

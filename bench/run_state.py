@@ -62,6 +62,21 @@ def stored_journal(items: int) -> tuple[Plan, list[dict[str, Any]]]:
     return plan, chunks
 
 
+def ratio(items: int) -> float:
+    """Return what reading the state costs, as a multiple of parsing the journal's JSON."""
+    plan, chunks = stored_journal(items)
+    run = a_run("run-7")
+    texts = [text for chunk in chunks for text in decoded(chunk)["entries"]]
+    start = time.process_time()
+    for text in texts:
+        json.loads(text)
+    parsed = time.process_time()
+    placed = [entry for chunk in chunks for entry in chunk_entries(decoded(chunk))]
+    state = fold(plan, (one.entry for one in placed), run.created_at)
+    json.dumps(api_view.run_state(run, plan, state))
+    return (time.process_time() - parsed) / (parsed - start)
+
+
 def measure(items: int) -> None:
     """Print how long each part takes, and the size of the answers."""
     plan, chunks = stored_journal(items)
@@ -83,5 +98,6 @@ def measure(items: int) -> None:
     print(f"{items} items, {len(placed)} entries: {named} ms; {len(whole) // 1000} kB")
 
 
-for argument in sys.argv[1:]:
-    measure(int(argument))
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        measure(int(argument))

@@ -56,6 +56,11 @@ def moto_aws(
             boto3.setup_default_session()
 
 
+def session() -> Any:  # noqa: ANN401 - botocore has no static types
+    """Return botocore's session whose requests moto answers, inside `moto_aws()`."""
+    return boto3.DEFAULT_SESSION._session
+
+
 def _begin_session(between: Between | None) -> None:
     """Make boto3's default session one whose requests moto answers one at a time."""
     core = botocore.session.get_session()

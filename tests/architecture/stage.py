@@ -20,6 +20,7 @@ from tests.architecture.issuer import Issuer, issuing
 from tests.architecture.ports import variables
 from tests.machine.client import LambdaContext
 from tests.machine.engine import Engine, engine
+from tests.moto_aws import session
 
 if TYPE_CHECKING:
     from tests.architecture.events import EventRow
@@ -77,7 +78,7 @@ class Stage:
             names = variables(row.function) | SET_BY_LAMBDA
             values = {name: self.deployed.get(name, "") for name in names}
             self.environments[function] = Environment(values)
-            self.worlds[function] = AwsWorld(self.environments[function])
+            self.worlds[function] = AwsWorld(self.environments[function], session())
         world = self.worlds[function]
         return {"authority": world.authority} if function == "authorize" else {"world": world}
 

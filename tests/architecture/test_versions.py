@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DESCRIPTION = 256
-# The longest ARN: its partition, Region and logical id with SAM's ten digits, and a version's five.
-LAYER_ARN = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:layer:CoreLayer0123456789:12345"
+# A layer's longest ARN: its partition, Region and logical id with SAM's ten digits, and a version's five.
+LAYER_ARN = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:layer:{}0123456789:12345"
+LAYERS = {
+    name
+    for name, it in template()["Resources"].items()
+    if it["Type"] == "AWS::Serverless::LayerVersion"
+}
 # Parameters of any length, of which a description has no room, make these functions.
 WITHOUT_ALIAS = {
     "AuthorizeFunction",
@@ -46,15 +51,16 @@ def settings(name: str) -> dict[str, Any]:
     shared = template()["Globals"]["Function"]
     properties = functions()[name]
     merged = {**shared, **properties}
+    merged["Layers"] = [*shared["Layers"], *properties.get("Layers", [])]
     variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
     merged["Environment"] = {"Variables": variables}
     return {key: value for key, value in merged.items() if key not in UNVERSIONED}
 
 
 def parameters_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - any value of the template
-    """Yield the parameters of which *node* is made, and the layer, which has versions itself."""
+    """Yield the parameters of which *node* is made, and the layers, which have versions themselves."""
     match node:
-        case {"Ref": name} if name in template()["Parameters"] or name == "CoreLayer":
+        case {"Ref": name} if name in template()["Parameters"] or name in LAYERS:
             yield name
         case {"Fn::Sub": str(text)}:
             for name in re.findall(r"\$\{(\w+)\}", text):
@@ -76,6 +82,8 @@ def description(name: str) -> str:
 
 
 def longest(parameter: str) -> str:
+    if parameter in LAYERS:
+        return LAYER_ARN.format(parameter)
     declared = template()["Parameters"][parameter]
     if "AllowedValues" in declared:
         return max(map(str, declared["AllowedValues"]), key=len)
@@ -93,8 +101,7 @@ def test_a_version_is_described_by_all_that_it_is_made_of_and_nothing_else(name:
 
 @pytest.mark.parametrize("name", VERSIONED)
 def test_a_description_has_room_for_the_longest_parameters(name: str) -> None:
-    text = description(name).replace("${CoreLayer}", LAYER_ARN)
-    text = re.sub(r"\$\{(\w+)\}", lambda match: longest(match[1]), text)
+    text = re.sub(r"\$\{(\w+)\}", lambda match: longest(match[1]), description(name))
 
     assert len(text) <= MAX_DESCRIPTION
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -165,24 +166,28 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
 
     def forget() -> None:
         _empty_table()
+        # No environment of a function outlives the runs that it has seen, but this one does.
+        for each in (journal, runs._journal):
+            each._last_chunks.clear()
         topic.clear()
 
     key_arn = signing_key(client("kms"))
     table = Table(dynamodb or client("dynamodb"), TABLE)
     bucket = Bucket(client("s3"), BUCKET)
     journal = JournalChunks(table, RETENTION)
+    runs = dynamo_runs(table, bucket)
     return Ports(
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
-        runs=dynamo_runs(table, bucket),
+        runs=runs,
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         due_work=DynamoDueWork(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
         releases=StoredReleases(table, bucket, clock),
-        secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX),
+        secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX, time.time),
         notifications=SnsNotifications(client("sns"), topic.arn),
-        functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX),
+        functions=LambdaFunctions(client("lambda"), EXECUTOR_PREFIX, time.time),
         store_secret=_store_secret,
         topic=topic,
         deploy=Deployed.of_moto().functions.__setitem__,

@@ -158,12 +158,13 @@ class MemoryRuns:
         return self.stored[tenant, run_id]
 
     @atomic
-    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
+    def snapshot(self, tenant: str, run_id: str, *paths: str) -> RunSnapshot:
         stored = self.of(tenant, run_id)
         placed = stored.placed()
         last = placed[-1].position.chunk if placed else 0
         tail = [entry for entry in placed if entry.position.chunk == last]
-        return RunSnapshot(stored.run, tail, stored.used_s)
+        outcomes = {path: stored.outcomes.get(path) for path in paths}
+        return RunSnapshot(stored.run, tail, stored.used_s, outcomes)
 
     @atomic
     def journal(

@@ -24,7 +24,6 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 
-from taskrunner import bootstrap
 from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings
 from taskrunner.adapters.issuer_keys import IssuerKeys, Key
 from taskrunner.adapters.machine_events import has_timed_out, step_reference
@@ -44,7 +43,7 @@ from tests.machine.deployment import (
     deploy,
     name_of_function,
 )
-from tests.moto_aws import REGION, moto_aws
+from tests.moto_aws import REGION, moto_aws, session
 from tests.template import folder, routes
 from tests.unit.adapters.key_server import ISSUER, OURS
 
@@ -66,8 +65,20 @@ class World(AwsWorld):
     """The functions' world, with the service's clock, ids and sandbox."""
 
     def __init__(self, service: Service) -> None:
-        super().__init__(service.environment)
+        super().__init__(service.environment, session())
         self._service = service
+
+    def _made_client(
+        self,
+        service: str,
+        region_name: str | None = None,
+        **settings: Any,  # noqa: ANN401 - botocore has no static types
+    ) -> Any:  # noqa: ANN401 - as above
+        """Make each client once for all worlds: it has no state."""
+        made, key = self._service.clients, f"{service} {region_name} {settings}"
+        if key not in made:
+            made[key] = super()._made_client(service, region_name, **settings)
+        return made[key]
 
     @cached_property
     def clock(self) -> Any:  # noqa: ANN401 - a fake
@@ -88,7 +99,7 @@ class FetchedKeys(IssuerKeys):
     """The keys of the tests' issuer."""
 
     def __init__(self) -> None:
-        super().__init__("", ("RS256",))
+        super().__init__("", ("RS256",), lambda: 0.0)
 
     def find(self, key_id: str) -> Key | None:
         return Key(OURS.public_key(), "RSA", "RS256") if key_id == "key-1" else None
@@ -126,6 +137,7 @@ class Service:
 
     - *events*: those for settle_run that Lambda has accepted and not delivered.
     - *calls*: each function that a machine called, and its payload, in order.
+    - *clients*: those of AWS, by service and settings.
     """
 
     environment: dict[str, str]
@@ -135,6 +147,7 @@ class Service:
     sandbox: CountingSandbox = field(default_factory=CountingSandbox)
     events: list[Event] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     # --- functions ----------------------------------------------------------------------------
 
@@ -286,7 +299,6 @@ def service(
         # The SDK makes all of its tries, without the pauses between them.
         patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
         with moto_aws(between=aws.between):
-            patch.setattr(bootstrap, "_client", _remembered(bootstrap._client))
             deployed = deploy()
             running = Service(deployed, aws, aws.states, clock)
             for name, value in secrets.items():
@@ -335,19 +347,6 @@ def _at_once(
 
 def _nothing_to_call(arn: str, _payload: dict[str, Any]) -> Any:  # noqa: ANN401
     raise AssertionError(f"nobody calls {arn} yet")
-
-
-def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *make* such that it makes each client once: a client has no state."""
-    made: dict[str, Any] = {}
-
-    def client(service_name: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has no types
-        key = f"{service_name} {settings}"
-        if key not in made:
-            made[key] = make(service_name, **settings)
-        return made[key]
-
-    return client
 
 
 def _label(payload: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from tests.machine.deployment import (
     deploy,
     name_of_function,
 )
-from tests.moto_aws import REGION, moto_aws
+from tests.moto_aws import REGION, moto_aws, session
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
 from tests.template import folder, routes
@@ -176,7 +176,7 @@ def engine() -> Iterator[Engine]:
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
         with moto_aws(configuration):
             deployed = deploy()
-            running = Engine(AwsWorld(deployed), boto3.client("stepfunctions"))
+            running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))
             running.recorder.attach()
             backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
             backend.invoke = running.as_lambda

@@ -19,6 +19,7 @@ from taskrunner.errors import TryAgainError
 from taskrunner.model.entries.step_entries import LOST
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.machine.runs import TENANT, decide, ended, run, start, statuses
+from tests.moto_aws import session
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class World(AwsWorld):
     """The engine's world, in which the executor of an attempt raises one of *errors* first."""
 
     def __init__(self, engine: Engine, errors: list[Exception]) -> None:
-        super().__init__(engine.world.environment)
+        super().__init__(engine.world.environment, session())
         self.errors = errors
 
     @cached_property
@@ -233,7 +234,7 @@ class TestGate:
                 fails(event)
 
         engine.before["open_gate"] = die
-        engine.worlds["create_run"] = ImpatientWorld(engine.world.environment)
+        engine.worlds["create_run"] = ImpatientWorld(engine.world.environment, session())
 
         state = run(ana, GATE)
 

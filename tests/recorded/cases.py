@@ -12,6 +12,7 @@ from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from taskrunner.usecases.settle_run import NOT_STARTED
 from tests.machine.runs import TENANT, decide, ended, has_entry, start
+from tests.moto_aws import session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,7 +134,7 @@ def _wait_for_entry(client: Client, run_id: str, step_path: str | None, event: s
 
 class _WorldWhereAFunctionDies(AwsWorld):
     def __init__(self, deployed: AwsWorld) -> None:
-        super().__init__(deployed.environment)
+        super().__init__(deployed.environment, session())
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -150,7 +151,7 @@ class _DyingSandbox(ForkedSandbox):
 
 class _WorldThatRefusesOnce(AwsWorld):
     def __init__(self, deployed: AwsWorld) -> None:
-        super().__init__(deployed.environment)
+        super().__init__(deployed.environment, session())
 
     @cached_property
     def sandbox(self) -> ForkedSandbox:
@@ -172,7 +173,7 @@ class _RefusingSandbox(ForkedSandbox):
 
 class _WorldWithoutExecutions(AwsWorld):
     def __init__(self, deployed: AwsWorld) -> None:
-        super().__init__(deployed.environment)
+        super().__init__(deployed.environment, session())
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:

@@ -82,12 +82,26 @@ def modules(package: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_layer_holds_what_the_local_stack_runs(built: Path) -> None:
-    layer = built / "CoreLayer" / "python"
+LAYERS = ("CoreLayer", "SchemaLayer", "SignatureLayer")
+# Lambda takes 250 MB. What a layer holds is fetched before a cold start, and counts for each one.
+MAX_LAYER_BYTES = 30_000_000
+
+
+def test_the_layers_hold_what_the_local_stack_runs(built: Path) -> None:
+    contents = [packages(built / layer / "python") for layer in LAYERS]
     environment = ROOT / ".local/venvs/layer/lib" / f"python{python_version()}" / "site-packages"
 
-    assert packages(layer) == packages(environment)
-    assert modules(layer / "taskrunner") == modules(ROOT / "layers/core/python/taskrunner")
+    assert set().union(*contents) == packages(environment)
+    assert sum(map(len, contents)) == len(packages(environment))  # none is in two layers
+    taskrunner = built / "CoreLayer" / "python" / "taskrunner"
+    assert modules(taskrunner) == modules(ROOT / "layers/core/python/taskrunner")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_is_small(built: Path, layer: str) -> None:
+    files = [file for file in (built / layer).rglob("*") if file.is_file()]
+
+    assert sum(file.stat().st_size for file in files) < MAX_LAYER_BYTES
 
 
 def test_every_function_is_built(built: Path) -> None:

@@ -74,15 +74,15 @@ def _content(workspace: Workspace, kind: str, path: str) -> bytes:
     if kind == "DefinitionUri":
         return json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))).encode()
     if path == LAYER:
-        return _archive({})  # the emulator ignores the layers of a custom runtime: see _bootstrap
+        return _archive({})  # the emulator ignores the layers of a custom runtime: see bootstrap
     files = {str(file.relative_to(source)): file.read_bytes() for file in source_files(source)}
     folders = []
     if path.startswith(_WITH_LAYER):
         folders = [_copied(workspace), _dependencies(workspace)]
-    return _archive(files | {"bootstrap": _bootstrap(workspace, folders)})
+    return _archive(files | {"bootstrap": bootstrap(workspace, folders)})
 
 
-def _bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
+def bootstrap(workspace: Workspace, folders: Sequence[Path]) -> bytes:
     """Return the program that starts a function's process.
 
     As on AWS, a function imports from its own folder first, then from the layer (*folders*), then

@@ -41,6 +41,7 @@ from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stag
 from tests.machine.client import LambdaContext
 from tests.machine.deployment import published
 from tests.machine.runs import ended
+from tests.moto_aws import session
 from tests.packs import pack
 from tests.security.permissions import grants
 from tests.security.permissions.failures import play_failures
@@ -249,7 +250,7 @@ class _Players:
         """Return a function's answer in an environment with *changed* variables."""
         names = variables(row.function) | SET_BY_LAMBDA
         values = {name: self.stage.deployed.get(name, "") for name in names} | changed
-        world = AwsWorld(Environment(values))
+        world = AwsWorld(Environment(values), session())
         handler = importlib.import_module(f"functions.{row.folder}.app").handler
         return handler(event, LambdaContext(), world=world)
 

@@ -31,7 +31,7 @@ from tests.api_schema import assert_conforms
 from tests.fakes.clock import StoppedClock
 from tests.machine.client import LambdaContext, route_of
 from tests.machine.deployment import deploy
-from tests.moto_aws import REGION
+from tests.moto_aws import REGION, session
 from tests.packs import pack
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
@@ -237,10 +237,10 @@ def deployment() -> Iterator[Deployment]:
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         deployed = deploy()
-        world, clock = AwsWorld(deployed), StoppedClock()
+        boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
+        world, clock = AwsWorld(deployed, session()), StoppedClock()
         world.__dict__["clock"] = clock
         made = Deployment(world, clock)
-        boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
         made.recorder.attach()
         topic = world.notifications
         for client in (

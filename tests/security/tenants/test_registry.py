@@ -7,6 +7,7 @@ import pytest
 
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import ForbiddenError
+from tests.moto_aws import session
 from tests.security.tenants.deployment import deployment
 
 SESSION = "arn:aws:sts::123456789012:assumed-role/deployer/build-7"
@@ -15,7 +16,7 @@ SESSION = "arn:aws:sts::123456789012:assumed-role/deployer/build-7"
 def test_a_principal_is_read_where_signatures_count() -> None:
     with deployment() as made:
         environment = {**made.world.environment, "AUTHORIZATION": "AWS_IAM"}
-        principals = AwsWorld(environment).principals
+        principals = AwsWorld(environment, session()).principals
         assert principals is not None
         with pytest.raises(ForbiddenError, match="not registered"):
             principals.caller({"userArn": SESSION})

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import http.server
 import io
 import json
+import socket
 import socketserver
+import struct
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,7 +20,8 @@ import botocore.exceptions
 import pytest
 from botocore.config import Config
 
-from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions
+from taskrunner.adapters import keep_alive
+from taskrunner.adapters.functions import MAX_IDLE_S, READ_TIMEOUT_S, LambdaFunctions
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.work import AnswerLost, ExecutorFailure
@@ -46,7 +52,8 @@ class Lambda:
         return {"StatusCode": 200, "Payload": io.BytesIO(content), **failed}
 
     def call(self, payload: Json = None) -> Json:
-        return LambdaFunctions(self, "stack_executor-").invoke("window", payload or {})
+        functions = LambdaFunctions(self, "stack_executor-", lambda: 0.0)
+        return functions.invoke("window", payload or {})
 
 
 def failure(client: Lambda, payload: Json = None) -> str:
@@ -196,12 +203,16 @@ def test_an_unknown_client_error_is_raised_unchanged() -> None:
 class TestTheClient:
     """The client that the bootstrap makes."""
 
-    @pytest.fixture(name="config")
-    def _config(self, monkeypatch: pytest.MonkeyPatch) -> Config:
+    @pytest.fixture(name="world")
+    def _world(self, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return AwsWorld({"EXECUTOR_PREFIX": "stack_executor-"}).functions._client.meta.config
+        return AwsWorld({"EXECUTOR_PREFIX": "stack_executor-"})
+
+    @pytest.fixture(name="config")
+    def _config(self, world: AwsWorld) -> Config:
+        return world.functions._client.meta.config
 
     def test_the_client_waits_nearly_as_long_as_a_function_may_run(self, config: Any) -> None:  # noqa: ANN401
         assert config.read_timeout == READ_TIMEOUT_S == 870
@@ -212,9 +223,140 @@ class TestTheClient:
         with silent_server() as (url, requests):
             client = boto3.client("lambda", endpoint_url=url, config=impatient)
             with pytest.raises(ExecutorFailure, match="was called and did not answer"):
-                LambdaFunctions(client, "").invoke("window", {})
+                LambdaFunctions(client, "", lambda: 0.0).invoke("window", {})
 
         assert requests == ["POST"]
+
+    def test_a_call_after_a_freeze_takes_a_new_connection(
+        self, world: AwsWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watch = Watch()
+        world.clock = watch
+        with forgetful_server() as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            assert world.functions.invoke("window", {}) == "answered"
+            server.forgets = True  # as a NAT gateway, which tells neither end
+            watch.seconds += MAX_IDLE_S + 1
+
+            assert world.functions.invoke("window", {}) == "answered"
+
+        assert server.requests_by_connection == [1, 1]
+
+    def test_a_call_takes_the_connection_of_a_moment_ago(
+        self, world: AwsWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watch = Watch()
+        world.clock = watch
+        with forgetful_server() as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            world.functions.invoke("window", {})
+            watch.seconds += MAX_IDLE_S
+            world.functions.invoke("window", {})
+
+        assert server.requests_by_connection == [2]
+
+    def test_a_connection_is_kept_alive_during_a_call_of_minutes(
+        self, world: AwsWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with forgetful_server() as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            world.functions.invoke("window", {})
+            (ours,) = connections_to(server.address)
+
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+            # NAT gateways and load balancers drop what was idle for 350 seconds.
+            assert ours.getsockopt(socket.IPPROTO_TCP, keep_alive.IDLE_OPTION) <= 60
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 60
+
+
+@dataclass
+class Watch:
+    """The port Clock, which a test moves."""
+
+    seconds: float = 1_000_000.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def connections_to(address: tuple[str, int]) -> list[socket.socket]:
+    """Return the open sockets of this process whose other end is *address*."""
+    sockets = [thing for thing in gc.get_objects() if isinstance(thing, socket.socket)]
+    return [
+        each
+        for each in sockets
+        if each.fileno() != -1 and not has_no_peer(each) and each.getpeername() == address
+    ]
+
+
+def has_no_peer(each: socket.socket) -> bool:
+    try:
+        each.getpeername()
+    except OSError:
+        return True
+    return False
+
+
+@dataclass
+class ForgetfulServer:
+    """Lambda on this machine: answers, and resets old connections at their next byte if it forgets.
+
+    *requests_by_connection* counts the requests that reached each connection, in order.
+    """
+
+    address: tuple[str, int]
+    forgets: bool = False
+    requests_by_connection: list[int] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+
+@contextmanager
+def forgetful_server() -> Iterator[ForgetfulServer]:
+    """Serve Lambda's Invoke on a port of this machine."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            self.number = len(server.requests_by_connection)
+            self.was_forgotten = server.forgets
+            server.requests_by_connection.append(0)
+
+        def do_POST(self) -> None:
+            server.requests_by_connection[self.number] += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if server.forgets and not self.was_forgotten:
+                # With this option, closing sends a reset.
+                no_wait = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_wait)
+                self.close_connection = True
+                return
+            content = b'"answered"'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the output of tests clean."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        serving.daemon_threads = True
+        server = ForgetfulServer(("127.0.0.1", serving.server_address[1]))
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            serving.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -231,7 +373,9 @@ def silent_server() -> Iterator[tuple[str, list[str]]]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", requests
-        test_is_over.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", requests
+        finally:
+            test_is_over.set()
+            server.shutdown()
+            thread.join()

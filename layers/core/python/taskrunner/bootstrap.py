@@ -1,4 +1,4 @@
-"""The world over AWS: the only reader of the environment, and the only maker of boto3 clients.
+"""The world over AWS: the only reader of the environment, and the only maker of AWS clients.
 
 Each port is built when it is first used, so that a function pays only for the clients that it uses.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.secrets import ManagedSecrets
     from taskrunner.adapters.settlements import LambdaSettlements
     from taskrunner.adapters.table import Table
+    from taskrunner.ports.clock import Clock
     from taskrunner.sandbox.launcher import ForkedSandbox
 
 _DAY_S: Final = 86400
@@ -50,9 +52,14 @@ _VERBOSE_LOGGERS: Final = ("boto3", "botocore", "s3transfer", "urllib3")
 class AwsWorld:
     """`ports.world.World` over AWS, configured by the function's *environment*."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Read nothing yet: a missing variable fails only the port that needs it."""
+    def __init__(self, environment: Mapping[str, str], session: Any = None) -> None:  # noqa: ANN401 - botocore has no static types
+        """Read nothing yet: a missing variable fails only the port that needs it.
+
+        *session* makes the clients; None stands for a session of botocore's own.
+        """
         self.environment = environment
+        self._given_session = session
+        self._making_client = threading.Lock()
 
     @cached_property
     def ceilings(self) -> Ceilings:
@@ -71,7 +78,7 @@ class AwsWorld:
         )
 
     @cached_property
-    def clock(self) -> SystemClock:
+    def clock(self) -> Clock:
         """See the port."""
         return SystemClock()
 
@@ -120,7 +127,7 @@ class AwsWorld:
         from taskrunner.adapters.evidence import KmsEvidence  # noqa: PLC0415
 
         key_arn = self.environment["EVIDENCE_KEY_ARN"]
-        return KmsEvidence(_client("kms"), key_arn, self._bucket, self._retention)
+        return KmsEvidence(self._client("kms"), key_arn, self._bucket, self._retention)
 
     @cached_property
     def releases(self) -> StoredReleases:
@@ -150,14 +157,15 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.images import EcrRegistries  # noqa: PLC0415
 
-        return EcrRegistries(lambda region: _client("ecr", region_name=region))
+        return EcrRegistries(lambda region: self._client("ecr", region_name=region))
 
     @cached_property
     def secrets(self) -> ManagedSecrets:
         """See the port."""
         from taskrunner.adapters.secrets import ManagedSecrets  # noqa: PLC0415
 
-        return ManagedSecrets(_client("secretsmanager"), self.environment["SECRET_PREFIX"])
+        prefix = self.environment["SECRET_PREFIX"]
+        return ManagedSecrets(self._client("secretsmanager"), prefix, self._wall_clock_s)
 
     @cached_property
     def notifications(self) -> SnsNotifications:
@@ -169,7 +177,7 @@ class AwsWorld:
             SnsNotifications,
         )
 
-        client = _client(
+        client = self._client(
             "sns",
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
@@ -181,13 +189,16 @@ class AwsWorld:
     def functions(self) -> LambdaFunctions:
         """See the port."""
         from taskrunner.adapters.functions import READ_TIMEOUT_S, LambdaFunctions  # noqa: PLC0415
+        from taskrunner.adapters.keep_alive import with_keep_alive  # noqa: PLC0415
 
         # A timed-out invoke may have run, so it is never retried.
         once = {"mode": "standard", "total_max_attempts": 1}
         client = _LazyClient(
-            lambda: _client("lambda", read_timeout=READ_TIMEOUT_S, retries=once, tcp_keepalive=True)
+            lambda: with_keep_alive(
+                self._made_client("lambda", read_timeout=READ_TIMEOUT_S, retries=once)
+            )
         )
-        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
+        return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"], self._wall_clock_s)
 
     @cached_property
     def events(self) -> BusEvents:
@@ -214,7 +225,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.settlements import LambdaSettlements  # noqa: PLC0415
 
-        return LambdaSettlements(_client("lambda"), self.environment["SETTLE_RUN_FUNCTION"])
+        return LambdaSettlements(self._client("lambda"), self.environment["SETTLE_RUN_FUNCTION"])
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:
@@ -231,6 +242,7 @@ class AwsWorld:
     def authority(self) -> TokenAuthenticator:
         """The authority that checks bearer tokens, for the authorizer."""
         from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings  # noqa: PLC0415
+        from taskrunner.adapters.issuer_keys import IssuerKeys  # noqa: PLC0415
 
         environment = self.environment
         settings = TokenSettings(
@@ -244,7 +256,8 @@ class AwsWorld:
             user_claim=environment.get("USER_CLAIM") or None,
             default_tenant=environment.get("DEFAULT_TENANT") or None,
         )
-        return TokenAuthenticator(settings, self._table)
+        keys = IssuerKeys(settings.jwks_url, settings.algorithms, self._wall_clock_s)
+        return TokenAuthenticator(settings, self._table, keys)
 
     @cached_property
     def principals(self) -> Principals | None:
@@ -254,6 +267,10 @@ class AwsWorld:
         from taskrunner.adapters.principals import Principals  # noqa: PLC0415
 
         return Principals(self._table)
+
+    def _wall_clock_s(self) -> float:
+        """Return the time, which goes on while Lambda freezes the environment."""
+        return self.clock.now().timestamp()
 
     @cached_property
     def _retention(self) -> Retention:
@@ -271,52 +288,66 @@ class AwsWorld:
     def _table(self) -> Table:
         from taskrunner.adapters.table import Table  # noqa: PLC0415
 
-        return Table(_client("dynamodb"), self.environment["TABLE_NAME"])
+        return Table(self._client("dynamodb"), self.environment["TABLE_NAME"])
 
     @cached_property
     def _bucket(self) -> Bucket:
         from taskrunner.adapters.bucket import Bucket  # noqa: PLC0415
 
-        return Bucket(_client("s3"), self.environment["BUCKET_NAME"])
+        return Bucket(self._client("s3"), self.environment["BUCKET_NAME"])
 
     @cached_property
-    def _step_functions(self) -> Any:  # noqa: ANN401 - boto3 has no static types
-        return _client("stepfunctions")
+    def _step_functions(self) -> Any:  # noqa: ANN401 - botocore has no static types
+        return self._client("stepfunctions")
+
+    @cached_property
+    def _session(self) -> Any:  # noqa: ANN401 - botocore has no static types
+        """Botocore's session. boto3 would add an eighth to a cold start, and nothing uses it."""
+        for name in _VERBOSE_LOGGERS:
+            logging.getLogger(name).setLevel(logging.INFO)
+        if self._given_session is not None:
+            return self._given_session
+        import botocore.session  # noqa: PLC0415
+
+        return botocore.session.get_session()
+
+    def _client(self, service: str, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
+        """Return a client that is made on its first use."""
+        return _LazyClient(lambda: self._made_client(service, **settings))
+
+    def _made_client(self, service: str, region_name: str | None = None, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
+        from botocore.config import Config  # noqa: PLC0415
+
+        defaults = {
+            # A call that fails is better than one that hangs.
+            "connect_timeout": 3,
+            "read_timeout": 20,
+            "retries": {"mode": "standard", "max_attempts": 5},
+            # Path addresses work with any endpoint, the emulator's too.
+            "s3": {"addressing_style": "path"} if service == "s3" else None,
+            "signature_version": "s3v4" if service == "s3" else None,
+        }
+        config = Config(**(defaults | settings))
+        # The reconciler's threads share this world, and a session makes one client at a time.
+        with self._making_client:
+            return self._session.create_client(service, region_name=region_name, config=config)
 
 
 class _LazyClient:
     """A client that is made on its first use.
 
-    Making a client reads and parses the model of its service, and few steps use this one.
+    Making a client reads and parses the model of its service, and few events use every client.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
 
     @cached_property
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 has no static types
+    def _client(self) -> Any:  # noqa: ANN401 - botocore has no static types
         return self._make()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - botocore has no static types
         return getattr(self._client, name)
-
-
-def _client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
-    for name in _VERBOSE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.INFO)
-    defaults = {
-        # A call that fails is better than one that hangs.
-        "connect_timeout": 3,
-        "read_timeout": 20,
-        "retries": {"mode": "standard", "max_attempts": 5},
-        # Path addresses work with any endpoint, the emulator's too.
-        "s3": {"addressing_style": "path"} if service == "s3" else None,
-        "signature_version": "s3v4" if service == "s3" else None,
-    }
-    return boto3.client(service, config=Config(**(defaults | settings)))
 
 
 @cache

@@ -19,10 +19,15 @@ from taskrunner.executors.work import AnswerLost, ExecutorFailure
 from taskrunner.model import json_path, json_types
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskrunner.model.json_types import Json, JsonObject
 
 # Lambda ends the calling function after 900 s. The rest is for recording that no answer came.
 READ_TIMEOUT_S: Final = 870
+# An older connection may be dead: Lambda freezes an environment between two calls, and then neither
+# the end of a connection nor a lost one is noticed. A request on it would count as a call.
+MAX_IDLE_S: Final = 10
 _MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 # A shorter message is not cut here, but after it is redacted: part of a secret would not be found.
 _MAX_MESSAGE_CHARACTERS: Final = 64 * 1024
@@ -62,12 +67,22 @@ _BROKEN_CODES: Final = frozenset(
 
 
 class LambdaFunctions:
-    """`ports.Functions`. *client* must not retry, or a function would be invoked twice."""
+    """`ports.Functions`. *client* must not retry, or a function would be invoked twice.
 
-    def __init__(self, client: Any, prefix: str) -> None:  # noqa: ANN401 - boto3 has no static types
+    *now_s* returns the wall clock's seconds, because a monotonic clock may stand still in a freeze.
+    """
+
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - boto3 has no static types
+        prefix: str,
+        now_s: Callable[[], float],
+    ) -> None:
         """Call nothing yet."""
         self._client = client
         self._prefix = prefix
+        self._now_s = now_s
+        self._used_at_s: float | None = None
 
     def invoke(self, name: str, payload: JsonObject) -> Json:
         """See the port."""
@@ -92,6 +107,7 @@ class LambdaFunctions:
 
     def _answer(self, name: str, request: bytes) -> tuple[bytes, bool]:
         """Return the function's answer, and whether the answer reports a failure."""
+        self._close_idle_connections()
         try:
             with translated("call the function"):
                 try:
@@ -116,6 +132,13 @@ class LambdaFunctions:
             if meaning is None:
                 raise
             raise meaning from error
+        finally:
+            self._used_at_s = self._now_s()
+
+    def _close_idle_connections(self) -> None:
+        """Close the connections unless they were just used; the client then opens new ones."""
+        if self._used_at_s is not None and not 0 <= self._now_s() - self._used_at_s <= MAX_IDLE_S:
+            self._client.close()
 
     def _meaning(self, name: str, error_code: str, request_bytes: int) -> Exception | None:
         """Return the error that Lambda's refusal means, or None for an unknown refusal."""

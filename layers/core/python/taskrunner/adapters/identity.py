@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from taskrunner.adapters.issuer_keys import ALGORITHMS, IssuerKeys
+from taskrunner.adapters.issuer_keys import ALGORITHMS
 from taskrunner.adapters.people import Groups
 from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
@@ -23,6 +23,7 @@ from taskrunner.model.approval import CLOCK
 from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, implied_scopes, tenants, words
 
 if TYPE_CHECKING:
+    from taskrunner.adapters.issuer_keys import IssuerKeys
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Item
 
@@ -65,14 +66,12 @@ class TokenSettings:
 class TokenAuthenticator:
     """Checks bearer tokens, and looks up the tenants and grants of clients."""
 
-    def __init__(
-        self, settings: TokenSettings, table: Table, keys: IssuerKeys | None = None
-    ) -> None:
+    def __init__(self, settings: TokenSettings, table: Table, keys: IssuerKeys) -> None:
         """Fetch no keys yet."""
         self._settings = settings
         self._table = table
         self._groups = Groups(table)
-        self._keys = keys or IssuerKeys(settings.jwks_url, settings.algorithms)
+        self._keys = keys
 
     def caller(self, authorization: str) -> Caller:
         """Return the caller that an Authorization header identifies.

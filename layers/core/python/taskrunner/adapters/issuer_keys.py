@@ -22,7 +22,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -65,11 +64,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class IssuerKeys:
-    """The keys of one issuer by their ids; *now* returns monotonic seconds."""
+    """The keys of one issuer by their ids.
 
-    def __init__(
-        self, url: str, algorithms: tuple[str, ...], now: Callable[[], float] = time.monotonic
-    ) -> None:
+    *now* returns the wall clock's seconds. A monotonic clock may stand still while Lambda freezes
+    the environment, and a withdrawn key would be accepted for hours.
+    """
+
+    def __init__(self, url: str, algorithms: tuple[str, ...], now: Callable[[], float]) -> None:
         """Fetch nothing yet: the first token causes the first fetch."""
         self._url = url
         self._algorithms = algorithms
@@ -88,9 +89,9 @@ class IssuerKeys:
         with self._lock:
             now = self._now()
             keys = self._usable_keys(now)
-            is_due = keys is None or key_id not in keys or now - self._fetched_at > FRESH_S
+            is_due = keys is None or key_id not in keys or self._age_s(now) > FRESH_S
             pause_s = _FIRST_RETRY_S if keys is None else REFETCH_S
-            if is_due and (self._tried_at is None or now - self._tried_at >= pause_s):
+            if is_due and (self._tried_at is None or abs(now - self._tried_at) >= pause_s):
                 self._fetch(now)
                 keys = self._usable_keys(now)
             if keys is None:
@@ -98,7 +99,11 @@ class IssuerKeys:
             return keys.get(key_id)
 
     def _usable_keys(self, now: float) -> Mapping[str, Key] | None:
-        return self._keys if now - self._fetched_at <= USABLE_S else None
+        return self._keys if self._age_s(now) <= USABLE_S else None
+
+    def _age_s(self, now: float) -> float:
+        """Return the age of the keys. A clock that was set back does not make them younger."""
+        return abs(now - self._fetched_at)
 
     def _fetch(self, now: float) -> None:
         """Replace the keys. A fetch that fails leaves them as they are."""

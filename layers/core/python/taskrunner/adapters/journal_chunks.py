@@ -53,6 +53,8 @@ CHUNK_ENTRIES: Final = 8
 # A new run's entries are one transaction with its item, which takes 100 writes.
 _MAX_FIRST_CHUNKS: Final = 50
 _APPEND_TRIES: Final = 200
+# An environment of a function meets few runs at the same time.
+_REMEMBERED_RUNS: Final = 32
 
 
 class JournalEndedError(ConditionFailedError):
@@ -103,6 +105,23 @@ class JournalChunks:
         """Keep chunks for as long as *retention* keeps their runs."""
         self._table = table
         self._retention = retention
+        self._last_chunks: dict[str, Item] = {}
+
+    def remember(self, chunk: Item) -> None:
+        """Remember *chunk*, unless a later state of the run's journal was seen already."""
+        if len(self._last_chunks) >= _REMEMBERED_RUNS:
+            self._last_chunks.clear()
+        known = self._last_chunks.get(chunk["pk"])
+        if known is None or _progress(chunk) > _progress(known):
+            self._last_chunks[chunk["pk"]] = chunk
+
+    def last_numbers(self, partition: str) -> Sequence[int]:
+        """Return the number of the run's last chunk that was seen, and the next; or nothing."""
+        chunk = self._last_chunks.get(partition)
+        if chunk is None:
+            return ()
+        number = chunk_number(chunk["sk"])
+        return number, number + 1
 
     def read(
         self, tenant: str, run_id: str, after: Position | None, limit: int | None
@@ -152,6 +171,12 @@ class JournalChunks:
             TryAgainError: other writers append again and again.
         """
         end = _End(snapshot.last_entries[0].position.chunk if snapshot.last_entries else 0)
+        known = self._last_chunks.get(partition_of(snapshot.run))
+        if known is not None and chunk_number(known["sk"]) >= end.number and "fence" not in known:
+            # An append to an earlier or a full chunk would be refused, and be followed by a query.
+            # The refusal of a chunk with a fence is needed: it says how the run ended.
+            addition = _without_present(addition, known)
+            end = _end_at(known, chunk_number(known["sk"]))
         for _ in range(_APPEND_TRIES):
             if not addition.entries:
                 is_late = addition.is_late
@@ -161,7 +186,7 @@ class JournalChunks:
                 if writes:
                     self._table.transact([*writes, update], addition.patience_s)
                 else:
-                    self._table.update(update)
+                    self.remember(self._table.update(update))
             except ConditionFailedError as failed:
                 chunk = failed.items.pop(len(writes), {})
                 if not addition.is_late:
@@ -192,14 +217,14 @@ class JournalChunks:
 
         It is the same chunk if that has room and only repeated entries were in the way.
         """
-        handed_on = _End(number + 1, chunk_used_ms(chunk), chunk.get("fence"))
-        if len(chunk.get("entries", [])) < CHUNK_ENTRIES:
-            return handed_on._replace(number=number)
+        end = _end_at(chunk, number)
+        if end.number == number:
+            return end
         next_key = chunk_key(partition_of(run), number + 1)
         page = self._table.page(by_range(next_key, LAST_CHUNK, descending=True, limit=1))
         last = next(iter(page.items), None)
         # A full chunk never changes again, so neither does what it hands on to the next one.
-        return handed_on if last is None else _End(chunk_number(last["sk"]))
+        return end if last is None else _End(chunk_number(last["sk"]))
 
     def _append_update(
         self,
@@ -238,6 +263,13 @@ class JournalChunks:
         )
 
 
+def _end_at(chunk: Item, number: int) -> _End:
+    """Return the end of the journal at *chunk*: the next chunk, with what it is handed, if full."""
+    if not is_full(chunk):
+        return _End(number)
+    return _End(number + 1, chunk_used_ms(chunk), chunk.get("fence"))
+
+
 def with_end(addition: Addition, stops: Stops) -> Addition:
     """Return *addition* with the entry of *stops* that ends the run, if there is one."""
     if stops.run_failed is None:
@@ -259,6 +291,16 @@ def _without_present(addition: Addition, chunk: Item) -> Addition:
     present = chunk.get("ids", set())
     entries = [entry for entry in addition.entries if entry.id not in present]
     return addition._replace(entries=entries)
+
+
+def _progress(chunk: Item) -> tuple[str, int]:
+    """Return a value that grows with the journal: chunks are filled one after the other."""
+    return chunk["sk"], len(chunk.get("entries", []))
+
+
+def is_full(chunk: Item) -> bool:
+    """Return whether *chunk* takes no more entries, so that it never changes again."""
+    return len(chunk.get("entries", [])) >= CHUNK_ENTRIES
 
 
 def is_chunk(item: Item) -> bool:

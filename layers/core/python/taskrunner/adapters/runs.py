@@ -17,6 +17,7 @@ from taskrunner.adapters.journal_chunks import (
     chunk_entries,
     chunk_used_ms,
     is_chunk,
+    is_full,
 )
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
@@ -37,7 +38,9 @@ from taskrunner.adapters.table_layout import (
     RUN,
     UNFINISHED_RUNS,
     Key,
+    chunk_key,
     idempotency_key_key,
+    outcome_key,
     queue_key,
     run_key,
     run_partition,
@@ -50,7 +53,7 @@ from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.ports.runs import NOTHING, RunSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.retention import Retention
@@ -111,17 +114,53 @@ class DynamoRuns:
         item = self._table.get(idempotency_key_key(tenant, creator, idempotency_key))
         return None if item is None else str(item["run_id"])
 
-    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
+    def snapshot(self, tenant: str, run_id: str, *paths: str) -> RunSnapshot:
         """See the port. One query reads both, because the run sorts right after its journal."""
+        if paths and (known := self._snapshot_of_known(tenant, run_id, paths)) is not None:
+            return known
         first = Key(run_partition(tenant, run_id), CHUNKS)
         page = self._table.page(by_range(first, RUN, descending=True, limit=2))
         if not page.items or page.items[0]["sk"] != RUN:
             raise NotFoundError(f"run {run_id}")
         run = run_from_item(page.items[0])
         last_chunk = next(filter(is_chunk, page.items[1:]), None)
+        outcomes = self._outcomes.read(tenant, run_id, paths) if paths else {}
+        return self._snapshot(run, last_chunk, {path: outcomes.get(path) for path in paths})
+
+    def _snapshot_of_known(
+        self, tenant: str, run_id: str, paths: Collection[str]
+    ) -> RunSnapshot | None:
+        """Return the snapshot of a run whose last chunk was seen a moment ago, or None.
+
+        One call reads the outcomes too, because all keys are known. The result is None if there is
+        a later chunk than that and its next one.
+        """
+        partition = run_partition(tenant, run_id)
+        numbers = self._journal.last_numbers(partition)
+        if not numbers:
+            return None
+        outcome_keys = {outcome_key(partition, path): path for path in paths}
+        keys = [*outcome_keys, *(chunk_key(partition, number) for number in numbers)]
+        read = self._table.batch([Key(partition, RUN), *keys])
+        items = {Key(item["pk"], item["sk"]): item for item in read}
+        chunks = [items[key] for key in keys if key in items and is_chunk(items[key])]
+        run = items.get(Key(partition, RUN))
+        if run is None or not chunks or (len(chunks) == len(numbers) and is_full(chunks[-1])):
+            return None
+        outcomes = {
+            path: self._outcomes.from_item(items[key]) if key in items else None
+            for key, path in outcome_keys.items()
+        }
+        return self._snapshot(run_from_item(run), chunks[-1], outcomes)
+
+    def _snapshot(
+        self, run: Run, last_chunk: Item | None, outcomes: Mapping[str, StepOutcome | None]
+    ) -> RunSnapshot:
         if last_chunk is None:
-            return RunSnapshot(run, [])
-        return RunSnapshot(run, chunk_entries(last_chunk), chunk_used_ms(last_chunk) / _MS_PER_S)
+            return RunSnapshot(run, [], outcomes=outcomes)
+        self._journal.remember(last_chunk)
+        used_s = chunk_used_ms(last_chunk) / _MS_PER_S
+        return RunSnapshot(run, chunk_entries(last_chunk), used_s, outcomes)
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -27,13 +26,17 @@ _DENIED_CODES: Final = frozenset({"AccessDeniedException", "DecryptionFailure"})
 
 
 class ManagedSecrets:
-    """`ports.Secrets`. *prefix* begins the name of every secret; *now_s* is a monotonic clock."""
+    """`ports.Secrets`. *prefix* begins the name of every secret.
+
+    *now_s* returns the wall clock's seconds. A monotonic clock may stand still while Lambda freezes
+    the environment, and a value would be used hours after it was replaced.
+    """
 
     def __init__(
         self,
         client: Any,  # noqa: ANN401 - boto3 has no static types
         prefix: str,
-        now_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float],
     ) -> None:
         """Call nothing yet."""
         self._client = client

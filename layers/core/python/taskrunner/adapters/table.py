@@ -108,16 +108,17 @@ class Table:
             None if last_key is None else decoded(last_key),
         )
 
-    def update(self, update: Update) -> None:
-        """Make one update.
+    def update(self, update: Update) -> Item:
+        """Make one update, and return the item as it is then.
 
         Raises:
             ConditionFailedError: with the present item.
             TryAgainError: AWS is too busy, or transactions hold the item again and again.
         """
-        self._without_conflict(
+        response = self._without_conflict(
             lambda: self._client.update_item(TableName=self._name, **update_arguments(update))
         )
+        return decoded(response.get("Attributes", {}))
 
     def transact(self, writes: Sequence[Write], patience_s: float = 0) -> None:
         """Make all of *writes* or none. Try for *patience_s* seconds, and a few times at least.
@@ -131,14 +132,14 @@ class Table:
             lambda: self._client.transact_write_items(TransactItems=items), patience_s
         )
 
-    def _without_conflict(self, call: Callable[[], Any], patience_s: float = 0) -> None:
-        """Repeat *call* while another transaction holds an item, or AWS is busy for a moment."""
+    def _without_conflict(self, call: Callable[[], Any], patience_s: float = 0) -> Any:  # noqa: ANN401 - boto3's own
+        """Return what *call* returns. Repeat it while a transaction holds an item."""
         give_up_at = time.monotonic() + patience_s
         for tries in count(1):
             is_over = time.monotonic() >= give_up_at
             try:
                 with translated("write to the table"):
-                    call()
+                    return call()
             except ClientError as error:
                 failed = _failed_conditions(error)
                 if failed is None:
@@ -149,12 +150,11 @@ class Table:
                 # boto3 has repeated what is not a conflict.
                 if is_over and _CONFLICT not in str(error):
                     raise
-            else:
-                return
             if is_over and tries >= _CONFLICT_TRIES:
                 raise TryAgainError("other writers hold the same item again and again")
             longest_s = min(0.01 * 2**tries, _LONGEST_PAUSE_S)
             self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
+        raise AssertionError  # count() has no end
 
 
 def _failed_conditions(error: ClientError) -> dict[int, Item] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from taskrunner.adapters.attribute_values import from_attribute_value, to_attribute_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from taskrunner.adapters.table_layout import Key
 
@@ -17,9 +17,6 @@ Item: TypeAlias = dict[str, Any]
 
 # A failed condition then reports the item that it was checked against.
 _RETURN_ITEM: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-
-_serialize: Callable[[Any], Any] = TypeSerializer().serialize
-_deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +90,7 @@ def by_range(
 
 def encoded(item: Mapping[str, object]) -> dict[str, Any]:
     """Return plain values as DynamoDB's attribute values, without those that are None."""
-    return {key: _serialize(value) for key, value in item.items() if value is not None}
+    return {key: to_attribute_value(value) for key, value in item.items() if value is not None}
 
 
 def encoded_key(key: Key) -> dict[str, Any]:
@@ -103,16 +100,7 @@ def encoded_key(key: Key) -> dict[str, Any]:
 
 def decoded(item: Mapping[str, Any]) -> Item:
     """Return DynamoDB's attribute values as plain ones; numbers become integers."""
-    plain = {key: _deserialize(value) for key, value in item.items()}
-    return {key: _with_integers(value) for key, value in plain.items()}
-
-
-def _with_integers(value: Any) -> Any:  # noqa: ANN401 - any attribute value
-    if isinstance(value, dict):
-        return {key: _with_integers(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_with_integers(child) for child in value]
-    return int(value) if type(value).__name__ == "Decimal" else value
+    return {key: from_attribute_value(value) for key, value in item.items()}
 
 
 def query_arguments(query: Query) -> dict[str, Any]:
@@ -132,8 +120,8 @@ def query_arguments(query: Query) -> dict[str, Any]:
 
 
 def update_arguments(update: Update) -> dict[str, Any]:
-    """Return *update* as UpdateItem's arguments."""
-    return _update_body(update) | _RETURN_ITEM
+    """Return *update* as UpdateItem's arguments. Returning the new item costs no read units."""
+    return _update_body(update) | _RETURN_ITEM | {"ReturnValues": "ALL_NEW"}
 
 
 def transaction_item(write: Write, table_name: str) -> dict[str, Any]:

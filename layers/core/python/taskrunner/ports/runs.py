@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
@@ -21,11 +22,13 @@ class RunSnapshot(NamedTuple):
     """A run and the last entries of its journal: all that most calls need, in one read.
 
     *used_s* is how long the executors of all ended attempts have taken together, in seconds.
+    *outcomes* holds the steps that the call named: how each ended, or None.
     """
 
     run: Run
     last_entries: Sequence[PlacedEntry]
     used_s: float = 0
+    outcomes: Mapping[str, StepOutcome | None] = MappingProxyType({})
 
 
 class Stops(NamedTuple):
@@ -82,8 +85,8 @@ class Runs(Protocol):
         """
         ...
 
-    def snapshot(self, tenant: str, run_id: str) -> RunSnapshot:
-        """Return the run and the last entries of its journal.
+    def snapshot(self, tenant: str, run_id: str, *paths: str) -> RunSnapshot:
+        """Return the run, the last entries of its journal, and the outcomes of steps at *paths*.
 
         Raises:
             NotFoundError: the tenant has no such run.

@@ -45,11 +45,11 @@ class RecordedOutcomes:
     """The outcomes of one run."""
 
     def __init__(self, plan: Plan, snapshot: RunSnapshot, world: World) -> None:
-        """Read nothing yet."""
+        """Read nothing yet: begin with the outcomes that *snapshot* has."""
         self._plan = plan
         self._run = snapshot.run
         self._runs = world.runs
-        self._outcomes: dict[str, StepOutcome | None] = {}
+        self._outcomes = dict(snapshot.outcomes)
         self._statuses: dict[str, StepStatus] | None = None
 
     def load(self, steps: Iterable[tuple[Step, str]], paths: Collection[str] = ()) -> None:

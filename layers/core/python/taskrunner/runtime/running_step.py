@@ -174,13 +174,15 @@ class RunningStep:
             _log.warning(message, extra={**fields, "error": type(error).__name__})
 
 
-def find_step(reference: StepReference, world: World) -> RunningStep:
+def find_step(reference: StepReference, world: World, *paths: str) -> RunningStep:
     """Return the step that the state machine of a run has reached; the run may have ended.
+
+    The outcomes at *paths* are read in the same call if it can have them.
 
     Raises:
         NotFoundError: there is no such run.
     """
-    snapshot = world.runs.snapshot(reference.tenant, reference.run_id)
+    snapshot = world.runs.snapshot(reference.tenant, reference.run_id, *paths)
     plan = world.plans.get(reference.tenant, snapshot.run.plan_hash)
     return running_step(reference, snapshot, plan, world)
 

@@ -85,7 +85,7 @@ def run_step(
     """
     deadline = world.clock.now() + timedelta(seconds=remaining_s)
     world.sandbox.prepare()
-    running = find_step(reference, world)
+    running = find_step(reference, world, reference.path)
     step = running.step
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
     references = templates.references(step.parameters)

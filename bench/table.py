@@ -1,0 +1,234 @@
+"""Measure all that docs/performance.md speaks of: one table, and .local/bench.json.
+
+    make bench
+
+Every line is a ratio of two measurements of the same run, taken in turn, so that a slow or busy
+machine slows both. A measurement that is not made is a line too, with the reason. None begins after
+LIMIT_S seconds; the longest takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
+
+from bench import cold_start, engine, planning, run_state  # noqa: E402 - needs the path above
+from taskrunner_cli import local  # noqa: E402 - the same
+from tests.stack.api import Api  # noqa: E402 - the same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIMIT_S = 480.0
+RESULT = ROOT / ".local" / "bench.json"
+OTHERS = ROOT / ".local/venvs/bench/bin/python"
+ROUNDS = 5
+BLOCK = 100
+FOLLOWERS = 10
+POLLS = 10
+ITEMS_MANIFEST = """\
+apiVersion: stellaops.io/pack.v1
+kind: TaskPack
+metadata: {{name: block, version: 1.0.0}}
+spec:
+  steps:
+    - id: block
+      {block}
+"""
+MAP = "map: {{items: {{range: {{start: 1, end: {0}}}}}, maxParallel: 10, step: {step}}}"
+LOOP = "loop: {{items: {{range: {{start: 1, end: {0}}}}}, until: '`false`', body: [{step}]}}"
+STEP = "{id: one, run: {uses: builtin:noop}}"
+
+
+class Table:
+    """The lines so far: what is measured, its ratio or None, and what it is a ratio of."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self.lines: list[dict[str, Any]] = []
+        self._began = time.monotonic()
+
+    def add(self, name: str, of: str, measure: Callable[[], float]) -> None:
+        """Measure one line, unless the time is over."""
+        elapsed_s = time.monotonic() - self._began
+        if elapsed_s > LIMIT_S:
+            self.omit(name, of, f"not begun after {LIMIT_S:.0f} s")
+            return
+        start = time.monotonic()
+        try:
+            ratio = measure()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other lines are measured
+            self.omit(name, of, f"failed: {type(error).__name__}: {error}"[:200])
+            return
+        took_s = round(time.monotonic() - start, 1)
+        self._line({"name": name, "ratio": round(ratio, 3), "of": of, "took_s": took_s})
+
+    def omit(self, name: str, of: str, reason: str) -> None:
+        """Add a line that says why it has no ratio."""
+        self._line({"name": name, "ratio": None, "of": of, "reason": reason})
+
+    def _line(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        shown = f"{line['ratio']:8.2f}" if line["ratio"] is not None else "       -"
+        print(f"{line['name']:<44} {shown}  {line.get('reason', line['of'])}", flush=True)
+
+
+def moments(api: Api, manifest: str) -> list[datetime]:
+    """Run a pack, and return when each of its attempts has ended, in order."""
+    run_id = api.run(manifest)
+    state = api.wait(run_id, "succeeded", "failed", "cancelled", deadline_s=180.0)
+    if state["status"] != "succeeded":
+        raise SystemExit(f"{run_id} did not succeed")
+    log: list[dict[str, Any]] = []
+    query: dict[str, str] = {}
+    while True:
+        answer = api("GET", f"runs/{run_id}/logs", query=query)
+        log += [json.loads(line) for line in answer.text.splitlines()]
+        cursor = answer.headers.get("X-TaskRunner-Cursor")
+        if not cursor or not answer.text:
+            break
+        query = {"cursor": cursor}
+    times = [line["timestamp"] for line in log if line["eventType"] == "step.completed"]
+    return sorted(datetime.fromisoformat(text) for text in times)
+
+
+def followers(api: Api, run_id: str) -> float:
+    """Return the time of a poll of a log by FOLLOWERS at once, as a multiple of one follower's."""
+    cursor = api("GET", f"runs/{run_id}/logs").headers.get("X-TaskRunner-Cursor", "")
+    query = {"cursor": cursor} if cursor else {}
+
+    def follow(_: int) -> None:
+        for _poll in range(POLLS):
+            api("GET", f"runs/{run_id}/logs", query=query)
+
+    start = time.perf_counter()
+    follow(0)
+    alone_s = time.perf_counter() - start
+    with ThreadPoolExecutor(FOLLOWERS) as pool:
+        start = time.perf_counter()
+        list(pool.map(follow, range(FOLLOWERS)))
+    return (time.perf_counter() - start) / FOLLOWERS / alone_s
+
+
+def block(kind: str, items: int) -> str:
+    """Return a pack whose only step is a map or a loop."""
+    return ITEMS_MANIFEST.format(block=kind.format(items, step=STEP))
+
+
+def last_tenth(times: list[datetime]) -> float:
+    """Return the time of an iteration in the last tenth, as a multiple of one in the first."""
+    tenth = len(times) // 10
+    return (times[-1] - times[-1 - tenth]) / (times[tenth] - times[0])
+
+
+def per_item(times: list[datetime], bare_s: float) -> float:
+    """Return the time of an item, as a multiple of a call of an empty function."""
+    return (times[-1] - times[0]).total_seconds() / len(times) / (bare_s / engine.STEPS)
+
+
+def other_s(name: str) -> float:
+    """Return the median of the seconds that another engine takes for the same steps."""
+    done = subprocess.run(  # noqa: S603 - every word is ours
+        [OTHERS, ROOT / "bench/others.py", name, str(ROUNDS)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={"PATH": os.defpath, "HOME": os.environ.get("HOME", "/")},
+    )
+    seconds = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("seconds ")]
+    if not seconds:
+        raise SystemExit(done.stderr.strip().splitlines()[-1:])
+    return statistics.median(map(float, seconds))
+
+
+def main() -> None:
+    """Measure and print all lines, and write the file."""
+    table = Table()
+    for steps in planning.SIZES:
+        table.add(
+            f"planning {steps} steps",
+            "libyaml's parsing",
+            lambda n=steps: planning.ratio(n, ROUNDS),
+        )
+    sizes = cold_start.build_layers()
+    for layer, size in sizes.items():
+        table.add(f"size of {layer}", "30 MB", lambda n=size: n / 30e6)
+    for function, ratio in cold_start.ratios(ROUNDS).items():
+        table.add(f"cold start of {function}", "boto3 and one client", lambda r=ratio: r)
+    for items in (10, 1000, 10_000):
+        table.add(
+            f"reading the state of {items} items",
+            "its journal's JSON",
+            lambda n=items: run_state.ratio(n),
+        )
+    stack = local.up()
+    with httpx.Client(timeout=60.0) as http:
+        on_stack(table, Api(stack, http, "operator"), stack)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps({"lines": table.lines}, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {RESULT.relative_to(ROOT)}")
+
+
+def on_stack(table: Table, api: Api, stack: local.Stack) -> None:
+    """Measure what needs the local stack."""
+    found: dict[str, float] = {}
+
+    def overhead() -> float:
+        found.update(engine.overhead(api, engine.clients(stack), ROUNDS))
+        return found["ratio"]
+
+    bare = "an empty function's call"
+    table.add("a pack of 20 steps", "a bare machine", overhead)
+    if not found:
+        return
+    table.add(
+        f"an item of a map of {BLOCK}",
+        bare,
+        lambda: per_item(moments(api, block(MAP, BLOCK)), found["bare_s"]),
+    )
+    loop: list[datetime] = []
+
+    def iteration() -> float:
+        loop.extend(moments(api, block(LOOP, BLOCK)))
+        return per_item(loop, found["bare_s"])
+
+    table.add(f"an iteration of a loop of {BLOCK}", bare, iteration)
+    if loop:
+        table.add("the last tenth of its iterations", "the first tenth", lambda: last_tenth(loop))
+    for items in (1000, 10_000):
+        minutes = found["bare_s"] / engine.STEPS * items * 2 / 60
+        reason = f"would take about {minutes:.0f} minutes on the emulator"
+        table.omit(f"an item of a map of {items}", bare, reason)
+    table.omit("a loop of 1000", bare, "see the tenths above, and tests/machine/test_counts.py")
+    table.omit("1000 runs that wait", "none", "no measurement yet; a waiting run is not due work")
+    run_id = api.run(engine.manifest(engine.STEPS))
+    api.ended(run_id)
+    table.add(
+        f"a poll by each of {FOLLOWERS} followers of a log",
+        "a poll by one follower",
+        lambda: followers(api, run_id),
+    )
+    for name in ("dbos", "prefect"):
+        table.add(
+            f"a pack of 20 steps, over {name}",
+            f"20 steps of {name}, in one process (bench/others.py)",
+            lambda n=name: found["pack_s"] / other_s(n),
+        )
+
+
+if __name__ == "__main__":
+    main()
