@@ -90,11 +90,13 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
-        link, redirect = _flag(request, "link"), _flag(request, "redirect")
+        redirect = request.parameter("redirect")
+        if redirect not in {None, "true", "false"}:
+            message = f"redirect is {redirect!r}, but must be true or false"
+            raise InvalidRequestError("invalid_request", message)
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
         url = read_run.artifact_url(tenant, run_id, name, self._world)
-        wants_url = link == "true" or redirect == "false"
-        return json_response(200, {"url": url}) if wants_url else redirect_response(url)
+        return json_response(200, {"url": url}) if redirect == "false" else redirect_response(url)
 
 
 def _tagged_response(request: Request, document: JsonObject) -> Response:
@@ -104,15 +106,6 @@ def _tagged_response(request: Request, document: JsonObject) -> Response:
     if http_filters.tags_of(request) & {tag, "*"}:
         return Response(status=304, headers={"ETag": tag})
     return replace(response, headers={**response.headers, "ETag": tag})
-
-
-def _flag(request: Request, name: str) -> str | None:
-    """Return the value of a query parameter that is `true`, `false` or absent."""
-    value = request.parameter(name)
-    if value not in {None, "true", "false"}:
-        message = f"{name} is {value!r}, but must be true or false"
-        raise InvalidRequestError("invalid_request", message)
-    return value
 
 
 def _page(request: Request) -> tuple[int, str | None]:
@@ -134,7 +127,7 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
-            reader.artifact, query=("link", "redirect")
+            reader.artifact, query=("redirect",)
         ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }

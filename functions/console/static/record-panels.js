@@ -53,7 +53,7 @@ export function artifactsPanel(runId, artifacts, onError) {
 
 /** Sends the browser to the file, which it saves under its name. */
 async function download(runId, name) {
-  const { url } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { link: 'true' });
+  const { url } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { redirect: 'false' });
   const address = new URL(url, location.href);
   if (!['http:', 'https:'].includes(address.protocol))
     throw new Error('The address is not one of a file.');
