@@ -54,6 +54,7 @@ def _created(request: Request, state: JsonObject) -> Response:
     return json_response(201, state, {"Location": f"{request.base_url}{_RUNS}/{state['runId']}"})
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
@@ -65,6 +66,4 @@ def handler(
             partial(_rerun, world=world), members=_RERUN_MEMBERS, is_body_optional=True
         ),
     }
-    return http_api.serve(
-        event, routes, world.principals, plans=True, allowed_origin=world.allowed_origin
-    )
+    return http_api.serve(event, routes, world.principals, plans=True)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from taskrunner.adapters.http_accept import media_type
 from taskrunner.adapters.http_address import base_url
 from taskrunner.adapters.http_etags import known_tags
-from taskrunner.adapters.http_origins import headers as origin_headers
+from taskrunner.adapters.http_origins import origin_headers
 from taskrunner.model.access import methods
 
 Response = dict[str, Any]
@@ -32,7 +32,6 @@ SOURCE = Path(__file__).with_name("openapi.yaml").read_bytes().decode()
 VERSION = SOURCE.partition("\n  version: ")[2].partition("\n")[0]
 BUILD_VERSION = os.environ.get("BUILD_VERSION") or VERSION
 TOKEN_URL = os.environ.get("TOKEN_URL", "")
-ALLOWED_ORIGIN = os.environ.get("ALLOWED_ORIGIN", "")
 _SERVERS = re.compile(r"(?<=^servers:\n)(?:  .*\n)+", re.MULTILINE)
 _TOKEN_URL = re.compile(r"(?<=tokenUrl: ).*")
 PATHS = ("/.well-known/openapi", "/openapi")
@@ -64,7 +63,7 @@ def served(server: str, token_url: str = TOKEN_URL) -> Served:
 def handler(event: dict[str, Any], _context: object) -> Response:
     """Answer a proxy event, also to a page of the allowed origin."""
     response = _answer(event)
-    return {**response, "headers": {**response["headers"], **origin_headers(ALLOWED_ORIGIN)}}
+    return {**response, "headers": {**response["headers"], **origin_headers(event)}}
 
 
 def _answer(event: dict[str, Any]) -> Response:

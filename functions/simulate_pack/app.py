@@ -35,6 +35,7 @@ def _simulate(request: Request, world: World) -> Response:
     return json_response(200, simulate_pack(manifest, inputs, world.ceilings, comparison))
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
@@ -42,6 +43,4 @@ def handler(
     world = world or bootstrap.aws()
     operation = Operation(partial(_simulate, world=world), members=_MEMBERS)
     routes = {("POST", "/v1/task-runner/simulations"): operation}
-    return http_api.serve(
-        event, routes, world.principals, plans=True, allowed_origin=world.allowed_origin
-    )
+    return http_api.serve(event, routes, world.principals, plans=True)

@@ -22,7 +22,7 @@ GLOBAL = {"--output", "--query", "--region", "--profile"}
 # `aws sns subscribe` calls it so, because --endpoint-url is an option of the command line.
 RENAMED = {"--notification-endpoint": "--endpoint"}
 # Commands without an operation of the same name.
-BUILT_IN = {"s3"}
+BUILT_IN = {"s3", "cloudformation deploy"}
 _CONTINUED = re.compile(r"\\\n\s*")
 _COMMAND = re.compile(r"\baws ([a-z0-9-]+ [a-z0-9-]+(?: [^`\n|]*)?)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"", re.DOTALL)
@@ -43,7 +43,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 def test_every_command_is_an_operation_with_these_options(page: Path) -> None:
     session = botocore.session.get_session()
     for service, operation, *rest in commands(page):
-        if service in BUILT_IN:
+        if service in BUILT_IN or f"{service} {operation}" in BUILT_IN:
             continue
         model = session.get_service_model(service)
         names = {xform_name(name, "-"): name for name in model.operation_names}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskrunner.adapters.http_origins import origin_headers
 from tests.architecture.deployment import Deployment
 from tests.architecture.translation import translations
 from tests.template import fallbacks, template
@@ -44,11 +45,27 @@ def test_no_page_may_call_by_default() -> None:
     assert template()["Parameters"]["AllowedOrigin"]["Default"] == ""
     assert allowed("") == {None}
     assert "CorsConfiguration" not in plain["RunBucket"]["Properties"]
-    assert {
-        function["Properties"]["Environment"]["Variables"]["ALLOWED_ORIGIN"]
-        for function in plain.values()
-        if function["Type"] == "AWS::Lambda::Function"
-    } == {""}
+    assert variable(plain) == "none"
+
+
+def variable(deployed: dict[str, Any]) -> Any:  # noqa: ANN401 - any value of the template
+    """Return the stage's variable, by which functions learn of the origin."""
+    [stage] = [it for it in deployed.values() if it["Type"] == "AWS::ApiGateway::Stage"]
+    return stage["Properties"]["Variables"]["AllowedOrigin"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "written", "header"),
+    [("", "none", None), ("*", "any", "*"), (ORIGIN, ORIGIN, ORIGIN)],
+)
+def test_functions_answer_pages_of_the_origin_by_the_stages_variable(
+    origin: str, written: str, header: str | None
+) -> None:
+    event = {"stageVariables": {"AllowedOrigin": variable(resources(origin))}}
+
+    assert event["stageVariables"]["AllowedOrigin"] == written
+    assert re.fullmatch("[A-Za-z0-9._~:/?#&=,-]+", written)  # API Gateway takes no other value
+    assert origin_headers(event).get(ALLOWED) == header
 
 
 def test_pages_of_the_origin_may_call_every_path_and_read_every_error() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from taskrunner_cli.local.emulator import (
     ACCOUNT_CONCURRENCY,
-    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
+    OTHER_CONCURRENCY,
 )
 from tests.api_schema import assert_conforms
 from tests.template import ROOT, example_executors, functions, open_routes, routes, template
@@ -145,10 +145,12 @@ def reserved_by(parameter: str) -> set[str]:
 
 def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
-    called_by_machines = {arn["Fn::GetAtt"].partition(".")[0] for arn in machine.values()}
+    called_by_machines = {arn["Ref"].removesuffix(".Alias") for arn in machine.values()}
 
     assert reserved_by("StepConcurrency") == (
-        called_by_machines | set(example_executors()) | {"ReconcileFunction"}
+        called_by_machines
+        | set(example_executors())
+        | {"ReconcileFunction", "PublishEventsFunction"}
     )
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
@@ -162,9 +164,9 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:
-    others = len(functions()) - 1 + len(example_executors())
+    others = len(functions()) - len(OTHER_CONCURRENCY) + len(example_executors())
 
-    reserved = others * FUNCTION_CONCURRENCY + CONSOLE_CONCURRENCY
+    reserved = others * FUNCTION_CONCURRENCY + sum(OTHER_CONCURRENCY.values())
     emulator = 1
 
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64

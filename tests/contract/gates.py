@@ -53,7 +53,6 @@ class GateWorld:
     machines: ports.Machines
     ceilings: Ceilings
     principals: ports.Principals | None
-    allowed_origin: str
     sandbox: ports.Sandbox
     functions: Functions
     networks: ports.Networks
@@ -68,6 +67,8 @@ class GateWorld:
     evidence: ports.Evidence
     releases: ports.Releases
     notifications: ports.Notifications
+    metrics: ports.Metrics
+    events: ports.Events
     due_work: ports.DueWork
     settlements: ports.Settlements
 
@@ -110,7 +111,6 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         machines=memory.machines,
         ceilings=memory.ceilings,
         principals=memory.principals,
-        allowed_origin=memory.allowed_origin,
         sandbox=memory.sandbox,
         functions=memory.functions,
         networks=memory.networks,
@@ -124,6 +124,8 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
+        metrics=memory.metrics,
+        events=memory.events,
         due_work=world.due_work,
         settlements=memory.settlements,
     )

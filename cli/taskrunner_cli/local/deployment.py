@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
-    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
+    OTHER_CONCURRENCY,
     REGION,
     SECRET_ACCESS_KEY,
     Emulator,
@@ -223,7 +223,7 @@ def _headers(mappings: dict[str, Any], parameters: dict[str, str]) -> dict[str, 
 
 
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
-    """Reserve each function's concurrency, of the console's only what one browser needs."""
+    """Reserve each function's concurrency, and less for those that need less."""
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
@@ -233,7 +233,7 @@ def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: An
                 function = cloudformation.describe_stack_resource(
                     StackName=stack["StackName"], LogicalResourceId=logical_id
                 )["StackResourceDetail"]
-                reserved = CONSOLE_CONCURRENCY if logical_id == "ConsoleFunction" else None
+                reserved = OTHER_CONCURRENCY.get(logical_id)
                 functions.put_function_concurrency(
                     FunctionName=function["PhysicalResourceId"],
                     ReservedConcurrentExecutions=reserved or int(parameters[parameter]),

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from taskrunner.adapters import http_origins
 from taskrunner.adapters.logs import logger
 from taskrunner.errors import (
     ConflictError,
@@ -52,13 +51,13 @@ class Response:
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def to_proxy(self, allowed_origin: str = "") -> ProxyResponse:
-        """Return it for API Gateway; pages of *allowed_origin* may read it in a browser."""
+    def to_proxy(self, headers: Mapping[str, str] | None = None) -> ProxyResponse:
+        """Return it for API Gateway, with *headers* in addition to its own."""
         return {
             "statusCode": self.status,
             "headers": {
                 "Cache-Control": "no-store",
-                **http_origins.headers(allowed_origin),
+                **(headers or {}),
                 **self.headers,
             },
             "body": self.body,

@@ -19,10 +19,6 @@ class World(Protocol):
         ...
 
     @property
-    def allowed_origin(self) -> str:
-        """The origin of pages that may call the API; `*` for all, and empty for none."""
-
-    @property
     def principals(self) -> ports.Principals | None:
         """The registered principals; None where an authorizer checks tokens instead."""
         ...
@@ -55,6 +51,10 @@ class World(Protocol):
     def secrets(self) -> ports.Secrets: ...  # noqa: D102
     @property
     def notifications(self) -> ports.Notifications: ...  # noqa: D102
+    @property
+    def events(self) -> ports.Events: ...  # noqa: D102
+    @property
+    def metrics(self) -> ports.Metrics: ...  # noqa: D102
     @property
     def due_work(self) -> ports.DueWork: ...  # noqa: D102
     @property
