@@ -40,6 +40,8 @@ PRICES_OF_IDLE = {
     "invocations of `reconcile`, one a minute": PRICES["invocations of functions"],
     "the same for 0.1 s with 1 GiB, in GB-s": PRICES["their time, in GB-s"],
     "reads of `reconcile`, one a minute": PRICES["read units of DynamoDB"],
+    "alarms of CloudWatch": 0.10,
+    "its dashboard, after the account's first three": 3.00,
 }
 AUTHORIZE = 1  # its answer is remembered for five minutes
 CALL_S = 0.1
@@ -117,6 +119,16 @@ def test_the_sums_of_the_page_are_right(header: str, prices: dict[str, float], t
     right = {name: round(times * count * prices[name], digits) for name, (count, _) in rows.items()}
     assert rows.keys() == prices.keys()
     assert {name: stated for name, (_, stated) in rows.items()} == right
+
+
+def test_the_page_counts_the_alarms_that_every_deployment_has() -> None:
+    alarms = [
+        resource
+        for resource in template()["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+    ]
+
+    assert table("| what | a month |")["alarms of CloudWatch"][0] == len(alarms)
 
 
 def test_the_totals_of_the_page_are_right() -> None:
