@@ -11,7 +11,7 @@ from functools import cache
 from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
-    "authorize": frozenset({"authority"}),
+    "authorize": frozenset({"authority", "clock"}),
     "simulate_pack": frozenset({"ceilings", "plans", "principals", "runs"}),
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DESCRIPTION = 256
-# A layer's longest ARN: its partition, Region and logical id with SAM's ten digits, and a version's five.
+# The longest ARN of a layer: its partition, Region and logical id with ten digits of SAM, and a
+# version of five digits.
 LAYER_ARN = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:layer:{}0123456789:12345"
 LAYERS = {
     name
@@ -58,7 +59,7 @@ def settings(name: str) -> dict[str, Any]:
 
 
 def parameters_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - any value of the template
-    """Yield the parameters of which *node* is made, and the layers, which have versions themselves."""
+    """Yield the parameters of which *node* is made, and its layers, which have versions too."""
     match node:
         case {"Ref": name} if name in template()["Parameters"] or name in LAYERS:
             yield name

@@ -60,6 +60,12 @@ class AwsWorld:
         self.environment = environment
         self._given_session = session
         self._making_client = threading.Lock()
+        self._lazy_clients: list[_LazyClient] = []
+
+    def make_clients(self) -> None:
+        """Make the clients of the ports that have been built, before their first calls do."""
+        for client in self._lazy_clients:
+            client.make_client()
 
     @cached_property
     def ceilings(self) -> Ceilings:
@@ -205,7 +211,7 @@ class AwsWorld:
         """See the port."""
         from taskrunner.adapters.events import BusEvents  # noqa: PLC0415
 
-        return BusEvents(_client("events"), self.environment["EVENT_BUS"])
+        return BusEvents(self._client("events"), self.environment["EVENT_BUS"])
 
     @cached_property
     def metrics(self) -> EmbeddedMetrics:
@@ -313,7 +319,9 @@ class AwsWorld:
 
     def _client(self, service: str, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
         """Return a client that is made on its first use."""
-        return _LazyClient(lambda: self._made_client(service, **settings))
+        client = _LazyClient(lambda: self._made_client(service, **settings))
+        self._lazy_clients.append(client)
+        return client
 
     def _made_client(self, service: str, region_name: str | None = None, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
         from botocore.config import Config  # noqa: PLC0415
@@ -346,6 +354,10 @@ class _LazyClient:
     def _client(self) -> Any:  # noqa: ANN401 - botocore has no static types
         return self._make()
 
+    def make_client(self) -> None:
+        """Make the client, unless it has been made."""
+        self._client  # noqa: B018 - a cached property
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - botocore has no static types
         return getattr(self._client, name)
 
@@ -357,8 +369,14 @@ def aws() -> AwsWorld:
 
 
 def make_before_snapshot(*ports: str) -> None:
-    """Let a snapshot of this process contain *ports*, if Lambda takes one."""
-    snapshots.register(lambda: [getattr(aws(), port) for port in ports], os.environ)
+    """Let a snapshot of this process contain *ports* and their clients, if Lambda takes one."""
+
+    def make() -> None:
+        for port in ports:
+            getattr(aws(), port)
+        aws().make_clients()
+
+    snapshots.register(make, os.environ)
 
 
 def observed(handler: invocations.Handler) -> invocations.Handler:
