@@ -26,6 +26,7 @@ def _cancel(request: Request, world: World) -> Response:
     return json_response(202, state, {"Location": f"{request.base_url}{_RUNS}/{run_id}"})
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
     raise InvalidRequestError("invalid_request", message)
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 bootstrap.make_before_snapshot("clock", "plans", "runs")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

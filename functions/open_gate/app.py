@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 bootstrap.make_before_snapshot("approvals", "clock", "due_work", "notifications", "plans", "runs")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 bootstrap.make_before_snapshot("clock", "due_work")
 
 
+@bootstrap.observed
 def handler(
     _event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

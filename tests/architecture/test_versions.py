@@ -27,6 +27,7 @@ WITHOUT_ALIAS = {
     "CreateRunFunction",
     "ConsoleFunction",
     "DescribeApiFunction",
+    "PublishEventsFunction",
 }
 # Properties that belong to the function and not to its versions, or that only SAM reads.
 UNVERSIONED = {

@@ -18,7 +18,7 @@ TABLE: Final = "runs"
 BUCKET: Final = "runs"
 MACHINE_PREFIX: Final = "taskrunner"
 SECRET_PREFIX: Final = "taskrunner/"
-EXECUTOR_PREFIX: Final = "taskrunner-executor-"
+EXECUTOR_PREFIX: Final = "taskrunner_executor-"
 # The functions that machines call, by their names in the frame and by their folders.
 MACHINE_FUNCTIONS: Final = {
     "RunStep": "run_step",
@@ -28,13 +28,15 @@ MACHINE_FUNCTIONS: Final = {
 }
 _FUNCTION_ARN: Final = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:"
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+BUS: Final = "default"
 
 
 def deploy() -> dict[str, str]:
     """Create every resource in moto, and return the environment of the functions."""
     table = template()["Resources"]["RunTable"]["Properties"]
     boto3.client("dynamodb").create_table(
-        TableName=TABLE, **{name: table[name] for name in _TABLE_PROPERTIES}
+        TableName=TABLE,
+        **{name: table[name] for name in _TABLE_PROPERTIES},
     )
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     role = boto3.client("iam").create_role(RoleName="machines", AssumeRolePolicyDocument="{}")
@@ -51,6 +53,7 @@ def deploy() -> dict[str, str]:
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "SETTLE_RUN_FUNCTION": alias_arn("SettleRun"),
+        "EVENT_BUS": BUS,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
         "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
     }

@@ -13,7 +13,7 @@ from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.bootstrap import AwsWorld
 from tests.architecture.test_machines import matched_errors
 from tests.machine.engine import engine as running_engine
-from tests.machine.runs import state_of
+from tests.machine.runs import ended, start, state_of, statuses
 from tests.recorded import journals, machines, recording
 from tests.recorded.cases import PLAYS
 
@@ -94,6 +94,32 @@ def test_a_machine_of_an_earlier_release_comes_to_the_end_that_this_release_reco
 
 def _statuses(steps: list[dict[str, Any]], name: str) -> dict[str, tuple[str, int]]:
     return {step[name]: (step["status"], step["attempts"]) for step in steps}
+
+
+def test_a_gate_expires_in_the_state_that_earlier_machines_have_for_it(engine: Engine) -> None:
+    name = "a-gate-expires-and-the-run-goes-on"
+    recorded = machines.read(machines.MACHINES / "0.1" / f"{name}.json")
+    _let_gates_wait(recorded.definition, seconds=1)
+    engine.worlds["create_run"] = _WorldOfARelease(engine.world, recorded)
+    ana = engine.client(subject="ana")
+    pack = journals.PACKS[0].with_name(f"{name}.yaml").read_text(encoding="utf-8")
+
+    state = ended(ana, start(ana, pack))
+
+    expiries = [event for name, event in engine.calls if name == "open_gate" and "expired" in event]
+    assert len(expiries) == 1
+    assert state["status"] == "succeeded"
+    assert "Failed approval-expired" in statuses(state).values()
+
+
+def _let_gates_wait(node: Any, seconds: int) -> None:  # noqa: ANN401 - any part of a definition
+    if isinstance(node, dict):
+        if str(node.get("Resource", "")).endswith("waitForTaskToken"):
+            node["TimeoutSeconds"] = seconds
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            _let_gates_wait(child, seconds)
 
 
 @pytest.mark.parametrize("pack", STARTED, ids=lambda pack: pack.stem)

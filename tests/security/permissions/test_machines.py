@@ -34,6 +34,7 @@ NAMES = Names(
         **{f"{name}.Alias": f"{_FUNCTION}{name}:live" for name in functions()},
         **{f"{name}.Arn": f"<{name}>" for name in ("EvidenceKey", "MachineRole", "RunBucket")},
         "ApprovalTopic": "<ApprovalTopic>",
+        "EventBus": "<EventBus>",
         "PackRunMachine": f"arn:aws:states:{_ACCOUNT}:stateMachine:taskrunner_pack-run",
     }
 )
