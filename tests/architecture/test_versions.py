@@ -137,6 +137,23 @@ def test_machines_events_and_functions_call_the_alias() -> None:
 _CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "SettleRun")
 
 
+def test_all_aliases_have_the_name_that_the_compiler_counts() -> None:
+    """`budget/limits` counts the bytes of a machine with the longest ARNs of these."""
+    assert {functions()[name]["AutoPublishAlias"] for name in VERSIONED} == {"live"}
+
+
+def test_snapshots_are_refused_for_pythons_that_have_none() -> None:
+    """Lambda makes them from Python 3.12 on."""
+    rule = template()["Rules"]["SnapshotsOfPython"]
+    refused = [
+        assertion["Assert"]["Fn::Not"][0]["Fn::Equals"][1] for assertion in rule["Assertions"]
+    ]
+    runtimes = template()["Parameters"]["Runtime"]["AllowedValues"]
+
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "true"]}
+    assert refused == [name for name in runtimes if int(name.removeprefix("python3.")) < 12]
+
+
 def test_functions_that_lambda_can_make_snapshots_of_have_the_choice() -> None:
     """Lambda makes none of a function with a disk of more than 512 MiB: run_step holds files."""
     with_choice = {name for name in VERSIONED if "SnapStart" in functions()[name]}

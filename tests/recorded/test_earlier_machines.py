@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,17 @@ class _RecordedMachines(StepFunctionsMachines):
 
     def start(self, run: Run, *_: object) -> None:
         assert run.plan_hash == self.recorded.plan_hash
-        super().start(run, self.recorded.definition, self.recorded.input_of(run.run_id))
+        prototype = self._client.describe_state_machine(stateMachineArn=self._prototype_arn)
+        machine = self._client.create_state_machine(
+            name=run.machine,
+            definition=json.dumps(self.recorded.definition),
+            roleArn=prototype["roleArn"],
+        )
+        self._client.start_execution(
+            stateMachineArn=machine["stateMachineArn"],
+            name=run.execution,
+            input=json.dumps(self.recorded.input_of(run.run_id)),
+        )
 
 
 class _WorldOfARelease(AwsWorld):

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from taskrunner.errors import TryAgainError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,8 +61,7 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
     """Return the ARN that a deployment put in place of each `${Name}`, read off its frame.
 
     Raises:
-        TryAgainError: *deployed* does not have the frame's shape. A deployment is under way, which
-            changes this machine before the functions that read it.
+        KeyError: *deployed* does not have the frame's shape: it is of another release.
     """
     arns: dict[str, str] = {}
 
@@ -78,11 +75,7 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
         elif isinstance(ours, str) and ours.startswith(_PLACEHOLDER):
             arns[_name(ours)] = theirs
 
-    try:
-        compare(frame(), deployed)
-    except (KeyError, TypeError, ValueError):
-        message = "the prototype machine is of another release; its deployment is under way"
-        raise TryAgainError(message) from None
+    compare(frame(), deployed)
     return arns
 
 
