@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _RUNS = "/v1/task-runner/runs"
 
+bootstrap.make_before_snapshot("clock", "machines", "principals", "runs")
+
 
 def _cancel(request: Request, world: World) -> Response:
     run_id = request.run_id()

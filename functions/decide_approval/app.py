@@ -23,6 +23,8 @@ _MEMBERS = ("decision", "planHash", "actorId", "summary")
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
 _MAX_TEXT_LENGTH = 2000
 
+bootstrap.make_before_snapshot("approvals", "clock", "due_work", "plans", "principals", "runs")
+
 
 def _decide(request: Request, world: World) -> Response:
     body = request.body

@@ -15,6 +15,8 @@ from taskrunner.usecases.decide_flow import decide_flow
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("clock", "plans", "runs")
+
 
 @bootstrap.observed
 def handler(

@@ -12,6 +12,8 @@ from taskrunner.usecases.expire_gate import expire_gate
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("approvals", "clock", "due_work", "notifications", "plans", "runs")
+
 
 @bootstrap.observed
 def handler(

@@ -11,6 +11,8 @@ from taskrunner.usecases.reconcile import reconcile
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("clock", "due_work")
+
 
 @bootstrap.observed
 def handler(

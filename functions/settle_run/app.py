@@ -17,6 +17,8 @@ from taskrunner.usecases.settle_run import settle_run
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("artifacts", "clock", "evidence", "plans", "runs")
+
 
 @bootstrap.observed
 def handler(

@@ -12,7 +12,7 @@ from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset({"approvals", "ceilings", "plans", "principals", "runs"}),
+    "simulate_pack": frozenset({"ceilings", "plans", "principals", "runs"}),
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),

@@ -21,7 +21,6 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
-    "AWS::ApiGateway::UsagePlan",
     "AWS::Cognito::UserPoolResourceServer",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
@@ -31,6 +30,7 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Lambda::EventSourceMapping",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Parameter",  # it holds the stack's name
     "AWS::SQS::QueuePolicy",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -38,6 +38,7 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
+    "AWS::WAFv2::WebACLAssociation",
 }
 
 
@@ -82,7 +83,7 @@ def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
         "RestrictPublicBuckets": True,
     }
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration", "CorsConfiguration"} == set()
+    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration"} == set()
 
 
 def test_the_bucket_refuses_plain_http() -> None:

@@ -190,6 +190,8 @@ class MemoryApprovals:
         key = (snapshot.run.tenant, snapshot.run.run_id, record.approval_id)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
+        if record.verdict is Verdict.APPROVED:
+            self.runs.of(snapshot.run.tenant, snapshot.run.run_id).is_approved = True
         decided_at = record.decisions[-1].decided_at
         self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.approval_id)
         return True

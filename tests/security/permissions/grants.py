@@ -81,14 +81,12 @@ def names_of(deployed: Mapping[str, str]) -> Names:
             "EventBus": deployed["EVENT_BUS"],
             "RunBucket": bucket,
             "RunBucket.Arn": f"arn:aws:s3:::{bucket}",
+            "FunctionsLogGroup.Arn": f"arn:aws:logs:{REGION}:{DEFAULT_ACCOUNT_ID}:log-group:ours:*",
             "PackRunMachine": prototype,
             "MachineRole.Arn": machine["roleArn"],
             "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
             "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
-            "SettleRunFunction.Arn": (
-                f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:"
-                f"{deployed['SETTLE_RUN_FUNCTION']}"
-            ),
+            "SettleRunFunction.Alias": deployed["SETTLE_RUN_FUNCTION"],
         }
     )
 

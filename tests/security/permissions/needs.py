@@ -101,7 +101,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
         case "stepfunctions":
             return _of_states(operation, params)
         case "lambda" if operation == "Invoke":
-            arn = _arn("lambda", f"function:{params['FunctionName']}")
+            name = params["FunctionName"]
+            arn = name if name.startswith("arn:") else _arn("lambda", f"function:{name}")
             return [Need("lambda:InvokeFunction", arn)]
         case "secretsmanager":
             # Secrets Manager ends a secret's ARN with six letters of its own.
@@ -116,7 +117,11 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
             return [Need("events:PutEvents", _arn("events", f"event-bus/{bus}")) for bus in buses]
         case "ecr":
             where = f"{params['registryId']}:repository/{params['repositoryName']}"
-            return [Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}")]
+            # With enhanced scanning, ECR asks Inspector with the caller's permissions.
+            return [
+                Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}"),
+                Need("inspector2:ListFindings", "*"),
+            ]
     raise LookupError(f"nobody has said what {service}:{operation} needs")
 
 

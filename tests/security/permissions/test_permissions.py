@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
 _NAMED = (
-    "SettleRunFunction.Arn",
+    "SettleRunFunction.Alias",
     "AWS::StackName",
     "ApprovalTopic",
     "EventBus",
@@ -96,14 +96,14 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
         ("<ApprovalTopic>",),
-        ("<SettleRunFunction.Arn>",),
+        ("<SettleRunFunction.Alias>",),
         ("arn:aws:events::event-bus/<EventBus>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
-        ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
+        ("arn:aws:lambda::function:<AWS::StackName>_executor-*",),
         ("arn:aws:ecr:*:*:repository/*",),
-        ("*",),  # a task token's answer, which knows no resource
+        ("*",),  # a task token's answer and findings of Inspector, which know no resource
     }
 
 

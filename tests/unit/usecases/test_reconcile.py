@@ -10,7 +10,7 @@ import pytest
 
 from taskrunner.errors import ApprovalExpiredError, TryAgainError
 from taskrunner.model.approval import Verdict
-from taskrunner.model.due_work import DueKind
+from taskrunner.model.due_work import QUIET, DueKind
 from taskrunner.model.metrics import Metric
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
@@ -61,7 +61,7 @@ TWO_GATES = pack(
           - {id: first, continueOnError: true, gate: {approval: {id: security}}}
           - {id: second, continueOnError: true, gate: {approval: {id: security}}}
     """,
-    spec="approvals: [{id: security, expiresAfterSeconds: 3600}]",
+    spec="approvals: [{id: security, expiresAfterSeconds: 86400}]",
 )
 GATE_BESIDE_A_STEP = pack(
     """
@@ -337,7 +337,7 @@ class TestPlansThatAreGone:
 class TestWaitingRuns:
     """A run that only waits is looked at when its first gate has expired."""
 
-    def looks(self, world: MemoryWorld, after_s: float = 61) -> str:
+    def looks(self, world: MemoryWorld, after_s: float = QUIET.total_seconds()) -> str:
         world.machines.statuses[run_7(world).execution] = "RUNNING"
         assert a_pass(world, after_s) == []
         (item,) = (item for item in world.due_work.items.values() if item.kind is DueKind.RUN)
@@ -350,14 +350,24 @@ class TestWaitingRuns:
         world.clock.advance(60)
         gate(world, "second", "token-2")
 
-        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+        assert self.looks(world) == "2025-12-07T12:10:00.000Z"
+
+    def test_looks_as_usual_while_aws_may_hold_up_a_step_beside_the_gate(self) -> None:
+        """The machine tries for hours to start it, and then the execution may end unreported."""
+        world = a_world(GATE_BESIDE_A_STEP)
+        gate(world)
+
+        for hour in range(1, 4):
+            assert self.looks(world, after_s=3600) <= f"2025-12-06T{12 + hour}:15:00.000Z"
+
+        assert self.looks(world, after_s=3600) == "2025-12-13T12:10:00.000Z"
 
     def test_looks_as_usual_while_a_step_runs_beside_a_gate(self) -> None:
         world = a_world(GATE_BESIDE_A_STEP)
         gate(world)
         cut_off(world, "runs.record_step", lambda dying: step(dying, "busy"))
 
-        assert self.looks(world) == "2025-12-06T12:03:01.000Z"
+        assert self.looks(world, after_s=61) == "2025-12-06T12:03:01.000Z"
 
     def test_looks_as_usual_while_a_lane_may_be_on_its_way_to_the_next_step(self) -> None:
         world = a_world(GATE_BESIDE_A_STEP)
@@ -371,22 +381,22 @@ class TestWaitingRuns:
     def test_looks_soon_after_a_decision_has_woken_the_run(self, verdict: Verdict) -> None:
         world = a_world(TWO_GATES)
         gate(world, "first")
-        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+        assert self.looks(world) == "2025-12-07T12:10:00.000Z"
         world.clock.advance(600)
 
         decide(world, verdict, by=ADMIN if verdict is EXPIRED else BOB)
 
-        assert due_at_of_run(world) <= "2025-12-06T12:30:00.000Z"
+        assert due_at_of_run(world) <= "2025-12-06T16:30:00.000Z"
 
     def test_looks_soon_after_a_decision_that_the_reconciler_has_delivered(self) -> None:
         world = a_world(TWO_GATES)
         gate(world, "first")
-        assert self.looks(world) == "2025-12-06T13:10:00.000Z"
+        assert self.looks(world) == "2025-12-07T12:10:00.000Z"
         cut_off(world, "approvals.resume", lambda dying: decide(dying, EXPIRED, by=ADMIN))
 
         a_pass(world)
 
-        assert due_at_of_run(world) <= "2025-12-06T12:30:00.000Z"
+        assert due_at_of_run(world) <= "2025-12-06T16:30:00.000Z"
 
     def test_a_decision_between_the_reads_and_the_write_of_a_pass_counts(self) -> None:
         world = waiting()
@@ -398,18 +408,18 @@ class TestWaitingRuns:
 
         world.due_work.postpone = decided_before  # type: ignore[method-assign]
 
-        assert self.looks(world) <= "2025-12-06T12:20:00.000Z"
+        assert self.looks(world) <= "2025-12-06T16:20:00.000Z"
 
     def test_looks_again_at_the_gates_that_still_wait_after_the_first_has_expired(self) -> None:
         world = a_world(TWO_GATES)
         gate(world, "first")
-        world.clock.advance(1800)
+        world.clock.advance(36000)
         gate(world, "second", "token-2")
         self.looks(world)
         with suppress(ApprovalExpiredError):
             expire_gate(StepReference(TENANT, "run-7", "first", ""), world)
 
-        assert self.looks(world, after_s=1800) == "2025-12-06T13:40:00.000Z"
+        assert self.looks(world, after_s=50000) == "2025-12-07T22:10:00.000Z"
 
 
 class TestStoppedBlocks:

@@ -10,7 +10,7 @@ import os
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from taskrunner.adapters import invocations, logs
+from taskrunner.adapters import invocations, logs, snapshots
 from taskrunner.adapters.clock import RandomIds, SystemClock
 from taskrunner.adapters.metrics import EmbeddedMetrics
 from taskrunner.model.ceilings import ANYTHING, Ceilings
@@ -323,6 +323,11 @@ def _client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has n
 def aws() -> AwsWorld:
     """Return the world of this process."""
     return AwsWorld(os.environ)
+
+
+def make_before_snapshot(*ports: str) -> None:
+    """Let a snapshot of this process contain *ports*, if Lambda takes one."""
+    snapshots.register(lambda: [getattr(aws(), port) for port in ports], os.environ)
 
 
 def observed(handler: invocations.Handler) -> invocations.Handler:

@@ -32,6 +32,7 @@ from taskrunner.adapters.approval_items import (
 from taskrunner.adapters.due_work import DUE_REMOVAL, watch_put
 from taskrunner.adapters.journal_chunks import Addition, with_end
 from taskrunner.adapters.run_endings import RunEndings
+from taskrunner.adapters.run_items import approved_listing
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     APPROVALS,
@@ -186,11 +187,12 @@ class DynamoApprovals:
         )
 
     def decide(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
-        """See the port."""
-        decided = decision_update(snapshot.run, record, self._retention.expires_at(snapshot.run))
-        return self._write(
-            snapshot, [decided, *self._gate_updates(snapshot.run, record, change)], change
-        )
+        """See the port. The first granted approval lists the run among the approved ones."""
+        run, expires_at = snapshot.run, self._retention.expires_at(snapshot.run)
+        writes: list[Write] = [decision_update(run, record, expires_at)]
+        if record.verdict is Verdict.APPROVED:
+            writes.append(approved_listing(run, expires_at))
+        return self._write(snapshot, [*writes, *self._gate_updates(run, record, change)], change)
 
     def record_decisions(
         self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange
@@ -212,7 +214,9 @@ class DynamoApprovals:
 
     def _write(self, snapshot: RunSnapshot, writes: Sequence[Write], change: GateChange) -> bool:
         """Make all of *writes* if their items, the run and its blocks are as they were read."""
-        added = self._endings.of_failure(snapshot.run, change.stops, writes, change.inside)
+        added = self._endings.of_failure(
+            snapshot.run, change.stops, change.entries, writes, change.inside
+        )
         addition = with_end(Addition(change.entries), change.stops)
         try:
             self._journal.append(snapshot, addition, [*writes, *added])

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from taskrunner.adapters import authorizer_context, logs
+from taskrunner.adapters.http_origins import origin_headers
 from taskrunner.adapters.http_request import Request, read_request
 from taskrunner.adapters.http_response import (
     ProxyResponse,
@@ -48,7 +49,11 @@ Routes: TypeAlias = "Mapping[tuple[str, str], Operation]"
 
 
 def serve(
-    event: JsonMapping, routes: Routes, principals: Principals | None, *, plans: bool = False
+    event: JsonMapping,
+    routes: Routes,
+    principals: Principals | None,
+    *,
+    plans: bool = False,
 ) -> ProxyResponse:
     """Answer a proxy event by one of *routes*, which are keyed by method and resource.
 
@@ -79,7 +84,7 @@ def serve(
     except Exception:  # noqa: BLE001 - the caller must not see anything of a bug
         logger.exception("unexpected error", extra={"trace": trace})
         response = internal_error_response(trace)
-    return response.to_proxy()
+    return response.to_proxy(origin_headers(event))
 
 
 def _log_tenant(request: Request) -> None:

@@ -190,7 +190,7 @@ class DynamoRuns:
         run = snapshot.run
         puts = self._steps.artifact_puts(run, artifacts)
         last_puts = puts[:_MAX_ARTIFACTS]
-        writes = self._endings.of_run(run, outcome, entries[-1].occurred_at, last_puts)
+        writes = self._endings.of_run(run, outcome, entries, last_puts)
         try:
             # The artifacts that do not fit beside the end are written before it, never after it:
             # the list of artifacts of an ended run may already be signed.
@@ -251,6 +251,10 @@ class DynamoRuns:
     ) -> Page:
         """See the port."""
         return self._lists.page(tenant, limit, cursor, filters)
+
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        """See the port. The index follows the table within moments."""
+        return self._lists.last_approved(tenant, pack_name, besides)
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
         """See the port. The index follows the table within moments, so the count may lag."""

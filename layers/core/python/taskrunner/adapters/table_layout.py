@@ -11,12 +11,13 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
                      opened_sort and summary as of its approval; expired_by once it has expired;
                      task_token while it waits
-    I#<kind>         the run in the list of its pack, of its version or of its requester: run_list,
-                     created_sort
+    I#<kind>         the run in the list of its pack, of its version or of its requester, or of the
+                     approved runs of its pack: run_list, created_sort
     J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
                      fence (the run's outcome) once the run has ended
-    R                the run: the fields of `Run`, outcome, ended_at, settled (once the artifacts of
-                     a failed run are final), and the indexes' attributes
+    R                the run: the fields of `Run`, outcome, ended_at, status_reason (JSON text, why
+                     it failed or was cancelled), settled (once the artifacts of a failed run are
+                     final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
     W#<step path>    a watch: due when the gate there, or the run if the path is empty, breaches an
@@ -87,6 +88,7 @@ class ListKind(StrEnum):
     PACK = "pack"
     VERSION = "version"
     REQUESTER = "requester"
+    APPROVED = "approved"
 
 
 class Key(NamedTuple):

@@ -23,7 +23,9 @@ _RUNNING_LOOK_S: Final = (120, 900)
 _AGE_PER_LOOK: Final = 6
 # The machine has recorded the expiry of a gate by then, or goes on after its decision.
 _AFTER_EXPIRY: Final = timedelta(minutes=10)
-_QUIET: Final = timedelta(minutes=1)
+# Longer than all pauses of the machine's retries of what AWS refuses, and its last try. A lane that
+# has recorded nothing for so long is not on the way to its next step.
+QUIET: Final = timedelta(hours=4)
 
 
 class DueKind(StrEnum):
@@ -93,5 +95,8 @@ def look_after_expiry(expires_at: str) -> str:
 
 
 def is_quiet(now: datetime, last_entry_at: str) -> bool:
-    """Return whether nothing has happened in a run for longer than between two of its steps."""
-    return now - timestamp.from_text(last_entry_at) >= _QUIET
+    """Return whether nothing has happened in a run for longer than between two of its steps.
+
+    AWS may refuse the start of a step for hours, and the machine tries again.
+    """
+    return now - timestamp.from_text(last_entry_at) >= QUIET

@@ -32,11 +32,13 @@ class Stops(NamedTuple):
     """What a failure stops, in the write that records the failure: the run, or blocks of it.
 
     *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
+    *failed_step* is the path of the step that failed the run.
     *blocks* are the step paths of blocks after which the run goes on. *gated_blocks* are those that
     hold gates: their waiting gates must be answered, so they are due work from *stopped_at* on.
     """
 
     run_failed: Entry | None = None
+    failed_step: str | None = None
     blocks: Sequence[str] = ()
     gated_blocks: Sequence[str] = ()
     stopped_at: str = ""
@@ -206,6 +208,13 @@ class Runs(Protocol):
 
         Raises:
             InvalidRequestError: the cursor is not one of this list with these filters.
+        """
+        ...
+
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        """Return the newest run of that pack with an approval that was granted, or None.
+
+        The run with the id *besides* does not count.
         """
         ...
 

@@ -238,9 +238,9 @@ def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
 def _next_look(snapshot: RunSnapshot, status: str, world: World) -> str:
     """Return when to look again at a run whose execution goes on.
 
-    A run that only waits changes nothing before its first gate expires, unless somebody decides.
-    Then the decision's delivery moves the look, also if that comes between the reads here and the
-    write after them.
+    A run that only waits, and has done so for longer than AWS can hold up a step beside its gates,
+    changes nothing before its first gate expires, unless somebody decides. Then the decision's
+    delivery moves the look, also if that comes between the reads here and the write after them.
     """
     run, now = snapshot.run, world.clock.now()
     soon = next_look_at_running(now, run.created_at)
