@@ -126,10 +126,33 @@ def _never_starting(engine: Engine, manifest: str) -> str:
     return run_id
 
 
-def _wait_for_entry(client: Client, run_id: str, step_path: str | None, event: str) -> None:
-    client.engine.until(
-        lambda: has_entry(client, run_id, step_path, event), f"no {event} of {step_path}"
-    )
+def _deciding_too_late(engine: Engine, manifest: str) -> str:
+    """Approve once the reconciler has seen that the run and its gate take too long."""
+    ana = engine.client(subject="ana")
+    run_id = start(ana, manifest)
+    for step_path in (None, "review"):
+        _wait_for_entry(ana, run_id, step_path, "run.slo-breached", before_each_look="reconcile")
+    assert decide(engine.client(subject="bob"), run_id, "security", "approved").status == 200
+    ended(ana, run_id)
+    return run_id
+
+
+def _wait_for_entry(
+    client: Client,
+    run_id: str,
+    step_path: str | None,
+    event: str,
+    *,
+    before_each_look: str | None = None,
+) -> None:
+    """Wait for an entry; call the function *before_each_look* before each look, if there is one."""
+
+    def is_there() -> bool:
+        if before_each_look is not None:
+            client.engine.invoke(before_each_look, {})
+        return has_entry(client, run_id, step_path, event)
+
+    client.engine.until(is_there, f"no {event} of {step_path}")
 
 
 class _WorldWhereAFunctionDies(AwsWorld):
@@ -203,6 +226,7 @@ PLAYS: Final[Mapping[str, Play]] = {
         ("each[1]::review", "gate.awaiting"),
         ("retried", "step.failed"),
     ),
+    "objectives-are-breached": _deciding_too_late,
     "a-run-never-starts": _never_starting,
     "a-function-dies": _losing_a_function,
     "aws-refuses-an-attempt": _refusing_an_attempt,
