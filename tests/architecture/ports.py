@@ -11,8 +11,8 @@ from functools import cache
 from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
-    "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset({"approvals", "ceilings", "plans", "principals", "runs"}),
+    "authorize": frozenset({"authority", "clock"}),
+    "simulate_pack": frozenset({"ceilings", "plans", "principals", "runs"}),
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
@@ -37,7 +37,9 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
-    "reconcile": frozenset({"clock", "due_work"}),  # all that a pass needs that finds nothing
+    "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
+    # All that a pass needs that finds no work, while runs go on.
+    "reconcile": frozenset({"approvals", "clock", "due_work", "metrics"}),
 }
 
 

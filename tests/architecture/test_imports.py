@@ -16,7 +16,6 @@ from tests.architecture.ports import USED
 from tests.template import ROOT
 
 WATCHED = (
-    "aws_lambda_powertools",
     "boto3",
     "botocore.exceptions",
     "cryptography",
@@ -28,7 +27,6 @@ WATCHED = (
     "taskrunner.compiler.planning.plan",
     "yaml",
 )
-LOGGING = {"aws_lambda_powertools"}  # functions behind HTTP log the errors that they answer
 AWS = {"botocore.exceptions"}
 TOKENS = {"cryptography", "jwt"}
 # Slow, but no caller waits for settle_run. securesystemslib imports boto3 where it finds it.
@@ -40,19 +38,20 @@ COMPILER = {
     "yaml",
 }
 NEEDED = {
-    "authorize": LOGGING | AWS | TOKENS,
-    "simulate_pack": LOGGING | AWS | COMPILER,  # AWS for a comparison alone
-    "create_run": LOGGING | AWS | COMPILER,
-    "read_run": LOGGING | AWS,
-    "decide_approval": LOGGING | AWS,
-    "cancel_run": LOGGING | AWS,
+    "authorize": AWS | TOKENS,
+    "simulate_pack": AWS | COMPILER,  # AWS for a comparison alone
+    "create_run": AWS | COMPILER,
+    "read_run": AWS,
+    "decide_approval": AWS,
+    "cancel_run": AWS,
     "console": set(),
     "describe_api": set(),
     "run_step": AWS | {"pydantic"},  # checks the parameters of executors
     "open_gate": AWS,
     "decide_flow": AWS,
     "settle_run": AWS | SIGNING,
-    "reconcile": LOGGING | AWS | COMPILER,
+    "publish_events": AWS,
+    "reconcile": AWS | COMPILER,
 }
 SOURCE = """
 import sys
@@ -60,7 +59,7 @@ import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
 names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
+names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
 world = AwsWorld(dict.fromkeys(names, "https://a"))
 for port in sys.argv[1:]:
     getattr(world, port)

@@ -98,6 +98,7 @@ class RunState(TypedDict):
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
     rerunOf: NotRequired[str]
+    position: NotRequired[str]
     nextCursor: NotRequired[str]
     stepsOmitted: NotRequired[int]
 
@@ -230,6 +231,14 @@ class Simulation(TypedDict):
     comparison: NotRequired[PlanComparison]
 
 
+class RunReason(TypedDict):
+    """Why a run failed, was cancelled or waits, with the step that failed it or waits."""
+
+    stepId: NotRequired[str]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+
+
 class RunSummary(TypedDict):
     """An entry in the list of runs."""
 
@@ -239,6 +248,7 @@ class RunSummary(TypedDict):
     planHash: NotRequired[str]
     createdAt: NotRequired[str]
     endedAt: NotRequired[str]
+    statusReason: NotRequired[RunReason]
 
 
 class RunPlan(TypedDict):

@@ -52,7 +52,7 @@ class Lambda:
         return {"StatusCode": 200, "Payload": io.BytesIO(content), **failed}
 
     def call(self, payload: Json = None) -> Json:
-        functions = LambdaFunctions(self, "stack-executor-", lambda: 0.0)
+        functions = LambdaFunctions(self, "stack_executor-", lambda: 0.0)
         return functions.invoke("window", payload or {})
 
 
@@ -72,7 +72,7 @@ def test_a_function_is_invoked_by_prefix_and_name() -> None:
 
     assert client.call({"with": "☃"}) == {"passed": True}
     assert client.calls == [
-        {"FunctionName": "stack-executor-window", "Payload": '{"with":"☃"}'.encode()}
+        {"FunctionName": "stack_executor-window", "Payload": '{"with":"☃"}'.encode()}
     ]
 
 
@@ -137,7 +137,7 @@ def test_a_function_that_does_not_exist_is_reported_with_its_name_in_aws(code: s
 
     assert message == (
         "there is no executor function 'window' in this deployment; "
-        "its name in AWS would be stack-executor-window"
+        "its name in AWS would be stack_executor-window"
     )
 
 
@@ -202,7 +202,7 @@ class TestTheClient:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return AwsWorld({"EXECUTOR_PREFIX": "stack-executor-"})
+        return AwsWorld({"EXECUTOR_PREFIX": "stack_executor-"})
 
     @pytest.fixture(name="config")
     def _config(self, world: AwsWorld) -> Config:

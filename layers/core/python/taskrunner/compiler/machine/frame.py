@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from taskrunner.errors import TryAgainError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -61,7 +63,8 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
     """Return the ARN that a deployment put in place of each `${Name}`, read off its frame.
 
     Raises:
-        KeyError: *deployed* does not have the frame's shape: it is of another release.
+        TryAgainError: *deployed* does not have the frame's shape. A deployment is under way, which
+            changes this machine before the functions that read it.
     """
     arns: dict[str, str] = {}
 
@@ -75,7 +78,11 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
         elif isinstance(ours, str) and ours.startswith(_PLACEHOLDER):
             arns[_name(ours)] = theirs
 
-    compare(frame(), deployed)
+    try:
+        compare(frame(), deployed)
+    except (KeyError, TypeError, ValueError):
+        message = "the prototype machine is of another release; its deployment is under way"
+        raise TryAgainError(message) from None
     return arns
 
 
