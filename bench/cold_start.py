@@ -53,7 +53,7 @@ if len(sys.argv) > 1:
     from taskrunner.bootstrap import AwsWorld
     names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
     names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
-    names += ["SETTLE_RUN_FUNCTION"]
+    names += ["SETTLE_RUN_FUNCTION", "EVENT_BUS"]
     world = AwsWorld(dict.fromkeys(names, "https://a"))
     for port in sys.argv[1].split():
         getattr(world, port)

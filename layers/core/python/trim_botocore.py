@@ -21,8 +21,16 @@ from pathlib import Path
 from typing import Any
 
 SERVICES = (
-    "dynamodb", "ecr", "events", "kms", "lambda", "s3", "secretsmanager", "sns", "stepfunctions",
-)  # fmt: skip
+    "dynamodb",
+    "ecr",
+    "events",
+    "kms",
+    "lambda",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "stepfunctions",
+)
 # What the list of endpoints calls a service, where that is another name.
 ENDPOINTS = {"ecr": ("ecr", "api.ecr"), "stepfunctions": ("states",)}
 NEEDED = ("service-2", "endpoint-rule-set-1")
