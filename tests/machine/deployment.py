@@ -58,6 +58,7 @@ def deploy() -> dict[str, str]:
 def deployed_frame() -> str:
     """The frame with the functions' ARNs in it, as CloudFormation deploys it."""
     text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
+    text = text.replace("${Partition}", "aws")
     for name in MACHINE_FUNCTIONS:
         arn = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:{name}"
         text = text.replace(f"${{{name}FunctionArn}}", arn)

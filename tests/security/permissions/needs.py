@@ -164,7 +164,10 @@ def _of_states(operation: str, params: Mapping[str, Any]) -> Iterator[Need]:
         case "SendTaskSuccess" | "SendTaskFailure":
             yield Need(action, "*")
         case "CreateStateMachine":
-            yield Need(action, _arn("states", f"stateMachine:{params['name']}"))
+            arn = _arn("states", f"stateMachine:{params['name']}")
+            yield Need(action, arn)
+            if "tags" in params:
+                yield Need("states:TagResource", arn)
             yield Need("iam:PassRole", params["roleArn"])
         case "StopExecution" | "DescribeExecution":
             yield Need(action, params["executionArn"])
