@@ -37,6 +37,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
+    "remove_machines": frozenset({"clock", "inventory"}),
     "reconcile": frozenset({"clock", "due_work"}),  # all that a pass needs that finds nothing
 }
 

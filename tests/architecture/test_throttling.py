@@ -11,8 +11,8 @@ from typing import Any
 
 from taskrunner_cli.local.emulator import (
     ACCOUNT_CONCURRENCY,
-    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
+    LOWER_CONCURRENCY,
 )
 from tests.api_schema import assert_conforms
 from tests.template import example_executors, functions, routes, template
@@ -125,7 +125,9 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     called_by_machines = {arn.partition(".")[0] for arn in arns}
 
     assert reserved_by("StepConcurrency") == (
-        called_by_machines | set(example_executors()) | {"ReconcileFunction"}
+        called_by_machines
+        | set(example_executors())
+        | {"ReconcileFunction", "RemoveMachinesFunction"}
     )
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
@@ -139,10 +141,11 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:
-    others = len(functions()) - 1 + len(example_executors())
+    others = len(functions()) - len(LOWER_CONCURRENCY) + len(example_executors())
 
-    reserved = others * FUNCTION_CONCURRENCY + CONSOLE_CONCURRENCY
+    reserved = others * FUNCTION_CONCURRENCY + sum(LOWER_CONCURRENCY.values())
     emulator = 1
 
+    assert LOWER_CONCURRENCY.keys() <= functions().keys()
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64
     assert reserved <= ACCOUNT_CONCURRENCY

@@ -51,6 +51,7 @@ class GateWorld:
     world: Ports
     ids: ports.Ids
     machines: ports.Machines
+    inventory: ports.MachineInventory
     ceilings: Ceilings
     principals: ports.Principals | None
     sandbox: ports.Sandbox
@@ -107,6 +108,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         world=world,
         ids=memory.ids,
         machines=memory.machines,
+        inventory=memory.inventory,
         ceilings=memory.ceilings,
         principals=memory.principals,
         sandbox=memory.sandbox,

@@ -18,6 +18,7 @@ from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
+from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
 from tests.fakes.plans import MemoryPlans
@@ -51,6 +52,7 @@ class MemoryWorld:
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
+        self.inventory = MemoryInventory()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()

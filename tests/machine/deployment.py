@@ -47,6 +47,7 @@ def deploy() -> dict[str, str]:
         "BUCKET_NAME": BUCKET,
         "PACK_RUN_MACHINE_ARN": frame["stateMachineArn"],
         "MACHINE_PREFIX": MACHINE_PREFIX,
+        "MACHINE_RETENTION_DAYS": "30",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "SETTLE_RUN_FUNCTION": "SettleRun",

@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
-    CONSOLE_CONCURRENCY,
     FUNCTION_CONCURRENCY,
+    LOWER_CONCURRENCY,
     REGION,
     SECRET_ACCESS_KEY,
     Emulator,
@@ -207,7 +207,7 @@ def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> 
 
 
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
-    """Reserve each function's concurrency, of the console's only what one browser needs."""
+    """Reserve each function's concurrency, and less for those that are seldom called."""
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
@@ -217,7 +217,7 @@ def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: An
                 function = cloudformation.describe_stack_resource(
                     StackName=stack["StackName"], LogicalResourceId=logical_id
                 )["StackResourceDetail"]
-                reserved = CONSOLE_CONCURRENCY if logical_id == "ConsoleFunction" else None
+                reserved = LOWER_CONCURRENCY.get(logical_id)
                 functions.put_function_concurrency(
                     FunctionName=function["PhysicalResourceId"],
                     ReservedConcurrentExecutions=reserved or int(parameters[parameter]),

@@ -31,7 +31,11 @@ SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 # How many calls of one function run at a time. One Python process answers the AWS calls of all
 # functions, so more would not be faster. Callers retry a throttled call, as on AWS.
 FUNCTION_CONCURRENCY = 4
-CONSOLE_CONCURRENCY = 2  # a browser fetches two files at a time, and keeps them
+LOWER_CONCURRENCY = {
+    "ConsoleFunction": 2,  # a browser fetches two files at a time, and keeps them
+    "ReconcileFunction": 2,  # called every minute, and by tests
+    "RemoveMachinesFunction": 1,  # called every day, and when the stack is deleted
+}
 ACCOUNT_CONCURRENCY = 60  # more than the template's functions reserve together
 _IDLE_FUNCTION_S = 60  # after which a function keeps one process
 

@@ -171,7 +171,9 @@ def _of_states(operation: str, params: Mapping[str, Any]) -> Iterator[Need]:
             yield Need("iam:PassRole", params["roleArn"])
         case "StopExecution" | "DescribeExecution":
             yield Need(action, params["executionArn"])
-        case "StartExecution" | "DescribeStateMachine":
+        case "ListStateMachines":
+            yield Need(action, "*")
+        case "StartExecution" | "DescribeStateMachine" | "ListExecutions" | "DeleteStateMachine":
             yield Need(action, params["stateMachineArn"])
         case _:
             raise LookupError(f"nobody has said what {action} needs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.identity import TokenAuthenticator
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.journal_chunks import JournalChunks
+    from taskrunner.adapters.machine_inventory import StepFunctionsInventory
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
@@ -209,6 +211,17 @@ class AwsWorld:
             self._step_functions,
             self.environment["PACK_RUN_MACHINE_ARN"],
             self.environment["MACHINE_PREFIX"],
+        )
+
+    @cached_property
+    def inventory(self) -> StepFunctionsInventory:
+        """See the port."""
+        from taskrunner.adapters.machine_inventory import StepFunctionsInventory  # noqa: PLC0415
+
+        return StepFunctionsInventory(
+            self._step_functions,
+            self.environment["MACHINE_PREFIX"],
+            timedelta(days=int(self.environment["MACHINE_RETENTION_DAYS"])),
         )
 
     @cached_property

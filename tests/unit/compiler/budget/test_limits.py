@@ -17,8 +17,8 @@ from taskrunner.compiler.budget.distribution import (
     distributed_maps,
 )
 from taskrunner.compiler.driver import compile_pack, compile_plan, plan_pack
-from taskrunner.compiler.machine import frame
-from taskrunner.compiler.machine.creation import MAX_NAME_LENGTH, Deployment, creation
+from taskrunner.compiler.machine import frame, names
+from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.planning.plan import make_structure
@@ -95,7 +95,7 @@ def test_counts_the_request_that_boto3_sends_for_the_deployment_with_the_longest
 
     counted = limits.sent_bytes(compiled.plan, definition)
 
-    too_long = len(creation("p", "1", definition, longest())["name"]) - MAX_NAME_LENGTH
+    too_long = len(creation("p", "1", definition, longest())["name"]) - names.MAX_LENGTH
     assert counted == sent(compiled.plan, definition, longest()) - too_long
     assert counted > sent(compiled.plan, definition, longest(stack="s" * 46)) > 3000
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame
-from taskrunner.compiler.machine.creation import Deployment, creation, prefix
+from taskrunner.compiler.machine.creation import Deployment, creation
+from taskrunner.compiler.machine.names import is_of_a_pack, prefix
 from tests.packs import pack
 
 NOOP = pack("- {id: a, run: {uses: builtin:noop}}")
@@ -60,6 +61,15 @@ class TestName:
         longer = replace(DEPLOYMENT, stack=f"{stack}-{suffix}")
 
         assert not request(pack_name, longer)["name"].startswith(prefix(stack))
+
+    @given(stack=_stacks, pack_name=_pack_names)
+    def test_is_recognized_among_others(self, stack: str, pack_name: str) -> None:
+        name = request(pack_name, replace(DEPLOYMENT, stack=stack))["name"]
+
+        assert is_of_a_pack(name, stack)
+        assert not is_of_a_pack(f"{prefix(stack)}pack-run", stack)
+        assert not is_of_a_pack(name, f"{stack}-dev")
+        assert not is_of_a_pack(f"a{name}", stack)
 
     @pytest.mark.parametrize(
         "changes",

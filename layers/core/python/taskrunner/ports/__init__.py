@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.evidence import Signed as Signed
     from taskrunner.ports.executions import Machines as Machines
     from taskrunner.ports.images import Registries as Registries
+    from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory
     from taskrunner.ports.network import Networks as Networks
     from taskrunner.ports.notifications import Notifications as Notifications
     from taskrunner.ports.page import Page as Page

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.failure import reach
+from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.state.fold import fold
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from taskrunner.model.run import Run, RunState, StepState
     from taskrunner.ports import World
 
+_ENDS: Final = frozenset({Event.RUN_FAILED, Event.RUN_SCHEDULE_FAILED})
 _FAILED: Final = "RunFailed"
 _CANCELLED: Final = "RunCancelled"
 
@@ -40,7 +42,8 @@ def _failure(run: Run, plan: Plan | None, world: World) -> tuple[str, str]:
     entries = [placed.entry for placed in world.runs.journal(run.tenant, run.run_id)]
     step = None if plan is None else _failed_step(fold(plan, entries, run.created_at), plan)
     if step is None or step.reason is None:
-        return _FAILED, entries[-1].message if entries else "the run failed"
+        ends = (entry.message for entry in entries if entry.event in _ENDS)
+        return _FAILED, next(ends, "the run failed")
     return step.reason.value, f"step {step.path} failed: {step.reason.value}"
 
 

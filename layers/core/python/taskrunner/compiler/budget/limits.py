@@ -26,8 +26,8 @@ from taskrunner.compiler.budget.history import (
     run_history,
     step_history,
 )
-from taskrunner.compiler.machine import frame
-from taskrunner.compiler.machine.creation import MAX_NAME_LENGTH, Deployment, creation
+from taskrunner.compiler.machine import frame, names
+from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.problems import Problem
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.plan import Loop, MapStep, walk
@@ -96,7 +96,7 @@ def sent_bytes(plan: Plan, definition: JsonObject) -> int:
     as boto3 writes JSON, each character beyond ASCII six or more.
     """
     request = creation(plan.pack_name, plan.pack_version, definition, _longest_deployment())
-    return len(json.dumps(request | {"name": "n" * MAX_NAME_LENGTH}))
+    return len(json.dumps(request | {"name": "n" * names.MAX_LENGTH}))
 
 
 @cache

@@ -14,18 +14,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from taskrunner.compiler.machine import frame
+from taskrunner.compiler.machine.names import machine_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskrunner.model.json_types import JsonObject
-
-MAX_NAME_LENGTH: Final = 80
-# Tenants share machines by name. 128 bits keep anybody from finding two machines with one name.
-_HASH_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +56,10 @@ def creation(
         "loggingConfiguration": deployment.logging,
         "tracingConfiguration": deployment.tracing,
     }
-    digits = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()
     tags = {"stack": deployment.stack, "pack": pack_name, "version": pack_version}
     return {
-        "name": _name(deployment.stack, pack_name, digits),
+        "name": machine_name(deployment.stack, pack_name, digest),
         **machine,
         "tags": [{"key": f"taskrunner:{key}", "value": value} for key, value in tags.items()],
     }
-
-
-def prefix(stack: str) -> str:
-    """Return how the names of all machines of *stack* begin.
-
-    No stack's name has an underscore, so no other stack's machine begins like this.
-    """
-    return f"{stack}_"
-
-
-def _name(stack: str, pack_name: str, digits: str) -> str:
-    """Return a machine's name. A long pack name is cut; the hash never is."""
-    digits = digits[:_HASH_DIGITS]
-    room = max(0, MAX_NAME_LENGTH - len(prefix(stack)) - len(digits) - 1)
-    return f"{prefix(stack)}{pack_name[:room].rstrip('-')}-{digits}"
