@@ -16,7 +16,9 @@ USED: dict[str, frozenset[str]] = {
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
-    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
+    "read_run": frozenset(
+        {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
+    ),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
     "console": frozenset(),

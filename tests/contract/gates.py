@@ -52,6 +52,7 @@ class GateWorld:
     ids: ports.Ids
     machines: ports.Machines
     inventory: ports.MachineInventory
+    links: ports.ExecutionLinks
     ceilings: Ceilings
     principals: ports.Principals | None
     sandbox: ports.Sandbox
@@ -109,6 +110,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         ids=memory.ids,
         machines=memory.machines,
         inventory=memory.inventory,
+        links=memory.links,
         ceilings=memory.ceilings,
         principals=memory.principals,
         sandbox=memory.sandbox,

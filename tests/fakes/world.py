@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters.execution_links import AwsExecutionLinks
 from taskrunner.model.ceilings import Ceilings
 from tests.fakes.approvals import MemoryApprovals
 from tests.fakes.artifacts import MemoryArtifacts
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from taskrunner.ports import Principals
 
 
+_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:memory"
+
+
 class MemoryWorld:
     """`ports.World`, with nothing in it yet."""
 
@@ -52,6 +56,7 @@ class MemoryWorld:
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
+        self.links = AwsExecutionLinks(_MACHINE, has_console=True)
         self.inventory = MemoryInventory()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()

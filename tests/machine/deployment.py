@@ -48,6 +48,7 @@ def deploy() -> dict[str, str]:
         "PACK_RUN_MACHINE_ARN": frame["stateMachineArn"],
         "MACHINE_PREFIX": MACHINE_PREFIX,
         "MACHINE_RETENTION_DAYS": "30",
+        "AWS_ENDPOINT_URL": "http://moto",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "SETTLE_RUN_FUNCTION": "SettleRun",

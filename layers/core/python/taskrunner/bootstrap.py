@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.due_work import DynamoDueWork
     from taskrunner.adapters.evidence import KmsEvidence
+    from taskrunner.adapters.execution_links import AwsExecutionLinks
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import TokenAuthenticator
@@ -211,6 +212,16 @@ class AwsWorld:
             self._step_functions,
             self.environment["PACK_RUN_MACHINE_ARN"],
             self.environment["MACHINE_PREFIX"],
+        )
+
+    @cached_property
+    def links(self) -> AwsExecutionLinks:
+        """See the port. Only an emulator has an endpoint of its own."""
+        from taskrunner.adapters.execution_links import AwsExecutionLinks  # noqa: PLC0415
+
+        is_emulator = bool(self.environment.get("AWS_ENDPOINT_URL"))
+        return AwsExecutionLinks(
+            self.environment["PACK_RUN_MACHINE_ARN"], has_console=not is_emulator
         )
 
     @cached_property

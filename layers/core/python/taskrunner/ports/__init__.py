@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.due_work import DueWork as DueWork
     from taskrunner.ports.evidence import Evidence as Evidence
     from taskrunner.ports.evidence import Signed as Signed
+    from taskrunner.ports.execution_links import ExecutionLinks as ExecutionLinks
     from taskrunner.ports.executions import Machines as Machines
     from taskrunner.ports.images import Registries as Registries
     from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory

@@ -58,4 +58,6 @@ class World(Protocol):
     @property
     def machines(self) -> ports.Machines: ...  # noqa: D102
     @property
+    def links(self) -> ports.ExecutionLinks: ...  # noqa: D102
+    @property
     def inventory(self) -> ports.MachineInventory: ...  # noqa: D102
