@@ -106,6 +106,9 @@ def reserved_by(parameter: str) -> set[str]:
         name: resource["Properties"] for name, resource in example_executors().items()
     }
     logical_ids = set()
+    assert properties.pop("RemoveMachinesFunction")["ReservedConcurrentExecutions"] == {
+        "Ref": "AWS::NoValue"
+    }
     for name, function in properties.items():
         [condition, value, otherwise] = function.get("ReservedConcurrentExecutions", every)[
             "Fn::If"
@@ -125,9 +128,7 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     called_by_machines = {arn.partition(".")[0] for arn in arns}
 
     assert reserved_by("StepConcurrency") == (
-        called_by_machines
-        | set(example_executors())
-        | {"ReconcileFunction", "RemoveMachinesFunction"}
+        called_by_machines | set(example_executors()) | {"ReconcileFunction"}
     )
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 

@@ -586,7 +586,7 @@ class TestWaiting:
     def calls_of_a_pass(self, world: MemoryWorld) -> list[str]:
         counting = FailingWorld(world, Failure(call=0, effect_lost=True, error=CrashError))
         world.clock.advance(60)
-        reconcile(counting)  # type: ignore[arg-type]
+        reconcile(counting)
         return counting.calls
 
     def test_a_thousand_waiting_runs_cause_no_call_of_a_pass(self) -> None:
