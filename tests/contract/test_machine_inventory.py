@@ -166,6 +166,6 @@ def test_does_not_wait_for_a_refusal_that_stays() -> None:
 
 
 def test_reads_every_page_of_the_account() -> None:
-    listing = StepFunctionsInventory(Busy(0), "taskrunner", DAY).listing()
+    listing = StepFunctionsInventory(Busy(0), "taskrunner", DAY, lambda _: None).listing()
 
     assert listing == ([], 1003)

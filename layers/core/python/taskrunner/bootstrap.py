@@ -233,6 +233,7 @@ class AwsWorld:
             self._step_functions,
             self.environment["MACHINE_PREFIX"],
             timedelta(days=int(self.environment["MACHINE_RETENTION_DAYS"])),
+            self.clock.sleep,
         )
 
     @cached_property

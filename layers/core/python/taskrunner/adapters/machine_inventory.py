@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
@@ -32,7 +31,7 @@ class StepFunctionsInventory:
         client: Any,  # noqa: ANN401 - boto3 has no static types
         stack: str,
         retention: timedelta,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None],
     ) -> None:
         """Call nothing yet."""
         self.retention = retention
