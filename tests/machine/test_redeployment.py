@@ -1,16 +1,20 @@
-"""A stack that is deleted and deployed again, or updated, while machines of before still exist."""
+"""A stack that is deployed again while machines of before exist, and a machine that is removed."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from taskrunner.adapters.clock import SystemClock
 from taskrunner.bootstrap import AwsWorld
+from taskrunner.usecases.remove_machines import remove_unused_machines
 from tests.machine.deployment import MACHINE_FUNCTIONS, MACHINE_PREFIX, deployed_frame
-from tests.machine.runs import run
+from tests.machine.packs import GATED
+from tests.machine.runs import decide, ended, run, start
 from tests.moto_aws import REGION
 from tests.packs import pack
 
@@ -78,3 +82,39 @@ def test_a_stack_that_is_deployed_again_never_uses_a_machine_of_the_deleted_one(
     arn = engine.world.environment["PACK_RUN_MACHINE_ARN"].rpartition(":")[0] + f":{new}"
     machine = engine.states.describe_state_machine(stateMachineArn=arn)
     assert machine["roleArn"].endswith("role/machines-2")
+
+
+class NextYear(SystemClock):
+    """A clock that is a year ahead."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(days=365)
+
+
+def test_a_pack_runs_again_after_its_machine_was_removed(engine: Engine, ana: Client) -> None:
+    run(ana, NOOP)
+    engine.rest()
+    before = machines(engine)
+    world = AwsWorld(engine.world.environment)
+    vars(world)["clock"] = NextYear()
+
+    removal = remove_unused_machines(world, 60)
+    left = machines(engine)
+    state = run(ana, NOOP)
+
+    assert (removal.of_stack, removal.deleted, removal.failures) == (1, 1, [])
+    assert left == {f"{MACHINE_PREFIX}_prototype"}
+    assert state["status"] == "succeeded"
+    assert machines(engine) == before
+
+
+def test_a_machine_is_kept_while_a_run_waits_on_it(engine: Engine, ana: Client) -> None:
+    run_id = start(ana, GATED)
+    engine.wait(ana, run_id, "waiting")
+    world = AwsWorld(engine.world.environment)
+    vars(world)["clock"] = NextYear()
+
+    assert remove_unused_machines(world, 60).deleted == 0
+
+    decide(engine.client(subject="bob", grants="packs.approve"), run_id, "security")
+    assert ended(ana, run_id)["status"] == "succeeded"

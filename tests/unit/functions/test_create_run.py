@@ -153,13 +153,22 @@ def test_a_repeated_start_of_a_run_that_runs_is_no_failure(aws: Aws) -> None:
     assert_recorded(post(world), world)
 
 
-@pytest.mark.parametrize("error", [*PASSING, *UNTIL_CHANGED])
-def test_the_reconciler_starts_the_run_once_aws_allows_it(aws: Aws, error: str) -> None:
-    aws.create = error
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        *(("create", error) for error in (*PASSING, *UNTIL_CHANGED)),
+        ("start", "StateMachineDeleting"),  # the machine was removed just before
+        ("start", "ExecutionLimitExceeded"),
+        ("start", "AccessDeniedException"),
+    ],
+)
+def test_the_reconciler_starts_the_run_once_aws_allows_it(aws: Aws, call: str, error: str) -> None:
+    setattr(aws, call, error)
     world = World(aws)
     post(world)
     a_pass(world)
-    aws.create = None
+    assert aws.started == []
+    setattr(aws, call, None)
 
     a_pass(world)
 
