@@ -28,6 +28,8 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
+    "AWS::CloudWatch::Alarm",
+    "Custom::PackMachines",
 }
 
 
