@@ -86,6 +86,39 @@ def _api_events() -> Iterator[tuple[str, tuple[str, str], dict[str, Any]]]:
                 yield name, (route["Method"].upper(), route["Path"]), route
 
 
+def refused_by_rules(**parameters: str | int) -> list[str]:
+    """Return the descriptions of the assertions that *parameters* and the defaults violate."""
+    values = {name: entry.get("Default", "") for name, entry in template()["Parameters"].items()}
+    values |= parameters
+    return [
+        assertion["AssertDescription"]
+        for rule in template()["Rules"].values()
+        if _holds(rule.get("RuleCondition", True), values)
+        for assertion in rule["Assertions"]
+        if not _holds(assertion["Assert"], values)
+    ]
+
+
+def _holds(expression: Any, values: dict[str, Any]) -> bool:  # noqa: ANN401 - an expression of a rule
+    """Evaluate the rule functions in use; CloudFormation compares parameters as strings."""
+
+    def text(operand: Any) -> str:  # noqa: ANN401
+        return str(values[operand["Ref"]] if isinstance(operand, dict) else operand)
+
+    match expression:
+        case bool():
+            return expression
+        case {"Fn::Not": [operand]}:
+            return not _holds(operand, values)
+        case {"Fn::Or": operands}:
+            return any(_holds(operand, values) for operand in operands)
+        case {"Fn::Equals": [left, right]}:
+            return text(left) == text(right)
+        case {"Fn::Contains": [listed, value]}:
+            return text(value) in listed
+    raise TypeError(f"a form that no rule had so far: {expression}")
+
+
 def folder(logical_id: str) -> str:
     """Return a function's folder in functions/: `run_step` for RunStepFunction."""
     code: str = functions()[logical_id]["CodeUri"]

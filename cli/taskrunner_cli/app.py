@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
     except typer.TyperException as error:
         # A group without a command has printed its help already, and has no message.
         if message := error.format_message():
+            message = message.replace("Value error, ", "")  # the words of the library for types
             _screen(words).print_error(UsageError(message, cure=_help_command(error)))
         return error.exit_code
     return code if isinstance(code, int) else 0

@@ -21,7 +21,7 @@ class JsonError(ValueError):
 
 
 class JsonLimitError(JsonError):
-    """The text is JSON, but nested too deeply."""
+    """The text is JSON, but nested too deeply, or with two members of one name."""
 
 
 class JsonNumberError(JsonLimitError):
@@ -33,11 +33,12 @@ def parse_json(text: str | bytes, *, exact: bool = False) -> JsonValue:
 
     Args:
         text: the JSON text.
-        exact: whether a number that a double would round is an error too.
+        exact: whether a number that a double would round, and two members of one name in an
+            object, are errors too.
 
     Raises:
         JsonNumberError: a number is out of range, or would be rounded.
-        JsonLimitError: the depth exceeds MAX_DEPTH.
+        JsonLimitError: the depth exceeds MAX_DEPTH, or an object has two members of one name.
         JsonError: it is not JSON.
 
     """
@@ -49,6 +50,7 @@ def parse_json(text: str | bytes, *, exact: bool = False) -> JsonValue:
             parse_constant=_reject_constant,
             parse_float=partial(_parse_float, exact=exact),
             parse_int=_parse_int,
+            object_pairs_hook=_unique_members if exact else None,
         )
     except JsonNumberError:
         if not _is_json(text):  # like 1e400-x, which begins with a number and is text
@@ -77,6 +79,17 @@ def _is_json(text: str | bytes) -> bool:
 
 def _reject_constant(constant: str) -> NoReturn:
     raise JsonError(f"{constant} is not JSON")
+
+
+def _unique_members(members: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """Return an object; readers of JSON differ in which of two members of one name counts."""
+    found: dict[str, JsonValue] = {}
+    for name, value in members:
+        if name in found:
+            shown = name if len(name) <= 40 else name[:37] + "..."  # noqa: PLR2004 -- half a line
+            raise JsonLimitError(f"an object in it has two members '{shown}'; keep one")
+        found[name] = value
+    return found
 
 
 def _parse_float(digits: str, *, exact: bool) -> float:

@@ -41,8 +41,12 @@ class Session:
         """The options of a command that it proposes, which choose a caller of the same API."""
         if self.choice.profile:
             return f" --profile {self.choice.profile}"
-        is_stack = not (self.profile.saved_token or self.world.environ.get("TASKRUNNER_API_URL"))
-        return APPROVER_OF_STACK if is_stack else ""
+        return APPROVER_OF_STACK if self.is_local_stack else ""
+
+    @property
+    def is_local_stack(self) -> bool:
+        """Whether the caller is a client of the local stack."""
+        return not (self.profile.person or self.world.environ.get("TASKRUNNER_API_URL"))
 
     def client_as(self, caller: str) -> "Client":
         """Return the API as another caller of the same stack sees it."""

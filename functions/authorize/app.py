@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taskrunner import bootstrap
 from taskrunner.adapters import authorizer_context
 from taskrunner.adapters.identity import BadTokenError
+from taskrunner.adapters.invocations import UnauthorizedError
 from taskrunner.adapters.logs import logger
 from taskrunner.model.access import routes
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, authority: TokenAuthenticator | None = None
 ) -> dict[str, Any]:
@@ -26,8 +28,7 @@ def handler(
         caller = authority.caller(_authorization(event))
     except BadTokenError as error:
         logger.info("refused", extra={"reason": str(error)})
-        # API Gateway answers 401 to exactly this text, and 500 to any other.
-        raise Exception("Unauthorized") from None  # noqa: TRY002
+        raise UnauthorizedError from None
     api = event["methodArn"].split("/", 2)
     base = "/".join(api[:2])
     allowed = [f"{base}/{method}{_PARAMETER.sub('*', path)}" for method, path in routes(caller)]

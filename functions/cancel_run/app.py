@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _RUNS = "/v1/task-runner/runs"
 
+bootstrap.make_before_snapshot("clock", "machines", "principals", "runs")
+
 
 def _cancel(request: Request, world: World) -> Response:
     run_id = request.run_id()
@@ -24,6 +26,7 @@ def _cancel(request: Request, world: World) -> Response:
     return json_response(202, state, {"Location": f"{request.base_url}{_RUNS}/{run_id}"})
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

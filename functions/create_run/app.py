@@ -54,6 +54,7 @@ def _created(request: Request, state: JsonObject) -> Response:
     return json_response(201, state, {"Location": f"{request.base_url}{_RUNS}/{state['runId']}"})
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

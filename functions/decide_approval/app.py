@@ -23,6 +23,8 @@ _MEMBERS = ("decision", "planHash", "actorId", "summary")
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
 _MAX_TEXT_LENGTH = 2000
 
+bootstrap.make_before_snapshot("approvals", "clock", "due_work", "plans", "principals", "runs")
+
 
 def _decide(request: Request, world: World) -> Response:
     body = request.body
@@ -55,6 +57,7 @@ def _check(decision: str, plan_hash: str, *texts: str | None) -> None:
     raise InvalidRequestError("invalid_request", message)
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

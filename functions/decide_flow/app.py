@@ -15,7 +15,10 @@ from taskrunner.usecases.decide_flow import decide_flow
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("clock", "plans", "runs")
 
+
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from taskrunner.adapters.http_accept import media_type
 from taskrunner.adapters.http_address import base_url
 from taskrunner.adapters.http_etags import known_tags
+from taskrunner.adapters.http_origins import origin_headers
 from taskrunner.model.access import methods
 
 Response = dict[str, Any]
@@ -60,6 +61,12 @@ def served(server: str, token_url: str = TOKEN_URL) -> Served:
 
 
 def handler(event: dict[str, Any], _context: object) -> Response:
+    """Answer a proxy event, also to a page of the allowed origin."""
+    response = _answer(event)
+    return {**response, "headers": {**response["headers"], **origin_headers(event)}}
+
+
+def _answer(event: dict[str, Any]) -> Response:
     """Answer a proxy event by its `resource`, which does not contain the stage."""
     route, method = str(event.get("resource")), event.get("httpMethod")
     allowed = methods(route)

@@ -12,7 +12,10 @@ from taskrunner.usecases.expire_gate import expire_gate
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("approvals", "clock", "due_work", "notifications", "plans", "runs")
 
+
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

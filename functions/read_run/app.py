@@ -29,6 +29,8 @@ _PAGE = ("limit", "cursor")
 _LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
+bootstrap.make_before_snapshot("approvals", "artifacts", "clock", "plans", "principals", "runs")
+
 
 class _Reader:
     """The routes over one world."""
@@ -90,13 +92,15 @@ class _Reader:
         )
 
     def artifact(self, request: Request) -> Response:
-        link = request.parameter("link")
-        if link not in {None, "true", "false"}:
-            message = f"link is {link!r}, but must be true or false"
-            raise InvalidRequestError("invalid_request", message)
+        redirect, content = _flag(request, "redirect"), _flag(request, "content")
         tenant, run_id, name = request.tenant(), request.run_id(), request.path["name"]
-        url = read_run.artifact_url(tenant, run_id, name, self._world)
-        return json_response(200, {"url": url}) if link == "true" else redirect_response(url)
+        if content or redirect is False:
+            with_content = content is True
+            found = read_run.artifact_link(
+                tenant, run_id, name, self._world, with_content=with_content
+            )
+            return json_response(200, found)
+        return redirect_response(read_run.artifact_url(tenant, run_id, name, self._world))
 
 
 def _tagged_response(request: Request, document: JsonObject) -> Response:
@@ -108,10 +112,20 @@ def _tagged_response(request: Request, document: JsonObject) -> Response:
     return replace(response, headers={**response.headers, "ETag": tag})
 
 
+def _flag(request: Request, name: str) -> bool | None:
+    """Return a parameter that is true or false, and None if it is absent."""
+    value = request.parameter(name)
+    if value not in {None, "true", "false"}:
+        message = f"{name} is {value!r}, but must be true or false"
+        raise InvalidRequestError("invalid_request", message)
+    return None if value is None else value == "true"
+
+
 def _page(request: Request) -> tuple[int, str | None]:
     return request.limit(_MAX_PAGE_SIZE) or _PAGE_SIZE, request.parameter("cursor")
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
@@ -127,7 +141,7 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
-            reader.artifact, query=("link",)
+            reader.artifact, query=("redirect", "content")
         ),
         ("GET", "/v1/task-runner/approvals"): Operation(reader.approvals, query=_PAGE),
     }

@@ -11,7 +11,10 @@ from taskrunner.usecases.reconcile import reconcile
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("clock", "due_work")
 
+
+@bootstrap.observed
 def handler(
     _event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

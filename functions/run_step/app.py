@@ -14,13 +14,13 @@ from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.run_step import run_step
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
+    from taskrunner.adapters.invocations import Context
     from taskrunner.ports import World
 
 
+@bootstrap.observed
 def handler(
-    event: dict[str, Any], context: LambdaContext, *, world: World | None = None
+    event: dict[str, Any], context: Context, *, world: World | None = None
 ) -> dict[str, Any]:
     """Run the attempt. A failed attempt raises, and the machine decides what follows."""
     reference = step_reference(event)

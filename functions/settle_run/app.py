@@ -17,7 +17,10 @@ from taskrunner.usecases.settle_run import settle_run
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
+bootstrap.make_before_snapshot("artifacts", "clock", "evidence", "plans", "runs")
 
+
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def _simulate(request: Request, world: World) -> Response:
     return json_response(200, simulate_pack(manifest, inputs, world.ceilings, comparison))
 
 
+@bootstrap.observed
 def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:

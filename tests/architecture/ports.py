@@ -12,7 +12,7 @@ from tests.template import functions, template
 
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority"}),
-    "simulate_pack": frozenset({"approvals", "ceilings", "plans", "principals", "runs"}),
+    "simulate_pack": frozenset({"ceilings", "plans", "principals", "runs"}),
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
@@ -40,7 +40,9 @@ USED: dict[str, frozenset[str]] = {
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
     "remove_machines": frozenset({"clock", "inventory"}),
-    "reconcile": frozenset({"clock", "due_work"}),  # all that a pass needs that finds nothing
+    "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
+    # All that a pass needs that finds no work, while runs go on.
+    "reconcile": frozenset({"approvals", "clock", "due_work", "metrics"}),
 }
 
 

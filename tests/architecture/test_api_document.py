@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from taskrunner.model.entries.run_entries import LAST_EVENTS
+from taskrunner.model.refusal import RefusalCode
 from taskrunner_cli.api import watch
 from tests.api_schema import ndjson_problems, schema_problems
 from tests.architecture.api_document import (
@@ -312,6 +313,15 @@ def test_every_error_code_has_a_status_and_a_description(document: Json) -> None
     for name, entry in code["x-enum"].items():
         assert 400 <= entry["status"] <= 599, name
         assert entry["description"].endswith("."), name
+
+
+def test_every_reason_why_a_caller_cannot_decide_is_documented(document: Json) -> None:
+    code = schema(document, "CannotDecideReason")["properties"]["code"]
+    guide = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    table = guide.partition("| `code` | the caller |\n")[2].partition("\n\n")[0]
+
+    assert list(code["x-enum"]) == list(RefusalCode)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(RefusalCode)
 
 
 def rows(heading: str) -> list[list[str]]:

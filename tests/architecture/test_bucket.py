@@ -57,7 +57,7 @@ def test_the_objects_of_a_long_run_outlive_its_items() -> None:
 
 @pytest.mark.parametrize(
     ("property_name", "parameter", "default"),
-    [("MemorySize", "StepMemoryMiB", 1024), ("EphemeralStorage", "StepDiskMiB", 2048)],
+    [("MemorySize", "StepMemoryMiB", 1769), ("EphemeralStorage", "StepDiskMiB", 2048)],
 )
 def test_a_deployment_chooses_the_memory_and_the_disk_of_steps(
     property_name: str, parameter: str, default: int

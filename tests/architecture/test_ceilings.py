@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from tests.architecture.ports import USED
 from tests.packs import pack
-from tests.template import folder, functions, template
+from tests.template import folder, functions, refused_by_rules, template
 
 VARIABLES = {
     "MAX_MEMORY_MIB": "MaxMemoryMiB",
@@ -16,6 +18,7 @@ VARIABLES = {
     "ALLOWED_EGRESS": "AllowedEgress",
 }
 SPARE_MIB = 256
+MIB_OF_ONE_CPU = 1769
 
 
 def defaults() -> dict[str, str]:
@@ -41,7 +44,7 @@ def test_only_the_planning_functions_get_the_ceilings() -> None:
 
 def test_reads_the_ceilings_from_the_environment() -> None:
     assert AwsWorld(defaults()).ceilings == Ceilings(
-        memory_limit_mib=768, cpu_limit_millicores=2000, quota_s=86400
+        memory_limit_mib=768, cpu_limit_millicores=1000, quota_s=86400
     )
     egress = AwsWorld({"ALLOWED_EGRESS": " *.example.com, api.example.org:443 ,"}).ceilings.egress
     assert egress == ("*.example.com", "api.example.org:443")
@@ -55,8 +58,24 @@ def test_a_pack_without_a_sandbox_fits_the_defaults() -> None:
     assert compile_pack(manifest, {}, AwsWorld(defaults()).ceilings).plan.sandbox
 
 
-def test_the_steps_function_has_more_memory_than_a_step_may_request() -> None:
+def test_the_rules_accept_exactly_what_the_steps_function_can_give() -> None:
+    """Lambda gives one vCPU for each 1,769 MB ("Configure Lambda function memory")."""
     parameters = template()["Parameters"]
 
-    most = parameters["MaxMemoryMiB"]["Default"]
-    assert parameters["StepMemoryMiB"]["Default"] >= most + SPARE_MIB
+    for memory_mib, most_mib, most_millicores in product(
+        parameters["StepMemoryMiB"]["AllowedValues"],
+        parameters["MaxMemoryMiB"]["AllowedValues"],
+        parameters["MaxCpuMillicores"]["AllowedValues"],
+    ):
+        enough = (
+            memory_mib >= most_mib + SPARE_MIB
+            and memory_mib * 1000 >= most_millicores * MIB_OF_ONE_CPU
+        )
+        refused = refused_by_rules(
+            StepMemoryMiB=memory_mib, MaxMemoryMiB=most_mib, MaxCpuMillicores=most_millicores
+        )
+        assert (not refused) == enough, (memory_mib, most_mib, most_millicores, refused)
+
+
+def test_the_defaults_satisfy_every_rule() -> None:
+    assert refused_by_rules() == []

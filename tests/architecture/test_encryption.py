@@ -9,27 +9,37 @@ from tests.template import ROOT, functions, template
 
 RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
 # CloudWatch Logs always encrypts its groups. The tests below check the others.
-STORES = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SNS::Topic"}
+STORES = {
+    "AWS::DynamoDB::Table",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+}
 # Cognito always encrypts its client registry and the keys of a user pool.
 STORES_NOTHING_OF_OURS = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
-    "AWS::ApiGateway::UsagePlan",
     "AWS::Cognito::UserPoolResourceServer",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Parameter",  # it holds the stack's name
+    "AWS::SQS::QueuePolicy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::Serverless::Api",
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
-    "AWS::CloudWatch::Alarm",
     "Custom::PackMachines",
+    "AWS::WAFv2::WebACLAssociation",
 }
 
 
@@ -42,7 +52,6 @@ def properties_of(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def test_every_kind_of_store_is_checked_here() -> None:
-    """A queue, if there ever is one, must be encrypted by a named key, like the topic."""
     assert {resource["Type"] for resource in RESOURCES.values()} == STORES | STORES_NOTHING_OF_OURS
 
 
@@ -53,6 +62,14 @@ def test_a_kms_key_whose_use_is_logged_encrypts_the_table() -> None:
     ]
 
     assert specified == [{"SSEEnabled": True}]
+
+
+def test_a_queue_is_encrypted_by_a_key_that_eventbridge_can_use() -> None:
+    """EventBridge cannot use a key of KMS that AWS manages."""
+    queues = properties_of("AWS::SQS::Queue").values()
+
+    assert [queue["SqsManagedSseEnabled"] for queue in queues] == [True]
+    assert [queue.keys() & {"KmsMasterKeyId"} for queue in queues] == [set()]
 
 
 def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
@@ -67,7 +84,7 @@ def test_the_bucket_is_encrypted_and_refuses_public_access_and_acls() -> None:
         "RestrictPublicBuckets": True,
     }
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration", "CorsConfiguration"} == set()
+    assert bucket.keys() & {"AccessControl", "WebsiteConfiguration"} == set()
 
 
 def test_the_bucket_refuses_plain_http() -> None:
@@ -160,5 +177,6 @@ def test_logs_go_to_our_groups_and_expire() -> None:
 
     assert {group["RetentionInDays"]["Ref"] for group in groups.values()} == {"LogRetentionDays"}
     assert template()["Globals"]["Function"]["LoggingConfig"] == {
-        "LogGroup": {"Ref": "FunctionsLogGroup"}
+        "LogGroup": {"Ref": "FunctionsLogGroup"},
+        "LogFormat": "JSON",
     }

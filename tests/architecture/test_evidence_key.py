@@ -18,7 +18,8 @@ def test_is_an_ecdsa_signing_key_that_outlives_the_stack() -> None:
 
     assert key["Properties"]["KeySpec"] == "ECC_NIST_P256"
     assert key["Properties"]["KeyUsage"] == "SIGN_VERIFY"
-    assert key["DeletionPolicy"] == key["UpdateReplacePolicy"] == "Retain"
+    assert key["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert key["UpdateReplacePolicy"] == "Retain"
 
 
 def test_only_settle_run_may_sign() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPS = sorted(ROOT.glob("examples/executors/*/app.py"))
-PREFIX = {"Fn::Sub": "${AWS::StackName}-executor-"}
+PREFIX = {"Fn::Sub": "${AWS::StackName}_executor-"}
 
 
 def folder(path: Path) -> str:

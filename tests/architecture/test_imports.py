@@ -16,7 +16,6 @@ from tests.architecture.ports import USED
 from tests.template import ROOT
 
 WATCHED = (
-    "aws_lambda_powertools",
     "boto3",
     "cryptography",
     "jsonschema_rs",
@@ -27,7 +26,6 @@ WATCHED = (
     "taskrunner.compiler.planning.plan",
     "yaml",
 )
-LOGGING = {"aws_lambda_powertools"}  # functions behind HTTP log the errors that they answer
 AWS = {"boto3"}
 TOKENS = {"cryptography", "jwt"}
 SIGNING = {"cryptography", "securesystemslib"}  # slow, but no caller waits for settle_run
@@ -38,20 +36,21 @@ COMPILER = {
     "yaml",
 }
 NEEDED = {
-    "authorize": LOGGING | AWS | TOKENS,
-    "simulate_pack": LOGGING | AWS | COMPILER,  # AWS for a comparison alone
-    "create_run": LOGGING | AWS | COMPILER,
-    "read_run": LOGGING | AWS,
-    "decide_approval": LOGGING | AWS,
-    "cancel_run": LOGGING | AWS,
+    "authorize": AWS | TOKENS,
+    "simulate_pack": AWS | COMPILER,  # AWS for a comparison alone
+    "create_run": AWS | COMPILER,
+    "read_run": AWS,
+    "decide_approval": AWS,
+    "cancel_run": AWS,
     "console": set(),
     "describe_api": set(),
     "run_step": AWS | {"pydantic"},  # checks the parameters of executors
     "open_gate": AWS,
     "decide_flow": AWS,
     "settle_run": AWS | SIGNING,
-    "reconcile": LOGGING | AWS | COMPILER,
-    "remove_machines": LOGGING | AWS,
+    "publish_events": AWS,
+    "reconcile": AWS | COMPILER,
+    "remove_machines": AWS,
 }
 SOURCE = """
 import sys
@@ -59,7 +58,7 @@ import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
 names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
+names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
 world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
 for port in sys.argv[1:]:
     getattr(world, port)

@@ -11,6 +11,7 @@ import yaml
 
 from taskrunner import errors
 from taskrunner.compiler.budget.history import PLATFORM_RETRIES
+from taskrunner.model import due_work
 from tests.template import ROOT, template
 
 if TYPE_CHECKING:
@@ -107,12 +108,28 @@ def test_every_task_retries_the_platforms_errors_in_the_same_way() -> None:
     assert last[0]["ErrorEquals"] == ["States.ALL"]
 
 
-def test_the_platforms_retries_outlast_an_hour() -> None:
-    retrier = PACK_TASKS[0]["Retry"][-1]
-    longest_s = [
+def longest_pauses_s(retrier: dict[str, Any]) -> list[float]:
+    return [
         min(retrier["MaxDelaySeconds"], retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n)
         for n in range(retrier["MaxAttempts"])
     ]
+
+
+def test_a_lane_is_quiet_for_less_time_than_the_reconciler_takes_for_waiting() -> None:
+    longest_call_s = max(
+        task["TimeoutSeconds"]
+        for task in PACK_TASKS
+        if not task["Resource"].endswith("waitForTaskToken")
+    )
+
+    quiet_s = sum(longest_pauses_s(PACK_TASKS[0]["Retry"][-1])) + longest_call_s
+
+    assert quiet_s < due_work.QUIET.total_seconds()
+
+
+def test_the_platforms_retries_outlast_an_hour() -> None:
+    retrier = PACK_TASKS[0]["Retry"][-1]
+    longest_s = longest_pauses_s(retrier)
     # FULL takes a random part of each delay: on average half, with a variance of a twelfth.
     mean_s = sum(longest_s) / 2
     deviation_s = math.sqrt(sum(delay_s**2 for delay_s in longest_s) / 12)

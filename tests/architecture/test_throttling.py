@@ -1,4 +1,4 @@
-"""Planning a pack is limited more than reading, and a refusal says when to retry.
+"""Planning a pack and open methods are limited more than reading; a refusal says when to retry.
 
 A deployment can reserve concurrency for steps and for the API, so that neither starves the other.
 The local stack reserves both, which bounds its processes.
@@ -12,10 +12,10 @@ from typing import Any
 from taskrunner_cli.local.emulator import (
     ACCOUNT_CONCURRENCY,
     FUNCTION_CONCURRENCY,
-    LOWER_CONCURRENCY,
+    OTHER_CONCURRENCY,
 )
 from tests.api_schema import assert_conforms
-from tests.template import example_executors, functions, routes, template
+from tests.template import ROOT, example_executors, functions, open_routes, routes, template
 
 # Each process of run_step has a sandbox server and a child that runs the attempt.
 SANDBOX_PROCESSES = 2
@@ -24,6 +24,7 @@ PLANNING = {
     ("POST", "/v1/task-runner/runs/{runId}/rerun"),
     ("POST", "/v1/task-runner/simulations"),
 }
+CONSOLE_FILES = ("GET", "/console/{release}/{file}")
 
 
 def api() -> dict[str, Any]:
@@ -47,30 +48,53 @@ def limits() -> dict[tuple[str, str], tuple[float, float]]:
     }
 
 
-def test_every_limit_belongs_to_a_deployed_route() -> None:
-    assert set(limits()) == {("*", "*"), *PLANNING}
-    assert set(routes()) >= PLANNING
+def test_every_route_that_needs_authorization_has_an_entry() -> None:
+    """The entry for all methods is for the others, so a route without an entry would be slow."""
+    authorized = routes().keys() - open_routes()
+
+    assert set(limits()) == {("*", "*"), *authorized, CONSOLE_FILES}
 
 
 def test_planning_has_lower_limits_than_other_routes() -> None:
-    (rate, burst) = limits()["*", "*"]
+    planning = {limits()[route] for route in PLANNING}
+    others = {limits()[route] for route in limits().keys() - PLANNING - {("*", "*")}}
 
-    assert all(limits()[route] < (rate, burst) for route in PLANNING)
+    assert max(planning) < min(others)
 
 
-def test_clients_with_an_api_key_have_a_usage_plan() -> None:
-    plan = template()["Resources"]["UsagePlan"]["Properties"]
+def test_methods_without_authorization_have_the_lowest_limits() -> None:
+    """Each starts a function for anybody. An ANY method is seven methods for API Gateway."""
+    open_limit = limits()["*", "*"]
 
-    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
-    assert set(plan["Throttle"]) == {"RateLimit", "BurstLimit"}
+    assert all(open_limit < other for route, other in limits().items() if route != ("*", "*"))
+    assert len(open_routes()) > 20
+
+
+def test_a_page_can_load_all_files_of_the_console_at_once() -> None:
+    files = list((ROOT / "functions/console/static").iterdir())
+
+    assert len(files) < limits()[CONSOLE_FILES][1]
+
+
+def test_no_metrics_of_methods_by_default() -> None:
+    """CloudWatch charges for each of their metrics."""
+    assert {repr(setting["MetricsEnabled"]) for setting in api()["MethodSettings"]} == {
+        repr({"Ref": "MethodMetrics"})
+    }
+    assert template()["Parameters"]["MethodMetrics"]["Default"] == "false"
+
+
+def headers_of(response: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of a gateway response in a deployment that allows no other origin."""
+    headers = response["ResponseParameters"]["Headers"].items()
+    return {name: value.strip("'") for name, value in headers if isinstance(value, str)}
 
 
 def test_api_gateways_429_conforms_to_the_document() -> None:
     for name in ("THROTTLED", "QUOTA_EXCEEDED"):
         response = api()["GatewayResponses"][name]
-        headers = response["ResponseParameters"]["Headers"]
         body = response["ResponseTemplates"]["application/json"]
-        sent = {key: value.strip("'") for key, value in headers.items()}
+        sent = headers_of(response)
 
         text = body.replace("$context.requestId", "trace")
 
@@ -83,7 +107,7 @@ def test_api_gateways_429_conforms_to_the_document() -> None:
 def test_the_gateways_503_for_a_throttled_function_conforms_to_the_document() -> None:
     """API Gateway treats Lambda's throttle as a failure of the integration."""
     response = api()["GatewayResponses"]["INTEGRATION_FAILURE"]
-    headers = {key: it.strip("'") for key, it in response["ResponseParameters"]["Headers"].items()}
+    headers = headers_of(response)
     body = response["ResponseTemplates"]["application/json"]
 
     sent = body.replace("$context.requestId", "trace")
@@ -124,11 +148,13 @@ def reserved_by(parameter: str) -> set[str]:
 
 def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
-    arns = (value["Fn::GetAtt"] for value in machine.values() if "Fn::GetAtt" in value)
-    called_by_machines = {arn.partition(".")[0] for arn in arns}
+    arns = (value["Ref"] for value in machine.values() if value != {"Ref": "AWS::Partition"})
+    called_by_machines = {arn.removesuffix(".Alias") for arn in arns}
 
     assert reserved_by("StepConcurrency") == (
-        called_by_machines | set(example_executors()) | {"ReconcileFunction"}
+        called_by_machines
+        | set(example_executors())
+        | {"ReconcileFunction", "PublishEventsFunction"}
     )
     assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
 
@@ -142,11 +168,11 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:
-    others = len(functions()) - len(LOWER_CONCURRENCY) + len(example_executors())
+    others = len(functions()) - len(OTHER_CONCURRENCY) + len(example_executors())
 
-    reserved = others * FUNCTION_CONCURRENCY + sum(LOWER_CONCURRENCY.values())
+    reserved = others * FUNCTION_CONCURRENCY + sum(OTHER_CONCURRENCY.values())
     emulator = 1
 
-    assert LOWER_CONCURRENCY.keys() <= functions().keys()
+    assert OTHER_CONCURRENCY.keys() <= functions().keys()
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64
     assert reserved <= ACCOUNT_CONCURRENCY

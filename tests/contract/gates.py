@@ -69,6 +69,8 @@ class GateWorld:
     evidence: ports.Evidence
     releases: ports.Releases
     notifications: ports.Notifications
+    metrics: ports.Metrics
+    events: ports.Events
     due_work: ports.DueWork
     settlements: ports.Settlements
 
@@ -126,6 +128,8 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
+        metrics=memory.metrics,
+        events=memory.events,
         due_work=world.due_work,
         settlements=memory.settlements,
     )

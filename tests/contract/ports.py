@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 TABLE, BUCKET = "runs", "runs"
 RETENTION = Retention(30 * 86400)
-SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack-executor-"
+SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack_executor-"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from taskrunner.model.approval import CLOCK, ApprovalRecord, Decision, GateOpeni
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.due_work import DueItem, DueKind
 from taskrunner.model.run import RunStatus
-from taskrunner.ports.approvals import GateChange
+from taskrunner.ports.approvals import GateChange, OpenCount
 from taskrunner.ports.runs import Stops
 from tests.contract.samples import CANCELLED, a_run, an_entry, new_run
 from tests.fakes.clock import NOON
@@ -298,3 +298,104 @@ class TestLeases:
         world.forget()
 
         assert world.due_work.lease(item, at(120)) is None
+
+
+class TestGauges:
+    def test_lists_the_tenants_whose_runs_go_on_once_each(self, world: Ports) -> None:
+        new_run(world)
+        world.runs.create(a_run("run-2"), [an_entry("run.created")])
+        world.runs.create(a_run("run-3", tenant="other"), [an_entry("run.created")])
+
+        assert set(world.due_work.tenants(10)) == {a_run().tenant, "other"}
+        assert len(world.due_work.tenants(1)) == 1
+
+    def test_does_not_list_a_tenant_whose_runs_have_ended(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+
+        assert list(world.due_work.tenants(10)) == []
+
+    def test_counts_the_approvals_that_wait_and_names_the_time_of_the_oldest(
+        self, world: Ports
+    ) -> None:
+        run = a_gate(world).run
+
+        assert world.approvals.count_open(run.tenant, 10) == OpenCount(1, at(0))
+        assert world.approvals.count_open("other", 10) == OpenCount(0, None)
+
+    def test_does_not_count_a_decided_approval(self, world: Ports) -> None:
+        run = decided(world).run
+
+        assert world.approvals.count_open(run.tenant, 10) == OpenCount(0, None)
+
+
+class TestWatches:
+    """The objective of a run, or of a gate, is watched until a look has seen it."""
+
+    def a_watched_run(self, world: Ports) -> RunSnapshot:
+        run = a_run()
+        assert world.runs.create(run, [an_entry("run.created")], watch_at=at(300))
+        return world.runs.snapshot(run.tenant, run.run_id)
+
+    def the_watch(self, world: Ports) -> DueItem:
+        (watch,) = due(world, DueKind.OBJECTIVE, 300)
+        return watch
+
+    def test_a_run_is_due_when_it_breaches_its_objective(self, world: Ports) -> None:
+        run = self.a_watched_run(world).run
+
+        assert list(due(world, DueKind.OBJECTIVE, 299)) == []
+        watch = self.the_watch(world)
+        assert (watch.run_id, watch.name, watch.due_at) == (run.run_id, "", at(300))
+
+    def test_a_run_without_an_objective_is_not_watched(self, world: Ports) -> None:
+        new_run(world)
+
+        assert list(due(world, DueKind.OBJECTIVE, 86400)) == []
+
+    def test_a_gate_is_due_when_it_breaches_its_objective(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        path = "each[0]::review"
+        assert world.approvals.open(
+            snapshot,
+            ApprovalRecord(approval_id="security"),
+            GateOpening(step_path=path, opened_at=at(0), expires_at=at(3600)),
+            "token-1",
+            [an_entry("review#awaiting")],
+            gate=None,
+            summary={"stepId": path, "expiresAt": at(3600)},
+            watch_at=at(300),
+        )
+
+        assert self.the_watch(world).name == path
+
+    def test_a_breach_is_recorded_once(self, world: Ports) -> None:
+        snapshot = self.a_watched_run(world)
+        watch = self.the_watch(world)
+
+        assert world.runs.record_breach(snapshot, an_entry("run.slo-breached"), watch)
+        assert not world.runs.record_breach(snapshot, an_entry("run.slo-breached"), watch)
+
+        assert list(due(world, DueKind.OBJECTIVE, 86400)) == []
+        assert _ids(world, snapshot).count("run.slo-breached") == 1
+
+    def test_a_breach_is_recorded_of_a_run_that_has_ended_meanwhile(self, world: Ports) -> None:
+        snapshot = self.a_watched_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+
+        assert world.runs.record_breach(
+            snapshot, an_entry("run.slo-breached"), self.the_watch(world)
+        )
+        assert _ids(world, snapshot)[-1] == "run.slo-breached"
+
+    def test_the_end_of_a_watch_is_no_end_of_the_runs_own_due_work(self, world: Ports) -> None:
+        self.a_watched_run(world)
+
+        world.due_work.finish(self.the_watch(world))
+
+        assert kinds(world) == ["run"]
+
+
+def _ids(world: Ports, snapshot: RunSnapshot) -> list[str]:
+    run = snapshot.run
+    return [placed.entry.id for placed in world.runs.journal(run.tenant, run.run_id)]

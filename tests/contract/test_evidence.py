@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
@@ -68,6 +69,8 @@ class TestSign:
             "application/vnd.in-toto+json",
         )
         assert envelope.verify([key], threshold=1) == {signed.key_id: key}
+        assert load_der_public_key(signed.public_key) == public_key(world)
+        assert sha256(signed.public_key).hexdigest() == signed.key_id
 
     def test_the_signature_is_invalid_for_another_statement(self, world: Ports) -> None:
         envelope = Envelope.from_dict(json.loads(world.evidence.sign(STATEMENT).bundle))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.approval import ApprovalRecord, Decision, GateOpening, Verdict
+from taskrunner.model.entries import gate_entries
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import RunFilters
@@ -100,6 +102,22 @@ def test_lists_runs_by_status_as_it_changes(world: Ports, tenant: str) -> None:
     assert listed(world, tenant, status=RunStatus.FAILED) == ["ended"]
 
 
+def test_a_run_that_waits_is_listed_with_its_gate(world: Ports, tenant: str) -> None:
+    snapshot = create(world, tenant, "waiting")
+    opening = GateOpening(step_path="review", opened_at=at(0), expires_at=at(59))
+    waits = gate_entries.gate_awaiting(opening, "security", is_override=True)
+
+    world.runs.append(snapshot, [waits])
+
+    (listed,) = world.runs.list(tenant, 10, None).items
+    assert listed["status"] == "waiting"
+    assert listed["statusReason"] == {
+        "stepId": "review",
+        "reason": "awaiting-override",
+        "message": "Awaiting approval: security",
+    }
+
+
 def test_lists_runs_by_the_approval_that_they_wait_for(world: Ports, tenant: str) -> None:
     await_approval(world, first := create(world, tenant, "first", 1))
     await_approval(world, create(world, tenant, "second", 2))
@@ -186,3 +204,48 @@ def test_lists_no_run_of_another_tenant(world: Ports, tenant: str) -> None:
     ):
         assert listed(world, tenant, **filters) == ["ours"]
         assert listed(world, "nobody", **filters) == []
+
+
+def approve(world: Ports, tenant: str, run_id: str, verdict: Verdict = Verdict.APPROVED) -> None:
+    snapshot = world.runs.snapshot(tenant, run_id)
+    await_approval(world, snapshot)
+    decision = Decision(verdict=verdict, approver="bea", decided_at=at(1))
+    record = world.approvals.get(tenant, run_id, "security")
+    decided = replace(record, decisions=(decision,), verdict=verdict)
+    assert world.approvals.decide(snapshot, decided, GateChange([], []))
+
+
+class TestLastApproved:
+    def test_is_the_newest_run_with_a_granted_approval(self, world: Ports, tenant: str) -> None:
+        for minute, run_id in enumerate(("old", "new", "rejected", "undecided")):
+            create(world, tenant, run_id, minute)
+        create(world, tenant, "of-another-pack", 5, pack_name="another")
+        for run_id in ("new", "old", "of-another-pack"):
+            approve(world, tenant, run_id)
+        approve(world, tenant, "rejected", Verdict.REJECTED)
+
+        newest = world.runs.last_approved(tenant, "deploy-app", None)
+        other = world.runs.last_approved(tenant, "deploy-app", "new")
+
+        assert newest is not None
+        assert newest.run_id == "new"
+        assert other is not None
+        assert other.run_id == "old"
+
+    def test_is_none_if_no_other_run_was_approved(self, world: Ports, tenant: str) -> None:
+        create(world, tenant, "alone")
+        approve(world, tenant, "alone")
+
+        assert world.runs.last_approved(tenant, "deploy-app", "alone") is None
+        assert world.runs.last_approved("nobody", "deploy-app", None) is None
+
+    def test_is_found_behind_any_number_of_runs(self, world: Ports, tenant: str) -> None:
+        create(world, tenant, "approved")
+        approve(world, tenant, "approved")
+        for number in range(101):
+            create(world, tenant, f"run-{number}", minute=1)
+
+        found = world.runs.last_approved(tenant, "deploy-app", None)
+
+        assert found is not None
+        assert found.run_id == "approved"

@@ -11,8 +11,11 @@ import pytest
 
 from taskrunner.errors import InvalidRequestError, NotFoundError, TooManyRunsError
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
+from taskrunner.model.entries import run_entries, step_entries
+from taskrunner.model.entries.step_entries import AttemptReport, Failure
 from taskrunner.model.journal import Event
-from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
+from taskrunner.model.run import Reason, RunStatus, StepOutcome, StepStatus
+from taskrunner.ports.runs import Stops
 from tests.contract.samples import CANCELLED, CREATED, ENDED, a_run, an_entry, entry_ids, new_run
 
 if TYPE_CHECKING:
@@ -408,6 +411,47 @@ class TestList:
             "status": "queued",
         }
         assert after == before | {"status": "succeeded", "endedAt": "2025-12-06T13:00:00.000Z"}
+
+    def test_a_summary_says_which_step_failed_the_run_and_why(self, world: Ports) -> None:
+        snapshot = new_run(world, a_run(tenant="reasons"))
+        failure = Failure(Reason.TIMEOUT, "It took\ntoo long: " + "x" * 500, None)
+        report = AttemptReport(1, 1.0, 1.0, 64, ())
+        failed = step_entries.step_failed("ship", report, failure, "2025-12-06T13:00:00.000Z")
+        end = run_entries.run_failed("step ship failed", "2025-12-06T13:00:00.000Z")
+
+        world.runs.record_step(
+            snapshot,
+            replace(an_outcome(), status=StepStatus.FAILED),
+            [failed],
+            stops=Stops(end, failed_step="ship"),
+        )
+
+        (listed,) = world.runs.list("reasons", 10, None).items
+        assert listed["status"] == "failed"
+        assert listed["statusReason"]["stepId"] == "ship"
+        assert listed["statusReason"]["reason"] == "timeout"
+        assert listed["statusReason"]["message"].startswith("It took too long: xxx")
+        assert len(listed["statusReason"]["message"]) == 303
+
+    def test_a_summary_says_how_a_run_ended_that_no_step_failed(self, world: Ports) -> None:
+        snapshot = new_run(world, a_run(tenant="timeouts"))
+        end = run_entries.run_failed("its execution ended with States.Timeout", ENDED.occurred_at)
+
+        world.runs.end(snapshot, RunStatus.FAILED, [end])
+
+        (listed,) = world.runs.list("timeouts", 10, None).items
+        assert listed["statusReason"] == {
+            "message": "Run failed: its execution ended with States.Timeout."
+        }
+
+    def test_a_summary_says_who_cancelled_the_run(self, world: Ports) -> None:
+        snapshot = new_run(world, a_run(tenant="cancelled"))
+        request = run_entries.cancel_requested("ana", ENDED.occurred_at)
+
+        world.runs.end(snapshot, RunStatus.CANCELLED, [request, CANCELLED])
+
+        (listed,) = world.runs.list("cancelled", 10, None).items
+        assert listed["statusReason"] == {"reason": "cancelled", "message": "Cancelled by ana."}
 
     def test_omits_runs_of_another_tenant(self, world: Ports) -> None:
         new_run(world, a_run(tenant="somebody"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model.approval import CLOCK, ApprovalRecord, GateRecord, Verdict
 from taskrunner.model.due_work import DueKind
-from taskrunner.ports.approvals import OpenApprovals
+from taskrunner.ports.approvals import OpenApprovals, OpenCount
 from taskrunner.ports.runs import NOTHING
 from tests.fakes.atomic import atomic
 from tests.fakes.page import page
@@ -140,6 +140,7 @@ class MemoryApprovals:
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         run, path, is_decided = snapshot.run, waiting.step_path, record.verdict is not None
         stored = self.gate(run, path)
@@ -154,6 +155,8 @@ class MemoryApprovals:
             summary=summary,
         )
         if not is_decided:
+            if watch_at is not None and gate is None:
+                self.runs.due_work.watch(run, path, watch_at)
             if stored is None or not stored.is_notified:
                 self.runs.due_work.add(DueKind.GATE, run, waiting.opened_at, path)
             self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(
@@ -187,6 +190,8 @@ class MemoryApprovals:
         key = (snapshot.run.tenant, snapshot.run.run_id, record.approval_id)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
+        if record.verdict is Verdict.APPROVED:
+            self.runs.of(snapshot.run.tenant, snapshot.run.run_id).is_approved = True
         decided_at = record.decisions[-1].decided_at
         self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.approval_id)
         return True
@@ -289,6 +294,14 @@ class MemoryApprovals:
         items, following = page(shown, sorted(rows), limit, cursor)
         by_id = {id(shown[opened]): stored.record for opened, (_, stored) in rows.items()}
         return OpenApprovals(items, [by_id[id(item)] for item in items], following)
+
+    def count_open(self, tenant: str, at_most: int) -> OpenCount:
+        opened = sorted(
+            stored.opened
+            for (owner, run_id, _), stored in self.stored.items()
+            if owner == tenant and self._is_open(owner, run_id, stored)
+        )
+        return OpenCount(len(opened[:at_most]), opened[0].partition("#")[0] if opened else None)
 
     def _is_open(self, tenant: str, run_id: str, stored: StoredApproval) -> bool:
         is_undecided = stored.opened != "" and stored.record.verdict is None

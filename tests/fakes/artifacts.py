@@ -55,6 +55,9 @@ class MemoryArtifacts:
     def download_url(self, tenant: str, artifact: Artifact) -> str:
         return f"memory:///{tenant}/{artifact.stored_path}"
 
+    def content(self, tenant: str, artifact: Artifact) -> bytes | None:
+        return self.files.get((tenant, str(artifact.stored_path)))
+
     def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
         content = self.files.get((tenant, str(artifact.stored_path)))
         if content is not None:

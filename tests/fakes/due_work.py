@@ -35,6 +35,17 @@ class MemoryDueWork:
         )
         self.items[_key(item)] = item
 
+    def watch(self, run: Run, path: str, due_at: str) -> None:
+        """Let the gate at *path*, or the run, be looked at then."""
+        item = DueItem(
+            kind=DueKind.OBJECTIVE,
+            tenant=run.tenant,
+            run_id=run.run_id,
+            due_at=due_at,
+            name=path,
+        )
+        self.items[_key(item)] = item
+
     def find(self, kind: DueKind, run: Run, name: str = "") -> DueItem | None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         return self.items.get(_key(item))
@@ -49,6 +60,12 @@ class MemoryDueWork:
         return sorted(found, key=attrgetter("due_at"))[:limit]
 
     @atomic
+    def tenants(self, limit: int) -> Sequence[str]:
+        runs = [item for item in self.items.values() if item.kind is DueKind.RUN]
+        latest_first = sorted(runs, key=attrgetter("due_at"), reverse=True)
+        return list(dict.fromkeys(item.tenant for item in latest_first))[:limit]
+
+    @atomic
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         return self._move(item, until, item.looks + 1)
 
@@ -57,7 +74,7 @@ class MemoryDueWork:
         self._move(item, until, 0)
 
     def _move(self, item: DueItem, until: str, looks: int) -> DueItem | None:
-        if not self._is_unchanged(item):
+        if not self.is_unchanged(item):
             return None
         moved = replace(item, due_at=until, looks=looks)
         self.items[_key(item)] = moved
@@ -71,10 +88,10 @@ class MemoryDueWork:
 
     @atomic
     def finish(self, item: DueItem) -> None:
-        if self._is_unchanged(item):
+        if self.is_unchanged(item):
             del self.items[_key(item)]
 
-    def _is_unchanged(self, item: DueItem) -> bool:
+    def is_unchanged(self, item: DueItem) -> bool:
         present = self.items.get(_key(item))
         return present is not None and (present.kind, present.due_at) == (item.kind, item.due_at)
 

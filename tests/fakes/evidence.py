@@ -41,9 +41,9 @@ class MemoryEvidence:
 
     def sign(self, statement: bytes) -> Signed:
         self.signed.append(statement)
-        key_id = hashlib.sha256(
-            self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).hexdigest()
+        form = PublicFormat.SubjectPublicKeyInfo
+        public_key = self.key.public_key().public_bytes(Encoding.DER, form)
+        key_id = hashlib.sha256(public_key).hexdigest()
         payload_type = b"application/vnd.in-toto+json"
         encoded = b"DSSEv1 %d %b %d %b" % (
             len(payload_type),
@@ -58,7 +58,7 @@ class MemoryEvidence:
             "signatures": [{"keyid": key_id, "sig": b64encode(signature).decode()}],
         }
         bundle = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode()
-        return Signed(bundle, key_id)
+        return Signed(bundle, key_id, public_key)
 
     @atomic
     def store(self, run: Run, bundle: bytes) -> str:

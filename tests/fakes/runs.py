@@ -12,6 +12,7 @@ from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.model.state import tail
+from taskrunner.model.state.run_reason import run_reason, waiting_reason
 from taskrunner.ports.runs import NOTHING, RunSnapshot, Stops
 from tests.fakes.atomic import atomic
 from tests.fakes.due_work import MemoryDueWork
@@ -36,12 +37,14 @@ class StoredRun:
     run: Run
     due_work: MemoryDueWork
     ended_at: str | None = None
+    reason: JsonObject | None = None
     journal: list[Entry] = field(default_factory=list)
     outcomes: dict[str, StepOutcome] = field(default_factory=dict)
     artifacts: dict[tuple[str, str | None], Artifact] = field(default_factory=dict)
     used_s: float = 0
     stopped: set[str] = field(default_factory=set)
     brief: JsonObject = field(default_factory=dict)
+    is_approved: bool = False
 
     def refusal(self, inside: Collection[str]) -> ConflictError | None:
         """The reason why nothing may begin inside of these blocks, if there is one."""
@@ -55,12 +58,15 @@ class StoredRun:
         for path in stops.gated_blocks:
             self.due_work.add(DueKind.BLOCK, self.run, stops.stopped_at, path)
         if stops.run_failed is not None:
-            self.end(RunStatus.FAILED, [stops.run_failed])
+            self.end(RunStatus.FAILED, [stops.run_failed], stops.failed_step)
 
-    def end(self, outcome: RunStatus, entries: Sequence[Entry]) -> None:
+    def end(
+        self, outcome: RunStatus, entries: Sequence[Entry], failed_step: str | None = None
+    ) -> None:
         self.run = replace(self.run, outcome=outcome)
         self.ended_at = entries[-1].occurred_at
         self.journal += entries
+        self.reason = run_reason(self.journal, failed_step)
         self.due_work.add(DueKind.ENDED, self.run, self.ended_at)
 
     def append(self, entries: Iterable[Entry]) -> None:
@@ -75,10 +81,13 @@ class StoredRun:
             for number, entry in enumerate(self.journal)
         ]
 
+    def tail(self) -> list[Entry]:
+        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
+        return self.journal[-last:]
+
     @property
     def status(self) -> RunStatus:
-        last = len(self.journal) % _CHUNK_ENTRIES or _CHUNK_ENTRIES
-        return self.run.outcome or tail.status(self.journal[-last:])
+        return self.run.outcome or tail.status(self.tail())
 
     def capture(self, artifacts: Iterable[Artifact], step: str | None = None) -> None:
         """Add artifacts of the run, or of an attempt of *step*, which replaces earlier attempts."""
@@ -98,7 +107,14 @@ class MemoryRuns:
     waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
 
     @atomic
-    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
+    def create(
+        self,
+        run: Run,
+        entries: Sequence[Entry],
+        brief: JsonObject | None = None,
+        *,
+        watch_at: str | None = None,
+    ) -> bool:
         key = (run.tenant, run.created_by, str(run.idempotency_key))
         if (run.tenant, run.run_id) in self.stored or (
             run.tenant,
@@ -120,6 +136,16 @@ class MemoryRuns:
         if run.idempotency_key is not None:
             self.keys[key] = run.run_id
         self.due_work.add(DueKind.RUN, run, run.created_at)
+        if watch_at is not None:
+            self.due_work.watch(run, "", watch_at)
+        return True
+
+    @atomic
+    def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:
+        if not self.due_work.is_unchanged(watch):
+            return False
+        self.of(snapshot.run.tenant, snapshot.run.run_id).append([entry])
+        self.due_work.remove(watch.kind, snapshot.run, watch.name)
         return True
 
     @atomic
@@ -294,6 +320,17 @@ class MemoryRuns:
         )
 
     @atomic
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        approved = [
+            stored.run
+            for (owner, run_id), stored in self.stored.items()
+            if (owner, stored.run.pack_name) == (tenant, pack_name)
+            and stored.is_approved
+            and run_id != besides
+        ]
+        return max(approved, key=lambda run: (run.created_at, run.run_id), default=None)
+
+    @atomic
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
         runs = [stored.run for (owner, _), stored in self.stored.items() if owner == tenant]
         unfinished = [run for run in runs if run.pack_name == pack_name and run.outcome is None]
@@ -310,4 +347,11 @@ def _run_summary(stored: StoredRun) -> JsonObject:
         "createdBy": run.created_by,
         "status": stored.status.value,
     }
-    return summary if stored.ended_at is None else summary | {"endedAt": stored.ended_at}
+    if stored.ended_at is not None:
+        summary["endedAt"] = stored.ended_at
+    reason = stored.reason
+    if stored.status is RunStatus.WAITING:
+        reason = waiting_reason(stored.tail())
+    if reason is not None:
+        summary["statusReason"] = reason
+    return summary

@@ -15,11 +15,13 @@ from taskrunner.model.ceilings import Ceilings
 from tests.fakes.approvals import MemoryApprovals
 from tests.fakes.artifacts import MemoryArtifacts
 from tests.fakes.clock import CountingIds, StoppedClock
+from tests.fakes.events import MemoryEvents
 from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
 from tests.fakes.machine_inventory import MemoryInventory
+from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
 from tests.fakes.plans import MemoryPlans
@@ -52,6 +54,8 @@ class MemoryWorld:
         self.releases = MemoryReleases(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
+        self.events = MemoryEvents()
+        self.metrics = MemoryMetrics()
         self.functions = ScriptedFunctions()
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()

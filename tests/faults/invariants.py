@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskrunner.model import api_view
+from taskrunner.model.approval import Verdict
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.journal import Event
 from taskrunner.model.run import RunStatus, StepStatus
@@ -14,7 +15,7 @@ from tests.faults.order import guards
 from tests.faults.service import TENANT, items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskrunner.model.journal import Entry
     from taskrunner.model.plan import Plan
@@ -31,6 +32,15 @@ _ENDS = {
 # The partition attributes of the indexes in which an ended run with evidence has no item.
 _LISTS = frozenset({"unfinished", "due", "tenant_open_approvals"})
 _DECISIONS = frozenset({Event.GATE_APPROVED, Event.GATE_REJECTED, Event.GATE_EXPIRED})
+
+
+class Answered(NamedTuple):
+    """A decision that the API has answered with 200."""
+
+    approval: str
+    subject: str
+    decision: str
+    resumed: bool
 
 
 class Record:
@@ -112,6 +122,8 @@ def _order_problems(record: Record) -> Iterator[str]:
         statuses = {step.path: step for step in before.steps}
         if (failed := _fatal(statuses)) is not None:
             yield f"{entry.id} is behind the failure of {failed}"
+        for block in _stopped(statuses) & set(_blocks_around(entry.step_path, record)):
+            yield f"{entry.id} is in {block}, which a failure has stopped"
         for gate, may_fail in guarding[entry.step_path]:
             status = statuses[gate].status if gate in statuses else StepStatus.PENDING
             passed = {StepStatus.SUCCEEDED, StepStatus.SKIPPED}
@@ -130,6 +142,31 @@ def _fatal(steps: dict[str, StepState]) -> str | None:
         if around is None:
             return step.path
     return None
+
+
+def _stopped(steps: dict[str, StepState]) -> set[str]:
+    """The blocks in which nothing begins any more, although the run goes on after them.
+
+    A failure climbs until something around it lets it pass. What it has passed on its way stops.
+    """
+    stopped = set()
+    for step in steps.values():
+        if step.status is not StepStatus.FAILED or step.continue_on_error:
+            continue
+        failed = step
+        while failed.parent_path and not steps[failed.parent_path].continue_on_error:
+            failed = steps[failed.parent_path]
+        if failed.parent_path and failed is not step:
+            stopped.add(failed.path)
+    return stopped
+
+
+def _blocks_around(path: str, record: Record) -> Iterator[str]:
+    parents = {step.path: step.parent_path for step in record.state.steps}
+    around = parents.get(path)
+    while around is not None:
+        yield around
+        around = parents.get(around)
 
 
 def _decision_problems(record: Record) -> Iterator[str]:
@@ -164,6 +201,39 @@ def _state_problems(record: Record) -> Iterator[str]:
             yield f"{step.path} has the outcome {outcome.status}, and its journal {step.status}"
         if not is_gate and has_ended and step.status is not outcome.status:
             yield f"{step.path} is {step.status}, and its outcome {outcome.status}"
+
+
+def answer_problems(record: Record, answers: Sequence[Answered]) -> Iterator[str]:
+    """Yield where the record forgets a decision that its caller was told to count."""
+    resumed: dict[str, set[str]] = {}
+    for answered in answers:
+        approval = record.approvals[answered.approval]
+        made = {(one.approver, one.verdict.value) for one in approval.decisions}
+        if (answered.subject, answered.decision) not in made:
+            yield f"{answered.subject} {answered.decision} {answered.approval}, and nothing says so"
+        if answered.resumed:
+            resumed.setdefault(answered.approval, set()).add(answered.subject)
+            if approval.verdict is not Verdict.APPROVED:
+                yield f"{answered.approval} let the run go on, and is {approval.verdict}"
+    for name, subjects in resumed.items():
+        if len(subjects) > 1:
+            yield f"{name} let the run go on by the decisions of {sorted(subjects)}"
+
+
+def served_problems(record: Record, served: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the state that the API serves is not the fold of the journal."""
+    folded = {
+        step.path: (step.status.value, step.reason.value if step.reason else None)
+        for step in record.state.steps
+    }
+    listed = {
+        step["stepId"]: (step["status"], step.get("statusReason")) for step in served["steps"]
+    }
+    if served["status"] != record.state.status.value:
+        yield f"the run is served as {served['status']}, and its journal says {record.state.status}"
+    for path in folded.keys() | listed.keys():
+        if folded.get(path) != listed.get(path):
+            yield f"{path} is served as {listed.get(path)}, and its journal says {folded.get(path)}"
 
 
 def _attempt_problems(service: Service, run_id: str) -> Iterator[str]:

@@ -152,7 +152,10 @@ _LANES: Final = pack(
           - {id: quick, run: {uses: builtin:noop}}
     - {id: ship, run: {uses: builtin:noop}}
     """,
-    spec="approvals: [{id: security, expiresAfterSeconds: 120}]",
+    spec="""
+    slo: {runP95Seconds: 90, approvalP95Seconds: 40}
+    approvals: [{id: security, expiresAfterSeconds: 120}]
+    """,
     name="lanes",
 )
 _ITEMS: Final = pack(

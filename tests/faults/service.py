@@ -42,6 +42,7 @@ from tests.machine.deployment import (
     SECRET_PREFIX,
     TABLE,
     deploy,
+    name_of_function,
 )
 from tests.moto_aws import REGION, moto_aws
 from tests.template import folder, routes
@@ -155,7 +156,7 @@ class Service:
 
     def call_of_machine(self, arn: str, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         """Call a function for a machine, and report its errors as Lambda does."""
-        function = MACHINE_FUNCTIONS[arn.rpartition(":")[2]]
+        function = MACHINE_FUNCTIONS[name_of_function(arn)]
         self.calls.append((function, payload))
         try:
             return self.invoke(function, payload, _label(payload))

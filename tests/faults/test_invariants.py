@@ -11,7 +11,8 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.run import RunStatus
 from tests.faults import invariants
 from tests.faults.play import RUN_ID, Play
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.packs import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,69 @@ def test_reports_a_line_that_a_follower_missed(service: Service) -> None:
     )
 
     assert missed in found
+
+
+CONTAINED = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: late, run: {uses: builtin:noop}}
+                - {id: broken, run: {uses: builtin:fail}}
+    """
+)
+
+
+def test_reports_a_step_that_begins_in_a_block_that_a_failure_has_stopped(
+    service: Service,
+) -> None:
+    ended = Play(Scenario("contained", CONTAINED), service, {}).play()
+    record = invariants.Record(service, RUN_ID)
+    assert not list(invariants.problems(service, record, ended.follower.lines))
+    late = by_id(record, "late#1#started")
+    record.entries.remove(late)
+
+    record.entries.insert(record.entries.index(by_id(record, "broken#1#ended")) + 1, late)
+
+    found = list(invariants.problems(service, record, ended.follower.lines))
+    assert "late#1#started is in lanes, which a failure has stopped" in found
+
+
+def test_reports_a_decision_that_was_answered_and_is_not_recorded(service: Service) -> None:
+    Play(SCENARIOS["approvals"], service, {}).play()
+    record = invariants.Record(service, RUN_ID)
+    answers = [
+        invariants.Answered("security", "bob", "approved", resumed=False),
+        invariants.Answered("security", "eve", "approved", resumed=True),
+    ]
+    assert not list(invariants.answer_problems(record, answers))
+
+    forgotten = invariants.Answered("security", "eve", "rejected", resumed=False)
+    twice = invariants.Answered("security", "bob", "approved", resumed=True)
+
+    assert list(invariants.answer_problems(record, [forgotten])) == [
+        "eve rejected security, and nothing says so"
+    ]
+    assert list(invariants.answer_problems(record, [*answers, twice])) == [
+        "security let the run go on by the decisions of ['bob', 'eve']"
+    ]
+
+
+def test_reports_a_served_state_that_the_journal_does_not_give(service: Service) -> None:
+    served = Play(SCENARIOS["approvals"], service, {}).play().run
+    record = invariants.Record(service, RUN_ID)
+    assert served is not None
+    assert not list(invariants.served_problems(record, served))
+
+    served["steps"][0]["status"] = "Failed"
+
+    assert list(invariants.served_problems(record, served)) == [
+        "build is served as ('Failed', None), and its journal says ('Succeeded', None)"
+    ]
 
 
 def test_reports_what_is_left_to_do(service: Service) -> None:

@@ -22,7 +22,11 @@ from tests.faults.service import TENANT, Service, service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PACKS = ("approvals", "cancelled", "rejected", "failed beside a gate", "attempts")
+_PACKS = (
+    "approvals", "cancelled", "rejected", "failed beside a gate", "attempts",
+    "contained, and all lanes joined",
+)  # fmt: skip
+_KEY = {"Idempotency-Key": "key-1"}
 _PASSES = 40
 # The same few examples each time. With TASKRUNNER_FAULT_EXAMPLES in the environment it is as many
 # other ones, and an example that fails is made smaller; `make faults` sets it.
@@ -36,11 +40,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(pack=st.sampled_from(_PACKS), joins_all=st.booleans())
     def create(self, pack: str, *, joins_all: bool) -> None:
+        self.begin(SCENARIOS[pack].manifest, joins_all=joins_all)
+
+    def begin(self, manifest: str, *, joins_all: bool) -> None:
         self.service.begin()
         self.service.states.joins_all = joins_all
         self.follower = Follower(self.service)
-        body = {"manifest": SCENARIOS[pack].manifest, "inputs": {}, "runId": RUN_ID}
-        created = self.service.request("ana", "POST", "runs", body)
+        self.answers: list[invariants.Answered] = []
+        self.body = {"manifest": manifest, "inputs": {}, "runId": RUN_ID}
+        created = self.service.request("ana", "POST", "runs", self.body, headers=_KEY)
         assert created.status == 201, created.body
         self.plan_hash = created.json["planHash"]
         record = invariants.Record(self.service, RUN_ID)
@@ -91,6 +99,16 @@ class AnyOrder(RuleBasedStateMachine):
             self.service.clock.time = max(timer, self.service.clock.now())
         self.follow()
 
+    @rule(is_same=st.booleans())
+    def create_again(self, *, is_same: bool) -> None:
+        """The request is repeated, or its key is used for another one."""
+        body = self.body if is_same else self.body | {"runId": "run-2"}
+        again = self.service.request("ana", "POST", "runs", body, headers=_KEY)
+        assert again.status == (201 if is_same else 409), again.body
+        if is_same:
+            assert again.json["planHash"] == self.plan_hash
+        self.follow()
+
     # --- people -------------------------------------------------------------------------------
 
     @rule(
@@ -107,6 +125,9 @@ class AnyOrder(RuleBasedStateMachine):
         body = {"decision": decision, "planHash": self.plan_hash}
         answer = self.service.request(subject, "POST", path, body)
         assert answer.status in {200, 409}, answer.body
+        if answer.status == 200:
+            resumed = answer.json["resumed"]
+            self.answers.append(invariants.Answered(approval, subject, decision, resumed))
         self.follow()
 
     @rule(really=st.integers(0, 5))
@@ -153,14 +174,22 @@ class AnyOrder(RuleBasedStateMachine):
             reconcile(self.service)
         self.follow()
         record = invariants.Record(self.service, RUN_ID)
+        served = self.service.request("ana", "GET", f"runs/{RUN_ID}").json
         found = [
             *invariants.problems(self.service, record, self.follower.lines),
             *invariants.problems_at_the_end(self.service, record),
+            *invariants.answer_problems(record, self.answers),
+            *invariants.served_problems(record, served),
         ]
         assert not found, "\n".join(found)
 
     def _come_to_rest(self) -> None:
-        """Let lanes go on until they wait for people, and these decide."""
+        """Let lanes go on until they wait for people, and these decide.
+
+        Lambda delivers the events that it has accepted. EventBridge may never have sent one.
+        """
+        for event in self.service.due_events():
+            self.service.deliver_event(event)
         while ready := self.service.states.ready():
             self.service.states.run(ready[0])
             self.follow()

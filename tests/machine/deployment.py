@@ -12,13 +12,13 @@ from moto.sns.models import sns_backends
 
 from tests.kms import signing_key
 from tests.moto_aws import REGION
-from tests.template import ROOT, template
+from tests.template import ROOT, functions, template
 
 TABLE: Final = "runs"
 BUCKET: Final = "runs"
 MACHINE_PREFIX: Final = "taskrunner"
 SECRET_PREFIX: Final = "taskrunner/"
-EXECUTOR_PREFIX: Final = "taskrunner-executor-"
+EXECUTOR_PREFIX: Final = "taskrunner_executor-"
 # The functions that machines call, by their names in the frame and by their folders.
 MACHINE_FUNCTIONS: Final = {
     "RunStep": "run_step",
@@ -26,14 +26,17 @@ MACHINE_FUNCTIONS: Final = {
     "DecideFlow": "decide_flow",
     "SettleRun": "settle_run",
 }
+_FUNCTION_ARN: Final = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:"
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+BUS: Final = "default"
 
 
 def deploy() -> dict[str, str]:
     """Create every resource in moto, and return the environment of the functions."""
     table = template()["Resources"]["RunTable"]["Properties"]
     boto3.client("dynamodb").create_table(
-        TableName=TABLE, **{name: table[name] for name in _TABLE_PROPERTIES}
+        TableName=TABLE,
+        **{name: table[name] for name in _TABLE_PROPERTIES},
     )
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     role = boto3.client("iam").create_role(RoleName="machines", AssumeRolePolicyDocument="{}")
@@ -51,7 +54,8 @@ def deploy() -> dict[str, str]:
         "AWS_ENDPOINT_URL": "http://moto",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
-        "SETTLE_RUN_FUNCTION": "SettleRun",
+        "SETTLE_RUN_FUNCTION": alias_arn("SettleRun"),
+        "EVENT_BUS": BUS,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
         "APPROVAL_TOPIC_ARN": boto3.client("sns").create_topic(Name="approvals")["TopicArn"],
     }
@@ -62,9 +66,19 @@ def deployed_frame() -> str:
     text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
     text = text.replace("${Partition}", "aws")
     for name in MACHINE_FUNCTIONS:
-        arn = f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:{name}"
-        text = text.replace(f"${{{name}FunctionArn}}", arn)
+        text = text.replace(f"${{{name}FunctionArn}}", alias_arn(name))
     return json.dumps(yaml.safe_load(text))
+
+
+def alias_arn(name: str) -> str:
+    """The ARN of the alias by which a function is called."""
+    alias = functions()[f"{name}Function"]["AutoPublishAlias"]
+    return f"{_FUNCTION_ARN}{name}:{alias}"
+
+
+def name_of_function(called: str) -> str:
+    """The function that a machine calls by its alias; machines of 0.1 name no alias."""
+    return called.removeprefix(_FUNCTION_ARN).partition(":")[0]
 
 
 def published() -> list[str]:

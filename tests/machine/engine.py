@@ -30,6 +30,7 @@ from tests.machine.deployment import (
     SECRET_PREFIX,
     TABLE,
     deploy,
+    name_of_function,
 )
 from tests.moto_aws import REGION, moto_aws
 from tests.security.permissions.grants import missing, names_of
@@ -103,7 +104,7 @@ class Engine:
         response_headers: dict[str, Any],
     ) -> bytes:
         """moto's Lambda, answered by the real handlers and by *functions*."""
-        name = next((f for n, f in MACHINE_FUNCTIONS.items() if function_name.endswith(n)), None)
+        name = MACHINE_FUNCTIONS.get(name_of_function(function_name))
         executor = self.functions.get(function_name.removeprefix(EXECUTOR_PREFIX))
         if name is None and executor is None:
             raise UnknownFunctionException(function_name)

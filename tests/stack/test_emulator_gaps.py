@@ -11,8 +11,12 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tests.stack.api import until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from taskrunner_cli.local import Stack
 
 
 def test_an_api_of_a_stack_loses_the_any_methods_of_its_definition(
@@ -70,6 +74,36 @@ def test_sams_transform_does_not_see_parameters(aws: Callable[[str], Any]) -> No
         processed = aws("cloudformation").get_template(**name, TemplateStage="Processed")
 
     assert "awsSigv4" not in json.dumps(processed["TemplateBody"])
+
+
+def test_branches_of_a_parallel_share_the_state_of_the_context(
+    aws: Callable[[str], Any], stack: Stack
+) -> None:
+    """On AWS each branch has its own `$$.State`, and `slow` reads its own name."""
+    states = aws("stepfunctions")
+    deployed = states.describe_state_machine(stateMachineArn=stack.pack_run_machine_arn)
+    slow = {"Type": "Wait", "Seconds": 1, "OutputPath": "$$.State.Name", "End": True}
+    branches = [
+        {"StartAt": "slow", "States": {"slow": slow}},
+        {"StartAt": "other", "States": {"other": {"Type": "Pass", "End": True}}},
+    ]
+    lanes = {"Type": "Parallel", "Branches": branches, "End": True}
+    machine = states.create_state_machine(
+        name="gap-of-parallel-branches",
+        definition=json.dumps({"StartAt": "lanes", "States": {"lanes": lanes}}),
+        roleArn=deployed["roleArn"],
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+
+    def found() -> dict[str, Any]:
+        description: dict[str, Any] = states.describe_execution(executionArn=execution)
+        return description
+
+    until(lambda: found()["status"] != "RUNNING", "the machine does not end")
+    output = json.loads(found()["output"])
+    states.delete_state_machine(stateMachineArn=machine)
+
+    assert output[0] == "other"
 
 
 @contextmanager

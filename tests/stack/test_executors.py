@@ -151,7 +151,7 @@ def test_rejects_a_pack_that_asks_for_more_than_the_deployment_allows(
 ) -> None:
     manifest = pack(
         "- {id: a, run: {uses: builtin:noop}}",
-        spec="sandbox: {memoryLimitMiB: 769, cpuLimitMillicores: 2001, quotaSeconds: 86401}",
+        spec="sandbox: {memoryLimitMiB: 769, cpuLimitMillicores: 1001, quotaSeconds: 86401}",
     )
 
     answer = operator("POST", path, {"manifest": manifest})

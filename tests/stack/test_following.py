@@ -7,6 +7,8 @@ from threading import Timer
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -64,6 +66,46 @@ def test_lists_runs_by_filters(operator: Api) -> None:
     wrong = operator("GET", "runs", query={"status": "wating"})
     assert "did you mean 'waiting'?" in wrong.json()["error"]["message"]
     operator("POST", f"runs/{second}/cancel")
+
+
+def test_a_failed_run_is_listed_with_its_reason(operator: Api) -> None:
+    name = f"reasoned-{uuid4().hex[:8]}"
+    failing = pack("- {id: broken, run: {uses: builtin:fail, with: {message: no room}}}", name=name)
+    failed, cancelled = operator.run(failing), operator.run(gated(name))
+    operator.wait(cancelled, "waiting")
+    operator("POST", f"runs/{cancelled}/cancel")
+    operator.ended(failed)
+
+    listed = operator("GET", "runs", query={"pack": name}).json()["runs"]
+
+    reasons = {run["runId"]: run["statusReason"] for run in listed}
+    step = operator.state(failed)["steps"][0]
+    assert reasons[failed] == {
+        "stepId": "broken",
+        "reason": step["statusReason"],
+        "message": step["errorMessage"],
+    }
+    assert reasons[cancelled]["reason"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "Failed"},
+        {"version": "1.0.0"},
+        {"createdAfter": "yesterday"},
+        {"createdBefore": "2025-12-06"},
+        {"limit": "0"},
+        {"limit": "101"},
+        {"cursor": "nonsense"},
+        {"owner": "ana"},
+        {"pack": ""},
+    ],
+)
+def test_rejects_a_filter_that_it_cannot_apply(operator: Api, query: dict[str, str]) -> None:
+    answer = operator("GET", "runs", query=query)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
 def test_shows_approvers_what_they_approve_and_whether_they_may(

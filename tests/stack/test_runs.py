@@ -55,7 +55,7 @@ def test_redirects_to_an_artifacts_download(operator: Api) -> None:
 
     artifacts = operator.artifacts(run_id)
     redirect = operator("GET", f"runs/{run_id}/artifacts/scan-report")
-    link = operator("GET", f"runs/{run_id}/artifacts/scan-report", query={"link": "true"})
+    link = operator("GET", f"runs/{run_id}/artifacts/scan-report", query={"redirect": "false"})
     file = httpx.get(redirect.headers["Location"])
 
     assert artifacts.keys() - {"evidence-bundle"} == {"scan-report"}

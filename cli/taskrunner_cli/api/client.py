@@ -115,6 +115,19 @@ class Client:
         """Return a run's state."""
         return self._read(self._get(_run_path(run_id)), RunState)
 
+    def run_after(self, run_id: str, position: str, wait_s: int) -> Answer[RunState] | None:
+        """Return a run's state once its log has grown after *position*.
+
+        None if it has not within *wait_s* seconds. The request is not repeated: a service that
+        cannot hold it has to be asked in another way.
+        """
+        query: dict[str, str | int | None] = {"since": position, "wait": wait_s}
+        call = Call(method="GET", path=_ROOT + _run_path(run_id), query=query, is_tried_once=True)
+        answer = self._transport.send(call)
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            return None
+        return self._read(answer, RunState)
+
     def children(self, run_id: str, parent_id: str) -> Iterator[Step]:
         """Yield the steps directly in a block, of all its iterations."""
         cursor: str | None = None

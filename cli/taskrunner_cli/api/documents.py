@@ -100,6 +100,7 @@ class RunState(TypedDict):
     rerunOf: NotRequired[str]
     executionArn: NotRequired[str]
     executionUrl: NotRequired[str]
+    position: NotRequired[str]
     nextCursor: NotRequired[str]
     stepsOmitted: NotRequired[int]
 
@@ -232,6 +233,14 @@ class Simulation(TypedDict):
     comparison: NotRequired[PlanComparison]
 
 
+class RunReason(TypedDict):
+    """Why a run failed, was cancelled or waits, with the step that failed it or waits."""
+
+    stepId: NotRequired[str]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+
+
 class RunSummary(TypedDict):
     """An entry in the list of runs."""
 
@@ -241,6 +250,7 @@ class RunSummary(TypedDict):
     planHash: NotRequired[str]
     createdAt: NotRequired[str]
     endedAt: NotRequired[str]
+    statusReason: NotRequired[RunReason]
 
 
 class RunPlan(TypedDict):

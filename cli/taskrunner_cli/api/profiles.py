@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 from taskrunner_cli.api.shapes import MisfitError, fit
 from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_text import JsonError, parse_json
+
+if TYPE_CHECKING:
+    from taskrunner_cli.api.saved_tokens import SavedToken, SavedTokens
 
 STACK_FILE: Final = Path(".local/stack.json")
 DEFAULT_CALLER: Final = "operator"
@@ -41,6 +44,23 @@ class _StackDocument(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A person who signed in with the config file's profile *name*.
+
+    Args:
+        tokens: where the token is kept, and where a renewed one is.
+
+    """
+
+    name: str
+    api_url: str
+    token_url: str
+    client_id: str
+    token: "SavedToken"
+    tokens: "SavedTokens" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The address of an API, the token service in front of it, and one caller's credentials.
 
@@ -48,7 +68,7 @@ class Profile:
         caller: the caller's name in messages, e.g. `operator`.
         scope: the scopes to request, separated by spaces; empty requests all that the client has.
         tenant: the value of `X-StellaOps-Tenant`; empty leaves the choice to the service.
-        saved_token: the token of a person who signed in; empty for a client with credentials.
+        person: the person who signed in; None for a client with credentials.
 
     """
 
@@ -60,7 +80,7 @@ class Profile:
     caller: str
     tenant: str = ""
     console_url: str = ""
-    saved_token: str = field(default="", repr=False)
+    person: SignedIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +153,12 @@ def person_profile(name: str, environ: Mapping[str, str], now: datetime) -> Prof
     from taskrunner_cli.api.saved_tokens import saved_tokens  # noqa: PLC0415
 
     entry = read_config(environ).entry(name)
-    token = saved_tokens(environ).load(name)
-    if token is None or not token.is_usable(entry["api_url"], now):
-        has_expired = token is not None and token.api_url == entry["api_url"]
-        raise RefusedError(
-            f"the sign-in of profile {name!r} has expired"
-            if has_expired
-            else f"nobody is signed in with profile {name!r}",
-            status=401,
-            code="not_signed_in",
-            cure=f"taskrunner login --profile {name}",
-        )
+    tokens = saved_tokens(environ)
+    token = tokens.load(name)
+    if token is None or token.api_url != entry["api_url"]:
+        raise not_signed_in(name, has_expired=False)
+    if not (token.refresh_value or token.is_usable(entry["api_url"], now)):
+        raise not_signed_in(name, has_expired=True)
     return Profile(
         api_url=entry["api_url"],
         token_url=entry["token_url"],
@@ -153,7 +168,26 @@ def person_profile(name: str, environ: Mapping[str, str], now: datetime) -> Prof
         caller=name,
         tenant=entry.get("tenant", ""),
         console_url=f"{entry['api_url']}/console",
-        saved_token=token.value,
+        person=SignedIn(
+            name=name,
+            api_url=entry["api_url"],
+            token_url=entry["token_url"],
+            client_id=entry["client_id"],
+            token=token,
+            tokens=tokens,
+        ),
+    )
+
+
+def not_signed_in(name: str, *, has_expired: bool) -> RefusedError:
+    """Return the error for a profile with which nobody is signed in, or nobody any more."""
+    return RefusedError(
+        f"the sign-in of profile {name!r} has expired"
+        if has_expired
+        else f"nobody is signed in with profile {name!r}",
+        status=401,
+        code="not_signed_in",
+        cure=f"taskrunner login --profile {name}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The tokens of people who signed in, kept until they expire and never printed.
+"""The tokens of people who signed in, and what renews them, kept privately and never printed.
 
 They are in the keyring of the desktop if the library `keyring` is installed (the extra `keyring`)
 and finds one, and otherwise in a file with the mode 0600. The library is an extra because it brings
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol, TypedDict
+from typing import Final, NotRequired, Protocol, TypedDict
 
 from taskrunner_cli.api.config import config_home
 from taskrunner_cli.api.files import write_private
@@ -25,15 +25,20 @@ class _TokenEntry(TypedDict):
     apiUrl: str
     accessToken: str
     expiresAt: str
+    refreshToken: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
 class SavedToken:
-    """A token for the API at *api_url*, with the time at which it expires."""
+    """A token for the API at *api_url*, with the time at which it expires.
+
+    *refresh_value* renews it; it is empty if the issuer gave none.
+    """
 
     api_url: str
     value: str = field(repr=False)
     expires_at: datetime
+    refresh_value: str = field(default="", repr=False)
 
     def is_usable(self, api_url: str, now: datetime) -> bool:
         """Return whether the token is for this API and has not expired."""
@@ -112,10 +117,17 @@ class KeyringTokens:
         return _token(entry)
 
     def save(self, profile: str, token: SavedToken) -> str:
-        """Keep a token, and return in words where it is."""
+        """Keep a token, and return in words where it is.
+
+        The keyring is asked whether it has it: one that somebody has switched off keeps nothing,
+        and says nothing.
+        """
         try:
             self._keyring.set_password(_KEYRING_SERVICE, profile, json.dumps(_entry(token)))
+            is_kept = self._keyring.get_password(_KEYRING_SERVICE, profile) is not None
         except Exception:  # noqa: BLE001 -- as above; a machine without a desktop has no keyring
+            is_kept = False
+        if not is_kept:
             return self._fallback.save(profile, token)
         self._fallback.forget(profile)
         return "the keyring"
@@ -124,10 +136,11 @@ class KeyringTokens:
         """Delete the token of a profile; return whether there was one."""
         had_file = self._fallback.forget(profile)
         try:
+            had_entry = self._keyring.get_password(_KEYRING_SERVICE, profile) is not None
             self._keyring.delete_password(_KEYRING_SERVICE, profile)
         except Exception:  # noqa: BLE001 -- as above; a missing entry is an error too
             return had_file
-        return True
+        return had_file or had_entry
 
 
 def saved_tokens(environ: Mapping[str, str]) -> SavedTokens:
@@ -141,11 +154,14 @@ def saved_tokens(environ: Mapping[str, str]) -> SavedTokens:
 
 
 def _entry(token: SavedToken) -> _TokenEntry:
-    return {
+    entry: _TokenEntry = {
         "apiUrl": token.api_url,
         "accessToken": token.value,
         "expiresAt": token.expires_at.astimezone(UTC).isoformat(),
     }
+    if token.refresh_value:
+        entry["refreshToken"] = token.refresh_value
+    return entry
 
 
 def _token(entry: _TokenEntry) -> SavedToken | None:
@@ -155,4 +171,5 @@ def _token(entry: _TokenEntry) -> SavedToken | None:
         return None
     if expires_at.tzinfo is None:
         return None
-    return SavedToken(entry["apiUrl"], entry["accessToken"], expires_at)
+    refresh_value = entry.get("refreshToken", "")
+    return SavedToken(entry["apiUrl"], entry["accessToken"], expires_at, refresh_value)

@@ -19,16 +19,20 @@ from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_types import JsonObject, JsonValue
 from taskrunner_cli.ports.clock import Clock
 
-_RENEWAL_S: Final = 30.0  # a token is renewed this long before it expires, so none expires in use
+RENEWAL_S: Final = 30.0  # a token is renewed this long before it expires, so none expires in use
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # RFC 6749, appendix A.12, without blanks
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that an issuer gave, and its lifetime; 0 means one use."""
+    """A token that an issuer gave, and its lifetime; 0 means one use.
+
+    *refresh_value* renews it; it is empty if the issuer gave none.
+    """
 
     value: str = field(repr=False)
     lifetime_s: float
+    refresh_value: str = field(default="", repr=False)
 
 
 def token_of(answer: JsonObject) -> Token | None:
@@ -36,11 +40,50 @@ def token_of(answer: JsonObject) -> Token | None:
     value = answer.get("access_token")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         return None
-    return Token(value, _lifetime_s(answer.get("expires_in")))
+    refresh_value = answer.get("refresh_token")
+    return Token(
+        value,
+        _lifetime_s(answer.get("expires_in")),
+        refresh_value if isinstance(refresh_value, str) else "",
+    )
+
+
+def ask_for_token(
+    http: httpx.Client, request: httpx.Request, clock: Clock, auth: httpx.Auth | None = None
+) -> tuple[httpx.Response, Token | None]:
+    """Return the answer of a token service, with its token if it has one that can be sent.
+
+    Raises:
+        UnreachableError: the token service did not answer, or is busy.
+
+    """
+    response = exchange(http, request, auth=auth)
+    if response.status_code in BUSY_STATUSES:
+        raise UnreachableError(
+            f"the token service is busy (HTTP {response.status_code})",
+            cure="try again later",
+            code="busy",
+            retry_after_s=retry_after_s(response, clock.now()),
+            may_have_begun=False,
+        )
+    return response, token_of(read_object(response)) if response.is_success else None
+
+
+def new_token_request(http: httpx.Client, url: str, form: dict[str, str]) -> httpx.Request:
+    """Return a request to a token service.
+
+    Raises:
+        UsageError: *url* is not an address.
+
+    """
+    try:
+        return http.build_request("POST", url, data=form)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"the token service's address is not valid: {error}") from error
 
 
 class TokenSource:
-    """The bearer tokens of one client."""
+    """The bearer tokens of one client with credentials."""
 
     def __init__(self, profile: Profile, http: httpx.Client, clock: Clock) -> None:
         self._profile = profile
@@ -50,15 +93,13 @@ class TokenSource:
         self._renew_at_s = 0.0
 
     def token(self) -> str:
-        """Return a valid token: that of a person who signed in, or one from the cache or service.
+        """Return a valid token, from the cache or the service.
 
         Raises:
             RefusedError: the token service issued none.
             UnreachableError: the token service did not answer, or is busy.
 
         """
-        if self._profile.saved_token:
-            return self._profile.saved_token
         if not self._token or self._clock.monotonic() >= self._renew_at_s:
             self._fetch()
         return self._token
@@ -68,30 +109,17 @@ class TokenSource:
         self._token = ""
 
     def _fetch(self) -> None:
-        response = exchange(self._http, self._request(), auth=self._auth())
-        answer = read_object(response)
-        token = token_of(answer)
-        if response.status_code in BUSY_STATUSES:
-            raise UnreachableError(
-                f"the token service is busy (HTTP {response.status_code})",
-                cure="try again later",
-                code="busy",
-                retry_after_s=retry_after_s(response, self._clock.now()),
-                may_have_begun=False,
-            )
-        if not response.is_success or token is None:
-            raise self._no_token(response.status_code, answer.get("error"))
+        response, token = ask_for_token(self._http, self._request(), self._clock, self._auth())
+        if token is None:
+            raise self._no_token(response.status_code, read_object(response).get("error"))
         self._token = token.value
-        self._renew_at_s = self._clock.monotonic() + max(token.lifetime_s - _RENEWAL_S, 0.0)
+        self._renew_at_s = self._clock.monotonic() + max(token.lifetime_s - RENEWAL_S, 0.0)
 
     def _request(self) -> httpx.Request:
         form = {"grant_type": "client_credentials"}
         if self._profile.scope:
             form["scope"] = self._profile.scope
-        try:
-            return self._http.build_request("POST", self._profile.token_url, data=form)
-        except httpx.InvalidURL as error:
-            raise UsageError(f"the token service's address is not valid: {error}") from error
+        return new_token_request(self._http, self._profile.token_url, form)
 
     def _auth(self) -> httpx.BasicAuth:
         try:

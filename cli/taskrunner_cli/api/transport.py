@@ -6,13 +6,14 @@ addresses are credentials, so they are never part of a message.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 import httpx
 
 from taskrunner_cli.api.http_client import exchange, new_http_client
+from taskrunner_cli.api.person_tokens import PersonTokens
 from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.refusals import refusal
 from taskrunner_cli.api.retries import Notify, Patience, Retries
@@ -36,6 +37,7 @@ class Call:
         query: the query's parameters, without those that are None.
         headers: the headers beside those that every request has.
         is_repeatable: whether the service can take the request twice, as it can every GET.
+        is_tried_once: whether the caller has something better to do than to repeat it.
 
     """
 
@@ -45,6 +47,7 @@ class Call:
     query: Mapping[str, str | int | None] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
+    is_tried_once: bool = False
 
 
 class Transport:
@@ -61,8 +64,13 @@ class Transport:
         self._profile = profile
         self._clock = clock
         self._http = new_http_client(patience.timeout_s)
-        self._tokens = TokenSource(profile, self._http, clock)
-        self._new_retries = partial(Retries, clock, randomness, notify, patience)
+        self._tokens = (
+            PersonTokens(profile.person, self._http, clock)
+            if profile.person
+            else TokenSource(profile, self._http, clock)
+        )
+        self._patience = patience
+        self._new_retries = partial(Retries, clock, randomness, notify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -81,13 +89,16 @@ class Transport:
 
         """
         request = self._build(call)
-        retries = self._new_retries(call.is_repeatable or call.method == "GET")
+        patience = replace(
+            self._patience, tries_again=self._patience.tries_again and not call.is_tried_once
+        )
+        retries = self._new_retries(patience, call.is_repeatable or call.method == "GET")
         response = retries.send(partial(self._send_once, request))
         if response.status_code == httpx.codes.UNAUTHORIZED:
             self._tokens.discard()
             response = retries.send(partial(self._send_once, request))
         if response.is_error:
-            is_person = bool(self._profile.saved_token)
+            is_person = self._profile.person is not None
             now = self._clock.now()
             raise refusal(response, self._profile.caller, now, is_person=is_person)
         return response

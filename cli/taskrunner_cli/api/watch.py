@@ -2,15 +2,24 @@
 
 The state says where the run is, the log says what happened in between: a step may start and end
 between two reads of the state, but not between two positions in the log.
+
+A request for the state waits at the service until the log has grown. A service that cannot hold
+requests, or has too many of them, is asked again and again instead.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
+
+import httpx
 
 from taskrunner_cli.api.answers import Answer
 from taskrunner_cli.api.client import Client
 from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, LogEntry, RunState, RunStatus
+from taskrunner_cli.api.refusals import BUSY_STATUSES
 from taskrunner_cli.api.retries import Notify
 from taskrunner_cli.errors import RefusedError, UnexpectedOutcomeError, UnreachableError
 from taskrunner_cli.json_types import JsonValue
@@ -20,6 +29,8 @@ _Result = TypeVar("_Result")
 _SHORTEST_PAUSE_S: Final = 0.4
 _LONGEST_PAUSE_S: Final = 5.0
 _PAUSE_GROWTH: Final = 1.5
+_POSITION: Final = re.compile(r"[!-~]{1,200}")
+_LONGEST_WAIT_S: Final = 20  # of one request, as the API allows
 _LAST_ENTRY_GRACE_S: Final = 5.0  # the last log entry may come this long after the final status
 _LONGEST_SILENCE_S: Final = 300.0
 _FIRST_SILENT_PAUSE_S: Final = 1.0
@@ -80,14 +91,18 @@ class Watch:
         self._is_known = is_known
         self._unshown: list[Answer[LogEntry]] = []
         self._last_event = ""
+        self._last: RunUpdate | None = None
+        self._knows_since = True  # until the service says otherwise, as those before 0.3 do
+        self._holds_requests = True
 
     def until(
         self, condition: Callable[[RunState], bool], *, timeout_s: float | None = None
     ) -> Iterator[RunUpdate]:
         """Yield updates until *condition* holds or the run has ended.
 
-        The pause between two reads is short while entries arrive, and grows while none do: a gate
-        may wait for a week. A service that stops answering is called again for five minutes.
+        The service holds each request until there is something new. If it does not, the pause
+        between two reads is short while entries arrive, and grows while none do: a gate may wait
+        for a week. A service that stops answering is called again for five minutes.
 
         Raises:
             UnexpectedOutcomeError: neither has happened after *timeout_s*.
@@ -95,14 +110,18 @@ class Watch:
 
         """
         started_s, pause_s = self._clock.monotonic(), _SHORTEST_PAUSE_S
+        self._last = None  # the first state is read at once
         while True:
-            update = self._through_silence(self._read)
+            read_at_s = self._clock.monotonic()
+            left_s = math.inf if timeout_s is None else started_s + timeout_s - read_at_s
+            update = self._through_silence(partial(self._read, left_s))
+            was_held = self._clock.monotonic() - read_at_s >= _LONGEST_PAUSE_S
             yield update
             if condition(update.run) or has_ended(update.run):
                 break
             if timeout_s is not None and self._clock.monotonic() - started_s > timeout_s:
                 raise _timeout(update.run, timeout_s)
-            if update.new_entries:
+            if update.new_entries or was_held:
                 pause_s = _SHORTEST_PAUSE_S
             else:
                 pause_s = min(pause_s * _PAUSE_GROWTH, _LONGEST_PAUSE_S)
@@ -117,20 +136,48 @@ class Watch:
         """
         for page in self._client.log_pages(self.run_id, self._cursor):
             self._unshown += page.entries
+            events = [entry.view["eventType"] for entry in page.entries]
+            self._last_event = next(filter(STATUS_OF_LAST_EVENT.get, events), self._last_event)
             self._cursor = page.cursor
         entries, self._unshown = self._unshown, []
         return entries
 
-    def _read(self) -> RunUpdate:
-        """Read the state first and the log second, so that the log is never behind the state."""
-        answer = self._client.run(self.run_id)
+    def _read(self, left_s: float) -> RunUpdate:
+        """Read the state first and the log second, so that the log is never behind the state.
+
+        If the run has not moved on after *left_s* seconds at most, it is the last state again.
+        """
+        if self._last is None:
+            answer = self._client.run(self.run_id)
+        elif (following := self._state_after(self._last, left_s)) is None:
+            return self._last
+        else:
+            answer = following
         entries = self.new_entries()
-        events = [entry.view["eventType"] for entry in entries]
-        self._last_event = next(filter(STATUS_OF_LAST_EVENT.get, events), self._last_event)
         run = answer.view
         if "status" not in run and self._last_event:
             run = {**run, "status": STATUS_OF_LAST_EVENT[self._last_event]}
-        return RunUpdate(run, entries, answer.document)
+        self._last = RunUpdate(run, [], answer.document)
+        return replace(self._last, new_entries=entries)
+
+    def _state_after(self, last: RunUpdate, left_s: float) -> Answer[RunState] | None:
+        """Return the state that follows *last*; None if there is none yet."""
+        position = last.run.get("position", "")
+        if not _POSITION.fullmatch(position) or not self._knows_since:
+            return self._client.run(self.run_id)
+        longest_s = math.ceil(min(_LONGEST_WAIT_S, max(1.0, left_s)))
+        wait_s = longest_s if self._holds_requests else 0
+        try:
+            return self._client.run_after(self.run_id, position, wait_s)
+        except RefusedError as error:
+            if error.status not in {*BUSY_STATUSES, httpx.codes.BAD_REQUEST}:
+                raise
+            self._knows_since = error.status != httpx.codes.BAD_REQUEST
+            self._holds_requests = False
+        except UnreachableError as error:
+            # A lost connection may be a proxy that is impatient: the next request shows it.
+            self._holds_requests = self._holds_requests and error.code != "busy"
+        return self._client.run(self.run_id)
 
     def _through_silence(self, read: Callable[[], _Result]) -> _Result:
         """Return what *read* returns, called again while the service does not answer."""
@@ -152,11 +199,10 @@ class Watch:
 
     def _wait_for_last_entry(self, last_update: RunUpdate) -> Iterator[RunUpdate]:
         """Yield updates until the log's last entry is there, for a few seconds at most."""
-        started_s, complete = self._clock.monotonic(), _has_last_entry(last_update.new_entries)
-        while not complete and self._clock.monotonic() - started_s < _LAST_ENTRY_GRACE_S:
+        started_s = self._clock.monotonic()
+        while not self._last_event and self._clock.monotonic() - started_s < _LAST_ENTRY_GRACE_S:
             self._clock.sleep(_SHORTEST_PAUSE_S)
             entries = self._through_silence(self.new_entries)
-            complete = _has_last_entry(entries)
             if entries:
                 yield RunUpdate(last_update.run, entries, last_update.document)
 
@@ -164,10 +210,6 @@ class Watch:
 def has_ended(run: RunState) -> bool:
     """Return whether a run has succeeded, failed or been cancelled."""
     return run.get("status") in FINAL_RUN_STATUSES
-
-
-def _has_last_entry(entries: list[Answer[LogEntry]]) -> bool:
-    return any(entry.view["eventType"] in STATUS_OF_LAST_EVENT for entry in entries)
 
 
 def _timeout(run: RunState, timeout_s: float) -> UnexpectedOutcomeError:

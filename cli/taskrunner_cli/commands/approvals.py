@@ -1,11 +1,11 @@
 """`approvals`, `approve` and `reject`: lists the open approvals, and decides about one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from taskrunner_cli.api.documents import OpenApproval, PlanComparison
+from taskrunner_cli.api.documents import OpenApproval, PlanComparison, Verdict
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
@@ -31,21 +31,6 @@ ApprovalArgument = Annotated[
         autocompletion=complete_approval,
     ),
 ]
-SummaryOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="The reason; recorded with the decision.")
-]
-ActorOption = Annotated[
-    str, typer.Option(metavar="WHO", help="A name to record beside the token's caller.")
-]
-PlanHashOption = Annotated[
-    str,
-    typer.Option(
-        metavar="HASH", help="Decide about this plan (default: read and show the run's plan)."
-    ),
-]
-YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")
-]
 _LAST_APPROVED: Final = "last-approved"
 _MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
@@ -64,36 +49,57 @@ def approvals(session: Session, *, limit: LimitOption = 100, cursor: CursorOptio
     session.print_next_cursor(page.view.get("nextCursor"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionOptions:
+    """What is recorded with a decision, and how sure its caller is."""
+
+    summary: Annotated[
+        str, typer.Option(metavar="TEXT", help="The reason; recorded with the decision.")
+    ] = ""
+    plan_hash: Annotated[
+        str,
+        typer.Option(
+            metavar="HASH", help="Decide about this plan (default: read and show the run's plan)."
+        ),
+    ] = ""
+    actor: Annotated[
+        str, typer.Option(metavar="WHO", help="A name to record beside the token's caller.")
+    ] = ""
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")
+    ] = False
+
+    def decision(self, verdict: Verdict) -> Decision:
+        """Return the decision *verdict*."""
+        return Decision(
+            verdict=verdict, plan_hash=self.plan_hash, summary=self.summary, actor=self.actor
+        )
+
+
 @in_session
-def approve(  # noqa: PLR0913 -- one parameter per option
+def approve(
     session: Session,
     run: WaitingRunArgument = None,
     approval: ApprovalArgument = None,
     *,
-    summary: SummaryOption = "",
-    plan_hash: PlanHashOption = "",
-    actor: ActorOption = "",
-    yes: YesOption = False,
+    options: DecisionOptions,
 ) -> None:
     """Approve a gate, and let the run continue."""
-    answer = Decision(verdict="approved", plan_hash=plan_hash, summary=summary, actor=actor)
-    _decide(session, _Gate(run, approval), answer, is_confirmed=yes)
+    gate = _Gate(run, approval)
+    _decide(session, gate, options.decision("approved"), is_confirmed=options.yes)
 
 
 @in_session
-def reject(  # noqa: PLR0913 -- one parameter per option
+def reject(
     session: Session,
     run: WaitingRunArgument = None,
     approval: ApprovalArgument = None,
     *,
-    summary: SummaryOption = "",
-    plan_hash: PlanHashOption = "",
-    actor: ActorOption = "",
-    yes: YesOption = False,
+    options: DecisionOptions,
 ) -> None:
     """Reject a gate, and let the run fail at it."""
-    answer = Decision(verdict="rejected", plan_hash=plan_hash, summary=summary, actor=actor)
-    _decide(session, _Gate(run, approval), answer, is_confirmed=yes)
+    gate = _Gate(run, approval)
+    _decide(session, gate, options.decision("rejected"), is_confirmed=options.yes)
 
 
 class _Gate(NamedTuple):
@@ -124,7 +130,10 @@ def _decide(session: Session, gate: _Gate, decision: Decision, *, is_confirmed: 
         )
     chosen = _choose(session, gate)
     if not decision.plan_hash:
-        decision = replace(decision, plan_hash=_show_question(session, chosen))
+        plan_hash, entry = _show_question(session, chosen)
+        decision = replace(decision, plan_hash=plan_hash)
+        if not is_confirmed and decision.verdict == "approved":
+            _check_that_caller_may_decide(session, entry)
     if not is_confirmed:
         _confirm(session, chosen, decision)
     answer = session.client.decide(chosen.run, chosen.approval, decision)
@@ -157,15 +166,32 @@ def _pick(session: Session, listed: list[OpenApproval]) -> OpenApproval:
     return listed[int(answer) - 1]
 
 
-def _show_question(session: Session, chosen: _Chosen) -> str:
-    """Show what the decision is about, and return the plan hash of exactly that."""
+def _show_question(session: Session, chosen: _Chosen) -> tuple[str, OpenApproval | None]:
+    """Show what the decision is about; return the plan hash of exactly that, and the approval."""
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
-        return state["planHash"]
+        return state["planHash"], None
     entry = _describe(session, chosen)
     comparison = _compare(session, chosen.run)
     session.screen.print_text(approval_question(state, chosen.approval, entry, comparison))
-    return state["planHash"]
+    return state["planHash"], entry
+
+
+def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) -> None:
+    """Ask nobody about a decision that the service will refuse.
+
+    Raises:
+        CommandError: the service says that the caller may not decide.
+
+    """
+    if entry is None or entry.get("canDecide") is not False:
+        return
+    reason = entry.get("cannotDecideReason")
+    raise CommandError(
+        (reason.get("message", "") if reason else "") or "you may not decide this",
+        cure="another caller of the local stack: --as approver" if session.is_local_stack else "",
+        code=reason["code"] if reason else "forbidden",
+    )
 
 
 def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:

@@ -5,17 +5,13 @@ from typing import Annotated
 
 import typer
 
-from taskrunner_cli.commands.options import (
-    InputOption,
-    InputsOption,
-    OutputOption,
-    PackArgument,
-)
+from taskrunner_cli.commands.option_groups import with_groups
+from taskrunner_cli.commands.options import InputOptions, OutputOption, PackArgument
 from taskrunner_cli.offline_compiler import compile_pack
 from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.mermaid import mermaid_flowchart
 from taskrunner_cli.output.screen import Screen
-from taskrunner_cli.pack_files import gather_inputs, read_pack
+from taskrunner_cli.pack_files import read_pack
 
 
 class CompiledForm(StrEnum):
@@ -34,16 +30,16 @@ FormatOption = Annotated[
 ]
 
 
+@with_groups
 def compile_(
     pack: PackArgument,
     *,
-    input_: InputOption = None,
-    inputs: InputsOption = None,
+    inputs: InputOptions,
     format_: FormatOption = CompiledForm.ASL,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Print the state machine of a pack, or a flowchart of its plan; works offline."""
-    compiled = compile_pack(read_pack(pack), gather_inputs(input_ or (), inputs))
+    compiled = compile_pack(read_pack(pack), inputs.values())
     screen = Screen(output)
     flowchart = mermaid_flowchart(compiled.document)
     if screen.is_json:

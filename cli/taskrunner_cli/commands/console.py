@@ -30,7 +30,7 @@ def open_(
         raise UsageError(
             f"the stack at {profile.api_url} has no console", cure="bring it up to date: make up"
         )
-    url = profile.console_url + (f"#/runs/{quote(run, safe='')}" if run else "")
+    url = profile.console_url + (f"#/runs/{quote(run, safe='', errors='replace')}" if run else "")
     if not print_ and not session.screen.is_json and not session.world.browser.show(url):
         session.screen.print_notice("no browser was found; open this address yourself:")
     session.print_result({"url": url}, text(url))

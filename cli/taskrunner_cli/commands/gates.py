@@ -2,32 +2,28 @@
 
 from typing import TYPE_CHECKING
 
-from taskrunner_cli.commands.options import (
-    InputOption,
-    InputsOption,
-    OutputOption,
-    PackArgument,
-)
+from taskrunner_cli.commands.option_groups import with_groups
+from taskrunner_cli.commands.options import InputOptions, OutputOption, PackArgument
 from taskrunner_cli.offline_compiler import compile_pack
 from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.gates import GateDocument, GatesDocument, gates_view
 from taskrunner_cli.output.screen import Screen
-from taskrunner_cli.pack_files import gather_inputs, read_pack
+from taskrunner_cli.pack_files import read_pack
 
 if TYPE_CHECKING:
     from taskrunner.compiler.driver import CompiledPack
     from taskrunner.compiler.machine.gates import Guard
 
 
+@with_groups
 def gates(
     pack: PackArgument,
     *,
-    input_: InputOption = None,
-    inputs: InputsOption = None,
+    inputs: InputOptions,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """List the steps that each gate of a pack guards, and those without a gate; works offline."""
-    document = gates_document(compile_pack(read_pack(pack), gather_inputs(input_ or (), inputs)))
+    document = gates_document(compile_pack(read_pack(pack), inputs.values()))
     screen = Screen(output)
     if screen.is_json:
         screen.print_document(document)

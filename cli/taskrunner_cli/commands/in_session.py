@@ -6,11 +6,13 @@ every command's signature.
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
 import typer
 
 from taskrunner_cli.api.profiles import Choice
+from taskrunner_cli.commands.option_groups import with_groups
 from taskrunner_cli.commands.options import (
     AsOption,
     MaxWaitOption,
@@ -27,46 +29,43 @@ from taskrunner_cli.world import World
 P = ParamSpec("P")
 
 
-def _shared_options(  # noqa: PLR0913 -- one parameter per option
-    *,
-    output: OutputOption = OutputFormat.TABLE,
-    as_: AsOption = None,
-    stack: StackOption = None,
-    tenant: TenantOption = None,
-    profile: ProfileOption = None,
-    max_wait: MaxWaitOption = 300,
-) -> None:
-    """Declare the shared options; only the signature is used."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SharedOptions:
+    """The options that every command of the API has."""
+
+    output: OutputOption = OutputFormat.TABLE
+    as_: AsOption = None
+    stack: StackOption = None
+    tenant: TenantOption = None
+    profile: ProfileOption = None
+    max_wait: MaxWaitOption = 300
 
 
 def in_session(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
     """Turn *function*, which takes a Session first, into a command with the shared options."""
 
-    def command(ctx: typer.Context, **options: Any) -> None:  # noqa: ANN401 -- checked by Typer
+    def command(ctx: typer.Context, shared: _SharedOptions, **options: Any) -> None:  # noqa: ANN401 -- checked by Typer
+        choice = Choice(
+            caller=shared.as_, stack=shared.stack, tenant=shared.tenant, profile=shared.profile
+        )
         session = Session(
             world=ctx.ensure_object(World),
-            screen=Screen(options.pop("output")),
-            choice=Choice(
-                caller=options.pop("as_"),
-                stack=options.pop("stack"),
-                tenant=options.pop("tenant"),
-                profile=options.pop("profile"),
-            ),
-            max_wait_s=options.pop("max_wait"),
+            screen=Screen(shared.output),
+            choice=choice,
+            max_wait_s=shared.max_wait,
         )
         try:
             function(session, **options)  # type: ignore[call-arg] # as in the signature below
         finally:
             session.close()
 
-    parameters = [
-        inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        *list(inspect.signature(function, eval_str=True).parameters.values())[1:],
-        *inspect.signature(_shared_options, eval_str=True).parameters.values(),
-    ]
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    context, shared, _ = inspect.signature(command, eval_str=True).parameters.values()
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in (context, *own, shared)
+        ]
     )
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
+    return with_groups(command)

@@ -76,19 +76,24 @@ def logs(  # noqa: PLR0913 -- one parameter per option
     failed_steps = _failed_steps(session, run) if failed else None
     earliest = parse_moment(since, "--since", session.world.clock.now())
     log_filter = LogFilter(step, LEVELS.index(level), failed_steps, grep, earliest)
+    printed = 0
     if tail is not None:
-        cursor = _print_tail(session, run, log_filter, tail, cursor)
-        if not follow:
-            return
-    for document, entry in _entries(session, run, cursor, follow=follow):
-        if log_filter.accepts(entry):
-            session.print_record(document, log_line(entry))
+        cursor, printed = _print_tail(session, run, log_filter, tail, cursor)
+    if tail is None or follow:
+        for document, entry in _entries(session, run, cursor, follow=follow):
+            if log_filter.accepts(entry):
+                session.print_record(document, log_line(entry))
+                printed += 1
+    if not printed:
+        session.screen.print_notice("the log has no such entries")
 
 
 def _print_tail(
     session: Session, run: str, log_filter: LogFilter, count: int, cursor: str | None
-) -> str | None:
-    """Print the last *count* entries that are wanted; return the cursor after all that were read.
+) -> tuple[str | None, int]:
+    """Print the last *count* entries that are wanted.
+
+    Return the cursor after all entries that were read, and how many were printed.
 
     The API reads a log forwards only.
     """
@@ -100,7 +105,7 @@ def _print_tail(
         )
     for document, entry in last:
         session.print_record(document, log_line(entry))
-    return cursor
+    return cursor, len(last)
 
 
 def _entries(

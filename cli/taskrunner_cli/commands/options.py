@@ -1,5 +1,6 @@
 """The options and arguments that several commands share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +13,9 @@ from taskrunner_cli.commands.completion import (
     complete_profile,
     complete_run,
 )
+from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.output.forms import OutputFormat
+from taskrunner_cli.pack_files import gather_inputs
 
 _CALLER_PANEL: Final = "Caller and address"
 
@@ -83,7 +86,7 @@ PackArgument = Annotated[
         autocompletion=complete_pack,
     ),
 ]
-InputOption = Annotated[
+_InputOption = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
@@ -92,7 +95,7 @@ InputOption = Annotated[
         help="An input, repeatable; VALUE is JSON, or else text.",
     ),
 ]
-InputsOption = Annotated[
+_InputsOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
@@ -100,3 +103,20 @@ InputsOption = Annotated[
         autocompletion=complete_inputs,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """The inputs of a pack."""
+
+    input_: _InputOption = None
+    inputs: _InputsOption = None
+
+    def values(self) -> JsonObject:
+        """Return the inputs by their names.
+
+        Raises:
+            UsageError: an input cannot be read.
+
+        """
+        return gather_inputs(self.input_ or (), self.inputs)

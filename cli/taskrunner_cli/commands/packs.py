@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from taskrunner_cli.api.requests import NewRun, Rerun
 from taskrunner_cli.commands.in_session import in_session
-from taskrunner_cli.commands.options import InputOption, InputsOption, PackArgument, RunArgument
+from taskrunner_cli.commands.options import InputOptions, PackArgument, RunArgument
 from taskrunner_cli.commands.runs import print_end, watch_run
 from taskrunner_cli.errors import PackFile, RefusedError, RefusedPackError
 from taskrunner_cli.output.runs import run_view
 from taskrunner_cli.output.simulation import simulation_view
-from taskrunner_cli.pack_files import gather_inputs, read_pack
+from taskrunner_cli.pack_files import read_pack
 from taskrunner_cli.session import Session
 
 if TYPE_CHECKING:
@@ -21,76 +22,60 @@ if TYPE_CHECKING:
     from taskrunner_cli.api.documents import RunState
 
 _NO_ROUTE: Final = frozenset({403, 404, 405})
-RunIdOption = Annotated[
-    str, typer.Option(metavar="ID", help="The run's id (default: the service makes one).")
-]
-ExpectOption = Annotated[
-    str, typer.Option(metavar="HASH", help="Run only the plan that `simulate` showed.")
-]
-KeyOption = Annotated[
-    str, typer.Option(metavar="KEY", help="Repeating a request with its KEY makes one run.")
-]
-WatchOption = Annotated[
-    bool, typer.Option("--watch/--detach", help="Follow the run until it ends, or exit.")
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """How a run is created, and whether the command follows it."""
+
+    run_id: Annotated[
+        str, typer.Option(metavar="ID", help="The run's id (default: the service makes one).")
+    ] = ""
+    expect_plan_hash: Annotated[
+        str, typer.Option(metavar="HASH", help="Run only the plan that `simulate` showed.")
+    ] = ""
+    idempotency_key: Annotated[
+        str, typer.Option(metavar="KEY", help="Repeating a request with its KEY makes one run.")
+    ] = ""
+    watch: Annotated[
+        bool, typer.Option("--watch/--detach", help="Follow the run until it ends, or exit.")
+    ] = True
 
 
 @in_session
-def simulate(
-    session: Session, pack: PackArgument, *, input_: InputOption = None, inputs: InputsOption = None
-) -> None:
+def simulate(session: Session, pack: PackArgument, *, inputs: InputOptions) -> None:
     """Show the plan of a pack, step by step; nothing is executed."""
     file = read_pack(pack)
-    values = gather_inputs(input_ or (), inputs)
+    values = inputs.values()
     with quoting(file):
         simulation = session.client.simulate(file.text, values)
     session.print_result(simulation.document, simulation_view(simulation.view))
 
 
 @in_session
-def run(  # noqa: PLR0913 -- one parameter per option
-    session: Session,
-    pack: PackArgument,
-    *,
-    input_: InputOption = None,
-    inputs: InputsOption = None,
-    run_id: RunIdOption = "",
-    expect_plan_hash: ExpectOption = "",
-    idempotency_key: KeyOption = "",
-    watch: WatchOption = True,
-) -> None:
+def run(session: Session, pack: PackArgument, *, inputs: InputOptions, start: StartOptions) -> None:
     """Run a pack and follow it; the exit code is 0 only if the run succeeds."""
     file = read_pack(pack)
     new_run = NewRun(
         manifest=file.text,
-        inputs=gather_inputs(input_ or (), inputs),
-        run_id=run_id,
-        expect_plan_hash=expect_plan_hash,
-        idempotency_key=idempotency_key,
+        inputs=inputs.values(),
+        run_id=start.run_id,
+        expect_plan_hash=start.expect_plan_hash,
+        idempotency_key=start.idempotency_key,
     )
     with quoting(file):
         answer = session.client.create(new_run)
-    _follow(session, answer, is_watched=watch)
+    _follow(session, answer, is_watched=start.watch)
 
 
 @in_session
-def rerun(  # noqa: PLR0913 -- one parameter per option
-    session: Session,
-    run: RunArgument,
-    *,
-    input_: InputOption = None,
-    inputs: InputsOption = None,
-    run_id: RunIdOption = "",
-    expect_plan_hash: ExpectOption = "",
-    idempotency_key: KeyOption = "",
-    watch: WatchOption = True,
-) -> None:
+def rerun(session: Session, run: RunArgument, *, inputs: InputOptions, start: StartOptions) -> None:
     """Run the pack of a run again, with its inputs or with others in their place."""
     again = Rerun(
-        inputs=gather_inputs(input_ or (), inputs),
-        run_id=run_id,
-        expect_plan_hash=expect_plan_hash,
-        idempotency_key=idempotency_key,
+        inputs=inputs.values(),
+        run_id=start.run_id,
+        expect_plan_hash=start.expect_plan_hash,
+        idempotency_key=start.idempotency_key,
     )
     try:
         answer = session.client.rerun(run, again)
@@ -98,7 +83,7 @@ def rerun(  # noqa: PLR0913 -- one parameter per option
         if error.status in _NO_ROUTE and not error.cure:
             error.cure = "check the id; a service of version 0.2 or earlier cannot run it again"
         raise
-    _follow(session, answer, is_watched=watch)
+    _follow(session, answer, is_watched=start.watch)
 
 
 def _follow(session: Session, answer: "Answer[RunState]", *, is_watched: bool) -> None:

@@ -7,14 +7,14 @@ import typer
 from taskrunner_cli.api.documents import PlanComparison
 from taskrunner_cli.commands.gates import gates_document
 from taskrunner_cli.commands.in_session import in_session
-from taskrunner_cli.commands.options import InputOption, InputsOption, PackArgument
+from taskrunner_cli.commands.options import InputOptions, PackArgument
 from taskrunner_cli.commands.packs import quoting
 from taskrunner_cli.errors import PackFile, UnexpectedOutcomeError
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.offline_compiler import compile_pack, simulation_of
 from taskrunner_cli.output.plan import plan_view
 from taskrunner_cli.output.plan_diff import comparison_lines
-from taskrunner_cli.pack_files import gather_inputs, read_pack
+from taskrunner_cli.pack_files import read_pack
 from taskrunner_cli.session import Session
 
 DiffOption = Annotated[
@@ -31,12 +31,11 @@ def plan(
     session: Session,
     pack: PackArgument,
     *,
-    input_: InputOption = None,
-    inputs: InputsOption = None,
+    inputs: InputOptions,
     diff: DiffOption = "",
 ) -> None:
     """Show the plan of a pack as a tree, its budget and its hash; works offline without --diff."""
-    file, values = read_pack(pack), gather_inputs(input_ or (), inputs)
+    file, values = read_pack(pack), inputs.values()
     compiled = compile_pack(file, values)
     simulation, gates = simulation_of(compiled), gates_document(compiled)
     comparison = _compare(session, file, values, diff) if diff else None

@@ -79,7 +79,7 @@ def runs(  # noqa: PLR0913 -- one parameter per option
             "the service does not filter runs: of those that it listed, some are not shown here;"
             " --output json prints them all"
         )
-    session.print_result(page.document, run_list(listed))
+    session.print_result(page.document, run_list(listed, is_filtered=bool(filters.query())))
     session.print_next_cursor(page.view.get("nextCursor"))
 
 

@@ -70,7 +70,7 @@ def login(  # noqa: PLR0913 -- one parameter per option
     browser: BrowserOption = True,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Sign in to a deployment, and keep the token until it expires."""
+    """Sign in to a deployment, and keep the token and what renews it."""
     world, screen = ctx.ensure_object(World), Screen(output)
     config = read_config(world.environ)
     name = _name(profile, config, world)
@@ -87,12 +87,15 @@ def login(  # noqa: PLR0913 -- one parameter per option
     write_config(config.with_profile(name, entry), world.environ)
     # A token without a lifetime counts as expired at once, so that none is used for longer.
     expires_at = world.clock.now() + timedelta(seconds=token.lifetime_s)
-    saved = SavedToken(entry["api_url"], token.value, expires_at)
+    saved = SavedToken(entry["api_url"], token.value, expires_at, token.refresh_value)
     place = saved_tokens(world.environ).save(name, saved)
-    shown = date_time(expires_at.isoformat())
     if screen.is_json:
-        screen.print_document({"profile": name, "expiresAt": expires_at.isoformat()})
-    screen.print_text(text(f"signed in with profile {name} until {shown}; the token is in {place}"))
+        document = {"profile": name, "expiresAt": expires_at.isoformat()}
+        screen.print_document(document | {"isRenewed": bool(token.refresh_value)})
+    shown = date_time(expires_at.isoformat())
+    renewal = ", and then renewed" if token.refresh_value else ""
+    message = f"signed in with profile {name} until {shown}{renewal}; the token is in {place}"
+    screen.print_text(text(message))
 
 
 def logout(
@@ -115,6 +118,7 @@ def profiles(ctx: typer.Context, *, output: OutputOption = OutputFormat.TABLE) -
     documents: list[ProfileDocument] = []
     for name, entry in config.profiles.items():
         token = tokens.load(name)
+        is_of_api = token is not None and token.api_url == entry["api_url"]
         is_usable = token is not None and token.is_usable(entry["api_url"], world.clock.now())
         documents.append(
             {
@@ -122,6 +126,7 @@ def profiles(ctx: typer.Context, *, output: OutputOption = OutputFormat.TABLE) -
                 "apiUrl": entry["api_url"],
                 "isDefault": name == config.default,
                 "signedInUntil": token.expires_at.isoformat() if token and is_usable else None,
+                "isRenewed": is_of_api and bool(token and token.refresh_value),
             }
         )
     if screen.is_json:

@@ -2,7 +2,8 @@
 
 The template's parameters describe how the emulator differs from an account: its endpoint has no
 TLS, and serves the keys of the user pool. The emulator's CloudFormation ignores an API's gateway
-responses and ANY methods, and functions' reserved concurrency, so this module adds them.
+responses, its ANY methods and the headers of OPTIONS, and functions' reserved concurrency, so this
+module adds them.
 """
 
 import base64
@@ -19,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from taskrunner_cli.local.emulator import (
     ACCESS_KEY_ID,
     FUNCTION_CONCURRENCY,
-    LOWER_CONCURRENCY,
+    OTHER_CONCURRENCY,
     REGION,
     SECRET_ACCESS_KEY,
     Emulator,
@@ -111,6 +112,7 @@ def local_parameters(emulator: Emulator) -> dict[str, str]:
         "BucketTlsOnly": "false",
         "ExampleExecutors": "true",
         "IdentityEndpoint": emulator.endpoint_url,
+        "AllowedOrigin": "*",
     }
 
 
@@ -121,8 +123,9 @@ def complete(emulator: Emulator, stack_name: str) -> dict[str, str]:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     answer = cloudformation.get_template(StackName=stack_name, TemplateStage="Processed")
     template = answer["TemplateBody"]
+    parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     _complete_the_api(
-        emulator, template["Resources"]["Api"]["Properties"]["Body"], outputs["ApiId"]
+        emulator, template["Resources"]["Api"]["Properties"]["Body"], outputs["ApiId"], parameters
     )
     _reserve_concurrency(emulator, stack, template)
     return outputs
@@ -190,29 +193,42 @@ def _failures(cloudformation: Any, name: str) -> str:  # noqa: ANN401
     )
 
 
-def _complete_the_api(emulator: Emulator, body: dict[str, Any], api_id: str) -> None:
-    """Add the API's gateway responses and ANY methods, and deploy the API again."""
+def _complete_the_api(
+    emulator: Emulator, body: dict[str, Any], api_id: str, parameters: dict[str, str]
+) -> None:
+    """Add the API's gateway responses, ANY methods and headers, and deploy the API again."""
     gateway = client("apigateway", emulator.endpoint_url)
     for kind, response in body["x-amazon-apigateway-gateway-responses"].items():
         gateway.put_gateway_response(
             restApiId=api_id,
             responseType=kind,
             responseTemplates=response["responseTemplates"],
-            responseParameters=response.get("responseParameters", {}),
+            responseParameters=_headers(response.get("responseParameters", {}), parameters),
             **({"statusCode": str(response["statusCode"])} if "statusCode" in response else {}),
         )
     _put_any_methods(gateway, api_id, body["paths"])
+    _put_answers_of_options(gateway, api_id, body["paths"], parameters)
     variables = gateway.get_stage(restApiId=api_id, stageName=STAGE).get("variables", {})
     gateway.create_deployment(restApiId=api_id, stageName=STAGE, variables=variables)
 
 
+def _headers(mappings: dict[str, Any], parameters: dict[str, str]) -> dict[str, str]:
+    """Return a response's headers; the template has a function for the allowed origin only."""
+    origin = parameters["AllowedOrigin"]
+    every = {
+        name: f"'{origin}'" if isinstance(value, dict) else value
+        for name, value in mappings.items()
+    }
+    return {name: value for name, value in every.items() if value != "''"}
+
+
 def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: Any) -> None:  # noqa: ANN401
-    """Reserve each function's concurrency, and less for those that are seldom called."""
+    """Reserve each function's concurrency, and less for those that need less."""
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
     for logical_id, resource in template["Resources"].items():
-        reserved = LOWER_CONCURRENCY.get(logical_id, 0)
+        reserved = OTHER_CONCURRENCY.get(logical_id, 0)
         match resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
             case {"Fn::If": [_, {"Ref": parameter}, _]}:
                 reserved = reserved or int(parameters[parameter])
@@ -238,6 +254,29 @@ def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None: 
             gateway.put_method(**method, authorizationType="NONE")
             gateway.put_integration(
                 **method, type="AWS_PROXY", integrationHttpMethod="POST", uri=integration["uri"]
+            )
+
+
+def _put_answers_of_options(
+    gateway: Any,  # noqa: ANN401
+    api_id: str,
+    paths: dict[str, Any],
+    parameters: dict[str, str],
+) -> None:
+    """Add the headers with which OPTIONS answers a browser, at each path that has it."""
+    resources = gateway.get_resources(restApiId=api_id, limit=500)["items"]
+    ids = {resource["path"]: resource["id"] for resource in resources}
+    for path, item in paths.items():
+        if "options" in item:
+            integration = item["options"]["x-amazon-apigateway-integration"]
+            gateway.put_integration_response(
+                restApiId=api_id,
+                resourceId=ids[path],
+                httpMethod="OPTIONS",
+                statusCode="200",
+                responseParameters=_headers(
+                    integration["responses"]["default"]["responseParameters"], parameters
+                ),
             )
 
 

@@ -31,9 +31,10 @@ SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 # How many calls of one function run at a time. One Python process answers the AWS calls of all
 # functions, so more would not be faster. Callers retry a throttled call, as on AWS.
 FUNCTION_CONCURRENCY = 4
-LOWER_CONCURRENCY = {
+OTHER_CONCURRENCY = {
     "ConsoleFunction": 2,  # a browser fetches two files at a time, and keeps them
-    "ReconcileFunction": 2,  # called every minute, and by tests
+    "ReconcileFunction": 2,  # the schedule's call, and one by hand
+    "PublishEventsFunction": 1,  # the stream's records come one batch after the other
     "RemoveMachinesFunction": 1,  # called every day, and when the stack is deleted
 }
 ACCOUNT_CONCURRENCY = 60  # more than the template's functions reserve together

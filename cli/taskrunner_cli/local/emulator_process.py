@@ -1,9 +1,10 @@
 """Run MiniStack with corrections, so that a throttled or failed function has AWS's consequences.
 
-Without them a throttled gate never opens, a client does not learn when to retry, and lanes that are
-throttled together stay together. A function also does not learn the address that its client used,
-with which the URLs in its responses begin. The corrections replace private functions of MiniStack,
-so its version is pinned; tests/stack/test_throttles.py and test_runs.py test them.
+Without them nothing throttles a version of a function, a throttled gate never opens, a client does
+not learn when to retry, and lanes that are throttled together stay together. A function also does
+not learn the address that its client used, with which the URLs in its responses begin. The
+corrections replace private functions of MiniStack, so its version is pinned;
+tests/stack/test_throttles.py and test_runs.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
@@ -18,6 +19,7 @@ from ministack import app
 from ministack.services import apigateway_v1, lambda_svc, stepfunctions
 
 _throttle = lambda_svc._throttle_response
+_reserved_concurrency = lambda_svc._reserved_concurrency
 _call_lambda = stepfunctions._call_lambda
 _wait_for_token = stepfunctions._invoke_with_callback
 _find_retrier = stepfunctions._find_matching_retrier
@@ -32,6 +34,16 @@ def throttle_response(reason_code: str, msg: str, retry_after: int = 1) -> dict[
     refusal: dict[str, Any] = _throttle(reason_code, msg, retry_after)
     refusal["body"]["errorType"] = "Lambda.TooManyRequestsException"
     return refusal
+
+
+def reserved_concurrency(called: dict[str, Any], config: dict[str, Any]) -> int | None:
+    """Return what is reserved for the function of a version, which shares it with all versions.
+
+    MiniStack looks for it in the record of the version, which has none.
+    """
+    function = lambda_svc._functions.get(config.get("FunctionName"))
+    reserved: int | None = _reserved_concurrency(function or called, config)
+    return reserved
 
 
 def build_event(api_id: str, *request: Any, **more: Any) -> dict[str, Any]:
@@ -109,6 +121,7 @@ def find_retrier(
 
 if __name__ == "__main__":
     lambda_svc._throttle_response = throttle_response
+    lambda_svc._reserved_concurrency = reserved_concurrency
     apigateway_v1._invoke_lambda_proxy_v1 = call_proxy
     apigateway_v1._build_lambda_event_v1 = build_event
     stepfunctions._invoke_with_callback = wait_for_token

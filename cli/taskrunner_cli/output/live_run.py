@@ -17,6 +17,8 @@ from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import duration, parse_time
 from taskrunner_cli.output.runs import (
     APPROVER_OF_STACK,
+    MOST_FAILURES,
+    failures,
     gate_hints,
     headline,
     log_line,
@@ -24,7 +26,13 @@ from taskrunner_cli.output.runs import (
 )
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.output.step_durations import StepDurations
-from taskrunner_cli.output.steps import StepRow, is_waiting, step_rows, step_table, with_started
+from taskrunner_cli.output.steps import (
+    StepRow,
+    brought_up_to_date,
+    is_waiting,
+    step_rows,
+    step_table,
+)
 from taskrunner_cli.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -32,7 +40,9 @@ if TYPE_CHECKING:
 
 _LOG_ROWS: Final = 6
 _FEWEST_STEP_ROWS: Final = 3
+_ROWS_PER_FAILURE: Final = 10  # so that the failures above the table leave room for it
 _TRANSITIONS: Final = ("run.", "step.", "gate.")
+_FAILED, _ACTIVE, _TO_COME, _ENDED = range(4)  # the order of relevance of steps
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -152,6 +162,8 @@ class LiveTable:
         if self._run is not None:
             run, rows = self._run, self._rows(self._run)
             self._console.print(self._headline(run), soft_wrap=True)
+            for line in failures(run):
+                self._console.print(line, soft_wrap=True)
             self._console.print(self._table(run, rows), crop=False)
             for line in (*unlisted_steps(run, len(rows)), *gate_hints(run, self._hint_options)):
                 self._console.print(line, soft_wrap=True)
@@ -181,19 +193,23 @@ class LiveTable:
         log = console.render_lines(Group(*self._log), options, pad=False)[-_LOG_ROWS:]
         log_lines = [Segments([*line, Segment.line()]) for line in log]
         below = Group(*log_lines, *gate_hints(run, self._hint_options))
+        most = min(console.height // _ROWS_PER_FAILURE, MOST_FAILURES)
+        failed = failures(run, most) if most else []
         rows = self._rows(run)
         shown = rows
         while True:
             hidden = len(run["steps"]) - len(shown)
             note = Text(f"… and {hidden} more steps" if hidden else "", style="dim")
-            view = Group(self._headline(run), self._table(run, shown), note, below)
+            view = Group(self._headline(run), *failed, self._table(run, shown), note, below)
             excess = len(console.render_lines(view, options, pad=False)) - console.height + 1
             if excess <= 0 or len(shown) <= _FEWEST_STEP_ROWS:
                 return view
             shown = most_relevant(rows, max(len(shown) - max(excess // 2, 1), _FEWEST_STEP_ROWS))
 
     def _rows(self, run: RunState) -> list[StepRow]:
-        return step_rows(with_started(run["steps"], self._durations.running))
+        durations = self._durations
+        steps = brought_up_to_date(run["steps"], durations.running, durations.completed)
+        return step_rows(steps)
 
     def _table(self, run: RunState, rows: list[StepRow]) -> RenderableType:
         durations = self._durations.at(self._clock.now(), run)
@@ -209,11 +225,17 @@ class LiveTable:
 def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
     """Return *count* of the rows, in the order of the pack.
 
-    Steps that run or wait come first, then those that failed, then the next pending ones, and last
-    the latest that ended: steps that succeeded long ago matter least.
+    Steps that failed come first, then those that run or wait, then the next pending ones, and last
+    the latest that ended: steps that succeeded long ago matter least. Of many that failed, the
+    first are shown, in half of the rows at most while others run or wait.
     """
-    positions = sorted(range(len(rows)), key=lambda position: _rank(rows[position].step, position))
-    return [rows[position] for position in sorted(positions[:count])]
+    ranks = {position: _rank(row.step, position) for position, row in enumerate(rows)}
+    positions = sorted(ranks, key=ranks.__getitem__)
+    failed = sum(rank == _FAILED for rank, _ in ranks.values())
+    active = sum(rank == _ACTIVE for rank, _ in ranks.values())
+    kept = min(failed, max(count - active, (count + 1) // 2))
+    chosen = (positions[:kept] + positions[failed:])[:count]
+    return [rows[position] for position in sorted(chosen)]
 
 
 def _is_transition(entry: LogEntry) -> bool:
@@ -226,8 +248,8 @@ def _rank(step: Step, position: int) -> tuple[int, int]:
     """Return a step's place in the order of relevance, smallest first."""
     has_ended = step["status"] in FINAL_STEP_STATUSES
     nearness = -position if has_ended else position
-    if step["status"] == "Running" or is_waiting(step):
-        return 0, nearness
     if step["status"] == "Failed":
-        return 1, nearness
-    return (3 if has_ended else 2), nearness
+        return _FAILED, position
+    if step["status"] == "Running" or is_waiting(step):
+        return _ACTIVE, nearness
+    return (_ENDED if has_ended else _TO_COME), nearness

@@ -10,12 +10,16 @@ from taskrunner_cli.output.tables import ResultTable
 
 
 class ProfileDocument(TypedDict):
-    """A profile; *signedInUntil* is None if nobody is signed in with it."""
+    """A profile; *signedInUntil* is None if nobody is signed in with it.
+
+    *isRenewed* says whether the next command renews the sign-in, also after it has expired.
+    """
 
     name: str
     apiUrl: str
     isDefault: bool
     signedInUntil: str | None
+    isRenewed: bool
 
 
 def profile_list(profiles: Sequence[ProfileDocument]) -> RenderableType:
@@ -28,6 +32,6 @@ def profile_list(profiles: Sequence[ProfileDocument]) -> RenderableType:
             text(profile["name"], "bold"),
             text(profile["apiUrl"]),
             "default" if profile["isDefault"] else "",
-            date_time(profile["signedInUntil"]),
+            "renewed when used" if profile["isRenewed"] else date_time(profile["signedInUntil"]),
         )
     return table

@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from taskrunner_cli.api.documents import LogEntry, PackName, RunState, RunSummary
+from taskrunner_cli.api.documents import LogEntry, PackName, RunReason, RunState, RunSummary
 from taskrunner_cli.output.decisions import Decisions, who_and_why
 from taskrunner_cli.output.formatting import clock_time, date_time, status, text
 from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
@@ -24,7 +24,9 @@ _LEVEL_STYLES: Final = {
 APPROVER_OF_STACK: Final = " --as approver"
 """The option of `approve` that chooses a client of the local stack."""
 
-_MOST_FAILURES: Final = 5
+MOST_FAILURES: Final = 5
+"""The number of failed steps that stand above a run's table."""
+
 _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
 
@@ -91,17 +93,17 @@ def run_view(
     )
 
 
-def failures(run: RunState) -> list[Text]:
-    """Return the steps that failed, with reason and message; of a block the steps in it only."""
+def failures(run: RunState, most: int = MOST_FAILURES) -> list[Text]:
+    """Return the first steps that failed, with reason and message; of a block those in it only."""
     failed = [step for step in run["steps"] if step["status"] == "Failed"]
     parents = {step.get("parentId") for step in failed}
     inner = [step for step in failed if step["stepId"] not in parents]
     lines = []
-    for step in inner[:_MOST_FAILURES]:
+    for step in inner[:most]:
         why = (step.get("statusReason"), step.get("errorMessage"))
         reason = ": ".join(part for part in why if part)
         lines.append(Text.assemble(text(f"✗ {step['stepId']}  ", "bold red"), text(reason)))
-    if more := len(inner) - _MOST_FAILURES:
+    if more := len(inner) - most:
         lines += [text(f"… and {counted(more, 'more failed step')}", "dim")] if more > 0 else []
     return lines
 
@@ -137,11 +139,11 @@ def gate_hints(run: RunState, options: str = APPROVER_OF_STACK) -> list[Text]:
     ]
 
 
-def run_list(runs: Sequence[RunSummary]) -> RenderableType:
+def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> RenderableType:
     """Return the list of runs, a row for each."""
     if not runs:
-        return Text("no runs yet", style="dim")
-    table = ResultTable("run", "pack", "status", "created", "ended")
+        return Text("no such runs" if is_filtered else "no runs yet", style="dim")
+    table = ResultTable("run", "pack", "status", "created", "ended", "detail")
     for run in runs:
         table.add_row(
             text(run["runId"], "bold"),
@@ -149,8 +151,15 @@ def run_list(runs: Sequence[RunSummary]) -> RenderableType:
             status(run.get("status", "")),
             date_time(run.get("createdAt")),
             date_time(run.get("endedAt")),
+            text(_why(run.get("statusReason", {}))),
         )
     return table
+
+
+def _why(reason: RunReason) -> str:
+    """Return why a run ended or waits; empty if its summary does not say."""
+    parts = (reason.get("stepId"), reason.get("reason"), reason.get("message"))
+    return ": ".join(part for part in parts if part)
 
 
 def log_line(entry: LogEntry) -> Text:

@@ -115,10 +115,11 @@ def step_table(
     return table
 
 
-def with_started(steps: Sequence[Step], started: set[str]) -> list[Step]:
-    """Return *steps*, of which those *started* run, and so do the blocks around them.
+def brought_up_to_date(steps: Sequence[Step], started: set[str], completed: set[str]) -> list[Step]:
+    """Return *steps*, of which those *started* run, as do the blocks around them.
 
-    A log that was read after the state may know of an attempt that the state does not have yet.
+    Those *completed* have succeeded. A log that was read after the state may know of attempts, and
+    of ends, that the state does not have yet.
     """
     parents = {step["stepId"]: step.get("parentId", "") for step in steps}
     running: set[str] = set()
@@ -127,7 +128,14 @@ def with_started(steps: Sequence[Step], started: set[str]) -> list[Step]:
             while step_id in parents and step_id not in running:
                 running.add(step_id)
                 step_id = parents[step_id]
-    return [_started(step) if step["stepId"] in running else step for step in steps]
+    return [
+        {**step, "status": "Succeeded"}
+        if step["status"] in {"Pending", "Running"} and step["stepId"] in completed
+        else _started(step)
+        if step["stepId"] in running
+        else step
+        for step in steps
+    ]
 
 
 def is_waiting(step: Step) -> bool:
@@ -176,10 +184,16 @@ def _progress(step: Step, children: Iterable[Step]) -> str:
     failed = sum("Failed" in statuses for statuses in iterations.values())
     to_come = sum({"Pending"}.issuperset(statuses) for statuses in iterations.values())
     running = total - ended - to_come
-    # The service lists only the iterations that have begun of a large map or loop. If as many run
-    # as may run at a time, there may be more.
+    # The service lists only the iterations that have begun of a large map or loop. Its counts have
+    # all of a map; without them, there may be more if as many run as may run at a time.
+    counts_all = step.get("kind") == "Map" and "counts" in step
+    if counts_all:
+        steps_in_one = max(len(statuses) for statuses in iterations.values())
+        more_to_come = sum(step["counts"].values()) // steps_in_one - total
+        total, to_come = total + max(more_to_come, 0), to_come + max(more_to_come, 0)
     most_running = step.get("maxParallel", _MAX_PARALLEL.get(step.get("kind", ""), 1))
-    more = "+" if running and not to_come and running >= most_running else ""
+    may_go_on = running and not to_come and running >= most_running
+    more = "+" if may_go_on and not counts_all else ""
     parts = [f"{ended}/{total}{more}"]
     parts += [f"{failed} failed"] if failed else []
     parts += [f"{running} running"] if running else []

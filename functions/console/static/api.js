@@ -5,6 +5,7 @@ import { session } from './sign-in.js';
 import { settings } from './settings.js';
 
 const TIMEOUT_MS = 35_000; // the API answers within 29 s
+const PATIENCE_MS = 6000; // how long a request may take beyond what it asks the service to wait
 
 /** The service refused a request. */
 export class RefusedError extends Error {
@@ -47,11 +48,14 @@ export async function read(path, query = {}, signal = undefined) {
 /**
  * Reads a JSON document unless it still has the tag *etag*.
  *
+ * A request that asks the service to wait for *waitS* seconds takes no turn of others, and is not
+ * repeated when the service is busy.
+ *
  * @returns {Promise<{document: any, etag: string}|null>} null if it has not changed.
  */
-export async function readIfChanged(path, query, etag, signal) {
+export async function readIfChanged(path, query, etag, signal, { waitS = 0 } = {}) {
   const headers = etag ? { 'If-None-Match': etag } : {};
-  const answer = await send('GET', path, { query, headers, signal });
+  const answer = await send('GET', path, { query, headers, signal, waitS });
   if (answer.status === 304) return null;
   return { document: await answer.json(), etag: answer.headers.get('ETag') ?? '' };
 }
@@ -71,13 +75,23 @@ export async function post(path, body = undefined, headers = {}) {
  * @returns {Promise<{entries: LogEntry[], cursor: string}>}
  */
 export async function readLog(runId, cursor, signal) {
+  const page = await readLogText(runId, cursor, signal);
+  const lines = page.text.split('\n').filter(Boolean);
+  return { entries: lines.map((line) => JSON.parse(line)), cursor: page.cursor };
+}
+
+/**
+ * Reads the part of a run's log after *cursor* as the text that is signed.
+ *
+ * @returns {Promise<{text: string, cursor: string}>}
+ */
+export async function readLogText(runId, cursor, signal) {
   const answer = await send('GET', pathOf`/runs/${runId}/logs`, {
     query: { cursor: cursor || undefined, limit: 1000 },
     signal,
   });
-  const lines = (await answer.text()).split('\n').filter(Boolean);
   return {
-    entries: lines.map((line) => JSON.parse(line)),
+    text: await answer.text(),
     cursor: answer.headers.get('X-TaskRunner-Cursor') ?? cursor,
   };
 }
@@ -98,7 +112,7 @@ export function pathOf(strings, ...values) {
   return String.raw({ raw: strings }, ...values.map(encodeURIComponent));
 }
 
-async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
+async function send(method, path, { query = {}, body, headers = {}, signal, waitS = 0 } = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
   const search = given.length ? `?${new URLSearchParams(given)}` : '';
   const address = `${settings.apiPath}/v1/task-runner${path}${search}`;
@@ -114,7 +128,9 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
     cache: 'no-store',
     credentials: 'omit',
   };
-  const answer = await patiently(() => fetched(address, request, signal), signal);
+  const answer = waitS
+    ? await fetched(address, request, signal, 1000 * waitS + PATIENCE_MS)
+    : await patiently(() => fetched(address, request, signal, TIMEOUT_MS), signal);
   if (answer.status === 401) session.expire();
   if (answer.ok || answer.status === 304) return answer;
   const refusal = new RefusedError(answer.status, await answer.json().catch(() => ({})));
@@ -122,8 +138,8 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
   throw refusal;
 }
 
-async function fetched(address, request, signal) {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+async function fetched(address, request, signal, timeoutMs) {
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
     return await fetch(address, {
       ...request,

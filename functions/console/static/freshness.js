@@ -6,9 +6,9 @@ import { clock, duration } from './words.js';
 
 /**
  * @param {import('./poll.js').Poll} poll
- * @param {{hasEnded?: boolean}} [options] Whether the data is final.
+ * @param {{isFinal?: boolean}} [options] Whether the data changes no more.
  */
-export function freshness(poll, { hasEnded = false } = {}) {
+export function freshness(poll, { isFinal = false } = {}) {
   if (poll.error instanceof RefusedError)
     return h('p', { class: 'freshness lost', role: 'alert' }, `⚠ ${poll.error.message}`);
   if (poll.isLost && poll.answeredAt) {
@@ -22,6 +22,6 @@ export function freshness(poll, { hasEnded = false } = {}) {
   }
   if (poll.isLost) return h('p', { class: 'freshness lost' }, `⚠ ${poll.error.message}`);
   if (!poll.answeredAt) return h('p', { class: 'freshness' }, 'Loading …');
-  if (hasEnded) return h('p', { class: 'freshness' }, 'Final');
+  if (isFinal) return h('p', { class: 'freshness' }, 'Final');
   return h('p', { class: 'freshness' }, '● Live');
 }

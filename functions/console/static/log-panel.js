@@ -12,6 +12,10 @@ export class LogPanel extends ConsoleElement {
   entries = [];
 
   stepId = '';
+
+  /** @type {string[]} The ids of the selected step and of the steps in it. */
+  stepIds = [];
+
   attempt = 0;
   linkOf = () => '#';
 
@@ -114,7 +118,7 @@ export class LogPanel extends ConsoleElement {
 
   /** Filters only what is new, unless the filter has changed. */
   #matching() {
-    const key = [this.#level, this.#isAll, this.stepId, this.attempt].join('\n');
+    const key = [this.#level, this.#isAll, this.attempt, ...this.stepIds].join('\n');
     if (this.#filtered.key !== key || this.#filtered.read > this.entries.length) {
       this.#filtered = { key, read: 0, entries: [] };
     }
@@ -127,7 +131,9 @@ export class LogPanel extends ConsoleElement {
   #matches(entry) {
     if (LEVELS.indexOf(entry.level) < LEVELS.indexOf(this.#level)) return false;
     if (!this.stepId || this.#isAll) return true;
-    const isInside = entry.stepId === this.stepId || entry.stepId?.startsWith(`${this.stepId}[`);
+    const isInside = this.stepIds.some(
+      (id) => entry.stepId === id || entry.stepId?.startsWith(`${id}[`),
+    );
     return isInside && (!this.attempt || Number(entry.metadata?.attempt) === this.attempt);
   }
 

@@ -1,12 +1,10 @@
-/** What a run leaves behind: artifacts, decisions, and the signed record. */
+/** What a run leaves behind: artifacts and decisions. */
 
 import { pathOf, read } from './api.js';
 import { h } from './dom.js';
 import { runLink } from './places.js';
 import { facts, valueView } from './value-view.js';
 import { size, time } from './words.js';
-
-const EVIDENCE = 'evidence-bundle';
 
 /**
  * @param {string} runId
@@ -53,7 +51,7 @@ export function artifactsPanel(runId, artifacts, onError) {
 
 /** Sends the browser to the file, which it saves under its name. */
 async function download(runId, name) {
-  const { url } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { link: 'true' });
+  const { url } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { redirect: 'false' });
   const address = new URL(url, location.href);
   if (!['http:', 'https:'].includes(address.protocol))
     throw new Error('The address is not one of a file.');
@@ -83,45 +81,4 @@ export function decisionsPanel(runId, decisions) {
       ),
     ),
   );
-}
-
-/** Returns the signed record among a run's artifacts, if it is there. */
-export function evidenceOf(artifacts) {
-  return artifacts.find((artifact) => artifact.name === EVIDENCE);
-}
-
-/**
- * Says whether there is a signed record, and how to verify it.
- *
- * The page cannot: it would need the public key from somebody other than the service that signs.
- */
-export function evidencePanel(runId, artifacts, hasEnded) {
-  const bundle = evidenceOf(artifacts);
-  if (!bundle) {
-    return h(
-      'p',
-      null,
-      hasEnded
-        ? 'The signed record appears moments after the end.'
-        : 'The run gets a signed record when it ends.',
-    );
-  }
-  return [
-    h(
-      'p',
-      null,
-      '✓ Signed. Not verified here: this page comes from the service whose record it is.',
-    ),
-    facts([
-      ['Signed at', time(bundle.capturedAt)],
-      ['SHA-256', bundle.sha256 && h('code', null, bundle.sha256)],
-      ['Size', size(bundle.sizeBytes)],
-    ]),
-    h('p', null, 'To verify it with a key that you got elsewhere:'),
-    h(
-      'pre',
-      { class: 'value', tabindex: '0', role: 'group', 'aria-label': 'Command' },
-      `taskrunner evidence fetch ${runId}\ntaskrunner evidence verify ${runId}.evidence --key PEM`,
-    ),
-  ];
 }

@@ -10,9 +10,9 @@ import { badge, duration, time } from './words.js';
 /**
  * @param {any} run
  * @param {import('./poll.js').Poll} poll Of the run's state.
- * @param {boolean} hasEnded
+ * @param {{hasEnded: boolean, isFinal: boolean}} progress
  */
-export function runHeader(run, poll, hasEnded) {
+export function runHeader(run, poll, { hasEnded, isFinal }) {
   const from = Date.parse(run.startedAt ?? run.createdAt);
   const to = run.endedAt ? Date.parse(run.endedAt) : Date.now();
   const cancel = () => cancelRun(run.runId).then(() => poll.now());
@@ -21,7 +21,7 @@ export function runHeader(run, poll, hasEnded) {
       'div',
       { class: 'title' },
       h('h1', null, `Run ${run.runId} `, badge(run.status)),
-      freshness(poll, { hasEnded }),
+      freshness(poll, { isFinal }),
       h(
         'div',
         { class: 'buttons' },

@@ -85,6 +85,18 @@ export function* everything(nodes) {
   }
 }
 
+/**
+ * Returns the ids that entries of a log about *node* have: its own, and those of the steps in it.
+ * Steps in a map or loop have ids that begin with its own, so these are not listed.
+ *
+ * @param {TreeNode} node
+ * @returns {string[]}
+ */
+export function idsInside(node) {
+  const inner = ITERATED.has(node.step.kind) ? [] : node.children;
+  return [node.id, ...inner.flatMap(idsInside)];
+}
+
 /** Returns the ids of the blocks and iterations around a step, the outermost first. */
 export function around(tree, stepId) {
   const ids = [];

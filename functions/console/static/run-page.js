@@ -1,11 +1,13 @@
 /** A run: its structure with live state, what failed, the gates that wait, and its records. */
 
+import './evidence-panel.js';
 import './log-panel.js';
 import './step-tree.js';
 import { announce } from './announcer.js';
-import { pathOf, read, readIfChanged } from './api.js';
+import { pathOf, read } from './api.js';
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
+import { evidenceOf } from './evidence.js';
 import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
@@ -13,11 +15,12 @@ import { GateContexts, readGates, readPlan } from './gate-context.js';
 import { MoreSteps } from './more-steps.js';
 import { runLink } from './places.js';
 import { planPanel } from './plan-panel.js';
-import { Poll } from './poll.js';
-import { artifactsPanel, decisionsPanel, evidenceOf, evidencePanel } from './record-panels.js';
+import { mayPass, Poll } from './poll.js';
+import { artifactsPanel, decisionsPanel } from './record-panels.js';
 import { runHeader } from './run-header.js';
 import { RunJournal } from './run-journal.js';
-import { around, treeOfRun } from './run-model.js';
+import { around, idsInside, treeOfRun } from './run-model.js';
+import { RunState } from './run-state.js';
 import { runTabs, tabOf } from './run-tabs.js';
 import { stepPanel } from './step-panel.js';
 import { timelinePanel } from './timeline-panel.js';
@@ -26,7 +29,7 @@ import { stateWord, stepState } from './words.js';
 const FINAL = new Set(['succeeded', 'failed', 'cancelled']);
 class RunPage extends ConsoleElement {
   #place = null;
-  #etag = '';
+  #reader = null;
   #more = new MoreSteps();
   #run = null;
   #tree = { roots: [], byId: new Map() };
@@ -39,6 +42,7 @@ class RunPage extends ConsoleElement {
   #clock = 0;
   #again = 0;
   #revealed = '';
+  #isIncomplete = false;
   #contexts = new GateContexts(() => this.repaint());
   #state = new Poll(
     (signal) => this.#readState(signal),
@@ -56,6 +60,7 @@ class RunPage extends ConsoleElement {
     const before = this.#place;
     this.#place = place;
     this.#journal ??= new RunJournal(place.runId);
+    this.#reader ??= new RunState(pathOf`/runs/${place.runId}`);
     if (!before || !this.isConnected) return;
     if (before.stepId !== place.stepId) this.#step = null;
     this.#readDetails();
@@ -83,13 +88,18 @@ class RunPage extends ConsoleElement {
     return FINAL.has(this.#run?.status);
   }
 
+  /** Whether nothing changes any more. A step beside the one that failed a run may still finish. */
+  get #isFinal() {
+    return this.#hasEnded && !this.#run.steps.some((step) => step.status === 'Running');
+  }
+
   view() {
     if (!this.#run) {
       return [h('h1', null, `Run ${this.#place.runId}`), freshness(this.#state)];
     }
     this.#revealStep();
     return [
-      runHeader(this.#run, this.#state, this.#hasEnded),
+      runHeader(this.#run, this.#state, { hasEnded: this.#hasEnded, isFinal: this.#isFinal }),
       this.#error && h('p', { class: 'error', role: 'alert' }, this.#error),
       failures(this.#run, this.#tree, this.#journal),
       this.#gates.length > 0 &&
@@ -162,10 +172,14 @@ class RunPage extends ConsoleElement {
       return artifactsPanel(runId, this.#artifacts, (error) => this.#fail(error));
     if (this.#tab === 'decisions') return decisionsPanel(runId, this.#journal.decisions);
     if (this.#tab === 'plan') return planPanel(this.#run, this.#plan);
-    if (this.#tab === 'evidence') return evidencePanel(runId, this.#artifacts, this.#hasEnded);
+    if (this.#tab === 'evidence') {
+      const evidence = { run: this.#run, artifacts: this.#artifacts, hasEnded: this.#hasEnded };
+      return h('tr-evidence', { '.input': evidence });
+    }
     const input = {
       entries: this.#journal.entries,
       stepId,
+      stepIds: this.#tree.byId.has(stepId) ? idsInside(this.#tree.byId.get(stepId)) : [stepId],
       attempt,
       linkOf: (id) => runLink(runId, { stepId: id, tab: 'log' }),
     };
@@ -173,15 +187,16 @@ class RunPage extends ConsoleElement {
   }
 
   async #readState(signal) {
-    const answer = await readIfChanged(pathOf`/runs/${this.#place.runId}`, {}, this.#etag, signal);
-    if (answer) {
+    const state = await this.#reader.next(!this.#hasEnded && !this.#isIncomplete, signal);
+    if (state) {
       await nextTask(); // reading a large state has taken a part of this frame
-      this.#etag = answer.etag;
+      signal.throwIfAborted();
+      this.#log.now();
       if (this.#run) await this.#more.refresh(this.#place.runId);
-      this.#take(answer.document);
-      await this.#readDetails(signal);
+      this.#take(state);
     }
-    return !this.#hasEnded;
+    if (state || this.#isIncomplete) await this.#readDetails(signal);
+    return this.#isFinal ? false : this.#reader.pauseMs;
   }
 
   #take(run) {
@@ -226,8 +241,10 @@ class RunPage extends ConsoleElement {
         });
       }
       this.#error = '';
+      this.#isIncomplete = false;
     } catch (error) {
-      if (error.name !== 'AbortError') this.#error = error.message;
+      this.#isIncomplete = mayPass(error);
+      if (error.name !== 'AbortError' && !this.#isIncomplete) this.#error = error.message;
     }
     this.repaint();
   }
@@ -241,9 +258,10 @@ class RunPage extends ConsoleElement {
     }
   }
 
+  /** Reads what is new in the log, once for each change of the state. */
   async #readLog(signal) {
     while (await this.#journal.readPage(signal)) this.repaint();
-    return !(this.#journal.hasEnd && this.#hasEnded);
+    return this.#hasEnded && !this.#journal.hasEnd ? undefined : Infinity;
   }
 
   #fail(error) {

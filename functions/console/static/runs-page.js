@@ -6,7 +6,7 @@ import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
 import { runLink, runsLink } from './places.js';
 import { Poll } from './poll.js';
-import { age, badge, duration, time } from './words.js';
+import { age, badge, duration, reasonWords, time } from './words.js';
 
 const STATUSES = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'];
 const FILTERS = {
@@ -17,17 +17,17 @@ const FILTERS = {
 };
 const TIMES = { createdAfter: 'Requested after', createdBefore: 'Requested before' };
 const PAGE = 50;
+const INTERVAL_MS = 2000;
 
 class RunsPage extends ConsoleElement {
   #place = null;
   #runs = [];
-  #cursor = '';
-  #older = [];
-  #error = '';
+  #pages = 1;
+  #hasOlder = false;
   #poll = new Poll(
     (signal) => this.#read(signal),
     () => this.repaint(),
-    2000,
+    INTERVAL_MS,
   );
   #clock = 0;
 
@@ -36,7 +36,7 @@ class RunsPage extends ConsoleElement {
     this.#place = place;
     if (!isNew || !this.isConnected) return;
     this.#runs = [];
-    this.#older = [];
+    this.#pages = 1;
     this.#poll.stop();
     this.#poll.start();
     this.repaint();
@@ -53,15 +53,14 @@ class RunsPage extends ConsoleElement {
   }
 
   view() {
-    const runs = [...this.#runs, ...this.#older];
+    const runs = this.#runs;
     return [
       h('div', { class: 'title' }, h('h1', null, 'Runs'), freshness(this.#poll)),
       this.#filters(),
       this.#poll.answeredAt > 0 && !runs.length && h('p', null, 'There is no such run.'),
       runs.length > 0 && table(runs),
-      this.#error && h('p', { class: 'error', role: 'alert' }, this.#error),
-      this.#cursor &&
-        h('button', { type: 'button', onclick: () => this.#readOlder() }, 'Show older runs'),
+      this.#hasOlder &&
+        h('button', { type: 'button', onclick: () => this.#showOlder() }, 'Show older runs'),
     ];
   }
 
@@ -111,26 +110,23 @@ class RunsPage extends ConsoleElement {
     location.hash = runsLink(filters);
   }
 
+  /** Reads all pages that are shown, because an older run may go on, too. */
   async #read(signal) {
-    const page = await readPage(this.#place.query, '', signal);
-    const known = new Set(page.runs.map((run) => run.runId));
-    // Newer runs push others off the first page; those stay in the list.
-    const pushed = this.#older.length ? this.#runs.filter((run) => !known.has(run.runId)) : [];
-    this.#runs = page.runs;
-    this.#older = [...pushed, ...this.#older].filter((run) => !known.has(run.runId));
-    if (!this.#older.length) this.#cursor = page.nextCursor ?? '';
+    const runs = [];
+    let cursor = '';
+    for (let count = 0; count < this.#pages && (cursor || !count); count += 1) {
+      const page = await readPage(this.#place.query, cursor, signal);
+      runs.push(...page.runs);
+      cursor = page.nextCursor ?? '';
+    }
+    this.#runs = runs;
+    this.#hasOlder = cursor !== '';
+    return INTERVAL_MS * this.#pages;
   }
 
-  async #readOlder() {
-    try {
-      const page = await readPage(this.#place.query, this.#cursor);
-      this.#older.push(...page.runs);
-      this.#cursor = page.nextCursor ?? '';
-      this.#error = '';
-    } catch (error) {
-      this.#error = error.message;
-    }
-    this.repaint();
+  #showOlder() {
+    this.#pages += 1;
+    this.#poll.now();
   }
 }
 
@@ -148,7 +144,7 @@ function table(runs) {
       h(
         'tr',
         null,
-        ['Run', 'Status', 'Pack', 'Requested', 'Duration'].map((name) =>
+        ['Run', 'Status', 'Reason', 'Pack', 'Requested', 'Duration'].map((name) =>
           h('th', { scope: 'col' }, name),
         ),
       ),
@@ -164,6 +160,7 @@ function row(run) {
     { key: run.runId },
     h('td', { 'data-label': 'Run' }, h('a', { href: runLink(run.runId) }, run.runId)),
     h('td', { 'data-label': 'Status' }, badge(run.status)),
+    h('td', { 'data-label': 'Reason', class: 'reason' }, reasonOf(run)),
     h('td', { 'data-label': 'Pack' }, `${run.pack.name} ${run.pack.version}`),
     h(
       'td',
@@ -173,6 +170,17 @@ function row(run) {
     ),
     h('td', { 'data-label': 'Duration' }, duration(end - Date.parse(run.createdAt))),
   );
+}
+
+/** Says why a run ended or waits: the step, its reason and its message. */
+function reasonOf({ runId, statusReason }) {
+  if (!statusReason) return null;
+  const { stepId, reason, message } = statusReason;
+  return [
+    stepId && h('a', { href: runLink(runId, { stepId, tab: 'step' }) }, stepId),
+    stepId && reason && ` ${reasonWords(reason)}`,
+    message && h('span', { class: 'why' }, message),
+  ];
 }
 
 /** Returns a time as an input of a browser has it: in local time, and without a zone. */

@@ -30,7 +30,7 @@ import boto3
 import pytest
 
 from taskrunner.adapters.approvals import DynamoApprovals
-from taskrunner.adapters.logs import logger
+from taskrunner.adapters.logs import JsonLines, logger
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import NotFoundError
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
@@ -165,10 +165,14 @@ UNSTARTED = pack("- {id: one, run: {uses: builtin:noop}}", name="unstarted")
 
 @dataclass
 class Play:
-    """The record of a play: needs by logical id of the function, written text, and secrets."""
+    """The record of a play: needs by logical id of the function, written text, and secrets.
+
+    *written* is the lines *logged* and the tracebacks of errors that left a function.
+    """
 
     needs: dict[str, set[Need]]
     names: Names
+    logged: list[str]
     written: str
     executions: str
     notifications: list[str]
@@ -282,13 +286,13 @@ def play() -> Play:
         executions, notifications = _executions(), published()
         _play_removed(players)
         names = grants.names_of(made.deployed)
-        written.write("\n".join(players.errors).encode())
         written.seek(0)
-        text = written.read().decode()
+        logged = written.read().decode()
     return Play(
         needs=recorder.by_logical_id(),
         names=names,
-        written=text,
+        logged=logged.splitlines(),
+        written="\n".join([logged, *players.errors]),
         executions=executions,
         notifications=notifications,
         secrets={"task token": tokens, "presigned URL": urls | more_urls, "secret": {SECRET}},
@@ -490,23 +494,19 @@ def _executions() -> str:
 def _written() -> Iterator[Any]:
     """Yield a file that receives all that this process and its children log and print."""
     # As in Lambda: libraries log through the root logger, which passes WARNING and above.
-    root, package = logging.getLogger(), logging.getLogger("taskrunner")
-    ours = [known for known in logger.handlers if isinstance(known, logging.StreamHandler)]
-    before = [known.stream for known in ours], logger.log_level
+    root = logging.getLogger()
     with tempfile.TemporaryFile() as file, os.fdopen(os.dup(file.fileno()), "wb") as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
         handler = logging.StreamHandler(text)
+        handler.setFormatter(JsonLines())
         kept = [os.dup(number) for number in (1, 2)]
         try:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             for number in (1, 2):
                 os.dup2(file.fileno(), number)
-            for our in ours:
-                our.setStream(text)
-            logger.setLevel(logging.DEBUG)
             root.addHandler(handler)
-            package.setLevel(logging.DEBUG)
+            logger.setLevel(logging.DEBUG)
             with redirect_stdout(text), redirect_stderr(text):
                 yield file
         finally:
@@ -514,9 +514,5 @@ def _written() -> Iterator[Any]:
                 os.dup2(old, number)
                 os.close(old)
             root.removeHandler(handler)
-            streams, level = before
-            for our, stream in zip(ours, streams, strict=True):
-                our.setStream(stream)
-            logger.setLevel(level)
-            package.setLevel(logging.NOTSET)
+            logger.setLevel(logging.NOTSET)
             text.detach()

@@ -16,6 +16,8 @@ from tests.template import functions, template
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+# What Lambda does with a function's role before and after it calls the function.
+BY_LAMBDA = frozenset({"LambdaReadsTheStream", "LambdaFindsTheStream", "LambdaKeepsWhatFailed"})
 _PLACEHOLDER = re.compile(r"\$\{([\w.:]+)\}")
 
 
@@ -72,16 +74,19 @@ def names_of(deployed: Mapping[str, str]) -> Names:
             "AWS::StackName": deployed["MACHINE_PREFIX"],
             "RunTable": table,
             "RunTable.Arn": f"arn:aws:dynamodb:{REGION}:{DEFAULT_ACCOUNT_ID}:table/{table}",
+            "RunTable.StreamArn": (
+                f"arn:aws:dynamodb:{REGION}:{DEFAULT_ACCOUNT_ID}:table/{table}/stream/2025"
+            ),
+            "DeadLetters.Arn": f"arn:aws:sqs:{REGION}:{DEFAULT_ACCOUNT_ID}:dead-letters",
+            "EventBus": deployed["EVENT_BUS"],
             "RunBucket": bucket,
             "RunBucket.Arn": f"arn:aws:s3:::{bucket}",
+            "FunctionsLogGroup.Arn": f"arn:aws:logs:{REGION}:{DEFAULT_ACCOUNT_ID}:log-group:ours:*",
             "PackRunMachine": prototype,
             "MachineRole.Arn": machine["roleArn"],
             "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
             "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
-            "SettleRunFunction.Arn": (
-                f"arn:aws:lambda:{REGION}:{DEFAULT_ACCOUNT_ID}:function:"
-                f"{deployed['SETTLE_RUN_FUNCTION']}"
-            ),
+            "SettleRunFunction.Alias": deployed["SETTLE_RUN_FUNCTION"],
         }
     )
 
@@ -113,7 +118,8 @@ def of_functions(names: Names) -> dict[str, list[Grant]]:
             continue
         for role in resource["Properties"]["Roles"]:
             for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
-                found[role["Ref"].removesuffix("Role")] += grants(statement, names)
+                if statement.get("Sid") not in BY_LAMBDA:
+                    found[role["Ref"].removesuffix("Role")] += grants(statement, names)
     return found
 
 

@@ -101,7 +101,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
         case "stepfunctions":
             return _of_states(operation, params)
         case "lambda" if operation == "Invoke":
-            arn = _arn("lambda", f"function:{params['FunctionName']}")
+            name = params["FunctionName"]
+            arn = name if name.startswith("arn:") else _arn("lambda", f"function:{name}")
             return [Need("lambda:InvokeFunction", arn)]
         case "secretsmanager":
             # Secrets Manager ends a secret's ARN with six letters of its own.
@@ -111,9 +112,16 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[N
             return [Need(f"kms:{operation}", params["KeyId"])]
         case "sns" if operation == "Publish":
             return [Need("sns:Publish", params["TopicArn"])]
+        case "events" if operation == "PutEvents":
+            buses = {entry["EventBusName"] for entry in params["Entries"]}
+            return [Need("events:PutEvents", _arn("events", f"event-bus/{bus}")) for bus in buses]
         case "ecr":
             where = f"{params['registryId']}:repository/{params['repositoryName']}"
-            return [Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}")]
+            # With enhanced scanning, ECR asks Inspector with the caller's permissions.
+            return [
+                Need(f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{where}"),
+                Need("inspector2:ListFindings", "*"),
+            ]
     raise LookupError(f"nobody has said what {service}:{operation} needs")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,6 +28,48 @@ def test_it_is_in_no_log_no_output_and_no_error(played: Play, what: str) -> None
     found = [value for value in played.secrets[what] if value in played.written]
 
     assert found == []
+
+
+def test_every_line_is_a_json_object(played: Play) -> None:
+    lines = [json.loads(line) for line in played.logged]
+
+    assert lines != []
+    assert all(isinstance(line, dict) for line in lines)
+
+
+def test_a_line_about_a_failed_step_says_which_and_why(played: Play) -> None:
+    failed = _lines(played, "the step failed")
+
+    reasons = {line["step"]: line["reason"] for line in failed if line["reason"]}
+    assert reasons["right"] == "executor-error"
+    assert all(line.keys() >= {"tenant", "run", "step", "error", "cause"} for line in failed)
+    assert [line for line in failed if "exception" in line] == []
+    assert {"attempt"} <= next(line for line in failed if line["step"] == "right").keys()
+
+
+def test_a_line_about_a_request_says_whose_it_is(played: Play) -> None:
+    refused = [line for line in _lines(played, "refused") if "status" in line]
+
+    assert all("trace" in line for line in refused)
+    assert {line["tenant"] for line in refused if "run" in line and "tenant" in line} >= {
+        "tenant-prod"
+    }
+
+
+def test_an_expected_failure_leaves_a_function_without_a_traceback_of_the_service(
+    played: Play,
+) -> None:
+    """Lambda logs the traceback of each error that leaves a function."""
+    tracebacks = played.written.split("Traceback (most recent call last):")
+    failures = [text for text in tracebacks if "errors.StepFailedError: " in text]
+
+    assert failures != []
+    assert [text for text in failures if "usecases" in text] == []
+
+
+def _lines(played: Play, message: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in played.logged]
+    return [line for line in lines if line.get("message") == message]
 
 
 def test_neither_is_a_signature_or_a_bearer_token(played: Play) -> None:
@@ -55,7 +98,7 @@ def test_it_is_in_no_notification_to_approvers(played: Play, what: str) -> None:
 
 
 def test_a_deployment_has_no_way_to_log_events_or_what_libraries_say() -> None:
-    """Powertools can log whole events; Lambda can open the root logger, and botocore logs all."""
+    """Lambda can open the root logger, and botocore logs all."""
     shared = template()["Globals"]["Function"]
     variables = {
         name
@@ -63,11 +106,8 @@ def test_a_deployment_has_no_way_to_log_events_or_what_libraries_say() -> None:
         for name in own.get("Environment", {}).get("Variables", {})
     }
 
-    assert {name for name in variables if name.startswith("POWERTOOLS")} == {
-        "POWERTOOLS_SERVICE_NAME",
-        "POWERTOOLS_LOG_LEVEL",
-    }
-    assert shared["LoggingConfig"].keys() == {"LogGroup"}
+    assert {name for name in variables if name.startswith("LOG_")} == {"LOG_LEVEL"}
+    assert shared["LoggingConfig"].keys() == {"LogGroup", "LogFormat"}
     assert all("LoggingConfig" not in own for own in functions().values())
 
 

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
 _NAMED = (
-    "SettleRunFunction.Arn",
+    "SettleRunFunction.Alias",
     "AWS::StackName",
     "ApprovalTopic",
+    "EventBus",
     "EvidenceKey.Arn",
     "MachineRole.Arn",
     "PackRunMachine",
@@ -95,14 +96,15 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
         ("<ApprovalTopic>",),
-        ("<SettleRunFunction.Arn>",),
+        ("<SettleRunFunction.Alias>",),
+        ("arn:aws:events::event-bus/<EventBus>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         (f"arn:aws:states::stateMachine:<AWS::StackName>_*-{'?' * 32}",),  # and not the prototype
         ("arn:aws:states::execution:<AWS::StackName>_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
-        ("arn:aws:lambda::function:<AWS::StackName>-executor-*",),
+        ("arn:aws:lambda::function:<AWS::StackName>_executor-*",),
         ("arn:aws:ecr:*:*:repository/*",),
-        ("*",),  # a task token's answer, which knows no resource
+        ("*",),  # a task token's answer and findings of Inspector, which know no resource
     }
 
 
@@ -177,6 +179,16 @@ def test_two_functions_notify_approvers_and_do_nothing_else_with_the_topic() -> 
         function for function in functions() if "APPROVAL_TOPIC_ARN" in variables(function)
     }
     assert with_topic == {"OpenGateFunction", "ReconcileFunction"}
+
+
+def test_one_function_publishes_events_and_none_that_a_step_waits_for(played: Play) -> None:
+    publishing = {
+        function
+        for function, needed in played.needs.items()
+        if any(need.action.startswith("events:") for need in needed)
+    }
+
+    assert publishing == {"PublishEventsFunction"}
 
 
 def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:

@@ -26,6 +26,10 @@ _PLACES = (
     "#/runs/{waiting}?tab=timeline",
     "#/runs/{waiting}/steps/build?tab=step",
     "#/runs/{failed}/steps/push?tab=step",
+    "#/runs/{failed}?tab=artifacts",
+    "#/runs/{failed}?tab=decisions",
+    "#/runs/{failed}?tab=plan",
+    "#/runs/{failed}?tab=evidence",
 )
 
 

@@ -103,6 +103,24 @@ def test_a_list_of_approvals_and_one_of_runs_stay_text(alice: Person, hostile_ru
         assert_harmless(alice)
 
 
+def test_the_reason_and_the_evidence_of_a_failed_run_stay_text(
+    alice: Person, operator: Api
+) -> None:
+    failing = f"- {{id: broken, run: {{uses: builtin:fail, with: {{message: {_TEXT}}}}}}}"
+    run_id = operator.run(pack(failing, name="hostile-failure"))
+    operator.ended(run_id)
+
+    alice.go("#/runs?pack=hostile-failure")
+    row = alice.page.get_by_role("row").filter(has_text=run_id)
+    expect(row).to_contain_text(_HOSTILE)
+    assert_harmless(alice)
+
+    alice.go(f"#/runs/{run_id}?tab=evidence")
+    expect(alice.page.get_by_label("Details")).to_contain_text("✓ Verified")
+    expect(alice.page.get_by_label("Failures")).to_contain_text(_HOSTILE)
+    assert_harmless(alice)
+
+
 def test_a_simulated_pack_and_its_problems_stay_text(alice: Person) -> None:
     alice.go("#/simulate")
     alice.page.get_by_label("Pack (YAML)").fill(_PACK)

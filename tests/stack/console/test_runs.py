@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from playwright.sync_api import expect
 
-from tests.packs import scan_deploy
+from tests.packs import pack, scan_deploy
 from tests.stack.packs import GATED
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
+
+_RETRIED: Final = pack(
+    """
+    - id: again
+      run: {uses: builtin:fail, with: {message: Not yet.}}
+      retries: {maxAttempts: 2, backoffSeconds: 120}
+    """
+)
 
 
 def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
@@ -35,14 +44,6 @@ def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
     expect(alice.page).to_have_url(re.compile(r"/steps/push/attempts/1\?tab=step$"))
 
 
-def test_the_evidence_of_a_run_appears_after_its_end(alice: Person, failed_run: str) -> None:
-    alice.go(f"#/runs/{failed_run}?tab=evidence")
-    panel = alice.page.get_by_label("Details")
-
-    expect(panel).to_contain_text("✓ Signed. Not verified here")
-    expect(panel).to_contain_text(f"taskrunner evidence fetch {failed_run}")
-
-
 def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> None:
     alice.go(f"#/runs/{waiting_run}")
     log = alice.page.get_by_role("log")
@@ -56,6 +57,28 @@ def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> N
     expect(log).to_contain_text("Run created")
     alice.page.get_by_label("Level").select_option("warn")
     expect(log).not_to_contain_text("Run created")
+
+
+def test_the_log_of_a_block_has_the_steps_in_it(alice: Person, waiting_run: str) -> None:
+    alice.go("#/runs")  # a run's page keeps the level that was chosen in its log
+    alice.go(f"#/runs/{waiting_run}/steps/tests")
+    log = alice.page.get_by_role("log")
+
+    expect(log).to_contain_text("Step completed: unit-tests")
+    expect(log).to_contain_text("Step completed: scan")
+    expect(log).not_to_contain_text("Step completed: build")
+
+
+def test_a_step_that_is_tried_again_says_when(alice: Person, operator: Api) -> None:
+    run_id = operator.run(_RETRIED)
+    alice.go(f"#/runs/{run_id}")
+    steps = alice.page.get_by_label("Steps")
+
+    expect(steps).to_contain_text(re.compile(r"tries again in \d+"))
+    steps.get_by_role("link", name="again").click()
+    alice.page.get_by_role("link", name="Step", exact=True).click()
+    expect(alice.page.get_by_label("Details")).to_contain_text(re.compile(r"Tries againin \d+"))
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 def test_each_tab_of_a_run_shows_its_part(alice: Person, waiting_run: str) -> None:
@@ -93,6 +116,30 @@ def test_an_artifact_is_downloaded_under_its_name(alice: Person, operator: Api) 
     assert report["target"]
 
 
+def test_older_runs_in_the_list_stay_live(alice: Person, operator: Api) -> None:
+    """A page of the list has one run here, so the first run is on the second page."""
+    name = f"older-{uuid4().hex[:8]}"
+    manifest = GATED.replace("name: a-pack", f"name: {name}")
+    older, newer = operator.run(manifest), operator.run(manifest)
+    operator.wait(older, "waiting")
+    alice.page.route(
+        "**/runs?limit=50*",
+        lambda route: route.continue_(url=route.request.url.replace("limit=50", "limit=1")),
+    )
+    alice.go(f"#/runs?pack={name}")
+    expect(alice.page.get_by_role("link", name=newer)).to_be_visible()
+    expect(alice.page.get_by_role("link", name=older)).to_be_hidden()
+
+    alice.page.get_by_role("button", name="Show older runs").click()
+    row = alice.page.get_by_role("row").filter(has_text=older)
+    expect(row).to_contain_text("Waiting for approval")
+    operator("POST", f"runs/{older}/cancel")
+
+    expect(row).to_contain_text("Cancelled by")
+    alice.page.unroute_all()
+    operator("POST", f"runs/{newer}/cancel")
+
+
 def test_the_list_filters_runs_by_status(
     alice: Person, failed_run: str, waiting_run: str, picture: Callable[[str], Path | None]
 ) -> None:
@@ -104,6 +151,12 @@ def test_the_list_filters_runs_by_status(
     expect(alice.page.get_by_role("link", name=failed_run)).to_be_visible()
     expect(alice.page.get_by_role("link", name=waiting_run)).to_be_hidden()
     expect(alice.page).to_have_url(re.compile("status=failed"))
+    row = alice.page.get_by_role("row").filter(has_text=failed_run)
+    expect(row.get_by_role("cell").nth(2)).to_have_text(
+        "push the step failedregistry.example.com: the disk is full"
+    )
+    alice.go("#/runs?status=failed&pack=nightly")
+    expect(row).to_be_visible()
     alice.picture(picture("runs"))
 
 

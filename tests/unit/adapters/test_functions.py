@@ -46,7 +46,7 @@ class Lambda:
         return {"StatusCode": 200, "Payload": io.BytesIO(content), **failed}
 
     def call(self, payload: Json = None) -> Json:
-        return LambdaFunctions(self, "stack-executor-").invoke("window", payload or {})
+        return LambdaFunctions(self, "stack_executor-").invoke("window", payload or {})
 
 
 def failure(client: Lambda, payload: Json = None) -> str:
@@ -65,7 +65,7 @@ def test_a_function_is_invoked_by_prefix_and_name() -> None:
 
     assert client.call({"with": "☃"}) == {"passed": True}
     assert client.calls == [
-        {"FunctionName": "stack-executor-window", "Payload": '{"with":"☃"}'.encode()}
+        {"FunctionName": "stack_executor-window", "Payload": '{"with":"☃"}'.encode()}
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_function_that_does_not_exist_is_reported_with_its_name_in_aws(code: s
 
     assert message == (
         "there is no executor function 'window' in this deployment; "
-        "its name in AWS would be stack-executor-window"
+        "its name in AWS would be stack_executor-window"
     )
 
 
@@ -195,7 +195,7 @@ class TestTheClient:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return AwsWorld({"EXECUTOR_PREFIX": "stack-executor-"}).functions._client.meta.config
+        return AwsWorld({"EXECUTOR_PREFIX": "stack_executor-"}).functions._client.meta.config
 
     def test_the_client_waits_nearly_as_long_as_a_function_may_run(self, config: Any) -> None:  # noqa: ANN401
         assert config.read_timeout == READ_TIMEOUT_S == 870

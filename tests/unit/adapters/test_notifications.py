@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 import pytest
 
-from taskrunner.adapters.logs import logger
+from taskrunner.adapters.logs import JsonLines, logger
 from taskrunner.adapters.notifications import ATTEMPTS, SnsNotifications
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.model.notification import Notification
@@ -56,12 +56,13 @@ def log_lines() -> Iterator[list[dict[str, Any]]]:
     """Collect the lines of the structured log; the list is filled at the end of the block."""
     lines: list[dict[str, Any]] = []
     stream = io.StringIO()
-    (handler,) = [h for h in logger.handlers if isinstance(h, logging.StreamHandler)]
-    before = handler.setStream(stream)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    logger.addHandler(handler)
     try:
         yield lines
     finally:
-        handler.setStream(before)
+        logger.removeHandler(handler)
         lines += map(json.loads, stream.getvalue().splitlines())
 
 

@@ -105,6 +105,7 @@ STEP_DETAIL = {
 SUMMARY = {
     "runId": "r1", "pack": PACK_NAME, "status": "failed", "planHash": HASH, "createdAt": TIME,
     "endedAt": TIME,
+    "statusReason": {"stepId": "ship", "reason": "timeout", "message": "It took too long."},
 }  # fmt: skip
 ARTIFACT = {
     "name": "report", "type": "file", "status": "captured", "sourcePath": "/x", "notes": "n",

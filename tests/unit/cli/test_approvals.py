@@ -150,6 +150,24 @@ class TestQuestion:
             assert words in out
         assert "may not: self_approval" in terminal("approvals").out
 
+    def test_nobody_is_asked_to_approve_what_the_service_will_refuse(
+        self, terminal: Command, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.approval = {
+            "runId": "r1", "approvalId": "security-review", "canDecide": False,
+            "cannotDecideReason": {"code": "self_approval", "message": "You asked for this run."},
+        }  # fmt: skip
+        service.add("r1", "deploy-app", ticks=2)
+
+        ended = terminal("approve", "r1", "security-review")
+
+        assert ended.code == 1
+        assert "[y/N]" not in ended.out + ended.err
+        assert "error: You asked for this run." in ended.err
+        assert "--as approver" in ended.err
+        assert "[y/N]" in terminal("reject", "r1", "security-review", typed="n\n").out
+        assert taskrunner("approve", "r1", "security-review", "--yes").code == 0
+
     def test_a_list_that_cannot_be_read_does_not_prevent_a_decision(
         self, taskrunner: Command, service: FakeService
     ) -> None:

@@ -24,6 +24,7 @@ COMMANDS = ("simulate", "run", "gates")
         ("9" * 5000, "cannot be kept exactly"),
         ("1e-99999999999999999999", "cannot be kept exactly"),
         ('{"deep": [1e999]}', "the number 1e999 cannot be kept exactly"),
+        ('{"a": [{"b": 1, "b": 2}]}', "an object in it has two members 'b'; keep one"),
         (DEEP, "--input image cannot be used: it is nested deeper than 100 levels"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "it is nested deeper than 100 levels"),
         ('"\\ud800"', "the input 'image' has text that is not Unicode"),
@@ -114,6 +115,20 @@ def test_text_that_cannot_be_sent_or_opened_is_no_crash(
 
     assert ended.code in {1, 2}
     assert ended.err.startswith("error: ")
+
+
+def test_a_page_is_opened_for_any_text(taskrunner: Command) -> None:
+    ended = taskrunner("open", "caf\udce9", "--print")
+
+    assert ended.code == 0
+    assert ended.out.endswith("/console#/runs/caf%3F\n")
+
+
+def test_says_which_words_an_option_takes(taskrunner: Command) -> None:
+    ended = taskrunner("runs", "--status", "bogus")
+
+    assert ended.code == 2
+    assert ended.err.startswith("error: Invalid value for '--status': 'bogus' is not one of")
 
 
 def test_a_pack_from_standard_input_that_is_not_utf_8_is_no_crash(

@@ -79,6 +79,51 @@ def test_a_small_terminal_shows_the_most_relevant_steps_in_the_packs_order() -> 
     assert _step_ids(views[-1]) == [step["stepId"] for step in steps]
 
 
+def test_failed_steps_come_first_and_leave_room_for_those_that_run() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
+    steps = [_step(f"now{number}", "Running") for number in range(2)]
+    steps += [_step(f"broken{number}", "Failed") for number in range(20)]
+    steps += [_step("later", "Pending")]
+
+    views = _views([RunUpdate({**run.state(), "steps": steps}, [])], height=12)
+
+    assert any(line.startswith("✗ broken0") for line in views[-2])
+    assert _step_ids(views[-2]) == ["now0", "now1", "broken0", "broken1", "broken2", "broken3"]
+    assert len(_step_ids(views[-1])) == 23
+
+
+def test_a_step_that_the_log_ended_and_the_state_did_not_runs_no_more() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
+    state = run.state()
+    run.tick()
+
+    lines = _views([RunUpdate(state, _answers(run.log))], height=40)[-2]
+
+    assert next(line for line in lines if line.startswith("build")).split()[2] == "Succeeded"
+
+
+def test_a_map_takes_as_long_as_its_items_and_knows_those_to_come() -> None:
+    run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
+    fan: Step = {**_step("fan", "Running"), "kind": "Map", "maxParallel": 1, "counts": {
+        "Succeeded": 1, "Running": 1, "Pending": 8
+    }}  # fmt: skip
+    items = [_step("fan[0]::scan", "Succeeded"), _step("fan[1]::scan", "Running")]
+    for item in items:
+        item["parentId"] = "fan"
+    steps = [fan, *items]
+    for event, step_id in [
+        ("step.started", "fan[0]::scan"), ("step.completed", "fan[0]::scan"),
+        ("step.started", "fan[1]::scan"),
+    ]:  # fmt: skip
+        run.add_entry(event, step_id)
+
+    lines = _views([RunUpdate({**run.state(), "steps": steps}, _answers(run.log))], height=40)[-2]
+
+    row = next(line for line in lines if line.startswith("fan "))
+    assert "57 s" in row
+    assert row.endswith("1/10, 1 running")
+
+
 def test_a_large_terminal_shows_every_step() -> None:
     run = FakeRun("r1", "deploy-app", "sha256:00", DEPLOY[1:])
 

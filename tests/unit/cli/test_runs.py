@@ -52,6 +52,13 @@ class TestRuns:
         assert "nextCursor" not in rest
         assert "there are more: --cursor 3" in as_text.out
 
+    def test_says_why_a_run_failed(self, taskrunner: Command, service: FakeService) -> None:
+        reason = {"stepId": "ship", "reason": "timeout", "message": "It took too long."}
+        summary = {"runId": "r1", "status": "failed", "statusReason": reason}
+        service.next_answers = [Answer(200, {"runs": [summary]})]
+
+        assert "ship: timeout: It took too long." in taskrunner("runs").out
+
     def test_says_that_there_are_no_runs(self, taskrunner: Command) -> None:
         assert taskrunner("runs").out == "no runs yet\n"
 
@@ -84,7 +91,7 @@ class TestRuns:
 
         ended = taskrunner("runs", *options)
 
-        assert ended.out == "no runs yet\n"
+        assert ended.out == "no such runs\n"
         assert "the service does not filter runs" in ended.err
 
     @pytest.mark.parametrize(
@@ -352,6 +359,18 @@ class TestLogs:
 
     def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
         assert taskrunner("logs", "r1", "--failed", "--follow").code == 2
+
+    @pytest.mark.parametrize("options", [("--failed",), ("--grep", "x", "--tail", "2")])
+    def test_says_that_no_entry_is_such(
+        self, taskrunner: Command, service: FakeService, options: tuple[str, ...]
+    ) -> None:
+        service.add("r1", "hello", ticks=2)
+
+        ended = taskrunner("logs", "r1", *options)
+
+        assert (ended.code, ended.out) == (0, "")
+        assert ended.err == "the log has no such entries\n"
+        assert taskrunner("logs", "r1", *options, "-o", "json").err == ""
 
     def test_prints_the_entries_of_all_pages(
         self, taskrunner: Command, service: FakeService

@@ -42,6 +42,11 @@ class FakeIssuer:
     requests: list[Request] = field(default_factory=list)
     challenge: str = ""
     answer: Answer | None = None
+    refresh_token: str = ""
+    """What renews the token at present; empty for an issuer that renews none."""
+    renewals: list[dict[str, str]] = field(default_factory=list)
+    next_renewals: list[Answer] = field(default_factory=list)
+    """The answers to the next renewals."""
     has_console: bool = True
 
     def route(self, request: Request) -> Answer:
@@ -61,11 +66,25 @@ class FakeIssuer:
 
     def _redeem(self, request: Request) -> Answer:
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        if form["grant_type"] == "refresh_token":
+            return self._renew(form)
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         is_right = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == self.challenge
         if form["code"] != CODE or not is_right or "authorization" in request.headers:
             return Answer(400, {"error": "invalid_grant"})
-        return Answer(200, {"access_token": TOKEN, "expires_in": 3600})
+        return Answer(200, self._tokens(TOKEN))
+
+    def _renew(self, form: dict[str, str]) -> Answer:
+        self.renewals.append(form)
+        if self.next_renewals:
+            return self.next_renewals.pop(0)
+        if not self.refresh_token or form["refresh_token"] != self.refresh_token:
+            return Answer(400, {"error": "invalid_grant"})
+        return Answer(200, self._tokens(f"{TOKEN}-{len(self.renewals)}"))
+
+    def _tokens(self, token: str) -> dict[str, Any]:
+        renewal = {"refresh_token": self.refresh_token} if self.refresh_token else {}
+        return {"access_token": token, "expires_in": 3600, **renewal}
 
 
 @dataclass
@@ -371,6 +390,164 @@ class TestProfile:
         assert taskrunner("login").code == 0
 
 
+class TestRenewal:
+    """A person who signed in once, an hour ago, with an issuer that renews tokens."""
+
+    @pytest.fixture(name="origin")
+    def _origin(self, service: FakeService) -> Iterator[str]:
+        with serving(service.route) as origin:
+            yield origin
+
+    @pytest.fixture(autouse=True)
+    def _signed_in(
+        self, taskrunner: Command, issuer: FakeIssuer, service: FakeService, origin: str
+    ) -> None:
+        issuer.refresh_token = "token-of-renewal"
+        service.tokens |= {TOKEN, f"{TOKEN}-1", f"{TOKEN}-2"}
+        ended = taskrunner(
+            "login", "--api-url", f"{origin}/live", "--client-id", "console",
+            "--authorize-url", f"{issuer.origin}/oauth2/authorize",
+            "--token-url", f"{issuer.origin}/oauth2/token",
+        )  # fmt: skip
+        assert ", and then renewed; the token is in" in ended.out
+
+    def test_an_expired_token_is_renewed_quietly_and_kept(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer, token_file: Path
+    ) -> None:
+        world.clock.sleep(3601)
+
+        first, second = taskrunner("runs"), taskrunner("runs")
+
+        assert (first.code, first.err) == (second.code, second.err) == (0, "")
+        assert issuer.renewals == [
+            {
+                "grant_type": "refresh_token",
+                "client_id": "console",
+                "refresh_token": "token-of-renewal",
+            }
+        ]
+        assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+
+    def test_a_token_is_not_renewed_while_it_is_valid(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer
+    ) -> None:
+        world.clock.sleep(3500)
+
+        assert (taskrunner("runs").code, issuer.renewals) == (0, [])
+
+    def test_the_refresh_token_that_comes_with_a_token_replaces_the_old_one(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer
+    ) -> None:
+        for name in ("token-of-renewal-2", "token-of-renewal-3"):
+            world.clock.sleep(3601)
+            rotated = {"access_token": f"{TOKEN}-1", "expires_in": 1, "refresh_token": name}
+            issuer.next_renewals = [Answer(200, rotated)]
+            assert taskrunner("runs").code == 0
+
+        assert [form["refresh_token"] for form in issuer.renewals[:2]] == [
+            "token-of-renewal", "token-of-renewal-2",
+        ]  # fmt: skip
+
+    def test_a_refresh_token_that_is_not_replaced_is_kept(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer, token_file: Path
+    ) -> None:
+        world.clock.sleep(3601)
+        issuer.next_renewals = [Answer(200, {"access_token": f"{TOKEN}-1", "expires_in": 3600})]
+
+        assert taskrunner("runs").code == 0
+        assert "token-of-renewal" in token_file.read_text()
+
+    @pytest.mark.parametrize(
+        "answer",
+        [Answer(400, {"error": "invalid_grant"}), Answer(200, b"<html>"), Answer(302)],
+        ids=["refused", "page", "redirect"],
+    )
+    def test_a_renewal_that_fails_asks_to_sign_in_again(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer, answer: Answer
+    ) -> None:
+        world.clock.sleep(3601)
+        issuer.next_renewals = [answer]
+
+        ended = taskrunner("runs", "-o", "json")
+
+        assert ended.code == 1
+        assert ended.error["error"]["code"] == "not_signed_in"
+        assert ended.error["error"]["cure"] == "taskrunner login --profile default"
+        assert len(issuer.renewals) == 1
+
+    def test_a_busy_issuer_does_not_ask_to_sign_in_again(
+        self, taskrunner: Command, world: World, issuer: FakeIssuer
+    ) -> None:
+        world.clock.sleep(3601)
+        issuer.next_renewals = [Answer(503)] * 10
+
+        ended = taskrunner("runs")
+
+        assert ended.code == 3
+        assert "taskrunner login" not in ended.err
+
+    def test_a_token_that_the_api_rejects_is_renewed_once(
+        self, taskrunner: Command, service: FakeService, issuer: FakeIssuer
+    ) -> None:
+        service.tokens.remove(TOKEN)
+
+        assert taskrunner("runs").code == 0
+        service.tokens.clear()
+        ended = taskrunner("runs")
+
+        assert len(issuer.renewals) == 2
+        assert "sign in again: taskrunner login --profile default" in ended.err
+
+    def test_a_watch_goes_on_with_the_renewed_token(
+        self, taskrunner: Command, world: World, service: FakeService, issuer: FakeIssuer
+    ) -> None:
+        service.add("r1", "deploy-app").verdict = "approved"
+        world.clock.sleep(3569.5)
+
+        ended = taskrunner("watch", "r1")
+
+        assert (ended.code, len(issuer.renewals)) == (0, 1)
+
+    def test_the_token_that_another_command_kept_meanwhile_is_used(
+        self, taskrunner: Command, world: World, service: FakeService, issuer: FakeIssuer
+    ) -> None:
+        service.tokens.remove(TOKEN)
+        tokens = saved_tokens(world.environ)
+        kept = tokens.load("default")
+        assert kept is not None
+        newer = replace(kept, value=f"{TOKEN}-1", refresh_value="token-of-renewal-2")
+        answers = service.route
+
+        def keep_first(request: Request) -> Answer:
+            tokens.save("default", newer)
+            return answers(request)
+
+        with serving(keep_first) as origin:
+            tokens.save("default", replace(kept, api_url=f"{origin}/live"))
+            newer = replace(newer, api_url=f"{origin}/live")
+            ended = taskrunner(
+                "runs", "--profile", "default",
+                world=replace(world, environ=_with_api(world, origin)),
+            )  # fmt: skip
+
+        assert (ended.code, issuer.renewals) == (0, [])
+
+    def test_logout_forgets_what_renews(self, taskrunner: Command, token_file: Path) -> None:
+        assert taskrunner("profiles").out.splitlines()[1].endswith("renewed when used")
+        taskrunner("logout")
+
+        assert "token-of-renewal" not in token_file.read_text()
+        assert "nobody is signed in" in taskrunner("runs").err
+
+
+def _with_api(world: World, origin: str) -> dict[str, str]:
+    """Point the config file's profile at another address, and return the environment."""
+    path = Path(world.environ["XDG_CONFIG_HOME"]) / "taskrunner/config.toml"
+    config = tomllib.loads(path.read_text())["profiles"]["default"]
+    path.write_text(path.read_text().replace(config["api_url"], f"{origin}/live"))
+    return dict(world.environ)
+
+
 def test_the_template_lets_the_issuer_come_back_to_every_port() -> None:
     client = template()["Resources"]["ConsoleClient"]["Properties"]
     addresses = [url for url in client["CallbackURLs"] if isinstance(url, str)]
@@ -424,12 +601,16 @@ class TestLoopback:
 
 
 class FakeKeyring(ModuleType):
-    """The library `keyring` over a dictionary; *is_locked* makes every call fail."""
+    """The library `keyring` over a dictionary; *is_locked* makes every call fail.
+
+    *is_off* makes it keep nothing and complain of nothing, like the library's null backend.
+    """
 
     def __init__(self) -> None:
         super().__init__("keyring")
         self.kept: dict[tuple[str, str], str] = {}
         self.is_locked = False
+        self.is_off = False
 
     def _check(self) -> None:
         if self.is_locked:
@@ -441,11 +622,13 @@ class FakeKeyring(ModuleType):
 
     def set_password(self, service: str, name: str, password: str) -> None:
         self._check()
-        self.kept[service, name] = password
+        if not self.is_off:
+            self.kept[service, name] = password
 
     def delete_password(self, service: str, name: str) -> None:
         self._check()
-        del self.kept[service, name]
+        if not self.is_off:
+            del self.kept[service, name]
 
 
 class TestKeyring:
@@ -477,6 +660,16 @@ class TestKeyring:
         assert tokens.save("prod", self.TOKEN) == str(token_file)
         assert tokens.load("prod") == self.TOKEN
         assert tokens.forget("prod")
+
+    def test_a_keyring_that_is_switched_off_leaves_the_file(
+        self, keyring: FakeKeyring, world: World, token_file: Path
+    ) -> None:
+        keyring.is_off = True
+        tokens = saved_tokens(world.environ)
+
+        assert tokens.save("prod", self.TOKEN) == str(token_file)
+        assert tokens.load("prod") == self.TOKEN
+        assert (tokens.forget("prod"), tokens.forget("prod")) == (True, False)
 
 
 @pytest.mark.parametrize(

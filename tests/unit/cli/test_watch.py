@@ -5,8 +5,8 @@ import pytest
 from taskrunner_cli.api.documents import RunStatus
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.fake_http import Answer
-from tests.unit.cli.fake_run import Moment
+from tests.unit.cli.fake_http import Answer, Request
+from tests.unit.cli.fake_run import FakeRun, Moment
 from tests.unit.cli.fake_service import FakeService, refused
 
 
@@ -111,6 +111,21 @@ def test_each_last_entry_ends_a_watch_without_waiting_for_more(
     assert world.clock.monotonic() == 0
 
 
+def test_a_last_entry_that_came_before_the_final_state_is_not_waited_for(
+    taskrunner: Command, service: FakeService, world: World
+) -> None:
+    service.scripts["ended"] = [
+        Moment("running", {"scan": "Running"}, [("run.completed", "")]),
+        Moment("succeeded", {"scan": "Succeeded"}),
+    ]
+    service.add("r2", "ended")
+
+    ended = taskrunner("watch", "r2")
+
+    assert (ended.code, ended.out.count("run.completed")) == (0, 1)
+    assert world.clock.monotonic() < 1
+
+
 def test_show_and_logs_say_who_decided_and_why(taskrunner: Command, service: FakeService) -> None:
     run = service.runs["r1"]
     for _ in range(len(run.script)):
@@ -150,3 +165,129 @@ def test_a_log_that_cannot_be_read_hides_no_state(
     assert ended.code == 0
     assert "✓ succeeded" in ended.out
     assert "the log with the decisions and times cannot be read" in ended.err
+
+
+class HoldingService(FakeService):
+    """A service that holds a request for a state until the log has grown, if it moves on at all.
+
+    *held* has the seconds that each such request may take, and *next_held* the answers to the next
+    ones regardless of the run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("http://store")
+        self.held: list[int] = []
+        self.next_held: list[Answer] = []
+        self.plain = 0
+
+    def _route_run(self, request: Request, run: FakeRun, rest: list[str]) -> Answer:
+        if request.method != "GET" or rest:
+            return super()._route_run(request, run, rest)
+        if "since" not in request.query:
+            self.plain += 1
+        else:
+            self.held.append(int(request.query["wait"]))
+            if self.next_held:
+                return self.next_held.pop(0)
+            run.tick()
+            if request.query["since"] == f"0.{len(run.log)}":
+                return Answer(304)
+        return Answer(200, {**run.state(), "position": f"0.{len(run.log)}"})
+
+
+class TestAServiceThatHoldsRequests:
+    @pytest.fixture(name="service")
+    def _service(self) -> HoldingService:
+        service = HoldingService()
+        service.add("r1", "deploy-app").verdict = "approved"
+        return service
+
+    def test_tells_of_each_change_without_being_asked_again(
+        self, taskrunner: Command, service: HoldingService, world: World
+    ) -> None:
+        world.clock.tick = lambda: None  # type: ignore[attr-defined] # only requests move it on
+
+        ended = taskrunner("watch", "r1")
+
+        assert ended.code == 0
+        assert service.plain == 1
+        assert service.held == [20] * 4
+        assert ended.out.count("run.completed") == 1
+
+    def test_is_asked_again_while_nothing_changes(
+        self, taskrunner: Command, service: HoldingService
+    ) -> None:
+        service.next_held = [Answer(304)] * 3
+
+        ended = taskrunner("watch", "r1")
+
+        assert ended.code == 0
+        assert ended.err == ""
+        assert service.plain == 1
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [refused(400, "invalid_request", "There is no parameter since."), Answer(400)],
+        ids=["named", "bare"],
+    )
+    def test_is_read_plainly_if_it_is_an_older_one(
+        self, taskrunner: Command, service: HoldingService, refusal: Answer
+    ) -> None:
+        service.next_held = [refusal] * 100
+
+        ended = taskrunner("logs", "r1", "--follow")
+
+        assert ended.code == 0
+        assert len(ended.out.splitlines()) == len(service.runs["r1"].log)
+        assert (len(service.held), ended.err) == (1, "")
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            refused(503, "try_again", "Too many wait."),
+            Answer(429, headers={"Retry-After": "7"}),
+            Answer(504),
+            Answer(502, b"<html>"),
+        ],
+        ids=["busy", "too-many", "impatient", "gateway"],
+    )
+    def test_holds_no_more_requests_once_it_had_too_many(
+        self, taskrunner: Command, service: HoldingService, refusal: Answer
+    ) -> None:
+        service.next_held = [refusal]
+
+        ended = taskrunner("watch", "r1")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert service.held[0] == 20
+        assert set(service.held[1:]) <= {0}
+
+    def test_holds_requests_again_after_a_lost_connection(
+        self, taskrunner: Command, service: HoldingService
+    ) -> None:
+        half = Answer(200, b"{", {"Content-Length": "100", "Connection": "close"})
+        service.next_held = [half, Answer(304), half]
+
+        ended = taskrunner("watch", "r1")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert set(service.held) == {20}
+        assert service.plain == 3
+
+    def test_a_state_without_a_position_is_read_plainly(
+        self, taskrunner: Command, service: HoldingService
+    ) -> None:
+        service.add("r2", "hello")
+        original = FakeService._route_run
+        service._route_run = lambda *given: original(service, *given)  # type: ignore[method-assign]
+
+        ended = taskrunner("watch", "r2")
+
+        assert (ended.code, service.held) == (0, [])
+
+    def test_a_run_that_is_gone_ends_the_watch(
+        self, taskrunner: Command, service: HoldingService
+    ) -> None:
+        service.next_held = [refused(404, "not_found", "There is no such run.")]
+
+        assert taskrunner("watch", "r1").code == 1

@@ -97,6 +97,9 @@ def test_suggests_backticks_for_a_field_that_was_meant_as_a_value(name: str) -> 
         ("inputs.a | [?inputs.c]", {"inputs.c"}),
         ("inputs.a == inputs.b && !(inputs.c)", set()),
         ("inputs.list[?contains($.inputs.ids, id)]", {"id"}),
+        ("l[?steps.a.outputs.x == b]", {"steps.a.outputs.x", "b"}),
+        ("l[?inputz.o.p[0].q]", {"inputz.o.p.q"}),
+        ("l[*].{r: run.id.x}", {"run.id.x"}),
     ],
 )
 def test_finds_the_names_that_are_read_from_items(text: str, names: set[str]) -> None:

@@ -42,7 +42,7 @@ def test_logs_each_item_that_failed() -> None:
     try:
         answer = handler({}, None, world=world)
     finally:
-        logger.handlers.remove(kept)
+        logger.removeHandler(kept)
 
     assert answer == {"taken": 1, "failed": 1}
     (record,) = kept.records

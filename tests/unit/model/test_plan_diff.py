@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from taskrunner.compiler.driver import plan_pack
 from taskrunner.errors import InvalidPackError
 from taskrunner.model import canonical_json, plan_document
-from taskrunner.model.plan_diff import Change, ChangeKind, Part, Place, PlanValue, diff
+from taskrunner.model.plan_change import Change, ChangeKind, Part, Place, PlanValue
+from taskrunner.model.plan_diff import diff
 from tests import strategies
 from tests.packs import pack
 

@@ -10,7 +10,7 @@ from functions.simulate_pack.app import handler as simulate_handler
 from taskrunner.errors import InvalidRequestError, NotFoundError
 from taskrunner.model import plan_view
 from taskrunner.model.approval import Verdict
-from taskrunner.model.plan_diff import Change, ChangeKind, Part, PlanValue
+from taskrunner.model.plan_change import Change, ChangeKind, Part, PlanValue
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.read_plan import read_plan
 from tests.api_schema import assert_conforms

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +191,28 @@ class TestArtifacts:
         (path,) = (path for _, path in world.artifacts.files)
         assert url == f"memory:///acme/{path}"
         assert re.fullmatch(r"runs/run-7/artifacts/[0-9a-f]{64}/zip", path)
+
+    def test_returns_the_content_if_it_is_asked_for_and_not_too_large(self) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+        settle_run(TENANT, "run-7", None, world)
+
+        without = read_run.artifact_link(TENANT, "run-7", "files", world)
+        small = read_run.artifact_link(TENANT, "run-7", "files", world, with_content=True)
+        stored = world.runs.of(TENANT, "run-7").artifacts
+        stored["files", None] = replace(stored["files", None], size_bytes=4 * 1024 * 1024 + 1)
+        large = read_run.artifact_link(TENANT, "run-7", "files", world, with_content=True)
+
+        assert small == without | {"content": b64encode(b'["a"]').decode()}
+        assert large == without
+
+    def test_a_content_that_retention_has_deleted_is_not_found(self) -> None:
+        world = a_world(BUILD)
+        step(world, "ship")
+        world.artifacts.files.clear()
+
+        with pytest.raises(NotFoundError, match="content of the artifact zip"):
+            read_run.artifact_link(TENANT, "run-7", "zip", world, with_content=True)
 
     def test_returns_a_url_of_a_value(self) -> None:
         world = a_world(BUILD)

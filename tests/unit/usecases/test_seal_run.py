@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,11 @@ def test_lists_the_bundle_as_the_contract_says() -> None:
         "storedPath": listed["storedPath"],
         "mediaType": "application/vnd.dsse.envelope.v1+json",
         "attestations": [
-            {"predicateType": "https://stellaops.io/attestations/task-run/v1", "keyId": key_id}
+            {
+                "predicateType": "https://stellaops.io/attestations/task-run/v1",
+                "keyId": key_id,
+                "publicKey": base64.b64encode(world.evidence.sign(b"").public_key).decode(),
+            }
         ],
     }
     url = artifact_url(TENANT, "run-7", "evidence-bundle", world)

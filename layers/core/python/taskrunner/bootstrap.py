@@ -11,7 +11,9 @@ from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from taskrunner.adapters import invocations, logs, snapshots
 from taskrunner.adapters.clock import RandomIds, SystemClock
+from taskrunner.adapters.metrics import EmbeddedMetrics
 from taskrunner.model.ceilings import ANYTHING, Ceilings
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
     from taskrunner.adapters.due_work import DynamoDueWork
+    from taskrunner.adapters.events import BusEvents
     from taskrunner.adapters.evidence import KmsEvidence
     from taskrunner.adapters.execution_links import AwsExecutionLinks
     from taskrunner.adapters.executions import StepFunctionsMachines
@@ -190,6 +193,19 @@ class AwsWorld:
         return LambdaFunctions(client, self.environment["EXECUTOR_PREFIX"])
 
     @cached_property
+    def events(self) -> BusEvents:
+        """See the port."""
+        from taskrunner.adapters.events import BusEvents  # noqa: PLC0415
+
+        return BusEvents(_client("events"), self.environment["EVENT_BUS"])
+
+    @cached_property
+    def metrics(self) -> EmbeddedMetrics:
+        """See the port."""
+        # A failure is counted by functions that have no other use for the stack's name.
+        return EmbeddedMetrics(self.environment.get("MACHINE_PREFIX", "unknown"), self.clock)
+
+    @cached_property
     def due_work(self) -> DynamoDueWork:
         """See the port."""
         from taskrunner.adapters.due_work import DynamoDueWork  # noqa: PLC0415
@@ -332,3 +348,18 @@ def _client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has n
 def aws() -> AwsWorld:
     """Return the world of this process."""
     return AwsWorld(os.environ)
+
+
+def make_before_snapshot(*ports: str) -> None:
+    """Let a snapshot of this process contain *ports*, if Lambda takes one."""
+    snapshots.register(lambda: [getattr(aws(), port) for port in ports], os.environ)
+
+
+def observed(handler: invocations.Handler) -> invocations.Handler:
+    """Let the log and the metrics show what happens to a function's *handler*.
+
+    Lambda has made its own handler of the log by now, which writes text.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        logs.write_lines(os.environ.get("LOG_LEVEL", "INFO"))
+    return invocations.observed(handler, os.environ, lambda: aws().metrics)

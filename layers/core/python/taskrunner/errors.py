@@ -124,11 +124,30 @@ class StartRefusedError(TaskRunnerError):
         self.for_good = for_good
 
 
-class AttemptFailedError(TaskRunnerError):
+class _FailedError(TaskRunnerError):
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        cause: str | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        """Keep what the log shows, and Step Functions does not: the journal's reason and message.
+
+        All are None when a repeated call is answered from the record.
+        """
+        super().__init__(message)
+        self.reason = reason
+        self.cause = cause
+        self.attempt = attempt
+
+
+class AttemptFailedError(_FailedError):
     """An attempt of a step failed, its end is in the journal, and another attempt follows."""
 
 
-class StepFailedError(TaskRunnerError):
+class StepFailedError(_FailedError):
     """A step failed and is not attempted again; its end is in the journal."""
 
 

@@ -74,7 +74,7 @@ def test_reports_mistakes_of_every_stage_in_one_answer() -> None:
         (
             f"- {{id: a, rnu: {{uses: builtin:noop}}}}\n{READER}",
             "",
-            "$.spec.steps[0]",
+            "$.spec.steps[0].rnu",
         ),
         ("- {id: a, run: {uses: builtin:scanner, with: {taget: x}}}", "", None),
         ("- {id: a, map: {itms: inputs, step: {id: b, run: {uses: builtin:noop}}}}", "", None),

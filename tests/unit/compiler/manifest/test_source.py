@@ -354,6 +354,18 @@ def test_refuses_a_second_merge_key() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\ufeff\ufeffa: 1\nb: 2\n", 1),
+        ("# c\n\ufeffa: 1\nb: 2\n", 2),
+        ("---\n\ufeffa: 1\nb: 2\n", 2),
+    ],
+)
+def test_explains_a_byte_order_mark_before_the_first_key(text: str, line: int) -> None:
+    assert refusal(text).startswith(f"$: line {line}: a byte order mark (U+FEFF) may only begin")
+
+
 def test_explains_a_byte_order_mark_inside_a_manifest() -> None:
     assert source.read("\ufeffa: 1\n").value == {"a": 1}
     assert refusal("a: 1\n\ufeffb: 2\n") == (

@@ -23,7 +23,14 @@ from taskrunner.model.entries.flow_entries import (
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.reading import read
-from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
+from taskrunner.model.entries.run_entries import (
+    CancelRequested,
+    Objective,
+    RunCreated,
+    RunEnded,
+    RunStarted,
+    SloBreached,
+)
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
     AttemptReport,
@@ -108,6 +115,31 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
         run_entries.run_started(AT),
         {"id": "run.started", "event": "run.started", "message": "Run started.", "level": "info"},
         RunStarted(AT),
+    ),
+    "objective of the run breached": (
+        run_entries.slo_breached(Objective.RUN, 300, AT),
+        {
+            "id": "run.slo-breached",
+            "event": "run.slo-breached",
+            "message": "The run takes longer than 300 seconds, the pack's runP95Seconds.",
+            "level": "warn",
+            "metadata": {"objective": "runP95Seconds", "limitSeconds": "300"},
+        },
+        SloBreached(Objective.RUN, 300),
+    ),
+    "objective of a gate breached": (
+        run_entries.slo_breached(Objective.APPROVAL, 900, AT, step_path="review"),
+        {
+            "id": "review#slo-breached",
+            "event": "run.slo-breached",
+            "message": (
+                "The gate review waits longer than 900 seconds, the pack's approvalP95Seconds."
+            ),
+            "level": "warn",
+            "step": "review",
+            "metadata": {"objective": "approvalP95Seconds", "limitSeconds": "900"},
+        },
+        SloBreached(Objective.APPROVAL, 900),
     ),
     "cancel requested": (
         run_entries.cancel_requested("bob", AT),

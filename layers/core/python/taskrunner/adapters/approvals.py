@@ -29,9 +29,10 @@ from taskrunner.adapters.approval_items import (
     unnotified_update,
     waiting_update,
 )
-from taskrunner.adapters.due_work import DUE_REMOVAL
+from taskrunner.adapters.due_work import DUE_REMOVAL, watch_put
 from taskrunner.adapters.journal_chunks import Addition, with_end
 from taskrunner.adapters.run_endings import RunEndings
+from taskrunner.adapters.run_items import approved_listing
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     APPROVALS,
@@ -46,7 +47,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.errors import ConflictError
 from taskrunner.model.approval import ApprovalRecord, Verdict
-from taskrunner.ports.approvals import GateChange, OpenApprovals
+from taskrunner.ports.approvals import GateChange, OpenApprovals, OpenCount
 from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class DynamoApprovals:
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         """See the port."""
         change = GateChange([], entries, inside, stops)
@@ -161,7 +163,10 @@ class DynamoApprovals:
         if gate is None or not gate.is_notified:
             opened = unnotified_update(opened, waiting)
         listed = opening_update(snapshot.run, record, shown, expires_at)
-        return self._write(snapshot, [opened, listed], change)
+        watched = []
+        if watch_at is not None and gate is None:
+            watched = [watch_put(snapshot.run, waiting.step_path, watch_at, expires_at)]
+        return self._write(snapshot, [opened, listed, *watched], change)
 
     def unnotified(self, run: Run, path: str) -> JsonObject | None:
         """See the port."""
@@ -182,11 +187,12 @@ class DynamoApprovals:
         )
 
     def decide(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
-        """See the port."""
-        decided = decision_update(snapshot.run, record, self._retention.expires_at(snapshot.run))
-        return self._write(
-            snapshot, [decided, *self._gate_updates(snapshot.run, record, change)], change
-        )
+        """See the port. The first granted approval lists the run among the approved ones."""
+        run, expires_at = snapshot.run, self._retention.expires_at(snapshot.run)
+        writes: list[Write] = [decision_update(run, record, expires_at)]
+        if record.verdict is Verdict.APPROVED:
+            writes.append(approved_listing(run, expires_at))
+        return self._write(snapshot, [*writes, *self._gate_updates(run, record, change)], change)
 
     def record_decisions(
         self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange
@@ -208,7 +214,9 @@ class DynamoApprovals:
 
     def _write(self, snapshot: RunSnapshot, writes: Sequence[Write], change: GateChange) -> bool:
         """Make all of *writes* if their items, the run and its blocks are as they were read."""
-        added = self._endings.of_failure(snapshot.run, change.stops, writes, change.inside)
+        added = self._endings.of_failure(
+            snapshot.run, change.stops, change.entries, writes, change.inside
+        )
         addition = with_end(Addition(change.entries), change.stops)
         try:
             self._journal.append(snapshot, addition, [*writes, *added])
@@ -304,3 +312,19 @@ class DynamoApprovals:
             [approval_from_item(item) for item in page.items],
             index.cursor_of(page.last_key),
         )
+
+    def count_open(self, tenant: str, at_most: int) -> OpenCount:
+        """See the port."""
+        page = self._table.page(
+            Query(
+                condition="tenant_open_approvals = :tenant",
+                values={":tenant": tenant},
+                index=OPEN_APPROVALS,
+                attributes="opened_sort",
+                limit=at_most,
+            )
+        )
+        first = next(iter(page.items), None)
+        # An approval is sorted by when its latest gate opened, and then by its run.
+        oldest = None if first is None else str(first["opened_sort"]).partition("#")[0]
+        return OpenCount(len(page.items), oldest)

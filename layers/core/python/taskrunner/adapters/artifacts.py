@@ -94,6 +94,10 @@ class StoredArtifacts:
             _URL_VALID_S,
         )
 
+    def content(self, tenant: str, artifact: Artifact) -> bytes | None:
+        """See the port."""
+        return self._bucket.get(f"{tenant}/{artifact.stored_path}")
+
     def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
         """See the port."""
         try:

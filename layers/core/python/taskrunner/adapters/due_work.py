@@ -17,15 +17,18 @@ from taskrunner.adapters.table_layout import (
     DUE_WORK,
     GATES,
     RUN,
+    WATCHES,
     Key,
     approval_key,
     block_key,
     gate_key,
+    partition_of,
     run_key,
     run_partition,
     tenant_and_run_id,
+    watch_key,
 )
-from taskrunner.adapters.table_requests import Query, Update
+from taskrunner.adapters.table_requests import Put, Query, Update
 from taskrunner.model.due_work import DueItem, DueKind, first_look_at
 
 if TYPE_CHECKING:
@@ -37,8 +40,14 @@ if TYPE_CHECKING:
 # For an update expression that makes an item due, with `due_values`.
 DUE_ASSIGNMENTS: Final = "due = :due, due_at = :due_at, due_looks = :due_looks"
 DUE_REMOVAL: Final = ", ".join(DUE)
+_MOST_RUNS: Final = 400  # of which `tenants` reads the keys, about 20 KB
 # What precedes the name of due work in the sort key of its item.
-_PREFIXES: Final = {DueKind.APPROVAL: APPROVALS, DueKind.GATE: GATES, DueKind.BLOCK: BLOCKS}
+_PREFIXES: Final = {
+    DueKind.APPROVAL: APPROVALS,
+    DueKind.GATE: GATES,
+    DueKind.BLOCK: BLOCKS,
+    DueKind.OBJECTIVE: WATCHES,
+}
 
 
 def due_values(kind: DueKind, recorded_at: str) -> dict[str, object]:
@@ -49,6 +58,23 @@ def due_values(kind: DueKind, recorded_at: str) -> dict[str, object]:
 def due_attributes(kind: DueKind, recorded_at: str) -> dict[str, object]:
     """Return the attributes that make a new item due after a write at *recorded_at*."""
     return {"due": kind.value, "due_at": first_look_at(recorded_at), "due_looks": 0}
+
+
+def watch_put(run: Run, step_path: str, due_at: str, expires_at: int) -> Put:
+    """Return the write of a watch over the gate at *step_path*, or over the run if it is empty."""
+    due = {"due": DueKind.OBJECTIVE.value, "due_at": due_at, "due_looks": 0}
+    key = watch_key(partition_of(run), step_path)
+    return Put(item={**key._asdict(), **due, "expires_at": expires_at})
+
+
+def seen_update(watch: DueItem) -> Update:
+    """Remove the due work of *watch*, unless another caller has."""
+    return Update(
+        key=_key(watch),
+        expression=f"REMOVE {DUE_REMOVAL}",
+        condition="due = :kind AND due_at = :seen",
+        values={":kind": watch.kind.value, ":seen": watch.due_at},
+    )
 
 
 class DynamoDueWork:
@@ -69,6 +95,21 @@ class DynamoDueWork:
             )
         )
         return [due_item(item) for item in page.items]
+
+    def tenants(self, limit: int) -> Sequence[str]:
+        """See the port. A run that only waits is due last of all."""
+        page = self._table.page(
+            Query(
+                condition="due = :kind",
+                values={":kind": DueKind.RUN.value},
+                index=DUE_WORK,
+                attributes="pk",
+                descending=True,
+                limit=_MOST_RUNS,
+            )
+        )
+        found = dict.fromkeys(tenant_and_run_id(item["pk"])[0] for item in page.items)
+        return list(found)[:limit]
 
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         """See the port."""
@@ -131,6 +172,8 @@ def _key(item: DueItem) -> Key:
             return gate_key(partition, item.name)
         case DueKind.BLOCK:
             return block_key(partition, item.name)
+        case DueKind.OBJECTIVE:
+            return watch_key(partition, item.name)
         case DueKind.RUN | DueKind.ENDED:
             return Key(partition, RUN)
 

@@ -51,15 +51,16 @@ class KmsEvidence:
                 MessageType="DIGEST",
                 SigningAlgorithm="ECDSA_SHA_256",
             )
-        envelope.signatures[self._key_id] = Signature(self._key_id, response["Signature"].hex())
-        return Signed(canonical_bytes(envelope.to_dict()), self._key_id)
+        key_id = hashlib.sha256(self._public_key).hexdigest()
+        envelope.signatures[key_id] = Signature(key_id, response["Signature"].hex())
+        return Signed(canonical_bytes(envelope.to_dict()), key_id, self._public_key)
 
     @cached_property
-    def _key_id(self) -> str:
-        """The SHA-256 of the public key in DER, which anyone with that key can compute."""
+    def _public_key(self) -> bytes:
         with translated("read the public key of evidence"):
             response = self._client.get_public_key(KeyId=self._key_arn)
-        return hashlib.sha256(response["PublicKey"]).hexdigest()
+        public_key: bytes = response["PublicKey"]
+        return public_key
 
     def store(self, run: Run, bundle: bytes) -> str:
         """See the port."""

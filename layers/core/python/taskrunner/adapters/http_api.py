@@ -7,9 +7,11 @@ unexpected exception becomes a 500 without details, and is logged with its trace
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from taskrunner.adapters import authorizer_context
+from taskrunner.adapters import authorizer_context, logs
+from taskrunner.adapters.http_origins import origin_headers
 from taskrunner.adapters.http_request import Request, read_request
 from taskrunner.adapters.http_response import (
     ProxyResponse,
@@ -47,7 +49,11 @@ Routes: TypeAlias = "Mapping[tuple[str, str], Operation]"
 
 
 def serve(
-    event: JsonMapping, routes: Routes, principals: Principals | None, *, plans: bool = False
+    event: JsonMapping,
+    routes: Routes,
+    principals: Principals | None,
+    *,
+    plans: bool = False,
 ) -> ProxyResponse:
     """Answer a proxy event by one of *routes*, which are keyed by method and resource.
 
@@ -67,6 +73,7 @@ def serve(
     try:
         request = read_request(event, identify)
         _check_scope(request)
+        _log_tenant(request)
         operation = routes[request.method, request.resource]
         request = request.accepting(
             operation.query, operation.members, is_body_optional=operation.is_body_optional
@@ -77,7 +84,13 @@ def serve(
     except Exception:  # noqa: BLE001 - the caller must not see anything of a bug
         logger.exception("unexpected error", extra={"trace": trace})
         response = internal_error_response(trace)
-    return response.to_proxy()
+    return response.to_proxy(origin_headers(event))
+
+
+def _log_tenant(request: Request) -> None:
+    """Name the tenant in the log; a request whose tenant is wrong is refused by its operation."""
+    with suppress(TaskRunnerError):
+        logs.add(tenant=request.tenant())
 
 
 def _check_scope(request: Request) -> None:

@@ -53,11 +53,15 @@ class Response:
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def to_proxy(self) -> ProxyResponse:
-        """Return it for API Gateway."""
+    def to_proxy(self, headers: Mapping[str, str] | None = None) -> ProxyResponse:
+        """Return it for API Gateway, with *headers* in addition to its own."""
         return {
             "statusCode": self.status,
-            "headers": {"Cache-Control": "no-store", **self.headers},
+            "headers": {
+                "Cache-Control": "no-store",
+                **(headers or {}),
+                **self.headers,
+            },
             "body": self.body,
         }
 

@@ -23,6 +23,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Check, Put, Update, by_prefix
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import RunStatus
+from taskrunner.model.state.run_reason import run_reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Write
     from taskrunner.model.due_work import DueItem
+    from taskrunner.model.journal import Entry
     from taskrunner.model.run import Run
     from taskrunner.ports.runs import Stops
 
@@ -47,27 +49,49 @@ class RunEndings:
         self._retention = retention
 
     def of_run(
-        self, run: Run, outcome: RunStatus, ended_at: str, beside: Sequence[Write]
+        self,
+        run: Run,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        beside: Sequence[Write],
+        failed_step: str | None = None,
     ) -> list[Write]:
         """Return the writes that end *run*, beside the writes *beside* and one of the journal.
+
+        *entries* are those of the journal. The last one ends the run, because of *failed_step* if a
+        step failed.
 
         The first one fails when the run has ended before. An approval that does not fit, or that
         *beside* writes, stays on the list of open ones until `approval_closings` removes it.
         """
-        writes: list[Write] = [ended_update(run, outcome, ended_at), *_leave_queue(run)]
+        ended_at, reason = entries[-1].occurred_at, run_reason(entries, failed_step)
+        writes: list[Write] = [ended_update(run, outcome, ended_at, reason), *_leave_queue(run)]
         room = _TRANSACTION_WRITES - len(beside) - len(writes) - 1
         written = {Key(*_key_of(write)) for write in beside}
         closings = [one for one in self.approval_closings(run) if one.key not in written]
         return writes + closings[: max(0, room)]
 
     def of_failure(
-        self, run: Run, stops: Stops, beside: Sequence[Write], inside: Collection[str] = ()
+        self,
+        run: Run,
+        stops: Stops,
+        entries: Sequence[Entry],
+        beside: Sequence[Write],
+        inside: Collection[str] = (),
     ) -> list[Write]:
-        """Return the writes of what a failure stops; *inside* are blocks that must still run."""
+        """Return the writes of what the failure in *entries* stops.
+
+        *inside* are blocks that must still run.
+        """
         if stops.run_failed is not None:
-            ended_at = stops.run_failed.occurred_at
             checks = self.checks(run, inside)
-            ending = self.of_run(run, RunStatus.FAILED, ended_at, [*beside, *checks])
+            ending = self.of_run(
+                run,
+                RunStatus.FAILED,
+                [*entries, stops.run_failed],
+                [*beside, *checks],
+                stops.failed_step,
+            )
             return [*ending, *checks]
         checks = self.checks(run, [path for path in inside if path not in stops.blocks])
         return [*checks, *(self._stopped(run, path, stops, inside) for path in stops.blocks)]

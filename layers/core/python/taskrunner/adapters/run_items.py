@@ -69,17 +69,23 @@ def run_listings(run: Run, expires_at: int) -> list[Put]:
         ListKind.VERSION: (run.pack_name, run.pack_version),
         ListKind.REQUESTER: (run.created_by,),
     }
-    return [
-        Put(
-            item={
-                **listing_key(partition_of(run), kind)._asdict(),
-                "run_list": run_list(run.tenant, kind, *of_run),
-                "created_sort": created_sort(run),
-                "expires_at": expires_at,
-            }
-        )
-        for kind, of_run in values.items()
-    ]
+    return [_listing(run, kind, of_run, expires_at) for kind, of_run in values.items()]
+
+
+def approved_listing(run: Run, expires_at: int) -> Put:
+    """Return the item that lists *run* among the approved runs of its pack."""
+    return _listing(run, ListKind.APPROVED, (run.pack_name,), expires_at)
+
+
+def _listing(run: Run, kind: ListKind, values: tuple[str, ...], expires_at: int) -> Put:
+    return Put(
+        item={
+            **listing_key(partition_of(run), kind)._asdict(),
+            "run_list": run_list(run.tenant, kind, *values),
+            "created_sort": created_sort(run),
+            "expires_at": expires_at,
+        }
+    )
 
 
 def brief_puts(run: Run, brief: JsonObject | None, expires_at: int) -> list[Put]:
@@ -127,6 +133,7 @@ def run_summary(item: Item) -> JsonObject:
         "createdBy": item["created_by"],
         "status": item.get("outcome"),
         "endedAt": item.get("ended_at"),
+        "statusReason": json.loads(item.get("status_reason", "null")),
     }
     return {key: value for key, value in summary.items() if value is not None}
 
@@ -154,12 +161,14 @@ def moved_update(run: Run, machine: str) -> Update:
     )
 
 
-def ended_update(run: Run, outcome: RunStatus, ended_at: str) -> Update:
-    """Record that *run* has ended, unless it has before."""
+def ended_update(run: Run, outcome: RunStatus, ended_at: str, reason: JsonObject | None) -> Update:
+    """Record that *run* has ended and why, unless it has before."""
+    shown = {} if reason is None else {":reason": json.dumps(reason, ensure_ascii=False)}
     return Update(
         key=run_key(run),
         expression=(
             "SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, run_list = :list, "
+            + ("status_reason = :reason, " if shown else "")
             + DUE_ASSIGNMENTS
         ),
         condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
@@ -169,6 +178,7 @@ def ended_update(run: Run, outcome: RunStatus, ended_at: str) -> Update:
             ":unsealed": unsealed_partition(run),
             ":list": run_list(run.tenant, ListKind.STATUS, outcome.value),
             **due_values(DueKind.ENDED, ended_at),
+            **shown,
         },
     )
 

@@ -5,6 +5,9 @@ An item of a run is in one list of the index: the run's own item is in that of i
 of the runs which wait for it. One filter chooses the list, and the others are checked for each run
 that it has. A page reads a limited number of runs, so it may be short and have a cursor.
 
+No filter chooses the list of the approved runs of a pack, which comparisons with the last of them
+read. A run joins it with the decision that grants one of its approvals.
+
 Recording whether an unended run waits would cost a write with each step. So the list of unended
 runs has all of them, and the end of a run's journal says which status it has.
 """
@@ -28,11 +31,13 @@ from taskrunner.adapters.table_layout import (
     Key,
     ListKind,
     run_list,
+    tenant_and_run_id,
 )
 from taskrunner.adapters.table_requests import Query, by_range
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.model.state import tail
+from taskrunner.model.state.run_reason import waiting_reason
 from taskrunner.ports.page import Page
 
 if TYPE_CHECKING:
@@ -41,10 +46,13 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Item
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.run import Run
 
 # The runs that one query reads when a filter must be checked for each, and all of a page's.
 _READ_AT_ONCE: Final = 100
 _MOST_READ: Final = 200
+# The newest two are enough, unless retention has deleted one of them.
+_APPROVED_AT_ONCE: Final = 2
 _SORT: Final = "created_sort"
 _AFTER_ALL: Final = "~"  # sorts after every time
 
@@ -89,6 +97,26 @@ class RunLists:
                 break
         return Page(found, index.cursor_of(start))
 
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        """Return the newest run in the list of the pack's approved runs that still exists.
+
+        The list keeps a run's entry until retention deletes it, which may be after the run itself.
+        """
+        entries = self._table.query(
+            Query(
+                condition="run_list = :list",
+                values={":list": run_list(tenant, ListKind.APPROVED, pack_name)},
+                index=RUN_LISTS,
+                descending=True,
+                limit=_APPROVED_AT_ONCE,
+            )
+        )
+        others = (e for e in entries if tenant_and_run_id(e["pk"]) != (tenant, besides))
+        for entry in others:
+            for item in self._table.page(by_range(Key(entry["pk"], RUN), RUN)).items:
+                return run_from_item(item)
+        return None
+
     def _summaries(
         self, entries: Sequence[Item], chosen: _List, filters: RunFilters
     ) -> Mapping[str, JsonObject]:
@@ -108,16 +136,22 @@ class RunLists:
     def _summary(self, item: Item) -> JsonObject:
         """The summary with the run's status, for which an unended run costs one more read."""
         summary = run_summary(item)
-        return summary if "status" in summary else summary | {"status": self._status(item["pk"])}
+        return summary if "status" in summary else summary | self._status(item["pk"])
 
-    def _status(self, partition: str) -> str:
-        """The status by the end of the journal, which an index may not have followed yet."""
+    def _status(self, partition: str) -> JsonObject:
+        """The status by the end of the journal, which an index may not have followed yet.
+
+        Of a run that waits it comes with the gate.
+        """
         last = by_range(Key(partition, CHUNKS), LAST_CHUNK, descending=True, limit=1)
         for chunk in self._table.page(last).items:
             if "fence" in chunk:
-                return str(chunk["fence"])
-            return tail.status(placed.entry for placed in chunk_entries(chunk)).value
-        return RunStatus.QUEUED.value
+                return {"status": str(chunk["fence"])}
+            entries = [placed.entry for placed in chunk_entries(chunk)]
+            status = tail.status(entries)
+            reason = waiting_reason(entries) if status is RunStatus.WAITING else None
+            return {"status": status.value} | ({} if reason is None else {"statusReason": reason})
+        return {"status": RunStatus.QUEUED.value}
 
 
 def _chosen_list(tenant: str, filters: RunFilters) -> _List:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.due_work import DUE_REMOVAL
+from taskrunner.adapters.due_work import DUE_REMOVAL, seen_update, watch_put
 from taskrunner.adapters.journal_chunks import (
     Addition,
     JournalEndedError,
@@ -84,15 +84,23 @@ class DynamoRuns:
         self._endings = RunEndings(table, retention)
         self._steps = StepRecords(table, journal, outcomes, self._endings, retention)
 
-    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
+    def create(
+        self,
+        run: Run,
+        entries: Sequence[Entry],
+        brief: JsonObject | None = None,
+        *,
+        watch_at: str | None = None,
+    ) -> bool:
         """See the port."""
         item = run_item(run, self._retention.expires_at(run))
         unique = [Put(item=item, condition="attribute_not_exists(pk)"), *_key_put(item)]
         chunks = self._journal.first_chunks(run, entries)
         expires_at = item["expires_at"]
         shown = [*run_listings(run, expires_at), *brief_puts(run, brief, expires_at)]
+        watch = [] if watch_at is None else [watch_put(run, "", watch_at, expires_at)]
         try:
-            self._table.transact([*unique, *chunks, *shown, *_enter_queue(run)])
+            self._table.transact([*unique, *chunks, *shown, *watch, *_enter_queue(run)])
         except ConditionFailedError as failed:
             if run.queue_depth is None or min(failed.items) < len(unique):
                 return False
@@ -191,7 +199,7 @@ class DynamoRuns:
         run = snapshot.run
         puts = self._steps.artifact_puts(run, artifacts)
         last_puts = puts[:_MAX_ARTIFACTS]
-        writes = self._endings.of_run(run, outcome, entries[-1].occurred_at, last_puts)
+        writes = self._endings.of_run(run, outcome, entries, last_puts)
         try:
             # The artifacts that do not fit beside the end are written before it, never after it:
             # the list of artifacts of an ended run may already be signed.
@@ -221,6 +229,14 @@ class DynamoRuns:
         """See the port."""
         self._endings.close_approvals(run)
 
+    def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:
+        """See the port."""
+        try:
+            self._journal.append(snapshot, Addition([entry], is_late=True), [seen_update(watch)])
+        except ConditionFailedError:
+            return False
+        return True
+
     def seal(self, run: Run, bundle: Artifact) -> bool:
         """See the port. The writer that removes `unfinished` is the one that seals the run.
 
@@ -244,6 +260,10 @@ class DynamoRuns:
     ) -> Page:
         """See the port."""
         return self._lists.page(tenant, limit, cursor, filters)
+
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        """See the port. The index follows the table within moments."""
+        return self._lists.last_approved(tenant, pack_name, besides)
 
     def count_unfinished(self, tenant: str, pack_name: str, at_most: int) -> int:
         """See the port. The index follows the table within moments, so the count may lag."""

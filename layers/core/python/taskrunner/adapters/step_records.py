@@ -117,7 +117,7 @@ class StepRecords:
         stops: Stops,
     ) -> None:
         """Append *addition* with *writes* and *stops*, if the run and *inside* have not ended."""
-        added = self._endings.of_failure(snapshot.run, stops, writes, inside)
+        added = self._endings.of_failure(snapshot.run, stops, addition.entries, writes, inside)
         self._journal.append(snapshot, with_end(addition, stops), [*writes, *added])
 
     def _end_late(

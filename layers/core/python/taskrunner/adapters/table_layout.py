@@ -11,19 +11,22 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
     G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
                      opened_sort and summary as of its approval; expired_by once it has expired;
                      task_token while it waits
-    I#<kind>         the run in the list of its pack, of its version or of its requester: run_list,
-                     created_sort
+    I#<kind>         the run in the list of its pack, of its version or of its requester, or of the
+                     approved runs of its pack: run_list, created_sort
     J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
                      fence (the run's outcome) once the run has ended
-    R                the run: the fields of `Run`, outcome, ended_at, settled (once the artifacts of
-                     a failed run are final), and the indexes' attributes
+    R                the run: the fields of `Run`, outcome, ended_at, status_reason (JSON text, why
+                     it failed or was cancelled), settled (once the artifacts of a failed run are
+                     final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
+    W#<step path>    a watch: due when the gate there, or the run if the path is empty, breaches an
+                     objective of the pack's `slo`
 
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
 
-A run, an approval, a gate or a block that the reconciler must look at has due, due_at and
+A run, an approval, a gate, a block or a watch that the reconciler must look at has due, due_at and
 due_looks, which are the kind, the time and the number of looks; see `model.due_work`.
 
 Outside the runs there are
@@ -73,6 +76,7 @@ ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
 CHUNKS: Final = "J#"
 OUTCOMES: Final = "S#"
+WATCHES: Final = "W#"
 LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts after every chunk
 
 
@@ -84,6 +88,7 @@ class ListKind(StrEnum):
     PACK = "pack"
     VERSION = "version"
     REQUESTER = "requester"
+    APPROVED = "approved"
 
 
 class Key(NamedTuple):
@@ -131,6 +136,11 @@ def run_key(run: Run) -> Key:
 def approval_key(partition: str, approval_id: str) -> Key:
     """Return the key of an approval in a run's partition."""
     return Key(partition, f"{APPROVALS}{approval_id}")
+
+
+def watch_key(partition: str, step_path: str) -> Key:
+    """Return the key of the watch over a gate, or with an empty path over the run."""
+    return Key(partition, f"{WATCHES}{step_path}")
 
 
 def block_key(partition: str, step_path: str) -> Key:

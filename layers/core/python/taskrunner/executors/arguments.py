@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from taskrunner.model.wording import closest, nearest
+from taskrunner.model.wording import closest, kind_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +38,9 @@ _MESSAGES: Final = {
     "string_type": "must be text",
     "too_long": "must have at most {max_length} entries, not {actual_length}",
 }
+_OF_ANOTHER_KIND: Final = frozenset(
+    {"bool_type", "dict_type", "float_type", "int_type", "list_type", "string_type"}
+)
 # Template values cannot make these errors go away.
 _INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing"})
 
@@ -80,7 +83,10 @@ def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
     if kind == "missing":
         return f"the parameter '{name}' is missing; it is required"
     if kind in _MESSAGES:
-        return f"'{name}' {_MESSAGES[kind].format_map(detail.get('ctx', {}))}"
+        predicate = _MESSAGES[kind].format_map(detail.get("ctx", {}))
+        # A text may be, or hold, a secret; its kind does not.
+        given = f", not {kind_of(detail['input'])}" if kind in _OF_ANOTHER_KIND else ""
+        return f"'{name}' {predicate}{given}"
     return f"'{name}': {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 

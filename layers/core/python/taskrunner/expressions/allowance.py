@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from jmespath import visitor
+from jmespath.visitor import Options
 
 from taskrunner.expressions.errors import ExpressionError
+from taskrunner.expressions.functions import Functions, equal
 from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.json_numbers import normal_number
 from taskrunner.model.wording import kind_of
@@ -80,7 +82,7 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
     """The library's own interpreter, with a count of the steps that are *left*, and with `$`."""
 
     def __init__(self, left: int, root: JsonMapping) -> None:
-        super().__init__()
+        super().__init__(Options(custom_functions=Functions()))
         self.left = left
         self._root = root
         self._visits: dict[str, Callable[..., Any]] = {}
@@ -135,7 +137,9 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
                 f"{kind_of(right)}; write a number in backticks, and turn text into one with "
                 "to_number()"
             )
-        if kind in self._EQUALITY_OPS or (_is_ordered(left) and _is_ordered(right)):
+        if kind in self._EQUALITY_OPS:
+            return equal(left, right) is (kind == "eq")
+        if _is_ordered(left) and _is_ordered(right):
             return self.COMPARATOR_FUNC[kind](left, right)
         return None
 

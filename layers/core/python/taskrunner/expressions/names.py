@@ -155,6 +155,9 @@ def _chain(node: Node) -> Reference:
     if kind not in {"subexpression", "index_expression"}:
         return ()
     first, *rest = children(node)
-    chain = _chain(first)
-    is_field = kind == "subexpression" and len(rest) == 1 and rest[0]["type"] == "field"
-    return (*chain, rest[0]["value"]) if chain and is_field else chain
+    names = list(_chain(first))
+    for part in rest if names and kind == "subexpression" else ():
+        if not (further := _chain(part)):
+            break
+        names += further
+    return tuple(names)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from jmespath import functions
-
 from taskrunner.expressions.errors import ExpressionError, quoted
+from taskrunner.expressions.functions import Functions
 from taskrunner.expressions.names import Node, children
 from taskrunner.expressions.tokens import TOKENS, digit_name, without_quoted
 from taskrunner.model.json_types import read, unusable
@@ -19,7 +18,7 @@ from taskrunner.model.wording import nearest, shortened
 MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 64  # far below what Python's stack allows, so that the stack never decides
 
-_FUNCTIONS: Final[dict[str, Any]] = functions.Functions.FUNCTION_TABLE
+_FUNCTIONS: Final[dict[str, Any]] = Functions.FUNCTION_TABLE
 _NO_CHANGE: Final = "; an expression cannot change text, so give it in the right form as an input"
 _NO_FUNCTIONS: Final = {
     **dict.fromkeys(("lower", "upper", "trim", "split", "replace", "substring"), _NO_CHANGE),

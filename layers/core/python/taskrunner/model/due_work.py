@@ -23,7 +23,9 @@ _RUNNING_LOOK_S: Final = (120, 900)
 _AGE_PER_LOOK: Final = 6
 # The machine has recorded the expiry of a gate by then, or goes on after its decision.
 _AFTER_EXPIRY: Final = timedelta(minutes=10)
-_QUIET: Final = timedelta(minutes=1)
+# Longer than all pauses of the machine's retries of what AWS refuses, and its last try. A lane that
+# has recorded nothing for so long is not on the way to its next step.
+QUIET: Final = timedelta(hours=4)
 
 
 class DueKind(StrEnum):
@@ -33,6 +35,7 @@ class DueKind(StrEnum):
     GATE = "gate"  # a gate of which approvers may not have been notified
     BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
     ENDED = "ended"  # a run that has ended, may still be executed, and lacks its evidence
+    OBJECTIVE = "objective"  # a run or gate that breaches its pack's `slo` if it goes on by then
     RUN = "run"  # a run that has not ended, and may not have started or no longer be executed
 
 
@@ -55,6 +58,13 @@ class DueItem:
 def first_look_at(recorded_at: str) -> str:
     """Return when to look whether a write at *recorded_at* was followed by what must follow."""
     return timestamp.to_text(timestamp.from_text(recorded_at) + _GRACE)
+
+
+def breached_at(started_at: str, limit_s: int | None) -> str | None:
+    """Return when what started then has taken *limit_s* seconds; None when there is no limit."""
+    if limit_s is None:
+        return None
+    return timestamp.to_text(timestamp.from_text(started_at) + timedelta(seconds=limit_s))
 
 
 def lease_until(now: datetime, looks: int) -> str:
@@ -85,5 +95,8 @@ def look_after_expiry(expires_at: str) -> str:
 
 
 def is_quiet(now: datetime, last_entry_at: str) -> bool:
-    """Return whether nothing has happened in a run for longer than between two of its steps."""
-    return now - timestamp.from_text(last_entry_at) >= _QUIET
+    """Return whether nothing has happened in a run for longer than between two of its steps.
+
+    AWS may refuse the start of a step for hours, and the machine tries again.
+    """
+    return now - timestamp.from_text(last_entry_at) >= QUIET

@@ -30,6 +30,7 @@ class Event(StrEnum):
     RUN_CANCEL_REQUESTED = "run.cancel-requested"
     RUN_CANCELLED = "run.cancelled"
     RUN_SCHEDULE_FAILED = "run.schedule-failed"
+    RUN_SLO_BREACHED = "run.slo-breached"
     STEP_STARTED = "step.started"
     STEP_DEFERRED = "step.deferred"
     STEP_COMPLETED = "step.completed"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
-    from taskrunner.model.plan_diff import Change, Place, PlanValue
+    from taskrunner.model.plan_change import Change, Place, PlanValue
 
 MAX_PLAN_BYTES: Final = 5 * 512 * 1024
 MAX_CHANGES: Final = 1000

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from taskrunner.ports.clock import Clock as Clock
     from taskrunner.ports.clock import Ids as Ids
     from taskrunner.ports.due_work import DueWork as DueWork
+    from taskrunner.ports.events import Events as Events
     from taskrunner.ports.evidence import Evidence as Evidence
     from taskrunner.ports.evidence import Signed as Signed
     from taskrunner.ports.execution_links import ExecutionLinks as ExecutionLinks
     from taskrunner.ports.executions import Machines as Machines
     from taskrunner.ports.images import Registries as Registries
     from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory
+    from taskrunner.ports.metrics import Metrics as Metrics
     from taskrunner.ports.network import Networks as Networks
     from taskrunner.ports.notifications import Notifications as Notifications
     from taskrunner.ports.page import Page as Page

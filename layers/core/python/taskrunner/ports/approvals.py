@@ -43,6 +43,13 @@ class OpenApprovals(NamedTuple):
     cursor: str | None
 
 
+class OpenCount(NamedTuple):
+    """How many approvals wait, and since when the oldest does (RFC 3339 text; None: none waits)."""
+
+    approvals: int
+    oldest: str | None
+
+
 class Approvals(Protocol):
     """Approvals by run and id, and gates by run and step path.
 
@@ -93,8 +100,11 @@ class Approvals(Protocol):
         summary: JsonObject,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        watch_at: str | None = None,
     ) -> bool:
         """Open the gate if it is still *gate* (None: new), with *entries*.
+
+        At *watch_at* a new gate breaches its pack's objective if it waits; None if it has none.
 
         *entries* have all decisions of *record* that the gate's journal lacks. When the record has
         a verdict, the gate is recorded and does not wait. Gates that open at the same time do not
@@ -161,4 +171,8 @@ class Approvals(Protocol):
 
     def list_open(self, tenant: str, limit: int, cursor: str | None) -> OpenApprovals:
         """Return the tenant's approvals that wait, the oldest first."""
+        ...
+
+    def count_open(self, tenant: str, at_most: int) -> OpenCount:
+        """Return how many of the tenant's approvals wait, counting to *at_most*."""
         ...

@@ -38,6 +38,10 @@ class Artifacts(Protocol):
         """Return a URL that anyone may use for five minutes."""
         ...
 
+    def content(self, tenant: str, artifact: Artifact) -> bytes | None:
+        """Return the content of a stored artifact, or None when there is no such file."""
+        ...
+
     def fetch(self, tenant: str, artifact: Artifact, into: Path) -> bool:
         """Write a stored artifact to the file *into*; return False when there is no such file.
 

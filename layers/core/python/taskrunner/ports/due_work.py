@@ -23,6 +23,13 @@ class DueWork(Protocol):
         """Return at most *limit* items of *kind* that are due at *now*, the longest due first."""
         ...
 
+    def tenants(self, limit: int) -> Sequence[str]:
+        """Return at most *limit* tenants with runs that go on, those that wait longest first.
+
+        It is one read of some runs, so a tenant with few of many runs may be missing.
+        """
+        ...
+
     def lease(self, item: DueItem, until: str) -> DueItem | None:
         """Take *item* until then, and count the look; None when it has changed since it was read.
 

@@ -9,10 +9,14 @@ if TYPE_CHECKING:
 
 
 class Signed(NamedTuple):
-    """A signed statement in the bytes that are stored, and the id of the key that signed it."""
+    """A signed statement in the bytes that are stored, and the key that signed it.
+
+    *public_key* is in DER (SubjectPublicKeyInfo), and *key_id* its SHA-256 in hex.
+    """
 
     bundle: bytes
     key_id: str
+    public_key: bytes
 
 
 class Evidence(Protocol):

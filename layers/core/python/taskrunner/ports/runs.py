@@ -32,11 +32,13 @@ class Stops(NamedTuple):
     """What a failure stops, in the write that records the failure: the run, or blocks of it.
 
     *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
+    *failed_step* is the path of the step that failed the run.
     *blocks* are the step paths of blocks after which the run goes on. *gated_blocks* are those that
     hold gates: their waiting gates must be answered, so they are due work from *stopped_at* on.
     """
 
     run_failed: Entry | None = None
+    failed_step: str | None = None
     blocks: Sequence[str] = ()
     gated_blocks: Sequence[str] = ()
     stopped_at: str = ""
@@ -53,10 +55,18 @@ class Runs(Protocol):
     failure has stopped, of which a call names those *inside* of which its step is.
     """
 
-    def create(self, run: Run, entries: Sequence[Entry], brief: JsonObject | None = None) -> bool:
+    def create(
+        self,
+        run: Run,
+        entries: Sequence[Entry],
+        brief: JsonObject | None = None,
+        *,
+        watch_at: str | None = None,
+    ) -> bool:
         """Record a new run with its first entries and its idempotency key.
 
-        *brief* is what the list of open approvals shows of the run; None if no gate may wait.
+        *brief* is what the list of open approvals shows of the run; None if no gate may wait. At
+        *watch_at* the run breaches its pack's objective if it goes on; None if it has none.
 
         Return False when that id is taken, or the key by another run of the same creator.
 
@@ -182,6 +192,13 @@ class Runs(Protocol):
         """Remove an ended run from the list of open approvals. Idempotent."""
         ...
 
+    def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:
+        """Record the breach that *watch* has seen, also of an ended run, and end the watch.
+
+        Return False when the watch has changed since it was read: another caller records it.
+        """
+        ...
+
     def seal(self, run: Run, bundle: Artifact) -> bool:
         """Record the evidence of an ended run, once; return False when another caller has."""
         ...
@@ -195,6 +212,13 @@ class Runs(Protocol):
 
         Raises:
             InvalidRequestError: the cursor is not one of this list with these filters.
+        """
+        ...
+
+    def last_approved(self, tenant: str, pack_name: str, besides: str | None) -> Run | None:
+        """Return the newest run of that pack with an approval that was granted, or None.
+
+        The run with the id *besides* does not count.
         """
         ...
 

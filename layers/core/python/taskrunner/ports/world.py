@@ -52,6 +52,10 @@ class World(Protocol):
     @property
     def notifications(self) -> ports.Notifications: ...  # noqa: D102
     @property
+    def events(self) -> ports.Events: ...  # noqa: D102
+    @property
+    def metrics(self) -> ports.Metrics: ...  # noqa: D102
+    @property
     def due_work(self) -> ports.DueWork: ...  # noqa: D102
     @property
     def settlements(self) -> ports.Settlements: ...  # noqa: D102

@@ -29,7 +29,7 @@ def stopped_by(failed: Iterable[str], plan: Plan, occurred_at: str, error: str) 
         reached = reach(plan, path)
         if reached.run:
             cause = f"step {path} failed"
-            return Stops(run_entries.run_failed(cause, occurred_at, error=error))
+            return Stops(run_entries.run_failed(cause, occurred_at, error=error), failed_step=path)
         if reached.block is not None:
             blocks[reached.block] = None
     if not blocks:

@@ -13,7 +13,7 @@ from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import step_entries
 from taskrunner.model.failure import stoppable_blocks
 from taskrunner.model.plan import Conditional, Loop
-from taskrunner.model.run import StepOutcome, StepStatus
+from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
 from taskrunner.runtime.failures import stopped_by
@@ -113,7 +113,11 @@ class RunningStep:
         stops = self.stopped_by_failure(entry.occurred_at)
         self.append(entry, stops)
         self.deliver(stops)
-        raise StepFailedError(f"step {self.path} failed; the run's log says why")
+        raise StepFailedError(
+            f"step {self.path} failed; the run's log says why",
+            reason=Reason.EXECUTOR_ERROR,
+            cause=entry.message,
+        )
 
     def append(self, entry: Entry, stops: Stops = NOTHING) -> None:
         """Add an entry to the journal, after the one that says that the run has started.
@@ -165,11 +169,9 @@ class RunningStep:
             deliver_ended(self.snapshot.run, self.plan, self.world)
         except Exception as error:  # noqa: BLE001 - see above
             run = self.snapshot.run
-            message = (
-                "run %s of tenant %s: the gates that the failure of %s has ended were not all "
-                "answered (%s); the reconciler answers them"
-            )
-            _log.warning(message, run.run_id, run.tenant, self.path, type(error).__name__)
+            fields = {"tenant": run.tenant, "run": run.run_id, "step": self.path}
+            message = "not all gates that a failure has ended were answered; the reconciler will"
+            _log.warning(message, extra={**fields, "error": type(error).__name__})
 
 
 def find_step(reference: StepReference, world: World) -> RunningStep:

@@ -6,20 +6,17 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import InvalidRequestError
-from taskrunner.model import plan_diff, plan_view
-from taskrunner.model.approval import Verdict
+from taskrunner.model import plan_view
+from taskrunner.model.plan_diff import diff
 from taskrunner.model.run import RUN_ID
-from taskrunner.model.run_filters import RunFilters
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.ports import World
 
 LAST_APPROVED: Final = "last-approved"
-# The newest runs of a pack that are looked at for an approval.
-_MAX_RUNS: Final = 100
 _PLAN_HASH: Final = re.compile(r"sha256:[a-f0-9]{64}")
-_NO_RUN: Final = f"none of the pack's last {_MAX_RUNS} other runs has an approval that was granted"
+_NO_RUN: Final = "no other run of the pack has an approval that was granted"
 _RULE: Final = f"compareTo is a runId, a plan hash (sha256: and 64 hex digits) or {LAST_APPROVED}"
 
 
@@ -56,7 +53,7 @@ def compare_plan(  # noqa: PLR0913 - what is compared, with what, and where
         comparison["runId"] = base.run_id
     is_same = base.plan_hash == plan_hash
     old = document if is_same else world.plans.document(tenant, base.plan_hash)
-    found = plan_diff.diff(old, document)
+    found = diff(old, document)
     return comparison | {"identical": is_same, "diff": plan_view.changes(found)}
 
 
@@ -74,13 +71,5 @@ def _base(
         return _Base(compare_to)
     if compare_to != LAST_APPROVED:
         return _Base(world.runs.snapshot(tenant, compare_to).run.plan_hash, compare_to)
-    page = world.runs.list(tenant, _MAX_RUNS, None, RunFilters(pack=pack_name))
-    for summary in page.items:
-        if summary["runId"] != run_id and _was_approved(tenant, summary["runId"], world):
-            return _Base(summary["planHash"], summary["runId"])
-    return None
-
-
-def _was_approved(tenant: str, run_id: str, world: World) -> bool:
-    records = world.approvals.records(tenant, run_id)
-    return any(record.verdict is Verdict.APPROVED for record in records)
+    approved = world.runs.last_approved(tenant, pack_name, run_id)
+    return None if approved is None else _Base(approved.plan_hash, approved.run_id)

@@ -15,6 +15,7 @@ from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError,
 from taskrunner.model import api_view, canonical_json, timestamp
 from taskrunner.model.brief import brief_of
 from taskrunner.model.ceilings import NO_CEILINGS
+from taskrunner.model.due_work import breached_at
 from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
 from taskrunner.model.state.fold import fold
@@ -118,7 +119,8 @@ def _record(run: Run, request: CreateRun, compiled: CompiledPack, world: World) 
         digest, text = run.manifest_digest, request.manifest
         world.plans.put_manifest(run.tenant, digest, text, run.longest_s)
     entries = _first_entries(run, compiled.plan)
-    if world.runs.create(run, entries, brief_of(compiled.plan)):
+    watch_at = breached_at(run.created_at, compiled.plan.slo.run_p95_s)
+    if world.runs.create(run, entries, brief_of(compiled.plan), watch_at=watch_at):
         return run
     twin = _existing(request, world)
     if twin is None:

@@ -14,7 +14,7 @@ from taskrunner.model.entries.flow_entries import Evaluation
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
-from taskrunner.model.run import StepOutcome, StepStatus
+from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
@@ -72,7 +72,12 @@ def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
     verdict = PolicyVerdict(outcome.outputs["verdict"])
     if verdict in _FINAL_FAILURES:
         running.deliver(running.stopped_by_failure(running.now()))
-        raise StepFailedError(f"policy gate {running.path} failed; the run's log says why")
+        raise StepFailedError(
+            f"policy gate {running.path} failed; the run's log says why",
+            reason=Reason.POLICY_FAILED,
+            cause="; ".join(outcome.outputs["failures"])[: fields.MAX_MESSAGE],
+            attempt=outcome.attempt,
+        )
     return verdict
 
 

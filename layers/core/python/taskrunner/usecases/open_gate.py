@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ApprovalRejectedError, TryAgainError
 from taskrunner.model import timestamp
 from taskrunner.model.approval import GateOpening, Verdict
+from taskrunner.model.due_work import breached_at
 from taskrunner.model.entries import gate_entries
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
@@ -88,6 +89,7 @@ def _open(
         summary=summary,
         inside=gate.inside,
         stops=stops,
+        watch_at=breached_at(waiting.opened_at, gate.plan.slo.approval_p95_s),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -96,12 +97,35 @@ def artifact_url(tenant: str, run_id: str, name: str, world: World) -> str:
     Raises:
         NotFoundError: there is no such run, it has no such artifact, or that was not captured.
     """
+    artifact = _captured(tenant, run_id, name, world)
+    return world.artifacts.download_url(tenant, artifact)
+
+
+def artifact_link(
+    tenant: str, run_id: str, name: str, world: World, *, with_content: bool = False
+) -> JsonObject:
+    """Return the API's ArtifactLink, with the content if it is asked for and not too large.
+
+    Raises:
+        NotFoundError: as for `artifact_url`, or retention has deleted the content.
+    """
+    artifact = _captured(tenant, run_id, name, world)
+    link: JsonObject = {"url": world.artifacts.download_url(tenant, artifact)}
+    if not with_content or artifact.size_bytes is None or artifact.size_bytes > _MAX_BYTES:
+        return link
+    content = world.artifacts.content(tenant, artifact)
+    if content is None:
+        raise NotFoundError(f"content of the artifact {name} in run {run_id}")
+    return link | {"content": base64.b64encode(content).decode()}
+
+
+def _captured(tenant: str, run_id: str, name: str, world: World) -> Artifact:
     plan = world.plans.get(tenant, world.runs.snapshot(tenant, run_id).run.plan_hash)
     named = distinct_names(world.artifacts.list(tenant, run_id), PlanOrder(plan))
     artifact = named.get(name)
     if artifact is None or artifact.stored_path is None:
         raise NotFoundError(f"file of an artifact {name} in run {run_id}")
-    return world.artifacts.download_url(tenant, artifact)
+    return artifact
 
 
 def list_runs(

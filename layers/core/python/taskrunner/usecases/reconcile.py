@@ -7,6 +7,7 @@ up here. Everything here may happen twice.
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain, zip_longest
@@ -22,14 +23,17 @@ from taskrunner.model.due_work import (
     look_after_expiry,
     next_look_at_running,
 )
+from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.model.state.fold import fold
 from taskrunner.runtime import gate_decisions
 from taskrunner.runtime.delivery import deliver_ended, fail_all_gates
+from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.settle_run import not_started
 from taskrunner.usecases.start_run import start_run
+from taskrunner.usecases.watch_objective import watch_objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import RunSnapshot, World
     from taskrunner.runtime.reached_gate import ReachedGate
 
+_log: Final = logging.getLogger(__name__)
 # A pass is called once a minute. What it does not reach stays due.
 PASS_S: Final = 45.0
 _MOST_OF_A_KIND: Final = 400
@@ -74,7 +79,24 @@ def reconcile(world: World, pass_s: float = PASS_S) -> Pass:
     unstarted: list[DueItem] = []  # appended to by threads, which list.append allows
     looked = _each(items, lambda item: _take_up(item, unstarted, world), deadline, world)
     started = _each(unstarted, lambda item: _start(item, world), deadline, world)
-    return Pass(looked.taken, looked.failures + started.failures)
+    done = Pass(looked.taken, looked.failures + started.failures)
+    world.metrics.record(
+        Measurement(Metric.RECONCILER_PASSES, 1),
+        Measurement(Metric.REPAIRS, done.taken - len(done.failures)),
+        Measurement(Metric.REPAIRS_FAILED, len(done.failures)),
+    )
+    _record_gauges(items, now, world)
+    return done
+
+
+def _record_gauges(items: Sequence[DueItem], now: datetime, world: World) -> None:
+    """Record the gauges. They come last, and no error of theirs fails a pass."""
+    try:
+        measured = list(gauges(items, now, world))
+    except Exception as error:  # noqa: BLE001 - see above
+        _log.warning("the deployment could not be measured", extra={"error": type(error).__name__})
+    else:
+        world.metrics.record(*measured)
 
 
 def _each(
@@ -114,6 +136,8 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
             _finish(item, snapshot, world)
+        case DueKind.OBJECTIVE:
+            watch_objective(item, snapshot, world)
         case DueKind.RUN:
             if not _look_after(item, snapshot, world):
                 unstarted.append(item)
@@ -214,9 +238,9 @@ def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
 def _next_look(snapshot: RunSnapshot, status: str, world: World) -> str:
     """Return when to look again at a run whose execution goes on.
 
-    A run that only waits changes nothing before its first gate expires, unless somebody decides.
-    Then the decision's delivery moves the look, also if that comes between the reads here and the
-    write after them.
+    A run that only waits, and has done so for longer than AWS can hold up a step beside its gates,
+    changes nothing before its first gate expires, unless somebody decides. Then the decision's
+    delivery moves the look, also if that comes between the reads here and the write after them.
     """
     run, now = snapshot.run, world.clock.now()
     soon = next_look_at_running(now, run.created_at)

@@ -107,7 +107,7 @@ def run_step(
     lost = _record_lost(attempt) if starts.is_lost else None
     check_not_ended(running.snapshot.run)
     if lost is not None:
-        return _answer(running, lost)
+        return _answer(running, lost, Failure(Reason.EXECUTOR_ERROR, step_entries.LOST, None))
     if previous is None and running.is_skipped():
         return {"status": StepStatus.SKIPPED.value}
     running.append(
@@ -120,12 +120,19 @@ def run_step(
     return _record(attempt, ended, captured)
 
 
-def _answer(running: RunningStep, outcome: StepOutcome) -> JsonObject:
+def _answer(
+    running: RunningStep, outcome: StepOutcome, failure: Failure | None = None
+) -> JsonObject:
+    """Answer the machine with a recorded outcome; *failure* is for the log of this function."""
     if outcome.status is StepStatus.FAILED:
         if outcome.final:
             running.deliver(running.stopped_by_failure(running.now()))
-        message = f"step {outcome.path} failed; the run's log says why"
-        raise StepFailedError(message) if outcome.final else AttemptFailedError(message)
+        raise (StepFailedError if outcome.final else AttemptFailedError)(
+            f"step {outcome.path} failed; the run's log says why",
+            reason=None if failure is None else failure.reason,
+            cause=None if failure is None else failure.message,
+            attempt=outcome.attempt,
+        )
     return {"status": outcome.status.value, "attempt": outcome.attempt}
 
 
@@ -308,7 +315,8 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
         stops=stops,
         patience_s=_patience_s(attempt),
     )
-    return _answer(running, recorded)
+    failure = None if ended.reason is None else Failure(ended.reason, entry.message, None)
+    return _answer(running, recorded, failure)
 
 
 def _patience_s(attempt: _Attempt) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,11 +49,16 @@ def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
 
 def _artifact(signed: Signed, stored_path: str, captured_at: str) -> Artifact:
     sha256 = hashlib.sha256(signed.bundle).hexdigest()
+    attestation = {
+        "predicateType": evidence.PREDICATE_TYPE,
+        "keyId": signed.key_id,
+        "publicKey": base64.b64encode(signed.public_key).decode(),
+    }
     description = {
         "sha256": sha256,
         "storedPath": stored_path,
         "mediaType": evidence.MEDIA_TYPE,
-        "attestations": [{"predicateType": evidence.PREDICATE_TYPE, "keyId": signed.key_id}],
+        "attestations": [attestation],
     }
     return Artifact(
         name=EVIDENCE_BUNDLE,

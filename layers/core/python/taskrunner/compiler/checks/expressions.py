@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskrunner import expressions
+from taskrunner.compiler.checks.comparisons import incomparable
 from taskrunner.compiler.checks.names import looked_up
 from taskrunner.expressions import ExpressionError, templates
 
@@ -86,7 +87,7 @@ class ExpressionChecks:
 
     def _compare(self, expression: Expression, path: Path) -> None:
         for comparison in expression.comparisons:
-            if (message := self._scope.incomparable(comparison)) is not None:
+            if (message := incomparable(comparison, self._scope)) is not None:
                 self._findings.add(path, message)
 
     def _look_up_items(self, expression: Expression, path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
 from taskrunner.compiler.manifest.step_shapes import (
@@ -13,9 +13,7 @@ from taskrunner.compiler.manifest.step_shapes import (
     PolicyGateShape,
     walk,
 )
-from taskrunner.model import canonical_json
-from taskrunner.model.json_types import read
-from taskrunner.model.wording import closest, kind_of, nearest, shortened
+from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +22,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.shapes import Spec
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.expressions import Reference
-    from taskrunner.expressions.comparisons import Comparison
     from taskrunner.model.json_path import Path
-    from taskrunner.model.json_types import Json
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt")
 _STEP_FIELDS: Final = ("outputs", "status")
@@ -36,10 +32,16 @@ _RESERVED: Final = frozenset({*_EVERYWHERE, "secrets", "with"})
 # The kinds of value that inputs of these types have.
 _KINDS: Final[Mapping[str, str]] = {
     "string": "text", "integer": "a number", "number": "a number", "boolean": "a boolean",
+    "array": "a list", "object": "an object",
 }  # fmt: skip
-_EXAMPLES: Final = {"a number": "`1`", "a boolean": "`true`"}
-_MAX_LITERAL_CHARACTERS: Final = 40
 ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or a policy gate"
+
+
+class Kind(NamedTuple):
+    """The kind of a value, in the words of messages, and whether it may be null instead."""
+
+    name: str
+    maybe_null: bool = False
 
 
 class Scope:
@@ -51,9 +53,9 @@ class Scope:
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[Path, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
         self.visible: dict[str, StepShape] = {}
-        self._inputs = {shape.name: shape.type for shape in spec.inputs}
+        self._inputs = {shape.name: shape for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}
-        self._local: list[str] = []
+        self._local: dict[str, Kind | None] = {}
         self._repaired = repaired
 
     def unsure(self, section: str) -> bool:
@@ -71,16 +73,23 @@ class Scope:
         return {step_id: self.visible.pop(step_id) for step_id in hidden}
 
     @contextmanager
-    def local_names(self, *names: str) -> Iterator[None]:
-        """Add *names* for a while: iterators and indexes, and `with` for the rules of a policy."""
-        before = len(self._local)
-        self._local += names
-        yield
-        del self._local[before:]
+    def local_names(self, names: Mapping[str, Kind | None]) -> Iterator[None]:
+        """Add *names* for a while: iterators and indexes, and `with` for the rules of a policy.
 
-    def holds(self, names: Iterable[str], step_ids: Iterable[str]) -> bool:
+        Each comes with its kind, or None. It hides the name of a block around this one.
+        """
+        before = self._local
+        self._local = {**before, **names}
+        yield
+        self._local = before
+
+    def local_kinds(self, names: Iterable[str]) -> frozenset[tuple[str, Kind | None]]:
+        """Return the local names of *names*, each with its kind."""
+        return frozenset((name, self._local[name]) for name in names if name in self._local)
+
+    def holds(self, names: frozenset[tuple[str, Kind | None]], step_ids: Iterable[str]) -> bool:
         """Return whether all local *names* and all steps are visible here."""
-        return set(names) <= set(self._local) and set(step_ids) <= self.visible.keys()
+        return names <= self._local.items() and set(step_ids) <= self.visible.keys()
 
     def iterator_problem(
         self, kind: str, name: str, siblings: Sequence[str], *, is_written: bool
@@ -131,29 +140,21 @@ class Scope:
         right = ".".join((meant, *rest))
         return f"{place}: did you mean $.{right}? {field}"
 
-    def incomparable(self, comparison: Comparison) -> str | None:
-        """Return why a name and a literal can never be equal, or None.
-
-        Only texts, numbers and booleans are looked at, where the kind of the name is known.
-        """
-        known = self._kind(comparison.reference)
-        given = kind_of(comparison.value)
-        if known is None or given == known or given not in _KINDS.values():
-            return None
-        return (
-            f"{'.'.join(comparison.reference)} is {known}, which is never equal to {given}: "
-            f"write {_literal(comparison.value, known)}, not {_literal(comparison.value, given)}"
-        )
-
-    def _kind(self, reference: Reference) -> str | None:
-        """Return the kind of value that *reference* has in every run, or None."""
+    def kind(self, reference: Reference) -> Kind | None:
+        """Return the kind of value that *reference* has in every run; None if it is not known."""
         match reference:
-            case ("inputs", name) if not self.unsure("inputs"):
-                return _KINDS.get(self._inputs.get(name, ""))
+            case (name,) if name in self._local:
+                return self._local[name]
+            case ("inputs", name) if not self.unsure("inputs") and name in self._inputs:
+                declared = self._inputs[name]
+                is_given = declared.required or declared.default is not None
+                return Kind(_KINDS[declared.type], maybe_null=not is_given)
             case ("run", field) if field in _RUN_FIELDS:
-                return "text"
+                return Kind("text")
             case ("steps", _, "status") | ("secrets", _):
-                return "text"
+                return Kind("text")
+            case ("steps", _, "outputs"):
+                return Kind("an object", maybe_null=True)
             case _:
                 return None
 
@@ -216,17 +217,6 @@ class Scope:
 def looked_up(reference: Reference) -> Reference:
     """Return the part of *reference* that decides whether it exists: `inputs.x` of `inputs.x.y`."""
     return reference[: 2 if reference[0] in _RESERVED else 1]
-
-
-def _literal(value: Json, kind: str) -> str:
-    """Return *value* as an expression writes it, as a value of *kind*; an example if it is none."""
-    text = value if isinstance(value, str) else canonical_json.canonical_text(value)
-    if kind == "text":
-        return f"'{shortened(text, _MAX_LITERAL_CHARACTERS)}'"
-    with suppress(ValueError, RecursionError):
-        if kind_of(read(text)) == kind:
-            return f"`{shortened(text, _MAX_LITERAL_CHARACTERS)}`"
-    return f"{kind} such as {_EXAMPLES[kind]}"
 
 
 def _unknown_run_field(names: Sequence[str]) -> str | None:

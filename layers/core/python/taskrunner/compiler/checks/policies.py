@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.compiler.checks.expressions import ExpressionChecks
-    from taskrunner.compiler.checks.names import Scope
+    from taskrunner.compiler.checks.names import Kind, Scope
     from taskrunner.compiler.manifest.shapes import PolicyShape
     from taskrunner.compiler.manifest.step_shapes import PolicyGateShape
     from taskrunner.compiler.problems import Findings
@@ -24,15 +24,13 @@ FUNCTION_FORM: Final = (
     "write lambda:<name>, with a name of 1 to 63 letters, digits, '_' and '-' that begins with a "
     "letter or digit"
 )
-# A rule reads the same values of these at every gate.
-_SAME_EVERYWHERE: Final = frozenset({"inputs", "steps", "run"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
     """The local names and the steps that the rules of a policy read."""
 
-    names: frozenset[str]
+    names: frozenset[tuple[str, Kind | None]]
     step_ids: frozenset[str]
 
 
@@ -100,7 +98,7 @@ class PolicyChecks:
         self._names_in_rules(policy, index)
 
     def _names_in_rules(self, policy: PolicyShape, index: int) -> None:
-        with self._scope.local_names("with"):  # a rule reads what its gate is given
+        with self._scope.local_names({"with": None}):  # a rule reads what its gate is given
             needs = self._sound.get(policy.id)
             if needs is not None and self._scope.holds(needs.names, needs.step_ids):
                 return
@@ -108,8 +106,8 @@ class PolicyChecks:
             for number, rule in enumerate(policy.rules or ()):
                 path: Path = ("spec", "policies", index, "rules", number, "require")
                 self._expressions.expression(rule.require, path)
-        if len(self._findings) == before:
-            self._sound[policy.id] = self._needs(policy, index)
+            if len(self._findings) == before:
+                self._sound[policy.id] = self._needs(policy, index)
 
     def _needs(self, policy: PolicyShape, index: int) -> _Needs:
         path: Path = ("spec", "policies", index, "rules")
@@ -119,6 +117,6 @@ class PolicyChecks:
             for name in self._expressions.parse(rule.require, (*path, number, "require"))
         ]
         return _Needs(
-            names=frozenset(name[0] for name in names) - _SAME_EVERYWHERE,
+            names=self._scope.local_kinds(name[0] for name in names),
             step_ids=frozenset(name[1] for name in names if name[0] == "steps"),
         )

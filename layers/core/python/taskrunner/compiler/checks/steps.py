@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner import executors
+from taskrunner.compiler.checks.names import Kind
 from taskrunner.compiler.checks.policies import FUNCTION_FORM
 from taskrunner.compiler.manifest.step_shapes import (
     ApprovalGateShape,
@@ -18,7 +19,7 @@ from taskrunner.compiler.manifest.step_shapes import (
 )
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
-from taskrunner.model.wording import nearest
+from taskrunner.model.wording import kind_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -174,7 +175,7 @@ class StepChecks:
             self._findings.add(path, "a map needs exactly one of 'step' and 'steps'")
             return
         self._iterators(shape, path)
-        with self._scope.local_names(shape.iterator, shape.index):
+        with self._scope.local_names(_local_names(shape)):
             if shape.step is not None:
                 seen = self._step(shape.step, (*path, "step"))
             else:
@@ -184,7 +185,7 @@ class StepChecks:
     def _loop(self, shape: LoopShape, path: Path) -> None:
         self._items(shape.items, (*path, "items"))
         self._iterators(shape, path)
-        with self._scope.local_names(shape.iterator, shape.index):
+        with self._scope.local_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
             self._expressions.expression(shape.until, (*path, "until"))
             self._expressions.expression(shape.outputs, (*path, "outputs"))
@@ -214,6 +215,21 @@ class StepChecks:
             if any(name[0] not in {"inputs", "secrets"} for name in names):
                 message = "static items can read inputs only; use an expression for anything else"
                 self._findings.add(place, message)
+
+
+def _local_names(shape: MapShape | LoopShape) -> dict[str, Kind | None]:
+    """Return the names in a map or loop, with their kinds."""
+    return {shape.iterator: _kind_of_items(shape.items), shape.index: Kind("a number")}
+
+
+def _kind_of_items(items: ItemsShape) -> Kind | None:
+    """Return the kind of all items, where the manifest shows it."""
+    if items.range is not None:
+        return Kind("a number")
+    if not items.static or next(iter(templates.texts(items.static)), None) is not None:
+        return None
+    kinds = {kind_of(item) for item in items.static}
+    return Kind(kinds.pop()) if len(kinds) == 1 and None not in items.static else None
 
 
 def _no_executor(reference: str) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from taskrunner.errors import TryAgainError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -69,7 +71,8 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
     """Return what a deployment put in place of each `${Name}`, read off its frame.
 
     Raises:
-        LookupError, TypeError, ValueError: *deployed* is a frame of another release.
+        TryAgainError: *deployed* does not have the frame's shape. A deployment is under way, which
+            changes this machine before the functions that read it.
     """
     values: dict[str, str] = {}
 
@@ -85,7 +88,11 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
         elif isinstance(ours, str) and ours.startswith(_INTEGRATION):
             values[PARTITION] = theirs.split(":")[1]
 
-    compare(frame(), deployed)
+    try:
+        compare(frame(), deployed)
+    except (LookupError, TypeError, ValueError):
+        message = "the prototype machine is of another release; its deployment is under way"
+        raise TryAgainError(message) from None
     return values
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.compiler.manifest.keys import all_keys
 from taskrunner.compiler.manifest.shape_messages import shown
 from taskrunner.compiler.manifest.step_shapes import KINDS, StepShape
-from taskrunner.compiler.problems import Problem
-from taskrunner.model.wording import nearest
+from taskrunner.compiler.problems import MAX_PROBLEMS, Problem
+from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,10 @@ class Nesting:
             if path in self.settled:
                 return step
         kinds = _kinds(step)
+        # Looking for the nearest right name takes time, so it ends with enough problems.
+        is_full = len(self.problems) > MAX_PROBLEMS
+        if not kinds and not is_full and self._misspelt(step, path):
+            return step
         if len(kinds) != 1:
             count = "no kind" if not kinds else f"more than one kind ({', '.join(kinds)})"
             message = f"the step has {count}; it needs exactly one of {', '.join(KINDS)}"
@@ -79,6 +84,20 @@ class Nesting:
         if not isinstance(block, dict):
             return step
         return step | _wrapped(self._block(block, kinds[0], (*path, *keys)), keys)
+
+    def _misspelt(self, step: JsonObject, path: Path) -> bool:
+        """Report the unknown keys of a step without a kind; return whether one was meant as it."""
+        known = COMMON_KEYS | all_keys()  # a kind's own field without its kind is not misspelt
+        found = False
+        for key in (key for key in step if key not in known):
+            meant = closest(key, COMMON_KEYS | _KIND_KEYS | set(KINDS))
+            found = found or meant in {*_KIND_KEYS, *KINDS}
+            if meant in KINDS and "." in meant:
+                hint = "; write {}: {{{}: ...}}".format(*meant.split("."))
+            else:
+                hint = nearest(key, COMMON_KEYS | _KIND_KEYS)
+            self._settle(path, (*path, key), f"unknown key '{key}'{hint}")
+        return found
 
     def _settle(self, step_path: Path, path: Path, message: str) -> None:
         self.problems.append(Problem(path, message))

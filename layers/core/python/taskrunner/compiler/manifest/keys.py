@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -31,7 +32,8 @@ def model_at(path: Path) -> type[BaseModel] | None:
     return model
 
 
-def all_keys() -> set[str]:
+@cache
+def all_keys() -> frozenset[str]:
     """Return every key of the language, wherever it may stand."""
     models: set[type[BaseModel]] = set()
     todo: list[type[BaseModel]] = [Pack]
@@ -40,7 +42,7 @@ def all_keys() -> set[str]:
         if model not in models:  # steps hold steps
             models.add(model)
             todo += [inner for inner in _models_below(model).values() if inner is not None]
-    return {key for model in models for key in _keys(model)}
+    return frozenset(key for model in models for key in _keys(model))
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

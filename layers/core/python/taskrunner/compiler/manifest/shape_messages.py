@@ -27,10 +27,15 @@ _TYPES: Final = {
     "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
 }
-_CONDITIONS: Final = frozenset({"when", "condition", "until", "require"})
+# What to write instead of `false` and `true`.
 _CONDITION_HINTS: Final = {
-    "false": "remove the step or use an input",
-    "true": "leave it out or use an input",
+    "when": ("remove the step or use an input", "leave it out or use an input"),
+    "condition": (
+        "remove the branch or use an input",
+        "put its steps under 'else', or use an input",
+    ),
+    "until": ("leave it out", "use one item, or an expression"),
+    "require": ("use an expression", "remove the rule"),
 }
 # The predicates that follow the name of a key. The fields in braces are pydantic's, and the value.
 _PREDICATES: Final = {
@@ -56,8 +61,9 @@ def message(
         return _unknown_key(path, known_keys)
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
     given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
-    if kind == "string_type" and last in _CONDITIONS:
-        hint = _CONDITION_HINTS.get(given, "put the expression in quotes")
+    if kind == "string_type" and last in _CONDITION_HINTS:
+        hints = dict(zip(("false", "true"), _CONDITION_HINTS[str(last)], strict=True))
+        hint = hints.get(given, "put the expression in quotes")
         return f"{key} must be an expression, not {given}; {hint}"
     if kind in _TYPES and last == "items":
         return f"{key} must be an expression, {{range: ...}} or {{static: [...]}}, not {given}"

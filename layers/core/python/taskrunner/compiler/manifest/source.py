@@ -87,13 +87,26 @@ def read(text: str) -> Source:
     except yaml.MarkedYAMLError as error:
         line = yaml_errors.line(error)
         message = f"not valid YAML: {yaml_errors.reason(error)}"
-        if line is not None and any(
-            _BYTE_ORDER_MARK in written for written in text.split("\n")[line - 1 : line]
-        ):
+        if (marked := _line_of_mark(text, line)) is not None:
             message = "a byte order mark (U+FEFF) may only begin a manifest; delete it here"
+            line = marked
         raise _refusal(message, line) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise _refusal(f"not readable as YAML: {str(error).splitlines()[0]}") from None
+
+
+def _line_of_mark(text: str, line: int | None) -> int | None:
+    """Return the line of the byte order mark that is the reason for an error in *line*, or None.
+
+    The parser ends a document before a mark that begins a line, and blames what follows.
+    """
+    lines = text.removeprefix(_BYTE_ORDER_MARK).split("\n")[:line]
+    if line is None or not lines:
+        return None
+    if _BYTE_ORDER_MARK in lines[-1]:
+        return line
+    starts = (n for n, written in enumerate(lines, 1) if written.startswith(_BYTE_ORDER_MARK))
+    return next(starts, None)
 
 
 def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:

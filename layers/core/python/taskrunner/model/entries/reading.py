@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
 from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
-from taskrunner.model.entries.run_entries import CancelRequested, RunCreated, RunEnded, RunStarted
+from taskrunner.model.entries.run_entries import (
+    CancelRequested,
+    RunCreated,
+    RunEnded,
+    RunStarted,
+    SloBreached,
+)
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
     AttemptStarted,
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.journal import Entry
 
-AboutTheRun: TypeAlias = RunCreated | RunStarted | CancelRequested | RunEnded
+AboutTheRun: TypeAlias = RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached
 AboutAStep: TypeAlias = (
     AttemptStarted
     | AttemptDeferred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model.entries import fields
@@ -49,7 +50,21 @@ class RunEnded(NamedTuple):
     ended_at: str
 
 
-RunFact = RunCreated | RunStarted | CancelRequested | RunEnded
+class Objective(StrEnum):
+    """An objective of a pack's `slo` that a run can breach."""
+
+    RUN = "runP95Seconds"
+    APPROVAL = "approvalP95Seconds"
+
+
+class SloBreached(NamedTuple):
+    """The run has breached an objective; both members are None when this release knows less."""
+
+    objective: Objective | None
+    limit_s: int | None
+
+
+RunFact = RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached
 
 
 def run_created(run: Run) -> Entry:
@@ -130,6 +145,28 @@ def run_not_scheduled(occurred_at: str, reason: str = "") -> Entry:
     )
 
 
+def slo_breached(
+    objective: Objective, limit_s: int, occurred_at: str, *, step_path: str | None = None
+) -> Entry:
+    """The entry of a run, or of a gate at *step_path*, that has taken longer than *limit_s*."""
+    what = "The run takes" if step_path is None else f"The gate {step_path} waits"
+    return Entry(
+        id="run.slo-breached" if step_path is None else f"{step_path}#slo-breached",
+        occurred_at=occurred_at,
+        event=Event.RUN_SLO_BREACHED,
+        level=Level.WARN,
+        step_path=step_path,
+        message=f"{what} longer than {limit_s} seconds, the pack's {objective}.",
+        metadata={"objective": objective.value, "limitSeconds": str(limit_s)},
+    )
+
+
+def _read_slo_breached(entry: Entry) -> SloBreached:
+    given = entry.metadata.get("objective")
+    objective = Objective(given) if given in set(Objective) else None
+    return SloBreached(objective, fields.number(entry, "limitSeconds"))
+
+
 def _read_created(entry: Entry) -> RunCreated:
     return RunCreated(entry.metadata.get("by"))
 
@@ -150,5 +187,6 @@ READERS: Final[Mapping[Event, Callable[[Entry], RunFact]]] = {
     Event.RUN_CREATED: _read_created,
     Event.RUN_STARTED: _read_started,
     Event.RUN_CANCEL_REQUESTED: _read_cancel_requested,
+    Event.RUN_SLO_BREACHED: _read_slo_breached,
     **dict.fromkeys(_STATUSES, _read_ended),
 }

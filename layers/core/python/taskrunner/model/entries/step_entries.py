@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model.entries import fields
@@ -52,6 +53,7 @@ class StepSkipped(NamedTuple):
 
 StepFact = AttemptStarted | AttemptDeferred | StepCompleted | StepFailed | StepSkipped
 
+_DURATION: Final = re.compile(r"(\d{1,9}\.\d{3})s")
 LOST: Final = "the function ended before the attempt did, so nobody knows what the attempt has done"
 
 
@@ -210,6 +212,12 @@ def _reported(report: AttemptReport) -> dict[str, str]:
         "memory": f"{report.memory_mib}MiB",
     }
     return usage | ({"artifacts": ",".join(report.artifacts)} if report.artifacts else {})
+
+
+def duration_s(entry: Entry) -> float | None:
+    """Return how long the executor of an ended attempt has taken, in seconds, if that is known."""
+    found = _DURATION.fullmatch(entry.metadata.get("duration", ""))
+    return None if found is None else float(found[1])
 
 
 def _read_started(entry: Entry) -> AttemptStarted:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from taskrunner.model.journal import Entry
 
-_OF_CREATION: Final = frozenset({Event.RUN_CREATED, Event.STEP_SKIPPED})
+# These change no status: a run is queued after its creation, and goes on after a breach.
+_SILENT: Final = frozenset({Event.RUN_CREATED, Event.STEP_SKIPPED, Event.RUN_SLO_BREACHED})
 _OF_WAITING: Final = frozenset({Event.GATE_AWAITING, Event.GATE_APPROVAL_RECORDED})
 
 
@@ -24,11 +25,15 @@ def status(tail: Iterable[Entry]) -> RunStatus:
     """
     found = RunStatus.QUEUED
     for entry in tail:
-        if entry.event in _OF_WAITING:
-            found = RunStatus.WAITING
-        elif entry.event not in _OF_CREATION:
-            found = RunStatus.RUNNING
+        found = after(found, entry)
     return found
+
+
+def after(status: RunStatus, entry: Entry) -> RunStatus:
+    """Return the status of an unended run after *entry*, which follows *status*."""
+    if entry.event in _OF_WAITING:
+        return RunStatus.WAITING
+    return status if entry.event in _SILENT else RunStatus.RUNNING
 
 
 def has_started(tail: Iterable[Entry]) -> bool:

@@ -1,0 +1,49 @@
+"""The records of the table's stream: entries that were added to a journal, and closed approvals.
+
+Lambda hands on the records of these items alone (the filter in template.yaml). A gate's item has a
+task token, so it must not come here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from taskrunner.adapters.table_layout import APPROVALS, CHUNKS, tenant_and_run_id
+from taskrunner.model import journal
+from taskrunner.usecases.publish_events import AddedEntries, ClosedApproval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskrunner.model.journal import Entry
+    from taskrunner.usecases.publish_events import Change
+
+
+def change(record: Mapping[str, Any]) -> Change | None:
+    """Return what *record* says has changed, or None when it says nothing of interest.
+
+    Raises:
+        KeyError, ValueError: it was written by no release that this one knows.
+    """
+    images = record["dynamodb"]
+    key, before, after = images["Keys"], images.get("OldImage", {}), images.get("NewImage")
+    if after is None:
+        return None  # retention deletes items
+    tenant, run_id = tenant_and_run_id(key["pk"]["S"])
+    place = key["sk"]["S"]
+    if place.startswith(CHUNKS):
+        present = _entries(before)
+        added = _entries(after)[len(present) :]
+        chunk = int(place.removeprefix(CHUNKS))
+        return AddedEntries(tenant, run_id, chunk, present, added) if added else None
+    if place.startswith(APPROVALS) and "verdict" in after and "summary" in before:
+        opened_at = json.loads(before["summary"]["S"])["openedAt"]
+        decided_at = after["decisions"]["L"][-1]["M"]["at"]["S"]
+        return ClosedApproval(tenant, run_id, opened_at, decided_at)
+    return None
+
+
+def _entries(image: Mapping[str, Any]) -> list[Entry]:
+    texts = image.get("entries", {"L": []})["L"]
+    return [journal.from_document(json.loads(text["S"])) for text in texts]

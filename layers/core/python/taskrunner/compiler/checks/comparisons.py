@@ -1,0 +1,105 @@
+"""Comparisons that can never hold, by the kinds of value that the language says names have."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+
+from taskrunner.compiler.checks.names import Kind
+from taskrunner.expressions.comparisons import Literal, Name, Result
+from taskrunner.model import canonical_json
+from taskrunner.model.json_types import read
+from taskrunner.model.wording import kind_of, shortened
+
+if TYPE_CHECKING:
+    from taskrunner.compiler.checks.names import Scope
+    from taskrunner.expressions.comparisons import Comparison, Operand
+    from taskrunner.model.json_types import Json
+
+_ORDERED: Final = ("a number", "text")
+_EXAMPLES: Final = {
+    "a number": "`1`", "a boolean": "`true`", "a list": "`[]`", "an object": "`{}`",
+}  # fmt: skip
+_MAX_LITERAL_CHARACTERS: Final = 40
+
+
+class _Side(NamedTuple):
+    """A side of a comparison as messages call it, and its kind; *literal* if it is one."""
+
+    text: str
+    kind: str
+    maybe_null: bool
+    literal: Literal | None
+
+
+def incomparable(comparison: Comparison, scope: Scope) -> str | None:
+    """Return why a comparison is never true, whatever the run comes to; None if it may be.
+
+    The comparison of two literals is left to its author.
+    """
+    left, right = _side(comparison.left, scope), _side(comparison.right, scope)
+    if comparison.is_ordering:
+        return _unordered(comparison.sign, [side for side in (left, right) if side is not None])
+    if left is None or right is None or left.kind == right.kind:
+        return None
+    if (left.literal and right.literal) or (left.maybe_null and right.maybe_null):
+        return None
+    if left.literal is not None:
+        left, right = right, left
+    if right.literal is None:
+        never = f"{left.text} is {left.kind}, which is never equal to {right.text}, {right.kind}"
+        return f"{never}: {_as_text(left, right)}"
+    if right.kind == "null":
+        return None
+    value = right.literal.value
+    return (
+        f"{left.text} is {left.kind}, which is never equal to {right.kind}: "
+        f"write {_literal(value, left.kind)}, not {right.text}"
+    )
+
+
+def _unordered(sign: str, sides: list[_Side]) -> str | None:
+    """Return why there is no order between the known sides of a comparison, or None."""
+    names = [side for side in sides if side.literal is None]
+    if not names or {side.kind for side in sides} in ({"a number"}, {"text"}):
+        return None
+    wrong = [side for side in sides if side.kind not in _ORDERED]
+    if len(sides) == 1 and not wrong:
+        return None
+    found = " and ".join(f"{side.text} is {side.kind}" for side in wrong or sides)
+    return (
+        f"'{sign}' compares two numbers, but {found}; write a number in backticks, and turn text "
+        "into one with to_number()"
+    )
+
+
+def _side(operand: Operand, scope: Scope) -> _Side | None:
+    match operand:
+        case Name(reference):
+            kind = scope.kind(reference)
+            return None if kind is None else _Side(".".join(reference), *kind, literal=None)
+        case Literal(value):
+            return _Side(_literal(value, kind_of(value)), *Kind(kind_of(value)), literal=operand)
+        case Result(text, kind_name, maybe_null):
+            return _Side(text, kind_name, maybe_null, literal=None)
+        case _:
+            assert_never(operand)
+
+
+def _as_text(left: _Side, right: _Side) -> str:
+    """Return what to write instead of a comparison of two sides that are not literals."""
+    other = right if left.kind == "text" else left
+    if "text" not in {left.kind, right.kind} or " " in other.text:
+        return "compare values of one kind"
+    return f"write to_string({other.text.replace('()', '(...)')})"
+
+
+def _literal(value: Json, kind: str) -> str:
+    """Return *value* as an expression writes it, as a value of *kind*; an example if it is none."""
+    text = value if isinstance(value, str) else canonical_json.canonical_text(value)
+    if kind == "text":
+        return f"'{shortened(text, _MAX_LITERAL_CHARACTERS)}'"
+    with suppress(ValueError, RecursionError):
+        if kind_of(read(text)) == kind:
+            return f"`{shortened(text, _MAX_LITERAL_CHARACTERS)}`"
+    return f"{kind} such as {_EXAMPLES[kind]}"

@@ -1,0 +1,19 @@
+"""The metrics of the deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from taskrunner.model.metrics import Measurement
+
+
+class Metrics(Protocol):
+    """Takes measurements. Its only dimension is the deployment, so their number is bounded."""
+
+    def record(self, *measurements: Measurement, **properties: str) -> None:
+        """Record *measurements*, which may have several of one metric.
+
+        *properties*, such as a tenant, are found in the log and make no series of their own.
+        """
+        ...

@@ -1,0 +1,109 @@
+"""docs/operations.md, the template's alarms and dashboard, and the metrics agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from taskrunner.adapters.metrics import DIMENSION, NAMESPACE
+from taskrunner.model.metrics import Metric
+from tests.template import ROOT, functions, template
+
+PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+ALARMS: dict[str, dict[str, Any]] = {
+    name: resource["Properties"]
+    for name, resource in template()["Resources"].items()
+    if resource["Type"] == "AWS::CloudWatch::Alarm"
+}
+OURS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == NAMESPACE}
+
+
+def test_every_alarm_has_its_section_and_every_section_its_alarm() -> None:
+    sections = re.findall(r"^### (\w+Alarm)$", PAGE, re.MULTILINE)
+
+    assert sections == list(ALARMS)
+
+
+def test_the_table_has_every_metric_and_no_others() -> None:
+    table = PAGE.partition("## Metrics")[2].partition("## Alarms")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(metric.value for metric in Metric)
+
+
+def test_an_alarm_looks_at_a_metric_that_is_written() -> None:
+    metrics = {metric.value for metric in Metric}
+
+    assert {alarm["MetricName"] for alarm in OURS.values()} <= metrics
+    for alarm in OURS.values():
+        assert alarm["Dimensions"] == [{"Name": DIMENSION, "Value": {"Ref": "AWS::StackName"}}]
+
+
+def test_a_gauge_is_compared_by_its_maximum_and_a_count_by_its_sum() -> None:
+    gauges = {"OpenGates", "OldestGateAge", "DueWork", "DueWorkAge"}
+
+    assert {name: alarm["Statistic"] for name, alarm in OURS.items()} == {
+        name: "Maximum" if alarm["MetricName"] in gauges else "Sum" for name, alarm in OURS.items()
+    }
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_notifies_the_topic_and_says_where_it_is_explained(name: str) -> None:
+    alarm = ALARMS[name]
+    notified = [{"Fn::If": ["WithAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]}]
+
+    assert alarm["AlarmActions"] == alarm["OKActions"] == notified
+    assert alarm["AlarmDescription"].endswith("; see docs/operations.md")
+
+
+def test_only_a_stopped_reconciler_is_seen_by_missing_data() -> None:
+    breaching = [name for name, a in ALARMS.items() if a["TreatMissingData"] == "breaching"]
+
+    assert breaching == ["ReconcilerStoppedAlarm"]
+
+
+def test_no_alarm_looks_at_lambdas_errors() -> None:
+    """They count the failures of packs, because a failed step raises."""
+    assert [name for name, alarm in ALARMS.items() if alarm["MetricName"] == "Errors"] == []
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(body.replace("${AWS::StackName}", "s").replace("${AWS::Region}", "r"))
+
+    shown = [metric for w in widgets["widgets"] for metric in w["properties"]["metrics"]]
+    assert {name for space, name, *_ in shown if space == NAMESPACE} == {m.value for m in Metric}
+    assert all(rest[:2] == [DIMENSION, "s"] for space, _, *rest in shown if space == NAMESPACE)
+
+
+def test_what_is_called_asynchronously_has_a_dead_letter_queue() -> None:
+    queue = {"Fn::GetAtt": "DeadLetters.Arn"}
+    asynchronous = {
+        name: properties
+        for name, properties in functions().items()
+        if any(
+            e["Type"] in {"Schedule", "EventBridgeRule"}
+            for e in properties.get("Events", {}).values()
+        )
+    }
+
+    assert set(asynchronous) == {"SettleRunFunction", "ReconcileFunction"}
+    for properties in asynchronous.values():
+        assert properties["DeadLetterQueue"]["TargetArn"] == queue
+        for event in properties["Events"].values():
+            assert event["Properties"]["DeadLetterConfig"] == {"Arn": queue}
+    stream = template()["Resources"]["RunStream"]["Properties"]
+    assert stream["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+
+
+def test_the_stream_brings_no_item_that_has_a_task_token() -> None:
+    filters = template()["Resources"]["RunStream"]["Properties"]["FilterCriteria"]["Filters"]
+    patterns = [json.loads(entry["Pattern"]) for entry in filters]
+
+    prefixes = [p["dynamodb"]["Keys"]["sk"]["S"][0]["prefix"] for p in patterns]
+    assert prefixes == ["J#", "A#"]
+    assert all("REMOVE" not in pattern["eventName"] for pattern in patterns)

@@ -1,0 +1,138 @@
+"""A deployment moves the alias of a function to all of its new settings, or the function has none.
+
+Lambda publishes no version by itself. SAM publishes one when a function's code changes, and
+CloudFormation when the description of the version changes. What neither names would stay as it was
+behind the alias.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.template import functions, template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DESCRIPTION = 256
+# The longest ARN: its partition, Region and logical id with SAM's ten digits, and a version's five.
+LAYER_ARN = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:layer:CoreLayer0123456789:12345"
+# Parameters of any length, of which a description has no room, make these functions.
+WITHOUT_ALIAS = {
+    "AuthorizeFunction",
+    "SimulatePackFunction",
+    "CreateRunFunction",
+    "ConsoleFunction",
+    "DescribeApiFunction",
+    "PublishEventsFunction",
+}
+# Properties that belong to the function and not to its versions, or that only SAM reads.
+UNVERSIONED = {
+    "AutoPublishAlias",
+    "CodeUri",
+    "Events",
+    "Policies",
+    "ReservedConcurrentExecutions",
+    "VersionDescription",
+}
+VERSIONED = [name for name, it in functions().items() if "AutoPublishAlias" in it]
+
+
+def settings(name: str) -> dict[str, Any]:
+    """Return all that a version of the function is made of, except for its code."""
+    shared = template()["Globals"]["Function"]
+    properties = functions()[name]
+    merged = {**shared, **properties}
+    variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
+    merged["Environment"] = {"Variables": variables}
+    return {key: value for key, value in merged.items() if key not in UNVERSIONED}
+
+
+def parameters_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - any value of the template
+    """Yield the parameters of which *node* is made, and the layer, which has versions itself."""
+    match node:
+        case {"Ref": name} if name in template()["Parameters"] or name == "CoreLayer":
+            yield name
+        case {"Fn::Sub": str(text)}:
+            for name in re.findall(r"\$\{(\w+)\}", text):
+                yield from parameters_in({"Ref": name})
+        case {"Fn::If": [condition, *values]}:
+            yield from parameters_in(template()["Conditions"][condition])
+            yield from parameters_in(values)
+        case dict():
+            for child in node.values():
+                yield from parameters_in(child)
+        case list():
+            for child in node:
+                yield from parameters_in(child)
+
+
+def description(name: str) -> str:
+    text: str = functions()[name]["VersionDescription"]["Fn::Sub"]
+    return text
+
+
+def longest(parameter: str) -> str:
+    declared = template()["Parameters"][parameter]
+    if "AllowedValues" in declared:
+        return max(map(str, declared["AllowedValues"]), key=len)
+    length = declared.get("MaxLength") or len(str(declared["MaxValue"]))
+    return "x" * int(length)
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_a_version_is_described_by_all_that_it_is_made_of_and_nothing_else(name: str) -> None:
+    """A description with more would ask for a version that equals the last: Lambda makes none."""
+    named = re.findall(r"\$\{(\w+)\}", description(name))
+
+    assert sorted(named) == sorted(set(parameters_in(settings(name))))
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_a_description_has_room_for_the_longest_parameters(name: str) -> None:
+    text = description(name).replace("${CoreLayer}", LAYER_ARN)
+    text = re.sub(r"\$\{(\w+)\}", lambda match: longest(match[1]), text)
+
+    assert len(text) <= MAX_DESCRIPTION
+
+
+def test_only_functions_with_parameters_of_any_length_have_no_alias() -> None:
+    unbounded = {
+        name
+        for name, declared in template()["Parameters"].items()
+        if declared["Type"] == "String" and not {"AllowedValues", "MaxLength"} & declared.keys()
+    }
+
+    assert functions().keys() - set(VERSIONED) == WITHOUT_ALIAS
+    assert all(unbounded & set(parameters_in(settings(name))) for name in WITHOUT_ALIAS)
+
+
+def test_the_versions_that_a_deployment_replaces_are_kept() -> None:
+    resources = template()["Resources"]
+
+    assert {resources[name].get("UpdateReplacePolicy") for name in VERSIONED} == {"Retain"}
+    assert {resources[name].get("DeletionPolicy") for name in VERSIONED} == {None}
+
+
+def test_machines_events_and_functions_call_the_alias() -> None:
+    machine = template()["Resources"]["PackRunMachine"]["Properties"]
+    called = {value["Ref"] for value in machine["DefinitionSubstitutions"].values()}
+    reconcile = functions()["ReconcileFunction"]["Environment"]["Variables"]
+
+    assert called == {f"{name}Function.Alias" for name in _CALLED_BY_MACHINES}
+    assert reconcile["SETTLE_RUN_FUNCTION"] == {"Ref": "SettleRunFunction.Alias"}
+
+
+_CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "SettleRun")
+
+
+def test_functions_that_lambda_can_make_snapshots_of_have_the_choice() -> None:
+    """Lambda makes none of a function with a disk of more than 512 MiB: run_step holds files."""
+    with_choice = {name for name in VERSIONED if "SnapStart" in functions()[name]}
+
+    assert with_choice == set(VERSIONED) - {"RunStepFunction"}
+    assert "EphemeralStorage" in functions()["RunStepFunction"]
+    assert all("EphemeralStorage" not in functions()[name] for name in with_choice)

@@ -1,0 +1,128 @@
+"""The costs in docs/aws.md: its counts are those of a run, and its sums are right."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from tests.machine.counted import Counts, counted
+from tests.machine.runs import ended, start
+from tests.packs import pack
+from tests.template import ROOT, template
+
+if TYPE_CHECKING:
+    from tests.machine.client import Client
+    from tests.machine.engine import Engine
+
+STEPS = 10
+PACK = pack(
+    "".join(
+        f"- {{id: s{n}, run: {{uses: builtin:noop, with: {{n: {n}}}}}}}\n" for n in range(STEPS)
+    ),
+    name="ten",
+)
+# $ in us-east-1, from the price lists of the services; a GB-s is that of x86_64.
+PRICES = {
+    "state transitions of Step Functions": 0.025 / 1000,
+    "invocations of functions": 0.20 / 1_000_000,
+    "their time, in GB-s": 0.0000166667,
+    "write units of DynamoDB": 0.625 / 1_000_000,
+    "read units of DynamoDB": 0.125 / 1_000_000,
+    "objects put into S3": 0.005 / 1000,
+    "signatures of KMS": 0.15 / 10_000,
+    "requests to the API": 3.50 / 1_000_000,
+}
+PRICES_OF_IDLE = {
+    "the KMS key that signs evidence": 1.00,
+    "invocations of `reconcile`, one a minute": PRICES["invocations of functions"],
+    "the same for 0.1 s with 1 GiB, in GB-s": PRICES["their time, in GB-s"],
+    "reads of `reconcile`, one a minute": PRICES["read units of DynamoDB"],
+}
+AUTHORIZE = 1  # its answer is remembered for five minutes
+CALL_S = 0.1
+# DynamoDB's units depend a little on how long names and times are.
+TOLERANCE = 0.1
+
+
+def table(first_header: str) -> dict[str, tuple[float, float]]:
+    """Return the count and the sum of each row of the page's table with that first header."""
+    page = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition(first_header)
+    rows = re.findall(
+        r"^\| (.+?) \| ([\d.,]+) \| ([\d.]+) \|$", rest.partition("\n\n")[0], re.MULTILINE
+    )
+    return {name: (float(count.replace(",", "")), float(sum_)) for name, count, sum_ in rows}
+
+
+@pytest.fixture(name="counts")
+def _counts(engine: Engine, ana: Client) -> dict[str, float]:
+    with counted(engine) as counts:
+        ended(ana, start(ana, PACK))
+        engine.rest()
+    counts.invoked.pop("read_run", None)  # the test's own look at the run
+    return by_row(counts)
+
+
+def by_row(counts: Counts) -> dict[str, float]:
+    memory_gib = template()["Parameters"]["StepMemoryMiB"]["Default"] / 1024
+    others = counts.invoked.total() - counts.invoked["run_step"] + AUTHORIZE
+    return {
+        "state transitions of Step Functions": transitions(),
+        "invocations of functions": counts.invoked.total() + AUTHORIZE,
+        "their time, in GB-s": CALL_S * (counts.invoked["run_step"] * memory_gib + others),
+        "write units of DynamoDB": counts.units["write"],
+        "read units of DynamoDB": counts.units["read"],
+        "objects put into S3": counts.calls["s3:PutObject"],
+        "signatures of KMS": counts.calls["kms:Sign"],
+        "requests to the API": 1,
+    }
+
+
+def transitions() -> int:
+    """Return how many states the only execution has entered."""
+    states = boto3.client("stepfunctions")
+    [execution] = [
+        found["executionArn"]
+        for machine in states.list_state_machines()["stateMachines"]
+        for found in states.list_executions(stateMachineArn=machine["stateMachineArn"])[
+            "executions"
+        ]
+    ]
+    events = states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+    return sum(event["type"].endswith("StateEntered") for event in events)
+
+
+def test_a_run_of_ten_steps_takes_what_the_page_says(counts: dict[str, float]) -> None:
+    stated = {name: count for name, (count, _) in table("| what | in one run |").items()}
+
+    assert stated == pytest.approx(counts, rel=TOLERANCE)
+
+
+def test_a_step_takes_one_transition_and_one_invocation(counts: dict[str, float]) -> None:
+    assert counts["state transitions of Step Functions"] <= STEPS + 5
+    assert counts["invocations of functions"] <= STEPS + 3
+
+
+@pytest.mark.parametrize(
+    ("header", "prices", "times"),
+    [("| what | in one run |", PRICES, 1000), ("| what | a month |", PRICES_OF_IDLE, 1)],
+)
+def test_the_sums_of_the_page_are_right(header: str, prices: dict[str, float], times: int) -> None:
+    rows = table(header)
+    digits = 3 if times > 1 else 2
+
+    right = {name: round(times * count * prices[name], digits) for name, (count, _) in rows.items()}
+    assert rows.keys() == prices.keys()
+    assert {name: stated for name, (_, stated) in rows.items()} == right
+
+
+def test_the_totals_of_the_page_are_right() -> None:
+    page = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
+    idle = sum(stated for _, stated in table("| what | a month |").values())
+    runs = sum(stated for _, stated in table("| what | in one run |").values())
+
+    assert f"costs about ${idle:.2f} a month" in page.replace("\n", " ")
+    assert f"cost about ${runs:.2f}:" in page

@@ -1,0 +1,137 @@
+"""Runs that wait while the next release is deployed go on, on its functions, to their ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner_cli.local import clients, deployment, emulator, workspace
+from tests.stack.api import Api, statuses
+from tests.stack.machines import Executions
+from tests.stack.next_release import NEW_STATE, NEW_TIME, OLD_STATE, OLD_TIME, next_release
+from tests.stack.packs import GATED
+from tests.stack.test_every_kind import EVERY_KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskrunner_cli.local import Stack
+    from taskrunner_cli.local.emulator import Emulator
+
+STACK = "releases"
+
+
+@dataclass(frozen=True)
+class _Releases:
+    """A stack of its own, to which a test deploys one release after another."""
+
+    emulator: Emulator
+    aws: Callable[[str], Any]
+    operator: Api
+    table: str
+
+    def deploy(self, sources: workspace.Workspace, **parameters: str) -> None:
+        deployment.deploy(sources, self.emulator, STACK, **parameters)
+
+    def live(self, logical_id: str) -> dict[str, Any]:
+        """Return the settings of the version that a function's alias leads to."""
+        found = self.aws("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId=logical_id
+        )
+        settings: dict[str, Any] = self.aws("lambda").get_function_configuration(
+            FunctionName=found["StackResourceDetail"]["PhysicalResourceId"], Qualifier="live"
+        )
+        return settings
+
+    def answers(self, settings: dict[str, Any]) -> bool:
+        """Return whether a version is still there to be called."""
+        versions = self.aws("lambda").list_versions_by_function(
+            FunctionName=settings["FunctionName"]
+        )["Versions"]
+        return settings["Version"] in {version["Version"] for version in versions}
+
+    def frame_states(self, run_id: str) -> set[str]:
+        """Return the states that the run's execution has, outside the pack's steps."""
+        executions = self.aws("stepfunctions")
+        arn = Executions(self.aws).arn(run_id)
+        machine = executions.describe_state_machine_for_execution(executionArn=arn)
+        return set(json.loads(machine["definition"])["States"])
+
+    def stored_entries(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the run's journal as it is in the table."""
+        pages = (
+            self.aws("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :run AND begins_with(sk, :chunk)",
+                ExpressionAttributeValues={
+                    ":run": {"S": f"T#tenant-prod#R#{run_id}"},
+                    ":chunk": {"S": "J#"},
+                },
+            )
+        )
+        items = [item for page in pages for item in page["Items"]]
+        return [json.loads(entry["S"]) for item in items for entry in item["entries"]["L"]]
+
+
+@pytest.fixture(name="releases", scope="module")
+def _releases(stack: Stack, operator: Api, aws: Callable[[str], Any]) -> Iterator[_Releases]:
+    here = workspace.find()
+    process = emulator.running(here)
+    assert process is not None
+    with here.locked():
+        outputs = deployment.deploy(here, process, STACK)
+        callers = clients.register(process, outputs["UserPoolId"], outputs["TableName"])
+        url = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
+        ours = replace(stack, api_url=url, clients=callers, table_name=outputs["TableName"])
+        yield _Releases(process, aws, Api(ours, operator.http, "operator"), outputs["TableName"])
+        aws("cloudformation").delete_stack(StackName=STACK)
+
+
+def test_runs_that_wait_at_gates_finish_on_the_next_release(
+    releases: _Releases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    operator, approver = releases.operator, releases.operator.as_("approver")
+    waiting = [operator.run(manifest) for manifest in (GATED, EVERY_KIND)]
+    for run_id in waiting:
+        operator.wait(run_id, "waiting")
+    written = {run_id: len(releases.stored_entries(run_id)) for run_id in waiting}
+
+    releases.deploy(next_release(tmp_path_factory.mktemp("next")))
+    started = operator.run(GATED)
+    operator.wait(started, "waiting")
+    for run_id in (*waiting, started):
+        assert approver.decide(run_id, "security", "approved").json()["resumed"]
+    gated, every_kind = waiting
+    operator.wait(every_kind, "waiting", "failed", "succeeded")
+    approver.decide(every_kind, "owner", "approved")
+
+    ended = {run_id: operator.ended(run_id) for run_id in (*waiting, started)}
+    assert {state["status"] for state in ended.values()} == {"succeeded"}
+    assert statuses(ended[gated]) == statuses(ended[started])
+    for run_id in waiting:
+        # The machine is the one that the run was started with, and new functions have written.
+        assert OLD_STATE in releases.frame_states(run_id)
+        entries = releases.stored_entries(run_id)
+        old, new = entries[: written[run_id]], entries[written[run_id] :]
+        assert {OLD_TIME in entry for entry in old} == {True}
+        assert {NEW_TIME in entry for entry in new} == {True}
+    assert NEW_STATE in releases.frame_states(started)
+
+
+def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Releases) -> None:
+    """The code is the same, and SAM does not see the values of parameters."""
+    releases.deploy(workspace.find(), RetentionDays="40")
+    before = releases.live("OpenGateFunction")
+
+    releases.deploy(workspace.find(), RetentionDays="50")
+
+    after = releases.live("OpenGateFunction")
+    days = [it["Environment"]["Variables"]["RETENTION_DAYS"] for it in (before, after)]
+    assert days == ["40", "50"]
+    assert after["CodeSha256"] == before["CodeSha256"]
+    assert releases.answers(before)
