@@ -191,7 +191,7 @@ class TestName:
     ) -> None:
         stubbed.expect_describe(definition=definition)
 
-        with pytest.raises(TryAgainError, match="is being updated"):
+        with pytest.raises(TryAgainError, match="of another release"):
             stubbed.name()
 
     def test_asks_the_caller_to_try_again_when_aws_is_busy(self, stubbed: Stubbed) -> None:

@@ -186,7 +186,7 @@ class TestCustomResource:
 
         world = a_world("a")
         with cloudformation() as server:
-            handler(request("Delete", server), Late(), world=world)  # type: ignore[arg-type]
+            handler(request("Delete", server), Late(), world=world)
 
         (answer,) = server.answers
         assert answer["Reason"] == "0 machines were deleted and 1 are left"

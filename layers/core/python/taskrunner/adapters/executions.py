@@ -168,13 +168,9 @@ class StepFunctionsMachines:
             return self._read[1]
         with translated("describe the prototype machine"):
             prototype = self._client.describe_state_machine(stateMachineArn=self._prototype_arn)
-        try:
-            values = frame.bindings(json.loads(prototype["definition"]))
-        except (LookupError, TypeError, ValueError) as error:
-            raise TryAgainError("the stack is being updated to another release") from error
         deployment = Deployment(
             stack=self._stack,
-            values=values,
+            values=frame.bindings(json.loads(prototype["definition"])),
             role_arn=prototype["roleArn"],
             logging=prototype.get("loggingConfiguration", {"level": "OFF"}),
             tracing=prototype.get("tracingConfiguration", {"enabled": False}),
