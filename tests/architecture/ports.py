@@ -16,7 +16,9 @@ USED: dict[str, frozenset[str]] = {
     "create_run": frozenset(
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
-    "read_run": frozenset({"approvals", "artifacts", "clock", "plans", "principals", "runs"}),
+    "read_run": frozenset(
+        {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
+    ),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
     "console": frozenset(),
@@ -37,6 +39,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
+    "remove_machines": frozenset({"clock", "inventory", "metrics"}),
     "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
     # All that a pass needs that finds no work, while runs go on.
     "reconcile": frozenset({"approvals", "clock", "due_work", "metrics"}),

@@ -38,6 +38,7 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
+    "Custom::PackMachines",
     "AWS::WAFv2::WebACLAssociation",
 }
 

@@ -5,6 +5,7 @@ The events are sent once, in the order of the page's table. All tests below look
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,9 +73,13 @@ def test_every_http_response_conforms_to_the_api_document(results: Results) -> N
 
 
 def test_no_answer_shows_an_arn_or_a_traceback(results: Results) -> None:
+    """A run's state names its execution, and nothing else of the account."""
     _, answers = results
 
-    texts = {f"{row.function} {row.case}": str(answer) for row, answer in answers}
+    texts = {
+        f"{row.function} {row.case}": re.sub(r'"executionArn": ?"[^"]+"', "", str(answer))
+        for row, answer in answers
+    }
     revealing = {
         name
         for name, text in texts.items()

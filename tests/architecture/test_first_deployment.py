@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.adapters.executions import StepFunctionsMachines
+from taskrunner.compiler.machine.names import machine_name
 from tests.template import example_executors, template
 
 RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
@@ -26,9 +26,7 @@ def longest_stack_name() -> str:
 
 
 def test_the_longest_stack_name_leaves_room_for_a_machines_name() -> None:
-    machines = StepFunctionsMachines(None, "", longest_stack_name())
-
-    name = machines.name("p" * 63, "sha256:" + "0" * 64)
+    name = machine_name(longest_stack_name(), "p" * 63, "0" * 64)
 
     assert len(name) <= MACHINE_NAME
     assert name.startswith(longest_stack_name() + "_" + "p" * PACK_LETTERS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.compiler.machine import frame
-from tests.golden.cases import GOOD
+from tests.golden.cases import GOOD, Case
 
 FUNCTIONS = (
     "RunStepFunctionArn",
@@ -20,6 +20,7 @@ FUNCTIONS = (
     "SettleRunFunctionArn",
 )
 BOUND = {name: f"arn:aws:lambda:eu-central-1:123456789012:function:{name}" for name in FUNCTIONS}
+BOUND[frame.PARTITION] = "aws"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,17 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = re.sub(r"\['[\w-]+'\]", lambda name: name[0].replace("-", "_"), text)
         (folder / f"{case.name}.json").write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
+def test_a_machine_in_china_names_nothing_of_another_partition(case: Case) -> None:
+    values = {name: arn.replace("arn:aws:", "arn:aws-cn:") for name, arn in BOUND.items()}
+
+    bound = frame.bind(case.compiled().definition, values | {frame.PARTITION: "aws-cn"})
+
+    text = json.dumps(bound)
+    assert "arn:aws:" not in text
+    assert "arn:aws-cn:states:::lambda:invoke" in text or '"Resource"' not in text
 
 
 def test_statelint_accepts_every_golden_machine(definitions: Path) -> None:

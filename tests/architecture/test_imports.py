@@ -52,6 +52,7 @@ NEEDED = {
     "settle_run": AWS | SIGNING,
     "publish_events": AWS,
     "reconcile": AWS | COMPILER,
+    "remove_machines": AWS,
 }
 SOURCE = """
 import sys
@@ -60,7 +61,7 @@ print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
 names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
 names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
-world = AwsWorld(dict.fromkeys(names, "https://a"))
+world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
 for port in sys.argv[1:]:
     getattr(world, port)
 print(*sys.modules)

@@ -130,6 +130,9 @@ def reserved_by(parameter: str) -> set[str]:
         name: resource["Properties"] for name, resource in example_executors().items()
     }
     logical_ids = set()
+    assert properties.pop("RemoveMachinesFunction")["ReservedConcurrentExecutions"] == {
+        "Ref": "AWS::NoValue"
+    }
     for name, function in properties.items():
         [condition, value, otherwise] = function.get("ReservedConcurrentExecutions", every)[
             "Fn::If"
@@ -145,7 +148,8 @@ def reserved_by(parameter: str) -> set[str]:
 
 def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     machine = template()["Resources"]["PackRunMachine"]["Properties"]["DefinitionSubstitutions"]
-    called_by_machines = {arn["Ref"].removesuffix(".Alias") for arn in machine.values()}
+    arns = (value["Ref"] for value in machine.values() if value != {"Ref": "AWS::Partition"})
+    called_by_machines = {arn.removesuffix(".Alias") for arn in arns}
 
     assert reserved_by("StepConcurrency") == (
         called_by_machines
@@ -169,5 +173,6 @@ def test_the_local_stack_stays_under_64_processes() -> None:
     reserved = others * FUNCTION_CONCURRENCY + sum(OTHER_CONCURRENCY.values())
     emulator = 1
 
+    assert OTHER_CONCURRENCY.keys() <= functions().keys()
     assert emulator + reserved + SANDBOX_PROCESSES * FUNCTION_CONCURRENCY < 64
     assert reserved <= ACCOUNT_CONCURRENCY

@@ -51,6 +51,8 @@ class GateWorld:
     world: Ports
     ids: ports.Ids
     machines: ports.Machines
+    inventory: ports.MachineInventory
+    links: ports.ExecutionLinks
     ceilings: Ceilings
     principals: ports.Principals | None
     sandbox: ports.Sandbox
@@ -109,6 +111,8 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         world=world,
         ids=memory.ids,
         machines=memory.machines,
+        inventory=memory.inventory,
+        links=memory.links,
         ceilings=memory.ceilings,
         principals=memory.principals,
         sandbox=memory.sandbox,

@@ -94,15 +94,18 @@ def _observed(request: pytest.FixtureRequest) -> Iterator[Observed]:
 
 
 def run_of_pack(observed: Observed, execution: str = "one") -> Run:
-    name = observed.port.name("a-pack", COMPILED.definition_hash)
-    return a_run("run-7", machine=name, execution=execution)
+    name = observed.port.name("a-pack", "1.0.0", COMPILED.definition)
+    return a_run(
+        "run-7", pack_name="a-pack", pack_version="1.0.0", machine=name, execution=execution
+    )
 
 
 @pytest.mark.parametrize("pack_name", ["a", "deploy-app", "x" * 63])
 def test_a_name_is_short_and_differs_between_definitions(
     observed: Observed, pack_name: str
 ) -> None:
-    name, same, other = (observed.port.name(pack_name, f"sha256:{c * 64}") for c in "aab")
+    definitions = ({"Comment": comment} for comment in ("a", "a", "b"))
+    name, same, other = (observed.port.name(pack_name, "1.0.0", each) for each in definitions)
 
     assert name == same != other
     assert len(name) <= 80

@@ -66,6 +66,17 @@ class TestCreate:
         assert world.runs.snapshot("globex", ours.run.run_id).run.tenant == "globex"
         assert world.runs.snapshot("acme", ours.run.run_id).run.tenant == "acme"
 
+    def test_a_run_moves_to_another_machine_until_it_has_ended(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        assert world.runs.move(run, "another")
+
+        moved = world.runs.snapshot("acme", run.run_id)
+        assert moved.run == replace(run, machine="another")
+        world.runs.end(moved, RunStatus.FAILED, [ENDED])
+        assert not world.runs.move(run, "a-third")
+        assert world.runs.snapshot("acme", run.run_id).run.machine == "another"
+
     def test_an_unknown_run_is_not_found(self, world: Ports) -> None:
         with pytest.raises(NotFoundError, match="run nowhere not found"):
             world.runs.snapshot("acme", "nowhere")

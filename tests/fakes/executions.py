@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskrunner.model import canonical_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 class MemoryMachines:
     """Definitions by machine, inputs by execution, and the executions that were stopped.
 
-    *statuses* has the statuses of executions that are neither running nor stopped. With *refusal*,
-    nothing is started.
+    *release* names the deployment that new machines are bound to. *statuses* has the statuses of
+    executions that are neither running nor stopped. With *refusal*, nothing is started; with
+    *name_refusal*, no machine is named.
     """
 
     definitions: dict[str, JsonObject] = field(default_factory=dict)
@@ -25,9 +28,14 @@ class MemoryMachines:
     stopped: set[str] = field(default_factory=set)
     statuses: dict[str, str] = field(default_factory=dict)
     refusal: Exception | None = None
+    name_refusal: Exception | None = None
+    release: str = "first"
 
-    def name(self, pack_name: str, definition_hash: str) -> str:
-        return f"memory-{pack_name[:40]}-{definition_hash.removeprefix('sha256:')[:32]}"
+    def name(self, pack_name: str, _pack_version: str, definition: JsonObject) -> str:
+        if self.name_refusal is not None:
+            raise self.name_refusal
+        digits = canonical_json.digest({"definition": definition, "release": self.release})
+        return f"memory-{pack_name[:40]}-{digits.removeprefix('sha256:')[:32]}"
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]

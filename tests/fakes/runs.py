@@ -149,6 +149,14 @@ class MemoryRuns:
         return True
 
     @atomic
+    def move(self, run: Run, machine: str) -> bool:
+        stored = self.of(run.tenant, run.run_id)
+        if stored.run.outcome is not None:
+            return False
+        stored.run = replace(stored.run, machine=machine)
+        return True
+
+    @atomic
     def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:
         return self.keys.get((tenant, creator, idempotency_key))
 

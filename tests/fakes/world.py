@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters.execution_links import AwsExecutionLinks
 from taskrunner.model.ceilings import Ceilings
 from tests.fakes.approvals import MemoryApprovals
 from tests.fakes.artifacts import MemoryArtifacts
@@ -19,6 +20,7 @@ from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
+from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
@@ -31,6 +33,9 @@ from tests.fakes.settlements import MemorySettlements
 
 if TYPE_CHECKING:
     from taskrunner.ports import Principals
+
+
+_MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:memory"
 
 
 class MemoryWorld:
@@ -55,6 +60,8 @@ class MemoryWorld:
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
+        self.links = AwsExecutionLinks(_MACHINE, has_console=True)
+        self.inventory = MemoryInventory()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()

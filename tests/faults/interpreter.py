@@ -164,7 +164,8 @@ def _once(
         case "Succeed":
             return None, ({} if state.get("OutputPath", "$") is None else value)
         case "Fail":
-            raise StateError(state["Error"], state.get("Cause", ""))
+            error, cause = (_read(state[name], value) for name in ("ErrorPath", "CausePath"))
+            raise StateError(error, cause)
     message = f"the state type {state['Type']} is not one that the compiler emits"
     raise AssertionError(message)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # A caller that got no answer, or 5xx, asks again this often at most.
 _REQUESTS = 4
 _PASSES = 40
+_LEFT_OVER = f"taskrunner_a-pack-{'0' * 32}"
 RUN_ID = "run-1"
 
 
@@ -109,8 +110,14 @@ class Play:
         self._ask(lambda: self._service.request("ana", "POST", "runs", body, headers=key))
 
     def _plan(self) -> None:
-        """Open the console, read the API's document, have a token checked, simulate the pack."""
+        """Open the console, read the API's document, have a token checked, simulate the pack.
+
+        Before that, a day's removal of machines finds one.
+        """
         service = self._service
+        service.states.leave(_LEFT_OVER)
+        self._ask(service.remove_machines)
+        assert not any(arn.endswith(_LEFT_OVER) for arn in service.states.machines)
         self._ask(lambda: service.request("ana", "GET", "/console"))
         self._ask(lambda: service.request("ana", "GET", "/.well-known/openapi"))
         policy = self._ask(lambda: service.authorize("ana"))

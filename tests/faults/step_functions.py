@@ -74,6 +74,7 @@ class StepFunctions:
 
     - *joins_all*: a Parallel or a Map whose lane has failed waits for its other lanes. AWS stops
       them; the emulator of the local stack does not.
+    - *left_over*: the names of machines that nothing has used for long.
     - *ended*: executions that did not succeed, which EventBridge is about to report.
     """
 
@@ -83,6 +84,7 @@ class StepFunctions:
     machines: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
     ended: list[Execution] = field(default_factory=list)
+    left_over: set[str] = field(default_factory=set)
     _tokens: Tokens = field(default_factory=Tokens)
 
     # --- what can happen ----------------------------------------------------------------------
@@ -231,6 +233,9 @@ class StepFunctions:
             "DescribeExecution": self._describe,
             "SendTaskSuccess": self._succeed,
             "SendTaskFailure": self._fail,
+            "ListStateMachines": self._list_machines,
+            "ListExecutions": self._list_executions,
+            "DeleteStateMachine": self._delete_machine,
         }
         return answers[operation](request)
 
@@ -248,6 +253,38 @@ class StepFunctions:
         described = {name: machine[name] for name in names}
         created_at = self.clock.now().timestamp()
         return {"stateMachineArn": arn, "type": "STANDARD", "creationDate": created_at} | described
+
+    def leave(self, name: str) -> None:
+        """Have a machine that was made forty days ago, and that nothing has used since."""
+        self.machines[f"{_ARN}:stateMachine:{name}"] = {"name": name}
+        self.left_over.add(name)
+
+    def _list_machines(self, _: dict[str, Any]) -> dict[str, Any]:
+        now = self.clock.now()
+        return {
+            "stateMachines": [
+                {
+                    "stateMachineArn": arn,
+                    "name": machine["name"],
+                    "type": "STANDARD",
+                    "creationDate": (
+                        now - timedelta(days=40 * (machine["name"] in self.left_over))
+                    ).timestamp(),
+                }
+                for arn, machine in self.machines.items()
+            ]
+        }
+
+    def _list_executions(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["stateMachineArn"] not in self.machines:
+            raise RefusedError("StateMachineDoesNotExist")
+        beginning = request["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":"
+        assert not any(arn.startswith(beginning) for arn in self.executions)
+        return {"executions": []}
+
+    def _delete_machine(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.machines.pop(request["stateMachineArn"], None)
+        return {}
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
         machine = request["stateMachineArn"]

@@ -50,6 +50,8 @@ def deploy() -> dict[str, str]:
         "BUCKET_NAME": BUCKET,
         "PACK_RUN_MACHINE_ARN": frame["stateMachineArn"],
         "MACHINE_PREFIX": MACHINE_PREFIX,
+        "MACHINE_RETENTION_DAYS": "30",
+        "AWS_ENDPOINT_URL": "http://moto",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "SETTLE_RUN_FUNCTION": alias_arn("SettleRun"),
@@ -62,6 +64,7 @@ def deploy() -> dict[str, str]:
 def deployed_frame() -> str:
     """The frame with the functions' ARNs in it, as CloudFormation deploys it."""
     text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
+    text = text.replace("${Partition}", "aws")
     for name in MACHINE_FUNCTIONS:
         text = text.replace(f"${{{name}FunctionArn}}", alias_arn(name))
     return json.dumps(yaml.safe_load(text))

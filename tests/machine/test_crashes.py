@@ -112,11 +112,18 @@ class ImpatientWorld(AwsWorld):
 
 
 class _Impatient(StepFunctionsMachines):
+    def name(self, pack_name: str, pack_version: str, definition: Any) -> str:  # noqa: ANN401
+        return super().name(pack_name, pack_version, _impatient(definition))
+
     def start(self, run: Any, definition: Any, execution_input: Any) -> None:  # noqa: ANN401
-        impatient = deepcopy(definition)
-        states = impatient["States"]["Pack steps"]["Branches"][0]["States"]
-        states["review"]["TimeoutSeconds"] = 1
-        super().start(run, impatient, execution_input)
+        super().start(run, _impatient(definition), execution_input)
+
+
+def _impatient(definition: Any) -> Any:  # noqa: ANN401 - a machine
+    impatient = deepcopy(definition)
+    states = impatient["States"]["Pack steps"]["Branches"][0]["States"]
+    states["review"]["TimeoutSeconds"] = 1
+    return impatient
 
 
 def entries(client: Client, run_id: str, step: str) -> list[str]:

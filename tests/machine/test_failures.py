@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.adapters.machine_events import step_reference
-from tests.machine.runs import ended, has_entry, log, outputs, run, start, state_of, statuses
+from tests.machine.runs import (
+    TENANT,
+    decide,
+    ended,
+    has_entry,
+    log,
+    outputs,
+    run,
+    start,
+    state_of,
+    statuses,
+)
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -76,6 +87,56 @@ def test_the_last_failure_fails_the_run_and_skips_the_rest(ana: Client) -> None:
     }
     assert state["steps"][0]["errorMessage"] == "no luck"
     assert log(ana, run_id)[-1]["message"] == "Run failed: step broken failed."
+
+
+def execution_of(engine: Engine, run_id: str) -> dict[str, Any]:
+    """The run's execution once it has ended, as Step Functions shows it."""
+    run = engine.world.runs.snapshot(TENANT, run_id).run
+    states = engine.world.environment["PACK_RUN_MACHINE_ARN"].partition(":stateMachine:")[0]
+    arn = f"{states}:execution:{run.machine}:{run.execution}"
+    found: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        found.update(engine.states.describe_execution(executionArn=arn))
+        return bool(found["status"] != "RUNNING")
+
+    engine.until(has_ended, f"the execution of {run_id} does not end")
+    return found
+
+
+def test_the_execution_says_which_step_failed_and_why_and_nothing_that_it_wrote(
+    engine: Engine, ana: Client
+) -> None:
+    manifest = pack(
+        """
+        - id: lanes
+          parallel:
+            steps:
+              - {id: fine, run: {uses: builtin:noop}}
+              - {id: broken, run: {uses: builtin:fail, with: {message: of-the-executor}}}
+        """
+    )
+    run_id = start(ana, manifest)
+    ended(ana, run_id)
+
+    execution = execution_of(engine, run_id)
+
+    assert execution["name"].startswith(f"{run_id}-"[:48])
+    assert (execution["status"], execution["error"]) == ("FAILED", "executor-error")
+    assert execution["cause"] == "step broken failed: executor-error"
+
+
+def test_the_execution_says_that_a_gate_was_rejected(engine: Engine, ana: Client) -> None:
+    manifest = pack(
+        "- {id: review, gate: {approval: {id: security}}}", spec="approvals: [{id: security}]"
+    )
+    run_id = start(ana, manifest)
+    decide(engine.client(subject="bob"), run_id, "security", "rejected")
+
+    execution = execution_of(engine, run_id)
+
+    assert execution["error"] == "approval-rejected"
+    assert execution["cause"] == "step review failed: approval-rejected"
 
 
 def test_a_step_that_takes_too_long_fails_with_timeout(ana: Client) -> None:

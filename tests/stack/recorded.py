@@ -41,7 +41,9 @@ def record_without_start(stack: Stack, aws: Callable[[str], Any]) -> str:
         definition_hash=compiled.definition_hash,
         pack_name=compiled.plan.pack_name,
         pack_version=compiled.plan.pack_version,
-        machine=machines.name(compiled.plan.pack_name, compiled.definition_hash),
+        machine=machines.name(
+            compiled.plan.pack_name, compiled.plan.pack_version, compiled.definition
+        ),
         execution=uuid.uuid4().hex,
         created_at=timestamp,
         created_by="ana",

@@ -98,6 +98,8 @@ class RunState(TypedDict):
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
     rerunOf: NotRequired[str]
+    executionArn: NotRequired[str]
+    executionUrl: NotRequired[str]
     position: NotRequired[str]
     nextCursor: NotRequired[str]
     stepsOmitted: NotRequired[int]

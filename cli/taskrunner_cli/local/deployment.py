@@ -228,16 +228,17 @@ def _reserve_concurrency(emulator: Emulator, stack: dict[str, Any], template: An
     cloudformation = client("cloudformation", emulator.endpoint_url)
     functions = client("lambda", emulator.endpoint_url)
     for logical_id, resource in template["Resources"].items():
+        reserved = OTHER_CONCURRENCY.get(logical_id, 0)
         match resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
-            case {"Fn::If": [_, {"Ref": parameter}, _]} if int(parameters[parameter]):
-                function = cloudformation.describe_stack_resource(
-                    StackName=stack["StackName"], LogicalResourceId=logical_id
-                )["StackResourceDetail"]
-                reserved = OTHER_CONCURRENCY.get(logical_id)
-                functions.put_function_concurrency(
-                    FunctionName=function["PhysicalResourceId"],
-                    ReservedConcurrentExecutions=reserved or int(parameters[parameter]),
-                )
+            case {"Fn::If": [_, {"Ref": parameter}, _]}:
+                reserved = reserved or int(parameters[parameter])
+        if reserved:
+            function = cloudformation.describe_stack_resource(
+                StackName=stack["StackName"], LogicalResourceId=logical_id
+            )["StackResourceDetail"]
+            functions.put_function_concurrency(
+                FunctionName=function["PhysicalResourceId"], ReservedConcurrentExecutions=reserved
+            )
 
 
 def _put_any_methods(gateway: Any, api_id: str, paths: dict[str, Any]) -> None:  # noqa: ANN401

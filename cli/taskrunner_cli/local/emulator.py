@@ -35,6 +35,7 @@ OTHER_CONCURRENCY = {
     "ConsoleFunction": 2,  # a browser fetches two files at a time, and keeps them
     "ReconcileFunction": 2,  # the schedule's call, and one by hand
     "PublishEventsFunction": 1,  # the stream's records come one batch after the other
+    "RemoveMachinesFunction": 1,  # called every day, and when the stack is deleted
 }
 ACCOUNT_CONCURRENCY = 60  # more than the template's functions reserve together
 _IDLE_FUNCTION_S = 60  # after which a function keeps one process

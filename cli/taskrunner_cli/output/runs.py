@@ -80,6 +80,7 @@ def run_view(
         "created": created(run),
         "repeats": run.get("rerunOf", ""),
         "ended": date_time(run.get("endedAt")),
+        "execution": run.get("executionUrl") or run.get("executionArn", ""),
         "cancelled": f"by {decisions.cancelled_by}" if decisions.cancelled_by else "",
     }
     steps = step_rows(run["steps"], lists_all=lists_all)

@@ -285,6 +285,7 @@ def play() -> Play:
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
         executions, notifications = _executions(), published()
+        _play_removed(players)
         names = grants.names_of(made.deployed)
         written.seek(0)
         logged = written.read().decode()
@@ -456,11 +457,24 @@ class _Silent:
         return False
 
 
+def _play_removed(players: _Players) -> None:
+    """Remove the machines of all packs a year later, when nothing has used them for long."""
+    world = players.stage.worlds["remove_machines"]
+    vars(world)["clock"] = _Later(timedelta(days=365))
+    app = importlib.import_module("functions.remove_machines.app")
+    with players.recorder.playing("remove_machines"):
+        removed = app.handler({}, LambdaContext(), world=world)
+    assert removed["deleted"] > 0, removed
+
+
+@dataclass
 class _Later:
-    """A clock that is two hours ahead."""
+    """A clock that is ahead."""
+
+    by: timedelta = timedelta(hours=2)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(hours=2)
+        return datetime.now(UTC) + self.by
 
 
 def _executions() -> str:

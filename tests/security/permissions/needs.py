@@ -172,11 +172,16 @@ def _of_states(operation: str, params: Mapping[str, Any]) -> Iterator[Need]:
         case "SendTaskSuccess" | "SendTaskFailure":
             yield Need(action, "*")
         case "CreateStateMachine":
-            yield Need(action, _arn("states", f"stateMachine:{params['name']}"))
+            arn = _arn("states", f"stateMachine:{params['name']}")
+            yield Need(action, arn)
+            if "tags" in params:
+                yield Need("states:TagResource", arn)
             yield Need("iam:PassRole", params["roleArn"])
         case "StopExecution" | "DescribeExecution":
             yield Need(action, params["executionArn"])
-        case "StartExecution" | "DescribeStateMachine":
+        case "ListStateMachines":
+            yield Need(action, "*")
+        case "StartExecution" | "DescribeStateMachine" | "ListExecutions" | "DeleteStateMachine":
             yield Need(action, params["stateMachineArn"])
         case _:
             raise LookupError(f"nobody has said what {action} needs")

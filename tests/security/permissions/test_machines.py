@@ -10,7 +10,6 @@ import pytest
 import yaml
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.compiler.machine.frame import FRAME
 from tests.recorded.machines import read as read_machine
 from tests.recorded.machines import recorded as recorded_machines
@@ -54,11 +53,11 @@ LOGS_AND_TRACES = {
     "xray:GetSamplingTargets",
 }
 # A pack's machine is a clone of the frame under a name of its own.
-_MACHINE = StepFunctionsMachines(None, "", "taskrunner").name("a-pack", "sha256:" + "0123" * 16)
+_MACHINE = "taskrunner_a-pack-" + "0123" * 8
 _EXECUTION = f"{_MACHINE}:a-run"
 # What else is in the account: machines of stacks whose names begin like ours.
 _OTHERS = (
-    StepFunctionsMachines(None, "", "taskrunner-dev").name("a-pack", "sha256:" + "0123" * 16),
+    "taskrunner-dev_a-pack-" + "0123" * 8,
     "taskrunner-dev_pack-run",
     "taskrunner-by-somebody-else",
 )

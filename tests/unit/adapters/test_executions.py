@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from botocore.exceptions import ClientError
-from botocore.stub import ANY, Stubber
-from hypothesis import given
-from hypothesis import strategies as st
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from taskrunner.adapters.executions import StepFunctionsMachines
 from taskrunner.compiler.driver import compile_pack
+from taskrunner.compiler.machine import frame
+from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.machine.execution_input import execution_input
-from taskrunner.errors import TryAgainError
+from taskrunner.errors import MachineQuotaError, StartRefusedError, TryAgainError
 from tests.contract.ports import client
 from tests.contract.samples import a_run
 from tests.packs import pack
@@ -47,7 +47,7 @@ INPUT = execution_input(COMPILED.plan, "acme", "run-7")
 
 def deployed_frame() -> str:
     """The frame as CloudFormation deploys it, with an ARN for each of its functions."""
-    text = FRAME
+    text = FRAME.replace("${Partition}", "aws")
     for name in ("RunStep", "OpenGate", "DecideFlow", "SettleRun"):
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
         text = text.replace(f"${{{name}FunctionArn}}", arn)
@@ -61,6 +61,27 @@ class Pauses(list[float]):
         self.append(pause_s)
 
 
+@dataclass
+class Clock:
+    """A wall clock that a test moves."""
+
+    time: float = 0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+LOGGING = {"level": "ERROR", "includeExecutionData": False}
+DEPLOYMENT = Deployment(
+    stack="taskrunner",
+    values=frame.bindings(json.loads(deployed_frame())),
+    role_arn=ROLE,
+    logging=LOGGING,
+    tracing={"enabled": True},
+)
+REQUEST = creation("a-pack", "1.4.0", COMPILED.definition, DEPLOYMENT)
+
+
 class Stubbed:
     """The adapter over a client that expects exactly the calls that a test lists."""
 
@@ -68,8 +89,11 @@ class Stubbed:
         self.client = client("stepfunctions")
         self.stubber = Stubber(self.client)
         self.pauses = Pauses()
-        self.machines = StepFunctionsMachines(self.client, PROTOTYPE, "taskrunner", self.pauses)
-        self.run = a_run("run-7", machine="taskrunner-a-pack-bbbbbbbbbbbbbbbb")
+        self.clock = Clock()
+        self.machines = StepFunctionsMachines(
+            self.client, PROTOTYPE, "taskrunner", self.pauses, self.clock
+        )
+        self.run = a_run("run-7", pack_name="a-pack", machine=REQUEST["name"])
         self.arn = f"{STATES}:stateMachine:{self.run.machine}"
 
     def expect_start(self, error: str | None = None) -> None:
@@ -84,30 +108,32 @@ class Stubbed:
         response = {"executionArn": f"{STATES}:execution:x:y", "startDate": 1}
         self.stubber.add_response("start_execution", response, parameters)
 
-    def expect_describe(self) -> None:
+    def expect_describe(
+        self,
+        arn: str = PROTOTYPE,
+        error: str | None = None,
+        **changes: Any,  # noqa: ANN401 - any field
+    ) -> None:
+        parameters = {"stateMachineArn": arn}
+        if error is not None:
+            self.stubber.add_client_error(
+                "describe_state_machine", error, expected_params=parameters
+            )
+            return
         response = {
-            "stateMachineArn": PROTOTYPE,
-            "name": "taskrunner-prototype",
+            "stateMachineArn": arn,
+            "name": "any",
             "definition": deployed_frame(),
             "roleArn": ROLE,
             "type": "STANDARD",
             "creationDate": 1,
-            "loggingConfiguration": {"level": "ERROR", "includeExecutionData": False},
+            "loggingConfiguration": LOGGING,
             "tracingConfiguration": {"enabled": True},
         }
-        self.stubber.add_response(
-            "describe_state_machine", response, {"stateMachineArn": PROTOTYPE}
-        )
+        self.stubber.add_response("describe_state_machine", response | changes, parameters)
 
     def expect_create(self, error: str | None = None) -> None:
-        parameters = {
-            "name": self.run.machine,
-            "type": "STANDARD",
-            "roleArn": ROLE,
-            "definition": ANY,
-            "loggingConfiguration": {"level": "ERROR", "includeExecutionData": False},
-            "tracingConfiguration": {"enabled": True},
-        }
+        parameters = REQUEST
         if error is not None:
             self.stubber.add_client_error("create_state_machine", error, expected_params=parameters)
             return
@@ -125,6 +151,9 @@ class Stubbed:
             return
         self.stubber.add_response("stop_execution", {"stopDate": 1}, parameters)
 
+    def name(self) -> str:
+        return self.machines.name("a-pack", "1.4.0", COMPILED.definition)
+
     def start(self) -> None:
         self.machines.start(self.run, COMPILED.definition, INPUT)
 
@@ -137,46 +166,84 @@ def _stubbed() -> Iterator[Stubbed]:
         stubbed.stubber.assert_no_pending_responses()
 
 
-_prefixes = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,45}", fullmatch=True)
-_pack_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
-_hash_digits = st.from_regex(r"[a-f0-9]{64}", fullmatch=True)
-
-
 class TestName:
-    @given(prefix=_prefixes, pack_name=_pack_names, digits=_hash_digits)
-    def test_has_at_most_80_characters_with_the_whole_prefix_and_hash(
-        self, prefix: str, pack_name: str, digits: str
+    def test_is_that_of_the_request_that_creates_the_machine(self, stubbed: Stubbed) -> None:
+        stubbed.expect_describe()
+
+        assert stubbed.name() == REQUEST["name"]
+
+    def test_reads_the_deployment_once_a_minute(self, stubbed: Stubbed) -> None:
+        """A warm function must not bind machines to a role that an update has replaced."""
+        stubbed.expect_describe()
+        stubbed.expect_describe(roleArn=ROLE + "-of-the-next-release")
+        first = stubbed.name()
+        stubbed.clock.time += 59
+        assert stubbed.name() == first
+        stubbed.clock.time += 1
+
+        assert stubbed.name() != first
+
+    @pytest.mark.parametrize(
+        "definition", ["{}", '{"States": []}', "[]", deployed_frame().replace("Settle", "End")]
+    )
+    def test_asks_the_caller_to_try_again_while_another_release_is_deployed(
+        self, stubbed: Stubbed, definition: str
     ) -> None:
-        name = StepFunctionsMachines(None, PROTOTYPE, prefix).name(pack_name, f"sha256:{digits}")
+        stubbed.expect_describe(definition=definition)
 
-        assert len(name) <= 80
-        assert name.startswith(f"{prefix}_")
-        assert name.endswith(f"-{digits[:32]}")
+        with pytest.raises(TryAgainError, match="of another release"):
+            stubbed.name()
 
-    @given(prefix=_prefixes, suffix=_pack_names, pack_name=_pack_names, digits=_hash_digits)
-    def test_never_begins_with_the_prefix_of_another_deployment(
-        self, prefix: str, suffix: str, pack_name: str, digits: str
-    ) -> None:
-        """An underscore ends the prefix. Neither a stack's nor a pack's name contains one."""
-        longer = f"{prefix}-{suffix}"
+    def test_asks_the_caller_to_try_again_when_aws_is_busy(self, stubbed: Stubbed) -> None:
+        stubbed.expect_describe(error="ThrottlingException")
 
-        name = StepFunctionsMachines(None, PROTOTYPE, longer).name(pack_name, f"sha256:{digits}")
+        with pytest.raises(TryAgainError, match="describe the prototype"):
+            stubbed.name()
 
-        assert not name.startswith(f"{prefix}_")
 
-    def test_contains_the_name_of_the_pack(self) -> None:
-        name = StepFunctionsMachines(None, PROTOTYPE, "taskrunner").name(
-            "deploy-app", "sha256:" + "b" * 64
-        )
+class TestQuota:
+    def fill(self, stubbed: Stubbed) -> None:
+        """Let AWS refuse a machine because the account has all that it may have."""
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        for _ in range(6):
+            stubbed.expect_create("StateMachineLimitExceeded")
+            stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_create("StateMachineLimitExceeded")
+        with pytest.raises(TryAgainError):
+            stubbed.start()
 
-        assert name == "taskrunner_deploy-app-" + "b" * 32
+    def test_refuses_a_new_machine_for_minutes_after_aws_has(self, stubbed: Stubbed) -> None:
+        self.fill(stubbed)
+        stubbed.expect_describe(stubbed.arn, "StateMachineDoesNotExist")
 
-    def test_differs_for_another_definition(self) -> None:
-        machines = StepFunctionsMachines(None, PROTOTYPE, "p" * 60)
+        with pytest.raises(MachineQuotaError, match="delete unused ones") as refused:
+            stubbed.name()
 
-        assert machines.name("deploy-app", "sha256:" + "a" * 64) != machines.name(
-            "deploy-app", "sha256:" + "b" * 64
-        )
+        assert refused.value.code == "machine_quota_reached"
+
+    def test_lets_runs_use_a_machine_that_exists(self, stubbed: Stubbed) -> None:
+        self.fill(stubbed)
+        stubbed.expect_describe(stubbed.arn)
+
+        assert stubbed.name() == REQUEST["name"]
+
+    def test_tries_again_after_minutes(self, stubbed: Stubbed) -> None:
+        self.fill(stubbed)
+        stubbed.clock.time += 300
+        stubbed.expect_describe()
+
+        assert stubbed.name() == REQUEST["name"]
+
+    def test_a_throttled_creation_says_nothing_about_the_quota(self, stubbed: Stubbed) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create("ThrottlingException")
+        stubbed.expect_start()
+
+        stubbed.start()
+
+        assert stubbed.name() == REQUEST["name"]
 
 
 class TestStart:
@@ -258,19 +325,64 @@ class TestStart:
 
         assert sum(stubbed.pauses) < 10
 
-    @pytest.mark.parametrize("error", ["InvalidExecutionInput", "AccessDeniedException"])
-    def test_a_bug_looks_like_a_bug(self, stubbed: Stubbed, error: str) -> None:
+    @pytest.mark.parametrize(
+        ("error", "for_good"),
+        [
+            ("InvalidExecutionInput", True),
+            ("InvalidName", True),
+            ("InvalidArn", True),
+            ("ValidationException", True),
+            ("AccessDeniedException", False),
+            ("KmsAccessDeniedException", False),
+            ("KmsInvalidStateException", False),
+            ("SomethingNew", False),
+        ],
+    )
+    def test_says_why_aws_refuses_an_execution(
+        self, stubbed: Stubbed, error: str, *, for_good: bool
+    ) -> None:
         stubbed.expect_start(error)
 
-        with pytest.raises(ClientError):
+        with pytest.raises(StartRefusedError, match=error) as refused:
             stubbed.start()
 
-    def test_a_refused_definition_looks_like_a_bug(self, stubbed: Stubbed) -> None:
+        assert (refused.value.reason, refused.value.for_good) == (error, for_good)
+        assert isinstance(refused.value.__cause__, ClientError)
+
+    @pytest.mark.parametrize(
+        ("error", "for_good"),
+        [
+            ("InvalidDefinition", True),
+            ("StateMachineTypeNotSupported", True),
+            ("TooManyTags", True),
+            ("InvalidLoggingConfiguration", False),
+            ("InvalidTracingConfiguration", False),
+            ("InvalidEncryptionConfiguration", False),
+            ("AccessDeniedException", False),
+        ],
+    )
+    def test_says_why_aws_refuses_a_machine(
+        self, stubbed: Stubbed, error: str, *, for_good: bool
+    ) -> None:
         stubbed.expect_start("StateMachineDoesNotExist")
         stubbed.expect_describe()
-        stubbed.expect_create("InvalidDefinition")
+        stubbed.expect_create(error)
 
-        with pytest.raises(ClientError):
+        with pytest.raises(StartRefusedError) as refused:
+            stubbed.start()
+
+        assert (refused.value.reason, refused.value.for_good) == (error, for_good)
+
+    def test_never_creates_a_machine_that_its_name_does_not_describe(
+        self, stubbed: Stubbed
+    ) -> None:
+        """The stack was updated after the run was recorded; the reconciler renames its machine."""
+        stubbed.run = replace(stubbed.run, machine="taskrunner_a-pack-of-an-earlier-release")
+        stubbed.arn = f"{STATES}:stateMachine:{stubbed.run.machine}"
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+
+        with pytest.raises(TryAgainError, match="has been updated"):
             stubbed.start()
 
 
@@ -353,8 +465,8 @@ class TestOverMoto:
     @staticmethod
     def machines_and_run(states: Any) -> tuple[StepFunctionsMachines, Run]:  # noqa: ANN401
         machines = StepFunctionsMachines(states, PROTOTYPE, "taskrunner", Pauses())
-        name = machines.name("a-pack", COMPILED.definition_hash)
-        return machines, a_run("run-7", machine=name)
+        name = machines.name("a-pack", "1.4.0", COMPILED.definition)
+        return machines, a_run("run-7", pack_name="a-pack", machine=name)
 
     def test_creates_a_machine_that_calls_the_deployed_functions(
         self,
@@ -369,6 +481,12 @@ class TestOverMoto:
         assert "${" not in machine["definition"]
         assert "function:RunStep" in machine["definition"]
         assert machine["tracingConfiguration"] == {"enabled": True}
+        tags = states.list_tags_for_resource(resourceArn=arn)["tags"]
+        assert {tag["key"]: tag["value"] for tag in tags} == {
+            "taskrunner:stack": "taskrunner",
+            "taskrunner:pack": "a-pack",
+            "taskrunner:version": "1.4.0",
+        }
         execution = states.describe_execution(
             executionArn=f"{STATES}:execution:{run.machine}:{run.execution}"
         )

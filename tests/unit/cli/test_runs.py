@@ -121,6 +121,26 @@ class TestShow:
         assert "awaiting-approval: Review before deploy" in ended.out
         assert "taskrunner approve r1 security-review --as approver" in ended.out
 
+    @pytest.mark.parametrize(
+        "links",
+        [
+            {"executionArn": "arn:aws:states:a:1:execution:m:r1-0"},
+            {
+                "executionArn": "arn:x",
+                "executionUrl": "https://a.console.aws.amazon.com/states/home",
+            },
+        ],
+    )
+    def test_shows_where_aws_shows_the_execution(
+        self, taskrunner: Command, service: FakeService, links: dict[str, str]
+    ) -> None:
+        run = service.add("r1")
+        service.next_answers = [Answer(200, {**run.state(), **links})]
+
+        shown = taskrunner("show", "r1").out
+
+        assert f"execution  {list(links.values())[-1]}" in shown
+
     def test_a_failed_run_makes_only_a_watch_fail(
         self, taskrunner: Command, service: FakeService
     ) -> None:

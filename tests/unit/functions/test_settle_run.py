@@ -38,7 +38,7 @@ def test_an_event_of_the_runs_own_execution_ends_the_run() -> None:
     world = a_world()
     run = world.runs.snapshot(TENANT, "run-7").run
 
-    assert handler(an_event(run.machine, run.execution), None, world=world) == {"status": "failed"}
+    assert handler(an_event(run.machine, run.execution), None, world=world)["status"] == "failed"
     assert outcome(world) is RunStatus.FAILED
 
 

@@ -93,6 +93,25 @@ class TestCreate:
             }
         }
 
+    @pytest.mark.parametrize("run_id", ["run-7", "r" * 47, "r" * 48, "Run_" + "7" * 124])
+    def test_names_the_execution_by_the_run_as_far_as_that_fits(self, run_id: str) -> None:
+        world = a_world(run_id=run_id)
+
+        execution = world.runs.snapshot(TENANT, run_id).run.execution
+        beginning, _, digits = execution.rpartition("-")
+        assert beginning == run_id[:47]
+        assert len(digits) == 32
+        assert len(execution) <= 80
+
+    def test_names_executions_of_two_tenants_differently(self) -> None:
+        world = a_world()
+
+        create_run(a_request(tenant="globex"), world)
+
+        ours, theirs = (world.runs.snapshot(name, "run-7").run for name in (TENANT, "globex"))
+        assert ours.machine == theirs.machine
+        assert ours.execution != theirs.execution
+
     def test_generates_a_run_id_for_a_request_without_one(self) -> None:
         world = MemoryWorld()
 

@@ -12,9 +12,10 @@ from taskrunner.errors import ApprovalExpiredError, TryAgainError
 from taskrunner.model.approval import Verdict
 from taskrunner.model.due_work import QUIET, DueKind
 from taskrunner.model.metrics import Metric
-from taskrunner.model.run import StepReference
+from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
+from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
 from taskrunner.usecases.reconcile import reconcile
 from taskrunner.usecases.settle_run import settle_run
@@ -62,6 +63,10 @@ TWO_GATES = pack(
           - {id: second, continueOnError: true, gate: {approval: {id: security}}}
     """,
     spec="approvals: [{id: security, expiresAfterSeconds: 86400}]",
+)
+ONE_GATE = pack(
+    "- {id: review, gate: {approval: {id: security}}}",
+    spec="approvals: [{id: security}]",
 )
 GATE_BESIDE_A_STEP = pack(
     """
@@ -584,6 +589,32 @@ class TestRuns:
         assert a_pass(world, after_s=3600) == []
 
         assert world.settlements.requested == []
+
+
+class TestWaiting:
+    """A run that waits for a person costs nothing, however many there are, and however long."""
+
+    def calls_of_a_pass(self, world: MemoryWorld) -> list[str]:
+        counting = FailingWorld(world, Failure(call=0, effect_lost=True, error=CrashError))
+        world.clock.advance(60)
+        reconcile(counting)
+        return counting.calls
+
+    def test_a_thousand_waiting_runs_cause_no_call_of_a_pass(self) -> None:
+        without_runs = self.calls_of_a_pass(MemoryWorld())
+        world = MemoryWorld()
+        run_ids = [f"run-{number}" for number in range(1000)]
+        for run_id in run_ids:
+            create_run(a_request(ONE_GATE, run_id=run_id), world)
+            enter_gate(StepReference(TENANT, run_id, "review"), "token", world)
+        for _ in range(3):  # a pass looks at 400 runs, once in their first minutes
+            a_pass(world, after_s=180)
+
+        passes = [self.calls_of_a_pass(world) for _ in range(50)]
+
+        assert without_runs == ["due_work.due"] * len(DueKind)
+        assert passes == [without_runs] * 50
+        assert {world.runs.of(TENANT, run_id).status for run_id in run_ids} == {RunStatus.WAITING}
 
 
 class TestFairness:

@@ -55,7 +55,7 @@ def test_seals_a_cancelled_run_when_its_execution_has_stopped() -> None:
     world = cancelled()
     assert evidence_of(world) is None
 
-    assert settle(world, "ABORTED") == {"status": "cancelled"}
+    assert settle(world, "ABORTED")["status"] == "cancelled"
 
     stated = evidence_of(world)["predicate"]
     assert stated["run"]["outcome"] == "cancelled"

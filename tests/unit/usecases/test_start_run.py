@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.errors import NotFoundError, TryAgainError
+from taskrunner.errors import MachineQuotaError, NotFoundError, TryAgainError
 from taskrunner.model import canonical_json
 from taskrunner.model.run import RunStatus
 from taskrunner.usecases.create_run import create_run
@@ -77,10 +77,51 @@ def test_starting_a_running_run_changes_nothing() -> None:
 
 
 def test_reports_when_aws_is_too_busy() -> None:
-    world = not_started(CrashError)
-    failing: Any = FailingWorld(world, Failure(call=3, effect_lost=True, error=TryAgainError))
+    for call in (3, 4):  # naming the machine, and starting its execution
+        world = not_started(CrashError)
+        failing: Any = FailingWorld(
+            world, Failure(call=call, effect_lost=True, error=TryAgainError)
+        )
 
-    assert not start_run(TENANT, "run-7", failing)
+        assert not start_run(TENANT, "run-7", failing)
+
+
+def test_a_full_account_is_no_reason_to_give_up() -> None:
+    world = not_started(CrashError)
+    world.machines.name_refusal = MachineQuotaError()
+
+    assert not start_run(TENANT, "run-7", world)
+
+
+def test_starts_a_run_on_a_machine_of_the_release_that_is_deployed_now() -> None:
+    world = not_started(CrashError)
+    before = world.runs.snapshot(TENANT, "run-7").run.machine
+    world.machines.release = "second"
+
+    start_run(TENANT, "run-7", world)
+
+    run = world.runs.snapshot(TENANT, "run-7").run
+    assert run.machine != before
+    assert list(world.machines.definitions) == [run.machine]
+    assert list(world.machines.started) == [run.execution]
+
+
+def test_does_not_move_a_run_that_has_ended_meanwhile() -> None:
+    world = not_started(CrashError)
+    world.machines.release = "second"
+    before = world.runs.snapshot(TENANT, "run-7").run
+
+    class EndedMeanwhile(FailingWorld):
+        def perform(self, name: str, call: Any) -> Any:  # noqa: ANN401
+            if name == "runs.move":
+                settle_run(TENANT, "run-7", "NOT_STARTED", world)
+            return super().perform(name, call)
+
+    never = Failure(call=0, effect_lost=True, error=CrashError)
+    ended: Any = EndedMeanwhile(world, never)
+    start_run(TENANT, "run-7", ended)
+
+    assert world.runs.snapshot(TENANT, "run-7").run.machine == before.machine
 
 
 def test_does_not_start_a_run_that_has_ended() -> None:
@@ -103,4 +144,4 @@ def test_starting_again_after_a_crash_starts_the_run() -> None:
         lambda: not_started(CrashError), lambda world: start_run(TENANT, "run-7", world)
     )
 
-    assert ways == 2 * 2 * 3
+    assert ways == 2 * 2 * 4

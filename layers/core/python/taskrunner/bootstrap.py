@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from taskrunner.adapters.due_work import DynamoDueWork
     from taskrunner.adapters.events import BusEvents
     from taskrunner.adapters.evidence import KmsEvidence
+    from taskrunner.adapters.execution_links import AwsExecutionLinks
     from taskrunner.adapters.executions import StepFunctionsMachines
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import TokenAuthenticator
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.journal_chunks import JournalChunks
+    from taskrunner.adapters.machine_inventory import StepFunctionsInventory
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
@@ -242,6 +245,28 @@ class AwsWorld:
             self._step_functions,
             self.environment["PACK_RUN_MACHINE_ARN"],
             self.environment["MACHINE_PREFIX"],
+        )
+
+    @cached_property
+    def links(self) -> AwsExecutionLinks:
+        """See the port. Only an emulator has an endpoint of its own."""
+        from taskrunner.adapters.execution_links import AwsExecutionLinks  # noqa: PLC0415
+
+        is_emulator = bool(self.environment.get("AWS_ENDPOINT_URL"))
+        return AwsExecutionLinks(
+            self.environment["PACK_RUN_MACHINE_ARN"], has_console=not is_emulator
+        )
+
+    @cached_property
+    def inventory(self) -> StepFunctionsInventory:
+        """See the port."""
+        from taskrunner.adapters.machine_inventory import StepFunctionsInventory  # noqa: PLC0415
+
+        return StepFunctionsInventory(
+            self._step_functions,
+            self.environment["MACHINE_PREFIX"],
+            timedelta(days=int(self.environment["MACHINE_RETENTION_DAYS"])),
+            self.clock.sleep,
         )
 
     @cached_property

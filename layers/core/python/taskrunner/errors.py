@@ -7,6 +7,8 @@
   - NotFoundError           no such run, approval or artifact for this tenant
   - ConflictError           the state of the run does not allow this; `code` says which rule
   - TooManyRunsError        the pack allows no more unfinished runs
+  - MachineQuotaError       the account may have no further state machine
+  - StartRefusedError       AWS refuses to start the execution of a run
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
   - AttemptFailedError      an attempt failed and another follows, when the pack says
@@ -98,6 +100,28 @@ class TooManyRunsError(_CodedError):
         """Name the pack and *depth*, the number of unfinished runs that it allows."""
         message = f"{depth} runs of {pack_name} have not ended, which is the most it allows"
         super().__init__("too_many_runs", message)
+
+
+class MachineQuotaError(_CodedError):
+    """The pack needs a new state machine, and the account has as many as AWS allows."""
+
+    def __init__(self) -> None:
+        """Say what an operator can do."""
+        message = (
+            "this version of the pack needs a new state machine, and the account has as many as "
+            "AWS allows; an operator can delete unused ones or ask AWS for a higher quota"
+        )
+        super().__init__("machine_quota_reached", message)
+
+
+class StartRefusedError(TaskRunnerError):
+    """AWS refuses to create the state machine of a run, or to start its execution."""
+
+    def __init__(self, reason: str, *, for_good: bool) -> None:
+        """Keep AWS's name of the error, and whether the same call would be refused again."""
+        super().__init__(f"AWS refused to start the run: {reason}")
+        self.reason = reason
+        self.for_good = for_good
 
 
 class _FailedError(TaskRunnerError):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from moto.core.botocore_stubber import MockRawResponse
 
 from taskrunner.compiler.budget import limits
 from taskrunner.compiler.budget.distribution import (
@@ -14,14 +17,20 @@ from taskrunner.compiler.budget.distribution import (
     distributed_maps,
 )
 from taskrunner.compiler.driver import compile_pack, compile_plan, plan_pack
-from taskrunner.compiler.machine import frame
+from taskrunner.compiler.machine import frame, names
+from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.planning.plan import make_structure
 from taskrunner.errors import InvalidPackError
 from taskrunner.model import canonical_json
 from tests import graph
+from tests.contract.ports import client
 from tests.packs import pack
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.plan import Plan
 
 
 def noops(count: int) -> str:
@@ -45,19 +54,57 @@ def test_counts_the_bytes_of_the_machine_and_of_its_input() -> None:
     )
 
 
-def test_counts_a_machine_as_it_is_sent_with_the_longest_names() -> None:
+def sent(plan: Plan, definition: JsonObject, deployment: Deployment) -> int:
+    """Return the bytes of the body with which boto3 creates the machine."""
+    bodies: list[bytes] = []
+
+    def send(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's
+        bodies.append(request.body)
+        answer = b'{"stateMachineArn": "a", "creationDate": 1}'
+        return AWSResponse(request.url, 200, {}, MockRawResponse(answer))
+
+    states = client("stepfunctions")
+    states.meta.events.register_first("before-send", send)
+    states.create_state_machine(
+        **creation(plan.pack_name, plan.pack_version, definition, deployment)
+    )
+    return len(bodies[0])
+
+
+def longest(**changes: Any) -> Deployment:  # noqa: ANN401 - any field
+    """A deployment with the longest names that AWS allows."""
+    function = f"arn:aws-us-gov:lambda:ap-southeast-1:{'1' * 12}:function:{'f' * 64}:{'v' * 128}"
+    values = dict.fromkeys(frame.bindings(frame.frame()), function)
+    group = {"cloudWatchLogsLogGroup": {"logGroupArn": "g" * 256}}
+    fields: dict[str, Any] = {
+        "stack": "s" * 128,
+        "values": values | {frame.PARTITION: "aws-us-gov"},
+        "role_arn": "r" * 256,
+        "logging": {"level": "ERROR", "includeExecutionData": False, "destinations": [group]},
+        "tracing": {"enabled": False},
+    }
+    return Deployment(**(fields | changes))
+
+
+@pytest.mark.parametrize("comment", ["plain", 'a "quote" and \u00e9'])
+def test_counts_the_request_that_boto3_sends_for_the_deployment_with_the_longest_names(
+    comment: str,
+) -> None:
     compiled = compile_pack(pack(noops(1)), {})
-    names = dict.fromkeys(frame.bindings(frame.frame()), "n" * 123)
-    text = json.dumps(frame.bind(compiled.definition, names), separators=(",", ":"))
+    definition = compiled.definition | {"Comment": comment}
 
-    assert compiled.budget.definition_bytes == len(json.dumps(text))
+    counted = limits.sent_bytes(compiled.plan, definition)
+
+    too_long = len(creation("p", "1", definition, longest())["name"]) - names.MAX_LENGTH
+    assert counted == sent(compiled.plan, definition, longest()) - too_long
+    assert counted > sent(compiled.plan, definition, longest(stack="s" * 46)) > 3000
 
 
-def test_counts_the_escapes_of_a_machine_as_it_is_sent() -> None:
-    # Escaped in the definition and again in the request: \\\" for the quote, \u00e9 for the letter.
-    plain, quoted = ({"Comment": text} for text in ("nn", '"é'))
+def test_the_budget_has_the_bytes_of_the_whole_request() -> None:
+    compiled = compile_pack(pack(noops(1)), {})
 
-    assert limits.sent_bytes(quoted) == limits.sent_bytes(plain) - 2 + 4 + 6
+    counted = limits.sent_bytes(compiled.plan, compiled.definition)
+    assert compiled.budget.definition_bytes == counted
 
 
 def test_counts_an_input_in_its_canonical_form() -> None:
@@ -117,12 +164,12 @@ SHORTER_IDS = {
     "policy with an override and retries": 44,
     "parallel": 54,
     "parallel with a limit": 59,
-    "map": 55,
+    "map": 54,
     "map over inputs": 51,
     "map over outputs": 51,
     "map that may fail": 21,
-    "loop": 55,
-    "loop over outputs": 55,
+    "loop": 54,
+    "loop over outputs": 54,
     "loop with until that may fail": 49,
 }
 
@@ -159,7 +206,7 @@ def test_a_thousand_steps_with_conditions_and_long_ids_fit_into_a_machine(
     machine = compile_plan(plan, distributed)
 
     assert sum(1 for _ in plan.all_steps()) == 1000
-    assert limits.sent_bytes(machine) <= limits.MAX_DEFINITION_BYTES
+    assert limits.sent_bytes(plan, machine) <= limits.MAX_REQUEST_BYTES
 
 
 def test_names_the_step_that_breaks_the_history_limit_with_its_line() -> None:
@@ -205,7 +252,7 @@ def test_accepts_a_pack_of_a_thousand_steps() -> None:
 
     assert sum(1 for _ in compiled.plan.all_steps()) == 1000
     assert compiled.budget.history_events < QUOTA_EVENTS
-    assert compiled.budget.definition_bytes < limits.MAX_DEFINITION_BYTES
+    assert compiled.budget.definition_bytes < limits.MAX_REQUEST_BYTES
     assert graph.problems(compiled.definition) == []
 
 

@@ -1,4 +1,4 @@
-"""The places in a machine where a deployment's functions go."""
+"""The places in a machine where a deployment's functions and partition go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.template import ROOT
 
 WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
 FUNCTIONS = {
-    name: f"arn:aws:lambda:::{name}"
+    name: f"arn:aws-us-gov:lambda:::{name}"
     for name in (
         "RunStepFunctionArn",
         "OpenGateFunctionArn",
@@ -25,17 +25,20 @@ FUNCTIONS = {
         "SettleRunFunctionArn",
     )
 }
+VALUES = FUNCTIONS | {frame.PARTITION: "aws-us-gov"}
 
 
 def test_reads_a_deployments_functions_off_its_machine_and_binds_others_to_them() -> None:
     steps = "- {id: g, gate: {approval: {id: r}}}\n- {id: a, run: {uses: builtin:noop}}"
-    deployed = frame.bind(WRITTEN, FUNCTIONS)
+    deployed = frame.bind(WRITTEN, VALUES)
     definition = compile_pack(pack(steps, spec="approvals: [{id: r}]"), {}).definition
 
     bound = frame.bind(definition, frame.bindings(deployed))
 
-    assert frame.bindings(deployed) == FUNCTIONS
+    assert frame.bindings(deployed) == VALUES
     assert "${" not in json.dumps(bound)
+    resource = bound["States"][frame.FRAME]["Branches"][0]["States"]["a"]["Resource"]
+    assert resource == "arn:aws-us-gov:states:::lambda:invoke"
 
 
 def test_finds_no_bindings_in_a_machine_of_another_shape() -> None:
@@ -48,7 +51,7 @@ def test_never_takes_an_authors_text_for_a_function(version: str) -> None:
     definition = compile_pack(pack("- {id: Comment, run: {uses: builtin:noop}}"), {}).definition
     definition["Comment"] = version
 
-    bound = frame.bind(definition, FUNCTIONS)
+    bound = frame.bind(definition, VALUES)
 
     steps = bound["States"][frame.FRAME]
     assert bound["Comment"] == version
@@ -61,7 +64,7 @@ def test_never_takes_an_authors_text_for_a_function(version: str) -> None:
 def test_binds_every_generated_machine(manifest: dict[str, Any], inputs: dict[str, Any]) -> None:
     definition = compile_pack(strategies.as_yaml(manifest), inputs).definition
 
-    bound = frame.bind(definition, FUNCTIONS)
+    bound = frame.bind(definition, VALUES)
 
     assert json.loads(json.dumps(bound)) == bound
 

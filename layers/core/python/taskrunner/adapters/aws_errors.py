@@ -31,6 +31,7 @@ _PASSING: Final = frozenset(
         "InternalFailure",
         "KMSInternalException",
         "KeyUnavailableException",
+        "KmsThrottlingException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BAD_REQUEST: Final = 400
 _STATUS_OF_CODE: Final = {
     "body_too_large": 413,
+    "machine_quota_reached": 503,
     "too_many_runs": 429,
     "unauthorized": 401,
 }
@@ -38,6 +39,7 @@ _HEADERS_OF_STATUS: Final = {
     429: {"Retry-After": "30"},
     503: {"Retry-After": "2"},
 }
+_HEADERS_OF_CODE: Final = {"machine_quota_reached": {"Retry-After": "300"}}
 
 # The form in which API Gateway takes a response from a function.
 ProxyResponse: TypeAlias = dict[str, Any]
@@ -119,4 +121,5 @@ def _envelope(
     body: JsonObject = {"error": {"code": code, "message": message, "traceId": trace}}
     if problems is not None:
         body["errors"] = problems
-    return json_response(status, body, _HEADERS_OF_STATUS.get(status))
+    headers = _HEADERS_OF_CODE.get(code) or _HEADERS_OF_STATUS.get(status)
+    return json_response(status, body, headers)

@@ -151,6 +151,16 @@ def unsealed_partition(run: Run) -> str:
     return f"{unfinished_partition(run.tenant, run.pack_name)}#ended"
 
 
+def moved_update(run: Run, machine: str) -> Update:
+    """Record another machine for *run*, unless it has ended."""
+    return Update(
+        key=run_key(run),
+        expression="SET machine = :machine",
+        condition="attribute_exists(pk) AND attribute_not_exists(outcome)",
+        values={":machine": machine},
+    )
+
+
 def ended_update(run: Run, outcome: RunStatus, ended_at: str, reason: JsonObject | None) -> Update:
     """Record that *run* has ended and why, unless it has before."""
     shown = {} if reason is None else {":reason": json.dumps(reason, ensure_ascii=False)}

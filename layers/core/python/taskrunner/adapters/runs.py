@@ -22,6 +22,7 @@ from taskrunner.adapters.journal_chunks import (
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
     brief_puts,
+    moved_update,
     run_from_item,
     run_item,
     run_listings,
@@ -107,6 +108,14 @@ class DynamoRuns:
             if run.queue_depth is None or min(failed.items) < len(unique):
                 return False
             raise TooManyRunsError(run.pack_name, run.queue_depth) from None
+        return True
+
+    def move(self, run: Run, machine: str) -> bool:
+        """See the port."""
+        try:
+            self._table.update(moved_update(run, machine))
+        except ConditionFailedError:
+            return False
         return True
 
     def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
 from taskrunner.adapters.table_layout import APPROVALS, CHUNKS, tenant_and_run_id
 from taskrunner.model import journal
 from taskrunner.usecases.publish_events import AddedEntries, ClosedApproval
@@ -26,24 +28,25 @@ def change(record: Mapping[str, Any]) -> Change | None:
     Raises:
         KeyError, ValueError: it was written by no release that this one knows.
     """
-    images = record["dynamodb"]
-    key, before, after = images["Keys"], images.get("OldImage", {}), images.get("NewImage")
-    if after is None:
+    images = DynamoDBRecord(dict(record)).dynamodb
+    if images is None:
+        raise KeyError("dynamodb")
+    key, before, after = images.keys, images.old_image, images.new_image
+    if not after:
         return None  # retention deletes items
-    tenant, run_id = tenant_and_run_id(key["pk"]["S"])
-    place = key["sk"]["S"]
+    tenant, run_id = tenant_and_run_id(key["pk"])
+    place = key["sk"]
     if place.startswith(CHUNKS):
         present = _entries(before)
         added = _entries(after)[len(present) :]
         chunk = int(place.removeprefix(CHUNKS))
         return AddedEntries(tenant, run_id, chunk, present, added) if added else None
     if place.startswith(APPROVALS) and "verdict" in after and "summary" in before:
-        opened_at = json.loads(before["summary"]["S"])["openedAt"]
-        decided_at = after["decisions"]["L"][-1]["M"]["at"]["S"]
+        opened_at = json.loads(before["summary"])["openedAt"]
+        decided_at = after["decisions"][-1]["at"]
         return ClosedApproval(tenant, run_id, opened_at, decided_at)
     return None
 
 
 def _entries(image: Mapping[str, Any]) -> list[Entry]:
-    texts = image.get("entries", {"L": []})["L"]
-    return [journal.from_document(json.loads(text["S"])) for text in texts]
+    return [journal.from_document(json.loads(text)) for text in image.get("entries", [])]

@@ -45,6 +45,10 @@ class Metric(StrEnum):
     RECONCILER_PASSES = "ReconcilerPasses"
     REPAIRS = "Repairs"
     REPAIRS_FAILED = "RepairsFailed"
+    # State machines, counted every day.
+    STATE_MACHINES = "StateMachines"  # of the account, which AWS limits
+    PACK_MACHINES = "PackMachines"
+    PACK_MACHINES_DELETED = "PackMachinesDeleted"
     # Functions.
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     REQUESTS_THROTTLED = "RequestsThrottled"

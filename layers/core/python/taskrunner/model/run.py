@@ -75,7 +75,9 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The record of a run. Only *outcome*, *settled* and *sealed* change after its creation.
+    """The record of a run. Only *outcome*, *settled*, *sealed* and *machine* change later.
+
+    *machine* changes if the stack is updated before the run has an execution.
 
     *machine* and *execution* are the names of its state machine and Step Functions execution, and
     *distributed* are the ids of the machine's Distributed Maps.

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from taskrunner.ports.events import Events as Events
     from taskrunner.ports.evidence import Evidence as Evidence
     from taskrunner.ports.evidence import Signed as Signed
+    from taskrunner.ports.execution_links import ExecutionLinks as ExecutionLinks
     from taskrunner.ports.executions import Machines as Machines
     from taskrunner.ports.images import Registries as Registries
+    from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory
     from taskrunner.ports.metrics import Metrics as Metrics
     from taskrunner.ports.network import Networks as Networks
     from taskrunner.ports.notifications import Notifications as Notifications

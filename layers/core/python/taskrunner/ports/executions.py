@@ -14,14 +14,24 @@ if TYPE_CHECKING:
 class Machines(Protocol):
     """State machines by name, and one execution for each run."""
 
-    def name(self, pack_name: str, definition_hash: str) -> str:
-        """Return the name of the machine for a definition, at most 80 characters."""
+    def name(self, pack_name: str, pack_version: str, definition: JsonObject) -> str:
+        """Return the name of the pack's machine in this deployment, at most 80 characters.
+
+        Raises:
+            MachineQuotaError: the machine is new, and the account has as many as AWS allows.
+            TryAgainError: AWS is busy, or the deployment is being updated.
+        """
         ...
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
     ) -> None:
-        """Start the run's execution, and make its machine if it is new. Idempotent."""
+        """Start the run's execution, and make its machine if it is new. Idempotent.
+
+        Raises:
+            StartRefusedError: AWS refuses the machine or the execution.
+            TryAgainError: AWS is busy, or the machine is not ready.
+        """
         ...
 
     def status(self, run: Run) -> str | None:

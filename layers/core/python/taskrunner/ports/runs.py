@@ -78,6 +78,10 @@ class Runs(Protocol):
         """
         ...
 
+    def move(self, run: Run, machine: str) -> bool:
+        """Record another *machine* for a run without execution; return False if it has ended."""
+        ...
+
     def keyed(self, tenant: str, creator: str, idempotency_key: str) -> str | None:
         """Return the id of the run that *creator* created with that key, or None.
 

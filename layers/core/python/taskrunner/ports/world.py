@@ -61,3 +61,7 @@ class World(Protocol):
     def settlements(self) -> ports.Settlements: ...  # noqa: D102
     @property
     def machines(self) -> ports.Machines: ...  # noqa: D102
+    @property
+    def links(self) -> ports.ExecutionLinks: ...  # noqa: D102
+    @property
+    def inventory(self) -> ports.MachineInventory: ...  # noqa: D102

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 _IDEMPOTENCY_KEY: Final = re.compile(r"[ -~]{1,255}")
+_MAX_EXECUTION_NAME: Final = 80
+_EXECUTION_HASH_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
         InvalidRequestError: the run id or the idempotency key is malformed.
         ConflictError: `run_exists`, `idempotency_conflict`, `plan_hash_mismatch`.
         TooManyRunsError: the pack's queue is full.
+        MachineQuotaError: the account may have no further state machine.
+        TryAgainError: AWS is busy, or the deployment is being updated.
     """
     _check_names(request)
     now = world.clock.now()
@@ -69,9 +74,20 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
         new = _new_run(request, run_id, compiled, timestamp.to_text(now), world)
         run = _record(new, request, compiled, world)
     plan = compiled.plan
-    start(run, compiled.definition, execution_input(plan, run.tenant, run.run_id), world)
+    _try_to_start(run, compiled, world)
     state = fold(plan, _first_entries(run, plan), run.created_at)
     return api_view.run_state(run, plan, state)
+
+
+def _try_to_start(run: Run, compiled: CompiledPack, world: World) -> None:
+    """Start the run if that is possible now.
+
+    The run is recorded, so the caller must learn its id. Whatever fails here fails again when the
+    reconciler starts the run, a minute later. It logs the error, and decides what follows.
+    """
+    of_execution = execution_input(compiled.plan, run.tenant, run.run_id)
+    with suppress(Exception):
+        start(run, compiled.definition, of_execution, world)
 
 
 def _check_names(request: CreateRun) -> None:
@@ -117,9 +133,6 @@ def _new_run(
     request: CreateRun, run_id: str, compiled: CompiledPack, created_at: str, world: World
 ) -> Run:
     plan = compiled.plan
-    # Step Functions keeps a name for 90 days after the end of its execution. When retention has
-    # freed a run id sooner, a new run of that id needs another execution name than the old one.
-    execution = hashlib.sha256(f"{request.tenant}\x00{run_id}\x00{created_at}".encode()).hexdigest()
     return Run(
         tenant=request.tenant,
         run_id=run_id,
@@ -127,9 +140,9 @@ def _new_run(
         definition_hash=compiled.definition_hash,
         pack_name=plan.pack_name,
         pack_version=plan.pack_version,
-        machine=world.machines.name(plan.pack_name, compiled.definition_hash),
+        machine=world.machines.name(plan.pack_name, plan.pack_version, compiled.definition),
         distributed=tuple(sorted(compiled.distributed)),
-        execution=execution,
+        execution=_execution_name(request.tenant, run_id, created_at),
         created_at=created_at,
         created_by=request.caller,
         request_digest=_digest(request),
@@ -139,6 +152,18 @@ def _new_run(
         manifest_digest=_manifest_digest(request.manifest),
         rerun_of=request.rerun_of,
     )
+
+
+def _execution_name(tenant: str, run_id: str, created_at: str) -> str:
+    """Return the name of a run's execution: the run's id, cut if it is long, and a hash.
+
+    Tenants share machines, and may use the same run ids. Step Functions keeps a name for 90 days
+    after the end of its execution. When retention has freed a run id sooner, a new run of that id
+    needs another execution name than the old one.
+    """
+    digits = hashlib.sha256(f"{tenant}\x00{run_id}\x00{created_at}".encode()).hexdigest()
+    suffix = f"-{digits[:_EXECUTION_HASH_DIGITS]}"
+    return run_id[: _MAX_EXECUTION_NAME - len(suffix)] + suffix
 
 
 def _manifest_digest(manifest: str) -> str:

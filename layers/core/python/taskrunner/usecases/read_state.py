@@ -81,6 +81,7 @@ def read_state(tenant: str, run_id: str, query: StateQuery, world: World) -> Sta
         view = api_view.run_state(run, plan, state)
     else:
         view = _page_of_children(run, plan, state, query.parent, query)
+    view |= world.links.of(run)
     view["position"] = api_view.cursor(_last(journal))
     return StateAnswer(_tag(run, journal, world), view)
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
-from taskrunner.errors import ConflictError, NotFoundError
+from taskrunner.errors import ConflictError, NotFoundError, StartRefusedError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.due_work import (
     DueItem,
@@ -31,7 +31,7 @@ from taskrunner.runtime.delivery import deliver_ended, fail_all_gates
 from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
-from taskrunner.usecases.settle_run import NOT_STARTED
+from taskrunner.usecases.settle_run import not_started
 from taskrunner.usecases.start_run import start_run
 from taskrunner.usecases.watch_objective import watch_objective
 
@@ -266,8 +266,19 @@ def _start(item: DueItem, world: World) -> bool:
     try:
         start_run(item.tenant, item.run_id, world)
     except Exception as error:
-        if isinstance(error, NotFoundError) or item.looks >= _MOST_STARTS:
+        if _is_hopeless(error) or item.looks >= _MOST_STARTS:
             run = world.runs.snapshot(item.tenant, item.run_id).run
-            world.settlements.request(run, NOT_STARTED)
+            world.settlements.request(run, not_started(error))
         raise
     return True
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Return whether a start that failed with *error* fails again."""
+    match error:
+        case NotFoundError():
+            return True
+        case StartRefusedError():
+            return error.for_good
+        case _:
+            return False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
-from taskrunner.errors import NotFoundError
+from taskrunner.errors import NotFoundError, StartRefusedError
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import canonical_json, timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
@@ -16,6 +16,7 @@ from taskrunner.model.plan import ObjectOutput, StepKind
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
 from taskrunner.runtime.failures import stopped_by
+from taskrunner.runtime.run_result import run_result
 from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.seal_run import seal_run
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from taskrunner.ports import RunSnapshot, World
 
 NOT_STARTED: Final = "NOT_STARTED"
+_REASON: Final = ": "
 
 _MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
 
@@ -38,10 +40,12 @@ def settle_run(
 ) -> JsonObject:
     """Settle the run: as failed when *error* names a failure, else as succeeded. Idempotent.
 
+    Return the run's `run_result`, or the status `unknown` for an execution that is not the run's.
+
     *error* is the name that Step Functions gave to what ended the pack's steps, such as
-    `StepFailedError` or `States.Timeout`. The reconciler gives `NOT_STARTED` for a run that has no
-    execution and cannot get one. A run that has ended before, like a cancelled one, keeps its
-    outcome and gets the evidence that it lacks.
+    `StepFailedError` or `States.Timeout`. For a run that has no execution and cannot get one, the
+    reconciler gives what `not_started` returns. A run that has ended before, like a cancelled one,
+    keeps its outcome and gets the evidence that it lacks.
 
     *execution* is `<machine>:<execution>`, for a caller that knows only which execution has ended.
     One that is not the run's own ends nothing: an earlier run may have had this run's id, and a run
@@ -60,20 +64,27 @@ def settle_run(
     """
     snapshot = world.runs.snapshot(tenant, run_id)
     run = snapshot.run
-    if run.outcome is not None and run.sealed:
-        return {"status": run.outcome.value}
     own_execution = f"{run.machine}:{run.execution}"
     if run.outcome is None and execution not in (None, own_execution):
         return {"status": "unknown"}
     try:
         plan = world.plans.get(tenant, run.plan_hash)
     except NotFoundError:
-        return {"status": (run.outcome or _end_without_plan(snapshot, world)).value}
+        outcome = run.outcome or _end_without_plan(snapshot, world)
+        return run_result(run, outcome, None, world)
     outcome = run.outcome or _end(snapshot, plan, error, world)
-    if outcome is RunStatus.FAILED:
-        _settle_failed(run, plan, world)
-    seal_run(run, plan, world)
-    return {"status": outcome.value}
+    if not run.sealed or run.outcome is None:
+        if outcome is RunStatus.FAILED:
+            _settle_failed(run, plan, world)
+        seal_run(run, plan, world)
+    return run_result(run, outcome, plan, world)
+
+
+def not_started(error: Exception) -> str:
+    """Return what `settle_run` is given for a run whose start failed with *error*."""
+    if isinstance(error, StartRefusedError):
+        return f"{NOT_STARTED}{_REASON}{error.reason}"
+    return NOT_STARTED
 
 
 def _end_without_plan(snapshot: RunSnapshot, world: World) -> RunStatus:
@@ -88,8 +99,9 @@ def _end(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> 
         artifacts = _outputs(plan, snapshot, RunStatus.SUCCEEDED, now, world)
         entries = [run_entries.run_completed(now)]
         return world.runs.end(snapshot, RunStatus.SUCCEEDED, entries, artifacts)
-    if error == NOT_STARTED:
-        return world.runs.end(snapshot, RunStatus.FAILED, [run_entries.run_not_scheduled(now)])
+    if error.startswith(NOT_STARTED):
+        entry = run_entries.run_not_scheduled(now, error.partition(_REASON)[2])
+        return world.runs.end(snapshot, RunStatus.FAILED, [entry])
     journal = world.runs.journal(snapshot.run.tenant, snapshot.run.run_id)
     entries = [placed.entry for placed in journal]
     _end_lost_steps(snapshot, plan, entries, error, world)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.compiler.driver import compile_plan
 from taskrunner.compiler.machine.execution_input import execution_input
-from taskrunner.errors import TryAgainError
+from taskrunner.errors import MachineQuotaError, TryAgainError
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
@@ -29,12 +30,26 @@ def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: 
 
 
 def start_run(tenant: str, run_id: str, world: World) -> bool:
-    """Start a recorded run from its stored plan, as `start` does. Idempotent.
+    """Start a recorded run that has no execution from its stored plan, as `start` does. Idempotent.
+
+    When the stack has been updated since the run was recorded, it runs on a machine that calls the
+    functions of today.
 
     Raises:
         NotFoundError: there is no such run, or retention has deleted its plan.
+        StartRefusedError: AWS refuses the machine or the execution.
     """
     run = world.runs.snapshot(tenant, run_id).run
+    if run.outcome is not None:
+        return True
     plan = world.plans.get(tenant, run.plan_hash)
     definition = compile_plan(plan, run.distributed)
+    try:
+        machine = world.machines.name(run.pack_name, run.pack_version, definition)
+    except (TryAgainError, MachineQuotaError):
+        return False
+    if machine != run.machine:
+        if not world.runs.move(run, machine):
+            return True
+        run = replace(run, machine=machine)
     return start(run, definition, execution_input(plan, tenant, run_id), world)

@@ -26,7 +26,8 @@ from taskrunner.compiler.budget.history import (
     run_history,
     step_history,
 )
-from taskrunner.compiler.machine import frame
+from taskrunner.compiler.machine import frame, names
+from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.problems import Problem
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.plan import Loop, MapStep, walk
@@ -38,10 +39,17 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
 
-# A request may have 1 MiB. 16 KiB are left for its headers and the rest of CreateStateMachine.
-MAX_DEFINITION_BYTES: Final = (1024 - 16) * 1024
-# The function of a deployment with the longest names that AWS allows.
-_LONGEST_ARN: Final = "arn:aws-us-gov:lambda:ap-southeast-1:123456789012:function:" + "f" * 64
+# A request may have 1 MB with its headers, for which 8 KiB are left. AWS's documentation does not
+# say how many bytes that is; its API takes a definition of 1,048,576 characters.
+MAX_REQUEST_BYTES: Final = (1024 - 8) * 1024
+# The longest names that AWS allows, so that planning depends on no deployment: a function with an
+# alias or version, a stack, a role, and a log group.
+_LONGEST_ARN: Final = (
+    f"arn:aws-us-gov:lambda:ap-southeast-1:{'1' * 12}:function:{'f' * 64}:{'v' * 128}"
+)
+_LONGEST_STACK: Final = "s" * 128
+_LONGEST_PARTITION: Final = "aws-us-gov"
+_LOG_GROUP: Final = {"cloudWatchLogsLogGroup": {"logGroupArn": "g" * 256}}
 # A state may be given 256 KiB. 64 KiB are left for what the run adds to its input: the numbers of
 # 10,000 items that decide_flow answers, or an error with its cause.
 MAX_INPUT_BYTES: Final = 192 * 1024
@@ -53,7 +61,7 @@ class Budget:
     """The worst case of one run.
 
     *history_events* are those of the run's own execution, without its child executions.
-    *definition_bytes* are those that creating the machine sends.
+    *definition_bytes* are those of the request that creates the machine.
     """
 
     history_events: int
@@ -76,25 +84,31 @@ def count(
         history_events=run.events,
         state_transitions=everything.transitions,
         invocations=everything.invocations,
-        definition_bytes=sent_bytes(definition),
+        definition_bytes=sent_bytes(plan, definition),
         input_bytes=size_bytes(execution_input),
     )
 
 
-def sent_bytes(definition: JsonObject) -> int:
-    """Return the bytes of *definition* in CreateStateMachine, with functions of the longest names.
+def sent_bytes(plan: Plan, definition: JsonObject) -> int:
+    """Return the bytes of the request that creates the machine, with the longest names.
 
-    It is a string of a JSON request there, so each of its quotes takes two bytes and, as boto3
-    writes JSON, each character beyond ASCII six or more.
+    The definition is a string of a JSON request there, so each of its quotes takes two bytes and,
+    as boto3 writes JSON, each character beyond ASCII six or more.
     """
-    bound = frame.bind(definition, _longest_functions())
-    text = json.dumps(bound, ensure_ascii=False, separators=(",", ":"))
-    return len(json.dumps(text))
+    request = creation(plan.pack_name, plan.pack_version, definition, _longest_deployment())
+    return len(json.dumps(request | {"name": "n" * names.MAX_LENGTH}))
 
 
 @cache
-def _longest_functions() -> dict[str, str]:
-    return dict.fromkeys(frame.bindings(frame.frame()), _LONGEST_ARN)
+def _longest_deployment() -> Deployment:
+    values = dict.fromkeys(frame.bindings(frame.frame()), _LONGEST_ARN)
+    return Deployment(
+        stack=_LONGEST_STACK,
+        values=values | {frame.PARTITION: _LONGEST_PARTITION},
+        role_arn="r" * 256,
+        logging={"level": "ERROR", "includeExecutionData": False, "destinations": [_LOG_GROUP]},
+        tracing={"enabled": False},
+    )
 
 
 def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterator[Problem]:
@@ -111,10 +125,10 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
             loop = max(loops, key=iterations)
             message += f", such as a lower maxIterations of '{loop.id}', now {loop.max_iterations}"
         yield Problem((*_STEPS, index), message)
-    if budget.definition_bytes > MAX_DEFINITION_BYTES:
+    if budget.definition_bytes > MAX_REQUEST_BYTES:
         message = (
             f"the compiled machine has {budget.definition_bytes} bytes as it is sent, and Step "
-            f"Functions takes {MAX_DEFINITION_BYTES}; split the pack"
+            f"Functions takes {MAX_REQUEST_BYTES}; split the pack"
         )
         yield Problem(_STEPS, message)
     if budget.input_bytes > MAX_INPUT_BYTES:

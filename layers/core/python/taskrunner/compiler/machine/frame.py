@@ -1,7 +1,8 @@
-"""The frame of every machine: statemachine/pack_run.asl.yaml, and a deployment's functions in it.
+"""The frame of every machine: statemachine/pack_run.asl.yaml, and what a deployment puts into it.
 
-The frame names functions as `${Name}`. A deployment replaces these names by ARNs in its own copy of
-the frame, which is how `create_run` finds the functions of its deployment.
+The frame names functions as `${Name}`, and AWS's partition in `arn:${Partition}:...`. A deployment
+replaces these names in its own copy of the frame, which is how `create_run` finds the functions and
+the partition of its deployment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 FRAME: Final = "Pack steps"
 DONE: Final = "Steps done"
+PARTITION: Final = "Partition"
 _PLACEHOLDER: Final = "${"
+_INTEGRATION: Final = f"arn:${{{PARTITION}}}:"
 
 
 @cache
@@ -37,8 +40,11 @@ def prototypes() -> JsonObject:
     return states
 
 
-def bind(definition: JsonObject, functions: Mapping[str, str]) -> JsonObject:
-    """Return *definition* with each `${Name}` replaced by the ARN that *functions* has for it."""
+def bind(definition: JsonObject, values: Mapping[str, str]) -> JsonObject:
+    """Return *definition* with each `${Name}` replaced by what *values* has for it.
+
+    These are the ARNs of functions, and the partition.
+    """
 
     def bound(node: Json) -> Json:
         if isinstance(node, dict):
@@ -50,7 +56,9 @@ def bind(definition: JsonObject, functions: Mapping[str, str]) -> JsonObject:
         if isinstance(node, list):
             return [bound(child) for child in node]
         if isinstance(node, str) and node.startswith(_PLACEHOLDER):
-            return functions[_name(node)]
+            return values[_name(node)]
+        if isinstance(node, str) and node.startswith(_INTEGRATION):
+            return f"arn:{values[PARTITION]}:{node[len(_INTEGRATION) :]}"
         return node
 
     result: JsonObject = bound(definition)
@@ -58,12 +66,14 @@ def bind(definition: JsonObject, functions: Mapping[str, str]) -> JsonObject:
 
 
 def bindings(deployed: JsonObject) -> dict[str, str]:
-    """Return the ARN that a deployment put in place of each `${Name}`, read off its frame.
+    """Return what a deployment put in place of each `${Name}`, read off its frame.
 
     Raises:
-        KeyError: *deployed* does not have the frame's shape: it is of another release.
+        TryAgainError: *deployed* does not have the frame's shape. A deployment is under way, which
+            changes this machine before the functions that read it.
+
     """
-    arns: dict[str, str] = {}
+    values: dict[str, str] = {}
 
     def compare(ours: Json, theirs: Json) -> None:
         if isinstance(ours, dict):
@@ -73,10 +83,16 @@ def bindings(deployed: JsonObject) -> dict[str, str]:
             for our_child, their_child in zip(ours, theirs, strict=True):
                 compare(our_child, their_child)
         elif isinstance(ours, str) and ours.startswith(_PLACEHOLDER):
-            arns[_name(ours)] = theirs
+            values[_name(ours)] = theirs
+        elif isinstance(ours, str) and ours.startswith(_INTEGRATION):
+            values[PARTITION] = theirs.split(":")[1]
 
-    compare(frame(), deployed)
-    return arns
+    try:
+        compare(frame(), deployed)
+    except (LookupError, TypeError, ValueError):
+        message = "the prototype machine is of another release; its deployment is under way"
+        raise TryAgainError(message) from None
+    return values
 
 
 def _name(placeholder: str) -> str:

@@ -129,14 +129,19 @@ def run_failed(cause: str, occurred_at: str, *, error: str | None = None) -> Ent
     )
 
 
-def run_not_scheduled(occurred_at: str) -> Entry:
-    """The last entry of a run whose execution could not be started."""
+def run_not_scheduled(occurred_at: str, reason: str = "") -> Entry:
+    """The last entry of a run whose execution could not be started.
+
+    *reason* is AWS's name of the error that it refused the execution with, if it did.
+    """
+    refusal = f"; AWS refused it with {reason}" if reason else ""
     return Entry(
         id=_END,
         occurred_at=occurred_at,
         event=Event.RUN_SCHEDULE_FAILED,
         level=Level.ERROR,
-        message="Run failed: its execution could not be started.",
+        message=f"Run failed: its execution could not be started{refusal}.",
+        metadata=fields.without_none({"error": reason or None}),
     )
 
 

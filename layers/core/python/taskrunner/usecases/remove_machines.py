@@ -1,0 +1,127 @@
+"""Remove packs' machines: those that nothing uses any more, or all of them with their stack.
+
+Each version of a pack has a machine, and an account may have 100,000. A run needs no machine to be
+kept: its state is in the table, and the next run of the version makes the machine again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.errors import TryAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from taskrunner.ports import World
+    from taskrunner.ports.machine_inventory import PackMachine
+
+# AWS lists executions at two to five a second, and looking at a machine takes one or two lists.
+MOST_LOOKS: Final = 1000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What was done.
+
+    *of_stack* machines of this deployment's packs and *in_account* machines were there at first.
+    *deleted* were deleted, and *left* could not be, for lack of time or because of *failures*.
+    """
+
+    in_account: int
+    of_stack: int
+    deleted: int
+    left: int
+    failures: list[tuple[PackMachine, Exception]] = field(default_factory=list)
+
+
+def remove_unused_machines(world: World, longest_s: float) -> Removal:
+    """Delete machines that nothing has used for their retention, for *longest_s* at most.
+
+    A pass looks at 1,000 of the machines that are old enough, and the next day's pass at others. A
+    machine is looked at twice, so that a run that starts between the looks keeps it. A run that
+    finds its machine deleted waits, and the reconciler starts it on a new one.
+    """
+    began = world.clock.now()
+    deadline, since = began + timedelta(seconds=longest_s), began - world.inventory.retention
+    listing = world.inventory.listing()
+    old = sorted(machine for machine in listing.machines if machine.created_at <= since)
+    looked = _of_today(old, began)
+    unused = _collect(
+        looked, lambda machine: world.inventory.is_unused(machine, since), deadline, world
+    )
+
+    def remove(machine: PackMachine) -> bool:
+        if not world.inventory.is_unused(machine, since):
+            return False
+        world.inventory.delete(machine)
+        return True
+
+    removed = _collect(unused.chosen, remove, deadline, world)
+    return Removal(
+        in_account=listing.in_account,
+        of_stack=len(listing.machines),
+        deleted=len(removed.chosen),
+        left=removed.unreached + len(removed.failures),
+        failures=unused.failures + removed.failures,
+    )
+
+
+def remove_all_machines(world: World, longest_s: float) -> Removal:
+    """Delete all machines of the deployment's packs, for *longest_s* at most."""
+    deadline = world.clock.now() + timedelta(seconds=longest_s)
+    listing = world.inventory.listing()
+
+    def remove(machine: PackMachine) -> bool:
+        world.inventory.delete(machine)
+        return True
+
+    removed = _collect(listing.machines, remove, deadline, world)
+    return Removal(
+        in_account=listing.in_account,
+        of_stack=len(listing.machines),
+        deleted=len(removed.chosen),
+        left=removed.unreached + len(removed.failures),
+        failures=removed.failures,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    chosen: list[PackMachine]
+    failures: list[tuple[PackMachine, Exception]]
+    unreached: int
+
+
+def _collect(
+    machines: Iterable[PackMachine],
+    choose: Callable[[PackMachine], bool],
+    deadline: datetime,
+    world: World,
+) -> _Collected:
+    """Return the machines for which *choose* is true, as far as the time and AWS allow."""
+    waiting = list(machines)
+    result = _Collected([], [], 0)
+    chosen, failures = result.chosen, result.failures
+    while waiting and world.clock.now() < deadline:
+        machine = waiting.pop(0)
+        try:
+            if choose(machine):
+                chosen.append(machine)
+        except TryAgainError as error:  # AWS stays busy, so the others would wait in vain
+            failures.append((machine, error))
+            break
+        except Exception as error:  # noqa: BLE001 - one machine must not keep the others
+            failures.append((machine, error))
+    return _Collected(chosen, failures, len(waiting))
+
+
+def _of_today(machines: list[PackMachine], now: datetime) -> list[PackMachine]:
+    """Return those that today's pass looks at, so that every machine has its turn."""
+    if len(machines) <= MOST_LOOKS:
+        return machines
+    first = (now - _EPOCH).days * MOST_LOOKS % len(machines)
+    return (machines + machines)[first : first + MOST_LOOKS]
