@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskrunner import bootstrap
 from taskrunner.adapters import custom_resource
 from taskrunner.adapters.logs import logger
-from taskrunner.adapters.machine_metrics import log_line
+from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.usecases.remove_machines import (
     Removal,
     remove_all_machines,
@@ -37,12 +37,11 @@ def handler(
     if "RequestType" in event:
         return _for_the_stack(event, world, longest_s)
     removal = remove_unused_machines(world, longest_s)
-    counts = {
-        "StateMachines": removal.in_account,
-        "PackMachines": removal.of_stack,
-        "PackMachinesDeleted": removal.deleted,
-    }
-    print(log_line(world.inventory.stack, world.clock.now(), counts))  # noqa: T201 - EMF
+    world.metrics.record(
+        Measurement(Metric.STATE_MACHINES, removal.in_account),
+        Measurement(Metric.PACK_MACHINES, removal.of_stack),
+        Measurement(Metric.PACK_MACHINES_DELETED, removal.deleted),
+    )
     _log(removal)
     return {"machines": removal.of_stack, "deleted": removal.deleted, "left": removal.left}
 

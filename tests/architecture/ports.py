@@ -39,7 +39,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
-    "remove_machines": frozenset({"clock", "inventory"}),
+    "remove_machines": frozenset({"clock", "inventory", "metrics"}),
     "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
     # All that a pass needs that finds no work, while runs go on.
     "reconcile": frozenset({"approvals", "clock", "due_work", "metrics"}),

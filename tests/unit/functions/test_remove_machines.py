@@ -14,6 +14,7 @@ import pytest
 from functions.remove_machines.app import handler
 from taskrunner.adapters import custom_resource
 from taskrunner.errors import TryAgainError
+from taskrunner.model.metrics import Metric
 from tests.fakes.clock import NOON
 from tests.fakes.world import MemoryWorld
 from tests.machine.client import LambdaContext
@@ -83,9 +84,7 @@ def a_world(*names: str) -> MemoryWorld:
     return world
 
 
-def test_removes_unused_machines_every_day_and_counts_them(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_removes_unused_machines_every_day_and_counts_them() -> None:
     world = a_world("a", "b")
     world.inventory.running.add("b")
     world.inventory.others_in_account = 7
@@ -96,16 +95,11 @@ def test_removes_unused_machines_every_day_and_counts_them(
         "left": 0,
     }
 
-    line = json.loads(capsys.readouterr().out.splitlines()[0])
-    (metrics,) = line["_aws"]["CloudWatchMetrics"]
-    assert (metrics["Namespace"], metrics["Dimensions"]) == ("TaskRunner", [["Stack"]])
-    assert {metric["Name"]: line[metric["Name"]] for metric in metrics["Metrics"]} == {
-        "StateMachines": 9,
-        "PackMachines": 2,
-        "PackMachinesDeleted": 1,
+    counted = {
+        metric: world.metrics.values(metric)
+        for metric in (Metric.STATE_MACHINES, Metric.PACK_MACHINES, Metric.PACK_MACHINES_DELETED)
     }
-    assert line["Stack"] == "memory"
-    assert line["_aws"]["Timestamp"] == NOON.timestamp() * 1000
+    assert list(counted.values()) == [[9], [2], [1]]
 
 
 class TestCustomResource:

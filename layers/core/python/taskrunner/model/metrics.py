@@ -45,6 +45,10 @@ class Metric(StrEnum):
     RECONCILER_PASSES = "ReconcilerPasses"
     REPAIRS = "Repairs"
     REPAIRS_FAILED = "RepairsFailed"
+    # Gauges of the daily removal of machines, and its work.
+    STATE_MACHINES = "StateMachines"  # of the account and Region
+    PACK_MACHINES = "PackMachines"
+    PACK_MACHINES_DELETED = "PackMachinesDeleted"
     # Functions.
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     REQUESTS_THROTTLED = "RequestsThrottled"
