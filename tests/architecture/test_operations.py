@@ -44,7 +44,7 @@ def test_an_alarm_looks_at_a_metric_that_is_written() -> None:
 
 
 def test_a_gauge_is_compared_by_its_maximum_and_a_count_by_its_sum() -> None:
-    gauges = {"OpenGates", "OldestGateAge", "DueWork", "DueWorkAge"}
+    gauges = {"OpenGates", "OldestGateAge", "DueWork", "DueWorkAge", "StateMachines"}
 
     assert {name: alarm["Statistic"] for name, alarm in OURS.items()} == {
         name: "Maximum" if alarm["MetricName"] in gauges else "Sum" for name, alarm in OURS.items()
@@ -91,7 +91,7 @@ def test_what_is_called_asynchronously_has_a_dead_letter_queue() -> None:
         )
     }
 
-    assert set(asynchronous) == {"SettleRunFunction", "ReconcileFunction"}
+    assert set(asynchronous) == {"SettleRunFunction", "ReconcileFunction", "RemoveMachinesFunction"}
     for properties in asynchronous.values():
         assert properties["DeadLetterQueue"]["TargetArn"] == queue
         for event in properties["Events"].values():

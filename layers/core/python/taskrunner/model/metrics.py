@@ -45,8 +45,8 @@ class Metric(StrEnum):
     RECONCILER_PASSES = "ReconcilerPasses"
     REPAIRS = "Repairs"
     REPAIRS_FAILED = "RepairsFailed"
-    # State machines, counted every day.
-    STATE_MACHINES = "StateMachines"  # of the account, which AWS limits
+    # Gauges of the daily removal of machines, and its work.
+    STATE_MACHINES = "StateMachines"  # of the account and Region
     PACK_MACHINES = "PackMachines"
     PACK_MACHINES_DELETED = "PackMachinesDeleted"
     # Functions.
