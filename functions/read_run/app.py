@@ -29,7 +29,9 @@ _PAGE = ("limit", "cursor")
 _LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
-bootstrap.make_before_snapshot("approvals", "artifacts", "clock", "plans", "principals", "runs")
+bootstrap.make_before_snapshot(
+    "approvals", "artifacts", "clock", "links", "plans", "principals", "runs"
+)
 
 
 class _Reader:

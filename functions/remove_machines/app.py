@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _SPARE_S = 90  # of the function's time, for AWS's last answer and for ours to CloudFormation
 
-bootstrap.make_before_snapshot("clock", "inventory", "metrics")
-
 
 @bootstrap.observed
 def handler(

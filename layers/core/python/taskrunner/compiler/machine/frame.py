@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from taskrunner.errors import TryAgainError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
