@@ -24,7 +24,7 @@ from taskrunner.model.state.children import children
 from taskrunner.model.state.fold import fold
 from tests.contract.samples import a_run
 from tests.packs import pack
-from tests.unit.usecases.given import a_world, step
+from tests.unit.usecases.scenarios import a_world, step
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Plan

@@ -25,8 +25,8 @@ from taskrunner_cli.evidence import verification
 from taskrunner_cli.evidence.verification import Material, Report, Result
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_service import ARTIFACT, REPORT, FakeService, FakeStore
-from tests.unit.usecases.given import TENANT, bundle_of
-from tests.unit.usecases.proven import proven
+from tests.unit.usecases.evidence_run import proven
+from tests.unit.usecases.scenarios import TENANT, bundle_of
 
 WORLD = proven()
 BUNDLE = bundle_of(WORLD) or b""

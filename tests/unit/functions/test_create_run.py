@@ -20,7 +20,7 @@ from taskrunner.usecases.reconcile import reconcile
 from tests.fakes.world import MemoryWorld
 from tests.machine.client import Client, api_event
 from tests.unit.adapters.test_executions import LOGGING, PROTOTYPE, ROLE, deployed_frame
-from tests.unit.usecases.given import PLAIN, TENANT
+from tests.unit.usecases.scenarios import PLAIN, TENANT
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run

@@ -6,7 +6,7 @@ from typing import Any
 from functions.reconcile.app import handler
 from taskrunner.adapters.logs import logger
 from taskrunner.usecases.cancel_run import cancel_run
-from tests.unit.usecases.given import TENANT, a_world
+from tests.unit.usecases.scenarios import TENANT, a_world
 
 
 class Records(logging.Handler):

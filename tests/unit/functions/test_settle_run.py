@@ -9,7 +9,7 @@ import pytest
 
 from functions.settle_run.app import handler
 from taskrunner.model.run import RunStatus
-from tests.unit.usecases.given import TENANT, a_world
+from tests.unit.usecases.scenarios import TENANT, a_world
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

@@ -18,8 +18,8 @@ from taskrunner.model.canonical_json import canonical_bytes
 from taskrunner.model.evidence import Log
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
-from tests.unit.usecases.given import TENANT, evidence_of
-from tests.unit.usecases.proven import proven
+from tests.unit.usecases.evidence_run import proven
+from tests.unit.usecases.scenarios import TENANT, evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from taskrunner.model import json_path
         ((0, "0"), "$[0]['0']"),
     ],
 )
-def test_writes_a_json_path_by_rfc_9535_and_reads_it(path: json_path.Path, text: str) -> None:
+def test_writes_a_json_path_by_rfc_9535_and_reads_it(path: json_path.JsonPath, text: str) -> None:
     assert json_path.render(path) == text
     assert json_path.parse(text) == path
 
@@ -33,5 +33,5 @@ def test_reads_no_path_that_it_does_not_write(text: str) -> None:
     ("path", "text"),
     [((), ""), (("foo", 0), "/foo/0"), (("",), "/"), (("a/b", "m~n"), "/a~1b/m~0n")],
 )
-def test_writes_a_json_pointer_by_rfc_6901(path: json_path.Path, text: str) -> None:
+def test_writes_a_json_pointer_by_rfc_6901(path: json_path.JsonPath, text: str) -> None:
     assert json_path.pointer(path) == text

@@ -8,7 +8,7 @@ from taskrunner.errors import StartRefusedError
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.settle_run import not_started, settle_run
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, result_of, step
+from tests.unit.usecases.scenarios import TENANT, a_world, result_of, step
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

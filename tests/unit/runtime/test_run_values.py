@@ -7,7 +7,7 @@ from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.enter_gate import enter_gate
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.packs import pack
-from tests.unit.usecases.given import NOON, TENANT, a_world, result_of, step
+from tests.unit.usecases.scenarios import NOON, TENANT, a_world, result_of, step
 
 if TYPE_CHECKING:
     from taskrunner.ports import World

@@ -11,7 +11,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.decide_flow import decide_flow
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, step
+from tests.unit.usecases.scenarios import TENANT, a_world, step
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

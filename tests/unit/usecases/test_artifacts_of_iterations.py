@@ -16,7 +16,7 @@ from taskrunner.errors import NotFoundError, StepFailedError
 from taskrunner.usecases import read_run
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, evidence_of, step
+from tests.unit.usecases.scenarios import TENANT, a_world, evidence_of, step
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

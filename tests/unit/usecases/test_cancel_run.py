@@ -9,7 +9,7 @@ from taskrunner.model.run import RunStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import settle_run
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     GATED,
     TENANT,
     a_world,

@@ -15,7 +15,7 @@ from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.plan import FileOutput, ObjectOutput
 from taskrunner.model.redaction import Redactor
 from taskrunner.usecases.capture_files import MAX_FILE_BYTES, MAX_FILES, capture_files
-from tests.unit.usecases.given import NOON, TENANT, a_world
+from tests.unit.usecases.scenarios import NOON, TENANT, a_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from tests.architecture.api_document import DOCUMENT, read
 from tests.fakes.failing_world import FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     NOON,
     PLAIN,
     TENANT,

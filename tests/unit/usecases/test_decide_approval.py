@@ -12,7 +12,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_approval import decide_approval
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     ADMIN,
     BOB,
     CAROL,

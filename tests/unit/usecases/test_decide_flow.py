@@ -13,14 +13,14 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_flow import decide_flow
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     TENANT,
     a_world,
     assert_recovers,
     entry_ids,
     step,
 )
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     last_of_a_step as last,
 )
 

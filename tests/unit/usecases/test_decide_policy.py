@@ -14,7 +14,7 @@ from taskrunner.model.flow import Question
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.decide_flow import decide_flow
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     NOON,
     TENANT,
     a_world,

@@ -7,7 +7,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, TENANT, a_world, decide, entry_ids, gate, result_of
+from tests.unit.usecases.scenarios import GATED, TENANT, a_world, decide, entry_ids, gate, result_of
 
 GATE = StepReference(TENANT, "run-7", "g")
 REVIEW = StepReference(TENANT, "run-7", "review")

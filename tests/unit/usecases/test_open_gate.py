@@ -15,7 +15,7 @@ from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.expire_gate import expire_gate
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     ADMIN,
     CAROL,
     GATED,

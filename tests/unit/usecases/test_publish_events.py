@@ -15,7 +15,7 @@ from taskrunner.model.metrics import Metric
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.publish_events import AddedEntries, ClosedApproval, publish_events
 from taskrunner.usecases.settle_run import settle_run
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     BOB,
     GATED,
     NOON,

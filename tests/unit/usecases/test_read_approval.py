@@ -13,7 +13,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_approval import read_approval
 from tests.api_schema import assert_conforms
 from tests.packs import pack
-from tests.unit.usecases.given import ANA, BOB, GATED, TENANT, a_world, decide, gate, step
+from tests.unit.usecases.scenarios import ANA, BOB, GATED, TENANT, a_world, decide, gate, step
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller

@@ -15,7 +15,7 @@ from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.read_plan import read_plan
 from tests.api_schema import assert_conforms
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, TENANT, a_request, a_world, decide, gate, step
+from tests.unit.usecases.scenarios import GATED, TENANT, a_request, a_world, decide, gate, step
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

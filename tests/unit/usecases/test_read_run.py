@@ -20,7 +20,7 @@ from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     ANA,
     BOB,
     GATED,

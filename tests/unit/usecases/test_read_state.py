@@ -13,7 +13,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_state import StateQuery, read_state, run_state
 from tests.fakes.clock import StoppedClock
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, TENANT, a_world, gate, step
+from tests.unit.usecases.scenarios import GATED, TENANT, a_world, gate, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.read_step import run_step_state
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, TENANT, a_world, gate, step
+from tests.unit.usecases.scenarios import GATED, TENANT, a_world, gate, step
 
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld

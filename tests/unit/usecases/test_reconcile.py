@@ -22,7 +22,7 @@ from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     ADMIN,
     BOB,
     GATED,

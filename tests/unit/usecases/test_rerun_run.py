@@ -11,7 +11,7 @@ from taskrunner.errors import ConflictError, InvalidPackError, NotFoundError
 from taskrunner.usecases.rerun_run import RerunRun, rerun_run
 from tests.api_schema import assert_conforms
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, assert_recovers
+from tests.unit.usecases.scenarios import TENANT, a_world, assert_recovers
 
 if TYPE_CHECKING:
     from taskrunner.ports import World

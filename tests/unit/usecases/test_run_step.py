@@ -29,7 +29,7 @@ from tests.fakes.failing_world import CrashError
 from tests.fakes.sandbox import ThreadSandbox
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     ANA,
     GATED,
     NOON,

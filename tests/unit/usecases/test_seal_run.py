@@ -13,14 +13,14 @@ from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_run import artifact_url, run_artifacts, run_log
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
-from tests.unit.usecases.given import (
+from tests.unit.usecases.evidence_run import ready
+from tests.unit.usecases.scenarios import (
     TENANT,
     assert_recovers,
     bundle_of,
     evidence_of,
     result_of,
 )
-from tests.unit.usecases.proven import ready
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run

@@ -13,7 +13,7 @@ from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
 from tests.fakes.failing_world import CrashError
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     GATED,
     TENANT,
     a_world,

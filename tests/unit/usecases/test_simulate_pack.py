@@ -16,7 +16,7 @@ from taskrunner.usecases.simulate_pack import simulate_pack
 from tests.api_schema import assert_conforms
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import GATED, a_request
+from tests.unit.usecases.scenarios import GATED, a_request
 
 SPEC = """
 inputs:

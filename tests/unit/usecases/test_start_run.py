@@ -13,7 +13,7 @@ from taskrunner.usecases.start_run import start_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
 from tests.fakes.world import MemoryWorld
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     GATED,
     TENANT,
     a_request,

@@ -12,7 +12,7 @@ from taskrunner.model.state.fold import fold
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.reconcile import reconcile
 from tests.packs import pack
-from tests.unit.usecases.given import (
+from tests.unit.usecases.scenarios import (
     BOB,
     TENANT,
     a_world,

@@ -13,7 +13,7 @@ from taskrunner.model.state.fold import fold
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
-from tests.unit.usecases.given import TENANT, a_world, step
+from tests.unit.usecases.scenarios import TENANT, a_world, step
 
 if TYPE_CHECKING:
     from taskrunner.model.run import RunState

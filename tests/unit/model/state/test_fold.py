@@ -15,7 +15,7 @@ from taskrunner.model.entries import run_entries
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.run import Reason, RunState, RunStatus, StepStatus
 from taskrunner.model.state.fold import fail_lost_steps
-from tests.unit.model.state.given import (
+from tests.unit.model.state.sample_journal import (
     CANCELLED,
     CREATED_AT,
     FAILED,

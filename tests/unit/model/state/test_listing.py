@@ -15,7 +15,7 @@ from taskrunner.model.run import Reason, StepStatus
 from taskrunner.model.state.fold import fold
 from taskrunner.model.state.listing import MAX_LISTED_STEPS
 from tests.packs import pack
-from tests.unit.model.state.given import CREATED_AT, at, completed, failed, started
+from tests.unit.model.state.sample_journal import CREATED_AT, at, completed, failed, started
 
 if TYPE_CHECKING:
     from taskrunner.model.journal import Entry

@@ -12,7 +12,7 @@ from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import rules
 from taskrunner.model.state.facts import Facts
 from taskrunner.model.state.rules import Block, Scope
-from tests.unit.model.state.given import CREATED_AT, PLAN, at
+from tests.unit.model.state.sample_journal import CREATED_AT, PLAN, at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ import pytest
 from taskrunner.model.approval import Verdict
 from taskrunner.model.entries import step_entries
 from taskrunner.model.state import tail
-from tests.unit.model.state.given import (
+from tests.unit.model.state.sample_journal import (
     CREATED_AT,
     RETRYING,
     RUN_CREATED,

@@ -13,7 +13,7 @@ from taskrunner.model.entries.flow_entries import Evaluation
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import Policy
 from taskrunner.model.run import Reason
-from tests.unit.model.state.given import (
+from tests.unit.model.state.sample_journal import (
     CANCELLED,
     CREATED_AT,
     FAILED,

@@ -14,7 +14,7 @@ from taskrunner.model.wording import shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 # More than an author fixes in one round, and still within what Lambda can answer.
 MAX_PROBLEMS: Final = 100
@@ -24,14 +24,14 @@ _MAX_PATH_CHARACTERS: Final = 1_000
 class Problem(NamedTuple):
     """One mistake: where it is, and what is wrong there and how to fix it."""
 
-    path: Path
+    path: JsonPath
     message: str
 
 
 class Findings:
     """The problems that one stage found, in the order in which it found them, each once."""
 
-    def __init__(self, is_hidden: Callable[[Path], bool] = lambda _: False) -> None:
+    def __init__(self, is_hidden: Callable[[JsonPath], bool] = lambda _: False) -> None:
         """Find nothing yet; problems at paths that are hidden are dropped."""
         self._problems: dict[Problem, None] = {}
         self._is_hidden = is_hidden
@@ -47,7 +47,7 @@ class Findings:
         """Whether there are more problems than are reported, so that looking for more is wasted."""
         return len(self._problems) > MAX_PROBLEMS
 
-    def add(self, path: Path, message: str) -> None:
+    def add(self, path: JsonPath, message: str) -> None:
         """Add a problem, unless the same one was found before."""
         if not self._is_hidden(path):
             self._problems[Problem(path, message)] = None

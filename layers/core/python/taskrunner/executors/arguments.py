@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from taskrunner import executors
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 # pydantic's kinds of error in the words of a pack's author; a validator of ours has its own words.
 _MESSAGES: Final = {
@@ -46,8 +46,8 @@ _INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing"})
 
 
 def misfits(
-    executor: executors.Executor, value: object, still_open: Iterable[Path]
-) -> Iterator[tuple[Path, str]]:
+    executor: executors.Executor, value: object, still_open: Iterable[JsonPath]
+) -> Iterator[tuple[JsonPath, str]]:
     """Yield each problem of an executor's parameters with its path in `with`.
 
     *still_open* are the paths of values that are not known yet. A problem that touches one of them

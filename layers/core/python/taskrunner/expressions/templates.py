@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from taskrunner.expressions.names import Reference
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonMapping
 
 _BRACES: Final = "{{"
@@ -83,7 +83,7 @@ def split(text: str) -> TemplateText:
     return TemplateText(tuple(pieces))
 
 
-def texts(value: Json, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def texts(value: Json, path: JsonPath = ()) -> Iterator[tuple[JsonPath, str]]:
     """Yield every text in *value* that is a template, with its path."""
     if isinstance(value, str):
         if _BRACES in value:
@@ -107,7 +107,7 @@ def resolve(value: Json, inputs: JsonMapping, allowance: Allowance | None = None
     still_open: dict[str, str] = {}
     shared = allowance or Allowance()
 
-    def resolved(node: Json, path: Path) -> Json:
+    def resolved(node: Json, path: JsonPath) -> Json:
         if isinstance(node, dict):
             return {key: resolved(child, (*path, key)) for key, child in node.items()}
         if isinstance(node, list):
@@ -134,7 +134,7 @@ def fill(parameters: Template, context: JsonMapping) -> Json:
         return parameters.value
     shared = Allowance()
 
-    def filled(node: Json, path: Path) -> Json:
+    def filled(node: Json, path: JsonPath) -> Json:
         if (text := parameters.open.get(json_path.pointer(path))) is not None:
             return split(text).render(context, shared)
         if isinstance(node, dict):

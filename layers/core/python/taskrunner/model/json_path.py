@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Path: TypeAlias = "tuple[str | int, ...]"
+JsonPath: TypeAlias = "tuple[str | int, ...]"
 
 _SHORTHAND = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SEGMENT = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]{1,9})\]|\['((?:[^'\\]|\\.)*)'\]")
@@ -22,7 +22,7 @@ def render(path: Iterable[str | int]) -> str:
     return "$" + "".join(_segment(part) for part in path)
 
 
-def parse(text: str) -> Path | None:
+def parse(text: str) -> JsonPath | None:
     """Return the path that `render` writes as *text*; None if it writes none so."""
     parts: list[str | int] = []
     end = 1

@@ -35,7 +35,7 @@ from taskrunner.model.plan import Loop, MapStep, walk
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Plan
 
@@ -53,7 +53,7 @@ _LOG_GROUP: Final = {"cloudWatchLogsLogGroup": {"logGroupArn": "g" * 256}}
 # A state may be given 256 KiB. 64 KiB are left for what the run adds to its input: the numbers of
 # 10,000 items that decide_flow answers, or an error with its cause.
 MAX_INPUT_BYTES: Final = 192 * 1024
-_STEPS: Final[Path] = ("spec", "steps")
+_STEPS: Final[JsonPath] = ("spec", "steps")
 
 
 @dataclass(frozen=True, slots=True)

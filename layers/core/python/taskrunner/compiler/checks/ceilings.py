@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.manifest.shapes import SandboxShape
     from taskrunner.model.ceilings import Ceilings
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
-_SANDBOX: Final[Path] = ("spec", "sandbox")
+_SANDBOX: Final[JsonPath] = ("spec", "sandbox")
 
 
 def problems(sandbox: SandboxShape, ceilings: Ceilings) -> Iterator[Problem]:

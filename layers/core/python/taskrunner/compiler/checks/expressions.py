@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.compiler.problems import Findings
     from taskrunner.expressions import Expression, Reference
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
 
 
@@ -27,12 +27,12 @@ class ExpressionChecks:
         self._findings = findings
         self._parsed: dict[str, Expression | ExpressionError] = {}
 
-    def parse(self, text: str, path: Path) -> tuple[Reference, ...]:
+    def parse(self, text: str, path: JsonPath) -> tuple[Reference, ...]:
         """Check that *text* is an expression, and return the names it reads."""
         parsed = self._parse(text, path)
         return () if parsed is None else parsed.references
 
-    def _parse(self, text: str, path: Path) -> Expression | None:
+    def _parse(self, text: str, path: JsonPath) -> Expression | None:
         if text not in self._parsed:
             try:
                 self._parsed[text] = expressions.parse(text)
@@ -44,12 +44,12 @@ class ExpressionChecks:
             return None
         return parsed
 
-    def expression(self, text: str | None, path: Path) -> None:
+    def expression(self, text: str | None, path: JsonPath) -> None:
         """Check an expression and the names it reads; None is an expression that is left out."""
         if text is not None and (parsed := self._parse(text, path)) is not None:
             self._look_up([parsed], path)
 
-    def template(self, text: str, path: Path, *, with_secrets: bool) -> tuple[Reference, ...]:
+    def template(self, text: str, path: JsonPath, *, with_secrets: bool) -> tuple[Reference, ...]:
         """Check the expressions in a text, and return the names they read."""
         try:
             template = templates.split(text)
@@ -59,13 +59,13 @@ class ExpressionChecks:
         self._look_up(template.expressions, path, with_secrets=with_secrets)
         return template.references
 
-    def parameters(self, parameters: Json, path: Path) -> None:
+    def parameters(self, parameters: Json, path: JsonPath) -> None:
         """Check every template in the `with` at *path*, where secrets can be read."""
         for subpath, text in templates.texts(parameters):
             self.template(text, (*path, *subpath), with_secrets=True)
 
     def _look_up(
-        self, expressions: Sequence[Expression], path: Path, *, with_secrets: bool = False
+        self, expressions: Sequence[Expression], path: JsonPath, *, with_secrets: bool = False
     ) -> None:
         """Look up the names that *expressions* read; a wrong one is reported once."""
         reported: set[Reference] = set()
@@ -85,12 +85,12 @@ class ExpressionChecks:
                 reported.add(name)
                 self._findings.add(path, message)
 
-    def _compare(self, expression: Expression, path: Path) -> None:
+    def _compare(self, expression: Expression, path: JsonPath) -> None:
         for comparison in expression.comparisons:
             if (message := incomparable(comparison, self._scope)) is not None:
                 self._findings.add(path, message)
 
-    def _look_up_items(self, expression: Expression, path: Path) -> None:
+    def _look_up_items(self, expression: Expression, path: JsonPath) -> None:
         for names in expression.item_names:
             if self._findings.is_full:
                 return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.shapes import Spec
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.expressions import Reference
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt")
 _STEP_FIELDS: Final = ("outputs", "status")
@@ -51,7 +51,7 @@ class Scope:
     """
 
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
-        self.steps: Mapping[Path, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
+        self.steps: Mapping[JsonPath, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.shapes import InputShape, OutputShape, Pack
     from taskrunner.compiler.manifest.step_shapes import StepShape
     from taskrunner.model.ceilings import Ceilings
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 _OUTPUT_ROOT: Final = "/output/"
 
@@ -67,8 +67,8 @@ def _unique(section: str, key: str, names: Sequence[str], findings: Findings) ->
             findings.add(("spec", section, index, key), message)
 
 
-def _unique_steps(steps: Mapping[Path, StepShape], findings: Findings) -> None:
-    first: dict[str, Path] = {}
+def _unique_steps(steps: Mapping[JsonPath, StepShape], findings: Findings) -> None:
+    first: dict[str, JsonPath] = {}
     for path, step in steps.items():
         if (before := first.setdefault(step.id, path)) != path:
             taken = json_path.render(before)
@@ -81,7 +81,7 @@ def _inputs(declared: Sequence[InputShape], findings: Findings) -> None:
     for index, shape in enumerate(declared):
         if findings.is_full:
             break
-        path: Path = ("spec", "inputs", index)
+        path: JsonPath = ("spec", "inputs", index)
         schema, broken = shape.json_schema, None
         if schema is not None and (broken := json_schemas.problem(schema, allowance)) is not None:
             findings.add((*path, "schema", *broken.path), broken.message)
@@ -104,7 +104,7 @@ def _outputs(
     outputs: Sequence[OutputShape], expressions: ExpressionChecks, findings: Findings
 ) -> None:
     for index, output in enumerate(outputs):
-        path: Path = ("spec", "outputs", index)
+        path: JsonPath = ("spec", "outputs", index)
         if output.name == EVIDENCE_BUNDLE:
             message = f"the name '{output.name}' is reserved for the run's evidence; choose another"
             findings.add((*path, "name"), message)

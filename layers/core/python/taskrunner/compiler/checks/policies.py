@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.manifest.shapes import PolicyShape
     from taskrunner.compiler.manifest.step_shapes import PolicyGateShape
     from taskrunner.compiler.problems import Findings
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 FUNCTION_FORM: Final = (
     "write lambda:<name>, with a name of 1 to 63 letters, digits, '_' and '-' that begins with a "
@@ -55,7 +55,7 @@ class PolicyChecks:
     def declarations(self) -> None:
         """Check each policy by itself. The names in its rules are looked up at its gates."""
         for index, policy in enumerate(self._policies):
-            path: Path = ("spec", "policies", index)
+            path: JsonPath = ("spec", "policies", index)
             if (policy.uses is None) == (policy.rules is None):
                 message = f"the policy '{policy.id}' needs exactly one of 'rules' and 'uses'"
                 self._findings.add(path, message)
@@ -64,10 +64,10 @@ class PolicyChecks:
                 self._findings.add((*path, "uses"), message)
             self._rules(policy, path)
 
-    def _rules(self, policy: PolicyShape, path: Path) -> None:
+    def _rules(self, policy: PolicyShape, path: JsonPath) -> None:
         first: dict[str, int] = {}
         for number, rule in enumerate(policy.rules or ()):
-            rule_path: Path = (*path, "rules", number)
+            rule_path: JsonPath = (*path, "rules", number)
             names = self._expressions.parse(rule.require, (*rule_path, "require"))
             if any(name[0] == "secrets" for name in names):
                 self._findings.add((*rule_path, "require"), ONLY_IN_WITH)
@@ -77,7 +77,7 @@ class PolicyChecks:
                     (*rule_path, "id"), f"'{rule.id}' is taken by {taken}; choose another id"
                 )
 
-    def gate(self, gate: PolicyGateShape, path: Path) -> None:
+    def gate(self, gate: PolicyGateShape, path: JsonPath) -> None:
         """Check the policy that *gate* names, from where the gate stands."""
         if (gate.policy is None) == (gate.id is None):
             message = "a policy gate must name its policy once, by 'policy' or by 'id'"
@@ -104,13 +104,13 @@ class PolicyChecks:
                 return
             before = len(self._findings)
             for number, rule in enumerate(policy.rules or ()):
-                path: Path = ("spec", "policies", index, "rules", number, "require")
+                path: JsonPath = ("spec", "policies", index, "rules", number, "require")
                 self._expressions.expression(rule.require, path)
             if len(self._findings) == before:
                 self._sound[policy.id] = self._needs(policy, index)
 
     def _needs(self, policy: PolicyShape, index: int) -> _Needs:
-        path: Path = ("spec", "policies", index, "rules")
+        path: JsonPath = ("spec", "policies", index, "rules")
         names = [
             name
             for number, rule in enumerate(policy.rules or ())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.checks.policies import PolicyChecks
     from taskrunner.compiler.manifest.step_shapes import ItemsShape, StepShape
     from taskrunner.compiler.problems import Findings
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
@@ -51,7 +51,7 @@ class StepChecks:
         self._policies = policies
         self._findings = findings
 
-    def steps(self, steps: Sequence[StepShape], path: Path) -> list[str]:
+    def steps(self, steps: Sequence[StepShape], path: JsonPath) -> list[str]:
         """Check *steps*, each of which sees those before it.
 
         Returns the ids that have become visible to what follows.
@@ -62,7 +62,7 @@ class StepChecks:
             for step_id in self._step(step, (*path, index))
         ]
 
-    def _step(self, step: StepShape, path: Path) -> list[str]:
+    def _step(self, step: StepShape, path: JsonPath) -> list[str]:
         if self._findings.is_full:
             return []
         self._expressions.expression(step.when, (*path, "when"))
@@ -75,7 +75,7 @@ class StepChecks:
         self._scope.show(step)
         return [*inner, step.id]
 
-    def _only_for_run(self, step: StepShape, key: str, path: Path) -> None:
+    def _only_for_run(self, step: StepShape, key: str, path: JsonPath) -> None:
         match step.body:
             case ApprovalGateShape():
                 hint = f"the gate waits {_AS_LONG_AS}"
@@ -87,7 +87,7 @@ class StepChecks:
                 hint = "set it on the steps inside"
         self._findings.add((*path, key), f"a {step.body.kind} step has no '{key}'; {hint}")
 
-    def _body(self, step: StepShape, path: Path) -> list[str]:
+    def _body(self, step: StepShape, path: JsonPath) -> list[str]:
         """Check the fields of a kind; return the ids inside that what follows may read."""
         match body := step.body:
             case RunShape():
@@ -112,7 +112,7 @@ class StepChecks:
             case _:
                 assert_never(body)
 
-    def _separately(self, lists: Iterable[tuple[Sequence[StepShape], Path, int]]) -> list[str]:
+    def _separately(self, lists: Iterable[tuple[Sequence[StepShape], JsonPath, int]]) -> list[str]:
         """Check lists that do not see each other; what follows the block may read all of them.
 
         Each list comes with the path of the manifest's list and the index there of its first step.
@@ -128,7 +128,7 @@ class StepChecks:
         self._scope.visible |= seen
         return list(seen)
 
-    def _run(self, run: RunShape, path: Path) -> None:
+    def _run(self, run: RunShape, path: JsonPath) -> None:
         self._expressions.parameters(run.parameters, (*path, "with"))
         executor = executors.find(run.uses)
         if executor is None:
@@ -138,13 +138,13 @@ class StepChecks:
         for subpath, message in arguments.misfits(executor, run.parameters, still_open):
             self._findings.add((*path, "with", *subpath), message)
 
-    def _approval(self, approval_id: str, path: Path) -> None:
+    def _approval(self, approval_id: str, path: JsonPath) -> None:
         known = self._approvals
         if approval_id not in known and not self._scope.unsure("approvals"):
             hint = nearest(approval_id, known) if known else "; spec.approvals has none"
             self._findings.add(path, f"there is no approval '{approval_id}'{hint}")
 
-    def _policy_gate(self, gate: PolicyGateShape, path: Path) -> list[str]:
+    def _policy_gate(self, gate: PolicyGateShape, path: JsonPath) -> list[str]:
         self._expressions.parameters(gate.parameters, (*path, "with"))
         self._policies.gate(gate, path)
         for action, key, value in (
@@ -160,7 +160,7 @@ class StepChecks:
             self._approval(gate.override.approval, (*path, "override", "approval"))
         return self._separately([(gate.branch or [], (*path, "branch"), 0)])
 
-    def _conditional(self, conditional: ConditionalShape, path: Path) -> list[str]:
+    def _conditional(self, conditional: ConditionalShape, path: JsonPath) -> list[str]:
         for index, branch in enumerate(conditional.branches):
             self._expressions.expression(branch.condition, (*path, "branches", index, "condition"))
         arms = [
@@ -169,7 +169,7 @@ class StepChecks:
         ]
         return self._separately([*arms, (conditional.otherwise, (*path, "else"), 0)])
 
-    def _map(self, shape: MapShape, path: Path) -> None:
+    def _map(self, shape: MapShape, path: JsonPath) -> None:
         self._items(shape.items, (*path, "items"))
         if (shape.step is None) == (shape.steps is None):
             self._findings.add(path, "a map needs exactly one of 'step' and 'steps'")
@@ -182,7 +182,7 @@ class StepChecks:
                 seen = self.steps(shape.steps or (), (*path, "steps"))
         self._scope.hide(seen)  # nothing outside reads into an iteration
 
-    def _loop(self, shape: LoopShape, path: Path) -> None:
+    def _loop(self, shape: LoopShape, path: JsonPath) -> None:
         self._items(shape.items, (*path, "items"))
         self._iterators(shape, path)
         with self._scope.local_names(_local_names(shape)):
@@ -191,7 +191,7 @@ class StepChecks:
             self._expressions.expression(shape.outputs, (*path, "outputs"))
         self._scope.hide(seen)  # as above
 
-    def _iterators(self, shape: MapShape | LoopShape, path: Path) -> None:
+    def _iterators(self, shape: MapShape | LoopShape, path: JsonPath) -> None:
         names = {"iterator": shape.iterator, "index": shape.index}
         siblings: tuple[str, ...] = ()
         for key, name in names.items():
@@ -201,7 +201,7 @@ class StepChecks:
                 self._findings.add((*path, key), problem)
             siblings = (shape.iterator,)
 
-    def _items(self, items: ItemsShape, path: Path) -> None:
+    def _items(self, items: ItemsShape, path: JsonPath) -> None:
         forms = (items.expression, items.range, items.static)
         if sum(form is not None for form in forms) != 1:
             message = "items must be exactly one of an expression, 'range' and 'static'"
@@ -210,7 +210,7 @@ class StepChecks:
         if items.range is not None and items.range.step == 0:
             self._findings.add((*path, "range", "step"), "'step' must not be 0")
         for subpath, text in templates.texts(items.static):
-            place: Path = (*path, "static", *subpath)
+            place: JsonPath = (*path, "static", *subpath)
             names = self._expressions.template(text, place, with_secrets=False)
             if any(name[0] not in {"inputs", "secrets"} for name in names):
                 message = "static items can read inputs only; use an expression for anything else"

@@ -10,8 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.compiler.machine.certain_gates import CertainGates
 from taskrunner.compiler.machine.frame import DONE
-from taskrunner.compiler.machine.ways import Ways
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -26,7 +26,7 @@ from taskrunner.model.plan import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskrunner.compiler.machine.ways import Bits, GateState
+    from taskrunner.compiler.machine.certain_gates import Bits, GateState
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Gate, Plan, Step
 
@@ -76,7 +76,7 @@ def problems(machine: JsonObject, plan: Plan) -> list[str]:
 
 def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
     """Return what each gate of *plan* guards, and the `run` steps that no gate guards."""
-    ways = Ways(machine, plan)
+    ways = CertainGates(machine, plan)
     guards_found: list[Guard] = []
     effective: Bits = 0
     for step in plan.all_steps():
@@ -114,7 +114,7 @@ class _Proof:
 
     def __init__(self, machine: JsonObject, plan: Plan) -> None:
         self._plan = plan
-        self._ways = Ways(machine, plan)
+        self._ways = CertainGates(machine, plan)
         self._states_of: dict[str, list[str]] = defaultdict(list)
         for name in self._ways.states:
             word, _, step_id = name.partition(" ")

@@ -17,7 +17,7 @@ from taskrunner.model.wording import closest, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonObject
 
 _KIND_KEYS: Final = frozenset(kind.partition(".")[0] for kind in KINDS)
@@ -38,7 +38,7 @@ class Nesting:
 
     def __init__(self, manifest: JsonObject) -> None:
         self.problems: list[Problem] = []
-        self.settled: set[Path] = set()
+        self.settled: set[JsonPath] = set()
         self.manifest = self._manifest(manifest)
 
     def _manifest(self, manifest: JsonObject) -> JsonObject:
@@ -47,7 +47,7 @@ class Nesting:
             return manifest
         return manifest | {"spec": spec | self._lists(spec, ("spec",), ("steps",))}
 
-    def _lists(self, block: JsonObject, path: Path, names: Sequence[str]) -> JsonObject:
+    def _lists(self, block: JsonObject, path: JsonPath, names: Sequence[str]) -> JsonObject:
         """Return the lists of steps in *block* that are called *names*, in the nested form."""
         return {
             name: [self._step(step, (*path, name, index)) for index, step in enumerate(block[name])]
@@ -55,7 +55,7 @@ class Nesting:
             if isinstance(block.get(name), list)
         }
 
-    def _step(self, step: Json, path: Path) -> Json:
+    def _step(self, step: Json, path: JsonPath) -> Json:
         if not isinstance(step, dict):
             return step
         if "type" in step:
@@ -85,7 +85,7 @@ class Nesting:
             return step
         return step | _wrapped(self._block(block, kinds[0], (*path, *keys)), keys)
 
-    def _misspelt(self, step: JsonObject, path: Path) -> bool:
+    def _misspelt(self, step: JsonObject, path: JsonPath) -> bool:
         """Report the unknown keys of a step without a kind; return whether one was meant as it."""
         known = COMMON_KEYS | all_keys()  # a kind's own field without its kind is not misspelt
         found = False
@@ -99,11 +99,11 @@ class Nesting:
             self._settle(path, (*path, key), f"unknown key '{key}'{hint}")
         return found
 
-    def _settle(self, step_path: Path, path: Path, message: str) -> None:
+    def _settle(self, step_path: JsonPath, path: JsonPath, message: str) -> None:
         self.problems.append(Problem(path, message))
         self.settled.add(step_path)
 
-    def _block(self, block: JsonObject, kind: str, path: Path) -> JsonObject:
+    def _block(self, block: JsonObject, kind: str, path: JsonPath) -> JsonObject:
         """Return the fields of a kind with the steps in them nested, and items as a mapping."""
         changed = block | self._lists(block, path, _STEP_LISTS)
         if kind == "map" and isinstance(block.get("step"), dict):
@@ -119,7 +119,7 @@ class Nesting:
             ]
         return changed
 
-    def _unflattened(self, step: JsonObject, path: Path) -> JsonObject:
+    def _unflattened(self, step: JsonObject, path: JsonPath) -> JsonObject:
         kind = step["type"]
         common = {key: value for key, value in step.items() if key in COMMON_KEYS}
         fields = {key: value for key, value in step.items() if key not in COMMON_KEYS | {"type"}}
@@ -138,7 +138,7 @@ class Nesting:
         return common | _wrapped(fields, keys)
 
 
-def written_path(path: Path, manifest: Json) -> Path:
+def written_path(path: JsonPath, manifest: Json) -> JsonPath:
     """Return where an author finds *path*, which is a path in the nested form of *manifest*."""
     written: list[str | int] = []
     node, rest = manifest, path

@@ -12,16 +12,16 @@ from taskrunner.compiler.manifest.shapes import Pack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 
-def keys_at(path: Path) -> set[str]:
+def keys_at(path: JsonPath) -> set[str]:
     """Return the keys that a mapping at *path* may have; none where a mapping is the author's."""
     model = model_at(path)
     return set() if model is None else set(_keys(model))
 
 
-def model_at(path: Path) -> type[BaseModel] | None:
+def model_at(path: JsonPath) -> type[BaseModel] | None:
     """Return the shape of a mapping at *path*; None where a mapping is the author's."""
     model: type[BaseModel] | None = Pack
     for part in path:

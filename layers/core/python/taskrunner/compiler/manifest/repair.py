@@ -17,7 +17,7 @@ from taskrunner.compiler.manifest.keys import model_at
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonObject
 
 _SECTIONS: Final = ("inputs", "secrets", "approvals", "policies", "outputs")
@@ -42,21 +42,21 @@ class Repaired:
     """A *manifest* in the nested form, and the *paths* of what was repaired in it."""
 
     manifest: JsonObject
-    paths: frozenset[Path] = frozenset()
-    _parents: frozenset[Path] = field(init=False, repr=False, compare=False)
+    paths: frozenset[JsonPath] = frozenset()
+    _parents: frozenset[JsonPath] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Collect the parents once: a manifest may have thousands of mistakes."""
         object.__setattr__(self, "_parents", frozenset(path[:-1] for path in self.paths))
 
-    def hides(self, path: Path) -> bool:
+    def hides(self, path: JsonPath) -> bool:
         """Return whether a problem at *path* follows from a mistake that is reported."""
         # A rule over several keys is reported at their parent.
         if path in self._parents:
             return True
         return any(path[:length] in self.paths for length in range(len(path) + 1))
 
-    def with_mistakes(self, paths: Iterable[Path]) -> Repaired:
+    def with_mistakes(self, paths: Iterable[JsonPath]) -> Repaired:
         """Return the same, where the values at *paths* have mistakes too."""
         return Repaired(self.manifest, self.paths.union(_entry(path) for path in paths))
 
@@ -68,7 +68,7 @@ class Repaired:
 NOTHING_REPAIRED: Final = Repaired({})
 
 
-def repair(repaired: Repaired, mistakes: Iterable[Path]) -> Repaired:
+def repair(repaired: Repaired, mistakes: Iterable[JsonPath]) -> Repaired:
     """Return *repaired* with the values at the paths of *mistakes* repaired too."""
     manifest = deepcopy(repaired.manifest)
     paths = {_entry(path) for path in mistakes}
@@ -78,7 +78,7 @@ def repair(repaired: Repaired, mistakes: Iterable[Path]) -> Repaired:
     return Repaired(manifest, repaired.paths | paths)
 
 
-def step_path(path: Path) -> Path:
+def step_path(path: JsonPath) -> JsonPath:
     """Return the path of the innermost step around *path*; *path* itself outside of steps."""
     for length in range(len(path), 1, -1):
         if _is_step(path[:length]):
@@ -86,7 +86,7 @@ def step_path(path: Path) -> Path:
     return path
 
 
-def _entry(path: Path) -> Path:
+def _entry(path: JsonPath) -> JsonPath:
     """Return the path to repair for a mistake at *path*: a whole entry where its parts depend."""
     if path[:1] == ("spec",) and len(path) > 3 and path[1] in {"inputs", "outputs"}:  # noqa: PLR2004
         return path if path[3] == "name" else path[:3]
@@ -95,13 +95,13 @@ def _entry(path: Path) -> Path:
     return path
 
 
-def _is_step(path: Path) -> bool:
+def _is_step(path: JsonPath) -> bool:
     if path[-1:] == ("step",):
         return True
     return len(path) > 1 and isinstance(path[-1], int) and path[-2] in _STEP_LISTS
 
 
-def _names(path: Path) -> str | None:
+def _names(path: JsonPath) -> str | None:
     """Return the section whose names a repair at *path* may have taken away."""
     if path in {(), ("spec",)}:
         return None
@@ -112,7 +112,7 @@ def _names(path: Path) -> str | None:
     return "steps" if is_id or _is_step(path) or path[-1] in {*_STEP_LISTS, "branches"} else None
 
 
-def _repair_at(manifest: JsonObject, path: Path, numbers: count[int]) -> None:
+def _repair_at(manifest: JsonObject, path: JsonPath, numbers: count[int]) -> None:
     if not path:
         return  # a mistake of the whole pack has no value to replace
     parent = _value_at(manifest, path[:-1])
@@ -129,7 +129,7 @@ def _repair_at(manifest: JsonObject, path: Path, numbers: count[int]) -> None:
         parent[key] = _placeholder(path, parent[key], numbers)
 
 
-def _value_at(node: Json, path: Path) -> Json:
+def _value_at(node: Json, path: JsonPath) -> Json:
     """Return the value at *path*; None when it went with a repair around it."""
     for part in path:
         is_item = isinstance(node, list) and isinstance(part, int) and part < len(node)
@@ -137,7 +137,7 @@ def _value_at(node: Json, path: Path) -> Json:
     return node
 
 
-def _placeholder(path: Path, value: Json, numbers: count[int]) -> Json:
+def _placeholder(path: JsonPath, value: Json, numbers: count[int]) -> Json:
     """Return a valid value for *path*, in place of *value*."""
     key, name = path[-1], f"placeholder-{next(numbers)}"
     if _is_step(path):
@@ -155,7 +155,7 @@ def _placeholder(path: Path, value: Json, numbers: count[int]) -> Json:
     return deepcopy(_PLACEHOLDERS.get(key, name))
 
 
-def _item(path: Path, value: Json, name: str) -> Json:
+def _item(path: JsonPath, value: Json, name: str) -> Json:
     written = value.get("name", value.get("id")) if isinstance(value, dict) else None
     name = written if isinstance(written, str) else name
     match path[-2]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.manifest.source import Source
     from taskrunner.errors import Diagnostic
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 _MAX_REPAIRS: Final = 6
 
@@ -70,7 +70,7 @@ class Manifest:
         diagnostics = [self.source.diagnostic(*problem, line) for line, problem in reported]
         raise invalid([*diagnostics, *others], code)
 
-    def without(self, paths: Iterable[Path]) -> Manifest | None:
+    def without(self, paths: Iterable[JsonPath]) -> Manifest | None:
         """Return the manifest with whole steps repaired where *paths* are, if that can be done."""
         repaired = repair(self.repaired, [step_path(path) for path in paths])
         pack, _, repaired = _fitted(repaired)
@@ -118,7 +118,7 @@ def _fitted(repaired: Repaired) -> tuple[Pack | None, ValidationError | None, Re
 def _reported(error: ValidationError) -> Iterator[ErrorDetails]:
     """Yield the details of *error*, without the key that is missing since it is misspelt."""
     details = error.errors(include_url=False)
-    unknown: dict[Path, list[str]] = {}
+    unknown: dict[JsonPath, list[str]] = {}
     for detail in details:
         *parent, key = detail["loc"]
         if detail["type"] == "extra_forbidden":
@@ -132,7 +132,7 @@ def _reported(error: ValidationError) -> Iterator[ErrorDetails]:
 
 
 def _misfits(
-    details: Iterable[ErrorDetails], settled: Sequence[Path], source: Source
+    details: Iterable[ErrorDetails], settled: Sequence[JsonPath], source: Source
 ) -> Iterator[Problem]:
     for detail in details:
         path = tuple(detail["loc"])
@@ -143,7 +143,7 @@ def _misfits(
         yield Problem(written, message(detail, written, _known_keys(path, written), given))
 
 
-def _known_keys(path: Path, written: Path) -> set[str]:
+def _known_keys(path: JsonPath, written: JsonPath) -> set[str]:
     keys = keys_at(path[:-1])
     is_flat = len(written) < len(path)
     return keys | COMMON_KEYS if is_flat else keys

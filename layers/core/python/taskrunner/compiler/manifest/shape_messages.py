@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
 
 _MAX_SHOWN: Final = 60
@@ -50,7 +50,7 @@ _PREDICATES: Final = {
 
 
 def message(
-    detail: ErrorDetails, path: Path, known_keys: Collection[str], number: str | None = None
+    detail: ErrorDetails, path: JsonPath, known_keys: Collection[str], number: str | None = None
 ) -> str:
     """Return the message for one of pydantic's errors at *path*, as the author wrote it.
 
@@ -94,7 +94,7 @@ def shown(value: Json) -> str:
             return str(value)
 
 
-def _unknown_key(path: Path, known_keys: Collection[str]) -> str:
+def _unknown_key(path: JsonPath, known_keys: Collection[str]) -> str:
     key = str(path[-1])
     if path[:2] == ("spec", "secrets") and key == "value":
         return "a pack never holds a secret's value; store it in the deployment and remove it here"

@@ -22,7 +22,7 @@ from taskrunner.model.json_numbers import InexactNumber
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
 
 MAX_MANIFEST_BYTES: Final = 256 * 1024
@@ -49,18 +49,18 @@ class Source:
     """
 
     value: Json
-    lines: dict[Path, int]
-    numbers: dict[Path, str]
+    lines: dict[JsonPath, int]
+    numbers: dict[JsonPath, str]
     problems: tuple[tuple[int, Problem], ...]
 
-    def line(self, path: Path) -> int:
+    def line(self, path: JsonPath) -> int:
         """Return the line of *path*, or of its nearest ancestor that was written down."""
         for length in range(len(path), -1, -1):
             if (line := self.lines.get(path[:length])) is not None:
                 return line
         return 1
 
-    def diagnostic(self, path: Path, message: str, line: int | None = None) -> Diagnostic:
+    def diagnostic(self, path: JsonPath, message: str, line: int | None = None) -> Diagnostic:
         """Return a diagnostic about *path*, with its *line*, or another one, in the message."""
         shown = self.line(path) if line is None else line
         return Diagnostic(json_path.render(path), f"line {shown}: {message}")
@@ -109,7 +109,7 @@ def _line_of_mark(text: str, line: int | None) -> int | None:
     return next(starts, None)
 
 
-def _refusal(message: str, line: int | None = None, path: Path = ()) -> InvalidPackError:
+def _refusal(message: str, line: int | None = None, path: JsonPath = ()) -> InvalidPackError:
     prefix = "" if line is None else f"line {line}: "
     return problems.invalid([Diagnostic(json_path.render(path), prefix + message)])
 
@@ -137,7 +137,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._problems: list[tuple[int, Problem]] = []
-        self._numbers: dict[Path, str] = {}
+        self._numbers: dict[JsonPath, str] = {}
         self._events = _events(text)
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
@@ -153,11 +153,11 @@ class _Reader:
         if not isinstance(following, yaml.StreamEndEvent):
             line = _line(following)
             raise _refusal("a manifest is one YAML document; remove the second one", line)
-        lines: dict[Path, int] = {}
+        lines: dict[JsonPath, int] = {}
         _collect_lines(root, (), lines)
         return Source(root.value, lines, self._numbers, tuple(self._problems))
 
-    def _node(self, event: yaml.Event, path: Path) -> _Node:
+    def _node(self, event: yaml.Event, path: JsonPath) -> _Node:
         line = _line(event)
         if len(path) > MAX_DEPTH:
             raise _refusal(f"nested deeper than {MAX_DEPTH} levels", line, path)
@@ -176,7 +176,7 @@ class _Reader:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, event: yaml.AliasEvent, path: Path, line: int) -> _Node:
+    def _alias(self, event: yaml.AliasEvent, path: JsonPath, line: int) -> _Node:
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
             raise _refusal(f"more than {MAX_ALIASES} aliases", line, path)
@@ -188,18 +188,18 @@ class _Reader:
             raise _refusal(f"nested deeper than {MAX_DEPTH} levels by *{event.anchor}", line, path)
         return node
 
-    def _expand(self, weight_bytes: int, line: int, path: Path) -> None:
+    def _expand(self, weight_bytes: int, line: int, path: JsonPath) -> None:
         self._expanded_bytes += weight_bytes
         if self._expanded_bytes > MAX_EXPANDED_BYTES:
             message = f"the manifest is larger than {MAX_EXPANDED_BYTES} bytes once expanded"
             raise _refusal(message, line, path)
 
-    def _scalar(self, event: yaml.ScalarEvent, path: Path, line: int) -> _Node:
+    def _scalar(self, event: yaml.ScalarEvent, path: JsonPath, line: int) -> _Node:
         weight_bytes = _NODE_BYTES + len(event.value)
         self._expand(weight_bytes, line, path)
         return _Node(self._scalar_value(event, path, line), line, weight_bytes)
 
-    def _scalar_value(self, event: yaml.ScalarEvent, path: Path, line: int) -> Json:
+    def _scalar_value(self, event: yaml.ScalarEvent, path: JsonPath, line: int) -> Json:
         tag = (event.tag or "").removeprefix(_CORE_TAG)
         if tag in {"str", "!"} or (not tag and not event.implicit[0]):
             return event.value
@@ -218,10 +218,10 @@ class _Reader:
             self._numbers[path] = event.value
         return value
 
-    def _add_problem(self, path: Path, line: int, message: str) -> None:
+    def _add_problem(self, path: JsonPath, line: int, message: str) -> None:
         self._problems.append((line, Problem(path, message)))
 
-    def _sequence(self, path: Path, line: int) -> _Node:
+    def _sequence(self, path: JsonPath, line: int) -> _Node:
         self._expand(_NODE_BYTES, line, path)
         node = _Node([], line, _NODE_BYTES)
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
@@ -231,7 +231,7 @@ class _Reader:
             node.add_weight(child)
         return node
 
-    def _mapping(self, path: Path, line: int) -> _Node:
+    def _mapping(self, path: JsonPath, line: int) -> _Node:
         self._expand(_NODE_BYTES, line, path)
         node = _Node({}, line, _NODE_BYTES)
         merged: list[_Node] = []
@@ -262,7 +262,7 @@ class _Reader:
         node.value.update({key: child.value for key, child in node.children.items()})
         return node
 
-    def _key(self, event: yaml.Event, path: Path) -> str:
+    def _key(self, event: yaml.Event, path: JsonPath) -> str:
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
             value = self._alias(event, path, line).value
@@ -296,7 +296,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
         yield event
 
 
-def _merge_sources(child: _Node, path: Path, line: int) -> list[_Node]:
+def _merge_sources(child: _Node, path: JsonPath, line: int) -> list[_Node]:
     sources = list(child.children.values()) if isinstance(child.value, list) else [child]
     if not all(isinstance(source.value, dict) for source in sources):
         raise _refusal("'<<' merges a mapping or a list of mappings", line, path)
@@ -312,17 +312,17 @@ def _is_plain(event: yaml.Event) -> bool:
     return isinstance(event, yaml.ScalarEvent) and bool(event.implicit[0])
 
 
-def _check_tag(tag: str | None, expected: str, line: int, path: Path) -> None:
+def _check_tag(tag: str | None, expected: str, line: int, path: JsonPath) -> None:
     if tag not in {None, "!", _CORE_TAG + expected}:
         raise _tag_refusal(tag, line, path)
 
 
-def _tag_refusal(tag: str | None, line: int, path: Path) -> InvalidPackError:
+def _tag_refusal(tag: str | None, line: int, path: JsonPath) -> InvalidPackError:
     shown = (tag or "").replace(_CORE_TAG, "!!")
     return _refusal(f"the tag {shown} is not allowed; write the value without it", line, path)
 
 
-def _collect_lines(node: _Node, path: Path, lines: dict[Path, int]) -> None:
+def _collect_lines(node: _Node, path: JsonPath, lines: dict[JsonPath, int]) -> None:
     lines[path] = node.line
     for key, child in node.children.items():
         _collect_lines(child, (*path, key), lines)
@@ -333,24 +333,24 @@ class _Locator(_Reader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.places: dict[Path, tuple[int, int]] = {}
+        self.places: dict[JsonPath, tuple[int, int]] = {}
 
-    def _node(self, event: yaml.Event, path: Path) -> _Node:
+    def _node(self, event: yaml.Event, path: JsonPath) -> _Node:
         self._keep(event, path)
         return super()._node(event, path)
 
-    def _key(self, event: yaml.Event, path: Path) -> str:
+    def _key(self, event: yaml.Event, path: JsonPath) -> str:
         key = super()._key(event, path)
         self._keep(event, (*path, key))
         return key
 
-    def _keep(self, event: yaml.Event, path: Path) -> None:
+    def _keep(self, event: yaml.Event, path: JsonPath) -> None:
         assert event.start_mark is not None  # noqa: S101 - every event of a text has one
         self.places.setdefault(path, (event.start_mark.line + 1, event.start_mark.column + 1))
 
 
 @lru_cache(maxsize=1)  # the errors of one manifest are located one after another
-def _places(text: str) -> dict[Path, tuple[int, int]]:
+def _places(text: str) -> dict[JsonPath, tuple[int, int]]:
     """Return the place of every path, as far as *text* can be read."""
     locator = _Locator(text)
     try:

@@ -28,7 +28,7 @@ from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TI
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 KINDS: Final = (
     "run", "parallel", "map", "loop", "conditional", "gate.approval", "gate.policy",
@@ -231,18 +231,18 @@ for _shape in (
     _shape.model_rebuild()
 
 
-def body_path(step: StepShape, path: Path) -> Path:
+def body_path(step: StepShape, path: JsonPath) -> JsonPath:
     """Return the path of the fields of *step*'s kind, where *path* is that of the step."""
     return (*path, *step.body.kind.split("."))
 
 
-def walk(steps: Sequence[StepShape], path: Path) -> Iterator[tuple[Path, StepShape]]:
+def walk(steps: Sequence[StepShape], path: JsonPath) -> Iterator[tuple[JsonPath, StepShape]]:
     """Yield the steps of the list at *path* and everything inside them, each with its path."""
     for index, step in enumerate(steps):
         yield from _walk_step(step, (*path, index))
 
 
-def _walk_step(step: StepShape, path: Path) -> Iterator[tuple[Path, StepShape]]:
+def _walk_step(step: StepShape, path: JsonPath) -> Iterator[tuple[JsonPath, StepShape]]:
     yield path, step
     fields_path = body_path(step, path)
     match body := step.body:

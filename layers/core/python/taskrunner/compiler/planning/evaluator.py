@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskrunner.expressions import Expression
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonObject
 
 
@@ -47,7 +47,7 @@ class InputEvaluator:
         yield
         self._may_run = before
 
-    def add_problem(self, path: Path, message: str) -> None:
+    def add_problem(self, path: JsonPath, message: str) -> None:
         """Report a problem, unless it is in a step that is certainly skipped."""
         if self._may_run and not self.findings.is_full:
             self.findings.add(path, message)
@@ -58,14 +58,14 @@ class InputEvaluator:
             return not expression.references
         return expression.reads_inputs_alone
 
-    def truth(self, text: str, path: Path) -> bool | None:
+    def truth(self, text: str, path: JsonPath) -> bool | None:
         """Return whether a condition is true; None when planning does not know."""
         expression = expressions.parse(text)
         if not self.decides(expression):
             return None
         return expressions.truth(self.evaluate(expression, path))
 
-    def evaluate(self, expression: Expression, path: Path) -> Json:
+    def evaluate(self, expression: Expression, path: JsonPath) -> Json:
         """Return the value of an expression that planning decides; None when it fails."""
         try:
             return expression.evaluate({"inputs": self._inputs}, self._allowance)
@@ -73,7 +73,7 @@ class InputEvaluator:
             self.add_problem(path, str(error))
             return None
 
-    def resolve(self, value: Json, path: Path) -> Template:
+    def resolve(self, value: Json, path: JsonPath) -> Template:
         """Resolve the templates in *value* that read inputs alone."""
         if self._inputs is None:
             return Template(value)
@@ -84,7 +84,7 @@ class InputEvaluator:
             self._report_each(value, path)
             return Template()
 
-    def _report_each(self, value: Json, path: Path) -> None:
+    def _report_each(self, value: Json, path: JsonPath) -> None:
         for subpath, text in templates.texts(value):
             try:
                 templates.resolve(text, self._inputs or {}, self._allowance)

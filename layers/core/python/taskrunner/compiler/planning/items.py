@@ -11,7 +11,7 @@ from taskrunner.model.wording import kind_of
 if TYPE_CHECKING:
     from taskrunner.compiler.manifest.step_shapes import ItemsShape, RangeShape
     from taskrunner.compiler.planning.evaluator import InputEvaluator
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
 
 # A few characters make a range of many numbers. Each of them is in the plan, and those of a map are
 # in the execution's input too, which has room for about 30,000.
@@ -25,7 +25,7 @@ class ItemPlanner:
         self._evaluator = evaluator
         self._range_numbers = 0  # in all ranges so far
 
-    def items(self, shape: ItemsShape, max_items: int, path: Path) -> Items:
+    def items(self, shape: ItemsShape, max_items: int, path: JsonPath) -> Items:
         """Return the items at *path*; more than *max_items* are a problem when they are known."""
         if shape.range is not None:
             return Items(values=self._range(shape.range, max_items, path))
@@ -44,7 +44,7 @@ class ItemPlanner:
         self._check_count(len(values), max_items, path)
         return Items(values=tuple(values[:max_items]))
 
-    def _range(self, shape: RangeShape, max_items: int, path: Path) -> tuple[int, ...]:
+    def _range(self, shape: RangeShape, max_items: int, path: JsonPath) -> tuple[int, ...]:
         # The end is one of the items.
         numbers = range(shape.start, shape.end + (1 if shape.step > 0 else -1), shape.step)
         self._check_count(len(numbers), max_items, path)
@@ -59,7 +59,7 @@ class ItemPlanner:
             return ()
         return tuple(numbers)
 
-    def _check_count(self, count: int, max_items: int, path: Path) -> None:
+    def _check_count(self, count: int, max_items: int, path: JsonPath) -> None:
         if count > max_items:
             message = f"{count} items are more than the {max_items} iterations allowed"
             self._evaluator.add_problem(path, message)

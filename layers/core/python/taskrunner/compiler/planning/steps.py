@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.manifest.step_shapes import BranchShape, RetriesShape, StepShape
     from taskrunner.compiler.planning.evaluator import InputEvaluator
-    from taskrunner.model.json_path import Path
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import FailurePolicy, Step, StepFields, Template
 
@@ -56,11 +56,11 @@ class StepPlanner:
         self._evaluator = evaluator
         self._items = ItemPlanner(evaluator)
 
-    def steps(self, steps: Sequence[StepShape], path: Path) -> tuple[Step, ...]:
+    def steps(self, steps: Sequence[StepShape], path: JsonPath) -> tuple[Step, ...]:
         """Plan the list of steps at *path*."""
         return tuple(self._step(step, (*path, index)) for index, step in enumerate(steps))
 
-    def _step(self, step: StepShape, path: Path) -> Step:
+    def _step(self, step: StepShape, path: JsonPath) -> Step:
         continues = step.continue_on_error
         enabled = step.when is None or self._evaluator.truth(step.when, (*path, "when"))
         fields: StepFields = {
@@ -75,7 +75,7 @@ class StepPlanner:
         with self._evaluator.inside(may_run=enabled is not False):
             return self._of_kind(step, body_path(step, path), fields)
 
-    def _of_kind(self, step: StepShape, path: Path, fields: StepFields) -> Step:
+    def _of_kind(self, step: StepShape, path: JsonPath, fields: StepFields) -> Step:
         match body := step.body:
             case RunShape():
                 return self._run(step, body, path, fields)
@@ -99,7 +99,7 @@ class StepPlanner:
             case _:
                 assert_never(body)
 
-    def _run(self, step: StepShape, run: RunShape, path: Path, fields: StepFields) -> RunStep:
+    def _run(self, step: StepShape, run: RunShape, path: JsonPath, fields: StepFields) -> RunStep:
         return RunStep(
             **fields,
             retries=self._failure.retries if step.retries is None else retries(step.retries),
@@ -108,7 +108,7 @@ class StepPlanner:
             parameters=self._parameters(run, (*path, "with")),
         )
 
-    def _parameters(self, run: RunShape, path: Path) -> Template:
+    def _parameters(self, run: RunShape, path: JsonPath) -> Template:
         before = len(self._evaluator.findings)
         parameters = self._evaluator.resolve(run.parameters, path)
         if not self._evaluator.may_run or len(self._evaluator.findings) > before:
@@ -123,7 +123,7 @@ class StepPlanner:
             self._evaluator.add_problem((*path, *subpath), message)
         return parameters
 
-    def _is_object(self, written: Json, parameters: Template, path: Path) -> bool:
+    def _is_object(self, written: Json, parameters: Template, path: JsonPath) -> bool:
         """Return whether *parameters* are an object, or open as a whole; report what they are."""
         if not isinstance(written, str) or "" in parameters.open:
             return True
@@ -131,7 +131,9 @@ class StepPlanner:
             self._evaluator.add_problem(path, templates.no_object(written, parameters.value))
         return isinstance(parameters.value, dict)
 
-    def _policy_gate(self, shape: PolicyGateShape, path: Path, fields: StepFields) -> PolicyGate:
+    def _policy_gate(
+        self, shape: PolicyGateShape, path: JsonPath, fields: StepFields
+    ) -> PolicyGate:
         before = len(self._evaluator.findings)
         parameters = self._evaluator.resolve(shape.parameters, (*path, "with"))
         if len(self._evaluator.findings) == before:
@@ -146,7 +148,7 @@ class StepPlanner:
             branch=self.steps(shape.branch or (), (*path, "branch")),
         )
 
-    def _map(self, shape: MapShape, path: Path, fields: StepFields) -> MapStep:
+    def _map(self, shape: MapShape, path: JsonPath, fields: StepFields) -> MapStep:
         items = self._items.items(shape.items, MAX_ITERATIONS, (*path, "items"))
         template: tuple[Step, ...]
         if shape.step is not None:
@@ -162,7 +164,7 @@ class StepPlanner:
             max_parallel=shape.max_parallel,
         )
 
-    def _loop(self, shape: LoopShape, path: Path, fields: StepFields) -> Loop:
+    def _loop(self, shape: LoopShape, path: JsonPath, fields: StepFields) -> Loop:
         return Loop(
             **fields,
             items=self._items.items(shape.items, shape.max_iterations, (*path, "items")),
@@ -175,7 +177,9 @@ class StepPlanner:
             output=_text(shape.outputs),
         )
 
-    def _conditional(self, shape: ConditionalShape, path: Path, fields: StepFields) -> Conditional:
+    def _conditional(
+        self, shape: ConditionalShape, path: JsonPath, fields: StepFields
+    ) -> Conditional:
         taken = self._taken(shape.branches, path)
         branches = []
         for index, branch in enumerate(shape.branches):
@@ -193,7 +197,7 @@ class StepPlanner:
             union=shape.output_union,
         )
 
-    def _taken(self, branches: Sequence[BranchShape], path: Path) -> int | None:
+    def _taken(self, branches: Sequence[BranchShape], path: JsonPath) -> int | None:
         """Return the number of the branch that inputs decide for; None if planning does not know.
 
         The number of branches stands for `else`.

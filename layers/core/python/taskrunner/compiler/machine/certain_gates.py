@@ -48,7 +48,7 @@ class GateState:
     follower: str | None
 
 
-class Ways:
+class CertainGates:
     """The gates that are certain in each state of one machine."""
 
     def __init__(self, machine: JsonObject, plan: Plan) -> None:

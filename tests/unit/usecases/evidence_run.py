@@ -11,7 +11,7 @@ from taskrunner.usecases.decide_approval import decide_approval
 from taskrunner.usecases.decide_flow import decide_flow
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
-from tests.unit.usecases.given import BOB, CAROL, TENANT, a_world, gate, plan_hash, step
+from tests.unit.usecases.scenarios import BOB, CAROL, TENANT, a_world, gate, plan_hash, step
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
