@@ -18,8 +18,7 @@ from taskrunner.usecases.remove_machines import (
 )
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
+    from taskrunner.adapters.invocations import Context
     from taskrunner.ports import World
 
 _SPARE_S = 90  # of the function's time, for AWS's last answer and for ours to CloudFormation
@@ -27,7 +26,7 @@ _SPARE_S = 90  # of the function's time, for AWS's last answer and for ours to C
 
 @bootstrap.observed
 def handler(
-    event: dict[str, Any], context: LambdaContext, *, world: World | None = None
+    event: dict[str, Any], context: Context, *, world: World | None = None
 ) -> dict[str, Any]:
     """Remove machines, for as long as the function may take."""
     world = world or bootstrap.aws()
