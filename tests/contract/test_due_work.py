@@ -101,6 +101,18 @@ class TestRuns:
 
         assert kinds(world) == []
 
+    def test_a_sealed_run_is_due_when_its_last_steps_must_have_ended(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.FAILED, [CANCELLED])
+
+        assert world.runs.seal(snapshot.run, BUNDLE, look_at=at(960)) is True
+
+        assert due(world, DueKind.ENDED, 959) == []
+        (item,) = due(world, DueKind.ENDED, 960)
+        assert (item.run_id, item.due_at, item.looks) == (snapshot.run.run_id, at(960), 0)
+        assert world.runs.seal(snapshot.run, BUNDLE) is False
+        assert kinds(world) == ["ended"]
+
 
 class TestGates:
     def test_a_gate_is_due_until_its_approvers_are_notified(self, world: Ports) -> None:

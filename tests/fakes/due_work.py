@@ -46,6 +46,11 @@ class MemoryDueWork:
         )
         self.items[_key(item)] = item
 
+    def look_at_ended(self, run: Run, due_at: str) -> None:
+        """Let the run, which has ended, be looked at then."""
+        item = DueItem(kind=DueKind.ENDED, tenant=run.tenant, run_id=run.run_id, due_at=due_at)
+        self.items[_key(item)] = item
+
     def find(self, kind: DueKind, run: Run, name: str = "") -> DueItem | None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         return self.items.get(_key(item))

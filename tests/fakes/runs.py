@@ -292,12 +292,14 @@ class MemoryRuns:
         """The list of open approvals has none of an ended run."""
 
     @atomic
-    def seal(self, run: Run, bundle: Artifact) -> bool:
+    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
         stored = self.of(run.tenant, run.run_id)
         if stored.run.outcome is None or stored.run.sealed:
             return False
         stored.run = replace(stored.run, sealed=True)
         self.due_work.remove(DueKind.ENDED, run)
+        if look_at is not None:
+            self.due_work.look_at_ended(run, look_at)
         stored.capture([bundle])
         return True
 

@@ -9,6 +9,7 @@ from taskrunner.model import api_view
 from taskrunner.model.approval import Verdict
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.journal import Event
+from taskrunner.model.plan import StepKind
 from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.state.fold import fold
 from tests.faults.order import guards
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.faults.service import Service
 
 _BEGINNINGS = frozenset({Event.STEP_STARTED, Event.GATE_AWAITING})
-_ENDS = {
+ENDS = {
     Event.RUN_COMPLETED: RunStatus.SUCCEEDED,
     Event.RUN_FAILED: RunStatus.FAILED,
     Event.RUN_SCHEDULE_FAILED: RunStatus.FAILED,
@@ -89,6 +90,16 @@ def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
     for step in record.state.steps:
         if not step.has_ended:
             yield f"the step {step.path} is {step.status} {step.reason or ''}".rstrip()
+    yield from _silent_failures(record)
+
+
+def _silent_failures(record: Record) -> Iterator[str]:
+    """Run steps that are Failed without an entry that says so."""
+    said = {entry.step_path for entry in record.entries if entry.event is Event.STEP_FAILED}
+    for step in record.state.steps:
+        is_failed_run_step = step.kind is StepKind.RUN and step.status is StepStatus.FAILED
+        if is_failed_run_step and step.path not in said:
+            yield f"no entry says that the step {step.path} is Failed"
 
 
 def _left_to_do(service: Service, run_id: str) -> Iterator[str]:
@@ -117,7 +128,7 @@ def _order_problems(record: Record) -> Iterator[str]:
         if entry.event not in _BEGINNINGS or entry.step_path is None:
             continue
         before = record.fold(number)
-        if before.status in set(_ENDS.values()):
+        if before.status in set(ENDS.values()):
             yield f"{entry.id} is behind the end of the run"
         statuses = {step.path: step for step in before.steps}
         if (failed := _fatal(statuses)) is not None:
@@ -185,10 +196,10 @@ def _decision_problems(record: Record) -> Iterator[str]:
 
 def _state_problems(record: Record) -> Iterator[str]:
     """Where the table and the fold of the journal disagree."""
-    ends = [entry for entry in record.entries if entry.event in _ENDS]
+    ends = [entry for entry in record.entries if entry.event in ENDS]
     if len(ends) > 1:
         yield f"the run ended {len(ends)} times"
-    folded = _ENDS[ends[0].event] if ends else None
+    folded = ENDS[ends[0].event] if ends else None
     if folded is not record.run.outcome:
         yield f"the run is {record.run.outcome}, and its journal says {folded}"
     for step in record.state.steps:

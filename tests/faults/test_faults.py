@@ -66,6 +66,18 @@ def test_records_the_same_calls_each_time(sweep: Sweep, service: Service) -> Non
     assert service.aws.places == recording.places
 
 
+def test_records_an_attempt_that_dies_while_another_lane_fails_the_run(sweep: Sweep) -> None:
+    scenario = "failed beside a gate"  # its engine stops the lane, so nobody tries the step again
+    start = next(
+        place
+        for place in sweep.record(scenario).places
+        if place.invocation == "run_step chain[0]::link #1"
+        and place.operation == "dynamodb.UpdateItem"
+    )
+
+    assert sweep.replay(Case(scenario, start, Fault.DIES_AFTER)) == []
+
+
 def test_finds_a_run_that_nobody_heals(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     place = next(
         place

@@ -100,6 +100,17 @@ def test_reports_an_attempt_that_was_executed_twice(service: Service) -> None:
     assert found == ["attempt 1 of ship was executed 2 times"]
 
 
+def test_reports_a_step_that_failed_without_an_entry(service: Service) -> None:
+    Play(SCENARIOS["approvals"], service, {}).play()
+    record = invariants.Record(service, RUN_ID)
+    assert not list(invariants.problems_at_the_end(service, record))
+
+    lose_an_end(record)
+
+    found = list(invariants.problems_at_the_end(service, record))
+    assert found == ["no entry says that the step build is Failed"]
+
+
 def test_reports_a_line_that_a_follower_missed(service: Service) -> None:
     ended = Play(SCENARIOS["approvals"], service, {}).play()
     missed = ended.follower.lines.pop(1)

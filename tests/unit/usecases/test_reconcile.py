@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner.errors import ApprovalExpiredError, TryAgainError
+from taskrunner.errors import ApprovalExpiredError, StepFailedError, TryAgainError
 from taskrunner.model.approval import Verdict
 from taskrunner.model.due_work import QUIET, DueKind
 from taskrunner.model.metrics import Metric
@@ -17,6 +17,7 @@ from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.reconcile import reconcile
 from taskrunner.usecases.settle_run import settle_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
@@ -30,6 +31,7 @@ from tests.unit.usecases.scenarios import (
     a_request,
     a_world,
     decide,
+    entry_ids,
     gate,
     interruptions,
     result_of,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.model.due_work import DueItem
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run
 
 
@@ -77,6 +80,15 @@ GATE_BESIDE_A_STEP = pack(
           - {id: busy, run: {uses: builtin:noop}}
     """,
     spec="approvals: [{id: security}]",
+)
+TWO_LANES = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: busy, run: {uses: builtin:noop}}
+          - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    """
 )
 GATE_BESIDE_A_CONTAINED_FAILURE = pack(
     """
@@ -520,6 +532,78 @@ class TestEndedRuns:
         a_pass(world, after_s=3600)
 
         assert len(world.settlements.requested) == 2
+        assert world.due_work.items == {}
+
+
+def fail_with_a_lane(world: MemoryWorld) -> None:
+    """Let a lane of `TWO_LANES` fail the run, which is settled."""
+    with pytest.raises(StepFailedError):
+        step(world, "bad")
+    settle_run(TENANT, "run-7", "StepFailedError", world)
+
+
+class TestLostAttempts:
+    """A step is being executed while another one fails the run, and its function dies."""
+
+    def ended(self) -> MemoryWorld:
+        world = a_world(TWO_LANES)
+        cut_off(world, "sandbox.execute", lambda dying: step(dying, "busy"))
+        fail_with_a_lane(world)
+        return world
+
+    def busy(self, world: MemoryWorld) -> JsonObject:
+        steps = run_state(TENANT, "run-7", world)["steps"]
+        return next(item for item in steps if item["stepId"] == "busy")
+
+    def test_are_recorded_once_no_function_can_execute_them(self) -> None:
+        world = self.ended()
+
+        assert a_pass(world, after_s=959) == []
+        assert self.busy(world)["status"] == "Running"
+        assert a_pass(world, after_s=1) == []
+
+        assert entry_ids(world)[-1] == "busy#1#ended"
+        assert self.busy(world)["status"] == "Failed"
+        assert self.busy(world)["statusReason"] == "executor-error"
+        assert world.due_work.items == {}
+
+    def test_are_recorded_once(self) -> None:
+        world = self.ended()
+        world.clock.advance(960)
+        cut_off(world, "due_work.finish", reconcile)
+        a_pass(world, after_s=3600)
+
+        assert entry_ids(world).count("busy#1#ended") == 1
+        assert world.due_work.items == {}
+
+    def test_a_step_that_has_finished_meanwhile_keeps_its_result(self) -> None:
+        world = a_world(TWO_LANES)
+
+        class FailingMeanwhile(FailingWorld):
+            def perform(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+                if name == "sandbox.execute":
+                    fail_with_a_lane(world)
+                return call()
+
+        never = Failure(call=0, effect_lost=True, error=CrashError)
+        step(FailingMeanwhile(world, never), "busy")
+        assert kinds(world) == ["ended"]
+        a_pass(world, after_s=960)
+
+        assert self.busy(world)["status"] == "Succeeded"
+        assert world.due_work.items == {}
+
+    def test_of_a_run_without_a_plan_are_given_up(self) -> None:
+        world = self.ended()
+        world.plans.texts.clear()
+
+        assert a_pass(world, after_s=960) == []
+        assert world.due_work.items == {}
+
+    def test_a_failed_run_in_which_no_step_runs_leaves_nothing_to_do(self) -> None:
+        world = a_world(TWO_LANES)
+        fail_with_a_lane(world)
+
         assert world.due_work.items == {}
 
 

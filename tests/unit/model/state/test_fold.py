@@ -99,7 +99,7 @@ class TestLostStep:
 
     @pytest.mark.parametrize(
         ("since", "status"),
-        [("2025-12-06T12:13:59.999Z", "Failed"), ("2025-12-06T12:14:00.000Z", "Running")],
+        [("2025-12-06T12:14:00.000Z", "Failed"), ("2025-12-06T12:14:00.001Z", "Running")],
     )
     def test_fails_once_its_function_must_have_ended(self, since: str, status: str) -> None:
         running = replace(state().steps[0], status=StepStatus.RUNNING, last_transition_at=since)

@@ -9,7 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_attributes, due_values
+from taskrunner.adapters.due_work import (
+    DUE_ASSIGNMENTS,
+    DUE_REMOVAL,
+    due_attributes,
+    due_values,
+)
 from taskrunner.adapters.table_layout import (
     ListKind,
     brief_key,
@@ -190,6 +195,23 @@ def settled_update(run: Run) -> Update:
         expression="SET settled = :yes",
         condition="attribute_exists(outcome)",
         values={":yes": True},
+    )
+
+
+def sealed_update(run: Run, look_at: str | None) -> Update:
+    """Record that *run* has its evidence, and is due again at *look_at* or never.
+
+    The writer that removes `unfinished` is the one that seals the run.
+    """
+    is_first = "attribute_exists(outcome) AND attribute_exists(unfinished)"
+    if look_at is None:
+        expression = f"REMOVE unfinished, {DUE_REMOVAL}"
+        return Update(key=run_key(run), expression=expression, condition=is_first)
+    return Update(
+        key=run_key(run),
+        expression=f"SET {DUE_ASSIGNMENTS} REMOVE unfinished",
+        condition=is_first,
+        values={":due": DueKind.ENDED.value, ":due_at": look_at, ":due_looks": 0},
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.adapters.due_work import DUE_REMOVAL, seen_update, watch_put
+from taskrunner.adapters.due_work import seen_update, watch_put
 from taskrunner.adapters.journal_chunks import (
     Addition,
     JournalEndedError,
@@ -27,6 +27,7 @@ from taskrunner.adapters.run_items import (
     run_item,
     run_listings,
     running_check,
+    sealed_update,
     settled_update,
     unfinished_partition,
     unsealed_check,
@@ -43,7 +44,6 @@ from taskrunner.adapters.table_layout import (
     idempotency_key_key,
     outcome_key,
     queue_key,
-    run_key,
     run_partition,
 )
 from taskrunner.adapters.table_requests import Put, Query, Update, by_range
@@ -276,20 +276,17 @@ class DynamoRuns:
             return False
         return True
 
-    def seal(self, run: Run, bundle: Artifact) -> bool:
-        """See the port. The writer that removes `unfinished` is the one that seals the run.
+    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
+        """See the port.
 
         It closes the approvals that did not fit into the write that ended the run, or were opened
         at the same moment. No other approval can be opened after that write.
         """
         self._endings.close_approvals(run)
-        seal = Update(
-            key=run_key(run),
-            expression=f"REMOVE unfinished, {DUE_REMOVAL}",
-            condition="attribute_exists(outcome) AND attribute_exists(unfinished)",
-        )
         try:
-            self._table.transact([seal, *self._steps.artifact_puts(run, [bundle])])
+            self._table.transact(
+                [sealed_update(run, look_at), *self._steps.artifact_puts(run, [bundle])]
+            )
         except ConditionFailedError:
             return False
         return True

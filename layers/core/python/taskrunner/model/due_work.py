@@ -34,7 +34,7 @@ class DueKind(StrEnum):
     APPROVAL = "approval"  # an approval whose decisions may not have reached all of its gates
     GATE = "gate"  # a gate of which approvers may not have been notified
     BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
-    ENDED = "ended"  # a run that has ended, may still be executed, and lacks its evidence
+    ENDED = "ended"  # an ended run that lacks its evidence, or the ends of steps that it has lost
     OBJECTIVE = "objective"  # a run or gate that breaches its pack's `slo` if it goes on by then
     RUN = "run"  # a run that has not ended, and may not have started or no longer be executed
 

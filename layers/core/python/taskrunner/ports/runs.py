@@ -202,8 +202,11 @@ class Runs(Protocol):
         """
         ...
 
-    def seal(self, run: Run, bundle: Artifact) -> bool:
-        """Record the evidence of an ended run, once; return False when another caller has."""
+    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
+        """Record the evidence of an ended run, once; return False when another caller has.
+
+        That ends the run's due work, unless the reconciler has to look once more, at *look_at*.
+        """
         ...
 
     def list(

@@ -31,6 +31,7 @@ from taskrunner.runtime.delivery import deliver_ended, fail_all_gates
 from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
+from taskrunner.usecases.record_lost_attempts import record_lost_attempts
 from taskrunner.usecases.settle_run import not_started
 from taskrunner.usecases.start_run import start_run
 from taskrunner.usecases.watch_objective import watch_objective
@@ -198,12 +199,14 @@ def _undecided_gate(item: DueItem, summary: JsonObject, world: World) -> Reached
 
 
 def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
-    """Stop what still runs of an ended run, and have it sealed; the seal ends the work.
+    """Stop what still runs of an ended run, and have it sealed.
 
-    A run whose plan retention has deleted cannot be sealed, so answering its gates ends the work.
+    The seal ends the work, but for the steps whose functions died beside the failure of the run. A
+    run whose plan retention has deleted cannot be sealed, so answering its gates ends the work.
     """
     run = snapshot.run
     if run.sealed:
+        record_lost_attempts(snapshot, world)
         world.due_work.finish(item)
         return
     if run.outcome is RunStatus.CANCELLED:

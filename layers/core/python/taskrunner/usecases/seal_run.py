@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 from taskrunner.model import api_view, canonical_json, evidence, timestamp
 from taskrunner.model.artifact import EVIDENCE_BUNDLE, Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.artifact_names import distinct_names
+from taskrunner.model.journal import Event
 from taskrunner.model.plan_order import PlanOrder
+from taskrunner.model.state.fold import all_lost_at, fold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskrunner.model.journal import PlacedEntry
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
     from taskrunner.ports import Signed, World
@@ -25,17 +30,32 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     two calls sign at the same time, the first to record wins. Their signatures differ, so each has
     stored a file of its own.
 
+    A step that runs beside the failure of its run may finish. The reconciler looks once more when
+    none can be running any more, and records those whose functions died.
+
     Raises:
         TryAgainError: AWS was busy; sealing again starts over.
     """
-    signed = world.evidence.sign(canonical_json.canonical_bytes(_statement(run, plan, world)))
+    journal = world.runs.journal(run.tenant, run.run_id)
+    statement = _statement(run, plan, journal, world)
+    signed = world.evidence.sign(canonical_json.canonical_bytes(statement))
     stored_path = world.evidence.store(run, signed.bundle)
     captured_at = timestamp.to_text(world.clock.now())
-    world.runs.seal(run, _artifact(signed, stored_path, captured_at))
+    bundle = _artifact(signed, stored_path, captured_at)
+    world.runs.seal(run, bundle, look_at=_all_lost_at(run, plan, journal))
 
 
-def _statement(run: Run, plan: Plan, world: World) -> dict[str, object]:
-    journal = world.runs.journal(run.tenant, run.run_id)
+def _all_lost_at(run: Run, plan: Plan, journal: Sequence[PlacedEntry]) -> str | None:
+    """Return when each step that still runs is lost. Only a failure leaves steps running."""
+    entries = [placed.entry for placed in journal]
+    if not any(entry.event is Event.RUN_FAILED for entry in entries):
+        return None
+    return all_lost_at(fold(plan, entries, run.created_at))
+
+
+def _statement(
+    run: Run, plan: Plan, journal: Sequence[PlacedEntry], world: World
+) -> dict[str, object]:
     entries = [placed.entry for placed in journal]
     covered = evidence.covered(entries)
     digest = hashlib.sha256()

@@ -13,7 +13,7 @@ from taskrunner.model.state.facts import Facts
 from taskrunner.model.state.listing import list_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from taskrunner.model.journal import Entry
@@ -43,16 +43,38 @@ def fail_lost_steps(state: RunState, now: datetime) -> RunState:
     """Return the *state* of an ended run, in which no step runs for longer than a function can.
 
     A step that was running beside the failure of its run may finish. If its function died instead,
-    only time can tell.
+    only time can tell. Soon after that the journal has an entry for it.
     """
-    lost_before = timestamp.to_text(now - LONGEST_ATTEMPT)
     steps = tuple(
         replace(step, status=StepStatus.FAILED, reason=Reason.EXECUTOR_ERROR)
-        if step.status is StepStatus.RUNNING and (step.last_transition_at or "") < lost_before
+        if _is_lost(step, now)
         else step
         for step in state.steps
     )
     return replace(state, steps=steps)
+
+
+def lost_steps(state: RunState, now: datetime) -> Iterator[StepState]:
+    """Yield the run steps of an ended run whose functions died while they were executing them."""
+    return (step for step in state.steps if step.kind is StepKind.RUN and _is_lost(step, now))
+
+
+def all_lost_at(state: RunState) -> str | None:
+    """Return when every step that still runs in an ended run is lost; None if none runs."""
+    since = [
+        step.last_transition_at or ""
+        for step in state.steps
+        if step.kind is StepKind.RUN and step.status is StepStatus.RUNNING
+    ]
+    if not since:
+        return None
+    return timestamp.to_text(timestamp.from_text(max(since)) + LONGEST_ATTEMPT)
+
+
+def _is_lost(step: StepState, now: datetime) -> bool:
+    if step.status is not StepStatus.RUNNING:
+        return False
+    return (step.last_transition_at or "") <= timestamp.to_text(now - LONGEST_ATTEMPT)
 
 
 def _unended_status(steps: Iterable[StepState], facts: Facts) -> RunStatus:
