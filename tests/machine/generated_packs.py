@@ -100,7 +100,7 @@ class _Writer:
         choices = ["inputs.flag", "inputs.off", "{{ inputs.none }}"]
         choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
         choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
-        choices += [f"{name} == `1`" for name in scope.names[-2:]]
+        choices += [f"to_string({name}) == '1'" for name in scope.names[-2:]]
         if scope.outputs:
             choices.append(f"length(steps.{scope.outputs[-1]}.outputs.n) == `1`")
         return str(self._one(*choices))

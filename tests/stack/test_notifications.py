@@ -217,15 +217,19 @@ def test_a_gate_waits_although_its_notification_is_refused(
         StackName=stack.machine_prefix, LogicalResourceId="OpenGateFunction"
     )["StackResourceDetail"]["PhysicalResourceId"]
     before = functions.get_function_configuration(FunctionName=physical)["Environment"]
+    live = functions.get_alias(FunctionName=physical, Name="live")["FunctionVersion"]
     other = {"APPROVAL_TOPIC_ARN": f"{stack.approval_topic_arn}-of-others"}
     changed = {"Variables": before["Variables"] | other}
     refused = _refused(logs, stack)
     functions.update_function_configuration(FunctionName=physical, Environment=changed)
+    other_version = functions.publish_version(FunctionName=physical)["Version"]
+    functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=other_version)
     try:
         run_id = operator.run(MANIFEST)
         operator.wait(run_id, "waiting")
         until(lambda: _refused(logs, stack) == refused + 1, "the refusal is logged")
     finally:
+        functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=live)
         functions.update_function_configuration(FunctionName=physical, Environment=before)
 
     assert approver.decide(run_id, "security", "approved").status_code == 200

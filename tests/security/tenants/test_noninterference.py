@@ -7,6 +7,7 @@ does, alone, what the first did. Its answers are the same ones, letter by letter
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,24 @@ def _made() -> Iterator[Deployment]:
         yield made
 
 
+_EXECUTION = re.compile(r'("executionArn":"[^"]*:[\w-]+-)[0-9a-f]+(?=")')
+
+
 def does(made: Deployment, tenant: str, act: Act) -> list[tuple[int, str, str, str]]:
-    """What came of it, and all that the tenant reads afterwards, without its name."""
+    """What came of it, and all that the tenant reads afterwards, without its name.
+
+    The name of a run's execution ends with a hash of the tenant and the run.
+    """
     answers = [*_done(made, tenant, act)]
     paths = ["runs", "approvals"]
     for run_id in RUN_IDS:
         paths += [f"runs/{run_id}", f"runs/{run_id}/logs", f"runs/{run_id}/artifacts"]
     answers += [made.request(tenant, "GET", path) for path in paths]
-    return [(answer.status, answer.body.replace(tenant, "<tenant>"), "", "") for answer in answers]
+    bodies = [_EXECUTION.sub(r"\1<hash>", answer.body) for answer in answers]
+    return [
+        (answer.status, body.replace(tenant, "<tenant>"), "", "")
+        for answer, body in zip(answers, bodies, strict=True)
+    ]
 
 
 def _done(made: Deployment, tenant: str, act: Act) -> Iterator[Answer]:

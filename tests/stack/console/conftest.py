@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -12,7 +14,6 @@ from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -34,10 +35,22 @@ _MANY = pack(
 )
 
 
+_open: Final = ExitStack()
+
+
 @pytest.fixture(name="browser", scope="session")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+def _browser() -> Browser:
+    return _open.enter_context(chromium())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the browser after the last test here.
+
+    Until then an event loop runs in this thread, so that tests elsewhere could run none.
+    """
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _open.close()
 
 
 @pytest.fixture(name="people", scope="session")

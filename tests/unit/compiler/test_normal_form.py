@@ -28,7 +28,7 @@ PACK = pack(
     """
     - {id: early, run: {uses: builtin:noop, with: {text: "v{{ inputs.v }}", as: "{{ inputs.v }}"}}}
     - id: each
-      when: "inputs.v == `1`"
+      when: "inputs.v.a == `1`"
       map:
         items: "inputs.v && [inputs.v] || `[]`"
         step: {id: late, run: {uses: builtin:noop, with: {text: "{{ run.id }}:{{ inputs.v }}"}}}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame
+from taskrunner.errors import TryAgainError
 from tests import strategies
 from tests.packs import pack
 from tests.template import ROOT
@@ -42,7 +43,7 @@ def test_reads_a_deployments_functions_off_its_machine_and_binds_others_to_them(
 
 
 def test_finds_no_bindings_in_a_machine_of_another_shape() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(TryAgainError, match="another release"):
         frame.bindings({"StartAt": "x", "States": {}})
 
 
