@@ -54,7 +54,7 @@ if len(sys.argv) > 1:
     names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
     names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
     names += ["SETTLE_RUN_FUNCTION", "EVENT_BUS"]
-    world = AwsWorld(dict.fromkeys(names, "https://a"))
+    world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
     for port in sys.argv[1].split():
         getattr(world, port)
     for port in sys.argv[2].split():
