@@ -3,8 +3,8 @@
     .venv/bin/python bench/engine.py [ROUNDS]
 
 Both run on the local stack, in turn, so that whatever else the machine does slows both. The bare
-machine is 20 Task states in a row. Its function has no layer and returns `{}`, and it is called
-through the same emulator. The time is that of the execution, from its start to its end.
+machine has 20 Task states in a row. They call, through the same emulator, a function that has no
+layer and returns `{}`. The time is that of the execution, from its start to its end.
 
 Both machines are warm: the first run of each is not counted.
 """

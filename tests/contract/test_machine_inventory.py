@@ -1,7 +1,7 @@
 """The port MachineInventory over moto, and how it waits for AWS.
 
-The fake has the uses that a test gives it, so it has no contract of its own but `listing` and
-`delete`, which both worlds share here.
+A test sets which machines of the fake are in use. So fake and adapter share only the contract of
+`listing` and `delete`.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def _state_problems(record: Record) -> Iterator[str]:
 
 
 def answer_problems(record: Record, answers: Sequence[Answered]) -> Iterator[str]:
-    """Yield where the record forgets a decision that its caller was told to count."""
+    """Yield each decision that was answered as counted and is missing from the record."""
     resumed: dict[str, set[str]] = {}
     for answered in answers:
         approval = record.approvals[answered.approval]

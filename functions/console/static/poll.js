@@ -1,8 +1,8 @@
 /**
  * Repeats a request for as long as somebody looks at the page.
  *
- * The task says when to ask again: after the usual time, after a time of its own, or when it is told
- * that there is something new.
+ * The task chooses when to ask again: after the usual time, after a time of its own, or as soon as
+ * the service reports something new.
  *
  * A failed request is repeated more and more seldom. What was read last stays, with its age, so that
  * nobody takes it for new.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Handler: TypeAlias = "Callable[..., dict[str, Any]]"
 _TRACE: Final = "_X_AMZN_TRACE_ID"
-# API Gateway's own answer has no metric of ours: it never reaches a function.
+# Answers of functions. API Gateway's own throttles never reach one, so these are not counted.
 _BUSY: Final = frozenset({429, 503})
 _BUG: Final = 500  # of an error that the edge of the API has logged
 

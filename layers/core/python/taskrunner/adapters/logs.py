@@ -2,7 +2,7 @@
 
 A line has what every function knows of its invocation: tenant, run, step, attempt and trace, where
 they exist. Powertools' Logger writes the same members, but its import costs a cold start 170 ms.
-This module costs none: `logging` and `json` are loaded by boto3 anyway.
+This module costs none: `logging` and `json` are loaded by botocore anyway.
 """
 
 from __future__ import annotations

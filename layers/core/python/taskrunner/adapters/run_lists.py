@@ -141,7 +141,7 @@ class RunLists:
     def _status(self, partition: str) -> JsonObject:
         """The status by the end of the journal, which an index may not have followed yet.
 
-        Of a run that waits it comes with the gate.
+        For a run that waits, the gate is returned too.
         """
         last = by_range(Key(partition, CHUNKS), LAST_CHUNK, descending=True, limit=1)
         for chunk in self._table.page(last).items:

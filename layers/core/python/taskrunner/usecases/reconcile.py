@@ -204,14 +204,14 @@ def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     The seal ends the work, but for the steps whose functions died beside the failure of the run. A
     run whose plan retention has deleted cannot be sealed, so answering its gates ends the work.
     """
-    run = snapshot.run
+    run, plan = snapshot.run, _plan(snapshot.run, world)
     if run.sealed:
-        record_lost_attempts(snapshot, world)
+        if plan is not None:
+            record_lost_attempts(snapshot, plan, world)
         world.due_work.finish(item)
         return
     if run.outcome is RunStatus.CANCELLED:
         world.machines.stop(run)
-    plan = _plan(run, world)
     if plan is None:
         fail_all_gates(run, world)
         world.due_work.finish(item)

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskrunner.errors import NotFoundError
 from taskrunner.model import timestamp
 from taskrunner.model.entries import step_entries
 from taskrunner.model.run import StepOutcome, StepStatus
 from taskrunner.model.state.fold import fold, lost_steps
 
 if TYPE_CHECKING:
+    from taskrunner.model.plan import Plan
     from taskrunner.ports import RunSnapshot, World
 
 
-def record_lost_attempts(snapshot: RunSnapshot, world: World) -> None:
+def record_lost_attempts(snapshot: RunSnapshot, plan: Plan, world: World) -> None:
     """Record that each attempt which cannot be under way any more was lost. Idempotent.
 
     A step that runs while another fails the run may finish. AWS stops its lane, so if its function
-    dies, no retry records that. An attempt that may still be under way is left alone. A run whose
-    plan retention has deleted has no state that an entry could change.
+    dies, no retry records that. An attempt that may still be under way is left alone.
 
     Raises:
         TryAgainError: AWS was busy; the same call goes on from there.
     """
     run, now = snapshot.run, world.clock.now()
-    try:
-        plan = world.plans.get(run.tenant, run.plan_hash)
-    except NotFoundError:
-        return
     journal = world.runs.journal(run.tenant, run.run_id)
     state = fold(plan, (placed.entry for placed in journal), run.created_at)
     for step in lost_steps(state, now):

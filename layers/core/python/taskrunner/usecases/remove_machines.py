@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from taskrunner.ports import World
-    from taskrunner.ports.machine_inventory import PackMachine
+    from taskrunner.ports.machine_inventory import Listing, PackMachine
 
 # AWS lists executions at two to five a second, and looking at a machine takes one or two lists.
 MOST_LOOKS: Final = 1000
@@ -61,13 +61,7 @@ def remove_unused_machines(world: World, longest_s: float) -> Removal:
         return True
 
     removed = _collect(unused.chosen, remove, deadline, world)
-    return Removal(
-        in_account=listing.in_account,
-        of_stack=len(listing.machines),
-        deleted=len(removed.chosen),
-        left=removed.unreached + len(removed.failures),
-        failures=unused.failures + removed.failures,
-    )
+    return _removal(listing, removed, unused.failures)
 
 
 def remove_all_machines(world: World, longest_s: float) -> Removal:
@@ -80,13 +74,7 @@ def remove_all_machines(world: World, longest_s: float) -> Removal:
         return True
 
     removed = _collect(listing.machines, remove, deadline, world)
-    return Removal(
-        in_account=listing.in_account,
-        of_stack=len(listing.machines),
-        deleted=len(removed.chosen),
-        left=removed.unreached + len(removed.failures),
-        failures=removed.failures,
-    )
+    return _removal(listing, removed, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +82,19 @@ class _Collected:
     chosen: list[PackMachine]
     failures: list[tuple[PackMachine, Exception]]
     unreached: int
+
+
+def _removal(
+    listing: Listing, removed: _Collected, earlier: list[tuple[PackMachine, Exception]]
+) -> Removal:
+    """Return what was done; *earlier* are the failures of looks at machines."""
+    return Removal(
+        in_account=listing.in_account,
+        of_stack=len(listing.machines),
+        deleted=len(removed.chosen),
+        left=removed.unreached + len(removed.failures),
+        failures=earlier + removed.failures,
+    )
 
 
 def _collect(

@@ -43,8 +43,8 @@ def settle_run(
     Return the run's `run_result`, or the status `unknown` for an execution that is not the run's.
 
     *error* is the name that Step Functions gave to what ended the pack's steps, such as
-    `StepFailedError` or `States.Timeout`. For a run that has no execution and cannot get one, the
-    reconciler gives what `not_started` returns. A run that has ended before, like a cancelled one,
+    `StepFailedError` or `States.Timeout`. If AWS refuses to start the run for good, the reconciler
+    passes what `not_started` returns. A run that has ended before, like a cancelled one,
     keeps its outcome and gets the evidence that it lacks.
 
     *execution* is `<machine>:<execution>`, for a caller that knows only which execution has ended.
