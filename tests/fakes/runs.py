@@ -224,7 +224,7 @@ class MemoryRuns:
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
-        if stored.run.outcome not in {None, RunStatus.FAILED}:
+        if stored.run.outcome is RunStatus.CANCELLED:
             stored.append(entries)
             return outcome
         stored.journal += entries

@@ -36,8 +36,15 @@ def _service() -> UnstableService:
 
 @pytest.mark.parametrize(
     "failure",
-    [Answer(502, b"<html>"), Answer(504), refused(500, "internal_error", "It failed.")],
-    ids=["gateway", "timeout", "error"],
+    [
+        Answer(502, b"<html>"),
+        Answer(504),
+        refused(500, "internal_error", "It failed."),
+        refused(429, "too_many_requests", "Too many requests."),
+        Answer(200, b"<html>the service is being updated</html>"),
+        Answer(200, b'{"runId": "r1", "sta'),
+    ],
+    ids=["gateway", "timeout", "error", "throttled", "page", "cut"],
 )
 def test_a_watch_goes_on_after_the_service_failed(
     taskrunner: Command, service: UnstableService, failure: Answer

@@ -307,7 +307,6 @@ def _scope_inside(step: Step, state: StepState, scope: Scope) -> Scope:
         scope,
         parent=state.path,
         is_contained=is_contained,
-        is_concurrent=scope.is_concurrent or isinstance(step, Parallel | MapStep),
         stopped_at=stopped_at,
     )
 
