@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,10 +59,14 @@ class InvalidPackError(TaskRunnerError):
 
 
 class _CodedError(TaskRunnerError):
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(
+        self, code: str, message: str, details: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Keep *details*, which a client can read without reading the message."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details = details
 
 
 class InvalidRequestError(_CodedError):
