@@ -144,6 +144,7 @@ def _approvals() -> SearchStrategy[dict[str, Any]]:
         {"id": step_ids},
         optional={
             "minApprovals": st.integers(1, 20),
+            "scope": st.sampled_from(["run", "gate"]),
             "distinctFromRequester": st.booleans(),
             "expiresAfterSeconds": st.integers(60, 364 * 86400),
             "message": messages,

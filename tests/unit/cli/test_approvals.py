@@ -305,3 +305,73 @@ class TestChoice:
 
         assert ended.code == 2
         assert "RUN and APPROVAL are missing" in ended.err
+
+
+class TestGatesOfTheirOwn:
+    """The gates of an approval of which each needs its own decision."""
+
+    @pytest.fixture(autouse=True)
+    def _waiting(self, service: FakeService) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+        service.approval_facts = {"scope": "gate", "stepId": "regions[0]::go"}
+        service.approval = {
+            "runId": "r1",
+            "approvalId": "security-review",
+            "scope": "gate",
+            "gates": [
+                {"stepId": "regions[0]::go", "guards": ["roll-out"], "canDecide": True},
+                {
+                    "stepId": "regions[1]::go",
+                    "guards": ["roll-out"],
+                    "approvedBy": [{"approver": "carol", "decidedAt": "2025-12-06T12:00:05Z"}],
+                    "canDecide": True,
+                },
+            ],
+            "canDecide": True,
+        }
+
+    def test_sends_the_gates_that_are_named(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        steps = ("--step", "regions[0]::go", "--step", "regions[1]::go")
+
+        ended = taskrunner("approve", "r1", "security-review", *steps, "--yes")
+
+        assert service.requests[-1].document["stepId"] == ["regions[0]::go", "regions[1]::go"]
+        assert "security-review at regions[0]::go, regions[1]::go of run r1: approved" in ended.out
+
+    def test_sends_the_gate_that_was_chosen_from_the_list(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("approve", typed="1\ny\n")
+
+        assert "approve security-review at regions[0]::go of run r1? [y/N]" in ended.out
+        assert "carol" not in ended.out
+        assert service.requests[-1].document["stepId"] == ["regions[0]::go"]
+
+    def test_asks_which_of_several_gates_is_meant(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("reject", "r1", "security-review", typed="2\ny\n")
+
+        assert ended.code == 0
+        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]
+
+    def test_decides_nothing_if_nobody_can_say_which_gate_is_meant(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        ended = taskrunner("approve", "r1", "security-review", "--yes")
+
+        assert ended.code == 2
+        assert "--step STEP" in ended.err
+        assert service.runs["r1"].verdict == ""
+
+    def test_names_the_only_gate_that_waits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        assert service.approval is not None
+        del service.approval["gates"][0]
+
+        taskrunner("approve", "r1", "security-review", "--yes")
+
+        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]

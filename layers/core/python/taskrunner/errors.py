@@ -68,10 +68,14 @@ class InvalidPackError(TaskRunnerError):
 
 
 class _CodedError(TaskRunnerError):
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(
+        self, code: str, message: str, details: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Keep *details*, which a client can read without reading the message."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details = details
 
 
 class InvalidRequestError(_CodedError):

@@ -46,6 +46,13 @@ class FailureAction(StrEnum):
     BRANCH = "branch"
 
 
+class ApprovalScope(StrEnum):
+    """The gates that one decision about an approval serves."""
+
+    RUN = "run"  # every gate of the approval in the run
+    GATE = "gate"  # one gate, in one iteration
+
+
 class Aggregation(StrEnum):
     """The ways in which a loop combines the values of its iterations."""
 
@@ -260,7 +267,10 @@ def walk(steps: Iterable[Step]) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A rule for decisions: the grants and number of approvers, and how long a gate waits."""
+    """A rule for decisions: the grants and number of approvers, and how long a gate waits.
+
+    *scope* says whether one decision serves all gates of a run, or each gate needs its own.
+    """
 
     id: str
     grants: tuple[str, ...] = ()
@@ -268,6 +278,11 @@ class Approval:
     distinct_from_requester: bool = False
     expires_after_s: int = DEFAULT_EXPIRY_S
     message: str | None = None
+    scope: ApprovalScope = ApprovalScope.RUN
+
+    def record_path(self, step_path: str) -> str | None:
+        """Return the gate whose own record the gate at *step_path* has; None: that of the run."""
+        return step_path if self.scope is ApprovalScope.GATE else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from taskrunner.model.plan import (
     Aggregation,
     Approval,
     ApprovalGate,
+    ApprovalScope,
     Branch,
     Conditional,
     FailureAction,
@@ -99,7 +100,7 @@ def _retries(retries: Retries) -> JsonObject:
 
 
 def _approval(approval: Approval) -> JsonObject:
-    return {
+    document: JsonObject = {
         "id": approval.id,
         "grants": list(approval.grants),
         "minApprovals": approval.min_approvals,
@@ -107,6 +108,8 @@ def _approval(approval: Approval) -> JsonObject:
         "expiresAfterSeconds": approval.expires_after_s,
         "message": approval.message,
     }
+    is_default = approval.scope is ApprovalScope.RUN
+    return document if is_default else document | {"scope": approval.scope.value}
 
 
 def _policy(policy: Policy) -> JsonObject:
@@ -261,6 +264,7 @@ def _read_approval(document: JsonMapping) -> Approval:
         distinct_from_requester=document["distinctFromRequester"],
         expires_after_s=document["expiresAfterSeconds"],
         message=document["message"],
+        scope=ApprovalScope(document.get("scope", ApprovalScope.RUN)),
     )
 
 

@@ -10,6 +10,7 @@ from taskrunner.model import timestamp
 from taskrunner.model.approval import GateOpening, Verdict
 from taskrunner.model.due_work import breached_at
 from taskrunner.model.entries import gate_entries
+from taskrunner.model.plan import ApprovalScope
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
 from taskrunner.runtime.failures import stopped_by
@@ -119,4 +120,6 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "pack": {"name": run.pack_name, "version": run.pack_version},
         "requestedBy": run.created_by,
     }
+    if approval.scope is ApprovalScope.GATE:
+        summary["scope"] = approval.scope.value
     return summary if gate.message is None else summary | {"message": gate.message}

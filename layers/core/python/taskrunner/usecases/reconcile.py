@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.errors import ConflictError, NotFoundError, StartRefusedError
 from taskrunner.model import step_path, timestamp
+from taskrunner.model.approval import record_of
 from taskrunner.model.due_work import (
     DueItem,
     DueKind,
@@ -151,7 +152,7 @@ def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Bring an approval's decisions to all of its gates; those of an ended run end with it."""
     plan = _plan(snapshot.run, world)
     if plan is not None:
-        record = world.approvals.get(item.tenant, item.run_id, item.name)
+        record = world.approvals.get(item.tenant, item.run_id, *record_of(item.name))
         gate_decisions.deliver(snapshot, plan, record, world)
         gate_decisions.deliver_expiry(snapshot.run, plan, record, world)
     world.due_work.finish(item)
