@@ -5,18 +5,16 @@ bench/planning.py measures the time.
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from taskrunner.compiler.driver import compile_pack
+from tests.calls import calls
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections import Counter
 
 STEP = (
     "- {{id: s{0}, run: {{uses: builtin:noop, with: {{a: '{{{{ inputs.region }}}}-{1}-{0}'}}}}}}\n"
@@ -27,23 +25,6 @@ SPEC = "inputs: [{name: region, type: string, default: eu}]"
 def manifest(steps: int, number: int) -> str:
     """Return a pack whose templates are its own, because a process keeps those that it knows."""
     return pack("".join(STEP.format(step, number) for step in range(steps)), spec=SPEC)
-
-
-def calls(work: Callable[[], object]) -> Counter[tuple[str, str]]:
-    """Return how often *work* calls which function of which module."""
-    counts: Counter[tuple[str, str]] = Counter()
-
-    def count(frame: FrameType, event: str, _argument: Any) -> None:  # noqa: ANN401 - the interpreter's
-        if event == "call":
-            counts[frame.f_globals.get("__name__", ""), frame.f_code.co_name] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return counts
 
 
 def planning(steps: int, number: int) -> Counter[tuple[str, str]]:
