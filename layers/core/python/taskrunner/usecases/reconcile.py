@@ -34,7 +34,6 @@ from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.record_lost_attempts import record_lost_attempts
 from taskrunner.usecases.settle_run import not_started
-from taskrunner.usecases.start_run import start_run
 from taskrunner.usecases.watch_objective import watch_objective
 
 if TYPE_CHECKING:
@@ -270,6 +269,9 @@ def _only_waits(snapshot: RunSnapshot, now: datetime, world: World) -> bool:
 
 def _start(item: DueItem, world: World) -> bool:
     """Start a run that was recorded and has no execution, or settle it when that cannot be done."""
+    # The compiler would be a third of a cold start, and most passes start nothing.
+    from taskrunner.usecases.start_run import start_run  # noqa: PLC0415
+
     try:
         start_run(item.tenant, item.run_id, world)
     except Exception as error:

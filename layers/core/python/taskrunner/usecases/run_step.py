@@ -15,10 +15,9 @@ from taskrunner.errors import (
     StepFailedError,
     TryAgainError,
 )
-from taskrunner.executors import arguments
 from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
-from taskrunner.model import json_path, timestamp
+from taskrunner.model import timestamp
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.artifact_names import own_name
 from taskrunner.model.entries import step_entries
@@ -223,8 +222,7 @@ def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Ar
 def _execute(
     attempt: _Attempt, secrets: dict[str, str], services: Services, folder: Path
 ) -> AttemptResult:
-    executor = executors.find(attempt.step.uses)
-    if executor is None:
+    if not executors.exists(attempt.step.uses):
         return _failed(f"there is no executor {attempt.step.uses} in this release")
     limits, reason_when_over = _limits(attempt)
     if reason_when_over is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
@@ -236,8 +234,6 @@ def _execute(
         parameters = _parameters(attempt, secrets)
     except ExpressionError as error:
         return _failed(str(error))
-    for path, problem in arguments.misfits(executor, parameters, ()):
-        return _failed(f"{json_path.render(('with', *path))}: {problem}")
     job = _job(attempt, parameters, folder, limits)
     ended = attempt.running.world.sandbox.execute(job, services)
     if ended.reason is Reason.TIMEOUT and reason_when_over is Reason.QUOTA_EXCEEDED:

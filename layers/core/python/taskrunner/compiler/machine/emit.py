@@ -28,12 +28,11 @@ How each kind is wired:
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
-from taskrunner.compiler.machine.frame import DONE, FRAME, frame
+from taskrunner.compiler.machine.frame import DONE, FRAME, frame_copy
 from taskrunner.compiler.machine.states import (
     LOOP_FAILURE,
     Exits,
@@ -77,7 +76,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
 
     *distributed* are the ids of the maps that become Distributed Maps.
     """
-    definition = deepcopy(frame())
+    definition = frame_copy()
     definition["Comment"] = f"Task pack {plan.pack_name} {plan.pack_version}"
     states = _Emitter(plan, distributed).chain(plan.steps, Exits(DONE, None))
     name_steps(states)
