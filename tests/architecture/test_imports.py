@@ -52,6 +52,7 @@ NEEDED = {
     "settle_run": AWS | SIGNING,
     "publish_events": AWS,
     "reconcile": AWS | COMPILER,
+    "digest_settings": set(),
     "remove_machines": AWS,
 }
 SOURCE = """

@@ -135,3 +135,23 @@ def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Relea
     assert days == ["40", "50"]
     assert after["CodeSha256"] == before["CodeSha256"]
     assert releases.answers(before)
+
+
+def test_a_parameter_of_any_length_moves_the_aliases_of_its_functions_alone(
+    releases: _Releases,
+) -> None:
+    """Their versions are described by a digest, because a description has 256 characters."""
+    functions = ("CreateRunFunction", "SimulatePackFunction", "PublishEventsFunction")
+    hosts = [f"host-{number}.example.com" for number in range(40)]
+    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts))
+    before = {name: releases.live(name) for name in functions}
+
+    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts[:-1]))
+
+    after = {name: releases.live(name) for name in functions}
+    for name in ("CreateRunFunction", "SimulatePackFunction"):
+        allowed = after[name]["Environment"]["Variables"]["ALLOWED_EGRESS"]
+        assert allowed == ",".join(hosts[:-1])
+        assert after[name]["CodeSha256"] == before[name]["CodeSha256"]
+        assert releases.answers(before[name])
+    assert after["PublishEventsFunction"]["Version"] == before["PublishEventsFunction"]["Version"]
