@@ -52,6 +52,7 @@ NEEDED = {
     "settle_run": AWS,
     "publish_events": AWS,
     "reconcile": AWS,  # the compiler only when it starts a run
+    "digest_settings": set(),
     "remove_machines": AWS,
 }
 SOURCE = """
