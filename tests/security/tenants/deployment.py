@@ -33,6 +33,7 @@ from tests.machine.client import LambdaContext, route_of
 from tests.machine.deployment import deploy
 from tests.moto_aws import REGION, session
 from tests.packs import pack
+from tests.quick_moto import quick_moto
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
 from tests.template import folder, routes
@@ -232,7 +233,7 @@ _KEYS = frozenset(
 @contextmanager
 def deployment() -> Iterator[Deployment]:
     """Yield a new deployment without runs and with a stopped clock."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, quick_moto(), mock_aws():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
