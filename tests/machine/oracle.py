@@ -398,11 +398,14 @@ class _Walker:
         values = []
         for number, item in enumerate(items):
             turn = here.turn(step, number, item)
-            if isinstance(step, Loop) and step.output is not None:
+            if step.output is not None:
                 values.append(self.value(step.output, turn))
             else:
                 values.append(self.outputs(step.steps[-1], turn, turn.prefix))
-        if isinstance(step, MapStep) or step.aggregation is Aggregation.COLLECT:
+        if isinstance(step, MapStep):
+            statuses = [self.item_status(step, path, number) for number in range(len(items))]
+            return {"results": values, "statuses": statuses}
+        if step.aggregation is Aggregation.COLLECT:
             return {"results": values}
         match step.aggregation:
             case Aggregation.MERGE:
@@ -413,6 +416,19 @@ class _Walker:
                 return {"result": values[-1] if values else None}
             case _:
                 return {}
+
+    def item_status(self, step: MapStep, path: str, number: int) -> str:
+        ends = [
+            self.found.statuses.get(f"{path}[{number}]::{child.id}", ("Skipped",))[0]
+            for child in step.steps
+        ]
+        fatal = [
+            end == "Failed" and not child.continue_on_error
+            for child, end in zip(step.steps, ends, strict=True)
+        ]
+        if any(fatal):
+            return "Failed"
+        return "Skipped" if set(ends) == {"Skipped"} else "Succeeded"
 
 
 def _merged(values: Iterable[Any]) -> dict[str, Any]:

@@ -135,6 +135,32 @@ class RecordedOutcomes:
             return StepStatus.SUCCEEDED
         return status
 
+    def item_status(self, step: MapStep, path: str, number: int) -> StepStatus:
+        """Return how item *number* of the map at *path* ended.
+
+        It is Failed if it has failed the map, or would have. It is Skipped if none of its steps was
+        run: by their conditions, or because the map had ended before.
+        """
+        prefix = step_path.iteration_prefix(path, number)
+        statuses = [(child, self._status_in_item(child, prefix)) for child in step.steps]
+        if any(
+            status is StepStatus.FAILED and not child.continue_on_error
+            for child, status in statuses
+        ):
+            return StepStatus.FAILED
+        if all(status is StepStatus.SKIPPED for _, status in statuses):
+            return StepStatus.SKIPPED
+        return StepStatus.SUCCEEDED
+
+    def _status_in_item(self, step: Step, prefix: str) -> StepStatus:
+        path = step_path.join(prefix, step.id)
+        outcome = self.loaded(path)
+        is_known = step.enabled is False or (isinstance(step, RunStep) and outcome is not None)
+        # Of too many iterations the journal's fold has those that have begun.
+        if not is_known and path not in self._journal_statuses():
+            return StepStatus.SKIPPED
+        return self.status(step, prefix)
+
     def _journal_statuses(self) -> Mapping[str, StepStatus]:
         if self._statuses is None:
             # Imported here, because few expressions read the status of a gate or a block.

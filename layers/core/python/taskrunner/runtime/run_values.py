@@ -47,11 +47,6 @@ class RunValues:
         """Return the names that *references* read, as seen from *iteration*; *now* is `run.now`."""
         names = list(references)
         self.load(names, iteration)
-        read_statuses = {
-            reference[1]
-            for reference in names
-            if reference[0] == "steps" and reference[2:3] == ("status",)
-        }
         run = self._run
         return {
             "inputs": self._plan.inputs,
@@ -63,14 +58,13 @@ class RunValues:
                 "now": now,
             },
             "steps": {
-                step_id: self._step(step_id, iteration, with_status=step_id in read_statuses)
-                for step_id in _step_ids(names)
+                step_id: self._step(step_id, iteration, names) for step_id in _step_ids(names)
             },
             **dict(self._iterators({reference[0] for reference in names}, iteration)),
         }
 
     def check_outputs(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self, step: Conditional | MapStep | Loop, prefix: str, iterations: int | None = None
     ) -> None:
         """Assemble the outputs of a block that has ended, a loop after so many *iterations*.
 
@@ -88,10 +82,13 @@ class RunValues:
         expression = expressions.parse(text)
         return expression.evaluate(self.context(expression.references, iteration))
 
-    def _step(self, step_id: str, iteration: str, *, with_status: bool) -> JsonObject:
+    def _step(self, step_id: str, iteration: str, names: Iterable[Reference]) -> JsonObject:
+        """What *names* read of a step. Statuses may need the journal, so others leave them out."""
         step, prefix = self._plan.step(step_id), self._prefix(step_id, iteration)
-        view: JsonObject = {"outputs": self._outputs.of(step, prefix)}
-        if with_status:
+        read = {reference[2:4] for reference in names if reference[:2] == ("steps", step_id)}
+        with_statuses = not read.isdisjoint({("outputs",), ("outputs", "statuses")})
+        view: JsonObject = {"outputs": self._outputs.of(step, prefix, with_statuses=with_statuses)}
+        if ("status",) in read:
             view["status"] = self._outcomes.status(step, prefix).value
         return view
 

@@ -48,8 +48,11 @@ class StepOutputs:
         self._outcomes = outcomes
         self._evaluate = evaluate
 
-    def of(self, step: Step, prefix: str) -> Json:
-        """Return the outputs of *step*; None when it was not run or has none."""
+    def of(self, step: Step, prefix: str, *, with_statuses: bool = True) -> Json:
+        """Return the outputs of *step*; None when it was not run or has none.
+
+        Those of a map have the statuses of its items only *with_statuses*.
+        """
         if not self._was_run(step, prefix):
             return None
         match step:
@@ -60,23 +63,26 @@ class StepOutputs:
                 return None
             case Parallel():
                 return self._by_child(step.steps, prefix)
-            case MapStep():
-                return {"results": self._results(step, self._count(step, prefix), prefix)}
-            case Conditional() | Loop():
+            case Conditional() | MapStep() | Loop():
                 with suppress(ExpressionError):
-                    return self.assembled(step, prefix)
+                    return self.assembled(step, prefix, with_statuses=with_statuses)
                 return None  # it has failed
             case _:
                 assert_never(step)
 
     def assembled(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self,
+        step: Conditional | MapStep | Loop,
+        prefix: str,
+        iterations: int | None = None,
+        *,
+        with_statuses: bool = False,
     ) -> JsonObject:
         """Return the outputs of a block that has ended, a loop after so many *iterations*.
 
         Raises:
-            ExpressionError: the outputs of a loop cannot be evaluated, or values that are to be
-                merged are not objects.
+            ExpressionError: the outputs of a map or loop cannot be evaluated, or values that are
+                to be merged are not objects.
         """
         if isinstance(step, Conditional):
             by_child = self._by_child(children(step), prefix)
@@ -84,6 +90,11 @@ class StepOutputs:
             return _merged(named) if step.union else by_child
         count = self._count(step, prefix) if iterations is None else iterations
         results = self._results(step, count, prefix)
+        if isinstance(step, MapStep):
+            outputs: JsonObject = {"results": results}
+            return (
+                outputs | {"statuses": self._statuses(step, prefix)} if with_statuses else outputs
+            )
         if step.aggregation is not Aggregation.MERGE:
             return _aggregated(step.aggregation, results)
         # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
@@ -120,19 +131,27 @@ class StepOutputs:
         """The value of each of *count* iterations, in the order of the items.
 
         Raises:
-            ExpressionError: a loop's `outputs` cannot be evaluated in an iteration.
+            ExpressionError: the `outputs` of *step* cannot be evaluated in an iteration.
         """
         path = step_path.join(prefix, step.id)
         return [self._result(step, path, number) for number in range(count)]
 
     def _result(self, step: Iterated, path: str, number: int) -> Json:
         iteration = step_path.iteration_prefix(path, number)
-        if not isinstance(step, Loop) or step.output is None:
+        if step.output is None:
             return self.of(step.steps[-1], iteration)
         try:
             return self._evaluate(step.output, iteration)
         except ExpressionError as error:
             raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
+
+    def _statuses(self, step: MapStep, prefix: str) -> list[str]:
+        """How each item of a map ended, in their order."""
+        path = step_path.join(prefix, step.id)
+        return [
+            self._outcomes.item_status(step, path, number).value
+            for number in range(self._count(step, prefix))
+        ]
 
 
 def _merged(values: Mapping[str, Json]) -> JsonObject:
