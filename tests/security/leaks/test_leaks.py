@@ -50,7 +50,8 @@ def test_a_secret_is_found_nowhere_after_it_went_everywhere(
             for number, form in enumerate(sorted(NOT_EVALUATED))
         ]
         evaluated = {form: text for form, text in forms(name).items() if form not in NOT_EVALUATED}
-        steps.append({"id": "forms", "run": {"uses": "builtin:noop", "with": evaluated}})
+        every_form: dict[str, Any] = {"uses": "builtin:noop", "with": evaluated}
+        steps.append({"id": "forms", "run": every_form})
 
         states = [
             stage.run(steps[at : at + _STEPS_OF_A_RUN])
