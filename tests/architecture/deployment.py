@@ -127,7 +127,10 @@ class Deployment:
             case {"Ref": name}:
                 if name in self._values:
                     return self._values[name]
-                return f"<{self._require(name, within)}>"
+                self._require(name, within)
+                if self.template["Resources"][name]["Type"].endswith("::LayerVersion"):
+                    return f"arn:{self.partition}:lambda:{self.region}:{ACCOUNT}:layer:{name}:1"
+                return f"<{name}>"
             case {"Fn::GetAtt": path}:
                 return self._attribute(path if isinstance(path, str) else ".".join(path), within)
             case {"Fn::Sub": [text, variables]}:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DESCRIPTION = 256
-# The longest ARN of a layer: its partition, Region and logical id with ten digits of SAM, and a
-# version of five digits.
-LAYER_ARN = "arn:aws-us-gov:lambda:us-gov-east-1:123456789012:layer:{}0123456789:12345"
+LONGEST_LAYER_VERSION = "1234567"
 LAYERS = {
     name
     for name, it in template()["Resources"].items()
@@ -80,13 +78,13 @@ def parameters_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - any value of th
 
 
 def description(name: str) -> str:
-    text: str = functions()[name]["VersionDescription"]["Fn::Sub"]
+    text: str = functions()[name]["VersionDescription"]["Fn::Sub"][0]
     return text
 
 
 def longest(parameter: str) -> str:
     if parameter in LAYERS:
-        return LAYER_ARN.format(parameter)
+        return LONGEST_LAYER_VERSION
     declared = template()["Parameters"][parameter]
     if "AllowedValues" in declared:
         return max(map(str, declared["AllowedValues"]), key=len)
@@ -100,6 +98,18 @@ def test_a_version_is_described_by_all_that_it_is_made_of_and_nothing_else(name:
     named = re.findall(r"\$\{(\w+)\}", description(name))
 
     assert sorted(named) == sorted(set(parameters_in(settings(name))))
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_a_description_names_a_layer_by_its_version(name: str) -> None:
+    """`arn:aws:lambda:<Region>:<account>:layer:<name>:<version>`"""
+    _, values = functions()[name]["VersionDescription"]["Fn::Sub"]
+
+    assert values.keys() == LAYERS & set(re.findall(r"\$\{(\w+)\}", description(name)))
+    assert all(
+        value == {"Fn::Select": [7, {"Fn::Split": [":", {"Ref": layer}]}]}
+        for layer, value in values.items()
+    )
 
 
 @pytest.mark.parametrize("name", VERSIONED)

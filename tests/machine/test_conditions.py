@@ -131,3 +131,25 @@ def test_a_false_condition_on_inputs_skips_its_step(ana: Client) -> None:
     assert statuses(state) == {"one": "Skipped condition-false", "two": "Succeeded"}
     assert [s["enabled"] for s in state["steps"]] == [False, True]
     assert state["steps"][0]["attempts"] == 0
+
+
+def test_the_time_is_that_of_the_step_and_the_same_in_all_its_expressions(ana: Client) -> None:
+    steps = """
+    - id: first
+      when: run.now >= run.createdAt
+      run: {uses: builtin:noop, with: {at: "{{ run.now }}", again: "{{ run.now }}"}}
+    - id: each
+      when: run.now >= steps.first.outputs.at
+      map:
+        items: "[run.now, run.createdBy]"
+        step: {id: item-of, run: {uses: builtin:noop, with: {item: "{{ item }}"}}}
+    - id: never
+      when: time_diff(run.now, run.createdAt) > `86400`
+      run: {uses: builtin:noop}
+    """
+    state = run(ana, pack(steps))
+
+    first = outputs(ana, state, "first")
+    assert first["at"] == first["again"] > state["createdAt"][:10]
+    assert outputs(ana, state, "each[1]::item-of") == {"item": state["createdBy"]}
+    assert statuses(state)["never"] == "Skipped condition-false"

@@ -14,6 +14,7 @@ NAMES: Final = (
 LITERALS: Final = (
     "`1`", "`0`", "`-1`", "`true`", "`null`", "`[]`", "`{}`", '`"x"`', "`[1, [2]]`", "`1e308`",
     "'x'", "''", "'\\''", "`9007199254740991`", "`9007199254740992`", '`[3, null, "x"]`', "7",
+    "'[1]'", "'eA=='", "'2026-01-31T08:00:00Z'",
     '`"\\ud800"`', "'\N{LATIN SMALL LETTER SHARP S}\N{COMBINING ACUTE ACCENT}'",
 )  # fmt: skip
 FUNCTIONS: Final = (
@@ -21,7 +22,10 @@ FUNCTIONS: Final = (
     "keys(E)", "length(E)", "map(&E, E)", "max(E)", "max_by(E, &E)", "merge(E, E)", "min(E)",
     "min_by(E, &E)", "not_null(E, E)", "reverse(E)", "sort(E)", "sort_by(E, &E)",
     "starts_with(E, E)", "sum(E)", "to_array(E)", "to_number(E)", "to_string(E)", "type(E)",
-    "values(E)", "nope(E)",
+    "values(E)", "nope(E)", "split(E, E)", "replace(E, E, E)", "lower(E)", "upper(E)", "trim(E)",
+    "matches(E, E)", "matches(E, '^[a-z]{1,9}$')", "url_encode(E)", "base64_encode(E)",
+    "base64_decode(E)", "parse_json(E)", "format_time(E, '%F %T')", "time_add(E, E)",
+    "time_diff(E, E)",
 )  # fmt: skip
 FORMS: Final = (
     "E.N", "E[*].E", "E.*.E", "E[]", "E[0]", "E[-1]", "E[::2]", "E[1:]", "E[::-1]", "E[?E]",

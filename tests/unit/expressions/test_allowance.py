@@ -32,6 +32,12 @@ def test_gives_the_librarys_own_value_within_the_allowance(text: str) -> None:
         "|".join(["a", *["[@,@][]"] * 25]),
         "|".join(["a", *["[@,@]"] * 25, "to_string(@)"]),
         "|".join(["a", *["[@,@]"] * 25, "contains(@, `1`)"]),
+        "|".join(["t", *["replace(@, 't', 'tttttttt')"] * 12]),
+        "|".join(["t", *["replace(@, 't', 'tttttttt')"] * 7, *["split(@, 't')"]] * 2),
+        "|".join(["t", *["base64_encode(@)"] * 60]),
+        "|".join(["'%B'", *["replace(@, '%B', '%B%B%B%B')"] * 9])
+        + "|format_time('2026-09-30T08:00:00Z', @)",
+        "|".join(["t", *["replace(@, 't', 'tttttttt')"] * 6, r"matches(@, '(\\w|a){1000}')"]),
     ],
 )
 def test_stops_an_expression_that_doubles_its_value(text: str) -> None:

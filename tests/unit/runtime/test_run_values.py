@@ -48,7 +48,13 @@ def read(
 def test_context_always_has_inputs_and_the_run() -> None:
     assert read(a_world(MANIFEST)) == {
         "inputs": {"go": False},
-        "run": {"id": "run-7", "tenant": TENANT, "createdAt": NOON},
+        "run": {
+            "id": "run-7",
+            "tenant": TENANT,
+            "createdAt": NOON,
+            "createdBy": "ana",
+            "now": None,
+        },
         "steps": {},
     }
 

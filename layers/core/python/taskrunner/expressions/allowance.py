@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jmespath import visitor
 from jmespath.visitor import Options
 
+from taskrunner.expressions import patterns
 from taskrunner.expressions.errors import ExpressionError
 from taskrunner.expressions.functions import Functions, equal
 from taskrunner.expressions.tokens import ROOT
@@ -40,6 +41,15 @@ _SHALLOW: Final = frozenset(
         "to_array", "type", "values",
     }
 )  # fmt: skip
+# The result of these may be longer than what they were given.
+_WRITERS: Final = frozenset(
+    {"base64_encode", "format_time", "join", "lower", "replace", "to_string", "upper", "url_encode"}
+)
+# The result of these has parts, each of which takes more than the character it was.
+_READERS: Final = frozenset({"parse_json", "split"})
+# A character takes at most 0.2 ns for each byte of a pattern, and compiling some 20 ns a byte.
+_PATTERN_BYTES_A_STEP: Final = 5_000
+_COMPILED_BYTES_A_STEP: Final = 50
 _SIGNS: Final = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LONG: Final = (str, list, dict)
 
@@ -165,14 +175,42 @@ class _Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # the librar
             self.spend(sum(_length(argument) for argument in arguments))
         else:
             size = sum(self.weigh(argument) for argument in arguments)
-            if name == "join" and isinstance(arguments[0], str):
-                size += (len(arguments[0]) + 2) * _length(arguments[1])
-            if name in {"join", "to_string"} and size > MAX_SIZE:
+            size += _growth(name, arguments)
+            if name in _WRITERS and size > MAX_SIZE:
                 raise _UsedUpError
             self.spend(size // _CHARACTERS_A_STEP)
+            if name == "matches":
+                self.spend(_cost_of_pattern(*arguments))
         result = self._functions.call_function(name, arguments)
+        if name in _READERS:
+            self.weigh(result)
         is_number = isinstance(result, int | float) and not isinstance(result, bool)
         return normal_number(result) if is_number else result
+
+
+def _growth(name: str, arguments: list[Json]) -> int:
+    """Return by how many characters a result may be longer than what the function was given."""
+    match name, arguments:
+        case "join", [str(glue), list(texts)]:
+            return (len(glue) + 2) * len(texts)
+        case "replace", [str(text), str(sought), str(replacement)] if sought:
+            return text.count(sought) * len(replacement)
+        case "url_encode", [str(text)]:
+            return 11 * len(text)  # four bytes of UTF-8, with three characters for each
+        case (("lower" | "upper" | "base64_encode"), [str(text)]):
+            return 5 * len(text)
+        case "format_time", [_, str(form)]:
+            return 6 * len(form)  # `%s` becomes twelve characters
+        case _:
+            return 0
+
+
+def _cost_of_pattern(text: Json, pattern: Json) -> int:
+    if not (isinstance(text, str) and isinstance(pattern, str)):
+        return 0  # the call will fail
+    size_bytes = patterns.compiled(pattern).size_bytes
+    in_text = len(text) * size_bytes // _PATTERN_BYTES_A_STEP
+    return size_bytes // _COMPILED_BYTES_A_STEP + in_text
 
 
 def _is_ordered(value: Json) -> bool:

@@ -19,10 +19,23 @@ if TYPE_CHECKING:
 
 SIGNS: Final = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _FUNCTIONS: Final = {
-    "a number": ("abs", "avg", "ceil", "floor", "length", "sum", "to_number"),
-    "a boolean": ("contains", "ends_with", "starts_with"),
-    "text": ("join", "to_string", "type"),
-    "a list": ("keys", "map", "sort", "sort_by", "to_array", "values"),
+    "a number": ("abs", "avg", "ceil", "floor", "length", "sum", "time_diff", "to_number"),
+    "a boolean": ("contains", "ends_with", "matches", "starts_with"),
+    "text": (
+        "base64_decode",
+        "base64_encode",
+        "format_time",
+        "join",
+        "lower",
+        "replace",
+        "time_add",
+        "to_string",
+        "trim",
+        "type",
+        "upper",
+        "url_encode",
+    ),
+    "a list": ("keys", "map", "sort", "sort_by", "split", "to_array", "values"),
     "an object": ("merge",),
 }
 _KINDS_OF_FUNCTIONS: Final[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""JMESPath's functions and its equality, over JSON values and not over Python's.
+"""The functions of expressions, and JMESPath's equality, over JSON values and not over Python's.
 
 Python writes 1e-7 as `1e-07`, reads `nan` and `1_000` as numbers, and holds `True` equal to 1. The
 library does so too, deep in lists and objects. JSON does not, and neither do a template and a hash.
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from jmespath import functions
 
 from taskrunner.expressions.errors import ExpressionError
+from taskrunner.expressions.text_functions import TextFunctions
+from taskrunner.expressions.time_functions import TimeFunctions
 from taskrunner.model.canonical_json import canonical_text
 from taskrunner.model.json_numbers import is_whole
 from taskrunner.model.json_types import unusable
@@ -24,8 +26,8 @@ _NUMBER: Final = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re
 _ANYTHING: Final[Any] = {"types": []}
 
 
-class Functions(functions.Functions):  # type: ignore[misc]  # the library is untyped
-    """The library's functions, of which those that leave JSON are replaced."""
+class Functions(TextFunctions, TimeFunctions):
+    """The library's functions, of which those that leave JSON are replaced, and our own."""
 
     @functions.signature(_ANYTHING)  # type: ignore[untyped-decorator]
     def _func_to_string(self, value: Json) -> str:

@@ -6,25 +6,37 @@ recurse too deep. Rules over the tree come after it.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from taskrunner.expressions import patterns
 from taskrunner.expressions.errors import ExpressionError, quoted
 from taskrunner.expressions.functions import Functions
 from taskrunner.expressions.names import Node, children
+from taskrunner.expressions.time_functions import check_form
 from taskrunner.expressions.tokens import TOKENS, digit_name, without_quoted
 from taskrunner.model.json_types import read, unusable
 from taskrunner.model.wording import nearest, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 64  # far below what Python's stack allows, so that the stack never decides
 
 _FUNCTIONS: Final[dict[str, Any]] = Functions.FUNCTION_TABLE
-_NO_CHANGE: Final = "; an expression cannot change text, so give it in the right form as an input"
 _NO_FUNCTIONS: Final = {
-    **dict.fromkeys(("lower", "upper", "trim", "split", "replace", "substring"), _NO_CHANGE),
+    "now": "; read run.now",
+    "match": "; did you mean 'matches'?",
+    "strip": "; did you mean 'trim'?",
+    "substring": "; for a part of a list write [0:3], and for a part of a text split() it",
     "len": "; did you mean 'length'?",
     "int": "; did you mean 'to_number'?",
     "str": "; did you mean 'to_string'?",
+}
+# Of the last argument of these.
+_CHECKS_OF_LITERALS: Final[Mapping[str, Callable[[str], object]]] = {
+    "matches": patterns.compiled,
+    "format_time": check_form,
 }
 _BRACKETS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _BEFORE_A_VALUE: Final = ("==", "!=", "<=", ">=", "<", ">", "||", "&&", "(", ",")
@@ -126,8 +138,18 @@ def _check_functions(node: Node) -> None:
     """Refuse a wrong call: the library would find it when it makes the call, in the run."""
     if node["type"] == "function_expression":
         _check_call(node["value"], len(node["children"]))
+        _check_literal(node["value"], node["children"])
     for child in children(node):
         _check_functions(child)
+
+
+def _check_literal(name: str, arguments: list[Node]) -> None:
+    """Refuse a pattern or a form that is wrong, where the expression itself holds it."""
+    check = _CHECKS_OF_LITERALS.get(name)
+    if check is not None and arguments[-1]["type"] == "literal":
+        value = arguments[-1]["value"]
+        if isinstance(value, str):
+            check(value)
 
 
 def _check_call(name: str, given: int) -> None:

@@ -1,8 +1,8 @@
 """The outcomes of a run's steps, read once and only as far as they are needed.
 
-The table has the outcomes of run steps and policy gates by step path. It also has two kinds of
-values that only the run could find: the items of a map or loop, and the number of iterations that a
-loop with `until` has had.
+The table has the outcomes of run steps and policy gates by step path. It also has three kinds of
+values that only the run could find: the items of a map or loop, the number of iterations that a
+loop with `until` has had, and the time when a step was reached that reads `run.now`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ def items_path(path: str) -> str:
 def iteration_count_path(path: str) -> str:
     """Return the path that keeps how many iterations a loop with `until` has had."""
     return f"{path}#turns"
+
+
+def time_path(path: str) -> str:
+    """Return the path that keeps when a step was reached."""
+    return f"{path}#time"
 
 
 class RecordedOutcomes:

@@ -41,8 +41,10 @@ class RunValues:
         items = self._unplanned_items({reference[0] for reference in names}, iteration)
         self._outcomes.load(steps, [*paths, *items])
 
-    def context(self, references: Iterable[Reference], iteration: str = "") -> JsonObject:
-        """Return the names that *references* read, as seen from *iteration*."""
+    def context(
+        self, references: Iterable[Reference], iteration: str = "", *, now: str | None = None
+    ) -> JsonObject:
+        """Return the names that *references* read, as seen from *iteration*; *now* is `run.now`."""
         names = list(references)
         self.load(names, iteration)
         read_statuses = {
@@ -53,7 +55,13 @@ class RunValues:
         run = self._run
         return {
             "inputs": self._plan.inputs,
-            "run": {"id": run.run_id, "tenant": run.tenant, "createdAt": run.created_at},
+            "run": {
+                "id": run.run_id,
+                "tenant": run.tenant,
+                "createdAt": run.created_at,
+                "createdBy": run.created_by,
+                "now": now,
+            },
             "steps": {
                 step_id: self._step(step_id, iteration, with_status=step_id in read_statuses)
                 for step_id in _step_ids(names)
@@ -118,6 +126,11 @@ class RunValues:
                 items = self._outcomes.items(step, path)
                 yield step.iterator, items[index] if index < len(items) else None
             yield step.index, index
+
+
+def reads_now(references: Iterable[Reference]) -> bool:
+    """Return whether one of *references* is `run.now`."""
+    return any(reference[:2] == ("run", "now") for reference in references)
 
 
 def _step_ids(references: Iterable[Reference]) -> list[str]:

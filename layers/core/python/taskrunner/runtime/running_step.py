@@ -10,19 +10,23 @@ from taskrunner import expressions
 from taskrunner.errors import StepFailedError
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
-from taskrunner.model.entries import step_entries
+from taskrunner.model.entries import flow_entries, step_entries
 from taskrunner.model.failure import stoppable_blocks
 from taskrunner.model.plan import Conditional, Loop
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
 from taskrunner.runtime.failures import stopped_by
+from taskrunner.runtime.recorded_outcomes import time_path
 from taskrunner.runtime.run_lifecycle import start_entries
-from taskrunner.runtime.run_values import RunValues
+from taskrunner.runtime.run_values import RunValues, reads_now
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskrunner.expressions import Reference
     from taskrunner.model.journal import Entry
-    from taskrunner.model.json_types import Json
+    from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan, Step
     from taskrunner.model.run import StepReference
     from taskrunner.ports import RunSnapshot, World
@@ -56,21 +60,57 @@ class RunningStep:
         return timestamp.to_text(self.world.clock.now())
 
     def evaluate(
-        self, text: str, prefix: str | None = None, *, iterations: int | None = None
+        self,
+        text: str,
+        prefix: str | None = None,
+        *,
+        iterations: int | None = None,
+        now: str | None = None,
     ) -> Json:
         """Evaluate an expression of the step, as it is read from *prefix*.
 
-        *iterations* is how many iterations the step, a loop, has had so far.
+        *iterations* is how many iterations the step, a loop, has had so far. *now* is as for
+        `context`.
 
         Raises:
             StepFailedError: it cannot be evaluated, and so the step has failed.
+            ConflictError: as for `append`.
         """
         expression = expressions.parse(text)
-        where = self.prefix if prefix is None else prefix
         try:
-            return expression.evaluate(self.values.context(expression.references, where))
+            return expression.evaluate(self.context(expression.references, prefix, now=now))
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
+
+    def context(
+        self, references: Iterable[Reference], prefix: str | None = None, *, now: str | None = None
+    ) -> JsonObject:
+        """Return the names that *references* read, as seen from *prefix*.
+
+        `run.now` is the time when the step was reached, unless *now* is given. It is recorded when
+        it is first read, so that it is the same when the step is repeated.
+
+        Raises:
+            ConflictError: as for `append`.
+        """
+        names = list(references)
+        where = self.prefix if prefix is None else prefix
+        return self.values.context(names, where, now=now or self.time_reached(names))
+
+    def time_reached(self, references: Iterable[Reference]) -> str | None:
+        """Return when the step was reached, or None if none of *references* reads it.
+
+        Raises:
+            ConflictError: as for `append`.
+        """
+        if not reads_now(references):
+            return None
+        path = time_path(self.path)
+        kept = self.values.outcome(path)
+        if kept is None:
+            now = self.now()
+            kept = self.keep(path, now, flow_entries.time_reached(self.path, now))
+        return str(kept.outputs)
 
     def is_skipped(self) -> bool:
         """Return whether the step's `when` is false; record a skip that planning did not decide.
@@ -128,23 +168,28 @@ class RunningStep:
         entries = [*start_entries(self.snapshot, entry.occurred_at), entry]
         self.world.runs.append(self.snapshot, entries, inside=self.inside, stops=stops)
 
-    def keep(self, path: str, value: Json, entry: Entry) -> None:
+    def keep(self, path: str, value: Json, entry: Entry) -> StepOutcome:
         """Store *value* at *path*, where later steps look it up, together with an entry.
+
+        Of two calls the first counts, and its outcome is returned.
 
         Raises:
             ConflictError: as for `append`.
         """
         outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED, outputs=value)
-        self.decide(outcome, entry)
+        return self.decide(outcome, entry)
 
     def decide(self, outcome: StepOutcome, entry: Entry, stops: Stops = NOTHING) -> StepOutcome:
         """Record a decision that only the run could make; of two calls the first counts.
 
+        The entry that says that the run has started is before it, as for `append`.
+
         Raises:
             ConflictError: as for `append`.
         """
+        entries = [*start_entries(self.snapshot, entry.occurred_at), entry]
         return self.world.runs.record_decision(
-            self.snapshot, outcome, [entry], inside=self.inside, stops=stops
+            self.snapshot, outcome, entries, inside=self.inside, stops=stops
         )
 
     @property

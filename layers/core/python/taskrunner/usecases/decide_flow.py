@@ -13,6 +13,7 @@ from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Pa
 from taskrunner.model.wording import kind_of
 from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
 from taskrunner.runtime.run_lifecycle import check_not_ended
+from taskrunner.runtime.run_values import reads_now
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.usecases.decide_policy import decide_policy
 
@@ -144,10 +145,12 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     if iteration is None and running.is_skipped():
         return _turn_to("end", running.prefix)
     iterations = 0 if iteration is None else iteration + 1
+    if _has_ended(running, loop):
+        return _turn_to("end", running.prefix)
     is_done = iterations >= len(_items(running))
     if iteration is not None and not is_done and loop.until is not None:
         inside = step_path.iteration_prefix(running.path, iteration)
-        until = running.evaluate(loop.until, inside, iterations=iterations)
+        until = running.evaluate(loop.until, inside, iterations=iterations, now=running.now())
         is_done = expressions.truth(until)
     if not is_done:
         return _turn_to("iteration", step_path.iteration_prefix(running.path, iterations))
@@ -155,6 +158,13 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
     return _turn_to("end", running.prefix)
+
+
+def _has_ended(running: RunningStep, loop: Loop) -> bool:
+    """Return whether the end of a loop is recorded, if the time might decide otherwise by now."""
+    if loop.until is None or not reads_now(expressions.parse(loop.until).references):
+        return False
+    return running.values.outcome(iteration_count_path(running.path)) is not None
 
 
 def _failed_turn(running: RunningStep) -> JsonObject:

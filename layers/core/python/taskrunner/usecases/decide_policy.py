@@ -84,6 +84,8 @@ def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
 def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
     """The reasons why the policy does not hold, without secrets; empty when it holds.
 
+    `run.now` is the time of this evaluation: a gate may be evaluated again until a time has come.
+
     Texts are redacted before they are cut, because half a secret would not be found.
     """
     policy = running.plan.policy(gate.policy_id)
@@ -98,11 +100,12 @@ def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]
 def _evaluate(
     running: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
 ) -> list[str]:
+    now = running.now()
     try:
-        context = running.values.context(templates.references(gate.parameters), running.prefix)
+        context = running.context(templates.references(gate.parameters), now=now)
         parameters = templates.fill(gate.parameters, context | {"secrets": secrets})
         if policy.uses is None:
-            return _broken_rules(running, policy, parameters)
+            return _broken_rules(running, policy, parameters, now)
         # Imported here, so that a decision by rules does not pay for the import of executors.
         from taskrunner.usecases.call_policy import call_policy  # noqa: PLC0415
 
@@ -112,12 +115,12 @@ def _evaluate(
         return [str(error)]
 
 
-def _broken_rules(running: RunningStep, policy: Policy, parameters: Json) -> list[str]:
+def _broken_rules(running: RunningStep, policy: Policy, parameters: Json, now: str) -> list[str]:
     """A message for each rule that does not hold."""
     failures = []
     for rule in policy.rules:
         expression = expressions.parse(rule.require)
-        context = running.values.context(expression.references, running.prefix)
+        context = running.context(expression.references, now=now)
         if not expressions.truth(expression.evaluate(context | {"with": parameters})):
             failures.append(f"{rule.id}: {rule.message or rule.require}")
     return failures

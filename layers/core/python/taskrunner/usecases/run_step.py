@@ -63,6 +63,7 @@ class _Attempt:
     number: int
     remaining_s: float
     deadline: datetime
+    now: str | None = None
     deferrals: int = 0
 
 
@@ -110,6 +111,8 @@ def run_step(
         return _answer(running, lost, Failure(Reason.EXECUTOR_ERROR, step_entries.LOST, None))
     if previous is None and running.is_skipped():
         return {"status": StepStatus.SKIPPED.value}
+    # Before the start, because nothing may be recorded between that and the attempt.
+    attempt = replace(attempt, now=running.time_reached(references))
     running.append(
         step_entries.attempt_started(
             running.path, number, step.uses, running.now(), deferrals=starts.deferrals
@@ -231,7 +234,7 @@ def _parameters(attempt: _Attempt, secrets: dict[str, str]) -> Json:
     """The step's parameters with all templates filled in."""
     running = attempt.running
     references = templates.references(attempt.step.parameters)
-    context = running.values.context(references, running.prefix)
+    context = running.context(references, now=attempt.now)
     return templates.fill(attempt.step.parameters, context | {"secrets": secrets})
 
 

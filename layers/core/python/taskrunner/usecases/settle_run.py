@@ -207,7 +207,7 @@ def _evaluated(output: ObjectOutput, values: RunValues, outcome: RunStatus, now:
     artifact = Artifact(name=output.name, type=ArtifactType.OBJECT, status=ArtifactStatus.FAILED)
     expression = expressions.parse(output.expression)
     try:
-        value = expression.evaluate(values.context(expression.references))
+        value = expression.evaluate(values.context(expression.references, now=now))
     except ExpressionError as error:
         return replace(artifact, notes=str(error))
     if value is None and outcome is RunStatus.FAILED:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from taskrunner import expressions
 from taskrunner.compiler.checks.comparisons import incomparable
-from taskrunner.compiler.checks.names import looked_up
-from taskrunner.expressions import ExpressionError, templates
+from taskrunner.compiler.checks.names import NOT_IN_VALUES, looked_up
+from taskrunner.expressions import Expression, ExpressionError, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.compiler.problems import Findings
-    from taskrunner.expressions import Expression, Reference
+    from taskrunner.expressions import Reference
     from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
 
@@ -48,6 +48,13 @@ class ExpressionChecks:
         """Check an expression and the names it reads; None is an expression that is left out."""
         if text is not None and (parsed := self._parse(text, path)) is not None:
             self._look_up([parsed], path)
+
+    def iteration_value(self, text: str | None, path: JsonPath) -> None:
+        """Check the expression of an iteration's value, which each reader evaluates anew."""
+        self.expression(text, path)
+        parsed = None if text is None else self._parsed[text]
+        if isinstance(parsed, Expression) and ("run", "now") in map(looked_up, parsed.references):
+            self._findings.add(path, NOT_IN_VALUES)
 
     def template(self, text: str, path: JsonPath, *, with_secrets: bool) -> tuple[Reference, ...]:
         """Check the expressions in a text, and return the names they read."""

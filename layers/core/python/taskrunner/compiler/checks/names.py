@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskrunner.expressions import Reference
     from taskrunner.model.json_path import JsonPath
 
-_RUN_FIELDS: Final = ("id", "tenant", "createdAt")
+_RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
 _STEP_FIELDS: Final = ("outputs", "status")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
 # No iterator may be called like one of these.
@@ -34,6 +34,10 @@ _KINDS: Final[Mapping[str, str]] = {
     "string": "text", "integer": "a number", "number": "a number", "boolean": "a boolean",
     "array": "a list", "object": "an object",
 }  # fmt: skip
+NOT_IN_VALUES: Final = (
+    "run.now is the time when a step is reached, and the value of an iteration has none; let a "
+    "step of the iteration return it"
+)
 ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or a policy gate"
 
 

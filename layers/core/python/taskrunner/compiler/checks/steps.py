@@ -188,7 +188,7 @@ class StepChecks:
         with self._scope.local_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
             self._expressions.expression(shape.until, (*path, "until"))
-            self._expressions.expression(shape.outputs, (*path, "outputs"))
+            self._expressions.iteration_value(shape.outputs, (*path, "outputs"))
         self._scope.hide(seen)  # as above
 
     def _iterators(self, shape: MapShape | LoopShape, path: JsonPath) -> None:

@@ -19,21 +19,18 @@ from taskrunner.compiler.inputs.schema_cost import (
     references,
 )
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem
+from taskrunner.expressions import patterns
 from taskrunner.model import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from jsonschema_rs import Draft202012Validator
 
     from taskrunner.compiler.inputs.schema_cost import JsonSchema
     from taskrunner.model.json_types import Json, JsonObject
 
 MAX_REFERENCES: Final = 100
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_MAX_PATTERN_BYTES: Final = 1024 * 1024  # of one compiled pattern
 _MAX_PATTERNS_BYTES: Final = 32 * 1024 * 1024  # of all patterns of a pack
-_MIN_PATTERN_BYTES: Final = 1024
 # Each error holds the value that does not match, and the validator makes all errors before the
 # first can be read.
 _MAX_HELD_VALUES: Final = 1_000_000
@@ -52,8 +49,8 @@ class SchemaAllowance:
     """
 
     def __init__(self, schemas: Iterable[JsonSchema]) -> None:
-        patterns = sum(_pattern_count(node) for schema in schemas for node in nodes(schema))
-        self.pattern_bytes = min(_MAX_PATTERN_BYTES, _MAX_PATTERNS_BYTES // max(1, patterns))
+        count = sum(_pattern_count(node) for schema in schemas for node in nodes(schema))
+        self.pattern_bytes = min(patterns.MAX_BYTES, _MAX_PATTERNS_BYTES // max(1, count))
         self.evaluations = MAX_EVALUATIONS
 
 
@@ -64,8 +61,8 @@ def problem(schema: JsonSchema, allowance: SchemaAllowance) -> Problem | None:
     if (unsupported := _unsupported(schema)) is not None:
         return Problem((), unsupported)
     try:
-        _validator(schema, allowance.pattern_bytes)
-        counter = CostCounter(schema, _compiled_bytes)
+        patterns.validator(schema, allowance.pattern_bytes)
+        counter = CostCounter(schema, patterns.compiled_bytes)
         for node in nodes(schema):
             counter.count(node, None)
     except TooCostlyError as error:
@@ -80,34 +77,20 @@ def problem(schema: JsonSchema, allowance: SchemaAllowance) -> Problem | None:
 def misfits(schema: JsonSchema, value: Json, allowance: SchemaAllowance) -> Iterator[Problem]:
     """Yield what in *value* does not match *schema*, with its path in the value."""
     try:
-        cost = CostCounter(schema, _compiled_bytes, allowance.evaluations).count(schema, value)
+        cost = CostCounter(schema, patterns.compiled_bytes, allowance.evaluations).count(
+            schema, value
+        )
     except TooCostlyError as error:
         yield Problem((), f"the value cannot be checked against its schema: {error}")
         return
     allowance.evaluations -= cost.evaluations
-    validator = _validator(schema, allowance.pattern_bytes)
+    validator = patterns.validator(schema, allowance.pattern_bytes)
     if cost.held_values > _MAX_HELD_VALUES:
         if not validator.is_valid(value):
             yield Problem((), "the value does not match its schema; it is too large to say where")
         return
     for misfit in islice(validator.iter_errors(value), MAX_PROBLEMS + 1):
         yield Problem(tuple(misfit.instance_path), wording.shortened(misfit.message))
-
-
-def _validator(schema: JsonSchema, pattern_bytes: int) -> Draft202012Validator:
-    """Return the validator of *schema*, each of whose patterns compiles to *pattern_bytes* at most.
-
-    While it searches a text, a pattern may remember as much again.
-    """
-    import jsonschema_rs  # noqa: PLC0415 - as above
-
-    return jsonschema_rs.Draft202012Validator(
-        schema,
-        pattern_options=jsonschema_rs.RegexOptions(
-            size_limit=pattern_bytes, dfa_size_limit=pattern_bytes
-        ),
-        offline=True,
-    )
 
 
 def _invalid(reason: str) -> str:
@@ -121,19 +104,6 @@ def _invalid(reason: str) -> str:
 def _pattern_count(node: JsonObject) -> int:
     members = node.get("patternProperties")
     return ("pattern" in node) + (len(members) if isinstance(members, dict) else 0)
-
-
-def _compiled_bytes(pattern: str) -> int:
-    """Return the size of *pattern* once compiled, rounded up to a power of two."""
-    size_bytes = _MIN_PATTERN_BYTES
-    while size_bytes < _MAX_PATTERN_BYTES:
-        try:
-            _validator({"pattern": pattern}, size_bytes)
-        except ValueError:  # it is larger; a text that is not a pattern was refused before
-            size_bytes *= 2
-        else:
-            break
-    return size_bytes
 
 
 def _unsupported(schema: JsonSchema) -> str | None:

@@ -40,6 +40,12 @@ class FlowDecided(NamedTuple):
     number: int | None
 
 
+class TimeReached(NamedTuple):
+    """The step was reached, and this is the `run.now` of its expressions. It changes no state."""
+
+    time: str
+
+
 class PolicyEvaluated(NamedTuple):
     """A policy gate was evaluated; *next_attempt_at* is when it is evaluated again, if it is."""
 
@@ -70,6 +76,7 @@ class _Wording(NamedTuple):
     reason: Reason | None = None
 
 
+_TIME: Final = "time"  # the `ask` of an entry that is about a time
 _WORDINGS: Final = {
     PolicyVerdict.PASSED: _Wording(Event.STEP_COMPLETED, Level.INFO, "holds"),
     PolicyVerdict.WARNED: _Wording(
@@ -118,6 +125,18 @@ def outputs_assembled(step_path: str, occurred_at: str) -> Entry:
     """The entry of a loop or conditional that has ended, and whose outputs could be assembled."""
     message = f"Outputs assembled: {step_path}"
     return _decided(step_path, DecisionKind.RESULT, 1, message, occurred_at)
+
+
+def time_reached(step_path: str, time: str) -> Entry:
+    """The entry of a step that reads `run.now`: when it was reached."""
+    return Entry(
+        id=f"{step_path}#{_TIME}",
+        occurred_at=time,
+        event=Event.FLOW_DECIDED,
+        step_path=step_path,
+        message=f"Time reached: {step_path}",
+        metadata={"ask": _TIME, "value": time},
+    )
 
 
 def policy_evaluated(step_path: str, evaluation: Evaluation, occurred_at: str) -> Entry:
@@ -179,8 +198,10 @@ def read_policy(entry: Entry) -> PolicyEvaluated | None:
     )
 
 
-def read_decision(entry: Entry) -> FlowDecided:
-    """Return the number that the entry says was decided."""
+def read_decision(entry: Entry) -> FlowDecided | TimeReached:
+    """Return the number that the entry says was decided, or the time."""
     given = entry.metadata.get("ask")
+    if given == _TIME:
+        return TimeReached(entry.occurred_at)
     kind = DecisionKind(given) if given in set(DecisionKind) else None
     return FlowDecided(kind, fields.number(entry, "value"))
