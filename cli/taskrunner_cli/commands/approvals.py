@@ -5,7 +5,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from taskrunner_cli.api.documents import OpenApproval, PlanComparison, Verdict
+from taskrunner_cli.api.documents import OpenApproval, PlanComparison, RunState, Verdict
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
@@ -171,7 +171,7 @@ def _show_question(session: Session, chosen: _Chosen) -> tuple[str, OpenApproval
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
         return state["planHash"], None
-    entry = _describe(session, chosen)
+    entry = _describe(session, chosen, state)
     comparison = _compare(session, chosen.run)
     session.screen.print_text(approval_question(state, chosen.approval, entry, comparison))
     return state["planHash"], entry
@@ -194,12 +194,22 @@ def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) 
     )
 
 
-def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:
-    """Return the approval with its gates; from an older service, its entry in the list."""
+def _describe(session: Session, chosen: _Chosen, run: RunState) -> OpenApproval | None:
+    """Return the approval with its gates; from an older service, its entry in the list.
+
+    Raises:
+        RefusedError: the run has no such approval, so there is nothing to decide about.
+
+    """
     try:
         return session.client.approval(chosen.run, chosen.approval).view
-    except RefusedError:
-        return chosen.entry or _find_entry(session, chosen)
+    except RefusedError as error:
+        entry = chosen.entry or _find_entry(session, chosen)
+        has_gate = any(step.get("approvalId") == chosen.approval for step in run["steps"])
+        may_exist = entry is not None or has_gate or run.get("stepsOmitted")
+        if error.code == "not_found" and not may_exist:
+            raise
+        return entry
 
 
 def _compare(session: Session, run: str) -> PlanComparison | None:
