@@ -36,8 +36,8 @@ _MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
     ("approved", True): "the run continues",
     ("approved", False): "the run still waits, for another approver or another gate",
-    ("rejected", True): "the run fails at the gate",
-    ("rejected", False): "the run fails at the gate",
+    ("rejected", True): "the gate fails",
+    ("rejected", False): "the gate fails",
 }
 
 
@@ -97,7 +97,7 @@ def reject(
     *,
     options: DecisionOptions,
 ) -> None:
-    """Reject a gate, and let the run fail at it."""
+    """Reject a gate. It fails, and so does the run unless the gate has continueOnError."""
     gate = _Gate(run, approval)
     _decide(session, gate, options.decision("rejected"), is_confirmed=options.yes)
 

@@ -27,7 +27,7 @@ def test_says_that_no_approval_is_open(taskrunner: Command) -> None:
     ("command", "verdict", "effect"),
     [
         ("approve", "approved", "the run continues"),
-        ("reject", "rejected", "the run fails at the gate"),
+        ("reject", "rejected", "the gate fails"),
     ],
 )
 def test_a_decision_shows_the_plan_and_sends_its_hash(
