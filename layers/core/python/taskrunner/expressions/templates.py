@@ -61,7 +61,7 @@ class TemplateText:
         if len(self.pieces) == 1 and isinstance(self.pieces[0], Expression):
             return self.pieces[0].evaluate(context, allowance)
         return "".join(
-            _as_text(piece.evaluate(context, allowance)) if isinstance(piece, Expression) else piece
+            as_text(piece.evaluate(context, allowance)) if isinstance(piece, Expression) else piece
             for piece in self.pieces
         )
 
@@ -180,7 +180,8 @@ def secrets(names: Iterable[Reference]) -> list[str]:
     return list(dict.fromkeys(name[1] for name in names if name[0] == "secrets" and len(name) > 1))
 
 
-def _as_text(value: Json) -> str:
+def as_text(value: Json) -> str:
+    """Return *value* as it stands inside longer text: nothing for null, JSON for what has parts."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -162,9 +162,10 @@ def _step(step: Step, state: StepState) -> JsonObject:
         case RunStep():
             view["uses"] = step.uses
         case ApprovalGate():
-            view |= {"approvalId": step.approval_id, "gateMessage": step.message}
+            message = state.gate_message or step.message
+            view |= {"approvalId": step.approval_id, "gateMessage": message}
         case PolicyGate():
-            view["approvalId"] = step.override
+            view |= {"approvalId": step.override, "gateMessage": state.gate_message}
         case Parallel() | MapStep():
             view["maxParallel"] = step.max_parallel
         case Loop() | Conditional():

@@ -56,11 +56,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOpening:
-    """A gate that starts to wait; times are RFC 3339 text. The store keeps its task token."""
+    """A gate that starts to wait; times are RFC 3339 text. The store keeps its task token.
+
+    *message* is what its template gives approvers to read; None for a message that is not one.
+    """
 
     step_path: str
     opened_at: str
     expires_at: str
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

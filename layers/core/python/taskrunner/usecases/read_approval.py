@@ -105,19 +105,22 @@ def _gate(
     prefix = iterations[-1].prefix if iterations else ""
     view = views[step_id] | {"stepId": path, "templateId": step_id} | opening
     if isinstance(step, ApprovalGate) and step.message is not None:
-        view["message"] = step.message
+        view.setdefault("message", step.message)
     return view | {"findings": findings(plan, step, prefix, values)}
 
 
 def _openings(tenant: str, run_id: str, world: World) -> Mapping[str, JsonObject]:
-    """When each gate opened and when it expires, by step path."""
+    """When each gate opened, when it expires and what its message was then, by step path."""
     openings: dict[str, JsonObject] = {}
     for placed in world.runs.journal(tenant, run_id):
         entry, fact = placed.entry, read(placed.entry)
         if isinstance(fact, GateOpened) and entry.step_path is not None:
-            opening = {"openedAt": entry.occurred_at}
-            expiry = {} if fact.expires_at is None else {"expiresAt": fact.expires_at}
-            openings[entry.step_path] = opening | expiry
+            opening = {
+                "openedAt": entry.occurred_at,
+                "expiresAt": fact.expires_at,
+                "message": fact.message,
+            }
+            openings[entry.step_path] = {k: v for k, v in opening.items() if v is not None}
     return openings
 
 
