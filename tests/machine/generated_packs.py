@@ -176,7 +176,11 @@ class _Writer:
         inner, block = self._iterators(scope)
         items = {"items": self._items(scope)}
         limit = {"maxParallel": 1} if self._one(True, False) else {}
-        return {"map": block | items | limit | {"steps": self.list(inner, depth + 1, self._few())}}
+        steps = {"steps": self.list(inner, depth + 1, self._few())}
+        outputs = {}
+        if self._one(False, True):
+            outputs["outputs"] = f"{{at: {block['index']}, item: {block['iterator']}}}"
+        return {"map": block | items | limit | steps | outputs}
 
     def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, names = self._iterators(scope)
