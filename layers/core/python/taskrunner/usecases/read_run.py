@@ -155,7 +155,7 @@ def _approvers(record: ApprovalRecord) -> JsonObject:
 
 
 def _standing(summary: JsonObject, record: ApprovalRecord, caller: Caller) -> JsonObject:
-    """Whether *caller* may approve; nothing for an approval that version 0.2 or earlier opened."""
+    """Whether *caller* may approve; nothing for an approval opened before version 0.2.0."""
     if "minApprovals" not in summary:
         return {}
     approval = Approval(
