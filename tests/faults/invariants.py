@@ -91,6 +91,15 @@ def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
         if not step.has_ended:
             yield f"the step {step.path} is {step.status} {step.reason or ''}".rstrip()
     yield from _silent_failures(record)
+    yield from _uncounted_ends(record)
+
+
+def _uncounted_ends(record: Record) -> Iterator[str]:
+    """Run steps that have ended by the journal, and of which no outcome is recorded."""
+    for step in record.state.steps:
+        has_run = step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}
+        if step.kind is StepKind.RUN and has_run and step.path not in record.outcomes:
+            yield f"the step {step.path} is {step.status}, and has no outcome"
 
 
 def _silent_failures(record: Record) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from taskrunner_cli.api.documents import OpenApproval, PlanComparison, Verdict
+from taskrunner_cli.api.documents import OpenApproval, PlanComparison, RunState, Verdict
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
@@ -36,8 +36,8 @@ _MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
     ("approved", True): "the run continues",
     ("approved", False): "the run still waits, for another approver or another gate",
-    ("rejected", True): "the run fails at the gate",
-    ("rejected", False): "the run fails at the gate",
+    ("rejected", True): "the gate fails",
+    ("rejected", False): "the gate fails",
 }
 
 
@@ -108,7 +108,7 @@ def reject(
     *,
     options: DecisionOptions,
 ) -> None:
-    """Reject a gate, and let the run fail at it."""
+    """Reject a gate. It fails, and so does the run unless the gate has continueOnError."""
     gate = _Gate(run, approval)
     _decide(session, gate, options.decision("rejected"), is_confirmed=options.yes)
 
@@ -230,7 +230,7 @@ def _show_question(
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
         return state["planHash"], None
-    entry = _describe(session, chosen)
+    entry = _describe(session, chosen, state)
     if not step_ids and chosen.entry is not None and chosen.entry.get("scope") == "gate":
         step_ids = (chosen.entry.get("stepId", ""),)
     comparison = _compare(session, chosen.run)
@@ -257,12 +257,22 @@ def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) 
     )
 
 
-def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:
-    """Return the approval with its gates; from an older service, its entry in the list."""
+def _describe(session: Session, chosen: _Chosen, run: RunState) -> OpenApproval | None:
+    """Return the approval with its gates; from an older service, its entry in the list.
+
+    Raises:
+        RefusedError: the run has no such approval, so there is nothing to decide about.
+
+    """
     try:
         return session.client.approval(chosen.run, chosen.approval).view
-    except RefusedError:
-        return chosen.entry or _find_entry(session, chosen)
+    except RefusedError as error:
+        entry = chosen.entry or _find_entry(session, chosen)
+        has_gate = any(step.get("approvalId") == chosen.approval for step in run["steps"])
+        may_exist = entry is not None or has_gate or run.get("stepsOmitted")
+        if error.code == "not_found" and not may_exist:
+            raise
+        return entry
 
 
 def _compare(session: Session, run: str) -> PlanComparison | None:

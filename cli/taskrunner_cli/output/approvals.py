@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from taskrunner_cli.api.documents import (
+    FINAL_RUN_STATUSES,
     OpenApproval,
     PlanComparison,
     RecordedDecision,
@@ -104,7 +105,8 @@ def approval_question(
     facts.add_row("created", text(created(run)))
     if entry is not None:
         _add_entry(facts, entry, step_ids)
-    facts.add_row("pending", text(_pending(run, gates)))
+    if run.get("status") not in FINAL_RUN_STATUSES:
+        facts.add_row("pending", text(_pending(run, gates)))
     changes = list(comparison_lines(comparison)) if comparison else []
     return Group(headline(run), facts, *changes)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.fake_http import Answer
+from tests.unit.cli.fake_http import Answer, Request
 from tests.unit.cli.fake_service import COMPARISON, FakeService, plan_hash, refused
 
 
@@ -27,7 +27,7 @@ def test_says_that_no_approval_is_open(taskrunner: Command) -> None:
     ("command", "verdict", "effect"),
     [
         ("approve", "approved", "the run continues"),
-        ("reject", "rejected", "the run fails at the gate"),
+        ("reject", "rejected", "the gate fails"),
     ],
 )
 def test_a_decision_shows_the_plan_and_sends_its_hash(
@@ -82,6 +82,10 @@ def test_prints_the_refusal_of_another_plan_hash(taskrunner: Command, service: F
     }
 
 
+def _calls(service: FakeService) -> list[Request]:
+    return [request for request in service.requests if request.path != "/token"]
+
+
 class TestConfirmation:
     @pytest.fixture(autouse=True)
     def _waiting(self, service: FakeService) -> None:
@@ -116,6 +120,25 @@ class TestConfirmation:
         assert (ended.code, ended.out) == (2, "")
         assert "--yes" in ended.err
         assert service.requests == []
+
+    def test_nobody_is_asked_about_an_approval_that_the_run_does_not_have(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("approve", "r1", "securty-review", typed="y\n")
+
+        assert ended.code == 1
+        assert "[y/N]" not in ended.out
+        assert "not_found (HTTP 404" in ended.err
+        assert not any(request.method == "POST" for request in _calls(service))
+
+    def test_an_ended_run_has_nothing_that_waits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        assert "pending" in taskrunner("approve", "r1", "security-review", "--yes").out
+        for _ in range(9):
+            service.tick()
+
+        assert "pending" not in taskrunner("reject", "r1", "security-review", "--yes").out
 
     def test_asks_nothing_with_yes(self, terminal: Command, service: FakeService) -> None:
         ended = terminal("approve", "r1", "security-review", "--yes")

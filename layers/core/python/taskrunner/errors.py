@@ -12,19 +12,28 @@
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
   - AttemptFailedError      an attempt failed and another follows, when the pack says
+
+  The same, for packs that name the reasons of their retries:
+
+  - AttemptTimedOutError
+  - AttemptOutOfMemoryError
+  - AttemptEgressDeniedError
+  - AttemptExecutorError
+
   - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
-The names of the last four, and of ConflictError, are wire format: Lambda reports a class name as
-`errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. Every other error of a
-function, of any name, is retried as the platform's. tests/architecture checks that the two agree.
+The names from AttemptFailedError on, and of ConflictError, are wire format: Lambda reports a class
+name as `errorType`, and `ErrorEquals` of a machine matches exactly that name, so none of them has
+subclasses. Every other error of a function, of any name, is retried as the platform's.
+tests/architecture checks that the two agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,6 +158,38 @@ class _FailedError(TaskRunnerError):
 
 class AttemptFailedError(_FailedError):
     """An attempt of a step failed, its end is in the journal, and another attempt follows."""
+
+
+class AttemptTimedOutError(_FailedError):
+    """The reason was `timeout`."""
+
+
+class AttemptOutOfMemoryError(_FailedError):
+    """The reason was `memory-exceeded`."""
+
+
+class AttemptEgressDeniedError(_FailedError):
+    """The reason was `egress-denied`."""
+
+
+class AttemptExecutorError(_FailedError):
+    """The reason was `executor-error`."""
+
+
+RetriedError: TypeAlias = (
+    AttemptFailedError
+    | AttemptTimedOutError
+    | AttemptOutOfMemoryError
+    | AttemptEgressDeniedError
+    | AttemptExecutorError
+)
+# By the reason in the journal.
+ATTEMPT_ERRORS: Final[Mapping[str, type[RetriedError]]] = {
+    "timeout": AttemptTimedOutError,
+    "memory-exceeded": AttemptOutOfMemoryError,
+    "egress-denied": AttemptEgressDeniedError,
+    "executor-error": AttemptExecutorError,
+}
 
 
 class StepFailedError(_FailedError):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypedDict, assert_never
 
+from taskrunner.model.retries import Retries
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -62,18 +64,10 @@ class Aggregation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
-    """The number of attempts, the first one included, and the pause between two of them."""
-
-    max_attempts: int = 1
-    backoff_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class FailurePolicy:
     """The pack's defaults for steps that do not say themselves how to fail."""
 
-    retries: Retries = Retries()
+    retries: Retries = field(default_factory=Retries)
     continue_on_error: bool = False
 
 

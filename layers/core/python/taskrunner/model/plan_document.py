@@ -34,7 +34,6 @@ from taskrunner.model.plan import (
     Plan,
     Policy,
     PolicyGate,
-    Retries,
     Rule,
     RunStep,
     Sandbox,
@@ -44,6 +43,7 @@ from taskrunner.model.plan import (
     StepKind,
     Template,
 )
+from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,19 @@ def to_document(plan: Plan) -> JsonObject:
 
 
 def _retries(retries: Retries) -> JsonObject:
-    return {"maxAttempts": retries.max_attempts, "backoffSeconds": retries.backoff_s}
+    document: JsonObject = {
+        "maxAttempts": retries.max_attempts,
+        "backoffSeconds": retries.backoff_s,
+    }
+    if retries.backoff_rate != 1:
+        document["backoffRate"] = retries.backoff_rate
+    if retries.max_backoff_s is not None:
+        document["maxBackoffSeconds"] = retries.max_backoff_s
+    if retries.jitter is not Jitter.NONE:
+        document["jitter"] = retries.jitter.value
+    if retries.on:
+        document["on"] = list(retries.on)
+    return document
 
 
 def _approval(approval: Approval) -> JsonObject:
@@ -234,7 +246,14 @@ def from_document(document: JsonMapping) -> Plan:
 
 
 def _read_retries(document: JsonMapping) -> Retries:
-    return Retries(document["maxAttempts"], document["backoffSeconds"])
+    return Retries(
+        max_attempts=document["maxAttempts"],
+        backoff_s=document["backoffSeconds"],
+        backoff_rate=document.get("backoffRate", 1),
+        max_backoff_s=document.get("maxBackoffSeconds"),
+        jitter=Jitter(document.get("jitter", "none")),
+        on=tuple(document.get("on", ())),
+    )
 
 
 def _read_approval(document: JsonMapping) -> Approval:

@@ -146,8 +146,7 @@ def _record(
 ) -> PolicyVerdict:
     """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
     now = running.world.clock.now()
-    # Step Functions requires a Retry interval of at least one second.
-    pause = timedelta(seconds=max(1, gate.retries.backoff_s))
+    pause = timedelta(seconds=gate.retries.first_pause_s)
     is_retry = verdict is PolicyVerdict.RETRY
     texts = [failure.text for failure in failures]
     outputs: JsonObject = {"verdict": verdict.value, "failures": texts}

@@ -284,7 +284,7 @@ class _Lister:
         lists: list[_Listed] = []
         is_reached, skip = True, None
         for iteration in iterations:
-            scope = replace(iteration, is_reached=iteration.is_reached and is_reached)
+            scope = iteration if is_reached else replace(iteration, is_reached=False)
             if scope.skip is None and skip is not None:
                 scope = replace(scope, skip=skip)
             listed = self.list_in(step.steps, scope)
@@ -307,7 +307,6 @@ def _scope_inside(step: Step, state: StepState, scope: Scope) -> Scope:
         scope,
         parent=state.path,
         is_contained=is_contained,
-        is_concurrent=scope.is_concurrent or isinstance(step, Parallel | MapStep),
         stopped_at=stopped_at,
     )
 
