@@ -520,6 +520,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate approved": (
@@ -539,6 +540,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate rejected": (
@@ -558,6 +560,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate expired": (
@@ -577,7 +580,24 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="clock",
             actor=None,
             summary=None,
+            recorded_at=AT,
         ),
+    ),
+    "gate with a message that was filled": (
+        gate_entries.gate_awaiting(
+            GateOpening(step_path="review", opened_at=AT, expires_at=LATER, message="Ship v2?"),
+            "security",
+            is_override=False,
+        ),
+        {
+            "id": "review#awaiting",
+            "event": "gate.awaiting",
+            "level": "warn",
+            "step": "review",
+            "message": "Awaiting approval: security",
+            "metadata": {"approvalId": "security", "expiresAt": LATER, "message": "Ship v2?"},
+        },
+        GateOpened("security", LATER, is_override=False, message="Ship v2?"),
     ),
 }
 

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
 from taskrunner.compiler.manifest.step_shapes import (
-    ApprovalGateShape,
     LoopShape,
     MapShape,
-    PolicyGateShape,
     walk,
 )
 from taskrunner.model.wording import closest, nearest
@@ -196,8 +194,6 @@ class Scope:
             return f"the step '{step_id}' {self._why_invisible(step_id)}"
         if not rest or rest[0] not in _STEP_FIELDS:
             return f"only steps.{step_id}.outputs and steps.{step_id}.status can be read of a step"
-        if rest[0] == "outputs" and isinstance(step.body, ApprovalGateShape | PolicyGateShape):
-            return f"the gate '{step_id}' has no outputs; read steps.{step_id}.status"
         return None
 
     def _is_step(self, step_id: str) -> bool:
