@@ -11,12 +11,13 @@
   - StartRefusedError       AWS refuses to start the execution of a run
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
+  - StepsStillRunError      `finally` waits for steps beside a failure, which may still finish
   - AttemptFailedError      an attempt failed and another follows, when the pack says
   - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
-The names of the last four, and of ConflictError, are wire format: Lambda reports a class name as
+The names of the last five, and of ConflictError, are wire format: Lambda reports a class name as
 `errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. Every other error of a
 function, of any name, is retried as the platform's. tests/architecture checks that the two agree.
 """
@@ -91,6 +92,10 @@ class SecretError(TaskRunnerError):
 
 class TryAgainError(TaskRunnerError):
     """AWS throttled or failed for a moment: the same call may be made again unchanged."""
+
+
+class StepsStillRunError(TaskRunnerError):
+    """Steps that ran beside the failure of their run may still finish, and `finally` waits."""
 
 
 class TooManyRunsError(_CodedError):

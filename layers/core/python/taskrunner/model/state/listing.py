@@ -53,9 +53,13 @@ class Listing(NamedTuple):
 
 def list_steps(facts: Facts) -> Listing:
     """Return the states of all steps of a run."""
-    lister = _Lister(facts)
-    steps = lister.list_in(facts.plan.steps, Scope()).states
-    return Listing(steps, lister.unlisted)
+    plan = facts.plan
+    lister = _Lister(facts.of_steps())
+    # Beside a step before `finally` nothing runs, but its execution may be stopped while it runs.
+    steps = lister.list_in(plan.steps, Scope(is_concurrent=bool(plan.final_steps))).states
+    last = _Lister(facts)
+    steps += last.list_in(plan.final_steps, Scope(is_reached=facts.steps_ended)).states
+    return Listing(steps, lister.unlisted | last.unlisted)
 
 
 class _Lister:
