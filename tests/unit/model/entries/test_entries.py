@@ -30,6 +30,8 @@ from taskrunner.model.entries.run_entries import (
     RunEnded,
     RunStarted,
     SloBreached,
+    StepsEnded,
+    StepsFailed,
 )
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -140,6 +142,44 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"objective": "approvalP95Seconds", "limitSeconds": "900"},
         },
         SloBreached(Objective.APPROVAL, 900),
+    ),
+    "steps failed": (
+        run_entries.steps_failed("step build failed", AT, step="build"),
+        {
+            "id": "run.steps-failed",
+            "event": "run.steps-failed",
+            "message": (
+                "The steps failed: step build failed. No other step starts before finally."
+            ),
+            "level": "error",
+            "metadata": {"step": "build"},
+        },
+        StepsFailed("build", None, AT),
+    ),
+    "steps stopped": (
+        run_entries.steps_failed("their execution ended with ABORTED", AT, error="ABORTED"),
+        {
+            "id": "run.steps-failed",
+            "event": "run.steps-failed",
+            "message": (
+                "The steps failed: their execution ended with ABORTED. "
+                "No other step starts before finally."
+            ),
+            "level": "error",
+            "metadata": {"error": "ABORTED"},
+        },
+        StepsFailed(None, "ABORTED", AT),
+    ),
+    "steps ended": (
+        run_entries.steps_ended(RunStatus.SUCCEEDED, AT),
+        {
+            "id": "run.steps-ended",
+            "event": "run.steps-ended",
+            "message": "The steps have succeeded. Finally begins.",
+            "level": "info",
+            "metadata": {"status": "succeeded"},
+        },
+        StepsEnded(RunStatus.SUCCEEDED, AT),
     ),
     "cancel requested": (
         run_entries.cancel_requested("bob", AT),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskrunner.expressions import Reference
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Conditional, Plan
-    from taskrunner.model.run import StepOutcome
+    from taskrunner.model.run import Run, StepOutcome
     from taskrunner.model.step_path import Iteration
     from taskrunner.ports import RunSnapshot, World
 
@@ -56,6 +56,7 @@ class RunValues:
                 "createdAt": run.created_at,
                 "createdBy": run.created_by,
                 "now": now,
+                **_steps_end(run),
             },
             "steps": {
                 step_id: self._step(step_id, iteration, names) for step_id in _step_ids(names)
@@ -128,6 +129,18 @@ class RunValues:
 def reads_now(references: Iterable[Reference]) -> bool:
     """Return whether one of *references* is `run.now`."""
     return any(reference[:2] == ("run", "now") for reference in references)
+
+
+def _steps_end(run: Run) -> JsonObject:
+    """What `finally` reads of the steps before it."""
+    end = run.steps_end
+    if end is None:
+        return {}
+    return {
+        "outcome": end.outcome.value,
+        "failedStep": end.failed_step,
+        "failureReason": end.reason,
+    }
 
 
 def _step_ids(references: Iterable[Reference]) -> list[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
+# What `finally` reads of the steps before it. No step may have failed.
+_FINAL_RUN_FIELDS: Final = ("outcome", "failedStep", "failureReason")
 _STEP_FIELDS: Final = ("outputs", "status")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
 # No iterator may be called like one of these.
@@ -53,11 +55,15 @@ class Scope:
     """
 
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
-        self.steps: Mapping[JsonPath, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
+        self.steps: Mapping[JsonPath, StepShape] = {
+            **dict(walk(spec.steps, ("spec", "steps"))),
+            **dict(walk(spec.final_steps or (), ("spec", "finally"))),
+        }
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}
         self._local: dict[str, Kind | None] = {}
+        self._is_final = False
         self._repaired = repaired
 
     def unsure(self, section: str) -> bool:
@@ -67,6 +73,18 @@ class Scope:
     def show(self, step: StepShape) -> None:
         """Make *step* visible to what follows."""
         self.visible[step.id] = step
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the place is in `finally`."""
+        return self._is_final
+
+    @contextmanager
+    def final_steps(self) -> Iterator[None]:
+        """Be in `finally` for a while."""
+        self._is_final = True
+        yield
+        self._is_final = False
 
     def hide(self, step_ids: Iterable[str]) -> dict[str, StepShape]:
         """Make steps invisible, and return those that were visible."""
@@ -120,7 +138,7 @@ class Scope:
             case "inputs":
                 return self._unknown_input(rest)
             case "run":
-                return _unknown_run_field(rest)
+                return self._unknown_run_field(rest)
             case "steps":
                 return self._unknown_step(rest)
             case _:
@@ -151,8 +169,10 @@ class Scope:
                 declared = self._inputs[name]
                 is_given = declared.required or declared.default is not None
                 return Kind(_KINDS[declared.type], maybe_null=not is_given)
-            case ("run", field) if field in _RUN_FIELDS:
+            case ("run", field) if field in _RUN_FIELDS or field == "outcome":
                 return Kind("text")
+            case ("run", field) if field in _FINAL_RUN_FIELDS:
+                return Kind("text", maybe_null=True)
             case ("steps", _, "status") | ("secrets", _):
                 return Kind("text")
             case ("steps", _, "outputs"):
@@ -182,6 +202,16 @@ class Scope:
         if len(names) > 1:
             return f"a secret is text without fields; read secrets.{names[0]}"
         return None
+
+    def _unknown_run_field(self, names: Sequence[str]) -> str | None:
+        fields = (*_RUN_FIELDS, *_FINAL_RUN_FIELDS) if self._is_final else _RUN_FIELDS
+        if names and names[0] in fields:
+            return None
+        read = ".".join(("run", *names))
+        if names and names[0] in _FINAL_RUN_FIELDS:
+            return f"'{read}' can be read only in spec.finally, which runs after the steps"
+        available = ", ".join(f"run.{field}" for field in fields)
+        return f"'{read}' cannot be read; available: {available}"
 
     def _unknown_step(self, names: Sequence[str]) -> str | None:
         if not names:
@@ -217,10 +247,3 @@ class Scope:
 def looked_up(reference: Reference) -> Reference:
     """Return the part of *reference* that decides whether it exists: `inputs.x` of `inputs.x.y`."""
     return reference[: 2 if reference[0] in _RESERVED else 1]
-
-
-def _unknown_run_field(names: Sequence[str]) -> str | None:
-    if names and names[0] in _RUN_FIELDS:
-        return None
-    fields = ", ".join(f"run.{field}" for field in _RUN_FIELDS)
-    return f"'{'.'.join(('run', *names))}' cannot be read; available: {fields}"
