@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from taskrunner import expressions
@@ -47,11 +48,10 @@ class RunValues:
         """Return the names that *references* read, as seen from *iteration*; *now* is `run.now`."""
         names = list(references)
         self.load(names, iteration)
-        read_statuses = {
-            reference[1]
-            for reference in names
-            if reference[0] == "steps" and reference[2:3] == ("status",)
-        }
+        fields = defaultdict(set)
+        for reference in names:
+            if reference[0] == "steps" and len(reference) > 2:  # noqa: PLR2004 - steps.<id>.<field>
+                fields[reference[1]].add(reference[2])
         run = self._run
         return {
             "inputs": self._plan.inputs,
@@ -63,7 +63,7 @@ class RunValues:
                 "now": now,
             },
             "steps": {
-                step_id: self._step(step_id, iteration, with_status=step_id in read_statuses)
+                step_id: self._step(step_id, iteration, fields[step_id])
                 for step_id in _step_ids(names)
             },
             **dict(self._iterators({reference[0] for reference in names}, iteration)),
@@ -88,11 +88,15 @@ class RunValues:
         expression = expressions.parse(text)
         return expression.evaluate(self.context(expression.references, iteration))
 
-    def _step(self, step_id: str, iteration: str, *, with_status: bool) -> JsonObject:
+    def _step(self, step_id: str, iteration: str, fields: Collection[str]) -> JsonObject:
         step, prefix = self._plan.step(step_id), self._prefix(step_id, iteration)
         view: JsonObject = {"outputs": self._outputs.of(step, prefix)}
-        if with_status:
+        if "status" in fields:
             view["status"] = self._outcomes.status(step, prefix).value
+        if "statusReason" in fields:
+            view["statusReason"] = self._outcomes.reason(step, prefix)
+        if "error" in fields:
+            view["error"] = self._outcomes.error(step, prefix)
         return view
 
     def _prefix(self, step_id: str, iteration: str) -> str:
