@@ -25,7 +25,7 @@ from taskrunner.model.plan import (
     Step,
     children,
 )
-from taskrunner.model.run import StepStatus
+from taskrunner.model.run import Reason, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Plan
-    from taskrunner.model.run import StepOutcome
+    from taskrunner.model.run import StepOutcome, StepState
     from taskrunner.ports import RunSnapshot, World
 
 
@@ -63,7 +63,7 @@ class RecordedOutcomes:
         self._runs = world.runs
         self._outcomes = dict(snapshot.outcomes)
         self._entries: list[Entry] | None = None
-        self._statuses: dict[str, StepStatus] | None = None
+        self._states: dict[str, StepState] | None = None
         self._decisions: dict[str, list[DecisionRecorded]] | None = None
 
     def load(self, steps: Iterable[tuple[Step, str]], paths: Collection[str] = ()) -> None:
@@ -139,7 +139,8 @@ class RecordedOutcomes:
         if step.enabled is False:
             return StepStatus.SKIPPED
         # The status of a gate or a block is in the journal, which is read only when it is needed.
-        status = self._journal_statuses().get(path, StepStatus.PENDING)
+        state = self._journal_states().get(path)
+        status = StepStatus.PENDING if state is None else state.status
         if isinstance(step, RunStep) and status is not StepStatus.SKIPPED:
             # It is earlier and left no outcome: its function died, and the run went on.
             return StepStatus.FAILED
@@ -174,6 +175,19 @@ class RecordedOutcomes:
         if not is_known and path not in self._journal_statuses():
             return StepStatus.SKIPPED
         return self.status(step, prefix)
+
+    def reason(self, step: Step, prefix: str) -> str | None:
+        """Return why an earlier step has its status, as its state says."""
+        state = self._journal_states().get(step_path.join(prefix, step.id))
+        if state is not None and state.has_ended:
+            return None if state.reason is None else state.reason.value
+        is_lost = self.status(step, prefix) is StepStatus.FAILED
+        return Reason.EXECUTOR_ERROR.value if is_lost else None
+
+    def error(self, step: Step, prefix: str) -> str | None:
+        """Return the message of the failure of an earlier step; None if it has not failed."""
+        state = self._journal_states().get(step_path.join(prefix, step.id))
+        return None if state is None else state.error_message
 
     def decisions(self, gate: ApprovalGate, path: str) -> Sequence[DecisionRecorded]:
         """Return the decisions that count for the gate at *path*, its last one at the end.
@@ -217,14 +231,14 @@ class RecordedOutcomes:
             self._entries = [placed.entry for placed in journal]
         return self._entries
 
-    def _journal_statuses(self) -> Mapping[str, StepStatus]:
-        if self._statuses is None:
+    def _journal_states(self) -> Mapping[str, StepState]:
+        if self._states is None:
             # Imported here, because few expressions read the status of a gate or a block.
             from taskrunner.model.state.fold import fold  # noqa: PLC0415
 
             state = fold(self._plan, self._journal(), self._run.created_at)
-            self._statuses = {step.path: step.status for step in state.steps}
-        return self._statuses
+            self._states = {step.path: step for step in state.steps}
+        return self._states
 
     def _fetch(self, paths: Iterable[str]) -> None:
         missing = [path for path in dict.fromkeys(paths) if path not in self._outcomes]

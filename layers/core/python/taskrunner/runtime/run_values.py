@@ -89,8 +89,13 @@ class RunValues:
         read = {reference[2:4] for reference in names if reference[:2] == ("steps", step_id)}
         with_statuses = not read.isdisjoint({("outputs",), ("outputs", "statuses")})
         view: JsonObject = {"outputs": self._outputs.of(step, prefix, with_statuses=with_statuses)}
-        if ("status",) in read:
+        fields = {name for names_below in read for name in names_below[:1]}
+        if "status" in fields:
             view["status"] = self._outcomes.status(step, prefix).value
+        if "statusReason" in fields:
+            view["statusReason"] = self._outcomes.reason(step, prefix)
+        if "error" in fields:
+            view["error"] = self._outcomes.error(step, prefix)
         return view
 
     def _prefix(self, step_id: str, iteration: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
 # What `finally` reads of the steps before it. No step may have failed.
 _FINAL_RUN_FIELDS: Final = ("outcome", "failedStep", "failureReason")
-_STEP_FIELDS: Final = ("outputs", "status")
+_STEP_FIELDS: Final = ("outputs", "status", "statusReason", "error")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
 # No iterator may be called like one of these.
 _RESERVED: Final = frozenset({*_EVERYWHERE, "secrets", "with"})
@@ -175,6 +175,8 @@ class Scope:
                 return Kind("text", maybe_null=True)
             case ("steps", _, "status") | ("secrets", _):
                 return Kind("text")
+            case ("steps", _, "statusReason" | "error"):
+                return Kind("text", maybe_null=True)
             case ("steps", _, "outputs"):
                 return Kind("an object", maybe_null=True)
             case _:
@@ -223,7 +225,9 @@ class Scope:
         if step is None:
             return f"the step '{step_id}' {self._why_invisible(step_id)}"
         if not rest or rest[0] not in _STEP_FIELDS:
-            return f"only steps.{step_id}.outputs and steps.{step_id}.status can be read of a step"
+            fields = ", ".join(f"steps.{step_id}.{field}" for field in _STEP_FIELDS)
+            wrong = f"'{'.'.join(('steps', step_id, *rest))}' cannot be read"
+            return f"{wrong}; available: {fields}"
         return None
 
     def _is_step(self, step_id: str) -> bool:
