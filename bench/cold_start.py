@@ -96,7 +96,13 @@ def cpu_s(source: str, path: str, *arguments: str) -> float:
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     process = subprocess.Popen(  # noqa: S603 - every word is ours
         [sys.executable, "-c", source, *arguments],
-        env={"PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", **keys},
+        env={
+            "PYTHONPATH": path,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": "bench",  # what bootstrap does in a function alone, counts
+            **keys,
+        },
+        stdout=subprocess.DEVNULL,  # the log of a function
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status

@@ -18,14 +18,18 @@ import sys
 import time
 import uuid
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
 
-from taskrunner_cli import local
-from taskrunner_cli.local import packaging, workspace
-from tests.stack.api import Api
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from taskrunner_cli import local  # noqa: E402 - needs the path above
+from taskrunner_cli.local import packaging, workspace  # noqa: E402 - the same
+from tests.stack.api import Api  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Measure the processor time of reading the state of a run whose map has many items.
+"""Measure the processor time of reading the state of a run whose map or loop has many items.
 
 Run it as `PYTHONPATH=.:layers/core/python .venv/bin/python bench/run_state.py 1000 10000`.
 
@@ -29,26 +29,34 @@ from tests.unit.usecases.scenarios import a_world, step
 if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
 
-ITEM = """
+MAP = """
 - id: each
   map:
     items: "{{ inputs.items }}"
     maxParallel: 10
     steps: [{id: one, run: {uses: builtin:noop}}]
 """
+LOOP = """
+- id: each
+  loop:
+    items: "{{ inputs.items }}"
+    maxIterations: 1000
+    until: "`false`"
+    body: [{id: one, run: {uses: builtin:noop}}]
+"""
 
 
-def stored_journal(items: int) -> tuple[Plan, list[dict[str, Any]]]:
+def stored_journal(items: int, block: str = MAP) -> tuple[Plan, list[dict[str, Any]]]:
     """Return a plan, and the chunks of a run in which all items have ended."""
     spec = "inputs: [{name: items, type: array, default: [%s]}]"
-    world = a_world(pack(ITEM, spec=spec % ", ".join(map(str, range(2)))))
+    world = a_world(pack(block, spec=spec % ", ".join(map(str, range(2)))))
     step(world, "one", iteration="each[0]::")
     entries = [placed.entry for placed in world.runs.journal("acme", "run-7")]
     texts = [json.dumps(journal.to_document(entry)) for entry in entries]
     first, of_item = texts[:2], texts[2:]
     for number in range(items):
         first += [text.replace("each[0]", f"each[{number}]") for text in of_item]
-    manifest = pack(ITEM, spec=spec % ", ".join(map(str, range(items))))
+    manifest = pack(block, spec=spec % ", ".join(map(str, range(items))))
     plan = compile_pack(manifest, {}, NO_CEILINGS).plan
     chunks = [
         encoded(
@@ -62,9 +70,9 @@ def stored_journal(items: int) -> tuple[Plan, list[dict[str, Any]]]:
     return plan, chunks
 
 
-def ratio(items: int) -> float:
+def ratio(items: int, block: str = MAP) -> float:
     """Return what reading the state costs, as a multiple of parsing the journal's JSON."""
-    plan, chunks = stored_journal(items)
+    plan, chunks = stored_journal(items, block)
     run = a_run("run-7")
     texts = [text for chunk in chunks for text in decoded(chunk)["entries"]]
     start = time.process_time()

@@ -25,7 +25,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
 
-from bench import cold_start, engine, planning, run_state  # noqa: E402 - needs the path above
+from bench import cold_start, engine, iterations, planning, run_state  # noqa: E402 - needs the path above
 from taskrunner_cli import local  # noqa: E402 - the same
 from tests.stack.api import Api  # noqa: E402 - the same
 
@@ -38,6 +38,7 @@ OTHERS = ROOT / ".local/venvs/bench/bin/python"
 ROUNDS = 5
 BLOCK = 100
 FOLLOWERS = 10
+WAITING = 1000
 POLLS = 10
 ITEMS_MANIFEST = """\
 apiVersion: stellaops.io/pack.v1
@@ -175,6 +176,22 @@ def main() -> None:
             "its journal's JSON",
             lambda n=items: run_state.ratio(n),
         )
+    table.add(
+        "reading the state of a loop of 600",
+        "its journal's JSON",
+        lambda: run_state.ratio(600, run_state.LOOP),
+    )
+    for kind, items in (("map", 1000), ("map", 10_000), ("loop", 1000)):
+        table.add(
+            f"our own time for a last step of a {kind} of {items}",
+            "a first one, without the emulator",
+            lambda k=kind, n=items: iterations.last_to_first(k, n),
+        )
+    table.add(
+        f"runs that a pass takes up, of {WAITING} that wait",
+        "all of them",
+        lambda: iterations.waiting(WAITING),
+    )
     stack = local.up()
     with httpx.Client(timeout=60.0) as http:
         on_stack(table, Api(stack, http, "operator"), stack)
@@ -209,12 +226,6 @@ def on_stack(table: Table, api: Api, stack: local.Stack) -> None:
     table.add(f"an iteration of a loop of {BLOCK}", bare, iteration)
     if loop:
         table.add("the last tenth of its iterations", "the first tenth", lambda: last_tenth(loop))
-    for items in (1000, 10_000):
-        minutes = found["bare_s"] / engine.STEPS * items * 2 / 60
-        reason = f"would take about {minutes:.0f} minutes on the emulator"
-        table.omit(f"an item of a map of {items}", bare, reason)
-    table.omit("a loop of 1000", bare, "see the tenths above, and tests/machine/test_counts.py")
-    table.omit("1000 runs that wait", "none", "no measurement yet; a waiting run is not due work")
     run_id = api.run(engine.manifest(engine.STEPS))
     api.ended(run_id)
     table.add(

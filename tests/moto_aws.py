@@ -24,6 +24,9 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+
+from tests.quick_moto import quick_moto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +49,7 @@ def moto_aws(
     *between* stands between the clients and AWS. It gets the service and operation of a request,
     such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
     """
-    with mock_aws(config=config):
+    with quick_moto(), mock_aws(config=config):
         # moto has begun with a session of its own, and a session keeps its handlers.
         _begin_session(between)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
@@ -121,9 +124,20 @@ def _keys(tables: Any, transact_items: list[dict[str, Any]]) -> dict[str, list[_
     return found
 
 
+class _Part(Table):
+    """A table during a transaction, which moto would copy for each write.
+
+    Its items are copies already, and are dropped if the transaction fails.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Part:
+        return self
+
+
 def _part(table: Any, keys: list[_Key]) -> Any:  # noqa: ANN401 - moto is untyped
     """A table like *table* that holds copies of the items under *keys* and nothing else."""
     part = copy.copy(table)
+    part.__class__ = _Part
     part.items = defaultdict(dict)
     for hash_key, range_key in keys:
         if range_key in table.items.get(hash_key, {}):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
 
 from taskrunner.model.json_numbers import LARGEST_INTEGER
+from taskrunner.model.retries import REASONS
 
 _FIRST = string.ascii_letters + string.digits
 step_ids = st.builds(str.__add__, st.sampled_from(_FIRST), st.text(_FIRST + "_-", max_size=62))
@@ -46,7 +47,14 @@ parameters = st.dictionaries(
 )
 retries = st.fixed_dictionaries(
     {},
-    optional={"maxAttempts": st.integers(1, 100), "backoffSeconds": st.integers(0, 86400)},
+    optional={
+        "maxAttempts": st.integers(1, 100),
+        "backoffSeconds": st.integers(0, 86400),
+        "backoffRate": st.sampled_from([1, 1.5, 2, 10]),
+        "maxBackoffSeconds": st.integers(1, 86400),
+        "jitter": st.sampled_from(["none", "full"]),
+        "on": st.lists(st.sampled_from(REASONS), min_size=1),
+    },
 )
 messages = plain_texts.filter(bool)
 whens = st.sampled_from(
@@ -136,6 +144,7 @@ def _approvals() -> SearchStrategy[dict[str, Any]]:
         {"id": step_ids},
         optional={
             "minApprovals": st.integers(1, 20),
+            "scope": st.sampled_from(["run", "gate"]),
             "distinctFromRequester": st.booleans(),
             "expiresAfterSeconds": st.integers(60, 364 * 86400),
             "message": messages,

@@ -11,6 +11,8 @@ from taskrunner_cli.json_text import JsonError, JsonLimitError, JsonNumberError,
 from taskrunner_cli.json_types import JsonValue
 
 STDIN: Final = "-"
+# The service takes 1 MiB, and no file without an end, such as /dev/zero, fits into memory.
+_MAX_SIZE: Final = 4 * 1024 * 1024
 
 
 def read_pack(path: str) -> PackFile:
@@ -29,11 +31,11 @@ def read_text(path: str, description: str) -> str:
     A byte order mark is not a part of the text.
 
     Raises:
-        UsageError: the file does not exist, or is not UTF-8.
+        UsageError: the file does not exist, is not UTF-8, or is far larger than the service takes.
 
     """
     try:
-        text = sys.stdin.read() if path == STDIN else Path(path).read_bytes().decode()
+        text = _read_bounded(path, description)
         text.encode()  # standard input may hide bytes that are not UTF-8 as lone surrogates
     except OSError as error:
         raise UsageError(f"cannot read the {description} {path}: {error.strerror}") from error
@@ -46,6 +48,19 @@ def read_text(path: str, description: str) -> str:
     except ValueError as error:  # a NUL in the name
         raise UsageError(f"{path!r} cannot be the name of a file") from error
     return text.removeprefix("\ufeff")
+
+
+def _read_bounded(path: str, description: str) -> str:
+    content: str | bytes
+    if path == STDIN:
+        content = sys.stdin.read(_MAX_SIZE + 1)
+    else:
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_SIZE + 1)
+    if len(content) > _MAX_SIZE:
+        size_mib = _MAX_SIZE // 1024**2
+        raise UsageError(f"cannot read the {description} {path}: it is larger than {size_mib} MiB")
+    return content if isinstance(content, str) else content.decode()
 
 
 def gather_inputs(pairs: Iterable[str], file: str | None) -> dict[str, JsonValue]:

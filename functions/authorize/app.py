@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
+bootstrap.make_before_snapshot("authority", "clock")
+
 
 @bootstrap.observed
 def handler(

@@ -21,6 +21,10 @@ _RUNS = "/v1/task-runner/runs"
 _MEMBERS = ("tenantId", "manifest", "inputs", "runId", "expectPlanHash")
 _RERUN_MEMBERS = ("inputs", "runId", "expectPlanHash")
 
+bootstrap.make_before_snapshot(
+    "ceilings", "clock", "ids", "machines", "plans", "principals", "runs"
+)
+
 
 def _create(request: Request, world: World) -> Response:
     body = request.body

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 _RESOURCE = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
-_MEMBERS = ("decision", "planHash", "actorId", "summary")
+_MEMBERS = ("decision", "planHash", "actorId", "summary", "stepId")
 _PLAN_HASH = re.compile(r"sha256:[a-f0-9]{64}")
 _MAX_TEXT_LENGTH = 2000
+# Each gate is decided by itself, and API Gateway waits for 29 s.
+_MAX_GATES = 50
 
 bootstrap.make_before_snapshot("approvals", "clock", "due_work", "plans", "principals", "runs")
 
@@ -30,6 +32,7 @@ def _decide(request: Request, world: World) -> Response:
     body = request.body
     decision, plan_hash = body.required_text("decision"), body.required_text("planHash")
     actor, summary = body.text("actorId"), body.text("summary")
+    step_ids = body.texts("stepId", _MAX_GATES)
     _check(decision, plan_hash, actor, summary)
     result = decide_approval(
         request.tenant(),
@@ -40,6 +43,7 @@ def _decide(request: Request, world: World) -> Response:
         caller=request.caller,
         actor=actor,
         summary=summary,
+        step_ids=step_ids,
         world=world,
     )
     return json_response(200, result)

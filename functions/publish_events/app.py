@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
     from taskrunner.usecases.publish_events import Change
 
+bootstrap.make_before_snapshot("clock", "events", "metrics", "runs")
+
 
 @bootstrap.observed
 def handler(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MEMBERS = ("manifest", "inputs", "compareTo")
 
+bootstrap.make_before_snapshot("ceilings", "plans", "principals", "runs")
+
 
 def _simulate(request: Request, world: World) -> Response:
     tenant, body = request.tenant(), request.body

@@ -39,6 +39,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
+    "digest_settings": frozenset(),
     "remove_machines": frozenset({"clock", "inventory", "metrics"}),
     "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
     # All that a pass needs that finds no work, while runs go on.

@@ -25,7 +25,7 @@ from tests.moto_aws import session
 if TYPE_CHECKING:
     from tests.architecture.events import EventRow
 
-WORLDLESS = frozenset({"console", "describe_api"})
+WORLDLESS = frozenset({"console", "describe_api", "digest_settings"})
 CLIENT = "event-client"
 SET_BY_LAMBDA = frozenset({"AWS_LAMBDA_RUNTIME_API"})
 

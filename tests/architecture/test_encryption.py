@@ -39,6 +39,7 @@ STORES_NOTHING_OF_OURS = {
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
     "Custom::PackMachines",
+    "Custom::SettingsDigest",
     "AWS::WAFv2::WebACLAssociation",
 }
 

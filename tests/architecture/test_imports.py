@@ -29,14 +29,14 @@ WATCHED = (
 )
 AWS = {"botocore.exceptions"}
 TOKENS = {"cryptography", "jwt"}
-# Slow, but no caller waits for settle_run. securesystemslib imports boto3 where it finds it.
-SIGNING = {"boto3", "cryptography", "securesystemslib"}
 COMPILER = {
     "pydantic",
     "taskrunner.compiler.manifest.schema",
     "taskrunner.compiler.planning.plan",
     "yaml",
 }
+# jsonschema-rs is for packs with schemas. The others would be a third of a cold start, for nothing.
+NOWHERE = {"boto3", "jsonschema_rs", "securesystemslib"}
 NEEDED = {
     "authorize": AWS | TOKENS,
     "simulate_pack": AWS | COMPILER,  # AWS for a comparison alone
@@ -46,12 +46,13 @@ NEEDED = {
     "cancel_run": AWS,
     "console": set(),
     "describe_api": set(),
-    "run_step": AWS | {"pydantic"},  # checks the parameters of executors
+    "run_step": AWS,  # the sandbox checks the parameters of executors
     "open_gate": AWS,
     "decide_flow": AWS,
-    "settle_run": AWS | SIGNING,
+    "settle_run": AWS,
     "publish_events": AWS,
-    "reconcile": AWS | COMPILER,
+    "reconcile": AWS,  # the compiler only when it starts a run
+    "digest_settings": set(),
     "remove_machines": AWS,
 }
 SOURCE = """
@@ -107,4 +108,4 @@ def test_no_watched_module_is_loaded_everywhere_or_nowhere() -> None:
     everywhere = frozenset.intersection(*(loaded(function)[1] for function in NEEDED))
 
     assert everywhere == frozenset()
-    assert set().union(*NEEDED.values()) | {"jsonschema_rs"} == set(WATCHED)
+    assert set().union(*NEEDED.values()) | NOWHERE == set(WATCHED)

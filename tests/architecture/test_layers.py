@@ -30,7 +30,6 @@ SIGNATURE = {
     "cryptography": "cryptography",
     "pycparser": "pycparser",
     "pyjwt": "jwt",
-    "securesystemslib": "securesystemslib",
 }
 LAYERS = {"SchemaLayer": SCHEMA, "SignatureLayer": SIGNATURE}
 CLIENTS = """

@@ -130,9 +130,8 @@ def reserved_by(parameter: str) -> set[str]:
         name: resource["Properties"] for name, resource in example_executors().items()
     }
     logical_ids = set()
-    assert properties.pop("RemoveMachinesFunction")["ReservedConcurrentExecutions"] == {
-        "Ref": "AWS::NoValue"
-    }
+    for name in ("RemoveMachinesFunction", "DigestSettingsFunction"):
+        assert properties.pop(name)["ReservedConcurrentExecutions"] == {"Ref": "AWS::NoValue"}
     for name, function in properties.items():
         [condition, value, otherwise] = function.get("ReservedConcurrentExecutions", every)[
             "Fn::If"

@@ -1,4 +1,4 @@
-"""A deployment moves the alias of a function to all of its new settings, or the function has none.
+"""A deployment moves the alias of each function to all of its new settings.
 
 Lambda publishes no version by itself. SAM publishes one when a function's code changes, and
 CloudFormation when the description of the version changes. What neither names would stay as it was
@@ -24,17 +24,8 @@ LAYERS = {
     for name, it in template()["Resources"].items()
     if it["Type"] == "AWS::Serverless::LayerVersion"
 }
-# Parameters of any length, of which a description has no room, make these functions.
-WITHOUT_ALIAS = {
-    "AuthorizeFunction",
-    "SimulatePackFunction",
-    "CreateRunFunction",
-    "ConsoleFunction",
-    "DescribeApiFunction",
-    "PublishEventsFunction",
-}
 # Properties that belong to the function and not to its versions, or that only SAM reads.
-UNVERSIONED = {
+UNFUNCTIONS = {
     "AutoPublishAlias",
     "CodeUri",
     "Events",
@@ -42,9 +33,20 @@ UNVERSIONED = {
     "ReservedConcurrentExecutions",
     "VersionDescription",
 }
-# CloudFormation calls it by a resource, which each new version would have to replace.
-CALLED_DIRECTLY = {"RemoveMachinesFunction"}
-VERSIONED = [name for name, it in functions().items() if "AutoPublishAlias" in it]
+DIGESTS = {
+    name: it["Properties"]
+    for name, it in template()["Resources"].items()
+    if it["Type"] == "Custom::SettingsDigest"
+}
+FUNCTIONS = list(functions())
+LONGEST_DIGEST = "0" * 64
+# Nobody waits for them to start, so a snapshot would cost more than it gains.
+STARTED_RARELY = {"RemoveMachinesFunction", "DigestSettingsFunction"}
+
+
+def own_variables(name: str) -> dict[str, Any]:
+    variables: dict[str, Any] = functions()[name].get("Environment", {}).get("Variables", {})
+    return variables
 
 
 def settings(name: str) -> dict[str, Any]:
@@ -53,9 +55,9 @@ def settings(name: str) -> dict[str, Any]:
     properties = functions()[name]
     merged = {**shared, **properties}
     merged["Layers"] = [*shared["Layers"], *properties.get("Layers", [])]
-    variables = {**shared["Environment"]["Variables"], **properties["Environment"]["Variables"]}
+    variables = {**shared["Environment"]["Variables"], **own_variables(name)}
     merged["Environment"] = {"Variables": variables}
-    return {key: value for key, value in merged.items() if key not in UNVERSIONED}
+    return {key: value for key, value in merged.items() if key not in UNFUNCTIONS}
 
 
 def parameters_in(node: Any) -> Iterator[str]:  # noqa: ANN401 - any value of the template
@@ -82,7 +84,19 @@ def description(name: str) -> str:
     return text
 
 
+def digested(name: str) -> str | None:
+    """Return the resource whose digest the description of the function's versions has."""
+    _, values = functions()[name]["VersionDescription"]["Fn::Sub"]
+    if "Settings" not in values:
+        return None
+    resource, attribute = values["Settings"]["Fn::GetAtt"].split(".")
+    assert attribute == "Digest"
+    return str(resource)
+
+
 def longest(parameter: str) -> str:
+    if parameter == "Settings":
+        return LONGEST_DIGEST
     if parameter in LAYERS:
         return LONGEST_LAYER_VERSION
     declared = template()["Parameters"][parameter]
@@ -92,49 +106,70 @@ def longest(parameter: str) -> str:
     return "x" * int(length)
 
 
-@pytest.mark.parametrize("name", VERSIONED)
+def test_every_function_has_an_alias() -> None:
+    assert [name for name, it in functions().items() if "AutoPublishAlias" not in it] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_version_is_described_by_all_that_it_is_made_of_and_nothing_else(name: str) -> None:
     """A description with more would ask for a version that equals the last: Lambda makes none."""
-    named = re.findall(r"\$\{(\w+)\}", description(name))
+    named = set(re.findall(r"\$\{(\w+)\}", description(name)))
+    made_of = settings(name)
+    if (resource := digested(name)) is not None:
+        named.remove("Settings")
+        for variable in DIGESTS[resource]["Settings"]:
+            del made_of["Environment"]["Variables"][variable]
 
-    assert sorted(named) == sorted(set(parameters_in(settings(name))))
-
-
-@pytest.mark.parametrize("name", VERSIONED)
-def test_a_description_names_a_layer_by_its_version(name: str) -> None:
-    """`arn:aws:lambda:<Region>:<account>:layer:<name>:<version>`"""
-    _, values = functions()[name]["VersionDescription"]["Fn::Sub"]
-
-    assert values.keys() == LAYERS & set(re.findall(r"\$\{(\w+)\}", description(name)))
-    assert all(
-        value == {"Fn::Select": [7, {"Fn::Split": [":", {"Ref": layer}]}]}
-        for layer, value in values.items()
-    )
+    assert named == set(parameters_in(made_of))
 
 
-@pytest.mark.parametrize("name", VERSIONED)
-def test_a_description_has_room_for_the_longest_parameters(name: str) -> None:
-    text = re.sub(r"\$\{(\w+)\}", lambda match: longest(match[1]), description(name))
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_digest_is_made_of_the_variables_of_its_function(name: str) -> None:
+    if (resource := digested(name)) is not None:
+        assert resource == f"{name.removesuffix('Function')}Settings"
+        assert DIGESTS[resource]["Settings"] == own_variables(name)
 
-    assert len(text) <= MAX_DESCRIPTION
 
-
-def test_only_functions_with_parameters_of_any_length_have_no_alias() -> None:
+def test_functions_with_parameters_of_any_length_have_a_digest() -> None:
+    """The others do without, because a digest is one more call of a deployment."""
     unbounded = {
         name
         for name, declared in template()["Parameters"].items()
         if declared["Type"] == "String" and not {"AllowedValues", "MaxLength"} & declared.keys()
     }
 
-    assert functions().keys() - set(VERSIONED) == WITHOUT_ALIAS | CALLED_DIRECTLY
-    assert all(unbounded & set(parameters_in(settings(name))) for name in WITHOUT_ALIAS)
+    with_digest = {name for name in FUNCTIONS if digested(name)}
+    assert with_digest == {
+        name for name in FUNCTIONS if unbounded & set(parameters_in(settings(name)))
+    }
+    assert {digested(name) for name in with_digest} == DIGESTS.keys()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_description_names_a_layer_by_its_version(name: str) -> None:
+    """`arn:aws:lambda:<Region>:<account>:layer:<name>:<version>`"""
+    _, values = functions()[name]["VersionDescription"]["Fn::Sub"]
+    layers = {key: value for key, value in values.items() if key != "Settings"}
+
+    assert layers.keys() == LAYERS & set(re.findall(r"\$\{(\w+)\}", description(name)))
+    assert all(
+        value == {"Fn::Select": [7, {"Fn::Split": [":", {"Ref": layer}]}]}
+        for layer, value in layers.items()
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_description_has_room_for_the_longest_parameters(name: str) -> None:
+    text = re.sub(r"\$\{(\w+)\}", lambda match: longest(match[1]), description(name))
+
+    assert len(text) <= MAX_DESCRIPTION
 
 
 def test_the_versions_that_a_deployment_replaces_are_kept() -> None:
     resources = template()["Resources"]
 
-    assert {resources[name].get("UpdateReplacePolicy") for name in VERSIONED} == {"Retain"}
-    assert {resources[name].get("DeletionPolicy") for name in VERSIONED} == {None}
+    assert {resources[name].get("UpdateReplacePolicy") for name in FUNCTIONS} == {"Retain"}
+    assert {resources[name].get("DeletionPolicy") for name in FUNCTIONS} == {None}
 
 
 def test_machines_events_and_functions_call_the_alias() -> None:
@@ -142,9 +177,17 @@ def test_machines_events_and_functions_call_the_alias() -> None:
     values = machine["DefinitionSubstitutions"]
     called = {value["Ref"] for name, value in values.items() if name.endswith("FunctionArn")}
     reconcile = functions()["ReconcileFunction"]["Environment"]["Variables"]
+    resources = {name: it.get("Properties", {}) for name, it in template()["Resources"].items()}
+    authorizer = resources["Api"]["Auth"]["Authorizers"]["Authorize"]
 
     assert called == {f"{name}Function.Alias" for name in _CALLED_BY_MACHINES}
     assert reconcile["SETTLE_RUN_FUNCTION"] == {"Ref": "SettleRunFunction.Alias"}
+    assert authorizer["FunctionArn"] == {"Ref": "AuthorizeFunction.Alias"}
+    assert resources["RunStream"]["FunctionName"] == {"Ref": "PublishEventsFunction.Alias"}
+    assert resources["PackMachines"]["ServiceToken"] == {"Ref": "RemoveMachinesFunction.Alias"}
+    assert all(
+        it["ServiceToken"] == {"Ref": "DigestSettingsFunction.Alias"} for it in DIGESTS.values()
+    )
 
 
 _CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "SettleRun")
@@ -152,7 +195,7 @@ _CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "SettleRun")
 
 def test_all_aliases_have_the_name_that_the_compiler_counts() -> None:
     """`budget/limits` counts the bytes of a machine with the longest ARNs of these."""
-    assert {functions()[name]["AutoPublishAlias"] for name in VERSIONED} == {"live"}
+    assert {functions()[name]["AutoPublishAlias"] for name in FUNCTIONS} == {"live"}
 
 
 def test_snapshots_are_refused_for_pythons_that_have_none() -> None:
@@ -169,8 +212,8 @@ def test_snapshots_are_refused_for_pythons_that_have_none() -> None:
 
 def test_functions_that_lambda_can_make_snapshots_of_have_the_choice() -> None:
     """Lambda makes none of a function with a disk of more than 512 MiB: run_step holds files."""
-    with_choice = {name for name in VERSIONED if "SnapStart" in functions()[name]}
+    with_choice = {name for name in FUNCTIONS if "SnapStart" in functions()[name]}
 
-    assert with_choice == set(VERSIONED) - {"RunStepFunction"}
+    assert with_choice == set(FUNCTIONS) - {"RunStepFunction"} - STARTED_RARELY
     assert "EphemeralStorage" in functions()["RunStepFunction"]
     assert all("EphemeralStorage" not in functions()[name] for name in with_choice)

@@ -347,7 +347,9 @@ class TestOutcomes:
         assert entry_ids(world, snapshot.run) == ["run.created", "ship#1#ended"]
         assert [a.name for a in world.artifacts.list("acme", snapshot.run.run_id)] == ["log"]
 
-    def test_a_step_that_ends_after_its_run_is_only_logged(self, world: Ports) -> None:
+    def test_a_step_that_ends_after_its_run_was_cancelled_is_only_logged(
+        self, world: Ports
+    ) -> None:
         snapshot = new_run(world)
         world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
 
@@ -357,6 +359,22 @@ class TestOutcomes:
 
         assert entry_ids(world, snapshot.run) == ["run.created", "run.cancelled", "ship#1#ended"]
         assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"]) == {}
+        assert world.artifacts.list("acme", snapshot.run.run_id) == []
+
+    def test_a_step_that_ends_after_its_run_has_succeeded_counts_without_artifacts(
+        self, world: Ports
+    ) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED])
+
+        for outputs in ("first", "second"):
+            recorded = world.runs.record_step(
+                snapshot, an_outcome(outputs=outputs), [an_entry("ship#1#ended")], [a_value("late")]
+            )
+
+        assert recorded == an_outcome(outputs="first")
+        assert world.runs.outcomes("acme", snapshot.run.run_id, ["ship"]) == {"ship": recorded}
+        assert entry_ids(world, snapshot.run) == ["run.created", ENDED.id, "ship#1#ended"]
         assert world.artifacts.list("acme", snapshot.run.run_id) == []
 
     def test_records_fifty_files_with_an_outcome(self, world: Ports) -> None:

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from taskrunner.model.approval import CLOCK, ApprovalRecord, GateRecord, Verdict
+from taskrunner.model.approval import (
+    CLOCK,
+    ApprovalRecord,
+    GateRecord,
+    Verdict,
+    record_name,
+    record_of,
+)
 from taskrunner.model.due_work import DueKind
 from taskrunner.ports.approvals import OpenApprovals, OpenCount
 from taskrunner.ports.runs import NOTHING
@@ -50,7 +57,7 @@ class StoredGate:
 
 @dataclass
 class MemoryApprovals:
-    """Approvals by tenant, run and id, and gates by tenant, run and path.
+    """Approvals by tenant, run and the name of their record, and gates by tenant, run and path.
 
     *woken* has the first verdict to each token, *failed* the tokens of gates that ended without
     one, and *sent* every answer. *notified* has the gates that approvers were notified of.
@@ -69,14 +76,19 @@ class MemoryApprovals:
         self.runs.waits_for = self._waits_for
 
     @atomic
-    def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
-        stored = self.stored.get((tenant, run_id, approval_id))
-        return ApprovalRecord(approval_id=approval_id) if stored is None else stored.record
+    def get(
+        self, tenant: str, run_id: str, approval_id: str, gate_path: str | None = None
+    ) -> ApprovalRecord:
+        stored = self.stored.get((tenant, run_id, record_name(approval_id, gate_path)))
+        if stored is None:
+            return ApprovalRecord(approval_id=approval_id, gate_path=gate_path)
+        return stored.record
 
     @atomic
-    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
+    def records(self, tenant: str, run_id: str, approval_id: str) -> Sequence[ApprovalRecord]:
         keys = sorted(key for key in self.stored if key[:2] == (tenant, run_id))
-        return [self.stored[key].record for key in keys]
+        records = [self.stored[key].record for key in keys]
+        return [record for record in records if record.approval_id == approval_id]
 
     @atomic
     def gate(self, run: Run, path: str) -> GateRecord | None:
@@ -104,12 +116,15 @@ class MemoryApprovals:
     @atomic
     def gates(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
         gates = self._gates_of(run)
-        return self._records(run, [path for path, gate in gates if gate.approval_id == approval_id])
+        return self._records(run, [path for path, gate in gates if _is_of(gate, approval_id)])
 
     @atomic
-    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
+    def waiting(
+        self, run: Run, approval_id: str, gate_path: str | None = None
+    ) -> Iterator[GateRecord]:
         unwoken = self._unwoken(run, approval_id)
-        return self._records(run, [path for path, gate in unwoken if gate.expired_by is None])
+        waiting = [path for path, gate in unwoken if gate.expired_by is None]
+        return self._records(run, [path for path in waiting if gate_path in {None, path}])
 
     @atomic
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
@@ -124,7 +139,7 @@ class MemoryApprovals:
         return [
             (path, gate)
             for path, gate in self._gates_of(run)
-            if gate.token is not None and approval_id in {None, gate.approval_id}
+            if gate.token is not None and (approval_id is None or _is_of(gate, approval_id))
         ]
 
     @atomic
@@ -146,9 +161,9 @@ class MemoryApprovals:
         stored = self.gate(run, path)
         if _count(stored) != _count(gate) or self._has_changed(snapshot, record, inside):
             return False
-        opened = f"{waiting.opened_at}#{run.run_id}#{record.approval_id}"
+        opened = f"{waiting.opened_at}#{run.run_id}#{record.name}"
         self.stored_gates[run.tenant, run.run_id, path] = StoredGate(
-            record.approval_id,
+            record.name,
             len(record.decisions),
             None if is_decided else token,
             opened=opened,
@@ -159,7 +174,7 @@ class MemoryApprovals:
                 self.runs.due_work.watch(run, path, watch_at)
             if stored is None or not stored.is_notified:
                 self.runs.due_work.add(DueKind.GATE, run, waiting.opened_at, path)
-            self.stored[run.tenant, run.run_id, record.approval_id] = StoredApproval(
+            self.stored[run.tenant, run.run_id, record.name] = StoredApproval(
                 replace(record, was_opened=True), opened, summary
             )
         # This write happens once, so its entries are added once, without looking for them.
@@ -187,13 +202,13 @@ class MemoryApprovals:
             return False
         if not self._record(snapshot, record, change):
             return False
-        key = (snapshot.run.tenant, snapshot.run.run_id, record.approval_id)
+        key = (snapshot.run.tenant, snapshot.run.run_id, record.name)
         stored = self.stored.setdefault(key, StoredApproval(record))
         stored.record = replace(record, version=record.version + 1, was_opened=True)
         if record.verdict is Verdict.APPROVED:
             self.runs.of(snapshot.run.tenant, snapshot.run.run_id).is_approved = True
         decided_at = record.decisions[-1].decided_at
-        self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.approval_id)
+        self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.name)
         return True
 
     @atomic
@@ -216,8 +231,8 @@ class MemoryApprovals:
             if expiry.approver == CLOCK:
                 stored.token = None
         if expiry.approver != CLOCK:
-            decided_at, approval_id = expiry.decided_at, record.approval_id
-            self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, approval_id)
+            decided_at = expiry.decided_at
+            self.runs.due_work.add(DueKind.APPROVAL, snapshot.run, decided_at, record.name)
         return True
 
     def _record(self, snapshot: RunSnapshot, record: ApprovalRecord, change: GateChange) -> bool:
@@ -229,7 +244,7 @@ class MemoryApprovals:
             return False
         for gate in gates:
             key = (snapshot.run.tenant, snapshot.run.run_id, gate.step_path)
-            self.stored_gates.setdefault(key, StoredGate(record.approval_id, 0))
+            self.stored_gates.setdefault(key, StoredGate(record.name, 0))
             self.stored_gates[key].recorded_decisions = len(record.decisions)
         run.journal += change.entries
         run.stop(change.stops)
@@ -239,22 +254,23 @@ class MemoryApprovals:
         self, snapshot: RunSnapshot, record: ApprovalRecord, inside: Collection[str]
     ) -> bool:
         run = snapshot.run
-        stored = self.get(run.tenant, run.run_id, record.approval_id)
+        stored = self.get(run.tenant, run.run_id, record.approval_id, record.gate_path)
         refusal = self.runs.of(run.tenant, run.run_id).refusal(inside)
         return refusal is not None or stored.version != record.version
 
     @atomic
-    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
-        stored = self.stored.get((run.tenant, run.run_id, approval_id))
+    def list_anew(self, run: Run, name: str, waiting: Collection[str]) -> None:
+        stored = self.stored.get((run.tenant, run.run_id, name))
         if stored is None or stored.summary.get("stepId") in waiting:
             return
         gates = [gate for path, gate in self._gates_of(run) if path in waiting]
-        latest = max(gates, key=lambda gate: gate.opened, default=StoredGate(approval_id, 0))
+        latest = max(gates, key=lambda gate: gate.opened, default=StoredGate(name, 0))
         stored.opened, stored.summary = latest.opened, latest.summary
 
     @atomic
     def resume(self, run: Run, record: ApprovalRecord) -> None:
-        for _, gate in self._unwoken(run, record.approval_id):
+        unwoken = self._unwoken(run, record.approval_id)
+        for gate in [gate for _, gate in unwoken if gate.approval_id == record.name]:
             verdict = record.verdict
             if gate.expired_by is not None:
                 verdict = Verdict.EXPIRED
@@ -308,8 +324,16 @@ class MemoryApprovals:
         return is_undecided and self.runs.of(tenant, run_id).run.outcome is None
 
     def _waits_for(self, run: Run, approval_id: str) -> bool:
-        stored = self.stored.get((run.tenant, run.run_id, approval_id))
-        return stored is not None and self._is_open(run.tenant, run.run_id, stored)
+        return any(
+            key[:2] == (run.tenant, run.run_id)
+            and stored.record.approval_id == approval_id
+            and self._is_open(run.tenant, run.run_id, stored)
+            for key, stored in self.stored.items()
+        )
+
+
+def _is_of(gate: StoredGate, approval_id: str) -> bool:
+    return record_of(gate.approval_id)[0] == approval_id
 
 
 def _count(gate: GateRecord | None) -> tuple[int, str | None] | None:

@@ -33,6 +33,10 @@ _PREFIX = "hostile:"
 _MIB = 1024 * 1024
 
 
+class NoParameters(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
 class AnyParameters(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
@@ -52,11 +56,17 @@ def references() -> list[str]:
 
 def find(reference: str) -> Hostile | None:
     run = _ALL.get(reference.removeprefix(_PREFIX))
-    return None if run is None else Hostile(run)
+    if run is None:
+        return None
+    return Hostile(run, NoParameters if run is take_nothing else AnyParameters)
 
 
 def echo(parameters: JsonObject, _: Work) -> JsonObject:
     return parameters
+
+
+def take_nothing(_: JsonObject, __: Work) -> JsonObject:
+    return {"executed": True}
 
 
 def fill_heap(parameters: JsonObject, _: Work) -> JsonObject:
@@ -297,5 +307,5 @@ _ALL: dict[str, Callable[[JsonObject, Work], Any]] = {
     for name, value in list(globals().items())
     if callable(value)
     and getattr(value, "__module__", "") == __name__
-    and name not in {"AnyParameters", "Hostile", "references", "find"}
+    and name not in {"AnyParameters", "NoParameters", "Hostile", "references", "find"}
 }

@@ -81,10 +81,11 @@ class StoredRun:
         known = {entry.id for entry in self.journal[-last:]}
         self.journal += [entry for entry in entries if entry.id not in known]
 
-    def placed(self) -> list[PlacedEntry]:
+    def placed(self, first: int = 0) -> list[PlacedEntry]:
+        """Return the entries from number *first* on."""
         return [
             PlacedEntry(Position(*divmod(number, _CHUNK_ENTRIES)), entry)
-            for number, entry in enumerate(self.journal)
+            for number, entry in enumerate(self.journal[first:], first)
         ]
 
     def tail(self) -> list[Entry]:
@@ -174,9 +175,7 @@ class MemoryRuns:
     @atomic
     def snapshot(self, tenant: str, run_id: str, *paths: str) -> RunSnapshot:
         stored = self.of(tenant, run_id)
-        placed = stored.placed()
-        last = placed[-1].position.chunk if placed else 0
-        tail = [entry for entry in placed if entry.position.chunk == last]
+        tail = stored.placed(len(stored.journal) - len(stored.tail()))
         outcomes = {path: stored.outcomes.get(path) for path in paths}
         return RunSnapshot(stored.run, tail, stored.used_s, outcomes)
 
@@ -230,7 +229,7 @@ class MemoryRuns:
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
-        if stored.run.outcome not in {None, RunStatus.FAILED}:
+        if stored.run.outcome is RunStatus.CANCELLED:
             stored.append(entries)
             return outcome
         stored.journal += entries

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from taskrunner import executors
+from taskrunner.executors import arguments
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.model.run import Reason
 from taskrunner.sandbox import results
@@ -53,7 +54,7 @@ def _outcome(request: AttemptRequest, services: Services) -> AttemptResult | Bas
     executor = executors.find(request.uses)
     assert executor is not None
     try:
-        parameters = executor.Parameters.model_validate(request.parameters)
+        parameters = arguments.checked(executor, request.parameters)
         return AttemptResult(outputs=executor.execute(parameters, work(request, services)))
     except EgressDenied as denial:
         return AttemptResult(reason=Reason.EGRESS_DENIED, message=str(denial))

@@ -91,6 +91,7 @@ def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
         if not step.has_ended:
             yield f"the step {step.path} is {step.status} {step.reason or ''}".rstrip()
     yield from _silent_failures(record)
+    yield from _uncounted_ends(record)
     yield from _lacks_finally(record)
 
 
@@ -108,6 +109,14 @@ def _lacks_finally(record: Record) -> Iterator[str]:
     has_run = any(_is_final(path, record) for path in touched)
     if events[Event.RUN_STEPS_ENDED] and not has_run:
         yield "finally has begun, and none of its steps has"
+
+
+def _uncounted_ends(record: Record) -> Iterator[str]:
+    """Run steps that have ended by the journal, and of which no outcome is recorded."""
+    for step in record.state.steps:
+        has_run = step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}
+        if step.kind is StepKind.RUN and has_run and step.path not in record.outcomes:
+            yield f"the step {step.path} is {step.status}, and has no outcome"
 
 
 def _silent_failures(record: Record) -> Iterator[str]:

@@ -66,13 +66,16 @@ def test_records_the_same_calls_each_time(sweep: Sweep, service: Service) -> Non
     assert service.aws.places == recording.places
 
 
-def test_records_an_attempt_that_dies_while_another_lane_fails_the_run(sweep: Sweep) -> None:
-    scenario = "failed beside a gate"  # its engine stops the lane, so nobody tries the step again
+# In both, the engine stops the lane of the attempt, so nobody tries the step again.
+@pytest.mark.parametrize("scenario", ["failed beside a gate", "contained beside a gate"])
+def test_records_an_attempt_that_dies_in_a_lane_that_a_failure_has_stopped(
+    sweep: Sweep, scenario: str
+) -> None:
     start = next(
         place
         for place in sweep.record(scenario).places
         if place.invocation == "run_step chain[0]::link #1"
-        and place.operation == "dynamodb.UpdateItem"
+        and place.operation in {"dynamodb.UpdateItem", "dynamodb.TransactWriteItems"}
     )
 
     assert sweep.replay(Case(scenario, start, Fault.DIES_AFTER)) == []

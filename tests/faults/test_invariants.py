@@ -111,6 +111,16 @@ def test_reports_a_step_that_failed_without_an_entry(service: Service) -> None:
     assert found == ["no entry says that the step build is Failed"]
 
 
+def test_reports_a_step_that_ended_without_an_outcome(service: Service) -> None:
+    Play(SCENARIOS["approvals"], service, {}).play()
+    record = invariants.Record(service, RUN_ID)
+
+    del record.outcomes["build"]
+
+    found = list(invariants.problems_at_the_end(service, record))
+    assert found == ["the step build is Succeeded, and has no outcome"]
+
+
 def test_reports_a_line_that_a_follower_missed(service: Service) -> None:
     ended = Play(SCENARIOS["approvals"], service, {}).play()
     missed = ended.follower.lines.pop(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Final
 
 import boto3
@@ -61,6 +62,7 @@ def deploy() -> dict[str, str]:
     }
 
 
+@cache
 def deployed_frame() -> str:
     """The frame with the functions' ARNs in it, as CloudFormation deploys it."""
     text = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")

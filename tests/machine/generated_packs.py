@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-VERDICTS = {"yes": "approved", "no": "rejected"}
+# The last two are decided at each gate by itself.
+VERDICTS = {"yes": "approved", "no": "rejected", "yes-each": "approved", "no-each": "rejected"}
 # What a deployment of these packs has: executor functions, and secrets.
 FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
@@ -53,7 +54,10 @@ def packs(draw: DrawFn) -> dict[str, Any]:
                 for name, value in _INPUTS.items()
             ],
             "failure": {"continueOnError": draw(st.sampled_from([False, False, True]))},
-            "approvals": [{"id": approval} for approval in VERDICTS],
+            "approvals": [
+                {"id": approval} | ({"scope": "gate"} if approval.endswith("-each") else {})
+                for approval in VERDICTS
+            ],
             "policies": [
                 {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
                 {"id": "fails", "version": "1", "rules": [{"id": "r", "require": "with.zero"}]},
@@ -142,7 +146,7 @@ class _Writer:
         return {"run": {"uses": "builtin:fail"}}
 
     def _gate(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
-        return {"gate": {"approval": {"id": self._one("yes", "yes", "no")}}}
+        return {"gate": {"approval": {"id": self._one("yes", "yes-each", "no", "no-each")}}}
 
     def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
         actions = ["abort", "warn", "branch", *([] if self._is_final else ["requestOverride"])]
@@ -157,7 +161,7 @@ class _Writer:
         if self._one(*[False] * 5, True):
             policy["retries"] = {"count": 1}
         if action == "requestOverride":
-            policy["override"] = {"approval": self._one("yes", "no")}
+            policy["override"] = {"approval": self._one("yes", "no", "yes-each")}
         if action == "branch":
             policy["branch"] = self.list(scope.copy(), depth + 1, self._few())
         return {"gate": {"policy": policy}}

@@ -80,18 +80,36 @@ def decide(
 
 
 def decide_waiting(client: Client, run_id: str, approval: str, decision: str) -> None:
-    """Decide an approval if a gate waits for it and it is not decided."""
+    """Decide an approval, at each of its gates if each has its own, where one waits for it."""
     world = client.engine.world
-    record = world.approvals.get(TENANT, run_id, approval)
-    if (
-        record.was_opened
-        and record.verdict is None
-        and world.runs.snapshot(TENANT, run_id).run.outcome is None
-    ):
-        _decide(client, run_id, approval, decision)
+    for record in world.approvals.records(TENANT, run_id, approval):
+        if record.verdict is None and world.runs.snapshot(TENANT, run_id).run.outcome is None:
+            gate = {} if record.gate_path is None else {"stepId": record.gate_path}
+            _decide(client, run_id, approval, decision, **gate)
 
 
-def _decide(client: Client, run_id: str, approval: str, decision: str, **more: str) -> Answer:
+def wait_for_gates(client: Client, run_id: str, approval: str, count: int) -> list[str]:
+    """Wait until *count* gates wait for an approval, and return their step ids."""
+    world = client.engine.world
+    run = world.runs.snapshot(TENANT, run_id).run
+
+    def waiting() -> list[str]:
+        return [gate.step_path for gate in world.approvals.waiting(run, approval)]
+
+    client.engine.until(lambda: len(waiting()) == count, f"{count} gates do not wait: {waiting()}")
+    return waiting()
+
+
+def decide_now(
+    client: Client, run_id: str, approval: str, decision: str = "approved", **more: str | list[str]
+) -> Answer:
+    """Decide an approval, whether a gate waits for it or not."""
+    return _decide(client, run_id, approval, decision, **more)
+
+
+def _decide(
+    client: Client, run_id: str, approval: str, decision: str, **more: str | list[str]
+) -> Answer:
     plan_hash = client.engine.world.runs.snapshot(TENANT, run_id).run.plan_hash
     body = {"decision": decision, "planHash": plan_hash, **more}
     return client("POST", f"runs/{run_id}/approvals/{approval}", body)

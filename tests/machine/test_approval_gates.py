@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.machine.packs import GATED
-from tests.machine.runs import decide, ended, outputs, start, statuses
+from tests.machine.runs import (
+    decide,
+    decide_now,
+    ended,
+    outputs,
+    start,
+    statuses,
+    wait_for_gates,
+)
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -99,3 +107,72 @@ def test_one_approval_satisfies_later_gates_at_once(ana: Client, bob: Client) ->
 
     assert state["status"] == "succeeded"
     assert set(statuses(state).values()) == {"Succeeded"}
+
+
+def test_each_item_needs_its_own_decision(ana: Client, bob: Client) -> None:
+    manifest = pack(
+        """
+        - id: each
+          continueOnError: true
+          map:
+            items: {static: [a, b, c]}
+            steps:
+              - {id: ask, gate: {approval: {id: go}}}
+              - {id: ship, run: {uses: builtin:noop}}
+        """,
+        spec="approvals: [{id: go, scope: gate}]",
+    )
+    run_id = start(ana, manifest)
+    first, second, third = wait_for_gates(bob, run_id, "go", 3)
+    ambiguous = decide_now(bob, run_id, "go")
+    unknown = decide_now(bob, run_id, "go", stepId="ask")
+    approved = [decide_now(bob, run_id, "go", stepId=[first]) for _ in range(2)]
+    assert wait_for_gates(bob, run_id, "go", 2) == [second, third]
+    rejected = decide_now(bob, run_id, "go", "rejected", stepId=second)
+    contrary = decide_now(bob, run_id, "go", "rejected", stepId=first)
+    last = decide_now(bob, run_id, "go")
+    state = ended(ana, run_id)
+
+    assert (ambiguous.status, ambiguous.json["error"]["code"]) == (409, "approval_ambiguous")
+    assert ambiguous.json["error"]["details"] == {"stepIds": [first, second, third]}
+    assert unknown.status == 404
+    assert [answer.json for answer in approved] == [{"status": "approved", "resumed": True}] * 2
+    assert rejected.json == {"status": "rejected", "resumed": False}
+    assert contrary.json["error"]["code"] == "approval_already_decided"
+    assert last.json == {"status": "approved", "resumed": True}
+    assert statuses(state) == {
+        "each": "Failed",
+        first: "Succeeded",
+        "each[0]::ship": "Succeeded",
+        second: "Failed approval-rejected",
+        "each[1]::ship": "Skipped parent-skipped",
+        third: "Succeeded",
+        "each[2]::ship": "Succeeded",
+    }
+    assert state["status"] == "succeeded"
+
+
+def test_a_later_iteration_waits_for_its_own_decision(ana: Client, bob: Client) -> None:
+    manifest = pack(
+        """
+        - id: regions
+          loop:
+            items: {static: [eu, us]}
+            body:
+              - {id: ask, gate: {approval: {id: go}}}
+              - {id: ship, run: {uses: builtin:noop}}
+        """,
+        spec="approvals: [{id: go, scope: gate}]",
+    )
+    run_id = start(ana, manifest)
+    wait_for_gates(bob, run_id, "go", 1)
+    first = decide_now(bob, run_id, "go")
+    bob.engine.until(
+        lambda: wait_for_gates(bob, run_id, "go", 1) == ["regions[1]::ask"], "no second gate waits"
+    )
+    repeated = decide_now(bob, run_id, "go")
+    second = decide_now(bob, run_id, "go", stepId="regions[1]::ask")
+
+    assert ended(ana, run_id)["status"] == "succeeded"
+    assert [first.json, second.json] == [{"status": "approved", "resumed": True}] * 2
+    assert repeated.json["error"]["code"] == "approval_ambiguous"

@@ -447,3 +447,20 @@ def test_a_contained_failure_skips_the_steps_beside_it(engine: Engine, ana: Clie
         "each[0]::nor": "Skipped parent-skipped",
         "after": "Succeeded",
     }
+
+
+@pytest.mark.parametrize(
+    ("reasons", "attempts", "status"),
+    [("[executor-error]", 2, "Succeeded"), ("[timeout, memory-exceeded]", 1, "Failed")],
+)
+def test_only_failures_for_the_packs_reasons_are_retried(
+    ana: Client, reasons: str, attempts: int, status: str
+) -> None:
+    steps = f"""
+    - id: flaky
+      retries: {{maxAttempts: 3, backoffRate: 2, maxBackoffSeconds: 2, jitter: full, on: {reasons}}}
+      run: {{uses: builtin:fail, with: {{attempts: 1}}}}
+    """
+    state = run(ana, pack(steps))
+
+    assert (state["steps"][0]["attempts"], state["steps"][0]["status"]) == (attempts, status)

@@ -15,7 +15,7 @@ from taskrunner.usecases.remove_machines import remove_unused_machines
 from tests.machine.deployment import MACHINE_FUNCTIONS, MACHINE_PREFIX, deployed_frame
 from tests.machine.packs import GATED
 from tests.machine.runs import decide, ended, run, start
-from tests.moto_aws import REGION
+from tests.moto_aws import REGION, session
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def deploy_again(engine: Engine) -> None:
     )
     assert frame["stateMachineArn"] == prototype
     # A new stack's functions have new environments.
-    engine.world = AwsWorld(engine.world.environment)
+    engine.world = AwsWorld(engine.world.environment, session())
 
 
 def test_a_stack_that_is_deployed_again_never_uses_a_machine_of_the_deleted_one(
@@ -95,7 +95,7 @@ def test_a_pack_runs_again_after_its_machine_was_removed(engine: Engine, ana: Cl
     run(ana, NOOP)
     engine.rest()
     before = machines(engine)
-    world = AwsWorld(engine.world.environment)
+    world = AwsWorld(engine.world.environment, session())
     vars(world)["clock"] = NextYear()
 
     removal = remove_unused_machines(world, 60)
@@ -111,7 +111,7 @@ def test_a_pack_runs_again_after_its_machine_was_removed(engine: Engine, ana: Cl
 def test_a_machine_is_kept_while_a_run_waits_on_it(engine: Engine, ana: Client) -> None:
     run_id = start(ana, GATED)
     engine.wait(ana, run_id, "waiting")
-    world = AwsWorld(engine.world.environment)
+    world = AwsWorld(engine.world.environment, session())
     vars(world)["clock"] = NextYear()
 
     assert remove_unused_machines(world, 60).deleted == 0

@@ -14,6 +14,7 @@ from taskrunner.bootstrap import AwsWorld
 from tests.architecture.test_machines import matched_errors
 from tests.machine.engine import engine as running_engine
 from tests.machine.runs import ended, start, state_of, statuses
+from tests.moto_aws import session
 from tests.recorded import journals, machines, recording
 from tests.recorded.cases import PLAYS
 
@@ -58,7 +59,7 @@ class _RecordedMachines(StepFunctionsMachines):
 
 class _WorldOfARelease(AwsWorld):
     def __init__(self, deployed: AwsWorld, recorded: RecordedMachine) -> None:
-        super().__init__(deployed.environment)
+        super().__init__(deployed.environment, session())
         self._recorded = recorded
 
     @cached_property

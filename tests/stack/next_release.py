@@ -30,27 +30,39 @@ _DEPLOYED: Final = (
 _FRAME: Final = "statemachine/pack_run.asl.yaml"
 _EVENTS: Final = "layers/core/python/taskrunner/adapters/machine_events.py"
 _JOURNAL: Final = "layers/core/python/taskrunner/model/journal.py"
-_CHANGES: Final = (
-    (_FRAME, OLD_STATE, NEW_STATE),
-    (_FRAME, "place.$: $.place\n                step:", "where.$: $.place\n                step:"),
+# A release reads what the next one writes, so that one can be rolled back to it.
+_READS: Final = (
     (_EVENTS, 'event["place"]', '(event.get("where") or event["place"])'),
     (_EVENTS, 'event.get("place", {})', '(event.get("where") or event.get("place", {}))'),
-    (_JOURNAL, f'"{OLD_TIME}": entry', f'"{NEW_TIME}": entry'),
     (
         _JOURNAL,
         f'document["{OLD_TIME}"]',
         f'(document.get("{NEW_TIME}") or document["{OLD_TIME}"])',
     ),
 )
+_WRITES: Final = (
+    (_FRAME, OLD_STATE, NEW_STATE),
+    (_FRAME, "place.$: $.place\n                step:", "where.$: $.place\n                step:"),
+    (_JOURNAL, f'"{OLD_TIME}": entry', f'"{NEW_TIME}": entry'),
+)
 
 
 def next_release(folder: Path) -> Workspace:
     """Write the sources of the next release into *folder*, with the installed packages of ours."""
+    return _changed(folder, _READS + _WRITES)
+
+
+def release_before(folder: Path) -> Workspace:
+    """Write the sources of the release before that one: it reads the new forms, and writes none."""
+    return _changed(folder, _READS)
+
+
+def _changed(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Workspace:
     for name in _DEPLOYED:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
     shutil.copyfile(ROOT / "template.yaml", folder / "template.yaml")
-    for name, old, new in _CHANGES:
+    for name, old, new in changes:
         path = folder / name
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{name} does not have {old}"

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner_cli.local import clients, deployment, emulator, workspace
-from tests.stack.api import Api, statuses
+from tests.stack.api import Api, statuses, until
 from tests.stack.machines import Executions
-from tests.stack.next_release import NEW_STATE, NEW_TIME, OLD_STATE, OLD_TIME, next_release
+from tests.stack.next_release import (
+    NEW_STATE,
+    NEW_TIME,
+    OLD_STATE,
+    OLD_TIME,
+    next_release,
+    release_before,
+)
 from tests.stack.packs import GATED
 from tests.stack.test_every_kind import EVERY_KIND
 
@@ -123,6 +130,52 @@ def test_runs_that_wait_at_gates_finish_on_the_next_release(
     assert NEW_STATE in releases.frame_states(started)
 
 
+def open_approvals(operator: Api) -> set[tuple[str, str]]:
+    approvals = operator("GET", "approvals", query={"limit": "100"}).json()["approvals"]
+    return {(entry["runId"], entry["approvalId"]) for entry in approvals}
+
+
+def test_runs_of_both_releases_finish_after_a_rollback(
+    releases: _Releases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    operator, approver = releases.operator, releases.operator.as_("approver")
+    before = release_before(tmp_path_factory.mktemp("before"))
+    releases.deploy(before)
+    old_gated, old_every_kind = operator.run(GATED), operator.run(EVERY_KIND)
+    for run_id in (old_gated, old_every_kind):
+        operator.wait(run_id, "waiting")
+    releases.deploy(next_release(tmp_path_factory.mktemp("after")))
+    new_gated = operator.run(GATED)
+    operator.wait(new_gated, "waiting")
+    # Of a run that goes on under the next release, the release before reads new entries.
+    assert approver.decide(old_every_kind, "security", "approved").json()["resumed"]
+    until(
+        lambda: (old_every_kind, "owner") in open_approvals(operator),
+        f"{old_every_kind} waits for its owner",
+    )
+
+    releases.deploy(before)
+
+    latest = operator.run(GATED)
+    operator.wait(latest, "waiting")
+    for run_id in (old_gated, new_gated, latest):
+        assert approver.decide(run_id, "security", "approved").json()["resumed"]
+    assert approver.decide(old_every_kind, "owner", "approved").json()["resumed"]
+    runs = (old_gated, old_every_kind, new_gated, latest)
+    assert {operator.ended(run_id)["status"] for run_id in runs} == {"succeeded"}
+    # The machine of the next release's run is still its own, and calls the functions from before.
+    assert NEW_STATE in releases.frame_states(new_gated)
+    assert OLD_STATE in releases.frame_states(latest)
+    forms = {
+        run_id: ["new" if NEW_TIME in entry else "old" for entry in releases.stored_entries(run_id)]
+        for run_id in runs
+    }
+    assert set(forms[old_gated]) == set(forms[latest]) == {"old"}
+    assert (forms[new_gated][0], forms[new_gated][-1]) == ("new", "old")
+    assert (forms[old_every_kind][0], forms[old_every_kind][-1]) == ("old", "old")
+    assert "new" in forms[old_every_kind]
+
+
 def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Releases) -> None:
     """The code is the same, and SAM does not see the values of parameters."""
     releases.deploy(workspace.find(), RetentionDays="40")
@@ -135,3 +188,23 @@ def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Relea
     assert days == ["40", "50"]
     assert after["CodeSha256"] == before["CodeSha256"]
     assert releases.answers(before)
+
+
+def test_a_parameter_of_any_length_moves_the_aliases_of_its_functions_alone(
+    releases: _Releases,
+) -> None:
+    """Their versions are described by a digest, because a description has 256 characters."""
+    functions = ("CreateRunFunction", "SimulatePackFunction", "PublishEventsFunction")
+    hosts = [f"host-{number}.example.com" for number in range(40)]
+    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts))
+    before = {name: releases.live(name) for name in functions}
+
+    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts[:-1]))
+
+    after = {name: releases.live(name) for name in functions}
+    for name in ("CreateRunFunction", "SimulatePackFunction"):
+        allowed = after[name]["Environment"]["Variables"]["ALLOWED_EGRESS"]
+        assert allowed == ",".join(hosts[:-1])
+        assert after[name]["CodeSha256"] == before[name]["CodeSha256"]
+        assert releases.answers(before[name])
+    assert after["PublishEventsFunction"]["Version"] == before["PublishEventsFunction"]["Version"]

@@ -291,12 +291,19 @@ class Finding(TypedDict):
 
 
 class WaitingGate(TypedDict):
-    """A gate that waits, the steps that it guards, and the outputs that it names."""
+    """A gate that waits, the steps that it guards, and the outputs that it names.
+
+    One that needs its own decision has its own approvers, and says whether the caller may decide.
+    """
 
     stepId: str
+    approvedBy: NotRequired[list[Approver]]
+    canDecide: NotRequired[bool]
+    cannotDecideReason: NotRequired[Reason]
     message: NotRequired[str]
     guards: NotRequired[list[str]]
     guardsOmitted: NotRequired[int]
+    guardsInIteration: NotRequired[list[str]]
     unless: NotRequired[str]
     guardsNothingBecause: NotRequired[str]
     findings: NotRequired[list[Finding]]
@@ -305,6 +312,7 @@ class WaitingGate(TypedDict):
 class RecordedDecision(TypedDict):
     """A decision that was made before."""
 
+    stepId: NotRequired[str]
     decision: str
     approver: str
     decidedAt: NotRequired[str]
@@ -318,6 +326,7 @@ class OpenApproval(TypedDict):
     runId: str
     approvalId: str
     stepId: NotRequired[str]
+    scope: NotRequired[str]
     grants: NotRequired[list[str]]
     openedAt: NotRequired[str]
     expiresAt: NotRequired[str]
@@ -334,6 +343,7 @@ class OpenApproval(TypedDict):
     canDecide: NotRequired[bool]
     cannotDecideReason: NotRequired[Reason]
     gates: NotRequired[list[WaitingGate]]
+    gatesOmitted: NotRequired[int]
     decisions: NotRequired[list[RecordedDecision]]
 
 

@@ -50,6 +50,7 @@ class Decision:
     Args:
         actor: a person's name to record beside the token's caller; empty records none.
         summary: the reason; empty records none.
+        step_ids: the gates, if each of them needs its own decision.
 
     """
 
@@ -57,17 +58,18 @@ class Decision:
     plan_hash: str
     actor: str = ""
     summary: str = ""
+    step_ids: tuple[str, ...] = ()
 
     def body(self) -> JsonObject:
         """Return the request's body."""
-        return _without_empty(
-            {
-                "decision": self.verdict,
-                "planHash": self.plan_hash,
-                "actorId": self.actor,
-                "summary": self.summary,
-            }
-        )
+        members = {
+            "decision": self.verdict,
+            "planHash": self.plan_hash,
+            "actorId": self.actor,
+            "summary": self.summary,
+        }
+        step_ids = {"stepId": list(self.step_ids)} if self.step_ids else {}
+        return {**_without_empty(members), **step_ids}
 
 
 def _without_empty(members: dict[str, str]) -> dict[str, str]:

@@ -35,7 +35,6 @@ _LAST_ENTRY_GRACE_S: Final = 5.0  # the last log entry may come this long after 
 _LONGEST_SILENCE_S: Final = 300.0
 _FIRST_SILENT_PAUSE_S: Final = 1.0
 _LONGEST_SILENT_PAUSE_S: Final = 30.0
-_SERVER_ERRORS: Final = 500  # the first HTTP status of an error that is not the caller's
 STATUS_OF_LAST_EVENT: Final[dict[str, RunStatus]] = {
     "run.completed": "succeeded",
     "run.failed": "failed",
@@ -187,8 +186,7 @@ class Watch:
                 result = read()
             except (UnreachableError, RefusedError) as error:
                 silence_s = self._clock.monotonic() - silent_since_s
-                may_pass = isinstance(error, UnreachableError) or error.status >= _SERVER_ERRORS
-                if not self._is_known or not may_pass or silence_s > _LONGEST_SILENCE_S:
+                if not self._is_known or not _may_pass(error) or silence_s > _LONGEST_SILENCE_S:
                     raise
                 self._notify(f"{error.message}; trying again in {pause_s:.0f} s")
                 self._clock.sleep(pause_s)
@@ -205,6 +203,17 @@ class Watch:
             entries = self._through_silence(self.new_entries)
             if entries:
                 yield RunUpdate(last_update.run, entries, last_update.document)
+
+
+def _may_pass(error: UnreachableError | RefusedError) -> bool:
+    """Return whether the service may answer when called again.
+
+    It is the caller's error only if its status is 4xx, and not that of too many requests. Answers
+    with any other status are those of a failing service, or of a proxy that stands in for it.
+    """
+    if isinstance(error, UnreachableError) or error.status in BUSY_STATUSES:
+        return True
+    return not httpx.codes.is_client_error(error.status)
 
 
 def has_ended(run: RunState) -> bool:

@@ -5,13 +5,13 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from taskrunner_cli.api.documents import OpenApproval, PlanComparison, Verdict
+from taskrunner_cli.api.documents import OpenApproval, PlanComparison, RunState, Verdict
 from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption
 from taskrunner_cli.errors import CommandError, RefusedError, UsageError
-from taskrunner_cli.output.approvals import approval_list, approval_question
+from taskrunner_cli.output.approvals import approval_list, approval_question, numbered_steps
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.session import Session
 
@@ -36,8 +36,8 @@ _MOST_CHOICES: Final = 1000
 _EFFECTS: Final[dict[tuple[str, bool | None], str]] = {
     ("approved", True): "the run continues",
     ("approved", False): "the run still waits, for another approver or another gate",
-    ("rejected", True): "the run fails at the gate",
-    ("rejected", False): "the run fails at the gate",
+    ("rejected", True): "the gate fails",
+    ("rejected", False): "the gate fails",
 }
 
 
@@ -62,6 +62,13 @@ class DecisionOptions:
             metavar="HASH", help="Decide about this plan (default: read and show the run's plan)."
         ),
     ] = ""
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="Id of the gate, if each gate needs its own decision; may be repeated.",
+        ),
+    ] = None
     actor: Annotated[
         str, typer.Option(metavar="WHO", help="A name to record beside the token's caller.")
     ] = ""
@@ -72,7 +79,11 @@ class DecisionOptions:
     def decision(self, verdict: Verdict) -> Decision:
         """Return the decision *verdict*."""
         return Decision(
-            verdict=verdict, plan_hash=self.plan_hash, summary=self.summary, actor=self.actor
+            verdict=verdict,
+            plan_hash=self.plan_hash,
+            summary=self.summary,
+            actor=self.actor,
+            step_ids=tuple(self.step or ()),
         )
 
 
@@ -97,7 +108,7 @@ def reject(
     *,
     options: DecisionOptions,
 ) -> None:
-    """Reject a gate, and let the run fail at it."""
+    """Reject a gate. It fails, and so does the run unless the gate has continueOnError."""
     gate = _Gate(run, approval)
     _decide(session, gate, options.decision("rejected"), is_confirmed=options.yes)
 
@@ -130,17 +141,59 @@ def _decide(session: Session, gate: _Gate, decision: Decision, *, is_confirmed: 
         )
     chosen = _choose(session, gate)
     if not decision.plan_hash:
-        plan_hash, entry = _show_question(session, chosen)
+        plan_hash, entry = _show_question(session, chosen, decision.step_ids)
         decision = replace(decision, plan_hash=plan_hash)
+        if not decision.step_ids:
+            decision = replace(decision, step_ids=_steps_to_decide(session, chosen, entry))
         if not is_confirmed and decision.verdict == "approved":
             _check_that_caller_may_decide(session, entry)
     if not is_confirmed:
         _confirm(session, chosen, decision)
-    answer = session.client.decide(chosen.run, chosen.approval, decision)
+    try:
+        answer = session.client.decide(chosen.run, chosen.approval, decision)
+    except RefusedError as error:
+        if error.code == "approval_ambiguous":
+            error.cure = "name the gate that you mean: --step STEP"
+        raise
     status, resumed = answer.view["status"], answer.view.get("resumed")
     effect = _EFFECTS.get((status, resumed))
-    message = f"{chosen.approval} of run {chosen.run}: {status}{f'; {effect}' if effect else ''}"
+    what = _what(chosen, decision)
+    message = f"{what} of run {chosen.run}: {status}{f'; {effect}' if effect else ''}"
     session.print_result(answer.document, text(message, "bold"))
+
+
+def _what(chosen: _Chosen, decision: Decision) -> str:
+    at = f" at {', '.join(decision.step_ids)}" if decision.step_ids else ""
+    return f"{chosen.approval}{at}"
+
+
+def _steps_to_decide(
+    session: Session, chosen: _Chosen, entry: OpenApproval | None
+) -> tuple[str, ...]:
+    """Return the gate that is meant if each needs its own decision: the chosen or the only one.
+
+    Raises:
+        UsageError: several gates wait, and nobody can be asked which one is meant.
+
+    """
+    if chosen.entry is not None:
+        is_by_gate, waiting = chosen.entry.get("scope") == "gate", [chosen.entry.get("stepId", "")]
+    elif entry is not None:
+        is_by_gate = entry.get("scope") == "gate"
+        waiting = [gate["stepId"] for gate in entry.get("gates", [])]
+    else:
+        return ()
+    if not is_by_gate or not waiting:
+        return ()
+    if len(waiting) == 1:
+        return (waiting[0],)
+    if not session.screen.can_ask:
+        raise UsageError(
+            f"several gates wait, and each needs its own decision: {', '.join(waiting)}",
+            cure="name the one that you mean: --step STEP",
+        )
+    session.screen.print_text(numbered_steps(waiting))
+    return (waiting[_ask_number(session, len(waiting)) - 1],)
 
 
 def _choose(session: Session, gate: _Gate) -> _Chosen:
@@ -160,20 +213,30 @@ def _choose(session: Session, gate: _Gate) -> _Chosen:
 
 def _pick(session: Session, listed: list[OpenApproval]) -> OpenApproval:
     session.screen.print_text(approval_list(listed, numbered=True))
-    answer = session.screen.ask(f"which one, from 1 to {len(listed)}?")
-    if not (answer.isascii() and answer.isdigit() and 1 <= int(answer) <= len(listed)):
-        raise UsageError(f"{answer!r} is not a number from 1 to {len(listed)}")
-    return listed[int(answer) - 1]
+    return listed[_ask_number(session, len(listed)) - 1]
 
 
-def _show_question(session: Session, chosen: _Chosen) -> tuple[str, OpenApproval | None]:
+def _ask_number(session: Session, most: int) -> int:
+    answer = session.screen.ask(f"which one, from 1 to {most}?")
+    if not (answer.isascii() and answer.isdigit() and 1 <= int(answer) <= most):
+        raise UsageError(f"{answer!r} is not a number from 1 to {most}")
+    return int(answer)
+
+
+def _show_question(
+    session: Session, chosen: _Chosen, step_ids: tuple[str, ...]
+) -> tuple[str, OpenApproval | None]:
     """Show what the decision is about; return the plan hash of exactly that, and the approval."""
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
         return state["planHash"], None
-    entry = _describe(session, chosen)
+    entry = _describe(session, chosen, state)
+    if not step_ids and chosen.entry is not None and chosen.entry.get("scope") == "gate":
+        step_ids = (chosen.entry.get("stepId", ""),)
     comparison = _compare(session, chosen.run)
-    session.screen.print_text(approval_question(state, chosen.approval, entry, comparison))
+    session.screen.print_text(
+        approval_question(state, chosen.approval, entry, comparison, step_ids)
+    )
     return state["planHash"], entry
 
 
@@ -194,12 +257,22 @@ def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) 
     )
 
 
-def _describe(session: Session, chosen: _Chosen) -> OpenApproval | None:
-    """Return the approval with its gates; from an older service, its entry in the list."""
+def _describe(session: Session, chosen: _Chosen, run: RunState) -> OpenApproval | None:
+    """Return the approval with its gates; from an older service, its entry in the list.
+
+    Raises:
+        RefusedError: the run has no such approval, so there is nothing to decide about.
+
+    """
     try:
         return session.client.approval(chosen.run, chosen.approval).view
-    except RefusedError:
-        return chosen.entry or _find_entry(session, chosen)
+    except RefusedError as error:
+        entry = chosen.entry or _find_entry(session, chosen)
+        has_gate = any(step.get("approvalId") == chosen.approval for step in run["steps"])
+        may_exist = entry is not None or has_gate or run.get("stepsOmitted")
+        if error.code == "not_found" and not may_exist:
+            raise
+        return entry
 
 
 def _compare(session: Session, run: str) -> PlanComparison | None:
@@ -229,6 +302,6 @@ def _confirm(session: Session, chosen: _Chosen, decision: Decision) -> None:
 
     """
     verb = "approve" if decision.verdict == "approved" else "reject"
-    answer = session.screen.ask(f"{verb} {chosen.approval} of run {chosen.run}? [y/N]")
+    answer = session.screen.ask(f"{verb} {_what(chosen, decision)} of run {chosen.run}? [y/N]")
     if answer.lower() not in {"y", "yes"}:
         raise CommandError("nothing was decided", code="not_confirmed")

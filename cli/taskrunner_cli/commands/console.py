@@ -9,6 +9,7 @@ from taskrunner_cli.commands.completion import complete_run
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.errors import UsageError
 from taskrunner_cli.output.formatting import text
+from taskrunner_cli.ports.browser import show_page
 from taskrunner_cli.session import Session
 
 
@@ -31,6 +32,6 @@ def open_(
             f"the stack at {profile.api_url} has no console", cure="bring it up to date: make up"
         )
     url = profile.console_url + (f"#/runs/{quote(run, safe='', errors='replace')}" if run else "")
-    if not print_ and not session.screen.is_json and not session.world.browser.show(url):
+    if not print_ and not session.screen.is_json and not show_page(session.world.browser, url):
         session.screen.print_notice("no browser was found; open this address yourself:")
     session.print_result({"url": url}, text(url))

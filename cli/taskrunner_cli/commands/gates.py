@@ -54,6 +54,8 @@ def _gate_document(guard: "Guard") -> GateDocument:
         "kind": gate.kind.value,
         "guards": list(guard.behind),
     }
+    if guard.in_iteration:
+        document["inIteration"] = list(guard.in_iteration)
     match gate:
         case ApprovalGate():
             document["approvalId"] = gate.approval_id

@@ -14,6 +14,7 @@ from taskrunner_cli.output.formatting import date_time, text
 from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.profiles import ProfileDocument, profile_list
 from taskrunner_cli.output.screen import Screen
+from taskrunner_cli.ports.browser import show_page
 from taskrunner_cli.world import World
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _sign_in(world: World, screen: Screen, entry: ProfileEntry, *, opens_browser
     loopback = Loopback(LOOPBACK_PORTS)
     try:
         sign_in = begin_sign_in(entry, loopback.port, world.randomness)
-        if not world.browser.show(sign_in.address()):
+        if not show_page(world.browser, sign_in.address()):
             screen.print_notice("no browser was found")
             return sign_in.redeem(_pasted_code(screen, sign_in))
         screen.print_notice("waiting for the browser; to sign in elsewhere: --no-browser")

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from taskrunner_cli.api.documents import (
+    FINAL_RUN_STATUSES,
     OpenApproval,
     PlanComparison,
     RecordedDecision,
@@ -50,6 +51,14 @@ def _cells(approval: OpenApproval) -> dict[str, Text]:
     }
 
 
+def numbered_steps(step_ids: Sequence[str]) -> RenderableType:
+    """Return the gates to choose from, a row for each, with its number."""
+    table = ResultTable("#", "step")
+    for number, step_id in enumerate(step_ids, start=1):
+        table.add_row(text(number), text(step_id))
+    return table
+
+
 def _may_decide(approval: OpenApproval) -> str:
     """Return whether the caller may decide; empty if the service does not say it."""
     match approval.get("canDecide"):
@@ -67,6 +76,7 @@ def approval_question(
     approval_id: str,
     entry: OpenApproval | None = None,
     comparison: PlanComparison | None = None,
+    step_ids: Sequence[str] = (),
 ) -> RenderableType:
     """Return what an approver decides by: the gates, the requester, the inputs and the plan.
 
@@ -75,10 +85,15 @@ def approval_question(
         approval_id: the approval.
         entry: the approval as the service describes it, if it does.
         comparison: the plan compared with the one that was last approved, if the service can.
+        step_ids: the gates that are decided, if each needs its own decision; empty for all.
 
     """
     gates = [step for step in run["steps"] if step.get("approvalId") == approval_id]
-    waiting = [gate for gate in gates if is_waiting(gate)]
+    waiting = [
+        gate
+        for gate in gates
+        if is_waiting(gate) and gate["stepId"] in (step_ids or [gate["stepId"]])
+    ]
     facts = Facts()
     facts.add_row("approval", text(approval_id, "yellow"))
     for message, same in _by_message(waiting or gates).items():
@@ -89,13 +104,14 @@ def approval_question(
     facts.add_row("plan", text(run["planHash"]))
     facts.add_row("created", text(created(run)))
     if entry is not None:
-        _add_entry(facts, entry)
-    facts.add_row("pending", text(_pending(run, gates)))
+        _add_entry(facts, entry, step_ids)
+    if run.get("status") not in FINAL_RUN_STATUSES:
+        facts.add_row("pending", text(_pending(run, gates)))
     changes = list(comparison_lines(comparison)) if comparison else []
     return Group(headline(run), facts, *changes)
 
 
-def _add_entry(facts: Facts, entry: OpenApproval) -> None:
+def _add_entry(facts: Facts, entry: OpenApproval, step_ids: Sequence[str]) -> None:
     """Add what the service says of the approval itself."""
     if expires := date_time(entry.get("expiresAt")):
         facts.add_row("expires", expires)
@@ -111,16 +127,31 @@ def _add_entry(facts: Facts, entry: OpenApproval) -> None:
         facts.add_row("input", text(f"… and {omitted} more"))
     if secrets := entry.get("secrets"):
         facts.add_row("secrets", text(", ".join(secrets)))
-    for gate in entry.get("gates", []):
-        _add_gate(facts, gate)
+    _add_gates(facts, entry, step_ids)
     if entry.get("canDecide") is False:
         reason = entry.get("cannotDecideReason")
         facts.add_row("you", text(reason.get("message") or reason["code"] if reason else "", "red"))
 
 
-def _add_gate(facts: Facts, gate: WaitingGate) -> None:
-    """Add what a gate guards, and the outputs that it names."""
-    guarded = ", ".join(gate.get("guards", []))
+def _add_gates(facts: Facts, entry: OpenApproval, step_ids: Sequence[str]) -> None:
+    for gate in entry.get("gates", []):
+        if gate["stepId"] in (step_ids or [gate["stepId"]]):
+            _add_gate(facts, gate, is_by_gate=entry.get("scope") == "gate")
+    if omitted := entry.get("gatesOmitted"):
+        facts.add_row("gates", text(f"… and {omitted} more"))
+
+
+def _add_gate(facts: Facts, gate: WaitingGate, *, is_by_gate: bool) -> None:
+    """Add what a gate guards, the outputs that it names, and the approvers of its own."""
+    if is_by_gate:
+        facts.add_row("gate", text(gate["stepId"], "bold"))
+    for approver in gate.get("approvedBy", []):
+        since = date_time(approver.get("decidedAt"))
+        facts.add_row("approved by", text(f"{approver['approver']} {since}"))
+    guarded = ", ".join(
+        f"{step} of the same iteration" if step in gate.get("guardsInIteration", []) else step
+        for step in gate.get("guards", [])
+    )
     more = f" … and {omitted} more" if (omitted := gate.get("guardsOmitted")) else ""
     idle = gate.get("guardsNothingBecause")
     facts.add_row("guards", text(f"nothing: {idle}" if idle else f"{guarded or 'nothing'}{more}"))
@@ -132,7 +163,8 @@ def _add_gate(facts: Facts, gate: WaitingGate) -> None:
 def _who_decided(decision: RecordedDecision) -> str:
     actor = f" ({decision['actorId']})" if "actorId" in decision else ""
     summary = f": {decision['summary']}" if "summary" in decision else ""
-    return f"by {decision['approver']}{actor} {date_time(decision.get('decidedAt'))}{summary}"
+    at = f" at {decision['stepId']}" if "stepId" in decision else ""
+    return f"by {decision['approver']}{actor}{at} {date_time(decision.get('decidedAt'))}{summary}"
 
 
 def _add_inputs(facts: Facts, inputs: Mapping[str, object]) -> None:

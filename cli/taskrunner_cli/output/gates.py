@@ -13,8 +13,9 @@ from taskrunner_cli.output.tables import ResultTable
 class GateDocument(TypedDict):
     """A gate, and the ids of the steps that cannot be reached without passing it.
 
-    `unless` is the gate's `when`, if only the run can evaluate it. `idle` is the reason why the
-    gate guards nothing.
+    `inIteration` has those in the map or loop around it: the gate of an iteration guards the steps
+    of the same iteration. `unless` is the gate's `when`, if only the run can evaluate it. `idle` is
+    the reason why the gate guards nothing.
     """
 
     stepId: str
@@ -22,6 +23,7 @@ class GateDocument(TypedDict):
     guards: list[str]
     approvalId: NotRequired[str]
     policyId: NotRequired[str]
+    inIteration: NotRequired[list[str]]
     unless: NotRequired[str]
     idle: NotRequired[str]
 
@@ -50,10 +52,17 @@ def gates_view(document: GatesDocument) -> RenderableType:
         table.add_row(
             text(gate["stepId"], "bold"),
             text(_passes_by(gate)),
-            text(", ".join(gate["guards"]) or "nothing"),
+            text(_guarded(gate) or "nothing"),
             text(gate_caveat(gate), "yellow"),
         )
     return Group(table, unguarded)
+
+
+def _guarded(gate: GateDocument) -> str:
+    in_iteration = gate.get("inIteration", [])
+    outside = ", ".join(step_id for step_id in gate["guards"] if step_id not in in_iteration)
+    inside = f"{', '.join(in_iteration)} of the same iteration" if in_iteration else ""
+    return "; ".join(filter(None, [inside, outside]))
 
 
 def _passes_by(gate: GateDocument) -> str:

@@ -20,6 +20,7 @@ from taskrunner_cli.output.tree import tree_guides
 _ITERATED_KINDS: Final = frozenset({"Map", "Loop"})
 _ITERATION: Final = re.compile(r"\[(\d{1,9})\]::")
 _MOST_RUNNING_ROWS: Final = 5
+_MOST_DECISIONS: Final = 3  # of a map or loop
 _RETRYING: Final = "retrying"
 _MAX_PARALLEL: Final = {"Map": 40}  # of Step Functions' inline maps, if the pack says nothing
 
@@ -100,6 +101,7 @@ def step_table(
     time_column = "last change" if durations is None else "time"
     table = ResultTable("step", "status", "attempts", time_column, "detail")
     rows = list(rows)
+    shown_decisions = _decisions_at_rows(rows, decisions or {})
     for guide, row in zip(tree_guides([row.depth for row in rows]), rows, strict=True):
         step = row.step
         waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
@@ -110,9 +112,30 @@ def step_table(
             clock_time(step.get("lastTransitionAt"))
             if durations is None
             else duration(durations.get(step["stepId"])),
-            text(_detail(row, (decisions or {}).get(step["stepId"]))),
+            text(_detail(row, shown_decisions.get(step["stepId"]))),
         )
     return table
+
+
+def _decisions_at_rows(rows: Iterable[StepRow], decisions: Mapping[str, str]) -> dict[str, str]:
+    """Return the decisions by the step that shows them: the gate, or the map or loop around it.
+
+    One decision usually opens the gates of all iterations, so a map or loop has each only once.
+    """
+    shown = {row.step["stepId"] for row in rows}
+    by_step: dict[str, dict[str, None]] = defaultdict(dict)
+    for gate, words in decisions.items():
+        step_id = gate
+        while step_id not in shown and "[" in step_id:
+            step_id = step_id.rpartition("[")[0]
+        by_step[step_id][words] = None
+    return {step_id: _joined(list(words)) for step_id, words in by_step.items()}
+
+
+def _joined(decisions: Sequence[str]) -> str:
+    listed = "; ".join(decisions[:_MOST_DECISIONS])
+    more = len(decisions) - _MOST_DECISIONS
+    return f"{listed}; and {more} more" if more > 0 else listed
 
 
 def brought_up_to_date(steps: Sequence[Step], started: set[str], completed: set[str]) -> list[Step]:

@@ -5,7 +5,7 @@ import { read } from './api.js';
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
-import { gateCard } from './gate-card.js';
+import { gateCard, identityOf } from './gate-card.js';
 import { GateContexts } from './gate-context.js';
 import { Poll } from './poll.js';
 import { plural } from './words.js';
@@ -60,17 +60,13 @@ class ApprovalsPage extends ConsoleElement {
 
   async #read(signal) {
     const page = await read('/approvals', { limit: this.#limit }, signal);
-    const known = new Set(this.#gates.map(identity));
-    const added = page.approvals.filter((gate) => !known.has(identity(gate)));
+    const known = new Set(this.#gates.map(identityOf));
+    const added = page.approvals.filter((gate) => !known.has(identityOf(gate)));
     if (this.#poll.answeredAt && added.length)
       announce(`${plural(added.length, 'gate')} more waiting.`);
     this.#gates = page.approvals;
     this.#hasMore = Boolean(page.nextCursor);
   }
-}
-
-function identity(gate) {
-  return `${gate.runId} ${gate.approvalId}`;
 }
 
 customElements.define('tr-approvals', ApprovalsPage);

@@ -19,6 +19,7 @@ import { age, plural, remaining, time } from './words.js';
  * @property {string} runId
  * @property {string} approvalId
  * @property {string} stepId
+ * @property {'run'|'gate'} [scope] gate: this gate needs its own decision.
  * @property {string} planHash
  * @property {string} [message]
  * @property {string[]} [grants]
@@ -40,6 +41,7 @@ import { age, plural, remaining, time } from './words.js';
  * @typedef {object} Context What the plan adds to a gate.
  * @property {string[]} [guards] The steps that cannot start unless this gate is passed.
  * @property {number} [guardsOmitted]
+ * @property {string[]} [guardsInIteration] Those of the gate's own iteration.
  * @property {string} [guardsNothingBecause]
  * @property {string} [unless] A condition that skips the gate if it is false.
  * @property {Finding[]} [findings] The outputs that the gate's message and policy name.
@@ -47,6 +49,20 @@ import { age, plural, remaining, time } from './words.js';
  */
 
 /** @typedef {{name: string, value?: any, isCut?: boolean}} Finding */
+
+/**
+ * Returns what tells this gate from all others that wait for a decision of their own.
+ *
+ * @param {Gate} gate
+ */
+export function identityOf(gate) {
+  return `${gate.runId} ${nameOf(gate)}`;
+}
+
+/** Gates of one approval have one decision, unless each of them needs its own. */
+function nameOf(gate) {
+  return gate.scope === 'gate' ? `${gate.approvalId} at ${gate.stepId}` : gate.approvalId;
+}
 
 /**
  * @param {Gate} gate
@@ -59,8 +75,8 @@ export function gateCard(gate, context, onDecided) {
     'article',
     {
       class: 'gate',
-      key: `${gate.runId} ${gate.approvalId}`,
-      'aria-label': `${gate.approvalId} of ${gate.runId}`,
+      key: identityOf(gate),
+      'aria-label': `${nameOf(gate)} of ${gate.runId}`,
     },
     h(
       'h2',
@@ -133,7 +149,10 @@ function guards(context) {
     h(
       'ul',
       { class: 'guards' },
-      steps.map((step) => h('li', { key: step }, step)),
+      steps.map((step) => {
+        const isOfSame = context.guardsInIteration?.includes(step);
+        return h('li', { key: step }, isOfSame ? `${step} of the same iteration` : step);
+      }),
     ),
     context.guardsOmitted &&
       h('p', { class: 'why' }, `and ${plural(context.guardsOmitted, 'more step')}`),
@@ -178,7 +197,7 @@ function buttons(gate, context, onDecided) {
 async function decide(gate, context, decision, onDecided) {
   const verb = decision === 'approved' ? 'Approve' : 'Reject';
   const isDone = await confirm({
-    title: `${verb} ${gate.approvalId} of run ${gate.runId}?`,
+    title: `${verb} ${nameOf(gate)} of run ${gate.runId}?`,
     body: [
       facts([
         ['Question', gate.message],
@@ -204,11 +223,12 @@ async function decide(gate, context, decision, onDecided) {
       await post(pathOf`/runs/${gate.runId}/approvals/${gate.approvalId}`, {
         decision,
         planHash: gate.planHash,
+        ...(gate.scope === 'gate' ? { stepId: gate.stepId } : {}),
         ...(comment ? { summary: comment } : {}),
       });
     },
   });
   if (!isDone) return;
-  announce(`${gate.approvalId} of run ${gate.runId} is ${decision}.`);
+  announce(`${nameOf(gate)} of run ${gate.runId} is ${decision}.`);
   onDecided();
 }

@@ -32,7 +32,8 @@ export class GateContexts {
     // The rest of a card is enough to decide by, so a part that cannot be read is left out.
     const { gates = [] } = await readApproval(gate.runId, gate.approvalId).catch(() => ({}));
     const { comparison } = await readPlan(gate.runId).catch(() => ({}));
-    const waiting = gates.find((each) => each.stepId === gate.stepId) ?? gates[0];
+    const own = gates.find((each) => each.stepId === gate.stepId);
+    const waiting = own ?? (gate.scope === 'gate' ? undefined : gates[0]);
     this.#known.set(key, { ...waiting, comparison });
     this.#onChange();
   }
@@ -59,10 +60,19 @@ export async function readGates(runId, steps, signal) {
   );
   return approvals
     .filter((approval) => approval.status === 'waiting')
-    .map((approval) => ({
-      ...approval,
-      ...approval.gates[0],
-      approvedBy: approval.decisions.filter((each) => each.decision === 'approved'),
-      message: approval.gates[0]?.message ?? approval.message,
-    }));
+    .flatMap((approval) =>
+      approval.scope === 'gate'
+        ? approval.gates.map((gate) => gateOf(approval, gate))
+        : [gateOf(approval, approval.gates[0])],
+    );
+}
+
+/** A gate that needs its own decision says itself who has approved it. */
+function gateOf(approval, gate) {
+  return {
+    ...approval,
+    approvedBy: approval.decisions.filter((each) => each.decision === 'approved'),
+    ...gate,
+    message: gate?.message ?? approval.message,
+  };
 }

@@ -105,3 +105,11 @@ def test_files_of_the_attempt_are_left_in_its_folder(attempt: Attempt) -> None:
     attempt("write_files", report="all is well")
 
     assert (attempt.folder / "output" / "report").read_text() == "all is well"
+
+
+def test_parameters_that_do_not_fit_fail_the_attempt_before_it_executes(attempt: Attempt) -> None:
+    result = attempt("take_nothing", region="eu")
+
+    assert result.reason is Reason.EXECUTOR_ERROR
+    assert result.message == "$.with.region: unknown parameter 'region'"
+    assert attempt("take_nothing").outputs == {"executed": True}

@@ -19,7 +19,6 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from taskrunner.bootstrap import AwsWorld
 from taskrunner.model import timestamp
@@ -31,7 +30,7 @@ from tests.api_schema import assert_conforms
 from tests.fakes.clock import StoppedClock
 from tests.machine.client import LambdaContext, route_of
 from tests.machine.deployment import deploy
-from tests.moto_aws import REGION, session
+from tests.moto_aws import REGION, moto_aws, session
 from tests.packs import pack
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
@@ -69,6 +68,7 @@ class Deployment:
     """One deployment.
 
     *calls* holds every call to AWS with its parameters, *strange* those that touch another tenant.
+    *plan_hashes* are those that were read, by tenant and run; a run's never changes.
     """
 
     world: AwsWorld
@@ -77,6 +77,7 @@ class Deployment:
     strange: list[str] = field(default_factory=list)
     executions: dict[str, tuple[str, str]] = field(default_factory=dict)
     recorder: Recorder = field(default_factory=Recorder)
+    plan_hashes: dict[tuple[str, str], str] = field(default_factory=dict)
     tenant: str = ""
 
     def request(  # noqa: PLR0913 - a request has this many parts
@@ -232,12 +233,11 @@ _KEYS = frozenset(
 @contextmanager
 def deployment() -> Iterator[Deployment]:
     """Yield a new deployment without runs and with a stopped clock."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, moto_aws():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         deployed = deploy()
-        boto3.setup_default_session()  # moto has begun with one of its own, which remembers clients
         world, clock = AwsWorld(deployed, session()), StoppedClock()
         world.__dict__["clock"] = clock
         made = Deployment(world, clock)

@@ -53,5 +53,7 @@ def furnish(made: Deployment, tenant: str) -> None:
 
 
 def plan_hash(made: Deployment, tenant: str, run_id: str) -> str:
-    text: str = made.request(tenant, "GET", f"runs/{run_id}").json["planHash"]
-    return text
+    if (tenant, run_id) not in made.plan_hashes:
+        state = made.request(tenant, "GET", f"runs/{run_id}").json
+        made.plan_hashes[tenant, run_id] = state["planHash"]
+    return made.plan_hashes[tenant, run_id]

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.read_run.app import handler as read_run_handler
-from taskrunner.adapters.http_request import MAX_BODY_BYTES
+from taskrunner.adapters.http_request import MAX_BODY_BYTES, Body
+from taskrunner.errors import InvalidRequestError
 from tests.api_schema import document, operation_pointer
 from tests.architecture.api_document import Json, resolved
 from tests.fakes.world import MemoryWorld
@@ -405,3 +406,18 @@ def test_no_bytes_cause_an_internal_error(operation: str, content: bytes, *, enc
     body = base64.b64encode(content).decode() if encoded else content.decode("latin-1")
 
     assert send(operation, body, isBase64Encoded=encoded).status < 500
+
+
+class TestTexts:
+    @pytest.mark.parametrize(
+        ("members", "texts"), [({}, None), ({"a": "x"}, ["x"]), ({"a": ["x", "y"]}, ["x", "y"])]
+    )
+    def test_takes_one_text_or_a_list(self, members: Any, texts: list[str] | None) -> None:  # noqa: ANN401 - any JSON
+        assert Body(members).texts("a", 2) == texts
+
+    @pytest.mark.parametrize(
+        "value", [None, 1, {}, [], ["x", "y", "z"], ["x", 1], [None], ["\ud800"]]
+    )
+    def test_refuses_anything_else(self, value: Any) -> None:  # noqa: ANN401 - any JSON
+        with pytest.raises(InvalidRequestError):
+            Body({"a": value}).texts("a", 2)

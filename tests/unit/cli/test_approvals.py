@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.fake_http import Answer
+from tests.unit.cli.fake_http import Answer, Request
 from tests.unit.cli.fake_service import COMPARISON, FakeService, plan_hash, refused
 
 
@@ -27,7 +27,7 @@ def test_says_that_no_approval_is_open(taskrunner: Command) -> None:
     ("command", "verdict", "effect"),
     [
         ("approve", "approved", "the run continues"),
-        ("reject", "rejected", "the run fails at the gate"),
+        ("reject", "rejected", "the gate fails"),
     ],
 )
 def test_a_decision_shows_the_plan_and_sends_its_hash(
@@ -82,6 +82,10 @@ def test_prints_the_refusal_of_another_plan_hash(taskrunner: Command, service: F
     }
 
 
+def _calls(service: FakeService) -> list[Request]:
+    return [request for request in service.requests if request.path != "/token"]
+
+
 class TestConfirmation:
     @pytest.fixture(autouse=True)
     def _waiting(self, service: FakeService) -> None:
@@ -116,6 +120,25 @@ class TestConfirmation:
         assert (ended.code, ended.out) == (2, "")
         assert "--yes" in ended.err
         assert service.requests == []
+
+    def test_nobody_is_asked_about_an_approval_that_the_run_does_not_have(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("approve", "r1", "securty-review", typed="y\n")
+
+        assert ended.code == 1
+        assert "[y/N]" not in ended.out
+        assert "not_found (HTTP 404" in ended.err
+        assert not any(request.method == "POST" for request in _calls(service))
+
+    def test_an_ended_run_has_nothing_that_waits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        assert "pending" in taskrunner("approve", "r1", "security-review", "--yes").out
+        for _ in range(9):
+            service.tick()
+
+        assert "pending" not in taskrunner("reject", "r1", "security-review", "--yes").out
 
     def test_asks_nothing_with_yes(self, terminal: Command, service: FakeService) -> None:
         ended = terminal("approve", "r1", "security-review", "--yes")
@@ -305,3 +328,73 @@ class TestChoice:
 
         assert ended.code == 2
         assert "RUN and APPROVAL are missing" in ended.err
+
+
+class TestGatesOfTheirOwn:
+    """The gates of an approval of which each needs its own decision."""
+
+    @pytest.fixture(autouse=True)
+    def _waiting(self, service: FakeService) -> None:
+        service.add("r1", "deploy-app", ticks=2)
+        service.approval_facts = {"scope": "gate", "stepId": "regions[0]::go"}
+        service.approval = {
+            "runId": "r1",
+            "approvalId": "security-review",
+            "scope": "gate",
+            "gates": [
+                {"stepId": "regions[0]::go", "guards": ["roll-out"], "canDecide": True},
+                {
+                    "stepId": "regions[1]::go",
+                    "guards": ["roll-out"],
+                    "approvedBy": [{"approver": "carol", "decidedAt": "2025-12-06T12:00:05Z"}],
+                    "canDecide": True,
+                },
+            ],
+            "canDecide": True,
+        }
+
+    def test_sends_the_gates_that_are_named(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        steps = ("--step", "regions[0]::go", "--step", "regions[1]::go")
+
+        ended = taskrunner("approve", "r1", "security-review", *steps, "--yes")
+
+        assert service.requests[-1].document["stepId"] == ["regions[0]::go", "regions[1]::go"]
+        assert "security-review at regions[0]::go, regions[1]::go of run r1: approved" in ended.out
+
+    def test_sends_the_gate_that_was_chosen_from_the_list(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("approve", typed="1\ny\n")
+
+        assert "approve security-review at regions[0]::go of run r1? [y/N]" in ended.out
+        assert "carol" not in ended.out
+        assert service.requests[-1].document["stepId"] == ["regions[0]::go"]
+
+    def test_asks_which_of_several_gates_is_meant(
+        self, terminal: Command, service: FakeService
+    ) -> None:
+        ended = terminal("reject", "r1", "security-review", typed="2\ny\n")
+
+        assert ended.code == 0
+        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]
+
+    def test_decides_nothing_if_nobody_can_say_which_gate_is_meant(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        ended = taskrunner("approve", "r1", "security-review", "--yes")
+
+        assert ended.code == 2
+        assert "--step STEP" in ended.err
+        assert service.runs["r1"].verdict == ""
+
+    def test_names_the_only_gate_that_waits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        assert service.approval is not None
+        del service.approval["gates"][0]
+
+        taskrunner("approve", "r1", "security-review", "--yes")
+
+        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]

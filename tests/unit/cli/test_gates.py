@@ -49,6 +49,29 @@ def test_says_why_a_gate_guards_nothing(taskrunner: Command, mixed: str) -> None
     assert "skipped unless steps.build.outputs.odd" in ended.out
 
 
+def test_says_that_a_gate_guards_its_own_iteration(taskrunner: Command, tmp_path: Path) -> None:
+    path = tmp_path / "each.yaml"
+    path.write_text(
+        pack(
+            """
+            - id: each
+              map:
+                items: {static: [1, 2]}
+                steps:
+                  - {id: ask, gate: {approval: {id: a}}}
+                  - {id: ship, run: {uses: "builtin:noop"}}
+            - {id: after, run: {uses: "builtin:noop"}}
+            """,
+            spec="approvals: [{id: a, scope: gate}]",
+        )
+    )
+
+    as_text, as_json = (taskrunner("gates", str(path), *form) for form in ((), ("-o", "json")))
+
+    assert "ship of the same iteration; after" in as_text.out
+    assert as_json.document["gates"][0]["inIteration"] == ["ship"]
+
+
 def test_prints_a_json_document(taskrunner: Command, mixed: str) -> None:
     ended = taskrunner("gates", mixed, "--input", "go=true", "--output", "json")
 

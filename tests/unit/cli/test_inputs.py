@@ -131,6 +131,20 @@ def test_says_which_words_an_option_takes(taskrunner: Command) -> None:
     assert ended.err.startswith("error: Invalid value for '--status': 'bogus' is not one of")
 
 
+@pytest.mark.parametrize(
+    "arguments", [("plan", HELLO, "--inputs", "/dev/zero"), ("lint", "/dev/zero"), ("lint", "-")]
+)
+def test_refuses_a_file_that_does_not_end(
+    arguments: tuple[str, ...], taskrunner: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\N{GRINNING FACE}" * (4 * 1024**2 + 1)))
+
+    ended = taskrunner(*arguments)
+
+    assert ended.code == 2
+    assert ended.err.endswith(": it is larger than 4 MiB\n")
+
+
 def test_a_pack_from_standard_input_that_is_not_utf_8_is_no_crash(
     taskrunner: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -52,6 +54,22 @@ def test_says_so_when_no_browser_is_found(
 
     assert "no browser was found" in ended.err
     assert ended.out == f"{_console(stack_file)}\n"
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "javascript:alert(1)", "http://[::1", "--version"]
+)
+def test_opens_nothing_but_a_web_page(
+    address: str, taskrunner: Command, world: World, stack_file: Path
+) -> None:
+    stack = json.loads(stack_file.read_text())
+    stack_file.write_text(json.dumps({**stack, "consoleUrl": address}))
+
+    ended = taskrunner("open")
+
+    assert ended.code == 2
+    assert f"{address} is not the address of a web page" in ended.err
+    assert _browser(world).shown == []
 
 
 def test_a_stack_without_a_console_says_what_to_do(taskrunner: Command, stack_file: Path) -> None:

@@ -48,12 +48,14 @@ class FakeIssuer:
     next_renewals: list[Answer] = field(default_factory=list)
     """The answers to the next renewals."""
     has_console: bool = True
+    authorize_url: str = ""
+    """The address at which people sign in; empty for the issuer's own."""
 
     def route(self, request: Request) -> Answer:
         self.requests.append(request)
         if request.path == "/live/console" and self.has_console:
             settings = {
-                "authorizeUrl": f"{self.origin}/oauth2/authorize",
+                "authorizeUrl": self.authorize_url or f"{self.origin}/oauth2/authorize",
                 "tokenUrl": f"{self.origin}/oauth2/token",
                 "clientId": "console",
                 "scopes": "taskrunner/viewer taskrunner/operator",
@@ -305,6 +307,18 @@ class TestLogin:
 
         assert ended.code == 2
         assert "give the client and both addresses" in ended.err
+
+    def test_opens_no_file_that_a_deployment_names_as_its_sign_in(
+        self, taskrunner: Command, issuer: FakeIssuer, browser: FakeBrowser
+    ) -> None:
+        issuer.authorize_url = "file:///etc/passwd"
+
+        ended = taskrunner("login", "--api-url", f"{issuer.origin}/live")
+
+        assert ended.code == 2
+        assert "file:///etc/passwd?" in ended.err
+        assert "is not the address of a web page" in ended.err
+        assert browser.addresses == []
 
     def test_a_new_profile_needs_an_address(self, taskrunner: Command) -> None:
         assert "no --api-url to make one" in taskrunner("login").err

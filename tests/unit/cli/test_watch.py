@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner_cli.api.documents import RunStatus
+from taskrunner_cli.api.documents import RunStatus, Step
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request
@@ -36,8 +36,15 @@ def _service() -> UnstableService:
 
 @pytest.mark.parametrize(
     "failure",
-    [Answer(502, b"<html>"), Answer(504), refused(500, "internal_error", "It failed.")],
-    ids=["gateway", "timeout", "error"],
+    [
+        Answer(502, b"<html>"),
+        Answer(504),
+        refused(500, "internal_error", "It failed."),
+        refused(429, "too_many_requests", "Too many requests."),
+        Answer(200, b"<html>the service is being updated</html>"),
+        Answer(200, b'{"runId": "r1", "sta'),
+    ],
+    ids=["gateway", "timeout", "error", "throttled", "page", "cut"],
 )
 def test_a_watch_goes_on_after_the_service_failed(
     taskrunner: Command, service: UnstableService, failure: Answer
@@ -141,6 +148,28 @@ def test_show_and_logs_say_who_decided_and_why(taskrunner: Command, service: Fak
 
     for out in (shown, logged, watched):
         assert " by client:ci (ana@example.com): looks good" in out
+
+
+def test_a_map_says_who_decided_at_the_gates_of_its_items(
+    taskrunner: Command, service: FakeService
+) -> None:
+    run = service.add("r2")
+    state = run.state()
+    block: Step = {"stepId": "each", "status": "Succeeded", "kind": "Map"}
+    state["steps"] = [block]
+    for number in range(9):
+        path = f"each[{number}]::inner[0]::ask"
+        gate: Step = {"stepId": path, "status": "Succeeded", "kind": "GateApproval"}
+        state["steps"].append({**gate, "parentId": "each"})
+        run.add_entry("gate.approved", path)
+        approver = "ana" if number < 5 else f"bob-{number}"
+        run.log[-1]["metadata"] = {"approver": approver, "summary": "fine"}
+    service.next_answers = [Answer(200, state)]
+
+    out = " ".join(taskrunner("show", "r2").out.split())
+
+    found = "approved by ana: fine; approved by bob-5: fine; approved by bob-6: fine; and 2 more"
+    assert found in out
 
 
 def test_show_says_who_cancelled(taskrunner: Command, service: FakeService) -> None:

@@ -127,6 +127,7 @@ class TestCustomResource:
                 "StackId": event["StackId"],
                 "RequestId": "r-1",
                 "LogicalResourceId": "PackMachines",
+                "Data": {},
             }
         ]
         assert server.media_types == [""]
@@ -137,7 +138,7 @@ class TestCustomResource:
             handler(request("Update", server, PhysicalResourceId="old"), CONTEXT, world=a_world())
 
         assert [answer["PhysicalResourceId"] for answer in server.answers] == [
-            "pack-machines",
+            "PackMachines",
             "old",
         ]
 

@@ -24,13 +24,13 @@ from taskrunner.model.plan import (
     Plan,
     Policy,
     PolicyGate,
-    Retries,
     Rule,
     RunStep,
     Sandbox,
     Slo,
     Template,
 )
+from taskrunner.model.retries import Jitter, Retries
 
 
 def plan_hash(plan: Plan) -> str:
@@ -39,7 +39,11 @@ def plan_hash(plan: Plan) -> str:
 
 def noop(step_id: str) -> RunStep:
     return RunStep(
-        id=step_id, uses="builtin:noop", parameters=Template({}), retries=Retries(), timeout_s=600
+        id=step_id,
+        uses="builtin:noop",
+        parameters=Template({}),
+        retries=Retries(on=("timeout",)),
+        timeout_s=600,
     )
 
 
@@ -47,7 +51,7 @@ PLAN = Plan(
     pack_name="deploy-app",
     pack_version="2.0.0",
     inputs={"target": "a", "size": 3},
-    failure=FailurePolicy(Retries(2, 5), continue_on_error=True),
+    failure=FailurePolicy(Retries(2, 5, 2, 60, Jitter.FULL, ("timeout",)), continue_on_error=True),
     sandbox=Sandbox(mode="open", egress_allowlist=("example.com",)),
     slo=Slo(run_p95_s=1, approval_p95_s=2, max_queue_depth=3),
     approvals=(Approval(id="review", grants=("packs.approve",), message="m"),),
@@ -63,7 +67,7 @@ PLAN = Plan(
             when="inputs.target",
             enabled=True,
             continue_on_error=False,
-            retries=Retries(3, 1),
+            retries=Retries(3, 1, on=("timeout",)),
             timeout_s=60,
             uses="builtin:build",
             parameters=Template({"a": None}, {"/a": "{{ run.id }}"}),
@@ -84,7 +88,7 @@ PLAN = Plan(
             policy_id="p",
             parameters=Template({"ok": None}, {"/ok": "{{ run.id }}"}),
             failure_action=FailureAction.WARN,
-            retries=Retries(3, 4),
+            retries=Retries(3, 4, on=("timeout",)),
             override="review",
             branch=(noop("repair"),),
         ),

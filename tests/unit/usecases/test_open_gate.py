@@ -14,9 +14,12 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.read_approval import read_approval
+from taskrunner.usecases.read_state import StateQuery, read_state
 from tests.packs import pack
 from tests.unit.usecases.scenarios import (
     ADMIN,
+    BOB,
     CAROL,
     GATED,
     TENANT,
@@ -25,6 +28,7 @@ from tests.unit.usecases.scenarios import (
     decide,
     entry_ids,
     gate,
+    last_of_a_step,
     plan_hash,
     result_of,
     step,
@@ -81,6 +85,82 @@ def waiting(world: MemoryWorld) -> list[str]:
 
 def notifications(world: MemoryWorld) -> list[dict[str, Any]]:
     return [json.loads(sent.body) for sent in world.notifications.published]
+
+
+TEMPLATES = pack(
+    """
+    - id: each
+      map:
+        items: {static: [a, b]}
+        steps:
+          - {id: scan, run: {uses: builtin:noop, with: {found: 3}}}
+          - id: review
+            gate:
+              approval:
+                id: security
+                message: >-
+                  {{ item }}: {{ steps.scan.outputs.found }} in {{ inputs.tag }}, {{ abs('x') }}
+    - id: rules
+      gate:
+        policy: {policy: never, failureAction: requestOverride, override: {approval: security}}
+    """,
+    spec="""
+    inputs: [{name: tag, type: string, default: v2}]
+    approvals: [{id: security, message: "Override in {{ inputs.tag }} at {{ run.now }}?"}]
+    policies: [{id: never, version: "1", rules: [{id: no, require: "`false`"}]}]
+    """,
+)
+
+
+class TestMessages:
+    def test_the_message_is_filled_when_the_gate_opens(self) -> None:
+        world = a_world(TEMPLATES)
+        step(world, "scan", iteration="each[1]::")
+
+        gate(world, iteration="each[1]::")
+
+        note = (
+            "[not available: 'abs('x')' cannot be evaluated: abs() takes a number, "
+            "but found a string]"
+        )
+        filled = f"b: 3 in v2, {note}"
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        entry = last_of_a_step(world)
+        state = read_run_state(world)
+        assert listed["message"] == filled
+        assert entry.metadata["message"] == filled
+        assert notifications(world)[0]["message"] == filled
+        shown = {one["stepId"]: one["gateMessage"] for one in state if "gateMessage" in one}
+        assert shown["each[1]::review"] == filled
+        assert shown["each[0]::review"].startswith("{{ item }}")
+        (waiting,) = read_approval(TENANT, "run-7", "security", BOB, world)["gates"]
+        assert waiting["message"] == filled
+
+    def test_an_override_shows_the_message_of_its_approval(self) -> None:
+        world = a_world(TEMPLATES)
+
+        gate(world, "rules", "token-1")
+        world.clock.advance(60)
+        gate(world, "rules", "token-2")  # the machine did not see the first answer
+
+        filled = "Override in v2 at 2025-12-06T12:00:00.000Z?"
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        shown = {one["stepId"]: one.get("gateMessage") for one in read_run_state(world)}
+        assert listed["message"] == filled
+        assert shown["rules"] == filled
+
+    def test_a_message_that_is_not_a_template_is_in_no_entry(self) -> None:
+        world = a_world(GATED)
+        gate(world)
+
+        assert "message" not in last_of_a_step(world).metadata
+
+
+def read_run_state(world: MemoryWorld) -> list[dict[str, Any]]:
+    _, state = read_state(TENANT, "run-7", StateQuery(), world)
+    assert state is not None
+    steps: list[dict[str, Any]] = state["steps"]
+    return steps
 
 
 class TestOpening:

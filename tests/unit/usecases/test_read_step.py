@@ -112,6 +112,20 @@ def test_shows_an_iteration_and_the_block_around_it() -> None:
     assert detail(world, "scans")["outputs"] == {"results": [{"n": 1}, {"n": 2}, {"n": 3}]}
 
 
+def test_a_block_has_started_with_the_first_step_in_it() -> None:
+    world = a_world(MAPPED)
+    assert "startedAt" not in detail(world, "scans")
+
+    for number in (2, 0, 1):
+        world.clock.advance(60)
+        step(world, "scan", iteration=f"scans[{number}]::")
+
+    shown = detail(world, "scans")
+    assert shown["startedAt"] == detail(world, "scans[2]::scan")["startedAt"]
+    assert shown["endedAt"] == detail(world, "scans[1]::scan")["endedAt"]
+    assert shown["startedAt"] < shown["endedAt"]
+
+
 def test_omits_outputs_that_do_not_fit_into_an_answer() -> None:
     large = "x" * 60_000
     world = a_world(
@@ -140,11 +154,13 @@ def test_shows_a_gate_that_waits_and_one_that_was_cancelled() -> None:
     gate(world)
 
     waiting = detail(world, "review")
+    world.clock.advance(60)
     cancel_run(TENANT, "run-7", "bob", world)
     cancelled = detail(world, "review")
 
     assert (waiting["status"], waiting["statusReason"]) == ("Pending", "awaiting-approval")
     assert "endedAt" not in waiting
+    assert waiting["startedAt"] == waiting["lastTransitionAt"] == cancelled["startedAt"]
     assert (cancelled["status"], cancelled["statusReason"]) == ("Skipped", "cancelled")
     assert cancelled["endedAt"] == cancelled["lastTransitionAt"]
     assert cancelled["attemptHistory"] == []

@@ -90,6 +90,21 @@ TWO_LANES = pack(
           - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
     """
 )
+LANES_BESIDE_A_CONTAINED_FAILURE = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: busy, run: {uses: builtin:noop}}
+                - {id: bad, run: {uses: builtin:fail, with: {message: no}}}
+    - {id: review, gate: {approval: {id: security}}}
+    """,
+    spec="approvals: [{id: security}]",
+)
 GATE_BESIDE_A_CONTAINED_FAILURE = pack(
     """
     - id: outer
@@ -605,6 +620,85 @@ class TestLostAttempts:
         fail_with_a_lane(world)
 
         assert world.due_work.items == {}
+
+
+class TestLostAttemptsOfAStoppedBlock:
+    """A step is being executed while another one ends the block, and the run goes on after it."""
+
+    def going_on(self) -> MemoryWorld:
+        world = a_world(LANES_BESIDE_A_CONTAINED_FAILURE)
+        world.machines.statuses[run_7(world).execution] = "RUNNING"
+        cut_off(world, "sandbox.execute", lambda dying: step(dying, "busy"))
+        with pytest.raises(StepFailedError):
+            step(world, "bad")
+        return world
+
+    def statuses(self, world: MemoryWorld) -> dict[str, str]:
+        state = run_state(TENANT, "run-7", world)
+        return {"run": state["status"]} | {
+            item["stepId"]: item["status"] for item in state["steps"]
+        }
+
+    def test_are_recorded_while_the_run_waits_at_a_gate(self) -> None:
+        world = self.going_on()
+        gate(world, "review")
+
+        for _ in range(10):
+            assert a_pass(world, after_s=120) == []
+
+        assert entry_ids(world).count("busy#1#ended") == 1
+        found = self.statuses(world)
+        assert (found["run"], found["busy"], found["lanes"]) == ("waiting", "Failed", "Failed")
+
+    def test_are_left_alone_while_a_function_can_execute_them(self) -> None:
+        world = self.going_on()
+
+        for _ in range(7):
+            assert a_pass(world, after_s=120) == []
+
+        assert "busy#1#ended" not in entry_ids(world)
+        assert self.statuses(world)["busy"] == "Running"
+
+    def test_are_recorded_after_the_run_has_succeeded(self) -> None:
+        world = self.going_on()
+        settle_run(TENANT, "run-7", None, world)
+
+        assert a_pass(world, after_s=959) == []
+        assert self.statuses(world)["busy"] == "Running"
+        assert a_pass(world, after_s=1) == []
+
+        assert entry_ids(world)[-1] == "busy#1#ended"
+        found = self.statuses(world)
+        assert (found["run"], found["busy"]) == ("succeeded", "Failed")
+        assert world.due_work.items == {}
+
+    def test_a_step_that_finishes_after_the_run_has_succeeded_keeps_its_result(self) -> None:
+        world = a_world(LANES_BESIDE_A_CONTAINED_FAILURE)
+
+        class EndingMeanwhile(FailingWorld):
+            def perform(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+                if name == "sandbox.execute":
+                    with pytest.raises(StepFailedError):
+                        step(world, "bad")
+                    settle_run(TENANT, "run-7", None, world)
+                return call()
+
+        never = Failure(call=0, effect_lost=True, error=CrashError)
+        step(EndingMeanwhile(world, never), "busy")
+        assert a_pass(world, after_s=960) == []
+
+        assert self.statuses(world)["busy"] == "Succeeded"
+        assert world.due_work.items == {}
+
+    def test_a_step_that_the_machine_tries_again_is_not_lost(self) -> None:
+        world = a_world(TWO_LANES)
+        world.machines.statuses[run_7(world).execution] = "RUNNING"
+        cut_off(world, "sandbox.execute", lambda dying: step(dying, "busy"))
+
+        for _ in range(10):
+            assert a_pass(world, after_s=120) == []
+
+        assert "busy#1#ended" not in entry_ids(world)
 
 
 class TestRuns:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import (
+    AttemptExecutorError,
     AttemptFailedError,
     ConflictError,
     NotFoundError,
@@ -327,6 +328,27 @@ class TestFailure:
             "flaky#2#started",
             "flaky#2#ended",
         ]
+
+    def test_is_final_when_the_pack_does_not_try_its_reason_again(self) -> None:
+        world = a_world(uses("builtin:fail", more=", retries: {maxAttempts: 3, on: [timeout]}"))
+
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
+
+        assert "nextAttemptAt" not in last_of_a_step(world).metadata
+
+    def test_is_raised_under_the_name_of_its_reason_when_the_pack_names_reasons(self) -> None:
+        more = (
+            ", retries: {maxAttempts: 3, backoffSeconds: 10, backoffRate: 6, on: [executor-error]}"
+        )
+        world = a_world(uses("builtin:fail", more=more))
+
+        for pause in ("12:00:10.000Z", "12:01:00.000Z"):
+            with pytest.raises(AttemptExecutorError):
+                step(world, "ship")
+            assert last_of_a_step(world).metadata["nextAttemptAt"] == f"2025-12-06T{pause}"
+        with pytest.raises(StepFailedError):
+            step(world, "ship")
 
     def test_of_an_attempt_that_runs_too_long_is_a_timeout(self) -> None:
         world = a_world(uses("builtin:sleep", "{seconds: 60}"))

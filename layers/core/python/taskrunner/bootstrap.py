@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from taskrunner.adapters import invocations, logs, snapshots
+from taskrunner.adapters import cold_start, invocations, logs, snapshots
 from taskrunner.adapters.clock import RandomIds, SystemClock
 from taskrunner.adapters.metrics import EmbeddedMetrics
 from taskrunner.model.ceilings import ANYTHING, Ceilings
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
     from taskrunner.ports.clock import Clock
     from taskrunner.sandbox.launcher import ForkedSandbox
+
+cold_start.begin(os.environ)
 
 _DAY_S: Final = 86400
 # At DEBUG these loggers write requests and responses, including secrets. The console can set the
@@ -407,8 +409,10 @@ def make_before_snapshot(*ports: str) -> None:
 def observed(handler: invocations.Handler) -> invocations.Handler:
     """Let the log and the metrics show what happens to a function's *handler*.
 
-    Lambda has made its own handler of the log by now, which writes text.
+    This is the last thing that a function's import does. Lambda has made its own handler of the
+    log by now, which writes text.
     """
+    cold_start.end(os.environ)
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         logs.write_lines(os.environ.get("LOG_LEVEL", "INFO"))
     return invocations.observed(handler, os.environ, lambda: aws().metrics)

@@ -13,22 +13,31 @@
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
   - StepsStillRunError      `finally` waits for steps beside a failure, which may still finish
   - AttemptFailedError      an attempt failed and another follows, when the pack says
+
+  The same, for packs that name the reasons of their retries:
+
+  - AttemptTimedOutError
+  - AttemptOutOfMemoryError
+  - AttemptEgressDeniedError
+  - AttemptExecutorError
+
   - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
-The names of the last five, and of ConflictError, are wire format: Lambda reports a class name as
-`errorType`, and `ErrorEquals` in statemachine/ matches exactly that name. Every other error of a
-function, of any name, is retried as the platform's. tests/architecture checks that the two agree.
+The names from StepsStillRunError on, and of ConflictError, are wire format: Lambda reports a class
+name as `errorType`, and `ErrorEquals` of a machine matches exactly that name, so none of them has
+subclasses. Every other error of a function, of any name, is retried as the platform's.
+tests/architecture checks that the two agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,10 +69,14 @@ class InvalidPackError(TaskRunnerError):
 
 
 class _CodedError(TaskRunnerError):
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(
+        self, code: str, message: str, details: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Keep *details*, which a client can read without reading the message."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details = details
 
 
 class InvalidRequestError(_CodedError):
@@ -150,6 +163,38 @@ class _FailedError(TaskRunnerError):
 
 class AttemptFailedError(_FailedError):
     """An attempt of a step failed, its end is in the journal, and another attempt follows."""
+
+
+class AttemptTimedOutError(_FailedError):
+    """The reason was `timeout`."""
+
+
+class AttemptOutOfMemoryError(_FailedError):
+    """The reason was `memory-exceeded`."""
+
+
+class AttemptEgressDeniedError(_FailedError):
+    """The reason was `egress-denied`."""
+
+
+class AttemptExecutorError(_FailedError):
+    """The reason was `executor-error`."""
+
+
+RetriedError: TypeAlias = (
+    AttemptFailedError
+    | AttemptTimedOutError
+    | AttemptOutOfMemoryError
+    | AttemptEgressDeniedError
+    | AttemptExecutorError
+)
+# By the reason in the journal.
+ATTEMPT_ERRORS: Final[Mapping[str, type[RetriedError]]] = {
+    "timeout": AttemptTimedOutError,
+    "memory-exceeded": AttemptOutOfMemoryError,
+    "egress-denied": AttemptEgressDeniedError,
+    "executor-error": AttemptExecutorError,
+}
 
 
 class StepFailedError(_FailedError):

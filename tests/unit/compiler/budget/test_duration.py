@@ -23,11 +23,11 @@ RETRIES = "retries: {count: 1, backoffSeconds: 5}"
     ("steps", "expected_s"),
     [
         (f"- {A}", 840),
-        (f"- {B}", 3 * (840 + 10)),
-        (f"- {A}\n- {B}", 840 + 3 * (840 + 10)),
+        (f"- {B}", 3 * 840 + 2 * 10),
+        (f"- {A}\n- {B}", 840 + 3 * 840 + 2 * 10),
         ("- {id: g, gate: {approval: {id: day}}}", 86_400),
-        (f"- {{id: g, gate: {{policy: {{policy: rules, {RETRIES}}}}}}}", 2 * (840 + 5)),
-        (f"- {{id: g, gate: {{policy: {{policy: function, {RETRIES}}}}}}}", 2 * (910 + 5)),
+        (f"- {{id: g, gate: {{policy: {{policy: rules, {RETRIES}}}}}}}", 2 * 840 + 5),
+        (f"- {{id: g, gate: {{policy: {{policy: function, {RETRIES}}}}}}}", 2 * 910 + 5),
         (
             (
                 "- {id: g, gate: {policy: {policy: rules, failureAction: requestOverride, "
@@ -35,14 +35,14 @@ RETRIES = "retries: {count: 1, backoffSeconds: 5}"
             ),
             840 + 86_400,
         ),
-        (f"- {{id: p, parallel: {{steps: [{A}, {B}]}}}}", 840 + 3 * (840 + 10)),
+        (f"- {{id: p, parallel: {{steps: [{A}, {B}]}}}}", 840 + 3 * 840 + 2 * 10),
         (f"- {{id: m, map: {{items: {{static: [1, 2]}}, step: {A}}}}}", 2 * 840),
         (
             (
                 f"- {{id: c, conditional: {{branches: [{{condition: run.id, steps: [{A}]}}], "
                 f"else: [{B}]}}}}"
             ),
-            3 * (840 + 10),
+            3 * 840 + 2 * 10,
         ),
     ],
 )

@@ -67,6 +67,34 @@ def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
     assert with_defaults(final, of_platform) == with_defaults(*PROTOTYPES["Run"]["Retry"][::2])
 
 
+def test_retries_with_the_packs_pauses_and_for_its_reasons_alone() -> None:
+    retries = (
+        "{maxAttempts: 4, backoffSeconds: 2, backoffRate: 3, maxBackoffSeconds: 9, jitter: full, "
+        "on: [timeout, executor-error]}"
+    )
+    state = states(f"- {{id: a, retries: {retries}, run: {{uses: builtin:noop}}}}")["a"]
+
+    assert state["Retry"][1] == {
+        "ErrorEquals": ["AttemptFailedError", "AttemptTimedOutError", "AttemptExecutorError"],
+        "IntervalSeconds": 2,
+        "MaxAttempts": 3,
+        "BackoffRate": 3,
+        "MaxDelaySeconds": 9,
+        "JitterStrategy": "FULL",
+    }
+
+
+def test_a_longest_pause_that_is_no_longer_than_the_first_needs_no_rate() -> None:
+    """Step Functions documents no cap that is not above the interval."""
+    retries = "{maxAttempts: 2, backoffSeconds: 60, backoffRate: 2, maxBackoffSeconds: 5}"
+    state = states(f"- {{id: a, retries: {retries}, run: {{uses: builtin:noop}}}}")["a"]
+
+    again = state["Retry"][1]
+    assert again["IntervalSeconds"] == 5
+    assert "MaxDelaySeconds" not in again
+    assert again["BackoffRate"] == 1
+
+
 def test_a_step_of_one_attempt_has_the_platforms_retries_only() -> None:
     state = states("- {id: a, run: {uses: builtin:noop}}")["a"]
 

@@ -142,13 +142,14 @@ def test_a_steps_failure_settings_override_the_packs() -> None:
     assert (by_default.continue_on_error, overriding.continue_on_error) == (True, False)
 
 
-def test_a_gates_message_overrides_its_approvals_and_is_not_a_template() -> None:
+def test_a_gates_message_overrides_its_approvals_and_is_planned_as_written() -> None:
     steps = """
     - {id: a, gate: {approval: {id: r}}}
     - {id: b, gate: {approval: {id: r, message: "own {{ inputs.x }}"}}}
     """
+    spec = "approvals: [{id: r, message: theirs}]\ninputs: [{name: x, type: string}]"
 
-    first, second = plan_pack(pack(steps, spec="approvals: [{id: r, message: theirs}]"), {}).steps
+    first, second = plan_pack(pack(steps, spec=spec), {"x": "y"}).steps
 
     assert isinstance(first, ApprovalGate)
     assert isinstance(second, ApprovalGate)

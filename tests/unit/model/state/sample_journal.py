@@ -12,12 +12,12 @@ from taskrunner.model.plan import (
     ApprovalGate,
     FailurePolicy,
     Plan,
-    Retries,
     RunStep,
     Sandbox,
     Slo,
     Template,
 )
+from taskrunner.model.retries import Retries
 from taskrunner.model.run import Reason
 from taskrunner.model.state.fold import fold
 

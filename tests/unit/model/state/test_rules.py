@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.model.plan import StepKind
+from taskrunner.model.plan import Parallel, StepKind
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import rules
 from taskrunner.model.state.facts import Facts
 from taskrunner.model.state.rules import Block, Scope
-from tests.unit.model.state.sample_journal import CREATED_AT, PLAN, at
+from tests.unit.model.state.sample_journal import CREATED_AT, PLAN, a_run_step, at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +33,14 @@ WAITING = replace(PENDING, reason=Reason.AWAITING_APPROVAL, last_transition_at=a
 SUCCEEDED = replace(RUNNING, status=StepStatus.SUCCEEDED, last_transition_at=at(2))
 FAILED = replace(RUNNING, status=StepStatus.FAILED, last_transition_at=at(3))
 SKIPPED = replace(PENDING, status=StepStatus.SKIPPED, reason=Reason.CONDITION_FALSE)
+CONCURRENT = replace(PLAN, steps=(*PLAN.steps, Parallel(id="lanes", steps=(a_run_step("lane"),))))
 HERE = Scope()
 STOPPED = Scope(is_contained=True, stopped_at=at(5))
 
 
 def facts(outcome: RunStatus | None = None, *, has_started: bool = True) -> Facts:
     """A run that has started, and has ended when it has an outcome."""
-    found = Facts(PLAN, CREATED_AT)
+    found = Facts(CONCURRENT, CREATED_AT)
     found.started_at = at(1) if has_started else None
     found.outcome = outcome
     found.ended_at = None if outcome is None else at(8)
@@ -83,21 +84,28 @@ class TestStep:
         assert rules.step_state(step, HERE, facts()) == step
 
     @pytest.mark.parametrize(
-        ("is_concurrent", "expected"), [(True, ("Running",)), (False, ("Failed", "executor-error"))]
+        ("template", "expected"), [("lane", ("Running",)), ("build", ("Failed", "executor-error"))]
     )
-    def test_may_finish_only_if_it_ran_beside_the_failure(
-        self, expected: tuple[str, ...], *, is_concurrent: bool
+    @pytest.mark.parametrize("scope", [HERE, STOPPED])
+    @pytest.mark.parametrize("outcome", [RunStatus.FAILED, RunStatus.SUCCEEDED])
+    def test_may_finish_only_if_it_ran_beside_a_failure(
+        self, outcome: RunStatus, scope: Scope, template: str, expected: tuple[str, ...]
     ) -> None:
-        scope = Scope(is_concurrent=is_concurrent)
+        running = replace(RUNNING, path=template, template_id=template)
 
-        assert settled(RUNNING, scope, RunStatus.FAILED) == expected
+        assert settled(running, scope, outcome) == expected
+
+    def test_does_not_finish_as_a_gate_when_the_run_has_succeeded(self) -> None:
+        gate = replace(RUNNING, path="lane", template_id="lane", kind=StepKind.GATE_POLICY)
+
+        assert settled(gate, STOPPED, RunStatus.SUCCEEDED) == ("Failed", "executor-error")
 
     @pytest.mark.parametrize("step", [PENDING, WAITING, RETRYING, RUNNING])
-    def test_is_skipped_when_the_run_is_cancelled(self, step: StepState) -> None:
-        assert settled(step, Scope(is_concurrent=True), RunStatus.CANCELLED) == (
-            "Skipped",
-            "cancelled",
-        )
+    @pytest.mark.parametrize("template", ["lane", "build"])
+    def test_is_skipped_when_the_run_is_cancelled(self, step: StepState, template: str) -> None:
+        step = replace(step, path=template, template_id=template)
+
+        assert settled(step, HERE, RunStatus.CANCELLED) == ("Skipped", "cancelled")
 
     @pytest.mark.parametrize(
         ("step", "expected"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.adapters.due_work import DUE_ASSIGNMENTS, due_values
 from taskrunner.adapters.table_layout import (
+    APPROVALS,
     GATES,
     OPEN_APPROVAL,
     ListKind,
@@ -25,6 +26,7 @@ from taskrunner.model.approval import (
     GateOpening,
     GateRecord,
     Verdict,
+    record_of,
 )
 from taskrunner.model.due_work import DueKind
 
@@ -50,11 +52,13 @@ def approval_from_item(item: Item) -> ApprovalRecord:
                 decided_at=decision["at"],
                 actor=decision.get("actor"),
                 summary=decision.get("summary"),
+                names_gate=not decision.get("unnamed", False),
             )
             for decision in item["decisions"]
         ),
         was_opened=True,
         version=item["version"],
+        gate_path=record_of(item["sk"].removeprefix(APPROVALS))[1],
     )
 
 
@@ -82,7 +86,7 @@ def gate_update(
         condition="attribute_not_exists(expired_by) AND "
         f"(attribute_not_exists(heard){' OR heard = :known' if known else ''})",
         values={
-            ":approval_id": record.approval_id,
+            ":approval_id": record.name,
             ":heard": len(record.decisions),
             ":expires_at": expires_at,
             **known,
@@ -126,7 +130,7 @@ def undecided(run: Run, record: ApprovalRecord, expiry: Decision) -> Write:
     A gate that the clock expires learns of it by that. For an expiry that a person decides, the
     approval is due until its gates have learned of it.
     """
-    key = approval_key(partition_of(run), record.approval_id)
+    key = approval_key(partition_of(run), record.name)
     values = {":version": record.version}
     if expiry.approver == CLOCK:
         condition = "attribute_not_exists(pk) OR version = :version"
@@ -163,7 +167,7 @@ def listing(
 ) -> dict[str, str]:
     """Return the values by which an approval is listed with one of its gates."""
     return {
-        ":sort": f"{opening.opened_at}#{run.run_id}#{record.approval_id}",
+        ":sort": f"{opening.opened_at}#{run.run_id}#{record.name}",
         ":summary": json.dumps(summary, ensure_ascii=False),
     }
 
@@ -213,7 +217,7 @@ def _approval_update(
 ) -> Update:
     """Update an approval, if no decision was stored since it was read as *record*."""
     return Update(
-        key=approval_key(partition_of(run), record.approval_id),
+        key=approval_key(partition_of(run), record.name),
         expression=expression,
         condition="attribute_not_exists(pk) OR version = :version",
         values={":approval_id": record.approval_id, ":version": record.version, **values},
@@ -221,11 +225,12 @@ def _approval_update(
 
 
 def _decision_document(decision: Decision) -> JsonObject:
-    document = {
+    document: JsonObject = {
         "verdict": decision.verdict.value,
         "by": decision.approver,
         "at": decision.decided_at,
         "actor": decision.actor,
         "summary": decision.summary,
+        "unnamed": None if decision.names_gate else True,
     }
     return {key: value for key, value in document.items() if value is not None}

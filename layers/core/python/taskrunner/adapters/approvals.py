@@ -1,5 +1,7 @@
 """The port Approvals over the table: an approval, and beside it one item for each of its gates.
 
+With the scope `gate` an approval is an item for each gate too, so its decisions meet no other gate.
+
 A gate's item has its task token until the gate is woken, so the gates that wait are the items with
 a token. Opening a gate checks in its transaction that no decision was stored since the approval was
 read. A decision is stored before anybody looks for waiting gates. So every gate either sees the
@@ -35,7 +37,6 @@ from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import approved_listing
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
-    APPROVALS,
     OPEN_APPROVALS,
     Key,
     approval_key,
@@ -46,7 +47,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Query, Update, by_prefix
 from taskrunner.errors import ConflictError
-from taskrunner.model.approval import ApprovalRecord, Verdict
+from taskrunner.model.approval import ApprovalRecord, Verdict, record_name, record_of
 from taskrunner.ports.approvals import GateChange, OpenApprovals, OpenCount
 from taskrunner.ports.runs import NOTHING
 
@@ -70,10 +71,11 @@ _FAILURES: Final = {
 }
 # The state machine retries nothing of what has ended.
 _ENDED: Final = (ConflictError.__name__, "the run, or a block around the gate, has ended")
-_OF_APPROVAL: Final = "approval_id = :approval_id"
+# A gate's item has the name of the record that it waits for.
+_OF_APPROVAL: Final = "(approval_id = :approval_id OR begins_with(approval_id, :of_gates))"
 _UNWOKEN: Final = "attribute_exists(task_token)"
 _RECORD: Final = "sk, heard, notified, expired_by"
-_TOKEN_AND_RECORD: Final = f"pk, {_RECORD}, task_token"
+_TOKEN_AND_RECORD: Final = f"pk, {_RECORD}, approval_id, task_token"
 # Thousands of gates may wait, and the API's caller waits at most 29 s. boto3 keeps 10 connections.
 _WAKE_THREADS: Final = 10
 
@@ -91,15 +93,21 @@ class DynamoApprovals:
         self._retention = retention
         self._endings = RunEndings(table, retention)
 
-    def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
+    def get(
+        self, tenant: str, run_id: str, approval_id: str, gate_path: str | None = None
+    ) -> ApprovalRecord:
         """See the port."""
-        item = self._table.get(approval_key(run_partition(tenant, run_id), approval_id))
-        return ApprovalRecord(approval_id=approval_id) if item is None else approval_from_item(item)
+        name = record_name(approval_id, gate_path)
+        item = self._table.get(approval_key(run_partition(tenant, run_id), name))
+        if item is None:
+            return ApprovalRecord(approval_id=approval_id, gate_path=gate_path)
+        return approval_from_item(item)
 
-    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
-        """See the port."""
-        query = by_prefix(Key(run_partition(tenant, run_id), APPROVALS))
-        return [approval_from_item(item) for item in self._table.query(query)]
+    def records(self, tenant: str, run_id: str, approval_id: str) -> Sequence[ApprovalRecord]:
+        """See the port. The ids of other approvals may begin with this one."""
+        query = by_prefix(approval_key(run_partition(tenant, run_id), approval_id))
+        records = map(approval_from_item, self._table.query(query))
+        return [record for record in records if record.approval_id == approval_id]
 
     def gate(self, run: Run, path: str) -> GateRecord | None:
         """See the port."""
@@ -110,8 +118,14 @@ class DynamoApprovals:
         """See the port."""
         return map(gate_from_item, self._gates(run, _OF_APPROVAL, approval_id, _RECORD))
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
+    def waiting(
+        self, run: Run, approval_id: str, gate_path: str | None = None
+    ) -> Iterator[GateRecord]:
         """See the port."""
+        if gate_path is not None:
+            item = self._table.get(gate_key(partition_of(run), gate_path))
+            is_waiting = item is not None and _waits(item, approval_id)
+            return iter([gate_from_item(item)] if item is not None and is_waiting else [])
         condition = f"{_OF_APPROVAL} AND {_UNWOKEN} AND attribute_not_exists(expired_by)"
         return map(gate_from_item, self._gates(run, condition, approval_id, _RECORD))
 
@@ -130,8 +144,8 @@ class DynamoApprovals:
     ) -> Iterator[Item]:
         """Query the *attributes* of the run's gates that fulfil *condition*, by path."""
         gates = by_prefix(gate_key(partition_of(run), ""))
-        approval = {} if approval_id is None else {":approval_id": approval_id}
-        values = {**gates.values, **approval}
+        approval = {":approval_id": approval_id, ":of_gates": f"{approval_id}#"}
+        values = {**gates.values, **({} if approval_id is None else approval)}
         return self._table.query(
             replace(gates, values=values, filter=condition, attributes=attributes)
         )
@@ -224,9 +238,9 @@ class DynamoApprovals:
             return False
         return True
 
-    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
+    def list_anew(self, run: Run, name: str, waiting: Collection[str]) -> None:
         """See the port. A gate that opens meanwhile lists the approval itself, and that stays."""
-        key = approval_key(partition_of(run), approval_id)
+        key = approval_key(partition_of(run), name)
         item = self._table.get(key)
         if item is None or "summary" not in item:
             return
@@ -240,10 +254,15 @@ class DynamoApprovals:
 
     def resume(self, run: Run, record: ApprovalRecord) -> None:
         """See the port. A sent token is removed, so that a repeated call continues after it."""
-        items = self._gates(
-            run, f"{_OF_APPROVAL} AND {_UNWOKEN}", record.approval_id, _TOKEN_AND_RECORD
-        )
-        self._each(items, lambda item: self._wake_once(item, record))
+        items: Iterable[Item]
+        if record.gate_path is None:
+            condition = f"{_OF_APPROVAL} AND {_UNWOKEN}"
+            items = self._gates(run, condition, record.approval_id, _TOKEN_AND_RECORD)
+        else:
+            item = self._table.get(gate_key(partition_of(run), record.gate_path))
+            items = [] if item is None or "task_token" not in item else [item]
+        own = (item for item in items if item["approval_id"] == record.name)
+        self._each(own, lambda item: self._wake_once(item, record))
 
     def fail(self, run: Run, gates: Sequence[GateRecord]) -> None:
         """See the port."""
@@ -328,3 +347,9 @@ class DynamoApprovals:
         # An approval is sorted by when its latest gate opened, and then by its run.
         oldest = None if first is None else str(first["opened_sort"]).partition("#")[0]
         return OpenCount(len(page.items), oldest)
+
+
+def _waits(item: Item, approval_id: str) -> bool:
+    """Return whether a gate waits for a decision about the approval."""
+    has_waited = "task_token" in item and "expired_by" not in item
+    return has_waited and record_of(item["approval_id"])[0] == approval_id

@@ -14,8 +14,6 @@ from urllib.request import Request, urlopen
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# CloudFormation deletes a resource whose id changes, so it never does.
-_PHYSICAL_ID: Final = "pack-machines"
 _MAX_REASON: Final = 1000  # an answer may have 4 KiB
 _PAUSES_S: Final = (0.5, 1, 2, 4, 8)
 _TIMEOUT_S: Final = 5
@@ -27,8 +25,11 @@ def answer(
     *,
     succeeded: bool,
     sleep: Callable[[float], None] = time.sleep,
+    **attributes: str,
 ) -> None:
     """Answer *request*; *reason* is shown in the stack's events if it has failed.
+
+    The template reads *attributes* of the resource by `!GetAtt`.
 
     Raises:
         OSError: the address cannot be reached. Lambda then repeats the request.
@@ -36,10 +37,12 @@ def answer(
     document = {
         "Status": "SUCCESS" if succeeded else "FAILED",
         "Reason": reason[:_MAX_REASON],
-        "PhysicalResourceId": request.get("PhysicalResourceId") or _PHYSICAL_ID,
+        # CloudFormation deletes a resource whose id changes, so it never does.
+        "PhysicalResourceId": request.get("PhysicalResourceId") or request["LogicalResourceId"],
         "StackId": request["StackId"],
         "RequestId": request["RequestId"],
         "LogicalResourceId": request["LogicalResourceId"],
+        "Data": attributes,
     }
     body = json.dumps(document).encode()
     for pause_s in (*_PAUSES_S, None):

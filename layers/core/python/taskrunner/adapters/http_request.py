@@ -59,6 +59,21 @@ class Body:
             raise InvalidRequestError("invalid_request", f"'{name}' is missing; it is required")
         return self.text(name) or ""
 
+    def texts(self, name: str, most: int) -> Sequence[str] | None:
+        """Return the text *name*, or the list of 1 to *most* texts that it is; None without it.
+
+        Raises:
+            InvalidRequestError: it is null, of another type, or not valid Unicode.
+        """
+        value = self._member(name)
+        if not isinstance(value, list):
+            text = self.text(name)
+            return None if text is None else [text]
+        if not 1 <= len(value) <= most:
+            message = f"'{name}' must be a string, or a list of 1 to {most} strings"
+            raise InvalidRequestError("invalid_request", message)
+        return [Body({name: item}).required_text(name) for item in value]
+
     def object(self, name: str) -> JsonObject:
         """Return the object *name*, or an empty one if the body does not have it.
 

@@ -106,7 +106,9 @@ def error_response(error: TaskRunnerError, trace: str, *, plans: bool) -> Respon
     status = _STATUS_OF_CODE.get(code) or _STATUS_OF_CLASS[type(error)]
     lists_problems = plans and status == _BAD_REQUEST
     problem = {"path": "$", "message": str(error)}
-    return _envelope(status, code, str(error), trace, [problem] if lists_problems else None)
+    listed = [problem] if lists_problems else None
+    details = getattr(error, "details", None)
+    return _envelope(status, code, str(error), trace, listed, details)
 
 
 def internal_error_response(trace: str) -> Response:
@@ -114,11 +116,18 @@ def internal_error_response(trace: str) -> Response:
     return _envelope(500, "internal_error", "An unexpected error occurred", trace)
 
 
-def _envelope(
-    status: int, code: str, message: str, trace: str, problems: Sequence[JsonObject] | None = None
+def _envelope(  # noqa: PLR0913, PLR0917 - an error has this many parts
+    status: int,
+    code: str,
+    message: str,
+    trace: str,
+    problems: Sequence[JsonObject] | None = None,
+    details: JsonObject | None = None,
 ) -> Response:
     logger.info("refused", extra={"status": status, "code": code, "trace": trace})
     body: JsonObject = {"error": {"code": code, "message": message, "traceId": trace}}
+    if details is not None:
+        body["error"]["details"] = details
     if problems is not None:
         body["errors"] = problems
     headers = _HEADERS_OF_CODE.get(code) or _HEADERS_OF_STATUS.get(status)

@@ -81,6 +81,8 @@ class RunLists:
         )
         start = _start(index, cursor, filters)
         found: list[JsonObject] = []
+        # A run is in the list once for each gate that waits by itself, one entry after the other.
+        last_partition = None if start is None else start["pk"]
         left = max(_MOST_READ, limit)
         while left > 0:
             size = min(left, limit - len(found) if chosen.is_exact else _READ_AT_ONCE)
@@ -88,8 +90,9 @@ class RunLists:
             left -= size
             runs = self._summaries(read.items, chosen, filters)
             for item in read.items:
-                if item["pk"] in runs:
+                if item["pk"] in runs and item["pk"] != last_partition:
                     found.append(runs[item["pk"]])
+                last_partition = item["pk"]
                 if len(found) == limit and item is not read.items[-1]:
                     return Page(found, index.cursor_of(item))
             start = read.last_key

@@ -9,7 +9,8 @@ is in it is old, and the same in all environments.
     ids and secrets             not in it: they come from the system, which Lambda gives new entropy
     credentials                 botocore fetches new ones by the wall clock, when they are used
     connections                 none: clients connect with their first call
-    caches, and their clocks    empty: they fill with the first event
+    caches, and their clocks    empty: they fill with the first event, such as an issuer's keys
+    environment variables       those of the version, which no deployment changes
 """
 
 from __future__ import annotations

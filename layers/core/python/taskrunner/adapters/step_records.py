@@ -133,13 +133,17 @@ class StepRecords:
     ) -> StepOutcome:
         """Record the end of an attempt that was running when its run ended.
 
-        It counts when the run failed, and its artifacts do until the run is settled. Otherwise the
-        journal gets the entries, and nothing else changes.
+        It counts unless the run was cancelled. Its artifacts count until a failed run is settled;
+        one that has succeeded has its outputs already. After a cancellation the journal gets the
+        entries, and nothing else changes.
         """
-        if self._outcome(snapshot.run) is not RunStatus.FAILED:
+        ended = self._outcome(snapshot.run)
+        if ended is RunStatus.CANCELLED:
             self._journal.append(snapshot, addition._replace(used_ms=0))
             return outcome
-        choices: list[list[Write]] = [[*puts, unsettled_check(snapshot.run)], [puts[0]]]
+        choices: list[list[Write]] = [[puts[0]]]
+        if ended is RunStatus.FAILED:
+            choices.insert(0, [*puts, unsettled_check(snapshot.run)])
         for writes in choices:
             try:
                 self._journal.append(snapshot, addition, writes)

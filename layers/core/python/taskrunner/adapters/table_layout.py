@@ -3,14 +3,15 @@
 Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
 
     A#<approval id>  an approval: approval_id, decisions, verdict, version; while it is open also
-                     tenant_open_approvals, opened_sort, summary, run_list, created_sort
+                     tenant_open_approvals, opened_sort, summary, run_list, created_sort. With the
+                     scope `gate` there is one for each gate, `A#<approval id>#<step path>`
     B#<step path>    a block that a failure has stopped, while the run goes on after it
     D                what approvers are shown of the run, if it has gates: brief (JSON text)
     F#<name>#<path>  an artifact: the fields of `Artifact`, and the step and attempt that wrote it;
                      the path is that step's, and absent for one that the run's end added
-    G#<step path>    a gate: approval_id, notified, heard (how many decisions its journal holds),
-                     opened_sort and summary as of its approval; expired_by once it has expired;
-                     task_token while it waits
+    G#<step path>    a gate: approval_id (its approval's key without `A#`), notified, heard (how
+                     many decisions its journal holds), opened_sort and summary as of its approval;
+                     expired_by once it has expired; task_token while it waits
     I#<kind>         the run in the list of its pack, of its version or of its requester, or of the
                      approved runs of its pack: run_list, created_sort
     J#<chunk>        a chunk of the journal, numbered from 0: entries, ids, used_ms, used_before_ms;
@@ -133,9 +134,9 @@ def run_key(run: Run) -> Key:
     return Key(partition_of(run), RUN)
 
 
-def approval_key(partition: str, approval_id: str) -> Key:
-    """Return the key of an approval in a run's partition."""
-    return Key(partition, f"{APPROVALS}{approval_id}")
+def approval_key(partition: str, name: str) -> Key:
+    """Return the key of an approval's record in a run's partition, by `ApprovalRecord.name`."""
+    return Key(partition, f"{APPROVALS}{name}")
 
 
 def watch_key(partition: str, step_path: str) -> Key:

@@ -37,6 +37,7 @@ from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.planning.plan import make_plan, make_structure
 from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
+from taskrunner.model.plan import MapStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -77,7 +78,7 @@ def compile_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILING
     """
     manifest = schema.parse(source.read(text))
     plan = _plan(manifest, inputs, ceilings)
-    distributed = distributed_maps(make_structure(manifest.pack))
+    distributed = _distributed(plan, manifest)
     definition = compile_plan(plan, distributed)
     longest_input = execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID, at_final_steps=True)
     budget = limits.count(plan, distributed, definition, longest_input)
@@ -114,6 +115,13 @@ def compile_plan(plan: Plan, distributed: Collection[str]) -> JsonObject:
     definition = emit(plan, distributed)
     gates.prove(definition, plan)
     return definition
+
+
+def _distributed(plan: Plan, manifest: Manifest) -> frozenset[str]:
+    """Return the ids of the Distributed Maps; a pack without maps is not planned again for them."""
+    if not any(isinstance(step, MapStep) for step in plan.all_steps()):
+        return frozenset()
+    return distributed_maps(make_structure(manifest.pack))
 
 
 def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:

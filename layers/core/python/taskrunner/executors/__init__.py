@@ -61,8 +61,17 @@ def function_name(reference: str) -> str | None:
     return name if is_function else None
 
 
+def exists(reference: str) -> bool:
+    """Return whether there is an executor with that reference, without importing it."""
+    return _module(reference) is not None
+
+
 def find(reference: str) -> Executor | None:
     """Return the executor with that reference, or None when there is none."""
-    is_function = function_name(reference) is not None
-    module = _FUNCTION_MODULE if is_function else _MODULES.get(reference)
+    module = _module(reference)
     return None if module is None else cast("Executor", import_module(module))
+
+
+def _module(reference: str) -> str | None:
+    is_function = function_name(reference) is not None
+    return _FUNCTION_MODULE if is_function else _MODULES.get(reference)

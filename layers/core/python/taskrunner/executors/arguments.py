@@ -1,7 +1,8 @@
 """Checks the parameters of a step against the model of its executor.
 
 This is apart from the compiler's other checks because a step repeats it once its templates are
-filled in, and must not pay for importing the compiler.
+filled in, and must not pay for importing the compiler. It repeats it in the sandbox, which has
+imported the executors and pydantic already.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from taskrunner.executors.work import ExecutorFailure
+from taskrunner.model import json_path
 from taskrunner.model.wording import closest, kind_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
     from taskrunner import executors
@@ -73,6 +77,17 @@ def misfits(
             )
             if not is_open or detail["type"] in _INDEPENDENT_OF_VALUES:
                 yield path, _message(detail, executor)
+
+
+def checked(executor: executors.Executor, value: object) -> BaseModel:
+    """Return the parameters that *executor* is given, all values of which are known.
+
+    Raises:
+        ExecutorFailure: they do not fit; the message names the first problem.
+    """
+    for path, problem in misfits(executor, value, ()):
+        raise ExecutorFailure(f"{json_path.render(('with', *path))}: {problem}")
+    return executor.Parameters.model_validate(value)
 
 
 def _message(detail: ErrorDetails, executor: executors.Executor) -> str:

@@ -9,9 +9,7 @@ that it need not fit into memory or a message.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import socket
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
 
 # The file that a build leaves in /output: a copy of the bundle it has stored.
 BUNDLE_FILE: Final = "bundle.zip"
-
-
-class ClosedParameters(BaseModel):
-    """The base of most executors' parameters: no coercion, and no unknown parameter."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ExecutorFailure(Exception):  # noqa: N818 - the step's work failed, not this program

@@ -7,6 +7,7 @@ reached. The rest of a plan never sees `{{`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.expressions.allowance import Allowance
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
 
 _BRACES: Final = "{{"
+# Split templates that are kept, and the characters of the longest one.
+_MAX_KEPT: Final = 1_000
+_MAX_KEPT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class TemplateText:
         if len(self.pieces) == 1 and isinstance(self.pieces[0], Expression):
             return self.pieces[0].evaluate(context, allowance)
         return "".join(
-            _as_text(piece.evaluate(context, allowance)) if isinstance(piece, Expression) else piece
+            as_text(piece.evaluate(context, allowance)) if isinstance(piece, Expression) else piece
             for piece in self.pieces
         )
 
@@ -68,6 +72,12 @@ def split(text: str) -> TemplateText:
     Raises:
         ExpressionError: a `{{` is never closed, or what it holds is not a valid expression.
     """
+    # The value of a literal in backticks may be a list, which must not be shared.
+    is_kept = len(text) <= _MAX_KEPT_LENGTH and "`" not in text
+    return _split_again(text) if is_kept else _split(text)
+
+
+def _split(text: str) -> TemplateText:
     pieces: list[str | Expression] = []
     position = 0
     while (start := text.find(_BRACES, position)) >= 0:
@@ -81,6 +91,11 @@ def split(text: str) -> TemplateText:
     if position < len(text) or not pieces:
         pieces.append(text[position:])
     return TemplateText(tuple(pieces))
+
+
+# Each stage reads a template again, and parsing its expressions is most of the work. What is kept
+# is immutable, and depends on the text alone.
+_split_again = lru_cache(_MAX_KEPT)(_split)
 
 
 def texts(value: Json, path: JsonPath = ()) -> Iterator[tuple[JsonPath, str]]:
@@ -165,7 +180,8 @@ def secrets(names: Iterable[Reference]) -> list[str]:
     return list(dict.fromkeys(name[1] for name in names if name[0] == "secrets" and len(name) > 1))
 
 
-def _as_text(value: Json) -> str:
+def as_text(value: Json) -> str:
+    """Return *value* as it stands inside longer text: nothing for null, JSON for what has parts."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -165,9 +165,10 @@ def _step(step: Step, state: StepState) -> JsonObject:
         case RunStep():
             view["uses"] = step.uses
         case ApprovalGate():
-            view |= {"approvalId": step.approval_id, "gateMessage": step.message}
+            message = state.gate_message or step.message
+            view |= {"approvalId": step.approval_id, "gateMessage": message}
         case PolicyGate():
-            view["approvalId"] = step.override
+            view |= {"approvalId": step.override, "gateMessage": state.gate_message}
         case Parallel() | MapStep():
             view["maxParallel"] = step.max_parallel
         case Loop() | Conditional():
@@ -183,17 +184,16 @@ def step_detail(
     attempts: Sequence[Attempt],
     outputs: Json,
     *,
-    outputs_omitted: bool,
+    started_at: str | None,
 ) -> JsonObject:
     """Return the API's RunStepResponse; *outputs* is None when there are none, or too large."""
     is_failed = state.status is StepStatus.FAILED and state.reason is not None
     error = {"reason": str(state.reason), "message": state.error_message} if is_failed else None
     view: JsonObject = {
-        "startedAt": next((attempt.started_at for attempt in attempts), None),
+        "startedAt": started_at,
         "endedAt": state.last_transition_at if state.has_ended else None,
         "error": None if error is None else _without_none(error),
         "outputs": outputs,
-        "outputsOmitted": outputs_omitted or None,
         "attemptHistory": [_attempt(attempt) for attempt in attempts],
     }
     return _step(step, state) | _without_none(view)

@@ -6,6 +6,9 @@ function that gives a record its verdict.
 An approval is approved or rejected once, for all of its gates. It never expires: a gate does, by
 itself. The clock expires a gate that has waited its full time, and an admin expires those that wait
 at the moment. A gate that opens later waits its own time.
+
+With the scope `gate` an approval has a record of its own for each gate, in each iteration. All of
+this then holds for each of them, and none knows the others.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ class Decision:
     """One decision about an approval.
 
     *approver* is the subject of the caller's token, or CLOCK. *actor* is the person or system that
-    the caller says it acts for; no rule reads it. *decided_at* is RFC 3339 text.
+    the caller says it acts for; no rule reads it. *decided_at* is RFC 3339 text. *names_gate* is
+    false if it was sent without the gate that it is about, because only one waited.
     """
 
     verdict: Verdict
@@ -47,15 +51,20 @@ class Decision:
     decided_at: str
     actor: str | None = None
     summary: str | None = None
+    names_gate: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOpening:
-    """A gate that starts to wait; times are RFC 3339 text. The store keeps its task token."""
+    """A gate that starts to wait; times are RFC 3339 text. The store keeps its task token.
+
+    *message* is what its template gives approvers to read; None for a message that is not one.
+    """
 
     step_path: str
     opened_at: str
     expires_at: str
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,9 @@ class GateRecord:
 class ApprovalRecord:
     """An approval of one run. Its gates are separate records, because their number is unlimited.
 
+    *gate_path* is the one gate that the record is about if the approval's scope is `gate`, else
+    None.
+
     *verdict* is approved or rejected, and None before. *was_opened* is true once a gate waited for
     it. *version* grows with each stored decision, so that a writer notices a decision that it has
     not read.
@@ -86,10 +98,33 @@ class ApprovalRecord:
     decisions: tuple[Decision, ...] = ()
     was_opened: bool = False
     version: int = 0
+    gate_path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The record's name in its run."""
+        return record_name(self.approval_id, self.gate_path)
+
+    @property
+    def subject(self) -> str:
+        """What the record is about, in the words of messages."""
+        approval = f"the approval {self.approval_id}"
+        return approval if self.gate_path is None else f"{approval} of the gate {self.gate_path}"
 
     def latest_decision(self, approver: str) -> Decision | None:
         """Return the latest decision of *approver*."""
         return next((d for d in reversed(self.decisions) if d.approver == approver), None)
+
+
+def record_name(approval_id: str, gate_path: str | None) -> str:
+    """Return the name of an approval's record in its run; no approval's id has a `#`."""
+    return approval_id if gate_path is None else f"{approval_id}#{gate_path}"
+
+
+def record_of(name: str) -> tuple[str, str | None]:
+    """Return the approval's id and the gate of a name that `record_name` gave."""
+    approval_id, _, gate_path = name.partition("#")
+    return approval_id, gate_path or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,16 +220,25 @@ def refusal_of(  # noqa: PLR0913 - the rules read six independent values
     requester: str,
 ) -> Refusal | None:
     """Return why *caller* may not decide *verdict*; None if it may, or decided the same before."""
+    refusal = refusal_of_caller(approval, verdict, caller=caller, requester=requester)
+    if refusal is not None:
+        return refusal
     if verdict is Verdict.EXPIRED:
-        if not caller.may(ADMIN):
-            return Refusal(RefusalCode.SCOPE_REQUIRED, "only an admin may expire an approval")
         is_repeated = _is_repeated_expiry(gates, caller)
     else:
-        refusal = _of_approver(approval, caller, requester)
-        if refusal is not None:
-            return refusal
         is_repeated = _is_repeated(record, verdict, caller)
     return None if is_repeated else refusal_of_closed(record, gates)
+
+
+def refusal_of_caller(
+    approval: Approval, verdict: Verdict, *, caller: Caller, requester: str
+) -> Refusal | None:
+    """Return why *caller* may not decide *verdict* at any gate of *approval*; None if it may."""
+    if verdict is not Verdict.EXPIRED:
+        return _of_approver(approval, caller, requester)
+    if caller.may(ADMIN):
+        return None
+    return Refusal(RefusalCode.SCOPE_REQUIRED, "only an admin may expire an approval")
 
 
 def refusal_to_approve(
@@ -235,14 +279,15 @@ def _of_approver(approval: Approval, caller: Caller, requester: str) -> Refusal 
 def refusal_of_closed(record: ApprovalRecord, gates: ApprovalGates) -> Refusal | None:
     """Return the refusal of a decision that was made before, or that no gate waits for."""
     if record.verdict is not None:
-        message = f"the approval {record.approval_id} was already {record.verdict}"
+        message = f"{record.subject} was already {record.verdict}"
         return Refusal(RefusalCode.ALREADY_DECIDED, message)
     if gates.is_waiting:
         return None
     if gates.all_expired:
-        message = f"nobody decided the approval {record.approval_id} in time: its gate has expired"
+        message = f"nobody decided {record.subject} in time: its gate has expired"
         return Refusal(RefusalCode.ALREADY_DECIDED, message)
-    message = f"no gate waits for the approval {record.approval_id}"
+    no_gate = "no gate waits" if record.gate_path is None else f"{record.gate_path} does not wait"
+    message = f"{no_gate} for the approval {record.approval_id}"
     return Refusal(RefusalCode.NOT_OPEN, message)
 
 

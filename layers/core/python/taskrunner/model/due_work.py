@@ -43,8 +43,8 @@ class DueKind(StrEnum):
 class DueItem:
     """Something that was due at *due_at* (RFC 3339 text).
 
-    *name* is an approval's id or the step path of a gate or block, and empty for a run. *looks*
-    counts how often the reconciler has taken it up without success.
+    *name* is that of an approval's record or the step path of a gate or block, and empty for a run.
+    *looks* counts how often the reconciler has taken it up without success.
     """
 
     kind: DueKind

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model import step_path
-from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, walk
+from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, RunStep, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +88,12 @@ def can_stop_gates(plan: Plan) -> bool:
     """Return whether a failure may stop a block with gates while the run goes on after it."""
     gates = [step for step in walk(plan.steps) if isinstance(step, ApprovalGate | PolicyGate)]
     return any(stoppable_blocks(plan, gate.id) for gate in gates)
+
+
+def can_stop_run_steps(plan: Plan) -> bool:
+    """Return whether a failure may stop a block with run steps while the run goes on after it."""
+    steps = [step for step in walk(plan.steps) if isinstance(step, RunStep)]
+    return any(stoppable_blocks(plan, step.id) for step in steps)
 
 
 def _is_before_final(plan: Plan, step_id: str) -> bool:

@@ -109,7 +109,7 @@ def _events(run: Run, entry: Entry, fact: Fact) -> Iterator[LifecycleEvent]:
         case RunEnded(status, ended_at):
             taken_s = seconds(run.created_at, ended_at)
             yield _event(run, entry, _OF_OUTCOME[status], durationSeconds=taken_s)
-        case GateOpened(approval_id, expires_at, is_override):
+        case GateOpened(approval_id=approval_id, expires_at=expires_at, is_override=is_override):
             yield _event(
                 run,
                 entry,

@@ -1,7 +1,8 @@
 """The notification that approvers get when a gate starts to wait.
 
 A notification leaves the service by mail and queues, and every subscriber reads it. It contains
-what an approver needs to find and decide the gate, but no task token, no input and no output.
+what an approver needs to find and decide the gate, but no task token, and no input or output but
+those that the pack's message reads.
 """
 
 from __future__ import annotations

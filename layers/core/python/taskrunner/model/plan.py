@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypedDict, assert_never
 
+from taskrunner.model.retries import Retries
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -44,6 +46,13 @@ class FailureAction(StrEnum):
     BRANCH = "branch"
 
 
+class ApprovalScope(StrEnum):
+    """The gates that one decision about an approval serves."""
+
+    RUN = "run"  # every gate of the approval in the run
+    GATE = "gate"  # one gate, in one iteration
+
+
 class Aggregation(StrEnum):
     """The ways in which a loop combines the values of its iterations."""
 
@@ -55,18 +64,10 @@ class Aggregation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
-    """The number of attempts, the first one included, and the pause between two of them."""
-
-    max_attempts: int = 1
-    backoff_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class FailurePolicy:
     """The pack's defaults for steps that do not say themselves how to fail."""
 
-    retries: Retries = Retries()
+    retries: Retries = field(default_factory=Retries)
     continue_on_error: bool = False
 
 
@@ -266,7 +267,10 @@ def walk(steps: Iterable[Step]) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A rule for decisions: the grants and number of approvers, and how long a gate waits."""
+    """A rule for decisions: the grants and number of approvers, and how long a gate waits.
+
+    *scope* says whether one decision serves all gates of a run, or each gate needs its own.
+    """
 
     id: str
     grants: tuple[str, ...] = ()
@@ -274,6 +278,11 @@ class Approval:
     distinct_from_requester: bool = False
     expires_after_s: int = DEFAULT_EXPIRY_S
     message: str | None = None
+    scope: ApprovalScope = ApprovalScope.RUN
+
+    def record_path(self, step_path: str) -> str | None:
+        """Return the gate whose own record the gate at *step_path* has; None: that of the run."""
+        return step_path if self.scope is ApprovalScope.GATE else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

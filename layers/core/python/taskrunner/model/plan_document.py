@@ -17,6 +17,7 @@ from taskrunner.model.plan import (
     Aggregation,
     Approval,
     ApprovalGate,
+    ApprovalScope,
     Branch,
     Conditional,
     FailureAction,
@@ -33,7 +34,6 @@ from taskrunner.model.plan import (
     Plan,
     Policy,
     PolicyGate,
-    Retries,
     Rule,
     RunStep,
     Sandbox,
@@ -43,6 +43,7 @@ from taskrunner.model.plan import (
     StepKind,
     Template,
 )
+from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,11 +88,23 @@ def to_document(plan: Plan) -> JsonObject:
 
 
 def _retries(retries: Retries) -> JsonObject:
-    return {"maxAttempts": retries.max_attempts, "backoffSeconds": retries.backoff_s}
+    document: JsonObject = {
+        "maxAttempts": retries.max_attempts,
+        "backoffSeconds": retries.backoff_s,
+    }
+    if retries.backoff_rate != 1:
+        document["backoffRate"] = retries.backoff_rate
+    if retries.max_backoff_s is not None:
+        document["maxBackoffSeconds"] = retries.max_backoff_s
+    if retries.jitter is not Jitter.NONE:
+        document["jitter"] = retries.jitter.value
+    if retries.on:
+        document["on"] = list(retries.on)
+    return document
 
 
 def _approval(approval: Approval) -> JsonObject:
-    return {
+    document: JsonObject = {
         "id": approval.id,
         "grants": list(approval.grants),
         "minApprovals": approval.min_approvals,
@@ -99,6 +112,8 @@ def _approval(approval: Approval) -> JsonObject:
         "expiresAfterSeconds": approval.expires_after_s,
         "message": approval.message,
     }
+    is_default = approval.scope is ApprovalScope.RUN
+    return document if is_default else document | {"scope": approval.scope.value}
 
 
 def _policy(policy: Policy) -> JsonObject:
@@ -236,7 +251,14 @@ def from_document(document: JsonMapping) -> Plan:
 
 
 def _read_retries(document: JsonMapping) -> Retries:
-    return Retries(document["maxAttempts"], document["backoffSeconds"])
+    return Retries(
+        max_attempts=document["maxAttempts"],
+        backoff_s=document["backoffSeconds"],
+        backoff_rate=document.get("backoffRate", 1),
+        max_backoff_s=document.get("maxBackoffSeconds"),
+        jitter=Jitter(document.get("jitter", "none")),
+        on=tuple(document.get("on", ())),
+    )
 
 
 def _read_approval(document: JsonMapping) -> Approval:
@@ -247,6 +269,7 @@ def _read_approval(document: JsonMapping) -> Approval:
         distinct_from_requester=document["distinctFromRequester"],
         expires_after_s=document["expiresAfterSeconds"],
         message=document["message"],
+        scope=ApprovalScope(document.get("scope", ApprovalScope.RUN)),
     )
 
 

@@ -192,6 +192,7 @@ class StepState:
     *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
     the block that directly holds the step. *failure* is why the last attempt failed, while the step
     waits for the next one. *was_reached* stays true once the run has reached the step.
+    *gate_message* is what the template of a gate's message gave when the gate opened.
     """
 
     path: str
@@ -208,6 +209,7 @@ class StepState:
     error_message: str | None = None
     failure: Reason | None = None
     was_reached: bool = False
+    gate_message: str | None = None
 
     @property
     def has_ended(self) -> bool:

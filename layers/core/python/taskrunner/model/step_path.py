@@ -58,7 +58,7 @@ def parse(path: str) -> StepPath:
     match = _PATH.fullmatch(path)
     if match is None:
         raise ValueError(f"not a step path: {path!r}")
-    return StepPath(iterations(match["prefix"]), match["id"])
+    return StepPath(_iterations(match["prefix"]), match["id"])
 
 
 def iterations(prefix: str) -> tuple[Iteration, ...]:
@@ -69,6 +69,10 @@ def iterations(prefix: str) -> tuple[Iteration, ...]:
     """
     if _PREFIX.fullmatch(prefix) is None:
         raise ValueError(f"not the prefix of a step path: {prefix!r}")
+    return _iterations(prefix)
+
+
+def _iterations(prefix: str) -> tuple[Iteration, ...]:
     return tuple(
         Iteration(prefix[: match.end(1)], int(match[2])) for match in _ITERATION.finditer(prefix)
     )

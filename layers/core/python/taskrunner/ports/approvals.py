@@ -53,6 +53,9 @@ class OpenCount(NamedTuple):
 class Approvals(Protocol):
     """Approvals by run and id, and gates by run and step path.
 
+    With the scope `gate` an approval has a record for each gate. Its *gate_path* is that gate's,
+    and such a record and its gate never touch another one.
+
     Task tokens are kept here and nowhere else, each for as long as its gate waits.
 
     A call that returns a boolean is one write. It changes nothing and returns False when what it
@@ -60,12 +63,14 @@ class Approvals(Protocol):
     one of the blocks *inside* of which its gates are. *stops* is what it stops when it fails gates.
     """
 
-    def get(self, tenant: str, run_id: str, approval_id: str) -> ApprovalRecord:
+    def get(
+        self, tenant: str, run_id: str, approval_id: str, gate_path: str | None = None
+    ) -> ApprovalRecord:
         """Return the record, which is empty before a gate has opened the approval."""
         ...
 
-    def records(self, tenant: str, run_id: str) -> Sequence[ApprovalRecord]:
-        """Return the records of all approvals of a run that a gate has opened, by id."""
+    def records(self, tenant: str, run_id: str, approval_id: str) -> Sequence[ApprovalRecord]:
+        """Return the records of an approval that gates have opened, by the paths of gates."""
         ...
 
     def gate(self, run: Run, path: str) -> GateRecord | None:
@@ -76,8 +81,13 @@ class Approvals(Protocol):
         """Return all gates that have been opened for an approval, by path."""
         ...
 
-    def waiting(self, run: Run, approval_id: str) -> Iterator[GateRecord]:
-        """Return the gates that wait for an approval: not expired and not woken, by path."""
+    def waiting(
+        self, run: Run, approval_id: str, gate_path: str | None = None
+    ) -> Iterator[GateRecord]:
+        """Return the gates that wait for an approval: not expired and not woken, by path.
+
+        With *gate_path* only the gate there is looked at.
+        """
         ...
 
     def unwoken(self, run: Run) -> Iterator[GateRecord]:
@@ -143,8 +153,8 @@ class Approvals(Protocol):
         """
         ...
 
-    def list_anew(self, run: Run, approval_id: str, waiting: Collection[str]) -> None:
-        """Correct the entry of an approval among the open ones after gates have ended.
+    def list_anew(self, run: Run, name: str, waiting: Collection[str]) -> None:
+        """Correct the entry of an approval's record, by its name, after gates have ended.
 
         It shows one of the gates at the paths *waiting*, and goes when there are none.
         """

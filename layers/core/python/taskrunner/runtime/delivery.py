@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.errors import TryAgainError
 from taskrunner.model import step_path
+from taskrunner.model.approval import record_name
 from taskrunner.model.failure import can_stop_gates, stoppable_blocks
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 
@@ -53,9 +54,9 @@ def _deliver_stopped(run: Run, plan: Plan, world: World) -> None:
     going_on = _outside(unwoken, blocks, plan)
     stopped = [gate for gate in unwoken if gate not in going_on]
     world.approvals.fail(run, stopped)
-    waiting = _paths_by_approval(going_on, plan)
-    for approval_id in _paths_by_approval(stopped, plan):
-        world.approvals.list_anew(run, approval_id, waiting.get(approval_id, ()))
+    waiting = _paths_by_record(going_on, plan)
+    for name in _paths_by_record(stopped, plan):
+        world.approvals.list_anew(run, name, waiting.get(name, ()))
     for item in filter(None, blocks.values()):
         with suppress(TryAgainError):  # the reconciler finds that nothing is left to deliver
             world.due_work.finish(item)
@@ -73,13 +74,15 @@ def _outside(gates: Iterable[GateRecord], stopped: Iterable[str], plan: Plan) ->
     return [gate for gate in gates if paths.isdisjoint(stoppable_blocks(plan, gate.step_path))]
 
 
-def _paths_by_approval(gates: Iterable[GateRecord], plan: Plan) -> dict[str, list[str]]:
+def _paths_by_record(gates: Iterable[GateRecord], plan: Plan) -> dict[str, list[str]]:
+    """Return the paths of *gates* by the name of the record that each waits for."""
     paths = defaultdict(list)
     for gate in gates:
         step = plan.step(step_path.parse(gate.step_path).step_id)
         match step:
             case ApprovalGate(approval_id=str(approval_id)) | PolicyGate(override=str(approval_id)):
-                paths[approval_id].append(gate.step_path)
+                gate_path = plan.approval(approval_id).record_path(gate.step_path)
+                paths[record_name(approval_id, gate_path)].append(gate.step_path)
             case _:
                 pass
     return dict(paths)

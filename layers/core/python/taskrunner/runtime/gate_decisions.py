@@ -1,6 +1,7 @@
 """Deliver the decisions of an approval to its gates: record them in the journal, then wake.
 
-An approval has one record, however many gates wait for it. Each gate's part of the journal gets an
+An approval has one record, however many gates wait for it, or with the scope `gate` one for each
+gate. Nothing here touches a gate of another record. Each gate's part of the journal gets an
 entry for each decision. A gate counts how many it has, so a call that was cut off can be repeated.
 """
 
@@ -84,7 +85,7 @@ def finish_delivery(run: Run, record: ApprovalRecord, decision: Decision, world:
         kind=DueKind.APPROVAL,
         tenant=run.tenant,
         run_id=run.run_id,
-        name=record.approval_id,
+        name=record.name,
         due_at=first_look_at(decision.decided_at),
     )
     with suppress(TryAgainError):  # the reconciler finds that nothing is left to deliver
@@ -95,8 +96,8 @@ def deliver_expiry(run: Run, plan: Plan, record: ApprovalRecord, world: World) -
     """Wake the gates of *record* that have expired, and list the approval by those that wait."""
     _resume(run, record, world)
     deliver_ended(run, plan, world)
-    waiting = waiting_gates(run, plan, record.approval_id, world)
-    world.approvals.list_anew(run, record.approval_id, [gate.step_path for gate in waiting])
+    waiting = waiting_gates(run, plan, record, world)
+    world.approvals.list_anew(run, record.name, [gate.step_path for gate in waiting])
 
 
 def _record_decisions(
@@ -105,19 +106,22 @@ def _record_decisions(
     for _ in range(_TRIES):
         if snapshot.run.outcome is not None:
             return
-        waiting = waiting_gates(snapshot.run, plan, record.approval_id, world)
+        waiting = waiting_gates(snapshot.run, plan, record, world)
         if all(
             world.approvals.record_decisions(snapshot, record, change)
             for change in changes(plan, record, waiting)
         ):
             return
         snapshot = world.runs.snapshot(snapshot.run.tenant, snapshot.run.run_id)
-    raise TryAgainError(f"other calls are deciding the approval {record.approval_id}")
+    raise TryAgainError(f"other calls are deciding {record.subject}")
 
 
-def waiting_gates(run: Run, plan: Plan, approval_id: str, world: World) -> list[GateRecord]:
-    """Return the gates of an approval that wait, except those in stopped blocks."""
-    waiting = world.approvals.waiting(run, approval_id)
+def waiting_gates(run: Run, plan: Plan, record: ApprovalRecord, world: World) -> list[GateRecord]:
+    """Return the gates of a record that wait, except those in stopped blocks.
+
+    The record of an approval as a whole has all of its gates.
+    """
+    waiting = world.approvals.waiting(run, record.approval_id, record.gate_path)
     return outside_of_stopped_blocks(waiting, run, plan, world)
 
 

@@ -47,7 +47,7 @@ def gate_views(plan: Plan, distributed: Collection[str]) -> dict[str, JsonObject
 
 
 def _gate_view(plan: Plan, guard: Guard, room: int) -> JsonObject:
-    gate = guard.step
+    gate, in_iteration = guard.step, frozenset(guard.in_iteration)
     shown = plan_view.fitting(guard.behind, room)
     approval_id = gate.approval_id if isinstance(gate, ApprovalGate) else gate.override
     view: JsonObject = {
@@ -57,6 +57,7 @@ def _gate_view(plan: Plan, guard: Guard, room: int) -> JsonObject:
         "policyId": gate.policy_id if isinstance(gate, PolicyGate) else None,
         "guards": shown,
         "guardsOmitted": len(guard.behind) - len(shown) or None,
+        "guardsInIteration": [step_id for step_id in shown if step_id in in_iteration] or None,
         "unless": guard.unless,
         "guardsNothingBecause": guard.idle,
         "findings": [".".join(reference) for reference in finding_references(plan, gate)],

@@ -95,9 +95,11 @@ def find_gate(reference: StepReference, world: World) -> ReachedGate:
     step = plan.step(reference.step_id)
     assert isinstance(step, ApprovalGate | PolicyGate)  # noqa: S101 - the compiler wires no other
     approval_id = step.approval_id if isinstance(step, ApprovalGate) else step.override or ""
-    record = world.approvals.get(reference.tenant, reference.run_id, approval_id)
-    gate = world.approvals.gate(snapshot.run, reference.path)
     approval = plan.approval(approval_id)
+    record = world.approvals.get(
+        reference.tenant, reference.run_id, approval_id, approval.record_path(reference.path)
+    )
+    gate = world.approvals.gate(snapshot.run, reference.path)
     reached = ReachedGate(reference, snapshot, plan, step, approval, record, gate, world)
     if reached.verdict is None:
         check_not_ended(snapshot.run)

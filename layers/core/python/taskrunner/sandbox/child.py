@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from taskrunner.executors import arguments
 from taskrunner.executors.work import EgressDenied, ExecutorFailure, Work
 from taskrunner.sandbox import guard, limits, messages
 from taskrunner.sandbox.channel import ChannelClosedError
@@ -76,7 +77,7 @@ def _execute(executor: Executor, request: AttemptRequest, channel: Channel) -> J
     os.chdir(request.folder)
     guard.apply()
     services = service_proxies(channel, request.folder)
-    parameters = executor.Parameters.model_validate(request.parameters)
+    parameters = arguments.checked(executor, request.parameters)
     return executor.execute(parameters, work(request, services))
 
 

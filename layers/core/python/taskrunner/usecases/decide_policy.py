@@ -135,8 +135,7 @@ def _record(
 ) -> PolicyVerdict:
     """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
     now = running.world.clock.now()
-    # Step Functions requires a Retry interval of at least one second.
-    pause = timedelta(seconds=max(1, gate.retries.backoff_s))
+    pause = timedelta(seconds=gate.retries.first_pause_s)
     is_retry = verdict is PolicyVerdict.RETRY
     evaluation = Evaluation(
         policy=running.plan.policy(gate.policy_id),

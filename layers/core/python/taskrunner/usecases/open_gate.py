@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ApprovalRejectedError, TryAgainError
+from taskrunner.expressions import messages
 from taskrunner.model import timestamp
 from taskrunner.model.approval import GateOpening, Verdict
 from taskrunner.model.due_work import breached_at
 from taskrunner.model.entries import gate_entries
+from taskrunner.model.plan import ApprovalScope
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
 from taskrunner.runtime.failures import stopped_by
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import World
     from taskrunner.runtime.reached_gate import ReachedGate
+    from taskrunner.runtime.running_step import RunningStep
 
 # The gate is read again when others decided at the same time, at most this often.
 _TRIES: Final = 5
@@ -100,7 +103,15 @@ def _waiting(gate: ReachedGate, world: World) -> GateOpening:
         step_path=gate.path,
         opened_at=timestamp.to_text(now),
         expires_at=timestamp.to_text(expires_at),
+        message=_filled(gate.message, gate.running),
     )
+
+
+def _filled(message: str | None, running: RunningStep) -> str | None:
+    """Return the message of a gate with its expressions evaluated; None if it has none."""
+    if message is None or not messages.is_template(message):
+        return None
+    return messages.filled(message, running.context(messages.references(message)))
 
 
 def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
@@ -119,4 +130,7 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "pack": {"name": run.pack_name, "version": run.pack_version},
         "requestedBy": run.created_by,
     }
-    return summary if gate.message is None else summary | {"message": gate.message}
+    if approval.scope is ApprovalScope.GATE:
+        summary["scope"] = approval.scope.value
+    message = waiting.message or gate.message
+    return summary if message is None else summary | {"message": message}

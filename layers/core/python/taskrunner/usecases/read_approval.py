@@ -15,7 +15,7 @@ from taskrunner.model.approval import (
 from taskrunner.model.brief import brief_of
 from taskrunner.model.entries.gate_entries import GateOpened
 from taskrunner.model.entries.reading import read
-from taskrunner.model.plan import ApprovalGate, PolicyGate
+from taskrunner.model.plan import ApprovalGate, ApprovalScope, PolicyGate
 from taskrunner.runtime.gate_view import findings, gate_views
 from taskrunner.runtime.run_values import RunValues
 
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Approval, Plan
+    from taskrunner.model.run import Run
     from taskrunner.ports import RunSnapshot, World
 
 # The gates in the iterations of a loop may be thousands, and each has its findings.
 _MAX_GATES: Final = 20
+# Each has a summary of up to 2,000 characters, and an answer has at most 6 MB.
+_MAX_DECISIONS: Final = 100
 
 
 def read_approval(
@@ -45,40 +48,32 @@ def read_approval(
     approval = next((item for item in plan.approvals if item.id == approval_id), None)
     if approval is None:
         raise NotFoundError(f"approval {approval_id} of run {run_id}")
-    record = _record(tenant, run_id, approval_id, world)
     waiting = [] if run.outcome else list(world.approvals.waiting(run, approval_id))
+    records = _Records(approval, world.approvals.records(tenant, run_id, approval_id), caller, run)
+    shown = waiting[:_MAX_GATES]
+    gates = _gates(plan, snapshot, shown, world)
     view: JsonObject = {
         "runId": run.run_id,
         "approvalId": approval.id,
         "planHash": run.plan_hash,
         "pack": {"name": run.pack_name, "version": run.pack_version},
         "requestedBy": run.created_by,
-        "status": _status(record, waiting),
+        "status": records.status(waiting),
         "grants": list(approval.grants),
         "minApprovals": approval.min_approvals,
         "distinctFromRequester": approval.distinct_from_requester,
-        "gates": _gates(plan, snapshot, waiting[:_MAX_GATES], world),
-        "decisions": [_decision(decision) for decision in record.decisions],
+        "gates": [view | records.of_gate(gate) for view, gate in zip(gates, shown, strict=True)],
+        **records.decisions(),
         **(brief_of(plan) or {}),
-        **_standing(approval, record, waiting, caller, run.created_by),
+        **records.standing(waiting),
     }
+    if approval.scope is ApprovalScope.GATE:
+        view["scope"] = approval.scope.value
     if approval.message is not None:
         view["message"] = approval.message
     if len(waiting) > _MAX_GATES:
         view["gatesOmitted"] = len(waiting) - _MAX_GATES
     return view
-
-
-def _record(tenant: str, run_id: str, approval_id: str, world: World) -> ApprovalRecord:
-    records = world.approvals.records(tenant, run_id)
-    found = (record for record in records if record.approval_id == approval_id)
-    return next(found, ApprovalRecord(approval_id=approval_id))
-
-
-def _status(record: ApprovalRecord, waiting: Sequence[GateRecord]) -> str:
-    if record.verdict is not None:
-        return record.verdict.value
-    return "waiting" if waiting else "closed"
 
 
 def _gates(
@@ -110,24 +105,95 @@ def _gate(
     prefix = iterations[-1].prefix if iterations else ""
     view = views[step_id] | {"stepId": path, "templateId": step_id} | opening
     if isinstance(step, ApprovalGate) and step.message is not None:
-        view["message"] = step.message
+        view.setdefault("message", step.message)
     return view | {"findings": findings(plan, step, prefix, values)}
 
 
 def _openings(tenant: str, run_id: str, world: World) -> Mapping[str, JsonObject]:
-    """When each gate opened and when it expires, by step path."""
+    """When each gate opened, when it expires and what its message was then, by step path."""
     openings: dict[str, JsonObject] = {}
     for placed in world.runs.journal(tenant, run_id):
         entry, fact = placed.entry, read(placed.entry)
         if isinstance(fact, GateOpened) and entry.step_path is not None:
-            opening = {"openedAt": entry.occurred_at}
-            expiry = {} if fact.expires_at is None else {"expiresAt": fact.expires_at}
-            openings[entry.step_path] = opening | expiry
+            opening = {
+                "openedAt": entry.occurred_at,
+                "expiresAt": fact.expires_at,
+                "message": fact.message,
+            }
+            openings[entry.step_path] = {k: v for k, v in opening.items() if v is not None}
     return openings
 
 
-def _decision(decision: Decision) -> JsonObject:
+class _Records:
+    """The decisions about an approval, of all gates or of each one, and what *caller* may add."""
+
+    def __init__(
+        self, approval: Approval, records: Sequence[ApprovalRecord], caller: Caller, run: Run
+    ) -> None:
+        self._approval = approval
+        self._caller = caller
+        self._requester = run.created_by
+        self._by_gate = {record.gate_path: record for record in records}
+        self._is_by_gate = approval.scope is ApprovalScope.GATE
+
+    def _record(self, gate: GateRecord | None) -> ApprovalRecord:
+        path = gate.step_path if gate is not None and self._is_by_gate else None
+        empty = ApprovalRecord(approval_id=self._approval.id, gate_path=path)
+        return self._by_gate.get(path, empty)
+
+    def status(self, waiting: Sequence[GateRecord]) -> str:
+        """Return the verdict, or that of all gates if each has its own and they agree."""
+        verdicts = {record.verdict for record in self._by_gate.values()}
+        verdict = verdicts.pop() if len(verdicts) == 1 else None
+        if verdict is not None and not (waiting and self._is_by_gate):
+            return verdict.value
+        return "waiting" if waiting else "closed"
+
+    def decisions(self) -> JsonObject:
+        """Return the decisions so far, the latest ones if there are very many."""
+        found = sorted(
+            (
+                (decision, record.gate_path)
+                for record in self._by_gate.values()
+                for decision in record.decisions
+            ),
+            key=lambda pair: pair[0].decided_at,
+        )
+        shown = [_decision(decision, gate_path) for decision, gate_path in found[-_MAX_DECISIONS:]]
+        omitted = len(found) - len(shown)
+        return {"decisions": shown} | ({"decisionsOmitted": omitted} if omitted else {})
+
+    def of_gate(self, gate: GateRecord) -> JsonObject:
+        """Return the decisions about a gate that needs its own, and if the caller may add one."""
+        if not self._is_by_gate:
+            return {}
+        decisions = self._record(gate).decisions
+        approved_by = [{"approver": d.approver, "decidedAt": d.decided_at} for d in decisions]
+        return {"approvedBy": approved_by} | self._standing_at(gate)
+
+    def standing(self, waiting: Sequence[GateRecord]) -> JsonObject:
+        """Return whether the caller may approve at any gate, and else why not at the first one."""
+        gates = waiting if self._is_by_gate else waiting[:1]
+        standings = [self._standing_at(gate) for gate in gates] or [self._standing_at(None)]
+        may_decide = (standing for standing in standings if standing["canDecide"])
+        return next(may_decide, standings[0])
+
+    def _standing_at(self, gate: GateRecord | None) -> JsonObject:
+        record = self._record(gate)
+        refusal = refusal_of_closed(record, ApprovalGates(is_waiting=gate is not None))
+        if refusal is None:
+            refusal = refusal_to_approve(
+                self._approval, record, caller=self._caller, requester=self._requester
+            )
+        if refusal is None:
+            return {"canDecide": True}
+        reason = {"code": refusal.code.value, "message": refusal.message}
+        return {"canDecide": False, "cannotDecideReason": reason}
+
+
+def _decision(decision: Decision, gate_path: str | None) -> JsonObject:
     view = {
+        "stepId": gate_path,
         "decision": decision.verdict.value,
         "approver": decision.approver,
         "decidedAt": decision.decided_at,
@@ -135,19 +201,3 @@ def _decision(decision: Decision) -> JsonObject:
         "summary": decision.summary,
     }
     return {name: value for name, value in view.items() if value is not None}
-
-
-def _standing(
-    approval: Approval,
-    record: ApprovalRecord,
-    waiting: Sequence[GateRecord],
-    caller: Caller,
-    requester: str,
-) -> JsonObject:
-    refusal = refusal_of_closed(record, ApprovalGates(is_waiting=bool(waiting)))
-    if refusal is None:
-        refusal = refusal_to_approve(approval, record, caller=caller, requester=requester)
-    if refusal is None:
-        return {"canDecide": True}
-    reason = {"code": refusal.code.value, "message": refusal.message}
-    return {"canDecide": False, "cannotDecideReason": reason}

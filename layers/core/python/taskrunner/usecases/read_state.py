@@ -119,11 +119,11 @@ def _last(entries: Sequence[PlacedEntry]) -> Position:
 def _tag(run: Run, entries: Sequence[PlacedEntry], world: World) -> str:
     """The ETag of the state by *entries*, of which the last counts.
 
-    Only one thing changes a state without an entry: time shows that a step died with its failed
-    run. The ETag of such a run changes each minute until no step can be running.
+    Only one thing changes a state without an entry: time shows that a step died that was running
+    when its run ended. The ETag of an ended run changes each minute until no step can be running.
     """
     text = api_view.cursor(_last(entries))
-    if run.outcome is RunStatus.FAILED and entries:
+    if run.outcome in {RunStatus.FAILED, RunStatus.SUCCEEDED} and entries:
         age = world.clock.now() - timestamp.from_text(entries[-1].entry.occurred_at)
         minutes = max(0, age // timedelta(minutes=1))
         text += "-ended" if age > LONGEST_ATTEMPT else f"-{minutes}"

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import NotFoundError
 from taskrunner.expressions.errors import ExpressionError
 from taskrunner.model import api_view, step_path
+from taskrunner.model.journal import Event
+from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
 from taskrunner.model.step_attempts import attempts_of
 from taskrunner.runtime.run_values import RunValues
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.model.run import StepState
+    from taskrunner.model.run import RunState, StepState
+    from taskrunner.model.step_attempts import Attempt
     from taskrunner.ports import RunSnapshot, World
 
 # Lambda answers with at most 6 MB. Only blocks of many steps can have more outputs.
@@ -42,13 +48,32 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     attempts = attempts_of(entry for entry in entries if entry.step_path == path)
     outputs = _outputs(plan, snapshot, step, world)
     is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
-    return api_view.step_detail(
+    view = api_view.step_detail(
         plan.step(step.template_id),
         step,
         attempts,
         outputs=None if is_too_large else outputs,
-        outputs_omitted=is_too_large,
+        started_at=_started_at(step, attempts, state, entries),
     )
+    return view | {"outputsOmitted": True} if is_too_large else view
+
+
+def _started_at(
+    step: StepState, attempts: Sequence[Attempt], state: RunState, entries: Iterable[Entry]
+) -> str | None:
+    """Return when the first attempt started, a gate opened, or a block was reached."""
+    if step.kind is StepKind.RUN:
+        return attempts[0].started_at if attempts else None
+    paths = {step.path}
+    for other in state.steps:  # a block stands before the steps in it
+        if other.parent_path in paths:
+            paths.add(other.path)
+    began = (
+        entry.occurred_at
+        for entry in entries
+        if entry.step_path in paths and entry.event is not Event.STEP_SKIPPED
+    )
+    return next(began, None)
 
 
 def _outputs(plan: Plan, snapshot: RunSnapshot, step: StepState, world: World) -> Json:

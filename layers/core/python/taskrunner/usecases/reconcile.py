@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.errors import ConflictError, NotFoundError, StartRefusedError
 from taskrunner.model import step_path, timestamp
+from taskrunner.model.approval import record_of
 from taskrunner.model.due_work import (
     DueItem,
     DueKind,
@@ -33,7 +34,6 @@ from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.record_lost_attempts import record_lost_attempts
 from taskrunner.usecases.settle_run import not_started
-from taskrunner.usecases.start_run import start_run
 from taskrunner.usecases.watch_objective import watch_objective
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Bring an approval's decisions to all of its gates; those of an ended run end with it."""
     plan = _plan(snapshot.run, world)
     if plan is not None:
-        record = world.approvals.get(item.tenant, item.run_id, item.name)
+        record = world.approvals.get(item.tenant, item.run_id, *record_of(item.name))
         gate_decisions.deliver(snapshot, plan, record, world)
         gate_decisions.deliver_expiry(snapshot.run, plan, record, world)
     world.due_work.finish(item)
@@ -201,7 +201,7 @@ def _undecided_gate(item: DueItem, summary: JsonObject, world: World) -> Reached
 def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
     """Stop what still runs of an ended run, and have it sealed.
 
-    The seal ends the work, but for the steps whose functions died beside the failure of the run. A
+    The seal ends the work, but for the steps whose functions died, and which nobody tried again. A
     run whose plan retention has deleted cannot be sealed, so answering its gates ends the work.
     """
     run, plan = snapshot.run, _plan(snapshot.run, world)
@@ -223,7 +223,8 @@ def _finish(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
 def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
     """Settle a run whose execution has ended; return False when it has none.
 
-    A run that has ended since it was due is left to its end's own due work.
+    While it goes on, steps whose functions died in its stopped blocks are recorded. A run that has
+    ended since it was due is left to its end's own due work.
     """
     run = snapshot.run
     if run.outcome is not None:
@@ -232,6 +233,8 @@ def _look_after(item: DueItem, snapshot: RunSnapshot, world: World) -> bool:
     if status is None:
         return False
     if status in _GOING_ON:
+        if (plan := _plan(run, world)) is not None:
+            record_lost_attempts(snapshot, plan, world)
         world.due_work.postpone(item, _next_look(snapshot, status, world))
     else:
         world.settlements.request(run, status)
@@ -266,6 +269,9 @@ def _only_waits(snapshot: RunSnapshot, now: datetime, world: World) -> bool:
 
 def _start(item: DueItem, world: World) -> bool:
     """Start a run that was recorded and has no execution, or settle it when that cannot be done."""
+    # The compiler would be a third of a cold start, and most passes start nothing.
+    from taskrunner.usecases.start_run import start_run  # noqa: PLC0415
+
     try:
         start_run(item.tenant, item.run_id, world)
     except Exception as error:

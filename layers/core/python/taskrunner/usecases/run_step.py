@@ -8,11 +8,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
-from taskrunner.errors import AttemptFailedError, SecretError, StepFailedError, TryAgainError
-from taskrunner.executors import arguments
+from taskrunner.errors import (
+    ATTEMPT_ERRORS,
+    AttemptFailedError,
+    SecretError,
+    StepFailedError,
+    TryAgainError,
+)
 from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
-from taskrunner.model import json_path, timestamp
+from taskrunner.model import timestamp
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.artifact_names import own_name
 from taskrunner.model.entries import step_entries
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from taskrunner.errors import RetriedError
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json, JsonObject
@@ -130,13 +136,26 @@ def _answer(
     if outcome.status is StepStatus.FAILED:
         if outcome.final:
             running.deliver(running.stopped_by_failure(running.now()))
-        raise (StepFailedError if outcome.final else AttemptFailedError)(
+        raise (StepFailedError if outcome.final else _retried_as(running, failure))(
             f"step {outcome.path} failed; the run's log says why",
             reason=None if failure is None else failure.reason,
             cause=None if failure is None else failure.message,
             attempt=outcome.attempt,
         )
     return {"status": outcome.status.value, "attempt": outcome.attempt}
+
+
+def _retried_as(running: RunningStep, failure: Failure | None) -> type[RetriedError]:
+    """Return the error of an attempt that another follows.
+
+    Machines name the reasons only if their packs do. The reason of a recorded outcome is not known
+    here, and such machines take its error for any of their reasons.
+    """
+    step = running.step
+    assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
+    if failure is None or not step.retries.on:
+        return AttemptFailedError
+    return ATTEMPT_ERRORS.get(failure.reason, AttemptFailedError)
 
 
 def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[Artifact]]:
@@ -203,8 +222,7 @@ def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Ar
 def _execute(
     attempt: _Attempt, secrets: dict[str, str], services: Services, folder: Path
 ) -> AttemptResult:
-    executor = executors.find(attempt.step.uses)
-    if executor is None:
+    if not executors.exists(attempt.step.uses):
         return _failed(f"there is no executor {attempt.step.uses} in this release")
     limits, reason_when_over = _limits(attempt)
     if reason_when_over is Reason.QUOTA_EXCEEDED and limits.wall_s <= 0:
@@ -216,8 +234,6 @@ def _execute(
         parameters = _parameters(attempt, secrets)
     except ExpressionError as error:
         return _failed(str(error))
-    for path, problem in arguments.misfits(executor, parameters, ()):
-        return _failed(f"{json_path.render(('with', *path))}: {problem}")
     job = _job(attempt, parameters, folder, limits)
     ended = attempt.running.world.sandbox.execute(job, services)
     if ended.reason is Reason.TIMEOUT and reason_when_over is Reason.QUOTA_EXCEEDED:
@@ -295,9 +311,8 @@ def _services(attempt: _Attempt) -> Services:
 def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> JsonObject:
     """Record how the attempt ended, and answer with the outcome that counts."""
     running = attempt.running
-    # No other attempt would have more of the quota, which is the run's.
-    may_retry = ended.reason not in {None, Reason.QUOTA_EXCEEDED}
-    is_final = not may_retry or attempt.number >= attempt.step.retries.max_attempts
+    retries = attempt.step.retries
+    is_final = ended.reason is None or not retries.allow(attempt.number, ended.reason)
     outcome = StepOutcome(
         path=running.path,
         attempt=attempt.number,
@@ -331,7 +346,7 @@ def _patience_s(attempt: _Attempt) -> float:
 def _record_lost(attempt: _Attempt) -> StepOutcome:
     """Record that the attempt was lost, and return the outcome that counts."""
     running = attempt.running
-    is_final = attempt.number >= attempt.step.retries.max_attempts
+    is_final = not attempt.step.retries.allow(attempt.number, Reason.EXECUTOR_ERROR)
     outcome = StepOutcome(
         path=running.path, attempt=attempt.number, status=StepStatus.FAILED, final=is_final
     )
@@ -371,6 +386,5 @@ def _ended_entry(
 
 
 def _next_attempt_at(attempt: _Attempt, now: datetime) -> str:
-    # Step Functions requires a Retry interval of at least one second.
-    pause = timedelta(seconds=max(1, attempt.step.retries.backoff_s))
+    pause = timedelta(seconds=attempt.step.retries.pause_s(attempt.number))
     return timestamp.to_text(now + pause)

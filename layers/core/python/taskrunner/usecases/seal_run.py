@@ -30,8 +30,8 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     two calls sign at the same time, the first to record wins. Their signatures differ, so each has
     stored a file of its own.
 
-    A step that runs beside the failure of its run may finish. The reconciler looks once more when
-    none can be running any more, and records those whose functions died.
+    A step that still runs may finish. The reconciler looks once more when none can be running any
+    more, and records those whose functions died.
 
     Raises:
         TryAgainError: AWS was busy; sealing again starts over.
@@ -46,11 +46,15 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
 
 
 def _all_lost_at(run: Run, plan: Plan, journal: Sequence[PlacedEntry]) -> str | None:
-    """Return when each step that still runs is lost. Only a failure leaves steps running."""
+    """Return when each step that still runs is lost; None if none runs, as in nearly every run."""
     entries = [placed.entry for placed in journal]
-    if not any(entry.event is Event.RUN_FAILED for entry in entries):
-        return None
-    return all_lost_at(fold(plan, entries, run.created_at))
+    started: set[str | None] = set()
+    for entry in entries:
+        if entry.event is Event.STEP_STARTED:
+            started.add(entry.step_path)
+        elif entry.event in {Event.STEP_COMPLETED, Event.STEP_FAILED}:
+            started.discard(entry.step_path)
+    return all_lost_at(fold(plan, entries, run.created_at)) if started else None
 
 
 def _statement(

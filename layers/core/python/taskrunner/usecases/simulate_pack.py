@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.budget import prices
 from taskrunner.compiler.driver import CompiledPack, compile_pack
+from taskrunner.expressions import messages
 from taskrunner.model import api_view, step_path
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import (
@@ -131,7 +132,7 @@ class _Simulation:
                 return {
                     "status": "RequiresApproval",
                     "approvalId": step.approval_id,
-                    "gateMessage": step.message,
+                    "gateMessage": self._message(step.message, prefix),
                     "children": [],
                 }
             case PolicyGate():
@@ -188,6 +189,18 @@ class _Simulation:
             for child in self.list(step.steps, step_path.iteration_prefix(path, index))
         ]
         return view | {"status": "Pending", "children": children}
+
+    def _message(self, message: str | None, prefix: str) -> str | None:
+        """Return a gate's message as far as it is known: inputs, and items that are listed."""
+        if message is None:
+            return None
+        context: JsonObject = {"inputs": self._plan.inputs}
+        for iteration in step_path.iterations(prefix):
+            block = self._plan.step(iteration.block_id)
+            if isinstance(block, MapStep) and block.items.values is not None:
+                context[block.iterator] = block.items.values[iteration.number]
+                context[block.index] = iteration.number
+        return messages.filled_as_far_as_known(message, context)
 
     def _conditional(self, step: Conditional, prefix: str, skipped: Reason | None) -> JsonObject:
         children: list[JsonObject] = []

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         ("application/json", b'{"a": [1, 2.5, null, "\xc3\xbc"]}', {"a": [1, 2.5, None, "ü"]}),
         ("application/problem+json; charset=utf-8", b"[]", []),
         ("application/json", b"\xef\xbb\xbf0", 0),
+        ("text/json", b'{"open": 1}', {"open": 1}),
+        ("text/html, application/json; charset=utf-8", b'{"open": 1}', {"open": 1}),
         ("application/json", b"[2.0, 1e2, 9007199254740991]", [2, 100, 2**53 - 1]),
         ("text/plain", "grüße".encode(), "grüße"),
         ("text/plain; charset=iso-8859-1", b"gr\xfc\xdfe", "grüße"),
@@ -63,6 +65,7 @@ def test_any_other_body_becomes_a_file(headers: dict[str, str], content: bytes, 
 
 NUMBER = b'{"total": 12345678901234567890}'
 BAD_JSON = {
+    "text/json": ({"Content-Type": "Text/JSON"}, b"[1e999]", "$.body[0]: the number 1e999 is out"),
     "syntax": (JSON, b"{not json}", "it is not JSON: Expecting property name"),
     "text": ({"Content-Type": "application/problem+json"}, b"busy", "it is not JSON: "),
     "NaN": (JSON, b"[NaN]", "it is not JSON: NaN is not JSON"),
@@ -203,7 +206,7 @@ def test_outputs_fit_into_64_kib_whatever_the_server_sends(filler: bytes, web: W
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "headers"), [("GET", 204, {}), ("HEAD", 200, JSON), ("GET", 200, JSON)]
+    ("method", "status", "headers"), [("GET", 204, JSON), ("HEAD", 200, JSON), ("GET", 200, {})]
 )
 def test_an_empty_body_is_null_and_not_a_file(
     method: str, status: int, headers: dict[str, str], web: Web
@@ -214,6 +217,15 @@ def test_an_empty_body_is_null_and_not_a_file(
 
     assert (outputs["status"], outputs["body"]) == (status, None)
     assert web.files == {}
+
+
+def test_an_empty_body_that_should_be_json_fails_the_step(web: Web) -> None:
+    web.site().pages["/"] = (200, JSON, b"")
+
+    with pytest.raises(ExecutorFailure, match="is not usable as JSON: it is not JSON: "):
+        web.request()
+
+    assert web.request(responseType="text")["body"] == ""
 
 
 def test_a_chunked_body_is_joined(web: Web) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.budget.history import iterations
@@ -42,13 +43,13 @@ def _steps_s(plan: Plan, steps: Iterable[Step]) -> int:
 def _step_s(plan: Plan, step: Step) -> int:
     match step:
         case RunStep():
-            return step.retries.max_attempts * (MAX_TIMEOUT_S + step.retries.backoff_s)
+            return step.retries.max_attempts * MAX_TIMEOUT_S + ceil(step.retries.pauses_s)
         case ApprovalGate():
             return plan.approval(step.approval_id).expires_after_s
         case PolicyGate():
             override_s = plan.approval(step.override).expires_after_s if step.override else 0
             evaluation_s = _MAX_CALL_S if is_privileged(step, plan) else MAX_TIMEOUT_S
-            evaluations_s = step.retries.max_attempts * (evaluation_s + step.retries.backoff_s)
+            evaluations_s = step.retries.max_attempts * evaluation_s + ceil(step.retries.pauses_s)
             return evaluations_s + override_s + _steps_s(plan, step.branch)
         case Parallel():
             return _steps_s(plan, step.steps)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner import expressions
 from taskrunner.compiler.checks.comparisons import incomparable
-from taskrunner.compiler.checks.names import NOT_IN_VALUES, looked_up
+from taskrunner.compiler.checks.names import NOT_IN_VALUES, ONLY_IN_WITH, looked_up
 from taskrunner.expressions import Expression, ExpressionError, templates
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class ExpressionChecks:
         parsed = None if text is None else self._parsed[text]
         if isinstance(parsed, Expression) and ("run", "now") in map(looked_up, parsed.references):
             self._findings.add(path, NOT_IN_VALUES)
+
+    def template_form(self, text: str, path: JsonPath) -> None:
+        """Check that the expressions in a text can be read, and read no secret."""
+        try:
+            names = templates.split(text).references
+        except ExpressionError as error:
+            self._findings.add(path, str(error))
+            return
+        if any(name[0] == "secrets" for name in names):
+            self._findings.add(path, ONLY_IN_WITH)
 
     def template(self, text: str, path: JsonPath, *, with_secrets: bool) -> tuple[Reference, ...]:
         """Check the expressions in a text, and return the names they read."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.checks import ceilings as ceiling_checks
 from taskrunner.compiler.checks.expressions import ExpressionChecks
+from taskrunner.compiler.checks.messages import MessageChecks
 from taskrunner.compiler.checks.names import Scope
 from taskrunner.compiler.checks.policies import PolicyChecks
 from taskrunner.compiler.checks.steps import StepChecks
@@ -41,7 +42,8 @@ def problems(
     expressions = ExpressionChecks(scope, findings)
     policies = PolicyChecks(spec.policies, scope, expressions, findings)
     approvals = [approval.id for approval in spec.approvals]
-    steps = StepChecks(approvals, scope, expressions, policies, findings)
+    messages = MessageChecks(spec.approvals, scope, expressions, findings)
+    steps = StepChecks(scope, expressions, policies, messages, findings)
 
     _unique("inputs", "name", [shape.name for shape in spec.inputs], findings)
     _unique("secrets", "name", [shape.name for shape in spec.secrets], findings)
@@ -52,6 +54,7 @@ def problems(
     _inputs(spec.inputs, findings)
     _egress(spec.sandbox.egress_allowlist, findings)
     policies.declarations()
+    messages.declarations()
     steps.steps(spec.steps, ("spec", "steps"))
     with scope.final_steps():
         steps.steps(spec.final_steps or (), ("spec", "finally"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskrunner.compiler.checks.expressions import ExpressionChecks
+    from taskrunner.compiler.checks.messages import MessageChecks
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.compiler.checks.policies import PolicyChecks
     from taskrunner.compiler.manifest.step_shapes import ItemsShape, StepShape
@@ -36,20 +37,20 @@ _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
 
 class StepChecks:
-    """One walk over the steps of one pack. *approvals* are the ids of the declared approvals."""
+    """One walk over the steps of one pack."""
 
     def __init__(
         self,
-        approvals: Iterable[str],
         scope: Scope,
         expressions: ExpressionChecks,
         policies: PolicyChecks,
+        messages: MessageChecks,
         findings: Findings,
     ) -> None:
-        self._approvals = set(approvals)
         self._scope = scope
         self._expressions = expressions
         self._policies = policies
+        self._messages = messages
         self._findings = findings
 
     def steps(self, steps: Sequence[StepShape], path: JsonPath) -> list[str]:
@@ -98,6 +99,9 @@ class StepChecks:
                 if self._scope.is_final:
                     self._findings.add(path, f"finally {_WAITS_FOR_NOBODY}; put the gate in steps")
                 self._approval(body.id, (*path, "id"))
+                self._messages.own(body.message, path)
+                if body.message is None:
+                    self._messages.of_approval(body.id)
                 return []
             case PolicyGateShape():
                 return self._policy_gate(body, path)
@@ -142,7 +146,7 @@ class StepChecks:
             self._findings.add((*path, "with", *subpath), message)
 
     def _approval(self, approval_id: str, path: JsonPath) -> None:
-        known = self._approvals
+        known = self._messages.approval_ids
         if approval_id not in known and not self._scope.unsure("approvals"):
             hint = nearest(approval_id, known) if known else "; spec.approvals has none"
             self._findings.add(path, f"there is no approval '{approval_id}'{hint}")
@@ -164,6 +168,7 @@ class StepChecks:
             self._findings.add((*path, "failureAction"), message)
         if gate.override is not None:
             self._approval(gate.override.approval, (*path, "override", "approval"))
+            self._messages.of_approval(gate.override.approval)
         return self._separately([(gate.branch or [], (*path, "branch"), 0)])
 
     def _conditional(self, conditional: ConditionalShape, path: JsonPath) -> list[str]:

@@ -31,7 +31,6 @@ How each kind is wired:
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -44,7 +43,7 @@ from taskrunner.compiler.machine.frame import (
     FRAME,
     SETTLE,
     STEPS_ENDED,
-    frame,
+    frame_copy,
 )
 from taskrunner.compiler.machine.states import (
     LOOP_FAILURE,
@@ -58,6 +57,7 @@ from taskrunner.compiler.machine.states import (
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
+from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     ApprovalGate,
@@ -68,10 +68,10 @@ from taskrunner.model.plan import (
     Parallel,
     Plan,
     PolicyGate,
-    Retries,
     RunStep,
     Step,
 )
+from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -88,7 +88,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
 
     *distributed* are the ids of the maps that become Distributed Maps.
     """
-    definition = deepcopy(frame())
+    definition = frame_copy()
     definition["Comment"] = f"Task pack {plan.pack_name} {plan.pack_version}"
     emitter = _Emitter(plan, distributed)
     if plan.final_steps:
@@ -222,7 +222,10 @@ class _Emitter:
         targets: dict[str, str] = {}
         if step.retries.max_attempts > 1:
             targets["retry"] = pause
-            states[pause] = clone("Pause") | {"Seconds": _pause_s(step.retries), "Next": step.id}
+            states[pause] = clone("Pause") | {
+                "Seconds": step.retries.first_pause_s,
+                "Next": step.id,
+            }
         if step.override is not None:
             targets["override"] = override
             states |= self._approval(override, step.override, exits)
@@ -339,10 +342,20 @@ def _set_retries(state: JsonObject, retries: Retries) -> None:
     final, again, platform = state["Retry"]
     state["Retry"] = [final, platform]
     if retries.max_attempts > 1:
-        numbers = {"IntervalSeconds": _pause_s(retries), "MaxAttempts": retries.max_attempts - 1}
-        state["Retry"].insert(1, again | numbers)
+        state["Retry"].insert(1, again | _retrier(retries))
 
 
-def _pause_s(retries: Retries) -> int:
-    """Return the pause between attempts; the shortest of Step Functions is one second."""
-    return max(1, retries.backoff_s)
+def _retrier(retries: Retries) -> JsonObject:
+    """Return what the pack says of a retrier."""
+    first_s, most_s = retries.first_pause_s, retries.max_backoff_s
+    fields: JsonObject = {"IntervalSeconds": first_s, "MaxAttempts": retries.max_attempts - 1}
+    if retries.backoff_rate != 1 and first_s != most_s:
+        fields["BackoffRate"] = retries.backoff_rate
+        if most_s is not None:
+            fields["MaxDelaySeconds"] = most_s
+    if retries.jitter is not Jitter.NONE:
+        fields["JitterStrategy"] = "FULL"
+    if retries.on:
+        names = [AttemptFailedError.__name__, *(ATTEMPT_ERRORS[on].__name__ for on in retries.on)]
+        fields["ErrorEquals"] = names
+    return fields

@@ -21,6 +21,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
     children,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ class BypassError(Exception):
 class Guard:
     """The effect of one gate of a plan.
 
-    *behind* has the steps that cannot be reached without passing it. *unless* is the condition that
+    *behind* has the steps that cannot be reached without passing it. *in_iteration* has those of
+    them that are in the innermost map or loop around the gate: each iteration's gate holds back the
+    steps of the same iteration, and those of no other. *unless* is the condition that
     skips the gate when it is false, if only the run can know it. *idle* says why the gate holds
     nothing back, if it does not.
     """
 
     step: Gate
     behind: tuple[str, ...]
+    in_iteration: tuple[str, ...] = ()
     unless: str | None = None
     idle: str | None = None
 
@@ -87,7 +91,11 @@ def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
             effective |= ways.passed(step.id)
         behind = () if idle else tuple(ways.steps_behind(step.id))
         unless = step.when if step.enabled is None else None
-        guards_found.append(Guard(step=step, behind=behind, unless=unless, idle=idle))
+        inside = _in_iteration(step, plan)
+        in_iteration = tuple(step_id for step_id in behind if step_id in inside)
+        guards_found.append(
+            Guard(step=step, behind=behind, in_iteration=in_iteration, unless=unless, idle=idle)
+        )
     unguarded = [
         step.id
         for step in plan.all_steps()
@@ -95,6 +103,12 @@ def guards(machine: JsonObject, plan: Plan) -> tuple[list[Guard], list[str]]:
         if not ways.certain(step.id) & effective
     ]
     return guards_found, unguarded
+
+
+def _in_iteration(gate: Gate, plan: Plan) -> frozenset[str]:
+    """Return the ids of all steps in the innermost map or loop around *gate*."""
+    blocks = plan.iterations(gate.id)
+    return frozenset(step.id for step in walk(children(blocks[-1]))) if blocks else frozenset()
 
 
 def _why_idle(gate: Gate) -> str | None:

@@ -34,6 +34,8 @@ Message = Annotated[str, Field(min_length=1, max_length=2000)]
 ExpressionText = Annotated[str, Field(min_length=1)]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 BackoffSeconds = Annotated[int, Field(ge=0, le=86400)]
+BackoffRate = Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)]
+MaxBackoffSeconds = Annotated[int, Field(ge=1, le=86400)]
 MaxParallel = Annotated[int, Field(ge=1, le=1000)]
 
 

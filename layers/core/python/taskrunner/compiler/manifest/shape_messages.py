@@ -19,6 +19,7 @@ _MAX_SHOWN: Final = 60
 _TYPES: Final = {
     "string_type": "text",
     "int_type": "a whole number",
+    "float_type": "a number",
     "bool_type": "true or false",
     "dict_type": "a mapping",
     "list_type": "a list",
@@ -74,7 +75,9 @@ def message(
     if kind == "string_pattern_mismatch":
         return f"{key} is {given}, but must be {FORMS[context['pattern']]}"
     predicate = _PREDICATES.get(kind, "cannot be {given}")
-    return f"{key} {predicate.format(**context, given=given)}"
+    # A bound of a number is given as a float.
+    bounds = {name: f"{bound:g}" for name, bound in context.items() if isinstance(bound, float)}
+    return f"{key} {predicate.format(**context | bounds, given=given)}"
 
 
 def shown(value: Json) -> str:

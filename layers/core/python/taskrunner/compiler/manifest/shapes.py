@@ -89,6 +89,7 @@ class ApprovalShape(Shape):
     distinct_from_requester: bool = False
     expires_after_seconds: Annotated[int, Field(ge=60, le=364 * 86400)] = 604800
     message: Message | None = None
+    scope: Literal["run", "gate"] = "run"
 
 
 class RuleShape(Shape):

@@ -255,7 +255,9 @@ class _Reader:
                 self._add_problem((*path, key), _line(event), message)
             else:
                 # An author looks for the line of the key, not for the line where its block begins.
-                node.children[key] = replace(child, line=_line(event))
+                line_of_key = _line(event)
+                is_there = child.line == line_of_key
+                node.children[key] = child if is_there else replace(child, line=line_of_key)
         for source in merged:  # the mapping's own keys win, then those of the earlier source
             for name, merged_child in source.children.items():
                 node.children.setdefault(name, merged_child)

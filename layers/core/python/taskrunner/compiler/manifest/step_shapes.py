@@ -13,9 +13,11 @@ from pydantic_core import PydanticCustomError
 
 from taskrunner.compiler.manifest.fields import (
     Attempts,
+    BackoffRate,
     BackoffSeconds,
     ExpressionText,
     Identifier,
+    MaxBackoffSeconds,
     MaxParallel,
     Message,
     Name,
@@ -45,11 +47,21 @@ def _parameters(value: Json) -> Json:
 Parameters: TypeAlias = Annotated[Json, AfterValidator(_parameters)]
 
 
+RetriedReason: TypeAlias = Literal["timeout", "memory-exceeded", "egress-denied", "executor-error"]
+
+
 class RetriesShape(Shape):
-    """The number of attempts, the first one included, and the pause between two of them."""
+    """The number of attempts, the first one included, the pauses between them, and their reasons.
+
+    *on* has the reasons of failures that are tried again.
+    """
 
     max_attempts: Attempts = 1
     backoff_seconds: BackoffSeconds = 0
+    backoff_rate: BackoffRate = 1
+    max_backoff_seconds: MaxBackoffSeconds | None = None
+    jitter: Literal["none", "full"] = "none"
+    on: Annotated[list[RetriedReason], Field(min_length=1)] | None = None
 
 
 class RunShape(Shape):

@@ -9,6 +9,7 @@ from taskrunner.compiler.planning.evaluator import InputEvaluator
 from taskrunner.compiler.planning.steps import StepPlanner, retries
 from taskrunner.model.plan import (
     Approval,
+    ApprovalScope,
     FailurePolicy,
     FileOutput,
     ObjectOutput,
@@ -97,6 +98,7 @@ def _approval(shape: ApprovalShape) -> Approval:
         distinct_from_requester=shape.distinct_from_requester,
         expires_after_s=shape.expires_after_seconds,
         message=shape.message,
+        scope=ApprovalScope(shape.scope),
     )
 
 

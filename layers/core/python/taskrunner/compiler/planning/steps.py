@@ -31,9 +31,9 @@ from taskrunner.model.plan import (
     MapStep,
     Parallel,
     PolicyGate,
-    Retries,
     RunStep,
 )
+from taskrunner.model.retries import REASONS, Jitter, Retries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -214,7 +214,16 @@ class StepPlanner:
 
 def retries(shape: RetriesShape) -> Retries:
     """Return the retries that *shape* asks for."""
-    return Retries(shape.max_attempts, shape.backoff_seconds)
+    # In one order, because the order in the manifest means nothing and would change the hash.
+    on = tuple(reason for reason in REASONS if reason in (shape.on or ()))
+    return Retries(
+        max_attempts=shape.max_attempts,
+        backoff_s=shape.backoff_seconds,
+        backoff_rate=shape.backoff_rate,
+        max_backoff_s=shape.max_backoff_seconds,
+        jitter=Jitter(shape.jitter),
+        on=on,
+    )
 
 
 def _text(expression: str | None) -> str | None:

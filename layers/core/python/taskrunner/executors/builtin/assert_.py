@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from taskrunner.executors.work import ClosedParameters, ExecutorFailure
+from taskrunner.executors.parameters import ClosedParameters
+from taskrunner.executors.work import ExecutorFailure
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work

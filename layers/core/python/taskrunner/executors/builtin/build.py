@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from taskrunner.executors import archive
-from taskrunner.executors.work import BUNDLE_FILE, ClosedParameters, ExecutorFailure
+from taskrunner.executors.parameters import ClosedParameters
+from taskrunner.executors.work import BUNDLE_FILE, ExecutorFailure
 from taskrunner.model.canonical_json import canonical_bytes
 
 if TYPE_CHECKING:

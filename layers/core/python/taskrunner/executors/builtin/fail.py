@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from taskrunner.executors.work import ClosedParameters, ExecutorFailure
+from taskrunner.executors.parameters import ClosedParameters
+from taskrunner.executors.work import ExecutorFailure
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work

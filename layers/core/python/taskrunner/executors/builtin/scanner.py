@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from taskrunner.executors.work import ClosedParameters, EgressDenied, ExecutorFailure
+from taskrunner.executors.parameters import ClosedParameters
+from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.model import image_reference
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.image_reference import ImageReference, ImageReferenceError

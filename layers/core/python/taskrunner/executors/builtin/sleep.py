@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
-from taskrunner.executors.work import ClosedParameters
+from taskrunner.executors.parameters import ClosedParameters
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work

@@ -22,11 +22,15 @@ _VERDICTS: Final = {event: verdict for verdict, event in _EVENTS.items()}
 
 
 class GateOpened(NamedTuple):
-    """A gate waits for an approval: its own, or the one that may override its policy."""
+    """A gate waits for an approval: its own, or the one that may override its policy.
+
+    *message* is what its template gave; None for a message that is not one, which the plan has.
+    """
 
     approval_id: str | None
     expires_at: str | None
     is_override: bool
+    message: str | None = None
 
 
 class DecisionRecorded(NamedTuple):
@@ -60,6 +64,7 @@ def gate_awaiting(opening: GateOpening, approval_id: str, *, is_override: bool) 
                 "approvalId": approval_id,
                 "expiresAt": opening.expires_at,
                 "override": "true" if is_override else None,
+                "message": opening.message,
             }
         ),
     )
@@ -111,6 +116,7 @@ def _read_awaiting(entry: Entry) -> GateOpened:
         approval_id=entry.metadata.get("approvalId"),
         expires_at=entry.metadata.get("expiresAt"),
         is_override=entry.metadata.get("override") == "true",
+        message=entry.metadata.get("message"),
     )
 
 

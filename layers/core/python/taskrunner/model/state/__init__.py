@@ -12,7 +12,7 @@ is derived from its children, so a block costs no write and cannot disagree with
 
 Every sequence of entries has a state. An entry that is written late or twice, after its step or its
 run has ended, is in the log and changes nothing. There is one exception: a step that was running
-while another failed the run may still finish, and its result counts.
+when the run failed or succeeded beside it may still finish, and its result counts.
 
 Rules say in their names what section 7, Running, of the pack language demands.
 """

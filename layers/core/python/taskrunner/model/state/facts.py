@@ -11,7 +11,7 @@ from taskrunner.model.entries.reading import AboutTheRun, read
 from taskrunner.model.entries.run_entries import RunEnded, RunStarted, StepsEnded, StepsFailed
 from taskrunner.model.entries.step_entries import AttemptDeferred, StepCompleted, StepFailed
 from taskrunner.model.flow import PolicyVerdict
-from taskrunner.model.plan import Loop, MapStep, Parallel, Step, children, walk
+from taskrunner.model.plan import Loop, MapStep, Parallel, Step, StepKind, children, walk
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import transitions
 
@@ -79,6 +79,21 @@ class Facts:
         """The number that was decided for a step, if it was."""
         return self.decisions.get((path, kind))
 
+    def leaves_running(self, step: StepState) -> bool:
+        """Return whether the end of the run lets *step* finish, and its result is recorded.
+
+        A failure of the run leaves the steps beside it running. A failure that stopped only a block
+        does so too, and the run may have succeeded before they finish. A cancellation does not.
+        """
+        return self.cancelled_at is None and self._leaves_running(step, self.outcome)
+
+    def _leaves_running(self, step: StepState, outcome: RunStatus | None) -> bool:
+        if step.status is not StepStatus.RUNNING or step.template_id not in self._concurrent:
+            return False
+        if outcome is RunStatus.SUCCEEDED:
+            return step.kind is StepKind.RUN
+        return outcome is RunStatus.FAILED
+
     def _outcome_around(self, path: str | None) -> RunStatus | None:
         """The outcome of the run, or of the steps before `finally` if the step at *path* is one."""
         if self.outcome is not None or path is None or self._steps_outcome is None:
@@ -90,15 +105,10 @@ class Facts:
         return None if is_final else self._steps_outcome
 
     def _may_finish(self, path: str | None, fact: Fact, outcome: RunStatus) -> bool:
-        """A step that is running when the run fails may finish, and its result is recorded."""
         step = self.steps.get(path or "")
-        return (
-            outcome is RunStatus.FAILED
-            and _ends_an_attempt(fact)
-            and step is not None
-            and step.status is StepStatus.RUNNING
-            and step.template_id in self._concurrent
-        )
+        if step is None or not _ends_an_attempt(fact):
+            return False
+        return self._leaves_running(step, outcome)
 
     def _add_of_run(self, fact: AboutTheRun) -> None:
         if isinstance(fact, RunEnded):

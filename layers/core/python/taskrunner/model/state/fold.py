@@ -42,8 +42,8 @@ def fold(plan: Plan, entries: Iterable[Entry], created_at: str) -> RunState:
 def fail_lost_steps(state: RunState, now: datetime) -> RunState:
     """Return the *state* of an ended run, in which no step runs for longer than a function can.
 
-    A step that was running beside the failure of its run may finish. If its function died instead,
-    only time can tell. Soon after that the journal has an entry for it.
+    A step that was running when its run ended may finish. If its function died instead, only time
+    can tell. Soon after that the journal has an entry for it.
     """
     steps = tuple(
         replace(step, status=StepStatus.FAILED, reason=Reason.EXECUTOR_ERROR)
@@ -55,7 +55,7 @@ def fail_lost_steps(state: RunState, now: datetime) -> RunState:
 
 
 def lost_steps(state: RunState, now: datetime) -> Iterator[StepState]:
-    """Yield the run steps of an ended run whose functions died while they were executing them."""
+    """Yield the run steps that have been running for longer than a function can."""
     return (step for step in state.steps if step.kind is StepKind.RUN and _is_lost(step, now))
 
 

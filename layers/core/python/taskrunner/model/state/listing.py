@@ -55,8 +55,7 @@ def list_steps(facts: Facts) -> Listing:
     """Return the states of all steps of a run."""
     plan = facts.plan
     lister = _Lister(facts.of_steps())
-    # Beside a step before `finally` nothing runs, but its execution may be stopped while it runs.
-    steps = lister.list_in(plan.steps, Scope(is_concurrent=bool(plan.final_steps))).states
+    steps = lister.list_in(plan.steps, Scope()).states
     last = _Lister(facts)
     steps += last.list_in(plan.final_steps, Scope(is_reached=facts.steps_ended)).states
     return Listing(steps, lister.unlisted | last.unlisted)
@@ -288,7 +287,7 @@ class _Lister:
         lists: list[_Listed] = []
         is_reached, skip = True, None
         for iteration in iterations:
-            scope = replace(iteration, is_reached=iteration.is_reached and is_reached)
+            scope = iteration if is_reached else replace(iteration, is_reached=False)
             if scope.skip is None and skip is not None:
                 scope = replace(scope, skip=skip)
             listed = self.list_in(step.steps, scope)
@@ -311,7 +310,6 @@ def _scope_inside(step: Step, state: StepState, scope: Scope) -> Scope:
         scope,
         parent=state.path,
         is_contained=is_contained,
-        is_concurrent=scope.is_concurrent or isinstance(step, Parallel | MapStep),
         stopped_at=stopped_at,
     )
 

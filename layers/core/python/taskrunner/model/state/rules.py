@@ -38,7 +38,6 @@ class Scope:
     * skip           why its steps are not run, if they are not
     * is_reached     whether its first step may begin now
     * is_contained   whether a failure in it ends at a block around it, and the run goes on
-    * is_concurrent  whether other steps may run at the same time
     * stopped_at     when a failed sibling stopped a block around it after which the run goes on
     """
 
@@ -47,7 +46,6 @@ class Scope:
     skip: Skip | None = None
     is_reached: bool = True
     is_contained: bool = False
-    is_concurrent: bool = False
     stopped_at: str | None = None
 
 
@@ -114,13 +112,11 @@ def keep_while_the_run_goes_on(step: StepState, _scope: Scope, facts: Facts) -> 
     return step if facts.outcome is None else None
 
 
-def let_finish_what_runs_beside_a_failure(
-    step: StepState, scope: Scope, facts: Facts
+def let_finish_what_runs_at_the_end(
+    step: StepState, _scope: Scope, facts: Facts
 ) -> StepState | None:
-    """A step that is running when the run fails may finish."""
-    is_running = step.status is StepStatus.RUNNING
-    may_finish = facts.outcome is RunStatus.FAILED and scope.is_concurrent
-    return step if is_running and may_finish and facts.cancelled_at is None else None
+    """A step that runs beside others when the run ends may finish, unless the run is cancelled."""
+    return step if facts.leaves_running(step) else None
 
 
 def skip_when_cancelled(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
@@ -153,7 +149,7 @@ STEP_RULES: Final[Sequence[StepRule]] = (
     keep_what_has_ended,
     stop_with_the_block_around,
     keep_while_the_run_goes_on,
-    let_finish_what_runs_beside_a_failure,
+    let_finish_what_runs_at_the_end,
     skip_when_cancelled,
     skip_when_the_run_failed_before,
     fail_when_no_end_is_recorded,

@@ -53,7 +53,8 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
         case PolicyEvaluated():
             return _evaluated(step, fact)
         case GateOpened():
-            return _awaiting(step, is_override=fact.is_override)
+            waiting = replace(step, gate_message=fact.message)
+            return _awaiting(waiting, is_override=fact.is_override)
         case DecisionRecorded():
             return _decided(step, fact.verdict) if fact.is_final else None
         case TimeReached():

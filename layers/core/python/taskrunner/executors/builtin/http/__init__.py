@@ -65,7 +65,9 @@ def execute_trusting(
         origin = last_request.address.origin
         raise ExecutorFailure(f"expected {expected}, got {status} from {origin}{excerpt}")
     try:
-        return response.outputs(received, body_file, work, parameters.response_type)
+        return response.outputs(
+            received, body_file, work, parameters.response_type, method=last_request.method
+        )
     except response.BodyError as error:
         response.keep(body_file, work)
         wanted = "text" if parameters.response_type == "text" else "JSON"

@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from taskrunner.executors.builtin.http import web_address
 from taskrunner.executors.builtin.http.web_address import WebAddressError
-from taskrunner.executors.work import ClosedParameters
+from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.model.json_types import Json, unusable
 
 if TYPE_CHECKING:

@@ -30,8 +30,11 @@ MAX_OUTPUT_BYTES: Final = 64 * 1024
 
 _MAX_BODY_DEPTH: Final = 99
 _TOO_DEEP: Final = f"it is nested deeper than {_MAX_BODY_DEPTH} levels"
+_WITHOUT_CONTENT: Final = frozenset({204, 205, 304})  # RFC 9110, section 6.4.1
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]+)"?', re.IGNORECASE)
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
+# Servers send the second too; WHATWG's MIME Sniffing calls both JSON.
+_JSON_MEDIA_TYPES: Final = frozenset({"application/json", "text/json"})
 _TEXT_MEDIA_TYPES: Final = frozenset(
     {"application/xml", "application/yaml", "application/x-www-form-urlencoded"}
 )
@@ -45,16 +48,23 @@ class BodyError(Exception):
 
 
 def outputs(
-    response: Response, body_file: Path, work: Work, response_type: ResponseType | None
+    response: Response,
+    body_file: Path,
+    work: Work,
+    response_type: ResponseType | None,
+    *,
+    method: str,
 ) -> JsonObject:
     """Return the step's outputs; a body that is not in them becomes a file of the step.
 
-    Without a *response_type* the response's content type decides.
+    Without a *response_type* the response's content type decides. A response to *method* that has
+    no content by HTTP's rules is null then.
 
     Raises:
         BodyError: the body should be JSON, or text because the pack asks for it, and is not.
     """
-    if response_type is None and response.size_bytes and _is_json(_media_type(response)):
+    has_content = method != "HEAD" and response.status not in _WITHOUT_CONTENT
+    if response_type is None and has_content and _is_json(response):
         response_type = "json"
     document: JsonObject = {
         "status": response.status,
@@ -89,7 +99,7 @@ def excerpt(response: Response, body_file: Path) -> str:
     It is not cut here: a message is searched for secrets first and cut when it is recorded, because
     part of a secret would not be found.
     """
-    is_text = _has_text_type(response) or _is_json(_media_type(response))
+    is_text = _has_text_type(response) or _is_json(response)
     text = (_text_or_none(response, body_file) if is_text else None) or ""
     text = " ".join(text.split())
     printable = "".join(character if character.isprintable() else " " for character in text)
@@ -171,17 +181,24 @@ def _text(response: Response, body_file: Path) -> str:
 
 
 def _has_text_type(response: Response) -> bool:
-    media_type = _media_type(response)
-    return (
+    return any(
         media_type.startswith("text/")
         or media_type in _TEXT_MEDIA_TYPES
         or media_type.endswith("+xml")
+        for media_type in _media_types(response)
     )
 
 
-def _media_type(response: Response) -> str:
-    return (response.header("content-type") or "").partition(";")[0].strip().lower()
+def _is_json(response: Response) -> bool:
+    """Return whether a body is JSON by its type, or by one of several types that it has."""
+    return any(
+        media_type in _JSON_MEDIA_TYPES or media_type.endswith("+json")
+        for media_type in _media_types(response)
+    )
 
 
-def _is_json(media_type: str) -> bool:
-    return media_type == "application/json" or media_type.endswith("+json")
+def _media_types(response: Response) -> list[str]:
+    """Return the media types; there should be one, but proxies add headers and join them."""
+    values = [value for name, value in response.headers if name == "content-type"]
+    parts = [part for value in values for part in value.split(",")]
+    return [part.partition(";")[0].strip().lower() for part in parts]

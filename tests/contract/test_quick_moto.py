@@ -1,0 +1,220 @@
+"""DynamoDB by moto alone, and with the parts of it that tests replace: the same answers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from tests.moto_aws import REGION, moto_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+ITEM = {
+    **KEY,
+    "text": {"S": "x"},
+    "empty": {"S": ""},
+    "number": {"N": "1.50"},
+    "bytes": {"B": b"\x00\xff"},
+    "texts": {"SS": ["a", "b"]},
+    "numbers": {"NS": ["1", "2"]},
+    "blobs": {"BS": [b"1", b"2"]},
+    "nothing": {"NULL": True},
+    "yes": {"BOOL": True},
+    "no": {"BOOL": False},
+    "map": {"M": {"S": {"S": "s"}, "N": {"M": {}}, "deep": {"L": [{"M": {"a": {"N": "1"}}}]}}},
+    "list": {"L": [{"S": "a"}, {"N": "2"}, {"L": []}, {"NULL": True}]},
+}
+VALUES = {
+    ":s": {"S": "new"},
+    ":n": {"N": "2"},
+    ":l": {"L": [{"S": "more"}]},
+    ":m": {"M": {"a": {"S": "b"}}},
+    ":ss": {"SS": ["b", "c"]},
+}
+UPDATES = [
+    "SET #t = :s",
+    "SET #t = :s, #map.deep = :l, #list[1] = :n",
+    "SET #number = #number + :n",
+    "SET #number = :n - #number REMOVE #t, #list[0], #list[2] ADD #new :n DELETE #texts :ss",
+    "SET #list = list_append(#list, :l), #new = if_not_exists(#new, :m)",
+    "SET #new = if_not_exists(#t, :m), #map.#t = #number",
+    "ADD #texts :ss SET #new.part = :s",
+    "SET #t = :s SET #new = :s",
+    "REMOVE #t REMOVE #new",
+    "SET #map = :m, #map.deep = :l",
+    "SET #t = :s, #t = :n",
+    "SET #key = :s",
+    "SET #t = #new",
+    "SET #t = #t + :n",
+    "SET #t :s",
+    "SET #t = :unknown",
+]
+NAMES = {
+    "#t": "text",
+    "#map": "map",
+    "#list": "list",
+    "#number": "number",
+    "#new": "new",
+    "#texts": "texts",
+    "#key": "sk",
+}
+NOT_THERE = "attribute_not_exists(pk)"
+
+
+def test_a_read_answers_as_moto_does() -> None:
+    index = {"IndexName": "by-text", "KeyConditionExpression": "#t = :x"}
+    ordered = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+
+    _assert_same(
+        ("put_item", {"Item": ITEM}),
+        *(("put_item", {"Item": _item("ba"[n % 2], n)}) for n in (10, 9, 2, 30, 11, 1)),
+        ("get_item", {"Key": KEY}),
+        ("get_item", {"Key": _key("a", 77)}),
+        ("query", ordered),
+        ("query", {**ordered, "ScanIndexForward": False, "Limit": 2}),
+        ("query", {**ordered, "Limit": 2, "ExclusiveStartKey": _key("a", 10)}),
+        (
+            "query",
+            {
+                **index,
+                "ExpressionAttributeNames": {"#t": "text"},
+                "ExpressionAttributeValues": {":x": {"S": "x"}},
+            },
+        ),
+        ("scan", {}),
+        ("describe_table", {}),
+    )
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_an_update_does_what_it_does_with_moto(update: str) -> None:
+    request: dict[str, Any] = {
+        "Key": KEY,
+        "UpdateExpression": update,
+        "ExpressionAttributeNames": {name: NAMES[name] for name in NAMES if name in update},
+        "ExpressionAttributeValues": {
+            name: value for name, value in VALUES.items() if f"{name}," in f"{_words(update)},"
+        },
+    }
+    request = {name: value for name, value in request.items() if value}
+    whole = {**request, "ReturnValues": "ALL_NEW"}
+
+    _assert_same(
+        ("put_item", {"Item": ITEM}),
+        ("update_item", whole),
+        ("get_item", {"Key": KEY}),
+        ("update_item", {**whole, "Key": _key("other", 1)}),
+        ("update_item", {**whole, "ConditionExpression": NOT_THERE}),
+        ("transact_write_items", {"TransactItems": [{"Update": request}]}),
+        ("scan", {}),
+    )
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all() -> None:
+    change = {
+        "Key": KEY,
+        "UpdateExpression": "SET #n = #n + :n",
+        "ExpressionAttributeNames": {"#n": "number"},
+        "ExpressionAttributeValues": {":n": {"N": "1"}},
+    }
+    good = [
+        {"Put": {"Item": _item("b", 1)}},
+        {"Update": change},
+        {"Delete": {"Key": _key("a", 2)}},
+    ]
+    late = {"Put": {"Item": _item("a", 3), "ConditionExpression": NOT_THERE}}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("put_item", {"Item": ITEM}),
+        *(("put_item", {"Item": _item("a", n)}) for n in (2, 3)),
+    ]
+
+    for writes in ([*good, late], good, [*good, good[0]], [good[2], good[1]], [late, *good]):
+        steps += [("transact_write_items", {"TransactItems": writes}), ("scan", {})]
+
+    _assert_same(*steps)
+
+
+def _item(pk: str, number: int) -> dict[str, Any]:
+    return {**_key(pk, number), "text": {"S": "x"}, "number": {"N": str(number)}}
+
+
+def _key(pk: str, number: int) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": str(number)}}
+
+
+def _words(update: str) -> str:
+    return update.replace(" ", ",").replace(")", ",")
+
+
+def _assert_same(*requests: tuple[str, dict[str, Any]]) -> None:
+    with _credentials():
+        quick = _answers(moto_aws(), requests)
+        alone = _answers(mock_aws(), requests)
+
+    assert quick == alone
+
+
+def _answers(
+    aws: AbstractContextManager[Any], requests: tuple[tuple[str, dict[str, Any]], ...]
+) -> list[Any]:
+    """What DynamoDB says to each request; to one that it refuses, the error."""
+    answers: list[Any] = []
+    with aws, nullcontext(boto3.client("dynamodb", region_name=REGION)) as client:
+        _create_table(client)
+        for operation, request in requests:
+            try:
+                answer = getattr(client, operation)(**_with_table(request))
+            except ClientError as error:
+                answer = error.response
+            answer.pop("ResponseMetadata")
+            answers.append(answer)
+    for answer in answers:
+        answer.get("Table", {}).pop("CreationDateTime", None)
+        answer.get("Table", {}).pop("TableId", None)
+    return answers
+
+
+def _with_table(request: dict[str, Any]) -> dict[str, Any]:
+    if "TransactItems" not in request:
+        return {"TableName": "t", **request}
+    return {
+        "TransactItems": [
+            {kind: {"TableName": "t", **body} for kind, body in write.items()}
+            for write in request["TransactItems"]
+        ]
+    }
+
+
+def _create_table(client: Any) -> None:  # noqa: ANN401 - boto3 has no static types
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    client.create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "text")
+        ],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-text",
+                "KeySchema": [{"AttributeName": "text", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+@contextmanager
+def _credentials() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        yield

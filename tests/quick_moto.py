@@ -1,0 +1,152 @@
+"""The slow parts of moto, replaced by ones that do the same in less time.
+
+moto serializes an attribute by looking for each of the ten types that it may have, under several
+names. It validates an update in ten walks over its expression, and counts the clauses at each node.
+It sorts a whole table for each query by comparisons in Python. `contract/test_quick_moto.py`
+compares the answers with those of moto alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.core import responses
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing.validators import ActionCountValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_nodes: Any = importlib.import_module("moto.dynamodb.parsing.ast_nodes")  # it hides its types
+_by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
+_by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
+_by_moto_cast_value: Any = DynamoType.cast_value
+
+
+@contextmanager
+def quick_moto() -> Iterator[None]:
+    """Replace moto's slow parts until the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses, "method_names_from_class", method_names)
+        patch.setattr(BaseJSONSerializer, "_serialize_type_structure", serialize_structure)
+        patch.setattr(_nodes.DepthFirstTraverser, "traverse", traverse)
+        patch.setattr(_nodes.Node, "find_clauses", find_clauses)
+        patch.setattr(ActionCountValidator, "verify_action_counts", verify_action_counts)
+        patch.setattr(_nodes.Node, "__deepcopy__", copy_node, raising=False)
+        patch.setattr(DynamoType, "cast_value", property(cast_value))
+        patch.setattr(Table, "all_items", all_items)
+        yield
+
+
+@cache
+def method_names(kind: type) -> list[str]:
+    """The names of the functions of a class, which moto looks up for each request."""
+    return [name for name, _ in inspect.getmembers(kind, predicate=inspect.isfunction)]
+
+
+def serialize_structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 - moto is untyped
+    """Serialize an attribute of an item as the one member that it has, such as `S`."""
+    if shape.name != "AttributeValue" or not key or type(value) is not dict or len(value) != 1:
+        _by_moto_serialize_structure(self, serialized, value, shape, key)
+        return
+    [(member, content)] = value.items()
+    if content is None or member not in shape.members:
+        _by_moto_serialize_structure(self, serialized, value, shape, key)
+        return
+    wrapper: dict[str, Any] = self.MAP_TYPE()
+    self._serialize(wrapper, content, shape.members[member], member)
+    self._default_serialize(serialized, wrapper, shape, key)
+
+
+def traverse(self: Any, root: Any) -> Any:  # noqa: ANN401 - moto is untyped
+    """Process the nodes below *root*, then *root*; find the processor of each class once."""
+    processors: dict[type, Any] = {}
+    prepare = self.pre_processing_of_child
+    if prepare.__func__ is _nodes.DepthFirstTraverser.pre_processing_of_child:
+        prepare = None  # it would do nothing
+
+    def walk(node: Any, child_id: int) -> Any:  # noqa: ANN401 - moto is untyped
+        parent = node.parent
+        for number, child in enumerate(node.children or ()):
+            if prepare is not None:
+                prepare(node, number)
+            if _is_node(child.__class__):
+                walk(child, number)
+        kind = type(node)
+        if kind not in processors:
+            processors[kind] = _processor(self, kind)
+        if (process := processors[kind]) is not None:
+            node = process(node)
+            node.parent = parent
+            if parent:
+                parent.children[child_id] = node
+        return node
+
+    return walk(root, -1) if _is_node(root.__class__) else root
+
+
+def _processor(traverser: Any, kind: type) -> Any:  # noqa: ANN401 - moto is untyped
+    processors = traverser._processing_map().items()
+    return next((process for of, process in processors if issubclass(kind, of)), None)
+
+
+@cache
+def _is_node(kind: type) -> bool:
+    return issubclass(kind, _nodes.Node)
+
+
+def verify_action_counts(self: Any, node: Any) -> Any:  # noqa: ANN401 - moto is untyped
+    """Count the clauses of a whole expression, which moto also does for each of its parts."""
+    return node if node.parent is not None else _by_moto_verify_action_counts(self, node)
+
+
+def find_clauses(self: Any, clause_types: list[type]) -> list[Any]:  # noqa: ANN401 - moto is untyped
+    """The nodes of these types below an expression."""
+    clauses: list[Any] = []
+    for child in self.children or []:
+        if type(child) in clause_types:
+            clauses.append(child)
+        elif _may_hold_clauses(child.__class__):
+            clauses.extend(child.find_clauses(clause_types))
+    return clauses
+
+
+@cache
+def _may_hold_clauses(kind: type) -> bool:
+    return issubclass(kind, _nodes.Expression | _nodes.UpdateExpressionFunction)
+
+
+def copy_node(self: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401 - moto is untyped
+    """Copy a node as `copy.deepcopy` does for an object without a method of its own."""
+    copied = memo[id(self)] = object.__new__(type(self))
+    for name, value in vars(self).items():
+        is_text = value is None or type(value) is str
+        vars(copied)[name] = value if is_text else copy.deepcopy(value, memo)
+    return copied
+
+
+def cast_value(self: Any) -> Any:  # noqa: ANN401 - moto is untyped
+    """The value of an attribute in Python."""
+    if self.type in {"S", "BOOL"}:
+        return self.value
+    if self.type == "N":
+        return Decimal(self.value)
+    return _by_moto_cast_value.fget(self)
+
+
+def all_items(self: Any) -> list[Any]:  # noqa: ANN401 - moto is untyped
+    """The items of a table in the order of their keys, each of whose attributes has one type."""
+    if not self.range_key_attr:
+        return sorted(self.items.values(), key=lambda item: item.hash_key.cast_value)
+    items = [item for of_hash in self.items.values() for item in of_hash.values()]
+    items.sort(key=lambda item: (item.hash_key.cast_value, item.range_key.cast_value))
+    return items

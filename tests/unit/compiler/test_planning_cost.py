@@ -1,0 +1,60 @@
+"""What planning does for each step, in calls of Python functions: a number that load cannot change.
+
+bench/planning.py measures the time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskrunner.compiler.driver import compile_pack
+from tests.calls import calls
+from tests.packs import pack
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+STEP = (
+    "- {{id: s{0}, run: {{uses: builtin:noop, with: {{a: '{{{{ inputs.region }}}}-{1}-{0}'}}}}}}\n"
+)
+SPEC = "inputs: [{name: region, type: string, default: eu}]"
+
+
+def manifest(steps: int, number: int) -> str:
+    """Return a pack whose templates are its own, because a process keeps those that it knows."""
+    return pack("".join(STEP.format(step, number) for step in range(steps)), spec=SPEC)
+
+
+def planning(steps: int, number: int) -> Counter[tuple[str, str]]:
+    text = manifest(steps, number)
+    return calls(lambda: compile_pack(text, {}))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _warm() -> None:
+    compile_pack(manifest(1, 0), {})
+
+
+def test_each_template_is_parsed_once() -> None:
+    counts = planning(10, 1)
+
+    assert counts["jmespath.parser", "parse"] == 10
+
+
+def test_a_pack_without_maps_is_planned_once() -> None:
+    assert planning(10, 2)["taskrunner.compiler.planning.steps", "_run"] == 10
+
+
+def test_hashes_do_not_need_the_slow_writer_of_canonical_json() -> None:
+    assert planning(10, 3)["rfc8785._impl", "dump"] == 0
+
+
+def test_a_step_costs_the_same_in_a_long_pack_and_at_most_700_calls() -> None:
+    first, second, third = (planning(steps, steps).total() for steps in (10, 110, 210))
+
+    a_step, later = (second - first) / 100, (third - second) / 100
+    assert later == pytest.approx(a_step, rel=0.02)
+    assert a_step < 700
+    assert first - 10 * a_step < 1200
