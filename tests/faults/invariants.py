@@ -95,14 +95,6 @@ def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
     yield from _lacks_finally(record)
 
 
-def _uncounted_ends(record: Record) -> Iterator[str]:
-    """Run steps that have ended by the journal, and of which no outcome is recorded."""
-    for step in record.state.steps:
-        has_run = step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}
-        if step.kind is StepKind.RUN and has_run and step.path not in record.outcomes:
-            yield f"the step {step.path} is {step.status}, and has no outcome"
-
-
 def _lacks_finally(record: Record) -> Iterator[str]:
     """A run whose steps have ended, and which was not cancelled, in which `finally` has not run.
 
@@ -117,6 +109,14 @@ def _lacks_finally(record: Record) -> Iterator[str]:
     has_run = any(_is_final(path, record) for path in touched)
     if events[Event.RUN_STEPS_ENDED] and not has_run:
         yield "finally has begun, and none of its steps has"
+
+
+def _uncounted_ends(record: Record) -> Iterator[str]:
+    """Run steps that have ended by the journal, and of which no outcome is recorded."""
+    for step in record.state.steps:
+        has_run = step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED}
+        if step.kind is StepKind.RUN and has_run and step.path not in record.outcomes:
+            yield f"the step {step.path} is {step.status}, and has no outcome"
 
 
 def _silent_failures(record: Record) -> Iterator[str]:

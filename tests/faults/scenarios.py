@@ -208,26 +208,6 @@ _CONTAINED: Final = pack(
     spec="approvals: [{id: security}]",
     name="contained",
 )
-_CONTAINED_CHAIN: Final = pack(
-    """
-    - id: outer
-      continueOnError: true
-      parallel:
-        steps:
-          - id: lanes
-            parallel:
-              steps:
-                - {id: review, gate: {approval: {id: security}}}
-                - id: chain
-                  loop:
-                    items: {static: [1, 2]}
-                    body: [{id: link, run: {uses: builtin:noop}}]
-                - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
-    - {id: after, run: {uses: builtin:noop}}
-    """,
-    spec="approvals: [{id: security}]",
-    name="contained-chain",
-)
 _FINALLY: Final = """
 finally:
   - id: undo
@@ -256,6 +236,26 @@ _FAILING_WITH_FINALLY: Final = pack(
     spec="approvals: [{id: security}]" + _FINALLY,
     name="failing-with-finally",
 )
+_CONTAINED_CHAIN: Final = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: review, gate: {approval: {id: security}}}
+                - id: chain
+                  loop:
+                    items: {static: [1, 2]}
+                    body: [{id: link, run: {uses: builtin:noop}}]
+                - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]",
+    name="contained-chain",
+)
 _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
 _WHOLE: Final = (
@@ -272,10 +272,10 @@ _WHOLE: Final = (
     Scenario("failed beside a gate", _FAILING),
     Scenario("failed, and all lanes joined", _FAILING, joins_all=True),
     Scenario("contained, and all lanes joined", _CONTAINED, joins_all=True),
-    Scenario("contained beside a gate", _CONTAINED_CHAIN),
     Scenario("finally after success", _WITH_FINALLY, (Decide("security"),)),
     Scenario("finally after a stopped execution", _WITH_FINALLY, (Stop(),)),
     Scenario("finally after a failure beside a gate", _FAILING_WITH_FINALLY),
+    Scenario("contained beside a gate", _CONTAINED_CHAIN),
     Scenario("planned first", _PLAIN, is_planned_first=True),
 )
 

@@ -206,34 +206,6 @@ def test_the_gates_in_a_map_guard_what_is_behind_it_when_it_surely_has_items(
     assert found["agree"] == behind
 
 
-def test_the_gate_of_an_iteration_guards_the_steps_of_the_same_iteration() -> None:
-    compiled = compile_pack(
-        pack(
-            """
-            - id: outer
-              map:
-                items: {static: [1, 2]}
-                steps:
-                  - id: inner
-                    loop:
-                      items: {static: [1]}
-                      body:
-                        - {id: ask, gate: {approval: {id: a}}}
-                        - {id: ship, run: {uses: builtin:noop}}
-                  - {id: beside, run: {uses: builtin:noop}}
-            - {id: after, run: {uses: builtin:noop}}
-            """,
-            spec="approvals: [{id: a, scope: gate}]",
-        ),
-        {},
-    )
-
-    (guard,), _ = gates.guards(compiled.definition, compiled.plan)
-
-    assert guard.in_iteration == ("ship",)
-    assert guard.behind == ("ship", "beside", "after")
-
-
 def test_no_gate_of_the_steps_guards_finally_and_one_of_its_own_guards_what_follows() -> None:
     guards, unguarded = guarded(
         """
@@ -272,6 +244,34 @@ def test_refuses_a_machine_that_runs_finally_around_its_own_gate() -> None:
 
     with pytest.raises(gates.BypassError, match="notify"):
         gates.prove(compiled.definition, compiled.plan)
+
+
+def test_the_gate_of_an_iteration_guards_the_steps_of_the_same_iteration() -> None:
+    compiled = compile_pack(
+        pack(
+            """
+            - id: outer
+              map:
+                items: {static: [1, 2]}
+                steps:
+                  - id: inner
+                    loop:
+                      items: {static: [1]}
+                      body:
+                        - {id: ask, gate: {approval: {id: a}}}
+                        - {id: ship, run: {uses: builtin:noop}}
+                  - {id: beside, run: {uses: builtin:noop}}
+            - {id: after, run: {uses: builtin:noop}}
+            """,
+            spec="approvals: [{id: a, scope: gate}]",
+        ),
+        {},
+    )
+
+    (guard,), _ = gates.guards(compiled.definition, compiled.plan)
+
+    assert guard.in_iteration == ("ship",)
+    assert guard.behind == ("ship", "beside", "after")
 
 
 def test_a_gate_in_one_arm_guards_nothing_behind_the_conditional() -> None:

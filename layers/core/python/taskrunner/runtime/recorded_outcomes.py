@@ -172,7 +172,7 @@ class RecordedOutcomes:
         outcome = self.loaded(path)
         is_known = step.enabled is False or (isinstance(step, RunStep) and outcome is not None)
         # Of too many iterations the journal's fold has those that have begun.
-        if not is_known and path not in self._journal_statuses():
+        if not is_known and path not in self._journal_states():
             return StepStatus.SKIPPED
         return self.status(step, prefix)
 

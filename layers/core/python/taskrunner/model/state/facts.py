@@ -83,11 +83,11 @@ class Facts:
         """Return whether the end of the run lets *step* finish, and its result is recorded.
 
         A failure of the run leaves the steps beside it running. A failure that stopped only a block
-        does so too, and the run may have succeeded before they finish.
+        does so too, and the run may have succeeded before they finish. A cancellation does not.
         """
-        return self.cancelled_at is None and self._is_left_running(step, self.outcome)
+        return self.cancelled_at is None and self._leaves_running(step, self.outcome)
 
-    def _is_left_running(self, step: StepState, outcome: RunStatus | None) -> bool:
+    def _leaves_running(self, step: StepState, outcome: RunStatus | None) -> bool:
         if step.status is not StepStatus.RUNNING or step.template_id not in self._concurrent:
             return False
         if outcome is RunStatus.SUCCEEDED:
@@ -106,7 +106,9 @@ class Facts:
 
     def _may_finish(self, path: str | None, fact: Fact, outcome: RunStatus) -> bool:
         step = self.steps.get(path or "")
-        return step is not None and _ends_an_attempt(fact) and self._is_left_running(step, outcome)
+        if step is None or not _ends_an_attempt(fact):
+            return False
+        return self._leaves_running(step, outcome)
 
     def _add_of_run(self, fact: AboutTheRun) -> None:
         if isinstance(fact, RunEnded):
