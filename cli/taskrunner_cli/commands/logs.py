@@ -104,7 +104,7 @@ def _print_tail(
 
     They are searched for in the end of the log, and in all of it only if that has too few.
     """
-    last: "deque[Answer[LogEntry]]" = deque(maxlen=count)
+    last: deque[Answer[LogEntry]] = deque(maxlen=count)
     end = None
     if cursor is None and count <= _LARGEST_TAIL:
         is_filtered = log_filter != LogFilter()
