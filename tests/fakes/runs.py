@@ -187,6 +187,9 @@ class MemoryRuns:
         placed = [] if stored is None else stored.placed()
         return [entry for entry in placed if after is None or entry.position > after][:limit]
 
+    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
+        return self.journal(tenant, run_id)[-count:]
+
     @atomic
     def append(
         self,

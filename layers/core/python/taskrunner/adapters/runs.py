@@ -185,6 +185,10 @@ class DynamoRuns:
         """See the port."""
         return self._journal.read(tenant, run_id, after, limit)
 
+    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
+        """See the port."""
+        return self._journal.read_end(tenant, run_id, count)
+
     def append(
         self,
         snapshot: RunSnapshot,
