@@ -176,7 +176,9 @@ class _Writer:
         inner, block = self._iterators(scope)
         items = {"items": self._items(scope)}
         limit = {"maxParallel": 1} if self._one(True, False) else {}
-        return {"map": block | items | limit | {"steps": self.list(inner, depth + 1, self._few())}}
+        body = {"steps": self.list(inner, depth + 1, self._few())}
+        outputs = {"outputs": _value_of(block)} if self._one(False, True) else {}
+        return {"map": block | items | limit | body | outputs}
 
     def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, names = self._iterators(scope)
@@ -191,7 +193,7 @@ class _Writer:
         if self._one(False, True):
             block["until"] = self._condition(inner)
         if self._one(False, True):
-            block["outputs"] = f"{{at: {names['index']}, item: {names['iterator']}}}"
+            block["outputs"] = _value_of(names)
         return {"loop": block}
 
     def _conditional(self, scope: _Scope, depth: int) -> dict[str, Any]:
@@ -206,3 +208,8 @@ class _Writer:
         if self._one(False, True):
             block["else"] = self.list(scope.copy(), depth + 1, 1)
         return {"conditional": block}
+
+
+def _value_of(names: dict[str, str]) -> str:
+    """Return an expression for the value of one iteration, whose iterator and index are *names*."""
+    return f"{{at: {names['index']}, item: {names['iterator']}}}"

@@ -398,7 +398,7 @@ class _Walker:
         values = []
         for number, item in enumerate(items):
             turn = here.turn(step, number, item)
-            if isinstance(step, Loop) and step.output is not None:
+            if step.output is not None:
                 values.append(self.value(step.output, turn))
             else:
                 values.append(self.outputs(step.steps[-1], turn, turn.prefix))

@@ -167,6 +167,54 @@ def test_a_loop_fails_by_outputs_that_it_cannot_have(
     assert failed["errorMessage"].startswith(message)
 
 
+@pytest.mark.parametrize("limit", ["", "maxParallel: 1", "maxParallel: 41"])
+def test_a_map_with_outputs_has_that_value_of_each_item(ana: Client, limit: str) -> None:
+    block = f"""
+    - id: block
+      map:
+        items: inputs.hosts
+        {limit}
+        outputs: "{{{{ {{at: index, host: item, first: steps.a.outputs.n}} }}}}"
+        steps:
+          - {{id: a, run: {{uses: builtin:noop, with: {{n: "{{{{ item }}}}!"}}}}}}
+          - {{id: b, run: {{uses: builtin:noop, with: {{not: this}}}}}}
+    """
+    assert seen(ana, block, "inputs: [{name: hosts, type: array}]", hosts=["x", "y"]) == {
+        "results": [
+            {"at": 0, "host": "x", "first": "x!"},
+            {"at": 1, "host": "y", "first": "y!"},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("may_fail", "status", "follower"),
+    [("false", "failed", "Skipped run-failed"), ("true", "succeeded", "Succeeded")],
+)
+def test_a_map_fails_by_outputs_that_cannot_be_evaluated(
+    ana: Client, may_fail: str, status: str, follower: str
+) -> None:
+    block = f"""
+    - id: block
+      continueOnError: {may_fail}
+      map:
+        items: {{static: [{{a: 1}}, 2]}}
+        outputs: keys(item)
+        step: {{id: turn, run: {{uses: builtin:noop}}}}
+    """
+    state = run(ana, pack(_list(block) + SEEN))
+
+    assert state["status"] == status
+    ends = statuses(state)
+    assert ends["block"] == "Failed executor-error"
+    assert ends["block[1]::turn"] == "Succeeded"
+    assert ends["seen"] == follower
+    (failed,) = (step for step in state["steps"] if step["stepId"] == "block")
+    assert failed["errorMessage"].startswith("the outputs of iteration 1: 'keys(item)' ")
+    if may_fail == "true":
+        assert outputs(ana, state, "seen") == {"it": None}
+
+
 def test_what_follows_a_loop_that_may_fail_finds_no_outputs(ana: Client) -> None:
     block = """
     - id: block

@@ -100,6 +100,7 @@ PLAN = Plan(
             index="index",
             steps=(Parallel(id="inner", steps=(noop("leaf"),)),),
             max_parallel=3,
+            output="item",
         ),
         Loop(
             id="turns",

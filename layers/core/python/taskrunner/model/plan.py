@@ -174,7 +174,10 @@ class Parallel(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapStep(_Step):
-    """A block that runs the template *steps* for every item, several items at the same time."""
+    """A block that runs the template *steps* for every item, several items at the same time.
+
+    *output* is the expression of one item's value; None means the outputs of the last step.
+    """
 
     kind: ClassVar[StepKind] = StepKind.MAP
 
@@ -183,6 +186,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

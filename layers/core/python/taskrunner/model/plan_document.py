@@ -159,7 +159,8 @@ def _fields_of_kind(step: Step) -> JsonObject:
         case Parallel():
             return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
         case MapStep():
-            return _iterated(step) | {"maxParallel": step.max_parallel}
+            output = {} if step.output is None else {"output": step.output}
+            return _iterated(step) | {"maxParallel": step.max_parallel} | output
         case Loop():
             return _iterated(step) | {
                 "maxIterations": step.max_iterations,
@@ -321,7 +322,10 @@ def _read_step(document: JsonMapping) -> Step:
             return Parallel(**fields, steps=steps, max_parallel=document["maxParallel"])
         case StepKind.MAP:
             return MapStep(
-                **fields, **_read_iterated(document), max_parallel=document["maxParallel"]
+                **fields,
+                **_read_iterated(document),
+                max_parallel=document["maxParallel"],
+                output=document.get("output"),
             )
         case StepKind.LOOP:
             return Loop(

@@ -70,7 +70,7 @@ class RunValues:
         }
 
     def check_outputs(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self, step: MapStep | Conditional | Loop, prefix: str, iterations: int | None = None
     ) -> None:
         """Assemble the outputs of a block that has ended, a loop after so many *iterations*.
 

@@ -60,9 +60,7 @@ class StepOutputs:
                 return None
             case Parallel():
                 return self._by_child(step.steps, prefix)
-            case MapStep():
-                return {"results": self._results(step, self._count(step, prefix), prefix)}
-            case Conditional() | Loop():
+            case MapStep() | Conditional() | Loop():
                 with suppress(ExpressionError):
                     return self.assembled(step, prefix)
                 return None  # it has failed
@@ -70,13 +68,13 @@ class StepOutputs:
                 assert_never(step)
 
     def assembled(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self, step: MapStep | Conditional | Loop, prefix: str, iterations: int | None = None
     ) -> JsonObject:
         """Return the outputs of a block that has ended, a loop after so many *iterations*.
 
         Raises:
-            ExpressionError: the outputs of a loop cannot be evaluated, or values that are to be
-                merged are not objects.
+            ExpressionError: the outputs of a map or loop cannot be evaluated, or values that are
+                to be merged are not objects.
         """
         if isinstance(step, Conditional):
             by_child = self._by_child(children(step), prefix)
@@ -84,6 +82,8 @@ class StepOutputs:
             return _merged(named) if step.union else by_child
         count = self._count(step, prefix) if iterations is None else iterations
         results = self._results(step, count, prefix)
+        if isinstance(step, MapStep):
+            return {"results": results}
         if step.aggregation is not Aggregation.MERGE:
             return _aggregated(step.aggregation, results)
         # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
@@ -120,14 +120,14 @@ class StepOutputs:
         """The value of each of *count* iterations, in the order of the items.
 
         Raises:
-            ExpressionError: a loop's `outputs` cannot be evaluated in an iteration.
+            ExpressionError: the block's `outputs` cannot be evaluated in an iteration.
         """
         path = step_path.join(prefix, step.id)
         return [self._result(step, path, number) for number in range(count)]
 
     def _result(self, step: Iterated, path: str, number: int) -> Json:
         iteration = step_path.iteration_prefix(path, number)
-        if not isinstance(step, Loop) or step.output is None:
+        if step.output is None:
             return self.of(step.steps[-1], iteration)
         try:
             return self._evaluate(step.output, iteration)

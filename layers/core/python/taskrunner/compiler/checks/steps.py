@@ -185,6 +185,7 @@ class StepChecks:
                 seen = self._step(shape.step, (*path, "step"))
             else:
                 seen = self.steps(shape.steps or (), (*path, "steps"))
+            self._expressions.iteration_value(shape.outputs, (*path, "outputs"))
         self._scope.hide(seen)  # nothing outside reads into an iteration
 
     def _loop(self, shape: LoopShape, path: JsonPath) -> None:

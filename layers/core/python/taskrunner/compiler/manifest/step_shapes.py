@@ -158,6 +158,7 @@ class MapShape(Shape):
     iterator: Name = "item"
     index: Name = "index"
     max_parallel: MaxParallel | None = None
+    outputs: ExpressionText | None = None
 
 
 class LoopShape(Shape):
