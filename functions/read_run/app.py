@@ -82,8 +82,15 @@ class _Reader:
 
     def log(self, request: Request) -> Response:
         limit, cursor = request.limit(_MAX_LOG_LINES), request.parameter("cursor")
+        tail = request.limit(_MAX_LOG_LINES, "tail")
         tenant, run_id = request.tenant(), request.run_id()
-        text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
+        if tail is None:
+            text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
+        elif limit is None and cursor is None:
+            text, next_cursor = read_run.run_log_end(tenant, run_id, tail, self._world)
+        else:
+            message = "tail reads from the log's end; send it without cursor and limit"
+            raise InvalidRequestError("invalid_request", message)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
         media_type = http_accept.media_type(request.headers.get("accept"), _LOG_TYPES)
         return text_response(media_type, text, headers)
@@ -140,7 +147,7 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
-        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=_PAGE),
+        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=(*_PAGE, "tail")),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
             reader.artifact, query=("redirect", "content")

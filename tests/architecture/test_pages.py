@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -153,3 +154,34 @@ def test_every_file_to_touch_for_a_change_exists() -> None:
 
     assert missing == []
     assert "compiler/machine/emit.py" in named
+
+
+def test_the_changelog_is_about_the_version_of_the_package() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert f"Everything below becomes version {_version()}." in changelog
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*DOCS, ROOT / "functions/describe_api/openapi.yaml", *ROOT.glob("cli/**/*.py")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_an_earlier_version_is_earlier_than_the_package(path: Path) -> None:
+    """`a service of version 0.1 cannot`, `before 0.2`: the version under work lacks nothing."""
+    current = _numbers(_version())
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    named = re.findall(r"\b(?:(?:service|those) of(?: version)?|has version) (\d+\.\d+)", text)
+    named += re.findall(r"(?<!YAML )\b(\d+\.\d+),? (?:or|and) (?:an )?earlier", text)
+    named += re.findall(r"that version (\d+\.\d+) (?:or|ended|opened|created|granted)", text)
+
+    assert [version for version in named if _numbers(version) >= current[:2]] == []
+
+
+def _version() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))

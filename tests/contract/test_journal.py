@@ -159,8 +159,31 @@ def test_pages_by_position_and_limit_contain_every_entry(world: Ports) -> None:
     assert pages == everything
 
 
+@pytest.mark.parametrize("length", [1, CHUNK_ENTRIES, CHUNK_ENTRIES + 1, 5 * CHUNK_ENTRIES])
+def test_the_end_of_the_journal_has_the_last_entries_in_order(world: Ports, length: int) -> None:
+    snapshot = empty_journal(world)
+    world.runs.append(snapshot, entries(*[f"e{number}" for number in range(1, length)]))
+    everything = journal(world, snapshot.run)
+
+    for count in range(1, length + 2):
+        end = world.runs.journal_end(snapshot.run.tenant, snapshot.run.run_id, count)
+        assert end == everything[-count:]
+
+
+def test_a_reader_of_the_end_follows_on_from_its_last_entry(world: Ports) -> None:
+    snapshot = empty_journal(world)
+    world.runs.append(snapshot, entries(*[f"e{number}" for number in range(20)]))
+    end = world.runs.journal_end(snapshot.run.tenant, snapshot.run.run_id, 3)
+
+    world.runs.append(snapshot, entries("new"))
+
+    assert ids(end) == ["e17", "e18", "e19"]
+    assert ids(journal(world, snapshot.run, end[-1].position)) == ["new"]
+
+
 def test_the_journal_of_an_unknown_run_is_empty(world: Ports) -> None:
     assert world.runs.journal("acme", "nowhere") == []
+    assert world.runs.journal_end("acme", "nowhere", 5) == []
 
 
 # Appends of one to three entries by up to four writers, who may have old heads.

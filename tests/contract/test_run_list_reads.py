@@ -1,4 +1,4 @@
-"""What the lists of runs read of DynamoDB."""
+"""What the lists of runs, and the end of a journal, read of DynamoDB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taskrunner.errors import InvalidRequestError
 from taskrunner.model.run import RunStatus
 from taskrunner.model.run_filters import RunFilters
 from tests.contract.ports import TABLE, aws, client, moto
-from tests.contract.samples import ENDED, a_run, new_run
+from tests.contract.samples import ENDED, a_run, an_entry, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +119,20 @@ def test_a_run_of_an_earlier_version_is_listed_without_filters_and_by_its_end(
     )
     world.runs.end(snapshot, RunStatus.SUCCEEDED, [ENDED])
     assert listed(RunFilters(status=RunStatus.SUCCEEDED)) == ["older"]
+
+
+def test_the_end_of_a_long_journal_is_one_query_of_the_chunks_that_hold_it(
+    counted: tuple[Ports, CountingClient],
+) -> None:
+    world, counting = counted
+    run = a_run(tenant="globex")
+    snapshot = new_run(world, run)
+    world.runs.append(snapshot, [an_entry(f"e{number}") for number in range(100)])
+    for number in range(100, 120):
+        world.runs.append(snapshot, [an_entry(f"e{number}")])
+    counting.queries.clear()
+
+    end = world.runs.journal_end("globex", run.run_id, 10)
+
+    assert [placed.entry.id for placed in end] == [f"e{number}" for number in range(110, 120)]
+    assert [query["Limit"] for query in counting.queries] == [3]

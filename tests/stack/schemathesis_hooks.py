@@ -52,7 +52,8 @@ _INPUT_TYPES: Final = {
     "list": {"type": ["array", "null"]},
 }
 # Parameters that are valid beside others only, which a document cannot say. A cursor is one of a
-# list with the same filters, and `since` waits. tests/unit/adapters/test_http_filters.py has them.
+# list with the same filters, and `since` waits. tests/unit/adapters/test_http_filters.py has them;
+# tests/security/hostile/test_requests.py has the tail of a log.
 _DEPENDENT: Final = frozenset(
     {
         "VersionFilter",
@@ -62,6 +63,7 @@ _DEPENDENT: Final = frozenset(
         "ChildCursor",
         "Since",
         "WaitSeconds",
+        "LogTail",
     }
 )
 _ANY_ENTRY: Final = {

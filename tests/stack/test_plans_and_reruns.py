@@ -242,7 +242,7 @@ class TestRerun:
     def test_a_run_without_its_manifest_cannot_be_repeated(
         self, operator: Api, aws: Callable[[str], Any]
     ) -> None:
-        """Runs that version 0.2 or an earlier one created have none."""
+        """Runs that version 0.1 created have none."""
         run_id = operator.run(STEP)
         tenant = operator.ended(run_id)["tenantId"]
         aws("dynamodb").update_item(

@@ -85,6 +85,22 @@ def test_a_log_is_followed_by_its_cursor_without_loss(operator: Api, approver: A
     assert (nothing.text, nothing.headers["X-TaskRunner-Cursor"]) == ("", end)
 
 
+def test_a_log_is_read_from_its_end_and_followed_from_there(operator: Api, approver: Api) -> None:
+    run_id = operator.run(GATED)
+    operator.wait(run_id, "waiting")
+
+    before = operator("GET", f"runs/{run_id}/logs").text
+    end = operator("GET", f"runs/{run_id}/logs", query={"tail": "2"})
+    approver.decide(run_id, "security", "approved")
+    operator.ended(run_id)
+    query = {"cursor": end.headers["X-TaskRunner-Cursor"]}
+    rest = operator("GET", f"runs/{run_id}/logs", query=query)
+    whole = operator("GET", f"runs/{run_id}/logs").text
+
+    assert end.text.splitlines() == before.splitlines()[-2:]
+    assert before + rest.text == whole
+
+
 def test_a_rejection_ends_the_run_at_its_gate(operator: Api, approver: Api) -> None:
     run_id = operator.run(GATED)
     operator.wait(run_id, "waiting")

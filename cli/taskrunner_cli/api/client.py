@@ -29,7 +29,7 @@ from taskrunner_cli.api.profiles import Profile
 from taskrunner_cli.api.requests import Decision, NewRun, Rerun
 from taskrunner_cli.api.retries import Notify, Patience
 from taskrunner_cli.api.transport import Call, Transport
-from taskrunner_cli.errors import UnreachableError, UsageError
+from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_types import JsonObject, JsonValue
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.ports.randomness import Randomness
@@ -177,6 +177,19 @@ class Client:
                 return
             cursor = page.cursor
 
+    def log_end(self, run_id: str, count: int) -> LogPage | None:
+        """Return the last *count* entries of the log, or None if the service cannot.
+
+        An older service may ignore *count* and send the log's beginning. The cursor continues after
+        the entries in either case.
+        """
+        try:
+            return self._log_page(run_id, None, tail=count)
+        except RefusedError as error:
+            if error.status != httpx.codes.BAD_REQUEST:
+                raise
+            return None
+
     def raw_log(self, run_id: str) -> Iterator[bytes]:
         """Yield the whole log in the bytes that the API serves, which are those evidence covers."""
         cursor = None
@@ -254,15 +267,17 @@ class Client:
         whole = {name: views, **rest}
         return Answer({**document, name: documents, **rest}, cast("_Document", whole))
 
-    def _log_page(self, run_id: str, cursor: str | None) -> LogPage:
-        """Read the entries after *cursor*, as many as the service sends in one answer."""
-        answer = self._send_log_request(run_id, cursor)
+    def _log_page(self, run_id: str, cursor: str | None, tail: int | None = None) -> LogPage:
+        """Read the entries after *cursor*, or the *tail*: as many as the service sends at once."""
+        answer = self._send_log_request(run_id, cursor, tail)
         entries = read_log(answer)
         last_cursor = entries[-1].view.get("cursor") if entries else None
         return LogPage(entries, answer.headers.get(_CURSOR_HEADER) or last_cursor or cursor)
 
-    def _send_log_request(self, run_id: str, cursor: str | None) -> httpx.Response:
-        return self._get(f"{_run_path(run_id)}/logs", {"cursor": cursor})
+    def _send_log_request(
+        self, run_id: str, cursor: str | None, tail: int | None = None
+    ) -> httpx.Response:
+        return self._get(f"{_run_path(run_id)}/logs", {"cursor": cursor, "tail": tail})
 
     def _get(
         self, path: str, query: Mapping[str, str | int | None] | None = None

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
+from taskrunner_cli.api.addresses import check_address
 from taskrunner_cli.api.shapes import MisfitError, fit
 from taskrunner_cli.errors import RefusedError, UnreachableError, UsageError
 from taskrunner_cli.json_text import JsonError, parse_json
@@ -99,7 +100,8 @@ def resolve_profile(choice: Choice, environ: Mapping[str, str], now: datetime) -
     Without either it is the local stack, and where there is none, the config file's default.
 
     Raises:
-        UsageError: the options contradict each other, are incomplete, or name an unknown caller.
+        UsageError: the options contradict each other, are incomplete, or name an unknown caller; or
+            an address is not one.
         RefusedError: nobody is signed in with the profile.
         UnreachableError: there is no stack file.
 
@@ -200,6 +202,8 @@ def _deployment_profile(environ: Mapping[str, str]) -> Profile:
             cure="set all of " + ", ".join(_DEPLOYMENT_VARIABLES),
         )
     api_url, token_url, client_id, client_secret = (environ[name] for name in _DEPLOYMENT_VARIABLES)
+    check_address("TASKRUNNER_API_URL", api_url, is_base=True)
+    check_address("TASKRUNNER_TOKEN_URL", token_url)
     return Profile(
         api_url=api_url.rstrip("/"),
         token_url=token_url,

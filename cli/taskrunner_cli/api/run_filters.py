@@ -1,6 +1,6 @@
 """The filters of the list of runs, as the API takes them, and as this machine can check them.
 
-A service of version 0.2 ignores what it does not know, so its answer has runs that were not asked
+A service of version 0.1 ignores what it does not know, so its answer has runs that were not asked
 for.
 """
 

@@ -91,7 +91,7 @@ class Watch:
         self._unshown: list[Answer[LogEntry]] = []
         self._last_event = ""
         self._last: RunUpdate | None = None
-        self._knows_since = True  # until the service says otherwise, as those before 0.3 do
+        self._knows_since = True  # until the service says otherwise, as those of 0.1 do
         self._holds_requests = True
 
     def until(

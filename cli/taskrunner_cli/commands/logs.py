@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,13 @@ from taskrunner_cli.errors import UsageError
 from taskrunner_cli.output.log_filter import LEVELS, LogFilter
 from taskrunner_cli.output.runs import log_line
 from taskrunner_cli.session import Session
+
+if TYPE_CHECKING:
+    from taskrunner_cli.api.answers import Answer
+
+
+_LARGEST_TAIL: Final = 1000  # that the API reads at once
+_FIRST_EVENT: Final = "run.created"
 
 
 class Level(StrEnum):
@@ -95,16 +102,23 @@ def _print_tail(
 
     Return the cursor after all entries that were read, and how many were printed.
 
-    The API reads a log forwards only.
+    They are searched for in the end of the log, and in all of it only if that has too few.
     """
-    last: deque[tuple[object, LogEntry]] = deque(maxlen=count)
+    last: deque[Answer[LogEntry]] = deque(maxlen=count)
+    end = None
+    if cursor is None and count <= _LARGEST_TAIL:
+        is_filtered = log_filter != LogFilter()
+        end = session.client.log_end(run, _LARGEST_TAIL if is_filtered else count)
+    if end is not None and end.entries and end.cursor:
+        wanted = [entry for entry in end.entries if log_filter.accepts(entry.view)]
+        if len(wanted) >= count or end.entries[0].view["eventType"] == _FIRST_EVENT:
+            last.extend(wanted)
+            cursor = end.cursor
     for page in session.client.log_pages(run, cursor):
         cursor = page.cursor
-        last.extend(
-            (entry.document, entry.view) for entry in page.entries if log_filter.accepts(entry.view)
-        )
-    for document, entry in last:
-        session.print_record(document, log_line(entry))
+        last.extend(entry for entry in page.entries if log_filter.accepts(entry.view))
+    for entry in last:
+        session.print_record(entry.document, log_line(entry.view))
     return cursor, len(last)
 
 

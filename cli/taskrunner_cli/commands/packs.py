@@ -81,7 +81,7 @@ def rerun(session: Session, run: RunArgument, *, inputs: InputOptions, start: St
         answer = session.client.rerun(run, again)
     except RefusedError as error:
         if error.status in _NO_ROUTE and not error.cure:
-            error.cure = "check the id; a service of version 0.2 or earlier cannot run it again"
+            error.cure = "check the id; a service of version 0.1 cannot run it again"
         raise
     _follow(session, answer, is_watched=start.watch)
 

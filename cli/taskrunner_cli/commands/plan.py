@@ -57,7 +57,7 @@ def _compare(
         simulation = session.client.simulate(file.text, inputs, compare_to).view
     if "comparison" not in simulation:
         raise UnexpectedOutcomeError(
-            "the service does not compare plans, as those of version 0.2 and earlier",
+            "the service does not compare plans, as those of version 0.1",
             code="not_supported",
         )
     return simulation["comparison"]

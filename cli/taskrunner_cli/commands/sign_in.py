@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from taskrunner_cli.api.addresses import check_address
 from taskrunner_cli.api.config import Config, ProfileEntry, read_config, write_config
 from taskrunner_cli.api.saved_tokens import SavedToken, saved_tokens
 from taskrunner_cli.commands.completion import complete_profile
@@ -75,6 +76,12 @@ def login(  # noqa: PLR0913 -- one parameter per option
     world, screen = ctx.ensure_object(World), Screen(output)
     config = read_config(world.environ)
     name = _name(profile, config, world)
+    if api_url:
+        check_address("--api-url", api_url, is_base=True)
+    if authorize_url:
+        check_address("--authorize-url", authorize_url)
+    if token_url:
+        check_address("--token-url", token_url)
     given = {
         "api_url": api_url.rstrip("/"),
         "authorize_url": authorize_url,

@@ -76,8 +76,17 @@ export async function post(path, body = undefined, headers = {}) {
  */
 export async function readLog(runId, cursor, signal) {
   const page = await readLogText(runId, cursor, signal);
-  const lines = page.text.split('\n').filter(Boolean);
-  return { entries: lines.map((line) => JSON.parse(line)), cursor: page.cursor };
+  return { entries: entriesOf(page.text), cursor: page.cursor };
+}
+
+/**
+ * Reads the last *count* entries of a run's log.
+ *
+ * @returns {Promise<{entries: LogEntry[], cursor: string}>}
+ */
+export async function readLogEnd(runId, count, signal) {
+  const page = await sendForLog(runId, { tail: count }, signal);
+  return { entries: entriesOf(page.text), cursor: page.cursor };
 }
 
 /**
@@ -86,14 +95,21 @@ export async function readLog(runId, cursor, signal) {
  * @returns {Promise<{text: string, cursor: string}>}
  */
 export async function readLogText(runId, cursor, signal) {
-  const answer = await send('GET', pathOf`/runs/${runId}/logs`, {
-    query: { cursor: cursor || undefined, limit: 1000 },
-    signal,
-  });
+  const page = await sendForLog(runId, { cursor: cursor || undefined, limit: 1000 }, signal);
+  return { text: page.text, cursor: page.cursor || cursor };
+}
+
+async function sendForLog(runId, query, signal) {
+  const answer = await send('GET', pathOf`/runs/${runId}/logs`, { query, signal });
   return {
     text: await answer.text(),
-    cursor: answer.headers.get('X-TaskRunner-Cursor') ?? cursor,
+    cursor: answer.headers.get('X-TaskRunner-Cursor') ?? '',
   };
+}
+
+function entriesOf(text) {
+  const lines = text.split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line));
 }
 
 /**

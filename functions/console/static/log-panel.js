@@ -11,6 +11,9 @@ export class LogPanel extends ConsoleElement {
   /** @type {import('./api.js').LogEntry[]} */
   entries = [];
 
+  /** Whether entries before these are still being read. */
+  isPartial = false;
+
   stepId = '';
 
   /** @type {string[]} The ids of the selected step and of the steps in it. */
@@ -23,7 +26,7 @@ export class LogPanel extends ConsoleElement {
   #isAll = false;
   #shown = PAGE;
   #follows = true;
-  #filtered = { key: '', read: 0, entries: [] };
+  #filtered = { key: '', of: [], read: 0, entries: [] };
 
   set input(input) {
     if (input.stepId !== this.stepId || input.attempt !== this.attempt) {
@@ -92,8 +95,9 @@ export class LogPanel extends ConsoleElement {
             },
             `Show earlier entries (${earlier.toLocaleString()})`,
           ),
+        this.isPartial && h('p', { class: 'why' }, 'Reading earlier entries …'),
         shown.map((entry) => this.#line(entry)),
-        !matching.length && h('p', { class: 'why' }, 'No entries yet.'),
+        !matching.length && !this.isPartial && h('p', { class: 'why' }, 'No entries yet.'),
       ),
     ];
   }
@@ -116,11 +120,11 @@ export class LogPanel extends ConsoleElement {
     );
   }
 
-  /** Filters only what is new, unless the filter has changed. */
+  /** Filters only what is new, unless the filter or the list has changed. */
   #matching() {
     const key = [this.#level, this.#isAll, this.attempt, ...this.stepIds].join('\n');
-    if (this.#filtered.key !== key || this.#filtered.read > this.entries.length) {
-      this.#filtered = { key, read: 0, entries: [] };
+    if (this.#filtered.key !== key || this.#filtered.of !== this.entries) {
+      this.#filtered = { key, of: this.entries, read: 0, entries: [] };
     }
     const added = this.entries.slice(this.#filtered.read).filter((entry) => this.#matches(entry));
     this.#filtered.entries.push(...added);

@@ -1,11 +1,15 @@
 /**
  * What a run's log says beyond its state: when steps ran, and who decided what.
  *
- * The log is read once, page by page, and then followed by its cursor.
+ * Its last entries are read first, so that they can be shown at once. A longer log is then read
+ * from its beginning, page by page, because the times of steps and the decisions need all of it.
+ * After that it is followed by its cursor.
  */
 
-import { readLog } from './api.js';
+import { readLog, readLogEnd } from './api.js';
 
+const END_ENTRIES = 200;
+const FIRST_EVENT = 'run.created';
 const ENDS = new Set(['run.completed', 'run.failed', 'run.cancelled', 'run.schedule-failed']);
 const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'gate.rejected']);
 
@@ -24,6 +28,10 @@ const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'ga
 export class RunJournal {
   #runId;
   #cursor = '';
+  #hasReadEnd = false;
+
+  /** @type {import('./api.js').LogEntry[]} The log's last entries, until all of it is read. */
+  #end = [];
 
   /** @type {import('./api.js').LogEntry[]} */
   entries = [];
@@ -41,16 +49,41 @@ export class RunJournal {
     this.#runId = runId;
   }
 
+  /** The last entries that were read; before them some may be missing, see `isPartial`. */
+  get latest() {
+    return this.isPartial ? this.#end : this.entries;
+  }
+
+  /** Whether the log's end was read, and not yet all that is before it. */
+  get isPartial() {
+    return this.#end.length > 0;
+  }
+
   /**
-   * Reads one page of what is new.
+   * Reads one page: first the log's end, then what is before it, then what is new.
    *
    * @returns {Promise<boolean>} Whether there was anything.
    */
   async readPage(signal) {
+    if (!this.#hasReadEnd) return this.#readEnd(signal);
     const page = await readLog(this.#runId, this.#cursor, signal);
+    this.#take(page);
+    const last = this.#end.at(-1)?.cursor;
+    if (page.entries.some((entry) => entry.cursor === last)) this.#end = [];
+    return page.entries.length > 0;
+  }
+
+  async #readEnd(signal) {
+    const page = await readLogEnd(this.#runId, END_ENTRIES, signal);
+    this.#hasReadEnd = true;
+    if (page.entries[0]?.eventType === FIRST_EVENT) this.#take(page);
+    else this.#end = page.entries;
+    return page.entries.length > 0;
+  }
+
+  #take(page) {
     this.#cursor = page.cursor;
     for (const entry of page.entries) this.#add(entry);
-    return page.entries.length > 0;
   }
 
   /** Returns when a step began and ended, by the log; of a block, when what is in it did. */

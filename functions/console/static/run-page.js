@@ -177,7 +177,8 @@ class RunPage extends ConsoleElement {
       return h('tr-evidence', { '.input': evidence });
     }
     const input = {
-      entries: this.#journal.entries,
+      entries: this.#journal.latest,
+      isPartial: this.#journal.isPartial,
       stepId,
       stepIds: this.#tree.byId.has(stepId) ? idsInside(this.#tree.byId.get(stepId)) : [stepId],
       attempt,

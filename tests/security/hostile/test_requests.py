@@ -15,6 +15,7 @@ from tests.fakes.world import MemoryWorld
 from tests.unit.adapters.api_calls import HASH, OPERATIONS, PLAIN, WITH_BODY, a_body, send
 
 LISTS = ["read_run/list", "read_run/approvals"]
+LOG_SIZES = ["limit", "tail"]
 # Everything that a proxy event may hold where a client chose it: UTF-16's halves as well.
 wild = st.text(max_size=40) | st.text(st.characters(categories=["Cs", "Cc", "Co"]), max_size=5)
 names = wild | st.sampled_from(["Content-Type", "X-STELLAOPS-TENANT", "idempotency-key", "Host"])
@@ -140,10 +141,22 @@ def test_an_idempotency_key_has_its_form(key: str) -> None:
 @pytest.mark.parametrize(
     "limit", ["0", "-1", "1e9", "NaN", "5 ", "+5", "5,5", "\u0665", "0x5", "1" * 5000]
 )
-@pytest.mark.parametrize("operation", [*LISTS, "read_run/logs"])
-def test_a_limit_is_plain_digits_within_bounds(operation: str, limit: str) -> None:
-    answer = send(operation, queryStringParameters={"limit": limit})
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [*((operation, "limit") for operation in LISTS), *(("read_run/logs", n) for n in LOG_SIZES)],
+)
+def test_a_limit_is_plain_digits_within_bounds(operation: str, name: str, limit: str) -> None:
+    answer = send(operation, queryStringParameters={name: limit})
 
+    assert answer.error == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("other", [{"cursor": "0.0"}, {"limit": "1"}])
+def test_the_tail_of_a_log_is_not_combined_with_another_place(other: dict[str, str]) -> None:
+    answer = send("read_run/logs", queryStringParameters={"tail": "1001"})
+    assert answer.error == (400, "invalid_request")
+
+    answer = send("read_run/logs", queryStringParameters={"tail": "1", **other})
     assert answer.error == (400, "invalid_request")
 
 

@@ -61,6 +61,51 @@ def test_a_link_to_an_item_opens_the_blocks_around_it(alice: Person, large_run: 
     expect(alice.page.locator("li.selected")).to_contain_text("reach")
 
 
+def test_a_long_log_shows_its_end_before_the_rest_is_read(alice: Person, waiting_run: str) -> None:
+    """The service's answers are made here, so that the rest comes when the test says so."""
+    lines = [
+        json.dumps(
+            {
+                "timestamp": "2025-12-06T12:00:00.000Z",
+                "level": "info",
+                "eventType": "step.started" if number else "run.created",
+                "message": f"Entry {number}.",
+                "cursor": f"0.{number}",
+            }
+        )
+        for number in range(300)
+    ]
+    held: list[Route] = []
+
+    def send(route: Route, first: int) -> None:
+        body = "".join(f"{line}\n" for line in lines[first:])
+        headers = {"X-TaskRunner-Cursor": "0.299"}
+        route.fulfill(status=200, content_type="application/x-ndjson", body=body, headers=headers)
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        if "tail" in query:
+            send(route, -int(query["tail"][0]))
+        elif "cursor" in query:
+            send(route, len(lines))
+        else:
+            held.append(route)
+
+    alice.page.route(f"**/runs/{waiting_run}/logs?**", answer)
+    alice.go(f"#/runs/{waiting_run}")
+    log = alice.page.get_by_role("log")
+    expect(log).to_contain_text("Entry 299.")
+    expect(log).to_contain_text("Reading earlier entries")
+
+    with alice.page.expect_request(lambda request: "/logs?cursor" in request.url):
+        send(held.pop(), 0)
+
+    expect(log).not_to_contain_text("Reading earlier entries")
+    log.get_by_role("button", name="Show earlier entries (100)").click()
+    expect(log).to_contain_text("Entry 0.")
+    alice.page.unroute(f"**/runs/{waiting_run}/logs?**")
+
+
 def test_ten_thousand_items_open_without_a_long_frame(alice: Person) -> None:
     """The service's answer is made here, because such a run takes the local stack an hour."""
     state = json.dumps(_large_state())

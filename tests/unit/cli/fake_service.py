@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from taskrunner_cli.api.documents import Artifact
 from tests.unit.cli.fake_http import Answer, Request
@@ -62,6 +62,7 @@ class FakeService:
         self.issued = 0
         self.token_lifetime_s: object = 3600
         self.log_page_size = 2
+        self.tails: Literal["known", "ignored", "refused"] = "known"
         self.approval_facts: dict[str, Any] = {}
         """What each open approval says beside its run and its gate."""
         self.approval: dict[str, Any] | None = None
@@ -206,6 +207,11 @@ class FakeService:
     def _logs(self, request: Request, run: FakeRun) -> Answer:
         start = int(request.query.get("cursor", "c0")[1:])
         lines = run.log[start : start + self.log_page_size]
+        if "tail" in request.query and self.tails != "ignored":
+            if self.tails == "refused":
+                return refused(400, "invalid_request", "tail is not a parameter")
+            start = max(0, len(run.log) - int(request.query["tail"]))
+            lines = run.log[start:]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         cursor = {"X-TaskRunner-Cursor": f"c{start + len(lines)}"}
         return Answer(200, text.encode(), {"Content-Type": "application/x-ndjson", **cursor})

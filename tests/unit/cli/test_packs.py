@@ -63,7 +63,7 @@ class TestRerun:
         ended = taskrunner("rerun", "r1", "--detach")
 
         assert ended.code == 1
-        assert "a service of version 0.2 or earlier cannot run it again" in ended.err
+        assert "a service of version 0.1 cannot run it again" in ended.err
 
 
 class TestSimulate:

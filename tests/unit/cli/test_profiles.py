@@ -88,6 +88,18 @@ class TestEnvironment:
         assert ended.code == 2
         assert "TASKRUNNER_CLIENT_SECRET is not" in ended.err
 
+    @pytest.mark.parametrize("variable", ["TASKRUNNER_API_URL", "TASKRUNNER_TOKEN_URL"])
+    def test_says_which_variable_has_no_address(
+        self, taskrunner: Command, service: FakeService, deployment: World, variable: str
+    ) -> None:
+        environ = {**deployment.environ, variable: "localhost:4566/live"}
+
+        ended = taskrunner("runs", world=replace(deployment, environ=environ))
+
+        assert ended.code == 2
+        assert f"{variable}: localhost:4566/live is not an HTTP address" in ended.err
+        assert service.requests == []
+
     def test_rejects_a_caller_of_the_local_stack_beside_a_deployment(
         self, taskrunner: Command, deployment: World
     ) -> None:

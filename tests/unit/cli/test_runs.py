@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pytest
 
@@ -356,6 +356,47 @@ class TestLogs:
         assert [line.split()[1] for line in ended.out.splitlines()] == [
             "step.started", "step.completed", "run.completed",
         ]  # fmt: skip
+
+    @pytest.mark.parametrize("tails", ["known", "ignored", "refused"])
+    @pytest.mark.parametrize("options", [(), ("--grep", "STEP"), ("--level", "info")])
+    def test_a_tail_is_the_same_whether_or_not_the_service_reads_backwards(
+        self,
+        taskrunner: Command,
+        service: FakeService,
+        options: tuple[str, ...],
+        tails: Literal["known", "ignored", "refused"],
+    ) -> None:
+        service.add("r1", "failing", ticks=2)
+        service.tails = tails
+
+        ended = taskrunner("logs", "r1", "--tail", "3", *options)
+
+        events = ["step.started", "step.failed", "run.failed"]
+        if "--grep" in options:
+            events.pop()
+        assert [line.split()[1] for line in ended.out.splitlines()] == events
+
+    def test_a_tail_is_read_without_the_rest_of_the_log(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", "failing", ticks=2)
+
+        taskrunner("logs", "r1", "--tail", "2")
+
+        queries = [r.query for r in service.requests if r.path.endswith("/logs")]
+        assert queries == [{"tail": "2"}, {"cursor": "c4"}]
+
+    def test_entries_that_the_end_lacks_are_searched_for_in_the_whole_log(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1", "failing", ticks=2)
+        for _ in range(1000):
+            run.add_entry("step.retrying", "other")
+        service.log_page_size = 10_000
+
+        ended = taskrunner("logs", "r1", "--tail", "1", "--step", "scan")
+
+        assert [line.split()[1] for line in ended.out.splitlines()] == ["step.failed"]
 
     def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
         assert taskrunner("logs", "r1", "--failed", "--follow").code == 2

@@ -320,6 +320,49 @@ class TestLogin:
         assert "is not the address of a web page" in ended.err
         assert browser.addresses == []
 
+    @pytest.mark.parametrize(
+        ("url", "fault"),
+        [
+            ("nonsense", "it does not begin with https:// or http://"),
+            ("localhost:4566/live", "it does not begin with https:// or http://"),
+            ("//host/live", "it does not begin with https:// or http://"),
+            ("ftp://host/live", "it does not begin with https:// or http://"),
+            ("https://", "it names no host"),
+            ("https:///live", "it names no host"),
+            ("http://:4566", "it names no host"),
+            ("https://host:port", "its port is not a number from 1 to 65535"),
+            ("https://host:99999", "its port is not a number from 1 to 65535"),
+            ("https://host:0", "its port is not a number from 1 to 65535"),
+            ("https://my host/live", "it has a blank or a control character"),
+            ("https://host\n/live", "it has a blank or a control character"),
+            ("https://[::1", "its host is not a name or an IP address"),
+            ("https://xn--/live", "its host is not a name or an IP address"),
+            ("https://host/live?stage=1", "it has a query or a fragment"),
+            ("https://alice:secret@host/live", "it has a user name or a password"),
+        ],
+    )
+    def test_says_why_an_address_cannot_be_used(
+        self, taskrunner: Command, url: str, fault: str
+    ) -> None:
+        ended = taskrunner("login", "--api-url", url)
+
+        first, cure = " ".join(ended.err.split()).split(" try: ")
+        assert ended.code == 2
+        assert first.startswith("error: --api-url: ")
+        assert first.endswith(f" is not an HTTP address that can be used: {fault}")
+        assert "give the whole address, such as https://" in cure
+        assert "secret" not in ended.err
+
+    @pytest.mark.parametrize("option", ["--authorize-url", "--token-url"])
+    def test_checks_the_addresses_of_the_issuer_too(
+        self, taskrunner: Command, issuer: FakeIssuer, option: str
+    ) -> None:
+        ended = taskrunner("login", "--api-url", f"{issuer.origin}/live", option, "issuer")
+
+        assert ended.code == 2
+        assert f"{option}: issuer is not an HTTP address" in ended.err
+        assert issuer.requests == []
+
     def test_a_new_profile_needs_an_address(self, taskrunner: Command) -> None:
         assert "no --api-url to make one" in taskrunner("login").err
 

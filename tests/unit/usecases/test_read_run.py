@@ -122,6 +122,21 @@ class TestLog:
 
         assert run_log(world, end) == read_run.Log("", end)
 
+    def test_begins_at_its_end_and_is_followed_from_there(self) -> None:
+        world = a_world()
+        step(world, "ship")
+        everything = lines(run_log(world))
+
+        end = read_run.run_log_end(TENANT, "run-7", 2, world)
+
+        assert lines(end) == everything[-2:]
+        assert end.cursor == everything[-1]["cursor"]
+        assert lines(read_run.run_log_end(TENANT, "run-7", 1000, world)) == everything
+
+    def test_does_not_show_the_end_to_another_tenant(self) -> None:
+        with pytest.raises(NotFoundError):
+            read_run.run_log_end("globex", "run-7", 2, a_world())
+
     @pytest.mark.parametrize(
         "cursor", ["", "0", "0.", "-1.0", "a.b", "0.0 ", "0.0\n", "1.1.1", "0." + "1" * 10, "٣.٣"]
     )
@@ -150,6 +165,10 @@ class TestLog:
             cursor = page.cursor
 
         assert len(found) == len(entry_ids(world))
+        end = read_run.run_log_end(TENANT, "run-7", 9, world)
+        assert len(end.text) < 5_000_000
+        assert lines(end) == found[-len(lines(end)) :]
+        assert end.cursor == cursor
 
 
 class TestArtifacts:

@@ -200,18 +200,20 @@ class Request:
             message = f"Content-Type must be {_JSON}, {problem}"
             raise InvalidRequestError("unsupported_media_type", message)
 
-    def limit(self, most: int) -> int | None:
+    def limit(self, most: int, name: str = "limit") -> int | None:
         """Return the query's `limit`, from 1 to *most*, or None if it has none.
+
+        *name* is that of another parameter that limits in the same way.
 
         Raises:
             InvalidRequestError: it is not such a number.
         """
-        text = self.parameter("limit")
+        text = self.parameter(name)
         if text is None:
             return None
         is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_LIMIT_DIGITS
         if not (is_number and 1 <= int(text) <= most):
-            raise InvalidRequestError("invalid_request", f"limit is a number from 1 to {most}")
+            raise InvalidRequestError("invalid_request", f"{name} is a number from 1 to {most}")
         return int(text)
 
 

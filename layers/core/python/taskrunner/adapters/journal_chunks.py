@@ -21,6 +21,7 @@ them.
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -142,6 +143,23 @@ class JournalChunks:
                 # was begun since then, so entries may have been appended in between.
                 break
         return read
+
+    def read_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
+        """Return the last *count* entries, in order.
+
+        The chunks before the last one are full, so reading them backwards never meets a gap.
+        """
+        backwards = replace(
+            by_range(chunk_key(run_partition(tenant, run_id), 0), LAST_CHUNK, descending=True),
+            attributes="sk, entries",
+            limit=count // CHUNK_ENTRIES + 2,  # the last chunk and the first one needed are partial
+        )
+        read: deque[PlacedEntry] = deque()
+        for item in self._table.query(backwards):
+            read.extendleft(reversed(chunk_entries(item)))
+            if len(read) >= count:
+                break
+        return list(read)[-count:]
 
     def first_chunks(self, run: Run, entries: Sequence[Entry]) -> list[Update]:
         """Return the updates that begin the journal of a new run.
@@ -271,7 +289,9 @@ def _end_at(chunk: Item, number: int) -> _End:
 
 
 def with_end(addition: Addition, stops: Stops) -> Addition:
-    """Return *addition* with the entry of *stops* that ends the run, if there is one."""
+    """Return *addition* with the entry of *stops* that ends the run, or its steps, if any."""
+    if stops.steps_failed is not None:
+        return addition._replace(entries=[*addition.entries, stops.steps_failed])
     if stops.run_failed is None:
         return addition
     entries = [*addition.entries, stops.run_failed]

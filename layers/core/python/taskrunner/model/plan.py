@@ -176,7 +176,7 @@ class Parallel(_Step):
 class MapStep(_Step):
     """A block that runs the template *steps* for every item, several items at the same time.
 
-    *output* is the expression of one item's value; None means the outputs of the last step.
+    *output* is the expression of an item's value; None means the outputs of its last step.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -352,7 +352,10 @@ Output: TypeAlias = FileOutput | ObjectOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One pack with its inputs resolved. *secrets* has names; a plan holds no secret's value."""
+    """One pack with its inputs resolved. *secrets* has names; a plan holds no secret's value.
+
+    *final_steps* are those of `finally`, which run after *steps* have ended, however they did.
+    """
 
     pack_name: str
     pack_version: str
@@ -365,10 +368,11 @@ class Plan:
     secrets: tuple[str, ...] = ()
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    final_steps: tuple[Step, ...] = ()
 
     def all_steps(self) -> Iterator[Step]:
         """Yield every step of the pack, each before its children."""
-        return walk(self.steps)
+        return walk((*self.steps, *self.final_steps))
 
     def step(self, step_id: str) -> Step:
         """Return the step of that id, which is unique in a pack."""
@@ -384,7 +388,11 @@ class Plan:
 
     def blocks_around(self, step_id: str) -> tuple[Step, ...]:
         """Return the blocks around the step of that id, the outermost first."""
-        return _blocks_around(self.steps, step_id) or ()
+        return _blocks_around((*self.steps, *self.final_steps), step_id) or ()
+
+    def is_final(self, step_id: str) -> bool:
+        """Return whether the step of that id is one of `finally`, or inside one of them."""
+        return any(step.id == step_id for step in walk(self.final_steps))
 
     def iterations(self, step_id: str) -> tuple[Iterated, ...]:
         """Return the maps and loops around the step of that id, the outermost first."""

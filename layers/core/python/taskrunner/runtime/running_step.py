@@ -136,7 +136,7 @@ class RunningStep:
         Raises:
             StepFailedError: they cannot be, and so the step has failed.
         """
-        assert isinstance(self.step, MapStep | Conditional | Loop)  # noqa: S101 - the compiler asks no other
+        assert isinstance(self.step, Conditional | MapStep | Loop)  # noqa: S101 - the compiler asks no other
         try:
             self.values.check_outputs(self.step, self.prefix, iterations)
         except ExpressionError as error:
@@ -199,7 +199,13 @@ class RunningStep:
 
     def stopped_by_failure(self, occurred_at: str) -> Stops:
         """Return what the failure of the step stops."""
-        return stopped_by([self.path], self.plan, occurred_at, StepFailedError.__name__)
+        return stopped_by(
+            [self.path],
+            self.plan,
+            occurred_at,
+            StepFailedError.__name__,
+            before=self.snapshot.run.steps_end,
+        )
 
     def deliver(self, stops: Stops) -> None:
         """Answer the gates that *stops* has ended.

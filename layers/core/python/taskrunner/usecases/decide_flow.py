@@ -41,7 +41,7 @@ def decide_flow(
     * turn        `{next, path}`: where a loop with `until` goes on, to an iteration, its end or
                   its failure, and the path prefix to go on with. *has_failed* says that an
                   iteration, or the question itself, has failed
-    * result      null, at the end of a map, loop or conditional whose outputs can be assembled
+    * result      null, at the end of a loop or conditional whose outputs can be assembled
     * policy      passed, warned, retry, override, branch or skipped
 
     The first question about a step decides its `when` too. For a skipped conditional the

@@ -58,6 +58,26 @@ def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, wor
     return Log("".join(lines), cursor)
 
 
+def run_log_end(tenant: str, run_id: str, count: int, world: World) -> Log:
+    """Return the last *count* lines in the log's order, or as many of them as fit into one answer.
+
+    Raises:
+        NotFoundError: the tenant has no such run.
+    """
+    world.runs.snapshot(tenant, run_id)
+    entries = world.runs.journal_end(tenant, run_id, count)
+    lines: list[str] = []
+    size_bytes = 0
+    for placed in reversed(entries):
+        text = api_view.log_text(placed)
+        size_bytes += len(text.encode())
+        if size_bytes > _MAX_BYTES:
+            break
+        lines.append(text)
+    cursor = api_view.cursor(entries[-1].position) if entries else None
+    return Log("".join(reversed(lines)), cursor)
+
+
 def _position(cursor: str) -> Position:
     position = api_view.position(cursor)
     if position is None:
@@ -155,7 +175,7 @@ def _approvers(record: ApprovalRecord) -> JsonObject:
 
 
 def _standing(summary: JsonObject, record: ApprovalRecord, caller: Caller) -> JsonObject:
-    """Whether *caller* may approve; nothing for an approval that version 0.2 or earlier opened."""
+    """Whether *caller* may approve; nothing for an approval that version 0.1 opened."""
     if "minApprovals" not in summary:
         return {}
     approval = Approval(

@@ -148,7 +148,10 @@ class ItemsShape(Shape):
 
 
 class MapShape(Shape):
-    """Runs a template for every item: one `step` or several `steps`."""
+    """Runs a template for every item: one `step` or several `steps`.
+
+    *outputs* is the expression of an item's value.
+    """
 
     kind: ClassVar[str] = "map"
 
