@@ -205,7 +205,8 @@ def _blocks(
         return step | {"gate": {"policy": gate}}
     block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
     if kind == "map":
-        return step | {"map": block | {"steps": steps} | limit}
+        outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
+        return step | {"map": block | {"steps": steps} | limit | outputs}
     more = st.fixed_dictionaries(
         {"maxIterations": st.just(5)},
         optional={

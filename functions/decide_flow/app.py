@@ -1,6 +1,6 @@
 """Answer a machine's question about a step: its condition, items, turn, branch or policy.
 
-The event is `{run, place, state, ask}`.
+The event is `{run, place, step, ask}`. Before `finally` it is `{run, place, execution, ask}`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters.machine_events import has_failed, step_reference
+from taskrunner.adapters.machine_events import FINALLY, failure, has_failed, step_reference
 from taskrunner.model.flow import Question
+from taskrunner.usecases.begin_finally import begin_finally
 from taskrunner.usecases.decide_flow import decide_flow
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def handler(
     event: dict[str, Any], _context: object, *, world: World | None = None
 ) -> dict[str, Any]:
     """Return `{"value": ...}`; raises if the answer fails the step."""
+    if event["ask"] == FINALLY:
+        run = event["run"]
+        error = failure(event)
+        begin_finally(run["tenant"], run["id"], error, event["execution"], world or bootstrap.aws())
+        return {"value": None}
     return decide_flow(
         step_reference(event),
         Question(event["ask"]),

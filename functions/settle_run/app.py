@@ -1,7 +1,8 @@
 """The end of a run, reported by its own machine, by the reconciler, or by EventBridge.
 
 The machine and the reconciler send `{tenant, run, error}`, where error is null, the States
-Language's `{Error, Cause}`, or a status such as `ABORTED`. EventBridge sends "Step Functions
+Language's `{Error, Cause}`, or a status such as `ABORTED`. The machine of a pack with `finally`
+adds the name of its `execution`. EventBridge sends "Step Functions
 Execution Status Change", whose detail contains the execution's input.
 """
 
@@ -31,7 +32,8 @@ def handler(
     error = event["error"]
     # Only the name is used. The cause is text of an executor or of AWS, and may contain anything.
     name = error["Error"] if isinstance(error, dict) else error
-    return settle_run(event["tenant"], event["run"], name, world)
+    execution = event.get("execution")  # in machines of packs with `finally`
+    return settle_run(event["tenant"], event["run"], name, world, execution=execution)
 
 
 def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str, Any]:

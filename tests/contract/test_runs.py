@@ -9,12 +9,18 @@ from uuid import uuid4
 
 import pytest
 
-from taskrunner.errors import InvalidRequestError, NotFoundError, TooManyRunsError
+from taskrunner.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    TooManyRunsError,
+)
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.entries.step_entries import AttemptReport, Failure
+from taskrunner.model.failure import STEPS
 from taskrunner.model.journal import Event
-from taskrunner.model.run import Reason, RunStatus, StepOutcome, StepStatus
+from taskrunner.model.run import Reason, RunStatus, StepOutcome, StepsEnd, StepStatus
 from taskrunner.ports.runs import Stops
 from tests.contract.samples import CANCELLED, CREATED, ENDED, a_run, an_entry, entry_ids, new_run
 
@@ -91,6 +97,89 @@ class TestCreate:
         journal = world.runs.journal("acme", run.run_id)
         assert [placed.entry for placed in journal] == entries
         assert world.runs.snapshot("acme", run.run_id).last_entries[-1] == journal[-1]
+
+
+class TestEndOfSteps:
+    """The end of the steps before `finally`, and which execution runs it."""
+
+    FAILED = StepsEnd(
+        outcome=RunStatus.FAILED,
+        failed_step="ship",
+        reason="executor-error",
+        status_reason={"stepId": "ship", "reason": "executor-error"},
+    )
+    SUCCEEDED = StepsEnd(outcome=RunStatus.SUCCEEDED)
+
+    def test_is_recorded_once_with_the_execution_that_runs_finally(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        entry = an_entry("run.steps-ended", Event.RUN_STEPS_ENDED)
+
+        first = world.runs.end_steps(snapshot, self.FAILED, [entry], "another")
+        second = world.runs.end_steps(snapshot, self.SUCCEEDED, [entry], snapshot.run.execution)
+
+        recorded = replace(snapshot.run, steps_end=self.FAILED, execution="another")
+        assert first == second == world.runs.snapshot("acme", snapshot.run.run_id).run == recorded
+        assert entry_ids(world, snapshot.run) == ["run.created", "run.steps-ended"]
+        listed = world.runs.list("acme", 1, None).items[0]
+        assert listed["statusReason"] == self.FAILED.status_reason
+
+    def test_lets_nothing_start_in_the_steps(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        entry = an_entry("run.steps-ended", Event.RUN_STEPS_ENDED)
+        world.runs.end_steps(snapshot, self.SUCCEEDED, [entry], snapshot.run.execution)
+
+        with pytest.raises(ConflictError) as refused:
+            world.runs.append(snapshot, [an_entry("late")], inside=[STEPS])
+        world.runs.append(snapshot, [an_entry("final")])
+
+        assert refused.value.code == "block_stopped"
+        assert entry_ids(world, snapshot.run)[-1] == "final"
+
+    def test_is_no_success_once_a_failure_has_stopped_the_steps(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        failure = an_entry("run.steps-failed", Event.RUN_STEPS_FAILED)
+        stops = Stops(blocks=(STEPS,), stopped_at=failure.occurred_at, steps_failed=failure)
+        world.runs.append(snapshot, [], inside=[STEPS], stops=stops)
+
+        with pytest.raises(ConflictError) as refused:
+            world.runs.end_steps(snapshot, self.SUCCEEDED, [an_entry("e")], "another")
+
+        assert refused.value.code == "block_stopped"
+        assert world.runs.snapshot("acme", snapshot.run.run_id).run == snapshot.run
+
+    def test_is_refused_in_a_run_that_has_ended(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        world.runs.end(snapshot, RunStatus.CANCELLED, [CANCELLED])
+
+        with pytest.raises(ConflictError) as refused:
+            world.runs.end_steps(snapshot, self.FAILED, [an_entry("e")], "another")
+
+        assert refused.value.code == "run_ended"
+
+    def test_of_two_failures_only_the_first_says_why_the_steps_failed(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        for path in ("ship", "sail"):
+            failure = an_entry(f"run.steps-failed-{path}", Event.RUN_STEPS_FAILED)
+            stops = Stops(blocks=(STEPS,), stopped_at=failure.occurred_at, steps_failed=failure)
+            world.runs.record_step(snapshot, an_outcome(path), [an_entry(path)], stops=stops)
+
+        assert entry_ids(world, snapshot.run)[1:] == ["ship", "run.steps-failed-ship", "sail"]
+        assert world.runs.stopped_blocks(snapshot.run).keys() == {STEPS}
+        assert set(world.runs.outcomes("acme", snapshot.run.run_id, ["ship", "sail"])) == {
+            "ship",
+            "sail",
+        }
+
+    def test_lets_its_failure_stay_the_reason_when_finally_fails_too(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        entry = an_entry("run.steps-ended", Event.RUN_STEPS_ENDED)
+        world.runs.end_steps(snapshot, self.FAILED, [entry], snapshot.run.execution)
+        now = world.runs.snapshot("acme", snapshot.run.run_id)
+
+        world.runs.end(now, RunStatus.FAILED, [ENDED])
+
+        listed = world.runs.list("acme", 1, None).items[0]
+        assert listed["statusReason"] == self.FAILED.status_reason
 
 
 class TestIdempotencyKeys:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
 from taskrunner.model.due_work import DueKind
+from taskrunner.model.failure import STEPS
 from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import Run, StepOutcome
+    from taskrunner.model.run import Run, StepOutcome, StepsEnd
     from taskrunner.ports import Page
 
 _CHUNK_ENTRIES = 8
@@ -54,6 +55,10 @@ class StoredRun:
 
     def stop(self, stops: Stops) -> None:
         """End the run or its blocks, with the entry that says so."""
+        if stops.steps_failed is not None:
+            if STEPS in self.stopped:
+                return
+            self.journal.append(stops.steps_failed)
         self.stopped.update(stops.blocks)
         for path in stops.gated_blocks:
             self.due_work.add(DueKind.BLOCK, self.run, stops.stopped_at, path)
@@ -66,7 +71,8 @@ class StoredRun:
         self.run = replace(self.run, outcome=outcome)
         self.ended_at = entries[-1].occurred_at
         self.journal += entries
-        self.reason = run_reason(self.journal, failed_step)
+        if self.reason is None or outcome is not RunStatus.FAILED:
+            self.reason = run_reason(self.journal, failed_step)
         self.due_work.add(DueKind.ENDED, self.run, self.ended_at)
 
     def append(self, entries: Iterable[Entry]) -> None:
@@ -263,6 +269,26 @@ class MemoryRuns:
     def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         stopped = self.of(run.tenant, run.run_id).stopped
         return {path: self.due_work.find(DueKind.BLOCK, run, path) for path in stopped}
+
+    @atomic
+    def end_steps(
+        self, snapshot: RunSnapshot, end: StepsEnd, entries: Sequence[Entry], execution: str
+    ) -> Run:
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
+        run = stored.run
+        if run.outcome is not None:
+            raise run_ended(run.run_id, run.outcome)
+        if run.steps_end is not None:
+            return run
+        if end.outcome is RunStatus.SUCCEEDED and STEPS in stored.stopped:
+            raise block_stopped(run.run_id)
+        stored.stopped.add(STEPS)
+        stored.append(entries)
+        stored.reason = end.status_reason
+        if execution != run.execution:
+            self.due_work.add(DueKind.RUN, run, entries[-1].occurred_at)
+        stored.run = replace(run, steps_end=end, execution=execution)
+        return stored.run
 
     @atomic
     def end(

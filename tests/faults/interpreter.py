@@ -261,4 +261,5 @@ _CONTEXT = {
     "$$.Task.Token": "Task",
     "$$.Map.Item.Value": "Item",
     "$$.State.RetryCount": "RetryCount",
+    "$$.Execution.Name": "Execution",
 }

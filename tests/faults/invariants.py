@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskrunner.model import api_view
+from taskrunner.model import api_view, step_path
 from taskrunner.model.approval import Verdict
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.model.journal import Event
@@ -92,6 +92,23 @@ def problems_at_the_end(service: Service, record: Record) -> Iterator[str]:
             yield f"the step {step.path} is {step.status} {step.reason or ''}".rstrip()
     yield from _silent_failures(record)
     yield from _uncounted_ends(record)
+    yield from _lacks_finally(record)
+
+
+def _lacks_finally(record: Record) -> Iterator[str]:
+    """A run whose steps have ended, and which was not cancelled, in which `finally` has not run.
+
+    In the scenarios no execution is stopped that runs it.
+    """
+    events = Counter(entry.event for entry in record.entries)
+    if not record.plan.final_steps or events[Event.RUN_CANCELLED]:
+        return
+    if not events[Event.RUN_STEPS_ENDED] and not events[Event.RUN_SCHEDULE_FAILED]:
+        yield "finally has not begun"
+    touched = {entry.step_path for entry in record.entries if entry.step_path is not None}
+    has_run = any(_is_final(path, record) for path in touched)
+    if events[Event.RUN_STEPS_ENDED] and not has_run:
+        yield "finally has begun, and none of its steps has"
 
 
 def _uncounted_ends(record: Record) -> Iterator[str]:
@@ -140,7 +157,10 @@ def _order_problems(record: Record) -> Iterator[str]:
         if before.status in set(ENDS.values()):
             yield f"{entry.id} is behind the end of the run"
         statuses = {step.path: step for step in before.steps}
-        if (failed := _fatal(statuses)) is not None:
+        failed = _fatal(statuses)
+        if _is_final(entry.step_path, record):
+            yield from _finally_problems(entry, before, record, number)
+        elif failed is not None:
             yield f"{entry.id} is behind the failure of {failed}"
         for block in _stopped(statuses) & set(_blocks_around(entry.step_path, record)):
             yield f"{entry.id} is in {block}, which a failure has stopped"
@@ -149,6 +169,21 @@ def _order_problems(record: Record) -> Iterator[str]:
             passed = {StepStatus.SUCCEEDED, StepStatus.SKIPPED}
             if status not in passed and not (may_fail and status is StepStatus.FAILED):
                 yield f"{entry.id} is behind the gate {gate}, which is {status}"
+
+
+def _is_final(path: str, record: Record) -> bool:
+    return record.plan.is_final(step_path.parse(path).step_id)
+
+
+def _finally_problems(entry: Entry, before: RunState, record: Record, number: int) -> Iterator[str]:
+    """A step of `finally` that begins before the steps have ended, or beside one that runs."""
+    ends = [e for e in record.entries[:number] if e.event is Event.RUN_STEPS_ENDED]
+    if len(ends) != 1:
+        yield f"{entry.id} is behind {len(ends)} ends of the steps"
+    for step in before.steps:
+        is_active = step.status in {StepStatus.RUNNING, StepStatus.PENDING}
+        if is_active and not _is_final(step.path, record):
+            yield f"{entry.id} is in finally, and {step.path} is {step.status}"
 
 
 def _fatal(steps: dict[str, StepState]) -> str | None:

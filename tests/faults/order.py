@@ -31,7 +31,9 @@ def guards(plan: Plan, paths: Collection[str]) -> dict[str, Guards]:
     A gate is its path, and whether the run may go on past it when it has failed. Iterations are
     those that occur in *paths*.
     """
-    return dict(_Walk(paths).chain(plan.steps, "", ()))
+    walk = _Walk(paths)
+    # Nothing guards `finally`.
+    return dict([*walk.chain(plan.steps, "", ()), *walk.chain(plan.final_steps, "", ())])
 
 
 class _Walk:

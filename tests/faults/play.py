@@ -10,7 +10,7 @@ from taskrunner.errors import NotFoundError
 from taskrunner.usecases.read_run import run_log
 from tests.faults.aws import FunctionDiedError, NotBegunError
 from tests.faults.reconciler import PERIOD_S, reconcile
-from tests.faults.scenarios import Cancel
+from tests.faults.scenarios import Cancel, Stop
 from tests.faults.service import TENANT, items
 from tests.faults.stream import Stream
 
@@ -133,6 +133,8 @@ class Play:
         action = self._actions[0]
         if isinstance(action, Cancel):
             return self._cancel(action)
+        if isinstance(action, Stop):
+            return self._stop()
         return self._decide(action)
 
     def _cancel(self, action: Cancel) -> bool:
@@ -143,6 +145,15 @@ class Play:
             return False
         path = f"runs/{RUN_ID}/cancel"
         self._ask(lambda: self._service.request(action.subject, "POST", path))
+        return True
+
+    def _stop(self) -> bool:
+        """Stop the execution once a gate waits. A fault may have ended the run before."""
+        if "outcome" not in self._item("R") and not any(i["sk"].startswith("G#") for i in items()):
+            return False
+        self._acted_at = self._service.clock.now()
+        self._service.states.abort()
+        self._actions.pop(0)
         return True
 
     def _decide(self, action: Decide) -> bool:

@@ -30,7 +30,11 @@ class Cancel(NamedTuple):
     subject: str = "bob"
 
 
-Action = Decide | Cancel
+class Stop(NamedTuple):
+    """An operator stops the run's execution as soon as its first gate waits."""
+
+
+Action = Decide | Cancel | Stop
 
 
 class Abandoned(NamedTuple):
@@ -204,6 +208,34 @@ _CONTAINED: Final = pack(
     spec="approvals: [{id: security}]",
     name="contained",
 )
+_FINALLY: Final = """
+finally:
+  - id: undo
+    when: run.outcome == 'failed'
+    run: {uses: builtin:noop, with: {step: "{{ run.failedStep }}", why: "{{ run.failureReason }}"}}
+  - {id: notify, run: {uses: builtin:noop, with: {after: "{{ steps.after.status }}"}}}
+"""
+_WITH_FINALLY: Final = pack(
+    """
+    - {id: review, gate: {approval: {id: security}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security, expiresAfterSeconds: 120}]" + _FINALLY,
+    name="with-finally",
+)
+_FAILING_WITH_FINALLY: Final = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - {id: review, gate: {approval: {id: security}}}
+          - {id: quick, run: {uses: builtin:noop}}
+          - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: security}]" + _FINALLY,
+    name="failing-with-finally",
+)
 _CONTAINED_CHAIN: Final = pack(
     """
     - id: outer
@@ -240,6 +272,9 @@ _WHOLE: Final = (
     Scenario("failed beside a gate", _FAILING),
     Scenario("failed, and all lanes joined", _FAILING, joins_all=True),
     Scenario("contained, and all lanes joined", _CONTAINED, joins_all=True),
+    Scenario("finally after success", _WITH_FINALLY, (Decide("security"),)),
+    Scenario("finally after a stopped execution", _WITH_FINALLY, (Stop(),)),
+    Scenario("finally after a failure beside a gate", _FAILING_WITH_FINALLY),
     Scenario("contained beside a gate", _CONTAINED_CHAIN),
     Scenario("planned first", _PLAIN, is_planned_first=True),
 )

@@ -361,7 +361,7 @@ def _nothing_to_call(arn: str, _payload: dict[str, Any]) -> Any:  # noqa: ANN401
 
 def _label(payload: dict[str, Any]) -> str:
     """What a machine calls a function for."""
-    path = step_reference(payload).path if "place" in payload else ""
+    path = step_reference(payload).path if "step" in payload else ""
     words = [path, payload.get("ask"), "expired" * has_timed_out(payload)]
     return " ".join(filter(None, words))
 

@@ -297,7 +297,8 @@ class StepFunctions:
             self.executions[arn] = execution
             definition = json.loads(self.machines[machine]["definition"])
             value = json.loads(request["input"])
-            lane = run_states(definition, value, Context(self._tokens))
+            context = Context(self._tokens, {"Execution": request["name"]})
+            lane = run_states(definition, value, context)
             self._begin(Thread(lane, execution))
         elif known.status != "RUNNING" or known.input != request["input"]:
             raise RefusedError("ExecutionAlreadyExists")
@@ -320,6 +321,11 @@ class StepFunctions:
             "startDate": self.clock.now().timestamp(),
             "input": execution.input,
         }
+
+    def abort(self) -> None:
+        """Stop each execution that is running, as an operator does in the console."""
+        for execution in self.executions.values():
+            self._stop({"executionArn": execution.arn})
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)

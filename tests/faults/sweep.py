@@ -141,11 +141,12 @@ def _lost_attempts(record: invariants.Record) -> list[tuple[str, int]]:
 def _known_late_s(record: invariants.Record) -> float:
     """How long nobody can know that an attempt was lost whose lane the run's failure has stopped.
 
-    Only time shows that its function has died.
+    Only time shows that its function has died. `finally` waits for it.
     """
     lost = {f"{path}#{number}#ended" for path, number in _lost_attempts(record)}
     ids = [entry.id for entry in record.entries]
-    ends = (n for n, entry in enumerate(record.entries) if entry.event in invariants.ENDS)
+    stops = {*invariants.ENDS, Event.RUN_STEPS_FAILED}
+    ends = (n for n, entry in enumerate(record.entries) if entry.event in stops)
     end = next(ends, len(ids))
     return LONGEST_ATTEMPT.total_seconds() if lost & set(ids[end:]) else 0
 

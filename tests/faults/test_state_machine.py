@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _PACKS = (
     "approvals", "cancelled", "rejected", "failed beside a gate", "attempts",
-    "contained, and all lanes joined",
+    "contained, and all lanes joined", "finally after success",
+    "finally after a failure beside a gate",
 )  # fmt: skip
 _KEY = {"Idempotency-Key": "key-1"}
 _PASSES = 40
@@ -209,7 +210,7 @@ def _identity(call: tuple[str, dict[str, Any]]) -> tuple[object, ...]:
     function, payload = call
     if "place" not in payload:
         return (function,)
-    path = step_reference(payload).path
+    path = step_reference(payload).path if "step" in payload else ""
     return function, path, payload.get("ask"), has_timed_out(payload), has_failed(payload)
 
 

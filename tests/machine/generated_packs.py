@@ -40,7 +40,9 @@ class _Scope:
 def packs(draw: DrawFn) -> dict[str, Any]:
     """A manifest as data: valid, and takes no inputs."""
     writer = _Writer(draw)
-    steps = writer.list(_Scope(), 0, draw(st.integers(1, 4)))
+    scope = _Scope()
+    steps = writer.list(scope, 0, draw(st.integers(1, 4)))
+    final = writer.final(scope) if draw(st.booleans()) else {}
     types = {bool: "boolean", list: "array"}
     return {
         "apiVersion": "stellaops.io/pack.v1",
@@ -63,6 +65,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
             ],
             "secrets": [{"name": name} for name in SECRETS],
             "steps": steps,
+            **final,
         },
     }
 
@@ -73,6 +76,12 @@ class _Writer:
     def __init__(self, draw: DrawFn) -> None:
         self._draw = draw
         self._count = 0
+        self._is_final = False
+
+    def final(self, scope: _Scope) -> dict[str, Any]:
+        """`finally`, which reads all steps and how they ended, and asks nobody."""
+        self._is_final = True
+        return {"finally": self.list(scope, _DEEPEST - 1, self._few())}
 
     def list(self, scope: _Scope, depth: int, size: int) -> list[dict[str, Any]]:
         return [self._step(scope, depth) for _ in range(size)]
@@ -90,7 +99,7 @@ class _Writer:
             step["when"] = self._condition(scope)
         if (may_fail := self._one(None, None, True, False)) is not None:
             step["continueOnError"] = may_fail
-        kinds = ["run", "run", "fail", "gate", "policy"]
+        kinds = ["run", "run", "fail", "policy", *([] if self._is_final else ["gate"])]
         if depth < _DEEPEST and self._count < _MOST_STEPS:
             kinds += ["parallel", "map", "loop", "conditional"] * 2
         kind = self._one(*kinds)
@@ -102,6 +111,8 @@ class _Writer:
 
     def _condition(self, scope: _Scope) -> str:
         choices = ["inputs.flag", "inputs.off", "{{ inputs.none }}"]
+        if self._is_final:
+            choices += ["run.outcome == 'failed'", "run.failedStep == 's1'"]
         choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
         choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
         choices += [f"to_string({name}) == '1'" for name in scope.names[-2:]]
@@ -111,6 +122,8 @@ class _Writer:
 
     def _value(self, scope: _Scope) -> Any:  # noqa: ANN401 - any JSON
         choices: list[Any] = [self._count]
+        if self._is_final:
+            choices += ["{{ run.failedStep }} {{ run.failureReason }}"] * 2
         choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
         choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
         choices += [f"at {{{{ {name} }}}}" for name in scope.names]
@@ -136,7 +149,8 @@ class _Writer:
         return {"gate": {"approval": {"id": self._one("yes", "yes-each", "no", "no-each")}}}
 
     def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
-        action = self._one("abort", "warn", "requestOverride", "branch")
+        actions = ["abort", "warn", "branch", *([] if self._is_final else ["requestOverride"])]
+        action = self._one(*actions)
         policy: dict[str, Any] = {
             "policy": self._one("holds", "fails", "asked"),
             "failureAction": action,
@@ -176,7 +190,11 @@ class _Writer:
         inner, block = self._iterators(scope)
         items = {"items": self._items(scope)}
         limit = {"maxParallel": 1} if self._one(True, False) else {}
-        return {"map": block | items | limit | {"steps": self.list(inner, depth + 1, self._few())}}
+        steps = {"steps": self.list(inner, depth + 1, self._few())}
+        outputs = {}
+        if self._one(False, True):
+            outputs["outputs"] = f"{{at: {block['index']}, item: {block['iterator']}}}"
+        return {"map": block | items | limit | steps | outputs}
 
     def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, names = self._iterators(scope)

@@ -101,12 +101,30 @@ class _Walker:
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
         self.distributed = distributed
+        # The step that failed the steps so far, if a failure is not let pass; and whether another
+        # failure beside it may have come first.
+        self.failure: str | None = None
+        self.is_first_unknown = False
+        self.before: dict[str, Any] | None = None
 
     def run(self) -> None:
-        try:
-            self.in_order(self.plan.steps, _Place())
-        except Stop:
-            self.found.status = "failed"
+        for steps in (self.plan.steps, self.plan.final_steps):
+            try:
+                self.in_order(steps, _Place())
+            except Stop:
+                self.found.status = "failed"
+            if self.before is None:
+                self.end_steps()
+
+    def end_steps(self) -> None:
+        """Let `finally` read how the steps ended."""
+        path = self.failure if self.found.status == "failed" else None
+        reason = None if path is None else self.found.statuses[path][1]
+        self.before = {
+            "outcome": self.found.status,
+            "failedStep": path,
+            "failureReason": reason,
+        }
 
     # --- lists and failures -------------------------------------------------------------------
 
@@ -171,7 +189,9 @@ class _Walker:
                 self.found.statuses[path] = EXECUTOR_ERROR
                 self.skip_children(step, inner)
         if self.found.statuses[path][0] == "Failed" and not step.continue_on_error:
+            self.failure = self.failure or path
             raise Stop
+        self.failure = None
 
     def is_wanted(self, step: Step, place: _Place) -> bool:
         if step.enabled is not None:
@@ -280,15 +300,19 @@ class _Walker:
         """Every lane runs to its end; where one stops the others, those are open."""
         known: list[set[str]] = []
         stopped: list[int] = []
+        failure: str | None = None
         for number, (steps, place) in enumerate(lanes):
             before = set(self.found.statuses)
             try:
                 self.in_order(steps, place)
             except Stop:
                 stopped.append(number)
+                failure = self.failure
             known.append(set(self.found.statuses) - before)
         if not stopped:
             return
+        self.failure = failure
+        self.is_first_unknown |= len(stopped) > 1
         if not block.continue_on_error:
             for number, paths in enumerate(known):
                 if [number] != stopped:
@@ -367,7 +391,11 @@ class _Walker:
                 raise Undetermined
             status = self.found.statuses.get(prefix + step_id, ("Pending", None))
             steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": status[0]}
-        return {"inputs": self.plan.inputs, "steps": steps, **place.names}
+        read = {names[1] for names in references if names[0] == "run"}
+        if self.is_first_unknown and read & {"failedStep", "failureReason"}:
+            raise Undetermined
+        run = self.before or {}
+        return {"inputs": self.plan.inputs, "steps": steps, "run": run, **place.names}
 
     def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
         path = prefix + step.id
@@ -398,11 +426,14 @@ class _Walker:
         values = []
         for number, item in enumerate(items):
             turn = here.turn(step, number, item)
-            if isinstance(step, Loop) and step.output is not None:
+            if step.output is not None:
                 values.append(self.value(step.output, turn))
             else:
                 values.append(self.outputs(step.steps[-1], turn, turn.prefix))
-        if isinstance(step, MapStep) or step.aggregation is Aggregation.COLLECT:
+        if isinstance(step, MapStep):
+            statuses = [self.item_status(step, path, number) for number in range(len(items))]
+            return {"results": values, "statuses": statuses}
+        if step.aggregation is Aggregation.COLLECT:
             return {"results": values}
         match step.aggregation:
             case Aggregation.MERGE:
@@ -413,6 +444,19 @@ class _Walker:
                 return {"result": values[-1] if values else None}
             case _:
                 return {}
+
+    def item_status(self, step: MapStep, path: str, number: int) -> str:
+        ends = [
+            self.found.statuses.get(f"{path}[{number}]::{child.id}", ("Skipped",))[0]
+            for child in step.steps
+        ]
+        fatal = [
+            end == "Failed" and not child.continue_on_error
+            for child, end in zip(step.steps, ends, strict=True)
+        ]
+        if any(fatal):
+            return "Failed"
+        return "Skipped" if set(ends) == {"Skipped"} else "Succeeded"
 
 
 def _merged(values: Iterable[Any]) -> dict[str, Any]:

@@ -176,3 +176,101 @@ def test_a_later_iteration_waits_for_its_own_decision(ana: Client, bob: Client) 
     assert ended(ana, run_id)["status"] == "succeeded"
     assert [first.json, second.json] == [{"status": "approved", "resumed": True}] * 2
     assert repeated.json["error"]["code"] == "approval_ambiguous"
+
+
+def test_a_decision_can_be_read_by_later_steps(ana: Client, bob: Client) -> None:
+    carol = bob.engine.client(subject="carol")
+    manifest = pack(
+        """
+        - {id: review, gate: {approval: {id: security}}}
+        - {id: again, gate: {approval: {id: security}}}
+        - {id: after, run: {uses: builtin:noop, with: {review: "{{ steps.review.outputs }}"}}}
+        """,
+        spec="approvals: [{id: security, minApprovals: 2}]",
+    )
+    run_id = start(ana, manifest)
+    decide(bob, run_id, "security", actorId="user:bob", summary="clean")
+    decide_now(carol, run_id, "security")
+    state = ended(ana, run_id)
+
+    decided = outputs(ana, state, "after")["review"]
+    first, second = decided["approvals"]
+    assert decided["decision"] == "approved"
+    assert {**first, "decidedAt": None} == {
+        "subject": "bob",
+        "actorId": "user:bob",
+        "decidedAt": None,
+        "summary": "clean",
+    }
+    assert (second["subject"], second["actorId"], second["summary"]) == ("carol", None, None)
+    assert first["decidedAt"] <= second["decidedAt"]
+    # The second gate was satisfied at once, by the same decisions at the same times.
+    for gate in ("review", "again"):
+        assert ana("GET", f"runs/{run_id}/steps/{gate}").json["outputs"] == decided
+
+
+def test_a_rejection_can_be_told_from_an_expiry(ana: Client, bob: Client) -> None:
+    manifest = pack(
+        """
+        - {id: review, continueOnError: true, gate: {approval: {id: security}}}
+        - id: refused
+          when: steps.review.outputs.decision == 'rejected'
+          run: {uses: builtin:noop, with: {why: "{{ steps.review.outputs.rejection.summary }}"}}
+        - id: late
+          when: steps.review.outputs.decision == 'expired'
+          run: {uses: builtin:noop}
+        """,
+        spec="approvals: [{id: security}]",
+    )
+    run_id = start(ana, manifest)
+    decide(bob, run_id, "security", "rejected", summary="not on a Friday")
+    state = ended(ana, run_id)
+
+    assert statuses(state) == {
+        "review": "Failed approval-rejected",
+        "refused": "Succeeded",
+        "late": "Skipped condition-false",
+    }
+    assert outputs(ana, state, "refused") == {"why": "not on a Friday"}
+    assert ana("GET", f"runs/{run_id}/steps/review").json["outputs"]["approvals"] == []
+
+
+def test_the_outputs_of_blocks_are_without_those_of_gates(ana: Client, bob: Client) -> None:
+    """A pack from before gates had outputs must find what it found then."""
+    manifest = pack(
+        """
+        - id: lanes
+          parallel:
+            steps:
+              - {id: one, run: {uses: builtin:noop, with: {n: 1}}}
+              - {id: review, gate: {approval: {id: security}}}
+        - id: each
+          map: {items: {static: [1]}, step: {id: asked, gate: {approval: {id: security}}}}
+        - id: choice
+          conditional:
+            outputUnion: true
+            branches:
+              - condition: run.id != ''
+                steps:
+                  - {id: two, run: {uses: builtin:noop, with: {n: 2}}}
+                  - {id: also, gate: {approval: {id: security}}}
+        - id: after
+          run:
+            uses: builtin:noop
+            with:
+              lanes: "{{ steps.lanes.outputs }}"
+              each: "{{ steps.each.outputs }}"
+              choice: "{{ steps.choice.outputs }}"
+              own: "{{ steps.review.outputs.decision }}"
+        """,
+        spec="approvals: [{id: security}]",
+    )
+    run_id = start(ana, manifest)
+    decide(bob, run_id, "security")
+
+    assert outputs(ana, ended(ana, run_id), "after") == {
+        "lanes": {"one": {"n": 1}},
+        "each": {"results": [None]},
+        "choice": {"n": 2},
+        "own": "approved",
+    }

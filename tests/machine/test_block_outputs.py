@@ -59,7 +59,10 @@ def test_a_block_outputs_its_nested_blocks_unless_they_were_skipped(
           - id: some
             loop: {items: {static: [1]}, body: [{id: c, run: {uses: builtin:noop, with: {z: 3}}}]}
     """
-    assert seen(ana, block) == {"none": {"results": []}, "some": {"results": [{"z": 3}]}}
+    assert seen(ana, block) == {
+        "none": {"results": [], "statuses": []},
+        "some": {"results": [{"z": 3}]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,10 @@ def test_a_map_outputs_what_its_last_step_outputs_in_item_order(ana: Client) -> 
           - {id: one, run: {uses: builtin:noop, with: {not: this}}}
           - {id: two, run: {uses: builtin:noop, with: {own: "{{ item }}{{ index }}"}}}
     """
-    assert seen(ana, block) == {"results": [{"own": "c0"}, {"own": "a1"}, {"own": "b2"}]}
+    assert seen(ana, block) == {
+        "results": [{"own": "c0"}, {"own": "a1"}, {"own": "b2"}],
+        "statuses": ["Succeeded"] * 3,
+    }
 
 
 def test_a_map_outputs_null_for_an_item_whose_last_step_did_not_run(ana: Client) -> None:
@@ -107,7 +113,7 @@ def test_a_map_outputs_null_for_an_item_whose_last_step_did_not_run(ana: Client)
             when: item == `2`
             parallel: {steps: [{id: in, run: {uses: builtin:noop}}]}
     """
-    assert seen(ana, block) == {"results": [None, {"in": {}}]}
+    assert seen(ana, block)["results"] == [None, {"in": {}}]
 
 
 @pytest.mark.parametrize(
@@ -256,3 +262,84 @@ def test_a_block_skipped_at_run_time_has_no_outputs(ana: Client) -> None:
       parallel: {steps: [{id: one, run: {uses: builtin:noop}}]}
     """
     assert seen(ana, block) is None
+
+
+MIXED = """
+- id: block
+  continueOnError: true
+  map:
+    items: {static: [good, bad, skipped]}
+    OUTPUTS
+    steps:
+      - id: work
+        when: "item != 'skipped'"
+        run: {uses: "builtin:noop", with: {item: "{{ item }}"}}
+      - id: judge
+        when: "item != 'skipped'"
+        run: {uses: builtin:assert, with: {that: "{{ item == 'good' }}"}}
+"""
+
+
+@pytest.mark.parametrize("inside", ["", "gate"])
+def test_a_map_outputs_how_each_item_ended(ana: Client, inside: str) -> None:
+    """A gate and a block have no outcome of their own, so their journal is read."""
+    block = MIXED.replace("    OUTPUTS\n", "")
+    if inside:
+        block += "      - {id: rules, when: \"item != 'skipped'\", gate: {policy: {policy: p}}}\n"
+    spec = "policies: [{id: p, version: '1', rules: [{id: r, require: item == 'good'}]}]"
+
+    read = seen(ana, block, spec=spec if inside else "")
+
+    assert read["statuses"] == ["Succeeded", "Failed", "Skipped"]
+    assert len(read["results"]) == 3
+
+
+def test_a_map_outputs_the_value_of_its_expression_for_every_item(ana: Client) -> None:
+    value = "outputs: '{nr: index, work: steps.work.outputs.item, judge: steps.judge.status}'"
+
+    read = seen(ana, MIXED.replace("OUTPUTS", value))
+
+    assert read["results"] == [
+        {"nr": 0, "work": "good", "judge": "Succeeded"},
+        {"nr": 1, "work": "bad", "judge": "Failed"},
+        {"nr": 2, "work": None, "judge": "Skipped"},
+    ]
+
+
+@pytest.mark.parametrize("distributed", ["", "maxParallel: 41, "])
+def test_a_map_fails_where_its_expression_cannot_be_evaluated(
+    ana: Client, distributed: str
+) -> None:
+    block = f"""
+    - id: block
+      map:
+        {{{distributed}items: {{static: [a]}}, outputs: abs(steps.work.outputs.item), step: WORK}}
+    """.replace("WORK", '{id: work, run: {uses: "builtin:noop", with: {item: "{{ item }}"}}}')
+    state = run(ana, pack(_list(block) + SEEN))
+
+    assert statuses(state)["block"] == "Failed executor-error"
+    assert statuses(state)["block[0]::work"] == "Succeeded"
+    message = next(step for step in state["steps"] if step["stepId"] == "block")["errorMessage"]
+    assert "the outputs of iteration 0" in message
+
+
+def test_items_that_a_failure_stopped_are_skipped(ana: Client) -> None:
+    steps = """
+    - id: around
+      continueOnError: true
+      conditional:
+        branches:
+          - condition: run.id != ''
+            steps:
+              - id: block
+                map:
+                  items: {range: {end: 4}}
+                  maxParallel: 1
+                  step: {id: work, run: {uses: builtin:assert, with: {that: CONDITION}}}
+    - {id: seen, run: {uses: builtin:noop, with: {it: "{{ steps.block.outputs.statuses }}"}}}
+    """
+    condition = '"{{ item == `0` }}"'
+    state = run(ana, pack(_list(steps.replace("CONDITION", condition))))
+
+    assert outputs(ana, state, "seen")["it"][:2] == ["Succeeded", "Failed"]
+    assert set(outputs(ana, state, "seen")["it"][2:]) == {"Skipped"}

@@ -464,3 +464,44 @@ def test_only_failures_for_the_packs_reasons_are_retried(
     state = run(ana, pack(steps))
 
     assert (state["steps"][0]["attempts"], state["steps"][0]["status"]) == (attempts, status)
+
+
+def test_later_steps_read_why_a_step_failed_or_was_skipped(ana: Client, bob: Client) -> None:
+    manifest = pack(
+        """
+        - {id: bad, continueOnError: true, run: {uses: builtin:fail, with: {message: no luck}}}
+        - {id: good, run: {uses: builtin:noop}}
+        - {id: skipped, when: steps.good.status == 'Failed', run: {uses: builtin:noop}}
+        - {id: review, continueOnError: true, gate: {approval: {id: security}}}
+        - id: each
+          map:
+            items: {static: [a, b]}
+            steps:
+              - id: inner
+                continueOnError: true
+                run: {uses: builtin:fail, with: {message: "not {{ item }}"}}
+              - {id: told, run: {uses: builtin:noop, with: {why: "{{ steps.inner.error }}"}}}
+        - id: after
+          run:
+            uses: builtin:noop
+            with:
+              bad: ["{{ steps.bad.statusReason }}", "{{ steps.bad.error }}"]
+              good: ["{{ steps.good.statusReason }}", "{{ steps.good.error }}"]
+              skipped: ["{{ steps.skipped.statusReason }}", "{{ steps.skipped.error }}"]
+              review: ["{{ steps.review.statusReason }}", "{{ steps.review.error }}"]
+        """,
+        spec="approvals: [{id: security}]",
+    )
+    run_id = start(ana, manifest)
+    decide(bob, run_id, "security", "rejected")
+    state = ended(ana, run_id)
+
+    shown = {step["stepId"]: step for step in state["steps"]}
+    assert outputs(ana, state, "after") == {
+        "bad": ["executor-error", shown["bad"]["errorMessage"]],
+        "good": [None, None],
+        "skipped": ["condition-false", None],
+        "review": ["approval-rejected", None],
+    }
+    assert "no luck" in shown["bad"]["errorMessage"]
+    assert outputs(ana, state, "each[1]::told") == {"why": shown["each[1]::inner"]["errorMessage"]}

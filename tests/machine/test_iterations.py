@@ -34,7 +34,7 @@ def test_a_block_over_no_items_succeeds_at_once(ana: Client, block: str, items: 
     state = run(ana, manifest)
 
     assert statuses(state) == {"zero": "Succeeded", "block": "Succeeded", "after": "Succeeded"}
-    assert outputs(ana, state, "after") == {"it": {"results": []}}
+    assert outputs(ana, state, "after")["it"]["results"] == []
 
 
 def test_until_ends_a_loop_after_the_iteration_that_makes_it_true(ana: Client) -> None:

@@ -57,6 +57,7 @@ class Step(TypedDict):
     errorMessage: NotRequired[str]
     counts: NotRequired[dict[str, int]]
     childrenOmitted: NotRequired[int]
+    phase: NotRequired[str]
 
 
 class StepAttempt(TypedDict):
@@ -167,6 +168,7 @@ class SimulatedStep(TypedDict):
     loopInfo: NotRequired[LoopInfo]
     conditionalInfo: NotRequired[ConditionalInfo]
     policyInfo: NotRequired[PolicyInfo]
+    phase: NotRequired[str]
 
 
 class SimulatedOutput(TypedDict):

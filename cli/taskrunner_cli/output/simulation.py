@@ -52,7 +52,7 @@ def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int
 
 def block_detail(step: SimulatedStep) -> str:
     """Return the items, conditions, policy and parallelism of a step, as far as it has them."""
-    parts: list[str] = []
+    parts: list[str] = [step["phase"]] if "phase" in step else []
     if (map_info := step.get("mapInfo")) is not None:
         parts += [_map_items(map_info), map_info.get("mode", "")]
     if (loop_info := step.get("loopInfo")) is not None:

@@ -239,6 +239,7 @@ def _detail(row: StepRow, decision: str | None) -> str:
     step = row.step
     next_attempt = step.get("nextAttemptAt")
     parts = [
+        step.get("phase"),
         row.progress,
         step.get("statusReason"),
         decision,

@@ -57,10 +57,32 @@ export class StepTree extends ConsoleElement {
   }
 
   view() {
+    const final = this.nodes.filter((node) => node.step?.phase === 'finally');
+    const others = this.nodes.filter((node) => !final.includes(node));
     return h(
       'ul',
       { class: 'tree sequence' },
-      this.nodes.map((node) => this.#node(node)),
+      others.map((node) => this.#node(node)),
+      final.length > 0 && this.#finally(final),
+    );
+  }
+
+  /** A box around the steps that run after the others. No step id has a space. */
+  #finally(nodes) {
+    return h(
+      'li',
+      { key: 'in finally', class: 'box' },
+      h(
+        'div',
+        { class: 'box-head' },
+        h('span', { class: 'step-name' }, 'finally'),
+        h('span', { class: 'facts' }, 'runs after the steps, however they end'),
+      ),
+      h(
+        'ul',
+        { class: 'sequence' },
+        nodes.map((node) => this.#node(node)),
+      ),
     );
   }
 

@@ -87,7 +87,8 @@ PACK: Final = Words(
         "run": ("retries: {maxAttempts: 3}", "timeoutSeconds: 1"),
         "uses": ("with: {a: '{{ run.id }}', b: '{{ inputs.a }}'}",),
         "steps": (
-            "maxParallel: 2", "failure: {continueOnError: true}", "approvals: [{id: ok}]",
+            "maxParallel: 2", "failure: {continueOnError: true}",
+            "approvals: [{id: ok, scope: gate}]",
             "inputs: [{name: a, type: array, default: [1, 2]}]", "secrets: [{name: token}]",
             "slo: {maxQueueDepth: 1}", "sandbox: {quotaSeconds: 1}",
             "policies: [{id: ok, version: '1', rules: [{id: r, require: inputs.a}]}]",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from taskrunner.compiler.driver import plan_pack
-from taskrunner.model.failure import Reach, reach, stoppable_blocks
+from taskrunner.model.failure import STEPS, Reach, reach, stoppable_blocks
 from taskrunner.model.plan import walk
 from tests.machine.generated_packs import packs
 from tests.packs import pack
@@ -131,14 +131,34 @@ def test_every_step_of_a_stopped_block_knows_that_the_block_can_be_stopped(
     pack: dict[str, Any],
 ) -> None:
     plan = plan_pack(as_yaml(pack), {})
-    paths = [first_path(plan, step.id) for step in walk(plan.steps)]
+    paths = [first_path(plan, step.id) for step in plan.all_steps()]
 
     for path in paths:
         stopped = reach(plan, path).block
         if stopped is None:
             continue
-        block = plan.step(stopped.rpartition("::")[2])
-        inside = {step.id for step in walk((block,))} - {block.id}
+        if stopped == STEPS:
+            inside = {step.id for step in walk(plan.steps)}
+        else:
+            block = plan.step(stopped.rpartition("::")[2])
+            inside = {step.id for step in walk((block,))} - {block.id}
         for other in paths:
             is_inside = other.rpartition("::")[2] in inside
             assert (stopped in stoppable_blocks(plan, other)) is is_inside
+
+
+def test_a_failure_stops_the_steps_before_finally_and_one_in_finally_ends_the_run() -> None:
+    manifest = pack(
+        """
+        - {id: broken, run: {uses: builtin:noop}}
+        - {id: passed, continueOnError: true, run: {uses: builtin:noop}}
+        """,
+        spec="finally: [{id: undo, run: {uses: builtin:noop}}]",
+    )
+    plan = plan_pack(manifest, {})
+
+    assert reach(plan, "broken") == Reach(run=True, block=STEPS)
+    assert reach(plan, "passed") == Reach()
+    assert reach(plan, "undo") == Reach(run=True)
+    assert stoppable_blocks(plan, "passed") == [STEPS]
+    assert stoppable_blocks(plan, "undo") == []

@@ -169,6 +169,21 @@ def test_shows_a_changed_declaration(before: str, after: str, expected: Change) 
     assert expected in changes(document(spec=SPEC.replace(before, after)))
 
 
+def test_shows_a_changed_step_of_finally_and_one_that_moves_there() -> None:
+    old = document(spec=SPEC + "    finally: [{id: undo, run: {uses: builtin:noop}}]")
+    new = document(
+        STEPS.replace("    - {id: ship,", "    - {id: shop,"),
+        spec=SPEC.replace("steps.ship.outputs", "inputs")
+        + "    finally: [{id: undo, name: Undo, run: {uses: builtin:noop}}]",
+    )
+
+    found = [change for change in diff(old, new) if change.id == "undo"]
+
+    assert [(change.field, change.new) for change in found] == [
+        ("/name", PlanValue("Undo", is_template=False))
+    ]
+
+
 def test_shows_a_secret_by_its_name_alone() -> None:
     (change,) = changes(document(spec=SPEC.replace("name: token", "name: key")))[:1]
 

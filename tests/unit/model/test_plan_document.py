@@ -100,6 +100,7 @@ PLAN = Plan(
             index="index",
             steps=(Parallel(id="inner", steps=(noop("leaf"),)),),
             max_parallel=3,
+            output="item",
         ),
         Loop(
             id="turns",
@@ -124,6 +125,7 @@ PLAN = Plan(
         FileOutput(name="report", path="/output/report.json"),
         ObjectOutput(name="summary", expression="inputs"),
     ),
+    final_steps=(noop("notify"),),
 )
 
 
@@ -248,5 +250,5 @@ def test_lists_the_iterations_around_a_step_the_outermost_first() -> None:
 def test_lists_every_step_before_the_steps_in_it() -> None:
     assert [step.id for step in PLAN.all_steps()] == [
         "build", "gate", "rules", "repair", "both", "left", "right", "each", "inner", "leaf",
-        "turns", "turn", "choice", "yes", "no",
+        "turns", "turn", "choice", "yes", "no", "notify",
     ]  # fmt: skip

@@ -138,4 +138,7 @@ def test_a_map_has_its_results_in_the_order_of_its_items() -> None:
 
     outputs = read(world, "each")["steps"]["each"]["outputs"]
 
-    assert outputs == {"results": [{"it": "web"}, {"it": "db"}]}
+    assert outputs == {
+        "results": [{"it": "web"}, {"it": "db"}],
+        "statuses": ["Succeeded", "Succeeded"],
+    }

@@ -13,6 +13,7 @@ from taskrunner.executors.work import AnswerLost
 from taskrunner.model.flow import Question
 from taskrunner.model.run import RunStatus, StepReference
 from taskrunner.usecases.decide_flow import decide_flow
+from taskrunner.usecases.read_step import run_step_state
 from tests.packs import pack
 from tests.unit.usecases.scenarios import (
     NOON,
@@ -308,3 +309,63 @@ def test_asking_again_after_a_crash_gives_the_same_verdict(
 
     act: Callable[[World], Any] = ask
     assert assert_recovers(arrange, act) > 10
+
+
+class TestOutputs:
+    """The outputs of a policy gate, as later steps read them."""
+
+    @staticmethod
+    def outputs(world: MemoryWorld) -> Any:  # noqa: ANN401 - any JSON
+        return run_step_state(TENANT, "run-7", "gate", world).get("outputs")
+
+    def test_a_policy_that_holds_has_passed(self) -> None:
+        world = world_with({"passed": True})
+        ask(world)
+
+        assert self.outputs(world) == {"passed": True, "failures": []}
+
+    def test_failures_have_the_ids_that_the_function_gave(self) -> None:
+        failures = [
+            {"id": "freeze", "message": "until: Monday"},
+            "or: just text",
+            {"message": "no id"},
+        ]
+        world = world_with({"passed": False, "failures": failures}, ", failureAction: warn")
+        ask(world)
+
+        assert self.outputs(world) == {
+            "passed": False,
+            "failures": [
+                {"id": "freeze", "message": "until: Monday"},
+                {"id": None, "message": "or: just text"},
+                {"id": None, "message": "no id"},
+            ],
+        }
+
+    def test_failures_of_rules_have_their_ids_also_when_the_gate_fails(self) -> None:
+        world = world_with(policy=RULE.format("`false`"))
+        with pytest.raises(StepFailedError):
+            ask(world)
+
+        assert self.outputs(world) == {
+            "passed": False,
+            "failures": [{"id": "r", "message": "`false`"}],
+        }
+
+    def test_no_secret_is_left_between_an_id_and_its_message(self) -> None:
+        failures = [{"id": "correct-horse: x", "message": "y"}, {"id": "a", "message": SECRET}]
+        world = world_with(
+            {"passed": False, "failures": failures},
+            ', failureAction: warn, with: {token: "{{ secrets.token }}"}',
+        )
+        ask(world)
+
+        assert SECRET not in json.dumps(self.outputs(world))
+
+    def test_an_outcome_of_an_earlier_release_has_no_ids(self) -> None:
+        world = world_with({"passed": False, "failures": ["r: old"]}, ", failureAction: warn")
+        ask(world)
+        outcome = world.runs.stored[TENANT, "run-7"].outcomes["gate"]
+        del outcome.outputs["failureIds"]
+
+        assert self.outputs(world)["failures"] == [{"id": None, "message": "r: old"}]

@@ -109,7 +109,10 @@ def test_shows_an_iteration_and_the_block_around_it() -> None:
 
     assert detail(world, "scans[1]::scan")["outputs"] == {"n": 2}
     assert detail(world, "scans[1]::scan")["parentId"] == "scans"
-    assert detail(world, "scans")["outputs"] == {"results": [{"n": 1}, {"n": 2}, {"n": 3}]}
+    assert detail(world, "scans")["outputs"] == {
+        "results": [{"n": 1}, {"n": 2}, {"n": 3}],
+        "statuses": ["Succeeded"] * 3,
+    }
 
 
 def test_a_block_has_started_with_the_first_step_in_it() -> None:

@@ -82,6 +82,27 @@ def test_shows_a_parallel_with_its_steps() -> None:
     assert ids(step) == ["a", "b"]
 
 
+def test_shows_the_steps_of_finally_last_and_says_so() -> None:
+    manifest = pack(
+        "- {id: build, run: {uses: builtin:noop}}",
+        spec="""
+        finally:
+          - {id: never, when: "`1` == `2`", run: {uses: builtin:noop}}
+          - id: both
+            parallel: {steps: [{id: undo, run: {uses: builtin:noop}}]}
+        """,
+    )
+
+    steps = simulate_pack(manifest, {})["steps"]
+
+    assert [(step["id"], step.get("phase"), step["status"]) for step in steps] == [
+        ("build", None, "Pending"),
+        ("never", "finally", "Skipped"),
+        ("both", "finally", "Pending"),
+    ]
+    assert "phase" not in steps[2]["children"][0]
+
+
 def test_shows_a_map_with_its_known_items() -> None:
     step = last(
         """

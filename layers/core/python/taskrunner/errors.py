@@ -11,6 +11,7 @@
   - StartRefusedError       AWS refuses to start the execution of a run
   - SecretError             a secret cannot be used; the message has its name and never its value
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
+  - StepsStillRunError      `finally` waits for steps beside a failure, which may still finish
   - AttemptFailedError      an attempt failed and another follows, when the pack says
 
   The same, for packs that name the reasons of their retries:
@@ -24,7 +25,7 @@
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
 
-The names from AttemptFailedError on, and of ConflictError, are wire format: Lambda reports a class
+The names from StepsStillRunError on, and of ConflictError, are wire format: Lambda reports a class
 name as `errorType`, and `ErrorEquals` of a machine matches exactly that name, so none of them has
 subclasses. Every other error of a function, of any name, is retried as the platform's.
 tests/architecture checks that the two agree.
@@ -104,6 +105,10 @@ class SecretError(TaskRunnerError):
 
 class TryAgainError(TaskRunnerError):
     """AWS throttled or failed for a moment: the same call may be made again unchanged."""
+
+
+class StepsStillRunError(TaskRunnerError):
+    """Steps that ran beside the failure of their run may still finish, and `finally` waits."""
 
 
 class TooManyRunsError(_CodedError):

@@ -206,6 +206,46 @@ def test_the_gates_in_a_map_guard_what_is_behind_it_when_it_surely_has_items(
     assert found["agree"] == behind
 
 
+def test_no_gate_of_the_steps_guards_finally_and_one_of_its_own_guards_what_follows() -> None:
+    guards, unguarded = guarded(
+        """
+        - {id: review, gate: {approval: {id: a}}}
+        - {id: ship, run: {uses: builtin:noop}}
+        """,
+        spec="""
+        approvals: [{id: a}]
+        policies: [{id: p, version: "1", rules: [{id: r, require: "run.outcome"}]}]
+        finally:
+          - {id: undo, run: {uses: builtin:noop}}
+          - {id: check, gate: {policy: {policy: p}}}
+          - {id: notify, run: {uses: builtin:noop}}
+        """,
+    )
+
+    assert guards == {"review": ["ship"], "check": ["notify"]}
+    assert unguarded == ["undo"]
+
+
+def test_refuses_a_machine_that_runs_finally_around_its_own_gate() -> None:
+    compiled = compile_pack(
+        pack(
+            "- {id: build, run: {uses: builtin:noop}}",
+            spec="""
+            policies: [{id: p, version: "1", rules: [{id: r, require: "run.outcome"}]}]
+            finally:
+              - {id: check, gate: {policy: {policy: p}}}
+              - {id: notify, run: {uses: builtin:noop}}
+            """,
+        ),
+        {},
+    )
+    states = compiled.definition["States"]["Pack steps"]["Branches"][0]["States"]
+    states["Steps ended"]["Next"] = "notify"
+
+    with pytest.raises(gates.BypassError, match="notify"):
+        gates.prove(compiled.definition, compiled.plan)
+
+
 def test_the_gate_of_an_iteration_guards_the_steps_of_the_same_iteration() -> None:
     compiled = compile_pack(
         pack(

@@ -30,6 +30,8 @@ from taskrunner.model.entries.run_entries import (
     RunEnded,
     RunStarted,
     SloBreached,
+    StepsEnded,
+    StepsFailed,
 )
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -140,6 +142,44 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"objective": "approvalP95Seconds", "limitSeconds": "900"},
         },
         SloBreached(Objective.APPROVAL, 900),
+    ),
+    "steps failed": (
+        run_entries.steps_failed("step build failed", AT, step="build"),
+        {
+            "id": "run.steps-failed",
+            "event": "run.steps-failed",
+            "message": (
+                "The steps failed: step build failed. No other step starts before finally."
+            ),
+            "level": "error",
+            "metadata": {"step": "build"},
+        },
+        StepsFailed("build", None, AT),
+    ),
+    "steps stopped": (
+        run_entries.steps_failed("their execution ended with ABORTED", AT, error="ABORTED"),
+        {
+            "id": "run.steps-failed",
+            "event": "run.steps-failed",
+            "message": (
+                "The steps failed: their execution ended with ABORTED. "
+                "No other step starts before finally."
+            ),
+            "level": "error",
+            "metadata": {"error": "ABORTED"},
+        },
+        StepsFailed(None, "ABORTED", AT),
+    ),
+    "steps ended": (
+        run_entries.steps_ended(RunStatus.SUCCEEDED, AT),
+        {
+            "id": "run.steps-ended",
+            "event": "run.steps-ended",
+            "message": "The steps have succeeded. Finally begins.",
+            "level": "info",
+            "metadata": {"status": "succeeded"},
+        },
+        StepsEnded(RunStatus.SUCCEEDED, AT),
     ),
     "cancel requested": (
         run_entries.cancel_requested("bob", AT),
@@ -520,6 +560,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate approved": (
@@ -539,6 +580,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate rejected": (
@@ -558,6 +600,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="bob",
             actor="user:bob",
             summary="looks good",
+            recorded_at=AT,
         ),
     ),
     "gate expired": (
@@ -577,7 +620,24 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             approver="clock",
             actor=None,
             summary=None,
+            recorded_at=AT,
         ),
+    ),
+    "gate with a message that was filled": (
+        gate_entries.gate_awaiting(
+            GateOpening(step_path="review", opened_at=AT, expires_at=LATER, message="Ship v2?"),
+            "security",
+            is_override=False,
+        ),
+        {
+            "id": "review#awaiting",
+            "event": "gate.awaiting",
+            "level": "warn",
+            "step": "review",
+            "message": "Awaiting approval: security",
+            "metadata": {"approvalId": "security", "expiresAt": LATER, "message": "Ship v2?"},
+        },
+        GateOpened("security", LATER, is_override=False, message="Ship v2?"),
     ),
 }
 

@@ -289,7 +289,9 @@ def _end_at(chunk: Item, number: int) -> _End:
 
 
 def with_end(addition: Addition, stops: Stops) -> Addition:
-    """Return *addition* with the entry of *stops* that ends the run, if there is one."""
+    """Return *addition* with the entry of *stops* that ends the run, or its steps, if any."""
+    if stops.steps_failed is not None:
+        return addition._replace(entries=[*addition.entries, stops.steps_failed])
     if stops.run_failed is None:
         return addition
     entries = [*addition.entries, stops.run_failed]

@@ -17,6 +17,8 @@ from taskrunner.model.run import StepReference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# The `ask` of the state before `finally`.
+FINALLY: Final = "finally"
 _TIMEOUT: Final = "States.Timeout"
 
 
@@ -43,6 +45,12 @@ def has_timed_out(event: Mapping[str, Any]) -> bool:
 def has_failed(event: Mapping[str, Any]) -> bool:
     """Return whether a failure inside a loop, or of its last turn, led back to the loop."""
     return isinstance(event.get("place", {}).get("next"), dict)
+
+
+def failure(event: Mapping[str, Any]) -> str | None:
+    """Return the name of the error that ended the steps before `finally`; None if none did."""
+    error = event["place"].get("failure")
+    return None if error is None else str(error["Error"])
 
 
 def path_prefix(execution_input: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.due_work import due_attributes, due_item
-from taskrunner.adapters.run_items import ended_update
+from taskrunner.adapters.run_items import ended_update, steps_ended_update
 from taskrunner.adapters.table_layout import (
     BLOCKS,
     OPEN_APPROVAL,
@@ -22,6 +22,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Check, Put, Update, by_prefix
 from taskrunner.model.due_work import DueKind
+from taskrunner.model.failure import STEPS
 from taskrunner.model.run import RunStatus
 from taskrunner.model.state.run_reason import run_reason
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Write
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry
-    from taskrunner.model.run import Run
+    from taskrunner.model.run import Run, StepsEnd
     from taskrunner.ports.runs import Stops
 
 _TRANSACTION_WRITES: Final = 100
@@ -105,13 +106,30 @@ class RunEndings:
         ]
 
     def _stopped(self, run: Run, path: str, stops: Stops, inside: Collection[str]) -> Put:
-        """Return the write that stops a block; once only if the failure must begin in it."""
+        """Return the write that stops a block.
+
+        It fails if the block was stopped before, when the failure must begin in the block. So it
+        does for all steps before `finally`: only the first failure says why they failed.
+        """
         key = block_key(partition_of(run), path)
         due = due_attributes(DueKind.BLOCK, stops.stopped_at) if path in stops.gated_blocks else {}
         return Put(
             item={**key._asdict(), "expires_at": self._retention.expires_at(run), **due},
-            condition=_NONE_STOPPED if path in inside else None,
+            condition=_NONE_STOPPED if path in inside or path == STEPS else None,
         )
+
+    def of_steps(self, run: Run, end: StepsEnd, ended_at: str, execution: str) -> list[Write]:
+        """Return the writes that record the *end* of the steps before `finally`, once.
+
+        The first one fails when the run or its steps have ended before. The second one fails when
+        *end* is a success and a failure has stopped the steps.
+        """
+        update = steps_ended_update(run, end, ended_at, execution)
+        if end.outcome is RunStatus.FAILED:  # the failure has stopped them
+            return [update]
+        key = block_key(partition_of(run), STEPS)
+        item = {**key._asdict(), "expires_at": self._retention.expires_at(run)}
+        return [update, Put(item=item, condition=_NONE_STOPPED)]
 
     def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         """Return the stopped blocks of *run* by step path, each with its due work if it has any."""

@@ -26,7 +26,7 @@ from taskrunner.adapters.table_layout import (
 )
 from taskrunner.adapters.table_requests import Check, Put, Update
 from taskrunner.model.due_work import DueKind
-from taskrunner.model.run import Run, RunStatus
+from taskrunner.model.run import Run, RunStatus, StepsEnd
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
@@ -122,9 +122,21 @@ def run_from_item(item: Item) -> Run:
         idempotency_key=item.get("idempotency_key"),
         manifest_digest=item.get("manifest_digest"),
         rerun_of=item.get("rerun_of"),
+        steps_end=_steps_end(item),
         outcome=None if outcome is None else RunStatus(outcome),
         settled=item.get("settled", False),
         sealed="unfinished" not in item,
+    )
+
+
+def _steps_end(item: Item) -> StepsEnd | None:
+    if "steps_outcome" not in item:
+        return None
+    return StepsEnd(
+        outcome=RunStatus(item["steps_outcome"]),
+        failed_step=item.get("failed_step"),
+        reason=item.get("failure_reason"),
+        status_reason=json.loads(item.get("status_reason", "null")),
     )
 
 
@@ -166,14 +178,49 @@ def moved_update(run: Run, machine: str) -> Update:
     )
 
 
+def steps_ended_update(run: Run, end: StepsEnd, ended_at: str, execution: str) -> Update:
+    """Record how the steps of *run* ended and which *execution* runs `finally`, once.
+
+    Another execution than the run's is started by the reconciler, so the run is due.
+    """
+    known = {
+        "failed_step": end.failed_step,
+        "failure_reason": end.reason,
+        "status_reason": None
+        if end.status_reason is None
+        else json.dumps(end.status_reason, ensure_ascii=False),
+    }
+    values: dict[str, object] = {
+        f":{name}": value for name, value in known.items() if value is not None
+    }
+    assignments = "".join(f", {name[1:]} = {name}" for name in values)
+    if execution != run.execution:
+        values |= {":execution": execution, **due_values(DueKind.RUN, ended_at)}
+        assignments += f", execution = :execution, {DUE_ASSIGNMENTS}"
+    return Update(
+        key=run_key(run),
+        expression=f"SET steps_outcome = :outcome{assignments}",
+        condition=(
+            "attribute_exists(pk) AND attribute_not_exists(outcome) "
+            "AND attribute_not_exists(steps_outcome)"
+        ),
+        values={":outcome": end.outcome.value, **values},
+    )
+
+
 def ended_update(run: Run, outcome: RunStatus, ended_at: str, reason: JsonObject | None) -> Update:
-    """Record that *run* has ended and why, unless it has before."""
+    """Record that *run* has ended and why, unless it has before.
+
+    The failure of steps before `finally` stays the reason if `finally` fails too.
+    """
     shown = {} if reason is None else {":reason": json.dumps(reason, ensure_ascii=False)}
+    is_failure = outcome is RunStatus.FAILED and run.steps_end is not None
+    value = "if_not_exists(status_reason, :reason)" if is_failure else ":reason"
     return Update(
         key=run_key(run),
         expression=(
             "SET outcome = :outcome, ended_at = :at, unfinished = :unsealed, run_list = :list, "
-            + ("status_reason = :reason, " if shown else "")
+            + (f"status_reason = {value}, " if shown else "")
             + DUE_ASSIGNMENTS
         ),
         condition="attribute_exists(pk) AND attribute_not_exists(outcome)",

@@ -7,6 +7,7 @@ transaction with its journal entries. The items are described in `table_layout`.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,14 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Put, Query, Update, by_range
 from taskrunner.errors import NotFoundError, TooManyRunsError
 from taskrunner.model import timestamp
-from taskrunner.model.run import Run, RunStatus, StepOutcome
+from taskrunner.model.run import (
+    Run,
+    RunStatus,
+    StepOutcome,
+    StepsEnd,
+    block_stopped,
+    run_ended,
+)
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.ports.runs import NOTHING, RunSnapshot
 
@@ -230,6 +238,25 @@ class DynamoRuns:
     def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         """See the port."""
         return self._endings.stopped_blocks(run)
+
+    def end_steps(
+        self, snapshot: RunSnapshot, end: StepsEnd, entries: Sequence[Entry], execution: str
+    ) -> Run:
+        """See the port."""
+        run = snapshot.run
+        writes = self._endings.of_steps(run, end, entries[-1].occurred_at, execution)
+        try:
+            self._journal.append(snapshot, Addition(entries), writes)
+        except JournalEndedError as ended:
+            raise run_ended(run.run_id, ended.outcome) from None
+        except ConditionFailedError:
+            now = self.snapshot(run.tenant, run.run_id).run
+            if now.outcome is not None:
+                raise run_ended(run.run_id, now.outcome) from None
+            if now.steps_end is None:
+                raise block_stopped(run.run_id) from None
+            return now
+        return replace(run, steps_end=end, execution=execution)
 
     def end(
         self,

@@ -14,6 +14,7 @@ from taskrunner.adapters.table import ConditionFailedError
 from taskrunner.adapters.table_layout import run_key
 from taskrunner.adapters.table_requests import Put
 from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -105,6 +106,9 @@ class StepRecords:
         except ConditionFailedError as error:
             if 0 in error.items:
                 return self._outcomes.from_item(error.items[0])
+            if stops.steps_failed is not None and not isinstance(error, JournalEndedError):
+                # Another failure has stopped the steps before, and says why they failed.
+                return self.end_attempt(snapshot, outcome, addition, artifacts, stops=NOTHING)
             return self._end_late(snapshot, outcome, addition._replace(is_late=True), puts)
         return outcome
 

@@ -80,7 +80,7 @@ def compile_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILING
     plan = _plan(manifest, inputs, ceilings)
     distributed = _distributed(plan, manifest)
     definition = compile_plan(plan, distributed)
-    longest_input = execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID)
+    longest_input = execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID, at_final_steps=True)
     budget = limits.count(plan, distributed, definition, longest_input)
     manifest.refuse(limits.problems(plan, distributed, budget))
     document = plan_document.to_document(plan)

@@ -44,8 +44,11 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
     counts = counts_by_block(state)
     shown = _shown(state.steps)
     shown_in = Counter(step.parent_path for step in shown)
+    final = {step.id for step in plan.final_steps}
     steps = [
-        _counted(templates, step, counts) | _omitted(counts.get(step.path), shown_in[step.path])
+        _counted(templates, step, counts)
+        | _omitted(counts.get(step.path), shown_in[step.path])
+        | ({"phase": "finally"} if step.path in final else {})
         for step in shown
     ]
     omitted = len(state.steps) - len(shown) + sum(_unlisted_steps(state))

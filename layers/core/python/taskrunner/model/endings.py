@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.plan import Aggregation, Conditional, Loop, RunStep
+from taskrunner.model.plan import Aggregation, Conditional, Loop, MapStep, RunStep
 
 if TYPE_CHECKING:
     from taskrunner.model.plan import Step
@@ -23,6 +23,8 @@ def is_checked_at_its_end(step: Step) -> bool:
         case Loop(until=None):
             merges = step.aggregation is Aggregation.MERGE
             return step.output is not None or (merges and _calls_function(step.steps[-1]))
+        case MapStep():
+            return step.output is not None
         case Conditional():
             return step.union and any(_calls_function(child) for arm in step.arms for child in arm)
         case _:

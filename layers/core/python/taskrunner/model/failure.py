@@ -3,12 +3,15 @@
 A failure climbs from the step to the blocks around it, until a step on the way may fail
 (`continueOnError`), or a block does that holds the failed step or block directly. Nothing that has
 not started in what it has passed on the way may start any more (section 7, Running).
+
+In a pack with `finally`, a failure of its steps that fails the run stops all of the steps, as if
+they were a block at the path STEPS, and `finally` runs after it.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model import step_path
 from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, RunStep, walk
@@ -19,8 +22,15 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan, Step
 
 
+# The path at which all steps of a pack with `finally` are stopped. No step has it.
+STEPS: Final = ""
+
+
 class Reach(NamedTuple):
-    """How far a failure reaches: it fails the run, or stops the block at a path, or neither."""
+    """How far a failure reaches: whether it fails the run, and the block that it stops, if any.
+
+    A failure that fails the run, and stops no block, ends the run.
+    """
 
     run: bool = False
     block: str | None = None
@@ -48,16 +58,18 @@ def reach(plan: Plan, path: str) -> Reach:
             is_block = failed.path != path and _is_concurrent(failed.step)
             return Reach(block=failed.path) if is_block else Reach()
         failed = block
-    return Reach(run=True)
+    return Reach(run=True, block=STEPS if _is_before_final(plan, parsed.step_id) else None)
 
 
 def stoppable_blocks(plan: Plan, path: str) -> list[str]:
     """Return the paths of the blocks around a step that a failure beside it can stop.
 
-    The run goes on after such a block, and nothing in the block may start after the failure.
+    The run goes on after such a block, and nothing in the block may start after the failure. The
+    steps before `finally` are always such a block, because their execution may be stopped.
     """
     blocks = list(_blocks_around(plan, path))
-    return [
+    whole = [STEPS] if _is_before_final(plan, step_path.parse(path).step_id) else []
+    return whole + [
         block.path
         for outer, block in pairwise(blocks)
         if outer.step.continue_on_error
@@ -68,8 +80,8 @@ def stoppable_blocks(plan: Plan, path: str) -> list[str]:
 
 def holds_gate(plan: Plan, path: str) -> bool:
     """Return whether a gate may wait in the block at *path*."""
-    block = plan.step(step_path.parse(path).step_id)
-    return any(isinstance(step, ApprovalGate | PolicyGate) for step in walk((block,)))
+    steps = plan.steps if path == STEPS else (plan.step(step_path.parse(path).step_id),)
+    return any(isinstance(step, ApprovalGate | PolicyGate) for step in walk(steps))
 
 
 def can_stop_gates(plan: Plan) -> bool:
@@ -82,6 +94,10 @@ def can_stop_run_steps(plan: Plan) -> bool:
     """Return whether a failure may stop a block with run steps while the run goes on after it."""
     steps = [step for step in walk(plan.steps) if isinstance(step, RunStep)]
     return any(stoppable_blocks(plan, step.id) for step in steps)
+
+
+def _is_before_final(plan: Plan, step_id: str) -> bool:
+    return bool(plan.final_steps) and not plan.is_final(step_id)
 
 
 def _is_concurrent(block: Step) -> bool:

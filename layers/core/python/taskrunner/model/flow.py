@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Question(StrEnum):
@@ -36,3 +37,15 @@ class PolicyVerdict(StrEnum):
     BRANCH = "branch"
     FAILED = "failed"
     BROKEN = "broken"
+
+
+class PolicyFailure(NamedTuple):
+    """A reason why a policy does not hold; *id* is that of a rule, or what a function says."""
+
+    message: str
+    id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The failure on one line of the log."""
+        return self.message if self.id is None else f"{self.id}: {self.message}"

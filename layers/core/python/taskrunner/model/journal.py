@@ -31,6 +31,8 @@ class Event(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_SCHEDULE_FAILED = "run.schedule-failed"
     RUN_SLO_BREACHED = "run.slo-breached"
+    RUN_STEPS_FAILED = "run.steps-failed"
+    RUN_STEPS_ENDED = "run.steps-ended"
     STEP_STARTED = "step.started"
     STEP_DEFERRED = "step.deferred"
     STEP_COMPLETED = "step.completed"

@@ -174,7 +174,10 @@ class Parallel(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapStep(_Step):
-    """A block that runs the template *steps* for every item, several items at the same time."""
+    """A block that runs the template *steps* for every item, several items at the same time.
+
+    *output* is the expression of an item's value; None means the outputs of its last step.
+    """
 
     kind: ClassVar[StepKind] = StepKind.MAP
 
@@ -183,6 +186,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +352,10 @@ Output: TypeAlias = FileOutput | ObjectOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One pack with its inputs resolved. *secrets* has names; a plan holds no secret's value."""
+    """One pack with its inputs resolved. *secrets* has names; a plan holds no secret's value.
+
+    *final_steps* are those of `finally`, which run after *steps* have ended, however they did.
+    """
 
     pack_name: str
     pack_version: str
@@ -361,10 +368,11 @@ class Plan:
     secrets: tuple[str, ...] = ()
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    final_steps: tuple[Step, ...] = ()
 
     def all_steps(self) -> Iterator[Step]:
         """Yield every step of the pack, each before its children."""
-        return walk(self.steps)
+        return walk((*self.steps, *self.final_steps))
 
     def step(self, step_id: str) -> Step:
         """Return the step of that id, which is unique in a pack."""
@@ -380,7 +388,11 @@ class Plan:
 
     def blocks_around(self, step_id: str) -> tuple[Step, ...]:
         """Return the blocks around the step of that id, the outermost first."""
-        return _blocks_around(self.steps, step_id) or ()
+        return _blocks_around((*self.steps, *self.final_steps), step_id) or ()
+
+    def is_final(self, step_id: str) -> bool:
+        """Return whether the step of that id is one of `finally`, or inside one of them."""
+        return any(step.id == step_id for step in walk(self.final_steps))
 
     def iterations(self, step_id: str) -> tuple[Iterated, ...]:
         """Return the maps and loops around the step of that id, the outermost first."""

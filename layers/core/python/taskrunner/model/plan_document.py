@@ -2,8 +2,8 @@
 
 `planVersion` changes when a field is added to every plan or a field changes its meaning. So a hash
 never means two things, and a run that was started before a deployment is read as it was written.
-A later field that few packs need is written only when it is used (`secrets`, a policy's `uses`), so
-that the plans of all other packs keep their hashes.
+A later field that few packs need is written only when it is used (`secrets`, `finally`, a policy's
+`uses`), so that the plans of all other packs keep their hashes.
 
 Written by hand: cattrs 26.2 takes 85 ms to import and this module 13 ms, and every function that
 works on a run pays for it in its cold start.
@@ -80,7 +80,11 @@ def to_document(plan: Plan) -> JsonObject:
         "steps": _steps(plan.steps),
         "outputs": [_output(output) for output in plan.outputs],
     }
-    return document | {"secrets": list(plan.secrets)} if plan.secrets else document
+    if plan.secrets:
+        document["secrets"] = list(plan.secrets)
+    if plan.final_steps:
+        document["finally"] = _steps(plan.final_steps)
+    return document
 
 
 def _retries(retries: Retries) -> JsonObject:
@@ -159,7 +163,8 @@ def _fields_of_kind(step: Step) -> JsonObject:
         case Parallel():
             return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
         case MapStep():
-            return _iterated(step) | {"maxParallel": step.max_parallel}
+            fields = _iterated(step) | {"maxParallel": step.max_parallel}
+            return fields if step.output is None else fields | {"output": step.output}
         case Loop():
             return _iterated(step) | {
                 "maxIterations": step.max_iterations,
@@ -242,6 +247,7 @@ def from_document(document: JsonMapping) -> Plan:
         secrets=tuple(document.get("secrets", ())),
         steps=_read_steps(document["steps"]),
         outputs=tuple(_read_output(output) for output in document["outputs"]),
+        final_steps=_read_steps(document.get("finally", ())),
     )
 
 
@@ -321,7 +327,10 @@ def _read_step(document: JsonMapping) -> Step:
             return Parallel(**fields, steps=steps, max_parallel=document["maxParallel"])
         case StepKind.MAP:
             return MapStep(
-                **fields, **_read_iterated(document), max_parallel=document["maxParallel"]
+                **fields,
+                **_read_iterated(document),
+                max_parallel=document["maxParallel"],
+                output=document.get("output"),
             )
         case StepKind.LOOP:
             return Loop(

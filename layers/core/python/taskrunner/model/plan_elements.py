@@ -46,7 +46,8 @@ class Element(NamedTuple):
 def elements(part: Part, plan: JsonMapping) -> Mapping[str, Element]:
     """Return the elements of *part* by id, in the order of the plan."""
     if part is Part.STEPS:
-        return dict(_steps(plan["steps"], None, "/steps"))
+        final = plan.get("finally", ())
+        return dict([*_steps(plan["steps"], None, "/steps"), *_steps(final, None, "/finally")])
     listed: list[JsonObject] = list(plan.get(part.value, ()))
     if part is Part.SECRETS:
         listed = [{"name": name} for name in plan.get("secrets", ())]

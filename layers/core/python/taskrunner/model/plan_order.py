@@ -41,7 +41,7 @@ class PlanOrder:
 
     def __init__(self, plan: Plan) -> None:
         """Look at each step once."""
-        self._levels = dict(_levels(plan.steps, ()))
+        self._levels = dict(_levels((*plan.steps, *plan.final_steps), ()))
 
     def place(self, path: str) -> tuple[int, ...]:
         """Return a value that sorts as the steps of the plan are written, item after item."""

@@ -25,7 +25,8 @@ _SHOWN_CHARACTERS: Final = 1000
 
 # In these members of a plan, null is a value of the author's.
 _AUTHORS: Final = frozenset({"inputs", "with", "open", "items"})
-# The members of a plan that may be large.
+# The members of a plan that have steps, and the members of these that may be large.
+_STEPS: Final = ("steps", "finally")
 _LARGE_OF_STEPS: Final = ("with", "open", "items")
 
 
@@ -37,7 +38,7 @@ def plan(document: JsonMapping) -> JsonObject:
     shown: JsonObject = _without_null({k: v for k, v in document.items() if k != "planVersion"})
     shown["failurePolicy"] = shown.pop("failure")
     if size_bytes(shown) > MAX_PLAN_BYTES:
-        shown["steps"] = _without_large(shown["steps"])
+        shown |= {name: _without_large(shown[name]) for name in _STEPS if name in shown}
         shown["parametersOmitted"] = True
     if size_bytes(shown) > MAX_PLAN_BYTES:
         del shown["inputs"]

@@ -13,7 +13,7 @@ from taskrunner.model import step_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskrunner.model.json_types import Json
+    from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import StepKind
 
 
@@ -74,10 +74,27 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The record of a run. Only *outcome*, *settled*, *sealed* and *machine* change later.
+class StepsEnd:
+    """How the steps before `finally` ended: *outcome* is succeeded or failed.
 
-    *machine* changes if the stack is updated before the run has an execution.
+    *failed_step* is the path of the step that failed them. *reason* is the reason of its state; if
+    no step failed them, it is how Step Functions says that their execution ended.
+    *status_reason* is the API's RunStatusReason of the failure.
+    """
+
+    outcome: RunStatus
+    failed_step: str | None = None
+    reason: str | None = None
+    status_reason: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The record of a run. *machine*, *execution*, and the members after *rerun_of* change later.
+
+    *machine* changes if the stack is updated before the run has an execution. *execution* changes
+    if it is stopped before `finally`, which another execution then runs. *steps_end* is recorded
+    before `finally` begins.
 
     *machine* and *execution* are the names of its state machine and Step Functions execution, and
     *distributed* are the ids of the machine's Distributed Maps.
@@ -106,6 +123,7 @@ class Run:
     idempotency_key: str | None = None
     manifest_digest: str | None = None
     rerun_of: str | None = None
+    steps_end: StepsEnd | None = None
     outcome: RunStatus | None = None
     settled: bool = False
     sealed: bool = False
@@ -116,6 +134,10 @@ class Run:
         return self.outcome is None or (self.outcome is RunStatus.FAILED and not self.settled)
 
 
+# The code of the error of what may not begin, because a failure has stopped the steps around it.
+BLOCK_STOPPED: Final = "block_stopped"
+
+
 def run_ended(run_id: str, outcome: str) -> ConflictError:
     """Return the error of a call that would begin something in a run that has ended."""
     return ConflictError("run_ended", f"the run {run_id} has ended as {outcome}")
@@ -124,7 +146,7 @@ def run_ended(run_id: str, outcome: str) -> ConflictError:
 def block_stopped(run_id: str) -> ConflictError:
     """Return the error of a call that would begin something in a block that has been stopped."""
     message = f"a failure has stopped a block of the run {run_id} that this step is in"
-    return ConflictError("block_stopped", message)
+    return ConflictError(BLOCK_STOPPED, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.run import Run, RunStatus, StepOutcome
+    from taskrunner.model.run import Run, RunStatus, StepOutcome, StepsEnd
     from taskrunner.ports.page import Page
 
 
@@ -38,6 +38,8 @@ class Stops(NamedTuple):
     *failed_step* is the path of the step that failed the run.
     *blocks* are the step paths of blocks after which the run goes on. *gated_blocks* are those that
     hold gates: their waiting gates must be answered, so they are due work from *stopped_at* on.
+    *steps_failed* is the entry that says why the steps before `finally` are stopped, if they are.
+    Of several failures only the first one's is recorded.
     """
 
     run_failed: Entry | None = None
@@ -45,6 +47,7 @@ class Stops(NamedTuple):
     blocks: Sequence[str] = ()
     gated_blocks: Sequence[str] = ()
     stopped_at: str = ""
+    steps_failed: Entry | None = None
 
 
 NOTHING: Final = Stops()
@@ -174,6 +177,20 @@ class Runs(Protocol):
         """Return the run's blocks that a failure has stopped, by step path.
 
         A block whose gates may not have been answered comes with its due work.
+        """
+        ...
+
+    def end_steps(
+        self, snapshot: RunSnapshot, end: StepsEnd, entries: Sequence[Entry], execution: str
+    ) -> Run:
+        """Record once that the steps have ended, and that *execution* runs `finally` after them.
+
+        Return the run with the end that was recorded first. Nothing may start in the steps then.
+        Another *execution* than the run's is due to be started.
+
+        Raises:
+            ConflictError: `run_ended`; or `block_stopped` if *end* says that the steps succeeded
+                and a failure has stopped them.
         """
         ...
 

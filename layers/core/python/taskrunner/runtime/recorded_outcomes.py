@@ -7,27 +7,34 @@ loop with `until` has had, and the time when a step was reached that reads `run.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from taskrunner.model import step_path
+from taskrunner.model.approval import Verdict
 from taskrunner.model.plan import (
+    ApprovalGate,
+    ApprovalScope,
     Conditional,
     Iterated,
     Loop,
     MapStep,
     Parallel,
+    PolicyGate,
     RunStep,
     Step,
     children,
 )
-from taskrunner.model.run import StepStatus
+from taskrunner.model.run import Reason, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from taskrunner.model.entries.gate_entries import DecisionRecorded
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json
     from taskrunner.model.plan import Plan
-    from taskrunner.model.run import StepOutcome
+    from taskrunner.model.run import StepOutcome, StepState
     from taskrunner.ports import RunSnapshot, World
 
 
@@ -55,7 +62,9 @@ class RecordedOutcomes:
         self._run = snapshot.run
         self._runs = world.runs
         self._outcomes = dict(snapshot.outcomes)
-        self._statuses: dict[str, StepStatus] | None = None
+        self._entries: list[Entry] | None = None
+        self._states: dict[str, StepState] | None = None
+        self._decisions: dict[str, list[DecisionRecorded]] | None = None
 
     def load(self, steps: Iterable[tuple[Step, str]], paths: Collection[str] = ()) -> None:
         """Read the outcomes of *steps*, of the steps inside them, and at *paths*.
@@ -64,6 +73,11 @@ class RecordedOutcomes:
         """
         wanted = list(paths)
         blocks = []
+        steps = list(steps)
+        # A policy gate is part of no block's outputs, so it is read only for itself.
+        wanted += [
+            step_path.join(at, step.id) for step, at in steps if isinstance(step, PolicyGate)
+        ]
         pending = list(steps)
         while pending:
             step, prefix = pending.pop()
@@ -125,7 +139,8 @@ class RecordedOutcomes:
         if step.enabled is False:
             return StepStatus.SKIPPED
         # The status of a gate or a block is in the journal, which is read only when it is needed.
-        status = self._journal_statuses().get(path, StepStatus.PENDING)
+        state = self._journal_states().get(path)
+        status = StepStatus.PENDING if state is None else state.status
         if isinstance(step, RunStep) and status is not StepStatus.SKIPPED:
             # It is earlier and left no outcome: its function died, and the run went on.
             return StepStatus.FAILED
@@ -135,16 +150,95 @@ class RecordedOutcomes:
             return StepStatus.SUCCEEDED
         return status
 
-    def _journal_statuses(self) -> Mapping[str, StepStatus]:
-        if self._statuses is None:
+    def item_status(self, step: MapStep, path: str, number: int) -> StepStatus:
+        """Return how item *number* of the map at *path* ended.
+
+        It is Failed if it has failed the map, or would have. It is Skipped if none of its steps was
+        run: by their conditions, or because the map had ended before.
+        """
+        prefix = step_path.iteration_prefix(path, number)
+        statuses = [(child, self._status_in_item(child, prefix)) for child in step.steps]
+        if any(
+            status is StepStatus.FAILED and not child.continue_on_error
+            for child, status in statuses
+        ):
+            return StepStatus.FAILED
+        if all(status is StepStatus.SKIPPED for _, status in statuses):
+            return StepStatus.SKIPPED
+        return StepStatus.SUCCEEDED
+
+    def _status_in_item(self, step: Step, prefix: str) -> StepStatus:
+        path = step_path.join(prefix, step.id)
+        outcome = self.loaded(path)
+        is_known = step.enabled is False or (isinstance(step, RunStep) and outcome is not None)
+        # Of too many iterations the journal's fold has those that have begun.
+        if not is_known and path not in self._journal_states():
+            return StepStatus.SKIPPED
+        return self.status(step, prefix)
+
+    def reason(self, step: Step, prefix: str) -> str | None:
+        """Return why an earlier step has its status, as its state says."""
+        state = self._journal_states().get(step_path.join(prefix, step.id))
+        if state is not None and state.has_ended:
+            return None if state.reason is None else state.reason.value
+        is_lost = self.status(step, prefix) is StepStatus.FAILED
+        return Reason.EXECUTOR_ERROR.value if is_lost else None
+
+    def error(self, step: Step, prefix: str) -> str | None:
+        """Return the message of the failure of an earlier step; None if it has not failed."""
+        state = self._journal_states().get(step_path.join(prefix, step.id))
+        return None if state is None else state.error_message
+
+    def decisions(self, gate: ApprovalGate, path: str) -> Sequence[DecisionRecorded]:
+        """Return the decisions that count for the gate at *path*, its last one at the end.
+
+        A gate that opens when its approval is decided has an entry of the last decision alone, at
+        the time when it opened. The gates that waited have the others, and the times.
+        """
+        by_gate = self._decisions_by_gate()
+        own = by_gate.get(path, [])
+        if not own or self._plan.approval(gate.approval_id).scope is ApprovalScope.GATE:
+            return own
+        last = own[-1]
+        first: dict[tuple[str | None, Verdict], DecisionRecorded] = {}
+        for found in sorted(chain.from_iterable(by_gate.values()), key=lambda f: f.recorded_at):
+            if found.approval_id == gate.approval_id and found.verdict is not Verdict.EXPIRED:
+                first.setdefault((found.approver, found.verdict), found)
+        deciding = first.pop((last.approver, last.verdict), last)
+        approvals = [
+            found
+            for found in first.values()
+            if found.verdict is Verdict.APPROVED and found.recorded_at <= deciding.recorded_at
+        ]
+        return [*approvals, last._replace(recorded_at=deciding.recorded_at)]
+
+    def _decisions_by_gate(self) -> Mapping[str, list[DecisionRecorded]]:
+        if self._decisions is None:
+            # Imported here, because few expressions read the outputs of a gate.
+            from taskrunner.model.entries.gate_entries import DecisionRecorded  # noqa: PLC0415
+            from taskrunner.model.entries.reading import read  # noqa: PLC0415
+
+            self._decisions = {}
+            for entry in self._journal():
+                fact = read(entry)
+                if isinstance(fact, DecisionRecorded) and entry.step_path is not None:
+                    self._decisions.setdefault(entry.step_path, []).append(fact)
+        return self._decisions
+
+    def _journal(self) -> Sequence[Entry]:
+        if self._entries is None:
+            journal = self._runs.journal(self._run.tenant, self._run.run_id)
+            self._entries = [placed.entry for placed in journal]
+        return self._entries
+
+    def _journal_states(self) -> Mapping[str, StepState]:
+        if self._states is None:
             # Imported here, because few expressions read the status of a gate or a block.
             from taskrunner.model.state.fold import fold  # noqa: PLC0415
 
-            run = self._run
-            journal = self._runs.journal(run.tenant, run.run_id)
-            state = fold(self._plan, (placed.entry for placed in journal), run.created_at)
-            self._statuses = {step.path: step.status for step in state.steps}
-        return self._statuses
+            state = fold(self._plan, self._journal(), self._run.created_at)
+            self._states = {step.path: step for step in state.steps}
+        return self._states
 
     def _fetch(self, paths: Iterable[str]) -> None:
         missing = [path for path in dict.fromkeys(paths) if path not in self._outcomes]

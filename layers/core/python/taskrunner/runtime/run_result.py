@@ -39,6 +39,9 @@ def run_result(run: Run, outcome: RunStatus, plan: Plan | None, world: World) ->
 
 
 def _failure(run: Run, plan: Plan | None, world: World) -> tuple[str, str]:
+    steps = run.steps_end
+    if steps is not None and steps.failed_step is not None and steps.reason is not None:
+        return steps.reason, f"step {steps.failed_step} failed: {steps.reason}"
     entries = [placed.entry for placed in world.runs.journal(run.tenant, run.run_id)]
     step = None if plan is None else _failed_step(fold(plan, entries, run.created_at), plan)
     if step is None or step.reason is None:

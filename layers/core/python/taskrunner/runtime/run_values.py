@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskrunner.expressions import Reference
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Conditional, Plan
-    from taskrunner.model.run import StepOutcome
+    from taskrunner.model.run import Run, StepOutcome
     from taskrunner.model.step_path import Iteration
     from taskrunner.ports import RunSnapshot, World
 
@@ -47,11 +47,6 @@ class RunValues:
         """Return the names that *references* read, as seen from *iteration*; *now* is `run.now`."""
         names = list(references)
         self.load(names, iteration)
-        read_statuses = {
-            reference[1]
-            for reference in names
-            if reference[0] == "steps" and reference[2:3] == ("status",)
-        }
         run = self._run
         return {
             "inputs": self._plan.inputs,
@@ -61,16 +56,16 @@ class RunValues:
                 "createdAt": run.created_at,
                 "createdBy": run.created_by,
                 "now": now,
+                **_steps_end(run),
             },
             "steps": {
-                step_id: self._step(step_id, iteration, with_status=step_id in read_statuses)
-                for step_id in _step_ids(names)
+                step_id: self._step(step_id, iteration, names) for step_id in _step_ids(names)
             },
             **dict(self._iterators({reference[0] for reference in names}, iteration)),
         }
 
     def check_outputs(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self, step: Conditional | MapStep | Loop, prefix: str, iterations: int | None = None
     ) -> None:
         """Assemble the outputs of a block that has ended, a loop after so many *iterations*.
 
@@ -88,11 +83,19 @@ class RunValues:
         expression = expressions.parse(text)
         return expression.evaluate(self.context(expression.references, iteration))
 
-    def _step(self, step_id: str, iteration: str, *, with_status: bool) -> JsonObject:
+    def _step(self, step_id: str, iteration: str, names: Iterable[Reference]) -> JsonObject:
+        """What *names* read of a step. Statuses may need the journal, so others leave them out."""
         step, prefix = self._plan.step(step_id), self._prefix(step_id, iteration)
-        view: JsonObject = {"outputs": self._outputs.of(step, prefix)}
-        if with_status:
+        read = {reference[2:4] for reference in names if reference[:2] == ("steps", step_id)}
+        with_statuses = not read.isdisjoint({("outputs",), ("outputs", "statuses")})
+        view: JsonObject = {"outputs": self._outputs.of(step, prefix, with_statuses=with_statuses)}
+        fields = {name for names_below in read for name in names_below[:1]}
+        if "status" in fields:
             view["status"] = self._outcomes.status(step, prefix).value
+        if "statusReason" in fields:
+            view["statusReason"] = self._outcomes.reason(step, prefix)
+        if "error" in fields:
+            view["error"] = self._outcomes.error(step, prefix)
         return view
 
     def _prefix(self, step_id: str, iteration: str) -> str:
@@ -131,6 +134,18 @@ class RunValues:
 def reads_now(references: Iterable[Reference]) -> bool:
     """Return whether one of *references* is `run.now`."""
     return any(reference[:2] == ("run", "now") for reference in references)
+
+
+def _steps_end(run: Run) -> JsonObject:
+    """What `finally` reads of the steps before it."""
+    end = run.steps_end
+    if end is None:
+        return {}
+    return {
+        "outcome": end.outcome.value,
+        "failedStep": end.failed_step,
+        "failureReason": end.reason,
+    }
 
 
 def _step_ids(references: Iterable[Reference]) -> list[str]:

@@ -12,7 +12,7 @@ from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path, timestamp
 from taskrunner.model.entries import flow_entries, step_entries
 from taskrunner.model.failure import stoppable_blocks
-from taskrunner.model.plan import Conditional, Loop
+from taskrunner.model.plan import Conditional, Loop, MapStep
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
 from taskrunner.runtime.delivery import deliver_ended
@@ -129,14 +129,14 @@ class RunningStep:
         return True
 
     def check_outputs(self, *, iterations: int | None = None) -> None:
-        """Assemble the outputs of the step, a conditional or loop that has ended.
+        """Assemble the outputs of the step, a conditional, map or loop that has ended.
 
         *iterations* is how many iterations a loop has had, unless that is recorded.
 
         Raises:
             StepFailedError: they cannot be, and so the step has failed.
         """
-        assert isinstance(self.step, Conditional | Loop)  # noqa: S101 - the compiler asks no other
+        assert isinstance(self.step, Conditional | MapStep | Loop)  # noqa: S101 - the compiler asks no other
         try:
             self.values.check_outputs(self.step, self.prefix, iterations)
         except ExpressionError as error:
@@ -199,7 +199,13 @@ class RunningStep:
 
     def stopped_by_failure(self, occurred_at: str) -> Stops:
         """Return what the failure of the step stops."""
-        return stopped_by([self.path], self.plan, occurred_at, StepFailedError.__name__)
+        return stopped_by(
+            [self.path],
+            self.plan,
+            occurred_at,
+            StepFailedError.__name__,
+            before=self.snapshot.run.steps_end,
+        )
 
     def deliver(self, stops: Stops) -> None:
         """Answer the gates that *stops* has ended.

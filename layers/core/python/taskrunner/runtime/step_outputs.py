@@ -1,17 +1,21 @@
 """The outputs of steps, as expressions read them.
 
-A run step's outputs are its outcome's. Those of a block are assembled from its children each time
-that they are read, so that a block costs no write. Outputs that cannot be assembled fail their
-block where it ends, and not the step that reads them.
+A run step's outputs are its outcome's. A gate's are what was decided. They are read by the gate's
+id alone and are in no block's outputs, because packs read those from before gates had outputs.
+Those of a block are assembled from its children each time that they are read, so that a block costs
+no write. Outputs that cannot be assembled fail their block where it ends, and not the step that
+reads them.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
+from taskrunner.model.approval import Verdict
+from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.plan import (
     Aggregation,
     ApprovalGate,
@@ -29,12 +33,16 @@ from taskrunner.model.run import StepStatus
 from taskrunner.model.wording import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from taskrunner.model.entries.gate_entries import DecisionRecorded
     from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.run import StepOutcome
     from taskrunner.runtime.recorded_outcomes import RecordedOutcomes
 
 
+# Each has at most 1,000 characters.
+_MOST_FAILURES: Final = 50
 _Listing: TypeAlias = Literal[
     Aggregation.COLLECT, Aggregation.FIRST, Aggregation.LAST, Aggregation.NONE
 ]
@@ -48,35 +56,45 @@ class StepOutputs:
         self._outcomes = outcomes
         self._evaluate = evaluate
 
-    def of(self, step: Step, prefix: str) -> Json:
-        """Return the outputs of *step*; None when it was not run or has none."""
+    def of(self, step: Step, prefix: str, *, with_statuses: bool = True) -> Json:
+        """Return the outputs of *step*; None when it was not run or has none.
+
+        Those of a map have the statuses of its items only *with_statuses*.
+        """
+        if isinstance(step, ApprovalGate):
+            return _approval_outputs(
+                self._outcomes.decisions(step, step_path.join(prefix, step.id))
+            )
         if not self._was_run(step, prefix):
             return None
         match step:
             case RunStep():
                 outcome = self._outcomes.loaded(step_path.join(prefix, step.id))
                 return None if outcome is None else outcome.outputs
-            case ApprovalGate() | PolicyGate():
-                return None
+            case PolicyGate():
+                return _policy_outputs(self._outcomes.loaded(step_path.join(prefix, step.id)))
             case Parallel():
                 return self._by_child(step.steps, prefix)
-            case MapStep():
-                return {"results": self._results(step, self._count(step, prefix), prefix)}
-            case Conditional() | Loop():
+            case Conditional() | MapStep() | Loop():
                 with suppress(ExpressionError):
-                    return self.assembled(step, prefix)
+                    return self.assembled(step, prefix, with_statuses=with_statuses)
                 return None  # it has failed
             case _:
                 assert_never(step)
 
     def assembled(
-        self, step: Conditional | Loop, prefix: str, iterations: int | None = None
+        self,
+        step: Conditional | MapStep | Loop,
+        prefix: str,
+        iterations: int | None = None,
+        *,
+        with_statuses: bool = False,
     ) -> JsonObject:
         """Return the outputs of a block that has ended, a loop after so many *iterations*.
 
         Raises:
-            ExpressionError: the outputs of a loop cannot be evaluated, or values that are to be
-                merged are not objects.
+            ExpressionError: the outputs of a map or loop cannot be evaluated, or values that are
+                to be merged are not objects.
         """
         if isinstance(step, Conditional):
             by_child = self._by_child(children(step), prefix)
@@ -84,6 +102,11 @@ class StepOutputs:
             return _merged(named) if step.union else by_child
         count = self._count(step, prefix) if iterations is None else iterations
         results = self._results(step, count, prefix)
+        if isinstance(step, MapStep):
+            outputs: JsonObject = {"results": results}
+            return (
+                outputs | {"statuses": self._statuses(step, prefix)} if with_statuses else outputs
+            )
         if step.aggregation is not Aggregation.MERGE:
             return _aggregated(step.aggregation, results)
         # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
@@ -101,7 +124,7 @@ class StepOutputs:
     def _was_run(self, step: Step, prefix: str) -> bool:
         if step.enabled is False:
             return False
-        if isinstance(step, RunStep | ApprovalGate | PolicyGate):
+        if isinstance(step, RunStep | PolicyGate):
             return self._outcomes.loaded(step_path.join(prefix, step.id)) is not None
         if self._outcomes.has_any(step, prefix):
             return True
@@ -110,8 +133,12 @@ class StepOutputs:
 
     def _by_child(self, steps: Iterable[Step], prefix: str) -> JsonObject:
         """The outputs of those of *steps* that were run, by id."""
-        outputs = {step.id: self.of(step, prefix) for step in steps}
+        outputs = {step.id: self._in_block(step, prefix) for step in steps}
         return {step_id: value for step_id, value in outputs.items() if value is not None}
+
+    def _in_block(self, step: Step, prefix: str) -> Json:
+        """The outputs of *step* as a part of those of its block."""
+        return None if isinstance(step, ApprovalGate | PolicyGate) else self.of(step, prefix)
 
     def _count(self, step: Iterated, prefix: str) -> int:
         return self._outcomes.iteration_count(step, step_path.join(prefix, step.id))
@@ -120,19 +147,65 @@ class StepOutputs:
         """The value of each of *count* iterations, in the order of the items.
 
         Raises:
-            ExpressionError: a loop's `outputs` cannot be evaluated in an iteration.
+            ExpressionError: the `outputs` of *step* cannot be evaluated in an iteration.
         """
         path = step_path.join(prefix, step.id)
         return [self._result(step, path, number) for number in range(count)]
 
     def _result(self, step: Iterated, path: str, number: int) -> Json:
         iteration = step_path.iteration_prefix(path, number)
-        if not isinstance(step, Loop) or step.output is None:
-            return self.of(step.steps[-1], iteration)
+        if step.output is None:
+            return self._in_block(step.steps[-1], iteration)
         try:
             return self._evaluate(step.output, iteration)
         except ExpressionError as error:
             raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
+
+    def _statuses(self, step: MapStep, prefix: str) -> list[str]:
+        """How each item of a map ended, in their order."""
+        path = step_path.join(prefix, step.id)
+        return [
+            self._outcomes.item_status(step, path, number).value
+            for number in range(self._count(step, prefix))
+        ]
+
+
+def _approval_outputs(decisions: Sequence[DecisionRecorded]) -> Json:
+    """Return the outputs of an approval gate; None if it was skipped or is not decided."""
+    if not decisions or not decisions[-1].is_final:
+        return None
+    last = decisions[-1]
+    approved = [found for found in decisions if found.verdict is Verdict.APPROVED]
+    outputs: JsonObject = {
+        "decision": last.verdict.value,
+        "approvals": [_who(decision) for decision in approved],
+    }
+    return outputs | {"rejection": _who(last)} if last.verdict is Verdict.REJECTED else outputs
+
+
+def _who(decision: DecisionRecorded) -> JsonObject:
+    return {
+        "subject": decision.approver,
+        "actorId": decision.actor,
+        "decidedAt": decision.recorded_at,
+        "summary": decision.summary,
+    }
+
+
+def _policy_outputs(outcome: StepOutcome | None) -> Json:
+    """Return the outputs of a policy gate; None if it was skipped."""
+    if outcome is None or not outcome.final:
+        return None
+    texts: Sequence[str] = outcome.outputs["failures"][:_MOST_FAILURES]
+    # An outcome of an earlier release has no ids.
+    ids = outcome.outputs.get("failureIds") or [None] * len(texts)
+    return {
+        "passed": outcome.outputs["verdict"] == PolicyVerdict.PASSED.value,
+        "failures": [
+            {"id": rule_id, "message": text if rule_id is None else text[len(rule_id) + 2 :]}
+            for rule_id, text in zip(ids, texts, strict=False)
+        ],
+    }
 
 
 def _merged(values: Mapping[str, Json]) -> JsonObject:

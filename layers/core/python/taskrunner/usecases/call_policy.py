@@ -8,6 +8,7 @@ from taskrunner import executors
 from taskrunner.errors import TryAgainError
 from taskrunner.executors.function import idempotency_key
 from taskrunner.executors.work import AnswerLost, ExecutorFailure
+from taskrunner.model.flow import PolicyFailure
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 _MOST_FAILURES: Final = 20
 
 
-def call_policy(policy: Policy, parameters: Json, attempt: int, running: RunningStep) -> list[str]:
+def call_policy(
+    policy: Policy, parameters: Json, attempt: int, running: RunningStep
+) -> list[PolicyFailure]:
     """Return the reasons why *policy* does not hold, from its function; empty when it holds.
 
     Raises:
@@ -26,7 +29,7 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, running: Running
     """
     name = executors.function_name(policy.uses or "")
     if name is None:
-        return [f"there is no function {policy.uses} in this release"]
+        return [PolicyFailure(f"there is no function {policy.uses} in this release")]
     run = running.snapshot.run
     payload = {
         "run": {"id": run.run_id, "tenant": run.tenant},
@@ -41,30 +44,31 @@ def call_policy(policy: Policy, parameters: Json, attempt: int, running: Running
     except AnswerLost as lost:
         raise TryAgainError(str(lost)) from None
     except ExecutorFailure as failure:
-        return [str(failure)]
+        return [PolicyFailure(str(failure))]
     return _failures(answer, str(policy.uses))
 
 
-def _failures(answer: Json, uses: str) -> list[str]:
+def _failures(answer: Json, uses: str) -> list[PolicyFailure]:
     passed = answer.get("passed") if isinstance(answer, dict) else None
     if passed is True:
         return []
     if passed is not False:
-        return [f"{uses} answered neither passed: true nor passed: false"]
+        return [PolicyFailure(f"{uses} answered neither passed: true nor passed: false")]
     failures = answer.get("failures") or []
     if not isinstance(failures, list):
-        return [f"{uses} answered passed: false, with failures that are not a list"]
-    messages = [_message(failure) for failure in failures[:_MOST_FAILURES]]
-    return messages or [f"{uses} answered passed: false"]
+        message = f"{uses} answered passed: false, with failures that are not a list"
+        return [PolicyFailure(message)]
+    found = [_failure(failure) for failure in failures[:_MOST_FAILURES]]
+    return found or [PolicyFailure(f"{uses} answered passed: false")]
 
 
-def _message(failure: Json) -> str:
+def _failure(failure: Json) -> PolicyFailure:
     match failure:
         case str() if failure:
-            return failure
+            return PolicyFailure(failure)
         case {"id": str(rule_id), "message": str(message)}:
-            return f"{rule_id}: {message}"
+            return PolicyFailure(message, rule_id)
         case {"message": str(message)} if message:
-            return message
+            return PolicyFailure(message)
         case _:
-            return "a failure without a message"
+            return PolicyFailure("a failure without a message")

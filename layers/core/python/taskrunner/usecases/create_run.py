@@ -186,7 +186,7 @@ def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
     """The creation of the run, and the steps that planning has skipped."""
     skipped = [
         step_entries.step_skipped(step.id, run.created_at, when_planned=True)
-        for step in plan.steps
+        for step in (*plan.steps, *plan.final_steps)
         if step.enabled is False
     ]
     return [run_entries.run_created(run), *skipped]

@@ -11,7 +11,7 @@ from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import timestamp
 from taskrunner.model.entries import fields, flow_entries
 from taskrunner.model.entries.flow_entries import Evaluation
-from taskrunner.model.flow import PolicyVerdict
+from taskrunner.model.flow import PolicyFailure, PolicyVerdict
 from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
@@ -22,7 +22,7 @@ from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskrunner.model.json_types import Json
+    from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Policy
     from taskrunner.runtime.running_step import RunningStep
 
@@ -59,7 +59,7 @@ def decide_policy(running: RunningStep) -> PolicyVerdict | None:
         failures = _failures(running, gate, attempt)
     except SecretError as error:
         # The policy was not evaluated, so it did not fail, and no failureAction applies.
-        return _record(running, gate, attempt, PolicyVerdict.BROKEN, [str(error)])
+        return _record(running, gate, attempt, PolicyVerdict.BROKEN, [PolicyFailure(str(error))])
     if not failures:
         return _record(running, gate, attempt, PolicyVerdict.PASSED, failures)
     if attempt < gate.retries.max_attempts:
@@ -81,7 +81,7 @@ def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
     return verdict
 
 
-def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]:
+def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[PolicyFailure]:
     """The reasons why the policy does not hold, without secrets; empty when it holds.
 
     `run.now` is the time of this evaluation: a gate may be evaluated again until a time has come.
@@ -94,12 +94,21 @@ def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[str]
     redactor = Redactor(secrets)
     with redacted_errors(redactor):
         failures = _evaluate(running, gate, policy, secrets, attempt)
-    return [redactor.text(failure)[: fields.MAX_MESSAGE] for failure in failures]
+    return [_redacted(failure, redactor) for failure in failures]
+
+
+def _redacted(failure: PolicyFailure, redactor: Redactor) -> PolicyFailure:
+    """Return *failure* without secrets, and without its id if that cannot be told from the text."""
+    text = redactor.text(failure.text)[: fields.MAX_MESSAGE]
+    rule_id = None if failure.id is None else redactor.text(failure.id)
+    if rule_id is None or not text.startswith(f"{rule_id}: "):
+        return PolicyFailure(text)
+    return PolicyFailure(text.removeprefix(f"{rule_id}: "), rule_id)
 
 
 def _evaluate(
     running: RunningStep, gate: PolicyGate, policy: Policy, secrets: dict[str, str], attempt: int
-) -> list[str]:
+) -> list[PolicyFailure]:
     now = running.now()
     try:
         context = running.context(templates.references(gate.parameters), now=now)
@@ -112,17 +121,19 @@ def _evaluate(
         return call_policy(policy, parameters, attempt, running)
     except ExpressionError as error:
         # A rule that cannot be evaluated does not hold.
-        return [str(error)]
+        return [PolicyFailure(str(error))]
 
 
-def _broken_rules(running: RunningStep, policy: Policy, parameters: Json, now: str) -> list[str]:
-    """A message for each rule that does not hold."""
+def _broken_rules(
+    running: RunningStep, policy: Policy, parameters: Json, now: str
+) -> list[PolicyFailure]:
+    """A failure for each rule that does not hold."""
     failures = []
     for rule in policy.rules:
         expression = expressions.parse(rule.require)
         context = running.context(expression.references, now=now)
         if not expressions.truth(expression.evaluate(context | {"with": parameters})):
-            failures.append(f"{rule.id}: {rule.message or rule.require}")
+            failures.append(PolicyFailure(rule.message or rule.require, rule.id))
     return failures
 
 
@@ -131,24 +142,28 @@ def _record(
     gate: PolicyGate,
     attempt: int,
     verdict: PolicyVerdict,
-    failures: Sequence[str],
+    failures: Sequence[PolicyFailure],
 ) -> PolicyVerdict:
     """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
     now = running.world.clock.now()
     pause = timedelta(seconds=gate.retries.first_pause_s)
     is_retry = verdict is PolicyVerdict.RETRY
+    texts = [failure.text for failure in failures]
+    outputs: JsonObject = {"verdict": verdict.value, "failures": texts}
+    if failures:
+        outputs["failureIds"] = [failure.id for failure in failures]
     evaluation = Evaluation(
         policy=running.plan.policy(gate.policy_id),
         attempt=attempt,
         verdict=verdict,
-        failures=failures,
+        failures=texts,
         next_attempt_at=timestamp.to_text(now + pause) if is_retry else None,
     )
     outcome = StepOutcome(
         path=running.path,
         attempt=attempt,
         status=StepStatus.FAILED if verdict in _FAILURES else StepStatus.SUCCEEDED,
-        outputs={"verdict": verdict.value, "failures": list(failures)},
+        outputs=outputs,
         final=not is_retry,
     )
     entry = flow_entries.policy_evaluated(running.path, evaluation, timestamp.to_text(now))

@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
-from taskrunner.errors import NotFoundError, StartRefusedError
+from taskrunner.errors import (
+    ConflictError,
+    NotFoundError,
+    StartRefusedError,
+    StepsStillRunError,
+)
 from taskrunner.expressions import ExpressionError
 from taskrunner.model import canonical_json, timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
@@ -15,9 +20,10 @@ from taskrunner.model.failure import reach
 from taskrunner.model.plan import ObjectOutput, StepKind
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
-from taskrunner.runtime.failures import stopped_by
+from taskrunner.runtime.failures import cause_before, stopped_by
 from taskrunner.runtime.run_result import run_result
 from taskrunner.runtime.run_values import RunValues
+from taskrunner.usecases.begin_finally import end_steps
 from taskrunner.usecases.seal_run import seal_run
 
 if TYPE_CHECKING:
@@ -31,6 +37,16 @@ if TYPE_CHECKING:
 
 NOT_STARTED: Final = "NOT_STARTED"
 _REASON: Final = ": "
+_UNKNOWN: Final = "UNKNOWN"
+# The name of the execution that runs `finally` after the run's own was stopped.
+_FINALLY: Final = "-finally"
+_MAX_EXECUTION_NAME: Final = 80  # by Step Functions
+# The answer about an execution whose end is not the end of its run. Its machine shows it.
+_GOES_ON: Final[JsonObject] = {
+    "status": "unknown",
+    "error": "NotTheEnd",
+    "cause": "this execution does not end the run",
+}
 
 _MAX_VALUE_BYTES: Final = 256 * 1024  # an item of the table has at most 400 KB
 
@@ -47,9 +63,11 @@ def settle_run(
     passes what `not_started` returns. A run that has ended before, like a cancelled one,
     keeps its outcome and gets the evidence that it lacks.
 
-    *execution* is `<machine>:<execution>`, for a caller that knows only which execution has ended.
-    One that is not the run's own ends nothing: an earlier run may have had this run's id, and a run
-    of another deployment may have it.
+    *execution* is the execution that has ended, as `<machine>:<execution>`, or by its name from its
+    own machine. One that is not the run's own ends nothing: an earlier run may have had this run's
+    id, a run of another deployment may have it, or another execution runs `finally`.
+
+    If the execution has ended before `finally`, the run goes on: the reconciler starts another one.
 
     Evidence is about what can no longer change, so the end is recorded first. Between the two the
     run stays on the reconciler's list. A failed run has usually been ended by the write that
@@ -65,13 +83,15 @@ def settle_run(
     snapshot = world.runs.snapshot(tenant, run_id)
     run = snapshot.run
     own_execution = f"{run.machine}:{run.execution}"
-    if run.outcome is None and execution not in (None, own_execution):
-        return {"status": "unknown"}
+    if run.outcome is None and execution not in (None, own_execution, run.execution):
+        return {"status": "unknown"} if ":" in str(execution) else _GOES_ON
     try:
         plan = world.plans.get(tenant, run.plan_hash)
     except NotFoundError:
         outcome = run.outcome or _end_without_plan(snapshot, world)
         return run_result(run, outcome, None, world)
+    if _is_before_finally(run, plan, error):
+        return _go_on(snapshot, plan, error, world)
     outcome = run.outcome or _end(snapshot, plan, error, world)
     if not run.sealed or run.outcome is None:
         if outcome is RunStatus.FAILED:
@@ -87,6 +107,28 @@ def not_started(error: Exception) -> str:
     return NOT_STARTED
 
 
+def _is_before_finally(run: Run, plan: Plan, error: str | None) -> bool:
+    """Return whether the run's execution has ended, and `finally` has not begun."""
+    is_started = not (error or "").startswith(NOT_STARTED)
+    return bool(plan.final_steps) and run.outcome is None and run.steps_end is None and is_started
+
+
+def _go_on(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> JsonObject:
+    """Record that the steps have ended, and that another execution runs `finally`.
+
+    While a step may still finish nothing is recorded; the reconciler asks again.
+    """
+    run = snapshot.run
+    execution = run.execution[: _MAX_EXECUTION_NAME - len(_FINALLY)] + _FINALLY
+    try:
+        end_steps(snapshot, plan, error or _UNKNOWN, execution, world)
+    except ConflictError:  # the run has ended meanwhile
+        return settle_run(run.tenant, run.run_id, error, world)
+    except StepsStillRunError:
+        pass
+    return _GOES_ON
+
+
 def _end_without_plan(snapshot: RunSnapshot, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
     entry = run_entries.run_failed("its plan has expired", now)
@@ -95,6 +137,11 @@ def _end_without_plan(snapshot: RunSnapshot, world: World) -> RunStatus:
 
 def _end(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
+    steps = snapshot.run.steps_end
+    if error is None and steps is not None and steps.outcome is RunStatus.FAILED:
+        return world.runs.end(
+            snapshot, RunStatus.FAILED, [run_entries.run_failed(cause_before(steps), now)]
+        )
     if error is None:
         artifacts = _outputs(plan, snapshot, RunStatus.SUCCEEDED, now, world)
         entries = [run_entries.run_completed(now)]
@@ -134,16 +181,21 @@ def _end_lost_steps(
     for step in sorted(lost, key=lambda step: reach(plan, step.path).run):
         outcome = StepOutcome(path=step.path, attempt=step.attempts, status=StepStatus.FAILED)
         entry = step_entries.attempt_lost(step.path, step.attempts, None, occurred_at)
-        stops = stopped_by([step.path], plan, occurred_at, error)
+        stops = stopped_by([step.path], plan, occurred_at, error, before=snapshot.run.steps_end)
         world.runs.record_step(snapshot, outcome, [entry], stops=stops)
 
 
 def _cause(snapshot: RunSnapshot, plan: Plan, entries: Sequence[Entry], error: str) -> str:
     """The step that failed the run, if one did, and else how its execution ended.
 
+    If the steps before `finally` had failed, that is why the run fails.
+
     A failure that fails the run ends it in the same write. So there is such a step only where an
     earlier release recorded the failure.
     """
+    steps = snapshot.run.steps_end
+    if steps is not None and steps.outcome is RunStatus.FAILED:
+        return cause_before(steps)
     state = fold(plan, entries, snapshot.run.created_at)
     failed = [step for step in state.steps if step.status is StepStatus.FAILED]
     blocks = {step.parent_path for step in failed}

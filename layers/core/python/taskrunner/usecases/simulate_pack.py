@@ -73,11 +73,13 @@ def simulation(compiled: CompiledPack) -> JsonObject:
 
 
 def simulate_plan(plan: Plan, distributed: Collection[str] = ()) -> list[JsonObject]:
-    """Return the steps of *plan* as the API's SimulationSteps.
+    """Return the steps of *plan* as the API's SimulationSteps, those of `finally` last.
 
     *distributed* are the ids of its Distributed Maps.
     """
-    return _Simulation(plan, distributed).list(plan.steps)
+    simulation = _Simulation(plan, distributed)
+    final = simulation.list(plan.final_steps)
+    return [*simulation.list(plan.steps), *(step | {"phase": "finally"} for step in final)]
 
 
 def _has_approvals(steps: Iterable[JsonObject]) -> bool:

@@ -32,6 +32,8 @@ def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: 
 def start_run(tenant: str, run_id: str, world: World) -> bool:
     """Start a recorded run that has no execution from its stored plan, as `start` does. Idempotent.
 
+    A run whose execution was stopped before `finally` gets another one, which begins there.
+
     When the stack has been updated since the run was recorded, it runs on a machine that calls the
     functions of today.
 
@@ -52,4 +54,5 @@ def start_run(tenant: str, run_id: str, world: World) -> bool:
         if not world.runs.move(run, machine):
             return True
         run = replace(run, machine=machine)
-    return start(run, definition, execution_input(plan, tenant, run_id), world)
+    given = execution_input(plan, tenant, run_id, at_final_steps=run.steps_end is not None)
+    return start(run, definition, given, world)

@@ -53,7 +53,7 @@ def distributed_maps(structure: Plan) -> frozenset[str]:
     }
     inline = [
         step
-        for step in reachable_steps(structure.steps)
+        for step in reachable_steps((*structure.steps, *structure.final_steps))
         if isinstance(step, MapStep) and step.id not in concurrent and iterations(step) > 1
     ]
     # A map costs more than any map inside it, so distributing one never changes the cost of a

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan, Step
 
 MAX_DURATION_S: Final = 365 * 86400  # Step Functions ends an execution after a year
+# Before `finally`, a step that runs beside a failure may finish. If the execution was stopped, the
+# reconciler starts another one.
+_MAX_BEFORE_FINAL_S: Final = 3600
 _MAX_CALL_S: Final = 910  # of a policy that asks a function; the machine gives up then
 
 
 def longest_s(plan: Plan) -> int:
     """Return the seconds that a run of *plan* can take at most."""
-    return min(MAX_DURATION_S, _steps_s(plan, plan.steps))
+    steps_s = _steps_s(plan, (*plan.steps, *plan.final_steps))
+    return min(MAX_DURATION_S, steps_s + (_MAX_BEFORE_FINAL_S if plan.final_steps else 0))
 
 
 def _steps_s(plan: Plan, steps: Iterable[Step]) -> int:

@@ -55,18 +55,24 @@ _STATE: Final = WorstCase(events=2, transitions=1)  # Choice, Pass, Wait, Succee
 _TASK: Final = WorstCase(events=5, transitions=1, invocations=1)
 RETRY: Final = WorstCase(events=3, transitions=1, invocations=1)
 PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
+STEPS_STILL_RUN_RETRIES: Final = 40  # of the Task before `finally`, as written there
 _TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
 _WAITING_GATE: Final = _TOKEN_TASK.times(2) + _STATE  # its timeout leads back to it by a Pass
 _BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = WorstCase(events=2)
 # Started and succeeded; the frame's Parallel; settling; the outcome.
 _FRAME: Final = WorstCase(events=2) + _BLOCK + _STATE + _TASK + _STATE + _STATE
+# The Choice, the Parallel, and the Task with its waits for steps that still run.
+BEFORE_FINAL: Final = _STATE + _BLOCK + _TASK + RETRY.times(STEPS_STILL_RUN_RETRIES)
 BEFORE_STEPS: Final = _FRAME + _STATE
 
 
 def run_history(plan: Plan, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of a run's own execution, without its child executions."""
-    return _FRAME + chain_history(plan.steps, distributed)
+    steps = chain_history(plan.steps, distributed)
+    if not plan.final_steps:
+        return _FRAME + steps
+    return _FRAME + steps + BEFORE_FINAL + chain_history(plan.final_steps, distributed)
 
 
 def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> WorstCase:

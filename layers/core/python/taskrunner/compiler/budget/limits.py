@@ -19,6 +19,7 @@ from taskrunner.compiler.budget.distribution import (
     largest_history,
 )
 from taskrunner.compiler.budget.history import (
+    BEFORE_FINAL,
     BEFORE_STEPS,
     chain_history,
     child_executions,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Plan
+    from taskrunner.model.plan import Plan, Step
 
 # A request may have 1 MB with its headers, for which 8 KiB are left. AWS's documentation does not
 # say how many bytes that is; its API takes a definition of 1,048,576 characters.
@@ -54,6 +55,7 @@ _LOG_GROUP: Final = {"cloudWatchLogsLogGroup": {"logGroupArn": "g" * 256}}
 # 10,000 items that decide_flow answers, or an error with its cause.
 MAX_INPUT_BYTES: Final = 192 * 1024
 _STEPS: Final[JsonPath] = ("spec", "steps")
+_FINALLY: Final[JsonPath] = ("spec", "finally")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def count(
 ) -> Budget:
     """Return the worst case of a run of *plan*, of its machine and of its input."""
     run = run_history(plan, distributed)
-    everything = run + child_executions(plan.steps, distributed)
+    everything = run + child_executions((*plan.steps, *plan.final_steps), distributed)
     return Budget(
         history_events=run.events,
         state_transitions=everything.transitions,
@@ -119,12 +121,14 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
             f"{MAX_PLANNED_EVENTS}: Step Functions ends a run at {QUOTA_EVENTS}, and the rest is "
             "kept for retries of what AWS refuses; use fewer steps, iterations or retries"
         )
-        index = _breaking_step(plan, distributed)
-        loops = [inner for inner in walk((plan.steps[index],)) if isinstance(inner, Loop)]
+        index, step = _breaking_step(plan, distributed)
+        loops = [inner for inner in walk((step,)) if isinstance(inner, Loop)]
         if loops:
             loop = max(loops, key=iterations)
             message += f", such as a lower maxIterations of '{loop.id}', now {loop.max_iterations}"
-        yield Problem((*_STEPS, index), message)
+        is_final = index >= len(plan.steps)
+        place = (*_FINALLY, index - len(plan.steps)) if is_final else (*_STEPS, index)
+        yield Problem(place, message)
     if budget.definition_bytes > MAX_REQUEST_BYTES:
         message = (
             f"the compiled machine has {budget.definition_bytes} bytes as it is sent, and Step "
@@ -139,13 +143,17 @@ def problems(plan: Plan, distributed: Collection[str], budget: Budget) -> Iterat
         yield Problem(_STEPS, message)
 
 
-def _breaking_step(plan: Plan, distributed: Collection[str]) -> int:
-    """Return the index of the first step that makes a history too long.
+def _breaking_step(plan: Plan, distributed: Collection[str]) -> tuple[int, Step]:
+    """Return the index of the first step that makes a history too long, and the step.
 
-    It may be the history of the run or of a child execution.
+    It may be the history of the run or of a child execution. The steps of `finally` follow the
+    others.
     """
     events = BEFORE_STEPS.events + SPARE_EVENTS
-    for index, step in enumerate(plan.steps):
+    steps = (*plan.steps, *plan.final_steps)
+    for index, step in enumerate(steps):
+        if index == len(plan.steps):
+            events += BEFORE_FINAL.events
         events += step_history(step, distributed).events
         maps = (inner for inner in walk((step,)) if isinstance(inner, MapStep))
         histories = [
@@ -154,5 +162,5 @@ def _breaking_step(plan: Plan, distributed: Collection[str]) -> int:
             if inner.id in distributed
         ]
         if max([events, *histories]) > QUOTA_EVENTS:
-            return index
-    return len(plan.steps) - 1
+            return index, step
+    return len(steps) - 1, steps[-1]

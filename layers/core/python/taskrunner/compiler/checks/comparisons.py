@@ -9,9 +9,12 @@ from taskrunner.compiler.checks.names import Kind
 from taskrunner.expressions.comparisons import Literal, Name, Result
 from taskrunner.model import canonical_json
 from taskrunner.model.json_types import read
-from taskrunner.model.wording import kind_of, shortened
+from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.wording import closest, kind_of, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.expressions.comparisons import Comparison, Operand
     from taskrunner.model.json_types import Json
@@ -21,6 +24,11 @@ _EXAMPLES: Final = {
     "a number": "`1`", "a boolean": "`true`", "a list": "`[]`", "an object": "`{}`",
 }  # fmt: skip
 _MAX_LITERAL_CHARACTERS: Final = 40
+# The words that these fields of a step can have.
+_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    ("status",): tuple(status.value for status in StepStatus),
+    ("statusReason",): tuple(reason.value for reason in Reason),
+}
 
 
 class _Side(NamedTuple):
@@ -40,6 +48,8 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
     left, right = _side(comparison.left, scope), _side(comparison.right, scope)
     if comparison.is_ordering:
         return _unordered(comparison.sign, [side for side in (left, right) if side is not None])
+    if (impossible := _impossible_word(comparison)) is not None:
+        return impossible
     if left is None or right is None or left.kind == right.kind:
         return None
     if (left.literal and right.literal) or (left.maybe_null and right.maybe_null):
@@ -56,6 +66,25 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
         f"{left.text} is {left.kind}, which is never equal to {right.kind}: "
         f"write {_literal(value, left.kind)}, not {right.text}"
     )
+
+
+def _impossible_word(comparison: Comparison) -> str | None:
+    """Return why a step never has the status or reason that it is compared with; else None."""
+    for name, literal in (
+        (comparison.left, comparison.right),
+        (comparison.right, comparison.left),
+    ):
+        if not (isinstance(name, Name) and isinstance(literal, Literal)):
+            continue
+        words = _WORDS.get(name.reference[2:]) if name.reference[0] == "steps" else None
+        if words is None or not isinstance(literal.value, str) or literal.value in words:
+            continue
+        by_lower = {word.lower(): word for word in words}
+        meant = closest(literal.value.lower(), by_lower)
+        hint = f"write '{by_lower[meant]}'" if meant else f"it is one of {', '.join(words)}"
+        text = ".".join(name.reference)
+        return f"{text} is never {_literal(literal.value, 'text')}; {hint}"
+    return None
 
 
 def _unordered(sign: str, sides: list[_Side]) -> str | None:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
 from taskrunner.compiler.manifest.step_shapes import (
-    ApprovalGateShape,
     LoopShape,
     MapShape,
-    PolicyGateShape,
     walk,
 )
 from taskrunner.model.wording import closest, nearest
@@ -25,7 +23,9 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
-_STEP_FIELDS: Final = ("outputs", "status")
+# What `finally` reads of the steps before it. No step may have failed.
+_FINAL_RUN_FIELDS: Final = ("outcome", "failedStep", "failureReason")
+_STEP_FIELDS: Final = ("outputs", "status", "statusReason", "error")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
 # No iterator may be called like one of these.
 _RESERVED: Final = frozenset({*_EVERYWHERE, "secrets", "with"})
@@ -55,11 +55,15 @@ class Scope:
     """
 
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
-        self.steps: Mapping[JsonPath, StepShape] = dict(walk(spec.steps, ("spec", "steps")))
+        self.steps: Mapping[JsonPath, StepShape] = {
+            **dict(walk(spec.steps, ("spec", "steps"))),
+            **dict(walk(spec.final_steps or (), ("spec", "finally"))),
+        }
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
         self._secrets = {shape.name for shape in spec.secrets}
         self._local: dict[str, Kind | None] = {}
+        self._is_final = False
         self._repaired = repaired
 
     def unsure(self, section: str) -> bool:
@@ -69,6 +73,18 @@ class Scope:
     def show(self, step: StepShape) -> None:
         """Make *step* visible to what follows."""
         self.visible[step.id] = step
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the place is in `finally`."""
+        return self._is_final
+
+    @contextmanager
+    def final_steps(self) -> Iterator[None]:
+        """Be in `finally` for a while."""
+        self._is_final = True
+        yield
+        self._is_final = False
 
     def hide(self, step_ids: Iterable[str]) -> dict[str, StepShape]:
         """Make steps invisible, and return those that were visible."""
@@ -122,7 +138,7 @@ class Scope:
             case "inputs":
                 return self._unknown_input(rest)
             case "run":
-                return _unknown_run_field(rest)
+                return self._unknown_run_field(rest)
             case "steps":
                 return self._unknown_step(rest)
             case _:
@@ -153,10 +169,14 @@ class Scope:
                 declared = self._inputs[name]
                 is_given = declared.required or declared.default is not None
                 return Kind(_KINDS[declared.type], maybe_null=not is_given)
-            case ("run", field) if field in _RUN_FIELDS:
+            case ("run", field) if field in _RUN_FIELDS or field == "outcome":
                 return Kind("text")
+            case ("run", field) if field in _FINAL_RUN_FIELDS:
+                return Kind("text", maybe_null=True)
             case ("steps", _, "status") | ("secrets", _):
                 return Kind("text")
+            case ("steps", _, "statusReason" | "error"):
+                return Kind("text", maybe_null=True)
             case ("steps", _, "outputs"):
                 return Kind("an object", maybe_null=True)
             case _:
@@ -185,6 +205,16 @@ class Scope:
             return f"a secret is text without fields; read secrets.{names[0]}"
         return None
 
+    def _unknown_run_field(self, names: Sequence[str]) -> str | None:
+        fields = (*_RUN_FIELDS, *_FINAL_RUN_FIELDS) if self._is_final else _RUN_FIELDS
+        if names and names[0] in fields:
+            return None
+        read = ".".join(("run", *names))
+        if names and names[0] in _FINAL_RUN_FIELDS:
+            return f"'{read}' can be read only in spec.finally, which runs after the steps"
+        available = ", ".join(f"run.{field}" for field in fields)
+        return f"'{read}' cannot be read; available: {available}"
+
     def _unknown_step(self, names: Sequence[str]) -> str | None:
         if not names:
             return "name the step: steps.<id>.outputs or steps.<id>.status"
@@ -195,9 +225,9 @@ class Scope:
         if step is None:
             return f"the step '{step_id}' {self._why_invisible(step_id)}"
         if not rest or rest[0] not in _STEP_FIELDS:
-            return f"only steps.{step_id}.outputs and steps.{step_id}.status can be read of a step"
-        if rest[0] == "outputs" and isinstance(step.body, ApprovalGateShape | PolicyGateShape):
-            return f"the gate '{step_id}' has no outputs; read steps.{step_id}.status"
+            fields = ", ".join(f"steps.{step_id}.{field}" for field in _STEP_FIELDS)
+            wrong = f"'{'.'.join(('steps', step_id, *rest))}' cannot be read"
+            return f"{wrong}; available: {fields}"
         return None
 
     def _is_step(self, step_id: str) -> bool:
@@ -221,10 +251,3 @@ class Scope:
 def looked_up(reference: Reference) -> Reference:
     """Return the part of *reference* that decides whether it exists: `inputs.x` of `inputs.x.y`."""
     return reference[: 2 if reference[0] in _RESERVED else 1]
-
-
-def _unknown_run_field(names: Sequence[str]) -> str | None:
-    if names and names[0] in _RUN_FIELDS:
-        return None
-    fields = ", ".join(f"run.{field}" for field in _RUN_FIELDS)
-    return f"'{'.'.join(('run', *names))}' cannot be read; available: {fields}"

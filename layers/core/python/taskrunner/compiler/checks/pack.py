@@ -56,6 +56,8 @@ def problems(
     policies.declarations()
     messages.declarations()
     steps.steps(spec.steps, ("spec", "steps"))
+    with scope.final_steps():
+        steps.steps(spec.final_steps or (), ("spec", "finally"))
     _outputs(spec.outputs, expressions, findings)
     for problem in ceiling_checks.problems(spec.sandbox, ceilings):
         findings.add(*problem)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from taskrunner.compiler.problems import Findings
     from taskrunner.model.json_path import JsonPath
 
+_WAITS_FOR_NOBODY: Final = "waits for nobody, so it has no gate.approval and no requestOverride"
 _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
 
@@ -95,6 +96,8 @@ class StepChecks:
                 self._run(body, path)
                 return []
             case ApprovalGateShape():
+                if self._scope.is_final:
+                    self._findings.add(path, f"finally {_WAITS_FOR_NOBODY}; put the gate in steps")
                 self._approval(body.id, (*path, "id"))
                 self._messages.own(body.message, path)
                 if body.message is None:
@@ -160,6 +163,9 @@ class StepChecks:
             elif gate.failure_action != action and value is not None:
                 message = f"'{key}' needs failureAction: {action}; set it, or remove '{key}'"
                 self._findings.add((*path, key), message)
+        if self._scope.is_final and gate.failure_action == "requestOverride":
+            message = f"finally {_WAITS_FOR_NOBODY}; use abort, warn or branch"
+            self._findings.add((*path, "failureAction"), message)
         if gate.override is not None:
             self._approval(gate.override.approval, (*path, "override", "approval"))
             self._messages.of_approval(gate.override.approval)
@@ -185,6 +191,7 @@ class StepChecks:
                 seen = self._step(shape.step, (*path, "step"))
             else:
                 seen = self.steps(shape.steps or (), (*path, "steps"))
+            self._expressions.iteration_value(shape.outputs, (*path, "outputs"))
         self._scope.hide(seen)  # nothing outside reads into an iteration
 
     def _loop(self, shape: LoopShape, path: JsonPath) -> None:

@@ -22,6 +22,9 @@ How each kind is wired:
                 `Broken <id>` reports it to a loop with `until` around this one
 * conditional   Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
                 `Result <id>` after its branches, as for a loop
+* finally       Parallel `Steps before` holds the other steps; whether they succeed or fail, Task
+                `Steps ended` follows, and then the steps of `finally`. Choice `Where to begin`
+                leads to the Task at once in an execution that runs `finally` alone
 * when          the function of the step's first state decides it (see beginnings). Without such a
                 function Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
 """
@@ -32,7 +35,16 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
-from taskrunner.compiler.machine.frame import DONE, FRAME, frame_copy
+from taskrunner.compiler.machine.frame import (
+    BEFORE_FINAL,
+    BEFORE_FINAL_DONE,
+    BEGIN,
+    DONE,
+    FRAME,
+    SETTLE,
+    STEPS_ENDED,
+    frame_copy,
+)
 from taskrunner.compiler.machine.states import (
     LOOP_FAILURE,
     Exits,
@@ -78,13 +90,17 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
     """
     definition = frame_copy()
     definition["Comment"] = f"Task pack {plan.pack_name} {plan.pack_version}"
-    states = _Emitter(plan, distributed).chain(plan.steps, Exits(DONE, None))
+    emitter = _Emitter(plan, distributed)
+    if plan.final_steps:
+        start, states = BEGIN, emitter.with_final_steps()
+        definition["States"][FRAME]["Parameters"]["begin.$"] = "$.begin"
+        settle = definition["States"][SETTLE]
+        settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
+    else:
+        start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
     name_steps(states)
     states[DONE] = clone(DONE)
-    definition["States"][FRAME]["Branches"][0] = {
-        "StartAt": _entry(plan.steps[0]),
-        "States": states,
-    }
+    definition["States"][FRAME]["Branches"][0] = {"StartAt": start, "States": states}
     return definition
 
 
@@ -127,6 +143,16 @@ class _Emitter:
                 step_exits = Exits(follower, exits.on_failure, exits.failure_path)
             states |= self._condition(step, step_exits) | self._step(step, step_exits)
         return states
+
+    def with_final_steps(self) -> JsonObject:
+        """Emit the steps of the plan, and after them, however they end, those of `finally`."""
+        before, ended = clone(BEFORE_FINAL), clone(STEPS_ENDED)
+        states = self.chain(self._plan.steps, Exits(BEFORE_FINAL_DONE, None))
+        states[BEFORE_FINAL_DONE] = done()
+        before["Branches"] = [{"StartAt": _entry(self._plan.steps[0]), "States": states}]
+        ended["Next"] = _entry(self._plan.final_steps[0])
+        final = self.chain(self._plan.final_steps, Exits(DONE, None))
+        return {BEGIN: clone(BEGIN), BEFORE_FINAL: before, STEPS_ENDED: ended, **final}
 
     def _scope(self, steps: Sequence[Step], end: str, block: Step) -> JsonObject:
         """Emit a branch or iteration of *block*, with an end of its own where failures may go."""

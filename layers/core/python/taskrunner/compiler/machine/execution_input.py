@@ -8,7 +8,7 @@ records. `place` says where in the run the execution is: its `path` is the prefi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.beginnings import begins_with_call
 from taskrunner.model.plan import Conditional, Loop, MapStep, Parallel
@@ -20,8 +20,19 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan, Step
 
 
-def execution_input(plan: Plan, tenant: str, run_id: str) -> JsonObject:
-    """Return what an execution of the pack's machine starts with."""
+# Where an execution of a pack with `finally` begins.
+_STEPS: Final = "steps"
+_FINALLY: Final = "finally"
+
+
+def execution_input(
+    plan: Plan, tenant: str, run_id: str, *, at_final_steps: bool = False
+) -> JsonObject:
+    """Return what an execution of the pack's machine starts with.
+
+    An execution *at_final_steps* runs `finally` alone: that of the steps was stopped.
+    """
+    begin = {"begin": _FINALLY if at_final_steps else _STEPS} if plan.final_steps else {}
     steps = list(plan.all_steps())
     sizes = ((step, _map_size(step)) for step in steps)
     return {
@@ -35,6 +46,7 @@ def execution_input(plan: Plan, tenant: str, run_id: str) -> JsonObject:
         },
         "items": {step.id: list(range(size)) for step, size in sizes if size is not None},
         "error": None,
+        **begin,
     }
 
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 FRAME: Final = "Pack steps"
 DONE: Final = "Steps done"
+SETTLE: Final = "Settle run"
+# Of packs with `finally`.
+BEGIN: Final = "Where to begin"
+BEFORE_FINAL: Final = "Steps before"
+BEFORE_FINAL_DONE: Final = "Steps before done"
+STEPS_ENDED: Final = "Steps ended"
 PARTITION: Final = "Partition"
 _PLACEHOLDER: Final = "${"
 _INTEGRATION: Final = f"arn:${{{PARTITION}}}:"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.machine.certain_gates import CertainGates
-from taskrunner.compiler.machine.frame import DONE
+from taskrunner.compiler.machine.frame import BEFORE_FINAL_DONE, DONE
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -144,7 +144,12 @@ class _Proof:
         for gate in self._ways.gates:
             if gate.name not in self._ways.states:
                 yield f"there is no state of the gate {gate.name}"
-        yield from self._sequence(self._plan.steps, 0, [DONE])
+        if not self._plan.final_steps:
+            yield from self._sequence(self._plan.steps, 0, [DONE])
+            return
+        yield from self._sequence(self._plan.steps, 0, [BEFORE_FINAL_DONE])
+        # Nothing guards `finally`, which runs however the steps ended.
+        yield from self._sequence(self._plan.final_steps, 0, [DONE])
 
     def _required_of(self, gate: GateState) -> Bits:
         if not gate.step.continue_on_error:

@@ -45,7 +45,7 @@ class Nesting:
         spec = manifest.get("spec")
         if not isinstance(spec, dict):
             return manifest
-        return manifest | {"spec": spec | self._lists(spec, ("spec",), ("steps",))}
+        return manifest | {"spec": spec | self._lists(spec, ("spec",), ("steps", "finally"))}
 
     def _lists(self, block: JsonObject, path: JsonPath, names: Sequence[str]) -> JsonObject:
         """Return the lists of steps in *block* that are called *names*, in the nested form."""

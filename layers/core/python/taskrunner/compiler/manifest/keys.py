@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from taskrunner.compiler.manifest.shapes import Pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from taskrunner.model.json_path import JsonPath
 
@@ -49,7 +49,8 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
     return (field.alias or name for name, field in model.model_fields.items())
 
 
-def _models_below(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+@cache
+def _models_below(model: type[BaseModel]) -> Mapping[str, type[BaseModel] | None]:
     """Return the shape of each key's value, or of the items of a list; None for other values."""
     fields = model.model_fields
     return {field.alias or name: _model_in(field.annotation) for name, field in fields.items()}

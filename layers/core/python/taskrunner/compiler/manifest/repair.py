@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
 
 _SECTIONS: Final = ("inputs", "secrets", "approvals", "policies", "outputs")
-_STEP_LISTS: Final = frozenset({"steps", "body", "branch", "else"})
+_STEP_LISTS: Final = frozenset({"steps", "body", "branch", "else", "finally"})
 _RUN: Final = {"uses": "builtin:noop"}
 _PLACEHOLDERS: Final[dict[str, Json]] = {
     "apiVersion": "stellaops.io/pack.v1",

@@ -129,6 +129,9 @@ class Spec(Shape):
     approvals: list[ApprovalShape] = Field(default=[])
     policies: list[PolicyShape] = Field(default=[])
     steps: Annotated[list[StepShape], Field(min_length=1)]
+    final_steps: Annotated[list[StepShape], Field(min_length=1)] | None = Field(
+        default=None, alias="finally"
+    )
     outputs: list[OutputShape] = Field(default=[])
 
 

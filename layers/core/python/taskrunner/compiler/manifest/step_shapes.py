@@ -148,7 +148,10 @@ class ItemsShape(Shape):
 
 
 class MapShape(Shape):
-    """Runs a template for every item: one `step` or several `steps`."""
+    """Runs a template for every item: one `step` or several `steps`.
+
+    *outputs* is the expression of an item's value.
+    """
 
     kind: ClassVar[str] = "map"
 
@@ -158,6 +161,7 @@ class MapShape(Shape):
     iterator: Name = "item"
     index: Name = "index"
     max_parallel: MaxParallel | None = None
+    outputs: ExpressionText | None = None
 
 
 class LoopShape(Shape):

@@ -55,6 +55,7 @@ def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
     spec = pack.spec
     failure = FailurePolicy(retries(spec.failure.retries), spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
+    planner = StepPlanner(failure, messages, evaluator)
     return Plan(
         pack_name=pack.metadata.name,
         pack_version=pack.metadata.version,
@@ -65,7 +66,8 @@ def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
         approvals=tuple(_approval(approval) for approval in spec.approvals),
         policies=tuple(_policy(policy) for policy in spec.policies),
         secrets=tuple(secret.name for secret in spec.secrets),
-        steps=StepPlanner(failure, messages, evaluator).steps(spec.steps, ("spec", "steps")),
+        steps=planner.steps(spec.steps, ("spec", "steps")),
+        final_steps=planner.steps(spec.final_steps or (), ("spec", "finally")),
         outputs=tuple(_output(output) for output in spec.outputs),
     )
 

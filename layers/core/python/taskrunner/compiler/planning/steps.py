@@ -162,6 +162,7 @@ class StepPlanner:
             index=shape.index,
             steps=template,
             max_parallel=shape.max_parallel,
+            output=_text(shape.outputs),
         )
 
     def _loop(self, shape: LoopShape, path: JsonPath, fields: StepFields) -> Loop:

@@ -37,6 +37,7 @@ class DecisionRecorded(NamedTuple):
     """A decision on the approval that a gate waits for.
 
     *is_final* is false for an approval that counts, while more approvers are needed.
+    *recorded_at* is when it was made, or when the gate opened if that was later.
     """
 
     verdict: Verdict
@@ -45,6 +46,7 @@ class DecisionRecorded(NamedTuple):
     approver: str | None
     actor: str | None
     summary: str | None
+    recorded_at: str = ""
 
 
 GateFact = GateOpened | DecisionRecorded
@@ -128,6 +130,7 @@ def _read_decided(entry: Entry) -> DecisionRecorded:
         approver=entry.metadata.get("approver"),
         actor=entry.metadata.get("actorId"),
         summary=entry.metadata.get("summary"),
+        recorded_at=entry.occurred_at,
     )
 
 

@@ -13,6 +13,8 @@ from taskrunner.model.entries.run_entries import (
     RunEnded,
     RunStarted,
     SloBreached,
+    StepsEnded,
+    StepsFailed,
 )
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
     from taskrunner.model.journal import Entry
 
-AboutTheRun: TypeAlias = RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached
+AboutTheRun: TypeAlias = (
+    RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached | StepsFailed | StepsEnded
+)
 AboutAStep: TypeAlias = (
     AttemptStarted
     | AttemptDeferred

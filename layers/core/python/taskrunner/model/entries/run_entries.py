@@ -64,7 +64,27 @@ class SloBreached(NamedTuple):
     limit_s: int | None
 
 
-RunFact = RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached
+class StepsFailed(NamedTuple):
+    """A failure has stopped the steps before `finally`, that of *step* if a step failed them.
+
+    *error* is how their execution ended, if it was stopped.
+    """
+
+    step: str | None
+    error: str | None
+    failed_at: str
+
+
+class StepsEnded(NamedTuple):
+    """The steps before `finally` have ended with *status*, and `finally` begins."""
+
+    status: RunStatus
+    ended_at: str
+
+
+RunFact = (
+    RunCreated | RunStarted | CancelRequested | RunEnded | SloBreached | StepsFailed | StepsEnded
+)
 
 
 def run_created(run: Run) -> Entry:
@@ -145,6 +165,31 @@ def run_not_scheduled(occurred_at: str, reason: str = "") -> Entry:
     )
 
 
+def steps_failed(
+    cause: str, occurred_at: str, *, step: str | None = None, error: str | None = None
+) -> Entry:
+    """The entry that the steps before `finally` have failed by *cause*, and that no more starts."""
+    return Entry(
+        id="run.steps-failed",
+        occurred_at=occurred_at,
+        event=Event.RUN_STEPS_FAILED,
+        level=Level.ERROR,
+        message=f"The steps failed: {cause}. No other step starts before finally.",
+        metadata=fields.without_none({"step": step, "error": error}),
+    )
+
+
+def steps_ended(status: RunStatus, occurred_at: str) -> Entry:
+    """The entry that all steps before `finally` have ended, and that it begins."""
+    return Entry(
+        id="run.steps-ended",
+        occurred_at=occurred_at,
+        event=Event.RUN_STEPS_ENDED,
+        message=f"The steps have {status}. Finally begins.",
+        metadata={"status": status.value},
+    )
+
+
 def slo_breached(
     objective: Objective, limit_s: int, occurred_at: str, *, step_path: str | None = None
 ) -> Entry:
@@ -165,6 +210,17 @@ def _read_slo_breached(entry: Entry) -> SloBreached:
     given = entry.metadata.get("objective")
     objective = Objective(given) if given in set(Objective) else None
     return SloBreached(objective, fields.number(entry, "limitSeconds"))
+
+
+def _read_steps_failed(entry: Entry) -> StepsFailed:
+    metadata = entry.metadata
+    return StepsFailed(metadata.get("step"), metadata.get("error"), entry.occurred_at)
+
+
+def _read_steps_ended(entry: Entry) -> StepsEnded:
+    has_succeeded = entry.metadata.get("status") == RunStatus.SUCCEEDED.value
+    status = RunStatus.SUCCEEDED if has_succeeded else RunStatus.FAILED
+    return StepsEnded(status, entry.occurred_at)
 
 
 def _read_created(entry: Entry) -> RunCreated:
@@ -188,5 +244,7 @@ READERS: Final[Mapping[Event, Callable[[Entry], RunFact]]] = {
     Event.RUN_STARTED: _read_started,
     Event.RUN_CANCEL_REQUESTED: _read_cancel_requested,
     Event.RUN_SLO_BREACHED: _read_slo_breached,
+    Event.RUN_STEPS_FAILED: _read_steps_failed,
+    Event.RUN_STEPS_ENDED: _read_steps_ended,
     **dict.fromkeys(_STATUSES, _read_ended),
 }

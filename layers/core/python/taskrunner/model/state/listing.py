@@ -53,9 +53,12 @@ class Listing(NamedTuple):
 
 def list_steps(facts: Facts) -> Listing:
     """Return the states of all steps of a run."""
-    lister = _Lister(facts)
-    steps = lister.list_in(facts.plan.steps, Scope()).states
-    return Listing(steps, lister.unlisted)
+    plan = facts.plan
+    lister = _Lister(facts.of_steps())
+    steps = lister.list_in(plan.steps, Scope()).states
+    last = _Lister(facts)
+    steps += last.list_in(plan.final_steps, Scope(is_reached=facts.steps_ended)).states
+    return Listing(steps, lister.unlisted | last.unlisted)
 
 
 class _Lister:

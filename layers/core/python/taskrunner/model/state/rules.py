@@ -121,9 +121,11 @@ def let_finish_what_runs_at_the_end(
 
 def skip_when_cancelled(step: StepState, _scope: Scope, facts: Facts) -> StepState | None:
     """Cancelling is immediate and final: Pending and Running steps become Skipped."""
-    if facts.outcome is not RunStatus.CANCELLED:
+    # During `finally`, only a step that still runs beside the failure of the others has not ended.
+    is_cut_off = facts.cancelled_at is not None and step.status is StepStatus.RUNNING
+    if facts.outcome is not RunStatus.CANCELLED and not is_cut_off:
         return None
-    return _skipped(_ended_at(step, facts.ended_at), Reason.CANCELLED)
+    return _skipped(_ended_at(step, facts.cancelled_at or facts.ended_at), Reason.CANCELLED)
 
 
 def skip_when_the_run_failed_before(

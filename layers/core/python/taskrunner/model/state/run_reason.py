@@ -40,6 +40,11 @@ def run_reason(entries: Sequence[Entry], failed_step: str | None) -> JsonObject 
     step = None if failed_step is None else _state_of(failed_step, entries)
     if step is None or step.status is not StepStatus.FAILED:
         return {"message": entries[-1].message}
+    return failure_reason(step)
+
+
+def failure_reason(step: StepState) -> JsonObject:
+    """Return the API's RunStatusReason of a run that the failure of *step* fails."""
     view: JsonObject = {"stepId": step.path}
     if step.reason is not None:
         view["reason"] = step.reason.value
