@@ -12,7 +12,8 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from tests.faults.scenarios import FUNCTIONS, SCENARIOS, SECRETS
@@ -31,9 +32,10 @@ _sweeps: list[Sweep] = []
 def _begin() -> None:
     """Set a process up: one service for all of its cases.
 
-    The functions log each fault that they meet, which would hide what this prints.
+    The functions log the faults that they meet, and print metrics. Both would hide what this prints.
     """
     logging.disable()
+    _open.enter_context(redirect_stdout(StringIO()))
     _sweeps.append(Sweep(_open.enter_context(service(SECRETS, FUNCTIONS))))
 
 
