@@ -32,7 +32,7 @@ _sweeps: list[Sweep] = []
 def _begin() -> None:
     """Set a process up: one service for all of its cases.
 
-    The functions log the faults that they meet, and print metrics. Both would hide what this prints.
+    The functions log their faults and print metrics, which would hide what this prints.
     """
     logging.disable()
     _open.enter_context(redirect_stdout(StringIO()))

@@ -130,6 +130,21 @@ def test_reads_an_item_list_only_for_an_expression_that_reads_an_item() -> None:
     assert reading.calls == ["runs.outcomes"]
 
 
+def test_values_of_items_look_for_no_step_that_was_not_run() -> None:
+    """Else a map of 10,000 items would make as many calls."""
+    value = "outputs: '{probe: steps.probe.status, again: steps.again.outputs}'"
+    manifest = MAPPED.replace("steps:\n          -", f"{value}\n        steps:\n          -")
+    world = a_world(manifest)
+    for index in range(2):
+        step(world, "probe", iteration=f"each[{index}]::")
+
+    reading = FailingWorld(world, Failure(call=99, effect_lost=True, error=CrashError))
+    read(world, "each", through=reading)
+
+    assert reading.calls.count("runs.outcomes_below") == 1
+    assert reading.calls.count("runs.outcomes") <= 1
+
+
 def test_a_map_has_its_results_in_the_order_of_its_items() -> None:
     world = a_world(MAPPED)
     for index in (1, 0):

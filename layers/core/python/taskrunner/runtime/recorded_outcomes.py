@@ -62,6 +62,7 @@ class RecordedOutcomes:
         self._run = snapshot.run
         self._runs = world.runs
         self._outcomes = dict(snapshot.outcomes)
+        self._read_below: tuple[str, ...] = ()  # all outcomes at paths that begin with these
         self._entries: list[Entry] | None = None
         self._states: dict[str, StepState] | None = None
         self._decisions: dict[str, list[DecisionRecorded]] | None = None
@@ -89,10 +90,11 @@ class RecordedOutcomes:
                 blocks.append(path)
             else:
                 pending += [(child, prefix) for child in children(step)]
-        for path in blocks:
-            self._outcomes |= self._runs.outcomes_below(
-                self._run.tenant, self._run.run_id, step_path.below(path)
-            )
+        for below in map(step_path.below, blocks):
+            if not below.startswith(self._read_below):
+                tenant, run_id = self._run.tenant, self._run.run_id
+                self._outcomes |= self._runs.outcomes_below(tenant, run_id, below)
+                self._read_below += (below,)
         self._fetch(wanted)
 
     def find(self, path: str) -> StepOutcome | None:
@@ -241,7 +243,10 @@ class RecordedOutcomes:
         return self._states
 
     def _fetch(self, paths: Iterable[str]) -> None:
-        missing = [path for path in dict.fromkeys(paths) if path not in self._outcomes]
+        unknown = [path for path in dict.fromkeys(paths) if path not in self._outcomes]
+        # A step that was not run in an iteration would otherwise be looked for in each of them.
+        missing = [path for path in unknown if not path.startswith(self._read_below)]
+        self._outcomes |= dict.fromkeys(unknown)
         if missing:
             found = self._runs.outcomes(self._run.tenant, self._run.run_id, missing)
             self._outcomes |= {path: found.get(path) for path in missing}
