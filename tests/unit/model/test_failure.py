@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from taskrunner.compiler.driver import plan_pack
-from taskrunner.model.failure import STEPS, Reach, reach, stoppable_blocks
+from taskrunner.model.failure import STEPS, Reach, can_stop_run_steps, reach, stoppable_blocks
 from taskrunner.model.plan import walk
 from tests.machine.generated_packs import packs
 from tests.packs import pack
@@ -162,3 +162,19 @@ def test_a_failure_stops_the_steps_before_finally_and_one_in_finally_ends_the_ru
     assert reach(plan, "undo") == Reach(run=True)
     assert stoppable_blocks(plan, "passed") == [STEPS]
     assert stoppable_blocks(plan, "undo") == []
+
+
+def test_a_failure_in_finally_may_stop_a_block_there_that_the_run_goes_on_after() -> None:
+    spec = """
+    approvals: [{id: x}]
+    finally:
+      - id: outer
+        continueOnError: true
+        parallel:
+          steps:
+            - {id: lanes, parallel: {steps: [{id: undo, run: {uses: builtin:noop}}]}}
+    """
+    plan = plan_pack(pack("- {id: review, gate: {approval: {id: x}}}", spec=spec), {})
+
+    assert stoppable_blocks(plan, "undo") == ["lanes"]
+    assert can_stop_run_steps(plan)

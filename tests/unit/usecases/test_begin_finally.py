@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.errors import ConflictError, StepsStillRunError
+from taskrunner.errors import ConflictError, StepFailedError, StepsStillRunError
 from taskrunner.model.entries import step_entries
 from taskrunner.model.run import RunStatus, StepsEnd
 from taskrunner.usecases.begin_finally import begin_finally
@@ -26,6 +26,21 @@ FINALLY = pack(
     spec="finally: [{id: undo, run: {uses: builtin:noop}}]",
 )
 
+CONTAINED = pack(
+    """
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              steps:
+                - {id: ship, run: {uses: builtin:noop}}
+                - {id: broken, run: {uses: builtin:fail}}
+    """,
+    spec="finally: [{id: undo, run: {uses: builtin:noop}}]",
+)
+
 
 def begin(world: MemoryWorld, error: str | None = None, execution: str | None = None) -> None:
     run = world.runs.snapshot(TENANT, "run-7").run
@@ -36,9 +51,9 @@ def steps_end(world: MemoryWorld) -> StepsEnd | None:
     return world.runs.snapshot(TENANT, "run-7").run.steps_end
 
 
-def a_world_in_which_ship_runs() -> MemoryWorld:
+def a_world_in_which_ship_runs(manifest: str = FINALLY) -> MemoryWorld:
     """A function executes `ship`, and has not come back."""
-    world = a_world(FINALLY)
+    world = a_world(manifest)
     started = step_entries.attempt_started("ship", 1, "builtin:noop", NOON)
     world.runs.append(world.runs.snapshot(TENANT, "run-7"), [started])
     return world
@@ -65,6 +80,21 @@ def test_waits_for_a_step_that_may_still_finish_and_lets_no_other_start() -> Non
     assert steps_end(world) is None
     with pytest.raises(ConflictError):
         step(world, "after")
+
+
+def test_waits_for_a_step_beside_a_failure_with_which_the_run_has_gone_on() -> None:
+    world = a_world_in_which_ship_runs(CONTAINED)
+    with pytest.raises(StepFailedError):
+        step(world, "broken", is_retry=False)
+
+    with pytest.raises(StepsStillRunError):
+        begin(world)
+    assert steps_end(world) is None
+    world.clock.advance(961)
+    begin(world)
+
+    assert steps_end(world) == StepsEnd(outcome=RunStatus.SUCCEEDED)
+    assert entry_ids(world)[-2:] == ["ship#1#ended", "run.steps-ended"]
 
 
 def test_takes_a_step_as_lost_that_runs_for_longer_than_a_function_can() -> None:

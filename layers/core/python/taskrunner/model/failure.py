@@ -86,13 +86,13 @@ def holds_gate(plan: Plan, path: str) -> bool:
 
 def can_stop_gates(plan: Plan) -> bool:
     """Return whether a failure may stop a block with gates while the run goes on after it."""
-    gates = [step for step in walk(plan.steps) if isinstance(step, ApprovalGate | PolicyGate)]
+    gates = [step for step in plan.all_steps() if isinstance(step, ApprovalGate | PolicyGate)]
     return any(stoppable_blocks(plan, gate.id) for gate in gates)
 
 
 def can_stop_run_steps(plan: Plan) -> bool:
     """Return whether a failure may stop a block with run steps while the run goes on after it."""
-    steps = [step for step in walk(plan.steps) if isinstance(step, RunStep)]
+    steps = [step for step in plan.all_steps() if isinstance(step, RunStep)]
     return any(stoppable_blocks(plan, step.id) for step in steps)
 
 

@@ -9,7 +9,7 @@ from taskrunner.model import timestamp
 from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import StepsFailed
-from taskrunner.model.failure import STEPS
+from taskrunner.model.failure import STEPS, can_stop_run_steps
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import (
     BLOCK_STOPPED,
@@ -47,7 +47,7 @@ def begin_finally(
 
     Raises:
         ConflictError: the run has ended, or another execution runs `finally`.
-        StepsStillRunError: steps beside the failure may still finish.
+        StepsStillRunError: steps beside a failure may still finish.
         TryAgainError: AWS was busy.
     """
     snapshot = world.runs.snapshot(tenant, run_id)
@@ -69,7 +69,8 @@ def end_steps(
 
     A failure has usually stopped the steps already. Otherwise nobody knows which one failed, so
     *error* is the reason. Steps that run at this moment may finish before `finally`, which reads
-    how they ended. One whose function died is lost after the time that a function can take.
+    how they ended, also those beside a failure with which the run has gone on. One whose function
+    died is lost after the time that a function can take.
 
     Raises:
         ConflictError: the run has ended.
@@ -80,6 +81,7 @@ def end_steps(
     if snapshot.run.steps_end is not None:
         return snapshot.run
     if error is None:
+        _wait_for_stopped_blocks(snapshot, plan, world)
         try:
             return _record(snapshot, StepsEnd(outcome=RunStatus.SUCCEEDED), execution, world)
         except ConflictError as conflict:
@@ -123,6 +125,12 @@ def _append(snapshot: RunSnapshot, now: str, stops: Stops, world: World) -> None
     except ConflictError as conflict:
         if conflict.code != BLOCK_STOPPED:  # else another failure has stopped them
             raise
+
+
+def _wait_for_stopped_blocks(snapshot: RunSnapshot, plan: Plan, world: World) -> None:
+    """Wait for steps beside a failure that a block has contained: AWS has only left their lanes."""
+    if can_stop_run_steps(plan) and world.runs.stopped_blocks(snapshot.run):
+        _wait_for_steps(snapshot, _read(snapshot, plan, world).state, world)
 
 
 def _wait_for_steps(snapshot: RunSnapshot, state: RunState, world: World) -> None:
