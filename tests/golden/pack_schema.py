@@ -1,4 +1,4 @@
-"""Makes docs/schemas/pack.v1.json, the JSON Schema of packs, from the shapes of the compiler.
+"""Makes the JSON Schema of packs, pack.v1.json, from the shapes of the compiler.
 
 A schema for editors: it says of every key what it means, and of a mistake what is wrong rather than
 that nothing fits. So the form of a step is chosen by `if`, not by trying all of them.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-ADDRESS: Final = "/schemas/pack.v1.json"
 _KIND_KEYS: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
 _SHAPES: Final = {
     "run": "RunShape",
@@ -46,6 +45,9 @@ def schema() -> Schema:
     shapes_by_name: dict[str, Schema] = made.pop("$defs")
     shapes_by_name["Pack"] = made
     _describe(shapes_by_name)
+    for shape in shapes_by_name.values():
+        if "description" in shape:  # its first paragraph; keys are described themselves
+            shape["description"] = shape["description"].partition("\n\n")[0]
     parts = {name: _plain(shape) for name, shape in shapes_by_name.items() if name != "Json"}
     _say_what_validators_check(parts)
     step = parts.pop("StepShape")
