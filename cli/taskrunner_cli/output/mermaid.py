@@ -27,7 +27,8 @@ class _Ends(NamedTuple):
 
 def mermaid_flowchart(plan: _Step) -> str:
     """Return the flowchart of a plan's document: its steps, gates, blocks and branches."""
-    return "\n".join(["flowchart TD", *_Flowchart().lines(plan["steps"]), ""])
+    lines = _Flowchart().lines(plan["steps"], plan.get("finally", ()))
+    return "\n".join(["flowchart TD", *lines, ""])
 
 
 class _Flowchart:
@@ -37,11 +38,16 @@ class _Flowchart:
         self._ids = (f"n{number}" for number in count(1))
         self._lines: list[str] = []
 
-    def lines(self, steps: Sequence[_Step]) -> list[str]:
-        """Return the lines for all *steps*, between a start and an end."""
+    def lines(self, steps: Sequence[_Step], final_steps: Sequence[_Step]) -> list[str]:
+        """Return the lines for all *steps* and then *final_steps*, between a start and an end."""
         start, end = next(self._ids), next(self._ids)
         self._lines.append(f'  {start}(["start"])')
         ends = self._sequence(steps, [(start, "")], 1)
+        if final_steps:
+            final = next(self._ids)
+            self._lines.append(f'  {final}(["finally, also after a failure"])')
+            self._connect(ends, [final])
+            ends = self._sequence(final_steps, [(final, "")], 1)
         self._lines.append(f'  {end}(["end"])')
         self._connect(ends, [end])
         return self._lines

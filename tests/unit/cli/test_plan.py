@@ -135,6 +135,25 @@ class TestCompile:
         document = taskrunner("compile", blocks, "--format", "mermaid", "-o", "json").document
         assert document["mermaid"] == chart
 
+    def test_draws_finally_between_the_steps_and_the_end(
+        self, taskrunner: Command, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "final.yaml"
+        step = "{id: work, run: {uses: builtin:noop}}"
+        final = "finally: [{id: notify, run: {uses: builtin:noop}}]"
+        path.write_text(pack(f"- {step}", spec=final))
+
+        chart = taskrunner("compile", str(path), "--format", "mermaid").out
+
+        nodes = dict(re.findall(r'^  (n\d+)\W+"([^"]*)"', chart, re.MULTILINE))
+        arrows = re.findall(r"^  (n\d+) --> (n\d+)$", chart, re.MULTILINE)
+        assert [(nodes[start], nodes[end]) for start, end in arrows] == [
+            ("start", "work<br/>builtin:noop"),
+            ("work<br/>builtin:noop", "finally, also after a failure"),
+            ("finally, also after a failure", "notify<br/>builtin:noop"),
+            ("notify<br/>builtin:noop", "end"),
+        ]
+
     def test_text_of_a_pack_never_becomes_syntax_of_the_flowchart(
         self, taskrunner: Command, blocks: str
     ) -> None:

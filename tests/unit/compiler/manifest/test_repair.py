@@ -52,6 +52,34 @@ def test_reports_mistakes_of_every_stage_in_one_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "spec", "path"),
+    [
+        ("retries: {on: [tiemout]}, ", "", "$.spec.steps[0].retries.on[0]"),
+        ("retries: {on: [timeout, 3]}, ", "", "$.spec.steps[0].retries.on[1]"),
+        ("retries: {on: []}, ", "", "$.spec.steps[0].retries.on"),
+        ("retries: {jitter: some}, ", "", "$.spec.steps[0].retries.jitter"),
+        ("retries: {backoffRate: fast}, ", "", "$.spec.steps[0].retries.backoffRate"),
+        ("", "failure: {retries: {on: [tiemout]}}", "$.spec.failure.retries.on[0]"),
+        ("", "finally: []", "$.spec.finally"),
+        ("", "finally: [1]", "$.spec.finally[0]"),
+        ("", "approvals: [{id: x, scope: gates}]", "$.spec.approvals[0].scope"),
+        ("", "approvals: [{id: x, grants: [1]}]", "$.spec.approvals[0].grants[0]"),
+        ("", "sandbox: {egressAllowlist: [1]}", "$.spec.sandbox.egressAllowlist[0]"),
+    ],
+)
+def test_reports_a_wrong_value_beside_a_mistake_of_a_later_stage(
+    step: str, spec: str, path: str
+) -> None:
+    steps = f"""
+    - {{id: a, {step}run: {{uses: builtin:noop}}}}
+    - {{id: b, when: inputs.nothing, run: {{uses: builtin:noop}}}}
+    """
+    _, paths = refused(pack(steps, spec=spec), {})
+
+    assert set(paths) == {path, "$.spec.steps[1].when"}
+
+
+@pytest.mark.parametrize(
     ("steps", "spec", "path"),
     [
         # A name that may be in a broken declaration.

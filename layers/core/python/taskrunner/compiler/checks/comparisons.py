@@ -9,13 +9,14 @@ from taskrunner.compiler.checks.names import Kind
 from taskrunner.expressions.comparisons import Literal, Name, Result
 from taskrunner.model import canonical_json
 from taskrunner.model.json_types import read
-from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.model.wording import closest, kind_of, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskrunner.compiler.checks.names import Scope
+    from taskrunner.expressions import Reference
     from taskrunner.expressions.comparisons import Comparison, Operand
     from taskrunner.model.json_types import Json
 
@@ -24,10 +25,13 @@ _EXAMPLES: Final = {
     "a number": "`1`", "a boolean": "`true`", "a list": "`[]`", "an object": "`{}`",
 }  # fmt: skip
 _MAX_LITERAL_CHARACTERS: Final = 40
-# The words that these fields of a step can have.
-_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+# The words that these fields of a step can have, and those of the run.
+_STEP_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("status",): tuple(status.value for status in StepStatus),
     ("statusReason",): tuple(reason.value for reason in Reason),
+}
+_RUN_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    ("outcome",): (RunStatus.SUCCEEDED.value, RunStatus.FAILED.value),
 }
 
 
@@ -69,14 +73,14 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
 
 
 def _impossible_word(comparison: Comparison) -> str | None:
-    """Return why a step never has the status or reason that it is compared with; else None."""
+    """Return why a step or the run is never what it is compared with; None if it may be."""
     for name, literal in (
         (comparison.left, comparison.right),
         (comparison.right, comparison.left),
     ):
         if not (isinstance(name, Name) and isinstance(literal, Literal)):
             continue
-        words = _WORDS.get(name.reference[2:]) if name.reference[0] == "steps" else None
+        words = _words(name.reference)
         if words is None or not isinstance(literal.value, str) or literal.value in words:
             continue
         by_lower = {word.lower(): word for word in words}
@@ -85,6 +89,16 @@ def _impossible_word(comparison: Comparison) -> str | None:
         text = ".".join(name.reference)
         return f"{text} is never {_literal(literal.value, 'text')}; {hint}"
     return None
+
+
+def _words(reference: Reference) -> tuple[str, ...] | None:
+    match reference:
+        case ("steps", _, *field):
+            return _STEP_WORDS.get(tuple(field))
+        case ("run", *field):
+            return _RUN_WORDS.get(tuple(field))
+        case _:
+            return None
 
 
 def _unordered(sign: str, sides: list[_Side]) -> str | None:

@@ -69,9 +69,14 @@ NOTHING_REPAIRED: Final = Repaired({})
 
 
 def repair(repaired: Repaired, mistakes: Iterable[JsonPath]) -> Repaired:
-    """Return *repaired* with the values at the paths of *mistakes* repaired too."""
+    """Return *repaired* with the values at the paths of *mistakes* repaired too.
+
+    Where the repaired value is wrong again, such as an item that is one of a few words, the value
+    around it is repaired.
+    """
     manifest = deepcopy(repaired.manifest)
-    paths = {_entry(path) for path in mistakes}
+    entries = {_entry(path) for path in mistakes}
+    paths = {path[:-1] if path in repaired.paths else path for path in entries}
     numbers = count(len(repaired.paths) + 1)
     for path in sorted(paths, key=lambda path: (len(path), str(path))):
         _repair_at(manifest, path, numbers)
