@@ -43,6 +43,8 @@ SAMPLE_S = 0.5
 POLL_S = 2.0
 ENDED = {"succeeded", "failed", "cancelled"}
 MIB = 1024 * 1024
+_STACK = "taskrunner-"
+_OF_ANOTHER_STACK = "of another stack"
 CREATED, OK, REFUSED = 201, 200, {429, 503}
 
 
@@ -81,6 +83,7 @@ class Peak:
             with contextlib.suppress(psutil.NoSuchProcess):
                 resident += process.memory_info().rss
                 kinds[_kind(process, root)] += 1
+        kinds.pop(_OF_ANOTHER_STACK, None)
         if kinds.total() > self.processes:
             self.processes, self.by_kind = kinds.total(), kinds
         self.memory_mib = max(self.memory_mib, resident / MIB)
@@ -88,11 +91,18 @@ class Peak:
 
 
 def _kind(process: psutil.Process, root: psutil.Process) -> str:
-    """Return the name of the function that *process* runs; a sandbox has no environment."""
+    """Return the name of the function that *process* runs; a sandbox has no environment.
+
+    The processes of a stack that a test has deployed stay for a while when the stack is deleted.
+    """
     if process.pid == root.pid:
         return "emulator"
-    name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "sandbox")
-    return name.removeprefix("taskrunner-").partition("Function-")[0]
+    name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    if name is None:
+        return "sandbox"
+    if not name.startswith(_STACK):
+        return _OF_ANOTHER_STACK
+    return name.removeprefix(_STACK).partition("Function-")[0]
 
 
 def _used_bytes(folder: Path) -> int:

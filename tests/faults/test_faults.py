@@ -55,7 +55,11 @@ def test_takes_a_case_of_every_call_of_every_function(sweep: Sweep, cases: list[
 
 
 def test_breaks_every_function(cases: list[Case]) -> None:
-    assert {case.place.function for case in cases} == {folder(name) for name in functions()}
+    # It serves deployments, and makes no call.
+    others = {"digest_settings"}
+
+    broken = {case.place.function for case in cases}
+    assert broken == {folder(name) for name in functions()} - others
 
 
 def test_records_the_same_calls_each_time(sweep: Sweep, service: Service) -> None:

@@ -270,7 +270,7 @@ def test_the_outputs_of_blocks_are_without_those_of_gates(ana: Client, bob: Clie
 
     assert outputs(ana, ended(ana, run_id), "after") == {
         "lanes": {"one": {"n": 1}},
-        "each": {"results": [None]},
+        "each": {"results": [None], "statuses": ["Succeeded"]},
         "choice": {"n": 2},
         "own": "approved",
     }

@@ -115,5 +115,5 @@ def test_runs_a_pack_with_every_kind_of_step(operator: Api, approver: Api) -> No
     }
     assert values["regions"] == ["eu", "us", "ap"]
     assert values["level"] == "high"
-    assert values["hosts"] == {"results": [None, None]}
+    assert values["hosts"]["results"] == [None, None]
     assert values["rollout"] == {"result": {"percent": "50"}}

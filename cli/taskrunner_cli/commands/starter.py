@@ -13,6 +13,7 @@ from taskrunner_cli.output.forms import OutputFormat
 from taskrunner_cli.output.screen import Screen
 
 _STARTER: Final = Path(__file__).parents[1] / "starter.yaml"
+_SCHEMA: Final = _STARTER.with_name("pack.v1.json")
 _FILE_NAME: Final = "pack.yaml"
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _DEFAULT_NAME: Final = "my-pack"
@@ -27,11 +28,17 @@ def init(
     *,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Write a pack to start from, with comments; a file that exists is never overwritten."""
+    """Write a pack to start from, with comments; a file that exists is never overwritten.
+
+    Beside it is pack.v1.json, by which an editor checks and explains it.
+    """
     file = path if path.suffix in _SUFFIXES else path / _FILE_NAME
     name = _pack_name(file)
     manifest = _STARTER.read_text(encoding="utf-8").replace("PACK_NAME", name)
     _write_new(file, manifest.replace("FILE", str(file)))
+    schema = file.with_name(_SCHEMA.name)
+    if not schema.exists():
+        _write_new(schema, _SCHEMA.read_text(encoding="utf-8"))
     screen = Screen(output)
     if screen.is_json:
         screen.print_document({"path": str(file), "pack": {"name": name, "version": "0.1.0"}})

@@ -9,3 +9,12 @@ class OutputFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     TEXT = "text"
+
+
+class LintFormat(StrEnum):
+    """The form of the output of `lint`: those of all commands, and SARIF 2.1.0."""
+
+    TABLE = "table"
+    JSON = "json"
+    SARIF = "sarif"
+    TEXT = "text"

@@ -1,8 +1,10 @@
 """`init`: a pack to start from."""
 
+import json
 import os
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -58,3 +60,22 @@ def test_a_folder_that_is_a_file_is_a_usage_error(taskrunner: Command, tmp_path:
     (tmp_path / "f").write_text("")
 
     assert taskrunner("init", os.fspath(tmp_path / "f" / "g")).code == 2
+
+
+def test_an_editor_finds_the_schema_of_the_pack_beside_it(
+    taskrunner: Command, tmp_path: Path
+) -> None:
+    taskrunner("init", str(tmp_path))
+
+    file = tmp_path / "pack.yaml"
+    comment = file.read_text().splitlines()[0]
+    assert comment == "# yaml-language-server: $schema=pack.v1.json"
+    schema = json.loads((tmp_path / "pack.v1.json").read_text())
+    assert jsonschema_rs.Draft202012Validator(schema).is_valid(yaml.safe_load(file.read_text()))
+
+
+def test_leaves_a_schema_that_is_there(taskrunner: Command, tmp_path: Path) -> None:
+    (tmp_path / "pack.v1.json").write_text("mine")
+
+    assert taskrunner("init", str(tmp_path)).code == 0
+    assert (tmp_path / "pack.v1.json").read_text() == "mine"

@@ -117,3 +117,44 @@ def test_imports_little() -> None:
         "taskrunner_cli.session", "taskrunner_cli.api.profiles",
     }  # fmt: skip
     assert slow & set(modules) == set()
+
+
+def test_prints_one_result_of_sarif_for_each_error(
+    taskrunner: Command, good: str, bad: str
+) -> None:
+    ended = taskrunner("lint", good, bad, "--output", "sarif")
+
+    assert ended.code == 1
+    log = ended.document
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["name"] == "taskrunner lint"
+    (result,) = run["results"]
+    assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "invalid_pack"
+    assert result["level"] == "error"
+    assert result["message"]["text"].startswith("there is no executor 'builtin:scaner'")
+    (location,) = result["locations"]
+    assert location["physicalLocation"] == {
+        "artifactLocation": {"uri": bad},
+        "region": {"startLine": 6, "startColumn": 21},
+    }
+
+
+def test_a_pack_without_errors_gives_an_empty_list_of_results(
+    taskrunner: Command, good: str
+) -> None:
+    ended = taskrunner("lint", good, "-o", "sarif")
+
+    assert ended.code == 0
+    assert ended.document["runs"][0]["results"] == []
+
+
+def test_a_name_of_a_file_is_a_uri_in_sarif(taskrunner: Command, tmp_path: Path) -> None:
+    (tmp_path / "my pack#1.yaml").write_text(BAD)
+
+    ended = taskrunner("lint", str(tmp_path / "my pack#1.yaml"), "-o", "sarif")
+
+    (result,) = ended.document["runs"][0]["results"]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri.endswith("/my%20pack%231.yaml")

@@ -59,7 +59,7 @@ def test_every_step_is_listed_once_in_plan_order_behind_its_parent(
         iteration = step.path.rpartition("::")[0]
         siblings.setdefault((step.parent_path, iteration), []).append(places[step.template_id])
     assert all(group == sorted(group) for group in siblings.values())
-    iterated = {step.id for step in walk(plan.steps) if plan.iterations(step.id)}
+    iterated = {step.id for step in plan.all_steps() if plan.iterations(step.id)}
     assert {step.template_id for step in steps} >= set(places) - iterated
 
 

@@ -57,11 +57,17 @@ class RetriesShape(Shape):
     """
 
     max_attempts: Attempts = 1
+    """The number of attempts, the first one included."""
     backoff_seconds: BackoffSeconds = 0
+    """The pause before the second attempt."""
     backoff_rate: BackoffRate = 1
+    """By how much each pause is longer than the one before."""
     max_backoff_seconds: MaxBackoffSeconds | None = None
+    """The longest pause."""
     jitter: Literal["none", "full"] = "none"
+    """Whether a pause is a random part of its length (`full`)."""
     on: Annotated[list[RetriedReason], Field(min_length=1)] | None = None
+    """The reasons of failures that are tried again."""
 
 
 class RunShape(Shape):
@@ -70,7 +76,9 @@ class RunShape(Shape):
     kind: ClassVar[str] = "run"
 
     uses: Annotated[str, Field(min_length=1, max_length=256)]
+    """The executor, such as `builtin:assert` or `lambda:NAME`."""
     parameters: Parameters = Field(default={}, alias="with")
+    """The executor's parameters."""
 
 
 class ApprovalGateShape(Shape):
@@ -79,20 +87,25 @@ class ApprovalGateShape(Shape):
     kind: ClassVar[str] = "gate.approval"
 
     id: Identifier
+    """The approval, as `spec.approvals` declares it."""
     message: Message | None = None
+    """What approvers are asked here."""
 
 
 class PolicyRetriesShape(Shape):
     """The number of evaluations after a failed one, and the pause before each."""
 
     count: Annotated[int, Field(ge=0, le=20)] = 0
+    """The number of evaluations after a failed one."""
     backoff_seconds: BackoffSeconds = 0
+    """The pause before each."""
 
 
 class OverrideShape(Shape):
     """The approval that overrides a policy."""
 
     approval: Identifier
+    """The approval, as `spec.approvals` declares it."""
 
 
 class PolicyGateShape(Shape):
@@ -101,13 +114,21 @@ class PolicyGateShape(Shape):
     kind: ClassVar[str] = "gate.policy"
 
     policy: Identifier | None = None
+    """The policy, as `spec.policies` declares it."""
     id: Identifier | None = None
+    """The same as `policy`."""
     version: str | None = None
+    """The version of the policy that is meant."""
     parameters: Parameters = Field(default={}, alias="with")
+    """What the policy is given."""
     failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
+    """What happens when the policy is not fulfilled."""
     retries: PolicyRetriesShape = PolicyRetriesShape()
+    """The evaluations after a failed one."""
     override: OverrideShape | None = None
+    """The approval that is requested with `failureAction: requestOverride`."""
     branch: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    """The steps that run with `failureAction: branch`."""
 
     @property
     def policy_id(self) -> str:
@@ -119,7 +140,9 @@ class GateShape(Shape):
     """Holds one of the two kinds of gate."""
 
     approval: ApprovalGateShape | None = None
+    """Waits for a decision."""
     policy: PolicyGateShape | None = None
+    """Evaluates a policy."""
 
 
 class ParallelShape(Shape):
@@ -128,23 +151,31 @@ class ParallelShape(Shape):
     kind: ClassVar[str] = "parallel"
 
     steps: Annotated[list[StepShape], Field(min_length=1)]
+    """The steps that run at the same time."""
     max_parallel: MaxParallel | None = None
+    """How many of them run at once."""
 
 
 class RangeShape(Shape):
     """Whole numbers from *start* to *end*, which is one of them."""
 
     start: int = 0
+    """The first number."""
     end: int
+    """The last number."""
     step: int = 1
+    """The distance between two numbers."""
 
 
 class ItemsShape(Shape):
     """The items of a map or loop: exactly one of these three."""
 
     expression: ExpressionText | None = None
+    """An expression that gives a list."""
     range: RangeShape | None = None
+    """Whole numbers."""
     static: list[Json] | None = None
+    """A list."""
 
 
 class MapShape(Shape):
@@ -156,12 +187,19 @@ class MapShape(Shape):
     kind: ClassVar[str] = "map"
 
     items: ItemsShape
+    """The items: an expression, a range or a list."""
     step: StepShape | None = None
+    """The step that runs for every item."""
     steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    """The steps that run for every item."""
     iterator: Name = "item"
+    """The name by which the steps read their item."""
     index: Name = "index"
+    """The name by which the steps read their item's number."""
     max_parallel: MaxParallel | None = None
+    """How many items run at once."""
     outputs: ExpressionText | None = None
+    """The expression of an item's value."""
 
 
 class LoopShape(Shape):
@@ -170,20 +208,30 @@ class LoopShape(Shape):
     kind: ClassVar[str] = "loop"
 
     items: ItemsShape
+    """The items: an expression, a range or a list."""
     body: Annotated[list[StepShape], Field(min_length=1)]
+    """The steps that run for every item."""
     iterator: Name = "item"
+    """The name by which the steps read their item."""
     index: Name = "index"
+    """The name by which the steps read their item's number."""
     max_iterations: Annotated[int, Field(ge=1, le=MAX_ITERATIONS)] = DEFAULT_MAX_ITERATIONS
+    """The number of iterations at most."""
     until: ExpressionText | None = None
+    """The condition that ends the loop after an iteration."""
     aggregation: Literal["collect", "merge", "last", "first", "none"] = "collect"
+    """How the values of iterations become the loop's."""
     outputs: ExpressionText | None = None
+    """The expression of an iteration's value."""
 
 
 class BranchShape(Shape):
     """The steps of a conditional for when this condition is its first that is true."""
 
     condition: ExpressionText
+    """The expression that must be true."""
     steps: Annotated[list[StepShape], Field(min_length=1)]
+    """The steps that run then."""
 
 
 class ConditionalShape(Shape):
@@ -192,8 +240,11 @@ class ConditionalShape(Shape):
     kind: ClassVar[str] = "conditional"
 
     branches: Annotated[list[BranchShape], Field(min_length=1)]
+    """The branches, of which the first true one runs."""
     otherwise: list[StepShape] = Field(default=[], alias="else")
+    """The steps that run when no condition is true."""
     output_union: bool = False
+    """Whether the outputs of the steps are merged into one object."""
 
 
 StepBody: TypeAlias = (
@@ -211,17 +262,29 @@ class StepShape(Shape):
     """The fields of every step, and its one kind."""
 
     id: Identifier
+    """The step's name: expressions read `steps.ID`."""
     name: Message | None = None
+    """The step's title."""
     when: ExpressionText | None = None
+    """The condition without which the step is skipped."""
     continue_on_error: bool | None = None
+    """Whether the run goes on when the step fails."""
     retries: RetriesShape | None = None
+    """The step's attempts."""
     timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] | None = None
+    """The seconds that the step may take."""
     run: RunShape | None = None
+    """Runs an executor."""
     parallel: ParallelShape | None = None
+    """Runs steps at the same time."""
     map: MapShape | None = None
+    """Runs steps for every item, at the same time."""
     loop: LoopShape | None = None
+    """Runs steps for one item after another."""
     conditional: ConditionalShape | None = None
+    """Runs the first branch whose condition is true."""
     gate: GateShape | None = None
+    """Waits for a decision, or evaluates a policy."""
 
     @property
     def body(self) -> StepBody:
