@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 
-def keys_at(path: JsonPath) -> set[str]:
+def keys_at(path: JsonPath) -> frozenset[str]:
     """Return the keys that a mapping at *path* may have; none where a mapping is the author's."""
     model = model_at(path)
-    return set() if model is None else set(_keys(model))
+    return frozenset() if model is None else _keys_of(model)
 
 
 def model_at(path: JsonPath) -> type[BaseModel] | None:
@@ -43,6 +43,11 @@ def all_keys() -> frozenset[str]:
             models.add(model)
             todo += [inner for inner in _models_below(model).values() if inner is not None]
     return frozenset(key for model in models for key in _keys(model))
+
+
+@cache
+def _keys_of(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(_keys(model))
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -143,7 +143,7 @@ def _misfits(
         yield Problem(written, message(detail, written, _known_keys(path, written), given))
 
 
-def _known_keys(path: JsonPath, written: JsonPath) -> set[str]:
+def _known_keys(path: JsonPath, written: JsonPath) -> frozenset[str]:
     keys = keys_at(path[:-1])
     is_flat = len(written) < len(path)
     return keys | COMMON_KEYS if is_flat else keys

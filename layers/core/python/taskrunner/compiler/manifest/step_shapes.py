@@ -289,7 +289,7 @@ class StepShape(Shape):
     @property
     def body(self) -> StepBody:
         """The fields of the step's kind; the schema stage proved that it has exactly one."""
-        gate = self.gate or GateShape()
+        gate = self.gate or _NO_GATE
         bodies = (
             self.run, self.parallel, self.map, self.loop, self.conditional,
             gate.approval, gate.policy,
@@ -308,6 +308,9 @@ for _shape in (
     ConditionalShape,
 ):
     _shape.model_rebuild()
+
+# Made once, because the kind of a step is asked for often.
+_NO_GATE: Final = GateShape()
 
 
 def body_path(step: StepShape, path: JsonPath) -> JsonPath:
