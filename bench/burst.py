@@ -71,23 +71,27 @@ class Peak:
 
     def _watch(self, root: psutil.Process, folder: Path, ended: threading.Event) -> None:
         while not ended.wait(SAMPLE_S):
-            self._look(root, folder)
-            if self.memory_mib > MOST_MIB:
+            if self._look(root, folder) > MOST_MIB:
                 local.down()
                 return
 
-    def _look(self, root: psutil.Process, folder: Path) -> None:
+    def _look(self, root: psutil.Process, folder: Path) -> float:
+        """Take a sample, and return the MiB of all processes, those of other stacks included."""
         kinds: Counter[str] = Counter()
-        resident = 0
+        resident: Counter[str] = Counter()
         for process in [root, *root.children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                resident += process.memory_info().rss
-                kinds[_kind(process, root)] += 1
-        kinds.pop(_OF_ANOTHER_STACK, None)
+                kind = _kind(process, root)
+                resident[kind] += process.memory_info().rss
+                kinds[kind] += 1
+        taken_mib = resident.total() / MIB
+        for counts in (kinds, resident):
+            counts.pop(_OF_ANOTHER_STACK, None)
         if kinds.total() > self.processes:
             self.processes, self.by_kind = kinds.total(), kinds
-        self.memory_mib = max(self.memory_mib, resident / MIB)
+        self.memory_mib = max(self.memory_mib, resident.total() / MIB)
         self.disk_mib = max(self.disk_mib, _used_bytes(folder) / MIB)
+        return taken_mib
 
 
 def _kind(process: psutil.Process, root: psutil.Process) -> str:
