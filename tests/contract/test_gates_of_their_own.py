@@ -119,7 +119,7 @@ class _Play:
                 self.ports.clock.advance(timedelta(minutes=2).total_seconds())
                 reconcile(self.world)
             case _:
-                pass  # a gate that does not wait has no time that could be over
+                pass  # only a gate that waits can expire
 
     def _open(self, gate: int) -> None:
         token = f"{gate}-{len(self.tokens)}"

@@ -480,7 +480,7 @@ def test_later_steps_read_why_a_step_failed_or_was_skipped(ana: Client, bob: Cli
               - id: inner
                 continueOnError: true
                 run: {uses: builtin:fail, with: {message: "not {{ item }}"}}
-              - {id: told, run: {uses: builtin:noop, with: {why: "{{ steps.inner.error }}"}}}
+              - {id: report, run: {uses: builtin:noop, with: {why: "{{ steps.inner.error }}"}}}
         - id: after
           run:
             uses: builtin:noop
@@ -504,4 +504,6 @@ def test_later_steps_read_why_a_step_failed_or_was_skipped(ana: Client, bob: Cli
         "review": ["approval-rejected", None],
     }
     assert "no luck" in shown["bad"]["errorMessage"]
-    assert outputs(ana, state, "each[1]::told") == {"why": shown["each[1]::inner"]["errorMessage"]}
+    assert outputs(ana, state, "each[1]::report") == {
+        "why": shown["each[1]::inner"]["errorMessage"]
+    }

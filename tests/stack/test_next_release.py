@@ -147,7 +147,7 @@ def test_runs_of_both_releases_finish_after_a_rollback(
     releases.deploy(next_release(tmp_path_factory.mktemp("after")))
     new_gated = operator.run(GATED)
     operator.wait(new_gated, "waiting")
-    # Of a run that goes on under the next release, the release before reads new entries.
+    # After the rollback, the old release reads entries that the new one wrote.
     assert approver.decide(old_every_kind, "security", "approved").json()["resumed"]
     until(
         lambda: (old_every_kind, "owner") in open_approvals(operator),

@@ -33,7 +33,7 @@ _NO_FUNCTIONS: Final = {
     "int": "; did you mean 'to_number'?",
     "str": "; did you mean 'to_string'?",
 }
-# Of the last argument of these.
+# The checks of a function's last argument, where the expression itself writes it.
 _CHECKS_OF_LITERALS: Final[Mapping[str, Callable[[str], object]]] = {
     "matches": patterns.compiled,
     "format_time": check_form,

@@ -98,7 +98,7 @@ def _failures(running: RunningStep, gate: PolicyGate, attempt: int) -> list[Poli
 
 
 def _redacted(failure: PolicyFailure, redactor: Redactor) -> PolicyFailure:
-    """Return *failure* without secrets, and without its id if that cannot be told from the text."""
+    """Return *failure* without secrets, and without its id where a mask hides the end of it."""
     text = redactor.text(failure.text)[: fields.MAX_MESSAGE]
     rule_id = None if failure.id is None else redactor.text(failure.id)
     if rule_id is None or not text.startswith(f"{rule_id}: "):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FRAME: Final = "Pack steps"
 DONE: Final = "Steps done"
 SETTLE: Final = "Settle run"
-# Of packs with `finally`.
+# Only packs with `finally` have these.
 BEGIN: Final = "Where to begin"
 BEFORE_FINAL: Final = "Steps before"
 BEFORE_FINAL_DONE: Final = "Steps before done"
