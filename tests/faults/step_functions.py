@@ -48,7 +48,7 @@ class Thread:
     parent: Thread | None = None
     effect: Call | Sleep | Fork | None = None
     wakes_at: datetime | None = None
-    # What a call or a token brought, before the lane has gone on with it.
+    # The answer of a call or a token, before the lane has gone on with it.
     answer: Callable[[], Any] | None = None
     was_called: bool = False
     # These are for a Fork:

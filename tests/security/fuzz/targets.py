@@ -1,4 +1,4 @@
-"""What is fuzzed: bytes in, and either a plan, a value or an error in an author's words out.
+"""The targets of fuzzing: bytes in, and a plan, a value or an error in an author's words out.
 
 Anything else that a target raises is a bug of the compiler, and so is whatever takes long.
 """

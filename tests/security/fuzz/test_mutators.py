@@ -1,4 +1,4 @@
-"""What the fuzzers' mutators make: other inputs, of the allowed size, that come past the shape."""
+"""The fuzzers' mutators make other inputs, of the allowed size, that come past the shape."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_many_changed_packs_keep_a_packs_shape() -> None:
 
 
 def _one_byte_more(data: bytes) -> bytes:
-    """What the least of blind mutations makes."""
+    """Return the result of the least of blind mutations."""
     rng = random.Random(len(data))  # noqa: S311 - no secret
     at = rng.randrange(len(data))
     return data[:at] + bytes([rng.randrange(32, 127)]) + data[at:]

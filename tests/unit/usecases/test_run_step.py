@@ -139,7 +139,7 @@ class TestAttempt:
         assert patience == [555]
 
     def test_gives_a_function_an_idempotency_key_of_this_run_alone(self) -> None:
-        """Retention frees a run id. The recorded time of creation tells the runs apart."""
+        """Retention frees a run id. The recorded time of creation distinguishes the runs."""
         keys = []
         for days in (0, 400):
             world = MemoryWorld()
