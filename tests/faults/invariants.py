@@ -264,7 +264,7 @@ def answer_problems(record: Record, answers: Sequence[Answered]) -> Iterator[str
     resumed: dict[str, set[str]] = {}
     for answered in answers:
         approval = record.approvals[answered.approval]
-        made = {(one.approver, one.verdict.value) for one in approval.decisions}
+        made = {(decision.approver, decision.verdict.value) for decision in approval.decisions}
         if (answered.subject, answered.decision) not in made:
             yield f"{answered.subject} {answered.decision} {answered.approval}, and nothing says so"
         if answered.resumed:

@@ -230,6 +230,6 @@ class Play:
         executions = service.states.executions.values()
         return (
             not service.events
-            and all(one.status != "RUNNING" for one in executions)
+            and all(execution.status != "RUNNING" for execution in executions)
             and not any(item.keys() & {"unfinished", "due"} for item in items())
         )

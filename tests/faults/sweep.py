@@ -164,12 +164,12 @@ def _summary(record: invariants.Record) -> dict[str, Any]:
             }
             for step in record.state.steps
         },
-        "outputs": {path: one.outputs for path, one in record.outcomes.items()},
+        "outputs": {path: outcome.outputs for path, outcome in record.outcomes.items()},
         "approvals": {
             name: [str(one.verdict), sorted(d.approver for d in one.decisions)]
             for name, one in record.approvals.items()
         },
-        "artifacts": sorted((one.name, str(one.status)) for one in record.artifacts),
+        "artifacts": sorted((artifact.name, str(artifact.status)) for artifact in record.artifacts),
     }
 
 

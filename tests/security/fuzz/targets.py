@@ -63,9 +63,9 @@ def _compiled(text: str, inputs: dict[str, Any]) -> None:
 def expression(data: bytes) -> None:
     """A template with its expressions, parsed and evaluated on a fixed context."""
     text = data.decode(errors="replace")
-    for one in (text, "{{" + text + "}}"):
+    for written in (text, "{{" + text + "}}"):
         try:
-            template = templates.split(one)
+            template = templates.split(written)
             value = template.render(CONTEXT)
         except ExpressionError:
             pass

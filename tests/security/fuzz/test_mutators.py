@@ -76,8 +76,8 @@ def test_two_documents_become_one(target: str) -> None:
         for number, (one, other) in enumerate(zip(known, reversed(known), strict=True))
     ]
 
-    assert all(len(one) <= _LONGEST for one in joined)
-    assert sum(one not in known for one in joined) > 0.8 * len(known)
+    assert all(len(text) <= _LONGEST for text in joined)
+    assert sum(text not in known for text in joined) > 0.8 * len(known)
 
 
 def test_many_changed_packs_keep_a_packs_shape() -> None:
