@@ -7,11 +7,11 @@ ask for, which bound those of the groups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.table_layout import group_key
 from taskrunner.model.caller import ALL_SCOPES, implied_scopes, tenants, words
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

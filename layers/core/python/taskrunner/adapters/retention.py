@@ -10,10 +10,10 @@ second rule, which must not apply earlier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model import timestamp
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run

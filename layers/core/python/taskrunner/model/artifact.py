@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from taskrunner.values import dataclass
 
 # The artifact that holds a run's evidence. Packs must not give an output this name.
 EVIDENCE_BUNDLE: Final = "evidence-bundle"

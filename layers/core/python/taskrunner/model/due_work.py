@@ -7,12 +7,12 @@ costs the reconciler nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from taskrunner.model import timestamp
+from taskrunner.values import dataclass
 
 # The functions that serve the API end within 29 s, and have then done what follows their write.
 _GRACE: Final = timedelta(seconds=60)

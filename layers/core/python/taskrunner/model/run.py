@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError
 from taskrunner.model import step_path
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.budget.duration import longest_s
@@ -20,6 +19,7 @@ from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
 from taskrunner.model.state.fold import fold
 from taskrunner.usecases.start_run import start
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import ConflictError, TryAgainError
@@ -19,6 +18,7 @@ from taskrunner.model.plan import ApprovalScope
 from taskrunner.model.refusal import RefusalCode
 from taskrunner.runtime import gate_decisions
 from taskrunner.runtime.gate_choice import GateChoice, find_approval
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

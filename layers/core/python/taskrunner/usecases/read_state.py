@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,6 +15,7 @@ from taskrunner.model.plan import ApprovalGate, RunStep
 from taskrunner.model.run import RunStatus
 from taskrunner.model.state.children import children
 from taskrunner.model.state.fold import LONGEST_ATTEMPT, fail_lost_steps, fold
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

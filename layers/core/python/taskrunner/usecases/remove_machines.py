@@ -6,11 +6,12 @@ kept: its state is in the table, and the next run of the version makes the machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

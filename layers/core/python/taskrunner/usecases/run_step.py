@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,7 @@ from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
 from taskrunner.sandbox.attempt_folder import attempt_folder
 from taskrunner.usecases.capture_files import capture_files
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

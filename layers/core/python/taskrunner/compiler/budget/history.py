@@ -6,7 +6,6 @@ histories of their own (see distribution).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
@@ -23,6 +22,7 @@ from taskrunner.model.plan import (
     RunStep,
     children,
 )
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

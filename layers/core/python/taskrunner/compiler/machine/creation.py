@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskrunner.compiler.machine import frame
 from taskrunner.compiler.machine.names import machine_name
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

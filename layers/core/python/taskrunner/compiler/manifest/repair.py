@@ -8,11 +8,12 @@ repaired path are not reported, since they follow from the mistake that is.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.manifest.keys import model_at
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,11 +6,12 @@ that applies decides, so the order of a list is part of its meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from taskrunner.model.entries.flow_entries import DecisionKind
 from taskrunner.model.run import Reason, RunStatus, StepStatus
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
