@@ -137,15 +137,18 @@ sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-checks := $(addprefix check-,style types imports template machines workflows)
+checks := $(addprefix check-,style scripts types imports template machines workflows)
 .PHONY: $(checks)
 
-check: $(stamps) ## Check style, types, imports, template, state machines and workflows
+check: $(stamps) ## Check style, scripts, types, imports, template, state machines and workflows
 	$(call in_parallel,$(checks))
 
 check-style:
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+
+check-scripts:
+	$(bin)/oxlint --deny-warnings functions
 
 check-types:
 	$(bin)/mypy
