@@ -33,7 +33,7 @@ _TYPES: Final = {
     "whole_or_expression_type": "a whole number, or one whole {{ }} over inputs",
     "number_or_expression_type": "a number, or one whole {{ }} over inputs",
 }
-# What to write instead of `false` and `true`.
+# The cure for `false` and `true`.
 _CONDITION_HINTS: Final = {
     "when": ("remove the step or use an input", "leave it out or use an input"),
     "condition": (
