@@ -57,7 +57,7 @@ class Scope:
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[JsonPath, StepShape] = {
             **dict(walk(spec.steps, ("spec", "steps"))),
-            **dict(walk(spec.final_steps or (), ("spec", "finally"))),
+            **dict(walk(spec.final_steps, ("spec", "finally"))),
         }
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
