@@ -112,6 +112,13 @@ class IteratedFields(TypedDict):
     steps: tuple[Step, ...]
 
 
+class LimitFields(TypedDict):
+    """The fields that a parallel and a map share, for code that builds both."""
+
+    max_parallel: int | None
+    max_parallel_from_inputs: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """The fields of every step. *enabled* is None when its condition is known only at run time."""
@@ -165,12 +172,16 @@ class PolicyGate(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(_Step):
-    """A block whose steps run at the same time, at most *max_parallel* of them (None: all)."""
+    """A block whose steps run at the same time, at most *max_parallel* of them (None: all).
+
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    """
 
     kind: ClassVar[StepKind] = StepKind.PARALLEL
 
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +189,7 @@ class MapStep(_Step):
     """A block that runs the template *steps* for every item, several items at the same time.
 
     *output* is the expression of an item's value; None means the outputs of its last step.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -187,6 +199,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
     output: str | None = None
 
 

@@ -26,6 +26,7 @@ from taskrunner.model.plan import (
     Items,
     Iterated,
     IteratedFields,
+    LimitFields,
     Loop,
     MapStep,
     ObjectOutput,
@@ -161,9 +162,9 @@ def _fields_of_kind(step: Step) -> JsonObject:
                 **_template(step.parameters),
             }
         case Parallel():
-            return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
+            return _limit(step) | {"steps": _steps(step.steps)}
         case MapStep():
-            fields = _iterated(step) | {"maxParallel": step.max_parallel}
+            fields = _iterated(step) | _limit(step)
             return fields if step.output is None else fields | {"output": step.output}
         case Loop():
             return _iterated(step) | {
@@ -192,6 +193,11 @@ def _steps(steps: Iterable[Step]) -> list[JsonObject]:
 
 def _template(template: Template) -> JsonObject:
     return {"with": template.value, "open": dict(template.open)}
+
+
+def _limit(step: Parallel | MapStep) -> JsonObject:
+    document: JsonObject = {"maxParallel": step.max_parallel}
+    return document | {"maxParallelFromInputs": True} if step.max_parallel_from_inputs else document
 
 
 def _iterated(step: Iterated) -> JsonObject:
@@ -324,12 +330,12 @@ def _read_step(document: JsonMapping) -> Step:
             )
         case StepKind.PARALLEL:
             steps = _read_steps(document["steps"])
-            return Parallel(**fields, steps=steps, max_parallel=document["maxParallel"])
+            return Parallel(**fields, **_read_limit(document), steps=steps)
         case StepKind.MAP:
             return MapStep(
                 **fields,
                 **_read_iterated(document),
-                max_parallel=document["maxParallel"],
+                **_read_limit(document),
                 output=document.get("output"),
             )
         case StepKind.LOOP:
@@ -359,6 +365,13 @@ def _read_step(document: JsonMapping) -> Step:
 
 def _read_template(document: JsonMapping) -> Template:
     return Template(document["with"], document["open"])
+
+
+def _read_limit(document: JsonMapping) -> LimitFields:
+    return {
+        "max_parallel": document["maxParallel"],
+        "max_parallel_from_inputs": document.get("maxParallelFromInputs", False),
+    }
 
 
 def _read_iterated(document: JsonMapping) -> IteratedFields:

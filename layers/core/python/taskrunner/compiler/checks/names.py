@@ -144,6 +144,10 @@ class Scope:
             case _:
                 return self._unknown_root(root, text, with_secrets=with_secrets)
 
+    def is_known_at_run_time(self, reference: Reference) -> bool:
+        """Return whether *reference* is a name here that only a run gives a value."""
+        return reference[0] in {"steps", "run", "secrets", *self._local}
+
     def misplaced(self, names: Reference) -> str | None:
         """Return why *names*, which an expression reads from items, are a mistake; else None.
 

@@ -53,7 +53,8 @@ def make_structure(pack: Pack) -> Plan:
 
 def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
     spec = pack.spec
-    failure = FailurePolicy(retries(spec.failure.retries), spec.failure.continue_on_error)
+    planned_retries = retries(spec.failure.retries, evaluator, ("spec", "failure", "retries"))
+    failure = FailurePolicy(planned_retries, spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
     planner = StepPlanner(failure, messages, evaluator)
     return Plan(
