@@ -27,6 +27,7 @@ from taskrunner.model.plan import (
     Branch,
     Conditional,
     FailureAction,
+    Lane,
     Loop,
     MapStep,
     Parallel,
@@ -86,9 +87,7 @@ class StepPlanner:
                 return self._policy_gate(body, path, fields)
             case ParallelShape():
                 return Parallel(
-                    **fields,
-                    steps=self.steps(body.steps, (*path, "steps")),
-                    max_parallel=body.max_parallel,
+                    **fields, lanes=self._lanes(body, path), max_parallel=body.max_parallel
                 )
             case MapShape():
                 return self._map(body, path, fields)
@@ -146,6 +145,19 @@ class StepPlanner:
             retries=Retries(shape.retries.count + 1, shape.retries.backoff_seconds),
             override=None if shape.override is None else shape.override.approval,
             branch=self.steps(shape.branch or (), (*path, "branch")),
+        )
+
+    def _lanes(self, shape: ParallelShape, path: JsonPath) -> tuple[Lane, ...]:
+        single = self.steps(shape.steps or (), (*path, "steps"))
+        return (
+            *(Lane(steps=(step,)) for step in single),
+            *(
+                Lane(
+                    steps=self.steps(lane.steps, (*path, "branches", number, "steps")),
+                    branch=lane.name or str(number),
+                )
+                for number, lane in enumerate(shape.branches or ())
+            ),
         )
 
     def _map(self, shape: MapShape, path: JsonPath, fields: StepFields) -> MapStep:
