@@ -207,7 +207,8 @@ def _blocks(
     steps = draw(_step_lists(inner, declared, depth + 1))
     limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3) | input_number))
     if kind == "parallel":
-        return step | {"parallel": {"steps": steps} | limit}
+        lanes = {"branches": draw(_branches(steps))} if draw(st.booleans()) else {"steps": steps}
+        return step | {"parallel": lanes | limit}
     if kind == "conditional":
         split = draw(st.integers(1, len(steps)))
         branches = [{"condition": draw(conditions), "steps": steps[:split]}]
@@ -229,6 +230,18 @@ def _blocks(
         },
     )
     return step | {"loop": block | {"body": steps} | draw(more)}
+
+
+@st.composite
+def _branches(draw: DrawFn, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The branches of a parallel, named or not, that hold *steps*."""
+    split = draw(st.integers(1, len(steps)))
+    lanes = [lane for lane in (steps[:split], steps[split:]) if lane]
+    names = ["first", "second"]
+    return [
+        {"steps": lane} | draw(st.dictionaries(st.just("name"), st.just(names[number])))
+        for number, lane in enumerate(lanes)
+    ]
 
 
 def _fields_of_every_step() -> SearchStrategy[dict[str, Any]]:

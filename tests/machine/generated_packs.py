@@ -168,9 +168,12 @@ class _Writer:
 
     def _parallel(self, scope: _Scope, depth: int) -> dict[str, Any]:
         size = self._draw(st.integers(1, 3))
-        block: dict[str, Any] = {
-            "steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]
-        }
+        block: dict[str, Any]
+        if self._one(True, False):
+            block = {"steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]}
+        else:
+            branches = [self.list(scope.copy(), depth + 1, self._few()) for _ in range(size)]
+            block = {"branches": [{"steps": steps} for steps in branches]}
         if self._one(True, False):
             block["maxParallel"] = self._one(1, 2, "{{ inputs.one }}")
         return {"parallel": block}

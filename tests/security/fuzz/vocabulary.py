@@ -140,6 +140,7 @@ SCHEMA: Final = Words(
 BLOCKS: Final = (
     "parallel: {steps: [STEP]}",
     "parallel: {maxParallel: 1, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}",
+    "parallel: {branches: [{name: eu, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}]}",
     "map: {items: {range: {end: 2}}, steps: [STEP]}",
     "map: {items: inputs.a, step: STEP}",
     "loop: {items: run.id, body: [STEP]}",

@@ -26,6 +26,7 @@ from taskrunner.model.plan import (
     Items,
     Iterated,
     IteratedFields,
+    Lane,
     LimitFields,
     Loop,
     MapStep,
@@ -47,7 +48,7 @@ from taskrunner.model.plan import (
 from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskrunner.model.json_types import JsonMapping, JsonObject
 
@@ -162,7 +163,7 @@ def _fields_of_kind(step: Step) -> JsonObject:
                 **_template(step.parameters),
             }
         case Parallel():
-            return _limit(step) | {"steps": _steps(step.steps)}
+            return _limit(step) | _lanes(step.lanes)
         case MapStep():
             fields = _iterated(step) | _limit(step)
             return fields if step.output is None else fields | {"output": step.output}
@@ -189,6 +190,13 @@ def _fields_of_kind(step: Step) -> JsonObject:
 
 def _steps(steps: Iterable[Step]) -> list[JsonObject]:
     return [_step(step) for step in steps]
+
+
+def _lanes(lanes: Sequence[Lane]) -> JsonObject:
+    """Return lanes as the pack has them: `steps` of one lane each, or `branches`."""
+    if all(lane.branch is None and len(lane.steps) == 1 for lane in lanes):
+        return {"steps": [_step(lane.steps[0]) for lane in lanes]}
+    return {"branches": [{"name": lane.branch, "steps": _steps(lane.steps)} for lane in lanes]}
 
 
 def _template(template: Template) -> JsonObject:
@@ -329,8 +337,7 @@ def _read_step(document: JsonMapping) -> Step:
                 branch=_read_steps(document["branch"]),
             )
         case StepKind.PARALLEL:
-            steps = _read_steps(document["steps"])
-            return Parallel(**fields, **_read_limit(document), steps=steps)
+            return Parallel(**fields, **_read_limit(document), lanes=_read_lanes(document))
         case StepKind.MAP:
             return MapStep(
                 **fields,
@@ -361,6 +368,15 @@ def _read_step(document: JsonMapping) -> Step:
             )
         case _:
             assert_never(kind)
+
+
+def _read_lanes(document: JsonMapping) -> tuple[Lane, ...]:
+    if "branches" not in document:
+        return tuple(Lane(steps=(step,)) for step in _read_steps(document["steps"]))
+    return tuple(
+        Lane(steps=_read_steps(branch["steps"]), branch=branch["name"])
+        for branch in document["branches"]
+    )
 
 
 def _read_template(document: JsonMapping) -> Template:

@@ -113,8 +113,7 @@ class StepChecks:
                 return self._policy_gate(body, path)
             case ParallelShape():
                 self._numbers.number(body.max_parallel, (*path, "maxParallel"))
-                lanes = enumerate(body.steps)
-                return self._separately(((lane,), (*path, "steps"), index) for index, lane in lanes)
+                return self._parallel(body, path)
             case ConditionalShape():
                 return self._conditional(body, path)
             case MapShape():
@@ -178,6 +177,23 @@ class StepChecks:
             self._approval(gate.override.approval, (*path, "override", "approval"))
             self._messages.of_approval(gate.override.approval)
         return self._separately([(gate.branch or [], (*path, "branch"), 0)])
+
+    def _parallel(self, shape: ParallelShape, path: JsonPath) -> list[str]:
+        if (shape.steps is None) == (shape.branches is None):
+            self._findings.add(path, "a parallel needs exactly one of 'steps' and 'branches'")
+        numbers: dict[str, int] = {}
+        for index, lane in enumerate(shape.branches or ()):
+            if lane.name is not None and (before := numbers.setdefault(lane.name, index)) != index:
+                message = f"'{lane.name}' is the name of branch {before} too; choose another name"
+                self._findings.add((*path, "branches", index, "name"), message)
+        single = [
+            ((step,), (*path, "steps"), index) for index, step in enumerate(shape.steps or ())
+        ]
+        several = [
+            (lane.steps, (*path, "branches", index, "steps"), 0)
+            for index, lane in enumerate(shape.branches or ())
+        ]
+        return self._separately([*single, *several])
 
     def _conditional(self, conditional: ConditionalShape, path: JsonPath) -> list[str]:
         for index, branch in enumerate(conditional.branches):

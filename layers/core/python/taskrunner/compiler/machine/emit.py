@@ -11,7 +11,7 @@ How each kind is wired:
                 `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
                 asked when the gate takes secrets or a function, else decide_flow; but a gate with
                 an override is one Task, if open_gate may evaluate its policy
-* parallel      Parallel; with maxParallel a Map over branch numbers with a Choice inside
+* parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
                 `Result <id>` after it asks for its outputs when they may be wrong
@@ -72,6 +72,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
     Step,
+    children,
 )
 from taskrunner.model.retries import Jitter, Retries
 
@@ -246,12 +247,14 @@ class _Emitter:
         if step.max_parallel is not None:
             return self._limited(step, exits)
         state = clone("Parallel")
-        state["Branches"] = [self._scope((child,), f"End {child.id}", step) for child in step.steps]
+        state["Branches"] = [
+            self._scope(lane.steps, f"End {lane.steps[0].id}", step) for lane in step.lanes
+        ]
         return {step.id: wired(state, exits)}
 
     def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
-        """Emit a Map over branch numbers: a Parallel cannot limit how many run at a time."""
-        state = map_over(step, "Map", step.steps)
+        """Emit a Map over lane numbers: a Parallel cannot limit how many run at a time."""
+        state = map_over(step, "Map", children(step))
         state["ItemSelector"] |= {
             "place": {"path.$": "$.place.path"},
             "lane.$": "$$.Map.Item.Value",
@@ -259,10 +262,10 @@ class _Emitter:
         limit(state, step)
         end, lane = f"Done {step.id}", f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
-        targets = {number: _entry(child) for number, child in enumerate(step.steps)}
+        targets = {number: _entry(lane.steps[0]) for number, lane in enumerate(step.lanes)}
         states: JsonObject = {lane: choose(targets, end, "$.lane")}
-        for child in step.steps:
-            states |= self.chain((child,), lane_exits)
+        for steps in (lane.steps for lane in step.lanes):
+            states |= self.chain(steps, lane_exits)
         states[end] = done()
         state["ItemProcessor"] |= {"StartAt": lane, "States": states}
         return {step.id: wired(state, exits)} | _items(step, state, exits)

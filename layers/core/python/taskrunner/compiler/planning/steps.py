@@ -28,6 +28,7 @@ from taskrunner.model.plan import (
     Branch,
     Conditional,
     FailureAction,
+    Lane,
     Loop,
     MapStep,
     Parallel,
@@ -93,7 +94,7 @@ class StepPlanner:
             case ParallelShape():
                 return Parallel(
                     **fields,
-                    steps=self.steps(body.steps, (*path, "steps")),
+                    lanes=self._lanes(body, path),
                     **self._max_parallel(body.max_parallel, path),
                 )
             case MapShape():
@@ -177,6 +178,19 @@ class StepPlanner:
         count = number(shape.count, bounds.EVALUATIONS_AGAIN, (*path, "count"))
         pause = (shape.backoff_seconds, bounds.BACKOFF_SECONDS, (*path, "backoffSeconds"))
         return Retries(count + 1, number(*pause))
+
+    def _lanes(self, shape: ParallelShape, path: JsonPath) -> tuple[Lane, ...]:
+        single = self.steps(shape.steps or (), (*path, "steps"))
+        return (
+            *(Lane(steps=(step,)) for step in single),
+            *(
+                Lane(
+                    steps=self.steps(lane.steps, (*path, "branches", number, "steps")),
+                    branch=lane.name or str(number),
+                )
+                for number, lane in enumerate(shape.branches or ())
+            ),
+        )
 
     def _map(self, shape: MapShape, path: JsonPath, fields: StepFields) -> MapStep:
         items = self._items.items(shape.items, MAX_ITERATIONS, (*path, "items"))
