@@ -197,7 +197,7 @@ class StepChecks:
     def _loop(self, shape: LoopShape, path: JsonPath) -> None:
         self._items(shape.items, (*path, "items"))
         self._iterators(shape, path)
-        with self._scope.local_names(_local_names(shape)):
+        with self._scope.loop_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
             self._expressions.expression(shape.until, (*path, "until"))
             self._expressions.iteration_value(shape.outputs, (*path, "outputs"))
