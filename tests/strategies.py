@@ -217,6 +217,7 @@ def _blocks(
         policy = draw(st.sampled_from(declared.policies))
         gate = {"policy": policy, "failureAction": "branch", "branch": steps}
         return step | {"gate": {"policy": gate}}
+    value = draw(st.sampled_from(["item{}", "[previous, item{}]", "index{} || previous"]))
     block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
     if kind == "map":
         outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
@@ -224,9 +225,9 @@ def _blocks(
     more = st.fixed_dictionaries(
         {"maxIterations": st.just(5) | st.just("{{ sum([inputs.number, `4`]) }}")},
         optional={
-            "until": st.just(f"index{depth} == `1`"),
+            "until": st.sampled_from([f"index{depth} == `1`", "previous", "!previous"]),
             "aggregation": st.sampled_from(["collect", "merge", "last", "first", "none"]),
-            "outputs": st.just(f"item{depth}"),
+            "outputs": st.just(value.format(depth)),
         },
     )
     return step | {"loop": block | {"body": steps} | draw(more)}

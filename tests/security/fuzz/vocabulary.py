@@ -9,7 +9,7 @@ from typing import Final
 NAMES: Final = (
     "inputs", "inputs.a", "inputs.o", "inputs.t", "steps", "steps.one.outputs", "steps.one.status",
     "steps.s1.outputs", "item", "index", "run.id", "run.tenant", "with", "secrets.token", "a",
-    "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
+    "previous", "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
 )  # fmt: skip
 LITERALS: Final = (
     "`1`", "`0`", "`-1`", "`true`", "`null`", "`[]`", "`{}`", '`"x"`', "`[1, [2]]`", "`1e308`",

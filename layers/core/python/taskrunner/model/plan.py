@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import Json, JsonMapping
 
+# The name by which an iteration of a loop reads the value of the one before.
+PREVIOUS: Final = "previous"
 DEFAULT_TIMEOUT_S: Final = 600
 # Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
@@ -220,6 +222,8 @@ class Loop(_Step):
     """A block that runs its *steps* for one item after another, until *until* is true.
 
     *output* is the expression of an iteration's value; None means the outputs of its last step.
+    *keeps_values* is whether that value is recorded, because the next iteration reads it as
+    `previous`.
     """
 
     kind: ClassVar[StepKind] = StepKind.LOOP
@@ -232,6 +236,12 @@ class Loop(_Step):
     until: str | None = None
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
+    keeps_values: bool = False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the run is asked after each iteration where the loop goes on."""
+        return self.until is not None or self.keeps_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

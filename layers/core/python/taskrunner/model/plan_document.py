@@ -168,12 +168,13 @@ def _fields_of_kind(step: Step) -> JsonObject:
             fields = _iterated(step) | _limit(step)
             return fields if step.output is None else fields | {"output": step.output}
         case Loop():
-            return _iterated(step) | {
+            fields = _iterated(step) | {
                 "maxIterations": step.max_iterations,
                 "until": step.until,
                 "aggregation": step.aggregation.value,
                 "output": step.output,
             }
+            return fields | {"previous": True} if step.keeps_values else fields
         case Conditional():
             return {
                 "branches": [
@@ -353,6 +354,7 @@ def _read_step(document: JsonMapping) -> Step:
                 until=document["until"],
                 aggregation=Aggregation(document["aggregation"]),
                 output=document["output"],
+                keeps_values=document.get("previous", False),
             )
         case StepKind.CONDITIONAL:
             branches = (

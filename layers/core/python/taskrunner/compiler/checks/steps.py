@@ -223,7 +223,7 @@ class StepChecks:
         self._items(shape.items, (*path, "items"))
         self._numbers.number(shape.max_iterations, (*path, "maxIterations"))
         self._iterators(shape, path)
-        with self._scope.local_names(_local_names(shape)):
+        with self._scope.loop_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
             self._expressions.expression(shape.until, (*path, "until"))
             self._expressions.iteration_value(shape.outputs, (*path, "outputs"))

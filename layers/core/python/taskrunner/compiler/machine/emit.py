@@ -15,11 +15,11 @@ How each kind is wired:
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
                 `Result <id>` after it asks for its outputs when they may be wrong
-* loop with until
+* loop that takes turns, with `until` or because an iteration reads `previous`
                 Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
                 A failure that the run survives leads back to `<id>`, which answers where to go on.
                 The Choice leads back too, after a failure of the turn itself;
-                `Broken <id>` reports it to a loop with `until` around this one
+                `Broken <id>` reports it to a loop around this one that takes turns
 * conditional   Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
                 `Result <id>` after its branches, as for a loop
 * finally       Parallel `Steps before` holds the other steps; whether they succeed or fail, Task
@@ -125,7 +125,9 @@ def _begin(step: Step) -> str:
 
 
 def _asks_for_items(step: Step) -> bool:
-    is_map = isinstance(step, Parallel | MapStep) or (isinstance(step, Loop) and step.until is None)
+    is_map = isinstance(step, Parallel | MapStep) or (
+        isinstance(step, Loop) and not step.takes_turns
+    )
     return is_map and begins_with_call(step)
 
 
@@ -193,7 +195,7 @@ class _Emitter:
             case MapStep():
                 return self._map(step, exits)
             case Loop():
-                return self._map(step, exits) if step.until is None else self._cycle(step, exits)
+                return self._cycle(step, exits) if step.takes_turns else self._map(step, exits)
             case Conditional():
                 return self._conditional(step, exits)
             case _:
@@ -283,7 +285,7 @@ class _Emitter:
         return states | _items(step, state, exits)
 
     def _cycle(self, step: Loop, exits: Exits) -> JsonObject:
-        """Emit a loop that may end early: each turn asks, so that no state is spent after it."""
+        """Emit a loop that takes turns: each asks, so that no state is spent after an early end."""
         again, broken = f"Again {step.id}", f"Broken {step.id}"
         states: JsonObject = {}
         turn_exits = iteration_exits = Exits(again, None)

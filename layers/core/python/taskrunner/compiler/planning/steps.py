@@ -38,7 +38,7 @@ from taskrunner.model.plan import (
 from taskrunner.model.retries import REASONS, Jitter, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from taskrunner.compiler.manifest.step_shapes import (
         BranchShape,
@@ -53,13 +53,22 @@ if TYPE_CHECKING:
 
 
 class StepPlanner:
-    """Plans the steps of one pack. *messages* has the message of each declared approval, by id."""
+    """Plans the steps of one pack.
+
+    *messages* has the message of each declared approval, by id, and *value_keepers* are the ids of
+    the loops of which an iteration reads the value of the one before.
+    """
 
     def __init__(
-        self, failure: FailurePolicy, messages: Mapping[str, str | None], evaluator: InputEvaluator
+        self,
+        failure: FailurePolicy,
+        messages: Mapping[str, str | None],
+        value_keepers: Collection[str],
+        evaluator: InputEvaluator,
     ) -> None:
         self._failure = failure
         self._messages = messages
+        self._value_keepers = value_keepers
         self._evaluator = evaluator
         self._items = ItemPlanner(evaluator)
 
@@ -223,6 +232,7 @@ class StepPlanner:
             until=_text(shape.until),
             aggregation=Aggregation(shape.aggregation),
             output=_text(shape.outputs),
+            keeps_values=fields["id"] in self._value_keepers,
         )
 
     def _conditional(
