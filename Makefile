@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY = 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit faults fuzz bench demo docs invoke clean
+.PHONY: help setup lock up down check test unit faults explore fuzz bench demo docs invoke clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,15 +137,18 @@ sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-checks := $(addprefix check-,style types imports template machines workflows)
+checks := $(addprefix check-,style scripts types imports template machines workflows)
 .PHONY: $(checks)
 
-check: $(stamps) ## Check style, types, imports, template, state machines and workflows
+check: $(stamps) ## Check style, scripts, types, imports, template, state machines and workflows
 	$(call in_parallel,$(checks))
 
 check-style:
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+
+check-scripts:
+	$(bin)/oxlint --deny-warnings functions
 
 check-types:
 	$(bin)/mypy
@@ -174,6 +177,9 @@ unit: $(stamps) ## Run the tests of units and golden files, without the local st
 
 test: check ## Run every check and every test; the local stack is started when it is not up
 	$(pytest)
+
+explore: .venv/.installed ## Try the properties, except those of the local stack, with new examples in each run
+	$(pytest) --hypothesis-profile=explore -m "hypothesis and not stack"
 
 fuzz: .venv/.installed ## Fuzz the compiler for SECONDS (600) a target; what it finds is left in .local/fuzz
 	$(bin)/python -m tests.security.fuzz.run expression $(SECONDS)

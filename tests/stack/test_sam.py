@@ -83,7 +83,7 @@ def modules(package: Path) -> dict[str, bytes]:
 
 
 LAYERS = ("CoreLayer", "SchemaLayer", "SignatureLayer")
-# Lambda takes 250 MB. What a layer holds is fetched before a cold start, and counts for each one.
+# Lambda takes 250 MB. A layer's content is fetched before a cold start, and counts for each one.
 MAX_LAYER_BYTES = 30_000_000
 
 
