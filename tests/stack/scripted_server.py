@@ -19,7 +19,7 @@ Answer = dict[str, Any] | list[Any] | int
 
 @dataclass
 class Scripted:
-    """What the server answers below one path, and what it was asked there.
+    """The answers of the server below one path, and the requests that came there.
 
     *answers* has a list for each route, such as `PUT /release`. Its last answer is repeated; a
     route without a list is answered `{}`.

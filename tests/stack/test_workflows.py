@@ -242,7 +242,7 @@ def test_the_first_bad_stage_ends_the_rollout_before_the_next_region(
 
 @dataclass(frozen=True)
 class Response:
-    """What the runbook asks of its service after a decision, and what it writes down."""
+    """The requests of the runbook to its service after a decision, and what it writes down."""
 
     routes: list[str]
     written: dict[str, Any]
