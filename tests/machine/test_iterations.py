@@ -193,7 +193,7 @@ def test_inputs_decide_ranges_and_how_many_run_at_a_time_in_one_machine(
 
 
 def _is_one_after_another(client: Client, state: dict[str, Any]) -> bool:
-    """Whether each step of a run ended before the next one began."""
+    """Return whether each step of a run ended before the next one began."""
     events = [
         (line["eventType"], line["stepId"])
         for line in log(client, state["runId"])

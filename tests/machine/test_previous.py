@@ -1,4 +1,4 @@
-"""What the iterations of a loop read of the iteration before."""
+"""The value of the iteration before, as the iterations of a loop read it."""
 
 from __future__ import annotations
 

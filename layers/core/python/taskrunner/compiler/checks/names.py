@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     maybe_null: bool = False
 
 
-# What stands for the value of the iteration before. It is of any kind.
+# The name of the value of the iteration before. It is of any kind.
 _VALUE_BEFORE: Final = Kind("the value of the iteration before", maybe_null=True)
 
 
