@@ -60,7 +60,7 @@ def problems(
     numbers.retries(spec.failure.retries, ("spec", "failure", "retries"))
     steps.steps(spec.steps, ("spec", "steps"))
     with scope.final_steps():
-        steps.steps(spec.final_steps or (), ("spec", "finally"))
+        steps.steps(spec.final_steps, ("spec", "finally"))
     _outputs(spec.outputs, expressions, findings)
     for problem in ceiling_checks.problems(spec.sandbox, ceilings):
         findings.add(*problem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 
@@ -50,27 +49,27 @@ Message = Annotated[str, Field(min_length=1, max_length=2000)]
 ExpressionText = Annotated[str, Field(min_length=1)]
 
 
-@dataclass(frozen=True, eq=False)
 class NumberField(Generic[_N]):
     """The bounds of a field that holds a number, or one whole `{{ }}` over inputs.
 
-    Planning evaluates the expression, and the same bounds hold for its value.
+    Planning evaluates the expression, and the same bounds hold for its value. *misfit* is the kind
+    of error for other text with an expression in it.
     """
 
-    least: _N | None
-    most: _N | None
-    number: CoreSchema
-    misfit: str
-    """The kind of error for text with an expression in it."""
+    def __init__(self, least: _N | None, most: _N | None, number: CoreSchema, misfit: str) -> None:
+        self.least: _N | None = least
+        self.most: _N | None = most
+        self._number = number
+        self._misfit = misfit
 
     @cached_property
     def validator(self) -> SchemaValidator:
         """The validator of a number, which takes no expression."""
-        return SchemaValidator(self.number)
+        return SchemaValidator(self._number)
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
         """Return the schema of a field that has these bounds as its annotation."""
-        return core_schema.no_info_wrap_validator_function(self._or_expression, self.number)
+        return core_schema.no_info_wrap_validator_function(self._or_expression, self._number)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -83,7 +82,7 @@ class NumberField(Generic[_N]):
         if isinstance(value, str) and "{{" in value:
             if is_whole_expression(value):
                 return value
-            raise PydanticCustomError(self.misfit, "not one whole expression")
+            raise PydanticCustomError(self._misfit, "not one whole expression")
         return as_number(value)
 
 

@@ -69,7 +69,7 @@ def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
         policies=tuple(_policy(policy) for policy in spec.policies),
         secrets=tuple(secret.name for secret in spec.secrets),
         steps=planner.steps(spec.steps, ("spec", "steps")),
-        final_steps=planner.steps(spec.final_steps or (), ("spec", "finally")),
+        final_steps=planner.steps(spec.final_steps, ("spec", "finally")),
         outputs=tuple(_output(output) for output in spec.outputs),
     )
 
