@@ -48,6 +48,7 @@ class Step(TypedDict):
     name: NotRequired[str]
     templateId: NotRequired[str]
     parentId: NotRequired[str]
+    branch: NotRequired[str]
     approvalId: NotRequired[str]
     gateMessage: NotRequired[str]
     lastTransitionAt: NotRequired[str]
@@ -168,6 +169,7 @@ class SimulatedStep(TypedDict):
     loopInfo: NotRequired[LoopInfo]
     conditionalInfo: NotRequired[ConditionalInfo]
     policyInfo: NotRequired[PolicyInfo]
+    branch: NotRequired[str]
     phase: NotRequired[str]
 
 
