@@ -59,7 +59,7 @@ function hasFailedInside(node) {
 }
 
 function endMessage(journal) {
-  const end = journal.latest.findLast(
+  const end = journal.entries.findLast(
     (entry) => entry.eventType.startsWith('run.') && entry.level === 'error',
   );
   return [end?.message, end?.metadata?.error].filter(Boolean).join(' ');
