@@ -228,8 +228,8 @@ def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
     """Return *count* of the rows, in the order of the pack.
 
     Steps that failed come first, then those that run or wait, then the next pending ones, and last
-    the latest that ended: steps that succeeded long ago matter least. Of many that failed, the
-    first are shown, in half of the rows at most while others run or wait.
+    the latest that ended: steps that succeeded long ago matter least. The first of many that
+    failed are shown, in half of the rows at most while others run or wait.
     """
     ranks = {position: _rank(row.step, position) for position, row in enumerate(rows)}
     positions = sorted(ranks, key=ranks.__getitem__)

@@ -50,7 +50,7 @@ def headline(run: RunState) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """What only the log of a run says.
+    """The part of a run that only its log says.
 
     Args:
         decisions: who decided at its gates.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
+
+from taskrunner.values import dataclass
 
 # The reasons that a pack may name in `on`, by their names on the wire. Nothing that runs out of the
 # run's quota is tried again, because the quota is the whole run's.
