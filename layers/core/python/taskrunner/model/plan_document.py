@@ -62,7 +62,7 @@ def to_document(plan: Plan) -> JsonObject:
         "pack": {"name": plan.pack_name, "version": plan.pack_version},
         "inputs": dict(plan.inputs),
         "failure": {
-            "retries": _retries(plan.failure.retries),
+            "retries": plan.failure.retries.document(),
             "continueOnError": plan.failure.continue_on_error,
         },
         "sandbox": {
@@ -86,22 +86,6 @@ def to_document(plan: Plan) -> JsonObject:
         document["secrets"] = list(plan.secrets)
     if plan.final_steps:
         document["finally"] = _steps(plan.final_steps)
-    return document
-
-
-def _retries(retries: Retries) -> JsonObject:
-    document: JsonObject = {
-        "maxAttempts": retries.max_attempts,
-        "backoffSeconds": retries.backoff_s,
-    }
-    if retries.backoff_rate != 1:
-        document["backoffRate"] = retries.backoff_rate
-    if retries.max_backoff_s is not None:
-        document["maxBackoffSeconds"] = retries.max_backoff_s
-    if retries.jitter is not Jitter.NONE:
-        document["jitter"] = retries.jitter.value
-    if retries.on:
-        document["on"] = list(retries.on)
     return document
 
 
@@ -146,7 +130,7 @@ def _fields_of_kind(step: Step) -> JsonObject:
     match step:
         case RunStep():
             return {
-                "retries": _retries(step.retries),
+                "retries": step.retries.document(),
                 "timeoutSeconds": step.timeout_s,
                 "uses": step.uses,
                 **_template(step.parameters),
@@ -157,7 +141,7 @@ def _fields_of_kind(step: Step) -> JsonObject:
             return {
                 "policyId": step.policy_id,
                 "failureAction": step.failure_action.value,
-                "retries": _retries(step.retries),
+                "retries": step.retries.document(),
                 "override": step.override,
                 "branch": _steps(step.branch),
                 **_template(step.parameters),
