@@ -24,7 +24,7 @@ _MAX_GROUPS: Final = 20  # each is a read of the table, and the caller waits for
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a person has by all of their groups together."""
+    """The tenants, scopes and grants of a person, by all of their groups together."""
 
     tenants: tuple[str, ...]
     scopes: frozenset[str]

@@ -1,4 +1,4 @@
-"""How long the items and objects of a run are kept.
+"""The time for which the items and objects of a run are kept.
 
 An item of the table can expire at any time. An object in the bucket expires at a fixed time after
 its creation, and a gate may wait for most of a year. So objects are tagged by the class of their

@@ -93,8 +93,8 @@ def _split(text: str) -> TemplateText:
     return TemplateText(tuple(pieces))
 
 
-# Each stage reads a template again, and parsing its expressions is most of the work. What is kept
-# is immutable, and depends on the text alone.
+# Each stage reads a template again, and parsing its expressions is most of the work. The kept
+# value is immutable, and depends on the text alone.
 _split_again = lru_cache(_MAX_KEPT)(_split)
 
 

@@ -108,7 +108,7 @@ class ApprovalRecord:
 
     @property
     def subject(self) -> str:
-        """What the record is about, in the words of messages."""
+        """The thing that the record is about, in the words of messages."""
         approval = f"the approval {self.approval_id}"
         return approval if self.gate_path is None else f"{approval} of the gate {self.gate_path}"
 

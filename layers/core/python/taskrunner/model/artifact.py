@@ -19,7 +19,7 @@ class ArtifactType(StrEnum):
 
 
 class ArtifactStatus(StrEnum):
-    """Whether the artifact has been captured."""
+    """The state of an artifact: captured or not."""
 
     PENDING = "pending"
     CAPTURED = "captured"

@@ -1,8 +1,8 @@
 """Due work: what the reconciler looks at, and when.
 
-Every write that something must follow also records when the reconciler looks whether it has. What
-follows removes the record. So a call that was cut off is taken up again, and one that was not costs
-the reconciler nothing.
+Every write that something must follow also records when the reconciler looks whether it has. The
+follow-up removes the record. So a call that was cut off is taken up again, and one that was not
+costs the reconciler nothing.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class RunningStep:
     def keep(self, path: str, value: Json, entry: Entry) -> StepOutcome:
         """Store *value* at *path*, where later steps look it up, together with an entry.
 
-        Of two calls the first counts, and its outcome is returned.
+        The first of two calls counts, and its outcome is returned.
 
         Raises:
             ConflictError: as for `append`.

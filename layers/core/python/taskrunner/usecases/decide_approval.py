@@ -82,7 +82,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     results: list[DecisionResult] = []
     for path in paths:
         try:
-            # What a gate's decision ended, the next one finds in a newer snapshot.
+            # The next gate finds in a newer snapshot what a gate's decision ended.
             snapshot = snapshot if not results else world.runs.snapshot(tenant, run_id)
             results.append(_decide(request, snapshot, plan, path, world))
         except ConflictError as error:
@@ -93,7 +93,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a caller wants to decide."""
+    """A caller's decision, before it is checked."""
 
     tenant: str
     run_id: str

@@ -33,7 +33,7 @@ _BEFORE_ALL: Final = Position(0, -1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateQuery:
-    """What a caller wants to know of a run.
+    """A caller's question about the state of a run.
 
     With *parent*, the path of a block, it is the steps directly in it: at most *limit* of those
     with *status*, from *cursor* on. *known_tags* are the ETags of what the caller has. With *since*
@@ -65,7 +65,7 @@ def read_state(tenant: str, run_id: str, query: StateQuery, world: World) -> Sta
     Raises:
         NotFoundError: the tenant has no such run, or the run no such step, or retention has begun
             to delete it.
-        InvalidRequestError: the parent is no block, or the cursor is not of such a page.
+        InvalidRequestError: the parent is not a block, or the cursor is not of such a page.
     """
     snapshot = _awaited(tenant, run_id, query, world)
     run, position = snapshot.run, _last(snapshot.last_entries)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 # Reserved from the function's own time, to capture files and record how the attempt ended.
 _RECORDING_S: Final = 30.0
-# Of that, reserved to store the files after the search for secrets, and to record.
+# The part of that which is reserved to store files after the search for secrets, and to record.
 _STORING_S: Final = 15.0
 # Reserved after the record, to answer the machine.
 _ANSWERING_S: Final = 5.0

@@ -136,8 +136,8 @@ def _condition(step: Step) -> WorstCase:
 
 
 def _policy(step: PolicyGate, distributed: Collection[str]) -> WorstCase:
-    # One state evaluates a policy and waits for its override, unless the policy is privileged. What
-    # that costs is counted for both.
+    # One state evaluates a policy and waits for its override, unless the policy is privileged. Its
+    # cost is counted for both.
     attempts = step.retries.max_attempts
     evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
     match step.failure_action:

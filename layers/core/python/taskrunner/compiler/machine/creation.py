@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What the machines of a deployment have in common.
+    """The part that all machines of a deployment have in common.
 
     *stack* begins their names. *values* are those of `frame.bindings`. *role_arn*, *logging* and
     *tracing* are given to CreateStateMachine as they are.

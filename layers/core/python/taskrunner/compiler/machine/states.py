@@ -43,7 +43,7 @@ class Exits:
 LOOP_FAILURE: Final = "$.place.next"
 
 
-# What a retrier without them has, by the States Language.
+# The values of a retrier without them, by the States Language.
 _RETRIER_DEFAULTS: Final = {"IntervalSeconds": 1, "BackoffRate": 2}
 
 

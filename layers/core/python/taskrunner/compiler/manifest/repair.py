@@ -1,8 +1,8 @@
 """Repairs of a manifest that has mistakes, so that later stages can look for further ones.
 
 The value at each mistake is removed, or replaced where the language needs one. Nothing that was
-made up here is planned: a manifest with a mistake is refused. What later stages find at a repaired
-path is not reported, since it follows from the mistake that is.
+made up here is planned: a manifest with a mistake is refused. Findings of later stages at a
+repaired path are not reported, since they follow from the mistake that is.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Block:
 
     @property
     def attempts(self) -> int:
-        """How often it was started: once, except a policy gate, which may be evaluated again."""
+        """The number of its starts: one, except for a policy gate, which may be evaluated again."""
         return max(self.state.attempts, int(self.was_reached))
 
     @property
@@ -281,7 +281,7 @@ def _has_not_started(step: StepState) -> bool:
 
 
 def _is_first_deferred(step: StepState) -> bool:
-    """Whether AWS refused the first attempt of a step, which has had no effect.
+    """Return whether AWS refused the first attempt of a step, which has had no effect.
 
     Between two attempts there is a time of the next one.
     """
