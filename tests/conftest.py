@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A test has no deadline for an example, because how long one takes says how busy the machine is.
-# Loops without an end are stopped by pytest's `timeout`.
-settings.register_profile("tests", deadline=None)
+# Loops without an end are stopped by pytest's `timeout`. The examples are the same in every run, so
+# that a change fails for what it changes and not by chance; `make explore` looks for new ones.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("tests")
 
 _STACK: Final = "tests/stack/"

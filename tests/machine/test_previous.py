@@ -1,4 +1,4 @@
-"""What the iterations of a loop read of the iteration before."""
+"""An iteration of a loop reads the value of the one before."""
 
 from __future__ import annotations
 

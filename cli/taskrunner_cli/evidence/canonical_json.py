@@ -44,7 +44,10 @@ def canonical_json(document: object, description: str) -> bytes:
     """
     try:
         return rfc8785.dumps(document)  # type: ignore[arg-type] # it rejects what is not JSON
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a lone surrogate in a key is a UnicodeEncodeError
         raise CheckFailedError(
             f"{description} has no canonical form (RFC 8785): {error}"
         ) from error

@@ -284,7 +284,9 @@ class TestTamperedEvidence:
         failed = {verify(plan=json.dumps(plan).encode()).failed for plan in plans}
         assert failed == {("plan",)}
 
-    @pytest.mark.parametrize("plan", [b"", b"no json", b'{"a": 1e999}', b'{"a": "\\ud800"}'])
+    @pytest.mark.parametrize(
+        "plan", [b"", b"no json", b'{"a": 1e999}', b'{"a": "\\ud800"}', b'{"\\ud800": 1}']
+    )
     def test_rejects_a_plan_that_is_not_canonical_json(self, plan: bytes) -> None:
         assert verify(plan=plan).failed == ("plan",)
 

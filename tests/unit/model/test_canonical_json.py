@@ -36,8 +36,8 @@ DOCUMENTS = st.recursive(
 def test_writes_what_the_reference_implementation_writes(document: Any) -> None:  # noqa: ANN401 - any JSON
     try:
         expected = rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as error:
-        with pytest.raises(type(error)):
+    except ValueError:  # one of its own kind, or UnicodeEncodeError for a lone surrogate in a key
+        with pytest.raises(rfc8785.CanonicalizationError):
             canonical_bytes(document)
     else:
         assert canonical_bytes(document) == expected
@@ -72,7 +72,9 @@ def test_writes_what_the_reference_implementation_writes_at_the_edges(document: 
     assert canonical_bytes(document) == rfc8785.dumps(document)
 
 
-@pytest.mark.parametrize("document", [[2**53], {"a": "\ud800"}, {1: 2}, [math.nan], [{2}]])
+@pytest.mark.parametrize(
+    "document", [[2**53], {"a": "\ud800"}, {"\ud800": 1}, {1: 2}, [math.nan], [{2}]]
+)
 def test_refuses_what_the_reference_implementation_refuses(document: Any) -> None:  # noqa: ANN401 - any value
     with pytest.raises(rfc8785.CanonicalizationError):
         canonical_bytes(document)

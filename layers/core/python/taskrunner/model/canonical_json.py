@@ -29,6 +29,10 @@ def canonical_bytes(document: Json) -> bytes:
 
     Where Python's own encoder writes the same bytes, it does, because it is ten times as fast as
     rfc8785, which took a quarter of the time of planning.
+
+    Raises:
+        rfc8785.CanonicalizationError: it has none.
+
     """
     if _is_plain(document):
         text = _SORTED.encode(document)
@@ -36,7 +40,10 @@ def canonical_bytes(document: Json) -> bytes:
         # refuses lone surrogates, too.
         if text.isascii() or max(text) < _FIRST_SURROGATE:
             return text.encode()
-    return rfc8785.dumps(document)
+    try:
+        return rfc8785.dumps(document)
+    except UnicodeEncodeError as error:  # raised for a key only
+        raise rfc8785.CanonicalizationError("a key contains a lone surrogate") from error
 
 
 def _is_plain(document: Json) -> bool:

@@ -181,7 +181,7 @@ class StepOutputs:
             yield kept.outputs
 
     def _statuses(self, step: MapStep, prefix: str) -> list[str]:
-        """How each item of a map ended, in their order."""
+        """Return how each item of a map ended, in their order."""
         path = step_path.join(prefix, step.id)
         return [
             self._outcomes.item_status(step, path, number).value

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
-# What `finally` reads of the steps before it. No step may have failed.
+# The names by which `finally` reads the end of the steps before it. No step may have failed.
 _FINAL_RUN_FIELDS: Final = ("outcome", "failedStep", "failureReason")
 _STEP_FIELDS: Final = ("outputs", "status", "statusReason", "error")
 _EVERYWHERE: Final = ("inputs", "steps", "run")
@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     maybe_null: bool = False
 
 
-# What stands for the value of the iteration before. It is of any kind.
+# It stands for the value of the iteration before, which is of any kind.
 _VALUE_BEFORE: Final = Kind("the value of the iteration before", maybe_null=True)
 
 
