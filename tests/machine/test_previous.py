@@ -1,4 +1,4 @@
-"""The value of the iteration before, as the iterations of a loop read it."""
+"""An iteration of a loop reads the value of the one before."""
 
 from __future__ import annotations
 

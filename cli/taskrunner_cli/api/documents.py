@@ -73,7 +73,7 @@ class StepAttempt(TypedDict):
 
 
 class Retries(TypedDict):
-    """How often and when a step is tried again."""
+    """The number of a step's attempts, and the pauses between them."""
 
     maxAttempts: int
     backoffSeconds: NotRequired[int]

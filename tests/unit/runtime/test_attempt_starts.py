@@ -37,7 +37,10 @@ class _Runs(MemoryRuns):
         self.reads.append(None)
         return super().journal(tenant, run_id, after=after, limit=limit)
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        assert before is None
         self.reads.append(count)
         return super().journal(tenant, run_id)[-count:]
 

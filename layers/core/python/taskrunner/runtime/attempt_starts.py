@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry, PlacedEntry
     from taskrunner.runtime.running_step import RunningStep
 
-# What a retried step looks for is near the journal's end, unless many other steps run beside it.
+# A retried step's entries are near the journal's end, unless many other steps run beside it.
 _LAST_ENTRIES: Final = (64, 1024)
 
 

@@ -140,7 +140,7 @@ def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
 
 
 def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
-    """Decide whether a loop that takes turns goes on after *iteration*; None if it starts."""
+    """Decide whether the loop goes on after *iteration*, or starts when that is None."""
     loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
     if iteration is None and running.is_skipped():

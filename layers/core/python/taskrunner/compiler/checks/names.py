@@ -55,7 +55,7 @@ class Kind(NamedTuple):
     maybe_null: bool = False
 
 
-# The name of the value of the iteration before. It is of any kind.
+# It stands for the value of the iteration before, which is of any kind.
 _VALUE_BEFORE: Final = Kind("the value of the iteration before", maybe_null=True)
 
 
