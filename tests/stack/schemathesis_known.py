@@ -1,4 +1,4 @@
-"""How the test hands schemathesis the names of what exists.
+"""The way in which the test hands schemathesis the names of what exists.
 
 It is apart from the hooks, because they import schemathesis, which takes each process a second.
 """
