@@ -211,7 +211,8 @@ def _blocks(
     steps = draw(_step_lists(inner, declared, depth + 1))
     limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3) | input_number))
     if kind == "parallel":
-        return step | {"parallel": {"steps": steps} | limit}
+        lanes = {"branches": draw(_branches(steps))} if draw(st.booleans()) else {"steps": steps}
+        return step | {"parallel": lanes | limit}
     if kind == "conditional":
         split = draw(st.integers(1, len(steps)))
         branches = [{"condition": draw(conditions), "steps": steps[:split]}]
@@ -220,6 +221,7 @@ def _blocks(
         policy = draw(st.sampled_from(declared.policies))
         gate = {"policy": policy, "failureAction": "branch", "branch": steps}
         return step | {"gate": {"policy": gate}}
+    value = draw(st.sampled_from(["item{}", "[previous, item{}]", "index{} || previous"]))
     block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
     if kind == "map":
         outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
@@ -227,12 +229,24 @@ def _blocks(
     more = st.fixed_dictionaries(
         {"maxIterations": st.just(5) | st.just("{{ sum([inputs.number, `4`]) }}")},
         optional={
-            "until": st.just(f"index{depth} == `1`"),
+            "until": st.sampled_from([f"index{depth} == `1`", "previous", "!previous"]),
             "aggregation": st.sampled_from(["collect", "merge", "last", "first", "none"]),
-            "outputs": st.just(f"item{depth}"),
+            "outputs": st.just(value.format(depth)),
         },
     )
     return step | {"loop": block | {"body": steps} | draw(more)}
+
+
+@st.composite
+def _branches(draw: DrawFn, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The branches of a parallel, named or not, that hold *steps*."""
+    split = draw(st.integers(1, len(steps)))
+    lanes = [lane for lane in (steps[:split], steps[split:]) if lane]
+    names = ["first", "second"]
+    return [
+        {"steps": lane} | draw(st.dictionaries(st.just("name"), st.just(names[number])))
+        for number, lane in enumerate(lanes)
+    ]
 
 
 def _fields_of_every_step() -> SearchStrategy[dict[str, Any]]:

@@ -131,6 +131,7 @@ def _say_what_validators_check(parts: dict[str, Schema]) -> None:
     for key, name in (("approval", "ApprovalGateShape"), ("policy", "PolicyGateShape")):
         _set(parts["GateShape"], key, {"$ref": f"#/$defs/{name}"})
     parts["GateShape"]["oneOf"] = [{"required": ["approval"]}, {"required": ["policy"]}]
+    parts["ParallelShape"]["oneOf"] = [{"required": ["steps"]}, {"required": ["branches"]}]
     parts["Metadata"]["additionalProperties"] = True
 
 
@@ -191,5 +192,6 @@ def _flat(kind: str, common: dict[str, Schema], shape: Schema) -> Schema:
         "type": "object",
         "properties": fields | {"type": named} | common,
         "required": list(dict.fromkeys(["id", "type", *required])),
+        **({"oneOf": shape["oneOf"]} if "oneOf" in shape else {}),
         "additionalProperties": False,
     }

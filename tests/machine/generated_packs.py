@@ -31,9 +31,10 @@ class _Scope:
     outputs: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    in_loop: bool = False
 
     def copy(self) -> _Scope:
-        return _Scope(list(self.outputs), list(self.steps), list(self.names))
+        return _Scope(list(self.outputs), list(self.steps), list(self.names), self.in_loop)
 
 
 @st.composite
@@ -116,6 +117,8 @@ class _Writer:
         choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
         choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
         choices += [f"to_string({name}) == '1'" for name in scope.names[-2:]]
+        if scope.in_loop:
+            choices += ["previous", "previous.at == `0` || !previous"]
         if scope.outputs:
             choices.append(f"length(steps.{scope.outputs[-1]}.outputs.n) == `1`")
         return str(self._one(*choices))
@@ -127,6 +130,8 @@ class _Writer:
         choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
         choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
         choices += [f"at {{{{ {name} }}}}" for name in scope.names]
+        if scope.in_loop:
+            choices += ["{{ previous }}", "after {{ previous.item }}"]
         if scope.outputs:
             choices.append(f"{{{{ keys(steps.{scope.outputs[-1]}.outputs) }}}}")
         return self._one(*choices)
@@ -168,9 +173,12 @@ class _Writer:
 
     def _parallel(self, scope: _Scope, depth: int) -> dict[str, Any]:
         size = self._draw(st.integers(1, 3))
-        block: dict[str, Any] = {
-            "steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]
-        }
+        block: dict[str, Any]
+        if self._one(True, False):
+            block = {"steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]}
+        else:
+            branches = [self.list(scope.copy(), depth + 1, self._few()) for _ in range(size)]
+            block = {"branches": [{"steps": steps} for steps in branches]}
         if self._one(True, False):
             block["maxParallel"] = self._one(1, 2, "{{ inputs.one }}")
         return {"parallel": block}
@@ -198,6 +206,7 @@ class _Writer:
 
     def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, names = self._iterators(scope)
+        inner.in_loop = True
         block: dict[str, Any] = dict(names)
         block["items"] = self._one(
             self._items(scope),
@@ -211,7 +220,8 @@ class _Writer:
         if self._one(False, True):
             block["until"] = self._condition(inner)
         if self._one(False, True):
-            block["outputs"] = f"{{at: {names['index']}, item: {names['iterator']}}}"
+            before = self._one("", "", ", before: previous.at")
+            block["outputs"] = f"{{at: {names['index']}, item: {names['iterator']}{before}}}"
         return {"loop": block}
 
     def _conditional(self, scope: _Scope, depth: int) -> dict[str, Any]:

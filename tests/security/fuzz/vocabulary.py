@@ -9,7 +9,7 @@ from typing import Final
 NAMES: Final = (
     "inputs", "inputs.a", "inputs.o", "inputs.t", "steps", "steps.one.outputs", "steps.one.status",
     "steps.s1.outputs", "item", "index", "run.id", "run.tenant", "with", "secrets.token", "a",
-    "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
+    "previous", "x", "my-name", '"a b"', "@", "__proto__", "steps.7-up", "list", "k",
 )  # fmt: skip
 LITERALS: Final = (
     "`1`", "`0`", "`-1`", "`true`", "`null`", "`[]`", "`{}`", '`"x"`', "`[1, [2]]`", "`1e308`",
@@ -140,6 +140,7 @@ SCHEMA: Final = Words(
 BLOCKS: Final = (
     "parallel: {steps: [STEP]}",
     "parallel: {maxParallel: 1, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}",
+    "parallel: {branches: [{name: eu, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}]}",
     "map: {items: {range: {end: 2}}, steps: [STEP]}",
     "map: {items: inputs.a, step: STEP}",
     "loop: {items: run.id, body: [STEP]}",

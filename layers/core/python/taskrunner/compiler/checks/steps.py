@@ -113,8 +113,7 @@ class StepChecks:
                 return self._policy_gate(body, path)
             case ParallelShape():
                 self._numbers.number(body.max_parallel, (*path, "maxParallel"))
-                lanes = enumerate(body.steps)
-                return self._separately(((lane,), (*path, "steps"), index) for index, lane in lanes)
+                return self._parallel(body, path)
             case ConditionalShape():
                 return self._conditional(body, path)
             case MapShape():
@@ -179,6 +178,23 @@ class StepChecks:
             self._messages.of_approval(gate.override.approval)
         return self._separately([(gate.branch or [], (*path, "branch"), 0)])
 
+    def _parallel(self, shape: ParallelShape, path: JsonPath) -> list[str]:
+        if (shape.steps is None) == (shape.branches is None):
+            self._findings.add(path, "a parallel needs exactly one of 'steps' and 'branches'")
+        numbers: dict[str, int] = {}
+        for index, lane in enumerate(shape.branches or ()):
+            if lane.name is not None and (before := numbers.setdefault(lane.name, index)) != index:
+                message = f"'{lane.name}' is the name of branch {before} too; choose another name"
+                self._findings.add((*path, "branches", index, "name"), message)
+        single = [
+            ((step,), (*path, "steps"), index) for index, step in enumerate(shape.steps or ())
+        ]
+        several = [
+            (lane.steps, (*path, "branches", index, "steps"), 0)
+            for index, lane in enumerate(shape.branches or ())
+        ]
+        return self._separately([*single, *several])
+
     def _conditional(self, conditional: ConditionalShape, path: JsonPath) -> list[str]:
         for index, branch in enumerate(conditional.branches):
             self._expressions.expression(branch.condition, (*path, "branches", index, "condition"))
@@ -207,7 +223,7 @@ class StepChecks:
         self._items(shape.items, (*path, "items"))
         self._numbers.number(shape.max_iterations, (*path, "maxIterations"))
         self._iterators(shape, path)
-        with self._scope.local_names(_local_names(shape)):
+        with self._scope.loop_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
             self._expressions.expression(shape.until, (*path, "until"))
             self._expressions.iteration_value(shape.outputs, (*path, "outputs"))

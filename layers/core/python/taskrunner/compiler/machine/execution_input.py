@@ -83,7 +83,7 @@ def _map_size(step: Step) -> int | None:
         return None
     match step:
         case Parallel():
-            return None if step.max_parallel is None else len(step.steps)
+            return None if step.max_parallel is None else len(step.lanes)
         case MapStep() | Loop():
             return None if step.items.values is None else len(step.items.values)
         case _:

@@ -39,7 +39,7 @@ class Exits:
         return replace(self, follower=follower)
 
 
-# Where a loop with `until` looks for the failure of its iteration.
+# Where a loop that takes turns looks for the failure of its iteration.
 LOOP_FAILURE: Final = "$.place.next"
 
 

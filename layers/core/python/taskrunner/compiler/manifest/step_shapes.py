@@ -149,13 +149,24 @@ class GateShape(Shape):
     """Evaluates a policy."""
 
 
+class LaneShape(Shape):
+    """Steps of a parallel that run one after another, beside those of its other branches."""
+
+    name: Name | None = None
+    """The branch's name; without one it has its number, from 0."""
+    steps: Annotated[list[StepShape], Field(min_length=1)]
+    """The steps that run one after another."""
+
+
 class ParallelShape(Shape):
-    """Runs its steps at the same time."""
+    """Runs `steps` at the same time, or `branches` of several steps each."""
 
     kind: ClassVar[str] = "parallel"
 
-    steps: Annotated[list[StepShape], Field(min_length=1)]
+    steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
     """The steps that run at the same time."""
+    branches: Annotated[list[LaneShape], Field(min_length=1)] | None = None
+    """The lists of steps that run at the same time, each in its order."""
     max_parallel: MaxParallel | None = None
     """The number of them that run at once, at most."""
 
@@ -305,6 +316,7 @@ class StepShape(Shape):
 for _shape in (
     PolicyGateShape,
     GateShape,
+    LaneShape,
     ParallelShape,
     MapShape,
     LoopShape,
@@ -335,7 +347,9 @@ def _walk_step(step: StepShape, path: JsonPath) -> Iterator[tuple[JsonPath, Step
         case RunShape() | ApprovalGateShape():
             pass
         case ParallelShape():
-            yield from walk(body.steps, (*fields_path, "steps"))
+            yield from walk(body.steps or (), (*fields_path, "steps"))
+            for index, lane in enumerate(body.branches or ()):
+                yield from walk(lane.steps, (*fields_path, "branches", index, "steps"))
         case MapShape():
             if body.step is not None:
                 yield from _walk_step(body.step, (*fields_path, "step"))

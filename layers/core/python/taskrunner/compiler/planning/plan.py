@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner import expressions
 from taskrunner.compiler.planning.evaluator import InputEvaluator
+from taskrunner.compiler.planning.previous import value_keepers
 from taskrunner.compiler.planning.steps import StepPlanner, retries
 from taskrunner.model.plan import (
     Approval,
@@ -56,7 +57,7 @@ def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
     planned_retries = retries(spec.failure.retries, evaluator, ("spec", "failure", "retries"))
     failure = FailurePolicy(planned_retries, spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
-    planner = StepPlanner(failure, messages, evaluator)
+    planner = StepPlanner(failure, messages, value_keepers(spec), evaluator)
     return Plan(
         pack_name=pack.metadata.name,
         pack_version=pack.metadata.version,

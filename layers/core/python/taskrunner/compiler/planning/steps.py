@@ -28,6 +28,7 @@ from taskrunner.model.plan import (
     Branch,
     Conditional,
     FailureAction,
+    Lane,
     Loop,
     MapStep,
     Parallel,
@@ -37,7 +38,7 @@ from taskrunner.model.plan import (
 from taskrunner.model.retries import REASONS, Jitter, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from taskrunner.compiler.manifest.step_shapes import (
         BranchShape,
@@ -52,13 +53,22 @@ if TYPE_CHECKING:
 
 
 class StepPlanner:
-    """Plans the steps of one pack. *messages* has the message of each declared approval, by id."""
+    """Plans the steps of one pack.
+
+    *messages* has the message of each declared approval, by id, and *value_keepers* are the ids of
+    the loops of which an iteration reads the value of the one before.
+    """
 
     def __init__(
-        self, failure: FailurePolicy, messages: Mapping[str, str | None], evaluator: InputEvaluator
+        self,
+        failure: FailurePolicy,
+        messages: Mapping[str, str | None],
+        value_keepers: Collection[str],
+        evaluator: InputEvaluator,
     ) -> None:
         self._failure = failure
         self._messages = messages
+        self._value_keepers = value_keepers
         self._evaluator = evaluator
         self._items = ItemPlanner(evaluator)
 
@@ -93,7 +103,7 @@ class StepPlanner:
             case ParallelShape():
                 return Parallel(
                     **fields,
-                    steps=self.steps(body.steps, (*path, "steps")),
+                    lanes=self._lanes(body, path),
                     **self._max_parallel(body.max_parallel, path),
                 )
             case MapShape():
@@ -178,6 +188,19 @@ class StepPlanner:
         pause = (shape.backoff_seconds, bounds.BACKOFF_SECONDS, (*path, "backoffSeconds"))
         return Retries(count + 1, number(*pause))
 
+    def _lanes(self, shape: ParallelShape, path: JsonPath) -> tuple[Lane, ...]:
+        single = self.steps(shape.steps or (), (*path, "steps"))
+        return (
+            *(Lane(steps=(step,)) for step in single),
+            *(
+                Lane(
+                    steps=self.steps(lane.steps, (*path, "branches", number, "steps")),
+                    branch=lane.name or str(number),
+                )
+                for number, lane in enumerate(shape.branches or ())
+            ),
+        )
+
     def _map(self, shape: MapShape, path: JsonPath, fields: StepFields) -> MapStep:
         items = self._items.items(shape.items, MAX_ITERATIONS, (*path, "items"))
         template: tuple[Step, ...]
@@ -209,6 +232,7 @@ class StepPlanner:
             until=_text(shape.until),
             aggregation=Aggregation(shape.aggregation),
             output=_text(shape.outputs),
+            keeps_values=fields["id"] in self._value_keepers,
         )
 
     def _conditional(
