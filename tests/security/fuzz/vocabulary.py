@@ -76,6 +76,7 @@ PACK: Final = Words(
         "maxParallel": ("1", "2", "40", "41", "1000"),
         "maxIterations": ("1", "5", "10000"), "maxAttempts": ("1", "2", "100"),
         "path": ("/output/x", "/output/../x", "/output/"),
+        "id": ("a", "b", "s1"), "name": ("eu", "us", "n1"),
     },
     scalars=_ODD,
     keys=("id", "name", "when", "type", "run", "with", "steps", "step", "body", "items", "map",
