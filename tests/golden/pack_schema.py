@@ -105,7 +105,9 @@ def _plain(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
     options = plain.get("anyOf", ())
     if len(options) == 2 and options[1] == {"type": "null"} and "type" in options[0]:
         del plain["anyOf"]
-        plain |= options[0] | {"type": [options[0]["type"], "null"]}
+        types = options[0]["type"]
+        types = types if isinstance(types, list) else [types]
+        plain |= options[0] | {"type": [*types, "null"]}
         if "enum" in plain:
             plain["enum"] = [*plain["enum"], None]
     if plain.get("$ref") == "#/$defs/StepShape":

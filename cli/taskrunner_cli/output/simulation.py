@@ -15,6 +15,7 @@ from taskrunner_cli.output.branches import BranchLine, by_branch
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.runs import pack_title
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import retries_in_words
 
 
 def simulation_view(simulation: Simulation) -> RenderableType:
@@ -60,7 +61,7 @@ def _add_step(table: ResultTable, step: SimulatedStep, *, depth: int) -> None:
 
 
 def block_detail(step: SimulatedStep) -> str:
-    """Return the items, conditions, policy and parallelism of a step, as far as it has them."""
+    """Return the items, conditions, policy, parallelism and retries of a step, if it has them."""
     parts: list[str] = [step["phase"]] if "phase" in step else []
     if (map_info := step.get("mapInfo")) is not None:
         parts += [_map_items(map_info), map_info.get("mode", "")]
@@ -74,6 +75,8 @@ def block_detail(step: SimulatedStep) -> str:
             parts.append(f"otherwise {action}")
     if (max_parallel := step.get("maxParallel")) is not None:
         parts.append(f"{max_parallel} at a time")
+    if (retries := step.get("retries")) is not None:
+        parts.append(retries_in_words(retries))
     return ", ".join(part for part in parts if part)
 
 

@@ -9,7 +9,16 @@
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
 import { byUrgency, countedStates, mostUrgent } from './run-model.js';
-import { duration, plural, reasonWords, remaining, sign, stateTone, stateWord } from './words.js';
+import {
+  duration,
+  plural,
+  reasonWords,
+  remaining,
+  retriesWords,
+  sign,
+  stateTone,
+  stateWord,
+} from './words.js';
 
 const PAGE = 25;
 const KINDS = {
@@ -235,6 +244,7 @@ export class StepTree extends ConsoleElement {
       step.attempts > 1 && plural(step.attempts, 'attempt'),
       (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
+      retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
     ]
       .filter(Boolean)

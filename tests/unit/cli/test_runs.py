@@ -328,6 +328,10 @@ class TestOutputs:
     DETAIL: ClassVar = {
         "stepId": "each[1]::scan", "kind": "Run", "uses": "builtin:scanner", "status": "Succeeded",
         "startedAt": "2025-12-06T12:00:00Z", "outputs": {"critical": 0, "note": "\x1b[2J"},
+        "retries": {
+            "maxAttempts": 6, "backoffSeconds": 5, "backoffRate": 2, "maxBackoffSeconds": 60,
+            "jitter": "full", "on": ["timeout", "executor-error"],
+        },
         "attemptHistory": [
             {
                 "attempt": 1, "status": "Failed", "reason": "executor-error",
@@ -348,6 +352,10 @@ class TestOutputs:
         assert service.requests[-1].path.endswith("/runs/r1/steps/each%5B1%5D%3A%3Ascan")
         assert '"critical": 0' in ended.out
         assert "4.0 s  executor-error: no answer" in ended.out
+        assert (
+            "retries  up to 6 attempts, 5 s apart, each pause 2 times the one before, "
+            "at most 60 s, shortened at random, after timeout or executor-error only"
+        ) in ended.out
         assert "\x1b" not in ended.out
         assert as_json.document == self.DETAIL
 

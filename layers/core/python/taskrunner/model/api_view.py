@@ -198,7 +198,9 @@ def step_detail(
     """Return the API's RunStepResponse; *outputs* is None when there are none, or too large."""
     is_failed = state.status is StepStatus.FAILED and state.reason is not None
     error = {"reason": str(state.reason), "message": state.error_message} if is_failed else None
+    step = plan.step(state.template_id)
     view: JsonObject = {
+        "retries": retries(step) if isinstance(step, RunStep | PolicyGate) else None,
         "startedAt": started_at,
         "endedAt": state.last_transition_at if state.has_ended else None,
         "error": None if error is None else _without_none(error),
@@ -206,7 +208,12 @@ def step_detail(
         "attemptHistory": [_attempt(attempt) for attempt in attempts],
     }
     branch = plan.branches().get(state.template_id)
-    return _step(plan.step(state.template_id), state, branch) | _without_none(view)
+    return _step(step, state, branch) | _without_none(view)
+
+
+def retries(step: RunStep | PolicyGate) -> JsonObject | None:
+    """Return how often and when a step is tried again, or None if it is tried once."""
+    return step.retries.document() if step.retries.max_attempts > 1 else None
 
 
 def _attempt(attempt: Attempt) -> JsonObject:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import Json, JsonMapping
 
+# The name by which an iteration of a loop reads the value of the one before.
+PREVIOUS: Final = "previous"
 DEFAULT_TIMEOUT_S: Final = 600
 # Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
@@ -112,6 +114,13 @@ class IteratedFields(TypedDict):
     steps: tuple[Step, ...]
 
 
+class LimitFields(TypedDict):
+    """The fields that a parallel and a map share, for code that builds both."""
+
+    max_parallel: int | None
+    max_parallel_from_inputs: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """The fields of every step. *enabled* is None when its condition is known only at run time."""
@@ -177,12 +186,16 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(_Step):
-    """A block whose lanes run at the same time, at most *max_parallel* of them (None: all)."""
+    """A block whose lanes run at the same time, at most *max_parallel* of them (None: all).
+
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    """
 
     kind: ClassVar[StepKind] = StepKind.PARALLEL
 
     lanes: tuple[Lane, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +203,7 @@ class MapStep(_Step):
     """A block that runs the template *steps* for every item, several items at the same time.
 
     *output* is the expression of an item's value; None means the outputs of its last step.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -199,6 +213,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
     output: str | None = None
 
 
@@ -207,6 +222,8 @@ class Loop(_Step):
     """A block that runs its *steps* for one item after another, until *until* is true.
 
     *output* is the expression of an iteration's value; None means the outputs of its last step.
+    *keeps_values* is whether that value is recorded, because the next iteration reads it as
+    `previous`.
     """
 
     kind: ClassVar[StepKind] = StepKind.LOOP
@@ -219,6 +236,12 @@ class Loop(_Step):
     until: str | None = None
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
+    keeps_values: bool = False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the run is asked after each iteration where the loop goes on."""
+        return self.until is not None or self.keeps_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

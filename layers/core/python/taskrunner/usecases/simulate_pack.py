@@ -127,7 +127,12 @@ class _Simulation:
     def _by_kind(self, step: Step, prefix: str, skipped: Reason | None) -> JsonObject:
         match step:
             case RunStep():
-                return {"status": "Pending", "uses": step.uses, "children": []}
+                return {
+                    "status": "Pending",
+                    "uses": step.uses,
+                    "retries": api_view.retries(step),
+                    "children": [],
+                }
             case ApprovalGate():
                 return {
                     "status": "RequiresApproval",
@@ -145,6 +150,7 @@ class _Simulation:
                         "failureAction": step.failure_action.value,
                         "retryCount": step.retries.max_attempts - 1,
                     },
+                    "retries": api_view.retries(step),
                     "children": self.list(step.branch, prefix, skipped),
                 }
             case Parallel():

@@ -160,7 +160,7 @@ def _conditional(step: Conditional, distributed: Collection[str]) -> WorstCase:
 
 def _iterated(step: Iterated, distributed: Collection[str]) -> WorstCase:
     body, count = chain_history(step.steps, distributed), iterations(step)
-    if isinstance(step, Loop) and step.until is not None:
+    if isinstance(step, Loop) and step.takes_turns:
         turn = _TASK + _STATE
         leave_failed = turn.times(2) + _STATE  # a turn that fails, the next one, and a Pass
         return turn.times(count + 1) + body.times(count) + leave_failed

@@ -15,17 +15,21 @@ from taskrunner.compiler.manifest.fields import (
     Attempts,
     BackoffRate,
     BackoffSeconds,
+    EvaluationsAgain,
     ExpressionText,
     Identifier,
+    Iterations,
     MaxBackoffSeconds,
     MaxParallel,
     Message,
     Name,
     Shape,
+    TimeoutSeconds,
+    WholeNumber,
 )
 from taskrunner.expressions.tokens import is_whole_expression
 from taskrunner.model.json_types import Json
-from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TIMEOUT_S
+from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +99,7 @@ class ApprovalGateShape(Shape):
 class PolicyRetriesShape(Shape):
     """The number of evaluations after a failed one, and the pause before each."""
 
-    count: Annotated[int, Field(ge=0, le=20)] = 0
+    count: EvaluationsAgain = 0
     """The number of evaluations after a failed one."""
     backoff_seconds: BackoffSeconds = 0
     """The pause before each."""
@@ -170,11 +174,11 @@ class ParallelShape(Shape):
 class RangeShape(Shape):
     """Whole numbers from *start* to *end*, which is one of them."""
 
-    start: int = 0
+    start: WholeNumber = 0
     """The first number."""
-    end: int
+    end: WholeNumber
     """The last number."""
-    step: int = 1
+    step: WholeNumber = 1
     """The distance between two numbers."""
 
 
@@ -226,7 +230,7 @@ class LoopShape(Shape):
     """The name by which the steps read their item."""
     index: Name = "index"
     """The name by which the steps read their item's number."""
-    max_iterations: Annotated[int, Field(ge=1, le=MAX_ITERATIONS)] = DEFAULT_MAX_ITERATIONS
+    max_iterations: Iterations = DEFAULT_MAX_ITERATIONS
     """The number of iterations at most."""
     until: ExpressionText | None = None
     """The condition that ends the loop after an iteration."""
@@ -282,7 +286,7 @@ class StepShape(Shape):
     """Whether the run goes on when the step fails."""
     retries: RetriesShape | None = None
     """The step's attempts."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] | None = None
+    timeout_seconds: TimeoutSeconds | None = None
     """The seconds that the step may take."""
     run: RunShape | None = None
     """Runs an executor."""
