@@ -11,9 +11,9 @@ FUNCTION ?=
 bin := .venv/bin
 sam := .local/venvs/sam/bin/sam
 layer := layers/core/python
-# The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS, the generator for tests.
+# The local stack runs in the first three; SAM is for checks, for `make invoke` and for AWS, generator and editor for tests.
 stack_stamps := .venv/.installed .local/venvs/emulator/.pins .local/venvs/layer/.pins
-stamps := $(stack_stamps) .local/venvs/sam/.pins .local/venvs/generator/.pins .local/venvs/docs/.pins
+stamps := $(stack_stamps) .local/venvs/sam/.pins .local/venvs/generator/.pins .local/venvs/docs/.pins .local/editor/.pins
 
 # SAM and boto3 need a Region even where they call nothing; SAM would report every call to its makers.
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -58,6 +58,15 @@ in_parallel = @$(MAKE) --silent --no-print-directory --jobs=4 $(1)
 .local/venvs/%/.pins: requirements/%.txt | .venv/.created
 	$(call environment,.local/venvs/$*)
 
+# The YAML language server of editors comes from npm, and Node.js as a Python package, because it needs a recent one.
+.local/editor/.pins: requirements/editor/package-lock.json .local/venvs/node/.pins
+	@echo "making .local/editor"
+	@mkdir -p .local/editor && cp requirements/editor/package*.json .local/editor/
+	@.local/venvs/node/bin/npm ci --prefix .local/editor --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
+		|| { echo "error: npm cannot install the packages for .local/editor; see above." \
+			"Check that this machine reaches an npm registry, or its mirror, and repeat the command." >&2; exit 1; }
+	@cp $< $@
+
 # $(1) the folder; the pins are the first prerequisite. --clear removes what an interrupted or older setup left.
 define environment
 	@echo "making $(1)"
@@ -85,6 +94,9 @@ lock: .venv/.installed ## Resolve the pinned requirements again
 	$(call compile,requirements/sam.in,requirements/sam.txt)
 	$(call compile,requirements/generator.in,requirements/generator.txt)
 	$(call compile,requirements/docs.in,requirements/docs.txt)
+	$(call compile,requirements/node.in,requirements/node.txt)
+	@$(MAKE) --silent .local/venvs/node/.pins
+	.local/venvs/node/bin/npm update --prefix requirements/editor --package-lock-only --omit-lockfile-registry-resolved
 	$(call compile,requirements/bench.in,requirements/bench.txt)
 
 # One set of pins for all Pythons and platforms, with no address of an index in it.
@@ -125,15 +137,18 @@ sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
 
-checks := $(addprefix check-,style types imports template machines workflows)
+checks := $(addprefix check-,style scripts types imports template machines workflows)
 .PHONY: $(checks)
 
-check: $(stamps) ## Check style, types, imports, template, state machines and workflows
+check: $(stamps) ## Check style, scripts, types, imports, template, state machines and workflows
 	$(call in_parallel,$(checks))
 
 check-style:
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+
+check-scripts:
+	$(bin)/oxlint --deny-warnings functions
 
 check-types:
 	$(bin)/mypy

@@ -80,7 +80,7 @@ def ratio(items: int, block: str = MAP) -> float:
         json.loads(text)
     parsed = time.process_time()
     placed = [entry for chunk in chunks for entry in chunk_entries(decoded(chunk))]
-    state = fold(plan, (one.entry for one in placed), run.created_at)
+    state = fold(plan, (item.entry for item in placed), run.created_at)
     json.dumps(api_view.run_state(run, plan, state))
     return (time.process_time() - parsed) / (parsed - start)
 
@@ -92,12 +92,12 @@ def measure(items: int) -> None:
     times = [time.process_time()]
     placed = [entry for chunk in chunks for entry in chunk_entries(decoded(chunk))]
     times.append(time.process_time())
-    state = fold(plan, (one.entry for one in placed), run.created_at)
+    state = fold(plan, (item.entry for item in placed), run.created_at)
     times.append(time.process_time())
     whole = json.dumps(api_view.run_state(run, plan, state))
     times.append(time.process_time())
-    block = next(one for one in state.steps if one.path == "each")
-    failed = [one for one in children(state, "each") if one.status is StepStatus.FAILED]
+    block = next(step for step in state.steps if step.path == "each")
+    failed = [child for child in children(state, "each") if child.status is StepStatus.FAILED]
     page = [*failed, *children(state, "each")][:50]
     json.dumps(api_view.run_children(run, plan, state, block, page))
     times.append(time.process_time())

@@ -160,7 +160,7 @@ def _body_problems(
         return
     schema = pointer(pointer(pointer(where, "content"), media_type), "schema")
     match media_type:
-        case "application/json":
+        case "application/json" | "application/schema+json":
             yield from _json_problems(schema, text)
         case "application/x-ndjson":
             yield from ndjson_problems(schema, text)

@@ -1,4 +1,4 @@
-"""Serves the API's OpenAPI document, and answers 404 or 405 to requests for which it has no route.
+"""Serves the API's OpenAPI document and the JSON Schema of packs, and answers 404 or 405 otherwise.
 
 The document is beside this file and is read once, at import. It names the server that its client
 has reached and the token address of the deployment, so its digest and ETag differ between the
@@ -7,7 +7,8 @@ than Python's own.
 
 The ETag is strong and made of the document's bytes. The metadata has the same ETag, which names the
 document it describes. The signature is a digest of the same bytes. Anyone can recompute it; it
-involves no key and therefore proves no author.
+involves no key and therefore proves no author. The schema has an ETag and a signature of the same
+kind.
 """
 
 import hashlib
@@ -34,12 +35,13 @@ BUILD_VERSION = os.environ.get("BUILD_VERSION") or VERSION
 TOKEN_URL = os.environ.get("TOKEN_URL", "")
 _SERVERS = re.compile(r"(?<=^servers:\n)(?:  .*\n)+", re.MULTILINE)
 _TOKEN_URL = re.compile(r"(?<=tokenUrl: ).*")
-PATHS = ("/.well-known/openapi", "/openapi")
+PATHS = ("/.well-known/openapi", "/openapi", "/schemas/pack.v1.json")
 MEDIA_TYPES = ("application/yaml", "text/plain")
+PACK_SCHEMA = Path(__file__).with_name("pack.v1.json")
 
 
 class Served(NamedTuple):
-    """The document as the clients of one server get it."""
+    """A text as the clients of one server get it."""
 
     text: str
     etag: str
@@ -56,6 +58,16 @@ def served(server: str, token_url: str = TOKEN_URL) -> Served:
     text = _SERVERS.sub(lambda _: entry, SOURCE, count=1)
     if token_url:
         text = _TOKEN_URL.sub(lambda _: json.dumps(token_url), text, count=1)
+    return _with_digest(text)
+
+
+@lru_cache(maxsize=1)
+def pack_schema() -> Served:
+    """Return the JSON Schema of packs. The first request for it reads it, so no cold start does."""
+    return _with_digest(PACK_SCHEMA.read_bytes().decode())
+
+
+def _with_digest(text: str) -> Served:
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Served(text, f'"{digest[:32]}"', f"sha256:{digest}")
 
@@ -76,14 +88,17 @@ def _answer(event: dict[str, Any]) -> Response:
         message = f"{method} is not a method of {route}; use {' or '.join(allowed)}"
         return _error(event, 405, "method_not_allowed", message, Allow=", ".join(allowed))
     server = base_url(event)
-    document = served(server)
+    document = pack_schema() if route == "/schemas/pack.v1.json" else served(server)
     if _client_has(document, event):
         return {"statusCode": 304, "headers": {"ETag": document.etag}, "body": ""}
-    if route == "/openapi":
-        content_type = media_type(", ".join(_header_values(event, "accept")), MEDIA_TYPES)
-        body = document.text
-    else:
-        content_type, body = "application/json", json.dumps(_metadata(server, document))
+    match route:
+        case "/openapi":
+            content_type = media_type(", ".join(_header_values(event, "accept")), MEDIA_TYPES)
+            body = document.text
+        case "/schemas/pack.v1.json":
+            content_type, body = "application/schema+json", document.text
+        case _:
+            content_type, body = "application/json", json.dumps(_metadata(server, document))
     headers = {
         "Content-Type": content_type,
         "ETag": document.etag,
@@ -103,7 +118,7 @@ def _metadata(server: str, document: Served) -> Mapping[str, str]:
 
 
 def _client_has(document: Served, event: dict[str, Any]) -> bool:
-    """Return whether If-None-Match names the document."""
+    """Return whether If-None-Match names *document*."""
     return bool(known_tags(_header_values(event, "if-none-match")) & {document.etag, "*"})
 
 

@@ -1,4 +1,4 @@
-"""What CloudFormation makes of a translated template and parameters: resources without functions.
+"""CloudFormation's view of a translated template and parameters: resources without functions.
 
 It knows the functions that the template uses, and no others. A reference to a resource that the
 deployment does not have is an error, as it is for CloudFormation.

@@ -303,7 +303,8 @@ def test_every_operation_names_an_existing_scope(document: Json) -> None:
 
     assert set(scopes.values()) <= {*flow["scopes"], "none"}
     console = {"/console", "/console/{release}/{file}"}
-    assert public == {"/.well-known/openapi", "/openapi"} | console
+    documents = {"/.well-known/openapi", "/openapi", "/schemas/pack.v1.json"}
+    assert public == documents | console
 
 
 def test_every_error_code_has_a_status_and_a_description(document: Json) -> None:

@@ -99,7 +99,7 @@ def test_every_operation_with_a_request_body_has_an_example_of_it() -> None:
     assert {example.operation for example in EXAMPLES if example.status is None} == with_body
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: f"{one.operation}-{one.status}")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda given: f"{given.operation}-{given.status}")
 def test_an_example_fits_the_schema_of_its_operation(example: Example) -> None:
     assert example.problems() == []
 

@@ -28,7 +28,7 @@ ISSUER = {
     "IssuerTokenUrl": "https://id.example.com/token",
     "IssuerAuthorizeUrl": "https://id.example.com/authorize",
 }
-# What a deployment may choose otherwise than by default. Each condition of the template is one.
+# The choices of a deployment that differ from the defaults. Each condition of the template is one.
 CHOICES: list[dict[str, str]] = [
     ISSUER,
     {"Authorization": "AWS_IAM"},
@@ -49,7 +49,7 @@ CHOICES: list[dict[str, str]] = [
     {"AlarmTopic": "arn:x:sns:x:1:alarms"},
     {"OldestGateAlarmSeconds": "86400"},
 ]
-# What Regions of China lack.
+# The features that Regions of China lack.
 NOT_IN_CHINA = {
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
@@ -202,7 +202,7 @@ def test_cognitos_hosts_are_those_of_the_partition(partition: str, sign_in: str)
 def test_cfn_lint_accepts_every_partition(tmp_path: Path) -> None:
     """It considers all values of the conditions by itself.
 
-    Of policies it knows every action (W3037), and the resources that an action has (I3510).
+    It knows every action of policies (W3037), and the resources that an action has (I3510).
     It takes one template for all Regions, and the partition of its ARNs matters to no rule.
     """
     path = tmp_path / "translated.json"

@@ -8,7 +8,9 @@ import subprocess
 from tests.template import ROOT
 
 HOMES = re.compile(r"/(?:home|Users|root|work|tmp)/\w|[A-Z]:\\\\")
-INDEXES = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple")
+INDEXES = re.compile(
+    r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple|registry\.npmjs"
+)
 OURS = {"tests/architecture/test_repository.py"}  # contains the patterns themselves
 
 

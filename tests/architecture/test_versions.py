@@ -1,8 +1,8 @@
 """A deployment moves the alias of each function to all of its new settings.
 
 Lambda publishes no version by itself. SAM publishes one when a function's code changes, and
-CloudFormation when the description of the version changes. What neither names would stay as it was
-behind the alias.
+CloudFormation when the description of the version changes. A setting in neither would stay as it
+was behind the alias.
 """
 
 from __future__ import annotations

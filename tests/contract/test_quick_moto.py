@@ -165,7 +165,7 @@ def _assert_same(*requests: tuple[str, dict[str, Any]]) -> None:
 def _answers(
     aws: AbstractContextManager[Any], requests: tuple[tuple[str, dict[str, Any]], ...]
 ) -> list[Any]:
-    """What DynamoDB says to each request; to one that it refuses, the error."""
+    """Return DynamoDB's answer to each request, or the error if it refuses one."""
     answers: list[Any] = []
     with aws, nullcontext(boto3.client("dynamodb", region_name=REGION)) as client:
         _create_table(client)

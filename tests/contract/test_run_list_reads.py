@@ -1,4 +1,4 @@
-"""What the lists of runs, and the end of a journal, read of DynamoDB."""
+"""The reads of DynamoDB that the lists of runs, and the end of a journal, cost."""
 
 from __future__ import annotations
 

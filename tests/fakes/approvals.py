@@ -339,5 +339,5 @@ def _is_of(gate: StoredGate, approval_id: str) -> bool:
 
 
 def _count(gate: GateRecord | None) -> tuple[int, str | None] | None:
-    """What must not have changed of a gate: its decisions, and that it has not expired."""
+    """Return the part of a gate that must not have changed: decisions, not expired."""
     return None if gate is None else (gate.recorded_decisions, gate.expired_by)

@@ -53,7 +53,7 @@ class MemoryArtifacts:
     contents: dict[str, bytes] = field(default_factory=dict)
 
     def matching(self, name: str) -> list[str]:
-        return [one for one in self.contents if one == name or one.startswith(f"{name}.")]
+        return [other for other in self.contents if other == name or other.startswith(f"{name}.")]
 
     def fetch(self, name: str, into: Path) -> bool:
         if name not in self.contents:

@@ -85,7 +85,7 @@ class Aws:
         self._numbers.clear()
 
     def is_caller_gone(self) -> bool:
-        """Whether the caller of the function that has just died is gone. The next one is there."""
+        """Return whether the caller of the dead function is gone; the next one is there."""
         was_gone, self._gone = self._gone, False
         return was_gone
 
@@ -209,7 +209,7 @@ def _answer(request: Any, status: int, body: Any, **headers: str) -> AWSResponse
 
 
 def _refusal(request: Any, operation: str) -> AWSResponse:  # noqa: ANN401 - botocore's
-    """How the service says that there were too many requests."""
+    """Return the service's error for too many requests."""
     service = operation.partition(".")[0]
     match service:
         case "s3":

@@ -1,4 +1,4 @@
-"""What may go wrong at a call that a function makes of AWS, and where."""
+"""The faults of a call that a function makes of AWS: their kinds and places."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _once(
             return following, value
         case "Parallel":
             given = _filled(state["Parameters"], value, context) if "Parameters" in state else value
-            lanes = [run_states(one, deepcopy(given), context) for one in state["Branches"]]
+            lanes = [run_states(lane, deepcopy(given), context) for lane in state["Branches"]]
             result = yield Fork(lanes)
             return following, _with_result(state, value, result, context)
         case "Map":

@@ -1,4 +1,4 @@
-"""What must hold of every run, whatever went wrong on its way."""
+"""The invariants of every run, whatever went wrong on its way."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _log_problems(record: Record, log: Sequence[str]) -> Iterator[str]:
 
 
 def _order_problems(record: Record) -> Iterator[str]:
-    """What began too late, or too early."""
+    """Yield each step that began too late or too early."""
     guarding = guards(record.plan, {entry.step_path or "" for entry in record.entries})
     for number, entry in enumerate(record.entries):
         if entry.event not in _BEGINNINGS or entry.step_path is None:
@@ -202,7 +202,8 @@ def _fatal(steps: dict[str, StepState]) -> str | None:
 def _stopped(steps: dict[str, StepState]) -> set[str]:
     """The blocks in which nothing begins any more, although the run goes on after them.
 
-    A failure climbs until something around it lets it pass. What it has passed on its way stops.
+    A failure climbs until something around it lets it pass. All that it has passed on its way
+    stops.
     """
     stopped = set()
     for step in steps.values():
@@ -239,7 +240,7 @@ def _decision_problems(record: Record) -> Iterator[str]:
 
 
 def _state_problems(record: Record) -> Iterator[str]:
-    """Where the table and the fold of the journal disagree."""
+    """Yield each difference between the table and the fold of the journal."""
     ends = [entry for entry in record.entries if entry.event in ENDS]
     if len(ends) > 1:
         yield f"the run ended {len(ends)} times"
@@ -263,7 +264,7 @@ def answer_problems(record: Record, answers: Sequence[Answered]) -> Iterator[str
     resumed: dict[str, set[str]] = {}
     for answered in answers:
         approval = record.approvals[answered.approval]
-        made = {(one.approver, one.verdict.value) for one in approval.decisions}
+        made = {(decision.approver, decision.verdict.value) for decision in approval.decisions}
         if (answered.subject, answered.decision) not in made:
             yield f"{answered.subject} {answered.decision} {answered.approval}, and nothing says so"
         if answered.resumed:

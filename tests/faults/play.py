@@ -49,7 +49,7 @@ class Follower:
 
 @dataclass
 class Ended:
-    """How a play ended; *run* is the run's state, or None when nothing was recorded.
+    """The end of a play; *run* is the run's state, or None when nothing was recorded.
 
     *healed_s* is how long it took from the last thing that people did.
     """
@@ -233,11 +233,11 @@ class Play:
         return True
 
     def _is_settled(self) -> bool:
-        """Whether nothing is left to do: for machines, for events, for the reconciler."""
+        """Return whether nothing is left to do: for machines, for events, for the reconciler."""
         service = self._service
         executions = service.states.executions.values()
         return (
             not service.events
-            and all(one.status != "RUNNING" for one in executions)
+            and all(execution.status != "RUNNING" for execution in executions)
             and not any(item.keys() & {"unfinished", "due"} for item in items())
         )

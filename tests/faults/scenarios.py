@@ -301,7 +301,7 @@ _WHOLE: Final = (
 
 
 def _left(name: str, scenario: str, function: str, operation: str, fault: Fault) -> Scenario:
-    whole = next(one for one in _WHOLE if one.name == scenario)
+    whole = next(candidate for candidate in _WHOLE if candidate.name == scenario)
     abandoned = Abandoned(scenario, function, operation, fault)
     return Scenario(name, whole.manifest, whole.actions, abandoned)
 
@@ -309,8 +309,8 @@ def _left(name: str, scenario: str, function: str, operation: str, fault: Fault)
 _GONE: Final = Fault.CALLER_GONE
 _RECORD: Final = "dynamodb.TransactWriteItems"
 SCENARIOS: Final = {
-    one.name: one
-    for one in (
+    scenario.name: scenario
+    for scenario in (
         *_WHOLE,
         _left("created and left", "cancelled", "create_run", _RECORD, _GONE),
         _left("decided and left", "rejected", "decide_approval", _RECORD, _GONE),

@@ -237,7 +237,7 @@ class Service:
         return Answer(200, {}, json.dumps(removed))
 
     def announced(self, approval: str) -> bool:
-        """Whether approvers have been notified of an approval."""
+        """Return whether approvers have been notified of an approval."""
         topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
         return any(
             f'"{approval}"' in body for topic in topics for _, body, *_ in topic.sent_notifications
@@ -360,7 +360,7 @@ def _nothing_to_call(arn: str, _payload: dict[str, Any]) -> Any:  # noqa: ANN401
 
 
 def _label(payload: dict[str, Any]) -> str:
-    """What a machine calls a function for."""
+    """Return the purpose of a machine's call of a function."""
     path = step_reference(payload).path if "step" in payload else ""
     words = [path, payload.get("ask"), "expired" * has_timed_out(payload)]
     return " ".join(filter(None, words))

@@ -48,7 +48,7 @@ class Thread:
     parent: Thread | None = None
     effect: Call | Sleep | Fork | None = None
     wakes_at: datetime | None = None
-    # What a call or a token brought, before the lane has gone on with it.
+    # The answer of a call or a token, before the lane has gone on with it.
     answer: Callable[[], Any] | None = None
     was_called: bool = False
     # These are for a Fork:
@@ -101,7 +101,11 @@ class StepFunctions:
     def waiting_tokens(self) -> list[str]:
         """The tokens that running executions wait for."""
         effects = [thread.effect for thread in self._threads() if thread.was_called]
-        return [one.token for one in effects if isinstance(one, Call) and one.token is not None]
+        return [
+            effect.token
+            for effect in effects
+            if isinstance(effect, Call) and effect.token is not None
+        ]
 
     def run(self, thread: Thread) -> None:
         """Let one lane go on: call its function, or give it what came."""
@@ -116,7 +120,9 @@ class StepFunctions:
             self._go_on(thread, _raising(StateError("States.Timeout")))
 
     def _threads(self) -> list[Thread]:
-        running = [one for one in self.executions.values() if one.status == "RUNNING"]
+        running = [
+            execution for execution in self.executions.values() if execution.status == "RUNNING"
+        ]
         return [thread for execution in running for thread in execution.threads]
 
     def _is_ready(self, thread: Thread) -> bool:

@@ -111,7 +111,7 @@ class Sweep:
 
 
 def _differences(recording: Recording, record: invariants.Record, ended: Ended) -> Iterator[str]:
-    """What came to another end than without the fault, and may not."""
+    """Yield each end that differs from that without the fault, and may not."""
     was, now = deepcopy(recording.summary), _summary(record)
     lost = _lost_attempts(record)
     late_s = ended.healed_s - recording.ended.healed_s
@@ -139,7 +139,7 @@ def _lost_attempts(record: invariants.Record) -> list[tuple[str, int]]:
 
 
 def _known_late_s(record: invariants.Record) -> float:
-    """How long nobody can know that an attempt was lost whose lane the run's failure has stopped.
+    """Return for how long nobody can know of an attempt lost in a lane that a failure stopped.
 
     Only time shows that its function has died. `finally` waits for it.
     """
@@ -152,7 +152,7 @@ def _known_late_s(record: invariants.Record) -> float:
 
 
 def _summary(record: invariants.Record) -> dict[str, Any]:
-    """How a run has ended, without times."""
+    """Return how a run has ended, without times."""
     return {
         "status": str(record.run.outcome),
         "steps": {
@@ -164,12 +164,12 @@ def _summary(record: invariants.Record) -> dict[str, Any]:
             }
             for step in record.state.steps
         },
-        "outputs": {path: one.outputs for path, one in record.outcomes.items()},
+        "outputs": {path: outcome.outputs for path, outcome in record.outcomes.items()},
         "approvals": {
             name: [str(one.verdict), sorted(d.approver for d in one.decisions)]
             for name, one in record.approvals.items()
         },
-        "artifacts": sorted((one.name, str(one.status)) for one in record.artifacts),
+        "artifacts": sorted((artifact.name, str(artifact.status)) for artifact in record.artifacts),
     }
 
 

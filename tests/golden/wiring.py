@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 _INDENT = "  "
-# What the frame gives to every task.
+# The parameters that the frame gives to every task.
 _USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "step", "error.$", "token.$"}
 _FUNCTIONS = {
     "$.functions.run": "RunStep",

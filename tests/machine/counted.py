@@ -1,4 +1,4 @@
-"""What the functions ask of AWS, in the units that AWS charges for."""
+"""The requests of the functions to AWS, in the units that AWS charges for."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The last two are decided at each gate by itself.
 VERDICTS = {"yes": "approved", "no": "rejected", "yes-each": "approved", "no-each": "rejected"}
-# What a deployment of these packs has: executor functions, and secrets.
+# The executor functions and secrets of a deployment of these packs.
 FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
 }
@@ -26,7 +26,7 @@ _INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": []}
 
 @dataclass
 class _Scope:
-    """What a step may read where it stands: steps with outputs, steps, iterators."""
+    """The names that a step may read at its place: steps with outputs, steps, iterators."""
 
     outputs: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a run of a plan must come to, found by walking the plan: no journal, no state machine.
+"""The end that a run of a plan must have, by walking the plan without journal or state machine.
 
 It runs one thing after another, where the product runs some at the same time. So it knows all of a
 run in which nothing is stopped by a failure beside it; where a failure stops its siblings, how far
@@ -66,7 +66,7 @@ class Prediction:
 def predict(
     plan: Plan, verdicts: Mapping[str, str], distributed: Collection[str] = ()
 ) -> Prediction:
-    """What a run of *plan* comes to when each approval is decided as *verdicts* says.
+    """Return the end of a run of *plan* in which each approval is decided as *verdicts* says.
 
     *distributed* are the ids of its Distributed Maps.
 
@@ -138,12 +138,12 @@ class _Walker:
                 raise
 
     def skip_rest(self, steps: Iterable[Step], place: _Place) -> None:
-        """What has not started when a failure ends the list."""
+        """Skip the steps that have not started when a failure ends the list."""
         for step in steps:
             self.skip(step, place, "parent-skipped" if place.contained else "run-failed")
 
     def skip(self, step: Step, place: _Place, reason: str, *, planned: bool = False) -> None:
-        """Alone what planning knew goes before *reason*; *planned* is that it knew of this too."""
+        """Skip *step* for *reason*, unless planning knew one; if *planned*, it knew of this one."""
         if step.enabled is False:
             reason, planned = "condition-false", True
         self.found.statuses[place.prefix + step.id] = ("Skipped", reason)
@@ -165,7 +165,7 @@ class _Walker:
         return [place.turn(step, number, item) for number, item in enumerate(items)]
 
     def is_passed_by(self, step: Step, number: int) -> bool:
-        """Whether planning knew that this arm of a conditional is not taken."""
+        """Return whether planning knew that this arm of a conditional is not taken."""
         return isinstance(step, Conditional) and step.taken not in {None, number}
 
     def numbered(self, step: Step) -> list[tuple[int, Step]]:
@@ -205,7 +205,7 @@ class _Walker:
             return True
 
     def skip_children(self, step: Step, place: _Place) -> None:
-        """What is in a block that could not be decided."""
+        """Skip the steps in a block that could not be decided."""
         if isinstance(step, MapStep | Loop):
             for turn in self.known_turns(step, place):
                 self.skip_rest(step.steps, turn)

@@ -1,4 +1,4 @@
-"""How machine tests start runs, decide their approvals and read what became of them."""
+"""Steps of machine tests: start runs, decide their approvals and read their ends."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def log(client: Client, run_id: str) -> list[dict[str, Any]]:
 
 
 def has_entry(client: Client, run_id: str, step: str | None, event: str) -> bool:
-    """Whether the journal says that *event* happened to *step*."""
+    """Return whether the journal says that *event* happened to *step*."""
     journal = client.engine.world.runs.journal(TENANT, run_id)
     return any(record.entry.step_path == step and record.entry.event == event for record in journal)
 

@@ -1,4 +1,4 @@
-"""What a later step reads as the outputs of a block."""
+"""The outputs of a block, as a later step reads them."""
 
 from __future__ import annotations
 

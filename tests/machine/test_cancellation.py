@@ -1,4 +1,4 @@
-"""What cancelling does to a run that is under way."""
+"""The cancellation of a run that is under way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When steps run: `when`, and the branches of a conditional."""
+"""The conditions of steps: `when`, and the branches of a conditional."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_false_condition_skips_a_block_with_its_children(ana: Client, source: 
     state = run(ana, pack(PARENT.replace("SOURCE", source), spec=spec))
 
     assert state["status"] == "succeeded"
-    # What was expected until the condition was reached stays listed.
+    # Steps that were expected until the condition was reached stay listed.
     expected = {} if source == "inputs" else {"each[0]::leaf": "Skipped parent-skipped"}
     assert statuses(state) == expected | {
         "zero": "Succeeded",

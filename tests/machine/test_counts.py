@@ -1,4 +1,4 @@
-"""How much a run asks of AWS: the calls of a step, and that no iteration costs more than another.
+"""A run's requests to AWS: the calls of a step, and the same cost for each iteration.
 
 One environment of each function serves the run, as the second run of a pack finds it on AWS.
 """
@@ -38,7 +38,7 @@ LOOP = f"""
 
 @dataclass
 class Invocation:
-    """What one invocation of a function has asked of AWS, and the bytes that it has read."""
+    """The requests of one invocation of a function to AWS, and the bytes that it has read."""
 
     function: str
     calls: Counter[str] = field(default_factory=Counter)

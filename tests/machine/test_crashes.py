@@ -128,7 +128,7 @@ def _impatient(definition: Any) -> Any:  # noqa: ANN401 - a machine
 
 def entries(client: Client, run_id: str, step: str) -> list[str]:
     journal = client.engine.world.runs.journal(TENANT, run_id)
-    return [one.entry.id for one in journal if one.entry.step_path == step]
+    return [placed.entry.id for placed in journal if placed.entry.step_path == step]
 
 
 class TestStep:

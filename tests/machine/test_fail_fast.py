@@ -1,4 +1,4 @@
-"""What a failure in one lane does to the other lanes, whatever the engine goes on to do.
+"""The effect of a failure in one lane on the other lanes, whatever the engine goes on to do.
 
 No test here relies on the engine to stop lanes: what is recorded decides whether anything starts.
 """

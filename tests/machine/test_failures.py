@@ -1,4 +1,4 @@
-"""What a failure does: retries, `continueOnError`, and the steps beside and behind it."""
+"""The effects of a failure: retries, `continueOnError`, and the steps beside and behind it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.machine.client import Client
     from tests.machine.engine import Engine
 
-# What `finally` can read of the run and of the step `work`.
+# The values that `finally` can read of the run and of the step `work`.
 NOTIFY = """
 finally:
   - id: notify
@@ -45,7 +45,7 @@ WORK = "- {id: work, run: {uses: builtin:noop, with: {n: 1}}}"
 
 
 def times_run(engine: Engine, step: str) -> int:
-    """How often a machine has called the function of *step*."""
+    """Return how often a machine has called the function of *step*."""
     events = [event for name, event in engine.calls if name == "run_step"]
     return sum(step_reference(event).path == step for event in events)
 

@@ -165,7 +165,8 @@ def assert_results(generated: Generated, run_id: str) -> None:
     assert scan.outputs["repository"] == "b"
     assert [attempt.status for attempt in scan.attempt_history] == ["Succeeded"]
     listed = {
-        one.name: one for one in generated.call("artifacts.list_run_artifacts", run_id).parsed
+        artifact.name: artifact
+        for artifact in generated.call("artifacts.list_run_artifacts", run_id).parsed
     }
     assert {"scan-report.scans-0.scan", "scan-report.scans-1.scan", "shipped"} <= listed.keys()
     assert json.loads(listed["shipped"].expression_json) == {"reviewed": True}

@@ -1,4 +1,4 @@
-"""How maps, loops and parallels go over their items and children."""
+"""The iterations of maps and loops, and the lanes of parallels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run's steps are listed: their order, paths, templates and parents."""
+"""The list of a run's steps: their order, paths, templates and parents."""
 
 from __future__ import annotations
 

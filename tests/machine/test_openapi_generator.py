@@ -117,7 +117,7 @@ def test_its_client_does_the_main_job(generated: ModuleType, ana: Any, bob: Any)
     assert decided.resumed
     assert runs.get_run_state(run_id).status == "succeeded"
     assert runs.get_run_step(run_id, "scans[1]::scan").outputs["repository"] == "b"
-    names = {one.name for one in generated.ArtifactsApi(ana).list_run_artifacts(run_id)}
+    names = {artifact.name for artifact in generated.ArtifactsApi(ana).list_run_artifacts(run_id)}
     assert {"scan-report.scans-0.scan", "scan-report.scans-1.scan", "shipped"} <= names
     assert runs.cancel_run(run_id).run_status == "succeeded"
     with pytest.raises(generated.exceptions.NotFoundException):

@@ -1,4 +1,4 @@
-"""What schemathesis must know of this API besides its document: which values exist.
+"""The knowledge of this API that schemathesis lacks in its document: which values exist.
 
 In the document a manifest is any text, a cursor is opaque and a run's id is any word. Only the
 service knows which of them are packs, pages and runs, so the hooks narrow the document to some that

@@ -1,4 +1,4 @@
-"""Where the emulator differs from AWS. A test that fails here says that a gap has been closed.
+"""The emulator's differences from AWS. A test that fails here says that a gap has been closed.
 
 The code follows AWS's documentation and does not know these gaps. docs/architecture.md says what
 each of them means on the local stack. The local stack closes other gaps, which

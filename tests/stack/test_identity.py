@@ -135,7 +135,7 @@ def test_two_approvals_need_two_approvers(operator: Api, approver: Api) -> None:
     assert operator.ended(run_id)["status"] == "succeeded"
 
 
-@pytest.mark.parametrize("path", ["/.well-known/openapi", "/openapi"])
+@pytest.mark.parametrize("path", ["/.well-known/openapi", "/openapi", "/schemas/pack.v1.json"])
 def test_everybody_reads_the_document_and_caches_it_by_its_etag(operator: Api, path: str) -> None:
     first = without_token(operator, "GET", path)
     etag = first.headers["ETag"]

@@ -83,7 +83,7 @@ def modules(package: Path) -> dict[str, bytes]:
 
 
 LAYERS = ("CoreLayer", "SchemaLayer", "SignatureLayer")
-# Lambda takes 250 MB. What a layer holds is fetched before a cold start, and counts for each one.
+# Lambda takes 250 MB. A layer's content is fetched before a cold start, and counts for each one.
 MAX_LAYER_BYTES = 30_000_000
 
 
@@ -132,6 +132,8 @@ def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
     url = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
 
     assert operator.http.get(f"{url}/openapi").status_code == 200
+    # In the source, the schema is a link to a file outside of the function's folder.
+    assert operator.http.get(f"{url}/schemas/pack.v1.json").status_code == 200
     # The authorizer refuses this token itself, with the libraries of the layer.
     headers = {"Authorization": f"Bearer {operator.token}"}
     refused = operator.http.get(f"{url}/v1/task-runner/runs", headers=headers)

@@ -110,7 +110,7 @@ def test_a_secret_reaches_its_executor_and_nothing_that_is_kept(
 
 
 def everything_kept(api: Api, run_id: str, dynamodb: Any, stack: Stack) -> list[str]:  # noqa: ANN401
-    """What the API says of a run, its artifacts as they are downloaded, and its items."""
+    """Return the API's answers about a run, its artifacts as they are downloaded, and its items."""
     run = f"runs/{run_id}"
     texts = [
         api("GET", path).text

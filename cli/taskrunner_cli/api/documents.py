@@ -236,7 +236,7 @@ class Simulation(TypedDict):
 
 
 class RunReason(TypedDict):
-    """Why a run failed, was cancelled or waits, with the step that failed it or waits."""
+    """The reason of a run's failure, cancellation or wait, with the step that failed or waits."""
 
     stepId: NotRequired[str]
     reason: NotRequired[str]

@@ -51,7 +51,7 @@ def approvals(session: Session, *, limit: LimitOption = 100, cursor: CursorOptio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionOptions:
-    """What is recorded with a decision, and how sure its caller is."""
+    """The options of a decision: what is recorded with it, and whether to ask first."""
 
     summary: Annotated[
         str, typer.Option(metavar="TEXT", help="The reason; recorded with the decision.")

@@ -92,7 +92,8 @@ def logs(  # noqa: PLR0913 -- one parameter per option
                 session.print_record(document, log_line(entry))
                 printed += 1
     if not printed:
-        session.screen.print_notice("the log has no such entries")
+        steps = f"; its steps: taskrunner show {run} --all" if step else ""
+        session.screen.print_notice(f"the log has no such entries{steps}")
 
 
 def _print_tail(

@@ -26,7 +26,7 @@ _NO_ROUTE: Final = frozenset({403, 404, 405})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """How a run is created, and whether the command follows it."""
+    """The options of a new run, and whether the command follows it."""
 
     run_id: Annotated[
         str, typer.Option(metavar="ID", help="The run's id (default: the service makes one).")

@@ -33,6 +33,7 @@ from taskrunner_cli.output.steps import (
     step_rows,
     step_table,
 )
+from taskrunner_cli.output.wording import counted
 from taskrunner_cli.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class LiveTable:
         if self._run is not None:
             run, rows = self._run, self._rows(self._run)
             self._console.print(self._headline(run), soft_wrap=True)
-            for line in failures(run):
+            for line in failures(run, self._decisions):
                 self._console.print(line, soft_wrap=True)
             self._console.print(self._table(run, rows), crop=False)
             for line in (*unlisted_steps(run, len(rows)), *gate_hints(run, self._hint_options)):
@@ -194,12 +195,13 @@ class LiveTable:
         log_lines = [Segments([*line, Segment.line()]) for line in log]
         below = Group(*log_lines, *gate_hints(run, self._hint_options))
         most = min(console.height // _ROWS_PER_FAILURE, MOST_FAILURES)
-        failed = failures(run, most) if most else []
+        failed = failures(run, self._decisions, most) if most else []
         rows = self._rows(run)
         shown = rows
         while True:
             hidden = len(run["steps"]) - len(shown)
-            note = Text(f"… and {hidden} more steps" if hidden else "", style="dim")
+            more = f"… and {counted(hidden, 'more step')}" if hidden else ""
+            note = Text(more, style="dim")
             view = Group(self._headline(run), *failed, self._table(run, shown), note, below)
             excess = len(console.render_lines(view, options, pad=False)) - console.height + 1
             if excess <= 0 or len(shown) <= _FEWEST_STEP_ROWS:
@@ -226,8 +228,8 @@ def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
     """Return *count* of the rows, in the order of the pack.
 
     Steps that failed come first, then those that run or wait, then the next pending ones, and last
-    the latest that ended: steps that succeeded long ago matter least. Of many that failed, the
-    first are shown, in half of the rows at most while others run or wait.
+    the latest that ended: steps that succeeded long ago matter least. The first of many that
+    failed are shown, in half of the rows at most while others run or wait.
     """
     ranks = {position: _rank(row.step, position) for position, row in enumerate(rows)}
     positions = sorted(ranks, key=ranks.__getitem__)

@@ -15,7 +15,8 @@ class LogFilter:
     """The conditions that all must hold.
 
     Args:
-        step: the id of a step; empty for all. The steps in its iterations count as its own.
+        step: the id of a step or an iteration, such as `hosts[3]`; empty for all. The steps in a
+            step's iterations, and in an iteration, count as its own.
         least_level: the position of the lowest level in LEVELS; an unknown level counts as info.
         failed_steps: the ids of the steps whose entries are wanted; None for all.
         words: a part of the event or the message, in capitals or not; empty for all.
@@ -35,11 +36,15 @@ class LogFilter:
         importance = LEVELS.index(level if level in LEVELS else "info")
         return (
             importance >= self.least_level
-            and (not self.step or step_id == self.step or step_id.startswith(f"{self.step}["))
+            and self._is_of_step(step_id)
             and (self.failed_steps is None or step_id in self.failed_steps)
             and self.words.casefold() in f"{entry['eventType']} {entry['message']}".casefold()
             and not self._is_too_early(entry)
         )
+
+    def _is_of_step(self, step_id: str) -> bool:
+        inside = f"{self.step}[", f"{self.step}::"
+        return not self.step or step_id == self.step or step_id.startswith(inside)
 
     def _is_too_early(self, entry: LogEntry) -> bool:
         time = parse_time(entry["timestamp"])

@@ -1,5 +1,6 @@
 """Views of runs: the list, a run with its steps, and its log."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -49,7 +50,7 @@ def headline(run: RunState) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """What only the log of a run says.
+    """The part of a run that only its log says.
 
     Args:
         decisions: who decided at its gates.
@@ -86,21 +87,26 @@ def run_view(
     steps = step_rows(run["steps"], lists_all=lists_all)
     return Group(
         headline(run),
-        *failures(run),
+        *failures(run, decisions),
         Facts({name: value for name, value in rows.items() if value}),
         step_table(steps, durations=history.durations, decisions=decisions.by_gate()),
         *unlisted_steps(run, len(steps)),
     )
 
 
-def failures(run: RunState, most: int = MOST_FAILURES) -> list[Text]:
-    """Return the first steps that failed, with reason and message; of a block those in it only."""
+def failures(run: RunState, decisions: Decisions, most: int = MOST_FAILURES) -> list[Text]:
+    """Return the first steps that failed, and why; of a block those in it only.
+
+    The reason of a gate is followed by who rejected it, and their words.
+    """
+    by_gate = decisions.by_gate()
     failed = [step for step in run["steps"] if step["status"] == "Failed"]
     parents = {step.get("parentId") for step in failed}
     inner = [step for step in failed if step["stepId"] not in parents]
     lines = []
     for step in inner[:most]:
-        why = (step.get("statusReason"), step.get("errorMessage"))
+        decided = by_gate.get(step["stepId"])
+        why = (step.get("statusReason"), decided, step.get("errorMessage"))
         reason = ": ".join(part for part in why if part)
         lines.append(Text.assemble(text(f"✗ {step['stepId']}  ", "bold red"), text(reason)))
     if more := len(inner) - most:
@@ -163,12 +169,22 @@ def _why(reason: RunReason) -> str:
 
 
 def log_line(entry: LogEntry) -> Text:
-    """Return a log entry as text: its time, its event and its message."""
+    """Return a log entry as text: its time, its event, its step and its message."""
     style = _LEVEL_STYLES.get(entry["level"], "default")
-    message = entry["message"] + who_and_why(entry)
+    message = _named_message(entry) + who_and_why(entry)
     message = message.replace("\n", "\n" + " " * _MESSAGE_INDENT)
     return Text.assemble(
         (clock_time(entry["timestamp"]), "dim"), "  ",
         text(f"{entry['eventType']:<16}", style), "  ",
         text(message, style),
     )  # fmt: skip
+
+
+def _named_message(entry: LogEntry) -> str:
+    """Return an entry's message with its step, unless it has that, and with a later attempt."""
+    message, step_id = entry["message"], entry.get("stepId", "")
+    attempt = entry.get("metadata", {}).get("attempt", "1")
+    if entry["eventType"] == "step.started" and attempt != "1":
+        message += f" (attempt {attempt})"
+    is_named = not step_id or step_id in re.split(r"[\s,]+", message)
+    return message if is_named else f"{step_id}: {message}"

@@ -106,16 +106,17 @@ class Console extends ConsoleElement {
 
 /** Asks for the tenant, of which a person may have several. */
 function tenantChoice() {
-  const choose = (event) => {
-    event.preventDefault();
-    session.chooseTenant(new FormData(event.target).get('tenant').trim());
-  };
   return h(
     'form',
-    { class: 'tenant', onsubmit: choose },
+    { class: 'tenant', onsubmit: chooseTenant },
     h('label', null, 'Tenant ', h('input', { name: 'tenant', value: session.tenant })),
     h('button', null, 'Choose'),
   );
+}
+
+function chooseTenant(event) {
+  event.preventDefault();
+  session.chooseTenant(new FormData(event.target).get('tenant').trim());
 }
 
 /** Says above the page, which stays, that the person must sign in again. */

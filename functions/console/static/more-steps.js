@@ -17,7 +17,7 @@ export class MoreSteps {
 
   /** Returns all steps that were read. */
   steps() {
-    return [...this.#blocks.values()].flatMap((block) => [...block.steps.values()]);
+    return [...this.#blocks.values()].flatMap((block) => Array.from(block.steps.values()));
   }
 
   /** Reads the next page of a block's steps. */

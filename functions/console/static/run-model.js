@@ -77,7 +77,7 @@ export function treeOfPlan(steps) {
   });
 }
 
-/** Yields a node and everything in it. */
+/** @yields {TreeNode} Each node, and everything in it. */
 export function* everything(nodes) {
   for (const node of nodes) {
     yield node;

@@ -116,7 +116,7 @@ class RunPage extends ConsoleElement {
   }
 
   #panel() {
-    const { runId, stepId, attempt } = this.#place;
+    const { runId, attempt } = this.#place;
     const { run, tree, journal, step, artifacts, plan, hasEnded } = this.#reader;
     switch (tabOf(this.#place)) {
       case 'step':

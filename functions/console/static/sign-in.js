@@ -135,11 +135,11 @@ async function redeem(code, verifier) {
       code_verifier: verifier,
     }),
   });
-  const document_ = await answer.json().catch(() => ({}));
-  if (!answer.ok || !document_.access_token) {
+  const tokens = await answer.json().catch(() => ({}));
+  if (!answer.ok || !tokens.access_token) {
     throw new Error('The sign-in has taken too long or was used before. Sign in again.');
   }
-  return document_.access_token;
+  return tokens.access_token;
 }
 
 /** Returns what the token says, without checking it: the service does. */

@@ -31,7 +31,7 @@ SERVICES = (
     "sns",
     "stepfunctions",
 )
-# What the list of endpoints calls a service, where that is another name.
+# The names of services in the list of endpoints, where they differ.
 ENDPOINTS = {"ecr": ("ecr", "api.ecr"), "stepfunctions": ("states",)}
 NEEDED = ("service-2", "endpoint-rule-set-1")
 NOTICE = """\

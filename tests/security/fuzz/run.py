@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
 _LONGEST_BYTES = 4096
-# Of one input in CPU time, which a busy machine does not stretch: the most that expressions may
-# cost takes three with coverage counted. libFuzzer has a clock alone, for what would never end.
+# The limit of one input in CPU time, which a busy machine does not stretch: the most that
+# expressions may cost takes three with coverage counted. libFuzzer has a clock alone, for endless
+# ones.
 _SLOW_S = 15
 _NEVER_S = 60
 _MEMORY_MIB = 2048

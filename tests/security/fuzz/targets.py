@@ -1,4 +1,4 @@
-"""What is fuzzed: bytes in, and either a plan, a value or an error in an author's words out.
+"""The targets of fuzzing: bytes in, and a plan, a value or an error in an author's words out.
 
 Anything else that a target raises is a bug of the compiler, and so is whatever takes long.
 """
@@ -63,9 +63,9 @@ def _compiled(text: str, inputs: dict[str, Any]) -> None:
 def expression(data: bytes) -> None:
     """A template with its expressions, parsed and evaluated on a fixed context."""
     text = data.decode(errors="replace")
-    for one in (text, "{{" + text + "}}"):
+    for written in (text, "{{" + text + "}}"):
         try:
-            template = templates.split(one)
+            template = templates.split(written)
             value = template.render(CONTEXT)
         except ExpressionError:
             pass

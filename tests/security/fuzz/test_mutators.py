@@ -1,4 +1,4 @@
-"""What the fuzzers' mutators make: other inputs, of the allowed size, that come past the shape."""
+"""The fuzzers' mutators make other inputs, of the allowed size, that come past the shape."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_two_documents_become_one(target: str) -> None:
         for number, (one, other) in enumerate(zip(known, reversed(known), strict=True))
     ]
 
-    assert all(len(one) <= _LONGEST for one in joined)
-    assert sum(one not in known for one in joined) > 0.8 * len(known)
+    assert all(len(text) <= _LONGEST for text in joined)
+    assert sum(text not in known for text in joined) > 0.8 * len(known)
 
 
 def test_many_changed_packs_keep_a_packs_shape() -> None:
@@ -91,7 +91,7 @@ def test_many_changed_packs_keep_a_packs_shape() -> None:
 
 
 def _one_byte_more(data: bytes) -> bytes:
-    """What the least of blind mutations makes."""
+    """Return the result of the least of blind mutations."""
     rng = random.Random(len(data))  # noqa: S311 - no secret
     at = rng.randrange(len(data))
     return data[:at] + bytes([rng.randrange(32, 127)]) + data[at:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-# Of an expression; in the forms stands E for an expression and N for a name.
+# The forms of an expression, with E for an expression and N for a name.
 NAMES: Final = (
     "inputs", "inputs.a", "inputs.o", "inputs.t", "steps", "steps.one.outputs", "steps.one.status",
     "steps.s1.outputs", "item", "index", "run.id", "run.tenant", "with", "secrets.token", "a",
@@ -37,7 +37,7 @@ FORMS: Final = (
 
 @dataclass(frozen=True)
 class Words:
-    """What stands in a kind of document: values by their key, odd ones, and keys.
+    """The words of a kind of document: values by their key, odd ones, and keys.
 
     *pieces* are keys with their values, by a key beside which they are right. *at_top* is the share
     of changes that may be made at the top as well, where a change mostly breaks a document.

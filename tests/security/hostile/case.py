@@ -1,4 +1,4 @@
-"""What a hostile case is, and the ways to write its pack."""
+"""A hostile case, and the ways to write its pack."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ class _Attributed:
         def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401
             with self._recorder.playing(self._function):
                 answer = attribute(*given, **named)
-                # What an iterator reads, it reads here.
+                # Iterators read here.
                 return iter(list(answer)) if isinstance(answer, Iterator) else answer
 
         return call

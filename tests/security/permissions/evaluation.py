@@ -1,4 +1,4 @@
-"""Whether AWS would allow a call: by a role's policies, its boundary and the resource's policy.
+"""AWS's decision on a call, by a role's policies, its boundary and the resource's policy.
 
 This follows IAM's "Policy evaluation logic" within one account. A Deny of any policy decides.
 Otherwise the role's policies and its boundary must both allow the call. A KMS key is the exception:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.security.permissions.needs import Need
 
 Statement = dict[str, Any]
-# What SAM attaches to every function: AWSLambdaBasicExecutionRole and AWSXrayWriteOnlyAccess.
+# The policies that SAM attaches to every function.
 _ATTACHED: list[Statement] = [
     {
         "Effect": "Allow",

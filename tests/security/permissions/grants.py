@@ -1,4 +1,4 @@
-"""What the template grants each role: its statements with the names of a deployment in them."""
+"""The template's grants to each role: its statements with the names of a deployment in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.template import functions, template
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# What Lambda does with a function's role before and after it calls the function.
+# Lambda's own use of a function's role, before and after it calls the function.
 BY_LAMBDA = frozenset({"LambdaReadsTheStream", "LambdaFindsTheStream", "LambdaKeepsWhatFailed"})
 _PLACEHOLDER = re.compile(r"\$\{([\w.:]+)\}")
 
@@ -31,7 +31,7 @@ class Grant:
     keys: tuple[str, ...] = ()
 
     def allows(self, need: Need) -> bool:
-        """Whether *need* is within it."""
+        """Return whether *need* is within it."""
         return (
             need.action == self.action
             and fnmatchcase(need.resource, self.resource)
@@ -92,7 +92,7 @@ def names_of(deployed: Mapping[str, str]) -> Names:
 
 
 def missing(needs: Mapping[str, Iterable[Need]], names: Names) -> list[str]:
-    """What functions, by their logical ids, need and are not granted."""
+    """Return the needs of functions, by their logical ids, that are not granted."""
     granted = of_functions(names)
     return [
         f"{function}: {need.action} on {need.resource} for {sorted(need.keys)}"
@@ -103,7 +103,7 @@ def missing(needs: Mapping[str, Iterable[Need]], names: Names) -> list[str]:
 
 
 def of_functions(names: Names) -> dict[str, list[Grant]]:
-    """What each function's own policies grant, by its logical id."""
+    """Return the grants of each function's own policies, by its logical id."""
     found = {
         logical_id: [
             grant
@@ -124,7 +124,7 @@ def of_functions(names: Names) -> dict[str, list[Grant]]:
 
 
 def of_role(logical_id: str, names: Names) -> list[Grant]:
-    """What a role of the template's own grants."""
+    """Return the grants of a role that the template itself declares."""
     policies = template()["Resources"][logical_id]["Properties"]["Policies"]
     return [
         grant

@@ -1,4 +1,4 @@
-"""What a function asks of AWS, seen at botocore's boundary and said in the words of IAM.
+"""A function's requests to AWS, seen at botocore's boundary and said in the words of IAM.
 
 One call may need several permissions: a transaction those of each of its writes, an object with
 tags one more, and a machine that is made the right to hand over its role.
@@ -92,7 +92,7 @@ class Recorder:
 
 
 def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterable[Need]:
-    """What one call needs; a call that is not known here is an error, so that none is missed."""
+    """Return the needs of one call; an unknown call is an error, so that none is missed."""
     match service:
         case "dynamodb":
             return _of_table(operation, params)

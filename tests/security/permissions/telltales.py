@@ -1,4 +1,4 @@
-"""What no log may hold, by its form: parts of a presigned address, and tokens of callers."""
+"""The texts that no log may hold, by their form: parts of a presigned address, and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What functions write, at their most talkative, holds nothing that opens anything."""
+"""The logs of functions, at their most talkative, hold nothing that opens anything."""
 
 from __future__ import annotations
 

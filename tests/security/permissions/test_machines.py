@@ -55,7 +55,7 @@ LOGS_AND_TRACES = {
 # A pack's machine is a clone of the frame under a name of its own.
 _MACHINE = "taskrunner_a-pack-" + "0123" * 8
 _EXECUTION = f"{_MACHINE}:a-run"
-# What else is in the account: machines of stacks whose names begin like ours.
+# Other machines in the account: those of stacks whose names begin like ours.
 _OTHERS = (
     "taskrunner-dev_a-pack-" + "0123" * 8,
     "taskrunner-dev_pack-run",
@@ -64,13 +64,13 @@ _OTHERS = (
 
 
 def needs_of_recorded() -> set[Need]:
-    """What the machines of all releases ask of AWS, in which runs may still wait."""
+    """Return the needs of the machines of all releases, in which runs may still wait."""
     recorded = [path for release in releases() for path in recorded_machines(release)]
     return {need for path in recorded for need in needs_of(read_machine(path).definition)}
 
 
 def needs(machine: str) -> set[Need]:
-    """What the states of a machine ask of AWS."""
+    """Return the needs of the states of a machine."""
     properties = template()["Resources"][machine]["Properties"]
     given = properties["DefinitionSubstitutions"]
     known = {f"${{{name}}}": NAMES.text(value) for name, value in given.items()}

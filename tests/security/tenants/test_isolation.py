@@ -1,4 +1,4 @@
-"""What is another tenant's answers as if it had never been: same answer, same work.
+"""Another tenant's things are answered like things that never were: same answer, same work.
 
 Every route with every pair of tenants and every id of the other: runs, approvals, artifacts,
 cursors, idempotency keys and plan hashes, each beside one of the same length that never existed.

@@ -1,4 +1,4 @@
-"""Whatever others do, a tenant is answered as if it were alone.
+"""A tenant is answered as if it were alone, whatever others do.
 
 The strongest form of the claim: two tenants do random things under the same names, then a third
 does, alone, what the first did. Its answers are the same ones, letter by letter.
@@ -29,7 +29,7 @@ _serial = itertools.count(1)
 
 @dataclass(frozen=True)
 class Act:
-    """What one tenant does once, and how far the clock moves before it."""
+    """One act of a tenant, and how far the clock moves before it."""
 
     kind: str
     run_id: str
@@ -62,7 +62,7 @@ _EXECUTION = re.compile(r'("executionArn":"[^"]*:[\w-]+-)[0-9a-f]+(?=")')
 
 
 def does(made: Deployment, tenant: str, act: Act) -> list[tuple[int, str, str, str]]:
-    """What came of it, and all that the tenant reads afterwards, without its name.
+    """Return the answer, and all that the tenant reads afterwards, without its name.
 
     The name of a run's execution ends with a hash of the tenant and the run.
     """
@@ -100,7 +100,7 @@ def _done(made: Deployment, tenant: str, act: Act) -> Iterator[Answer]:
 
 
 def _said(made: Deployment, tenant: str, run_id: str, does: str) -> Answer:
-    """What a machine is answered for the tenant, or the error that it gets."""
+    """Return a machine's answer for the tenant, or the error that it gets."""
     try:
         match does:
             case "gate":

@@ -1,4 +1,4 @@
-"""What tenants call the same is not the same: run ids, keys, packs, plans, artifacts, approvals."""
+"""Equal names of two tenants are two things: run ids, keys, packs, plans, artifacts, approvals."""
 
 from __future__ import annotations
 

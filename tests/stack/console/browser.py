@@ -50,7 +50,7 @@ FAILING: Final = pack(
     name="nightly",
 )
 _BROWSERS: Final = ("chromium", "google-chrome", "chromium-browser")
-# What a browser reports in every test of refusals; nothing else may be in its console.
+# The report of a browser in every test of refusals; nothing else may be in its console.
 _EXPECTED: Final = "Failed to load resource"
 _PATIENCE_MS: Final = 30_000  # how long a person waits for what the stack does by itself
 _DESKTOP: Final[Any] = {"width": 1280, "height": 900}

@@ -1,4 +1,4 @@
-"""Where AWS shows the execution of a run, in each partition."""
+"""The address at which AWS shows the execution of a run, in each partition."""
 
 from __future__ import annotations
 

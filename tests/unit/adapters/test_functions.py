@@ -235,7 +235,7 @@ class TestTheClient:
         with forgetful_server() as server:
             monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
             assert world.functions.invoke("window", {}) == "answered"
-            server.forgets = True  # as a NAT gateway, which tells neither end
+            server.forgets = True  # as a NAT gateway, which says so to neither end
             watch.seconds += MAX_IDLE_S + 1
 
             assert world.functions.invoke("window", {}) == "answered"

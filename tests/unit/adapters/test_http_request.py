@@ -43,8 +43,10 @@ def request_schema(operation: str) -> Json:
 
 def query_of(operation: str) -> set[str]:
     """The query parameters of the operation in the API's document."""
-    parameters = [resolved(document(), one) for one in described(operation)["parameters"]]
-    return {one["name"] for one in parameters if one["in"] == "query"}
+    parameters = [
+        resolved(document(), parameter) for parameter in described(operation)["parameters"]
+    ]
+    return {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
 
 
 class TestContentType:

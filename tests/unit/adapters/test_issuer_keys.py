@@ -1,4 +1,4 @@
-"""How long the issuer's keys are used, and how often they are fetched."""
+"""The issuer's keys: for how long they are used, and how often they are fetched."""
 
 from __future__ import annotations
 

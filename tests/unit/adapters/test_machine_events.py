@@ -41,7 +41,7 @@ def test_says_whether_the_state_retries(given: dict[str, object], *, expected: b
     ("given", "expected"),
     [
         (event(timeout={"Error": "States.Timeout", "Cause": ""}), True),
-        # What the gate before left there: its answer, or its own failure.
+        # The rest of the gate before: its answer, or its own failure.
         (event(timeout={}), False),
         (event(timeout={"Error": "ApprovalExpiredError", "Cause": ""}), False),
         (event(), False),

@@ -1,4 +1,4 @@
-"""What a snapshot of each function holds, and what is renewed after a restore.
+"""The content of each function's snapshot, and what is renewed after a restore.
 
 A snapshot is taken once, when a function has been imported. So each test imports one in a fresh
 process, as Lambda does, and runs the hooks that it has registered.

@@ -115,7 +115,7 @@ class FakeTerminal(io.StringIO):
 
     @property
     def text(self) -> str:
-        """What was printed, without colours and movements of the cursor."""
+        """The printed text, without colours and movements of the cursor."""
         return _CONTROLS.sub("", self.getvalue())
 
 

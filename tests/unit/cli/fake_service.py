@@ -64,7 +64,7 @@ class FakeService:
         self.log_page_size = 2
         self.tails: Literal["known", "ignored", "refused"] = "known"
         self.approval_facts: dict[str, Any] = {}
-        """What each open approval says beside its run and its gate."""
+        """The members of each open approval beside its run and its gate."""
         self.approval: dict[str, Any] | None = None
         """The answer about one approval; None for that of a service without it."""
         self.comparison: dict[str, Any] | None = None

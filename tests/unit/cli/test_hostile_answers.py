@@ -1,6 +1,6 @@
 """Answers that are none of the API's, to each request of every command.
 
-Whatever a service, or a page in its place, answers: no traceback, and a documented exit code.
+Any answer of a service, or of a page in its place: no traceback, and a documented exit code.
 """
 
 import json

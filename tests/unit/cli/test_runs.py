@@ -200,6 +200,20 @@ class TestShow:
         assert lines[-2].split() == ["step", "status", "attempts", "time", "detail"]
         assert lines[-1].split()[:6] == ["scan", "✗", "Failed", "1", "1.0", "s"]
 
+    def test_says_at_the_top_who_rejected_a_gate_and_why(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1", "deploy-app", ticks=2)
+        run.add_entry("gate.rejected", "approval", "Rejected: security-review", level="error")
+        run.log[-1]["metadata"] = {"approver": "user:bob", "summary": "wait for the fix"}
+        state = run.state()
+        state["steps"][1] |= {"status": "Failed", "statusReason": "approval-rejected"}
+        service.next_answers = [Answer(200, state)]
+
+        top = taskrunner("show", "r1").out.splitlines()[1]
+
+        assert top == "✗ approval  approval-rejected: rejected by user:bob: wait for the fix"
+
     def test_draws_the_steps_in_blocks_as_a_tree(
         self, taskrunner: Command, service: FakeService
     ) -> None:
@@ -328,6 +342,8 @@ class TestLogs:
             (("--level", "warn"), ["step.retrying"]),
             (("--failed",), ["step.started", "step.failed"]),
             (("--step", "each"), ["step.retrying"]),
+            (("--step", "each[1]"), ["step.retrying"]),
+            (("--step", "each[2]"), []),
             (("--follow", "--step", "scan"), ["step.started", "step.failed"]),
             (("--grep", "STARTED"), ["step.started"]),
             (("--since", "2025-12-06T12:00:04Z"), ["run.failed", "step.retrying"]),
@@ -398,6 +414,24 @@ class TestLogs:
 
         assert [line.split()[1] for line in ended.out.splitlines()] == ["step.failed"]
 
+    def test_names_the_step_of_an_entry_and_its_later_attempts(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1")
+        run.add_entry("step.failed", "each[1]::push", "the disk is full\nof logs")
+        run.add_entry("step.started", "scan", "Starting step: scan")
+        run.log[-1]["metadata"] = {"attempt": "2"}
+        run.add_entry("gate.awaiting", "each[0]::ask", "Awaiting approval: region")
+
+        lines = taskrunner("logs", "r1", "--tail", "3").out.splitlines()
+
+        assert [line[28:] for line in lines] == [
+            "each[1]::push: the disk is full",
+            "of logs",
+            "Starting step: scan (attempt 2)",
+            "each[0]::ask: Awaiting approval: region",
+        ]
+
     def test_failed_entries_cannot_be_followed(self, taskrunner: Command) -> None:
         assert taskrunner("logs", "r1", "--failed", "--follow").code == 2
 
@@ -412,6 +446,8 @@ class TestLogs:
         assert (ended.code, ended.out) == (0, "")
         assert ended.err == "the log has no such entries\n"
         assert taskrunner("logs", "r1", *options, "-o", "json").err == ""
+        of_step = taskrunner("logs", "r1", "--step", "scam")
+        assert "taskrunner show r1 --all" in of_step.err
 
     def test_prints_the_entries_of_all_pages(
         self, taskrunner: Command, service: FakeService

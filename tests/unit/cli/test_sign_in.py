@@ -43,7 +43,7 @@ class FakeIssuer:
     challenge: str = ""
     answer: Answer | None = None
     refresh_token: str = ""
-    """What renews the token at present; empty for an issuer that renews none."""
+    """The refresh token of the moment; empty for an issuer that renews none."""
     renewals: list[dict[str, str]] = field(default_factory=list)
     next_renewals: list[Answer] = field(default_factory=list)
     """The answers to the next renewals."""

@@ -76,7 +76,7 @@ def test_equal_hashes_mean_equal_plans_and_equal_values(
     )
 
     assert first.plan_hash == second.plan_hash
-    assert repr(first.plan) == repr(second.plan)  # repr tells 1 from 1.0, and has the order
+    assert repr(first.plan) == repr(second.plan)  # repr distinguishes 1 from 1.0, and has the order
     assert first.definition == second.definition
     for text in WATCHED:
         expression = expressions.parse(text)

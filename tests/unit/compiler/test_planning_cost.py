@@ -1,4 +1,4 @@
-"""What planning does for each step, in calls of Python functions: a number that load cannot change.
+"""The cost of planning a step, in calls of Python functions: a number that load cannot change.
 
 bench/planning.py measures the time.
 """

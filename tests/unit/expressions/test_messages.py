@@ -17,7 +17,7 @@ CONTEXT = {"inputs": {"tag": "v2", "none": None}, "steps": {"scan": {"outputs": 
         ("{{ steps.scan.outputs.found }} of {{ inputs.tag }}", "[1] of v2"),
         ("{{ steps.scan.outputs }}", '{"found":[1]}'),
         ("none: {{ inputs.none }}", "none: "),
-        # What comes to nothing says less than the template.
+        # An empty result says less than the template.
         ("{{ inputs.none }}", "{{ inputs.none }}"),
         # A plan from before messages were templates.
         ("{{ never closed", "{{ never closed"),

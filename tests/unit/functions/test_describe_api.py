@@ -1,4 +1,4 @@
-"""describe_api serves the document with its digest, and 304 to clients that have it."""
+"""describe_api serves the document and the schema of packs, and 304 to clients that have them."""
 
 import hashlib
 import json
@@ -19,6 +19,7 @@ from tests.architecture.api_document import CONTRACT, DOCUMENT, ROOT, difference
 from tests.template import fallbacks
 
 METADATA = "/.well-known/openapi"
+PACK_SCHEMA = "/schemas/pack.v1.json"
 SERVER = "/v0"  # a request without a host
 ETAG = served(SERVER).etag
 DIGEST = served(SERVER).signature.removeprefix("sha256:")
@@ -176,6 +177,34 @@ class TestIfNoneMatch:
         assert body
 
 
+class TestPackSchema:
+    def test_is_the_schema_that_init_writes_beside_a_pack(self) -> None:
+        status, headers, body = respond(a_request(PACK_SCHEMA))
+
+        assert (status, headers["Content-Type"]) == (200, "application/schema+json")
+        assert body == (ROOT / "cli/taskrunner_cli/pack.v1.json").read_text(encoding="utf-8")
+        assert headers["X-Signature"] == "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+
+    def test_a_client_with_the_schema_gets_no_body(self) -> None:
+        etag = respond(a_request(PACK_SCHEMA))[1]["ETag"]
+
+        unchanged = a_request(PACK_SCHEMA, headers={"If-None-Match": etag})
+        with_the_document = a_request(PACK_SCHEMA, headers={"If-None-Match": ETAG})
+
+        assert respond(unchanged) == (304, {"ETag": etag}, "")
+        assert respond(with_the_document)[0] == 200
+
+    def test_a_cold_start_does_not_read_it(self) -> None:
+        source = (
+            "import sys; opened = []; "
+            "sys.addaudithook(lambda name, args: name == 'open' and opened.append(str(args[0]))); "
+            "import app; app.served(''); before = len(opened); app.pack_schema(); "
+            "print(*('pack.v1.json' in ' '.join(part) for part in (opened[:before], opened)))"
+        )
+
+        assert printed(source, {}) == "False True"
+
+
 class TestErrors:
     def test_an_unknown_path_is_404(self) -> None:
         status, _, body = respond(a_request("/nowhere"))
@@ -221,8 +250,8 @@ def test_answers_every_event(path: Path) -> None:
     assert status == expected.get(path.stem.rpartition("_")[2], 200)
 
 
-def test_has_events_for_both_routes() -> None:
-    assert {"document", "metadata"} <= {path.stem for path in EVENTS}
+def test_has_events_for_every_route() -> None:
+    assert {"document", "metadata", "pack_schema"} <= {path.stem for path in EVENTS}
 
 
 def test_imports_only_the_standard_library_and_taskrunner() -> None:

@@ -92,7 +92,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "URL": lambda secret: quote(secret, safe="").encode(),
     "UTF-16": lambda secret: secret.encode("utf-16-le"),
 }
-# What is left of an escape of JSON whose last digits are masked, because they look like digits of
+# The rest of an escape of JSON whose last digits are masked, because they look like digits of
 # the secret that follows.
 CUT_ESCAPE = re.compile(r"\\+u[0-9a-fA-F]{0,3}(?=\*{3})")
 # How a text is written into another one, and how that is read again.

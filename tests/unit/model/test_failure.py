@@ -1,4 +1,4 @@
-"""How far a failure reaches, and which blocks of a pack a failure can stop."""
+"""The reach of a failure, and the blocks of a pack that a failure can stop."""
 
 from __future__ import annotations
 

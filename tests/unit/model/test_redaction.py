@@ -98,7 +98,7 @@ def test_digits_around_that_complete_an_encoding_are_masked_too() -> None:
 
 
 def _digits_around_complete_an_encoding(secret: str, written: str, text: str) -> bool:
-    """Whether *text* contains an encoding of the secret that is not in *written* alone."""
+    """Return whether *text* contains an encoding of the secret that is not in *written* alone."""
     encodings = spellings(secret).digits
     return _most_encodings(encodings, text) > _most_encodings(encodings, written)
 

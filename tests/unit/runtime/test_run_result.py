@@ -1,4 +1,4 @@
-"""What an execution shows of its run's end: the step and the reason, and nothing that it wrote."""
+"""The end of a run as its execution shows it: the step and the reason, and no text of its own."""
 
 from __future__ import annotations
 

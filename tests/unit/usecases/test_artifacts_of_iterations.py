@@ -48,7 +48,9 @@ def scanned(order: tuple[int, ...] = ITEMS) -> MemoryWorld:
 
 
 def artifacts(world: MemoryWorld) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in read_run.run_artifacts(TENANT, "run-7", world)}
+    return {
+        artifact["name"]: artifact for artifact in read_run.run_artifacts(TENANT, "run-7", world)
+    }
 
 
 def bundle(world: MemoryWorld, digest: str) -> dict[str, bytes]:
@@ -76,7 +78,7 @@ def test_each_iteration_has_an_artifact_of_its_own() -> None:
         "scan-report.scans-1.scan": "scans[1]::scan",
         "scan-report.scans-10.scan": "scans[10]::scan",
     }
-    assert {one["sourcePath"] for one in listed.values()} == {"/output/scan-report.json"}
+    assert {artifact["sourcePath"] for artifact in listed.values()} == {"/output/scan-report.json"}
     urls = {read_run.artifact_url(TENANT, "run-7", name, world) for name in listed}
     assert len(urls) == len(listed)
     with pytest.raises(NotFoundError):

@@ -157,7 +157,7 @@ class TestItems:
 
 
 def turn(following: str, path: str) -> JsonObject:
-    """Where a loop goes on, as machines of this release and of earlier ones read it."""
+    """Return where a loop goes on, as machines of this release and of earlier ones read it."""
     return {"next": following, "more": following == "iteration", "path": path}
 
 
@@ -276,7 +276,7 @@ NOT_TO_BE_MERGED = "the value of iteration 1 must be an object to be merged, not
 
 
 class TestResult:
-    """What a loop comes to at its end, with `until` or without."""
+    """The result of a loop at its end, with `until` or without."""
 
     def end(self, items: str, more: str) -> MemoryWorld:
         world = each(items, "loop", more)

@@ -237,7 +237,7 @@ class TestReading:
             for found in view["gates"]
         ] == [(SECOND, ["bob"], False), (THIRD, [], True)]
         assert view["gates"][0]["cannotDecideReason"]["code"] == "already_approved"
-        assert [(one["stepId"], one["approver"]) for one in view["decisions"]] == [
+        assert [(decision["stepId"], decision["approver"]) for decision in view["decisions"]] == [
             (FIRST, "bob"),
             (FIRST, "carol"),
             (SECOND, "bob"),
@@ -257,5 +257,7 @@ class TestReading:
 
         page = list_approvals(TENANT, 10, None, BOB, world)
 
-        assert [(one["stepId"], one["scope"]) for one in page["approvals"]] == [(SECOND, "gate")]
+        assert [(approval["stepId"], approval["scope"]) for approval in page["approvals"]] == [
+            (SECOND, "gate")
+        ]
         assert plan_hash(world) == page["approvals"][0]["planHash"]

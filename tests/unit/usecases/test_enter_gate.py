@@ -1,4 +1,4 @@
-"""What a gate does before it waits: skip, evaluate its policy, or expire."""
+"""The steps of a gate before it waits: skip, evaluate its policy, or expire."""
 
 from __future__ import annotations
 

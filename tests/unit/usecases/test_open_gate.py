@@ -131,7 +131,7 @@ class TestMessages:
         assert listed["message"] == filled
         assert entry.metadata["message"] == filled
         assert notifications(world)[0]["message"] == filled
-        shown = {one["stepId"]: one["gateMessage"] for one in state if "gateMessage" in one}
+        shown = {step["stepId"]: step["gateMessage"] for step in state if "gateMessage" in step}
         assert shown["each[1]::review"] == filled
         assert shown["each[0]::review"].startswith("{{ item }}")
         (waiting,) = read_approval(TENANT, "run-7", "security", BOB, world)["gates"]
@@ -181,7 +181,7 @@ class TestMessages:
 
         filled = "Override in v2 at 2025-12-06T12:00:00.000Z?"
         (listed,) = world.approvals.list_open(TENANT, 10, None).items
-        shown = {one["stepId"]: one.get("gateMessage") for one in read_run_state(world)}
+        shown = {step["stepId"]: step.get("gateMessage") for step in read_run_state(world)}
         assert listed["message"] == filled
         assert shown["rules"] == filled
 

@@ -1,4 +1,4 @@
-"""What is published and measured of the entries that runs record."""
+"""The events and metrics of the entries that runs record."""
 
 from __future__ import annotations
 

@@ -325,7 +325,7 @@ class TestList:
 
 
 class TestStandingOfTheCaller:
-    """Whether the caller may decide, which a decision of the same caller must agree with."""
+    """The caller's right to decide, which a decision of the same caller must agree with."""
 
     TWO = pack(
         "- {id: review, gate: {approval: {id: security}}}",

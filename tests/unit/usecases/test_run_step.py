@@ -139,7 +139,7 @@ class TestAttempt:
         assert patience == [555]
 
     def test_gives_a_function_an_idempotency_key_of_this_run_alone(self) -> None:
-        """Retention frees a run id. The recorded time of creation tells the runs apart."""
+        """Retention frees a run id. The recorded time of creation distinguishes the runs."""
         keys = []
         for days in (0, 400):
             world = MemoryWorld()
@@ -260,7 +260,7 @@ class TestAttempt:
         def end_and_read(ending: MemoryWorld) -> None:
             end(ending)
             states = run_state(TENANT, "run-7", ending)["steps"]
-            read.append(next(one["status"] for one in states if one["stepId"] == "late"))
+            read.append(next(step["status"] for step in states if step["stepId"] == "late"))
             read.append(run_log(TENANT, "run-7", None, None, ending))
 
         world.sandbox = EndsTheRun(world, end_and_read)

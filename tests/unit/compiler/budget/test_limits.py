@@ -221,7 +221,7 @@ def a_thousand(fields: str, when: str, id_length: int) -> str:
     return pack("\n".join(steps), spec=spec)
 
 
-# What only the run decides needs the most states.
+# Decisions of the run itself need the most states.
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thousand_steps_with_conditions_and_long_ids_fit_into_a_machine(
     kind: str,

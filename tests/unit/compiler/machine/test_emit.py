@@ -18,7 +18,7 @@ APPROVALS = "approvals: [{id: r, expiresAfterSeconds: 120}]"
 WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
 PROTOTYPES = WRITTEN["States"][FRAME]["Branches"][0]["States"]
 
-# What Step Functions assumes of a retrier.
+# The defaults of a retrier in Step Functions.
 RETRIER_DEFAULTS = {"IntervalSeconds": 1, "BackoffRate": 2}
 
 

@@ -1,4 +1,4 @@
-"""What the state of a run costs for each iteration; bench/run_state.py measures the time."""
+"""The cost of a run's state for each iteration; bench/run_state.py measures the time."""
 
 from __future__ import annotations
 

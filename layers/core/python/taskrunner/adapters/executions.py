@@ -29,7 +29,7 @@ _FULL_S: Final = 300
 _NO_EXECUTION: Final = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
 # An execution that has ended is a ValidationException.
 _NOTHING_TO_STOP: Final = _NO_EXECUTION | {"ValidationException"}
-# What AWS refuses of a machine or an execution itself, and would refuse again. It may grant other
+# Errors of a machine or an execution itself, which AWS would refuse again. It may grant other
 # things that it refuses, such as a right of the role, once an operator has changed them.
 _REFUSED_FOR_GOOD: Final = frozenset(
     {

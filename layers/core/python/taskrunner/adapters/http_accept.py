@@ -14,7 +14,7 @@ _WEIGHT: Final = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNOREC
 def media_type(accept: str | None, offered: Sequence[str]) -> str:
     """Return the one of *offered* that *accept* prefers, and the first if it prefers none.
 
-    Of types with equal weights, those that *accept* names come before those of a range, in the
+    Types with equal weights: those that *accept* names come before those of a range, in the
     order in which it names them. Generated clients name all types of the document with equal
     weights, and some can read only the first.
     """

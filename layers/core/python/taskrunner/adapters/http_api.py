@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """What a route takes, and the function that answers it.
+    """A route's parameters, and the function that answers it.
 
     *query* are the names of its query parameters, *members* those of the members of its body; None
     is for a route that takes no body. Requests with others are refused. A request without a body

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NONE: Final = "none"
 _ANY: Final = "any"
 
-# What a page may read beyond the headers that Fetch always lets it read.
+# The headers that a page may read beyond those that Fetch always lets it read.
 _EXPOSED: Final = "Allow, ETag, Location, Retry-After, X-Signature, X-TaskRunner-Cursor"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -13,6 +13,7 @@ from taskrunner.errors import InvalidRequestError
 from taskrunner.model.json_types import RepeatedMemberError, read
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE
 from taskrunner.model.wording import nearest, shortened
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

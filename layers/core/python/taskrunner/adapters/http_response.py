@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskrunner.adapters.logs import logger
@@ -16,6 +16,7 @@ from taskrunner.errors import (
     TaskRunnerError,
     TryAgainError,
 )
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

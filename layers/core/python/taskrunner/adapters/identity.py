@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
@@ -21,6 +20,7 @@ from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
 from taskrunner.model.approval import CLOCK
 from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, implied_scopes, tenants, words
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.adapters.issuer_keys import IssuerKeys

@@ -44,7 +44,7 @@ class UnauthorizedError(Exception):
 
 
 class Context(Protocol):
-    """What Lambda hands to a handler beside the event."""
+    """The object that Lambda gives a handler beside the event."""
 
     aws_request_id: str
 

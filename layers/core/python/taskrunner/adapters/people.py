@@ -7,11 +7,11 @@ ask for, which bound those of the groups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.table_layout import group_key
 from taskrunner.model.caller import ALL_SCOPES, implied_scopes, tenants, words
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ _MAX_GROUPS: Final = 20  # each is a read of the table, and the caller waits for
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a person has by all of their groups together."""
+    """The tenants, scopes and grants of a person, by all of their groups together."""
 
     tenants: tuple[str, ...]
     scopes: frozenset[str]

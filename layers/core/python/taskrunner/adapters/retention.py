@@ -1,4 +1,4 @@
-"""How long the items and objects of a run are kept.
+"""The time for which the items and objects of a run are kept.
 
 An item of the table can expire at any time. An object in the bucket expires at a fixed time after
 its creation, and a gate may wait for most of a year. So objects are tagged by the class of their
@@ -10,10 +10,10 @@ second rule, which must not apply earlier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model import timestamp
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run

@@ -69,7 +69,9 @@ class RunEndings:
         writes: list[Write] = [ended_update(run, outcome, ended_at, reason), *_leave_queue(run)]
         room = _TRANSACTION_WRITES - len(beside) - len(writes) - 1
         written = {Key(*_key_of(write)) for write in beside}
-        closings = [one for one in self.approval_closings(run) if one.key not in written]
+        closings = [
+            closing for closing in self.approval_closings(run) if closing.key not in written
+        ]
         return writes + closings[: max(0, room)]
 
     def of_failure(

@@ -23,7 +23,6 @@ them; the `match` statements that mypy checks for completeness name the places.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskrunner.compiler.budget import limits
@@ -38,6 +37,7 @@ from taskrunner.compiler.planning.plan import make_plan, make_structure
 from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import MapStep
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

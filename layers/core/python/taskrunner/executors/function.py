@@ -46,7 +46,7 @@ def idempotency_key(tenant: str, run_id: str, run_created_at: str, step_path: st
     """Return 64 hex digits that name the effect of a step, the same in each of its attempts.
 
     A function that remembers the key has its effect once, even when Lambda, the state machine or
-    the pack's own retries call again. The creation time tells apart two runs with the same id,
+    the pack's own retries call again. The creation time distinguishes two runs with the same id,
     because an id is free again after retention.
     """
     # No part can contain the separator, so no two steps share a key.

@@ -8,8 +8,9 @@ that it need not fit into memory or a message.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     import socket

@@ -6,10 +6,10 @@ decided here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from taskrunner.expressions.names import children, located_children, location
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

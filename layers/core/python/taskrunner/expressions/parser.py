@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from jmespath import exceptions, parser
@@ -19,6 +19,7 @@ from taskrunner.expressions.errors import (
 )
 from taskrunner.expressions.names import Node, Reference, children, names_of_items, names_read
 from taskrunner.model.json_types import normal, unusable
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping

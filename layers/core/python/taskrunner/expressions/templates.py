@@ -6,7 +6,6 @@ reached. The rest of a plan never sees `{{`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from taskrunner.model import json_path
 from taskrunner.model.canonical_json import canonical_text
 from taskrunner.model.plan import Template
 from taskrunner.model.wording import kind_of, shortened
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,8 +93,8 @@ def _split(text: str) -> TemplateText:
     return TemplateText(tuple(pieces))
 
 
-# Each stage reads a template again, and parsing its expressions is most of the work. What is kept
-# is immutable, and depends on the text alone.
+# Each stage reads a template again, and parsing its expressions is most of the work. The kept
+# value is immutable, and depends on the text alone.
 _split_again = lru_cache(_MAX_KEPT)(_split)
 
 

@@ -32,10 +32,11 @@ SCOPES: Final = {
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
     Route("POST", _RUNS + "/{runId}/rerun"): OPERATOR,
 }
-# Anybody may ask what this API is, and get the files of the console, without a token.
+# Anybody may ask what this API and a pack are, and get the files of the console, without a token.
 OPEN: Final = (
     Route("GET", "/openapi"),
     Route("GET", "/.well-known/openapi"),
+    Route("GET", "/schemas/pack.v1.json"),
     Route("GET", "/console"),
     Route("GET", "/console/{release}/{file}"),
 )

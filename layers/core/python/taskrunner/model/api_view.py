@@ -110,8 +110,8 @@ def _unlisted_steps(state: RunState) -> Iterator[int]:
 def _shown(steps: Sequence[StepState]) -> Sequence[StepState]:
     """The most important of *steps*, in their order: about MAX_STEPS in iterations, if so many.
 
-    Steps outside of iterations are all shown. Of the others, failed ones are chosen first, then
-    active ones, and each with the blocks around it.
+    Steps outside of iterations are all shown. The others are chosen by status, failed ones
+    first and then active ones, each with the blocks around it.
     """
     if len(steps) <= MAX_STEPS:
         return steps

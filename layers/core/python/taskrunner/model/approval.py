@@ -13,13 +13,14 @@ this then holds for each of them, and none knows the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.access import DECIDE_APPROVAL, SCOPES
 from taskrunner.model.caller import ADMIN
 from taskrunner.model.refusal import Refusal, RefusalCode
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
@@ -107,7 +108,7 @@ class ApprovalRecord:
 
     @property
     def subject(self) -> str:
-        """What the record is about, in the words of messages."""
+        """The thing that the record is about, in the words of messages."""
         approval = f"the approval {self.approval_id}"
         return approval if self.gate_path is None else f"{approval} of the gate {self.gate_path}"
 

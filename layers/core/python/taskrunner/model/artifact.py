@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from taskrunner.values import dataclass
 
 # The artifact that holds a run's evidence. Packs must not give an output this name.
 EVIDENCE_BUNDLE: Final = "evidence-bundle"
@@ -18,7 +19,7 @@ class ArtifactType(StrEnum):
 
 
 class ArtifactStatus(StrEnum):
-    """Whether the artifact has been captured."""
+    """The state of an artifact: captured or not."""
 
     PENDING = "pending"
     CAPTURED = "captured"

@@ -88,9 +88,9 @@ def own_name(artifact: Artifact) -> str:
 
 
 def distinct_names(artifacts: Iterable[Artifact], order: PlanOrder) -> dict[str, Artifact]:
-    """Return the artifacts of a run by names that tell them apart, in the order of the plan.
+    """Return the artifacts of a run by distinct names, in the order of the plan.
 
-    Of several steps that wrote one name, the last in the plan has it, as if the steps had run one
+    The last in the plan of several steps that wrote one name has it, as if the steps had run one
     after another. The others have their qualified names. Which of them was the last to run makes no
     difference.
     """

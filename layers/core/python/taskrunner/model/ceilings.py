@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from taskrunner.values import dataclass
 
 ANYTHING: Final = "*"
 

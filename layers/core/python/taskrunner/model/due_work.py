@@ -1,18 +1,18 @@
 """Due work: what the reconciler looks at, and when.
 
-Every write that something must follow also records when the reconciler looks whether it has. What
-follows removes the record. So a call that was cut off is taken up again, and one that was not costs
-the reconciler nothing.
+Every write that something must follow also records when the reconciler looks whether it has. The
+follow-up removes the record. So a call that was cut off is taken up again, and one that was not
+costs the reconciler nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from taskrunner.model import timestamp
+from taskrunner.values import dataclass
 
 # The functions that serve the API end within 29 s, and have then done what follows their write.
 _GRACE: Final = timedelta(seconds=60)

@@ -11,12 +11,12 @@ machine or on its link is reached only when the address itself is listed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.hosts import LARGEST_PORT, HostError, address_of, normal_host
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

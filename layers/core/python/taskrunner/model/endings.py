@@ -9,7 +9,7 @@ from taskrunner.model.plan import Aggregation, Conditional, Loop, MapStep, RunSt
 if TYPE_CHECKING:
     from taskrunner.model.plan import Step
 
-# What a reference to an executor that is a function of the account begins with.
+# The beginning of a reference to an executor that is a function of the account.
 FUNCTION_PREFIX: Final = "lambda:"
 
 

@@ -10,7 +10,6 @@ docs/evidence.md defines each field and digest for verifiers.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model import canonical_json
@@ -21,6 +20,7 @@ from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import RunEnded
 from taskrunner.model.journal import Event
 from taskrunner.model.state.fold import fold
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

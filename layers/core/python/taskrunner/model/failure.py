@@ -1,4 +1,4 @@
-"""What a recorded failure of a step stops, by the plan alone: the run, a block, or nothing else.
+"""The effect of a recorded failure, by the plan alone: it stops the run, a block, or nothing.
 
 A failure climbs from the step to the blocks around it, until a step on the way may fail
 (`continueOnError`), or a block does that holds the failed step or block directly. Nothing that has
@@ -27,7 +27,7 @@ STEPS: Final = ""
 
 
 class Reach(NamedTuple):
-    """How far a failure reaches: whether it fails the run, and the block that it stops, if any.
+    """The reach of a failure: whether it fails the run, and the block that it stops, if any.
 
     A failure that fails the run, and stops no block, ends the run.
     """
@@ -101,7 +101,7 @@ def _is_before_final(plan: Plan, step_id: str) -> bool:
 
 
 def _is_concurrent(block: Step) -> bool:
-    """Whether steps in *block* may run at the same time."""
+    """Return whether steps in *block* may run at the same time."""
     return any(isinstance(step, Parallel | MapStep) for step in walk((block,)))
 
 

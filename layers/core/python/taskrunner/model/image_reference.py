@@ -13,11 +13,11 @@ characters of domain and path together, which the distribution spec recommends t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 from taskrunner.model.hosts import LARGEST_PORT
+from taskrunner.values import dataclass
 
 DEFAULT_REGISTRY: Final = "docker.io"
 DEFAULT_TAG: Final = "latest"

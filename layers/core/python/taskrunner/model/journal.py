@@ -10,9 +10,11 @@ Only `model/entries` builds entries and interprets their metadata.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

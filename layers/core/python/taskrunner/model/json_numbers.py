@@ -36,13 +36,13 @@ class InexactNumber(float):
 
     @property
     def problem(self) -> str:
-        """What is wrong with the number, and what its author writes instead."""
+        """The fault of the number, and the form that its author should write instead."""
         if not math.isfinite(self):
             return f"{self._fault}; quote it if it is meant as text"
         return f"{self._fault}; write {self._kept}, or quote it if it is meant as text"
 
     def problem_of_answer(self, sender: str) -> str:
-        """What is wrong with the number, and what its *sender*, a program, must do instead."""
+        """Return the fault of the number, and the form that its *sender* must use instead."""
         return f"{self._fault}; {sender} must send it as text, in quotes"
 
     @property

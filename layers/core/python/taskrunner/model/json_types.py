@@ -127,8 +127,8 @@ def normal(value: Json) -> Json:
     """Return *value* in its normal form, in which values with one canonical form are alike.
 
     Each number has one type, and the members of an object are in the order of RFC 8785. So nothing
-    that reads them in turn, such as `keys()`, tells apart what has the same hash. *value* must not
-    be nested too deep.
+    that reads them in turn, such as `keys()`, distinguishes values with the same hash. *value* must
+    not be nested too deep.
     """
     if isinstance(value, dict):
         return {key: normal(value[key]) for key in sorted(value, key=_utf_16)}

@@ -7,7 +7,6 @@ times. An event has no outputs, messages or texts of people; docs/events.md has 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from taskrunner.model.entries.run_entries import (
 )
 from taskrunner.model.run import RunStatus
 from taskrunner.model.state import tail
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

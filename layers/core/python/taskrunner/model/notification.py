@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.model.access import DECIDE_APPROVAL
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

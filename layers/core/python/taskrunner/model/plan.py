@@ -6,11 +6,12 @@ no run id, tenant, time, comment or order of keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypedDict, assert_never
 
 from taskrunner.model.retries import Retries
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,7 +2,7 @@
 
 Plans are compared as documents (`plan_document`), because these are what a hash is made of: two
 documents without a difference have one hash, and the reverse. Steps are matched by their ids,
-wherever they are in the tree. Of several steps that changed their order, as few as possible are
+wherever they are in the tree. As few as possible of the steps that changed their order are
 reported as moved.
 """
 
@@ -102,7 +102,7 @@ def _moved(old: Mapping[str, Element], new: Mapping[str, Element]) -> set[str]:
 def _in_order(ids: Sequence[str], new_indexes: Sequence[int]) -> set[str]:
     """Return the most of *ids*, which are in their old order, that are in the same order now.
 
-    Of several longest sequences it is the first by the alphabet, so that the reverse comparison
+    It is the first of several longest sequences by the alphabet, so that the reverse comparison
     chooses the same one.
     """
     tails: list[int] = []
@@ -156,7 +156,7 @@ def _changed(
 
 
 def _are_equal(old: Node, new: Node) -> bool:
-    """Whether two values, not both objects or both lists, have one canonical form."""
+    """Return whether two values, not both objects or both lists, have one canonical form."""
     if isinstance(old, bool | Text) or isinstance(new, bool | Text):
         return type(old) is type(new) and bool(old == new)
     return bool(old == new)

@@ -1,7 +1,7 @@
 """The order of a plan's steps: in which they are written, and in which they certainly run.
 
-Steps of different lanes, items or branches run in any order. What a run makes of several steps must
-not depend on it, so such results are put into the order of the plan.
+Steps of different lanes, items or branches run in any order. A result of several steps must not
+depend on it, so such results are put into the order of the plan.
 """
 
 from __future__ import annotations

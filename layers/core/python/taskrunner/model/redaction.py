@@ -31,7 +31,7 @@ MASK: Final = "***"
 _WINDOW_BYTES: Final = 1024 * 1024
 # Digits that are encoded once more, escaped, and in lines with others between them.
 _MAX_BYTES_PER_DIGIT: Final = 8
-# What base64 may end with: `=`, also escaped for URLs, JSON or markup.
+# The possible ends of base64: `=`, also escaped for URLs, JSON or markup.
 _PADDING: Final = re.compile(rb"(?:=|%(?:25)?3[Dd]|\\+u003[Dd]|&#(?:61|x3[Dd]);){1,2}")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from taskrunner.errors import ConflictError, ForbiddenError
+from taskrunner.values import dataclass
 
 
 class RefusalCode(StrEnum):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from taskrunner.values import dataclass
 
 # The reasons that a pack may name in `on`, by their names on the wire. Nothing that runs out of the
 # run's quota is tried again, because the quota is the whole run's.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError
 from taskrunner.model import step_path
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepsEnd:
-    """How the steps before `finally` ended: *outcome* is succeeded or failed.
+    """The end of the steps before `finally`: *outcome* is succeeded or failed.
 
     *failed_step* is the path of the step that failed them. *reason* is the reason of its state; if
     no step failed them, it is how Step Functions says that their execution ended.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.run import Run, RunStatus
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilters:
-    """What the runs of a list have in common; None admits any run.
+    """The filters of a list of runs; None admits any run.
 
     *version* is one of the pack's, so it comes with *pack*. *approval* is the id of an approval
     that a gate of the run waits for. *created_after*, which is included, and *created_before*,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
@@ -15,6 +15,7 @@ from taskrunner.model.entries.step_entries import (
 )
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.run import StepStatus
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -101,7 +101,7 @@ def parent(path: str) -> str | None:
 
 
 def is_iterated(path: str) -> bool:
-    """Whether the step of that path is in an iteration of a map or loop."""
+    """Return whether the step of that path is in an iteration of a map or loop."""
     return "::" in path
 
 

@@ -44,7 +44,7 @@ class OpenApprovals(NamedTuple):
 
 
 class OpenCount(NamedTuple):
-    """How many approvals wait, and since when the oldest does (RFC 3339 text; None: none waits)."""
+    """The number of approvals that wait, and since when the oldest does (RFC 3339 text)."""
 
     approvals: int
     oldest: str | None

@@ -1,4 +1,4 @@
-"""What the reconciler looks at; see `model.due_work`.
+"""The work that is due for the reconciler; see `model.due_work`.
 
 Runs and approvals record due work in the writes that it follows from: `Runs.create`, `Runs.end`,
 `Approvals.open`, `Approvals.decide`, and each write that stops a block. `Runs.seal` and

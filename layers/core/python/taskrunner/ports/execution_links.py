@@ -1,4 +1,4 @@
-"""Where AWS shows the execution of a run."""
+"""The address at which AWS shows the execution of a run."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class MachineInventory(Protocol):
 
     @property
     def retention(self) -> timedelta:
-        """How long a machine is kept that nothing runs on."""
+        """The time for which a machine is kept while nothing runs on it."""
         ...
 
     def listing(self) -> Listing:

@@ -32,14 +32,14 @@ class RunSnapshot(NamedTuple):
 
 
 class Stops(NamedTuple):
-    """What a failure stops, in the write that records the failure: the run, or blocks of it.
+    """The run, or the blocks of it, that a failure stops in the write that records it.
 
     *run_failed* is the entry that ends the run as failed; it becomes the last one of the write.
     *failed_step* is the path of the step that failed the run.
     *blocks* are the step paths of blocks after which the run goes on. *gated_blocks* are those that
     hold gates: their waiting gates must be answered, so they are due work from *stopped_at* on.
     *steps_failed* is the entry that says why the steps before `finally` are stopped, if they are.
-    Of several failures only the first one's is recorded.
+    Only the first of several failures is recorded.
     """
 
     run_failed: Entry | None = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AttemptStarts(NamedTuple):
-    """How often an attempt was deferred, and whether it was started and not deferred since.
+    """The number of an attempt's deferrals, and whether it was started and not deferred since.
 
     An attempt that was started, and has no outcome, is lost: its function has ended.
     """

@@ -1,8 +1,8 @@
-"""What a step may read of the steps before it: their artifacts, and the bundle built last.
+"""The artifacts of earlier steps, and the bundle built last, as a step may read them.
 
-Only steps that have certainly ended are read, and in the order of the plan. What runs beside the
-step, such as another item of its map, is not, whether or not it has ended. So the same plan gives
-the same bundles and deployments, whatever ran first.
+Only steps that have certainly ended are read, and in the order of the plan. Steps beside
+this one, such as another item of its map, are not read, whether or not they have ended. So the same
+plan gives the same bundles and deployments, whatever ran first.
 """
 
 from __future__ import annotations

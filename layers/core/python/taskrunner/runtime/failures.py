@@ -1,4 +1,4 @@
-"""What the failure of a step stops, as the write that records the failure takes it.
+"""The things that a step's failure stops, in the form that the write of the failure takes.
 
 Every failure that may end a run or stop a block goes through `stopped_by`, whoever records it: the
 end of an attempt, a condition that cannot be decided, a policy, a rejection, an expiry.

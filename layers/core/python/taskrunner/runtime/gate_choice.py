@@ -8,7 +8,6 @@ last decision, of which this one may be a repetition.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ConflictError, NotFoundError
@@ -18,6 +17,7 @@ from taskrunner.model.plan import ApprovalGate, ApprovalScope, PolicyGate
 from taskrunner.model.refusal import RefusalCode
 from taskrunner.model.wording import shortened
 from taskrunner.runtime.gate_decisions import waiting_gates
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a gate shows its approvers: the steps that it guards, and its findings.
+"""The view of a gate for its approvers: the steps that it guards, and its findings.
 
 The findings of a gate are the outputs of steps that its message, its policy's parameters and its
 policy's rules name, with their values so far.

@@ -173,7 +173,7 @@ class RecordedOutcomes:
         path = step_path.join(prefix, step.id)
         outcome = self.loaded(path)
         is_known = step.enabled is False or (isinstance(step, RunStep) and outcome is not None)
-        # Of too many iterations the journal's fold has those that have begun.
+        # If there are too many iterations, the journal's fold has those that have begun.
         if not is_known and path not in self._journal_states():
             return StepStatus.SKIPPED
         return self.status(step, prefix)

@@ -1,4 +1,4 @@
-"""What a run came to, as its execution shows it in Step Functions.
+"""The result of a run, as its execution shows it in Step Functions.
 
 It has the id of the step that failed and the reason, which is one of the language's list. It has no
 message of an executor and no output, because everybody who may see executions sees it.

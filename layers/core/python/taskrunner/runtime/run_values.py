@@ -84,7 +84,7 @@ class RunValues:
         return expression.evaluate(self.context(expression.references, iteration))
 
     def _step(self, step_id: str, iteration: str, names: Iterable[Reference]) -> JsonObject:
-        """What *names* read of a step. Statuses may need the journal, so others leave them out."""
+        """Return what *names* read of a step, without statuses that none reads: they cost reads."""
         step, prefix = self._plan.step(step_id), self._prefix(step_id, iteration)
         read = {reference[2:4] for reference in names if reference[:2] == ("steps", step_id)}
         with_statuses = not read.isdisjoint({("outputs",), ("outputs", "statuses")})
@@ -137,7 +137,7 @@ def reads_now(references: Iterable[Reference]) -> bool:
 
 
 def _steps_end(run: Run) -> JsonObject:
-    """What `finally` reads of the steps before it."""
+    """Return how the steps before `finally` ended, as it reads it."""
     end = run.steps_end
     if end is None:
         return {}

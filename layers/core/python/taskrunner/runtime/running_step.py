@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from taskrunner import expressions
@@ -20,6 +19,7 @@ from taskrunner.runtime.failures import stopped_by
 from taskrunner.runtime.recorded_outcomes import time_path
 from taskrunner.runtime.run_lifecycle import start_entries
 from taskrunner.runtime.run_values import RunValues, reads_now
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,7 +171,7 @@ class RunningStep:
     def keep(self, path: str, value: Json, entry: Entry) -> StepOutcome:
         """Store *value* at *path*, where later steps look it up, together with an entry.
 
-        Of two calls the first counts, and its outcome is returned.
+        The first of two calls counts, and its outcome is returned.
 
         Raises:
             ConflictError: as for `append`.

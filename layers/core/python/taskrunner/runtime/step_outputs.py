@@ -162,7 +162,7 @@ class StepOutputs:
             raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
 
     def _statuses(self, step: MapStep, prefix: str) -> list[str]:
-        """How each item of a map ended, in their order."""
+        """Return how each item of a map ended, in their order."""
         path = step_path.join(prefix, step.id)
         return [
             self._outcomes.item_status(step, path, number).value

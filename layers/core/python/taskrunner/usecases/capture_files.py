@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from taskrunner.model.artifact_names import FILES_LEFT_OUT, artifact_names, decl
 from taskrunner.model.media_types import media_type
 from taskrunner.runtime.redacted_services import find_secret
 from taskrunner.runtime.regular_file import NotRegularError, irregular_kind, open_regular
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.budget.duration import longest_s
@@ -20,6 +19,7 @@ from taskrunner.model.entries import run_entries, step_entries
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE, Run
 from taskrunner.model.state.fold import fold
 from taskrunner.usecases.start_run import start
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
 def _try_to_start(run: Run, compiled: CompiledPack, world: World) -> None:
     """Start the run if that is possible now.
 
-    The run is recorded, so the caller must learn its id. Whatever fails here fails again when the
+    The run is recorded, so the caller must learn its id. A failure here comes again when the
     reconciler starts the run, a minute later. It logs the error, and decides what follows.
     """
     of_execution = execution_input(compiled.plan, run.tenant, run.run_id)
@@ -195,7 +195,7 @@ def _first_entries(run: Run, plan: Plan) -> Sequence[Entry]:
 def _existing(request: CreateRun, world: World) -> Run | None:
     """The run that this request created when it was sent before; None if it has not been.
 
-    The key tells, whatever run id the request names. A request without a key is never taken for
+    The key decides, whatever run id the request names. A request without a key is never taken for
     one that was sent before.
     """
     key = request.idempotency_key

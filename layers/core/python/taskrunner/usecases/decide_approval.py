@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import ConflictError, TryAgainError
@@ -19,6 +18,7 @@ from taskrunner.model.plan import ApprovalScope
 from taskrunner.model.refusal import RefusalCode
 from taskrunner.runtime import gate_decisions
 from taskrunner.runtime.gate_choice import GateChoice, find_approval
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
     results: list[DecisionResult] = []
     for path in paths:
         try:
-            # What a gate's decision ended, the next one finds in a newer snapshot.
+            # The next gate finds in a newer snapshot what a gate's decision ended.
             snapshot = snapshot if not results else world.runs.snapshot(tenant, run_id)
             results.append(_decide(request, snapshot, plan, path, world))
         except ConflictError as error:
@@ -93,7 +93,7 @@ def decide_approval(  # noqa: PLR0913 - a decision has this many parts
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a caller wants to decide."""
+    """A caller's decision, before it is checked."""
 
     tenant: str
     run_id: str

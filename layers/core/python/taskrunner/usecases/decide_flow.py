@@ -45,7 +45,7 @@ def decide_flow(
     * policy      passed, warned, retry, override, branch or skipped
 
     The first question about a step decides its `when` too. For a skipped conditional the
-    answer is branch -1. For a skipped map it is no items, and for a skipped loop no turns.
+    answer is branch -1. A skipped map gets an empty list of items, and a skipped loop no turn.
 
     Machines of earlier releases ask `condition` first, read `more` of a turn, and ask `leave` after
     a failed iteration, which is answered with `{path}`.
@@ -139,7 +139,7 @@ def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
 
 
 def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
-    """Whether a loop with `until` goes on after *iteration*, or starts when that is None."""
+    """Decide whether a loop with `until` goes on after *iteration*, or starts when that is None."""
     loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
     if iteration is None and running.is_skipped():
@@ -168,7 +168,7 @@ def _has_ended(running: RunningStep, loop: Loop) -> bool:
 
 
 def _failed_turn(running: RunningStep) -> JsonObject:
-    """Where a loop goes on that has failed: a loop that may fail just ends."""
+    """Return where a failed loop goes on; one that may fail just ends."""
     return _turn_to("end" if running.step.continue_on_error else "failure", running.prefix)
 
 

@@ -32,7 +32,7 @@ def enter_gate(
 
     A gate is skipped if its condition is false. A policy gate waits for an override only if its
     policy does not hold. *has_timed_out* says that the gate has waited for as long as it may.
-    What fails the gate is answered too, and not raised.
+    A failure of the gate is an answer too, and is not raised.
 
     Raises:
         ConflictError: the run, or a block around the gate, has ended.

@@ -126,7 +126,7 @@ def _gate(
 
 
 def _openings(tenant: str, run_id: str, world: World) -> Mapping[str, JsonObject]:
-    """When each gate opened, when it expires and what its message was then, by step path."""
+    """Return when each gate opened and expires, and its message then, by step path."""
     openings: dict[str, JsonObject] = {}
     for placed in world.runs.journal(tenant, run_id):
         entry, fact = placed.entry, read(placed.entry)

@@ -175,7 +175,7 @@ def _approvers(record: ApprovalRecord) -> JsonObject:
 
 
 def _standing(summary: JsonObject, record: ApprovalRecord, caller: Caller) -> JsonObject:
-    """Whether *caller* may approve; nothing for an approval that version 0.1 opened."""
+    """Return whether *caller* may approve; nothing for an approval that version 0.1 opened."""
     if "minApprovals" not in summary:
         return {}
     approval = Approval(

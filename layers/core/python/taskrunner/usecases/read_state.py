@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,6 +15,7 @@ from taskrunner.model.plan import ApprovalGate, RunStep
 from taskrunner.model.run import RunStatus
 from taskrunner.model.state.children import children
 from taskrunner.model.state.fold import LONGEST_ATTEMPT, fail_lost_steps, fold
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ _BEFORE_ALL: Final = Position(0, -1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateQuery:
-    """What a caller wants to know of a run.
+    """A caller's question about the state of a run.
 
     With *parent*, the path of a block, it is the steps directly in it: at most *limit* of those
     with *status*, from *cursor* on. *known_tags* are the ETags of what the caller has. With *since*
@@ -65,7 +65,7 @@ def read_state(tenant: str, run_id: str, query: StateQuery, world: World) -> Sta
     Raises:
         NotFoundError: the tenant has no such run, or the run no such step, or retention has begun
             to delete it.
-        InvalidRequestError: the parent is no block, or the cursor is not of such a page.
+        InvalidRequestError: the parent is not a block, or the cursor is not of such a page.
     """
     snapshot = _awaited(tenant, run_id, query, world)
     run, position = snapshot.run, _last(snapshot.last_entries)

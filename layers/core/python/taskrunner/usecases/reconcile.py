@@ -1,7 +1,7 @@
 """Take up what was cut off: deliver decisions, notify, start, stop and settle.
 
-What is recorded is the truth, and Step Functions, SNS and KMS get to know it after that. A call
-that stops between the two leaves due work behind (`model.due_work`), which one pass a minute takes
+The record is the truth, and Step Functions, SNS and KMS learn of it after that. A call that stops
+between the two leaves due work behind (`model.due_work`), which one pass a minute takes
 up here. Everything here may happen twice.
 """
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from taskrunner.runtime.reached_gate import ReachedGate
 
 _log: Final = logging.getLogger(__name__)
-# A pass is called once a minute. What it does not reach stays due.
+# A pass is called once a minute. The rest stays due.
 PASS_S: Final = 45.0
 _MOST_OF_A_KIND: Final = 400
 _THREADS: Final = 10  # as many connections as boto3 keeps, and executions as AWS describes a second
@@ -60,7 +60,7 @@ _ENDED: Final = "ENDED"
 
 
 class Pass(NamedTuple):
-    """What a pass has done: the items that it took up, and the error of each that failed."""
+    """The work of a pass: the items that it took up, and the error of each that failed."""
 
     taken: int
     failures: list[tuple[DueItem, Exception]]

@@ -6,11 +6,12 @@ kept: its state is in the table, and the next run of the version makes the machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +26,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What was done.
+    """The numbers of machines that a pass looked at, deleted and left.
 
     *of_stack* machines of this deployment's packs and *in_account* machines were there at first.
     *deleted* were deleted, and *left* could not be, for lack of time or because of *failures*.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskrunner.errors import ConflictError
 from taskrunner.usecases.create_run import CreateRun, create_run
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonMapping, JsonObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,7 @@ from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 from taskrunner.sandbox.attempt import OUTPUT_FOLDER, AttemptRequest, AttemptResult, Limits
 from taskrunner.sandbox.attempt_folder import attempt_folder
 from taskrunner.usecases.capture_files import capture_files
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 # Reserved from the function's own time, to capture files and record how the attempt ended.
 _RECORDING_S: Final = 30.0
-# Of that, reserved to store the files after the search for secrets, and to record.
+# The part of that which is reserved to store files after the search for secrets, and to record.
 _STORING_S: Final = 15.0
 # Reserved after the record, to answer the machine.
 _ANSWERING_S: Final = 5.0

@@ -83,7 +83,7 @@ def simulate_plan(plan: Plan, distributed: Collection[str] = ()) -> list[JsonObj
 
 
 def _has_approvals(steps: Iterable[JsonObject]) -> bool:
-    """Whether a gate may wait for an approval, as far as planning knows."""
+    """Return whether a gate may wait for an approval, as far as planning knows."""
     return any(
         step["status"] == "RequiresApproval"
         or (step["status"] == "RequiresPolicy" and "approvalId" in step)

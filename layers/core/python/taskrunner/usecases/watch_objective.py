@@ -78,5 +78,5 @@ def _of_gate(
 
 
 def _is_breached(started_at: str, ended_at: str | None, limit_s: int) -> bool:
-    """What has not ended is over its limit, because the watch is due."""
+    """Return whether the limit is breached: anything that has not ended is over it by now."""
     return ended_at is None or seconds(started_at, ended_at) > limit_s

@@ -6,7 +6,6 @@ histories of their own (see distribution).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
@@ -23,6 +22,7 @@ from taskrunner.model.plan import (
     RunStep,
     children,
 )
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -136,8 +136,8 @@ def _condition(step: Step) -> WorstCase:
 
 
 def _policy(step: PolicyGate, distributed: Collection[str]) -> WorstCase:
-    # One state evaluates a policy and waits for its override, unless the policy is privileged. What
-    # that costs is counted for both.
+    # One state evaluates a policy and waits for its override, unless the policy is privileged. Its
+    # cost is counted for both.
     attempts = step.retries.max_attempts
     evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
     match step.failure_action:

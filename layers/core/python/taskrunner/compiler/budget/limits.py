@@ -8,7 +8,6 @@ Functions Developer Guide, "Service quotas".
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +31,7 @@ from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.problems import Problem
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.plan import Loop, MapStep, walk
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

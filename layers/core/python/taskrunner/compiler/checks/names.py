@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 _RUN_FIELDS: Final = ("id", "tenant", "createdAt", "createdBy", "now")
-# What `finally` reads of the steps before it. No step may have failed.
+# The names by which `finally` reads the end of the steps before it. No step may have failed.
 _FINAL_RUN_FIELDS: Final = ("outcome", "failedStep", "failureReason")
 _STEP_FIELDS: Final = ("outputs", "status", "statusReason", "error")
 _EVERYWHERE: Final = ("inputs", "steps", "run")

@@ -34,7 +34,7 @@ def problems(
 ) -> Findings:
     """Return all problems of *pack* that its shape does not show.
 
-    *ceilings* are the deployment's. What follows from a mistake that was *repaired* is left out.
+    *ceilings* are the deployment's. The consequences of a mistake that was *repaired* are left out.
     With more problems than are reported, the search may end early.
     """
     spec, findings = pack.spec, Findings(repaired.hides)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
 from taskrunner.compiler.checks.names import ONLY_IN_WITH
 from taskrunner.model import json_path
 from taskrunner.model.wording import nearest, shortened
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

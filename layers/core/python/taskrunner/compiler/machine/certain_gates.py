@@ -15,13 +15,13 @@ where it leaves the gate by its `Next`. Where ways meet, only what all of them h
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.compiler.privileged import is_privileged
 from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskrunner.compiler.machine import frame
 from taskrunner.compiler.machine.names import machine_name
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What the machines of a deployment have in common.
+    """The part that all machines of a deployment have in common.
 
     *stack* begins their names. *values* are those of `frame.bindings`. *role_arn*, *logging* and
     *tracing* are given to CreateStateMachine as they are.

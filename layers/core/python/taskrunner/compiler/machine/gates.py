@@ -7,7 +7,6 @@ what each gate is good for.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.machine.certain_gates import CertainGates
@@ -23,6 +22,7 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

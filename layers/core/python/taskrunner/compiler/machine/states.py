@@ -7,13 +7,14 @@ reads what is emitted.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.machine.execution_input import decisions_read
 from taskrunner.compiler.machine.frame import prototypes
 from taskrunner.model.plan import walk
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +43,7 @@ class Exits:
 LOOP_FAILURE: Final = "$.place.next"
 
 
-# What a retrier without them has, by the States Language.
+# The values of a retrier without them, by the States Language.
 _RETRIER_DEFAULTS: Final = {"IntervalSeconds": 1, "BackoffRate": 2}
 
 

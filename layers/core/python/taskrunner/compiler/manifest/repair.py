@@ -1,18 +1,19 @@
 """Repairs of a manifest that has mistakes, so that later stages can look for further ones.
 
 The value at each mistake is removed, or replaced where the language needs one. Nothing that was
-made up here is planned: a manifest with a mistake is refused. What later stages find at a repaired
-path is not reported, since it follows from the mistake that is.
+made up here is planned: a manifest with a mistake is refused. Findings of later stages at a
+repaired path are not reported, since they follow from the mistake that is.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.compiler.manifest.keys import model_at
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

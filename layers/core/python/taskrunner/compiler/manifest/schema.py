@@ -6,7 +6,6 @@ shape is repaired, so that the next stages can report what else is wrong with it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from taskrunner.compiler.manifest.shape_messages import message
 from taskrunner.compiler.manifest.shapes import Pack
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem, invalid
 from taskrunner.model.wording import closest
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -28,7 +28,7 @@ _TYPES: Final = {
     "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
 }
-# What to write instead of `false` and `true`.
+# The cure for `false` and `true`.
 _CONDITION_HINTS: Final = {
     "when": ("remove the step or use an input", "leave it out or use an input"),
     "condition": (

@@ -54,7 +54,7 @@ class InputShape(Shape):
     json_schema: Annotated[Json, AfterValidator(_json_schema)] = Field(default=None, alias="schema")
     """A JSON Schema that the value must fit."""
     description: str | None = None
-    """What the input is for."""
+    """The purpose of the input."""
 
 
 class FailureShape(Shape):
@@ -113,7 +113,7 @@ class ApprovalShape(Shape):
     expires_after_seconds: Annotated[int, Field(ge=60, le=364 * 86400)] = 604800
     """The seconds that a gate waits for a decision."""
     message: Message | None = None
-    """What approvers are asked."""
+    """The question to approvers."""
     scope: Literal["run", "gate"] = "run"
     """Whether one decision holds for the whole run or for one gate."""
 
@@ -126,7 +126,7 @@ class RuleShape(Shape):
     require: ExpressionText
     """The expression that must be true."""
     message: Message | None = None
-    """What is said when it is not."""
+    """The message when it is not."""
 
 
 class PolicyShape(Shape):
@@ -192,4 +192,4 @@ class Pack(Shape):
     metadata: Metadata
     """The pack's name and version, and keys of your own."""
     spec: Spec
-    """What the pack does."""
+    """The purpose of the pack."""

@@ -89,7 +89,7 @@ class ApprovalGateShape(Shape):
     id: Identifier
     """The approval, as `spec.approvals` declares it."""
     message: Message | None = None
-    """What approvers are asked here."""
+    """The question to approvers here."""
 
 
 class PolicyRetriesShape(Shape):
@@ -120,9 +120,9 @@ class PolicyGateShape(Shape):
     version: str | None = None
     """The version of the policy that is meant."""
     parameters: Parameters = Field(default={}, alias="with")
-    """What the policy is given."""
+    """The parameters of the policy."""
     failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
-    """What happens when the policy is not fulfilled."""
+    """The action when the policy is not fulfilled."""
     retries: PolicyRetriesShape = PolicyRetriesShape()
     """The evaluations after a failed one."""
     override: OverrideShape | None = None
@@ -153,7 +153,7 @@ class ParallelShape(Shape):
     steps: Annotated[list[StepShape], Field(min_length=1)]
     """The steps that run at the same time."""
     max_parallel: MaxParallel | None = None
-    """How many of them run at once."""
+    """The number of them that run at once, at most."""
 
 
 class RangeShape(Shape):
@@ -197,7 +197,7 @@ class MapShape(Shape):
     index: Name = "index"
     """The name by which the steps read their item's number."""
     max_parallel: MaxParallel | None = None
-    """How many items run at once."""
+    """The number of items that run at once, at most."""
     outputs: ExpressionText | None = None
     """The expression of an item's value."""
 
@@ -220,7 +220,7 @@ class LoopShape(Shape):
     until: ExpressionText | None = None
     """The condition that ends the loop after an iteration."""
     aggregation: Literal["collect", "merge", "last", "first", "none"] = "collect"
-    """How the values of iterations become the loop's."""
+    """The way in which the values of iterations become the loop's."""
     outputs: ExpressionText | None = None
     """The expression of an iteration's value."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -23,6 +23,7 @@ from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.model import image_reference
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.image_reference import ImageReference, ImageReferenceError
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -43,7 +43,7 @@ def fail_lost_steps(state: RunState, now: datetime) -> RunState:
     """Return the *state* of an ended run, in which no step runs for longer than a function can.
 
     A step that was running when its run ended may finish. If its function died instead, only time
-    can tell. Soon after that the journal has an entry for it.
+    can show it. Soon after that the journal has an entry for it.
     """
     steps = tuple(
         replace(step, status=StepStatus.FAILED, reason=Reason.EXECUTOR_ERROR)

@@ -6,11 +6,12 @@ that applies decides, so the order of a list is part of its meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from taskrunner.model.entries.flow_entries import DecisionKind
 from taskrunner.model.run import Reason, RunStatus, StepStatus
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ class Block:
 
     @property
     def attempts(self) -> int:
-        """How often it was started: once, except a policy gate, which may be evaluated again."""
+        """The number of its starts: one, except for a policy gate, which may be evaluated again."""
         return max(self.state.attempts, int(self.was_reached))
 
     @property
@@ -280,7 +281,7 @@ def _has_not_started(step: StepState) -> bool:
 
 
 def _is_first_deferred(step: StepState) -> bool:
-    """Whether AWS refused the first attempt of a step, which has had no effect.
+    """Return whether AWS refused the first attempt of a step, which has had no effect.
 
     Between two attempts there is a time of the next one.
     """

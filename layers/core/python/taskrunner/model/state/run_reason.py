@@ -1,7 +1,7 @@
-"""Why a run ended, by the entries of the write that ended it, or what an unended run waits for.
+"""The reason of a run's end, by the entries of the write that ended it, or of its wait.
 
-A list of runs shows it. It is recorded with the run's end, so a list reads no journal. Of an
-unended run a list reads the last entries, for its status.
+A list of runs shows it. It is recorded with the run's end, so a list reads no journal. A list
+reads the last entries of an unended run, for its status.
 """
 
 from __future__ import annotations

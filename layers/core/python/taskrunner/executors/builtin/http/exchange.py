@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import h11
 
 from taskrunner.executors.work import ExecutorFailure
+from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     import socket

@@ -8,12 +8,12 @@ backslashes, control characters, numbers that stand for hosts.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from taskrunner.model import hosts
 from taskrunner.model.hosts import LARGEST_PORT, HostError
+from taskrunner.values import dataclass
 
 Scheme: TypeAlias = Literal["http", "https"]
 
