@@ -257,6 +257,17 @@ _CONTAINED_CHAIN: Final = pack(
     spec="approvals: [{id: security}]",
     name="contained-chain",
 )
+_FAILING_AT_ITS_END: Final = pack(
+    """
+    - id: each
+      map:
+        items: {static: [1, 2]}
+        failFast: false
+        step: {id: leaf, run: {uses: builtin:assert, with: {that: "{{ item != `1` }}"}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    name="failing-at-its-end",
+)
 _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
 _WHOLE: Final = (
@@ -277,6 +288,7 @@ _WHOLE: Final = (
     Scenario("finally after a stopped execution", _WITH_FINALLY, (Stop(),)),
     Scenario("finally after a failure beside a gate", _FAILING_WITH_FINALLY),
     Scenario("contained beside a gate", _CONTAINED_CHAIN),
+    Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
     Scenario("planned first", _PLAIN, is_planned_first=True),
 )
 

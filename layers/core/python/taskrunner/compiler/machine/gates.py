@@ -174,7 +174,7 @@ class _Proof:
         elif isinstance(step, Parallel):
             for child in step.steps:  # side by side: no child is behind another
                 yield from self._sequence([child], required, [])
-        elif isinstance(step, MapStep) and not step.continue_on_error:
+        elif isinstance(step, MapStep) and step.stops_at_failure:
             yield from self._sequence(step.steps, required, [f"Done {step.id}"])
         else:
             yield from self._sequence(children(step), required, [])

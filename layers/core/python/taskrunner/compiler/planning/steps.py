@@ -172,6 +172,7 @@ class StepPlanner:
             steps=template,
             max_parallel=shape.max_parallel,
             output=_text(shape.outputs),
+            fail_fast=_fail_fast(shape, fields),
         )
 
     def _loop(self, shape: LoopShape, path: JsonPath, fields: StepFields) -> Loop:
@@ -185,6 +186,7 @@ class StepPlanner:
             until=_text(shape.until),
             aggregation=Aggregation(shape.aggregation),
             output=_text(shape.outputs),
+            fail_fast=_fail_fast(shape, fields),
             keeps_values=fields["id"] in self._value_keepers,
         )
 
@@ -235,6 +237,12 @@ def retries(shape: RetriesShape) -> Retries:
         jitter=Jitter(shape.jitter),
         on=on,
     )
+
+
+def _fail_fast(shape: MapShape | LoopShape, fields: StepFields) -> bool | None:
+    """Return `failFast` where it is not its default, so that plans of one meaning are alike."""
+    is_default = shape.fail_fast is (not fields["continue_on_error"])
+    return None if is_default else shape.fail_fast
 
 
 def _text(expression: str | None) -> str | None:
