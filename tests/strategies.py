@@ -222,10 +222,11 @@ def _blocks(
         gate = {"policy": policy, "failureAction": "branch", "branch": steps}
         return step | {"gate": {"policy": gate}}
     value = draw(st.sampled_from(["item{}", "[previous, item{}]", "index{} || previous"]))
+    fail_fast = draw(st.dictionaries(st.just("failFast"), st.booleans()))
     block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
     if kind == "map":
         outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
-        return step | {"map": block | {"steps": steps} | limit | outputs}
+        return step | {"map": block | {"steps": steps} | limit | outputs | fail_fast}
     more = st.fixed_dictionaries(
         {"maxIterations": st.just(5) | st.just("{{ sum([inputs.number, `4`]) }}")},
         optional={
@@ -234,7 +235,7 @@ def _blocks(
             "outputs": st.just(value.format(depth)),
         },
     )
-    return step | {"loop": block | {"body": steps} | draw(more)}
+    return step | {"loop": block | {"body": steps} | fail_fast | draw(more)}
 
 
 @st.composite

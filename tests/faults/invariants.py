@@ -157,12 +157,12 @@ def _order_problems(record: Record) -> Iterator[str]:
         if before.status in set(ENDS.values()):
             yield f"{entry.id} is behind the end of the run"
         statuses = {step.path: step for step in before.steps}
-        failed = _fatal(statuses)
+        failed = _fatal(statuses, record.plan)
         if _is_final(entry.step_path, record):
             yield from _finally_problems(entry, before, record, number)
         elif failed is not None:
             yield f"{entry.id} is behind the failure of {failed}"
-        for block in _stopped(statuses) & set(_blocks_around(entry.step_path, record)):
+        for block in _stopped(statuses, record.plan) & set(_blocks_around(entry.step_path, record)):
             yield f"{entry.id} is in {block}, which a failure has stopped"
         for gate, may_fail in guarding[entry.step_path]:
             status = statuses[gate].status if gate in statuses else StepStatus.PENDING
@@ -186,20 +186,14 @@ def _finally_problems(entry: Entry, before: RunState, record: Record, number: in
             yield f"{entry.id} is in finally, and {step.path} is {step.status}"
 
 
-def _fatal(steps: dict[str, StepState]) -> str | None:
+def _fatal(steps: dict[str, StepState], plan: Plan) -> str | None:
     """The first step whose failure fails the run: nothing around it lets it pass."""
-    for step in steps.values():
-        around: StepState | None = step
-        if step.status is not StepStatus.FAILED:
-            continue
-        while around is not None and not around.continue_on_error:
-            around = steps.get(around.parent_path) if around.parent_path else None
-        if around is None:
-            return step.path
-    return None
+    failed = (step for step in steps.values() if step.status is StepStatus.FAILED)
+    reached = ((step, _reached(step, steps, plan)) for step in failed)
+    return next((step.path for step, (_, is_fatal) in reached if is_fatal), None)
 
 
-def _stopped(steps: dict[str, StepState]) -> set[str]:
+def _stopped(steps: dict[str, StepState], plan: Plan) -> set[str]:
     """The blocks in which nothing begins any more, although the run goes on after them.
 
     A failure climbs until something around it lets it pass. All that it has passed on its way
@@ -207,14 +201,24 @@ def _stopped(steps: dict[str, StepState]) -> set[str]:
     """
     stopped = set()
     for step in steps.values():
-        if step.status is not StepStatus.FAILED or step.continue_on_error:
-            continue
-        failed = step
-        while failed.parent_path and not steps[failed.parent_path].continue_on_error:
-            failed = steps[failed.parent_path]
-        if failed.parent_path and failed is not step:
-            stopped.add(failed.path)
+        if step.status is StepStatus.FAILED:
+            last, is_fatal = _reached(step, steps, plan)
+            if last is not step and not is_fatal:
+                stopped.add(last.path)
     return stopped
+
+
+def _reached(step: StepState, steps: dict[str, StepState], plan: Plan) -> tuple[StepState, bool]:
+    """The last step or block that the failure of *step* stops, and whether it fails the run."""
+    last = step
+    while not last.continue_on_error:
+        if not last.parent_path:
+            return last, True
+        around = steps[last.parent_path]
+        if not plan.step(around.template_id).stops_at_failure:
+            break  # its remaining items run, and it has a failure of its own at its end
+        last = around
+    return last, False
 
 
 def _blocks_around(path: str, record: Record) -> Iterator[str]:

@@ -66,7 +66,8 @@ class _Walk:
                 for inner in self._prefixes(step_path.join(prefix, step.id)):
                     yield from self.chain(step.steps, inner, before)
                     if isinstance(step, Loop):
-                        before += self._of(step.steps, inner, may_fail=step.continue_on_error)
+                        may_fail = not step.stops_at_failure
+                        before += self._of(step.steps, inner, may_fail=may_fail)
 
     def _passed(self, step: Step, prefix: str, *, may_fail: bool = False) -> Guards:
         """The gates that have been passed once *step* has been."""

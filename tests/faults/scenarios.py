@@ -273,6 +273,17 @@ _CONTAINED_LANES: Final = pack(
     spec="approvals: [{id: security}, {id: owner}]",
     name="contained-lanes",
 )
+_FAILING_AT_ITS_END: Final = pack(
+    """
+    - id: each
+      map:
+        items: {static: [1, 2]}
+        failFast: false
+        step: {id: leaf, run: {uses: builtin:assert, with: {that: "{{ item != `1` }}"}}}
+    - {id: after, run: {uses: builtin:noop}}
+    """,
+    name="failing-at-its-end",
+)
 _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
 _WHOLE: Final = (
@@ -297,6 +308,7 @@ _WHOLE: Final = (
         _CONTAINED_LANES,
         (Decide("owner", after=("held[0]::review#awaiting", "chain[0]::link#1#started")),),
     ),
+    Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
     Scenario("planned first", _PLAIN, is_planned_first=True),
 )
 

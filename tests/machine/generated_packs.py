@@ -202,7 +202,11 @@ class _Writer:
         outputs = {}
         if self._one(False, True):
             outputs["outputs"] = f"{{at: {block['index']}, item: {block['iterator']}}}"
-        return {"map": block | items | limit | steps | outputs}
+        return {"map": block | items | limit | steps | outputs | self._fail_fast()}
+
+    def _fail_fast(self) -> dict[str, Any]:
+        fail_fast = self._one(None, True, False)
+        return {} if fail_fast is None else {"failFast": fail_fast}
 
     def _loop(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, names = self._iterators(scope)
@@ -222,7 +226,7 @@ class _Writer:
         if self._one(False, True):
             before = self._one("", "", ", before: previous.at")
             block["outputs"] = f"{{at: {names['index']}, item: {names['iterator']}{before}}}"
-        return {"loop": block}
+        return {"loop": block | self._fail_fast()}
 
     def _conditional(self, scope: _Scope, depth: int) -> dict[str, Any]:
         branches = [

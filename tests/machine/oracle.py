@@ -182,11 +182,15 @@ class _Walker:
         if step.when is not None and not self.is_wanted(step, place):
             self.skip(step, place, "condition-false")
             return
-        inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
+        inner = _inside(step, place)
+        was_unknown = self.is_first_unknown
         if path not in self.found.statuses:
             try:
                 self.body(step, inner)
             except Stop:
+                if step.fails_at_its_end:
+                    self.found.statuses[path] = EXECUTOR_ERROR
+                    self.failure, self.is_first_unknown = path, was_unknown
                 self.found.statuses.setdefault(path, FAILED)
             except ExpressionError:
                 self.found.statuses[path] = EXECUTOR_ERROR
@@ -203,7 +207,7 @@ class _Walker:
             return expressions.truth(self.value(step.when or "", place))
         except ExpressionError:
             self.found.statuses[place.prefix + step.id] = EXECUTOR_ERROR
-            inner = _Place(place.prefix, place.names, place.contained or step.continue_on_error)
+            inner = _inside(step, place)
             self.skip_children(step, inner)
             return True
 
@@ -316,7 +320,7 @@ class _Walker:
             return
         self.failure = failure
         self.is_first_unknown |= len(stopped) > 1
-        if not block.continue_on_error:
+        if block.stops_at_failure:
             for number, paths in enumerate(known):
                 if [number] != stopped:
                     self.found.open |= paths
@@ -336,7 +340,7 @@ class _Walker:
                 self.in_order(step.steps, turn)
             except Stop:
                 failed = True
-                if not step.continue_on_error:
+                if step.stops_at_failure:
                     self.never(step, place, number + 1, items)
                     raise
             if step.keeps_values:
@@ -346,7 +350,8 @@ class _Walker:
             if asks and expressions.truth(self.value(step.until or "", turn)):
                 items = items[: number + 1]
                 break
-        self.turns[place.prefix + step.id] = len(items)
+        if not (failed and step.fails_at_its_end):
+            self.turns[place.prefix + step.id] = len(items)
         if failed:
             raise Stop
 
@@ -473,6 +478,11 @@ class _Walker:
         if any(fatal):
             return "Failed"
         return "Skipped" if set(ends) == {"Skipped"} else "Succeeded"
+
+
+def _inside(step: Step, place: _Place) -> _Place:
+    contained = place.contained or step.continue_on_error or not step.stops_at_failure
+    return _Place(place.prefix, place.names, contained)
 
 
 def _merged(values: Iterable[Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.machine.runs import decide, ended, has_entry, log, start, state_of, statuses
+import pytest
+
+from tests.machine.runs import decide, ended, has_entry, log, run, start, state_of, statuses
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -75,6 +77,117 @@ def test_nothing_starts_in_any_lane_after_a_failure_that_fails_the_run(
     failed = events.index("run.failed")
     assert "step late[0]::bad failed" in lines[failed]["message"]
     assert "step.started" not in events[failed:]
+
+
+REMAINING = """
+- id: each
+  continueOnError: CONTINUES
+  map: {items: "`[0, 1, 2]`", maxParallel: 1, failFast: FAST, step: LEAF}
+- id: turns
+  continueOnError: CONTINUES
+  loop: {items: {static: [0, 1, 2]}, iterator: item, failFast: FAST, body: [LEAF]}
+- id: until
+  continueOnError: CONTINUES
+  loop: {items: {static: [0, 1, 2]}, until: index == `9`, failFast: FAST, body: [LEAF]}
+"""
+LEAF = '{id: X, run: {uses: builtin:assert, with: {that: "{{ item != `1` }}"}}}'
+
+
+def remaining(*, continues: str, fast: str) -> dict[str, str]:
+    """Return the blocks by id, each followed by a step; the second item of three fails."""
+    parts = REMAINING.replace("CONTINUES", continues).replace("FAST", fast).split("- id: ")[1:]
+    return {
+        part.split("\n")[0]: f"- id: {part.replace('LEAF', LEAF)}".replace("X", f"leaf{number}")
+        for number, part in enumerate(parts)
+    }
+
+
+def test_the_first_failure_stops_the_remaining_items_and_the_run_goes_on(ana: Client) -> None:
+    blocks = remaining(continues="true", fast="true")
+    state = run(ana, pack("".join(blocks.values()) + "- {id: after, run: {uses: builtin:noop}}"))
+
+    steps = statuses(state)
+    assert state["status"] == "succeeded"
+    assert steps["after"] == "Succeeded"
+    for number, block in enumerate(blocks):
+        assert steps[block] == "Failed"
+        assert steps[f"{block}[0]::leaf{number}"] == "Succeeded"
+        assert steps[f"{block}[1]::leaf{number}"] == "Failed executor-error"
+        skipped = None if block == "until" else "Skipped parent-skipped"
+        assert steps.get(f"{block}[2]::leaf{number}") == skipped
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_remaining_items_run_before_the_block_and_the_run_fail(
+    ana: Client, number: int
+) -> None:
+    block, text = list(remaining(continues="false", fast="false").items())[number]
+    state = run(ana, pack(f"{text}- {{id: after, run: {{uses: builtin:noop}}}}"))
+
+    ends = ["Succeeded", "Failed executor-error", "Succeeded"]
+    assert state["status"] == "failed"
+    assert statuses(state) == {
+        block: "Failed executor-error",
+        **{f"{block}[{item}]::leaf{number}": end for item, end in enumerate(ends)},
+        "after": "Skipped run-failed",
+    }
+    assert state["steps"][0]["errorMessage"] == f"failed in {block}[1]::leaf{number}"
+    assert log(ana, state["runId"])[-1]["message"].endswith(f"step {block} failed.")
+
+
+WAITING = pack(
+    """
+    - id: lanes
+      parallel:
+        steps:
+          - id: each
+            map:
+              items: {static: [0, 1]}
+              failFast: false
+              steps:
+                - {id: check, run: {uses: builtin:assert, with: {that: "{{ item == `1` }}"}}}
+                - {id: ask, gate: {approval: {id: inside}}}
+                - {id: act, run: {uses: builtin:noop}}
+          - id: beside
+            loop:
+              items: {static: [1]}
+              body:
+                - {id: ask-too, gate: {approval: {id: beside}}}
+                - {id: act-too, run: {uses: builtin:noop}}
+    """,
+    spec="approvals: [{id: inside}, {id: beside}]",
+)
+
+
+def test_other_lanes_go_on_until_a_block_fails_at_its_end(
+    engine: Engine, ana: Client, bob: Client
+) -> None:
+    run_id, cancelled = start(ana, WAITING), start(ana, WAITING)
+    for waiting in (run_id, cancelled):
+        for path, event in [("each[0]::check", "step.failed"), ("each[1]::ask", "gate.awaiting")]:
+            engine.until(
+                lambda waiting=waiting, path=path, event=event: has_entry(  # type: ignore[misc]
+                    ana, waiting, path, event
+                ),
+                f"{path} has no {event}",
+            )
+    assert decide(bob, run_id, "beside").status == 200
+    engine.until(
+        lambda: has_entry(ana, run_id, "beside[0]::act-too", "step.completed"), "a lane stopped"
+    )
+    assert state_of(ana, run_id)["status"] == "waiting"
+    assert decide(bob, run_id, "inside").status == 200
+    ana("POST", f"runs/{cancelled}/cancel", {})
+
+    steps = statuses(ended(ana, run_id))
+    assert steps["each[0]::act"] == "Skipped parent-skipped"
+    assert steps["each[1]::act"] == "Succeeded"
+    assert steps["each"] == "Failed executor-error"
+    assert steps["beside"] == "Succeeded"
+    assert state_of(ana, run_id)["status"] == "failed"
+    steps = statuses(ended(ana, cancelled))
+    assert steps["each[1]::ask"] == steps["beside[0]::ask-too"] == "Skipped cancelled"
+    assert steps["each[0]::check"] == "Failed executor-error"
 
 
 def test_each_gate_of_one_approval_waits_its_own_time(engine: Engine, ana: Client) -> None:

@@ -127,6 +127,7 @@ class MapInfo(TypedDict):
     index: NotRequired[str]
     itemCount: NotRequired[int]
     itemsExpression: NotRequired[str]
+    failFast: NotRequired[bool]
 
 
 class LoopInfo(TypedDict):
@@ -137,6 +138,7 @@ class LoopInfo(TypedDict):
     iterator: NotRequired[str]
     index: NotRequired[str]
     maxIterations: NotRequired[int]
+    failFast: NotRequired[bool]
 
 
 class BranchInfo(TypedDict):

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 
 from taskrunner_cli.api.documents import (
     Budget,
+    LoopInfo,
     MapInfo,
     SimulatedOutput,
     SimulatedStep,
@@ -64,9 +65,10 @@ def block_detail(step: SimulatedStep) -> str:
     """Return the items, conditions, policy, parallelism and retries of a step, if it has them."""
     parts: list[str] = [step["phase"]] if "phase" in step else []
     if (map_info := step.get("mapInfo")) is not None:
-        parts += [_map_items(map_info), map_info.get("mode", "")]
+        parts += [_map_items(map_info), map_info.get("mode", ""), _fail_fast(map_info)]
     if (loop_info := step.get("loopInfo")) is not None:
         parts += [_over(loop_info.get("itemsExpression")), loop_info.get("aggregationMode", "")]
+        parts.append(_fail_fast(loop_info))
     if (conditional_info := step.get("conditionalInfo")) is not None:
         parts += [branch.get("condition", "") for branch in conditional_info.get("branches", [])]
     if (policy := step.get("policyInfo")) is not None:
@@ -83,6 +85,14 @@ def block_detail(step: SimulatedStep) -> str:
 def _map_items(info: MapInfo) -> str:
     count = info.get("itemCount")
     return _over(info.get("itemsExpression")) if count is None else f"{count} items"
+
+
+def _fail_fast(info: MapInfo | LoopInfo) -> str:
+    """Return what a failure does to the remaining items, where continueOnError does not say it."""
+    fail_fast = info.get("failFast")
+    if fail_fast is None:
+        return ""
+    return "stops at a failure" if fail_fast else "fails at its end"
 
 
 def _over(expression: str | None) -> str:

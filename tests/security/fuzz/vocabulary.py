@@ -98,7 +98,7 @@ PACK: Final = Words(
             "policies: [{id: ok, version: '1', rules: [{id: r, require: inputs.a}]}]",
             "outputs: [{name: o, type: object, expression: inputs}]",
         ),
-        "items": ("iterator: it", "index: at"),
+        "items": ("iterator: it", "index: at", "failFast: true", "failFast: false"),
         "body": ("until: run.id", "aggregation: merge", "outputs: run", "maxIterations: 9"),
         "branches": ("outputUnion: true", "else: [{id: other, run: {uses: 'builtin:noop'}}]"),
         "policy": ("failureAction: warn", "retries: {count: 2}",

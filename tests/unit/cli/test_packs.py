@@ -25,9 +25,12 @@ PLAN_ERRORS = {
 
 BLOCKS: list[dict[str, object]] = [
     {"kind": "Parallel", "maxParallel": 2},
-    {"kind": "Map", "mapInfo": {"mode": "inline", "itemCount": 3}},
+    {"kind": "Map", "mapInfo": {"mode": "inline", "itemCount": 3, "failFast": False}},
     {"kind": "Map", "mapInfo": {"mode": "distributed", "itemsExpression": "inputs.hosts"}},
-    {"kind": "Loop", "loopInfo": {"itemsExpression": "inputs.n", "aggregationMode": "collect"}},
+    {
+        "kind": "Loop",
+        "loopInfo": {"itemsExpression": "inputs.n", "aggregationMode": "collect", "failFast": True},
+    },
     {"kind": "Conditional", "conditionalInfo": {"branches": [{"condition": "inputs.go"}]}},
     {
         "kind": "GatePolicy",
@@ -101,9 +104,9 @@ class TestSimulate:
         details = [line.partition("Pending")[2].strip() for line in lines[6:]]
         assert details == [
             "2 at a time",
-            "3 items, inline",
+            "3 items, inline, fails at its end",
             "over inputs.hosts, distributed",
-            "over inputs.n, collect",
+            "over inputs.n, collect, stops at a failure",
             "inputs.go",
             "p 1, otherwise abort",
         ]

@@ -97,6 +97,35 @@ def test_a_failure_reaches_the_outermost_block_that_may_not_fail(
     assert stoppable_blocks(NESTED, path) == stoppable
 
 
+@pytest.mark.parametrize(
+    ("continues", "fails_fast", "of_a_leaf", "of_the_map"),
+    [
+        ("false", "true", THE_RUN, THE_RUN),
+        ("true", "false", Reach(block="each[0]::inner"), NOTHING),
+        ("true", "true", Reach(block="each"), NOTHING),
+        ("false", "false", Reach(block="each[0]::inner"), THE_RUN),
+    ],
+)
+def test_a_failure_stops_the_remaining_items_only_with_fail_fast(
+    continues: str, fails_fast: str, of_a_leaf: Reach, of_the_map: Reach
+) -> None:
+    plan = planned(
+        f"""
+        - id: each
+          continueOnError: {continues}
+          map:
+            items: {{static: [1, 2]}}
+            failFast: {fails_fast}
+            step: {{id: inner, parallel: {{steps: [{{id: leaf, run: {{uses: builtin:noop}}}}]}}}}
+        """
+    )
+
+    assert reach(plan, "each[0]::leaf") == of_a_leaf
+    assert reach(plan, "each") == of_the_map
+    stopped = of_a_leaf.block
+    assert stoppable_blocks(plan, "each[0]::leaf") == ([] if stopped is None else [stopped])
+
+
 def test_a_step_is_inside_of_every_block_that_a_failure_can_stop() -> None:
     plan = planned(
         """

@@ -149,7 +149,9 @@ def derived(
     outcome: RunStatus | None = None,
     is_complete: bool = True,
 ) -> tuple[str, ...]:
-    found = rules.derived(Block(block, children, is_complete), scope, facts(outcome))
+    stops = not block.continue_on_error
+    parts = Block(block, children, is_complete, stops_at_failure=stops)
+    found = rules.derived(parts, scope, facts(outcome))
     return (found.status.value, *([] if found.reason is None else [found.reason.value]))
 
 

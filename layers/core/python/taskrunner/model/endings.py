@@ -1,4 +1,7 @@
-"""The blocks whose end is a question: their outputs may turn out to be wrong, which fails them."""
+"""The blocks whose end is a question: their outputs may turn out to be wrong, which fails them.
+
+So is the end of a block that fails only when all of it has ended.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,15 @@ FUNCTION_PREFIX: Final = "lambda:"
 
 
 def is_checked_at_its_end(step: Step) -> bool:
+    """Return whether the run is asked at the end of *step* whether it has failed.
+
+    A loop that takes turns is not meant: it asks after each iteration anyway.
+    """
+    takes_turns = isinstance(step, Loop) and step.takes_turns
+    return can_outputs_fail(step) or (step.fails_at_its_end and not takes_turns)
+
+
+def can_outputs_fail(step: Step) -> bool:
     """Return whether *step* is a block whose outputs can fail, though all in it succeeded.
 
     An expression can. So can a merge of what functions answered, which may be any JSON; all other

@@ -1,8 +1,10 @@
 """The effect of a recorded failure, by the plan alone: it stops the run, a block, or nothing.
 
 A failure climbs from the step to the blocks around it, until a step on the way may fail
-(`continueOnError`), or a block does that holds the failed step or block directly. Nothing that has
-not started in what it has passed on the way may start any more (section 7, Running).
+(`continueOnError`), or a block does not stop at a failure in it (`failFast`). The rest of such a
+block runs. If it may not fail itself, its failure is recorded when it has ended, and climbs on from
+there. Nothing that has not started in what a failure has passed on its way may start any more
+(section 7, Running).
 
 In a pack with `finally`, a failure of its steps that fails the run stops all of the steps, as if
 they were a block at the path STEPS, and `finally` runs after it.
@@ -15,11 +17,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model import step_path
 from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, RunStep, walk
+from taskrunner.model.run import StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from taskrunner.model.plan import Plan, Step
+    from taskrunner.model.run import StepState
 
 
 # The path at which all steps of a pack with `finally` are stopped. No step has it.
@@ -53,11 +57,13 @@ def reach(plan: Plan, path: str) -> Reach:
     if failed.step.continue_on_error:
         return Reach()
     for block in reversed(list(_blocks_around(plan, path))):
-        if block.step.continue_on_error:
+        if not block.step.stops_at_failure:
             # The failed step itself holds nothing that could still run.
             is_block = failed.path != path and _is_concurrent(failed.step)
             return Reach(block=failed.path) if is_block else Reach()
         failed = block
+        if block.step.continue_on_error:
+            return Reach(block=block.path) if _is_concurrent(block.step) else Reach()
     return Reach(run=True, block=STEPS if _is_before_final(plan, parsed.step_id) else None)
 
 
@@ -71,11 +77,24 @@ def stoppable_blocks(plan: Plan, path: str) -> list[str]:
     whole = [STEPS] if _is_before_final(plan, step_path.parse(path).step_id) else []
     return whole + [
         block.path
-        for outer, block in pairwise(blocks)
-        if outer.step.continue_on_error
-        and not block.step.continue_on_error
-        and _is_concurrent(block.step)
+        for outer, block in pairwise([None, *blocks])
+        if block is not None and _ends_a_climb(block, outer) and _is_concurrent(block.step)
     ]
+
+
+def failures_of_the_run(plan: Plan, steps: Iterable[StepState]) -> Iterator[StepState]:
+    """Yield those of *steps* whose failure fails the run, and not the blocks around them.
+
+    A block that fails only at its end has a failure of its own, with a message.
+    """
+    failed = [step for step in steps if step.status is StepStatus.FAILED]
+    blocks = {step.parent_path for step in failed}
+    for step in failed:
+        is_around = step.path in blocks and (
+            step.error_message is None or not plan.step(step.template_id).fails_at_its_end
+        )
+        if not is_around and reach(plan, step.path).run:
+            yield step
 
 
 def holds_gate(plan: Plan, path: str) -> bool:
@@ -94,6 +113,14 @@ def can_stop_run_steps(plan: Plan) -> bool:
     """Return whether a failure may stop a block with run steps while the run goes on after it."""
     steps = [step for step in plan.all_steps() if isinstance(step, RunStep)]
     return any(stoppable_blocks(plan, step.id) for step in steps)
+
+
+def _ends_a_climb(block: _Around, outer: _Around | None) -> bool:
+    """Return whether a failure that has stopped *block* goes no further for now."""
+    if not block.step.stops_at_failure:
+        return False
+    is_kept = outer is not None and not outer.step.stops_at_failure
+    return block.step.continue_on_error or is_kept
 
 
 def _is_before_final(plan: Plan, step_id: str) -> bool:

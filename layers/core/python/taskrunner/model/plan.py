@@ -112,6 +112,7 @@ class IteratedFields(TypedDict):
     iterator: str
     index: str
     steps: tuple[Step, ...]
+    fail_fast: bool | None
 
 
 class LimitFields(TypedDict):
@@ -130,6 +131,16 @@ class _Step:
     when: str | None = None
     enabled: bool | None = True
     continue_on_error: bool = False
+
+    @property
+    def stops_at_failure(self) -> bool:
+        """Whether the first failure in it that may not happen stops the rest of it."""
+        return not self.continue_on_error
+
+    @property
+    def fails_at_its_end(self) -> bool:
+        """Whether it fails the run, or the block around it, only when all of it has ended."""
+        return not (self.continue_on_error or self.stops_at_failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +215,8 @@ class MapStep(_Step):
 
     *output* is the expression of an item's value; None means the outputs of its last step.
     A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    *fail_fast* says whether the first failure stops the remaining items; None means the opposite of
+    *continue_on_error*.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -215,6 +228,12 @@ class MapStep(_Step):
     max_parallel: int | None = None
     max_parallel_from_inputs: bool = False
     output: str | None = None
+    fail_fast: bool | None = None
+
+    @property
+    def stops_at_failure(self) -> bool:
+        """Whether the first failure stops the remaining items."""
+        return not self.continue_on_error if self.fail_fast is None else self.fail_fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +242,7 @@ class Loop(_Step):
 
     *output* is the expression of an iteration's value; None means the outputs of its last step.
     *keeps_values* is whether that value is recorded, because the next iteration reads it as
-    `previous`.
+    `previous`. *fail_fast* is as for a map.
     """
 
     kind: ClassVar[StepKind] = StepKind.LOOP
@@ -237,6 +256,12 @@ class Loop(_Step):
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
     keeps_values: bool = False
+    fail_fast: bool | None = None
+
+    @property
+    def stops_at_failure(self) -> bool:
+        """Whether the first failure stops the remaining iterations."""
+        return not self.continue_on_error if self.fail_fast is None else self.fail_fast
 
     @property
     def takes_turns(self) -> bool:

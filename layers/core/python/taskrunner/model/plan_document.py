@@ -195,12 +195,14 @@ def _limit(step: Parallel | MapStep) -> JsonObject:
 
 def _iterated(step: Iterated) -> JsonObject:
     values = step.items.values
+    fail_fast = {} if step.fail_fast is None else {"failFast": step.fail_fast}
     return {
         "items": None if values is None else list(values),
         "itemsExpression": step.items.expression,
         "iterator": step.iterator,
         "index": step.index,
         "steps": _steps(step.steps),
+        **fail_fast,
     }
 
 
@@ -386,6 +388,7 @@ def _read_iterated(document: JsonMapping) -> IteratedFields:
         "iterator": document["iterator"],
         "index": document["index"],
         "steps": _read_steps(document["steps"]),
+        "fail_fast": document.get("failFast"),
     }
 
 

@@ -158,6 +158,14 @@ class RecordedOutcomes:
             return StepStatus.SUCCEEDED
         return status
 
+    def failures_in(self, path: str) -> list[str]:
+        """Return the paths of the steps directly in the block at *path* that failed and may not.
+
+        All in it has ended. The journal is read, because only it has the states of blocks.
+        """
+        states = self._journal_states().values()
+        return [state.path for state in states if state.parent_path == path and state.is_fatal]
+
     def item_status(self, step: MapStep, path: str, number: int) -> StepStatus:
         """Return how item *number* of the map at *path* ended.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.model.failure import reach
+from taskrunner.model.failure import failures_of_the_run
 from taskrunner.model.journal import Event
-from taskrunner.model.run import RunStatus, StepStatus
+from taskrunner.model.run import RunStatus
 from taskrunner.model.state.fold import fold
 
 if TYPE_CHECKING:
@@ -52,7 +52,4 @@ def _failure(run: Run, plan: Plan | None, world: World) -> tuple[str, str]:
 
 def _failed_step(state: RunState, plan: Plan) -> StepState | None:
     """Return the step that failed the run, and not a block around it."""
-    failed = [step for step in state.steps if step.status is StepStatus.FAILED]
-    blocks = {step.parent_path for step in failed}
-    fatal = (step for step in failed if step.path not in blocks and reach(plan, step.path).run)
-    return next(fatal, None)
+    return next(failures_of_the_run(plan, state.steps), None)

@@ -78,6 +78,10 @@ class RunValues:
         self._outcomes.load([(step, prefix)])
         self._outputs.assembled(step, prefix, iterations)
 
+    def failures_in(self, path: str) -> list[str]:
+        """Return the paths of the steps directly in the block at *path* that failed and may not."""
+        return self._outcomes.failures_in(path)
+
     def iteration_value(self, loop: Loop, path: str, number: int) -> Json:
         """Return the value of an iteration that has ended of *loop*, whose path is *path*.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.runs import Stops
 
 
+_MOST_NAMED: Final = 5  # in a message, of the failed steps of a block
 _log: Final = logging.getLogger(__name__)
 
 
@@ -141,6 +142,22 @@ class RunningStep:
             self.values.check_outputs(self.step, self.prefix, iterations)
         except ExpressionError as error:
             self.fail(str(error), iterations=iterations)
+
+    def check_items(self, *, iterations: int | None = None) -> None:
+        """Fail the step, a map or loop that has ended, if an item failed and stopped no other.
+
+        *iterations* is as for `check_outputs`.
+
+        Raises:
+            StepFailedError: an item has failed, and so has the step.
+        """
+        if not self.step.fails_at_its_end:
+            return
+        failed = self.values.failures_in(self.path)
+        if failed:
+            named = ", ".join(failed[:_MOST_NAMED])
+            more = f", and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+            self.fail(f"failed in {named}{more}", iterations=iterations)
 
     def fail(self, message: str, *, iterations: int | None = None) -> NoReturn:
         """Record that the step failed because it cannot be decided.

@@ -112,7 +112,8 @@ class StepOutputs:
         if step.aggregation is not Aggregation.MERGE:
             return _aggregated(step.aggregation, results)
         # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
-        may_lack = step.output is None or step.continue_on_error
+        may_fail = step.continue_on_error or not step.stops_at_failure
+        may_lack = step.output is None or may_fail
         return {
             "result": _merged(
                 {

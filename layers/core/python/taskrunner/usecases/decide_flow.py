@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from taskrunner import expressions
 from taskrunner.model import step_path
+from taskrunner.model.endings import can_outputs_fail
 from taskrunner.model.entries import flow_entries
 from taskrunner.model.flow import Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Parallel
@@ -42,7 +43,8 @@ def decide_flow(
     * turn        `{next, path}`: where a loop that takes turns goes on, to an iteration, its end or
                   its failure, and the path prefix to go on with. *has_failed* says that an
                   iteration, or the question itself, has failed
-    * result      null, at the end of a loop or conditional whose outputs can be assembled
+    * result      null, at the end of a block whose outputs can be assembled, and of whose items
+                  none has failed
     * policy      passed, warned, retry, override, branch or skipped
 
     The first question about a step decides its `when` too. For a skipped conditional the
@@ -75,12 +77,20 @@ def decide_flow(
         case Question.LEAVE:
             return {"value": {"path": running.prefix}}
         case Question.RESULT:
-            if not running.is_skipped():
-                running.check_outputs()
-                running.append(flow_entries.outputs_assembled(running.path, running.now()))
+            _end(running)
             return {"value": None}
         case _:
             assert_never(question)
+
+
+def _end(running: RunningStep) -> None:
+    """Record that all of a block has ended, and that it has not failed."""
+    if running.is_skipped():
+        return
+    running.check_items()
+    if can_outputs_fail(running.step):
+        running.check_outputs()
+    running.append(flow_entries.outputs_assembled(running.path, running.now()))
 
 
 def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
@@ -157,6 +167,7 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
         is_done = expressions.truth(until)
     if not is_done:
         return _turn_to("iteration", step_path.iteration_prefix(running.path, iterations))
+    running.check_items(iterations=iterations)
     running.check_outputs(iterations=iterations)
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)

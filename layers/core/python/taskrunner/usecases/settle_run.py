@@ -16,7 +16,7 @@ from taskrunner.expressions import ExpressionError
 from taskrunner.model import canonical_json, timestamp
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.entries import run_entries, step_entries
-from taskrunner.model.failure import reach
+from taskrunner.model.failure import failures_of_the_run, reach
 from taskrunner.model.plan import ObjectOutput, StepKind
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
@@ -200,11 +200,8 @@ def _cause(snapshot: RunSnapshot, plan: Plan, entries: Sequence[Entry], error: s
     if steps is not None and steps.outcome is RunStatus.FAILED:
         return cause_before(steps)
     state = fold(plan, entries, snapshot.run.created_at)
-    failed = [step for step in state.steps if step.status is StepStatus.FAILED]
-    blocks = {step.parent_path for step in failed}
-    for step in failed:
-        if step.path not in blocks and reach(plan, step.path).run:
-            return f"step {step.path} failed"
+    for step in failures_of_the_run(plan, state.steps):
+        return f"step {step.path} failed"
     return f"its execution ended with {error}"
 
 

@@ -185,6 +185,7 @@ class _Simulation:
                 "mode": "distributed" if step.id in self._distributed else "inline",
                 "itemCount": None if step.items.values is None else len(step.items.values),
                 "itemsExpression": step.items.expression,
+                "failFast": step.fail_fast,
             },
         }
         view["mapInfo"] = {k: v for k, v in view["mapInfo"].items() if v is not None}
@@ -243,6 +244,7 @@ def _loop_info(step: Loop) -> JsonObject:
         "index": step.index,
         "maxIterations": step.max_iterations,
         "aggregationMode": step.aggregation.value,
+        **({} if step.fail_fast is None else {"failFast": step.fail_fast}),
     }
 
 

@@ -14,7 +14,8 @@ How each kind is wired:
 * parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
-                `Result <id>` after it asks for its outputs when they may be wrong
+                `Result <id>` after it asks for its outputs when they may be wrong, and whether
+                an item has failed that has not stopped the others
 * loop that takes turns, with `until` or because an iteration reads `previous`
                 Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
                 A failure that the run survives leads back to `<id>`, which answers where to go on.
@@ -163,7 +164,7 @@ class _Emitter:
 
     def _scope(self, steps: Sequence[Step], end: str, block: Step) -> JsonObject:
         """Emit a branch or iteration of *block*, with an end of its own where failures may go."""
-        on_failure = end if block.continue_on_error else None
+        on_failure = None if block.stops_at_failure else end
         states = self.chain(steps, Exits(end, on_failure))
         return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
 
@@ -303,7 +304,7 @@ class _Emitter:
                 del targets["failure"]
         # A failed iteration ends the loop, unless the remaining ones are to run anyway.
         iteration_exits = iteration_exits.followed_by(step.id)
-        if step.continue_on_error:
+        if not step.stops_at_failure:
             iteration_exits = Exits(step.id, step.id)
         return states | {
             step.id: wired(clone("Turn"), turn_exits),

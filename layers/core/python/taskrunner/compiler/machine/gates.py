@@ -182,7 +182,7 @@ class _Proof:
         elif isinstance(step, Parallel):
             for lane in step.lanes:  # side by side: no lane is behind another
                 yield from self._sequence(lane.steps, required, [])
-        elif isinstance(step, MapStep) and not step.continue_on_error:
+        elif isinstance(step, MapStep) and step.stops_at_failure:
             yield from self._sequence(step.steps, required, [f"Done {step.id}"])
         else:
             yield from self._sequence(children(step), required, [])

@@ -213,6 +213,9 @@ class MapShape(Shape):
     """The name by which the steps read their item's number."""
     max_parallel: MaxParallel | None = None
     """The number of items that run at once, at most."""
+    fail_fast: bool | None = None
+    """Whether the first failure stops the remaining items; as a default, the opposite of
+    continueOnError."""
     outputs: ExpressionText | None = None
     """The expression of an item's value."""
 
@@ -234,6 +237,9 @@ class LoopShape(Shape):
     """The number of iterations at most."""
     until: ExpressionText | None = None
     """The condition that ends the loop after an iteration."""
+    fail_fast: bool | None = None
+    """Whether the first failure stops the remaining items; as a default, the opposite of
+    continueOnError."""
     aggregation: Literal["collect", "merge", "last", "first", "none"] = "collect"
     """The way in which the values of iterations become the loop's."""
     outputs: ExpressionText | None = None

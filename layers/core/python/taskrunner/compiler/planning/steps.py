@@ -216,6 +216,7 @@ class StepPlanner:
             steps=template,
             **self._max_parallel(shape.max_parallel, path),
             output=_text(shape.outputs),
+            fail_fast=_fail_fast(shape, fields),
         )
 
     def _loop(self, shape: LoopShape, path: JsonPath, fields: StepFields) -> Loop:
@@ -232,6 +233,7 @@ class StepPlanner:
             until=_text(shape.until),
             aggregation=Aggregation(shape.aggregation),
             output=_text(shape.outputs),
+            fail_fast=_fail_fast(shape, fields),
             keeps_values=fields["id"] in self._value_keepers,
         )
 
@@ -285,6 +287,12 @@ def retries(shape: RetriesShape, evaluator: InputEvaluator, path: JsonPath) -> R
         jitter=Jitter(shape.jitter),
         on=on,
     )
+
+
+def _fail_fast(shape: MapShape | LoopShape, fields: StepFields) -> bool | None:
+    """Return `failFast` where it is not its default, so that plans of one meaning are alike."""
+    is_default = shape.fail_fast is (not fields["continue_on_error"])
+    return None if is_default else shape.fail_fast
 
 
 def _text(expression: str | None) -> str | None:

@@ -165,7 +165,14 @@ class _Lister:
         """List a block whose steps are *lists*, which make its state."""
         direct = [child for listed in lists for child in listed.direct]
         is_checked = bool(direct) and is_checked_at_its_end(step)
-        block = Block(state, direct, is_complete, is_checked)
+        block = Block(
+            state,
+            direct,
+            is_complete,
+            is_checked,
+            stops_at_failure=step.stops_at_failure,
+            fails_at_its_end=step.fails_at_its_end,
+        )
         derived = rules.derived(block, scope, self._facts)
         return [derived, *chain.from_iterable(listed.states for listed in lists)]
 
@@ -179,7 +186,7 @@ class _Lister:
         lists = [self.list_in(steps, scope) for steps, scope in lanes]
         failed = [state for listed in lists for state in listed.direct if state.is_fatal]
         times = [state.last_transition_at for state in failed if state.last_transition_at]
-        if not times or step.continue_on_error:
+        if not times or not step.stops_at_failure:
             return lists
         return [
             self.list_in(steps, replace(scope, stopped_at=min(times)))
@@ -295,16 +302,16 @@ class _Lister:
             listed = self.list_in(step.steps, scope)
             lists.append(listed)
             passed = all(map(rules.lets_next_start, listed.direct))
-            is_reached = is_reached and (passed or step.continue_on_error)
+            is_reached = is_reached and (passed or not step.stops_at_failure)
             fatal = next((child for child in listed.direct if child.is_fatal), None)
-            if fatal is not None and iteration.is_contained and not step.continue_on_error:
+            if fatal is not None and iteration.is_contained and step.stops_at_failure:
                 skip = skip or Skip(Reason.PARENT_SKIPPED, fatal.last_transition_at)
         return lists
 
 
 def _scope_inside(step: Step, state: StepState, scope: Scope) -> Scope:
     """The scope of the steps that *step* holds."""
-    is_contained = scope.is_contained or step.continue_on_error
+    is_contained = scope.is_contained or step.continue_on_error or not step.stops_at_failure
     stopped_at = scope.stopped_at
     if state.status is StepStatus.FAILED and is_contained:
         stopped_at = stopped_at or state.last_transition_at

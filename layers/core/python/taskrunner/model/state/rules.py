@@ -56,12 +56,15 @@ class Block:
 
     *state* is the state that the block's own entries give. Only decisions have such entries.
     *is_checked_at_its_end* is whether the run assembles its outputs before it goes on.
+    *stops_at_failure* and *fails_at_its_end* are those of its step.
     """
 
     state: StepState
     children: Sequence[StepState]
     is_complete: bool
     is_checked_at_its_end: bool = False
+    stops_at_failure: bool = True
+    fails_at_its_end: bool = False
 
     @property
     def has_begun(self) -> bool:
@@ -170,13 +173,15 @@ def keep_what_could_not_be_decided(block: Block, _scope: Scope, _facts: Facts) -
     return replace(block.state, attempts=block.attempts) if block.state.has_ended else None
 
 
-def fail_with_a_child(block: Block, _scope: Scope, _facts: Facts) -> StepState | None:
+def fail_with_a_child(block: Block, scope: Scope, facts: Facts) -> StepState | None:
     """A block is Failed when a child without `continueOnError` failed.
 
-    With `continueOnError` on the block, the remaining children are run first.
+    One that does not stop at a failure runs its remaining children first. If it may not fail
+    itself, its failure has an entry of its own then.
     """
     has_failed = any(child.is_fatal for child in block.children)
-    if has_failed and (block.has_ended or not block.state.continue_on_error):
+    waits = block.fails_at_its_end and not _is_stopped(scope, facts)
+    if has_failed and not waits and (block.has_ended or block.stops_at_failure):
         return _derived(block, StepStatus.FAILED)
     return None
 
