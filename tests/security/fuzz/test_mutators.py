@@ -35,7 +35,7 @@ def _made(target: str) -> list[tuple[bytes, bytes]]:
 def _has_a_shape(data: bytes) -> bool:
     try:
         schema.parse(source.read(data.decode())).refuse(())
-    except InvalidPackError:
+    except (InvalidPackError, UnicodeDecodeError):  # a byte may be put inside of a character
         return False
     return True
 
