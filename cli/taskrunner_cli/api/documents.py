@@ -48,6 +48,7 @@ class Step(TypedDict):
     name: NotRequired[str]
     templateId: NotRequired[str]
     parentId: NotRequired[str]
+    branch: NotRequired[str]
     approvalId: NotRequired[str]
     gateMessage: NotRequired[str]
     lastTransitionAt: NotRequired[str]
@@ -72,7 +73,7 @@ class StepAttempt(TypedDict):
 
 
 class Retries(TypedDict):
-    """How often and when a step is tried again."""
+    """The number of a step's attempts, and the pauses between them."""
 
     maxAttempts: int
     backoffSeconds: NotRequired[int]
@@ -181,6 +182,7 @@ class SimulatedStep(TypedDict):
     loopInfo: NotRequired[LoopInfo]
     conditionalInfo: NotRequired[ConditionalInfo]
     policyInfo: NotRequired[PolicyInfo]
+    branch: NotRequired[str]
     retries: NotRequired[Retries]
     phase: NotRequired[str]
 

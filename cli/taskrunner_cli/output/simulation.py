@@ -11,6 +11,7 @@ from taskrunner_cli.api.documents import (
     SimulatedStep,
     Simulation,
 )
+from taskrunner_cli.output.branches import BranchLine, by_branch
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.runs import pack_title
 from taskrunner_cli.output.tables import Facts, ResultTable
@@ -39,16 +40,24 @@ def plan_title_and_facts(simulation: Simulation) -> list[RenderableType]:
 
 
 def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int) -> None:
-    for step in steps:
-        detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
-        table.add_row(
-            text("  " * depth + step["id"], "bold"),
-            text(step.get("kind", "")),
-            status(step["status"]),
-            text(step.get("uses") or step.get("approvalId") or ""),
-            text(": ".join(part for part in detail if part)),
-        )
-        _add_steps(table, step.get("children", []), depth=depth + 1)
+    for branch, lane in by_branch(steps):
+        if branch is not None:
+            line = BranchLine(depth, branch)
+            table.add_row(text("  " * depth).append_text(line.label), *[""] * 4)
+        for step in lane:
+            _add_step(table, step, depth=depth if branch is None else depth + 1)
+
+
+def _add_step(table: ResultTable, step: SimulatedStep, *, depth: int) -> None:
+    detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
+    table.add_row(
+        text("  " * depth + step["id"], "bold"),
+        text(step.get("kind", "")),
+        status(step["status"]),
+        text(step.get("uses") or step.get("approvalId") or ""),
+        text(": ".join(part for part in detail if part)),
+    )
+    _add_steps(table, step.get("children", []), depth=depth + 1)
 
 
 def block_detail(step: SimulatedStep) -> str:

@@ -231,6 +231,36 @@ class TestShow:
         assert "\n└─ last" in out
         assert re.findall(r"^✗ (\w+)", out, re.MULTILINE) == ["inner", "last"]
 
+    def test_draws_a_line_above_the_steps_of_each_branch(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        listed = [
+            ("regions", "", ""), ("a", "regions", "eu"), ("inner", "a", "0"),
+            ("b", "regions", "eu"), ("c", "regions", "1"), ("after", "", ""),
+        ]  # fmt: skip
+        for name, parent, branch in listed:
+            step: Step = {"stepId": name, "status": "Pending"}
+            step |= {"parentId": parent} if parent else {}
+            step |= {"branch": branch} if branch else {}
+            state["steps"].append(step)
+        service.next_answers = [Answer(200, state)]
+
+        out = taskrunner("show", "r1").out
+
+        rows = out[out.index("regions ") :].splitlines()
+        assert [re.split(r"(?<=\w)\s{2,}", row)[0] for row in rows] == [
+            "regions",
+            "├─ branch eu",
+            "│  ├─ a",
+            "│  │  └─ branch 0",
+            "│  │     └─ inner",
+            "│  └─ b",
+            "└─ branch 1",
+            "   └─ c",
+            "after",
+        ]
+
     def test_counts_the_failures_that_it_does_not_list(
         self, taskrunner: Command, service: FakeService
     ) -> None:

@@ -26,6 +26,8 @@ from taskrunner.model.plan import (
     Items,
     Iterated,
     IteratedFields,
+    Lane,
+    LimitFields,
     Loop,
     MapStep,
     ObjectOutput,
@@ -46,7 +48,7 @@ from taskrunner.model.plan import (
 from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskrunner.model.json_types import JsonMapping, JsonObject
 
@@ -145,17 +147,18 @@ def _fields_of_kind(step: Step) -> JsonObject:
                 **_template(step.parameters),
             }
         case Parallel():
-            return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
+            return _limit(step) | _lanes(step.lanes)
         case MapStep():
-            fields = _iterated(step) | {"maxParallel": step.max_parallel}
+            fields = _iterated(step) | _limit(step)
             return fields if step.output is None else fields | {"output": step.output}
         case Loop():
-            return _iterated(step) | {
+            fields = _iterated(step) | {
                 "maxIterations": step.max_iterations,
                 "until": step.until,
                 "aggregation": step.aggregation.value,
                 "output": step.output,
             }
+            return fields | {"previous": True} if step.keeps_values else fields
         case Conditional():
             return {
                 "branches": [
@@ -174,8 +177,20 @@ def _steps(steps: Iterable[Step]) -> list[JsonObject]:
     return [_step(step) for step in steps]
 
 
+def _lanes(lanes: Sequence[Lane]) -> JsonObject:
+    """Return lanes as the pack has them: `steps` of one lane each, or `branches`."""
+    if all(lane.branch is None and len(lane.steps) == 1 for lane in lanes):
+        return {"steps": [_step(lane.steps[0]) for lane in lanes]}
+    return {"branches": [{"name": lane.branch, "steps": _steps(lane.steps)} for lane in lanes]}
+
+
 def _template(template: Template) -> JsonObject:
     return {"with": template.value, "open": dict(template.open)}
+
+
+def _limit(step: Parallel | MapStep) -> JsonObject:
+    document: JsonObject = {"maxParallel": step.max_parallel}
+    return document | {"maxParallelFromInputs": True} if step.max_parallel_from_inputs else document
 
 
 def _iterated(step: Iterated) -> JsonObject:
@@ -307,13 +322,12 @@ def _read_step(document: JsonMapping) -> Step:
                 branch=_read_steps(document["branch"]),
             )
         case StepKind.PARALLEL:
-            steps = _read_steps(document["steps"])
-            return Parallel(**fields, steps=steps, max_parallel=document["maxParallel"])
+            return Parallel(**fields, **_read_limit(document), lanes=_read_lanes(document))
         case StepKind.MAP:
             return MapStep(
                 **fields,
                 **_read_iterated(document),
-                max_parallel=document["maxParallel"],
+                **_read_limit(document),
                 output=document.get("output"),
             )
         case StepKind.LOOP:
@@ -324,6 +338,7 @@ def _read_step(document: JsonMapping) -> Step:
                 until=document["until"],
                 aggregation=Aggregation(document["aggregation"]),
                 output=document["output"],
+                keeps_values=document.get("previous", False),
             )
         case StepKind.CONDITIONAL:
             branches = (
@@ -341,8 +356,24 @@ def _read_step(document: JsonMapping) -> Step:
             assert_never(kind)
 
 
+def _read_lanes(document: JsonMapping) -> tuple[Lane, ...]:
+    if "branches" not in document:
+        return tuple(Lane(steps=(step,)) for step in _read_steps(document["steps"]))
+    return tuple(
+        Lane(steps=_read_steps(branch["steps"]), branch=branch["name"])
+        for branch in document["branches"]
+    )
+
+
 def _read_template(document: JsonMapping) -> Template:
     return Template(document["with"], document["open"])
+
+
+def _read_limit(document: JsonMapping) -> LimitFields:
+    return {
+        "max_parallel": document["maxParallel"],
+        "max_parallel_from_inputs": document.get("maxParallelFromInputs", False),
+    }
 
 
 def _read_iterated(document: JsonMapping) -> IteratedFields:

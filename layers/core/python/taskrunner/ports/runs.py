@@ -218,7 +218,7 @@ class Runs(Protocol):
         ...
 
     def close_approvals(self, run: Run) -> None:
-        """Remove an ended run from the list of open approvals. Idempotent."""
+        """Remove a run from the list of open approvals when no gate waits any more. Idempotent."""
         ...
 
     def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:

@@ -157,7 +157,11 @@ class _Simulation:
                 return {
                     "status": "Pending",
                     "maxParallel": step.max_parallel,
-                    "children": self.list(step.steps, prefix, skipped),
+                    "children": [
+                        child | ({} if lane.branch is None else {"branch": lane.branch})
+                        for lane in step.lanes
+                        for child in self.list(lane.steps, prefix, skipped)
+                    ],
                 }
             case MapStep():
                 return self._map(step, prefix, skipped)
