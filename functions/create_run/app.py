@@ -31,6 +31,7 @@ def _create(request: Request, world: World) -> Response:
     command = CreateRun(
         tenant=request.tenant(body.text("tenantId")),
         caller=request.caller.subject,
+        caller_name=request.caller.name,
         manifest=body.required_text("manifest"),
         inputs=body.object("inputs"),
         run_id=body.text("runId"),
@@ -45,6 +46,7 @@ def _rerun(request: Request, world: World) -> Response:
     command = RerunRun(
         tenant=request.tenant(),
         caller=request.caller.subject,
+        caller_name=request.caller.name,
         rerun_of=request.run_id(),
         inputs=body.object("inputs"),
         run_id=body.text("runId"),

@@ -93,14 +93,13 @@ class _Reader:
         tenant, run_id = request.tenant(), request.run_id()
         if tail is None and before is None:
             text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
-        elif tail is not None and limit is None and cursor is None:
+        elif tail is None:
+            raise InvalidRequestError("invalid_request", "before is only sent together with tail")
+        elif limit is None and cursor is None:
             end = read_run.run_log_end(tenant, run_id, tail, self._world, before=before)
             text, next_cursor = end
         else:
-            message = (
-                "tail reads from the log's end, or back from before; "
-                "send tail without cursor and limit, and before only with it"
-            )
+            message = "tail reads from the log's end; send it without cursor and limit"
             raise InvalidRequestError("invalid_request", message)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
         media_type = http_accept.media_type(request.headers.get("accept"), _LOG_TYPES)

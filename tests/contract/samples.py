@@ -30,6 +30,7 @@ def a_run(run_id: str = "", **changes: Any) -> Run:  # noqa: ANN401 - any field
         "execution": f"execution-{number}",
         "created_at": "2025-12-06T12:00:00.000Z",
         "created_by": "ana",
+        "created_by_name": "nightly-build",
         "request_digest": "sha256:" + "c" * 64,
         "distributed": ("each",),
         "longest_s": 3600,

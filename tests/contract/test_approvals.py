@@ -62,7 +62,12 @@ def waiting_gates(world: Ports, snapshot: RunSnapshot) -> list[GateRecord]:
 
 def decided(record: ApprovalRecord, verdict: Verdict = Verdict.APPROVED) -> ApprovalRecord:
     word = Decision(
-        verdict=verdict, approver="bob", decided_at=AT, actor="user:bob", summary="fine"
+        verdict=verdict,
+        approver="bob",
+        decided_at=AT,
+        actor="user:bob",
+        summary="fine",
+        approver_name="release-bot",
     )
     return replace(record, verdict=verdict, decisions=(*record.decisions, word))
 
@@ -87,7 +92,7 @@ class TestRecords:
         assert waiting_gates(world, snapshot) == [GateRecord(step_path="review")]
         assert entry_ids(world, snapshot.run) == ["run.created", "review#awaiting"]
 
-    def test_a_decision_keeps_its_approver_actor_and_summary(self, world: Ports) -> None:
+    def test_a_decision_keeps_its_approver_name_actor_and_summary(self, world: Ports) -> None:
         snapshot = new_run(world)
         open_gate(world, snapshot)
         before = read_approval(world, snapshot)

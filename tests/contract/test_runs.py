@@ -515,6 +515,7 @@ class TestList:
             "planHash": snapshot.run.plan_hash,
             "createdAt": snapshot.run.created_at,
             "createdBy": "ana",
+            "createdByName": "nightly-build",
             "status": "queued",
         }
         assert after == before | {"status": "succeeded", "endedAt": "2025-12-06T13:00:00.000Z"}

@@ -383,6 +383,8 @@ def _run_summary(stored: StoredRun) -> JsonObject:
         "createdBy": run.created_by,
         "status": stored.status.value,
     }
+    if run.created_by_name is not None:
+        summary["createdByName"] = run.created_by_name
     if stored.ended_at is not None:
         summary["endedAt"] = stored.ended_at
     reason = stored.reason

@@ -65,7 +65,7 @@ def test_a_gate_without_a_message_is_listed_and_the_decision_is_shown(
     assert any(line.startswith(f"{run_id} ") for line in listed.stdout.splitlines()), listed
     assert approved.returncode == watched.returncode == 0, approved.stderr + watched.stderr
     for shown in (watched, logs):
-        assert f" by {stack.clients['approver'].client_id}: fine" in shown.stdout
+        assert f" by approver ({stack.clients['approver'].client_id}): fine" in shown.stdout
 
 
 def test_cancelling_a_run_that_has_ended_says_how_it_ended(operator: Api) -> None:

@@ -111,6 +111,7 @@ class RunState(TypedDict):
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     createdBy: NotRequired[str]
+    createdByName: NotRequired[str]
     rerunOf: NotRequired[str]
     executionArn: NotRequired[str]
     executionUrl: NotRequired[str]
@@ -290,6 +291,7 @@ class Approver(TypedDict):
     """Somebody who has approved already."""
 
     approver: str
+    approverName: NotRequired[str]
     decidedAt: NotRequired[str]
 
 
@@ -332,6 +334,7 @@ class RecordedDecision(TypedDict):
     stepId: NotRequired[str]
     decision: str
     approver: str
+    approverName: NotRequired[str]
     decidedAt: NotRequired[str]
     actorId: NotRequired[str]
     summary: NotRequired[str]
@@ -351,6 +354,7 @@ class OpenApproval(TypedDict):
     message: NotRequired[str]
     pack: NotRequired[PackName]
     requestedBy: NotRequired[str]
+    requestedByName: NotRequired[str]
     minApprovals: NotRequired[int]
     distinctFromRequester: NotRequired[bool]
     inputs: NotRequired[dict[str, object]]

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from taskrunner_cli.api.documents import (
     FINAL_RUN_STATUSES,
+    Approver,
     OpenApproval,
     PlanComparison,
     RecordedDecision,
@@ -20,6 +21,7 @@ from taskrunner_cli.output.plan_diff import comparison_lines
 from taskrunner_cli.output.runs import created, headline, pack_title
 from taskrunner_cli.output.steps import is_waiting, step_rows
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import who
 
 
 def approval_list(approvals: Sequence[OpenApproval], *, numbered: bool = False) -> RenderableType:
@@ -42,7 +44,7 @@ def _cells(approval: OpenApproval) -> dict[str, Text]:
         "approval": text(approval["approvalId"], "yellow"),
         "step": text(approval.get("stepId", "")),
         "pack": text(pack_title(approval.get("pack"))),
-        "requester": text(approval.get("requestedBy", "")),
+        "requester": text(who(approval.get("requestedBy", ""), approval.get("requestedByName"))),
         "message": text(approval.get("message", "")),
         "grants": text(", ".join(approval.get("grants", []))),
         "open since": text(date_time(approval.get("openedAt"))),
@@ -119,7 +121,7 @@ def _add_entry(facts: Facts, entry: OpenApproval, step_ids: Sequence[str]) -> No
         facts.add_row("approvers", text(f"{needed} are needed"))
     for approver in entry.get("approvedBy", []):
         since = date_time(approver.get("decidedAt"))
-        facts.add_row("approved by", text(f"{approver['approver']} {since}"))
+        facts.add_row("approved by", text(f"{_name(approver)} {since}"))
     for decision in entry.get("decisions", []):
         facts.add_row(decision["decision"], text(_who_decided(decision)))
     _add_inputs(facts, entry.get("inputs", {}))
@@ -147,7 +149,7 @@ def _add_gate(facts: Facts, gate: WaitingGate, *, is_by_gate: bool) -> None:
         facts.add_row("gate", text(gate["stepId"], "bold"))
     for approver in gate.get("approvedBy", []):
         since = date_time(approver.get("decidedAt"))
-        facts.add_row("approved by", text(f"{approver['approver']} {since}"))
+        facts.add_row("approved by", text(f"{_name(approver)} {since}"))
     guarded = ", ".join(
         f"{step} of the same iteration" if step in gate.get("guardsInIteration", []) else step
         for step in gate.get("guards", [])
@@ -164,7 +166,12 @@ def _who_decided(decision: RecordedDecision) -> str:
     actor = f" ({decision['actorId']})" if "actorId" in decision else ""
     summary = f": {decision['summary']}" if "summary" in decision else ""
     at = f" at {decision['stepId']}" if "stepId" in decision else ""
-    return f"by {decision['approver']}{actor}{at} {date_time(decision.get('decidedAt'))}{summary}"
+    time = date_time(decision.get("decidedAt"))
+    return f"by {_name(decision)}{actor}{at} {time}{summary}"
+
+
+def _name(decision: Approver | RecordedDecision) -> str:
+    return who(decision["approver"], decision.get("approverName"))
 
 
 def _add_inputs(facts: Facts, inputs: Mapping[str, object]) -> None:

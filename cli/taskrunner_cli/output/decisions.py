@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from taskrunner_cli.api.documents import LogEntry
+from taskrunner_cli.output.wording import who
 
 _VERDICTS: Final = {
     "gate.approval-recorded": "approved",
@@ -49,7 +50,7 @@ def who_and_why(entry: LogEntry) -> str:
     if entry["eventType"] not in _TELLING_EVENTS:
         return ""
     metadata = entry.get("metadata", {})
-    approver = metadata.get("approver") or metadata.get("by")
+    approver = who(metadata.get("approver") or metadata.get("by", ""), metadata.get("approverName"))
     actor, summary = metadata.get("actorId"), metadata.get("summary")
     parts = [
         f" by {approver}" if approver else "",

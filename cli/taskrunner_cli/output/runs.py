@@ -14,7 +14,7 @@ from taskrunner_cli.output.decisions import Decisions, who_and_why
 from taskrunner_cli.output.formatting import clock_time, date_time, status, text
 from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
 from taskrunner_cli.output.tables import Facts, ResultTable
-from taskrunner_cli.output.wording import counted
+from taskrunner_cli.output.wording import counted, who
 
 _LEVEL_STYLES: Final = {
     "debug": "bright_black",
@@ -130,7 +130,7 @@ def unlisted_steps(run: RunState, listed: int) -> list[Text]:
 
 def created(run: RunState) -> str:
     """Return when a run was created, and by whom."""
-    author = run.get("createdBy")
+    author = who(run.get("createdBy", ""), run.get("createdByName"))
     parts = [date_time(run.get("createdAt")), f"by {author}" if author else ""]
     return " ".join(part for part in parts if part)
 

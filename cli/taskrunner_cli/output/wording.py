@@ -1,4 +1,4 @@
-"""Words for numbers of things, and for retries."""
+"""Words for numbers of things, for callers and for retries."""
 
 from taskrunner_cli.api.documents import Retries
 
@@ -19,3 +19,8 @@ def retries_in_words(retries: Retries) -> str:
     parts += ["shortened at random"] if retries.get("jitter") == "full" else []
     parts += [f"after {' or '.join(reasons)} only"] if reasons else []
     return ", ".join(parts)
+
+
+def who(subject: str, name: str | None) -> str:
+    """Return a caller as people know it, with its id: `nightly-build (1h57kf5cpq)`."""
+    return f"{name} ({subject})" if name and subject else subject

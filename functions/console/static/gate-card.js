@@ -12,7 +12,7 @@ import { comparisonView } from './diff-view.js';
 import { h } from './dom.js';
 import { runLink } from './places.js';
 import { facts, namedValues } from './value-view.js';
-import { age, plural, remaining, time } from './words.js';
+import { age, plural, remaining, time, who } from './words.js';
 
 /**
  * @typedef {object} Gate An open approval, as the list of approvals shows it.
@@ -25,12 +25,13 @@ import { age, plural, remaining, time } from './words.js';
  * @property {string[]} [grants]
  * @property {{name: string, version: string}} [pack]
  * @property {string} [requestedBy]
+ * @property {string} [requestedByName] What the registry calls that caller.
  * @property {string} [openedAt]
  * @property {string} [expiresAt]
  * @property {Record<string, any>} [inputs]
  * @property {number} [inputsOmitted] How many inputs are too large to be here.
  * @property {string[]} [secrets] Their names.
- * @property {{approver: string, decidedAt: string}[]} [approvedBy]
+ * @property {{approver: string, approverName?: string, decidedAt: string}[]} [approvedBy]
  * @property {number} [minApprovals]
  * @property {boolean} [distinctFromRequester]
  * @property {boolean} [canDecide]
@@ -88,7 +89,7 @@ export function gateCard(gate, context, onDecided) {
       ['Run', h('a', { href: runLink(gate.runId, { stepId: gate.stepId }) }, gate.runId)],
       ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
       ['Gate', `${gate.stepId}, approval ${gate.approvalId}`],
-      ['Requested by', gate.requestedBy],
+      ['Requested by', who(gate.requestedBy, gate.requestedByName)],
       ['Waiting since', since && [`${age(since)}, `, time(since)]],
       ['Expires', gate.expiresAt && [`${remaining(gate.expiresAt)}, `, time(gate.expiresAt)]],
       ['Approved by', approvers(gate)],
@@ -130,7 +131,9 @@ function part(title, content) {
 }
 
 function approvers(gate) {
-  const names = (gate.approvedBy ?? []).map((entry) => entry.approver).join(', ');
+  const names = (gate.approvedBy ?? [])
+    .map((entry) => who(entry.approver, entry.approverName))
+    .join(', ');
   if (!gate.minApprovals) return names;
   return `${names || 'nobody yet'} (${gate.approvedBy?.length ?? 0} of ${gate.minApprovals})`;
 }
@@ -204,7 +207,7 @@ async function decide(gate, context, decision, onDecided) {
         ['Pack', gate.pack && `${gate.pack.name} ${gate.pack.version}`],
         ['Run', gate.runId],
         ['Gate', gate.stepId],
-        ['Requested by', gate.requestedBy],
+        ['Requested by', who(gate.requestedBy, gate.requestedByName)],
         ['Lets start', context?.guards?.join(', ')],
         ['Plan', h('code', null, gate.planHash)],
       ]),

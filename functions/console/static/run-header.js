@@ -5,7 +5,7 @@ import { freshness } from './freshness.js';
 import { runLink } from './places.js';
 import { cancelRun, runAgain } from './run-actions.js';
 import { facts } from './value-view.js';
-import { badge, duration, time } from './words.js';
+import { badge, duration, time, who } from './words.js';
 
 /**
  * @param {any} run
@@ -31,7 +31,7 @@ export function runHeader(run, poll, { hasEnded, isFinal }) {
     ),
     facts([
       ['Pack', run.pack && `${run.pack.name} ${run.pack.version}`],
-      ['Requested', [time(run.createdAt), run.createdBy && ` by ${run.createdBy}`]],
+      ['Requested', [time(run.createdAt), run.createdBy && ` by ${who(run.createdBy, run.createdByName)}`]],
       ['Repeats', run.rerunOf && h('a', { href: runLink(run.rerunOf) }, run.rerunOf)],
       ['Duration', duration(to - from)],
       ['Ended', time(run.endedAt)],

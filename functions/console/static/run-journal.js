@@ -6,6 +6,7 @@
  */
 
 import { readLog, readLogEnd } from './api.js';
+import { who } from './words.js';
 
 const END_ENTRIES = 200;
 const EARLIER_ENTRIES = 1000; // the most that the service sends at once
@@ -140,7 +141,7 @@ export class RunJournal {
       stepId: entry.stepId ?? '',
       approvalId: metadata.approvalId ?? '',
       verdict: entry.message.split(':')[0],
-      approver: metadata.approver,
+      approver: who(metadata.approver, metadata.approverName),
       summary: metadata.summary ?? '',
     });
   }

@@ -6,7 +6,7 @@ import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
 import { runLink, runsLink } from './places.js';
 import { Poll } from './poll.js';
-import { age, badge, duration, reasonWords, time } from './words.js';
+import { age, badge, duration, reasonWords, time, who } from './words.js';
 
 const STATUSES = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'];
 const FILTERS = {
@@ -166,7 +166,7 @@ function row(run) {
       'td',
       { 'data-label': 'Requested' },
       time(run.createdAt),
-      h('span', { class: 'why' }, `${age(run.createdAt)} by ${run.createdBy ?? 'unknown'}`),
+      h('span', { class: 'why' }, `${age(run.createdAt)} by ${who(run.createdBy, run.createdByName) ?? 'unknown'}`),
     ),
     h('td', { 'data-label': 'Duration' }, duration(end - Date.parse(run.createdAt))),
   );

@@ -83,6 +83,11 @@ export function retriesWords(retries) {
     .join(', ');
 }
 
+/** Returns a caller as people know it, with its id: `nightly-build (1h57kf5cpq)`. */
+export function who(subject, name) {
+  return name && subject ? `${name} (${subject})` : subject;
+}
+
 /** Returns a badge with a state's sign and word. */
 export function badge(state) {
   return h('span', { class: `badge ${stateTone(state)}` }, sign(state), stateWord(state));

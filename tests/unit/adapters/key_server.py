@@ -34,7 +34,10 @@ REGISTRY: dict[str, dict[str, Any]] = {
     "C#client-2": {"tenants": ["initech"]},
     "C#client-3": {"tenants": "acme globex", "grants": "security.lead packs.approve"},
     "C#client-4": {"tenants": {"acme", "globex"}, "grants": {"security.lead"}},
-    "C#client-5": {"name": "new"},
+    "C#client-5": {"name": "nightly build"},
+    "C#client-6": {"name": "x" * 65},
+    "C#client-7": {"name": "a\u202eb"},
+    "C#client-8": {"name": ["a"]},
 }
 
 

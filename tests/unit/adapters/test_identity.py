@@ -179,6 +179,23 @@ class TestTenantsAndGrants:
         caller = authority.caller(f"Bearer {a_token(sub='x', client_id='client-2')}")
 
         assert (caller.tenants, caller.grants) == (("initech",), frozenset())
+        assert caller.name is None
+
+    @pytest.mark.parametrize(
+        ("client", "name"),
+        [
+            ("client-5", "nightly build"),
+            ("client-6", None),
+            ("client-7", None),
+            ("client-8", None),
+        ],
+    )
+    def test_takes_a_clients_name_from_the_registry_and_from_no_claim(
+        self, server: KeyServer, client: str, name: str | None
+    ) -> None:
+        token = a_token(client_id=client, name="root", username="root")
+
+        assert an_authority(server).caller(f"Bearer {token}").name == name
 
     @pytest.mark.parametrize(
         ("client", "tenants", "grants"),

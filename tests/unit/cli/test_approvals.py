@@ -155,8 +155,15 @@ class TestQuestion:
         service.approval_facts = {
             "pack": {"name": "deploy-app", "version": "1.0.0"},
             "requestedBy": "client:ana",
+            "requestedByName": "nightly",
             "minApprovals": 2,
-            "approvedBy": [{"approver": "client:bo", "decidedAt": "2025-12-06T12:00:09Z"}],
+            "approvedBy": [
+                {
+                    "approver": "client:bo",
+                    "approverName": "bot",
+                    "decidedAt": "2025-12-06T12:00:09Z",
+                },
+            ],
             "inputs": {"image": "app:v1", "names": ["a"]},
             "inputsOmitted": 3,
             "secrets": ["token"],
@@ -167,11 +174,13 @@ class TestQuestion:
         out = terminal("approve", "r1", "security-review").out
 
         for words in (
-            'image = "app:v1"', 'names = ["a"]', "… and 3 more", "client:bo", "2 are needed",
+            'image = "app:v1"', 'names = ["a"]', "… and 3 more", "bot (client:bo)", "2 are needed",
             "You created the run.", "by operator",
         ):  # fmt: skip
             assert words in out
-        assert "may not: self_approval" in terminal("approvals").out
+        listed = terminal("approvals").out
+        assert "may not: self_approval" in listed
+        assert "nightly (client:ana)" in " ".join(listed.split())
 
     def test_nobody_is_asked_to_approve_what_the_service_will_refuse(
         self, terminal: Command, taskrunner: Command, service: FakeService

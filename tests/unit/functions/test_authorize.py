@@ -41,7 +41,11 @@ def authorize(answer: Caller | Exception, **changes: Any) -> dict[str, Any]:  # 
 @pytest.mark.parametrize("scope", ["viewer", "operator", "admin"])
 def test_the_policy_allows_every_route_of_the_scope(scope: str) -> None:
     caller = Caller(
-        subject="ana", scopes=frozenset({scope}), tenants=("acme", "globex"), expires_at=77
+        subject="ana",
+        scopes=frozenset({scope}),
+        tenants=("acme", "globex"),
+        expires_at=77,
+        name="nightly",
     )
 
     response = authorize(caller)
@@ -52,6 +56,7 @@ def test_the_policy_allows_every_route_of_the_scope(scope: str) -> None:
     assert all(arn.startswith(f"{BASE}/") for arn in statement["Resource"])
     assert response["context"] == {
         "subject": "ana",
+        "name": "nightly",
         "scopes": scope,
         "tenants": "acme globex",
         "grants": "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,7 +103,8 @@ def decide(
 def test_records_an_approval_and_wakes_the_gate() -> None:
     world = waiting()
 
-    answer = decide(world, actor="user:bob", summary="looks fine")
+    bob = replace(BOB, name="release-bot")
+    answer = decide(world, caller=bob, actor="user:bob", summary="looks fine")
 
     assert answer == {"status": "approved", "resumed": True}
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}
@@ -115,6 +117,7 @@ def test_records_an_approval_and_wakes_the_gate() -> None:
     assert entry.metadata == {
         "approvalId": "security",
         "approver": "bob",
+        "approverName": "release-bot",
         "actorId": "user:bob",
         "summary": "looks fine",
     }

@@ -49,6 +49,7 @@ def approval_from_item(item: Item) -> ApprovalRecord:
             Decision(
                 verdict=Verdict(decision["verdict"]),
                 approver=decision["by"],
+                approver_name=decision.get("name"),
                 decided_at=decision["at"],
                 actor=decision.get("actor"),
                 summary=decision.get("summary"),
@@ -228,6 +229,7 @@ def _decision_document(decision: Decision) -> JsonObject:
     document: JsonObject = {
         "verdict": decision.verdict.value,
         "by": decision.approver,
+        "name": decision.approver_name,
         "at": decision.decided_at,
         "actor": decision.actor,
         "summary": decision.summary,

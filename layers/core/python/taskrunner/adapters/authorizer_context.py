@@ -19,6 +19,7 @@ def to_context(caller: Caller) -> dict[str, str]:
         "scopes": " ".join(sorted(caller.scopes)),
         "tenants": " ".join(caller.tenants),
         "grants": " ".join(sorted(caller.grants)),
+        "name": caller.name or "",
         "expires": "" if caller.expires_at is None else str(caller.expires_at),
     }
 
@@ -43,4 +44,5 @@ def from_request_context(request_context: JsonMapping) -> Caller:
         tenants=tuple(context.get("tenants", "").split()),
         grants=frozenset(context.get("grants", "").split()),
         expires_at=expires_at,
+        name=context.get("name") or None,
     )

@@ -19,7 +19,15 @@ from taskrunner.adapters.people import Groups
 from taskrunner.adapters.table_layout import client_key
 from taskrunner.errors import TaskRunnerError
 from taskrunner.model.approval import CLOCK
-from taskrunner.model.caller import ALL_SCOPES, LEEWAY_S, Caller, implied_scopes, tenants, words
+from taskrunner.model.caller import (
+    ALL_SCOPES,
+    LEEWAY_S,
+    Caller,
+    display_name,
+    implied_scopes,
+    tenants,
+    words,
+)
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -103,6 +111,7 @@ class TokenAuthenticator:
             tenants=self._tenants(claims, client),
             grants=self._grants(claims, client) | frozenset(_grants_of_scopes(scope_words)),
             expires_at=math.ceil(claims["exp"]),
+            name=None if client is None else display_name(client.get("name")),
         )
 
     def _is_person(self, claims: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.table_layout import principal_key
 from taskrunner.errors import ForbiddenError, InvalidRequestError
-from taskrunner.model.caller import ALL_SCOPES, Caller, tenants, words
+from taskrunner.model.caller import ALL_SCOPES, Caller, display_name, tenants, words
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
@@ -50,6 +50,7 @@ class Principals:
             scopes=frozenset(words(item.get("scopes"))) & ALL_SCOPES,
             tenants=tenants(words(item.get("tenants"))),
             grants=frozenset(words(item.get("grants"))),
+            name=display_name(item.get("name")),
         )
 
 

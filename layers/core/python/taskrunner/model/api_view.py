@@ -24,6 +24,7 @@ from taskrunner.model.state.children import counts_by_block
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from taskrunner.model.approval import Decision
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import PlacedEntry
     from taskrunner.model.json_types import Json, JsonObject
@@ -79,6 +80,7 @@ def _run(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "failurePolicy": failure_policy(plan.failure),
         "createdAt": run.created_at,
         "createdBy": run.created_by,
+        "createdByName": run.created_by_name,
         "rerunOf": run.rerun_of,
         "updatedAt": state.updated_at,
         "startedAt": state.started_at,
@@ -214,6 +216,12 @@ def step_detail(
 def retries(step: RunStep | PolicyGate) -> JsonObject | None:
     """Return how often and when a step is tried again, or None if it is tried once."""
     return step.retries.document() if step.retries.max_attempts > 1 else None
+
+
+def approved_by(decision: Decision) -> JsonObject:
+    """Return who made a decision, and when."""
+    name = {} if decision.approver_name is None else {"approverName": decision.approver_name}
+    return {"approver": decision.approver, "decidedAt": decision.decided_at} | name
 
 
 def _attempt(attempt: Attempt) -> JsonObject:

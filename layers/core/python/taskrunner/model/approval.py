@@ -42,9 +42,10 @@ class Verdict(StrEnum):
 class Decision:
     """One decision about an approval.
 
-    *approver* is the subject of the caller's token, or CLOCK. *actor* is the person or system that
-    the caller says it acts for; no rule reads it. *decided_at* is RFC 3339 text. *names_gate* is
-    false if it was sent without the gate that it is about, because only one waited.
+    *approver* is the subject of the caller's token, or CLOCK. *approver_name* is what the registry
+    calls it, and *actor* is the person or system that the caller says it acts for; no rule reads
+    these two. *decided_at* is RFC 3339 text. *names_gate* is false if it was sent without the gate
+    that it is about, because only one waited.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class Decision:
     actor: str | None = None
     summary: str | None = None
     names_gate: bool = True
+    approver_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

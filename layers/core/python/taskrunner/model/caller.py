@@ -16,6 +16,7 @@ ALL_SCOPES: Final = frozenset({VIEWER, OPERATOR, ADMIN})
 _IMPLIED: Final = {VIEWER: {VIEWER}, OPERATOR: {VIEWER, OPERATOR}, ADMIN: ALL_SCOPES}
 # An operator has this grant without a claim for it.
 _OPERATORS_GRANT: Final = "packs.approve"
+_MAX_NAME_LENGTH: Final = 64
 # How much clocks may differ where a token's times are compared, in seconds.
 LEEWAY_S: Final = 30
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -46,6 +47,13 @@ def words(value: object) -> list[str]:
     return [word for word in members if isinstance(word, str) and word.split() == [word]]
 
 
+def display_name(value: object) -> str | None:
+    """Return the name that the registry gives a caller: 1 to 64 printable characters, or None."""
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME_LENGTH:
+        return None
+    return value if value.isprintable() else None
+
+
 def implied_scopes(scopes: Iterable[str]) -> frozenset[str]:
     """Return *scopes* with the lower ones that they include."""
     return frozenset(implied for scope in scopes for implied in _IMPLIED.get(scope, ()))
@@ -56,6 +64,7 @@ class Caller:
     """An identified caller, with its scopes (`viewer`, `operator`, `admin`), grants and tenants.
 
     *expires_at* is the end of its token in seconds since 1970; None for a caller without one.
+    *name* is shown beside the subject; it comes from the registry, and no rule reads it.
     """
 
     subject: str
@@ -63,6 +72,7 @@ class Caller:
     tenants: tuple[str, ...]
     grants: frozenset[str] = frozenset()
     expires_at: int | None = None
+    name: str | None = None
 
     def may(self, scope: str) -> bool:
         """Return whether one of the caller's scopes implies *scope*."""

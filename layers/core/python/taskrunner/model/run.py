@@ -102,9 +102,10 @@ class Run:
     *longest_s* is the longest that the run can take, in seconds; what is stored of it is kept
     accordingly. *queue_depth* is how many runs of its pack may be unfinished, itself included;
     None is any number. *manifest_digest* is that of the manifest's text, which is stored; older
-    runs have none. *rerun_of* is the run that this one repeats, if it repeats one. *settled* is
-    true once a failed run takes no artifacts of steps that still run, and *sealed* once the
-    evidence of a run that has ended is recorded.
+    runs have none. *created_by_name* is what the registry calls *created_by*; no rule reads it.
+    *rerun_of* is the run that this one repeats, if it repeats one. *settled* is true once a failed
+    run takes no artifacts of steps that still run, and *sealed* once the evidence of a run that
+    has ended is recorded.
     """
 
     tenant: str
@@ -123,6 +124,7 @@ class Run:
     queue_depth: int | None = None
     idempotency_key: str | None = None
     manifest_digest: str | None = None
+    created_by_name: str | None = None
     rerun_of: str | None = None
     steps_end: StepsEnd | None = None
     outcome: RunStatus | None = None

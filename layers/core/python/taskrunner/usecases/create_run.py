@@ -38,7 +38,8 @@ _EXECUTION_HASH_DIGITS: Final = 32
 class CreateRun:
     """A request whose caller may create runs for *tenant*; *caller* is the token's subject.
 
-    *rerun_of* is the run that this one repeats, if it repeats one.
+    *caller_name* is what the registry calls the caller. *rerun_of* is the run that this one
+    repeats, if it repeats one.
     """
 
     tenant: str
@@ -48,6 +49,7 @@ class CreateRun:
     run_id: str | None = None
     expect_plan_hash: str | None = None
     idempotency_key: str | None = None
+    caller_name: str | None = None
     rerun_of: str | None = None
 
 
@@ -145,6 +147,7 @@ def _new_run(
         execution=_execution_name(request.tenant, run_id, created_at),
         created_at=created_at,
         created_by=request.caller,
+        created_by_name=request.caller_name,
         request_digest=_digest(request),
         longest_s=longest_s(plan),
         queue_depth=plan.slo.max_queue_depth,

@@ -153,6 +153,7 @@ def _decide(
         decision = Decision(
             verdict=request.verdict,
             approver=request.caller.subject,
+            approver_name=request.caller.name,
             decided_at=timestamp.to_text(world.clock.now()),
             actor=request.actor,
             summary=request.summary,

@@ -130,6 +130,8 @@ def _summary(gate: ReachedGate, waiting: GateOpening) -> JsonObject:
         "pack": {"name": run.pack_name, "version": run.pack_version},
         "requestedBy": run.created_by,
     }
+    if run.created_by_name is not None:
+        summary["requestedByName"] = run.created_by_name
     if approval.scope is ApprovalScope.GATE:
         summary["scope"] = approval.scope.value
     message = waiting.message or gate.message

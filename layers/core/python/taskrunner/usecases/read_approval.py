@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import NotFoundError
-from taskrunner.model import step_path
+from taskrunner.model import api_view, step_path
 from taskrunner.model.approval import (
     ApprovalGates,
     ApprovalRecord,
@@ -77,6 +77,8 @@ def read_approval(  # noqa: PLR0913 - a request has this many parts
         **(brief_of(plan) or {}),
         **records.standing(waiting),
     }
+    if run.created_by_name is not None:
+        view["requestedByName"] = run.created_by_name
     if approval.scope is ApprovalScope.GATE:
         view["scope"] = approval.scope.value
     if approval.message is not None:
@@ -184,7 +186,7 @@ class _Records:
         if not self._is_by_gate:
             return {}
         decisions = self._record(gate).decisions
-        approved_by = [{"approver": d.approver, "decidedAt": d.decided_at} for d in decisions]
+        approved_by = [api_view.approved_by(decision) for decision in decisions]
         return {"approvedBy": approved_by} | self._standing_at(gate)
 
     def standing(self, waiting: Sequence[GateRecord]) -> JsonObject:
@@ -212,6 +214,7 @@ def _decision(decision: Decision, gate_path: str | None) -> JsonObject:
         "stepId": gate_path,
         "decision": decision.verdict.value,
         "approver": decision.approver,
+        "approverName": decision.approver_name,
         "decidedAt": decision.decided_at,
         "actorId": decision.actor,
         "summary": decision.summary,

@@ -176,8 +176,7 @@ def list_approvals(
 
 
 def _approvers(record: ApprovalRecord) -> JsonObject:
-    decisions = [{"approver": d.approver, "decidedAt": d.decided_at} for d in record.decisions]
-    return {"approvedBy": decisions}
+    return {"approvedBy": [api_view.approved_by(decision) for decision in record.decisions]}
 
 
 def _standing(summary: JsonObject, record: ApprovalRecord, caller: Caller) -> JsonObject:

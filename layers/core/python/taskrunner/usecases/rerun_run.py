@@ -28,6 +28,7 @@ class RerunRun:
     run_id: str | None = None
     expect_plan_hash: str | None = None
     idempotency_key: str | None = None
+    caller_name: str | None = None
 
 
 def rerun_run(request: RerunRun, world: World) -> JsonObject:
@@ -58,6 +59,7 @@ def rerun_run(request: RerunRun, world: World) -> JsonObject:
         run_id=request.run_id,
         expect_plan_hash=request.expect_plan_hash,
         idempotency_key=request.idempotency_key,
+        caller_name=request.caller_name,
         rerun_of=run.run_id,
     )
     return create_run(creation, world)

@@ -107,6 +107,7 @@ def _metadata(approval_id: str, decision: Decision) -> dict[str, str]:
         {
             "approvalId": approval_id,
             "approver": decision.approver,
+            "approverName": decision.approver_name,
             "actorId": decision.actor,
             "summary": decision.summary,
         }
