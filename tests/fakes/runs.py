@@ -188,8 +188,11 @@ class MemoryRuns:
         placed = [] if stored is None else stored.placed()
         return [entry for entry in placed if after is None or entry.position > after][:limit]
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
-        return self.journal(tenant, run_id)[-count:]
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        entries = self.journal(tenant, run_id)
+        return [e for e in entries if before is None or e.position < before][-count:]
 
     @atomic
     def append(

@@ -90,6 +90,7 @@ _EVERY_BLOCK: Final = pack(
       loop:
         items: {range: {start: 1, end: 9}}
         until: steps.turn.outputs.n == `2`
+        outputs: "{n: steps.turn.outputs.n, before: previous.n}"
         body: [{id: turn, run: {uses: builtin:noop, with: {n: "{{ item }}"}}}]
     - id: each
       map:

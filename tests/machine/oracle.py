@@ -87,7 +87,8 @@ class _Place:
     contained: bool = False
 
     def turn(self, step: MapStep | Loop, number: int, item: Any) -> _Place:  # noqa: ANN401
-        names = self.names | {step.iterator: item, step.index: number}
+        before = {"previous": None} if isinstance(step, Loop) and step.keeps_values else {}
+        names = self.names | before | {step.iterator: item, step.index: number}
         return _Place(f"{self.prefix}{step.id}[{number}]::", names, self.contained)
 
 
@@ -100,6 +101,8 @@ class _Walker:
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
+        # The values of the iterations that have ended, by loop, if the next ones read them.
+        self.values: dict[str, list[Any]] = {}
         self.distributed = distributed
         # The step that failed the steps so far, if a failure is not let pass; and whether another
         # failure beside it may have come first.
@@ -229,7 +232,7 @@ class _Walker:
             case PolicyGate():
                 self.policy(step, place)
             case Parallel():
-                self.at_once(step, [((child,), place) for child in step.steps])
+                self.at_once(step, [(lane.steps, place) for lane in step.lanes])
             case MapStep():
                 items = self.items_of(step, place)
                 turns = [place.turn(step, number, item) for number, item in enumerate(items)]
@@ -324,8 +327,11 @@ class _Walker:
     def loop(self, step: Loop, place: _Place) -> None:
         items = self.items_of(step, place)
         failed = False
+        values = self.values.setdefault(place.prefix + step.id, [])
         for number, item in enumerate(items):
             turn = place.turn(step, number, item)
+            if step.keeps_values and number:
+                turn.names["previous"] = values[-1]
             try:
                 self.in_order(step.steps, turn)
             except Stop:
@@ -333,6 +339,8 @@ class _Walker:
                 if not step.continue_on_error:
                     self.never(step, place, number + 1, items)
                     raise
+            if step.keeps_values:
+                values.append(self.value_of(step, turn))
             is_last = number + 1 == len(items)
             asks = step.until is not None and not is_last
             if asks and expressions.truth(self.value(step.until or "", turn)):
@@ -341,6 +349,12 @@ class _Walker:
         self.turns[place.prefix + step.id] = len(items)
         if failed:
             raise Stop
+
+    def value_of(self, step: MapStep | Loop, turn: _Place) -> Any:  # noqa: ANN401 - any JSON
+        if step.output is not None:
+            return self.value(step.output, turn)
+        self.context([("steps", step.steps[-1].id)], turn)  # unless it depends on timing
+        return self.outputs(step.steps[-1], turn, turn.prefix)
 
     def never(self, step: Loop, place: _Place, first: int, items: Sequence[Any]) -> None:
         """The iterations that a failure left out; with `until` nobody knows of them."""
@@ -424,6 +438,8 @@ class _Walker:
             items = items[: self.turns.get(path, 0)]
         here = _Place(prefix, place.names)
         values = []
+        if isinstance(step, Loop) and step.keeps_values:
+            values, items = self.values.get(path, []), ()
         for number, item in enumerate(items):
             turn = here.turn(step, number, item)
             if step.output is not None:

@@ -34,6 +34,14 @@ LOOP = f"""
     until: steps.turn.outputs.n == `0`
     body: [{{id: turn, run: {{uses: builtin:noop, with: {{n: "{{{{ item }}}}"}}}}}}]
 """
+# Its value depends on all iterations before.
+CARRYING = f"""
+- id: loop
+  loop:
+    items: {{range: {{start: 1, end: {ITERATIONS}}}}}
+    outputs: "{{sum: sum([previous.sum || `1000`, item])}}"
+    body: [{{id: turn, run: {{uses: builtin:noop, with: {{n: "{{{{ previous.sum }}}}"}}}}}}]
+"""
 
 
 @dataclass
@@ -91,13 +99,16 @@ def test_a_step_makes_three_calls(meter: Meter, ana: Client) -> None:
     assert [each.calls for each in others] == [expected] * (STEPS - 1)
 
 
-def test_an_iteration_costs_as_much_as_any_other(meter: Meter, ana: Client) -> None:
-    state = run(ana, pack(LOOP))
+@pytest.mark.parametrize("loop", [LOOP, CARRYING], ids=["until", "previous"])
+def test_an_iteration_costs_as_much_as_any_other(meter: Meter, ana: Client, loop: str) -> None:
+    state = run(ana, pack(loop))
 
     assert state["status"] == "succeeded"
     for function in ("run_step", "decide_flow"):
-        invocations = meter.of(function)[1:-1]
-        assert len(invocations) >= ITERATIONS - 2
+        # Without the question before the loop, and that of the first iteration, which has no
+        # `previous`.
+        invocations = meter.of(function)[2:-1]
+        assert len(invocations) >= ITERATIONS - 3
         first, last = invocations[:SOME], invocations[-SOME:]
         assert calls(last) == calls(first)
         # The texts have one more digit in each number, and some chunks are nearly full.

@@ -12,6 +12,7 @@ def cases() -> dict[str, Case]:
     ids = "\n".join(f"- {{id: s{n}, run: {{uses: 'builtin:noop'}}}}" for n in range(10_000))
     short = "\n".join(f"- {{id: {n}, run: *r}}" for n in range(9_500))
     rules = ", ".join(f'{{id: r{n}, require: "inputs.a{n}"}}' for n in range(1500))
+    many_previous = ", ".join(f"{{id: r{n}, require: previous.a{n}}}" for n in range(1500))
     gates = filled("- {id: g%d, gate: {policy: {id: p}}}", 120_000)
     inputs = ", ".join(f"{{name: a{n}, type: string}}" for n in range(1500))
     inner = "{id: x, parallel: {steps: [%s]}}"
@@ -54,6 +55,15 @@ def cases() -> dict[str, Case]:
                 NOOP,
                 spec="policies:\n"
                 + filled("- {id: p%d, version: x, rules: [{id: a, require: a(}]}"),
+            ),
+        ),
+        "many-gates-in-a-loop-of-a-policy-that-reads-previous": Case(
+            "",
+            pack(
+                "- id: turns\n  loop:\n    items: inputs.list\n    body:\n"
+                + filled("    - {id: g%d, gate: {policy: {id: p}}}", 120_000),
+                spec="inputs: [{name: list, type: array, default: []}]\npolicies:\n"
+                "- {id: p, version: '1', rules: [" + many_previous + "]}",
             ),
         ),
         "many-gates-of-a-policy-of-many-rules": Case(

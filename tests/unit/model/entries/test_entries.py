@@ -20,6 +20,7 @@ from taskrunner.model.entries.flow_entries import (
     Evaluation,
     FlowDecided,
     PolicyEvaluated,
+    ValueKept,
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.reading import read
@@ -417,6 +418,18 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"ask": "items", "value": "0"},
         },
         FlowDecided(DecisionKind.ITEMS, 0),
+    ),
+    "value kept": (
+        flow_entries.value_kept("each[1]::turns", 2, AT),
+        {
+            "id": "each[1]::turns[2]#value",
+            "event": "flow.decided",
+            "message": "Value recorded: iteration 2 of each[1]::turns",
+            "level": "info",
+            "step": "each[1]::turns",
+            "metadata": {"ask": "value", "value": "2"},
+        },
+        ValueKept(2),
     ),
     "loop ended": (
         flow_entries.loop_ended("turns", 2, AT),

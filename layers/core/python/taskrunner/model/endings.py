@@ -17,10 +17,10 @@ def is_checked_at_its_end(step: Step) -> bool:
     """Return whether *step* is a block whose outputs can fail, though all in it succeeded.
 
     An expression can. So can a merge of what functions answered, which may be any JSON; all other
-    steps output objects. A loop with `until` is not meant: it asks after each iteration anyway.
+    steps output objects. A loop that takes turns is not meant: it asks after each iteration anyway.
     """
     match step:
-        case Loop(until=None):
+        case Loop() if not step.takes_turns:
             merges = step.aggregation is Aggregation.MERGE
             return step.output is not None or (merges and _calls_function(step.steps[-1]))
         case MapStep():

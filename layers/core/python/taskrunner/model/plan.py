@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from taskrunner.model.json_types import Json, JsonMapping
 
+# The name by which an iteration of a loop reads the value of the one before.
+PREVIOUS: Final = "previous"
 DEFAULT_TIMEOUT_S: Final = 600
 # Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
@@ -112,6 +114,13 @@ class IteratedFields(TypedDict):
     steps: tuple[Step, ...]
 
 
+class LimitFields(TypedDict):
+    """The fields that a parallel and a map share, for code that builds both."""
+
+    max_parallel: int | None
+    max_parallel_from_inputs: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """The fields of every step. *enabled* is None when its condition is known only at run time."""
@@ -164,13 +173,29 @@ class PolicyGate(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The *steps* of a parallel that run one after another, beside those of its other lanes.
+
+    *branch* is what the pack calls the lane: its name, else its number. It is None for a lane of a
+    parallel with `steps`, which has one step.
+    """
+
+    steps: tuple[Step, ...]
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(_Step):
-    """A block whose steps run at the same time, at most *max_parallel* of them (None: all)."""
+    """A block whose lanes run at the same time, at most *max_parallel* of them (None: all).
+
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    """
 
     kind: ClassVar[StepKind] = StepKind.PARALLEL
 
-    steps: tuple[Step, ...]
+    lanes: tuple[Lane, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +203,7 @@ class MapStep(_Step):
     """A block that runs the template *steps* for every item, several items at the same time.
 
     *output* is the expression of an item's value; None means the outputs of its last step.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -187,6 +213,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
     output: str | None = None
 
 
@@ -195,6 +222,8 @@ class Loop(_Step):
     """A block that runs its *steps* for one item after another, until *until* is true.
 
     *output* is the expression of an iteration's value; None means the outputs of its last step.
+    *keeps_values* is whether that value is recorded, because the next iteration reads it as
+    `previous`.
     """
 
     kind: ClassVar[StepKind] = StepKind.LOOP
@@ -207,6 +236,12 @@ class Loop(_Step):
     until: str | None = None
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
+    keeps_values: bool = False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the run is asked after each iteration where the loop goes on."""
+        return self.until is not None or self.keeps_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +290,9 @@ def children(step: Step) -> tuple[Step, ...]:
             return ()
         case PolicyGate():
             return step.branch
-        case Parallel() | MapStep() | Loop():
+        case Parallel():
+            return tuple(child for lane in step.lanes for child in lane.steps)
+        case MapStep() | Loop():
             return step.steps
         case Conditional():
             return tuple(child for arm in step.arms for child in arm)
@@ -378,6 +415,17 @@ class Plan:
     def step(self, step_id: str) -> Step:
         """Return the step of that id, which is unique in a pack."""
         return next(step for step in self.all_steps() if step.id == step_id)
+
+    def branches(self) -> dict[str, str]:
+        """Return the branches of parallels, by the ids of the steps directly in them."""
+        return {
+            child.id: lane.branch
+            for block in self.all_steps()
+            if isinstance(block, Parallel)
+            for lane in block.lanes
+            if lane.branch is not None
+            for child in lane.steps
+        }
 
     def approval(self, approval_id: str) -> Approval:
         """Return the approval of that id; the compiler proved that each gate has one."""

@@ -106,8 +106,13 @@ class Runs(Protocol):
         """Return the entries after a position, in order: at most *limit*, or all of them."""
         ...
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
-        """Return the last *count* entries, in order, or all of them if there are fewer."""
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        """Return the last *count* entries, or those before a position, in order.
+
+        They are all entries if there are fewer.
+        """
         ...
 
     def append(

@@ -1,8 +1,9 @@
 """The outcomes of a run's steps, read once and only as far as they are needed.
 
-The table has the outcomes of run steps and policy gates by step path. It also has three kinds of
+The table has the outcomes of run steps and policy gates by step path. It also has four kinds of
 values that only the run could find: the items of a map or loop, the number of iterations that a
-loop with `until` has had, and the time when a step was reached that reads `run.now`.
+loop has had that takes turns, the value of an iteration that the next one may read as `previous`,
+and the time when a step was reached that reads `run.now`.
 """
 
 from __future__ import annotations
@@ -44,8 +45,13 @@ def items_path(path: str) -> str:
 
 
 def iteration_count_path(path: str) -> str:
-    """Return the path that keeps how many iterations a loop with `until` has had."""
+    """Return the path that keeps how many iterations a loop has had that takes turns."""
     return f"{path}#turns"
+
+
+def value_path(path: str, iteration: int) -> str:
+    """Return the path that keeps the value of an iteration of a loop."""
+    return f"{step_path.below(path)}{iteration}]#value"
 
 
 def time_path(path: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from taskrunner import expressions
 from taskrunner.model import step_path
-from taskrunner.model.plan import Iterated, Loop, MapStep
-from taskrunner.runtime.recorded_outcomes import RecordedOutcomes, items_path
+from taskrunner.model.plan import PREVIOUS, Iterated, Loop, MapStep
+from taskrunner.runtime.recorded_outcomes import RecordedOutcomes, items_path, value_path
 from taskrunner.runtime.step_outputs import StepOutputs
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ class RunValues:
             (self._plan.step(step_id), self._prefix(step_id, iteration))
             for step_id in _step_ids(names)
         ]
-        items = self._unplanned_items({reference[0] for reference in names}, iteration)
-        self._outcomes.load(steps, [*paths, *items])
+        roots = {reference[0] for reference in names}
+        items = self._unplanned_items(roots, iteration)
+        value = self._previous_path(roots, iteration)
+        self._outcomes.load(steps, [*paths, *items, *filter(None, [value])])
 
     def context(
         self, references: Iterable[Reference], iteration: str = "", *, now: str | None = None
@@ -47,7 +49,7 @@ class RunValues:
         """Return the names that *references* read, as seen from *iteration*; *now* is `run.now`."""
         names = list(references)
         self.load(names, iteration)
-        run = self._run
+        run, roots = self._run, {reference[0] for reference in names}
         return {
             "inputs": self._plan.inputs,
             "run": {
@@ -61,7 +63,8 @@ class RunValues:
             "steps": {
                 step_id: self._step(step_id, iteration, names) for step_id in _step_ids(names)
             },
-            **dict(self._iterators({reference[0] for reference in names}, iteration)),
+            **self._previous(roots, iteration),
+            **dict(self._iterators(roots, iteration)),
         }
 
     def check_outputs(
@@ -74,6 +77,16 @@ class RunValues:
         """
         self._outcomes.load([(step, prefix)])
         self._outputs.assembled(step, prefix, iterations)
+
+    def iteration_value(self, loop: Loop, path: str, number: int) -> Json:
+        """Return the value of an iteration that has ended of *loop*, whose path is *path*.
+
+        Raises:
+            ExpressionError: its `outputs` cannot be evaluated in it.
+        """
+        if loop.output is None:
+            self._outcomes.load([(loop.steps[-1], step_path.iteration_prefix(path, number))])
+        return self._outputs.value(loop, path, number)
 
     def outcome(self, path: str) -> StepOutcome | None:
         """Return how the step at *path* ended; it is read now unless it was loaded."""
@@ -110,6 +123,25 @@ class RunValues:
             step = self._plan.step(enclosing.block_id)
             assert isinstance(step, MapStep | Loop)  # noqa: S101 - only these have iterations
             yield step, enclosing
+
+    def _previous(self, names: Collection[str], iteration: str) -> JsonObject:
+        """The value of the iteration before, if *names* use it; null in the first one."""
+        if PREVIOUS not in names:
+            return {}
+        path = self._previous_path(names, iteration)
+        kept = None if path is None else self._outcomes.find(path)
+        return {PREVIOUS: None if kept is None else kept.outputs}
+
+    def _previous_path(self, names: Collection[str], iteration: str) -> str | None:
+        """The path that keeps the value of the iteration before; None if *names* use none.
+
+        That is an iteration of the innermost loop around the reader.
+        """
+        around = list(self._around(iteration)) if PREVIOUS in names else []
+        for step, (path, number) in reversed(around):
+            if isinstance(step, Loop):
+                return value_path(path, number - 1) if step.keeps_values and number else None
+        return None
 
     def _unplanned_items(self, names: Collection[str], iteration: str) -> Sequence[str]:
         """The paths of the recorded item lists that *names* use."""

@@ -10,6 +10,7 @@ reads them.
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import count as count_from_0
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
 from taskrunner.expressions import ExpressionError
@@ -31,9 +32,10 @@ from taskrunner.model.plan import (
 )
 from taskrunner.model.run import StepStatus
 from taskrunner.model.wording import kind_of
+from taskrunner.runtime.recorded_outcomes import value_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from taskrunner.model.entries.gate_entries import DecisionRecorded
     from taskrunner.model.json_types import Json, JsonObject
@@ -74,7 +76,7 @@ class StepOutputs:
             case PolicyGate():
                 return _policy_outputs(self._outcomes.loaded(step_path.join(prefix, step.id)))
             case Parallel():
-                return self._by_child(step.steps, prefix)
+                return self._by_child(children(step), prefix)
             case Conditional() | MapStep() | Loop():
                 with suppress(ExpressionError):
                     return self.assembled(step, prefix, with_statuses=with_statuses)
@@ -121,6 +123,22 @@ class StepOutputs:
             )
         }
 
+    def value(self, step: Iterated, path: str, number: int) -> Json:
+        """Return the value of an iteration that has ended, by the outcomes of its steps.
+
+        *path* is that of the map or loop.
+
+        Raises:
+            ExpressionError: the `outputs` of *step* cannot be evaluated in it.
+        """
+        iteration = step_path.iteration_prefix(path, number)
+        if step.output is None:
+            return self._in_block(step.steps[-1], iteration)
+        try:
+            return self._evaluate(step.output, iteration)
+        except ExpressionError as error:
+            raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
+
     def _was_run(self, step: Step, prefix: str) -> bool:
         if step.enabled is False:
             return False
@@ -150,16 +168,17 @@ class StepOutputs:
             ExpressionError: the `outputs` of *step* cannot be evaluated in an iteration.
         """
         path = step_path.join(prefix, step.id)
-        return [self._result(step, path, number) for number in range(count)]
+        if isinstance(step, Loop) and step.keeps_values:
+            return list(self._kept_values(path))
+        return [self.value(step, path, number) for number in range(count)]
 
-    def _result(self, step: Iterated, path: str, number: int) -> Json:
-        iteration = step_path.iteration_prefix(path, number)
-        if step.output is None:
-            return self._in_block(step.steps[-1], iteration)
-        try:
-            return self._evaluate(step.output, iteration)
-        except ExpressionError as error:
-            raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
+    def _kept_values(self, path: str) -> Iterator[Json]:
+        """Yield the recorded value of each iteration that has ended."""
+        for number in count_from_0():
+            kept = self._outcomes.loaded(value_path(path, number))
+            if kept is None:
+                return
+            yield kept.outputs
 
     def _statuses(self, step: MapStep, prefix: str) -> list[str]:
         """Return how each item of a map ended, in their order."""

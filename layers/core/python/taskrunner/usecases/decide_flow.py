@@ -11,6 +11,7 @@ from taskrunner.model.entries import flow_entries
 from taskrunner.model.flow import Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Parallel
 from taskrunner.model.wording import kind_of
+from taskrunner.runtime.iteration_values import keep_value
 from taskrunner.runtime.recorded_outcomes import items_path, iteration_count_path
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.run_values import reads_now
@@ -37,8 +38,8 @@ def decide_flow(
 
     * condition   whether the step is run: a boolean
     * branch      the number of a conditional's branch; the number of branches means `else`
-    * items       the indexes of a map's or loop's items, or of a parallel's branches, from 0
-    * turn        `{next, path}`: where a loop with `until` goes on, to an iteration, its end or
+    * items       the indexes of a map's or loop's items, or of a parallel's lanes, from 0
+    * turn        `{next, path}`: where a loop that takes turns goes on, to an iteration, its end or
                   its failure, and the path prefix to go on with. *has_failed* says that an
                   iteration, or the question itself, has failed
     * result      null, at the end of a loop or conditional whose outputs can be assembled
@@ -85,8 +86,8 @@ def decide_flow(
 def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
     """The step without an iteration of its own around it, and the number of that iteration.
 
-    The machine asks about a loop with `until` first from outside the loop, where there is no such
-    iteration, and after each iteration from within it.
+    The machine asks about a loop that takes turns first from outside the loop, where there is no
+    such iteration, and after each iteration from within it.
     """
     enclosing = step_path.iterations(running.prefix)
     if not enclosing or enclosing[-1].block_id != running.step.id:
@@ -110,7 +111,7 @@ def _branch(running: RunningStep) -> int:
 
 def _indexes(running: RunningStep) -> list[int]:
     if isinstance(running.step, Parallel):
-        return list(range(len(running.step.steps)))
+        return list(range(len(running.step.lanes)))
     return list(range(len(_items(running))))
 
 
@@ -139,7 +140,7 @@ def _check_items(running: RunningStep, block: Iterated, items: Json) -> None:
 
 
 def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
-    """Decide whether a loop with `until` goes on after *iteration*, or starts when that is None."""
+    """Decide whether the loop goes on after *iteration*, or starts when that is None."""
     loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
     if iteration is None and running.is_skipped():
@@ -147,6 +148,8 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     iterations = 0 if iteration is None else iteration + 1
     if _has_ended(running, loop):
         return _turn_to("end", running.prefix)
+    if iteration is not None and loop.keeps_values:
+        keep_value(running, loop, iteration)
     is_done = iterations >= len(_items(running))
     if iteration is not None and not is_done and loop.until is not None:
         inside = step_path.iteration_prefix(running.path, iteration)

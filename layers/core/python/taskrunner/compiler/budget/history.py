@@ -97,7 +97,7 @@ def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
             return _policy(step, distributed)
         case Parallel():
             limited = _ITERATION + _STATE if step.max_parallel is not None else WorstCase()
-            lanes = (chain_history((child,), distributed) + limited for child in step.steps)
+            lanes = (chain_history(lane.steps, distributed) + limited for lane in step.lanes)
             return sum(lanes, _BLOCK + _asked(step))
         case MapStep() if step.id in distributed:
             return _BLOCK + _asked(step)
@@ -160,7 +160,7 @@ def _conditional(step: Conditional, distributed: Collection[str]) -> WorstCase:
 
 def _iterated(step: Iterated, distributed: Collection[str]) -> WorstCase:
     body, count = chain_history(step.steps, distributed), iterations(step)
-    if isinstance(step, Loop) and step.until is not None:
+    if isinstance(step, Loop) and step.takes_turns:
         turn = _TASK + _STATE
         leave_failed = turn.times(2) + _STATE  # a turn that fails, the next one, and a Pass
         return turn.times(count + 1) + body.times(count) + leave_failed

@@ -11,6 +11,7 @@ from taskrunner.compiler.manifest.step_shapes import (
     MapShape,
     walk,
 )
+from taskrunner.model.plan import PREVIOUS
 from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.manifest.repair import Repaired
     from taskrunner.compiler.manifest.shapes import Spec
-    from taskrunner.compiler.manifest.step_shapes import StepShape
+    from taskrunner.compiler.manifest.step_shapes import StepBody, StepShape
     from taskrunner.expressions import Reference
     from taskrunner.model.json_path import JsonPath
 
@@ -41,11 +42,21 @@ NOT_IN_VALUES: Final = (
 ONLY_IN_WITH: Final = "a secret can be read only in the 'with' of a run step or a policy gate"
 
 
+_OUTSIDE_LOOPS: Final = (
+    f"'{PREVIOUS}' is the value of a loop's iteration before, and this place is in no loop; read "
+    "it in a loop's body, 'until' or 'outputs'"
+)
+
+
 class Kind(NamedTuple):
     """The kind of a value, in the words of messages, and whether it may be null instead."""
 
     name: str
     maybe_null: bool = False
+
+
+# It stands for the value of the iteration before, which is of any kind.
+_VALUE_BEFORE: Final = Kind("the value of the iteration before", maybe_null=True)
 
 
 class Scope:
@@ -57,7 +68,7 @@ class Scope:
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[JsonPath, StepShape] = {
             **dict(walk(spec.steps, ("spec", "steps"))),
-            **dict(walk(spec.final_steps or (), ("spec", "finally"))),
+            **dict(walk(spec.final_steps, ("spec", "finally"))),
         }
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
@@ -73,6 +84,11 @@ class Scope:
     def show(self, step: StepShape) -> None:
         """Make *step* visible to what follows."""
         self.visible[step.id] = step
+
+    def body(self, step_id: str) -> StepBody | None:
+        """Return the fields of the kind of an earlier step; None if there is none of that id."""
+        step = self.visible.get(step_id)
+        return None if step is None else step.body
 
     @property
     def is_final(self) -> bool:
@@ -103,6 +119,13 @@ class Scope:
         yield
         self._local = before
 
+    @contextmanager
+    def loop_names(self, names: Mapping[str, Kind | None]) -> Iterator[None]:
+        """Add *names* and `previous` for a while; an iterator of that name keeps its meaning."""
+        previous = {} if PREVIOUS in self._local else {PREVIOUS: _VALUE_BEFORE}
+        with self.local_names({**previous, **names}):
+            yield
+
     def local_kinds(self, names: Iterable[str]) -> frozenset[tuple[str, Kind | None]]:
         """Return the local names of *names*, each with its kind."""
         return frozenset((name, self._local[name]) for name in names if name in self._local)
@@ -120,7 +143,7 @@ class Scope:
         """
         if name in _RESERVED or name in siblings:
             return f"'{name}' is already a name; choose another {kind}"
-        if is_written and name in self._local:
+        if is_written and name in self._local and self._local[name] is not _VALUE_BEFORE:
             return f"'{name}' is used by a block around this one; choose another {kind}"
         return None
 
@@ -144,6 +167,10 @@ class Scope:
             case _:
                 return self._unknown_root(root, text, with_secrets=with_secrets)
 
+    def is_known_at_run_time(self, reference: Reference) -> bool:
+        """Return whether *reference* is a name here that only a run gives a value."""
+        return reference[0] in {"steps", "run", "secrets", *self._local}
+
     def misplaced(self, names: Reference) -> str | None:
         """Return why *names*, which an expression reads from items, are a mistake; else None.
 
@@ -152,7 +179,9 @@ class Scope:
         head, *rest = names
         place = f"inside these brackets '{head}' is a field of each item"
         field = f"for a field '{head}' of each item write @.{head}"
-        if head in {*_EVERYWHERE, "secrets", *self._local}:
+        # Packs had a field `previous` in items before loops had a name for it.
+        is_previous = self._local.get(head) is _VALUE_BEFORE
+        if not is_previous and head in {*_EVERYWHERE, "secrets", *self._local}:
             return f"{place}: write $.{'.'.join(names)}; {field}"
         meant = closest(head, _EVERYWHERE)
         if meant is None or not rest or self.unknown((meant, *rest), "", with_secrets=False):
@@ -164,7 +193,8 @@ class Scope:
         """Return the kind of value that *reference* has in every run; None if it is not known."""
         match reference:
             case (name,) if name in self._local:
-                return self._local[name]
+                kind = self._local[name]
+                return None if kind is _VALUE_BEFORE else kind
             case ("inputs", name) if not self.unsure("inputs") and name in self._inputs:
                 declared = self._inputs[name]
                 is_given = declared.required or declared.default is not None
@@ -183,6 +213,8 @@ class Scope:
                 return None
 
     def _unknown_root(self, root: str, text: str, *, with_secrets: bool) -> str:
+        if root == PREVIOUS:
+            return _OUTSIDE_LOOPS
         names = [*_EVERYWHERE, *self._local]
         if with_secrets and self._secrets:
             names.append("secrets")

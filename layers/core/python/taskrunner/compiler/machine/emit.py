@@ -11,15 +11,15 @@ How each kind is wired:
                 `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
                 asked when the gate takes secrets or a function, else decide_flow; but a gate with
                 an override is one Task, if open_gate may evaluate its policy
-* parallel      Parallel; with maxParallel a Map over branch numbers with a Choice inside
+* parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
                 `Result <id>` after it asks for its outputs when they may be wrong
-* loop with until
+* loop that takes turns, with `until` or because an iteration reads `previous`
                 Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
                 A failure that the run survives leads back to `<id>`, which answers where to go on.
                 The Choice leads back too, after a failure of the turn itself;
-                `Broken <id>` reports it to a loop with `until` around this one
+                `Broken <id>` reports it to a loop around this one that takes turns
 * conditional   Choice `<id>`; or Task `<id>` asks, and Choice `Branch <id>` follows; and
                 `Result <id>` after its branches, as for a loop
 * finally       Parallel `Steps before` holds the other steps; whether they succeed or fail, Task
@@ -35,6 +35,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.compiler.machine.execution_input import takes_limit
 from taskrunner.compiler.machine.frame import (
     BEFORE_FINAL,
     BEFORE_FINAL_DONE,
@@ -52,6 +53,7 @@ from taskrunner.compiler.machine.states import (
     choose,
     clone,
     done,
+    limit,
     map_over,
     name_steps,
     wired,
@@ -70,6 +72,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
     Step,
+    children,
 )
 from taskrunner.model.retries import Jitter, Retries
 
@@ -98,6 +101,8 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
+    if any(takes_limit(step) for step in plan.all_steps()):
+        definition["States"][FRAME]["Parameters"]["maxParallel.$"] = "$.maxParallel"
     name_steps(states)
     states[DONE] = clone(DONE)
     definition["States"][FRAME]["Branches"][0] = {"StartAt": start, "States": states}
@@ -120,7 +125,9 @@ def _begin(step: Step) -> str:
 
 
 def _asks_for_items(step: Step) -> bool:
-    is_map = isinstance(step, Parallel | MapStep) or (isinstance(step, Loop) and step.until is None)
+    is_map = isinstance(step, Parallel | MapStep) or (
+        isinstance(step, Loop) and not step.takes_turns
+    )
     return is_map and begins_with_call(step)
 
 
@@ -188,7 +195,7 @@ class _Emitter:
             case MapStep():
                 return self._map(step, exits)
             case Loop():
-                return self._map(step, exits) if step.until is None else self._cycle(step, exits)
+                return self._cycle(step, exits) if step.takes_turns else self._map(step, exits)
             case Conditional():
                 return self._conditional(step, exits)
             case _:
@@ -240,25 +247,27 @@ class _Emitter:
 
     def _parallel(self, step: Parallel, exits: Exits) -> JsonObject:
         if step.max_parallel is not None:
-            return self._limited(step, step.max_parallel, exits)
+            return self._limited(step, exits)
         state = clone("Parallel")
-        state["Branches"] = [self._scope((child,), f"End {child.id}", step) for child in step.steps]
+        state["Branches"] = [
+            self._scope(lane.steps, f"End {lane.steps[0].id}", step) for lane in step.lanes
+        ]
         return {step.id: wired(state, exits)}
 
-    def _limited(self, step: Parallel, max_parallel: int, exits: Exits) -> JsonObject:
-        """Emit a Map over branch numbers: a Parallel cannot limit how many run at a time."""
-        state = map_over(step, "Map", step.steps)
+    def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
+        """Emit a Map over lane numbers: a Parallel cannot limit how many run at a time."""
+        state = map_over(step, "Map", children(step))
         state["ItemSelector"] |= {
             "place": {"path.$": "$.place.path"},
             "lane.$": "$$.Map.Item.Value",
         }
-        state["MaxConcurrency"] = max_parallel
+        limit(state, step)
         end, lane = f"Done {step.id}", f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
-        targets = {number: _entry(child) for number, child in enumerate(step.steps)}
+        targets = {number: _entry(lane.steps[0]) for number, lane in enumerate(step.lanes)}
         states: JsonObject = {lane: choose(targets, end, "$.lane")}
-        for child in step.steps:
-            states |= self.chain((child,), lane_exits)
+        for steps in (lane.steps for lane in step.lanes):
+            states |= self.chain(steps, lane_exits)
         states[end] = done()
         state["ItemProcessor"] |= {"StartAt": lane, "States": states}
         return {step.id: wired(state, exits)} | _items(step, state, exits)
@@ -266,16 +275,17 @@ class _Emitter:
     def _map(self, step: Iterated, exits: Exits) -> JsonObject:
         kind = "Distributed map" if step.id in self._distributed else "Map"
         state = map_over(step, kind, step.steps)
-        max_parallel = 1 if isinstance(step, Loop) else step.max_parallel
-        if max_parallel is not None:
-            state["MaxConcurrency"] = max_parallel
+        if isinstance(step, Loop):
+            state["MaxConcurrency"] = 1
+        else:
+            limit(state, step)
         state["ItemProcessor"] |= self._scope(step.steps, f"Done {step.id}", step)
         states, end = _ending(step, exits)
         states[step.id] = wired(state, exits.followed_by(end))
         return states | _items(step, state, exits)
 
     def _cycle(self, step: Loop, exits: Exits) -> JsonObject:
-        """Emit a loop that may end early: each turn asks, so that no state is spent after it."""
+        """Emit a loop that takes turns: each asks, so that no state is spent after an early end."""
         again, broken = f"Again {step.id}", f"Broken {step.id}"
         states: JsonObject = {}
         turn_exits = iteration_exits = Exits(again, None)

@@ -46,6 +46,12 @@ class TimeReached(NamedTuple):
     time: str
 
 
+class ValueKept(NamedTuple):
+    """An iteration of a loop has ended, and its value is recorded. It changes no state."""
+
+    iteration: int | None
+
+
 class PolicyEvaluated(NamedTuple):
     """A policy gate was evaluated; *next_attempt_at* is when it is evaluated again, if it is."""
 
@@ -77,6 +83,7 @@ class _Wording(NamedTuple):
 
 
 _TIME: Final = "time"  # the `ask` of an entry that is about a time
+_VALUE: Final = "value"  # the `ask` of an entry that is about the value of an iteration
 _WORDINGS: Final = {
     PolicyVerdict.PASSED: _Wording(Event.STEP_COMPLETED, Level.INFO, "holds"),
     PolicyVerdict.WARNED: _Wording(
@@ -139,6 +146,18 @@ def time_reached(step_path: str, time: str) -> Entry:
     )
 
 
+def value_kept(step_path: str, iteration: int, occurred_at: str) -> Entry:
+    """The entry of a loop's iteration that has ended, and whose value the next one can read."""
+    return Entry(
+        id=f"{step_path}[{iteration}]#{_VALUE}",
+        occurred_at=occurred_at,
+        event=Event.FLOW_DECIDED,
+        step_path=step_path,
+        message=f"Value recorded: iteration {iteration} of {step_path}",
+        metadata={"ask": _VALUE, "value": str(iteration)},
+    )
+
+
 def policy_evaluated(step_path: str, evaluation: Evaluation, occurred_at: str) -> Entry:
     """The entry of one evaluation of the policy gate at *step_path*."""
     policy, verdict = evaluation.policy, evaluation.verdict
@@ -198,10 +217,12 @@ def read_policy(entry: Entry) -> PolicyEvaluated | None:
     )
 
 
-def read_decision(entry: Entry) -> FlowDecided | TimeReached:
-    """Return the number that the entry says was decided, or the time."""
+def read_decision(entry: Entry) -> FlowDecided | TimeReached | ValueKept:
+    """Return the number that the entry says was decided, or the time, or the iteration."""
     given = entry.metadata.get("ask")
     if given == _TIME:
         return TimeReached(entry.occurred_at)
+    if given == _VALUE:
+        return ValueKept(fields.number(entry, "value"))
     kind = DecisionKind(given) if given in set(DecisionKind) else None
     return FlowDecided(kind, fields.number(entry, "value"))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
-from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated, TimeReached
+from taskrunner.model.entries.flow_entries import (
+    FlowDecided,
+    PolicyEvaluated,
+    TimeReached,
+    ValueKept,
+)
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.run_entries import (
     CancelRequested,
@@ -41,6 +46,7 @@ AboutAStep: TypeAlias = (
     | StepSkipped
     | FlowDecided
     | TimeReached
+    | ValueKept
     | PolicyEvaluated
     | GateOpened
     | DecisionRecorded

@@ -90,7 +90,7 @@ class _Lister:
             case PolicyGate():
                 return self._policy(step, state, inside)
             case Parallel():
-                lanes = self._lanes(step, [((child,), inside) for child in step.steps])
+                lanes = self._lanes(step, [(lane.steps, inside) for lane in step.lanes])
                 return self._block(step, state, lanes, scope, is_complete=True)
             case MapStep() | Loop():
                 return self._iterated(step, state, inside, scope)
@@ -244,15 +244,17 @@ class _Lister:
 
     def _count(self, step: Iterated, path: str) -> tuple[int | None, bool]:
         """The number of iterations that are known, and whether it is final."""
+        ended_after = self._facts.number(path, DecisionKind.END)
         if isinstance(step, Loop) and step.until is not None:
-            ended_after = self._facts.number(path, DecisionKind.END)
             if ended_after is not None:
                 return ended_after, True
             return max(self._facts.iterations.get(path, {-1})) + 1, False
+        # After its last iteration, a loop that takes turns may still fail.
+        is_open = isinstance(step, Loop) and step.takes_turns and ended_after is None
         if step.items.values is not None:
-            return len(step.items.values), True
+            return len(step.items.values), not is_open
         count = self._facts.number(path, DecisionKind.ITEMS)
-        return count, count is not None
+        return count, count is not None and not is_open
 
     def _iterations(
         self, step: Iterated, path: str, count: int | None, inside: Scope

@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from taskrunner.model.approval import Verdict
-from taskrunner.model.entries.flow_entries import FlowDecided, PolicyEvaluated, TimeReached
+from taskrunner.model.entries.flow_entries import (
+    FlowDecided,
+    PolicyEvaluated,
+    TimeReached,
+    ValueKept,
+)
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -57,7 +62,7 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
             return _awaiting(waiting, is_override=fact.is_override)
         case DecisionRecorded():
             return _decided(step, fact.verdict) if fact.is_final else None
-        case TimeReached():
+        case TimeReached() | ValueKept():
             return None
         case _:
             assert_never(fact)
@@ -75,7 +80,7 @@ def _attempt(fact: AboutAStep) -> int:
             return fact.attempt
         case FlowDecided():
             return 1  # a block is decided once
-        case StepSkipped() | GateOpened() | DecisionRecorded() | TimeReached():
+        case StepSkipped() | GateOpened() | DecisionRecorded() | TimeReached() | ValueKept():
             return 0
         case _:
             assert_never(fact)
