@@ -36,7 +36,8 @@ PACK = pack(
     """,
     spec="""
     inputs: [{name: images, type: array, required: true}]
-    approvals: [{id: security, grants: [packs.approve]}]
+    approvals: [{id: security, grants: [packs.approve], scope: gate}]
+    finally: [{id: notify, run: {uses: builtin:noop}}]
     outputs: [{name: shipped, type: object, expression: "{{ steps.ship.outputs }}"}]
     """,
     name="generated",
@@ -134,12 +135,17 @@ def test_does_the_main_job(generated: Generated) -> None:
     run_id = created.parsed.run_id
     events = follow(generated, run_id, "gate.awaiting")
     (waiting,) = generated.call("approvals.list_open_approvals").parsed.approvals
+    shown = generated.call(
+        "approvals.get_run_approval", run_id, waiting.approval_id, step_id=waiting.step_id
+    ).parsed
     decided = generated.call(
         "approvals.apply_approval_decision",
         run_id,
         waiting.approval_id,
         body=models.ApprovalDecisionRequest(
-            decision=models.ApprovalDecisionRequestDecision.APPROVED, plan_hash=waiting.plan_hash
+            decision=models.ApprovalDecisionRequestDecision.APPROVED,
+            plan_hash=waiting.plan_hash,
+            step_id=[waiting.step_id],
         ),
         subject="bob",
     )
@@ -152,10 +158,17 @@ def test_does_the_main_job(generated: Generated) -> None:
         ]
         == run_id
     )
+    assert [gate.step_id for gate in shown.gates] == ["review"]
+    assert (shown.scope, waiting.scope) == ("gate", "gate")
     assert decided.parsed.resumed
     assert [event["eventType"] for event in events].count("gate.awaiting") == 1
     state = generated.call("runs.get_run_state", run_id).parsed
     assert (state.status, state.plan_hash) == ("succeeded", simulated.plan_hash)
+    assert [step.step_id for step in state.steps if step.phase == "finally"] == ["notify"]
+    plan = generated.call("runs.get_run_plan", run_id).parsed.plan
+    assert [step.id for step in plan.finally_] == ["notify"]
+    last = generated.call("logs.stream_run_logs", run_id, tail=1).parsed
+    assert [json.loads(line)["eventType"] for line in last.splitlines()] == ["run.completed"]
     assert_results(generated, run_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -297,6 +298,21 @@ def test_accepts_a_pack_of_a_thousand_steps() -> None:
     assert sum(1 for _ in compiled.plan.all_steps()) == 1000
     assert compiled.budget.history_events < QUOTA_EVENTS
     assert compiled.budget.definition_bytes < limits.MAX_REQUEST_BYTES
+    assert graph.problems(compiled.definition) == []
+
+
+def test_accepts_a_thousand_steps_and_a_map_of_ten_thousand_items_in_finally() -> None:
+    each = """
+    - id: each
+      map: {items: {range: {end: 9999}}, step: {id: item-step, run: {uses: builtin:noop}}}
+    """
+    final = textwrap.indent(f"{textwrap.dedent(each)}{noops(1000)}", "  ")
+    only = "- {id: only, run: {uses: builtin:noop}}"
+
+    compiled = compile_pack(pack(only, spec=f"finally:{final}"), {})
+
+    assert sum(1 for _ in walk(compiled.plan.final_steps)) == 1002
+    assert compiled.distributed == frozenset({"each"})
     assert graph.problems(compiled.definition) == []
 
 
