@@ -1,6 +1,7 @@
 """The view of a simulation: the plan's steps, its approvals, its budget and its outputs."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from rich.console import Group, RenderableType
 
@@ -17,6 +18,8 @@ from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.runs import pack_title
 from taskrunner_cli.output.tables import Facts, ResultTable
 from taskrunner_cli.output.wording import retries_in_words
+
+_MOST_CHARACTERS: Final = 60  # of what a loop goes over
 
 
 def simulation_view(simulation: Simulation) -> RenderableType:
@@ -96,7 +99,11 @@ def _fail_fast(info: MapInfo | LoopInfo) -> str:
 
 
 def _over(expression: str | None) -> str:
-    return f"over {expression}" if expression else ""
+    """Return where items come from, in one line also if it is a list of all of them."""
+    if not expression:
+        return ""
+    is_long = len(expression) > _MOST_CHARACTERS
+    return f"over {expression[: _MOST_CHARACTERS - 1]}…" if is_long else f"over {expression}"
 
 
 def _budget(budget: Budget) -> str:

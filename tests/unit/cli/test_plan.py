@@ -97,6 +97,18 @@ class TestPlan:
             "   └─ other",
         ]
 
+    def test_shortens_a_long_list_of_items(self, taskrunner: Command, tmp_path: Path) -> None:
+        body = "body: [{id: turn, run: {uses: builtin:noop}}]"
+        loop = f"{{items: {{range: {{end: 49}}}}, {body}}}"
+        (tmp_path / "pack.yaml").write_text(pack(f"- {{id: turns, loop: {loop}}}"))
+
+        planned = taskrunner("plan", str(tmp_path / "pack.yaml")).out
+
+        (line,) = [line for line in planned.splitlines() if line.startswith("turns ")]
+        assert "over [0, 1, 2, 3, " in line
+        assert line.endswith("…, collect")
+        assert "20" not in line
+
     def test_says_what_a_gate_guards(self, taskrunner: Command) -> None:
         ended = taskrunner("plan", DEPLOY)
 
