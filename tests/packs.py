@@ -14,7 +14,7 @@ _CONTRACT = ROOT.parent / "shared/contract/taskrunner-openapi.yaml"
 
 def contract_request(path: str, example: str) -> dict[str, Any]:
     """Return the request body of one of the contract's examples, verbatim."""
-    contract = yaml.safe_load(_CONTRACT.read_text(encoding="utf-8"))
+    contract = yaml.load(_CONTRACT.read_text(encoding="utf-8"), yaml.CSafeLoader)
     content = contract["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     body: dict[str, Any] = content["examples"][example]["value"]
     return body

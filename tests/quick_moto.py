@@ -2,8 +2,9 @@
 
 moto serializes an attribute by looking for each of the ten types that it may have, under several
 names. It validates an update in ten walks over its expression, and counts the clauses at each node.
-It sorts a whole table for each query by comparisons in Python. `contract/test_quick_moto.py`
-compares the answers with those of moto alone.
+It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
+again to know the map's size, which each query adds up. It looks for the service of each request
+among all services. `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moto import backend_index
 from moto.core import responses
 from moto.core.serialize import BaseJSONSerializer
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.validators import ActionCountValidator
 
@@ -30,12 +32,14 @@ _nodes: Any = importlib.import_module("moto.dynamodb.parsing.ast_nodes")  # it h
 _by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
+_by_moto_size = DynamoType.size
 
 
 @contextmanager
 def quick_moto() -> Iterator[None]:
     """Replace moto's slow parts until the end."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend_index, "backend_url_patterns", patterns_by_frequency())
         patch.setattr(responses, "method_names_from_class", method_names)
         patch.setattr(BaseJSONSerializer, "_serialize_type_structure", serialize_structure)
         patch.setattr(_nodes.DepthFirstTraverser, "traverse", traverse)
@@ -43,8 +47,16 @@ def quick_moto() -> Iterator[None]:
         patch.setattr(ActionCountValidator, "verify_action_counts", verify_action_counts)
         patch.setattr(_nodes.Node, "__deepcopy__", copy_node, raising=False)
         patch.setattr(DynamoType, "cast_value", property(cast_value))
+        patch.setattr(DynamoType, "size", size_of_value)
+        patch.setattr(Item, "size", size_of_item)
         patch.setattr(Table, "all_items", all_items)
         yield
+
+
+@cache
+def patterns_by_frequency() -> list[Any]:
+    """The addresses of the services, those of the one that is called most before the others."""
+    return sorted(backend_index.backend_url_patterns, key=lambda pattern: pattern[0] != "dynamodb")
 
 
 @cache
@@ -150,3 +162,28 @@ def all_items(self: Any) -> list[Any]:  # noqa: ANN401 - moto is untyped
     items = [item for of_hash in self.items.values() for item in of_hash.values()]
     items.sort(key=lambda item: (item.hash_key.cast_value, item.range_key.cast_value))
     return items
+
+
+def size_of_value(self: Any) -> int:  # noqa: ANN401 - moto is untyped
+    """The bytes of an attribute's value, of which a map's parts are values already."""
+    if self.type == "S":
+        return len(self.value.encode())
+    if self.type == "M":
+        parts = self.value.items()
+        return sum(_size_of_name(name) + size_of_value(part) for name, part in parts)
+    if self.type == "L":
+        return sum(map(size_of_value, self.value))
+    return _by_moto_size(self)
+
+
+def size_of_item(self: Any) -> int:  # noqa: ANN401 - moto is untyped
+    """The bytes of an item: of the names and of the values of its attributes."""
+    size = 0
+    for name, value in self.attrs.items():
+        size += _size_of_name(name) + size_of_value(value)
+    return size
+
+
+@cache
+def _size_of_name(name: str) -> int:
+    return len(name.encode())

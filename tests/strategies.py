@@ -45,13 +45,17 @@ def json_values(
 parameters = st.dictionaries(
     plain_texts, json_values(scalars | plain_texts, plain_texts), max_size=3
 )
+# Numbers that inputs decide. Those of retries are in the machine, which must not depend on inputs
+# here, so they are the number of inputs, which is always the same.
+constant = st.just("{{ length(inputs) }}")
+input_number = st.just("{{ inputs.number }}")
 retries = st.fixed_dictionaries(
     {},
     optional={
-        "maxAttempts": st.integers(1, 100),
-        "backoffSeconds": st.integers(0, 86400),
-        "backoffRate": st.sampled_from([1, 1.5, 2, 10]),
-        "maxBackoffSeconds": st.integers(1, 86400),
+        "maxAttempts": st.integers(1, 100) | constant,
+        "backoffSeconds": st.integers(0, 86400) | constant,
+        "backoffRate": st.sampled_from([1, 1.5, 2, 10]) | constant,
+        "maxBackoffSeconds": st.integers(1, 86400) | constant,
         "jitter": st.sampled_from(["none", "full"]),
         "on": st.lists(st.sampled_from(REASONS), min_size=1),
     },
@@ -63,7 +67,14 @@ whens = st.sampled_from(
 # The last two are known only at run time.
 conditions = whens | st.sampled_from(["run.tenant == 'acme'", "{{ run.id }}"])
 items = st.sampled_from(
-    ["inputs.list", {"static": [1, "x"]}, {"static": []}, {"range": {"end": 2}}, "run.id && `[1]`"]
+    [
+        "inputs.list",
+        {"static": [1, "x"]},
+        {"static": []},
+        {"range": {"end": 2}},
+        {"range": {"start": "{{ inputs.number }}", "end": 3, "step": "{{ inputs.number }}"}},
+        "run.id && `[1]`",
+    ]
 )
 MAX_DEPTH = 3
 TEMPLATES = (
@@ -77,6 +88,7 @@ INPUTS = [
     {"name": "flag", "type": "boolean", "default": True},
     {"name": "name", "type": "string"},
     {"name": "list", "type": "array", "default": []},
+    {"name": "number", "type": "integer", "default": 2},
 ]
 inputs = st.fixed_dictionaries(
     {},
@@ -84,6 +96,7 @@ inputs = st.fixed_dictionaries(
         "flag": st.booleans(),
         "name": texts,
         "list": st.lists(json_values(), max_size=3),
+        "number": st.integers(1, 3),
     },
 )
 
@@ -192,9 +205,10 @@ def _blocks(
     kind = draw(st.sampled_from(kinds))
     step = {"id": step_id} | draw(_fields_of_every_step())
     steps = draw(_step_lists(inner, declared, depth + 1))
-    limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3)))
+    limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3) | input_number))
     if kind == "parallel":
-        return step | {"parallel": {"steps": steps} | limit}
+        lanes = {"branches": draw(_branches(steps))} if draw(st.booleans()) else {"steps": steps}
+        return step | {"parallel": lanes | limit}
     if kind == "conditional":
         split = draw(st.integers(1, len(steps)))
         branches = [{"condition": draw(conditions), "steps": steps[:split]}]
@@ -210,7 +224,7 @@ def _blocks(
         outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
         return step | {"map": block | {"steps": steps} | limit | outputs | fail_fast}
     more = st.fixed_dictionaries(
-        {"maxIterations": st.just(5)},
+        {"maxIterations": st.just(5) | st.just("{{ sum([inputs.number, `4`]) }}")},
         optional={
             "until": st.sampled_from([f"index{depth} == `1`", "previous", "!previous"]),
             "aggregation": st.sampled_from(["collect", "merge", "last", "first", "none"]),
@@ -218,6 +232,18 @@ def _blocks(
         },
     )
     return step | {"loop": block | {"body": steps} | fail_fast | draw(more)}
+
+
+@st.composite
+def _branches(draw: DrawFn, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The branches of a parallel, named or not, that hold *steps*."""
+    split = draw(st.integers(1, len(steps)))
+    lanes = [lane for lane in (steps[:split], steps[split:]) if lane]
+    names = ["first", "second"]
+    return [
+        {"steps": lane} | draw(st.dictionaries(st.just("name"), st.just(names[number])))
+        for number, lane in enumerate(lanes)
+    ]
 
 
 def _fields_of_every_step() -> SearchStrategy[dict[str, Any]]:
@@ -244,7 +270,7 @@ def _leaves(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
     given = draw(parameters)
     given |= draw(st.dictionaries(st.just("template"), st.sampled_from(TEMPLATES)))
     attempts = st.fixed_dictionaries(
-        {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840)}
+        {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840) | input_number}
     )
     return step | draw(attempts) | {"run": {"uses": "builtin:noop", "with": given}}
 
@@ -258,7 +284,7 @@ def _policy_gates(draw: DrawFn, declared: _Declared) -> dict[str, Any]:
         gate["override"] = {"approval": draw(st.sampled_from(declared.approvals))}
     gate["with"] = draw(parameters)
     gate["with"] |= draw(st.dictionaries(st.just("template"), st.sampled_from(TEMPLATES)))
-    gate["retries"] = {"count": draw(st.integers(0, 2))}
+    gate["retries"] = {"count": draw(st.integers(0, 2) | constant)}
     return gate
 
 

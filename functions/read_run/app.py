@@ -82,14 +82,18 @@ class _Reader:
 
     def log(self, request: Request) -> Response:
         limit, cursor = request.limit(_MAX_LOG_LINES), request.parameter("cursor")
-        tail = request.limit(_MAX_LOG_LINES, "tail")
+        tail, before = request.limit(_MAX_LOG_LINES, "tail"), request.parameter("before")
         tenant, run_id = request.tenant(), request.run_id()
-        if tail is None:
+        if tail is None and before is None:
             text, next_cursor = read_run.run_log(tenant, run_id, cursor, limit, self._world)
-        elif limit is None and cursor is None:
-            text, next_cursor = read_run.run_log_end(tenant, run_id, tail, self._world)
+        elif tail is not None and limit is None and cursor is None:
+            end = read_run.run_log_end(tenant, run_id, tail, self._world, before=before)
+            text, next_cursor = end
         else:
-            message = "tail reads from the log's end; send it without cursor and limit"
+            message = (
+                "tail reads from the log's end, or back from before; "
+                "send tail without cursor and limit, and before only with it"
+            )
             raise InvalidRequestError("invalid_request", message)
         headers = {} if next_cursor is None else {"X-TaskRunner-Cursor": next_cursor}
         media_type = http_accept.media_type(request.headers.get("accept"), _LOG_TYPES)
@@ -147,7 +151,7 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
         ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
-        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=(*_PAGE, "tail")),
+        ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=(*_PAGE, "tail", "before")),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(
             reader.artifact, query=("redirect", "content")

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 def read(path: Path) -> Json:
     """Read an OpenAPI document in YAML."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     assert isinstance(document, dict), f"{path} is not an OpenAPI document"
     return document
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 120
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-PAGES = sorted([*DOCS, *ROOT.glob("tests/**/*.md")])
+PAGES = sorted([*DOCS, *ROOT.glob("examples/**/*.md"), *ROOT.glob("tests/**/*.md")])
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PACKAGE = ROOT / "layers/core/python/taskrunner"
 TOPS = (ROOT, PACKAGE, ROOT / "tests")

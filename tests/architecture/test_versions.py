@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.architecture.translation import translations
 from tests.template import functions, template
 
 if TYPE_CHECKING:
@@ -188,6 +189,48 @@ def test_machines_events_and_functions_call_the_alias() -> None:
     assert all(
         it["ServiceToken"] == {"Ref": "DigestSettingsFunction.Alias"} for it in DIGESTS.values()
     )
+
+
+@pytest.mark.parametrize("starter", ["CreateRunFunction", "ReconcileFunction"])
+def test_functions_that_machines_call_change_before_those_that_start_runs(starter: str) -> None:
+    """A plan in which the language says more is never read by functions that do not know it.
+
+    An approval of the scope `gate` would be one of the scope `run` to an older `open_gate`.
+    CloudFormation updates a resource after each one that it refers to.
+    """
+    resources = translations()["aws", "Authorize"]["Resources"]
+    called = {f"{name}FunctionAliaslive" for name in _CALLED_BY_MACHINES}
+
+    assert called <= set(_updated_before(starter, resources))
+    assert called <= resources.keys()
+
+
+def _updated_before(name: str, resources: dict[str, Any]) -> Iterator[str]:
+    """Yield the resources that a resource refers to, and that these refer to."""
+    waiting, found = [name], set[str]()
+    while waiting:
+        references = set(_references(resources[waiting.pop()], resources)) - found
+        found |= references
+        waiting += references
+        yield from references
+
+
+def _references(node: Any, resources: dict[str, Any]) -> Iterator[str]:  # noqa: ANN401 - any value
+    match node:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]} if name in resources:
+            yield name
+        case {"Fn::Sub": str(text)}:
+            yield from (name for name in re.findall(r"\$\{(\w+)", text) if name in resources)
+        case {"DependsOn": str(name), **rest}:
+            yield from (name, *_references(rest, resources))
+        case {"DependsOn": list(names), **rest}:
+            yield from (*names, *_references(rest, resources))
+        case dict():
+            for child in node.values():
+                yield from _references(child, resources)
+        case list():
+            for child in node:
+                yield from _references(child, resources)
 
 
 _CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "SettleRun")

@@ -170,6 +170,22 @@ def test_the_end_of_the_journal_has_the_last_entries_in_order(world: Ports, leng
         assert end == everything[-count:]
 
 
+@pytest.mark.parametrize("count", [1, CHUNK_ENTRIES, 2 * CHUNK_ENTRIES + 1])
+def test_the_journal_is_read_backwards_page_by_page(world: Ports, count: int) -> None:
+    snapshot = empty_journal(world)
+    world.runs.append(snapshot, entries(*[f"e{n}" for n in range(3 * CHUNK_ENTRIES)]))
+    everything = journal(world, snapshot.run)
+
+    read = list(world.runs.journal_end(snapshot.run.tenant, snapshot.run.run_id, count))
+    while page := world.runs.journal_end(
+        snapshot.run.tenant, snapshot.run.run_id, count, before=read[0].position
+    ):
+        assert len(page) <= count
+        read = [*page, *read]
+
+    assert read == everything
+
+
 def test_a_reader_of_the_end_follows_on_from_its_last_entry(world: Ports) -> None:
     snapshot = empty_journal(world)
     world.runs.append(snapshot, entries(*[f"e{number}" for number in range(20)]))

@@ -9,15 +9,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
 from tests.moto_aws import REGION, moto_aws
+from tests.quick_moto import size_of_item, size_of_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 KEY = {"pk": {"S": "a"}, "sk": {"S": "1"}}
-ITEM = {
+ITEM: dict[str, Any] = {
     **KEY,
     "text": {"S": "x"},
     "empty": {"S": ""},
@@ -92,6 +94,21 @@ def test_a_read_answers_as_moto_does() -> None:
         ("scan", {}),
         ("describe_table", {}),
     )
+
+
+@pytest.mark.parametrize("name", ITEM)
+def test_an_attribute_has_the_size_that_it_has_for_moto(name: str) -> None:
+    value = DynamoType(ITEM[name])
+
+    assert size_of_value(value) == value.size()
+
+
+def test_an_item_has_the_size_that_it_has_for_moto() -> None:
+    names = ITEM | {"größe": {"S": "größe"}}
+    attributes = {name: DynamoType(value) for name, value in names.items()}
+    item = Item(attributes["pk"], attributes["sk"], attributes)
+
+    assert size_of_item(item) == item.size()
 
 
 @pytest.mark.parametrize("update", UPDATES)

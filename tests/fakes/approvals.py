@@ -321,7 +321,9 @@ class MemoryApprovals:
 
     def _is_open(self, tenant: str, run_id: str, stored: StoredApproval) -> bool:
         is_undecided = stored.opened != "" and stored.record.verdict is None
-        return is_undecided and self.runs.of(tenant, run_id).run.outcome is None
+        of_run = self.runs.of(tenant, run_id)
+        is_closed = of_run.has_closed_approvals or of_run.run.outcome is not None
+        return is_undecided and not is_closed
 
     def _waits_for(self, run: Run, approval_id: str) -> bool:
         return any(

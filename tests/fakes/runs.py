@@ -46,6 +46,7 @@ class StoredRun:
     stopped: set[str] = field(default_factory=set)
     brief: JsonObject = field(default_factory=dict)
     is_approved: bool = False
+    has_closed_approvals: bool = False
 
     def refusal(self, inside: Collection[str]) -> ConflictError | None:
         """The reason why nothing may begin inside of these blocks, if there is one."""
@@ -187,8 +188,11 @@ class MemoryRuns:
         placed = [] if stored is None else stored.placed()
         return [entry for entry in placed if after is None or entry.position > after][:limit]
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
-        return self.journal(tenant, run_id)[-count:]
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        entries = self.journal(tenant, run_id)
+        return [e for e in entries if before is None or e.position < before][-count:]
 
     @atomic
     def append(
@@ -316,8 +320,9 @@ class MemoryRuns:
         if not stored.run.sealed:
             stored.capture(artifacts)
 
+    @atomic
     def close_approvals(self, run: Run) -> None:
-        """The list of open approvals has none of an ended run."""
+        self.of(run.tenant, run.run_id).has_closed_approvals = True
 
     @atomic
     def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:

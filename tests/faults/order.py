@@ -15,6 +15,7 @@ from taskrunner.model.plan import (
     Parallel,
     PolicyGate,
     Step,
+    children,
 )
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class _Walk:
         """The steps in a block."""
         match step:
             case Parallel():
-                for lane in step.steps:
-                    yield from self.chain((lane,), prefix, before)
+                for lane in step.lanes:
+                    yield from self.chain(lane.steps, prefix, before)
             case Conditional():
                 for arm in step.arms:
                     yield from self.chain(arm, prefix, before)
@@ -79,7 +80,7 @@ class _Walk:
                 own = step.failure_action is FailureAction.REQUEST_OVERRIDE
                 return ((path, may_fail),) * own + self._of(step.branch, prefix, may_fail=may_fail)
             case Parallel():
-                return self._of(step.steps, prefix, may_fail=may_fail)
+                return self._of(children(step), prefix, may_fail=may_fail)
             case Conditional():
                 arms = [child for arm in step.arms for child in arm]
                 return self._of(arms, prefix, may_fail=may_fail)

@@ -164,10 +164,18 @@ class Play:
             return True
         if not approval or not self._service.announced(action.approval):
             return False
+        if not self._has_recorded(action.after):
+            return False
         body = {"decision": action.decision, "planHash": run["plan_hash"]}
         path = f"runs/{RUN_ID}/approvals/{action.approval}"
         self._ask(lambda: self._service.request(action.subject, "POST", path, body))
         return True
+
+    def _has_recorded(self, entry_ids: tuple[str, ...]) -> bool:
+        if not entry_ids:
+            return True
+        entries = self._service.world().runs.journal(TENANT, RUN_ID)
+        return {placed.entry.id for placed in entries}.issuperset(entry_ids)
 
     def _item(self, sk: str) -> dict[str, Any]:
         return next((item for item in items() if item["sk"] == sk), {})

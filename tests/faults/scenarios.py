@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 
 class Decide(NamedTuple):
-    """*subject* decides an approval once approvers have been notified of it."""
+    """*subject* decides an approval once approvers have been notified of it.
+
+    *after* are the ids of entries that must be in the journal by then. So what a decision lets
+    begin comes after them, whatever a fault delays.
+    """
 
     approval: str
     subject: str = "bob"
     decision: str = "approved"
+    after: tuple[str, ...] = ()
 
 
 class Cancel(NamedTuple):
@@ -237,7 +242,8 @@ _FAILING_WITH_FINALLY: Final = pack(
     spec="approvals: [{id: security}]" + _FINALLY,
     name="failing-with-finally",
 )
-_CONTAINED_CHAIN: Final = pack(
+# A decision orders the lanes: `broken` begins when `review` waits and `link` has begun.
+_CONTAINED_LANES: Final = pack(
     """
     - id: outer
       continueOnError: true
@@ -246,16 +252,26 @@ _CONTAINED_CHAIN: Final = pack(
           - id: lanes
             parallel:
               steps:
-                - {id: review, gate: {approval: {id: security}}}
+                - id: held
+                  loop:
+                    items: {static: [1]}
+                    body:
+                      - {id: review, gate: {approval: {id: security}}}
+                      - {id: ship, run: {uses: builtin:noop}}
                 - id: chain
                   loop:
-                    items: {static: [1, 2]}
+                    items: {static: [1]}
                     body: [{id: link, run: {uses: builtin:noop}}]
-                - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+                - id: started
+                  loop:
+                    items: {static: [1]}
+                    body:
+                      - {id: start, gate: {approval: {id: owner}}}
+                      - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
     - {id: after, run: {uses: builtin:noop}}
     """,
-    spec="approvals: [{id: security}]",
-    name="contained-chain",
+    spec="approvals: [{id: security}, {id: owner}]",
+    name="contained-lanes",
 )
 _FAILING_AT_ITS_END: Final = pack(
     """
@@ -287,7 +303,11 @@ _WHOLE: Final = (
     Scenario("finally after success", _WITH_FINALLY, (Decide("security"),)),
     Scenario("finally after a stopped execution", _WITH_FINALLY, (Stop(),)),
     Scenario("finally after a failure beside a gate", _FAILING_WITH_FINALLY),
-    Scenario("contained beside a gate", _CONTAINED_CHAIN),
+    Scenario(
+        "contained beside a gate",
+        _CONTAINED_LANES,
+        (Decide("owner", after=("held[0]::review#awaiting", "chain[0]::link#1#started")),),
+    ),
     Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
     Scenario("planned first", _PLAIN, is_planned_first=True),
 )

@@ -105,7 +105,9 @@ def _plain(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
     options = plain.get("anyOf", ())
     if len(options) == 2 and options[1] == {"type": "null"} and "type" in options[0]:
         del plain["anyOf"]
-        plain |= options[0] | {"type": [options[0]["type"], "null"]}
+        types = options[0]["type"]
+        types = types if isinstance(types, list) else [types]
+        plain |= options[0] | {"type": [*types, "null"]}
         if "enum" in plain:
             plain["enum"] = [*plain["enum"], None]
     if plain.get("$ref") == "#/$defs/StepShape":
@@ -129,6 +131,7 @@ def _say_what_validators_check(parts: dict[str, Schema]) -> None:
     for key, name in (("approval", "ApprovalGateShape"), ("policy", "PolicyGateShape")):
         _set(parts["GateShape"], key, {"$ref": f"#/$defs/{name}"})
     parts["GateShape"]["oneOf"] = [{"required": ["approval"]}, {"required": ["policy"]}]
+    parts["ParallelShape"]["oneOf"] = [{"required": ["steps"]}, {"required": ["branches"]}]
     parts["Metadata"]["additionalProperties"] = True
 
 
@@ -189,5 +192,6 @@ def _flat(kind: str, common: dict[str, Schema], shape: Schema) -> Schema:
         "type": "object",
         "properties": fields | {"type": named} | common,
         "required": list(dict.fromkeys(["id", "type", *required])),
+        **({"oneOf": shape["oneOf"]} if "oneOf" in shape else {}),
         "additionalProperties": False,
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # docs/schemas/ has a link to it.
 FILE = ROOT / "cli/taskrunner_cli/pack.v1.json"
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted([*ROOT.glob("examples/*.yaml"), *ROOT.glob("examples/workflows/*/pack.yaml")])
 _WRONG: Final[tuple[Any, ...]] = ([], {"x": 1}, 10**12, -(10**12), "", True)
 VALIDATOR = jsonschema_rs.Draft202012Validator(pack_schema.schema())
 
@@ -41,7 +41,7 @@ def test_takes_every_good_pack(case: Case) -> None:
     assert _mistakes(source.read(case.manifest).value) == []
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_takes_every_example(path: Path) -> None:
     assert _mistakes(source.read(path.read_text(encoding="utf-8")).value) == []
 

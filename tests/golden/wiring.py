@@ -54,7 +54,8 @@ def _work(state: State) -> str:
             return _task(state)
         case "Map":
             mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"].lower()
-            return f"Map {mode} of {state['ItemsPath']}, {state['MaxConcurrency']} at a time"
+            limit = state.get("MaxConcurrencyPath") or state["MaxConcurrency"]
+            return f"Map {mode} of {state['ItemsPath']}, {limit} at a time"
         case "Pass" if "Result" not in state:
             return "Pass"
         case "Pass":

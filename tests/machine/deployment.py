@@ -69,7 +69,7 @@ def deployed_frame() -> str:
     text = text.replace("${Partition}", "aws")
     for name in MACHINE_FUNCTIONS:
         text = text.replace(f"${{{name}FunctionArn}}", alias_arn(name))
-    return json.dumps(yaml.safe_load(text))
+    return json.dumps(yaml.load(text, yaml.CSafeLoader))
 
 
 def alias_arn(name: str) -> str:

@@ -21,7 +21,7 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
 SECRETS = {"token": "correct-horse-battery"}
 _DEEPEST = 3
 _MOST_STEPS = 14
-_INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": []}
+_INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": [], "one": 1}
 
 
 @dataclass
@@ -44,7 +44,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     scope = _Scope()
     steps = writer.list(scope, 0, draw(st.integers(1, 4)))
     final = writer.final(scope) if draw(st.booleans()) else {}
-    types = {bool: "boolean", list: "array"}
+    types = {bool: "boolean", list: "array", int: "integer"}
     return {
         "apiVersion": "stellaops.io/pack.v1",
         "kind": "TaskPack",
@@ -146,7 +146,7 @@ class _Writer:
 
     def _fail(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
         if self._one(False, False, True):
-            again = {"retries": {"maxAttempts": 2}}
+            again = {"retries": {"maxAttempts": self._one(2, "{{ length(inputs.list) }}")}}
             return again | {"run": {"uses": "builtin:fail", "with": {"attempts": self._one(1, 2)}}}
         return {"run": {"uses": "builtin:fail"}}
 
@@ -164,7 +164,7 @@ class _Writer:
         if self._one(False, False, True):
             policy["with"]["token"] = "{{ secrets.token }}"
         if self._one(*[False] * 5, True):
-            policy["retries"] = {"count": 1}
+            policy["retries"] = {"count": self._one(1, "{{ inputs.one }}")}
         if action == "requestOverride":
             policy["override"] = {"approval": self._one("yes", "no", "yes-each")}
         if action == "branch":
@@ -173,11 +173,14 @@ class _Writer:
 
     def _parallel(self, scope: _Scope, depth: int) -> dict[str, Any]:
         size = self._draw(st.integers(1, 3))
-        block: dict[str, Any] = {
-            "steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]
-        }
+        block: dict[str, Any]
         if self._one(True, False):
-            block["maxParallel"] = self._one(1, 2)
+            block = {"steps": [self._step(scope.copy(), depth + 1) for _ in range(size)]}
+        else:
+            branches = [self.list(scope.copy(), depth + 1, self._few()) for _ in range(size)]
+            block = {"branches": [{"steps": steps} for steps in branches]}
+        if self._one(True, False):
+            block["maxParallel"] = self._one(1, 2, "{{ inputs.one }}")
         return {"parallel": block}
 
     def _items(self, scope: _Scope) -> str:
@@ -194,7 +197,7 @@ class _Writer:
     def _map(self, scope: _Scope, depth: int) -> dict[str, Any]:
         inner, block = self._iterators(scope)
         items = {"items": self._items(scope)}
-        limit = {"maxParallel": 1} if self._one(True, False) else {}
+        limit = {"maxParallel": self._one(1, "{{ inputs.one }}")} if self._one(True, False) else {}
         steps = {"steps": self.list(inner, depth + 1, self._few())}
         outputs = {}
         if self._one(False, True):
@@ -210,12 +213,14 @@ class _Writer:
         inner.in_loop = True
         block: dict[str, Any] = dict(names)
         block["items"] = self._one(
-            self._items(scope), {"range": {"start": 0, "end": 1}}, {"static": [{"a": 1}, {"b": 2}]}
+            self._items(scope),
+            {"range": {"start": 0, "end": self._one(1, "{{ inputs.one }}")}},
+            {"static": [{"a": 1}, {"b": 2}]},
         )
         block["aggregation"] = self._one("collect", "merge", "last", "first", "none")
         block["body"] = self.list(inner, depth + 1, self._few())
         if self._one(False, False, True) and isinstance(block["items"], str):
-            block["maxIterations"] = 2
+            block["maxIterations"] = self._one(2, "{{ length(inputs.list) }}")
         if self._one(False, True):
             block["until"] = self._condition(inner)
         if self._one(False, True):

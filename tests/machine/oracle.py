@@ -236,7 +236,7 @@ class _Walker:
             case PolicyGate():
                 self.policy(step, place)
             case Parallel():
-                self.at_once(step, [((child,), place) for child in step.steps])
+                self.at_once(step, [(lane.steps, place) for lane in step.lanes])
             case MapStep():
                 items = self.items_of(step, place)
                 turns = [place.turn(step, number, item) for number, item in enumerate(items)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.packs import pack
 
 if TYPE_CHECKING:
     from tests.machine.client import Client
+    from tests.machine.engine import Engine
 
 
 @pytest.mark.parametrize("items", ["'`[]`'", "steps.zero.outputs.list"])
@@ -140,9 +141,7 @@ def test_items_that_are_not_a_list_fail_the_map(ana: Client) -> None:
     assert outputs(ana, state, "after") == {"was": "Failed"}
 
 
-def test_max_parallel_one_runs_children_one_after_another(
-    ana: Client,
-) -> None:
+def test_max_parallel_one_runs_children_one_after_another(ana: Client) -> None:
     manifest = pack(
         """
         - id: both
@@ -156,9 +155,52 @@ def test_max_parallel_one_runs_children_one_after_another(
     )
     state = run(ana, manifest)
 
+    assert _is_one_after_another(ana, state)
+
+
+def test_inputs_decide_ranges_and_how_many_run_at_a_time_in_one_machine(
+    engine: Engine, ana: Client
+) -> None:
+    manifest = pack(
+        """
+        - id: each
+          map:
+            items: {range: {start: 1, end: "{{ inputs.most }}"}}
+            maxParallel: "{{ inputs.at-once }}"
+            step:
+              id: both
+              parallel:
+                maxParallel: "{{ inputs.at-once }}"
+                steps:
+                  - {id: a, run: {uses: builtin:noop, with: {n: "{{ item }}"}}}
+                  - {id: b, run: {uses: builtin:noop}}
+        """,
+        spec="""
+        inputs:
+          - {name: most, type: integer, required: true}
+          - {name: at-once, type: integer, required: true}
+        """,
+        name="numbers-from-inputs",
+    )
+    one_at_once = run(ana, manifest, **{"most": 2, "at-once": 1})
+    three_at_once = run(ana, manifest, **{"most": 3, "at-once": 3})
+
+    assert _is_one_after_another(ana, one_at_once)
+    assert [outputs(ana, one_at_once, f"each[{n}]::a") for n in (0, 1)] == [{"n": 1}, {"n": 2}]
+    assert len(statuses(three_at_once)) == 1 + 3 * 3
+    machines = engine.states.list_state_machines()["stateMachines"]
+    assert len([each for each in machines if "numbers-from-inputs" in each["name"]]) == 1
+
+
+def _is_one_after_another(client: Client, state: dict[str, Any]) -> bool:
+    """Return whether each step of a run ended before the next one began."""
     events = [
-        (line["eventType"], line["stepId"]) for line in log(ana, state["runId"]) if "stepId" in line
+        (line["eventType"], line["stepId"])
+        for line in log(client, state["runId"])
+        if "stepId" in line
     ]
-    for (first, step), (second, same_step) in zip(events[::2], events[1::2], strict=True):
-        assert (first, second) == ("step.started", "step.completed")
-        assert step == same_step
+    pairs = zip(events[::2], events[1::2], strict=True)
+    return all(
+        (first, second) == ("step.started", "step.completed") and step == same_step
+        for (first, step), (second, same_step) in pairs
+    )

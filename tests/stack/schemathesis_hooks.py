@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import schemathesis
 
 from tests.packs import pack
+from tests.stack.schemathesis_known import KNOWN
 
 if TYPE_CHECKING:
     from schemathesis.core.transport import Response
-
-# The environment variable with the names of what exists, as JSON:
-# `{tenant, runId, approvalId, artifact, planHash, cursors}`; cursors by their lists' operationIds.
-KNOWN: Final = "TASKRUNNER_KNOWN"
 
 _INPUTS: Final = """
 inputs:

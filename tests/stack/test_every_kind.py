@@ -16,7 +16,7 @@ EVERY_KIND = pack(
     - {id: count, run: {uses: builtin:noop, with: {critical: 1, hosts: [web, db]}}}
     - id: lanes
       parallel:
-        maxParallel: 2
+        maxParallel: "{{ inputs.lanes }}"
         steps:
           - {id: lint, run: {uses: builtin:noop}}
           - {id: review, gate: {approval: {id: security}}}
@@ -72,6 +72,7 @@ EVERY_KIND = pack(
     inputs:
       - {name: stage, type: string, default: dev}
       - {name: regions, type: array, default: [eu, us, ap]}
+      - {name: lanes, type: integer, default: 2}
     approvals: [{id: security}, {id: owner}]
     policies:
       - id: none-critical

@@ -17,7 +17,7 @@ import pytest
 
 from tests.api_schema import document
 from tests.packs import pack
-from tests.stack.schemathesis_hooks import KNOWN
+from tests.stack.schemathesis_known import KNOWN
 from tests.template import ROOT
 
 if TYPE_CHECKING:

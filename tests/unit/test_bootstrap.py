@@ -1,13 +1,15 @@
-"""The world that the bootstrap makes: values that it caches expire while Lambda freezes it."""
+"""The world that the bootstrap makes: its clients, and values that expire during a freeze."""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from taskrunner.adapters.issuer_keys import USABLE_S
 from taskrunner.bootstrap import AwsWorld
@@ -76,3 +78,30 @@ def test_a_withdrawn_key_expires_while_the_monotonic_clock_stands_still(clock: W
             assert refusal(world.authority, token)
     finally:
         server.close()
+
+
+def test_clients_name_the_service_and_log_nothing_when_they_are_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    caplog.set_level(logging.INFO)
+    world = AwsWorld({"TABLE_NAME": "table", "BUCKET_NAME": "bucket"})
+
+    user_agents = [
+        world._table._client.meta.config.user_agent,
+        world._bucket._client.meta.config.user_agent,
+    ]
+
+    assert caplog.records == []
+    assert all(text.startswith("taskrunner botocore/") for text in user_agents)
+
+
+def test_an_empty_key_is_never_sent_to_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its request would be one about the bucket itself."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    world = AwsWorld({"BUCKET_NAME": "bucket"})
+
+    with pytest.raises(ParamValidationError, match="Key"):
+        world._bucket.get("")

@@ -48,6 +48,7 @@ class Step(TypedDict):
     name: NotRequired[str]
     templateId: NotRequired[str]
     parentId: NotRequired[str]
+    branch: NotRequired[str]
     approvalId: NotRequired[str]
     gateMessage: NotRequired[str]
     lastTransitionAt: NotRequired[str]
@@ -71,6 +72,17 @@ class StepAttempt(TypedDict):
     message: NotRequired[str]
 
 
+class Retries(TypedDict):
+    """The number of a step's attempts, and the pauses between them."""
+
+    maxAttempts: int
+    backoffSeconds: NotRequired[int]
+    backoffRate: NotRequired[float]
+    maxBackoffSeconds: NotRequired[int]
+    jitter: NotRequired[str]
+    on: NotRequired[list[str]]
+
+
 class StepDetail(Step):
     """A step with its attempts, and its outputs as later steps read them."""
 
@@ -80,6 +92,7 @@ class StepDetail(Step):
     outputs: NotRequired[object]
     outputsOmitted: NotRequired[bool]
     attemptHistory: NotRequired[list[StepAttempt]]
+    retries: NotRequired[Retries]
 
 
 class RunState(TypedDict):
@@ -170,6 +183,8 @@ class SimulatedStep(TypedDict):
     loopInfo: NotRequired[LoopInfo]
     conditionalInfo: NotRequired[ConditionalInfo]
     policyInfo: NotRequired[PolicyInfo]
+    branch: NotRequired[str]
+    retries: NotRequired[Retries]
     phase: NotRequired[str]
 
 

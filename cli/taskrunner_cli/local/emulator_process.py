@@ -1,8 +1,9 @@
 """Run MiniStack with corrections, so that a throttled or failed function has AWS's consequences.
 
 Without them nothing throttles a version of a function, a throttled gate never opens, a client does
-not learn when to retry, and lanes that are throttled together stay together. A function also does
-not learn the address that its client used, with which the URLs in its responses begin. The
+not learn when to retry, and lanes that are throttled together stay together. A Map would run all
+items at a time where its input says how many. A function also does not learn the address that its
+client used, with which the URLs in its responses begin. The
 corrections replace private functions of MiniStack, so its version is pinned;
 tests/stack/test_throttles.py and test_runs.py test them.
 
@@ -23,6 +24,7 @@ _reserved_concurrency = lambda_svc._reserved_concurrency
 _call_lambda = stepfunctions._call_lambda
 _wait_for_token = stepfunctions._invoke_with_callback
 _find_retrier = stepfunctions._find_matching_retrier
+_execute_map = stepfunctions._execute_map
 _call_proxy = apigateway_v1._invoke_lambda_proxy_v1
 _build_event = apigateway_v1._build_lambda_event_v1
 
@@ -119,6 +121,13 @@ def find_retrier(
     return {**retrier, "IntervalSeconds": delay_s, "BackoffRate": 1}, index
 
 
+def execute_map(state: dict[str, Any], state_input: Any, *execution: Any) -> Any:
+    """Run as many items of a Map at a time as MaxConcurrencyPath says, which MiniStack ignores."""
+    if path := state.get("MaxConcurrencyPath"):
+        state = {**state, "MaxConcurrency": stepfunctions._resolve_path(path, state_input)}
+    return _execute_map(state, state_input, *execution)
+
+
 if __name__ == "__main__":
     lambda_svc._throttle_response = throttle_response
     lambda_svc._reserved_concurrency = reserved_concurrency
@@ -127,4 +136,5 @@ if __name__ == "__main__":
     stepfunctions._invoke_with_callback = wait_for_token
     stepfunctions._call_lambda = call_lambda
     stepfunctions._find_matching_retrier = find_retrier
+    stepfunctions._execute_map = execute_map
     app.main()

@@ -5,6 +5,7 @@ All text of a pack stands in quotes and without characters that end them, so it 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -87,30 +88,34 @@ class _Flowchart:
         self._lines.append(f'{"  " * depth}{node}{opening}"{caption}"{closing}')
 
     def _parallel(self, step: _Step, depth: int) -> _Ends:
-        entries: list[str] = []
-        exits: list[tuple[str, str]] = []
-        for child in self._block(step, depth):
-            drawn = self._step(child, depth + 1)
-            entries += drawn.entries
-            exits += drawn.exits
-        return _Ends(entries, exits)
+        lanes: list[_Ends] = []
+        with self._frame(_caption(step), depth):
+            lanes += [self._step(child, depth + 1) for child in step.get("steps", ())]
+            for branch in step.get("branches", ()):
+                with self._frame([f"branch {branch['name']}"], depth + 1):
+                    lanes.append(self._chain(branch["steps"], depth + 2))
+        entries = [entry for lane in lanes for entry in lane.entries]
+        return _Ends(entries, [way for lane in lanes for way in lane.exits])
 
     def _iterated(self, step: _Step, depth: int) -> _Ends:
-        first: list[str] = []
-        ends: list[tuple[str, str]] = []
-        for child in self._block(step, depth):
-            drawn = self._step(child, depth + 1)
-            self._connect(ends, drawn.entries)
-            first, ends = first or drawn.entries, drawn.exits
+        with self._frame(_caption(step), depth):
+            drawn = self._chain(step["steps"], depth + 1)
         if step["kind"] == "Loop":
-            self._connect([(node, "next") for node, _ in ends[:1]], first[:1])
-        return _Ends(first, ends)
+            self._connect([(node, "next") for node, _ in drawn.exits[:1]], drawn.entries[:1])
+        return drawn
 
-    def _block(self, step: _Step, depth: int) -> Iterator[_Step]:
-        """Draw the frame of a block around the steps that are drawn meanwhile."""
-        caption = " · ".join(_quoted(line) for line in _caption(step))
-        self._lines.append(f'{"  " * depth}subgraph {next(self._ids)}["{caption}"]')
-        yield from step["steps"]
+    def _chain(self, steps: Sequence[_Step], depth: int) -> _Ends:
+        """Draw steps that have a beginning of their own, one after another."""
+        first, *rest = steps
+        drawn = self._step(first, depth)
+        return _Ends(drawn.entries, self._sequence(rest, drawn.exits, depth))
+
+    @contextmanager
+    def _frame(self, caption: Sequence[str], depth: int) -> Iterator[None]:
+        """Draw the frame of a block around what is drawn meanwhile."""
+        words = " · ".join(_quoted(line) for line in caption)
+        self._lines.append(f'{"  " * depth}subgraph {next(self._ids)}["{words}"]')
+        yield
         self._lines.append(f"{'  ' * depth}end")
 
     def _conditional(self, step: _Step, depth: int) -> _Ends:

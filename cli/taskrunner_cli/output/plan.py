@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 
 from taskrunner_cli.api.documents import SimulatedStep, Simulation
+from taskrunner_cli.output.branches import BranchLine, by_branch
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.gates import GateDocument, GatesDocument, gate_caveat
 from taskrunner_cli.output.simulation import block_detail, plan_title_and_facts
@@ -19,6 +20,9 @@ def plan_view(simulation: Simulation, gates: GatesDocument) -> RenderableType:
     table = ResultTable("step", "kind", "status", "uses", "detail")
     depths = [depth for depth, _ in nodes]
     for guide, (_, step) in zip(tree_guides(depths), nodes, strict=True):
+        if isinstance(step, BranchLine):
+            table.add_row(text(guide, "dim").append_text(step.label), *[""] * 4)
+            continue
         name = step.get("templateId", step["id"])
         table.add_row(
             text(guide, "dim").append_text(text(name, "bold")),
@@ -32,10 +36,16 @@ def plan_view(simulation: Simulation, gates: GatesDocument) -> RenderableType:
     return Group(*plan_title_and_facts(simulation), table, *notes)
 
 
-def _nodes(steps: Iterable[SimulatedStep], depth: int) -> Iterator[tuple[int, SimulatedStep]]:
-    for step in steps:
-        yield depth, step
-        yield from _nodes(_first_iteration(step), depth + 1)
+def _nodes(
+    steps: Iterable[SimulatedStep], depth: int
+) -> Iterator[tuple[int, SimulatedStep | BranchLine]]:
+    for branch, lane in by_branch(steps):
+        if branch is not None:
+            yield depth, BranchLine(depth, branch)
+        for step in lane:
+            inside = depth if branch is None else depth + 1
+            yield inside, step
+            yield from _nodes(_first_iteration(step), inside + 1)
 
 
 def _first_iteration(step: SimulatedStep) -> list[SimulatedStep]:

@@ -12,9 +12,11 @@ from taskrunner_cli.api.documents import (
     SimulatedStep,
     Simulation,
 )
+from taskrunner_cli.output.branches import BranchLine, by_branch
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.runs import pack_title
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import retries_in_words
 
 
 def simulation_view(simulation: Simulation) -> RenderableType:
@@ -39,20 +41,28 @@ def plan_title_and_facts(simulation: Simulation) -> list[RenderableType]:
 
 
 def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int) -> None:
-    for step in steps:
-        detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
-        table.add_row(
-            text("  " * depth + step["id"], "bold"),
-            text(step.get("kind", "")),
-            status(step["status"]),
-            text(step.get("uses") or step.get("approvalId") or ""),
-            text(": ".join(part for part in detail if part)),
-        )
-        _add_steps(table, step.get("children", []), depth=depth + 1)
+    for branch, lane in by_branch(steps):
+        if branch is not None:
+            line = BranchLine(depth, branch)
+            table.add_row(text("  " * depth).append_text(line.label), *[""] * 4)
+        for step in lane:
+            _add_step(table, step, depth=depth if branch is None else depth + 1)
+
+
+def _add_step(table: ResultTable, step: SimulatedStep, *, depth: int) -> None:
+    detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
+    table.add_row(
+        text("  " * depth + step["id"], "bold"),
+        text(step.get("kind", "")),
+        status(step["status"]),
+        text(step.get("uses") or step.get("approvalId") or ""),
+        text(": ".join(part for part in detail if part)),
+    )
+    _add_steps(table, step.get("children", []), depth=depth + 1)
 
 
 def block_detail(step: SimulatedStep) -> str:
-    """Return the items, conditions, policy and parallelism of a step, as far as it has them."""
+    """Return the items, conditions, policy, parallelism and retries of a step, if it has them."""
     parts: list[str] = [step["phase"]] if "phase" in step else []
     if (map_info := step.get("mapInfo")) is not None:
         parts += [_map_items(map_info), map_info.get("mode", ""), _fail_fast(map_info)]
@@ -67,6 +77,8 @@ def block_detail(step: SimulatedStep) -> str:
             parts.append(f"otherwise {action}")
     if (max_parallel := step.get("maxParallel")) is not None:
         parts.append(f"{max_parallel} at a time")
+    if (retries := step.get("retries")) is not None:
+        parts.append(retries_in_words(retries))
     return ", ".join(part for part in parts if part)
 
 

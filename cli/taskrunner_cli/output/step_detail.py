@@ -8,6 +8,7 @@ from rich.text import Text
 from taskrunner_cli.api.documents import StepAttempt, StepDetail
 from taskrunner_cli.output.formatting import date_time, duration, parse_time, status, text
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import retries_in_words
 
 
 def step_view(step: StepDetail) -> RenderableType:
@@ -16,7 +17,8 @@ def step_view(step: StepDetail) -> RenderableType:
     facts = {
         "uses": step.get("uses", ""),
         "reason": step.get("statusReason", ""),
-        "message": step.get("errorMessage", ""),
+        "message": step.get("errorMessage") or step.get("gateMessage", ""),
+        "retries": retries_in_words(step["retries"]) if "retries" in step else "",
         "started": date_time(step.get("startedAt")),
         "ended": date_time(step.get("endedAt")),
     }

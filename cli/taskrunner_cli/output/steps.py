@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, WAITING_REASONS, Step
+from taskrunner_cli.output.branches import BranchLine, with_branches
 from taskrunner_cli.output.formatting import clock_time, duration, status, text
 from taskrunner_cli.output.tables import ResultTable
 from taskrunner_cli.output.tree import tree_guides
@@ -31,7 +32,7 @@ class StepRow:
 
     Args:
         step: the step.
-        depth: the number of blocks around it.
+        depth: the number of blocks and branches around it.
         progress: how many iterations of a map or loop have ended; empty for other steps.
 
     """
@@ -42,7 +43,7 @@ class StepRow:
 
 
 class _Position(NamedTuple):
-    """The position of a step: the number of blocks around it, and whether one of them iterates."""
+    """The number of blocks and branches around a step, and whether one of them iterates."""
 
     depth: int
     is_iterated: bool
@@ -102,7 +103,11 @@ def step_table(
     table = ResultTable("step", "status", "attempts", time_column, "detail")
     rows = list(rows)
     shown_decisions = _decisions_at_rows(rows, decisions or {})
-    for guide, row in zip(tree_guides([row.depth for row in rows]), rows, strict=True):
+    lines = list(with_branches(rows))
+    for guide, row in zip(tree_guides([line.depth for line in lines]), lines, strict=True):
+        if isinstance(row, BranchLine):
+            table.add_row(text(guide, "dim").append_text(row.label), *[""] * 4)
+            continue
         step = row.step
         waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
         table.add_row(
@@ -181,7 +186,8 @@ def _positions(steps: Iterable[Step]) -> dict[str, _Position]:
     for step in steps:
         parent_id = step.get("parentId", "")
         depth, is_iterated = positions.get(parent_id, _Position(-1, is_iterated=False))
-        positions[step["stepId"]] = _Position(depth + 1, is_iterated or parent_id in iterates)
+        depth += 2 if "branch" in step else 1
+        positions[step["stepId"]] = _Position(depth, is_iterated or parent_id in iterates)
         if step.get("kind") in _ITERATED_KINDS:
             iterates.add(step["stepId"])
     return positions

@@ -80,12 +80,12 @@ export async function readLog(runId, cursor, signal) {
 }
 
 /**
- * Reads the last *count* entries of a run's log.
+ * Reads the last *count* entries of a run's log, or those before the cursor *before*.
  *
  * @returns {Promise<{entries: LogEntry[], cursor: string}>}
  */
-export async function readLogEnd(runId, count, signal) {
-  const page = await sendForLog(runId, { tail: count }, signal);
+export async function readLogEnd(runId, count, signal, before = undefined) {
+  const page = await sendForLog(runId, { tail: count, before }, signal);
   return { entries: entriesOf(page.text), cursor: page.cursor };
 }
 

@@ -28,12 +28,15 @@ export function failures(run, tree, journal) {
       isOver ? 'The run failed' : `${plural(failed.length, 'step')} failed; the run goes on`,
     ),
     !failed.length && h('p', null, endMessage(journal)),
-    shown.map((node) => failure(run.runId, node)),
+    shown.map((node) => failure(run.runId, node, journal)),
     failed.length > MOST && h('p', null, `and ${plural(failed.length - MOST, 'more step')}`),
   );
 }
 
-function failure(runId, node) {
+function failure(runId, node, journal) {
+  const rejection = journal.decisions.find(
+    (decision) => decision.stepId === node.id && decision.verdict === 'Rejected',
+  );
   return h(
     'div',
     { key: node.id, class: 'failure' },
@@ -43,7 +46,9 @@ function failure(runId, node) {
       h('a', { href: runLink(runId, { stepId: node.id, tab: 'step' }) }, node.id),
       ' ',
       h('strong', null, reasonWords(node.step.statusReason)),
+      rejection && `: ${rejection.approver}`,
     ),
+    rejection?.summary && h('blockquote', null, rejection.summary),
     node.step.errorMessage &&
       h(
         'pre',
@@ -59,7 +64,7 @@ function hasFailedInside(node) {
 }
 
 function endMessage(journal) {
-  const end = journal.latest.findLast(
+  const end = journal.entries.findLast(
     (entry) => entry.eventType.startsWith('run.') && entry.level === 'error',
   );
   return [end?.message, end?.metadata?.error].filter(Boolean).join(' ');

@@ -5,14 +5,21 @@ import { ConsoleElement } from './element.js';
 import { time } from './words.js';
 
 const PAGE = 200;
+const MOST_SEARCHED = 10; // pages that are read unasked for the first entry of a step
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
 export class LogPanel extends ConsoleElement {
   /** @type {import('./api.js').LogEntry[]} */
   entries = [];
 
-  /** Whether entries before these are still being read. */
+  /** Whether the log has entries before these. */
   isPartial = false;
+
+  /** Whether these are being read. */
+  isReading = false;
+
+  /** Asks for a page of them. */
+  onEarlier = () => {};
 
   stepId = '';
 
@@ -26,6 +33,11 @@ export class LogPanel extends ConsoleElement {
   #isAll = false;
   #shown = PAGE;
   #follows = true;
+  #searched = 0;
+
+  /** How far the view is from the log's end, while earlier entries are added above it. */
+  #fromEnd = 0;
+
   #filtered = { key: '', of: [], read: 0, entries: [] };
 
   set input(input) {
@@ -33,7 +45,9 @@ export class LogPanel extends ConsoleElement {
       this.#isAll = false;
       this.#shown = PAGE;
       this.#follows = true;
+      this.#searched = 0;
     }
+    if (this.entries[0] && input.entries[0] !== this.entries[0]) this.#keepPlace();
     Object.assign(this, input);
     this.repaint();
   }
@@ -42,7 +56,8 @@ export class LogPanel extends ConsoleElement {
     const matching = this.#matching();
     const shown = matching.slice(-this.#shown);
     const earlier = matching.length - shown.length;
-    if (this.#follows) requestAnimationFrame(() => this.#scrollDown());
+    if (!matching.length) this.#search();
+    requestAnimationFrame(() => this.#scroll());
     return [
       h(
         'div',
@@ -53,7 +68,7 @@ export class LogPanel extends ConsoleElement {
           'Level ',
           h(
             'select',
-            { onchange: (event) => this.#set(() => (this.#level = event.target.value)) },
+            { onchange: (event) => this.#choose(event.target.value) },
             LEVELS.map((level) =>
               h(
                 'option',
@@ -85,17 +100,17 @@ export class LogPanel extends ConsoleElement {
           'aria-live': 'off',
           onscroll: (event) => this.#onScroll(event),
         },
-        earlier > 0 &&
+        (earlier > 0 || this.isPartial) &&
           h(
             'button',
             {
               type: 'button',
               class: 'quiet',
-              onclick: () => this.#set(() => (this.#shown += PAGE)),
+              disabled: earlier === 0 && this.isReading,
+              onclick: () => this.#showEarlier(),
             },
-            `Show earlier entries (${earlier.toLocaleString()})`,
+            this.#earlierWords(earlier),
           ),
-        this.isPartial && h('p', { class: 'why' }, 'Reading earlier entries …'),
         shown.map((entry) => this.#line(entry)),
         !matching.length && !this.isPartial && h('p', { class: 'why' }, 'No entries yet.'),
       ),
@@ -141,18 +156,55 @@ export class LogPanel extends ConsoleElement {
     return isInside && (!this.attempt || Number(entry.metadata?.attempt) === this.attempt);
   }
 
+  #choose(level) {
+    this.#searched = 0;
+    this.#set(() => (this.#level = level));
+  }
+
   #set(change) {
     change();
     this.repaint();
   }
 
-  #onScroll({ target }) {
-    this.#follows = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+  #earlierWords(earlier) {
+    if (!earlier && this.isReading) return 'Reading earlier entries …';
+    if (!earlier) return 'Show earlier entries';
+    const count = earlier.toLocaleString();
+    return `Show earlier entries (${count}${this.isPartial ? ' or more' : ''})`;
   }
 
-  #scrollDown() {
+  #showEarlier() {
+    const count = this.#matching().length;
+    if (count <= this.#shown && !this.isPartial) return;
+    const missing = this.#shown + PAGE > count;
+    this.#keepPlace();
+    this.#set(() => (this.#shown += PAGE));
+    if (missing && this.isPartial && !this.isReading) this.onEarlier();
+  }
+
+  /** Looks in earlier entries for those of the selected step, as far as it costs little. */
+  #search() {
+    if (!this.isPartial || this.isReading || this.#searched >= MOST_SEARCHED) return;
+    this.#searched += 1;
+    queueMicrotask(() => this.onEarlier());
+  }
+
+  #onScroll({ target }) {
+    const isAtTop = target.scrollTop < 40 && target.scrollHeight > target.clientHeight;
+    this.#follows = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+    if (isAtTop && !this.#follows && !this.#fromEnd) this.#showEarlier();
+  }
+
+  #keepPlace() {
     const log = this.querySelector('.log');
-    if (log) log.scrollTop = log.scrollHeight;
+    if (log && !this.#follows) this.#fromEnd = log.scrollHeight - log.scrollTop;
+  }
+
+  #scroll() {
+    const log = this.querySelector('.log');
+    if (log && this.#follows) log.scrollTop = log.scrollHeight;
+    else if (log && this.#fromEnd) log.scrollTop = log.scrollHeight - this.#fromEnd;
+    this.#fromEnd = 0;
   }
 }
 

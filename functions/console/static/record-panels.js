@@ -58,8 +58,9 @@ async function download(runId, name) {
   location.assign(address);
 }
 
-/** @param {import('./run-journal.js').Decision[]} decisions */
-export function decisionsPanel(runId, decisions) {
+/** @param {import('./run-journal.js').RunJournal} journal */
+export function decisionsPanel(runId, { decisions, isPartial }) {
+  if (isPartial) return h('p', { class: 'why' }, 'Reading earlier entries of the log …');
   if (!decisions.length) return h('p', { class: 'why' }, 'Nobody has decided anything yet.');
   return h(
     'ol',

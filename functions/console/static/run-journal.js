@@ -1,14 +1,14 @@
 /**
  * What a run's log says beyond its state: when steps ran, and who decided what.
  *
- * Its last entries are read first, so that they can be shown at once. A longer log is then read
- * from its beginning, page by page, because the times of steps and the decisions need all of it.
- * After that it is followed by its cursor.
+ * Its last entries are read first, and then it is followed by its cursor. Entries before these are
+ * read a page at a time when somebody asks for them, because a log may have hundreds of thousands.
  */
 
 import { readLog, readLogEnd } from './api.js';
 
 const END_ENTRIES = 200;
+const EARLIER_ENTRIES = 1000; // the most that the service sends at once
 const FIRST_EVENT = 'run.created';
 const ENDS = new Set(['run.completed', 'run.failed', 'run.cancelled', 'run.schedule-failed']);
 const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'gate.rejected']);
@@ -29,11 +29,17 @@ export class RunJournal {
   #runId;
   #cursor = '';
   #hasReadEnd = false;
+  #hasStart = false;
 
-  /** @type {import('./api.js').LogEntry[]} The log's last entries, until all of it is read. */
-  #end = [];
+  /** @type {Promise<void>|null} */
+  #reading = null;
 
-  /** @type {import('./api.js').LogEntry[]} */
+  /**
+   * Entries without a gap, up to the last one that was read. Another array if earlier ones were
+   * added.
+   *
+   * @type {import('./api.js').LogEntry[]}
+   */
   entries = [];
 
   /** @type {Map<string, Span>} */
@@ -49,65 +55,81 @@ export class RunJournal {
     this.#runId = runId;
   }
 
-  /** The last entries that were read; before them some may be missing, see `isPartial`. */
-  get latest() {
-    return this.isPartial ? this.#end : this.entries;
+  /** Whether the log has entries before these. */
+  get isPartial() {
+    return this.entries.length > 0 && !this.#hasStart;
   }
 
-  /** Whether the log's end was read, and not yet all that is before it. */
-  get isPartial() {
-    return this.#end.length > 0;
+  /** Whether entries before these are being read. */
+  get isReadingEarlier() {
+    return this.#reading !== null;
   }
 
   /**
-   * Reads one page: first the log's end, then what is before it, then what is new.
+   * Reads one page: first the log's end, then what is new.
    *
    * @returns {Promise<boolean>} Whether there was anything.
    */
   async readPage(signal) {
-    if (!this.#hasReadEnd) return this.#readEnd(signal);
-    const page = await readLog(this.#runId, this.#cursor, signal);
-    this.#take(page);
-    const last = this.#end.at(-1)?.cursor;
-    if (page.entries.some((entry) => entry.cursor === last)) this.#end = [];
-    return page.entries.length > 0;
-  }
-
-  async #readEnd(signal) {
-    const page = await readLogEnd(this.#runId, END_ENTRIES, signal);
+    const page = this.#hasReadEnd
+      ? await readLog(this.#runId, this.#cursor, signal)
+      : await readLogEnd(this.#runId, END_ENTRIES, signal);
     this.#hasReadEnd = true;
-    if (page.entries[0]?.eventType === FIRST_EVENT) this.#take(page);
-    else this.#end = page.entries;
+    this.#cursor = page.cursor;
+    this.#hasStart ||= page.entries[0]?.eventType === FIRST_EVENT;
+    for (const entry of page.entries) {
+      this.entries.push(entry);
+      this.#note(entry);
+    }
     return page.entries.length > 0;
   }
 
-  #take(page) {
-    this.#cursor = page.cursor;
-    for (const entry of page.entries) this.#add(entry);
+  /** Reads the page before the first entry, unless there is none or it is being read. */
+  async readEarlier(signal) {
+    if (!this.isPartial) return;
+    this.#reading ??= this.#readEarlier(signal).finally(() => {
+      this.#reading = null;
+    });
+    await this.#reading;
   }
 
-  /** Returns when a step began and ended, by the log; of a block, when what is in it did. */
+  async #readEarlier(signal) {
+    const before = this.entries[0].cursor;
+    const page = await readLogEnd(this.#runId, EARLIER_ENTRIES, signal, before);
+    this.#hasStart = !page.entries.length || page.entries[0].eventType === FIRST_EVENT;
+    this.entries = [...page.entries, ...this.entries];
+    this.spans.clear();
+    this.decisions = [];
+    for (const entry of this.entries) this.#note(entry);
+  }
+
+  /**
+   * Returns when a step began and ended, by the log; of a block, when what is in it did.
+   *
+   * It is undefined if the entries that were read do not say it.
+   */
   spanOf(node) {
     const own = this.spans.get(node.id);
     if (own || !node.children.length) return own;
-    const inner = node.children.map((child) => this.spanOf(child)).filter(Boolean);
-    if (!inner.length) return undefined;
+    const spans = node.children.map((child) => this.spanOf(child));
+    const inner = spans.filter(Boolean);
+    const mayMiss = this.isPartial && (node.omitted > 0 || inner.length < spans.length);
+    if (!inner.length || mayMiss) return undefined;
     const isOpen = inner.some((span) => !span.endedAt);
     const startedAt = inner.map((span) => span.startedAt).reduce((a, b) => (a < b ? a : b));
     const endedAt = inner.map((span) => span.endedAt).reduce((a, b) => (a > b ? a : b));
     return { startedAt, endedAt: isOpen ? '' : endedAt };
   }
 
-  #add(entry) {
-    this.entries.push(entry);
+  #note(entry) {
     const { eventType, stepId = '', timestamp, metadata = {} } = entry;
     if (ENDS.has(eventType)) this.hasEnd = true;
     if (eventType === 'step.started' || eventType === 'gate.awaiting') {
       const startedAt = this.spans.get(stepId)?.startedAt ?? timestamp;
       this.spans.set(stepId, { startedAt, endedAt: '' });
     } else if (STEP_ENDS.has(eventType)) {
-      const startedAt = this.spans.get(stepId)?.startedAt ?? timestamp;
-      this.spans.set(stepId, { startedAt, endedAt: timestamp });
+      const startedAt = this.spans.get(stepId)?.startedAt ?? (this.#hasStart ? timestamp : '');
+      if (startedAt) this.spans.set(stepId, { startedAt, endedAt: timestamp });
     }
     if (metadata.approver) this.#decide(entry, metadata);
   }

@@ -126,7 +126,7 @@ class RunPage extends ConsoleElement {
       case 'artifacts':
         return artifactsPanel(runId, artifacts, (error) => this.#reader.fail(error));
       case 'decisions':
-        return decisionsPanel(runId, journal.decisions);
+        return decisionsPanel(runId, journal);
       case 'plan':
         return planPanel(run, plan);
       case 'evidence':
@@ -140,8 +140,10 @@ class RunPage extends ConsoleElement {
     const { runId, stepId, attempt } = this.#place;
     const { tree, journal } = this.#reader;
     const input = {
-      entries: journal.latest,
+      entries: journal.entries,
       isPartial: journal.isPartial,
+      isReading: journal.isReadingEarlier,
+      onEarlier: () => this.#reader.readEarlier(),
       stepId,
       stepIds: tree.byId.has(stepId) ? idsInside(tree.byId.get(stepId)) : [stepId],
       attempt,

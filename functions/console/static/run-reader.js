@@ -14,6 +14,7 @@ import { stateWord, stepState } from './words.js';
 
 const FINAL = new Set(['succeeded', 'failed', 'cancelled']);
 const EVIDENCE_PAUSE_MS = 2000;
+const FEW_ENTRIES = 1000; // of the log; so many are read unasked
 
 export class RunReader {
   #place;
@@ -89,6 +90,7 @@ export class RunReader {
     this.#place = place;
     if (!this.#isRunning) return;
     if (before.stepId !== place.stepId) this.step = null;
+    if (this.#wantsEarlier()) this.#log.now();
     this.#readDetails();
   }
 
@@ -106,6 +108,18 @@ export class RunReader {
     try {
       await this.#more.read(this.#place.runId, blockId);
       this.#grow();
+    } catch (error) {
+      this.error = error.message;
+    }
+    this.#onChange();
+  }
+
+  /** Reads a page of the log before the entries that were read. */
+  async readEarlier() {
+    try {
+      const reading = this.journal.readEarlier();
+      this.#onChange();
+      await reading;
     } catch (error) {
       this.error = error.message;
     }
@@ -184,9 +198,19 @@ export class RunReader {
     }
   }
 
+  /** Whether more of the log's beginning is needed: for a short log, or for what needs all of it. */
+  #wantsEarlier() {
+    const { entries, isPartial } = this.journal;
+    return isPartial && (entries.length < FEW_ENTRIES || this.#shows('timeline', 'decisions'));
+  }
+
   /** Reads what is new in the log, once for each change of the state. */
   async #readLog(signal) {
     while (await this.journal.readPage(signal)) this.#onChange();
+    while (this.#wantsEarlier()) {
+      await this.journal.readEarlier(signal);
+      this.#onChange();
+    }
     return this.hasEnded && !this.journal.hasEnd ? undefined : Infinity;
   }
 }

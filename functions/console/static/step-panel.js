@@ -8,6 +8,7 @@ import {
   duration,
   reasonWords,
   remaining,
+  retriesWords,
   sign,
   stateWord,
   stepState,
@@ -28,6 +29,7 @@ export function stepPanel(runId, step, attempt) {
       ['Approval', step.approvalId],
       ['Message', step.gateMessage],
       ['Why', reasonWords(step.statusReason)],
+      ['Retries', retriesWords(step.retries)],
       ['Began', time(step.startedAt)],
       ['Ended', time(step.endedAt)],
       [

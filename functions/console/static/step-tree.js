@@ -8,8 +8,17 @@
 
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
-import { byUrgency, countedStates } from './run-model.js';
-import { duration, plural, reasonWords, remaining, sign, stateTone, stateWord } from './words.js';
+import { byUrgency, countedStates, mostUrgent } from './run-model.js';
+import {
+  duration,
+  plural,
+  reasonWords,
+  remaining,
+  retriesWords,
+  sign,
+  stateTone,
+  stateWord,
+} from './words.js';
 
 const PAGE = 25;
 const KINDS = {
@@ -164,11 +173,13 @@ export class StepTree extends ConsoleElement {
 
   #children(node, isPaged) {
     if (!isPaged) {
-      const layout = node.step.kind === 'Parallel' ? 'lanes' : 'sequence';
+      const isParallel = node.step.kind === 'Parallel';
       return h(
         'ul',
-        { class: layout },
-        node.children.map((child) => this.#node(child)),
+        { class: isParallel ? 'lanes' : 'sequence' },
+        isParallel
+          ? lanesOf(node).map((lane) => this.#lane(node, lane))
+          : node.children.map((child) => this.#node(child)),
       );
     }
     const limit = this.#shown.get(node.id) ?? PAGE;
@@ -200,6 +211,28 @@ export class StepTree extends ConsoleElement {
     ];
   }
 
+  /** A step, or a box around the steps of a branch. No step id has a space. */
+  #lane(node, { branch, children }) {
+    if (branch === undefined) return this.#node(children[0]);
+    const state = mostUrgent(children.map((child) => child.state));
+    return h(
+      'li',
+      { key: `${node.id} ${branch}`, class: `box ${stateTone(state)}` },
+      h(
+        'div',
+        { class: 'box-head' },
+        sign(state),
+        h('span', { class: 'step-name' }, branch),
+        h('span', { class: 'kind' }, 'branch'),
+      ),
+      h(
+        'ul',
+        { class: 'sequence', 'aria-label': `branch ${branch}` },
+        children.map((child) => this.#node(child)),
+      ),
+    );
+  }
+
   #facts(node) {
     const { step, state } = node;
     const span = this.spanOf(node);
@@ -211,11 +244,24 @@ export class StepTree extends ConsoleElement {
       step.attempts > 1 && plural(step.attempts, 'attempt'),
       (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
+      retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
     ]
       .filter(Boolean)
       .join(' · ');
   }
+}
+
+/** Returns the lanes of a parallel: the steps of each branch, or each step by itself. */
+function lanesOf(node) {
+  const lanes = [];
+  for (const child of node.children) {
+    const { branch } = child.step;
+    const last = lanes.at(-1);
+    if (branch !== undefined && last?.branch === branch) last.children.push(child);
+    else lanes.push({ branch, children: [child] });
+  }
+  return lanes;
 }
 
 function counts(node) {

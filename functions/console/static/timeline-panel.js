@@ -13,6 +13,8 @@ const MOST = 200;
  * @param {import('./run-journal.js').RunJournal} journal
  */
 export function timelinePanel(runId, tree, journal) {
+  if (journal.isPartial)
+    return h('p', { class: 'why' }, 'Reading earlier entries of the log …');
   const rows = [];
   for (const node of everything(tree.roots)) {
     if (rows.length >= MOST) break;

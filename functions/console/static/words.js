@@ -63,6 +63,26 @@ export function reasonWords(reason) {
   return REASONS[reason] ?? reason ?? '';
 }
 
+/**
+ * Returns how often and when a step is tried again, such as `up to 3 attempts, 2 s apart`.
+ *
+ * @param {{maxAttempts: number, backoffSeconds: number, backoffRate?: number,
+ *   maxBackoffSeconds?: number, jitter?: string, on?: string[]}} [retries]
+ */
+export function retriesWords(retries) {
+  if (!retries) return '';
+  return [
+    `up to ${plural(retries.maxAttempts, 'attempt')}`,
+    retries.backoffSeconds && `${retries.backoffSeconds} s apart`,
+    retries.backoffRate && `each pause ${retries.backoffRate} times the one before`,
+    retries.maxBackoffSeconds && `at most ${retries.maxBackoffSeconds} s`,
+    retries.jitter === 'full' && 'shortened at random',
+    retries.on?.length > 0 && `after ${retries.on.map(reasonWords).join(' or ')} only`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
 /** Returns a badge with a state's sign and word. */
 export function badge(state) {
   return h('span', { class: `badge ${stateTone(state)}` }, sign(state), stateWord(state));

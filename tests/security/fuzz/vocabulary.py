@@ -59,6 +59,7 @@ _ODD: Final = (
     "'{{ inputs.a }}'", "'{{ inputs.a }} {{ run.id }}'", "'{{ steps.a.outputs }}'", "$ref", "${x}",
     "'{{ }}'",
 )  # fmt: skip
+_NUMBERS: Final = ("2", "'{{ length(inputs) }}'", "'{{ inputs.a }}'", "'{{ inputs.a[0] }}'")
 PACK: Final = Words(
     at_top=0.05,
     values={
@@ -71,10 +72,12 @@ PACK: Final = Words(
         "mode": ("sealed", "open"),
         "when": CONDITIONS, "condition": CONDITIONS, "require": CONDITIONS,
         "until": CONDITIONS, "expression": CONDITIONS, "items": CONDITIONS,
-        "end": ("0", "3", "9999", "10000", "-1", "9007199254740991"),
-        "step": ("1", "-1", "0", "9007199254740991"),
-        "maxParallel": ("1", "2", "40", "41", "1000"),
-        "maxIterations": ("1", "5", "10000"), "maxAttempts": ("1", "2", "100"),
+        "end": ("0", "3", "9999", "10000", "-1", "9007199254740991", *_NUMBERS),
+        "start": _NUMBERS, "step": ("1", "-1", "0", "9007199254740991", *_NUMBERS),
+        "maxParallel": ("1", "2", "40", "41", "1000", *_NUMBERS),
+        "maxIterations": ("1", "5", "10000", *_NUMBERS), "timeoutSeconds": _NUMBERS,
+        "maxAttempts": ("1", "2", "100", *_NUMBERS), "backoffSeconds": _NUMBERS,
+        "backoffRate": _NUMBERS, "count": _NUMBERS,
         "path": ("/output/x", "/output/../x", "/output/"),
     },
     scalars=_ODD,
@@ -137,6 +140,7 @@ SCHEMA: Final = Words(
 BLOCKS: Final = (
     "parallel: {steps: [STEP]}",
     "parallel: {maxParallel: 1, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}",
+    "parallel: {branches: [{name: eu, steps: [STEP, {id: other, run: {uses: 'builtin:noop'}}]}]}",
     "map: {items: {range: {end: 2}}, steps: [STEP]}",
     "map: {items: inputs.a, step: STEP}",
     "loop: {items: run.id, body: [STEP]}",

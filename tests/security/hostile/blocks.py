@@ -13,11 +13,20 @@ def cases() -> dict[str, Case]:
         lanes = (
             f"{{id: p{n}, type: parallel, maxParallel: 1, steps: [{lanes}, {{id: y{n}, {run}}}]}}"
         )
+    branches = f"{{id: x, {run}}}"
+    for n in range(6):
+        branches = (
+            f"{{id: p{n}, type: parallel, maxParallel: 1, "
+            f"branches: [{{steps: [{branches}, {{id: y{n}, {run}}}]}}]}}"
+        )
+    branch = filled(f"    - {{name: n%d, steps: [{{id: s%d, {run}}}]}}", 60_000)
     lane = filled(f"    - {{id: s%d, {run}}}", 120_000)
     unknown = "{items: run.id, step: {id: s%d, run: {uses: 'builtin:noop'}}}"
     items = "{range: {end: 9999}}"
     return {
         "limited-lanes-in-lanes": Case("", pack(f"- {lanes}"), refused=False),
+        "limited-branches-in-branches": Case("", pack(f"- {branches}"), refused=False),
+        "many-branches": Case("", pack(f"- id: p\n  parallel:\n    branches:\n{branch}")),
         "many-limited-lanes": Case(
             "", pack(f"- id: p\n  parallel:\n    maxParallel: 1\n    steps:\n{lane}")
         ),

@@ -77,7 +77,7 @@ def needs(machine: str) -> set[Need]:
     text = (ROOT / properties["DefinitionUri"]).read_text(encoding="utf-8")
     for placeholder, value in known.items():
         text = text.replace(placeholder, value)
-    return needs_of(yaml.safe_load(text))
+    return needs_of(yaml.load(text, yaml.CSafeLoader))
 
 
 def needs_of(definition: dict[str, Any]) -> set[Need]:

@@ -61,49 +61,67 @@ def test_a_link_to_an_item_opens_the_blocks_around_it(alice: Person, large_run: 
     expect(alice.page.locator("li.selected")).to_contain_text("reach")
 
 
-def test_a_long_log_shows_its_end_before_the_rest_is_read(alice: Person, waiting_run: str) -> None:
-    """The service's answers are made here, so that the rest comes when the test says so."""
-    lines = [
-        json.dumps(
-            {
-                "timestamp": "2025-12-06T12:00:00.000Z",
-                "level": "info",
-                "eventType": "step.started" if number else "run.created",
-                "message": f"Entry {number}.",
-                "cursor": f"0.{number}",
-            }
-        )
-        for number in range(300)
-    ]
-    held: list[Route] = []
-
-    def send(route: Route, first: int) -> None:
-        body = "".join(f"{line}\n" for line in lines[first:])
-        headers = {"X-TaskRunner-Cursor": "0.299"}
-        route.fulfill(status=200, content_type="application/x-ndjson", body=body, headers=headers)
-
-    def answer(route: Route) -> None:
-        query = parse_qs(urlsplit(route.request.url).query)
-        if "tail" in query:
-            send(route, -int(query["tail"][0]))
-        elif "cursor" in query:
-            send(route, len(lines))
-        else:
-            held.append(route)
-
-    alice.page.route(f"**/runs/{waiting_run}/logs?**", answer)
+def test_a_long_log_is_read_from_its_end_as_far_as_somebody_scrolls(
+    alice: Person, waiting_run: str
+) -> None:
+    """The service's answers are made here, because such a log takes a run of an hour."""
+    log_file = _LongLog(2000)
+    alice.page.route(f"**/runs/{waiting_run}/logs?**", log_file.answer)
+    alice.go("#/runs")
     alice.go(f"#/runs/{waiting_run}")
     log = alice.page.get_by_role("log")
-    expect(log).to_contain_text("Entry 299.")
-    expect(log).to_contain_text("Reading earlier entries")
+    expect(log).to_contain_text("Entry 1999.")
+    expect(log).to_contain_text("Show earlier entries (1,000 or more)")
+    assert log_file.read_back == ["0.1800"]
 
-    with alice.page.expect_request(lambda request: "/logs?cursor" in request.url):
-        send(held.pop(), 0)
+    for first in range(1800, 0, -200):
+        expect(log.locator(".line")).to_have_count(2000 - first)
+        assert log_file.read_back == (["0.1800"] if first >= 800 else ["0.1800", "0.800"])
+        log.evaluate("log => { log.scrollTop = 0; }")
+        expect(log).to_contain_text(f"Entry {first - 200}.")
+        expect(log.get_by_text(f"Entry {first}.")).to_be_in_viewport()
+    expect(log).not_to_contain_text("Show earlier entries")
 
-    expect(log).not_to_contain_text("Reading earlier entries")
-    log.get_by_role("button", name="Show earlier entries (100)").click()
-    expect(log).to_contain_text("Entry 0.")
+    alice.go("#/runs")
+    alice.go(f"#/runs/{waiting_run}?tab=decisions")
+    expect(alice.page.get_by_text("user:bob")).to_be_visible()  # the first entry but one
     alice.page.unroute(f"**/runs/{waiting_run}/logs?**")
+
+
+class _LongLog:
+    """The service's log of a run with many entries, and the cursors from which it was read back."""
+
+    def __init__(self, length: int) -> None:
+        self._lines = [json.dumps(_entry(number)) for number in range(length)]
+        self.read_back: list[str] = []
+
+    def answer(self, route: Route) -> None:
+        """Answer a request as the service does."""
+        query = {name: text for name, (text,) in _query(route).items()}
+        before = query.get("before")
+        end = len(self._lines) if before is None else int(before.partition(".")[2])
+        start = end - int(query["tail"]) if "tail" in query else len(self._lines)
+        if before is not None:
+            self.read_back.append(before)
+        body = "".join(f"{line}\n" for line in self._lines[max(0, start) : end])
+        headers = {"X-TaskRunner-Cursor": f"0.{end - 1}"}
+        route.fulfill(status=200, content_type="application/x-ndjson", body=body, headers=headers)
+
+
+def _query(route: Route) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(route.request.url).query)
+
+
+def _entry(number: int) -> dict[str, object]:
+    approval = {"approvalId": "production", "approver": "user:bob"} if number == 1 else {}
+    return {
+        "timestamp": "2025-12-06T12:00:00.000Z",
+        "level": "info",
+        "eventType": "step.started" if number else "run.created",
+        "message": f"Entry {number}.",
+        "metadata": approval,
+        "cursor": f"0.{number}",
+    }
 
 
 def test_ten_thousand_items_open_without_a_long_frame(alice: Person) -> None:

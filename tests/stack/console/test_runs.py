@@ -26,6 +26,18 @@ _RETRIED: Final = pack(
       retries: {maxAttempts: 2, backoffSeconds: 120}
     """
 )
+_BRANCHES: Final = pack(
+    """
+    - id: regions
+      parallel:
+        branches:
+          - name: eu
+            steps:
+              - {id: build-eu, run: {uses: builtin:noop}}
+              - {id: test-eu, run: {uses: builtin:noop}}
+          - steps: [{id: build-us, run: {uses: builtin:noop}}]
+    """
+)
 
 
 def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
@@ -207,3 +219,23 @@ def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> 
     expect(plan).to_contain_text("security")
     expect(plan).to_contain_text("State transitions, at most")
     expect(plan.get_by_role("link", name="build")).to_be_visible()
+
+
+def test_branches_are_boxes_with_their_names_in_a_simulation_and_in_its_run(alice: Person) -> None:
+    alice.go("#/simulate")
+    alice.page.get_by_label("Pack (YAML)").fill(_BRANCHES)
+    alice.page.get_by_role("button", name="Simulate").click()
+    plan = alice.page.get_by_label("Plan")
+    expect(plan.get_by_label("branch eu").get_by_role("link")).to_have_count(2)
+    expect(plan.get_by_label("branch 1").get_by_role("link")).to_have_count(1)
+
+    plan.get_by_role("button", name="Run it …").click()
+    alice.page.get_by_role("dialog").get_by_role("button", name="Start the run").click()
+
+    expect(alice.page).to_have_url(re.compile(r"#/runs/run-"))
+    branch = alice.page.get_by_label("branch eu")
+    expect(branch).to_contain_text("build-eu")
+    expect(branch).not_to_contain_text("build-us")
+    expect(branch.get_by_text("succeeded", exact=False)).to_have_count(2)
+    branch.get_by_role("link", name="test-eu").click()
+    expect(alice.page.get_by_role("log")).to_contain_text("Step completed: test-eu")

@@ -95,6 +95,7 @@ RUN_PLAN = {
 STEP_DETAIL = {
     **STEP, "uses": "builtin:noop", "startedAt": TIME, "endedAt": TIME, "outputs": {"a": 1},
     "outputsOmitted": False,
+    "retries": {"maxAttempts": 3, "backoffSeconds": 2, "backoffRate": 2, "on": ["timeout"]},
     "attemptHistory": [
         {
             "attempt": 1, "status": "Failed", "startedAt": TIME, "endedAt": TIME, "reason": "why",

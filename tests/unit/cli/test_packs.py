@@ -111,6 +111,22 @@ class TestSimulate:
             "p 1, otherwise abort",
         ]
 
+    def test_shows_a_line_above_the_steps_of_each_branch(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        lanes = [("a", "eu"), ("b", "eu"), ("c", "1")]
+        children = [{"id": name, "branch": branch, "status": "Pending"} for name, branch in lanes]
+        steps = [{"id": "regions", "status": "Pending", "children": children}]
+        service.next_answers = [
+            Answer(200, {"planHash": "sha256:00", "failurePolicy": {}, "steps": steps})
+        ]
+
+        lines = taskrunner("simulate", SCAN).out.splitlines()
+
+        assert [line.partition("○")[0].rstrip() for line in lines[-6:]] == [
+            "regions", "  branch eu", "    a", "    b", "  branch 1", "    c",
+        ]  # fmt: skip
+
     def test_prints_the_answer_as_json(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", SCAN, "--output", "json")
 

@@ -39,6 +39,22 @@ BLOCKS = pack(
 )
 
 
+BRANCHES = pack(
+    """
+    - id: regions
+      parallel:
+        branches:
+          - name: eu
+            steps:
+              - {id: build, run: {uses: builtin:noop}}
+              - {id: both, parallel: {branches: [{steps: [{id: in, run: {uses: builtin:noop}}]}]}}
+              - {id: test, run: {uses: builtin:noop}}
+          - steps: [{id: other, run: {uses: builtin:noop}}]
+    - {id: after, run: {uses: builtin:noop}}
+    """
+)
+
+
 @pytest.fixture(name="blocks")
 def _blocks(tmp_path: Path) -> str:
     path = tmp_path / "blocks.yaml"
@@ -59,6 +75,27 @@ class TestPlan:
         assert "2 items" in rows[0]
         assert "not guarded by any gate" in ended.out
         assert service.requests == []
+
+    def test_draws_a_line_above_the_steps_of_each_branch(
+        self, taskrunner: Command, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "branches.yaml"
+        path.write_text(BRANCHES)
+
+        out = taskrunner("plan", str(path)).out
+
+        rows = out[out.index("step ") :].splitlines()[1:]
+        assert [re.split(r"(?<=\w)\s{2,}", row)[0] for row in rows[:9]] == [
+            "regions",
+            "├─ branch eu",
+            "│  ├─ build",
+            "│  ├─ both",
+            "│  │  └─ branch 0",
+            "│  │     └─ in",
+            "│  └─ test",
+            "└─ branch 1",
+            "   └─ other",
+        ]
 
     def test_says_what_a_gate_guards(self, taskrunner: Command) -> None:
         ended = taskrunner("plan", DEPLOY)
@@ -153,6 +190,26 @@ class TestCompile:
             ("finally, also after a failure", "notify<br/>builtin:noop"),
             ("notify<br/>builtin:noop", "end"),
         ]
+
+    def test_draws_a_frame_around_the_steps_of_each_branch(
+        self, taskrunner: Command, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "branches.yaml"
+        path.write_text(BRANCHES)
+
+        chart = taskrunner("compile", str(path), "--format", "mermaid").out
+
+        nodes = dict(re.findall(r'^ +(n\d+)\W+"([^"<]*)', chart, re.MULTILINE))
+        arrows = re.findall(r"^  (n\d+) --> (n\d+)$", chart, re.MULTILINE)
+        assert [f"{nodes[start]} {nodes[end]}" for start, end in arrows] == [
+            "build in", "in test", "start build", "start other", "test after", "other after",
+            "after end",
+        ]  # fmt: skip
+        frames = re.findall(r'subgraph n\d+\["(.*)"\]', chart)
+        assert frames == [
+            "regions · in parallel", "branch eu", "both · in parallel", "branch 0", "branch 1",
+        ]  # fmt: skip
+        assert chart.count("  end\n") == len(frames)
 
     def test_text_of_a_pack_never_becomes_syntax_of_the_flowchart(
         self, taskrunner: Command, blocks: str

@@ -231,6 +231,36 @@ class TestShow:
         assert "\n└─ last" in out
         assert re.findall(r"^✗ (\w+)", out, re.MULTILINE) == ["inner", "last"]
 
+    def test_draws_a_line_above_the_steps_of_each_branch(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        listed = [
+            ("regions", "", ""), ("a", "regions", "eu"), ("inner", "a", "0"),
+            ("b", "regions", "eu"), ("c", "regions", "1"), ("after", "", ""),
+        ]  # fmt: skip
+        for name, parent, branch in listed:
+            step: Step = {"stepId": name, "status": "Pending"}
+            step |= {"parentId": parent} if parent else {}
+            step |= {"branch": branch} if branch else {}
+            state["steps"].append(step)
+        service.next_answers = [Answer(200, state)]
+
+        out = taskrunner("show", "r1").out
+
+        rows = out[out.index("regions ") :].splitlines()
+        assert [re.split(r"(?<=\w)\s{2,}", row)[0] for row in rows] == [
+            "regions",
+            "├─ branch eu",
+            "│  ├─ a",
+            "│  │  └─ branch 0",
+            "│  │     └─ inner",
+            "│  └─ b",
+            "└─ branch 1",
+            "   └─ c",
+            "after",
+        ]
+
     def test_counts_the_failures_that_it_does_not_list(
         self, taskrunner: Command, service: FakeService
     ) -> None:
@@ -298,6 +328,10 @@ class TestOutputs:
     DETAIL: ClassVar = {
         "stepId": "each[1]::scan", "kind": "Run", "uses": "builtin:scanner", "status": "Succeeded",
         "startedAt": "2025-12-06T12:00:00Z", "outputs": {"critical": 0, "note": "\x1b[2J"},
+        "retries": {
+            "maxAttempts": 6, "backoffSeconds": 5, "backoffRate": 2, "maxBackoffSeconds": 60,
+            "jitter": "full", "on": ["timeout", "executor-error"],
+        },
         "attemptHistory": [
             {
                 "attempt": 1, "status": "Failed", "reason": "executor-error",
@@ -318,6 +352,10 @@ class TestOutputs:
         assert service.requests[-1].path.endswith("/runs/r1/steps/each%5B1%5D%3A%3Ascan")
         assert '"critical": 0' in ended.out
         assert "4.0 s  executor-error: no answer" in ended.out
+        assert (
+            "retries  up to 6 attempts, 5 s apart, each pause 2 times the one before, "
+            "at most 60 s, shortened at random, after timeout or executor-error only"
+        ) in ended.out
         assert "\x1b" not in ended.out
         assert as_json.document == self.DETAIL
 

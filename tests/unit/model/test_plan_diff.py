@@ -251,6 +251,31 @@ def test_a_step_that_moved_into_a_block_is_moved() -> None:
     ]
 
 
+BRANCHES = """
+    - id: lanes
+      parallel:
+        branches:
+          - {name: eu, steps: [{id: left, run: {uses: builtin:noop}}]}
+          - {steps: [{id: right, run: {uses: builtin:noop}}, {id: last, run: {uses: builtin:noop}}]}
+"""
+
+
+def test_shows_the_name_of_a_branch_and_a_step_that_moves_to_another_one() -> None:
+    new = document(BRANCHES.replace("eu", "north"), spec="")
+    new["steps"][0]["branches"][0]["steps"].append(new["steps"][0]["branches"][1]["steps"].pop())
+
+    assert changes(new, document(BRANCHES, spec="")) == [
+        field(Part.STEPS, "lanes", "/branches/0/name", "eu", "north"),
+        Change(
+            kind=ChangeKind.MOVED,
+            part=Part.STEPS,
+            id="last",
+            old_place=Place("lanes", "/branches/1/steps", 1),
+            new_place=Place("lanes", "/branches/0/steps", 1),
+        ),
+    ]
+
+
 def test_of_steps_in_another_order_as_few_as_possible_are_moved() -> None:
     new = document()
     new["steps"].append(new["steps"].pop(0))

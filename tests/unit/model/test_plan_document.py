@@ -17,6 +17,7 @@ from taskrunner.model.plan import (
     FailurePolicy,
     FileOutput,
     Items,
+    Lane,
     Loop,
     MapStep,
     ObjectOutput,
@@ -92,13 +93,24 @@ PLAN = Plan(
             override="review",
             branch=(noop("repair"),),
         ),
-        Parallel(id="both", steps=(noop("left"), noop("right")), max_parallel=2),
+        Parallel(
+            id="both",
+            lanes=(Lane(steps=(noop("left"),)), Lane(steps=(noop("right"),))),
+            max_parallel=2,
+        ),
+        Parallel(
+            id="branches",
+            lanes=(
+                Lane(steps=(noop("first"), noop("second")), branch="eu"),
+                Lane(steps=(noop("third"),), branch="1"),
+            ),
+        ),
         MapStep(
             id="each",
             items=Items(values=(1, {"a": None}), expression="inputs.x"),
             iterator="item",
             index="index",
-            steps=(Parallel(id="inner", steps=(noop("leaf"),)),),
+            steps=(Parallel(id="inner", lanes=(Lane(steps=(noop("leaf"),)),)),),
             max_parallel=3,
             output="item",
         ),
@@ -179,10 +191,11 @@ def test_the_variations_reach_every_field_of_a_plan() -> None:
         "secrets",
         "steps[2].branch[0].uses",
         "steps[3].max_parallel",
-        "steps[4].steps[0].steps[0].id",
-        "steps[5].items.values",
-        "steps[6].branches[0].steps[0].timeout_s",
-        "steps[6].otherwise",
+        "steps[4].lanes[0].branch",
+        "steps[5].steps[0].lanes[0].steps[0].id",
+        "steps[6].items.values",
+        "steps[7].branches[0].steps[0].timeout_s",
+        "steps[7].otherwise",
     }
 
 
@@ -237,7 +250,7 @@ def test_lists_the_iterations_around_a_step_the_outermost_first() -> None:
         items=Items(values=()),
         iterator="a",
         index="b",
-        steps=(Parallel(id="both", steps=(inner,)),),
+        steps=(Parallel(id="both", lanes=(Lane(steps=(inner,)),)),),
         max_iterations=1,
     )
     plan = replace(PLAN, steps=(outer,))
@@ -249,6 +262,7 @@ def test_lists_the_iterations_around_a_step_the_outermost_first() -> None:
 
 def test_lists_every_step_before_the_steps_in_it() -> None:
     assert [step.id for step in PLAN.all_steps()] == [
-        "build", "gate", "rules", "repair", "both", "left", "right", "each", "inner", "leaf",
+        "build", "gate", "rules", "repair", "both", "left", "right", "branches", "first",
+        "second", "third", "each", "inner", "leaf",
         "turns", "turn", "choice", "yes", "no", "notify",
     ]  # fmt: skip

@@ -19,6 +19,11 @@ ORDER = PlanOrder(
         steps:
           - {{id: left, {_RUN}}}
           - {{id: right, map: {{items: {{range: {{end: 11}}}}, step: {{id: leaf, {_RUN}}}}}}}
+    - id: branches
+      parallel:
+        branches:
+          - steps: [{{id: a1, {_RUN}}}, {{id: a2, {_RUN}}}]
+          - steps: [{{id: b1, {_RUN}}}, {{id: b2, {_RUN}}}]
     - id: turns
       loop:
         items: {{static: [1, 2]}}
@@ -52,6 +57,11 @@ def test_sorts_steps_as_the_plan_has_them_and_iterations_by_number() -> None:
         "right",
         "right[2]::leaf",
         "right[10]::leaf",
+        "branches",
+        "a1",
+        "a2",
+        "b1",
+        "b2",
         "turns[0]::begin",
         "turns[0]::inner[1]::a",
         "turns[0]::inner[1]::b",
@@ -72,6 +82,8 @@ def test_sorts_steps_as_the_plan_has_them_and_iterations_by_number() -> None:
         ("first", "left"),
         ("left", "last"),
         ("right[0]::leaf", "turns[0]::begin"),
+        ("a1", "a2"),
+        ("b2", "turns[0]::begin"),
         ("turns[0]::begin", "turns[0]::inner[0]::a"),
         ("turns[0]::inner[1]::b", "turns[1]::begin"),
         ("turns[0]::inner[0]::a", "turns[0]::inner[0]::b"),
@@ -89,6 +101,7 @@ def test_a_step_precedes_what_the_plan_runs_after_it(earlier: str, later: str) -
     [
         ("left", "right[0]::leaf"),
         ("right[0]::leaf", "right[1]::leaf"),
+        ("a1", "b2"),
         ("turns[0]::inner[0]::a", "turns[0]::inner[1]::b"),
         ("yes-1", "else-1"),
         ("lanes", "left"),

@@ -11,11 +11,23 @@ from taskrunner.model.entries import step_entries
 from taskrunner.model.run import RunStatus, StepsEnd
 from taskrunner.usecases.begin_finally import begin_finally
 from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.read_approval import read_approval
 from taskrunner.usecases.settle_run import settle_run
 from tests.packs import pack
-from tests.unit.usecases.scenarios import NOON, TENANT, a_world, entry_ids, step
+from tests.unit.usecases.scenarios import (
+    BOB,
+    NOON,
+    TENANT,
+    a_world,
+    assert_recovers,
+    decide,
+    entry_ids,
+    gate,
+    step,
+)
 
 if TYPE_CHECKING:
+    from taskrunner.ports import World
     from tests.fakes.world import MemoryWorld
 
 FINALLY = pack(
@@ -39,6 +51,15 @@ CONTAINED = pack(
                 - {id: broken, run: {uses: builtin:fail}}
     """,
     spec="finally: [{id: undo, run: {uses: builtin:noop}}]",
+)
+
+
+ASKING = pack(
+    "- {id: review, gate: {approval: {id: security}}}",
+    spec="""
+    approvals: [{id: security, grants: [packs.approve]}]
+    finally: [{id: undo, run: {uses: builtin:noop}}]
+    """,
 )
 
 
@@ -128,6 +149,40 @@ def test_a_stopped_execution_is_followed_by_another_one_and_runs_nothing_more_it
     with pytest.raises(ConflictError) as refused:
         begin(world, execution=first)
     assert refused.value.code == "finally_elsewhere"
+
+
+@pytest.mark.parametrize("ended_by", ["its machine", "EventBridge"])
+def test_a_gate_of_stopped_steps_is_no_longer_listed_or_decided(ended_by: str) -> None:
+    world = a_world(ASKING)
+    gate(world)
+
+    if ended_by == "EventBridge":
+        settle_run(TENANT, "run-7", "ABORTED", world)
+    else:
+        begin(world, error="States.Timeout")
+
+    shown = read_approval(TENANT, "run-7", "security", BOB, world)
+    assert world.approvals.list_open(TENANT, 10, None).items == []
+    assert (shown["status"], shown["gates"], shown["canDecide"]) == ("closed", [], False)
+    with pytest.raises(ConflictError) as refused:
+        decide(world)
+    assert refused.value.code == "approval_not_open"
+
+
+def test_a_gate_of_stopped_steps_is_closed_by_a_repeated_call() -> None:
+    def arrange() -> MemoryWorld:
+        world = a_world(ASKING)
+        gate(world)
+        return world
+
+    run = arrange().runs.snapshot(TENANT, "run-7").run
+    stopped = f"{run.machine}:{run.execution}"
+
+    def act(world: World) -> None:
+        # Once another execution runs `finally`, the answer about this one is not the same.
+        settle_run(TENANT, "run-7", "ABORTED", world, execution=stopped)
+
+    assert assert_recovers(arrange, act) > 10
 
 
 def test_does_not_begin_in_a_run_that_was_cancelled() -> None:

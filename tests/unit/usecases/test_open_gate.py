@@ -10,6 +10,7 @@ from taskrunner.errors import (
     ConflictError,
     TryAgainError,
 )
+from taskrunner.expressions.messages import MAX_CHARACTERS
 from taskrunner.model.approval import Verdict
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
@@ -135,6 +136,41 @@ class TestMessages:
         assert shown["each[0]::review"].startswith("{{ item }}")
         (waiting,) = read_approval(TENANT, "run-7", "security", BOB, world)["gates"]
         assert waiting["message"] == filled
+
+    @pytest.mark.parametrize(
+        ("message", "value"),
+        [
+            ("{{ steps.scan.outputs.t }}" * 60, "x" * 60_000),
+            # Each replacement multiplies the length by 2,000.
+            ("{{ replace(replace(replace(TEXT, 'x', TEXT), 'x', TEXT), 'x', TEXT) }}", "x" * 2_000),
+            ("{{ parse_json(TEXT) }}", "[" * 20_000 + "]" * 20_000),
+            ("{{ parse_json(TEXT) }}", r'"\ud800"'),
+            ("{{ base64_decode('/////w==') }}", ""),
+            ("{{ TEXT }}", "\x00\x07\x1b[2J\u202e\u2028"),
+            # It comes to a template, which is not evaluated.
+            ("{{ base64_decode('e3sgc2VjcmV0cy50b2tlbiB9fQ==') }}", ""),
+            (" {{ TEXT }} ", " \t\n"),
+        ],
+    )
+    def test_no_value_keeps_a_gate_from_opening_with_a_short_message(
+        self, message: str, value: str
+    ) -> None:
+        message = json.dumps(message.replace("TEXT", "steps.scan.outputs.t"))
+        steps = f"""
+        - {{id: scan, run: {{uses: builtin:noop, with: {{t: {json.dumps(value)}}}}}}}
+        - {{id: review, gate: {{approval: {{id: security, message: {message}}}}}}}
+        """
+        world = a_world(pack(steps, spec="approvals: [{id: security}]"))
+        step(world, "scan")
+
+        assert gate(world) == {"status": "open"}
+
+        (waiting,) = read_approval(TENANT, "run-7", "security", BOB, world)["gates"]
+        body = world.notifications.published[0].body
+        assert 0 < len(waiting["message"]) <= MAX_CHARACTERS
+        assert waiting["message"].strip()
+        assert all(character.isprintable() or character == "\n" for character in body)
+        assert json.loads(body)["message"] == waiting["message"]
 
     def test_an_override_shows_the_message_of_its_approval(self) -> None:
         world = a_world(TEMPLATES)

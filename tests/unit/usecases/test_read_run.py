@@ -133,6 +133,21 @@ class TestLog:
         assert end.cursor == everything[-1]["cursor"]
         assert lines(read_run.run_log_end(TENANT, "run-7", 1000, world)) == everything
 
+    def test_goes_back_from_an_entry(self) -> None:
+        world = a_world()
+        step(world, "ship")
+        everything = lines(run_log(world))
+
+        def before(entry: dict[str, Any]) -> list[dict[str, Any]]:
+            log = read_run.run_log_end(TENANT, "run-7", 2, world, before=entry["cursor"])
+            return lines(log)
+
+        assert before(everything[-2]) == everything[-4:-2]
+        assert before(everything[1]) == everything[:1]
+        assert before(everything[0]) == []
+        with pytest.raises(InvalidRequestError):
+            read_run.run_log_end(TENANT, "run-7", 2, world, before="elsewhere")
+
     def test_does_not_show_the_end_to_another_tenant(self) -> None:
         with pytest.raises(NotFoundError):
             read_run.run_log_end("globex", "run-7", 2, a_world())

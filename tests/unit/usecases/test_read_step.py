@@ -86,6 +86,7 @@ def test_shows_each_attempt_with_its_times_and_failure() -> None:
     assert (second["attempt"], second["status"]) == (2, "Succeeded")
     assert (shown["startedAt"], shown["endedAt"]) == (first["startedAt"], second["endedAt"])
     assert shown["outputs"] == {"attempt": 2}
+    assert shown["retries"] == {"maxAttempts": 2, "backoffSeconds": 30}
     assert "error" not in shown
 
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import NotFoundError
+from taskrunner.model.entries.step_entries import LOST
 from taskrunner.model.journal import Event, Level
 from taskrunner.model.run import RunStatus
 from taskrunner.usecases.cancel_run import cancel_run
+from taskrunner.usecases.read_state import run_state
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
 from tests.fakes.failing_world import CrashError
 from tests.fakes.world import MemoryWorld
@@ -36,6 +38,14 @@ def _dies(*_: object) -> Any:  # noqa: ANN401
 
 def settle(world: MemoryWorld, error: str | None = None) -> Any:  # noqa: ANN401
     return settle_run(TENANT, "run-7", error, world)
+
+
+def with_a_dead_function(world: MemoryWorld, step_id: str) -> None:
+    """Let the function of a step die while it executes the attempt."""
+    execute = world.sandbox.execute
+    world.sandbox.execute = _dies  # type: ignore[method-assign, assignment]
+    result_of(lambda: step(world, step_id))
+    world.sandbox.execute = execute  # type: ignore[method-assign]
 
 
 def last(world: MemoryWorld) -> Entry:
@@ -90,6 +100,49 @@ class TestOutcome:
         settle(world, "States.Timeout")
 
         assert last(world).message == "Run failed: its execution ended with States.Timeout."
+
+    @pytest.mark.parametrize(("begins", "lost"), [(True, "ship#1#ended"), (False, "ship#0#ended")])
+    def test_records_a_step_that_was_let_pass_because_its_functions_died(
+        self, *, begins: bool, lost: str
+    ) -> None:
+        world = a_world(
+            pack("""
+            - {id: ship, continueOnError: true, run: {uses: builtin:noop}}
+            - {id: after, run: {uses: builtin:noop}}
+            """)
+        )
+        if begins:
+            with_a_dead_function(world, "ship")
+        step(world, "after")
+
+        assert settle(world) == {"status": "succeeded"}
+
+        state = run_state(TENANT, "run-7", world)["steps"][0]
+        assert entry_ids(world)[-2:] == [lost, "run.ended"]
+        assert (state["status"], state["statusReason"]) == ("Failed", "executor-error")
+        assert state["attempts"] == int(begins)
+        assert state["errorMessage"] == LOST
+
+    def test_records_nothing_of_a_step_that_may_still_finish(self) -> None:
+        world = a_world(
+            pack("""
+            - id: outer
+              continueOnError: true
+              parallel:
+                steps:
+                  - id: lanes
+                    parallel:
+                      steps:
+                        - {id: ship, run: {uses: builtin:noop}}
+                        - {id: broken, run: {uses: builtin:fail}}
+            """)
+        )
+        with_a_dead_function(world, "ship")
+        result_of(lambda: step(world, "broken"))
+
+        settle(world)
+
+        assert "ship#1#ended" not in entry_ids(world)
 
     def test_names_an_execution_that_could_not_be_started(self) -> None:
         world = a_world()

@@ -472,6 +472,7 @@ def test_shows_what_each_step_would_do() -> None:
             "children": [],
             "status": "Pending",
             "uses": "builtin:noop",
+            "retries": {"maxAttempts": 3, "backoffSeconds": 10},
         },
     ]
     assert simulated["failurePolicy"] == {

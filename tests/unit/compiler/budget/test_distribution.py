@@ -140,6 +140,25 @@ def test_distributes_maps_by_the_pack_and_not_by_its_inputs(
     assert few.definition_hash == many.definition_hash
 
 
+@pytest.mark.parametrize(
+    ("steps", "distributed"),
+    [
+        pytest.param('items: "`[1]`", maxParallel: "{{ inputs.n }}"', {"each"}, id="limit"),
+        pytest.param('items: {range: {end: "{{ inputs.n }}"}}', {"each"}, id="range"),
+        pytest.param('items: {range: {end: 9, step: "{{ length(`[1]`) }}"}}', set(), id="constant"),
+    ],
+)
+def test_numbers_from_inputs_count_as_the_greatest(steps: str, distributed: set[str]) -> None:
+    text = pack(
+        f"- {{id: each, map: {{{steps}, step: {{id: leaf, run: {{uses: builtin:noop}}}}}}}}",
+        spec="inputs: [{name: n, type: integer, required: true}]",
+    )
+    few, many = (compile_pack(text, {"n": count}) for count in (1, 50))
+
+    assert few.distributed == many.distributed == distributed
+    assert few.definition_hash == many.definition_hash
+
+
 def test_refuses_ten_thousand_and_one_items() -> None:
     with pytest.raises(InvalidPackError) as refused:
         compile_pack(pack(EACH, spec=XS), {"xs": [0] * 10_001})

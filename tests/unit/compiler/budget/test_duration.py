@@ -36,6 +36,7 @@ RETRIES = "retries: {count: 1, backoffSeconds: 5}"
             840 + 86_400,
         ),
         (f"- {{id: p, parallel: {{steps: [{A}, {B}]}}}}", 840 + 3 * 840 + 2 * 10),
+        (f"- {{id: p, parallel: {{branches: [{{steps: [{A}, {B}]}}]}}}}", 840 + 3 * 840 + 2 * 10),
         (f"- {{id: m, map: {{items: {{static: [1, 2]}}, step: {A}}}}}", 2 * 840),
         (
             (

@@ -9,6 +9,7 @@ from tests.packs import pack
 
 APPROVALS = "approvals: [{id: r}]"
 A = "{id: a, run: {uses: builtin:noop}}"
+B = "{id: b, run: {uses: builtin:noop}}"
 ONE = f"- {A}"
 TASK, STATE = 5, 2  # the events of a Task, and of a Choice, Pass, Wait or Succeed
 
@@ -54,6 +55,13 @@ def test_a_gate_costs_waiting_twice_and_a_pass_because_it_expires_in_the_same_st
         # Beside the events of the step inside and of the state at its end:
         ("parallel: {steps: [" + A + "]}", 4),
         ("parallel: {maxParallel: 1, steps: [" + A + "]}", 4 + 2 + 2),
+        ("parallel: {branches: [{steps: [" + A + "]}]}", 4),
+        ("parallel: {branches: [{steps: [" + A + ", " + B + "]}]}", 4 + TASK),
+        ("parallel: {branches: [{steps: [" + A + "]}, {steps: [" + B + "]}]}", 4 + TASK + STATE),
+        (
+            "parallel: {maxParallel: 1, branches: [{steps: [" + A + ", " + B + "]}]}",
+            4 + 2 + 2 + TASK,
+        ),
         ("map: {items: {static: [1]}, step: " + A + "}", 4 + 2),
         ("map: {items: run.id, maxParallel: 41, step: " + A + "}", 4 + 5 - 7),
         ("loop: {items: {static: [1]}, body: [" + A + "]}", 4 + 2),

@@ -24,6 +24,7 @@ from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.planning.plan import make_structure
 from taskrunner.errors import InvalidPackError
 from taskrunner.model import canonical_json
+from taskrunner.model.plan import walk
 from tests import graph
 from tests.contract.ports import client
 from tests.packs import pack
@@ -118,13 +119,27 @@ def test_counts_an_input_in_its_canonical_form() -> None:
 
 
 ATTEMPTS = "retries: {maxAttempts: 100, backoffSeconds: 3600}"
+ALL_NUMBERS = (
+    "retries: {maxAttempts: 100, backoffSeconds: 3599, backoffRate: 9.99, "
+    "maxBackoffSeconds: 86399, jitter: full, "
+    "on: [timeout, memory-exceeded, executor-error, egress-denied]}"
+)
 EVALUATIONS = "retries: {count: 9, backoffSeconds: 3600}"
 OVERRIDE = "failureAction: requestOverride, override: {approval: a}"
 # Each with what makes its states the largest.
 KINDS = {
     "run": f"{ATTEMPTS}, run: {{uses: builtin:noop}}",
     "run that may fail": f"continueOnError: true, {ATTEMPTS}, run: {{uses: builtin:noop}}",
+    "run with all numbers": f"{ALL_NUMBERS}, run: {{uses: builtin:noop}}",
+    "run with all numbers that may fail": (
+        f"continueOnError: true, {ALL_NUMBERS}, run: {{uses: builtin:noop}}"
+    ),
     "approval": "gate: {approval: {id: a}}",
+    "approval of its own": "gate: {approval: {id: own, message: '{{ run.id }}'}}",
+    "override of its own": (
+        f"gate: {{policy: {{policy: p, {EVALUATIONS}, "
+        "failureAction: requestOverride, override: {approval: own}}}"
+    ),
     "approval that may fail": "continueOnError: true, gate: {approval: {id: a}}",
     "policy": "gate: {policy: {policy: p}}",
     "policy that warns": "gate: {policy: {policy: p, failureAction: warn}}",
@@ -147,6 +162,13 @@ KINDS = {
     "loop with until that may fail": (
         "continueOnError: true, loop: {items: {static: [1]}, until: run.id, body: [INNER]}"
     ),
+    "loop with outputs": (
+        "loop: {items: {static: [1]}, until: run.id, outputs: index, body: [INNER]}"
+    ),
+    "loop with outputs that may fail": (
+        "continueOnError: true, "
+        "loop: {items: run.id, until: run.id, outputs: index, maxIterations: 2, body: [INNER]}"
+    ),
     "conditional": "conditional: {branches: [{condition: inputs.flag, steps: [INNER]}]}",
     "conditional on the run": "conditional: {branches: [{condition: run.id, steps: [INNER]}]}",
     "conditional that may fail": (
@@ -160,7 +182,11 @@ WHEN = {"parallel with a limit": "when: inputs.flag, "}
 LONGEST_ID = 63
 # The most characters of ids with which a thousand steps of these kinds fit.
 SHORTER_IDS = {
+    # Their manifest would have more than 256 KiB.
+    "run with all numbers": 33,
+    "run with all numbers that may fail": 11,
     "approval that may fail": 28,
+    "override of its own": 36,
     "policy with an override and retries": 44,
     "parallel": 54,
     "parallel with a limit": 59,
@@ -171,6 +197,7 @@ SHORTER_IDS = {
     "loop": 54,
     "loop over outputs": 54,
     "loop with until that may fail": 49,
+    "loop with outputs that may fail": 45,
 }
 
 
@@ -187,7 +214,9 @@ def a_thousand(fields: str, when: str, id_length: int) -> str:
     policies:
       - {id: p, version: "1", rules: [{id: r, require: inputs.flag}]}
       - {id: f, version: "1", uses: "lambda:f"}
-    approvals: [{id: a, expiresAfterSeconds: 31449600}]
+    approvals:
+      - {id: a, expiresAfterSeconds: 31449600}
+      - {id: own, scope: gate, expiresAfterSeconds: 31449600}
     """
     return pack("\n".join(steps), spec=spec)
 
@@ -206,6 +235,21 @@ def test_a_thousand_steps_with_conditions_and_long_ids_fit_into_a_machine(
     machine = compile_plan(plan, distributed)
 
     assert sum(1 for _ in plan.all_steps()) == 1000
+    assert limits.sent_bytes(plan, machine) <= limits.MAX_REQUEST_BYTES
+
+
+@pytest.mark.parametrize("kind", ["run that may fail", "policy with a branch"])
+def test_a_thousand_steps_fit_into_a_machine_in_finally_too(kind: str) -> None:
+    id_length = SHORTER_IDS.get(kind, LONGEST_ID)
+    steps = "\n  steps:\n"
+    first = f"{steps}    - {{id: only, run: {{uses: builtin:noop}}}}\n  finally:\n"
+    manifest = a_thousand(KINDS[kind], "when: run.id, ", id_length).replace(steps, first)
+    plan = plan_pack(manifest, {})
+    distributed = distributed_maps(make_structure(schema.parse(source.read(manifest)).pack))
+
+    machine = compile_plan(plan, distributed)
+
+    assert sum(1 for _ in walk(plan.final_steps)) == 1000
     assert limits.sent_bytes(plan, machine) <= limits.MAX_REQUEST_BYTES
 
 

@@ -30,7 +30,12 @@ EVERYTHING_DECIDED = """
     index: nr
     body:
       - id: each
-        map: {items: inputs.hosts, iterator: x, index: y, step: {id: d, run: {uses: builtin:noop}}}
+        map:
+          items: inputs.hosts
+          iterator: x
+          index: y
+          maxParallel: "{{ length(inputs.hosts) }}"
+          step: {id: d, run: {uses: builtin:noop}}
 - id: again
   loop:
     items: inputs.hosts
@@ -51,6 +56,7 @@ def test_carries_everything_that_inputs_decide() -> None:
         "branch": {"choice": 0},
         "items": {"two": [0], "turns": [0, 1], "each": [0, 1]},
         "error": None,
+        "maxParallel": {"each": 2},
     }
 
 
@@ -86,7 +92,7 @@ def test_every_item_is_given_all_that_its_states_read() -> None:
 
     assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert missing_in(many) == []
-    assert given_to(many) == {"run", "place", "functions", "when", "branch", "items"}
+    assert given_to(many) == {"run", "place", "functions", "when", "branch", "items", "maxParallel"}
 
 
 def given_to(state: dict[str, Any]) -> set[str]:
@@ -118,4 +124,4 @@ def reads(state: dict[str, Any]) -> set[str]:
     }
     fields.pop("ResultSelector", None)  # reads the answer
     fields.pop("ResultPath", None)  # is written
-    return set(re.findall(r"(?<![$.\w])\$\.([a-z]+)", json.dumps(fields)))
+    return set(re.findall(r"(?<![$.\w])\$\.([a-zA-Z]+)", json.dumps(fields)))

@@ -184,6 +184,52 @@ def test_the_gates_of_all_branches_guard_what_is_behind_a_parallel(most: str) ->
     ) == ({"left": ["ship"]}, ["right"])
 
 
+@pytest.mark.parametrize("most", ["", "maxParallel: 1, "])
+def test_a_gate_in_a_branch_guards_what_follows_in_it_and_behind_the_parallel(most: str) -> None:
+    assert guarded(branches_with_a_gate(most)) == (
+        {"review": ["left-2", "ship"]},
+        ["left-1", "right-1", "right-2"],
+    )
+
+
+@pytest.mark.parametrize("most", ["", "maxParallel: 1, "])
+@pytest.mark.parametrize(
+    ("bypass", "message"),
+    [
+        ("left-2", "left-2 is reached around the gate review"),
+        (None, "ship is reached around the gate review"),
+    ],
+)
+def test_refuses_a_machine_whose_branch_goes_around_its_gate(
+    most: str, bypass: str | None, message: str
+) -> None:
+    compiled = compile_pack(pack(branches_with_a_gate(most), spec=APPROVALS), {})
+    definition = deepcopy(compiled.definition)
+    both = definition["States"][frame.FRAME]["Branches"][0]["States"]["both"]
+    lane = both["ItemProcessor"] if most else both["Branches"][0]
+    states = lane["States"]
+    states["left-1"]["Next"] = bypass or states["left-2"]["Next"]
+
+    with pytest.raises(gates.BypassError, match=message):
+        gates.prove(definition, compiled.plan)
+    gates.prove(compiled.definition, compiled.plan)
+
+
+def branches_with_a_gate(most: str) -> str:
+    return f"""
+    - id: both
+      parallel: {{{most}branches: [
+        {{name: left, steps: [
+          {{id: left-1, run: {{uses: builtin:noop}}}},
+          {{id: review, gate: {{approval: {{id: a}}}}}},
+          {{id: left-2, run: {{uses: builtin:noop}}}}]}},
+        {{steps: [
+          {{id: right-1, run: {{uses: builtin:noop}}}},
+          {{id: right-2, run: {{uses: builtin:noop}}}}]}}]}}
+    - {{id: ship, run: {{uses: builtin:noop}}}}
+    """
+
+
 @pytest.mark.parametrize(
     ("items", "behind"),
     [("{static: [1]}", ["inner", "ship"]), ("{static: []}", ["inner"]), ("inputs.some", ["inner"])],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.model.plan import Parallel, StepKind
+from taskrunner.model.plan import Lane, Parallel, StepKind
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import rules
 from taskrunner.model.state.facts import Facts
@@ -33,7 +33,9 @@ WAITING = replace(PENDING, reason=Reason.AWAITING_APPROVAL, last_transition_at=a
 SUCCEEDED = replace(RUNNING, status=StepStatus.SUCCEEDED, last_transition_at=at(2))
 FAILED = replace(RUNNING, status=StepStatus.FAILED, last_transition_at=at(3))
 SKIPPED = replace(PENDING, status=StepStatus.SKIPPED, reason=Reason.CONDITION_FALSE)
-CONCURRENT = replace(PLAN, steps=(*PLAN.steps, Parallel(id="lanes", steps=(a_run_step("lane"),))))
+CONCURRENT = replace(
+    PLAN, steps=(*PLAN.steps, Parallel(id="lanes", lanes=(Lane(steps=(a_run_step("lane"),)),)))
+)
 HERE = Scope()
 STOPPED = Scope(is_contained=True, stopped_at=at(5))
 

@@ -144,19 +144,24 @@ class JournalChunks:
                 break
         return read
 
-    def read_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
-        """Return the last *count* entries, in order.
+    def read_end(
+        self, tenant: str, run_id: str, count: int, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        """Return the last *count* entries, or the last ones before a position, in order.
 
         The chunks before the last one are full, so reading them backwards never meets a gap.
         """
+        partition = run_partition(tenant, run_id)
+        last = LAST_CHUNK if before is None else chunk_key(partition, before.chunk).sk
         backwards = replace(
-            by_range(chunk_key(run_partition(tenant, run_id), 0), LAST_CHUNK, descending=True),
+            by_range(chunk_key(partition, 0), last, descending=True),
             attributes="sk, entries",
             limit=count // CHUNK_ENTRIES + 2,  # the last chunk and the first one needed are partial
         )
         read: deque[PlacedEntry] = deque()
         for item in self._table.query(backwards):
-            read.extendleft(reversed(chunk_entries(item)))
+            entries = reversed(chunk_entries(item))
+            read.extendleft(e for e in entries if before is None or e.position < before)
             if len(read) >= count:
                 break
         return list(read)[-count:]

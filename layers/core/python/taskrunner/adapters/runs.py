@@ -185,9 +185,11 @@ class DynamoRuns:
         """See the port."""
         return self._journal.read(tenant, run_id, after, limit)
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
         """See the port."""
-        return self._journal.read_end(tenant, run_id, count)
+        return self._journal.read_end(tenant, run_id, count, before)
 
     def append(
         self,

@@ -30,7 +30,7 @@ def begins_with_call(step: Step) -> bool:
         case RunStep() | ApprovalGate() | PolicyGate():
             return True
         case Parallel():
-            # A Parallel always runs its branches. A Map over no branches runs nothing.
+            # A Parallel always runs its lanes. A Map over no lanes runs nothing.
             return step.max_parallel is not None and _is_condition_open(step)
         case Loop() if step.takes_turns:
             return True

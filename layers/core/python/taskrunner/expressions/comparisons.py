@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from taskrunner.expressions.names import children, located_children, location
+from taskrunner.expressions.names import (
+    children,
+    list_of_element,
+    located_children,
+    location,
+)
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -65,7 +70,13 @@ class Result(NamedTuple):
     maybe_null: bool
 
 
-Operand: TypeAlias = Name | Literal | Result
+class Element(NamedTuple):
+    """An element of the list of that name, by its number."""
+
+    reference: Reference
+
+
+Operand: TypeAlias = Name | Literal | Result | Element
 _RESULTS: Final = {
     "not_expression": Result("what '!' gives", "a boolean", maybe_null=False),
     "multi_select_list": Result("the list in brackets", "a list", maybe_null=True),
@@ -123,5 +134,7 @@ def _operand(node: Node, base: Reference | None) -> Operand | None:
         return Result(f"what '{SIGNS[node['value']]}' gives", "a boolean", is_order)
     if kind in _RESULTS:
         return _RESULTS[kind]
-    reference = location(node, base)
-    return Name(reference) if reference else None
+    if reference := location(node, base):
+        return Name(reference)
+    reference = list_of_element(node, base)
+    return Element(reference) if reference else None

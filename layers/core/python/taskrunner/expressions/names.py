@@ -51,6 +51,18 @@ def location(node: Node, base: Reference | None) -> Reference | None:
     return _locate(node, base, {})
 
 
+def list_of_element(node: Node, base: Reference | None) -> Reference | None:
+    """Return the name of the list of which *node* takes one element, as in `list[0]`; else None."""
+    if node["type"] == "index":
+        return base
+    if node["type"] not in _CHAINS:
+        return None
+    *before, last = children(node)
+    for child in before:
+        base = location(child, base)
+    return list_of_element(last, base)
+
+
 def located_children(node: Node, base: Reference | None) -> Iterator[tuple[Node, Reference | None]]:
     """Yield the nodes below *node*, each with the name of the value at which it is evaluated."""
     kind = node["type"]

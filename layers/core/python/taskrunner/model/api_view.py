@@ -40,13 +40,13 @@ _CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
     """Return the API's RunStateResponse."""
-    templates = {step.id: step for step in plan.all_steps()}
+    templates = _Templates(plan)
     counts = counts_by_block(state)
     shown = _shown(state.steps)
     shown_in = Counter(step.parent_path for step in shown)
     final = {step.id for step in plan.final_steps}
     steps = [
-        _counted(templates, step, counts)
+        templates.counted(step, counts)
         | _omitted(counts.get(step.path), shown_in[step.path])
         | ({"phase": "finally"} if step.path in final else {})
         for step in shown
@@ -61,10 +61,10 @@ def run_children(
     run: Run, plan: Plan, state: RunState, block: StepState, children: Sequence[StepState]
 ) -> JsonObject:
     """Return the API's RunStateResponse with *children*, which are some of the steps in *block*."""
-    templates = {step.id: step for step in plan.all_steps()}
+    templates = _Templates(plan)
     counts = counts_by_block(state)
-    steps = [_counted(templates, step, counts) for step in children]
-    parent = _counted(templates, block, counts)
+    steps = [templates.counted(step, counts) for step in children]
+    parent = templates.counted(block, counts)
     return _run(run, plan, state) | {"parent": parent, "steps": steps}
 
 
@@ -87,12 +87,20 @@ def _run(run: Run, plan: Plan, state: RunState) -> JsonObject:
     return _without_none(view)
 
 
-def _counted(templates: Mapping[str, Step], step: StepState, counts: Counts) -> JsonObject:
-    """The step, and how many steps directly in it have which status, if it is a block."""
-    view = _step(templates[step.template_id], step)
-    if step.path not in counts:
-        return view
-    return view | {"counts": {status.value: n for status, n in counts[step.path].items() if n}}
+class _Templates:
+    """The steps of a plan by id, each with the branch of a parallel that it is directly in."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._steps = {step.id: step for step in plan.all_steps()}
+        self._branches = plan.branches()
+
+    def counted(self, state: StepState, counts: Counts) -> JsonObject:
+        """The step, and how many steps directly in it have which status, if it is a block."""
+        step_id = state.template_id
+        view = _step(self._steps[step_id], state, self._branches.get(step_id))
+        if state.path not in counts:
+            return view
+        return view | {"counts": {status.value: n for status, n in counts[state.path].items() if n}}
 
 
 def _omitted(counts: Mapping[StepStatus, int] | None, shown: int) -> JsonObject:
@@ -145,11 +153,12 @@ def failure_policy(failure: FailurePolicy) -> JsonObject:
     }
 
 
-def _step(step: Step, state: StepState) -> JsonObject:
+def _step(step: Step, state: StepState, branch: str | None) -> JsonObject:
     view: JsonObject = {
         "stepId": state.path,
         "templateId": step.id,
         "parentId": state.parent_path,
+        "branch": branch,
         "name": step.name,
         "kind": step.kind.value,
         "enabled": state.enabled,
@@ -179,7 +188,7 @@ def _step(step: Step, state: StepState) -> JsonObject:
 
 
 def step_detail(
-    step: Step,
+    plan: Plan,
     state: StepState,
     attempts: Sequence[Attempt],
     outputs: Json,
@@ -189,14 +198,22 @@ def step_detail(
     """Return the API's RunStepResponse; *outputs* is None when there are none, or too large."""
     is_failed = state.status is StepStatus.FAILED and state.reason is not None
     error = {"reason": str(state.reason), "message": state.error_message} if is_failed else None
+    step = plan.step(state.template_id)
     view: JsonObject = {
+        "retries": retries(step) if isinstance(step, RunStep | PolicyGate) else None,
         "startedAt": started_at,
         "endedAt": state.last_transition_at if state.has_ended else None,
         "error": None if error is None else _without_none(error),
         "outputs": outputs,
         "attemptHistory": [_attempt(attempt) for attempt in attempts],
     }
-    return _step(step, state) | _without_none(view)
+    branch = plan.branches().get(state.template_id)
+    return _step(step, state, branch) | _without_none(view)
+
+
+def retries(step: RunStep | PolicyGate) -> JsonObject | None:
+    """Return how often and when a step is tried again, or None if it is tried once."""
+    return step.retries.document() if step.retries.max_attempts > 1 else None
 
 
 def _attempt(attempt: Attempt) -> JsonObject:

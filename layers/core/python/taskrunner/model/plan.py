@@ -115,6 +115,13 @@ class IteratedFields(TypedDict):
     fail_fast: bool | None
 
 
+class LimitFields(TypedDict):
+    """The fields that a parallel and a map share, for code that builds both."""
+
+    max_parallel: int | None
+    max_parallel_from_inputs: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     """The fields of every step. *enabled* is None when its condition is known only at run time."""
@@ -177,13 +184,29 @@ class PolicyGate(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The *steps* of a parallel that run one after another, beside those of its other lanes.
+
+    *branch* is what the pack calls the lane: its name, else its number. It is None for a lane of a
+    parallel with `steps`, which has one step.
+    """
+
+    steps: tuple[Step, ...]
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel(_Step):
-    """A block whose steps run at the same time, at most *max_parallel* of them (None: all)."""
+    """A block whose lanes run at the same time, at most *max_parallel* of them (None: all).
+
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    """
 
     kind: ClassVar[StepKind] = StepKind.PARALLEL
 
-    steps: tuple[Step, ...]
+    lanes: tuple[Lane, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +216,7 @@ class MapStep(_Step):
     *output* is the expression of an item's value; None means the outputs of its last step.
     *fail_fast* says whether the first failure stops the remaining items; None means the opposite of
     *continue_on_error*.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
@@ -202,6 +226,7 @@ class MapStep(_Step):
     index: str
     steps: tuple[Step, ...]
     max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
     output: str | None = None
     fail_fast: bool | None = None
 
@@ -290,7 +315,9 @@ def children(step: Step) -> tuple[Step, ...]:
             return ()
         case PolicyGate():
             return step.branch
-        case Parallel() | MapStep() | Loop():
+        case Parallel():
+            return tuple(child for lane in step.lanes for child in lane.steps)
+        case MapStep() | Loop():
             return step.steps
         case Conditional():
             return tuple(child for arm in step.arms for child in arm)
@@ -413,6 +440,17 @@ class Plan:
     def step(self, step_id: str) -> Step:
         """Return the step of that id, which is unique in a pack."""
         return next(step for step in self.all_steps() if step.id == step_id)
+
+    def branches(self) -> dict[str, str]:
+        """Return the branches of parallels, by the ids of the steps directly in them."""
+        return {
+            child.id: lane.branch
+            for block in self.all_steps()
+            if isinstance(block, Parallel)
+            for lane in block.lanes
+            if lane.branch is not None
+            for child in lane.steps
+        }
 
     def approval(self, approval_id: str) -> Approval:
         """Return the approval of that id; the compiler proved that each gate has one."""

@@ -26,6 +26,8 @@ from taskrunner.model.plan import (
     Items,
     Iterated,
     IteratedFields,
+    Lane,
+    LimitFields,
     Loop,
     MapStep,
     ObjectOutput,
@@ -46,7 +48,7 @@ from taskrunner.model.plan import (
 from taskrunner.model.retries import Jitter, Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskrunner.model.json_types import JsonMapping, JsonObject
 
@@ -60,7 +62,7 @@ def to_document(plan: Plan) -> JsonObject:
         "pack": {"name": plan.pack_name, "version": plan.pack_version},
         "inputs": dict(plan.inputs),
         "failure": {
-            "retries": _retries(plan.failure.retries),
+            "retries": plan.failure.retries.document(),
             "continueOnError": plan.failure.continue_on_error,
         },
         "sandbox": {
@@ -84,22 +86,6 @@ def to_document(plan: Plan) -> JsonObject:
         document["secrets"] = list(plan.secrets)
     if plan.final_steps:
         document["finally"] = _steps(plan.final_steps)
-    return document
-
-
-def _retries(retries: Retries) -> JsonObject:
-    document: JsonObject = {
-        "maxAttempts": retries.max_attempts,
-        "backoffSeconds": retries.backoff_s,
-    }
-    if retries.backoff_rate != 1:
-        document["backoffRate"] = retries.backoff_rate
-    if retries.max_backoff_s is not None:
-        document["maxBackoffSeconds"] = retries.max_backoff_s
-    if retries.jitter is not Jitter.NONE:
-        document["jitter"] = retries.jitter.value
-    if retries.on:
-        document["on"] = list(retries.on)
     return document
 
 
@@ -144,7 +130,7 @@ def _fields_of_kind(step: Step) -> JsonObject:
     match step:
         case RunStep():
             return {
-                "retries": _retries(step.retries),
+                "retries": step.retries.document(),
                 "timeoutSeconds": step.timeout_s,
                 "uses": step.uses,
                 **_template(step.parameters),
@@ -155,15 +141,15 @@ def _fields_of_kind(step: Step) -> JsonObject:
             return {
                 "policyId": step.policy_id,
                 "failureAction": step.failure_action.value,
-                "retries": _retries(step.retries),
+                "retries": step.retries.document(),
                 "override": step.override,
                 "branch": _steps(step.branch),
                 **_template(step.parameters),
             }
         case Parallel():
-            return {"maxParallel": step.max_parallel, "steps": _steps(step.steps)}
+            return _limit(step) | _lanes(step.lanes)
         case MapStep():
-            fields = _iterated(step) | {"maxParallel": step.max_parallel}
+            fields = _iterated(step) | _limit(step)
             return fields if step.output is None else fields | {"output": step.output}
         case Loop():
             fields = _iterated(step) | {
@@ -191,8 +177,20 @@ def _steps(steps: Iterable[Step]) -> list[JsonObject]:
     return [_step(step) for step in steps]
 
 
+def _lanes(lanes: Sequence[Lane]) -> JsonObject:
+    """Return lanes as the pack has them: `steps` of one lane each, or `branches`."""
+    if all(lane.branch is None and len(lane.steps) == 1 for lane in lanes):
+        return {"steps": [_step(lane.steps[0]) for lane in lanes]}
+    return {"branches": [{"name": lane.branch, "steps": _steps(lane.steps)} for lane in lanes]}
+
+
 def _template(template: Template) -> JsonObject:
     return {"with": template.value, "open": dict(template.open)}
+
+
+def _limit(step: Parallel | MapStep) -> JsonObject:
+    document: JsonObject = {"maxParallel": step.max_parallel}
+    return document | {"maxParallelFromInputs": True} if step.max_parallel_from_inputs else document
 
 
 def _iterated(step: Iterated) -> JsonObject:
@@ -326,13 +324,12 @@ def _read_step(document: JsonMapping) -> Step:
                 branch=_read_steps(document["branch"]),
             )
         case StepKind.PARALLEL:
-            steps = _read_steps(document["steps"])
-            return Parallel(**fields, steps=steps, max_parallel=document["maxParallel"])
+            return Parallel(**fields, **_read_limit(document), lanes=_read_lanes(document))
         case StepKind.MAP:
             return MapStep(
                 **fields,
                 **_read_iterated(document),
-                max_parallel=document["maxParallel"],
+                **_read_limit(document),
                 output=document.get("output"),
             )
         case StepKind.LOOP:
@@ -361,8 +358,24 @@ def _read_step(document: JsonMapping) -> Step:
             assert_never(kind)
 
 
+def _read_lanes(document: JsonMapping) -> tuple[Lane, ...]:
+    if "branches" not in document:
+        return tuple(Lane(steps=(step,)) for step in _read_steps(document["steps"]))
+    return tuple(
+        Lane(steps=_read_steps(branch["steps"]), branch=branch["name"])
+        for branch in document["branches"]
+    )
+
+
 def _read_template(document: JsonMapping) -> Template:
     return Template(document["with"], document["open"])
+
+
+def _read_limit(document: JsonMapping) -> LimitFields:
+    return {
+        "max_parallel": document["maxParallel"],
+        "max_parallel_from_inputs": document.get("maxParallelFromInputs", False),
+    }
 
 
 def _read_iterated(document: JsonMapping) -> IteratedFields:

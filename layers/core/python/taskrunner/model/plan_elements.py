@@ -82,7 +82,10 @@ def _own_fields(step: JsonObject) -> JsonObject:
     if "open" in step:
         fields["with"] = _parameters(step["with"], step["open"], ())
     if "branches" in step:
-        fields["branches"] = [{"condition": branch["condition"]} for branch in step["branches"]]
+        fields["branches"] = [
+            {name: value for name, value in branch.items() if name != "steps" and value is not None}
+            for branch in step["branches"]
+        ]
     return fields
 
 

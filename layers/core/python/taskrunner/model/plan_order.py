@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Level(NamedTuple):
-    """One level of a step's place: its number in a list of steps, branches or iterations.
+    """One level of a step's place: its number in a list of steps, lanes, branches or iterations.
 
     *number* is None for an iteration, which the step path has. In a list that is *sequential*, each
     member ends before the next one starts.
@@ -76,7 +76,8 @@ def _levels(
             case PolicyGate():
                 yield from _levels(step.branch, levels)
             case Parallel():
-                yield from _levels(step.steps, levels, sequential=False)
+                for index, lane in enumerate(step.lanes):
+                    yield from _levels(lane.steps, (*levels, _Level(index, sequential=False)))
             case MapStep():
                 yield from _levels(step.steps, (*levels, _Level(None, sequential=False)))
             case Loop():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from taskrunner.model.json_types import JsonObject
 
 from taskrunner.values import dataclass
 
@@ -52,6 +55,22 @@ class Retries:
         # Beyond this power every pause is longer than any run.
         grown_s = self.first_pause_s * self.backoff_rate ** min(attempt - 1, 64)
         return min(grown_s, most_s, _LONGEST_PAUSE_S)
+
+    def document(self) -> JsonObject:
+        """Return the retries as a plan and the API write them: what is usual is omitted."""
+        document: JsonObject = {
+            "maxAttempts": self.max_attempts,
+            "backoffSeconds": self.backoff_s,
+        }
+        if self.backoff_rate != 1:
+            document["backoffRate"] = self.backoff_rate
+        if self.max_backoff_s is not None:
+            document["maxBackoffSeconds"] = self.max_backoff_s
+        if self.jitter is not Jitter.NONE:
+            document["jitter"] = self.jitter.value
+        if self.on:
+            document["on"] = list(self.on)
+        return document
 
     @property
     def pauses_s(self) -> float:

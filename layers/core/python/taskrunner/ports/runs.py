@@ -106,8 +106,13 @@ class Runs(Protocol):
         """Return the entries after a position, in order: at most *limit*, or all of them."""
         ...
 
-    def journal_end(self, tenant: str, run_id: str, count: int) -> Sequence[PlacedEntry]:
-        """Return the last *count* entries, in order, or all of them if there are fewer."""
+    def journal_end(
+        self, tenant: str, run_id: str, count: int, *, before: Position | None = None
+    ) -> Sequence[PlacedEntry]:
+        """Return the last *count* entries, or those before a position, in order.
+
+        They are all entries if there are fewer.
+        """
         ...
 
     def append(
@@ -213,7 +218,7 @@ class Runs(Protocol):
         ...
 
     def close_approvals(self, run: Run) -> None:
-        """Remove an ended run from the list of open approvals. Idempotent."""
+        """Remove a run from the list of open approvals when no gate waits any more. Idempotent."""
         ...
 
     def record_breach(self, snapshot: RunSnapshot, entry: Entry, watch: DueItem) -> bool:

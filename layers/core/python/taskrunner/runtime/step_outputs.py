@@ -76,7 +76,7 @@ class StepOutputs:
             case PolicyGate():
                 return _policy_outputs(self._outcomes.loaded(step_path.join(prefix, step.id)))
             case Parallel():
-                return self._by_child(step.steps, prefix)
+                return self._by_child(children(step), prefix)
             case Conditional() | MapStep() | Loop():
                 with suppress(ExpressionError):
                     return self.assembled(step, prefix, with_statuses=with_statuses)

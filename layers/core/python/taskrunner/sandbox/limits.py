@@ -17,6 +17,8 @@ _OPEN_FILES: Final = 256
 # Room for what libraries map beside the executor's data: code, and files that are read.
 _MAPPED_MIB: Final = 256
 _PR_SET_PDEATHSIG: Final = 1
+# Loaded by the server, so that no child does it.
+_C_LIBRARY: Final = ctypes.CDLL(None)
 
 
 def apply(limits: Limits) -> None:
@@ -40,7 +42,7 @@ def apply(limits: Limits) -> None:
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when the process that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _set(limit: int, value: int) -> None:
@@ -51,5 +53,5 @@ def _set(limit: int, value: int) -> None:
 
 def _mapped_bytes() -> int:
     """Return how much memory this process has mapped, as the kernel counts it in pages."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     return pages * resource.getpagesize()

@@ -88,6 +88,9 @@ def end_steps(
             if conflict.code != BLOCK_STOPPED:
                 raise
     steps = _stop(snapshot, plan, error, world)
+    if plan.approvals:
+        # Their lanes are gone, or are answered later: here only nobody must be asked any more.
+        world.runs.close_approvals(snapshot.run)
     _wait_for_steps(snapshot, steps.state, world)
     return _record(snapshot, _failure(steps), execution, world)
 

@@ -39,7 +39,7 @@ def decide_flow(
 
     * condition   whether the step is run: a boolean
     * branch      the number of a conditional's branch; the number of branches means `else`
-    * items       the indexes of a map's or loop's items, or of a parallel's branches, from 0
+    * items       the indexes of a map's or loop's items, or of a parallel's lanes, from 0
     * turn        `{next, path}`: where a loop that takes turns goes on, to an iteration, its end or
                   its failure, and the path prefix to go on with. *has_failed* says that an
                   iteration, or the question itself, has failed
@@ -121,7 +121,7 @@ def _branch(running: RunningStep) -> int:
 
 def _indexes(running: RunningStep) -> list[int]:
     if isinstance(running.step, Parallel):
-        return list(range(len(running.step.steps)))
+        return list(range(len(running.step.lanes)))
     return list(range(len(_items(running))))
 
 

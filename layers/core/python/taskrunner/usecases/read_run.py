@@ -58,14 +58,20 @@ def run_log(tenant: str, run_id: str, cursor: str | None, limit: int | None, wor
     return Log("".join(lines), cursor)
 
 
-def run_log_end(tenant: str, run_id: str, count: int, world: World) -> Log:
+def run_log_end(
+    tenant: str, run_id: str, count: int, world: World, *, before: str | None = None
+) -> Log:
     """Return the last *count* lines in the log's order, or as many of them as fit into one answer.
+
+    With the cursor *before*, they are the last ones before its line.
 
     Raises:
         NotFoundError: the tenant has no such run.
+        InvalidRequestError: no log has given out that cursor.
     """
+    position = None if before is None else _position(before)
     world.runs.snapshot(tenant, run_id)
-    entries = world.runs.journal_end(tenant, run_id, count)
+    entries = world.runs.journal_end(tenant, run_id, count, before=position)
     lines: list[str] = []
     size_bytes = 0
     for placed in reversed(entries):

@@ -49,7 +49,7 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     outputs = _outputs(plan, snapshot, step, world)
     is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
     view = api_view.step_detail(
-        plan.step(step.template_id),
+        plan,
         step,
         attempts,
         outputs=None if is_too_large else outputs,

@@ -24,6 +24,7 @@ from taskrunner.runtime.failures import cause_before, stopped_by
 from taskrunner.runtime.run_result import run_result
 from taskrunner.runtime.run_values import RunValues
 from taskrunner.usecases.begin_finally import end_steps
+from taskrunner.usecases.record_lost_attempts import record_passed_attempts
 from taskrunner.usecases.seal_run import seal_run
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _end_without_plan(snapshot: RunSnapshot, world: World) -> RunStatus:
 def _end(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> RunStatus:
     now = timestamp.to_text(world.clock.now())
     steps = snapshot.run.steps_end
+    if error is None:
+        record_passed_attempts(snapshot, plan, world)
     if error is None and steps is not None and steps.outcome is RunStatus.FAILED:
         return world.runs.end(
             snapshot, RunStatus.FAILED, [run_entries.run_failed(cause_before(steps), now)]

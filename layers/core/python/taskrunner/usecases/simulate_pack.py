@@ -127,7 +127,12 @@ class _Simulation:
     def _by_kind(self, step: Step, prefix: str, skipped: Reason | None) -> JsonObject:
         match step:
             case RunStep():
-                return {"status": "Pending", "uses": step.uses, "children": []}
+                return {
+                    "status": "Pending",
+                    "uses": step.uses,
+                    "retries": api_view.retries(step),
+                    "children": [],
+                }
             case ApprovalGate():
                 return {
                     "status": "RequiresApproval",
@@ -145,13 +150,18 @@ class _Simulation:
                         "failureAction": step.failure_action.value,
                         "retryCount": step.retries.max_attempts - 1,
                     },
+                    "retries": api_view.retries(step),
                     "children": self.list(step.branch, prefix, skipped),
                 }
             case Parallel():
                 return {
                     "status": "Pending",
                     "maxParallel": step.max_parallel,
-                    "children": self.list(step.steps, prefix, skipped),
+                    "children": [
+                        child | ({} if lane.branch is None else {"branch": lane.branch})
+                        for lane in step.lanes
+                        for child in self.list(lane.steps, prefix, skipped)
+                    ],
                 }
             case MapStep():
                 return self._map(step, prefix, skipped)

@@ -16,6 +16,7 @@ from taskrunner.model.plan import (
     Parallel,
     PolicyGate,
     RunStep,
+    children,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _step_s(plan: Plan, step: Step) -> int:
             evaluations_s = step.retries.max_attempts * evaluation_s + ceil(step.retries.pauses_s)
             return evaluations_s + override_s + _steps_s(plan, step.branch)
         case Parallel():
-            return _steps_s(plan, step.steps)
+            return _steps_s(plan, children(step))
         case MapStep() | Loop():
             return iterations(step) * _steps_s(plan, step.steps)
         case Conditional():

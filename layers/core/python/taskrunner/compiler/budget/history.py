@@ -97,7 +97,7 @@ def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
             return _policy(step, distributed)
         case Parallel():
             limited = _ITERATION + _STATE if step.max_parallel is not None else WorstCase()
-            lanes = (chain_history((child,), distributed) + limited for child in step.steps)
+            lanes = (chain_history(lane.steps, distributed) + limited for lane in step.lanes)
             return sum(lanes, _BLOCK + _asked(step))
         case MapStep() if step.id in distributed:
             return _BLOCK + _asked(step)

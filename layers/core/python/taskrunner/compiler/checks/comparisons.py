@@ -6,8 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from taskrunner.compiler.checks.names import Kind
-from taskrunner.expressions.comparisons import Literal, Name, Result
+from taskrunner.compiler.manifest.step_shapes import ApprovalGateShape, MapShape
+from taskrunner.expressions.comparisons import Element, Literal, Name, Result
 from taskrunner.model import canonical_json
+from taskrunner.model.approval import Verdict
 from taskrunner.model.json_types import read
 from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.model.wording import closest, kind_of, shortened
@@ -33,6 +35,13 @@ _STEP_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
 _RUN_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("outcome",): (RunStatus.SUCCEEDED.value, RunStatus.FAILED.value),
 }
+# The words that an approval gate's `decision` can be, and an element of a map's `statuses`.
+_DECISIONS: Final = tuple(verdict.value for verdict in Verdict)
+_ITEM_STATUSES: Final = (
+    StepStatus.SUCCEEDED.value,
+    StepStatus.FAILED.value,
+    StepStatus.SKIPPED.value,
+)
 
 
 class _Side(NamedTuple):
@@ -52,7 +61,7 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
     left, right = _side(comparison.left, scope), _side(comparison.right, scope)
     if comparison.is_ordering:
         return _unordered(comparison.sign, [side for side in (left, right) if side is not None])
-    if (impossible := _impossible_word(comparison)) is not None:
+    if (impossible := _impossible_word(comparison, scope)) is not None:
         return impossible
     if left is None or right is None or left.kind == right.kind:
         return None
@@ -72,31 +81,45 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
     )
 
 
-def _impossible_word(comparison: Comparison) -> str | None:
+def _impossible_word(comparison: Comparison, scope: Scope) -> str | None:
     """Return why a step or the run is never what it is compared with; None if it may be."""
     for name, literal in (
         (comparison.left, comparison.right),
         (comparison.right, comparison.left),
     ):
-        if not (isinstance(name, Name) and isinstance(literal, Literal)):
+        if not (isinstance(name, Name | Element) and isinstance(literal, Literal)):
             continue
-        words = _words(name.reference)
+        words = _words(name, scope)
         if words is None or not isinstance(literal.value, str) or literal.value in words:
             continue
         by_lower = {word.lower(): word for word in words}
         meant = closest(literal.value.lower(), by_lower)
         hint = f"write '{by_lower[meant]}'" if meant else f"it is one of {', '.join(words)}"
         text = ".".join(name.reference)
+        text = f"an element of {text}" if isinstance(name, Element) else text
         return f"{text} is never {_literal(literal.value, 'text')}; {hint}"
     return None
 
 
-def _words(reference: Reference) -> tuple[str, ...] | None:
-    match reference:
+def _words(name: Name | Element, scope: Scope) -> tuple[str, ...] | None:
+    if isinstance(name, Element):
+        return _words_of_elements(name.reference, scope)
+    match name.reference:
+        case ("steps", step_id, "outputs", "decision"):
+            is_gate = isinstance(scope.body(step_id), ApprovalGateShape)
+            return _DECISIONS if is_gate else None
         case ("steps", _, *field):
             return _STEP_WORDS.get(tuple(field))
         case ("run", *field):
             return _RUN_WORDS.get(tuple(field))
+        case _:
+            return None
+
+
+def _words_of_elements(reference: Reference, scope: Scope) -> tuple[str, ...] | None:
+    match reference:
+        case ("steps", step_id, "outputs", "statuses"):
+            return _ITEM_STATUSES if isinstance(scope.body(step_id), MapShape) else None
         case _:
             return None
 
@@ -123,6 +146,8 @@ def _side(operand: Operand, scope: Scope) -> _Side | None:
             return None if kind is None else _Side(".".join(reference), *kind, literal=None)
         case Literal(value):
             return _Side(_literal(value, kind_of(value)), *Kind(kind_of(value)), literal=operand)
+        case Element():
+            return None
         case Result(text, kind_name, maybe_null):
             return _Side(text, kind_name, maybe_null, literal=None)
         case _:

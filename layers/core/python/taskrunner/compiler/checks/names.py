@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskrunner.compiler.manifest.repair import Repaired
     from taskrunner.compiler.manifest.shapes import Spec
-    from taskrunner.compiler.manifest.step_shapes import StepShape
+    from taskrunner.compiler.manifest.step_shapes import StepBody, StepShape
     from taskrunner.expressions import Reference
     from taskrunner.model.json_path import JsonPath
 
@@ -68,7 +68,7 @@ class Scope:
     def __init__(self, spec: Spec, repaired: Repaired) -> None:
         self.steps: Mapping[JsonPath, StepShape] = {
             **dict(walk(spec.steps, ("spec", "steps"))),
-            **dict(walk(spec.final_steps or (), ("spec", "finally"))),
+            **dict(walk(spec.final_steps, ("spec", "finally"))),
         }
         self.visible: dict[str, StepShape] = {}
         self._inputs = {shape.name: shape for shape in spec.inputs}
@@ -84,6 +84,11 @@ class Scope:
     def show(self, step: StepShape) -> None:
         """Make *step* visible to what follows."""
         self.visible[step.id] = step
+
+    def body(self, step_id: str) -> StepBody | None:
+        """Return the fields of the kind of an earlier step; None if there is none of that id."""
+        step = self.visible.get(step_id)
+        return None if step is None else step.body
 
     @property
     def is_final(self) -> bool:
@@ -161,6 +166,10 @@ class Scope:
                 return self._unknown_step(rest)
             case _:
                 return self._unknown_root(root, text, with_secrets=with_secrets)
+
+    def is_known_at_run_time(self, reference: Reference) -> bool:
+        """Return whether *reference* is a name here that only a run gives a value."""
+        return reference[0] in {"steps", "run", "secrets", *self._local}
 
     def misplaced(self, names: Reference) -> str | None:
         """Return why *names*, which an expression reads from items, are a mistake; else None.

@@ -8,6 +8,7 @@ from taskrunner.compiler.checks import ceilings as ceiling_checks
 from taskrunner.compiler.checks.expressions import ExpressionChecks
 from taskrunner.compiler.checks.messages import MessageChecks
 from taskrunner.compiler.checks.names import Scope
+from taskrunner.compiler.checks.numbers import NumberChecks
 from taskrunner.compiler.checks.policies import PolicyChecks
 from taskrunner.compiler.checks.steps import StepChecks
 from taskrunner.compiler.inputs import json_schemas, values
@@ -43,6 +44,7 @@ def problems(
     policies = PolicyChecks(spec.policies, scope, expressions, findings)
     approvals = [approval.id for approval in spec.approvals]
     messages = MessageChecks(spec.approvals, scope, expressions, findings)
+    numbers = NumberChecks(scope, expressions, findings)
     steps = StepChecks(scope, expressions, policies, messages, findings)
 
     _unique("inputs", "name", [shape.name for shape in spec.inputs], findings)
@@ -55,9 +57,10 @@ def problems(
     _egress(spec.sandbox.egress_allowlist, findings)
     policies.declarations()
     messages.declarations()
+    numbers.retries(spec.failure.retries, ("spec", "failure", "retries"))
     steps.steps(spec.steps, ("spec", "steps"))
     with scope.final_steps():
-        steps.steps(spec.final_steps or (), ("spec", "finally"))
+        steps.steps(spec.final_steps, ("spec", "finally"))
     _outputs(spec.outputs, expressions, findings)
     for problem in ceiling_checks.problems(spec.sandbox, ceilings):
         findings.add(*problem)

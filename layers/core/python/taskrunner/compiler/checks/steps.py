@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner import executors
 from taskrunner.compiler.checks.names import Kind
+from taskrunner.compiler.checks.numbers import NumberChecks
 from taskrunner.compiler.checks.policies import FUNCTION_FORM
 from taskrunner.compiler.manifest.step_shapes import (
     ApprovalGateShape,
@@ -51,6 +52,7 @@ class StepChecks:
         self._expressions = expressions
         self._policies = policies
         self._messages = messages
+        self._numbers = NumberChecks(scope, expressions, findings)
         self._findings = findings
 
     def steps(self, steps: Sequence[StepShape], path: JsonPath) -> list[str]:
@@ -68,7 +70,11 @@ class StepChecks:
         if self._findings.is_full:
             return []
         self._expressions.expression(step.when, (*path, "when"))
-        if not isinstance(step.body, RunShape):
+        if isinstance(step.body, RunShape):
+            self._numbers.number(step.timeout_seconds, (*path, "timeoutSeconds"))
+            if step.retries is not None:
+                self._numbers.retries(step.retries, (*path, "retries"))
+        else:
             if step.retries is not None:
                 self._only_for_run(step, "retries", path)
             if step.timeout_seconds is not None:
@@ -106,8 +112,8 @@ class StepChecks:
             case PolicyGateShape():
                 return self._policy_gate(body, path)
             case ParallelShape():
-                lanes = enumerate(body.steps)
-                return self._separately(((lane,), (*path, "steps"), index) for index, lane in lanes)
+                self._numbers.number(body.max_parallel, (*path, "maxParallel"))
+                return self._parallel(body, path)
             case ConditionalShape():
                 return self._conditional(body, path)
             case MapShape():
@@ -154,6 +160,7 @@ class StepChecks:
     def _policy_gate(self, gate: PolicyGateShape, path: JsonPath) -> list[str]:
         self._expressions.parameters(gate.parameters, (*path, "with"))
         self._policies.gate(gate, path)
+        self._numbers.policy_retries(gate.retries, (*path, "retries"))
         for action, key, value in (
             ("requestOverride", "override", gate.override),
             ("branch", "branch", gate.branch),
@@ -171,6 +178,23 @@ class StepChecks:
             self._messages.of_approval(gate.override.approval)
         return self._separately([(gate.branch or [], (*path, "branch"), 0)])
 
+    def _parallel(self, shape: ParallelShape, path: JsonPath) -> list[str]:
+        if (shape.steps is None) == (shape.branches is None):
+            self._findings.add(path, "a parallel needs exactly one of 'steps' and 'branches'")
+        numbers: dict[str, int] = {}
+        for index, lane in enumerate(shape.branches or ()):
+            if lane.name is not None and (before := numbers.setdefault(lane.name, index)) != index:
+                message = f"'{lane.name}' is the name of branch {before} too; choose another name"
+                self._findings.add((*path, "branches", index, "name"), message)
+        single = [
+            ((step,), (*path, "steps"), index) for index, step in enumerate(shape.steps or ())
+        ]
+        several = [
+            (lane.steps, (*path, "branches", index, "steps"), 0)
+            for index, lane in enumerate(shape.branches or ())
+        ]
+        return self._separately([*single, *several])
+
     def _conditional(self, conditional: ConditionalShape, path: JsonPath) -> list[str]:
         for index, branch in enumerate(conditional.branches):
             self._expressions.expression(branch.condition, (*path, "branches", index, "condition"))
@@ -182,6 +206,7 @@ class StepChecks:
 
     def _map(self, shape: MapShape, path: JsonPath) -> None:
         self._items(shape.items, (*path, "items"))
+        self._numbers.number(shape.max_parallel, (*path, "maxParallel"))
         if (shape.step is None) == (shape.steps is None):
             self._findings.add(path, "a map needs exactly one of 'step' and 'steps'")
             return
@@ -196,6 +221,7 @@ class StepChecks:
 
     def _loop(self, shape: LoopShape, path: JsonPath) -> None:
         self._items(shape.items, (*path, "items"))
+        self._numbers.number(shape.max_iterations, (*path, "maxIterations"))
         self._iterators(shape, path)
         with self._scope.loop_names(_local_names(shape)):
             seen = self.steps(shape.body, (*path, "body"))
@@ -219,8 +245,8 @@ class StepChecks:
             message = "items must be exactly one of an expression, 'range' and 'static'"
             self._findings.add(path, message)
         self._expressions.expression(items.expression, (*path, "expression"))
-        if items.range is not None and items.range.step == 0:
-            self._findings.add((*path, "range", "step"), "'step' must not be 0")
+        if items.range is not None:
+            self._numbers.range(items.range, (*path, "range"))
         for subpath, text in templates.texts(items.static):
             place: JsonPath = (*path, "static", *subpath)
             names = self._expressions.template(text, place, with_secrets=False)

@@ -11,7 +11,7 @@ How each kind is wired:
                 `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
                 asked when the gate takes secrets or a function, else decide_flow; but a gate with
                 an override is one Task, if open_gate may evaluate its policy
-* parallel      Parallel; with maxParallel a Map over branch numbers with a Choice inside
+* parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
                 `Result <id>` after it asks for its outputs when they may be wrong, and whether
@@ -36,6 +36,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.compiler.machine.execution_input import takes_limit
 from taskrunner.compiler.machine.frame import (
     BEFORE_FINAL,
     BEFORE_FINAL_DONE,
@@ -53,6 +54,7 @@ from taskrunner.compiler.machine.states import (
     choose,
     clone,
     done,
+    limit,
     map_over,
     name_steps,
     wired,
@@ -71,6 +73,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
     Step,
+    children,
 )
 from taskrunner.model.retries import Jitter, Retries
 
@@ -99,6 +102,8 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
+    if any(takes_limit(step) for step in plan.all_steps()):
+        definition["States"][FRAME]["Parameters"]["maxParallel.$"] = "$.maxParallel"
     name_steps(states)
     states[DONE] = clone(DONE)
     definition["States"][FRAME]["Branches"][0] = {"StartAt": start, "States": states}
@@ -243,25 +248,27 @@ class _Emitter:
 
     def _parallel(self, step: Parallel, exits: Exits) -> JsonObject:
         if step.max_parallel is not None:
-            return self._limited(step, step.max_parallel, exits)
+            return self._limited(step, exits)
         state = clone("Parallel")
-        state["Branches"] = [self._scope((child,), f"End {child.id}", step) for child in step.steps]
+        state["Branches"] = [
+            self._scope(lane.steps, f"End {lane.steps[0].id}", step) for lane in step.lanes
+        ]
         return {step.id: wired(state, exits)}
 
-    def _limited(self, step: Parallel, max_parallel: int, exits: Exits) -> JsonObject:
-        """Emit a Map over branch numbers: a Parallel cannot limit how many run at a time."""
-        state = map_over(step, "Map", step.steps)
+    def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
+        """Emit a Map over lane numbers: a Parallel cannot limit how many run at a time."""
+        state = map_over(step, "Map", children(step))
         state["ItemSelector"] |= {
             "place": {"path.$": "$.place.path"},
             "lane.$": "$$.Map.Item.Value",
         }
-        state["MaxConcurrency"] = max_parallel
+        limit(state, step)
         end, lane = f"Done {step.id}", f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
-        targets = {number: _entry(child) for number, child in enumerate(step.steps)}
+        targets = {number: _entry(lane.steps[0]) for number, lane in enumerate(step.lanes)}
         states: JsonObject = {lane: choose(targets, end, "$.lane")}
-        for child in step.steps:
-            states |= self.chain((child,), lane_exits)
+        for steps in (lane.steps for lane in step.lanes):
+            states |= self.chain(steps, lane_exits)
         states[end] = done()
         state["ItemProcessor"] |= {"StartAt": lane, "States": states}
         return {step.id: wired(state, exits)} | _items(step, state, exits)
@@ -269,9 +276,10 @@ class _Emitter:
     def _map(self, step: Iterated, exits: Exits) -> JsonObject:
         kind = "Distributed map" if step.id in self._distributed else "Map"
         state = map_over(step, kind, step.steps)
-        max_parallel = 1 if isinstance(step, Loop) else step.max_parallel
-        if max_parallel is not None:
-            state["MaxConcurrency"] = max_parallel
+        if isinstance(step, Loop):
+            state["MaxConcurrency"] = 1
+        else:
+            limit(state, step)
         state["ItemProcessor"] |= self._scope(step.steps, f"Done {step.id}", step)
         states, end = _ending(step, exits)
         states[step.id] = wired(state, exits.followed_by(end))

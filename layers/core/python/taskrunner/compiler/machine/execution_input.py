@@ -2,13 +2,14 @@
 
 A machine depends on the pack's structure alone, so that all runs of a pack share it. The decisions
 that inputs make travel here, as far as states read them: the `when` of blocks by step, the `branch`
-of conditionals, the `items` of maps as indexes. Functions look up everything else in the run's
+of conditionals, the `items` of maps as indexes, and the `maxParallel` of blocks that take it from
+inputs. Functions look up everything else in the run's
 records. `place` says where in the run the execution is: its `path` is the prefix of step paths.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from taskrunner.compiler.beginnings import begins_with_call
 from taskrunner.model.plan import Conditional, Loop, MapStep, Parallel
@@ -35,6 +36,7 @@ def execution_input(
     begin = {"begin": _FINALLY if at_final_steps else _STEPS} if plan.final_steps else {}
     steps = list(plan.all_steps())
     sizes = ((step, _map_size(step)) for step in steps)
+    limits = {step.id: step.max_parallel for step in steps if takes_limit(step)}
     return {
         "run": {"tenant": tenant, "id": run_id},
         "place": {"path": ""},
@@ -47,17 +49,24 @@ def execution_input(
         "items": {step.id: list(range(size)) for step, size in sizes if size is not None},
         "error": None,
         **begin,
+        **({"maxParallel": limits} if limits else {}),
     }
 
 
 def decisions_read(steps: Iterable[Step]) -> list[str]:
-    """Return the parts of the input that the states of *steps* read: when, branch, items."""
-    read = {"when": False, "branch": False, "items": False}
+    """Return the parts of the input that the states of *steps* read, of those of decisions."""
+    read = {"when": False, "branch": False, "items": False, "maxParallel": False}
     for step in steps:
         read["when"] |= _is_condition_decided(step)
         read["branch"] |= isinstance(step, Conditional) and _is_branch_decided(step)
         read["items"] |= _map_size(step) is not None
+        read["maxParallel"] |= takes_limit(step)
     return [name for name, is_read in read.items() if is_read]
+
+
+def takes_limit(step: Step) -> TypeGuard[Parallel | MapStep]:
+    """Return whether the Map of *step* reads from the input how many may run at a time."""
+    return isinstance(step, Parallel | MapStep) and step.max_parallel_from_inputs
 
 
 def _is_condition_decided(step: Step) -> bool:
@@ -74,7 +83,7 @@ def _map_size(step: Step) -> int | None:
         return None
     match step:
         case Parallel():
-            return None if step.max_parallel is None else len(step.steps)
+            return None if step.max_parallel is None else len(step.lanes)
         case MapStep() | Loop():
             return None if step.items.values is None else len(step.items.values)
         case _:

@@ -164,16 +164,24 @@ class _Proof:
         for step in steps:
             yield from self._states(self._states_of[step.id], required)
             yield from self._inside(step, required)
-            required |= self._required[step.id]
+            required |= self._required_after(step)
         yield from self._states(ends, required)
+
+    def _required_after(self, step: Step) -> Bits:
+        """Return the gates that are behind *step*: itself, or those of lanes that all must end."""
+        required = self._required[step.id]
+        if isinstance(step, Parallel) and step.when is None and not step.continue_on_error:
+            for child in children(step):
+                required |= self._required_after(child)
+        return required
 
     def _inside(self, step: Step, required: Bits) -> Iterator[str]:
         if isinstance(step, Conditional):
             for arm in step.arms:
                 yield from self._sequence(arm, required, [])
         elif isinstance(step, Parallel):
-            for child in step.steps:  # side by side: no child is behind another
-                yield from self._sequence([child], required, [])
+            for lane in step.lanes:  # side by side: no lane is behind another
+                yield from self._sequence(lane.steps, required, [])
         elif isinstance(step, MapStep) and step.stops_at_failure:
             yield from self._sequence(step.steps, required, [f"Done {step.id}"])
         else:

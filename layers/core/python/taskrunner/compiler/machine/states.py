@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from taskrunner.model.json_types import Json, JsonObject
-    from taskrunner.model.plan import Step
+    from taskrunner.model.plan import MapStep, Parallel, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,15 @@ def map_over(step: Step, prototype: str, inside: Iterable[Step]) -> JsonObject:
     for name in decisions_read(walk(inside)):
         state["ItemSelector"][f"{name}.$"] = f"$.{name}"
     return state
+
+
+def limit(state: JsonObject, step: Parallel | MapStep) -> None:
+    """Let the Map *state* run as many iterations at a time as *step* says, if it says so."""
+    if step.max_parallel_from_inputs:
+        del state["MaxConcurrency"]
+        state["MaxConcurrencyPath"] = f"$.maxParallel['{step.id}']"
+    elif step.max_parallel is not None:
+        state["MaxConcurrency"] = step.max_parallel
 
 
 def name_steps(states: JsonObject) -> None:

@@ -110,7 +110,7 @@ class Nesting:
             changed["step"] = self._step(block["step"], (*path, "step"))
         if kind in {"map", "loop"} and isinstance(block.get("items"), str):
             changed["items"] = {"expression": block["items"]}
-        if kind == "conditional" and isinstance(block.get("branches"), list):
+        if kind in {"conditional", "parallel"} and isinstance(block.get("branches"), list):
             changed["branches"] = [
                 branch | self._lists(branch, (*path, "branches", index), ("steps",))
                 if isinstance(branch, dict)

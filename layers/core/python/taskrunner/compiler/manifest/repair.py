@@ -149,9 +149,10 @@ def _placeholder(path: JsonPath, value: Json, numbers: count[int]) -> Json:
     if _is_step(path):
         written = value.get("id") if isinstance(value, dict) else None
         return {"id": written if isinstance(written, str) else name, "run": dict(_RUN)}
-    if key in {*_STEP_LISTS, "branches"}:
-        step = {"id": name, "run": dict(_RUN)}
-        return [{"condition": "`true`", "steps": [step]}] if key == "branches" else [step]
+    if key in _STEP_LISTS:
+        return [{"id": name, "run": dict(_RUN)}]
+    if key == "branches":
+        return [_branch(path, name)]
     if isinstance(key, int):
         return _item(path, value, name)
     if key == "metadata":
@@ -178,9 +179,15 @@ def _item(path: JsonPath, value: Json, name: str) -> Json:
         case "rules":
             return {"id": name, "require": "`true`"}
         case "branches":
-            step = {"id": name, "run": dict(_RUN)}
-            return {"condition": "`true`", "steps": [step]}
+            return _branch(path[:-1], name)
         case "egressAllowlist":
             return "placeholder.invalid"
         case _:
             return name if isinstance(value, str) else None
+
+
+def _branch(branches_path: JsonPath, step_id: str) -> Json:
+    """Return a branch for the list at *branches_path*, that of a conditional or of a parallel."""
+    branch: JsonObject = {"steps": [{"id": step_id, "run": dict(_RUN)}]}
+    is_lane = branches_path[-2:-1] == ("parallel",)
+    return branch if is_lane else branch | {"condition": "`true`"}

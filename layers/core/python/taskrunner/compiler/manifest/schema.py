@@ -145,5 +145,5 @@ def _misfits(
 
 def _known_keys(path: JsonPath, written: JsonPath) -> frozenset[str]:
     keys = keys_at(path[:-1])
-    is_flat = len(written) < len(path)
-    return keys | COMMON_KEYS if is_flat else keys
+    is_flat_step = len(written) < len(path) and step_path(written) == written[:-1]
+    return keys | COMMON_KEYS if is_flat_step else keys

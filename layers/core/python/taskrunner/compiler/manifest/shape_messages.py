@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import ValidationError
 
 from taskrunner.compiler.manifest.fields import FORMS
 from taskrunner.model.wording import nearest, shortened
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+    from taskrunner.compiler.manifest.fields import NumberField
     from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
 
@@ -27,6 +30,8 @@ _TYPES: Final = {
     "model_attributes_type": "a mapping",
     "parameters_type": "a mapping, or one whole {{ }} that gives an object",
     "schema_type": "a mapping, true or false",
+    "whole_or_expression_type": "a whole number, or one whole {{ }} over inputs",
+    "number_or_expression_type": "a number, or one whole {{ }} over inputs",
 }
 # The cure for `false` and `true`.
 _CONDITION_HINTS: Final = {
@@ -48,6 +53,8 @@ _PREDICATES: Final = {
     "too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
 }
+
+NO_STEP: Final = "'step' must not be 0"
 
 
 def message(
@@ -78,6 +85,16 @@ def message(
     # A bound of a number is given as a float.
     bounds = {name: f"{bound:g}" for name, bound in context.items() if isinstance(bound, float)}
     return f"{key} {predicate.format(**context | bounds, given=given)}"
+
+
+def number_misfit(field: NumberField[Any], value: Json, path: JsonPath) -> str | None:
+    """Return the message for *value* of an expression at *path* that does not fit; else None."""
+    try:
+        field.validator.validate_python(value)
+    except ValidationError as error:
+        hint = "; give the input a value, or a default" if value is None else ""
+        return message(error.errors(include_url=False)[0], path, ()) + hint
+    return None
 
 
 def shown(value: Json) -> str:

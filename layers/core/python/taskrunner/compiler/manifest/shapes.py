@@ -174,8 +174,8 @@ class Spec(Shape):
     """The policies that gates evaluate."""
     steps: Annotated[list[StepShape], Field(min_length=1)]
     """The steps, which run one after another."""
-    final_steps: Annotated[list[StepShape], Field(min_length=1)] | None = Field(
-        default=None, alias="finally"
+    final_steps: Annotated[list[StepShape], Field(min_length=1)] = Field(
+        default=[], alias="finally"
     )
     """The steps that run at the end, whatever happened before."""
     outputs: list[OutputShape] = Field(default=[])

@@ -15,17 +15,21 @@ from taskrunner.compiler.manifest.fields import (
     Attempts,
     BackoffRate,
     BackoffSeconds,
+    EvaluationsAgain,
     ExpressionText,
     Identifier,
+    Iterations,
     MaxBackoffSeconds,
     MaxParallel,
     Message,
     Name,
     Shape,
+    TimeoutSeconds,
+    WholeNumber,
 )
 from taskrunner.expressions.tokens import is_whole_expression
 from taskrunner.model.json_types import Json
-from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS, MAX_ITERATIONS, MAX_TIMEOUT_S
+from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +99,7 @@ class ApprovalGateShape(Shape):
 class PolicyRetriesShape(Shape):
     """The number of evaluations after a failed one, and the pause before each."""
 
-    count: Annotated[int, Field(ge=0, le=20)] = 0
+    count: EvaluationsAgain = 0
     """The number of evaluations after a failed one."""
     backoff_seconds: BackoffSeconds = 0
     """The pause before each."""
@@ -145,13 +149,24 @@ class GateShape(Shape):
     """Evaluates a policy."""
 
 
+class LaneShape(Shape):
+    """Steps of a parallel that run one after another, beside those of its other branches."""
+
+    name: Name | None = None
+    """The branch's name; without one it has its number, from 0."""
+    steps: Annotated[list[StepShape], Field(min_length=1)]
+    """The steps that run one after another."""
+
+
 class ParallelShape(Shape):
-    """Runs its steps at the same time."""
+    """Runs `steps` at the same time, or `branches` of several steps each."""
 
     kind: ClassVar[str] = "parallel"
 
-    steps: Annotated[list[StepShape], Field(min_length=1)]
+    steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
     """The steps that run at the same time."""
+    branches: Annotated[list[LaneShape], Field(min_length=1)] | None = None
+    """The lists of steps that run at the same time, each in its order."""
     max_parallel: MaxParallel | None = None
     """The number of them that run at once, at most."""
 
@@ -159,11 +174,11 @@ class ParallelShape(Shape):
 class RangeShape(Shape):
     """Whole numbers from *start* to *end*, which is one of them."""
 
-    start: int = 0
+    start: WholeNumber = 0
     """The first number."""
-    end: int
+    end: WholeNumber
     """The last number."""
-    step: int = 1
+    step: WholeNumber = 1
     """The distance between two numbers."""
 
 
@@ -218,7 +233,7 @@ class LoopShape(Shape):
     """The name by which the steps read their item."""
     index: Name = "index"
     """The name by which the steps read their item's number."""
-    max_iterations: Annotated[int, Field(ge=1, le=MAX_ITERATIONS)] = DEFAULT_MAX_ITERATIONS
+    max_iterations: Iterations = DEFAULT_MAX_ITERATIONS
     """The number of iterations at most."""
     until: ExpressionText | None = None
     """The condition that ends the loop after an iteration."""
@@ -277,7 +292,7 @@ class StepShape(Shape):
     """Whether the run goes on when the step fails."""
     retries: RetriesShape | None = None
     """The step's attempts."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)] | None = None
+    timeout_seconds: TimeoutSeconds | None = None
     """The seconds that the step may take."""
     run: RunShape | None = None
     """Runs an executor."""
@@ -307,6 +322,7 @@ class StepShape(Shape):
 for _shape in (
     PolicyGateShape,
     GateShape,
+    LaneShape,
     ParallelShape,
     MapShape,
     LoopShape,
@@ -337,7 +353,9 @@ def _walk_step(step: StepShape, path: JsonPath) -> Iterator[tuple[JsonPath, Step
         case RunShape() | ApprovalGateShape():
             pass
         case ParallelShape():
-            yield from walk(body.steps, (*fields_path, "steps"))
+            yield from walk(body.steps or (), (*fields_path, "steps"))
+            for index, lane in enumerate(body.branches or ()):
+                yield from walk(lane.steps, (*fields_path, "branches", index, "steps"))
         case MapShape():
             if body.step is not None:
                 yield from _walk_step(body.step, (*fields_path, "step"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from taskrunner import expressions
+from taskrunner.compiler.manifest.shape_messages import number_misfit
 from taskrunner.compiler.problems import Findings
 from taskrunner.expressions import Allowance, ExpressionError, templates
 from taskrunner.expressions.allowance import MAX_PLAN_SIZE, MAX_PLAN_STEPS
@@ -15,9 +16,12 @@ from taskrunner.model.plan import Template
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskrunner.compiler.manifest.fields import NumberField
     from taskrunner.expressions import Expression
     from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonObject
+
+_N = TypeVar("_N", int, float)
 
 
 class InputEvaluator:
@@ -38,6 +42,11 @@ class InputEvaluator:
     def may_run(self) -> bool:
         """Whether the step that is planned may run with these inputs."""
         return self._may_run
+
+    @property
+    def knows_inputs(self) -> bool:
+        """Whether there are inputs, so that planning decides what reads them."""
+        return self._inputs is not None
 
     @contextmanager
     def inside(self, *, may_run: bool) -> Iterator[None]:
@@ -72,6 +81,39 @@ class InputEvaluator:
         except ExpressionError as error:
             self.add_problem(path, str(error))
             return None
+
+    def number(self, written: _N | str, field: NumberField[_N], path: JsonPath) -> _N | None:
+        """Return a number that is written, or that an expression gives.
+
+        None stands for one that planning does not know, or that does not fit its field.
+        """
+        if not isinstance(written, str):
+            return written
+        expression = expressions.parse(written)
+        if not self.decides(expression):
+            return None
+        before = len(self.findings)
+        value: Json = normal(self.evaluate(expression, path))
+        problem = number_misfit(field, value, path)
+        if problem is None:
+            number: _N = value
+            return number
+        if len(self.findings) == before:
+            self.add_problem(path, problem)
+        return None
+
+    def bounded(self, written: _N | str, field: NumberField[_N], path: JsonPath) -> _N:
+        """Return a number as `number` does, and the greatest where that returns None.
+
+        In a step that is certainly skipped it is the least, so that the step takes no room.
+        """
+        value = self.number(written, field, path)
+        if value is not None:
+            return value
+        is_skipped = self.knows_inputs and not self._may_run
+        bound = field.least if is_skipped else field.most
+        assert bound is not None  # noqa: S101 - the caller chose a field with bounds
+        return bound
 
     def resolve(self, value: Json, path: JsonPath) -> Template:
         """Resolve the templates in *value* that read inputs alone."""

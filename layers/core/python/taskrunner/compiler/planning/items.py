@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner import expressions
+from taskrunner.compiler.manifest.fields import WHOLE_NUMBER
+from taskrunner.compiler.manifest.shape_messages import NO_STEP
 from taskrunner.model.plan import Items
 from taskrunner.model.wording import kind_of
 
@@ -44,9 +46,20 @@ class ItemPlanner:
         self._check_count(len(values), max_items, path)
         return Items(values=tuple(values[:max_items]))
 
-    def _range(self, shape: RangeShape, max_items: int, path: JsonPath) -> tuple[int, ...]:
+    def _range(self, shape: RangeShape, max_items: int, path: JsonPath) -> tuple[int, ...] | None:
+        """Return the numbers of a range; None when planning does not know them."""
+        written = {"start": shape.start, "end": shape.end, "step": shape.step}
+        start, end, step = (
+            self._evaluator.number(number, WHOLE_NUMBER, (*path, "range", key))
+            for key, number in written.items()
+        )
+        if start is None or end is None or step is None:
+            return () if self._evaluator.knows_inputs else None
+        if step == 0:
+            self._evaluator.add_problem((*path, "range", "step"), NO_STEP)
+            return ()
         # The end is one of the items.
-        numbers = range(shape.start, shape.end + (1 if shape.step > 0 else -1), shape.step)
+        numbers = range(start, end + (1 if step > 0 else -1), step)
         self._check_count(len(numbers), max_items, path)
         numbers = numbers[:max_items]
         self._range_numbers += len(numbers)

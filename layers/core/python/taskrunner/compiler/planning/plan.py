@@ -54,7 +54,8 @@ def make_structure(pack: Pack) -> Plan:
 
 def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
     spec = pack.spec
-    failure = FailurePolicy(retries(spec.failure.retries), spec.failure.continue_on_error)
+    planned_retries = retries(spec.failure.retries, evaluator, ("spec", "failure", "retries"))
+    failure = FailurePolicy(planned_retries, spec.failure.continue_on_error)
     messages = {approval.id: approval.message for approval in spec.approvals}
     planner = StepPlanner(failure, messages, value_keepers(spec), evaluator)
     return Plan(
@@ -68,7 +69,7 @@ def _plan(pack: Pack, inputs: JsonObject, evaluator: InputEvaluator) -> Plan:
         policies=tuple(_policy(policy) for policy in spec.policies),
         secrets=tuple(secret.name for secret in spec.secrets),
         steps=planner.steps(spec.steps, ("spec", "steps")),
-        final_steps=planner.steps(spec.final_steps or (), ("spec", "finally")),
+        final_steps=planner.steps(spec.final_steps, ("spec", "finally")),
         outputs=tuple(_output(output) for output in spec.outputs),
     )
 

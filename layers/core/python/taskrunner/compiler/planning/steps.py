@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from taskrunner import executors, expressions
+from taskrunner.compiler.manifest import fields as bounds
 from taskrunner.compiler.manifest.step_shapes import (
     ApprovalGateShape,
     ConditionalShape,
@@ -27,6 +28,7 @@ from taskrunner.model.plan import (
     Branch,
     Conditional,
     FailureAction,
+    Lane,
     Loop,
     MapStep,
     Parallel,
@@ -38,11 +40,16 @@ from taskrunner.model.retries import REASONS, Jitter, Retries
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from taskrunner.compiler.manifest.step_shapes import BranchShape, RetriesShape, StepShape
+    from taskrunner.compiler.manifest.step_shapes import (
+        BranchShape,
+        PolicyRetriesShape,
+        RetriesShape,
+        StepShape,
+    )
     from taskrunner.compiler.planning.evaluator import InputEvaluator
     from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json
-    from taskrunner.model.plan import FailurePolicy, Step, StepFields, Template
+    from taskrunner.model.plan import FailurePolicy, LimitFields, Step, StepFields, Template
 
 
 class StepPlanner:
@@ -96,8 +103,8 @@ class StepPlanner:
             case ParallelShape():
                 return Parallel(
                     **fields,
-                    steps=self.steps(body.steps, (*path, "steps")),
-                    max_parallel=body.max_parallel,
+                    lanes=self._lanes(body, path),
+                    **self._max_parallel(body.max_parallel, path),
                 )
             case MapShape():
                 return self._map(body, path, fields)
@@ -111,11 +118,29 @@ class StepPlanner:
     def _run(self, step: StepShape, run: RunShape, path: JsonPath, fields: StepFields) -> RunStep:
         return RunStep(
             **fields,
-            retries=self._failure.retries if step.retries is None else retries(step.retries),
-            timeout_s=step.timeout_seconds or DEFAULT_TIMEOUT_S,
+            retries=self._retries(step.retries, (*path[:-1], "retries")),
+            timeout_s=self._timeout_s(step.timeout_seconds, (*path[:-1], "timeoutSeconds")),
             uses=run.uses,
             parameters=self._parameters(run, (*path, "with")),
         )
+
+    def _retries(self, shape: RetriesShape | None, path: JsonPath) -> Retries:
+        return self._failure.retries if shape is None else retries(shape, self._evaluator, path)
+
+    def _timeout_s(self, written: int | str | None, path: JsonPath) -> int:
+        if written is None:
+            return DEFAULT_TIMEOUT_S
+        return self._evaluator.bounded(written, bounds.TIMEOUT_SECONDS, path)
+
+    def _max_parallel(self, written: int | str | None, path: JsonPath) -> LimitFields:
+        number = None
+        if written is not None:
+            place = (*path, "maxParallel")
+            number = self._evaluator.bounded(written, bounds.MAX_PARALLEL, place)
+        return {
+            "max_parallel": number,
+            "max_parallel_from_inputs": isinstance(written, str),
+        }
 
     def _parameters(self, run: RunShape, path: JsonPath) -> Template:
         before = len(self._evaluator.findings)
@@ -152,9 +177,28 @@ class StepPlanner:
             policy_id=shape.policy_id,
             parameters=parameters,
             failure_action=FailureAction(shape.failure_action),
-            retries=Retries(shape.retries.count + 1, shape.retries.backoff_seconds),
+            retries=self._policy_retries(shape.retries, (*path, "retries")),
             override=None if shape.override is None else shape.override.approval,
             branch=self.steps(shape.branch or (), (*path, "branch")),
+        )
+
+    def _policy_retries(self, shape: PolicyRetriesShape, path: JsonPath) -> Retries:
+        number = self._evaluator.bounded
+        count = number(shape.count, bounds.EVALUATIONS_AGAIN, (*path, "count"))
+        pause = (shape.backoff_seconds, bounds.BACKOFF_SECONDS, (*path, "backoffSeconds"))
+        return Retries(count + 1, number(*pause))
+
+    def _lanes(self, shape: ParallelShape, path: JsonPath) -> tuple[Lane, ...]:
+        single = self.steps(shape.steps or (), (*path, "steps"))
+        return (
+            *(Lane(steps=(step,)) for step in single),
+            *(
+                Lane(
+                    steps=self.steps(lane.steps, (*path, "branches", number, "steps")),
+                    branch=lane.name or str(number),
+                )
+                for number, lane in enumerate(shape.branches or ())
+            ),
         )
 
     def _map(self, shape: MapShape, path: JsonPath, fields: StepFields) -> MapStep:
@@ -170,19 +214,22 @@ class StepPlanner:
             iterator=shape.iterator,
             index=shape.index,
             steps=template,
-            max_parallel=shape.max_parallel,
+            **self._max_parallel(shape.max_parallel, path),
             output=_text(shape.outputs),
             fail_fast=_fail_fast(shape, fields),
         )
 
     def _loop(self, shape: LoopShape, path: JsonPath, fields: StepFields) -> Loop:
+        most = self._evaluator.bounded(
+            shape.max_iterations, bounds.ITERATIONS, (*path, "maxIterations")
+        )
         return Loop(
             **fields,
-            items=self._items.items(shape.items, shape.max_iterations, (*path, "items")),
+            items=self._items.items(shape.items, most, (*path, "items")),
             iterator=shape.iterator,
             index=shape.index,
             steps=self.steps(shape.body, (*path, "body")),
-            max_iterations=shape.max_iterations,
+            max_iterations=most,
             until=_text(shape.until),
             aggregation=Aggregation(shape.aggregation),
             output=_text(shape.outputs),
@@ -225,15 +272,18 @@ class StepPlanner:
         return len(branches)
 
 
-def retries(shape: RetriesShape) -> Retries:
-    """Return the retries that *shape* asks for."""
+def retries(shape: RetriesShape, evaluator: InputEvaluator, path: JsonPath) -> Retries:
+    """Return the retries that *shape* at *path* asks for."""
+    number, most_s = evaluator.bounded, shape.max_backoff_seconds
+    if most_s is not None:
+        most_s = number(most_s, bounds.MAX_BACKOFF_SECONDS, (*path, "maxBackoffSeconds"))
     # In one order, because the order in the manifest means nothing and would change the hash.
     on = tuple(reason for reason in REASONS if reason in (shape.on or ()))
     return Retries(
-        max_attempts=shape.max_attempts,
-        backoff_s=shape.backoff_seconds,
-        backoff_rate=shape.backoff_rate,
-        max_backoff_s=shape.max_backoff_seconds,
+        max_attempts=number(shape.max_attempts, bounds.ATTEMPTS, (*path, "maxAttempts")),
+        backoff_s=number(shape.backoff_seconds, bounds.BACKOFF_SECONDS, (*path, "backoffSeconds")),
+        backoff_rate=number(shape.backoff_rate, bounds.BACKOFF_RATE, (*path, "backoffRate")),
+        max_backoff_s=most_s,
         jitter=Jitter(shape.jitter),
         on=on,
     )

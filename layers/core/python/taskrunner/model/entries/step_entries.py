@@ -88,6 +88,11 @@ def step_skipped(step_path: str, occurred_at: str, *, when_planned: bool = False
     )
 
 
+def first_start_id(step_path: str, attempt: int) -> str:
+    """Return the id of the first entry about an attempt: its start, before any deferral."""
+    return f"{step_path}#{attempt}#started"
+
+
 def attempt_started(
     step_path: str, attempt: int, uses: str, occurred_at: str, *, deferrals: int = 0
 ) -> Entry:
@@ -96,7 +101,7 @@ def attempt_started(
     *deferrals* is how often the attempt was deferred before.
     """
     return Entry(
-        id=_numbered(f"{step_path}#{attempt}#started", deferrals + 1),
+        id=_numbered(first_start_id(step_path, attempt), deferrals + 1),
         occurred_at=occurred_at,
         event=Event.STEP_STARTED,
         step_path=step_path,

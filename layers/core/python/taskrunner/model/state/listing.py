@@ -90,7 +90,7 @@ class _Lister:
             case PolicyGate():
                 return self._policy(step, state, inside)
             case Parallel():
-                lanes = self._lanes(step, [((child,), inside) for child in step.steps])
+                lanes = self._lanes(step, [(lane.steps, inside) for lane in step.lanes])
                 return self._block(step, state, lanes, scope, is_complete=True)
             case MapStep() | Loop():
                 return self._iterated(step, state, inside, scope)
