@@ -73,7 +73,14 @@ class _Reader:
             request.run_id(),
             request.path["approvalId"],
         )
-        view = read_approval(tenant, run_id, approval_id, request.caller, self._world)
+        view = read_approval(
+            tenant,
+            run_id,
+            approval_id,
+            request.caller,
+            self._world,
+            gate_path=request.parameter("stepId"),
+        )
         return json_response(200, view)
 
     def step(self, request: Request) -> Response:
@@ -150,7 +157,9 @@ def handler(
         ("GET", f"{_RUNS}/{{runId}}"): Operation(reader.run, query=http_filters.STATE_PARAMETERS),
         ("GET", f"{_RUNS}/{{runId}}/plan"): Operation(reader.plan, query=("compareTo",)),
         ("GET", f"{_RUNS}/{{runId}}/steps/{{stepId}}"): Operation(reader.step),
-        ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(reader.approval),
+        ("GET", f"{_RUNS}/{{runId}}/approvals/{{approvalId}}"): Operation(
+            reader.approval, query=("stepId",)
+        ),
         ("GET", f"{_RUNS}/{{runId}}/logs"): Operation(reader.log, query=(*_PAGE, "tail", "before")),
         ("GET", f"{_RUNS}/{{runId}}/artifacts"): Operation(reader.artifacts),
         ("GET", f"{_RUNS}/{{runId}}/artifacts/{{name}}"): Operation(

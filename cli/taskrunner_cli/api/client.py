@@ -157,9 +157,12 @@ class Client:
             self._get(f"{_run_path(run_id)}/plan", {"compareTo": compare_to}), RunPlan
         )
 
-    def approval(self, run_id: str, approval_id: str) -> Answer[OpenApproval]:
-        """Return an approval of a run with its gates and the decisions so far."""
-        return self._read(self._get(_approval_path(run_id, approval_id)), OpenApproval)
+    def approval(
+        self, run_id: str, approval_id: str, step_id: str | None = None
+    ) -> Answer[OpenApproval]:
+        """Return an approval of a run with its decisions, and its first gates or the one named."""
+        filters = {} if step_id is None else {"stepId": step_id}
+        return self._read(self._get(_approval_path(run_id, approval_id), filters), OpenApproval)
 
     def approvals(self, limit: int, cursor: str | None = None) -> Answer[ApprovalPage]:
         """Return up to *limit* open approvals after *cursor*, read in as many pages as needed."""

@@ -230,9 +230,9 @@ def _show_question(
     state = session.client.run(chosen.run).view
     if session.screen.is_json:
         return state["planHash"], None
-    entry = _describe(session, chosen, state)
     if not step_ids and chosen.entry is not None and chosen.entry.get("scope") == "gate":
         step_ids = (chosen.entry.get("stepId", ""),)
+    entry = _describe(session, chosen, state, step_ids)
     comparison = _compare(session, chosen.run)
     session.screen.print_text(
         approval_question(state, chosen.approval, entry, comparison, step_ids)
@@ -257,15 +257,20 @@ def _check_that_caller_may_decide(session: Session, entry: OpenApproval | None) 
     )
 
 
-def _describe(session: Session, chosen: _Chosen, run: RunState) -> OpenApproval | None:
+def _describe(
+    session: Session, chosen: _Chosen, run: RunState, step_ids: tuple[str, ...]
+) -> OpenApproval | None:
     """Return the approval with its gates; from an older service, its entry in the list.
+
+    The service shows only the first of many gates, or one that is named.
 
     Raises:
         RefusedError: the run has no such approval, so there is nothing to decide about.
 
     """
     try:
-        return session.client.approval(chosen.run, chosen.approval).view
+        step_id = step_ids[0] if len(step_ids) == 1 else None
+        return session.client.approval(chosen.run, chosen.approval, step_id).view
     except RefusedError as error:
         entry = chosen.entry or _find_entry(session, chosen)
         has_gate = any(step.get("approvalId") == chosen.approval for step in run["steps"])

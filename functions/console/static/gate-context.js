@@ -30,7 +30,9 @@ export class GateContexts {
 
   async #read(gate, key) {
     // The rest of a card is enough to decide by, so a part that cannot be read is left out.
-    const { gates = [] } = await readApproval(gate.runId, gate.approvalId).catch(() => ({}));
+    const named = gate.scope === 'gate' ? { stepId: gate.stepId } : {};
+    const approval = readApproval(gate.runId, gate.approvalId, undefined, named);
+    const { gates = [] } = await approval.catch(() => ({}));
     const { comparison } = await readPlan(gate.runId).catch(() => ({}));
     const own = gates.find((each) => each.stepId === gate.stepId);
     const waiting = own ?? (gate.scope === 'gate' ? undefined : gates[0]);
@@ -44,8 +46,8 @@ export function readPlan(runId, signal) {
   return read(pathOf`/runs/${runId}/plan`, { compareTo: 'last-approved' }, signal);
 }
 
-function readApproval(runId, approvalId, signal) {
-  return read(pathOf`/runs/${runId}/approvals/${approvalId}`, {}, signal);
+function readApproval(runId, approvalId, signal, query = {}) {
+  return read(pathOf`/runs/${runId}/approvals/${approvalId}`, query, signal);
 }
 
 /**

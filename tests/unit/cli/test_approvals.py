@@ -368,6 +368,8 @@ class TestGatesOfTheirOwn:
     ) -> None:
         ended = terminal("approve", typed="1\ny\n")
 
+        shown = next(r for r in service.requests if r.path.endswith("/approvals/security-review"))
+        assert shown.query == {"stepId": "regions[0]::go"}
         assert "approve security-review at regions[0]::go of run r1? [y/N]" in ended.out
         assert "carol" not in ended.out
         assert service.requests[-1].document["stepId"] == ["regions[0]::go"]

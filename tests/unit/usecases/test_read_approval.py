@@ -51,7 +51,12 @@ LOOPING = pack(
 )
 
 
-def approval(world: MemoryWorld, caller: Caller = BOB, approval_id: str = "security") -> Any:  # noqa: ANN401
+def approval(
+    world: MemoryWorld,
+    caller: Caller = BOB,
+    approval_id: str = "security",
+    query: dict[str, str] | None = None,
+) -> Any:  # noqa: ANN401
     """The answer of the route, checked against the API's document."""
     path = "/v1/task-runner/runs/{runId}/approvals/{approvalId}"
     authorizer = {
@@ -64,6 +69,7 @@ def approval(world: MemoryWorld, caller: Caller = BOB, approval_id: str = "secur
         "httpMethod": "GET",
         "resource": path,
         "pathParameters": {"runId": "run-7", "approvalId": approval_id},
+        "queryStringParameters": query,
         "requestContext": {"authorizer": authorizer},
     }
     answer = handler(event, None, world=world)
@@ -129,6 +135,27 @@ def test_each_iterations_gate_has_its_own_findings() -> None:
         ("each[0]::review", "review", "a"),
         ("each[1]::review", "review", "b"),
     ]
+
+
+def test_shows_twenty_gates_and_each_other_one_by_its_step_id() -> None:
+    world = a_world(LOOPING.replace("[a, b]", str([*range(22)])))
+    for number in range(22):
+        step(world, "scan", iteration=f"each[{number}]::")
+        gate(world, token=f"token-{number}", iteration=f"each[{number}]::")
+
+    first = approval(world)
+    shown = {gate["stepId"] for gate in first["gates"]}
+    omitted = {f"each[{number}]::review" for number in range(22)} - shown
+    named = [approval(world, query={"stepId": path}) for path in sorted(omitted)]
+    unknown = approval(world, query={"stepId": "each[22]::review"})
+
+    assert (len(shown), first["gatesOmitted"], len(omitted)) == (20, 2, 2)
+    assert [found["gates"][0]["stepId"] for found in named] == sorted(omitted)
+    assert [found["gates"][0]["findings"][0]["value"] for found in named] == [
+        int(path.partition("]")[0].removeprefix("each[")) for path in sorted(omitted)
+    ]
+    assert {(found["gatesOmitted"], found["canDecide"]) for found in named} == {(21, True)}
+    assert (unknown["gates"], unknown["status"], unknown["gatesOmitted"]) == ([], "waiting", 22)
 
 
 def test_shows_the_decisions_so_far_and_that_another_approver_is_needed() -> None:

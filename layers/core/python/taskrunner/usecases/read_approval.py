@@ -16,6 +16,7 @@ from taskrunner.model.brief import brief_of
 from taskrunner.model.entries.gate_entries import GateOpened
 from taskrunner.model.entries.reading import read
 from taskrunner.model.plan import ApprovalGate, ApprovalScope, PolicyGate
+from taskrunner.runtime.delivery import outside_of_stopped_blocks
 from taskrunner.runtime.gate_view import findings, gate_views
 from taskrunner.runtime.run_values import RunValues
 
@@ -35,10 +36,18 @@ _MAX_GATES: Final = 20
 _MAX_DECISIONS: Final = 100
 
 
-def read_approval(
-    tenant: str, run_id: str, approval_id: str, caller: Caller, world: World
+def read_approval(  # noqa: PLR0913 - a request has this many parts
+    tenant: str,
+    run_id: str,
+    approval_id: str,
+    caller: Caller,
+    world: World,
+    *,
+    gate_path: str | None = None,
 ) -> JsonObject:
     """Return the API's RunApprovalResponse; *caller* may decide it or not.
+
+    It has the first gates that wait, or only the one at *gate_path*, if that waits.
 
     Raises:
         NotFoundError: the tenant has no such run, or the run's pack no such approval.
@@ -48,9 +57,10 @@ def read_approval(
     approval = next((item for item in plan.approvals if item.id == approval_id), None)
     if approval is None:
         raise NotFoundError(f"approval {approval_id} of run {run_id}")
-    waiting = [] if run.outcome else list(world.approvals.waiting(run, approval_id))
+    waiting = [] if run.outcome else _waiting(run, plan, approval_id, world)
     records = _Records(approval, world.approvals.records(tenant, run_id, approval_id), caller, run)
-    shown = waiting[:_MAX_GATES]
+    named = [gate for gate in waiting if gate_path in {None, gate.step_path}]
+    shown = named[:_MAX_GATES]
     gates = _gates(plan, snapshot, shown, world)
     view: JsonObject = {
         "runId": run.run_id,
@@ -71,9 +81,15 @@ def read_approval(
         view["scope"] = approval.scope.value
     if approval.message is not None:
         view["message"] = approval.message
-    if len(waiting) > _MAX_GATES:
-        view["gatesOmitted"] = len(waiting) - _MAX_GATES
+    if len(waiting) > len(shown):
+        view["gatesOmitted"] = len(waiting) - len(shown)
     return view
+
+
+def _waiting(run: Run, plan: Plan, approval_id: str, world: World) -> list[GateRecord]:
+    """The gates that wait, except those that a failure beside them has stopped."""
+    waiting = world.approvals.waiting(run, approval_id)
+    return outside_of_stopped_blocks(waiting, run, plan, world)
 
 
 def _gates(
