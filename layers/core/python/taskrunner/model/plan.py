@@ -214,9 +214,9 @@ class MapStep(_Step):
     """A block that runs the template *steps* for every item, several items at the same time.
 
     *output* is the expression of an item's value; None means the outputs of its last step.
-    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     *fail_fast* says whether the first failure stops the remaining items; None means the opposite of
     *continue_on_error*.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
 
     kind: ClassVar[StepKind] = StepKind.MAP
