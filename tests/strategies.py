@@ -110,7 +110,8 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     declared = _Declared(
         [_id(approval) for approval in approvals], [_id(policy) for policy in policies]
     )
-    steps = draw(_step_lists(ids, declared, depth=0))
+    last = max(1, len(ids) - draw(st.integers(0, 2)))
+    steps = draw(_step_lists(ids[:last], declared, depth=0))
     spec: dict[str, Any] = {
         "inputs": INPUTS,
         "secrets": [{"name": "token"}],
@@ -118,6 +119,9 @@ def packs(draw: DrawFn) -> dict[str, Any]:
         "policies": policies,
         "steps": steps,
     }
+    if ids[last:]:  # which asks nobody
+        final = _step_lists(ids[last:], _Declared([], declared.policies), depth=1)
+        spec["finally"] = draw(final)
     spec |= draw(
         st.fixed_dictionaries(
             {},

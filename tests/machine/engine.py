@@ -23,6 +23,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
+from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.machine.client import Client, LambdaContext
 from tests.machine.deployment import (
     EXECUTOR_PREFIX,
@@ -172,6 +173,15 @@ class Engine:
         return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
 
 
+@cache
+def _sandbox() -> ForkedSandbox:
+    """The sandbox of all engines, whose servers take long to start and keep nothing of an attempt.
+
+    An engine with one of its own would leave a server behind until it is collected as garbage.
+    """
+    return ForkedSandbox()
+
+
 @contextmanager
 def engine() -> Iterator[Engine]:
     """A fresh TaskRunner; fails at its end if a function did what its role does not grant."""
@@ -187,6 +197,7 @@ def engine() -> Iterator[Engine]:
         with moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))
+            vars(running.world)["sandbox"] = _sandbox()
             running.recorder.attach()
             backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
             backend.invoke = running.as_lambda

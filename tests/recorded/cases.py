@@ -237,4 +237,5 @@ PLAYS: Final[Mapping[str, Play]] = {
     "loops-go-on-after-failures-or-stop": _undisturbed,
     "what-cannot-be-decided": _undisturbed,
     "finally-follows-a-failure": _undisturbed,
+    "branches-of-a-parallel-contain-a-failure": _undisturbed,
 }

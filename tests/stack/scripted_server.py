@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOWN: Final = 503
+IN_USE: Final = 409
 # A body of JSON, or a status without a body.
 Answer = dict[str, Any] | list[Any] | int
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.stack.api import statuses, until
-from tests.stack.scripted_server import DOWN, scripted_server
+from tests.stack.scripted_server import DOWN, IN_USE, scripted_server
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ SERVICES: Final = {
     "migration": "operator",
     "regions": "traffic",
     "runbook": "operations",
+    "cleanup": "storage",
 }
 PRODUCTION: Final = "/environments/production"
+TESTS: Final = "/environments/staging/tests"
 DATABASE: Final = "/databases/orders"
 PLAN: Final = {"id": "plan-7", "statements": ["add column note", "drop index by_day"]}
+OLD: Final = "2020-01-31T08:00:00Z"
+NEW: Final = "2999-01-31T08:00:00Z"
 MIGRATED: Final = {"schemaVersion": 42, "consistent": True}
 
 
@@ -46,7 +50,14 @@ class Case:
 
 
 CASES: Final = {
-    "good-release": Case("release", {f"GET {PRODUCTION}/release": [{"tag": "2.3.0"}]}, {}),
+    "good-release": Case(
+        "release",
+        {
+            f"GET {PRODUCTION}/release": [{"tag": "2.3.0"}],
+            f"POST {TESTS}/sign-in": [{"session": "s-1"}],
+        },
+        {},
+    ),
     "bad-release": Case(
         "release",
         {f"GET {PRODUCTION}/release": [{"tag": "2.3.0"}], f"GET {PRODUCTION}/health": [DOWN]},
@@ -80,6 +91,23 @@ CASES: Final = {
         "regions",
         {"GET /regions/eu-north-1/errors": [{"errors": 0.001}, {"errors": 0}, {"errors": 0.2}]},
         {"regions": ["eu-north-1", "us-east-1"]},
+    ),
+    "cleanup": Case(
+        "cleanup",
+        {
+            "GET /snapshots?from=": [
+                {
+                    "items": [{"name": "a", "createdAt": OLD}, {"name": "b", "createdAt": NEW}],
+                    "next": "b+",
+                }
+            ],
+            "GET /snapshots?from=b%2B": [{"items": [{"name": "c", "createdAt": NEW}], "next": "d"}],
+            "GET /snapshots?from=d": [
+                {"items": [{"name": "e", "createdAt": OLD}, {"name": "f/1", "createdAt": OLD}]}
+            ],
+            "DELETE /snapshots/e": [IN_USE],
+        },
+        {},
     ),
     "calm": Case("runbook", {"GET /services/checkout/errors": [{"share": 0.001}]}, {}),
     "restarted": Case("runbook", {"GET /services/checkout/errors": [{"share": 0.1}]}, {}),
@@ -147,8 +175,8 @@ def test_a_release_is_approved_by_somebody_else_who_sees_tag_and_findings(
     assert state["status"] == "succeeded", statuses(state)
     assert statuses(state)["roll-back"] == "Skipped condition-false"
     assert run.service.bodies(f"PUT {PRODUCTION}/release") == [{"tag": "2.4.0"}]
-    tests = {route for route, _ in run.service.asked if "/staging/tests/" in route}
-    assert {route.rpartition("/")[2] for route in tests} == {"sign-in", "search", "checkout"}
+    assert len(run.service.bodies(f"POST {TESTS}/search")) == 1
+    assert run.service.bodies(f"POST {TESTS}/checkout") == [{"session": "s-1"}]
     (sent,) = run.service.bodies("POST /notifications")
     assert sent["text"] == "The release of 2.4.0 has succeeded"
 
@@ -238,6 +266,23 @@ def test_the_first_bad_stage_ends_the_rollout_before_the_next_region(
     assert [weight["percent"] for weight in weights] == [10, 25, 50, 0]
     assert statuses(state)["regions[1]::approval"] == "Skipped run-failed"
     assert not [route for route, _ in run.service.asked if "us-east-1" in route]
+
+
+def test_a_cleanup_reads_all_pages_and_deletes_what_is_old(
+    runs: dict[str, Run], operator: Api
+) -> None:
+    run = runs["cleanup"]
+
+    state = operator.ended(run.run_id)
+
+    assert state["status"] == "succeeded", statuses(state)
+    read = [route for route, _ in run.service.asked if route.startswith("GET")]
+    assert read == [f"GET /snapshots?from={token}" for token in ("", "b%2B", "d")]
+    deleted = {route for route, _ in run.service.asked if route.startswith("DELETE")}
+    assert deleted == {f"DELETE /snapshots/{name}" for name in ("a", "e", "f%2F1")}
+    assert run.service.bodies("POST /reports") == [
+        {"outcome": "succeeded", "complete": True, "old": 3, "deleted": 2}
+    ]
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ PACK: Final = Words(
         "maxAttempts": ("1", "2", "100", *_NUMBERS), "backoffSeconds": _NUMBERS,
         "backoffRate": _NUMBERS, "count": _NUMBERS,
         "path": ("/output/x", "/output/../x", "/output/"),
+        "id": ("a", "b", "s1"), "name": ("eu", "us", "n1"),
     },
     scalars=_ODD,
     keys=("id", "name", "when", "type", "run", "with", "steps", "step", "body", "items", "map",

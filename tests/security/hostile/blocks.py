@@ -26,7 +26,9 @@ def cases() -> dict[str, Case]:
     return {
         "limited-lanes-in-lanes": Case("", pack(f"- {lanes}"), refused=False),
         "limited-branches-in-branches": Case("", pack(f"- {branches}"), refused=False),
-        "many-branches": Case("", pack(f"- id: p\n  parallel:\n    branches:\n{branch}")),
+        "many-branches": Case(
+            "", pack(f"- id: p\n  parallel:\n    branches:\n{branch}"), refused=False
+        ),
         "many-limited-lanes": Case(
             "", pack(f"- id: p\n  parallel:\n    maxParallel: 1\n    steps:\n{lane}")
         ),

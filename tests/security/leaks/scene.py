@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from threading import local
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,15 @@ def scene() -> Iterator[Scene]:
             engine.store_secret("other-tenant", name, f"not for you {name}")
         secrets = SecretsLog(engine.world.secrets)
         engine.around = secrets.during
-        sandbox = ForkedSandbox("tests.security.leaks.leaky_executors")
-        engine.world.__dict__ |= {"secrets": secrets, "sandbox": sandbox}
+        engine.world.__dict__ |= {"secrets": secrets, "sandbox": _sandbox()}
         watch.lines.clear()
         yield Scene(engine, port, watch, functions, secrets)
-        sandbox.close()
+
+
+@cache
+def _sandbox() -> ForkedSandbox:
+    """The sandbox of all scenes, as a function keeps one for all runs."""
+    return ForkedSandbox("tests.security.leaks.leaky_executors")
 
 
 @contextmanager

@@ -193,24 +193,18 @@ def test_a_gate_in_a_branch_guards_what_follows_in_it_and_behind_the_parallel(mo
 
 
 @pytest.mark.parametrize("most", ["", "maxParallel: 1, "])
-@pytest.mark.parametrize(
-    ("bypass", "message"),
-    [
-        ("left-2", "left-2 is reached around the gate review"),
-        (None, "ship is reached around the gate review"),
-    ],
-)
-def test_refuses_a_machine_whose_branch_goes_around_its_gate(
-    most: str, bypass: str | None, message: str
+@pytest.mark.parametrize("behind", ["left-2", "ship"])
+def test_refuses_a_machine_whose_branch_goes_on_after_its_gate_has_failed(
+    most: str, behind: str
 ) -> None:
     compiled = compile_pack(pack(branches_with_a_gate(most), spec=APPROVALS), {})
     definition = deepcopy(compiled.definition)
     both = definition["States"][frame.FRAME]["Branches"][0]["States"]["both"]
-    lane = both["ItemProcessor"] if most else both["Branches"][0]
-    states = lane["States"]
-    states["left-1"]["Next"] = bypass or states["left-2"]["Next"]
+    states = (both["ItemProcessor"] if most else both["Branches"][0])["States"]
+    after = "left-2" if behind == "left-2" else states["left-2"]["Next"]
+    states["review"]["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": after}]
 
-    with pytest.raises(gates.BypassError, match=message):
+    with pytest.raises(gates.BypassError, match=f"{behind} is reached though review failed"):
         gates.prove(definition, compiled.plan)
     gates.prove(compiled.definition, compiled.plan)
 
