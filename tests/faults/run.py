@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.faults.scenarios import FUNCTIONS, SCENARIOS, SECRETS
 from tests.faults.service import service
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.faults.faults import Case
+
+_PROGRESS: Final = 500
 
 _open = ExitStack()
 _sweeps: list[Sweep] = []
@@ -61,7 +63,9 @@ def run(scenarios: Iterable[str]) -> int:
         wrong = [problem for _, problem in recorded if problem]
         for problem in wrong:
             _print(problem)
-        for case, problems in pool.map(_replay, cases, chunksize=8):
+        for done, (case, problems) in enumerate(pool.map(_replay, cases, chunksize=8), 1):
+            if done % _PROGRESS == 0:
+                _print(f"{done} replayed")
             if problems:
                 wrong.append(str(case))
                 _print(f"{case}: {'; '.join(problems)}")
@@ -74,6 +78,8 @@ def _print(line: str) -> None:
 
 if __name__ == "__main__":
     began = time.monotonic()
+    if unknown := [name for name in sys.argv[1:] if name not in SCENARIOS]:
+        sys.exit(f"error: no scenario {unknown[0]!r}; there are: {', '.join(SCENARIOS)}")
     number = run(sys.argv[1:] or SCENARIOS)
     _print(f"{number} go wrong ({(time.monotonic() - began) / 60:.0f} minutes)")
     sys.exit(min(number, 1))
