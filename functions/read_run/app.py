@@ -79,7 +79,7 @@ class _Reader:
             approval_id,
             request.caller,
             self._world,
-            gate_path=request.parameter("stepId"),
+            gate_path=http_filters.text(request, "stepId"),
         )
         return json_response(200, view)
 

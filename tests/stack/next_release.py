@@ -60,7 +60,7 @@ def release_before(folder: Path) -> Workspace:
 def _changed(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Workspace:
     for name in _DEPLOYED:
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)  # files instead of links
     shutil.copyfile(ROOT / "template.yaml", folder / "template.yaml")
     for name, old, new in changes:
         path = folder / name

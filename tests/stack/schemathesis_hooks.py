@@ -61,6 +61,7 @@ _DEPENDENT: Final = frozenset(
         "Since",
         "WaitSeconds",
         "LogTail",
+        "LogBefore",
     }
 )
 _ANY_ENTRY: Final = {

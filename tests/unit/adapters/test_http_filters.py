@@ -60,7 +60,7 @@ def test_lists_what_the_filters_admit(
         ({"status": "x" * 5000}, "status is unknown: 'xxx"),
         ({"stauts": "failed"}, "unknown query parameter 'stauts'; did you mean 'status'?"),
         ({"createdafter": "2025"}, "did you mean 'createdAfter'?"),
-        ({"pack": ""}, "pack is empty; omit it to list all"),
+        ({"pack": ""}, "pack is empty; give it a value, or omit it"),
         ({"version": "1.0.0"}, "version is one of a pack; send pack as well"),
         ({"createdAfter": "yesterday"}, "createdAfter is not a time with its zone"),
         ({"createdAfter": "2025-12-06"}, "createdAfter is not a time with its zone"),

@@ -51,10 +51,10 @@ def run_filters(request: Request) -> RunFilters:
     """
     filters = RunFilters(
         status=choice(request, "status", RunStatus),
-        pack=_text(request, "pack"),
-        version=_text(request, "version"),
-        requested_by=_text(request, "requestedBy"),
-        approval=_text(request, "approval"),
+        pack=text(request, "pack"),
+        version=text(request, "version"),
+        requested_by=text(request, "requestedBy"),
+        approval=text(request, "approval"),
         created_after=_time(request, "createdAfter"),
         created_before=_time(request, "createdBefore"),
     )
@@ -77,7 +77,7 @@ def state_query(request: Request, default_limit: int, max_limit: int) -> StateQu
             raise _invalid(f"{name} is of use with {needed} only; send that as well")
     wait = request.parameter("wait")
     return StateQuery(
-        parent=_text(request, "parent"),
+        parent=text(request, "parent"),
         status=choice(request, "status", StepStatus),
         limit=request.limit(max_limit) or default_limit,
         cursor=request.parameter("cursor"),
@@ -125,13 +125,18 @@ def choice(request: Request, name: str, choices: type[_Choice]) -> _Choice | Non
         raise _invalid(f"{name} is unknown: '{shown}'{nearest(text, choices)}") from None
 
 
-def _text(request: Request, name: str) -> str | None:
-    text = request.parameter(name)
-    if text == "":
-        raise _invalid(f"{name} is empty; omit it to list all")
-    if text is not None and any("\ud800" <= character <= "\udfff" for character in text):
+def text(request: Request, name: str) -> str | None:
+    """Return the query parameter *name*; None if it is absent.
+
+    Raises:
+        InvalidRequestError: it is empty, or not valid Unicode.
+    """
+    value = request.parameter(name)
+    if value == "":
+        raise _invalid(f"{name} is empty; give it a value, or omit it")
+    if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
         raise _invalid(f"{name} is not valid text: it holds a lone surrogate")
-    return text
+    return value
 
 
 def _time(request: Request, name: str) -> str | None:
