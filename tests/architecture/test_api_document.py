@@ -237,6 +237,11 @@ def test_is_valid_openapi_3_1(document: Json) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
+def test_no_name_is_read_as_a_boolean(document: Json) -> None:
+    """A reader of YAML 1.1, as most are, takes an unquoted `on` or `no` for a boolean."""
+    assert [where for _, key, where in entries(document) if isinstance(key, bool)] == []
+
+
 def examples(value: Any, where: str = "#") -> Iterator[tuple[str, str, str, Any]]:  # noqa: ANN401 -- JSON
     """Yield (name, media type, pointer of its schema, value) of each example below *value*."""
     for container, key, here in entries(value, where):
