@@ -27,6 +27,8 @@ _DEPLOYED: Final = (
     "requirements",
     "statemachine",
 )
+# Links lead to the second one, and to the state machine.
+_FILES: Final = ("template.yaml", "cli/taskrunner_cli/pack.v1.json")
 _FRAME: Final = "statemachine/pack_run.asl.yaml"
 _EVENTS: Final = "layers/core/python/taskrunner/adapters/machine_events.py"
 _JOURNAL: Final = "layers/core/python/taskrunner/model/journal.py"
@@ -60,8 +62,10 @@ def release_before(folder: Path) -> Workspace:
 def _changed(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Workspace:
     for name in _DEPLOYED:
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)  # files instead of links
-    shutil.copyfile(ROOT / "template.yaml", folder / "template.yaml")
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in _FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
     for name, old, new in changes:
         path = folder / name
         text = path.read_text(encoding="utf-8")
