@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import httpx
 
 from taskrunner_cli.api.answers import Answer
+from taskrunner_cli.api.approval_scopes import ApprovalScopes
 from taskrunner_cli.api.client import Client
 from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, LogEntry, RunState, RunStatus
 from taskrunner_cli.api.refusals import BUSY_STATUSES
@@ -51,12 +52,14 @@ class RunUpdate:
         run: the state; it has a status if the run has ended.
         new_entries: the new log entries.
         document: the state as the service sent it.
+        by_gate: the approvals for which several gates wait, and each needs its own decision.
 
     """
 
     run: RunState
     new_entries: list[Answer[LogEntry]]
     document: JsonValue = None
+    by_gate: frozenset[str] = frozenset()
 
 
 class Watch:
@@ -84,6 +87,7 @@ class Watch:
     ) -> None:
         self.run_id = run_id
         self._client = client
+        self._scopes = ApprovalScopes(client)
         self._clock = clock
         self._notify = notify
         self._cursor = cursor
@@ -156,7 +160,7 @@ class Watch:
         run = answer.view
         if "status" not in run and self._last_event:
             run = {**run, "status": STATUS_OF_LAST_EVENT[self._last_event]}
-        self._last = RunUpdate(run, [], answer.document)
+        self._last = RunUpdate(run, [], answer.document, self._scopes.decided_by_gate(run))
         return replace(self._last, new_entries=entries)
 
     def _state_after(self, last: RunUpdate, left_s: float) -> Answer[RunState] | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from taskrunner_cli.api.approval_scopes import ApprovalScopes
 from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState, Step
 from taskrunner_cli.api.run_filters import RunFilters, parse_moment
 from taskrunner_cli.commands.in_session import in_session
@@ -106,7 +107,8 @@ def show(
     state = _with_omitted_steps(session, answer.view) if all_ else answer.view
     history = _read_history(session, state)
     session.screen.print_text(run_view(state, history, lists_all=all_))
-    session.screen.print_commands(*gate_hints(state, session.hint_options))
+    by_gate = ApprovalScopes(session.client).decided_by_gate(state)
+    session.screen.print_commands(*gate_hints(state, session.hint_options, by_gate))
 
 
 @in_session

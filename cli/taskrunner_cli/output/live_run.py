@@ -116,7 +116,7 @@ class PlainLines(NoDisplay):
         for entry in update.new_entries:
             if _is_transition(entry.view):
                 self._console.print(log_line(entry.view), soft_wrap=True)
-        hints = gate_hints(update.run, self._hint_options)
+        hints = gate_hints(update.run, self._hint_options, update.by_gate)
         if hints != self._hints:
             for hint in hints:
                 self._console.print(hint, soft_wrap=True)
@@ -143,6 +143,7 @@ class LiveTable:
         self._decisions = Decisions()
         self._log: deque[RenderableType] = deque(maxlen=_LOG_ROWS)
         self._run: RunState | None = None
+        self._by_gate: frozenset[str] = frozenset()
         self._lock = Lock()  # Live draws from its own thread
         # Live redraws four times a second, so that durations grow while no update comes.
         self._live = Live(self, console=console, transient=True, vertical_overflow="crop")
@@ -166,7 +167,7 @@ class LiveTable:
             for line in failures(run, self._decisions):
                 self._console.print(line, soft_wrap=True)
             self._console.print(self._table(run, rows), crop=False)
-            for line in (*unlisted_steps(run, len(rows)), *gate_hints(run, self._hint_options)):
+            for line in (*unlisted_steps(run, len(rows)), *self._hints(run)):
                 self._console.print(line, soft_wrap=True)
 
     def show(self, update: "RunUpdate") -> None:
@@ -176,7 +177,7 @@ class LiveTable:
                 self._durations.add(entry.view)
                 self._log.append(log_line(entry.view))
             self._decisions.add(entry.view for entry in update.new_entries)
-            self._run = update.run
+            self._run, self._by_gate = update.run, update.by_gate
         self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -193,7 +194,7 @@ class LiveTable:
         """Return as many steps as fit above the end of the log, and the hints."""
         log = console.render_lines(Group(*self._log), options, pad=False)[-_LOG_ROWS:]
         log_lines = [Segments([*line, Segment.line()]) for line in log]
-        below = Group(*log_lines, *gate_hints(run, self._hint_options))
+        below = Group(*log_lines, *self._hints(run))
         most = min(console.height // _ROWS_PER_FAILURE, MOST_FAILURES)
         failed = failures(run, self._decisions, most) if most else []
         rows = self._rows(run)
@@ -207,6 +208,9 @@ class LiveTable:
             if excess <= 0 or len(shown) <= _FEWEST_STEP_ROWS:
                 return view
             shown = most_relevant(rows, max(len(shown) - max(excess // 2, 1), _FEWEST_STEP_ROWS))
+
+    def _hints(self, run: RunState) -> list[Text]:
+        return gate_hints(run, self._hint_options, self._by_gate)
 
     def _rows(self, run: RunState) -> list[StepRow]:
         durations = self._durations

@@ -1,7 +1,8 @@
 """Views of runs: the list, a run with its steps, and its log."""
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -27,6 +28,8 @@ APPROVER_OF_STACK: Final = " --as approver"
 
 MOST_FAILURES: Final = 5
 """The number of failed steps that stand above a run's table."""
+
+_MOST_GATES: Final = 3  # of an approval, with a command for each
 
 _MESSAGE_INDENT: Final = 28  # the columns before a log entry's message
 
@@ -135,14 +138,32 @@ def created(run: RunState) -> str:
     return " ".join(part for part in parts if part)
 
 
-def gate_hints(run: RunState, options: str = APPROVER_OF_STACK) -> list[Text]:
-    """Return the command to type for each approval that the run waits for, with *options*."""
-    approvals = [step.get("approvalId") for step in run["steps"] if is_waiting(step)]
-    return [
-        text(f"taskrunner approve {run['runId']} {approval}{options}", "cyan")
-        for approval in dict.fromkeys(approvals)
-        if approval
-    ]
+def gate_hints(
+    run: RunState, options: str = APPROVER_OF_STACK, by_gate: Collection[str] = ()
+) -> list[Text]:
+    """Return the command to type for each approval that the run waits for, with *options*.
+
+    Approvals in *by_gate* have a command for each gate, up to a few.
+    """
+    gates: dict[str, list[str]] = {}
+    for step in run["steps"]:
+        if is_waiting(step) and (approval := step.get("approvalId")):
+            gates.setdefault(approval, []).append(step["stepId"])
+    hints: list[Text] = []
+    for approval, step_ids in gates.items():
+        command = f"taskrunner approve {run['runId']} {approval}"
+        if approval in by_gate and len(step_ids) > 1:
+            hints += _hints_by_gate(command, step_ids, options)
+        else:
+            hints.append(text(f"{command}{options}", "cyan"))
+    return hints
+
+
+def _hints_by_gate(command: str, step_ids: Sequence[str], options: str) -> Iterator[Text]:
+    for step_id in step_ids[:_MOST_GATES]:
+        yield text(f"{command} --step {shlex.quote(step_id)}{options}", "cyan")
+    if (more := len(step_ids) - _MOST_GATES) > 0:
+        yield text(f"… and {counted(more, 'more gate')}: taskrunner approvals", "dim")
 
 
 def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> RenderableType:

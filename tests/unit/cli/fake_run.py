@@ -55,6 +55,14 @@ DEPLOY = [
 ]
 
 
+def at_gates(count: int) -> list[Moment]:
+    """Return the script of a run that waits at *count* gates in the iterations of a map."""
+    gates: dict[str, StepStatus] = {
+        f"regions[{number}]::approval": "Pending" for number in range(count)
+    }
+    return [Moment("waiting", gates, [("gate.awaiting", gate) for gate in gates])]
+
+
 @dataclass
 class FakeRun:
     """A run that moves to its next moment at each tick, and waits at its gate for a verdict."""
@@ -125,7 +133,7 @@ class FakeRun:
             self.add_entry(event, step_id)
 
     def _step(self, name: str, status: StepStatus) -> Step:
-        is_gate = name == "approval"
+        is_gate = name.rpartition("::")[2] == "approval"
         step: Step = {
             "stepId": name,
             "kind": "GateApproval" if is_gate else "Run",

@@ -12,7 +12,7 @@ from taskrunner_cli.api.watch import RunUpdate
 from taskrunner_cli.output.live_run import LiveTable, show_updates
 from taskrunner_cli.output.step_durations import StepDurations
 from tests.unit.cli.conftest import FakeClock
-from tests.unit.cli.fake_run import DEPLOY, FakeRun
+from tests.unit.cli.fake_run import DEPLOY, FakeRun, at_gates
 
 if TYPE_CHECKING:
     from taskrunner_cli.json_types import JsonValue
@@ -64,6 +64,17 @@ def test_shows_status_reason_duration_and_log_of_a_waiting_run() -> None:
     assert "1.0 s" in next(line for line in lines if line.startswith("build"))
     assert "awaiting-approval: Review before deploy" in view
     assert "gate.awaiting" in view
+
+
+def test_proposes_a_command_for_each_gate_that_needs_its_own_decision() -> None:
+    run = FakeRun("r1", "regions", "sha256:00", at_gates(2))
+    update = RunUpdate(run.state(), [], by_gate=frozenset({"security-review"}))
+
+    *redraws, last = _views([update], height=40)
+
+    for lines in (redraws[-1], last):
+        view = "\n".join(lines)
+        assert "approve r1 security-review --step 'regions[1]::approval' --as approver" in view
 
 
 def test_a_small_terminal_shows_the_most_relevant_steps_in_the_packs_order() -> None:

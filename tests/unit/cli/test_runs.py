@@ -11,7 +11,7 @@ from taskrunner_cli.ports.clock import SystemClock
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
-from tests.unit.cli.fake_run import Moment
+from tests.unit.cli.fake_run import Moment, at_gates
 from tests.unit.cli.fake_service import FakeService
 
 if TYPE_CHECKING:
@@ -120,6 +120,40 @@ class TestShow:
         assert ended.code == 0
         assert "awaiting-approval: Review before deploy" in ended.out
         assert "taskrunner approve r1 security-review --as approver" in ended.out
+
+    @pytest.mark.parametrize("command", [("show",), ("watch",)])
+    def test_proposes_a_command_for_each_gate_that_needs_its_own_decision(
+        self, taskrunner: Command, service: FakeService, command: tuple[str, ...]
+    ) -> None:
+        service.scripts["regions"] = [
+            *at_gates(5),
+            Moment("succeeded", {}, [("run.completed", "")]),
+        ]
+        service.approval = {"runId": "r1", "approvalId": "security-review", "scope": "gate"}
+        service.add("r1", "regions").verdict = "approved"
+
+        ended = taskrunner(*command, "r1")
+
+        assert [line for line in ended.out.splitlines() if "taskrunner " in line] == [
+            "taskrunner approve r1 security-review --step 'regions[0]::approval' --as approver",
+            "taskrunner approve r1 security-review --step 'regions[1]::approval' --as approver",
+            "taskrunner approve r1 security-review --step 'regions[2]::approval' --as approver",
+            "… and 2 more gates: taskrunner approvals",
+        ]
+
+    @pytest.mark.parametrize("approval", [None, {"runId": "r1", "approvalId": "security-review"}])
+    def test_proposes_one_command_for_gates_that_one_decision_opens(
+        self, taskrunner: Command, service: FakeService, approval: dict[str, str] | None
+    ) -> None:
+        service.scripts["regions"] = at_gates(2)
+        service.approval = approval
+        service.add("r1", "regions")
+
+        ended = taskrunner("show", "r1")
+
+        assert [line for line in ended.out.splitlines() if "taskrunner " in line] == [
+            "taskrunner approve r1 security-review --as approver"
+        ]
 
     @pytest.mark.parametrize(
         "links",
