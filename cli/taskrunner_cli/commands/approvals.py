@@ -10,8 +10,9 @@ from taskrunner_cli.api.requests import Decision
 from taskrunner_cli.commands.completion import complete_approval, complete_waiting_run
 from taskrunner_cli.commands.in_session import in_session
 from taskrunner_cli.commands.options import CursorOption, LimitOption
-from taskrunner_cli.errors import CommandError, RefusedError, UsageError
+from taskrunner_cli.errors import CommandError, RefusedError, UnreachableError, UsageError
 from taskrunner_cli.output.approvals import approval_list, approval_question, numbered_steps
+from taskrunner_cli.output.decision_effects import effect_at_gates, gates_gone_on
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.session import Session
 
@@ -157,9 +158,22 @@ def _decide(session: Session, gate: _Gate, decision: Decision, *, is_confirmed: 
         raise
     status, resumed = answer.view["status"], answer.view.get("resumed")
     effect = _EFFECTS.get((status, resumed))
+    if (status, resumed) == ("approved", True) and not session.screen.is_json:
+        effect = _effect_at_gates(session, chosen, decision) or effect
     what = _what(chosen, decision)
     message = f"{what} of run {chosen.run}: {status}{f'; {effect}' if effect else ''}"
     session.print_result(answer.document, text(message, "bold"))
+
+
+def _effect_at_gates(session: Session, chosen: _Chosen, decision: Decision) -> str:
+    """Return which of the named gates go on and how many others wait; empty if none does."""
+    if not decision.step_ids:
+        return ""
+    try:
+        entry = session.client.approval(chosen.run, chosen.approval).view
+    except (RefusedError, UnreachableError):
+        return gates_gone_on(len(decision.step_ids))
+    return effect_at_gates(entry, decision.step_ids)
 
 
 def _what(chosen: _Chosen, decision: Decision) -> str:

@@ -1,5 +1,7 @@
 """`approvals`, `approve` and `reject`."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.cli.conftest import Command
@@ -339,6 +341,11 @@ class TestChoice:
         assert "RUN and APPROVAL are missing" in ended.err
 
 
+def _decision(service: FakeService) -> Any:  # noqa: ANN401 -- any JSON
+    """The body of the decision that was sent last."""
+    return [request for request in _calls(service) if request.method == "POST"][-1].document
+
+
 class TestGatesOfTheirOwn:
     """The gates of an approval of which each needs its own decision."""
 
@@ -369,8 +376,46 @@ class TestGatesOfTheirOwn:
 
         ended = taskrunner("approve", "r1", "security-review", *steps, "--yes")
 
-        assert service.requests[-1].document["stepId"] == ["regions[0]::go", "regions[1]::go"]
+        assert _decision(service)["stepId"] == ["regions[0]::go", "regions[1]::go"]
         assert "security-review at regions[0]::go, regions[1]::go of run r1: approved" in ended.out
+
+    @pytest.mark.parametrize(
+        ("step_ids", "members", "effect"),
+        [
+            ([0], {}, "the gate goes on; 1 gate of the approval still waits"),
+            ([0], {"gatesOmitted": 7}, "the gate goes on; 8 gates of the approval still wait"),
+            ([1, 0], {"minApprovals": 2, "gates": [{"stepId": "regions[0]::go"}]},
+             "the gate goes on; 1 gate of the approval still waits"),
+            ([0, 1], {"gates": [{"stepId": "regions[2]::go"}]},
+             "2 gates go on; 1 gate of the approval still waits"),
+            ([0, 1], {"gates": []}, "the run continues"),
+        ],
+        ids=["one", "many", "second-approver", "two", "all"],
+    )  # fmt: skip
+    def test_says_how_many_gates_still_wait(
+        self,
+        taskrunner: Command,
+        service: FakeService,
+        step_ids: list[int],
+        members: dict[str, object],
+        effect: str,
+    ) -> None:
+        assert service.approval is not None
+        service.approval |= members
+        steps = [word for number in step_ids for word in ("--step", f"regions[{number}]::go")]
+
+        ended = taskrunner("approve", "r1", "security-review", *steps, "--yes")
+
+        assert ended.out.splitlines()[-1].partition(": approved; ")[2] == effect
+
+    def test_says_that_the_gate_goes_on_if_the_others_cannot_be_read(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.approval = None
+
+        ended = taskrunner("approve", "r1", "security-review", "--step", "regions[0]::go", "--yes")
+
+        assert ended.out.endswith(": approved; the gate goes on\n")
 
     def test_sends_the_gate_that_was_chosen_from_the_list(
         self, terminal: Command, service: FakeService
@@ -381,7 +426,7 @@ class TestGatesOfTheirOwn:
         assert shown.query == {"stepId": "regions[0]::go"}
         assert "approve security-review at regions[0]::go of run r1? [y/N]" in ended.out
         assert "carol" not in ended.out
-        assert service.requests[-1].document["stepId"] == ["regions[0]::go"]
+        assert _decision(service)["stepId"] == ["regions[0]::go"]
 
     def test_asks_which_of_several_gates_is_meant(
         self, terminal: Command, service: FakeService
@@ -389,7 +434,7 @@ class TestGatesOfTheirOwn:
         ended = terminal("reject", "r1", "security-review", typed="2\ny\n")
 
         assert ended.code == 0
-        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]
+        assert _decision(service)["stepId"] == ["regions[1]::go"]
 
     def test_decides_nothing_if_nobody_can_say_which_gate_is_meant(
         self, taskrunner: Command, service: FakeService
@@ -408,4 +453,4 @@ class TestGatesOfTheirOwn:
 
         taskrunner("approve", "r1", "security-review", "--yes")
 
-        assert service.requests[-1].document["stepId"] == ["regions[1]::go"]
+        assert _decision(service)["stepId"] == ["regions[1]::go"]
