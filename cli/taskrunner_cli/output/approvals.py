@@ -107,7 +107,8 @@ def approval_question(
     facts.add_row("created", text(created(run)))
     if entry is not None:
         _add_entry(facts, entry, step_ids)
-    if run.get("status") not in FINAL_RUN_STATUSES:
+    lists_guards = entry is not None and entry.get("gates")
+    if not lists_guards and run.get("status") not in FINAL_RUN_STATUSES:
         facts.add_row("pending", text(_pending(run, gates)))
     changes = list(comparison_lines(comparison)) if comparison else []
     return Group(headline(run), facts, *changes)
@@ -188,9 +189,12 @@ def _by_message(gates: Sequence[Step]) -> dict[str, list[Step]]:
 
 
 def _pending(run: RunState, gates: Sequence[Step]) -> str:
-    """Return the steps that a decision may let run; of a map or loop, only the map or loop."""
+    """Return the run's pending steps, also of other lanes; of a map or loop, only the map or loop.
+
+    A run's state does not say which of them the gates guard, or in what order they run.
+    """
     steps = [row.step for row in step_rows(run["steps"])]
     pending = [
         step["stepId"] for step in steps if step["status"] == "Pending" and step not in gates
     ]
-    return " → ".join(pending) or "nothing: the gate is the last step"
+    return ", ".join(pending) or "no other step"

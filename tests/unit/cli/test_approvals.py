@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request
+from tests.unit.cli.fake_run import Moment
 from tests.unit.cli.fake_service import COMPARISON, FakeService, plan_hash, refused
 
 
@@ -142,6 +143,28 @@ class TestConfirmation:
 
         assert "pending" not in taskrunner("reject", "r1", "security-review", "--yes").out
 
+    def test_lists_the_pending_steps_of_the_run_in_no_order(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.scripts["lanes"] = [
+            Moment("waiting", {"approval": "Pending", "deploy": "Pending", "audit": "Pending"})
+        ]
+        service.add("r2", "lanes")
+
+        out = taskrunner("approve", "r2", "security-review", "--yes").out
+
+        assert "pending deploy, audit" in {" ".join(line.split()) for line in out.splitlines()}
+
+    def test_says_that_no_other_step_is_pending(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.scripts["last"] = [Moment("waiting", {"approval": "Pending"})]
+        service.add("r2", "last")
+
+        out = taskrunner("approve", "r2", "security-review", "--yes").out
+
+        assert "pending no other step" in {" ".join(line.split()) for line in out.splitlines()}
+
     def test_asks_nothing_with_yes(self, terminal: Command, service: FakeService) -> None:
         ended = terminal("approve", "r1", "security-review", "--yes")
 
@@ -262,6 +285,11 @@ class TestQuestionOfANewService:
         } <= lines
         assert any(line.startswith("approved by client:bo (bo@example.com)") for line in lines)
         assert not any(request.path.endswith("/approvals") for request in service.requests)
+
+    def test_lists_the_guarded_steps_and_not_all_pending_ones(self, taskrunner: Command) -> None:
+        out = taskrunner("approve", "r1", "security-review", "--yes").out
+
+        assert not any(line.startswith("pending") for line in out.splitlines())
 
     def test_shows_the_changes_since_the_last_approved_run(self, taskrunner: Command) -> None:
         out = taskrunner("approve", "r1", "security-review", "--yes").out
