@@ -393,6 +393,7 @@ class Artifact(TypedDict):
     name: str
     type: NotRequired[str]
     status: NotRequired[str]
+    stepId: NotRequired[str]
     sourcePath: NotRequired[str]
     storedPath: NotRequired[str]
     notes: NotRequired[str]

@@ -22,6 +22,24 @@ class TestList:
         assert "✓ captured" in as_text.out
         assert as_json.document == run.artifacts
 
+    def test_shows_the_step_that_wrote_an_artifact_and_no_value(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1")
+        run.artifacts += [
+            {"name": "report", "stepId": "scan[0]::look", "sourcePath": "/output/r.json"},
+            {"name": "gone", "notes": "no step wrote /output/x"},
+            {"name": "evidence-bundle", "type": "object", "expressionJson": '{"payload":"e30"}'},
+        ]
+
+        rows = [line.split() for line in taskrunner("artifacts", "r1").out.splitlines()]
+
+        assert rows[1:] == [
+            ["report", "scan[0]::look:", "/output/r.json"],
+            ["gone", "no", "step", "wrote", "/output/x"],
+            ["evidence-bundle", "object"],
+        ]
+
     def test_shows_one_artifact_by_name(self, taskrunner: Command, service: FakeService) -> None:
         service.add("r1", "hello")
 
