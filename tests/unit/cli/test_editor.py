@@ -62,7 +62,7 @@ def test_completes_the_keys_of_a_step_and_explains_them(
     offered = server.completions(file, _end_of("- id: deploy\n      ", file))
 
     assert {"when", "retries", "timeoutSeconds", "continueOnError", "parallel"} <= offered.keys()
-    assert offered["timeoutSeconds"] == "The seconds that the step may take."
+    assert offered["timeoutSeconds"] == "The seconds that one attempt may take."
     assert "id" not in offered  # the step has it
 
 

@@ -293,7 +293,7 @@ class StepShape(Shape):
     retries: RetriesShape | None = None
     """The step's attempts."""
     timeout_seconds: TimeoutSeconds | None = None
-    """The seconds that the step may take."""
+    """The seconds that one attempt may take."""
     run: RunShape | None = None
     """Runs an executor."""
     parallel: ParallelShape | None = None
