@@ -1,9 +1,12 @@
-"""The repository works on every machine: it contains no local path and no index address."""
+"""The repository works on every machine: no local path, no index address, no lack of a wheel."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+
+import pytest
+from packaging.requirements import Requirement
 
 from tests.template import ROOT
 
@@ -39,3 +42,22 @@ def test_no_file_contains_a_local_path() -> None:
 
 def test_no_file_contains_a_package_index() -> None:
     assert matches(INDEXES) == {}
+
+
+@pytest.mark.parametrize(
+    ("processor", "has_wheel"),
+    [
+        ("x86_64", True), ("aarch64", True), ("arm64", True), ("AMD64", True),
+        ("riscv64", False), ("ppc64le", False), ("s390x", False), ("armv7l", False),
+        ("ARM64", False),
+    ],
+)  # fmt: skip
+def test_oxlint_is_pinned_only_for_processors_that_it_has_a_wheel_for(
+    processor: str, *, has_wheel: bool
+) -> None:
+    pins = (ROOT / "requirements/dev.txt").read_text().splitlines()
+    (pin,) = [Requirement(line) for line in pins if line.startswith("oxlint==")]
+
+    applies = pin.marker is None or pin.marker.evaluate({"platform_machine": processor})
+
+    assert applies == has_wheel
