@@ -1,4 +1,4 @@
-"""What an approval of some of an approval's gates has done, in words."""
+"""The effect of approving some gates of an approval, in words."""
 
 from collections.abc import Collection
 

@@ -55,6 +55,22 @@ BRANCHES = pack(
 )
 
 
+NUMBERS = pack(
+    """
+    - id: each
+      map:
+        items: {range: {start: 1, end: "{{ inputs.n }}"}}
+        maxParallel: "{{ inputs.n }}"
+        step: {id: ping, retries: {maxAttempts: "{{ inputs.n }}"}, run: {uses: builtin:noop}}
+    - id: lanes
+      parallel:
+        maxParallel: "{{ min([inputs.n, `2`]) }}"
+        steps: [{id: left, run: {uses: builtin:noop}}]
+    """,
+    spec="inputs: [{name: n, type: integer, default: 1}]",
+)
+
+
 @pytest.fixture(name="blocks")
 def _blocks(tmp_path: Path) -> str:
     path = tmp_path / "blocks.yaml"
@@ -246,3 +262,19 @@ class TestCompile:
 
 def test_the_guides_of_a_tree() -> None:
     assert tree_guides([0, 1, 2, 2, 1, 0]) == ["", "├─ ", "│  ├─ ", "│  └─ ", "└─ ", ""]
+
+
+def test_plan_shows_numbers_from_inputs_as_they_are_planned(
+    taskrunner: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "numbers.yaml"
+    path.write_text(NUMBERS)
+
+    ended = taskrunner("plan", str(path), "--input", "n=3")
+
+    details = {line.partition("Pending")[2].strip() for line in ended.out.splitlines()}
+    assert {
+        "3 items, distributed, 3 at a time",
+        "builtin:noop  up to 3 attempts",
+        "2 at a time",
+    } <= details

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pytest
 
+from taskrunner.usecases.read_state import run_state
 from taskrunner_cli.ports.clock import SystemClock
 from taskrunner_cli.world import World
+from tests.packs import pack
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
 from tests.unit.cli.fake_run import Moment, at_gates
 from tests.unit.cli.fake_service import FakeService
+from tests.unit.usecases.scenarios import TENANT, a_world
+from tests.unit.usecases.scenarios import step as run_step
 
 if TYPE_CHECKING:
     from taskrunner_cli.api.documents import Step
@@ -140,6 +144,30 @@ class TestShow:
             "taskrunner approve r1 security-review --step 'regions[2]::approval' --as approver",
             "… and 2 more gates: taskrunner approvals",
         ]
+
+    def test_shows_a_map_whose_numbers_come_from_inputs(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        manifest = pack(
+            """
+            - id: each
+              map:
+                items: {range: {start: 1, end: "{{ inputs.n }}"}}
+                maxParallel: "{{ inputs.n }}"
+                step: {id: ping, run: {uses: builtin:noop}}
+            """,
+            spec="inputs: [{name: n, type: integer, default: 3}]",
+        )
+        world = a_world(manifest)
+        run_step(world, "ping", iteration="each[0]::")
+        state = run_state(TENANT, "run-7", world)
+        service.add("run-7", "hello")
+        service.next_answers = [Answer(200, state)]
+
+        ended = taskrunner("show", "run-7")
+
+        assert state["steps"][0]["maxParallel"] == 3
+        assert re.search(r"^each .* 1/3$", ended.out, re.MULTILINE)
 
     @pytest.mark.parametrize("approval", [None, {"runId": "r1", "approvalId": "security-review"}])
     def test_proposes_one_command_for_gates_that_one_decision_opens(

@@ -82,8 +82,13 @@ def test_a_retried_step_reads_no_more_than_needed(
     assert _starts(_world(entries, others)) == (starts, reads)
 
 
-def test_a_step_that_never_started_reads_the_whole_journal() -> None:
-    assert _starts(_world([], 1500)) == (AttemptStarts(), [64, 1024, None])
+@pytest.mark.parametrize(
+    ("others", "reads"), [(0, []), (40, [64]), (800, [64, 1024]), (1500, [64, 1024, None])]
+)
+def test_a_step_that_never_started_reads_until_the_journals_first_entry(
+    others: int, reads: list[int | None]
+) -> None:
+    assert _starts(_world([], others)) == (AttemptStarts(), reads)
 
 
 def test_a_first_invocation_reads_nothing_more() -> None:
