@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.golden.cases import BAD, GOOD
+from tests.packs import pack
 from tests.stack.api import statuses
 
 if TYPE_CHECKING:
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 _GOOD = {case.name: case.manifest for case in GOOD}
 _BAD = {case.name: case for case in BAD}
+# The emulator goes on with a Map after an iteration has failed, and AWS does not.
+_CANARY = pack(
+    """
+    - id: canary
+      continueOnError: true
+      loop:
+        items: {static: [10, 50, 100]}
+        failFast: true
+        body: [{id: shift, run: {uses: builtin:assert, with: {that: "{{ item != `50` }}"}}}]
+    - {id: back, when: steps.canary.status == 'Failed', run: {uses: builtin:noop}}
+    """
+)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +78,8 @@ def _runs(operator: Api) -> dict[str, str]:
         "merge-non-objects",
         "gate-without-message",
     ]
-    return {name: operator.run(_GOOD[name]) for name in names}
+    manifests = {name: _GOOD[name] for name in names} | {"canary": _CANARY}
+    return {name: operator.run(manifest) for name, manifest in manifests.items()}
 
 
 def test_a_failed_lane_skips_all_that_has_not_started(
@@ -81,6 +95,19 @@ def test_a_failed_lane_skips_all_that_has_not_started(
     behind = [path for path in steps if path.endswith(("::act", "::go-on"))]
     assert {steps[path] for path in [*behind, "after"]} == {"Skipped run-failed"}
     assert late.status_code == 409
+
+
+def test_a_failure_stops_a_loop_that_fails_fast(operator: Api, runs: dict[str, str]) -> None:
+    state = operator.ended(runs["canary"])
+
+    assert state["status"] == "succeeded"
+    assert statuses(state) == {
+        "canary": "Failed",
+        "canary[0]::shift": "Succeeded",
+        "canary[1]::shift": "Failed executor-error",
+        "canary[2]::shift": "Skipped parent-skipped",
+        "back": "Succeeded",
+    }
 
 
 def test_a_merge_of_numbers_fails_its_loop(operator: Api, runs: dict[str, str]) -> None:

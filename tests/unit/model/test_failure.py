@@ -85,7 +85,7 @@ NESTED = planned(
         ("each[0]::turns", Reach(block="each[0]::inner"), ["each[0]::inner"]),
         ("each[0]::turns[1]::turn", Reach(block="each[0]::inner"), ["each[0]::inner"]),
         ("repair", NOTHING, []),
-        ("one-by-one[0]::only", NOTHING, []),
+        ("one-by-one[0]::only", Reach(block="one-by-one"), ["one-by-one"]),
         ("hosts", NOTHING, []),
         ("hosts[0]::host", Reach(block="hosts"), ["hosts"]),
     ],

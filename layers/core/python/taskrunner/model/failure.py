@@ -16,7 +16,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model import step_path
-from taskrunner.model.plan import ApprovalGate, MapStep, Parallel, PolicyGate, RunStep, walk
+from taskrunner.model.plan import (
+    ApprovalGate,
+    Loop,
+    MapStep,
+    Parallel,
+    PolicyGate,
+    RunStep,
+    walk,
+)
 from taskrunner.model.run import StepStatus
 
 if TYPE_CHECKING:
@@ -50,7 +58,7 @@ class _Around(NamedTuple):
 def reach(plan: Plan, path: str) -> Reach:
     """Return how far the failure of the step at *path* reaches.
 
-    A block in which nothing runs at the same time has stopped with the failure anyway.
+    A block in which nothing else could start has stopped with the failure anyway.
     """
     parsed = step_path.parse(path)
     failed = _Around(plan.step(parsed.step_id), path)
@@ -59,11 +67,11 @@ def reach(plan: Plan, path: str) -> Reach:
     for block in reversed(list(_blocks_around(plan, path))):
         if not block.step.stops_at_failure:
             # The failed step itself holds nothing that could still run.
-            is_block = failed.path != path and _is_concurrent(failed.step)
+            is_block = failed.path != path and _could_go_on(failed.step)
             return Reach(block=failed.path) if is_block else Reach()
         failed = block
         if block.step.continue_on_error:
-            return Reach(block=block.path) if _is_concurrent(block.step) else Reach()
+            return Reach(block=block.path) if _could_go_on(block.step) else Reach()
     return Reach(run=True, block=STEPS if _is_before_final(plan, parsed.step_id) else None)
 
 
@@ -78,7 +86,7 @@ def stoppable_blocks(plan: Plan, path: str) -> list[str]:
     return whole + [
         block.path
         for outer, block in pairwise([None, *blocks])
-        if block is not None and _ends_a_climb(block, outer) and _is_concurrent(block.step)
+        if block is not None and _ends_a_climb(block, outer) and _could_go_on(block.step)
     ]
 
 
@@ -127,9 +135,16 @@ def _is_before_final(plan: Plan, step_id: str) -> bool:
     return bool(plan.final_steps) and not plan.is_final(step_id)
 
 
-def _is_concurrent(block: Step) -> bool:
-    """Return whether steps in *block* may run at the same time."""
-    return any(isinstance(step, Parallel | MapStep) for step in walk((block,)))
+def _could_go_on(block: Step) -> bool:
+    """Return whether something in *block* could still start after a failure that stops it.
+
+    Steps that run at the same time could. So could the next iterations of a loop that is one Map of
+    the machine: AWS ends a Map at the first failure, but an engine may run its other iterations.
+    """
+    return any(
+        isinstance(step, Parallel | MapStep) or (isinstance(step, Loop) and not step.takes_turns)
+        for step in walk((block,))
+    )
 
 
 def _blocks_around(plan: Plan, path: str) -> Iterator[_Around]:
