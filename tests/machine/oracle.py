@@ -467,17 +467,23 @@ class _Walker:
                 return {}
 
     def item_status(self, step: MapStep, path: str, number: int) -> str:
-        ends = [
-            self.found.statuses.get(f"{path}[{number}]::{child.id}", ("Skipped",))[0]
+        outcomes = [
+            self.found.statuses.get(f"{path}[{number}]::{child.id}", ("Skipped", "parent-skipped"))
             for child in step.steps
         ]
+        ends = [status for status, _ in outcomes]
         fatal = [
             end == "Failed" and not child.continue_on_error
             for child, end in zip(step.steps, ends, strict=True)
         ]
         if any(fatal):
             return "Failed"
-        return "Skipped" if set(ends) == {"Skipped"} else "Succeeded"
+        is_cut_short = not {("Skipped", "parent-skipped"), ("Skipped", "run-failed")}.isdisjoint(
+            outcomes
+        )
+        if set(ends) == {"Skipped"}:
+            return "Skipped"
+        return "Failed" if is_cut_short else "Succeeded"
 
 
 def _inside(step: Step, place: _Place) -> _Place:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.machine.runs import decide, ended, has_entry, log, run, start, state_of, statuses
+from tests.machine.runs import (
+    decide,
+    decide_now,
+    ended,
+    has_entry,
+    log,
+    outputs,
+    run,
+    start,
+    state_of,
+    statuses,
+    wait_for_gates,
+)
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -219,3 +231,32 @@ def test_each_gate_of_one_approval_waits_its_own_time(engine: Engine, ana: Clien
     assert statuses(state)["each[1]::ask"] == "Failed approval-expired"
     expiries = [steps[f"each[{index}]::ask"]["lastTransitionAt"] for index in (0, 1)]
     assert expiries[0][:19] < expiries[1][:19]
+
+
+STOPPED = """
+- id: each
+  continueOnError: true
+  map:
+    items: {static: [stopped, rejected, skipped]}
+    failFast: true
+    steps:
+      - {id: work, when: item != 'skipped', run: {uses: builtin:noop}}
+      - {id: ask, when: item != 'skipped', gate: {approval: {id: go}}}
+      - {id: ship, when: item != 'skipped', run: {uses: builtin:noop}}
+- {id: after, run: {uses: builtin:noop, with: {read: "{{ steps.each.outputs.statuses }}"}}}
+"""
+
+
+def test_an_item_that_was_stopped_after_it_had_begun_has_not_succeeded(
+    ana: Client, bob: Client
+) -> None:
+    """A later step may ship, or roll back, what the statuses report as done."""
+    run_id = start(ana, pack(STOPPED, spec="approvals: [{id: go, scope: gate}]"))
+    wait_for_gates(ana, run_id, "go", 2)
+
+    assert decide_now(bob, run_id, "go", "rejected", stepId="each[1]::ask").status == 200
+
+    state = ended(ana, run_id)
+    assert statuses(state)["each[0]::work"] == "Succeeded"
+    assert statuses(state)["each[0]::ship"] == "Skipped parent-skipped"
+    assert outputs(ana, state, "after")["read"] == ["Failed", "Failed", "Skipped"]

@@ -125,6 +125,20 @@ def test_an_omitted_default_and_a_written_default_give_one_plan() -> None:
     assert plan_pack(short, {}) == plan_pack(long, {})
 
 
+def test_the_reasons_that_are_tried_again_by_default_may_be_written() -> None:
+    step = "- {{id: a, retries: {{maxAttempts: 2{}}}, run: {{uses: builtin:noop}}}}"
+    omitted, default, other = (
+        plan_hash(plan_pack(pack(step.format(reasons)), {}))
+        for reasons in (
+            "",
+            ", on: [executor-error, timeout, memory-exceeded]",
+            ", on: [executor-error, timeout]",
+        )
+    )
+
+    assert omitted == default != other
+
+
 def test_a_steps_failure_settings_override_the_packs() -> None:
     steps = """
     - {id: a, run: {uses: builtin:noop}}

@@ -14,7 +14,7 @@ from taskrunner.values import dataclass
 # run's quota is tried again, because the quota is the whole run's.
 REASONS: Final = ("timeout", "memory-exceeded", "egress-denied", "executor-error")
 # A host that is not allowed now will not be allowed at the next attempt.
-_BY_DEFAULT: Final = frozenset(REASONS) - {"egress-denied"}
+RETRIED_BY_DEFAULT: Final = frozenset(REASONS) - {"egress-denied"}
 
 
 class Jitter(StrEnum):
@@ -41,7 +41,7 @@ class Retries:
 
     def allow(self, attempt: int, reason: str) -> bool:
         """Return whether another attempt follows *attempt*, which failed for *reason*."""
-        return attempt < self.max_attempts and reason in (self.on or _BY_DEFAULT)
+        return attempt < self.max_attempts and reason in (self.on or RETRIED_BY_DEFAULT)
 
     @property
     def first_pause_s(self) -> int:

@@ -9,7 +9,7 @@ and the time when a step was reached that reads `run.now`.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskrunner.model import step_path
 from taskrunner.model.approval import Verdict
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import StepOutcome, StepState
     from taskrunner.ports import RunSnapshot, World
+
+# The reasons of a step that had not started when a failure elsewhere stopped it.
+_CUT_SHORT: Final = frozenset({Reason.PARENT_SKIPPED, Reason.RUN_FAILED})
 
 
 def items_path(path: str) -> str:
@@ -169,8 +172,9 @@ class RecordedOutcomes:
     def item_status(self, step: MapStep, path: str, number: int) -> StepStatus:
         """Return how item *number* of the map at *path* ended.
 
-        It is Failed if it has failed the map, or would have. It is Skipped if none of its steps was
-        run: by their conditions, or because the map had ended before.
+        It is Failed if it has failed the map, or would have, or was stopped after it had begun. It
+        is Skipped if none of its steps was run: by their conditions, or because the map had ended
+        before.
         """
         prefix = step_path.iteration_prefix(path, number)
         statuses = [(child, self._status_in_item(child, prefix)) for child in step.steps]
@@ -181,7 +185,20 @@ class RecordedOutcomes:
             return StepStatus.FAILED
         if all(status is StepStatus.SKIPPED for _, status in statuses):
             return StepStatus.SKIPPED
+        if any(
+            status is StepStatus.SKIPPED and self._is_cut_short(child, prefix)
+            for child, status in statuses
+        ):
+            return StepStatus.FAILED
         return StepStatus.SUCCEEDED
+
+    def _is_cut_short(self, step: Step, prefix: str) -> bool:
+        """Return whether a skipped step would have been reached without a failure elsewhere."""
+        path = step_path.join(prefix, step.id)
+        if step.enabled is False or self.loaded(path) is not None:
+            return False  # its own condition skipped it
+        state = self._journal_states().get(path)
+        return state is not None and state.reason in _CUT_SHORT
 
     def _status_in_item(self, step: Step, prefix: str) -> StepStatus:
         path = step_path.join(prefix, step.id)

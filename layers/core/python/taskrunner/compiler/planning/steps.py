@@ -35,7 +35,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
 )
-from taskrunner.model.retries import REASONS, Jitter, Retries
+from taskrunner.model.retries import REASONS, RETRIED_BY_DEFAULT, Jitter, Retries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -277,7 +277,7 @@ def retries(shape: RetriesShape, evaluator: InputEvaluator, path: JsonPath) -> R
     number, most_s = evaluator.bounded, shape.max_backoff_seconds
     if most_s is not None:
         most_s = number(most_s, bounds.MAX_BACKOFF_SECONDS, (*path, "maxBackoffSeconds"))
-    # In one order, because the order in the manifest means nothing and would change the hash.
+    # In one order, and absent where it is the default, so that plans of one meaning are alike.
     on = tuple(reason for reason in REASONS if reason in (shape.on or ()))
     return Retries(
         max_attempts=number(shape.max_attempts, bounds.ATTEMPTS, (*path, "maxAttempts")),
@@ -285,7 +285,7 @@ def retries(shape: RetriesShape, evaluator: InputEvaluator, path: JsonPath) -> R
         backoff_rate=number(shape.backoff_rate, bounds.BACKOFF_RATE, (*path, "backoffRate")),
         max_backoff_s=most_s,
         jitter=Jitter(shape.jitter),
-        on=on,
+        on=() if set(on) == RETRIED_BY_DEFAULT else on,
     )
 
 
