@@ -205,7 +205,7 @@ class _Reader:
             return event.value
         expected = scalars.tag_name(tag)
         if tag and expected is None:
-            raise _tag_refusal(event.tag, line, path)
+            raise _tag_refusal(event.tag, event.value, line, path)
         value = scalars.core_value(event.value)
         if tag and not scalars.fits_tag(value, tag):
             shown = wording.shortened(event.value, _MAX_SHOWN)
@@ -316,12 +316,12 @@ def _is_plain(event: yaml.Event) -> bool:
 
 def _check_tag(tag: str | None, expected: str, line: int, path: JsonPath) -> None:
     if tag not in {None, "!", _CORE_TAG + expected}:
-        raise _tag_refusal(tag, line, path)
+        raise _tag_refusal(tag, f"the {expected}", line, path)
 
 
-def _tag_refusal(tag: str | None, line: int, path: JsonPath) -> InvalidPackError:
+def _tag_refusal(tag: str | None, value: str, line: int, path: JsonPath) -> InvalidPackError:
     shown = (tag or "").replace(_CORE_TAG, "!!")
-    return _refusal(f"the tag {shown} is not allowed; write the value without it", line, path)
+    return _refusal(yaml_errors.refused_tag(shown, value), line, path)
 
 
 def _collect_lines(node: _Node, path: JsonPath, lines: dict[JsonPath, int]) -> None:
