@@ -138,6 +138,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._problems: list[tuple[int, Problem]] = []
         self._numbers: dict[JsonPath, str] = {}
+        self._text = text
         self._events = _events(text)
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
@@ -276,7 +277,7 @@ class _Reader:
             if event.anchor:
                 self._anchors[event.anchor] = _Node(event.value, line, weight_bytes)
             return event.value
-        raise _refusal("a key must be text, not a list or a mapping", line, path)
+        raise _refusal(yaml_errors.refused_key(self._text, event), line, path)
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

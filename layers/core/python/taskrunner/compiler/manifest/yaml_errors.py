@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.expressions.tokens import closing_braces
 from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
     import yaml
 
 _MAX_SHOWN: Final = 200
+_ENDS_OF_VALUES: Final = ("", "#", ",", "]", "}")
+_LINE_BREAK: Final = re.compile(r"\r\n|\n|\r")
 
 # libyaml's texts, and words for them that an author knows. Other texts are shown as they are.
 _PLACES: Final = {
@@ -78,6 +81,24 @@ def refused_tag(tag: str, value: str) -> str:
         meant = quoted(shortened(f"{negation} {value}".strip(), _MAX_SHOWN))
         return f"an unquoted '!' begins a YAML tag; put quotes around the expression: {meant}"
     return f"the tag {tag} is not allowed; write the value without it"
+
+
+def refused_key(manifest: str, event: yaml.Event) -> str:
+    """Return why a list or a mapping, which begins with *event*, cannot be a key.
+
+    `{{ inputs.x }}` without quotes is one: a mapping that is the key of a mapping.
+    """
+    assert event.start_mark is not None  # noqa: S101 - every event of a text has one
+    lines = _LINE_BREAK.split(manifest)
+    rest = lines[event.start_mark.line][event.start_mark.column - 1 :]
+    if not rest.startswith("{{"):
+        return "a key must be text, not a list or a mapping"
+    end = closing_braces(rest, len("{{"))
+    template = rest[: end + len("}}")] if end > 0 else "{{ ... }}"
+    if end > 0 and rest[end + len("}}") :].lstrip()[:1] not in _ENDS_OF_VALUES:
+        template += "..."
+    example = quoted(shortened(template, _MAX_SHOWN))
+    return f"an unquoted '{{{{' begins a YAML mapping; put quotes around the value: {example}"
 
 
 def quoted(text: str) -> str:
