@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import ValidationError
 
 from taskrunner.compiler.manifest.fields import FORMS
+from taskrunner.compiler.manifest.keys import meant_key
 from taskrunner.model.wording import nearest, shortened
 
 if TYPE_CHECKING:
@@ -118,4 +119,5 @@ def _unknown_key(path: JsonPath, known_keys: Collection[str]) -> str:
     key = str(path[-1])
     if path[:2] == ("spec", "secrets") and key == "value":
         return "a pack never holds a secret's value; store it in the deployment and remove it here"
-    return f"unknown key '{key}'{nearest(key, known_keys)}"
+    meant = meant_key(key, known_keys)
+    return f"unknown key '{key}'{nearest(meant or key, known_keys)}"
