@@ -83,7 +83,10 @@ class Nesting:
                 return step
         if not isinstance(block, dict):
             return step
-        return step | _wrapped(self._block(block, kinds[0], (*path, *keys)), keys)
+        nested: Json = self._block(block, kinds[0], (*path, *keys))
+        if keys[1:]:  # keep what stands beside the approval or policy, for the shapes to report
+            nested = step[keys[0]] | {keys[1]: nested}
+        return step | {keys[0]: nested}
 
     def _misspelt(self, step: JsonObject, path: JsonPath) -> bool:
         """Report the unknown keys of a step without a kind; return whether one was meant as it."""
