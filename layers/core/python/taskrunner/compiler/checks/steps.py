@@ -274,4 +274,6 @@ def _no_executor(reference: str) -> str:
     if reference.startswith(executors.LAMBDA):
         return f"'{reference}' is not a function; {FUNCTION_FORM}"
     known = [*executors.references(), f"{executors.LAMBDA}<name>"]
-    return f"there is no executor '{reference}'{nearest(reference, known)}"
+    same_name = f"builtin:{reference.lower()}"
+    hint = nearest(same_name if same_name in known else reference, known)
+    return f"there is no executor '{reference}'{hint}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler.manifest.keys import all_keys
+from taskrunner.compiler.manifest.keys import all_keys, meant_key
 from taskrunner.compiler.manifest.shape_messages import shown
 from taskrunner.compiler.manifest.step_shapes import KINDS, StepShape
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem
@@ -98,7 +98,8 @@ class Nesting:
             if meant in KINDS and "." in meant:
                 hint = "; write {}: {{{}: ...}}".format(*meant.split("."))
             else:
-                hint = nearest(key, COMMON_KEYS | _KIND_KEYS)
+                keys = COMMON_KEYS | _KIND_KEYS
+                hint = nearest(meant_key(key, keys) or key, keys)
             self._settle(path, (*path, key), f"unknown key '{key}'{hint}")
         return found
 
