@@ -69,6 +69,10 @@ class StepChecks:
     def _step(self, step: StepShape, path: JsonPath) -> list[str]:
         if self._findings.is_full:
             return []
+        with self._scope.at_step(path):
+            return self._step_here(step, path)
+
+    def _step_here(self, step: StepShape, path: JsonPath) -> list[str]:
         self._expressions.expression(step.when, (*path, "when"))
         if isinstance(step.body, RunShape):
             self._numbers.number(step.timeout_seconds, (*path, "timeoutSeconds"))
