@@ -92,13 +92,22 @@ def _impossible_word(comparison: Comparison, scope: Scope) -> str | None:
         words = _words(name, scope)
         if words is None or not isinstance(literal.value, str) or literal.value in words:
             continue
-        by_lower = {word.lower(): word for word in words}
-        meant = closest(literal.value.lower(), by_lower)
-        hint = f"write '{by_lower[meant]}'" if meant else f"it is one of {', '.join(words)}"
+        hint = _right_word(name.reference, literal.value, words)
         text = ".".join(name.reference)
         text = f"an element of {text}" if isinstance(name, Element) else text
         return f"{text} is never {_literal(literal.value, 'text')}; {hint}"
     return None
+
+
+def _right_word(reference: Reference, wrong: str, words: tuple[str, ...]) -> str:
+    """Return what to write instead of *wrong*, for a name that is always one of *words*."""
+    by_lower = {word.lower(): word for word in words}
+    status = next((word for word in StepStatus if word.lower() == wrong.lower()), None)
+    if reference[-1] == "statusReason" and status is not None:
+        right = ".".join((*reference[:-1], "status"))
+        return f"'{status}' is a status, for {right}; a reason is one of {', '.join(words)}"
+    meant = closest(wrong.lower(), by_lower)
+    return f"write '{by_lower[meant]}'" if meant else f"it is one of {', '.join(words)}"
 
 
 def _words(name: Name | Element, scope: Scope) -> tuple[str, ...] | None:

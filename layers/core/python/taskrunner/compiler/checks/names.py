@@ -6,11 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
-from taskrunner.compiler.manifest.step_shapes import (
-    LoopShape,
-    MapShape,
-    walk,
-)
+from taskrunner.compiler.checks.order import why_not_earlier
+from taskrunner.compiler.manifest.step_shapes import LoopShape, MapShape, walk
 from taskrunner.model.plan import PREVIOUS
 from taskrunner.model.wording import closest, nearest
 
@@ -75,6 +72,7 @@ class Scope:
         self._secrets = {shape.name for shape in spec.secrets}
         self._local: dict[str, Kind | None] = {}
         self._is_final = False
+        self._place: JsonPath = ()
         self._repaired = repaired
 
     def unsure(self, section: str) -> bool:
@@ -101,6 +99,14 @@ class Scope:
         self._is_final = True
         yield
         self._is_final = False
+
+    @contextmanager
+    def at_step(self, path: JsonPath) -> Iterator[None]:
+        """Be in the step at *path* for a while."""
+        before = self._place
+        self._place = path
+        yield
+        self._place = before
 
     def hide(self, step_ids: Iterable[str]) -> dict[str, StepShape]:
         """Make steps invisible, and return those that were visible."""
@@ -277,7 +283,8 @@ class Scope:
             if isinstance(block.body, MapShape | LoopShape):
                 outputs = f"steps.{block.id}.outputs"
                 return f"can be read only inside its own iteration; outside, read {outputs}"
-        return f"does not always end before this one starts{hint}"
+        why = why_not_earlier(path, self._place, self.steps) if self._place else None
+        return why or f"does not always end before this one starts{hint}"
 
 
 def looked_up(reference: Reference) -> Reference:

@@ -69,6 +69,10 @@ class StepChecks:
     def _step(self, step: StepShape, path: JsonPath) -> list[str]:
         if self._findings.is_full:
             return []
+        with self._scope.at_step(path):
+            return self._step_here(step, path)
+
+    def _step_here(self, step: StepShape, path: JsonPath) -> list[str]:
         self._expressions.expression(step.when, (*path, "when"))
         if isinstance(step.body, RunShape):
             self._numbers.number(step.timeout_seconds, (*path, "timeoutSeconds"))
@@ -274,4 +278,6 @@ def _no_executor(reference: str) -> str:
     if reference.startswith(executors.LAMBDA):
         return f"'{reference}' is not a function; {FUNCTION_FORM}"
     known = [*executors.references(), f"{executors.LAMBDA}<name>"]
-    return f"there is no executor '{reference}'{nearest(reference, known)}"
+    same_name = f"builtin:{reference.lower()}"
+    hint = nearest(same_name if same_name in known else reference, known)
+    return f"there is no executor '{reference}'{hint}"

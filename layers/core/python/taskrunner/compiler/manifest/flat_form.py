@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler.manifest.keys import all_keys
+from taskrunner.compiler.manifest.keys import all_keys, meant_key
 from taskrunner.compiler.manifest.shape_messages import shown
 from taskrunner.compiler.manifest.step_shapes import KINDS, StepShape
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem
@@ -83,7 +83,10 @@ class Nesting:
                 return step
         if not isinstance(block, dict):
             return step
-        return step | _wrapped(self._block(block, kinds[0], (*path, *keys)), keys)
+        nested: Json = self._block(block, kinds[0], (*path, *keys))
+        if keys[1:]:  # keep what stands beside the approval or policy, for the shapes to report
+            nested = step[keys[0]] | {keys[1]: nested}
+        return step | {keys[0]: nested}
 
     def _misspelt(self, step: JsonObject, path: JsonPath) -> bool:
         """Report the unknown keys of a step without a kind; return whether one was meant as it."""
@@ -95,7 +98,8 @@ class Nesting:
             if meant in KINDS and "." in meant:
                 hint = "; write {}: {{{}: ...}}".format(*meant.split("."))
             else:
-                hint = nearest(key, COMMON_KEYS | _KIND_KEYS)
+                keys = COMMON_KEYS | _KIND_KEYS
+                hint = nearest(meant_key(key, keys) or key, keys)
             self._settle(path, (*path, key), f"unknown key '{key}'{hint}")
         return found
 

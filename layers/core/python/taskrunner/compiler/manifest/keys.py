@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
 from taskrunner.compiler.manifest.shapes import Pack
+from taskrunner.model.wording import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from taskrunner.model.json_path import JsonPath
+
+
+# Keys that an author may know from another place, or from another tool: the key that is meant, as
+# the first of these that the place has.
+_OTHER_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "steps": ("body",),
+    "body": ("steps",),
+    "do": ("body", "steps"),
+    "if": ("when", "condition"),
+    "when": ("condition",),
+    "condition": ("when",),
+}
+
+
+def meant_key(wrong: str, known_keys: Collection[str]) -> str | None:
+    """Return the key of *known_keys* that is meant by *wrong*; None if that cannot be said."""
+    words = (word for word in _OTHER_WORDS.get(wrong, ()) if word in known_keys)
+    return next(words, None) or closest(wrong, known_keys)
 
 
 def keys_at(path: JsonPath) -> frozenset[str]:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from taskrunner.compiler.manifest.flat_form import COMMON_KEYS, Nesting, written_path
-from taskrunner.compiler.manifest.keys import keys_at
+from taskrunner.compiler.manifest.keys import keys_at, meant_key
 from taskrunner.compiler.manifest.repair import Repaired, repair, step_path
 from taskrunner.compiler.manifest.shape_messages import message
 from taskrunner.compiler.manifest.shapes import Pack
 from taskrunner.compiler.problems import MAX_PROBLEMS, Problem, invalid
-from taskrunner.model.wording import closest
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _reported(error: ValidationError) -> Iterator[ErrorDetails]:
         *parent, key = detail["loc"]
         misspelt = unknown.get(tuple(parent), ()) if detail["type"] == "missing" else ()
         known = keys_at(tuple(parent))
-        if not any(closest(wrong, known) == key for wrong in misspelt):
+        if not any(meant_key(wrong, known) == key for wrong in misspelt):
             yield detail
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import ValidationError
 
 from taskrunner.compiler.manifest.fields import FORMS
+from taskrunner.compiler.manifest.keys import meant_key
 from taskrunner.model.wording import nearest, shortened
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ _PREDICATES: Final = {
     "too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
 }
+# A gate holds its approval or its policy, and the other kinds stand in the step itself.
+_GATES: Final = (("gate",), ("approval",))
+_KIND_KEYS: Final = (
+    ("run",), ("parallel",), ("map",), ("loop",), ("conditional",), ("policy",), *_GATES,
+)  # fmt: skip
+_KEYS_OF_STEPS: Final = ("name", "when", "continueOnError")
+_KEYS_OF_RUN_STEPS: Final = (*_KEYS_OF_STEPS, "retries", "timeoutSeconds")
+_KEYS_OF_APPROVALS: Final = (
+    "grants", "minApprovals", "distinctFromRequester", "expiresAfterSeconds", "scope",
+)  # fmt: skip
 
 NO_STEP: Final = "'step' must not be 0"
 
@@ -66,7 +77,7 @@ def message(
     """
     last, kind, context = path[-1], detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(path, known_keys)
+        return _misplaced_key(path, tuple(detail["loc"])) or _unknown_key(path, known_keys)
     key = f"'{last}'" if isinstance(last, str) else f"item {last} of '{path[-2]}'"
     given = shown(detail["input"]) if number is None else shortened(number, _MAX_SHOWN)
     if kind == "string_type" and last in _CONDITION_HINTS:
@@ -114,8 +125,25 @@ def shown(value: Json) -> str:
             return str(value)
 
 
+def _misplaced_key(written: JsonPath, nested: JsonPath) -> str | None:
+    """Return where the key at a path belongs, if it is one that authors put in a step's kind.
+
+    *written* is its path in the manifest, and *nested* that in the nested form. None means that the
+    key is not one of these.
+    """
+    key, block = str(written[-1]), nested[-2:-1]
+    if block in _GATES and key in _KEYS_OF_APPROVALS:
+        return f"unknown key '{key}' of a gate; set it in spec.approvals, on the gate's approval"
+    is_step_key = key in (_KEYS_OF_RUN_STEPS if block == ("run",) else _KEYS_OF_STEPS)
+    if written[-2:-1] == block and block in _KIND_KEYS and is_step_key:
+        beside = "gate" if block in {*_GATES, ("policy",)} else block[0]
+        return f"'{key}' is a key of the step; write it beside '{beside}', not in it"
+    return None
+
+
 def _unknown_key(path: JsonPath, known_keys: Collection[str]) -> str:
     key = str(path[-1])
     if path[:2] == ("spec", "secrets") and key == "value":
         return "a pack never holds a secret's value; store it in the deployment and remove it here"
-    return f"unknown key '{key}'{nearest(key, known_keys)}"
+    meant = meant_key(key, known_keys)
+    return f"unknown key '{key}'{nearest(meant or key, known_keys)}"

@@ -138,6 +138,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._problems: list[tuple[int, Problem]] = []
         self._numbers: dict[JsonPath, str] = {}
+        self._text = text
         self._events = _events(text)
         self._anchors: dict[str, _Node] = {}
         self._aliases = 0
@@ -205,7 +206,7 @@ class _Reader:
             return event.value
         expected = scalars.tag_name(tag)
         if tag and expected is None:
-            raise _tag_refusal(event.tag, line, path)
+            raise _tag_refusal(event.tag, event.value, line, path)
         value = scalars.core_value(event.value)
         if tag and not scalars.fits_tag(value, tag):
             shown = wording.shortened(event.value, _MAX_SHOWN)
@@ -276,7 +277,7 @@ class _Reader:
             if event.anchor:
                 self._anchors[event.anchor] = _Node(event.value, line, weight_bytes)
             return event.value
-        raise _refusal("a key must be text, not a list or a mapping", line, path)
+        raise _refusal(yaml_errors.refused_key(self._text, event), line, path)
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -316,12 +317,12 @@ def _is_plain(event: yaml.Event) -> bool:
 
 def _check_tag(tag: str | None, expected: str, line: int, path: JsonPath) -> None:
     if tag not in {None, "!", _CORE_TAG + expected}:
-        raise _tag_refusal(tag, line, path)
+        raise _tag_refusal(tag, f"the {expected}", line, path)
 
 
-def _tag_refusal(tag: str | None, line: int, path: JsonPath) -> InvalidPackError:
+def _tag_refusal(tag: str | None, value: str, line: int, path: JsonPath) -> InvalidPackError:
     shown = (tag or "").replace(_CORE_TAG, "!!")
-    return _refusal(f"the tag {shown} is not allowed; write the value without it", line, path)
+    return _refusal(yaml_errors.refused_tag(shown, value), line, path)
 
 
 def _collect_lines(node: _Node, path: JsonPath, lines: dict[JsonPath, int]) -> None:

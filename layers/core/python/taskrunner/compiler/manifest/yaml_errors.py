@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
+
+from taskrunner.expressions.tokens import closing_braces
+from taskrunner.model.wording import shortened
 
 if TYPE_CHECKING:
     import yaml
+
+_MAX_SHOWN: Final = 200
+_ENDS_OF_VALUES: Final = ("", "#", ",", "]", "}")
+_LINE_BREAK: Final = re.compile(r"\r\n|\n|\r")
 
 # libyaml's texts, and words for them that an author knows. Other texts are shown as they are.
 _PLACES: Final = {
@@ -20,6 +28,7 @@ _PLACES: Final = {
     "while scanning an anchor": "in an anchor",
     "while scanning a simple key": "",
     "while scanning a quoted scalar": "in a quoted text",
+    "while scanning a tag": "",
     "while parsing a quoted scalar": "in a quoted text",
 }
 _PROBLEMS: Final = {
@@ -39,9 +48,16 @@ _PROBLEMS: Final = {
     "did not find expected alphabetic or numeric character": (
         "a name is expected here; quote text that begins with * or &"
     ),
+    "did not find expected whitespace or line break": (
+        "an unquoted '!' begins a YAML tag; put quotes around an expression that begins with '!'"
+    ),
     "found unexpected end of stream": "the quote is never closed",
     "found unknown escape character": "an escape is unknown; write \\\\ for a backslash",
 }
+# Signs that an expression has behind its '!', and a tag that is meant as one has not.
+_SIGNS_OF_EXPRESSIONS: Final = frozenset(".([{'\"`@|&")
+_DOTTED_NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)+")
+_OPERATORS: Final = ("==", "!=", "<", ">", ")")
 
 
 def reason(error: yaml.MarkedYAMLError) -> str:
@@ -49,6 +65,47 @@ def reason(error: yaml.MarkedYAMLError) -> str:
     place = _PLACES.get(error.context or "", error.context)
     problem = _PROBLEMS.get(error.problem or "", error.problem)
     return ", ".join(part for part in (place, problem) if part)
+
+
+def refused_tag(tag: str, value: str) -> str:
+    """Return why *tag*, which stands before the text *value*, is refused.
+
+    `!inputs.x` is meant as an expression. Without its '!' it would say the opposite.
+    """
+    is_local = tag.startswith("!") and not tag.startswith("!!")
+    if is_local and (
+        not value or value.startswith(_OPERATORS) or _SIGNS_OF_EXPRESSIONS.intersection(tag)
+    ):
+        # In an expression, '!' negates no more than the first name behind it.
+        negation = f"!({tag[1:]})" if _DOTTED_NAME.fullmatch(tag, 1) else tag
+        meant = quoted(shortened(f"{negation} {value}".strip(), _MAX_SHOWN))
+        return f"an unquoted '!' begins a YAML tag; put quotes around the expression: {meant}"
+    return f"the tag {tag} is not allowed; write the value without it"
+
+
+def refused_key(manifest: str, event: yaml.Event) -> str:
+    """Return why a list or a mapping, which begins with *event*, cannot be a key.
+
+    `{{ inputs.x }}` without quotes is one: a mapping that is the key of a mapping.
+    """
+    assert event.start_mark is not None  # noqa: S101 - every event of a text has one
+    lines = _LINE_BREAK.split(manifest)
+    rest = lines[event.start_mark.line][event.start_mark.column - 1 :]
+    if not rest.startswith("{{"):
+        return "a key must be text, not a list or a mapping"
+    end = closing_braces(rest, len("{{"))
+    template = rest[: end + len("}}")] if end > 0 else "{{ ... }}"
+    if end > 0 and rest[end + len("}}") :].lstrip()[:1] not in _ENDS_OF_VALUES:
+        template += "..."
+    example = quoted(shortened(template, _MAX_SHOWN))
+    return f"an unquoted '{{{{' begins a YAML mapping; put quotes around the value: {example}"
+
+
+def quoted(text: str) -> str:
+    """Return *text*, one line of it, as YAML writes it in quotes."""
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
 
 
 def line(error: yaml.MarkedYAMLError) -> int | None:
