@@ -26,11 +26,11 @@ _YARDSTICK = Case("yardstick", pack("\n".join(NOOP.replace("one", f"s{n}") for n
 
 
 def main(names: list[str]) -> None:
-    """Compile the cases *names* after the yardstick, an ordinary pack of 500 steps."""
+    """Compile the cases *names* after the yardstick, an ordinary pack of 500 steps, five times."""
     compile_pack(_YARDSTICK.manifest, {})  # so that imports and caches are not measured
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    for case in [_YARDSTICK, *(case for case in cases() if case.name in names)]:
+    for case in [*[_YARDSTICK] * 5, *(case for case in cases() if case.name in names)]:
         start = time.process_time()
         try:
             compile_pack(case.manifest, case.inputs)

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +21,9 @@ from tests.template import ROOT
 if TYPE_CHECKING:
     from tests.security.hostile.case import Case
 
-# The costliest case takes about 20 yardsticks, which is 3 seconds. A blow-up takes thousands.
-_MOST_YARDSTICKS = 30
+YARDSTICK = "yardstick"
+# The costliest case takes about 40 yardsticks, which is 2 seconds. A blow-up takes thousands.
+_MOST_YARDSTICKS = 60
 # Python and the compiler take 110 MiB, and the values in a request may take as much.
 _MOST_PEAK_KIB = 320 * 1024
 
@@ -45,7 +47,11 @@ def _measured() -> dict[str, dict[str, Any]]:
     assert done.returncode == 0, (
         f"ended with {done.returncode} after {last}:\n{done.stderr[-2000:]}"
     )
-    return {cost["name"]: cost for cost in costs}
+    # The yardstick is short, so one measurement of it may be far off.
+    yardsticks = [cost["cpuS"] for cost in costs if cost["name"] == YARDSTICK]
+    measured = {cost["name"]: cost for cost in costs}
+    measured[YARDSTICK]["cpuS"] = median(yardsticks)
+    return measured
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
@@ -56,5 +62,5 @@ def test_answers_a_hostile_pack_quickly_and_in_little_memory(
     cost = measured[case.name]
 
     assert cost["outcome"] == (case.code if case.refused else "planned"), cost["message"]
-    assert cost["cpuS"] < _MOST_YARDSTICKS * measured["yardstick"]["cpuS"]
+    assert cost["cpuS"] < _MOST_YARDSTICKS * measured[YARDSTICK]["cpuS"]
     assert cost["peakKiB"] < _MOST_PEAK_KIB

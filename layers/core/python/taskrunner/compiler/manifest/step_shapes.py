@@ -311,11 +311,12 @@ class StepShape(Shape):
     def body(self) -> StepBody:
         """The fields of the step's kind; the schema stage proved that it has exactly one."""
         gate = self.gate or _NO_GATE
-        bodies = (
-            self.run, self.parallel, self.map, self.loop, self.conditional,
-            gate.approval, gate.policy,
+        body = (
+            self.run or self.parallel or self.map or self.loop or self.conditional
+            or gate.approval or gate.policy
         )  # fmt: skip
-        return next(body for body in bodies if body is not None)
+        assert body is not None  # noqa: S101 - see above
+        return body
 
 
 # These stand before StepShape, which they hold.
