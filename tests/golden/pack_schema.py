@@ -70,7 +70,7 @@ def _describe(shapes_by_name: dict[str, Schema]) -> None:
             model = getattr(module, name)
             for field, words in texts.items():
                 key = model.model_fields[field].alias or field
-                shapes_by_name[name]["properties"][key]["description"] = words
+                shapes_by_name[name]["properties"][key]["description"] = " ".join(words.split())
 
 
 def _texts(module: ModuleType) -> dict[str, dict[str, str]]:

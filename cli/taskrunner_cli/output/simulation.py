@@ -95,7 +95,7 @@ def _fail_fast(info: MapInfo | LoopInfo) -> str:
     fail_fast = info.get("failFast")
     if fail_fast is None:
         return ""
-    return "stops at a failure" if fail_fast else "fails at its end"
+    return "stops at a failure" if fail_fast else "runs all items, then fails"
 
 
 def _over(expression: str | None) -> str:

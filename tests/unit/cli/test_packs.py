@@ -104,7 +104,7 @@ class TestSimulate:
         details = [line.partition("Pending")[2].strip() for line in lines[6:]]
         assert details == [
             "2 at a time",
-            "3 items, inline, fails at its end",
+            "3 items, inline, runs all items, then fails",
             "over inputs.hosts, distributed",
             "over inputs.n, collect, stops at a failure",
             "inputs.go",

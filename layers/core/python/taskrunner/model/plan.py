@@ -210,24 +210,17 @@ class Parallel(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapStep(_Step):
-    """A block that runs the template *steps* for every item, several items at the same time.
+class _OverItems(_Step):
+    """The fields of a map and a loop, which run their *steps* for each item.
 
-    *output* is the expression of an item's value; None means the outputs of its last step.
     *fail_fast* says whether the first failure stops the remaining items; None means the opposite of
     *continue_on_error*.
-    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
     """
-
-    kind: ClassVar[StepKind] = StepKind.MAP
 
     items: Items
     iterator: str
     index: str
     steps: tuple[Step, ...]
-    max_parallel: int | None = None
-    max_parallel_from_inputs: bool = False
-    output: str | None = None
     fail_fast: bool | None = None
 
     @property
@@ -237,31 +230,36 @@ class MapStep(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loop(_Step):
+class MapStep(_OverItems):
+    """A block that runs the template *steps* for every item, several items at the same time.
+
+    *output* is the expression of an item's value; None means the outputs of its last step.
+    A limit *max_parallel_from_inputs* is not in the machine, but in the execution's input.
+    """
+
+    kind: ClassVar[StepKind] = StepKind.MAP
+
+    max_parallel: int | None = None
+    max_parallel_from_inputs: bool = False
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop(_OverItems):
     """A block that runs its *steps* for one item after another, until *until* is true.
 
     *output* is the expression of an iteration's value; None means the outputs of its last step.
     *keeps_values* is whether that value is recorded, because the next iteration reads it as
-    `previous`. *fail_fast* is as for a map.
+    `previous`.
     """
 
     kind: ClassVar[StepKind] = StepKind.LOOP
 
-    items: Items
-    iterator: str
-    index: str
-    steps: tuple[Step, ...]
     max_iterations: int
     until: str | None = None
     aggregation: Aggregation = Aggregation.COLLECT
     output: str | None = None
     keeps_values: bool = False
-    fail_fast: bool | None = None
-
-    @property
-    def stops_at_failure(self) -> bool:
-        """Whether the first failure stops the remaining iterations."""
-        return not self.continue_on_error if self.fail_fast is None else self.fail_fast
 
     @property
     def takes_turns(self) -> bool:

@@ -89,7 +89,8 @@ def end_steps(
                 raise
     steps = _stop(snapshot, plan, error, world)
     if plan.approvals:
-        # Their lanes are gone, or are answered later: here only nobody must be asked any more.
+        # Gates of these steps are closed for approvers now. Those that still wait get their answer
+        # from the failure that stopped them, or went with their execution.
         world.runs.close_approvals(snapshot.run)
     _wait_for_steps(snapshot, steps.state, world)
     return _record(snapshot, _failure(steps), execution, world)

@@ -36,7 +36,7 @@ def value_keepers(spec: Spec) -> frozenset[str]:
     """Return the ids of the loops in which `previous` is read, each by the innermost around it."""
     steps = [
         *walk(spec.steps, ("spec", "steps")),
-        *walk(spec.final_steps or (), ("spec", "finally")),
+        *walk(spec.final_steps, ("spec", "finally")),
     ]
     if not any(isinstance(step.body, LoopShape) for _, step in steps):
         return frozenset()
