@@ -1,4 +1,4 @@
-"""A clock that stands still, and ids that are counted."""
+"""A clock that stands still, and ids and secrets that are counted."""
 
 from __future__ import annotations
 
@@ -33,3 +33,7 @@ class CountingIds:
     def run_id(self, now: datetime) -> str:  # noqa: ARG002 - the port's form
         self.given += 1
         return f"run-{self.given}"
+
+    def secret(self) -> str:
+        self.given += 1
+        return f"{self.given:043d}"

@@ -20,6 +20,7 @@
   - AttemptOutOfMemoryError
   - AttemptEgressDeniedError
   - AttemptExecutorError
+  - AttemptWorkerLostError
 
   - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
@@ -181,12 +182,17 @@ class AttemptExecutorError(_FailedError):
     """The reason was `executor-error`."""
 
 
+class AttemptWorkerLostError(_FailedError):
+    """The reason was `worker-lost`."""
+
+
 RetriedError: TypeAlias = (
     AttemptFailedError
     | AttemptTimedOutError
     | AttemptOutOfMemoryError
     | AttemptEgressDeniedError
     | AttemptExecutorError
+    | AttemptWorkerLostError
 )
 # By the reason in the journal.
 ATTEMPT_ERRORS: Final[Mapping[str, type[RetriedError]]] = {
@@ -194,6 +200,7 @@ ATTEMPT_ERRORS: Final[Mapping[str, type[RetriedError]]] = {
     "memory-exceeded": AttemptOutOfMemoryError,
     "egress-denied": AttemptEgressDeniedError,
     "executor-error": AttemptExecutorError,
+    "worker-lost": AttemptWorkerLostError,
 }
 
 

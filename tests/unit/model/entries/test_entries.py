@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 import taskrunner
 from taskrunner.model import journal
 from taskrunner.model.approval import Decision, GateOpening, Verdict
-from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
+from taskrunner.model.entries import (
+    flow_entries,
+    gate_entries,
+    job_entries,
+    run_entries,
+    step_entries,
+)
 from taskrunner.model.entries.flow_entries import (
     DecisionKind,
     Evaluation,
@@ -23,6 +29,7 @@ from taskrunner.model.entries.flow_entries import (
     ValueKept,
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
+from taskrunner.model.entries.job_entries import JobOffered, OutputWritten, WorkerLost
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import (
     CancelRequested,
@@ -286,6 +293,62 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"attempt": "2", "uses": "builtin:noop"},
         },
         AttemptStarted(2),
+    ),
+    "attempt started on a worker": (
+        step_entries.attempt_started("ship", 2, "worker:linux", AT, worker="build-7"),
+        {
+            "id": "ship#2#started",
+            "event": "step.started",
+            "message": "Starting step: ship",
+            "level": "info",
+            "step": "ship",
+            "metadata": {"attempt": "2", "uses": "worker:linux", "worker": "build-7"},
+        },
+        AttemptStarted(2, "build-7"),
+    ),
+    "job offered": (
+        job_entries.job_offered("ship", 2, "linux", AT),
+        {
+            "id": "ship#2#offered",
+            "event": "step.offered",
+            "message": "Waiting for a worker of the pool linux: ship",
+            "level": "info",
+            "step": "ship",
+            "metadata": {"attempt": "2", "pool": "linux"},
+        },
+        JobOffered(2),
+    ),
+    "worker lost": (
+        job_entries.worker_lost("ship", 2, "linux", "build-7", AT, losses=1),
+        {
+            "id": "ship#2#lost#2",
+            "event": "step.worker-lost",
+            "message": (
+                "The worker build-7 was lost: it has not reported for too long. "
+                "Waiting for another worker of the pool linux: ship"
+            ),
+            "level": "warn",
+            "step": "ship",
+            "metadata": {
+                "attempt": "2",
+                "pool": "linux",
+                "worker": "build-7",
+                "reason": "worker-lost",
+            },
+        },
+        WorkerLost(2),
+    ),
+    "output written": (
+        job_entries.output_written("ship", 2, "ok 1\n", AT, number="1#3", stream="stderr"),
+        {
+            "id": "ship#2#output#1#3",
+            "event": "step.output",
+            "message": "ok 1\n",
+            "level": "info",
+            "step": "ship",
+            "metadata": {"attempt": "2", "stream": "stderr"},
+        },
+        OutputWritten(2),
     ),
     "attempt deferred": (
         step_entries.attempt_deferred("ship", 2, "AWS could not call the function now", AT),

@@ -1,4 +1,4 @@
-"""The real clock and real random ids."""
+"""The real clock, and real random ids and secrets."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ class RandomIds:
     def run_id(self, now: datetime) -> str:
         """See the port. The id is the date, for people, and 60 random bits."""
         return f"run-{now:%Y%m%d}-{secrets.token_hex(8)[:15]}"
+
+    def secret(self) -> str:
+        """See the port."""
+        return secrets.token_urlsafe(32)

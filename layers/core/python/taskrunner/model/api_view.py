@@ -18,7 +18,7 @@ from taskrunner.model.plan import (
     PolicyGate,
     RunStep,
 )
-from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.run import StepStatus
 from taskrunner.model.state.children import counts_by_block
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _importance(step: StepState) -> int:
         return 0
     if step.status is StepStatus.FAILED:
         return 1
-    is_at_rest = step.status in _AT_REST and step.reason is not Reason.RETRYING
+    is_at_rest = step.status in _AT_REST and not step.is_under_way
     return 3 if is_at_rest and not step.is_waiting else 2
 
 
@@ -174,7 +174,7 @@ def _step(step: Step, state: StepState, branch: str | None) -> JsonObject:
     }
     match step:
         case RunStep():
-            view["uses"] = step.uses
+            view |= {"uses": step.uses, "pool": state.pool, "worker": state.worker}
         case ApprovalGate():
             message = state.gate_message or step.message
             view |= {"approvalId": step.approval_id, "gateMessage": message}

@@ -12,9 +12,16 @@ from taskrunner.values import dataclass
 
 # The reasons that a pack may name in `on`, by their names on the wire. Nothing that runs out of the
 # run's quota is tried again, because the quota is the whole run's.
-REASONS: Final = ("timeout", "memory-exceeded", "egress-denied", "executor-error")
-# A host that is not allowed now will not be allowed at the next attempt.
-RETRIED_BY_DEFAULT: Final = frozenset(REASONS) - {"egress-denied"}
+REASONS: Final = (
+    "timeout",
+    "memory-exceeded",
+    "egress-denied",
+    "executor-error",
+    "worker-lost",
+)
+# A host that is not allowed now will not be allowed at the next attempt. An attempt that is lost
+# with its worker is made again anyway, unless the pack names the reason.
+RETRIED_BY_DEFAULT: Final = frozenset(REASONS) - {"egress-denied", "worker-lost"}
 
 
 class Jitter(StrEnum):

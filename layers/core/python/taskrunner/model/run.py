@@ -29,7 +29,10 @@ class StepStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """The reason of a step's status: the closed list of the pack language, section 7."""
+    """The reason of a step's status: the closed list of the pack language, section 7.
+
+    The last two are those of steps that workers run.
+    """
 
     AWAITING_APPROVAL = "awaiting-approval"
     AWAITING_OVERRIDE = "awaiting-override"
@@ -49,6 +52,8 @@ class Reason(StrEnum):
     MEMORY_EXCEEDED = "memory-exceeded"
     EGRESS_DENIED = "egress-denied"
     EXECUTOR_ERROR = "executor-error"
+    WAITING_FOR_WORKER = "waiting-for-worker"
+    WORKER_LOST = "worker-lost"
 
 
 class RunStatus(StrEnum):
@@ -69,6 +74,8 @@ class RunStatus(StrEnum):
 
 _UNENDED: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING})
 _ENDED: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
+# A Pending step with these reasons has begun, and its next attempt follows by itself.
+_FOLLOWED: Final = frozenset({Reason.RETRYING, Reason.WAITING_FOR_WORKER})
 _AWAITING: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_OVERRIDE})
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 RUN_ID_RULE: Final = "a runId has 1 to 128 of the characters a-z, A-Z, 0-9, _ and -"
@@ -146,6 +153,14 @@ def run_ended(run_id: str, outcome: str) -> ConflictError:
     return ConflictError("run_ended", f"the run {run_id} has ended as {outcome}")
 
 
+def lease_lost(step_path: str) -> ConflictError:
+    """Return the error of a worker that reports for an attempt which it has lost."""
+    message = (
+        f"another worker runs {step_path} now, or its attempt has ended; stop, and keep nothing"
+    )
+    return ConflictError("lease_lost", message)
+
+
 def block_stopped(run_id: str) -> ConflictError:
     """Return the error of a call that would begin something in a block that has been stopped."""
     message = f"a failure has stopped a block of the run {run_id} that this step is in"
@@ -195,7 +210,9 @@ class StepState:
     *path* is the step path, *template_id* the step's id in the pack, and *parent_path* the path of
     the block that directly holds the step. *failure* is why the last attempt failed, while the step
     waits for the next one. *was_reached* stays true once the run has reached the step.
-    *gate_message* is what the template of a gate's message gave when the gate opened.
+    *gate_message* is what the template of a gate's message gave when the gate opened. *pool* is the
+    pool whose workers run the step, and *worker* the name of the one that runs or has run its last
+    attempt; both are None for other steps.
     """
 
     path: str
@@ -213,6 +230,8 @@ class StepState:
     failure: Reason | None = None
     was_reached: bool = False
     gate_message: str | None = None
+    pool: str | None = None
+    worker: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -228,6 +247,11 @@ class StepState:
     def is_waiting(self) -> bool:
         """Whether the step is a gate that waits for a decision."""
         return self.reason in _AWAITING
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether an attempt of the step runs, or follows without any decision of a person."""
+        return self.status is StepStatus.RUNNING or self.reason in _FOLLOWED
 
 
 @dataclass(frozen=True, slots=True)

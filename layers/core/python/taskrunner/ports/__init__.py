@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.execution_links import ExecutionLinks as ExecutionLinks
     from taskrunner.ports.executions import Machines as Machines
     from taskrunner.ports.images import Registries as Registries
+    from taskrunner.ports.jobs import Jobs as Jobs
     from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory
     from taskrunner.ports.metrics import Metrics as Metrics
     from taskrunner.ports.network import Networks as Networks

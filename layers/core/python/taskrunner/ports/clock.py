@@ -1,4 +1,4 @@
-"""The current time and new run ids, which a pure function cannot make."""
+"""The current time, new run ids and new secrets, which a pure function cannot make."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ class Clock(Protocol):
 
 
 class Ids(Protocol):
-    """Ids of runs whose caller gave none."""
+    """Ids of runs whose caller gave none, and secrets of leases."""
 
     def run_id(self, now: datetime) -> str:
         """Return a new run id, which nobody can guess and which is never returned again."""
+        ...
+
+    def secret(self) -> str:
+        """Return 43 characters of base64url that nobody can guess: 256 random bits."""
         ...

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
+    from taskrunner.model.job import Job
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, RunStatus, StepOutcome, StepsEnd
@@ -148,8 +149,11 @@ class Runs(Protocol):
         *,
         stops: Stops = NOTHING,
         patience_s: float = 0,
+        job: Job | None = None,
     ) -> StepOutcome:
         """Record how an attempt ended, with what it captured and used: all of it or nothing.
+
+        If it was the attempt of a *job*, the job is done by this write.
 
         The attempt replaces all artifacts of earlier attempts of the step. When an attempt is
         recorded twice, the first record counts, and its outcome is returned.
@@ -159,6 +163,9 @@ class Runs(Protocol):
         An attempt that was running when the run failed is recorded too, and stops nothing; its
         artifacts are recorded unless the run has been settled. Once a run has ended in another way,
         only the entries are recorded.
+
+        Raises:
+            ConflictError: `lease_lost`: *job* is not as it was read; nothing was recorded.
         """
         ...
 

@@ -34,6 +34,8 @@ class World(Protocol):
     @property
     def approvals(self) -> ports.Approvals: ...  # noqa: D102
     @property
+    def jobs(self) -> ports.Jobs: ...  # noqa: D102
+    @property
     def artifacts(self) -> ports.Artifacts: ...  # noqa: D102
     @property
     def evidence(self) -> ports.Evidence: ...  # noqa: D102

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from taskrunner.model.entries import flow_entries, gate_entries, run_entries, step_entries
+from taskrunner.model.entries import (
+    flow_entries,
+    gate_entries,
+    job_entries,
+    run_entries,
+    step_entries,
+)
 from taskrunner.model.entries.flow_entries import (
     FlowDecided,
     PolicyEvaluated,
@@ -12,6 +18,7 @@ from taskrunner.model.entries.flow_entries import (
     ValueKept,
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
+from taskrunner.model.entries.job_entries import JobOffered, OutputWritten, WorkerLost
 from taskrunner.model.entries.run_entries import (
     CancelRequested,
     RunCreated,
@@ -50,6 +57,9 @@ AboutAStep: TypeAlias = (
     | PolicyEvaluated
     | GateOpened
     | DecisionRecorded
+    | JobOffered
+    | WorkerLost
+    | OutputWritten
 )
 Fact: TypeAlias = AboutTheRun | AboutAStep
 
@@ -57,6 +67,7 @@ _READERS: Final[Mapping[Event, Callable[[Entry], Fact]]] = {
     **run_entries.READERS,
     **step_entries.READERS,
     **gate_entries.READERS,
+    **job_entries.READERS,
     Event.FLOW_DECIDED: flow_entries.read_decision,
 }
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class AttemptStarted(NamedTuple):
-    """An attempt of a run step started."""
+    """An attempt of a run step started, on *worker* if a worker runs it."""
 
     attempt: int
+    worker: str | None = None
 
 
 class AttemptDeferred(NamedTuple):
@@ -93,12 +94,19 @@ def first_start_id(step_path: str, attempt: int) -> str:
     return f"{step_path}#{attempt}#started"
 
 
-def attempt_started(
-    step_path: str, attempt: int, uses: str, occurred_at: str, *, deferrals: int = 0
+def attempt_started(  # noqa: PLR0913 - the fields of an entry
+    step_path: str,
+    attempt: int,
+    uses: str,
+    occurred_at: str,
+    *,
+    deferrals: int = 0,
+    worker: str | None = None,
 ) -> Entry:
     """The entry that begins an attempt by the executor *uses*, for the first time or again.
 
-    *deferrals* is how often the attempt was deferred before.
+    *deferrals* is how often the attempt was deferred before, or lost with its worker. *worker* is
+    the name of the worker that runs it, if one does.
     """
     return Entry(
         id=_numbered(first_start_id(step_path, attempt), deferrals + 1),
@@ -106,7 +114,7 @@ def attempt_started(
         event=Event.STEP_STARTED,
         step_path=step_path,
         message=f"Starting step: {step_path}",
-        metadata={"attempt": str(attempt), "uses": uses},
+        metadata=fields.without_none({"attempt": str(attempt), "uses": uses, "worker": worker}),
     )
 
 
@@ -226,7 +234,7 @@ def duration_s(entry: Entry) -> float | None:
 
 
 def _read_started(entry: Entry) -> AttemptStarted:
-    return AttemptStarted(fields.attempt(entry))
+    return AttemptStarted(fields.attempt(entry), entry.metadata.get("worker"))
 
 
 def _read_deferred(entry: Entry) -> AttemptDeferred:

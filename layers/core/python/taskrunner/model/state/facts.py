@@ -11,7 +11,17 @@ from taskrunner.model.entries.reading import AboutTheRun, read
 from taskrunner.model.entries.run_entries import RunEnded, RunStarted, StepsEnded, StepsFailed
 from taskrunner.model.entries.step_entries import AttemptDeferred, StepCompleted, StepFailed
 from taskrunner.model.flow import PolicyVerdict
-from taskrunner.model.plan import Loop, MapStep, Parallel, Step, StepKind, children, walk
+from taskrunner.model.job import pool_of
+from taskrunner.model.plan import (
+    Loop,
+    MapStep,
+    Parallel,
+    RunStep,
+    Step,
+    StepKind,
+    children,
+    walk,
+)
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import transitions
 
@@ -180,6 +190,7 @@ def initial(template: Step, path: str) -> StepState:
         enabled=template.enabled is not False,
         continue_on_error=template.continue_on_error,
         reason=Reason.CONDITION_AT_RUNTIME if template.enabled is None else None,
+        pool=pool_of(template.uses) if isinstance(template, RunStep) else None,
     )
 
 

@@ -72,7 +72,8 @@ def all_lost_at(state: RunState) -> str | None:
 
 
 def _is_lost(step: StepState, now: datetime) -> bool:
-    if step.status is not StepStatus.RUNNING:
+    """Return whether *step* must have been lost by now; a worker's lease shows that, not time."""
+    if step.status is not StepStatus.RUNNING or step.pool is not None:
         return False
     return (step.last_transition_at or "") <= timestamp.to_text(now - LONGEST_ATTEMPT)
 
@@ -84,8 +85,7 @@ def _unended_status(steps: Iterable[StepState], facts: Facts) -> RunStatus:
     """
     recorded = [step for step in steps if step.path in facts.steps]
     is_busy = any(
-        (step.kind is StepKind.RUN and step.status is StepStatus.RUNNING)
-        or step.reason is Reason.RETRYING
+        (step.kind is StepKind.RUN and step.is_under_way) or step.reason is Reason.RETRYING
         for step in recorded
     )
     if not is_busy and any(step.is_waiting for step in recorded):

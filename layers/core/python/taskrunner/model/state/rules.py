@@ -296,7 +296,7 @@ def _is_first_deferred(step: StepState) -> bool:
 
 def _has_begun(step: StepState) -> bool:
     if step.status is StepStatus.PENDING:
-        return step.is_waiting or step.reason is Reason.RETRYING
+        return step.is_waiting or step.is_under_way
     return step.status is not StepStatus.SKIPPED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from taskrunner.model.approval import Verdict
 from taskrunner.model.entries.flow_entries import (
@@ -13,6 +13,7 @@ from taskrunner.model.entries.flow_entries import (
     ValueKept,
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
+from taskrunner.model.entries.job_entries import JobOffered, OutputWritten, WorkerLost
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
     AttemptStarted,
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from taskrunner.model.entries.reading import AboutAStep
     from taskrunner.model.run import StepState
 
+_AboutAttempts: TypeAlias = (
+    AttemptStarted
+    | AttemptDeferred
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | JobOffered
+    | WorkerLost
+)
+
 
 def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | None:
     """Return *step* after *fact*, or None when the fact does not change it.
@@ -34,6 +45,7 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
     `attempts` counts started attempts. Errors of earlier attempts stay in the log: a step that
     succeeds shows none.
     """
+    last_failure = step.failure
     step = replace(
         step,
         reason=None,
@@ -44,17 +56,18 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
         attempts=max(step.attempts, _attempt(fact)),
     )
     match fact:
-        case AttemptStarted() | FlowDecided():
+        case (
+            AttemptStarted()
+            | AttemptDeferred()
+            | StepCompleted()
+            | StepFailed()
+            | StepSkipped()
+            | JobOffered()
+            | WorkerLost()
+        ):
+            return _after_attempt(step, fact, last_failure)
+        case FlowDecided():
             return replace(step, status=StepStatus.RUNNING)
-        case AttemptDeferred():
-            # Unlike between two attempts, nobody knows when it is made again.
-            return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING)
-        case StepCompleted():
-            return _succeeded(step)
-        case StepFailed():
-            return _failed_or_retrying(step, fact)
-        case StepSkipped(reason):
-            return replace(step, status=StepStatus.SKIPPED, reason=reason)
         case PolicyEvaluated():
             return _evaluated(step, fact)
         case GateOpened():
@@ -62,8 +75,30 @@ def after(step: StepState, fact: AboutAStep, occurred_at: str) -> StepState | No
             return _awaiting(waiting, is_override=fact.is_override)
         case DecisionRecorded():
             return _decided(step, fact.verdict) if fact.is_final else None
-        case TimeReached() | ValueKept():
+        case TimeReached() | ValueKept() | OutputWritten():
             return None
+        case _:
+            assert_never(fact)
+
+
+def _after_attempt(step: StepState, fact: _AboutAttempts, last_failure: Reason | None) -> StepState:
+    """Return *step*, whose last attempt failed for *last_failure* if it did, after *fact*."""
+    match fact:
+        case AttemptStarted():
+            return replace(step, status=StepStatus.RUNNING, worker=fact.worker)
+        case AttemptDeferred():
+            # Unlike between two attempts, nobody knows when it is made again.
+            return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING)
+        case JobOffered():
+            return _offered(step, last_failure)
+        case WorkerLost():
+            return _offered(step, Reason.WORKER_LOST)
+        case StepCompleted():
+            return _succeeded(step)
+        case StepFailed():
+            return _failed_or_retrying(step, fact)
+        case StepSkipped(reason):
+            return replace(step, status=StepStatus.SKIPPED, reason=reason)
         case _:
             assert_never(fact)
 
@@ -76,12 +111,15 @@ def _attempt(fact: AboutAStep) -> int:
             | StepCompleted()
             | StepFailed()
             | PolicyEvaluated()
+            | WorkerLost()
         ):
             return fact.attempt
         case FlowDecided():
             return 1  # a block is decided once
         case StepSkipped() | GateOpened() | DecisionRecorded() | TimeReached() | ValueKept():
             return 0
+        case JobOffered() | OutputWritten():
+            return 0  # a job that waits for a worker has not started
         case _:
             assert_never(fact)
 
@@ -131,6 +169,16 @@ def _evaluated(step: StepState, fact: PolicyEvaluated) -> StepState:
             return _failed(step, Reason.EXECUTOR_ERROR, fact.message)
         case _:
             assert_never(fact.verdict)
+
+
+def _offered(step: StepState, last_failure: Reason | None) -> StepState:
+    return replace(
+        step,
+        status=StepStatus.PENDING,
+        reason=Reason.WAITING_FOR_WORKER,
+        failure=last_failure,
+        worker=None,
+    )
 
 
 def _awaiting(step: StepState, *, is_override: bool) -> StepState:

@@ -1,0 +1,97 @@
+"""Entries about jobs: offered to a pool, lost with a worker, and the output of their scripts.
+
+A worker that leases a job starts the step's attempt, and the entries of attempts are in
+`step_entries`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from taskrunner.model.entries import fields
+from taskrunner.model.journal import Entry, Event, Level
+from taskrunner.model.run import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# More than other messages have, because output comes in batches.
+MAX_OUTPUT_CHARACTERS: Final = 4000
+
+
+class JobOffered(NamedTuple):
+    """An attempt waits for a worker; *attempt* has not started."""
+
+    attempt: int
+
+
+class WorkerLost(NamedTuple):
+    """The worker of an attempt was lost, and the attempt waits for another worker."""
+
+    attempt: int
+
+
+class OutputWritten(NamedTuple):
+    """The script of an attempt wrote to its output."""
+
+    attempt: int
+
+
+JobFact = JobOffered | WorkerLost | OutputWritten
+
+
+def job_offered(step_path: str, attempt: int, pool: str, occurred_at: str) -> Entry:
+    """The entry of an attempt that waits for a worker of *pool*."""
+    return Entry(
+        id=f"{step_path}#{attempt}#offered",
+        occurred_at=occurred_at,
+        event=Event.STEP_OFFERED,
+        step_path=step_path,
+        message=f"Waiting for a worker of the pool {pool}: {step_path}",
+        metadata={"attempt": str(attempt), "pool": pool},
+    )
+
+
+def worker_lost(  # noqa: PLR0913 - the fields of an entry
+    step_path: str, attempt: int, pool: str, worker: str, occurred_at: str, *, losses: int
+) -> Entry:
+    """The entry of an attempt whose *worker* was lost, after *losses* others; it waits again."""
+    message = (
+        f"The worker {worker} was lost: it has not reported for too long. "
+        f"Waiting for another worker of the pool {pool}: {step_path}"
+    )
+    return Entry(
+        id=f"{step_path}#{attempt}#lost#{losses + 1}",
+        occurred_at=occurred_at,
+        event=Event.STEP_WORKER_LOST,
+        level=Level.WARN,
+        step_path=step_path,
+        message=message,
+        metadata={
+            "attempt": str(attempt),
+            "pool": pool,
+            "worker": worker,
+            "reason": Reason.WORKER_LOST.value,
+        },
+    )
+
+
+def output_written(  # noqa: PLR0913 - the fields of an entry
+    step_path: str, attempt: int, text: str, occurred_at: str, *, number: str, stream: str
+) -> Entry:
+    """The entry of a batch of output, which is the *number* of the attempt on its worker."""
+    return Entry(
+        id=f"{step_path}#{attempt}#output#{number}",
+        occurred_at=occurred_at,
+        event=Event.STEP_OUTPUT,
+        step_path=step_path,
+        message=text[:MAX_OUTPUT_CHARACTERS],
+        metadata={"attempt": str(attempt), "stream": stream},
+    )
+
+
+READERS: Final[Mapping[Event, Callable[[Entry], JobFact]]] = {
+    Event.STEP_OFFERED: lambda entry: JobOffered(fields.attempt(entry)),
+    Event.STEP_WORKER_LOST: lambda entry: WorkerLost(fields.attempt(entry)),
+    Event.STEP_OUTPUT: lambda entry: OutputWritten(fields.attempt(entry)),
+}

@@ -1,0 +1,95 @@
+"""Jobs: attempts of `worker:<pool>` steps, which workers anywhere take from their pool.
+
+A job waits in its pool until a worker leases it. The lease has a secret, so that nobody else can
+report for this attempt, and ends unless the worker renews it. A job whose lease has ended goes back
+to its pool, a few times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskrunner.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POOL_PREFIX: Final = "worker:"
+POOL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+WORKER_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# A worker renews its lease every 10 s, so it may miss three renewals.
+HEARTBEAT_S: Final = 10
+LEASE_S: Final = 45
+# The worker ends an attempt at its time limit, and has this long to report it.
+REPORTING: Final = timedelta(seconds=30)
+# How long a job waits for a worker in all, and how often it may be lost with one.
+LONGEST_WAIT: Final = timedelta(hours=24)
+MAX_LOSSES: Final = 3
+# The output of an attempt that is recorded in the log, in bytes of UTF-8.
+MAX_OUTPUT_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A worker's right to run a job until *expires_at*; times are RFC 3339 text.
+
+    *secret_digest* is the SHA-256 of the lease's secret, as hex digits. *client* is the subject of
+    the worker's token, and *worker* the name that the worker gives itself. At *stop_at* the attempt
+    has used all of its time; *is_quota* says that it is the run's quota that ends then.
+    *output_bytes* is how much output was recorded, up to number *output_sequence*.
+    """
+
+    secret_digest: str
+    client: str
+    worker: str
+    leased_at: str
+    expires_at: str
+    stop_at: str
+    is_quota: bool = False
+    output_bytes: int = 0
+    output_sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The attempt of a step that is offered to *pool*, to workers that have all of *labels*.
+
+    *offered_at* orders the pool's jobs; a lost job keeps its place. *losses* is how often a worker
+    was lost with it. *lease* is None while the job waits. *is_done* says that the end of the
+    attempt is recorded.
+    """
+
+    tenant: str
+    run_id: str
+    step_path: str
+    attempt: int
+    pool: str
+    offered_at: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    losses: int = 0
+    lease: Lease | None = None
+    is_done: bool = False
+
+    def is_leased_by(self, secret: str) -> bool:
+        """Return whether *secret* is that of the job's lease."""
+        return self.lease is not None and self.lease.secret_digest == digest(secret)
+
+    def suits(self, labels: Mapping[str, str]) -> bool:
+        """Return whether a worker with *labels* may take the job."""
+        return all(labels.get(name) == value for name, value in self.labels.items())
+
+
+def digest(secret: str) -> str:
+    """Return the SHA-256 of a lease's secret, as hex digits."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def pool_of(reference: str) -> str | None:
+    """Return the pool in `worker:<pool>`, or None when *reference* has another form."""
+    name = reference.removeprefix(POOL_PREFIX)
+    is_pool = name != reference and POOL_NAME.fullmatch(name) is not None
+    return name if is_pool else None
