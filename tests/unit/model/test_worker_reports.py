@@ -38,7 +38,8 @@ def batch(sequence: int = 1, text: str = "compiling\n") -> OutputBatch:
 
 
 def report(**changes: Any) -> LeaseReport:  # noqa: ANN401 - any field
-    return LeaseReport(**({"caller": CALLER, "lease_id": "bGVhc2U", "secret": SECRET} | changes))
+    fields: dict[str, Any] = {"caller": CALLER, "lease_id": "bGVhc2U", "secret": SECRET}
+    return LeaseReport(**(fields | changes))
 
 
 def file(**changes: Any) -> UploadedFile:  # noqa: ANN401 - any field
