@@ -1,8 +1,8 @@
 """People: what the registry grants to the groups of somebody who signed in.
 
-The registry has an item for each group that counts here, with its tenants, scopes, grants and pools.
-The token of a person names their groups. It also has the scopes that the page they signed in with may
-ask for, which bound those of the groups.
+The registry has an item for each group that counts here, with its tenants, scopes, grants and
+pools. The token of a person names their groups. It also has the scopes that the page they signed in
+with may ask for, which bound those of the groups.
 """
 
 from __future__ import annotations
