@@ -33,6 +33,7 @@ from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.record_lost_attempts import record_lost_attempts
+from taskrunner.usecases.recover_job import recover_job
 from taskrunner.usecases.settle_run import not_started
 from taskrunner.usecases.watch_objective import watch_objective
 
@@ -133,6 +134,8 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _deliver(item, snapshot, world)
         case DueKind.GATE:
             _announce(item, snapshot, world)
+        case DueKind.LEASE | DueKind.OFFER:
+            recover_job(item, world)
         case DueKind.BLOCK:
             _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
