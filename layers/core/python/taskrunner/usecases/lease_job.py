@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 _MOST_LOOKED_AT: Final = 100
 # Between two looks of a worker that waits for a job.
 _PAUSE_S: Final = 2.0
-_NAMES_OF_FOLDERS: Final = "/\\"
+# The worker downloads the artifacts before it runs the script.
+_DOWNLOAD_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +210,7 @@ def _artifacts(names: Sequence[str], running: RunningStep) -> list[JsonObject]:
             found[distinct_name] = {
                 "name": distinct_name,
                 "fileName": (artifact.source_path or artifact.name).rsplit("/", 1)[-1],
-                "url": store.download_url(tenant, artifact),
+                "url": store.download_url(tenant, artifact, _DOWNLOAD_S),
                 "sizeBytes": artifact.size_bytes,
                 "sha256": artifact.sha256,
             }
