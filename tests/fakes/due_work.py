@@ -34,9 +34,7 @@ class MemoryDueWork:
 
     def look_at(self, kind: DueKind, run: Run | Job, due_at: str, name: str = "") -> None:
         """Let the run, or the part of it called *name*, be looked at then."""
-        item = DueItem(
-            kind=kind, tenant=run.tenant, run_id=run.run_id, due_at=due_at, name=name
-        )
+        item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at=due_at, name=name)
         self.items[_key(item)] = item
 
     def add(self, kind: DueKind, run: Run, recorded_at: str, name: str = "") -> None:
