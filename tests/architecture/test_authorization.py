@@ -81,7 +81,7 @@ def _code(response: dict[str, Any]) -> str:
     return code
 
 
-@pytest.mark.parametrize("scope", ["", "viewer", "operator", "admin"])
+@pytest.mark.parametrize("scope", ["", "viewer", "operator", "admin", "worker"])
 def test_a_policy_allows_no_route_beyond_its_scope(scope: str) -> None:
     """IAM's `*` matches slashes, like fnmatch's."""
     caller = Caller(subject="ana", scopes=frozenset({scope}), tenants=("acme",))

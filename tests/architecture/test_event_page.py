@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 
 from taskrunner.model.approval import Decision, GateOpening, Verdict
-from taskrunner.model.entries import gate_entries, run_entries
+from taskrunner.model.entries import gate_entries, job_entries, run_entries
 from taskrunner.model.entries.run_entries import Objective
 from taskrunner.model.lifecycle import EventName, LifecycleEvent, events_of
 from taskrunner.model.run import RunStatus
@@ -30,6 +30,8 @@ GATE = GateOpening(step_path="review", opened_at=AT, expires_at=AT)
 ENTRIES = [
     run_entries.run_created(a_run()),
     run_entries.run_started(AT),
+    job_entries.job_offered("ship", 1, "linux", AT),
+    job_entries.worker_lost("ship", 1, "linux", "build-7", AT, losses=0),
     gate_entries.gate_awaiting(GATE, "security", is_override=False),
     gate_entries.gate_decided("review", "security", Verdict.APPROVED, DECISION, AT),
     gate_entries.gate_decided("review", "security", Verdict.REJECTED, DECISION, AT),
@@ -65,7 +67,7 @@ def test_the_schema_refuses_a_member_that_the_page_does_not_name() -> None:
 
 def test_the_table_names_every_event_and_no_others() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE.partition("## Names")[2], re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"`([a-z.]+)`", row)}
+    named = {name for row in rows for name in re.findall(r"`([a-z]+\.[a-z-]+)`", row)}
 
     assert named == {name.value for name in EventName}
 

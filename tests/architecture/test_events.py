@@ -139,6 +139,7 @@ def test_an_event_contains_only_what_the_authorizer_returns() -> None:
         "tenants",
         "grants",
         "expires",
+        "pools",
     }
     contexts = {
         row.path: row.event(token="").get("requestContext", {}).get("authorizer", {})

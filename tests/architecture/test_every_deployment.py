@@ -40,6 +40,7 @@ CHOICES: list[dict[str, str]] = [
     {"AwsEndpointUrl": "http://127.0.0.1:4566"},
     {"ApiConcurrency": "4"},
     {"StepConcurrency": "4"},
+    {"WorkerConcurrency": "4"},
     {"AllowedOrigin": "https://portal.example.com"},
     {"WebAclArn": "arn:x:wafv2:x:1:regional/webacl/x/1"},
     {"UserPoolDomainPrefix": "acme"},
@@ -48,6 +49,7 @@ CHOICES: list[dict[str, str]] = [
     {"AllowedOrigin": "*"},
     {"AlarmTopic": "arn:x:sns:x:1:alarms"},
     {"OldestGateAlarmSeconds": "86400"},
+    {"OldestJobAlarmSeconds": "0"},
 ]
 # The features that Regions of China lack.
 NOT_IN_CHINA = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.adapters.metrics import DIMENSION, NAMESPACE
+from taskrunner.adapters.metrics import DIMENSION, NAMESPACE, POOL_DIMENSION
 from taskrunner.model.metrics import Metric
 from tests.template import ROOT, functions, template
 
@@ -44,7 +44,14 @@ def test_an_alarm_looks_at_a_metric_that_is_written() -> None:
 
 
 def test_a_gauge_is_compared_by_its_maximum_and_a_count_by_its_sum() -> None:
-    gauges = {"OpenGates", "OldestGateAge", "DueWork", "DueWorkAge", "StateMachines"}
+    gauges = {
+        "OpenGates",
+        "OldestGateAge",
+        "DueWork",
+        "DueWorkAge",
+        "OldestJobAge",
+        "StateMachines",
+    }
 
     assert {name: alarm["Statistic"] for name, alarm in OURS.items()} == {
         name: "Maximum" if alarm["MetricName"] in gauges else "Sum" for name, alarm in OURS.items()
@@ -75,7 +82,10 @@ def test_the_dashboard_shows_every_metric() -> None:
     body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(body.replace("${AWS::StackName}", "s").replace("${AWS::Region}", "r"))
 
-    shown = [metric for w in widgets["widgets"] for metric in w["properties"]["metrics"]]
+    rows = [metric for w in widgets["widgets"] for metric in w["properties"]["metrics"]]
+    shown = [row for row in rows if not isinstance(row[0], dict)]
+    (pools,) = (row[0]["expression"] for row in rows if isinstance(row[0], dict))
+    assert pools.startswith(f"SEARCH('{{{NAMESPACE},{POOL_DIMENSION},{DIMENSION}}}")
     assert {name for space, name, *_ in shown if space == NAMESPACE} == {m.value for m in Metric}
     assert all(rest[:2] == [DIMENSION, "s"] for space, _, *rest in shown if space == NAMESPACE)
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import yaml
 
 from taskrunner.model.access import OPEN, SCOPES, methods, routes
-from taskrunner.model.caller import ADMIN, OPERATOR, VIEWER, Caller
+from taskrunner.model.caller import ADMIN, OPERATOR, VIEWER, WORKER, Caller
 from tests.template import ROOT, fallbacks, open_routes
 from tests.template import routes as routes_of_the_template
 
@@ -56,11 +56,12 @@ def test_lists_the_deployed_methods_of_every_path() -> None:
         assert methods(path) == sorted(deployed)
 
 
-def test_an_admin_may_use_every_route_and_a_viewer_only_reads() -> None:
+def test_an_admin_may_use_all_routes_but_those_of_workers_and_a_viewer_only_reads() -> None:
     def allowed(scope: str) -> set[Route]:
         caller = Caller(subject="ana", scopes=frozenset({scope}), tenants=("tenant-prod",))
         return set(routes(caller))
 
-    assert allowed(ADMIN) == allowed(OPERATOR) == set(SCOPES)
+    assert allowed(ADMIN) == allowed(OPERATOR) == set(SCOPES) - allowed(WORKER)
+    assert {path.split("/")[3] for _, path in allowed(WORKER)} == {"worker"}
     methods_of_viewer = {m for m, path in allowed(VIEWER) if not path.endswith("simulations")}
     assert methods_of_viewer == {"GET"}

@@ -155,7 +155,11 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
         | set(example_executors())
         | {"ReconcileFunction", "PublishEventsFunction"}
     )
-    assert reserved_by("ApiConcurrency") == {*routes().values(), "AuthorizeFunction"}
+    assert reserved_by("WorkerConcurrency") == {"ServeWorkersFunction"}
+    assert reserved_by("ApiConcurrency") == {
+        *routes().values(),
+        "AuthorizeFunction",
+    } - {"ServeWorkersFunction"}
 
 
 def test_no_concurrency_is_reserved_by_default() -> None:
@@ -164,6 +168,7 @@ def test_no_concurrency_is_reserved_by_default() -> None:
 
     assert parameters["ApiConcurrency"]["Default"] == 0
     assert parameters["StepConcurrency"]["Default"] == 0
+    assert parameters["WorkerConcurrency"]["Default"] == 0
 
 
 def test_the_local_stack_stays_under_64_processes() -> None:

@@ -9,7 +9,7 @@ from taskrunner_cli.local.emulator import Emulator
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A caller of the local stack: an OAuth client with one scope and one tenant."""
+    """A caller of the local stack: an OAuth client with one scope, and its first tenant."""
 
     client_id: str
     scope: str
@@ -19,12 +19,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class _ClientSpec:
-    """The definition of a caller: its scope, its tenant, and the grants of the registry."""
+    """The definition of a caller: its scope, its tenants, and its grants and pools."""
 
     name: str
     scope: str
     tenant: str = "tenant-prod"
+    more_tenants: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
 
 
 _APPROVER_GRANTS = ("packs.approve",)  # the grant that the example packs require
@@ -34,6 +36,7 @@ _CLIENTS = (
     _ClientSpec("approver", "taskrunner/operator", grants=_APPROVER_GRANTS),
     _ClientSpec("admin", "taskrunner/admin", grants=_APPROVER_GRANTS),
     _ClientSpec("other-tenant-operator", "taskrunner/operator", tenant="tenant-dev"),
+    _ClientSpec("worker", "taskrunner/worker", more_tenants=("tenant-dev",), pools=("local",)),
 )
 
 
@@ -62,8 +65,9 @@ def register(emulator: Emulator, pool_id: str, table_name: str) -> dict[str, Cli
                 "pk": {"S": f"C#{caller.client_id}"},
                 "sk": {"S": "C"},
                 "name": {"S": spec.name},
-                "tenants": {"L": [{"S": spec.tenant}]},
+                "tenants": {"L": [{"S": tenant} for tenant in (spec.tenant, *spec.more_tenants)]},
                 "grants": {"L": [{"S": grant} for grant in spec.grants]},
+                "pools": {"L": [{"S": pool} for pool in spec.pools]},
             },
         )
         callers[spec.name] = caller

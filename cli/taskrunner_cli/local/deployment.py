@@ -108,6 +108,7 @@ def local_parameters(emulator: Emulator) -> dict[str, str]:
         "Architecture": architecture(),
         "ApiConcurrency": str(FUNCTION_CONCURRENCY),
         "StepConcurrency": str(FUNCTION_CONCURRENCY),
+        "WorkerConcurrency": str(FUNCTION_CONCURRENCY),
         "AwsEndpointUrl": emulator.endpoint_url,
         "BucketTlsOnly": "false",
         "ExampleExecutors": "true",

@@ -33,7 +33,11 @@ SECRET_ACCESS_KEY = "test"  # noqa: S105 -- public, see above
 FUNCTION_CONCURRENCY = 4
 OTHER_CONCURRENCY = {
     "ConsoleFunction": 2,  # a browser fetches two files at a time, and keeps them
-    "DescribeApiFunction": 3,  # it calls nothing, so it answers at once
+    "DescribeApiFunction": 2,  # it calls nothing, so it answers at once
+    "SimulatePackFunction": 2,
+    "CancelRunFunction": 2,
+    "DecideApprovalFunction": 3,
+    "OfferJobFunction": 2,
     "ReconcileFunction": 2,  # the schedule's call, and one by hand
     "PublishEventsFunction": 1,  # the stream's records come one batch after the other
     "DigestSettingsFunction": 1,  # called by deployments only

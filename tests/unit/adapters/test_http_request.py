@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.read_run.app import handler as read_run_handler
-from taskrunner.adapters.http_request import MAX_BODY_BYTES, Body
+from taskrunner.adapters.http_body import Body
+from taskrunner.adapters.http_request import MAX_BODY_BYTES
 from taskrunner.errors import InvalidRequestError
 from tests.api_schema import document, operation_pointer
 from tests.architecture.api_document import Json, resolved

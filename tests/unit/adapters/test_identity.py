@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.adapters.identity import TokenSettings
+from taskrunner.adapters.table_layout import client_key
 from tests.unit.adapters.key_server import (
     ISSUER,
     THEIRS,
@@ -273,12 +274,12 @@ class TestGrantsOfScopes:
             ("taskrunner.packs.approve", {"packs.approve", "taskrunner.packs.approve"}),
             ("other/packs.approve", {"other/packs.approve"}),
             (["security.lead", "two words"], {"security.lead"}),
-            ("viewer operator admin", set()),
-            ("taskrunner/admin taskrunner.operator", set()),
+            ("viewer operator admin worker", set()),
+            ("taskrunner/admin taskrunner.operator taskrunner.worker", set()),
             ("taskrunner/taskrunner.admin", {"taskrunner/taskrunner.admin"}),
         ],
     )
-    def test_every_scope_beside_the_three_is_a_grant(
+    def test_every_scope_beside_those_of_the_service_is_a_grant(
         self, server: KeyServer, scope: object, grants: set[str]
     ) -> None:
         token = a_token(scope=scope, client_id="client-9")
@@ -304,6 +305,33 @@ class TestGrantsOfScopes:
         authority = an_authority(server, grants_claim="may")
 
         assert authority.caller(f"Bearer {a_token(may=['security lead'])}").grants == frozenset()
+
+
+class TestPools:
+    def test_a_worker_has_the_pools_of_the_registry(self, server: KeyServer) -> None:
+        table = Registry({client_key("client-1"): {"tenants": ["acme"], "pools": ["linux", "-x"]}})
+        token = a_token(scope="taskrunner/worker")
+
+        caller = an_authority(server, table).caller(f"Bearer {token}")
+
+        assert caller.scopes == {"worker"}
+        assert caller.pools == {"linux"}
+
+    def test_no_claim_names_pools_or_replaces_the_entry_that_does(self, server: KeyServer) -> None:
+        table = Registry({client_key("client-1"): {"tenants": ["globex"], "pools": ["linux"]}})
+        token = a_token(scope="taskrunner/worker", pools=["macos"], org="acme", may="a")
+
+        authority = an_authority(server, table, tenant_claim="org", grants_claim="may")
+        caller = authority.caller(f"Bearer {token}")
+
+        assert caller.pools == {"linux"}
+        assert (caller.tenants, caller.grants) == (("acme",), {"a"})
+
+    def test_a_client_without_an_entry_has_no_pools(self, server: KeyServer) -> None:
+        token = a_token(scope="taskrunner/worker", client_id="client-9")
+        authority = an_authority(server, Registry({}), default_tenant="acme")
+
+        assert authority.caller(f"Bearer {token}").pools == frozenset()
 
 
 def test_the_caller_has_the_end_of_its_token(server: KeyServer) -> None:

@@ -106,6 +106,23 @@ def test_a_tenant_is_in_the_line_and_no_dimension() -> None:
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Stack"]]
 
 
+def test_the_measurements_of_a_pool_have_a_line_with_its_dimension() -> None:
+    total, linux, gpu = written(
+        Measurement(Metric.WAITING_JOBS, 3),
+        Measurement(Metric.WAITING_JOBS, 2, "linux"),
+        Measurement(Metric.OLDEST_JOB_AGE, 90, "linux"),
+        Measurement(Metric.WAITING_JOBS, 1, "gpu"),
+    )
+
+    dimensions = [
+        line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for line in (total, linux, gpu)
+    ]
+    assert dimensions == [[["Stack"]], [["Stack", "Pool"]], [["Stack", "Pool"]]]
+    assert (total["WaitingJobs"], linux["WaitingJobs"], gpu["WaitingJobs"]) == (3, 2, 1)
+    assert (linux["Pool"], linux["OldestJobAge"], gpu["Pool"]) == ("linux", 90, "gpu")
+    assert "Pool" not in total
+
+
 def test_the_time_is_in_milliseconds() -> None:
     (line,) = written(Measurement(Metric.RUNS_FAILED, 1))
 

@@ -83,6 +83,23 @@ def test_groups_of_one_tenant_add_up(server: KeyServer) -> None:
     assert caller.grants == {"a", "b"}
 
 
+def test_a_person_has_the_pools_that_their_groups_give_in_each_of_their_tenants(
+    server: KeyServer,
+) -> None:
+    table = Registry(
+        {
+            group_key("a"): {"tenants": "acme", "scopes": "worker", "pools": "linux macos"},
+            group_key("b"): {"tenants": "globex", "scopes": "worker", "pools": "linux"},
+        }
+    )
+
+    caller = signed_in(server, table, "a", "b", scope="taskrunner/worker")
+
+    assert caller.scopes == {"worker"}
+    assert caller.pools == {"linux"}
+    assert signed_in(server, table, "a").scopes == frozenset()
+
+
 def test_a_viewer_of_one_tenant_is_no_operator_there_by_a_group_of_another(
     server: KeyServer,
 ) -> None:

@@ -27,6 +27,7 @@ ITEMS: dict[str, dict[str, Any]] = {
     f"I#{DEPLOYER}": {"tenants": ["acme"], "scopes": ["operator"], "grants": ["security.lead"]},
     f"I#{ALICE}": {"tenants": ["acme", "globex", "no#tenant"], "scopes": ["viewer", "root"]},
     "I#arn:aws:iam::123456789012:role/bare": {},
+    "I#arn:aws:iam::123456789012:role/build": {"scopes": ["worker"], "pools": ["linux"]},
     "C#deployer": {"tenants": ["acme"], "scopes": ["admin"]},
 }
 
@@ -48,7 +49,9 @@ def the_principals(registry: Registry | None = None) -> Principals:
 
 def an_event(method: str, resource: str, user_arn: str | None, **context: Any) -> dict[str, Any]:  # noqa: ANN401
     """API Gateway's proxy event for a method with the authorization AWS_IAM."""
-    path = resource.format(runId="run-7", approvalId="security", name="report", stepId="one")
+    path = resource.format(
+        runId="run-7", approvalId="security", name="report", stepId="one", leaseId="l"
+    )
     return {
         "resource": resource,
         "path": path,
@@ -154,6 +157,14 @@ class TestCallers:
         assert caller.scopes == {"operator"}
         assert caller.grants == {"security.lead"}
         assert registry.reads == [(f"I#{DEPLOYER}", "I")]
+
+    def test_a_worker_has_the_pools_of_the_registry(self) -> None:
+        arn = "arn:aws:sts::123456789012:assumed-role/build/x"
+
+        caller = the_principals().caller({"userArn": arn})
+
+        assert caller.may_take_from("linux")
+        assert not caller.may_take_from("macos")
 
     def test_drops_unknown_scopes_and_malformed_tenants(self) -> None:
         caller = the_principals().caller({"userArn": ALICE})

@@ -38,7 +38,7 @@ def authorize(answer: Caller | Exception, **changes: Any) -> dict[str, Any]:  # 
     return response
 
 
-@pytest.mark.parametrize("scope", ["viewer", "operator", "admin"])
+@pytest.mark.parametrize("scope", ["viewer", "operator", "admin", "worker"])
 def test_the_policy_allows_every_route_of_the_scope(scope: str) -> None:
     caller = Caller(
         subject="ana",
@@ -46,6 +46,7 @@ def test_the_policy_allows_every_route_of_the_scope(scope: str) -> None:
         tenants=("acme", "globex"),
         expires_at=77,
         name="nightly",
+        pools=frozenset({"linux", "gpu"}),
     )
 
     response = authorize(caller)
@@ -61,8 +62,23 @@ def test_the_policy_allows_every_route_of_the_scope(scope: str) -> None:
         "tenants": "acme globex",
         "grants": "",
         "expires": "77",
+        "pools": "gpu linux",
     }
     assert len(SCOPES) >= len(statement["Resource"])
+
+
+def test_the_policy_of_a_worker_allows_the_routes_of_workers_and_no_others() -> None:
+    worker = Caller(subject="build", scopes=frozenset({"worker"}), tenants=("acme",))
+
+    (statement,) = authorize(worker)["policyDocument"]["Statement"]
+
+    leases = f"{BASE}/POST/v1/task-runner/worker/leases"
+    assert statement["Resource"] == [
+        leases,
+        f"{leases}/*/heartbeat",
+        f"{leases}/*/artifacts",
+        f"{leases}/*/completion",
+    ]
 
 
 def test_denies_everything_to_a_caller_without_a_scope() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.model.access import OPEN, SCOPES, routes
-from taskrunner.model.caller import Caller
+from taskrunner.model.caller import WORKER, Caller
 from tests.template import routes as deployed_routes
 
 
@@ -26,8 +26,19 @@ def test_a_viewer_may_read_and_simulate() -> None:
 
 
 @pytest.mark.parametrize("scope", ["operator", "admin"])
-def test_an_operator_may_use_every_route(scope: str) -> None:
-    assert routes(a_caller(scope)) == list(SCOPES)
+def test_an_operator_may_use_every_route_but_those_of_workers(scope: str) -> None:
+    assert routes(a_caller(scope)) == [
+        route for route, needed in SCOPES.items() if needed != WORKER
+    ]
+
+
+def test_a_worker_may_use_the_routes_of_workers_alone() -> None:
+    assert routes(a_caller("worker")) == [
+        ("POST", "/v1/task-runner/worker/leases"),
+        ("POST", "/v1/task-runner/worker/leases/{leaseId}/heartbeat"),
+        ("POST", "/v1/task-runner/worker/leases/{leaseId}/artifacts"),
+        ("POST", "/v1/task-runner/worker/leases/{leaseId}/completion"),
+    ]
 
 
 def test_a_caller_without_a_scope_may_use_no_route() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.errors import ForbiddenError, InvalidRequestError
-from taskrunner.model.caller import Caller
+from taskrunner.model.caller import Caller, pools
 
 
 def a_caller(scope: str = "operator", *tenants: str, grants: tuple[str, ...] = ()) -> Caller:
@@ -19,12 +19,13 @@ class TestScopes:
             ("viewer", ["viewer"]),
             ("operator", ["viewer", "operator"]),
             ("admin", ["viewer", "operator", "admin"]),
+            ("worker", ["worker"]),
             ("openid", []),
         ],
     )
     def test_a_scope_implies_the_scopes_below_it(self, scope: str, implied: list[str]) -> None:
         caller = a_caller(scope)
-        scopes = ("viewer", "operator", "admin", "openid")
+        scopes = ("viewer", "operator", "admin", "worker", "openid")
 
         assert [other for other in scopes if caller.may(other)] == implied
 
@@ -82,3 +83,37 @@ class TestTenant:
     def test_rejects_a_malformed_name_even_for_an_admin(self, name: str) -> None:
         with pytest.raises(InvalidRequestError, match="a tenant's name has 1 to 63"):
             a_caller("admin", "acme").tenant(name)
+
+
+def a_worker(scope: str = "worker", *tenants: str) -> Caller:
+    return Caller(
+        subject="build", scopes=frozenset({scope}), tenants=tenants, pools=frozenset({"linux"})
+    )
+
+
+class TestWorkers:
+    def test_takes_from_its_pools_alone(self) -> None:
+        assert a_worker().may_take_from("linux")
+        assert not a_worker().may_take_from("macos")
+
+    @pytest.mark.parametrize("scope", ["viewer", "operator", "admin", "openid"])
+    def test_no_other_scope_may_take_from_a_pool(self, scope: str) -> None:
+        assert not a_worker(scope).may_take_from("linux")
+
+    def test_serves_all_of_its_tenants_or_the_requested_one(self) -> None:
+        worker = a_worker("worker", "acme", "globex")
+
+        assert worker.served_tenants(None) == ("acme", "globex")
+        assert worker.served_tenants("globex") == ("globex",)
+
+    @pytest.mark.parametrize("scope", ["worker", "admin"])
+    def test_serves_no_tenant_that_it_does_not_belong_to(self, scope: str) -> None:
+        with pytest.raises(ForbiddenError, match="does not belong to that tenant"):
+            a_worker(scope, "acme").served_tenants("globex")
+        with pytest.raises(ForbiddenError, match="does not belong to any tenant"):
+            a_worker(scope).served_tenants(None)
+
+    def test_drops_malformed_pools_of_the_registry(self) -> None:
+        assert pools(["linux", "Linux", "-x", "a b", 7, ""]) == {"linux"}
+        assert pools("linux macos") == {"linux", "macos"}
+        assert pools(None) == frozenset()

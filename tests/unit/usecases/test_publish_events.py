@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.errors import TryAgainError
-from taskrunner.model.entries import run_entries
+from taskrunner.model.entries import job_entries, run_entries, step_entries
 from taskrunner.model.entries.run_entries import Objective
 from taskrunner.model.lifecycle import EventName
 from taskrunner.model.metrics import Metric
@@ -170,6 +170,37 @@ def test_a_breach_of_an_objective_does_not_resume_a_waiting_run() -> None:
     assert event.name is EventName.SLO_BREACHED
     assert (event.detail["objective"], event.detail["limitSeconds"]) == ("runP95Seconds", 60)
     assert world.metrics.values(Metric.SLO_BREACHES) == [1]
+
+
+def test_publishes_offered_and_lost_jobs_and_not_their_output() -> None:
+    world = a_world(PLAIN)
+    entries = [
+        job_entries.job_offered("ship", 1, "linux", NOON),
+        step_entries.attempt_started("ship", 1, "worker:linux", NOON, worker="build-7"),
+        job_entries.output_written("ship", 1, "private", NOON, number="1", stream="stdout"),
+        job_entries.worker_lost("ship", 1, "linux", "build-7", NOON, losses=0),
+    ]
+
+    publish_events([AddedEntries(TENANT, RUN, 0, journal(world), entries)], world)
+
+    offered, lost = world.events.published
+    assert (offered.name, lost.name) == (EventName.STEP_OFFERED, EventName.STEP_WORKER_LOST)
+    job = {"stepId": "ship", "attempt": 1, "pool": "linux"}
+    assert offered.detail.items() >= job.items()
+    assert lost.detail.items() >= (job | {"worker": "build-7"}).items()
+    assert "private" not in str(world.events.published)
+    assert world.metrics.values(Metric.WORKERS_LOST) == [1]
+
+
+def test_the_wait_for_a_worker_is_no_wait_of_the_service() -> None:
+    world = a_world(PLAIN)
+    offered = job_entries.job_offered("ship", 1, "linux", NOON)
+    leased_at = "2025-12-06T18:00:00.000Z"
+    started = step_entries.attempt_started("ship", 1, "worker:linux", leased_at, worker="build-7")
+
+    publish_events([AddedEntries(TENANT, RUN, 0, [offered], [started])], world)
+
+    assert world.metrics.values(Metric.STEP_WAIT) == []
 
 
 def test_reads_the_status_before_a_chunk_from_the_chunk_before() -> None:

@@ -108,7 +108,7 @@ def test_refuses_a_step_id(step_id: str) -> None:
 @pytest.mark.parametrize(
     ("field", "least", "most"),
     [
-        ("steps[0].timeoutSeconds", 1, 840),
+        ("steps[0].timeoutSeconds", 1, 86400),
         ("steps[0].retries.maxAttempts", 1, 100),
         ("steps[0].retries.backoffSeconds", 0, 86400),
         ("sandbox.cpuLimitMillicores", 1, 6000),

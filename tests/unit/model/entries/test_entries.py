@@ -316,7 +316,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "step": "ship",
             "metadata": {"attempt": "2", "pool": "linux"},
         },
-        JobOffered(2),
+        JobOffered(2, "linux"),
     ),
     "worker lost": (
         job_entries.worker_lost("ship", 2, "linux", "build-7", AT, losses=1),
@@ -336,7 +336,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
                 "reason": "worker-lost",
             },
         },
-        WorkerLost(2),
+        WorkerLost(2, "linux", "build-7"),
     ),
     "output written": (
         job_entries.output_written("ship", 2, "ok 1\n", AT, number="1#3", stream="stderr"),

@@ -20,6 +20,7 @@ def to_context(caller: Caller) -> dict[str, str]:
         "tenants": " ".join(caller.tenants),
         "grants": " ".join(sorted(caller.grants)),
         "name": caller.name or "",
+        "pools": " ".join(sorted(caller.pools)),
         "expires": "" if caller.expires_at is None else str(caller.expires_at),
     }
 
@@ -45,4 +46,5 @@ def from_request_context(request_context: JsonMapping) -> Caller:
         grants=frozenset(context.get("grants", "").split()),
         expires_at=expires_at,
         name=context.get("name") or None,
+        pools=frozenset(context.get("pools", "").split()),
     )

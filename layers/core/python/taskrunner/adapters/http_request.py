@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from taskrunner.adapters.http_address import base_url
+from taskrunner.adapters.http_body import Body, refuse_unknown
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model.json_types import RepeatedMemberError, read
 from taskrunner.model.run import RUN_ID, RUN_ID_RULE
-from taskrunner.model.wording import nearest, shortened
+from taskrunner.model.wording import shortened
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from taskrunner.model.caller import Caller
-    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
+    from taskrunner.model.json_types import JsonMapping
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
@@ -31,68 +32,6 @@ _SINGLE_HEADERS: Final = {
 }
 _MAX_LIMIT_DIGITS: Final = 5
 _MAX_NAME_CHARACTERS: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The members of a body that is a JSON object."""
-
-    members: JsonMapping
-
-    def text(self, name: str) -> str | None:
-        """Return the text *name*, or None if the body does not have it.
-
-        Raises:
-            InvalidRequestError: it is null, of another type, or not valid Unicode.
-        """
-        value = self._member(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise InvalidRequestError("invalid_request", f"'{name}' must be a string")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidRequestError("invalid_request", f"'{name}' holds a lone surrogate")
-        return value
-
-    def required_text(self, name: str) -> str:
-        """Return the text *name*; raises InvalidRequestError like `text`, or if it is missing."""
-        if self.members.get(name) is None:
-            raise InvalidRequestError("invalid_request", f"'{name}' is missing; it is required")
-        return self.text(name) or ""
-
-    def texts(self, name: str, most: int) -> Sequence[str] | None:
-        """Return the text *name*, or the list of 1 to *most* texts that it is; None without it.
-
-        Raises:
-            InvalidRequestError: it is null, of another type, or not valid Unicode.
-        """
-        value = self._member(name)
-        if not isinstance(value, list):
-            text = self.text(name)
-            return None if text is None else [text]
-        if not 1 <= len(value) <= most:
-            message = f"'{name}' must be a string, or a list of 1 to {most} strings"
-            raise InvalidRequestError("invalid_request", message)
-        return [Body({name: item}).required_text(name) for item in value]
-
-    def object(self, name: str) -> JsonObject:
-        """Return the object *name*, or an empty one if the body does not have it.
-
-        Raises:
-            InvalidRequestError: it is null, or of another type.
-        """
-        value = self._member(name)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise InvalidRequestError("invalid_request", f"'{name}' must be an object")
-        return value
-
-    def _member(self, name: str) -> Json:
-        value = self.members.get(name)
-        if value is None and name in self.members:
-            raise InvalidRequestError("invalid_request", f"'{name}' must not be null")
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +76,11 @@ class Request:
         if members is None and (self.method == "GET" or not has_body):
             return self
         body = self._read_body()
-        _refuse_unknown("member", body.members, members or ())
+        refuse_unknown("member", body.members, members or ())
         return replace(self, body=body)
 
     def _check_query(self, names: Collection[str]) -> None:
-        _refuse_unknown("query parameter", self.query, names)
+        refuse_unknown("query parameter", self.query, names)
         for name, values in self.query.items():
             if len(values) > 1:
                 message = f"the query parameter '{name}' is given twice; send one"
@@ -154,7 +93,11 @@ class Request:
 
     def tenant(self, tenant_in_body: str | None = None) -> str:
         """Return the tenant that the request is for; see `Caller.tenant`."""
-        return self.caller.tenant(self.headers.get(_TENANT_HEADER), tenant_in_body)
+        return self.caller.tenant(self.tenant_header(), tenant_in_body)
+
+    def tenant_header(self) -> str | None:
+        """Return the tenant that the header names, or None."""
+        return self.headers.get(_TENANT_HEADER)
 
     def run_id(self) -> str:
         """Return the run id in the path.
@@ -275,15 +218,3 @@ def _check_single_headers(event: JsonMapping) -> None:
         if len(values) > 1:
             message = f"{name} is given twice with different values; send one"
             raise InvalidRequestError("invalid_request", message)
-
-
-def _refuse_unknown(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Refuse names that are not *known*: the caller expects an effect that they do not have."""
-    unknown = [
-        f"unknown {kind} '{shortened(name, _MAX_NAME_CHARACTERS)}'"
-        + (nearest(name, known) or "; this request takes none")
-        for name in names
-        if name not in known
-    ]
-    if unknown:
-        raise InvalidRequestError("invalid_request", shortened("; ".join(unknown)))

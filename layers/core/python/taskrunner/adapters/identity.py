@@ -22,9 +22,11 @@ from taskrunner.model.approval import CLOCK
 from taskrunner.model.caller import (
     ALL_SCOPES,
     LEEWAY_S,
+    WORKER,
     Caller,
     display_name,
     implied_scopes,
+    pools,
     tenants,
     words,
 )
@@ -72,7 +74,7 @@ class TokenSettings:
 
 
 class TokenAuthenticator:
-    """Checks bearer tokens, and looks up the tenants and grants of clients."""
+    """Checks bearer tokens, and looks up the tenants, grants and pools of clients."""
 
     def __init__(self, settings: TokenSettings, table: Table, keys: IssuerKeys) -> None:
         """Fetch no keys yet."""
@@ -104,14 +106,16 @@ class TokenAuthenticator:
         scope_words = words(claims.get("scope")) or words(claims.get("scp"))
         if self._is_person(claims):
             return self._person(subject, scope_words, claims)
-        client = self._client(claims)
+        scopes = frozenset(filter(None, map(_scope, scope_words)))
+        client = self._client(claims, scopes)
         return Caller(
             subject=subject,
-            scopes=frozenset(filter(None, map(_scope, scope_words))),
+            scopes=scopes,
             tenants=self._tenants(claims, client),
             grants=self._grants(claims, client) | frozenset(_grants_of_scopes(scope_words)),
             expires_at=math.ceil(claims["exp"]),
             name=None if client is None else display_name(client.get("name")),
+            pools=frozenset() if client is None else pools(client.get("pools")),
         )
 
     def _is_person(self, claims: dict[str, Any]) -> bool:
@@ -132,6 +136,7 @@ class TokenAuthenticator:
             scopes=membership.scopes & allowed,
             tenants=membership.tenants,
             grants=membership.grants,
+            pools=membership.pools,
             expires_at=math.ceil(claims["exp"]),
         )
 
@@ -173,9 +178,13 @@ class TokenAuthenticator:
             raise jwt.InvalidAlgorithmError("the key is for another algorithm")
         return key.public
 
-    def _client(self, claims: dict[str, Any]) -> Item | None:
-        """Return the client's entry in the registry; it is not read if claims replace it."""
-        if None not in (self._settings.tenant_claim, self._settings.grants_claim):
+    def _client(self, claims: dict[str, Any], scopes: frozenset[str]) -> Item | None:
+        """Return the client's entry in the registry; it is not read if claims replace it.
+
+        No claim replaces a worker's entry, which alone names its pools.
+        """
+        has_claims = None not in (self._settings.tenant_claim, self._settings.grants_claim)
+        if has_claims and WORKER not in scopes:
             return None
         return self._table.get(client_key(str(claims.get("client_id") or claims.get("sub"))))
 
@@ -202,7 +211,7 @@ def _scope(word: str) -> str | None:
 def _grants_of_scopes(scope_words: list[str]) -> set[str]:
     """Return the grants that a token's scopes are, each with and without our prefix.
 
-    The names of our three scopes are not grants, in any form.
+    The names of our scopes are not grants, in any form.
     """
     forms = {form for word in scope_words for form in (word, _without_prefix(word))}
     return {form for form in forms if _without_prefix(form) not in ALL_SCOPES}

@@ -11,13 +11,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskrunner.model.metrics import Measurement, Metric
     from taskrunner.ports import Clock
 
 NAMESPACE: Final = "TaskRunner"
 DIMENSION: Final = "Stack"
+POOL_DIMENSION: Final = "Pool"
 _MOST_VALUES: Final = 100  # of one metric in one line
 _MS_PER_S: Final = 1000
 
@@ -32,7 +33,21 @@ class EmbeddedMetrics:
         self._write = write
 
     def record(self, *measurements: Measurement, **properties: str) -> None:
-        """See the port. A line has at most 100 metrics, which is more than there are."""
+        """See the port. The measurements of each pool have lines of their own."""
+        pools = dict.fromkeys(measurement.pool for measurement in measurements)
+        for pool in pools:
+            dimensions = {DIMENSION: self._stack}
+            if pool is not None:
+                dimensions[POOL_DIMENSION] = pool
+            self._record([m for m in measurements if m.pool == pool], dimensions, properties)
+
+    def _record(
+        self,
+        measurements: Sequence[Measurement],
+        dimensions: Mapping[str, str],
+        properties: Mapping[str, str],
+    ) -> None:
+        """Write lines of at most 100 metrics, which is more than there are."""
         values: defaultdict[Metric, list[float]] = defaultdict(list)
         for measurement in measurements:
             values[measurement.metric].append(measurement.value)
@@ -40,14 +55,17 @@ class EmbeddedMetrics:
         for start in range(0, longest, _MOST_VALUES):
             part = {metric: many[start : start + _MOST_VALUES] for metric, many in values.items()}
             line = {metric: many for metric, many in part.items() if many}
-            self._write(json.dumps(self._document(line, properties)))
+            self._write(json.dumps(self._document(line, dimensions, properties)))
 
     def _document(
-        self, values: dict[Metric, list[float]], properties: dict[str, str]
+        self,
+        values: Mapping[Metric, list[float]],
+        dimensions: Mapping[str, str],
+        properties: Mapping[str, str],
     ) -> dict[str, object]:
         directive = {
             "Namespace": NAMESPACE,
-            "Dimensions": [[DIMENSION]],
+            "Dimensions": [list(dimensions)],
             "Metrics": [{"Name": metric.value, "Unit": metric.unit.value} for metric in values],
         }
         return {
@@ -56,7 +74,7 @@ class EmbeddedMetrics:
                 "Timestamp": round(self._clock.now().timestamp() * _MS_PER_S),
                 "CloudWatchMetrics": [directive],
             },
-            DIMENSION: self._stack,
+            **dimensions,
             **{metric.value: _target(many) for metric, many in values.items()},
         }
 

@@ -2,7 +2,7 @@
 
 API Gateway has checked the signature (SigV4), and IAM's permission for `execute-api:Invoke`. It
 names the signer in `requestContext.identity`, which no part of a request can change. The registry
-in the table says what a principal may do here: its tenants, scopes and grants.
+in the table says what a principal may do here: its tenants, scopes, grants and pools.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.table_layout import principal_key
 from taskrunner.errors import ForbiddenError, InvalidRequestError
-from taskrunner.model.caller import ALL_SCOPES, Caller, display_name, tenants, words
+from taskrunner.model.caller import ALL_SCOPES, Caller, display_name, pools, tenants, words
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table import Table
@@ -51,6 +51,7 @@ class Principals:
             tenants=tenants(words(item.get("tenants"))),
             grants=frozenset(words(item.get("grants"))),
             name=display_name(item.get("name")),
+            pools=pools(item.get("pools")),
         )
 
 

@@ -6,7 +6,7 @@ An executor is a module with
 * `execute(parameters, work)`, which returns the step's outputs or raises ExecutorFailure
 
 To add one, write the module, add it to `_MODULES`, and describe it in docs/executors.md. Every
-`lambda:<name>` is the module `function`.
+`lambda:<name>` is the module `function`, and every `worker:<pool>` the module `worker`.
 
 A module is imported when its executor is first looked up, so a step pays only for what it uses.
 """
@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from taskrunner.model.endings import FUNCTION_PREFIX
+from taskrunner.model.job import POOL_PREFIX, pool_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json
 
 LAMBDA: Final = FUNCTION_PREFIX
+WORKER: Final = POOL_PREFIX
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FUNCTION_MODULE: Final = "taskrunner.executors.function"
+_WORKER_MODULE: Final = "taskrunner.executors.worker"
 _MODULES: Final = {
     "builtin:assert": "taskrunner.executors.builtin.assert_",
     "builtin:build": "taskrunner.executors.builtin.build",
@@ -73,5 +76,6 @@ def find(reference: str) -> Executor | None:
 
 
 def _module(reference: str) -> str | None:
-    is_function = function_name(reference) is not None
-    return _FUNCTION_MODULE if is_function else _MODULES.get(reference)
+    if function_name(reference) is not None:
+        return _FUNCTION_MODULE
+    return _WORKER_MODULE if pool_of(reference) is not None else _MODULES.get(reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from taskrunner.model.caller import OPERATOR, VIEWER, Caller
+from taskrunner.model.caller import OPERATOR, VIEWER, WORKER, Caller
 
 
 class Route(NamedTuple):
@@ -15,6 +15,7 @@ class Route(NamedTuple):
 
 
 _RUNS: Final = "/v1/task-runner/runs"
+_LEASES: Final = "/v1/task-runner/worker/leases"
 DECIDE_APPROVAL: Final = Route("POST", _RUNS + "/{runId}/approvals/{approvalId}")
 SCOPES: Final = {
     Route("POST", "/v1/task-runner/simulations"): VIEWER,
@@ -31,6 +32,10 @@ SCOPES: Final = {
     DECIDE_APPROVAL: OPERATOR,
     Route("POST", _RUNS + "/{runId}/cancel"): OPERATOR,
     Route("POST", _RUNS + "/{runId}/rerun"): OPERATOR,
+    Route("POST", _LEASES): WORKER,
+    Route("POST", _LEASES + "/{leaseId}/heartbeat"): WORKER,
+    Route("POST", _LEASES + "/{leaseId}/artifacts"): WORKER,
+    Route("POST", _LEASES + "/{leaseId}/completion"): WORKER,
 }
 # Anybody may ask what this API and a pack are, and get the files of the console, without a token.
 OPEN: Final = (

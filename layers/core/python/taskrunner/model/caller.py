@@ -6,14 +6,21 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import ForbiddenError, InvalidRequestError
+from taskrunner.model.job import POOL_NAME
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
-ALL_SCOPES: Final = frozenset({VIEWER, OPERATOR, ADMIN})
-_IMPLIED: Final = {VIEWER: {VIEWER}, OPERATOR: {VIEWER, OPERATOR}, ADMIN: ALL_SCOPES}
+VIEWER, OPERATOR, ADMIN, WORKER = "viewer", "operator", "admin", "worker"
+ALL_SCOPES: Final = frozenset({VIEWER, OPERATOR, ADMIN, WORKER})
+# A worker gets secrets and reports for steps. No other scope may do that, and a worker no more.
+_IMPLIED: Final = {
+    VIEWER: {VIEWER},
+    OPERATOR: {VIEWER, OPERATOR},
+    ADMIN: {VIEWER, OPERATOR, ADMIN},
+    WORKER: {WORKER},
+}
 # An operator has this grant without a claim for it.
 _OPERATORS_GRANT: Final = "packs.approve"
 _MAX_NAME_LENGTH: Final = 64
@@ -34,6 +41,11 @@ def is_tenant(name: str) -> bool:
 def tenants(names: Iterable[str]) -> tuple[str, ...]:
     """Return the valid ones of *names*, each once. Others could form the key of another tenant."""
     return tuple(dict.fromkeys(name for name in names if is_tenant(name)))
+
+
+def pools(value: object) -> frozenset[str]:
+    """Return the worker pools that an entry of the registry names; invalid names are dropped."""
+    return frozenset(name for name in words(value) if POOL_NAME.fullmatch(name))
 
 
 def words(value: object) -> list[str]:
@@ -61,8 +73,10 @@ def implied_scopes(scopes: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An identified caller, with its scopes (`viewer`, `operator`, `admin`), grants and tenants.
+    """An identified caller, with its scopes, grants and tenants.
 
+    The scopes are `viewer`, `operator`, `admin` and `worker`. *pools* are the pools that a worker
+    may take jobs from; they come from the registry, never from a token.
     *expires_at* is the end of its token in seconds since 1970; None for a caller without one.
     *name* is shown beside the subject; it comes from the registry, and no rule reads it.
     """
@@ -73,6 +87,7 @@ class Caller:
     grants: frozenset[str] = frozenset()
     expires_at: int | None = None
     name: str | None = None
+    pools: frozenset[str] = frozenset()
 
     def may(self, scope: str) -> bool:
         """Return whether one of the caller's scopes implies *scope*."""
@@ -81,6 +96,25 @@ class Caller:
     def has_grant(self, grant: str) -> bool:
         """Return whether the caller has *grant*."""
         return grant in self.grants or (grant == _OPERATORS_GRANT and self.may(OPERATOR))
+
+    def may_take_from(self, pool: str) -> bool:
+        """Return whether the caller is a worker that may take jobs from *pool*."""
+        return self.may(WORKER) and pool in self.pools
+
+    def served_tenants(self, requested: str | None) -> tuple[str, ...]:
+        """Return the tenants whose jobs a worker asks for: *requested*, or without it all of its.
+
+        No scope admits a worker to the jobs of other tenants, because jobs have secrets.
+
+        Raises:
+            ForbiddenError: the caller does not belong to that tenant, or to any.
+        """
+        if requested is None and self.tenants:
+            return self.tenants
+        if requested not in self.tenants:
+            name = "any tenant" if requested is None else "that tenant"
+            raise ForbiddenError("forbidden", f"the token does not belong to {name}")
+        return (requested,)
 
     def tenant(self, *requested: str | None) -> str:
         """Return the tenant of a request that names it in any of several places, or nowhere.

@@ -14,6 +14,7 @@ from taskrunner.model import timestamp
 from taskrunner.model.approval import Verdict
 from taskrunner.model.entries import reading
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
+from taskrunner.model.entries.job_entries import JobOffered, WorkerLost
 from taskrunner.model.entries.run_entries import (
     CancelRequested,
     RunCreated,
@@ -47,6 +48,8 @@ class EventName(StrEnum):
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
+    STEP_OFFERED = "step.offered"
+    STEP_WORKER_LOST = "step.worker-lost"
     GATE_OPENED = "gate.opened"
     GATE_APPROVED = "gate.approved"
     GATE_REJECTED = "gate.rejected"
@@ -127,6 +130,25 @@ def _events(run: Run, entry: Entry, fact: Fact) -> Iterator[LifecycleEvent]:
                 stepId=entry.step_path,
                 approvalId=approval_id,
                 approver=approver,
+            )
+        case JobOffered(attempt, pool):
+            yield _event(
+                run,
+                entry,
+                EventName.STEP_OFFERED,
+                stepId=entry.step_path,
+                attempt=attempt,
+                pool=pool,
+            )
+        case WorkerLost(attempt, pool, worker):
+            yield _event(
+                run,
+                entry,
+                EventName.STEP_WORKER_LOST,
+                stepId=entry.step_path,
+                attempt=attempt,
+                pool=pool,
+                worker=worker,
             )
         case SloBreached(objective, limit_s):
             yield _event(

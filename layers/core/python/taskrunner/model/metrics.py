@@ -30,6 +30,7 @@ class Metric(StrEnum):
     ATTEMPTS_FAILED = "AttemptsFailed"
     ATTEMPTS_LOST = "AttemptsLost"  # the function died
     ATTEMPTS_DEFERRED = "AttemptsDeferred"  # AWS refused an attempt for now
+    WORKERS_LOST = "WorkersLost"  # a worker stopped to report while it had a job
     # Gates and objectives.
     GATES_OPENED = "GatesOpened"
     GATES_APPROVED = "GatesApproved"
@@ -40,6 +41,8 @@ class Metric(StrEnum):
     # Gauges of the reconciler's pass, and its work.
     OPEN_GATES = "OpenGates"
     OLDEST_GATE_AGE = "OldestGateAge"
+    WAITING_JOBS = "WaitingJobs"
+    OLDEST_JOB_AGE = "OldestJobAge"
     DUE_WORK = "DueWork"
     DUE_WORK_AGE = "DueWorkAge"
     RECONCILER_PASSES = "ReconcilerPasses"
@@ -68,13 +71,15 @@ _TIMES = frozenset(
         Metric.STEP_WAIT,
         Metric.GATE_WAIT,
         Metric.OLDEST_GATE_AGE,
+        Metric.OLDEST_JOB_AGE,
         Metric.DUE_WORK_AGE,
     }
 )
 
 
 class Measurement(NamedTuple):
-    """A value of a metric."""
+    """A value of a metric: of the deployment, or of one worker pool."""
 
     metric: Metric
     value: float
+    pool: str | None = None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Metrics(Protocol):
-    """Takes measurements. Its only dimension is the deployment, so their number is bounded."""
+    """Takes measurements. Their dimensions are the deployment and a pool, so series are few."""
 
     def record(self, *measurements: Measurement, **properties: str) -> None:
         """Record *measurements*, which may have several of one metric.

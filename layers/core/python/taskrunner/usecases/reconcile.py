@@ -129,25 +129,32 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:  # n
         snapshot = world.runs.snapshot(item.tenant, item.run_id)
     except NotFoundError:
         return True  # retention deletes items of a run one by one; the rest will go too
+    if item.kind is not DueKind.RUN:
+        _follow_up(item, snapshot, world)
+    elif not _look_after(item, snapshot, world):
+        unstarted.append(item)
+    return True
+
+
+def _follow_up(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
+    """Do what must follow a write of a run."""
     match item.kind:
         case DueKind.APPROVAL:
             _deliver(item, snapshot, world)
         case DueKind.GATE:
             _announce(item, snapshot, world)
-        case DueKind.LEASE | DueKind.OFFER:
-            recover_job(item, world)
         case DueKind.BLOCK:
             _answer_stopped(item, snapshot, world)
         case DueKind.ENDED:
             _finish(item, snapshot, world)
         case DueKind.OBJECTIVE:
             watch_objective(item, snapshot, world)
+        case DueKind.OFFER | DueKind.LEASE:
+            recover_job(item, world)
         case DueKind.RUN:
-            if not _look_after(item, snapshot, world):
-                unstarted.append(item)
+            raise AssertionError("a run that goes on is looked after elsewhere")
         case _:
             assert_never(item.kind)
-    return True
 
 
 def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.budget.history import iterations
 from taskrunner.compiler.privileged import is_privileged
+from taskrunner.model.job import LONGEST_WAIT, MAX_LOSSES, pool_of
 from taskrunner.model.plan import (
     MAX_TIMEOUT_S,
     ApprovalGate,
@@ -28,6 +29,8 @@ MAX_DURATION_S: Final = 365 * 86400  # Step Functions ends an execution after a 
 # Before `finally`, a step that runs beside a failure may finish. If the execution was stopped, the
 # reconciler starts another one.
 _MAX_BEFORE_FINAL_S: Final = 3600
+# Until a lost worker is noticed, or the end of a time limit.
+_MAX_LOOK_S: Final = 180
 _MAX_CALL_S: Final = 910  # of a policy that asks a function; the machine gives up then
 
 
@@ -43,6 +46,10 @@ def _steps_s(plan: Plan, steps: Iterable[Step]) -> int:
 
 def _step_s(plan: Plan, step: Step) -> int:
     match step:
+        case RunStep() if pool_of(step.uses) is not None:
+            lost_s = MAX_LOSSES * (step.timeout_s + _MAX_LOOK_S)
+            attempt_s = int(LONGEST_WAIT.total_seconds()) + step.timeout_s + lost_s
+            return step.retries.max_attempts * attempt_s + ceil(step.retries.pauses_s)
         case RunStep():
             return step.retries.max_attempts * MAX_TIMEOUT_S + ceil(step.retries.pauses_s)
         case ApprovalGate():

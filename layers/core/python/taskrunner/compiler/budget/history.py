@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
 from taskrunner.model.endings import is_checked_at_its_end
+from taskrunner.model.job import pool_of
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     ApprovalGate,
@@ -57,6 +58,7 @@ RETRY: Final = WorstCase(events=3, transitions=1, invocations=1)
 PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml says
 STEPS_STILL_RUN_RETRIES: Final = 40  # of the Task before `finally`, as written there
 _TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
+_TOKEN_RETRY: Final = WorstCase(events=4, transitions=1, invocations=1)
 _WAITING_GATE: Final = _TOKEN_TASK.times(2) + _STATE  # its timeout leads back to it by a Pass
 _BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = WorstCase(events=2)
@@ -89,6 +91,8 @@ def step_history(step: Step, distributed: Collection[str]) -> WorstCase:
 def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *step* without its condition."""
     match step:
+        case RunStep() if pool_of(step.uses) is not None:
+            return _TOKEN_TASK + _TOKEN_RETRY.times(step.retries.max_attempts - 1)
         case RunStep():
             return _TASK + RETRY.times(step.retries.max_attempts - 1)
         case ApprovalGate():

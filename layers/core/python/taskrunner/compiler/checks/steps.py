@@ -20,6 +20,7 @@ from taskrunner.compiler.manifest.step_shapes import (
 )
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
+from taskrunner.model.plan import longest_timeout_s
 from taskrunner.model.wording import kind_of, nearest
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from taskrunner.model.json_path import JsonPath
 
 _WAITS_FOR_NOBODY: Final = "waits for nobody, so it has no gate.approval and no requestOverride"
+_POOL_FORM: Final = (
+    "write worker: and a name of 1 to 63 lower-case letters, digits and hyphens, like worker:linux"
+)
 _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
 
@@ -75,7 +79,7 @@ class StepChecks:
     def _step_here(self, step: StepShape, path: JsonPath) -> list[str]:
         self._expressions.expression(step.when, (*path, "when"))
         if isinstance(step.body, RunShape):
-            self._numbers.number(step.timeout_seconds, (*path, "timeoutSeconds"))
+            self._timeout(step.timeout_seconds, step.body.uses, (*path, "timeoutSeconds"))
             if step.retries is not None:
                 self._numbers.retries(step.retries, (*path, "retries"))
         else:
@@ -86,6 +90,13 @@ class StepChecks:
         inner = self._body(step, body_path(step, path))
         self._scope.show(step)
         return [*inner, step.id]
+
+    def _timeout(self, written: int | str | None, uses: str, path: JsonPath) -> None:
+        self._numbers.number(written, path)
+        most_s = longest_timeout_s(uses)
+        if isinstance(written, int) and written > most_s:
+            message = f"'{path[-1]}' must be at most {most_s}, not {written}"
+            self._findings.add(path, message)
 
     def _only_for_run(self, step: StepShape, key: str, path: JsonPath) -> None:
         match step.body:
@@ -277,7 +288,9 @@ def _kind_of_items(items: ItemsShape) -> Kind | None:
 def _no_executor(reference: str) -> str:
     if reference.startswith(executors.LAMBDA):
         return f"'{reference}' is not a function; {FUNCTION_FORM}"
-    known = [*executors.references(), f"{executors.LAMBDA}<name>"]
+    if reference.startswith(executors.WORKER):
+        return f"'{reference}' is not a pool; {_POOL_FORM}"
+    known = [*executors.references(), f"{executors.LAMBDA}<name>", f"{executors.WORKER}<pool>"]
     same_name = f"builtin:{reference.lower()}"
     hint = nearest(same_name if same_name in known else reference, known)
     return f"there is no executor '{reference}'{hint}"

@@ -4,7 +4,7 @@ A failure leaves a step by the nearest exit around it: to the next step, when th
 fail; to the end of its iteration or branch, when the block around it may; else it fails the run.
 How each kind is wired:
 
-* run           one Task
+* run           one Task; one that waits for its token, if a worker runs the step
 * gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
                 then expires the gate
 * gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
@@ -62,6 +62,7 @@ from taskrunner.compiler.machine.states import (
 from taskrunner.compiler.privileged import is_privileged
 from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError
 from taskrunner.model.endings import is_checked_at_its_end
+from taskrunner.model.job import pool_of
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 
 
 _NO_RETRIES: Final = Retries()
+_JOB_FUNCTION: Final = "job"
 
 
 def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
@@ -102,6 +104,9 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
+    if plan.has_worker_steps:
+        functions = definition["States"][FRAME]["Parameters"]["functions"]
+        functions[_JOB_FUNCTION] = clone("Worker job")["Parameters"]["FunctionName"]
     if any(takes_limit(step) for step in plan.all_steps()):
         definition["States"][FRAME]["Parameters"]["maxParallel.$"] = "$.maxParallel"
     name_steps(states)
@@ -343,7 +348,11 @@ def _items(step: Iterated | Parallel, state: JsonObject, exits: Exits) -> JsonOb
 
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:
-    state = wired(clone("Run"), exits)
+    is_on_worker = pool_of(step.uses) is not None
+    state = wired(clone("Worker job" if is_on_worker else "Run"), exits)
+    if is_on_worker:
+        del state["Parameters"]["FunctionName"]
+        state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTION}"
     _set_retries(state, step.retries)
     return state
 

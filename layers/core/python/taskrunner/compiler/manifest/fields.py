@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
 from taskrunner.expressions.tokens import is_whole_expression
-from taskrunner.model.plan import MAX_ITERATIONS, MAX_TIMEOUT_S
+from taskrunner.model.plan import MAX_ITERATIONS, MAX_TIMEOUT_S, MAX_WORKER_TIMEOUT_S
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -104,7 +104,9 @@ BACKOFF_RATE: Final = _number(1, 10)
 MAX_BACKOFF_SECONDS: Final = _whole(1, 86400)
 MAX_PARALLEL: Final = _whole(1, 1000)
 ITERATIONS: Final = _whole(1, MAX_ITERATIONS)
-TIMEOUT_SECONDS: Final = _whole(1, MAX_TIMEOUT_S)
+# The checks know the lower bound of steps that functions execute.
+TIMEOUT_SECONDS: Final = _whole(1, MAX_WORKER_TIMEOUT_S)
+FUNCTION_TIMEOUT_SECONDS: Final = _whole(1, MAX_TIMEOUT_S)
 
 WholeNumber = Annotated[int | str, WHOLE_NUMBER]
 Attempts = Annotated[int | str, ATTEMPTS]

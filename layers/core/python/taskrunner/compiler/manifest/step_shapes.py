@@ -51,7 +51,9 @@ def _parameters(value: Json) -> Json:
 Parameters: TypeAlias = Annotated[Json, AfterValidator(_parameters)]
 
 
-RetriedReason: TypeAlias = Literal["timeout", "memory-exceeded", "egress-denied", "executor-error"]
+RetriedReason: TypeAlias = Literal[
+    "timeout", "memory-exceeded", "egress-denied", "executor-error", "worker-lost"
+]
 
 
 class RetriesShape(Shape):

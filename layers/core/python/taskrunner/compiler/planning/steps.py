@@ -20,8 +20,10 @@ from taskrunner.compiler.planning.items import ItemPlanner
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
 from taskrunner.model import json_path
+from taskrunner.model.job import pool_of
 from taskrunner.model.plan import (
     DEFAULT_TIMEOUT_S,
+    DEFAULT_WORKER_TIMEOUT_S,
     MAX_ITERATIONS,
     Aggregation,
     ApprovalGate,
@@ -119,7 +121,7 @@ class StepPlanner:
         return RunStep(
             **fields,
             retries=self._retries(step.retries, (*path[:-1], "retries")),
-            timeout_s=self._timeout_s(step.timeout_seconds, (*path[:-1], "timeoutSeconds")),
+            timeout_s=self._timeout_s(step, run.uses, (*path[:-1], "timeoutSeconds")),
             uses=run.uses,
             parameters=self._parameters(run, (*path, "with")),
         )
@@ -127,10 +129,12 @@ class StepPlanner:
     def _retries(self, shape: RetriesShape | None, path: JsonPath) -> Retries:
         return self._failure.retries if shape is None else retries(shape, self._evaluator, path)
 
-    def _timeout_s(self, written: int | str | None, path: JsonPath) -> int:
-        if written is None:
-            return DEFAULT_TIMEOUT_S
-        return self._evaluator.bounded(written, bounds.TIMEOUT_SECONDS, path)
+    def _timeout_s(self, step: StepShape, uses: str, path: JsonPath) -> int:
+        is_on_worker = pool_of(uses) is not None
+        if step.timeout_seconds is None:
+            return DEFAULT_WORKER_TIMEOUT_S if is_on_worker else DEFAULT_TIMEOUT_S
+        bound = bounds.TIMEOUT_SECONDS if is_on_worker else bounds.FUNCTION_TIMEOUT_SECONDS
+        return self._evaluator.bounded(step.timeout_seconds, bound, path)
 
     def _max_parallel(self, written: int | str | None, path: JsonPath) -> LimitFields:
         number = None

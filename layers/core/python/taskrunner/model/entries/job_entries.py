@@ -20,15 +20,18 @@ MAX_OUTPUT_CHARACTERS: Final = 4000
 
 
 class JobOffered(NamedTuple):
-    """An attempt waits for a worker; *attempt* has not started."""
+    """An attempt waits for a worker of *pool*; *attempt* has not started."""
 
     attempt: int
+    pool: str
 
 
 class WorkerLost(NamedTuple):
-    """The worker of an attempt was lost, and the attempt waits for another worker."""
+    """The *worker* of an attempt was lost, and the attempt waits for another one of *pool*."""
 
     attempt: int
+    pool: str
+    worker: str
 
 
 class OutputWritten(NamedTuple):
@@ -91,7 +94,11 @@ def output_written(  # noqa: PLR0913 - the fields of an entry
 
 
 READERS: Final[Mapping[Event, Callable[[Entry], JobFact]]] = {
-    Event.STEP_OFFERED: lambda entry: JobOffered(fields.attempt(entry)),
-    Event.STEP_WORKER_LOST: lambda entry: WorkerLost(fields.attempt(entry)),
+    Event.STEP_OFFERED: lambda entry: JobOffered(
+        fields.attempt(entry), entry.metadata.get("pool", "")
+    ),
+    Event.STEP_WORKER_LOST: lambda entry: WorkerLost(
+        fields.attempt(entry), entry.metadata.get("pool", ""), entry.metadata.get("worker", "")
+    ),
     Event.STEP_OUTPUT: lambda entry: OutputWritten(fields.attempt(entry)),
 }
