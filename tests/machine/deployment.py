@@ -24,6 +24,7 @@ EXECUTOR_PREFIX: Final = "taskrunner_executor-"
 MACHINE_FUNCTIONS: Final = {
     "RunStep": "run_step",
     "OpenGate": "open_gate",
+    "OfferJob": "offer_job",
     "DecideFlow": "decide_flow",
     "SettleRun": "settle_run",
 }
