@@ -65,6 +65,7 @@ class GateWorld:
     plans: ports.Plans
     runs: ports.Runs
     approvals: ports.Approvals
+    jobs: ports.Jobs
     artifacts: ports.Artifacts
     evidence: ports.Evidence
     releases: ports.Releases
@@ -124,6 +125,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         plans=world.plans,
         runs=world.runs,
         approvals=world.approvals,
+        jobs=world.jobs,
         artifacts=world.artifacts,
         evidence=world.evidence,
         releases=world.releases,

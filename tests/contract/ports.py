@@ -6,9 +6,12 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import requests
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from moto.awslambda.exceptions import UnknownFunctionException
@@ -22,6 +25,7 @@ from taskrunner.adapters.bucket import Bucket
 from taskrunner.adapters.due_work import DynamoDueWork
 from taskrunner.adapters.evidence import KmsEvidence
 from taskrunner.adapters.functions import LambdaFunctions
+from taskrunner.adapters.jobs import DynamoJobs
 from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.large_texts import LargeTexts
 from taskrunner.adapters.notifications import SnsNotifications
@@ -59,7 +63,9 @@ SECRET_PREFIX, EXECUTOR_PREFIX = "stack/", "stack_executor-"
 class Ports:
     """The ports of either world, and what tests need besides.
 
-    *woken* has the first answer to each task token, and *sent* the tokens of all answers.
+    *woken* has the first answer to each task token of a gate, and *sent* the tokens of all answers.
+    *answers* has the answers to tokens of jobs, each with the name of the error or None.
+    *upload* stores a file by the URL for it, and returns whether that was accepted.
     *evidence_public_key* returns the key of the port Evidence in PEM.
     """
 
@@ -67,8 +73,10 @@ class Ports:
     plans: ports.Plans
     runs: ports.Runs
     approvals: ports.Approvals
+    jobs: ports.Jobs
     due_work: ports.DueWork
     artifacts: ports.Artifacts
+    upload: Callable[[ports.Upload, bytes], bool]
     evidence: ports.Evidence
     releases: ports.Releases
     secrets: ports.Secrets
@@ -79,6 +87,7 @@ class Ports:
     deploy: Callable[[str, Callable[[Any], Any]], None]
     woken: dict[str, Verdict]
     sent: list[str]
+    answers: list[tuple[str, str | None]]
     forget: Callable[[], None]
     evidence_public_key: Callable[[], bytes]
 
@@ -111,7 +120,9 @@ def memory() -> Ports:
         world.runs.stored.clear()
         world.approvals.stored.clear()
         world.approvals.stored_gates.clear()
+        world.jobs.stored.clear()
         world.due_work.items.clear()
+        world.jobs.answers.clear()
         topic.clear()
 
     return Ports(
@@ -119,8 +130,10 @@ def memory() -> Ports:
         plans=world.plans,
         runs=world.runs,
         approvals=world.approvals,
+        jobs=world.jobs,
         due_work=world.due_work,
         artifacts=world.artifacts,
+        upload=lambda upload, content: world.artifacts.put(upload.url, content),
         evidence=world.evidence,
         releases=world.releases,
         secrets=world.secrets,
@@ -133,6 +146,7 @@ def memory() -> Ports:
         deploy=world.functions.functions.__setitem__,
         woken=world.approvals.woken,
         sent=world.approvals.sent,
+        answers=world.jobs.answers,
         forget=forget,
         evidence_public_key=lambda: world.evidence.public_key,
     )
@@ -151,10 +165,11 @@ def moto() -> Iterator[None]:
         yield
 
 
-def client(service: str) -> Any:  # noqa: ANN401 - boto3 has no static types
+def client(service: str, **settings: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
     return boto3.client(
         service,
         region_name=REGION,
+        config=Config(**settings),
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
@@ -169,11 +184,12 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         # No environment of a function outlives the runs that it has seen, but this one does.
         for each in (journal, runs._journal):
             each._last_chunks.clear()
+        states.answers.clear()
         topic.clear()
 
     key_arn = signing_key(client("kms"))
     table = Table(dynamodb or client("dynamodb"), TABLE)
-    bucket = Bucket(client("s3"), BUCKET)
+    bucket = Bucket(client("s3", signature_version="s3v4"), BUCKET)
     journal = JournalChunks(table, RETENTION)
     runs = dynamo_runs(table, bucket)
     return Ports(
@@ -181,8 +197,10 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         plans=BucketPlans(bucket, RETENTION),
         runs=runs,
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
+        jobs=DynamoJobs(table, journal, TaskTokens(states), RETENTION),
         due_work=DynamoDueWork(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
+        upload=_put,
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),
         releases=StoredReleases(table, bucket, clock),
         secrets=ManagedSecrets(client("secretsmanager"), SECRET_PREFIX, time.time),
@@ -193,6 +211,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         deploy=Deployed.of_moto().functions.__setitem__,
         woken=states.woken,
         sent=states.sent,
+        answers=states.answers,
         forget=forget,
         evidence_public_key=lambda: _public_key_in_pem(key_arn),
     )
@@ -258,6 +277,11 @@ def _public_key_in_pem(key_arn: str) -> bytes:
     )
 
 
+def _put(upload: ports.Upload, content: bytes) -> bool:
+    response = requests.put(upload.url, data=content, headers=upload.headers, timeout=10)
+    return response.status_code == HTTPStatus.OK
+
+
 def _store_secret(tenant: str, name: str, value: str) -> None:
     client("secretsmanager").create_secret(
         Name=f"{SECRET_PREFIX}{tenant}/{name}", SecretString=value
@@ -312,19 +336,21 @@ class StepFunctions:
     def __init__(self) -> None:
         self.woken: dict[str, Verdict] = {}
         self.sent: list[str] = []
+        self.answers: list[tuple[str, str | None]] = []
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's
         assert output == "{}"
-        self._answer("SendTaskSuccess", taskToken, Verdict.APPROVED)
+        self._answer("SendTaskSuccess", taskToken, Verdict.APPROVED, None)
 
     def send_task_failure(self, *, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
         assert cause
         is_rejected = error == "ApprovalRejectedError"
         verdict = Verdict.REJECTED if is_rejected else Verdict.EXPIRED
-        self._answer("SendTaskFailure", taskToken, verdict)
+        self._answer("SendTaskFailure", taskToken, verdict, error)
 
-    def _answer(self, operation: str, token: str, verdict: Verdict) -> None:
+    def _answer(self, operation: str, token: str, verdict: Verdict, error: str | None) -> None:
         self.sent.append(token)
+        self.answers.append((token, error))
         if token in self.woken:
             raise ClientError({"Error": {"Code": "TaskTimedOut", "Message": "used"}}, operation)
         self.woken[token] = verdict

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from taskrunner.ports.artifacts import DOWNLOAD_S, Upload
 from taskrunner.runtime.regular_file import open_regular
 from tests.fakes.atomic import atomic
 
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class MemoryArtifacts:
-    """Files by tenant and path. The runs have the list."""
+    """Files by tenant and path. The runs have the list.
+
+    *uploads* has the tenants and artifacts of the files that may be stored, by URL.
+    """
 
     runs: MemoryRuns
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    uploads: dict[str, tuple[str, Artifact]] = field(default_factory=dict)
 
     @atomic
     def list(self, tenant: str, run_id: str) -> Sequence[Artifact]:
@@ -43,7 +49,7 @@ class MemoryArtifacts:
 
     def _stored(self, run: Run, artifact: Artifact, content: bytes) -> Artifact:
         sha256 = hashlib.sha256(content).hexdigest()
-        stored_path = f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"
+        stored_path = _stored_path(run, artifact, sha256)
         self.files[run.tenant, stored_path] = content
         return replace(
             artifact,
@@ -52,8 +58,34 @@ class MemoryArtifacts:
             sha256=sha256,
         )
 
-    def download_url(self, tenant: str, artifact: Artifact) -> str:
-        return f"memory:///{tenant}/{artifact.stored_path}"
+    def download_url(self, tenant: str, artifact: Artifact, valid_s: int = DOWNLOAD_S) -> str:
+        return f"memory:///{tenant}/{artifact.stored_path}?valid={valid_s}"
+
+    def upload_url(self, run: Run, artifact: Artifact) -> Upload:
+        sha256 = str(artifact.sha256)
+        stored = replace(artifact, stored_path=_stored_path(run, artifact, sha256))
+        url = f"memory:///{run.tenant}/{stored.stored_path}?upload"
+        self.uploads[url] = (run.tenant, stored)
+        media_type = artifact.media_type or "application/octet-stream"
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        return Upload(url, {"Content-Type": media_type, "x-amz-checksum-sha256": checksum})
+
+    def put(self, url: str, content: bytes) -> bool:
+        """Store a file by the URL of an upload, unless it is another file."""
+        tenant, artifact = self.uploads[url]
+        is_same = hashlib.sha256(content).hexdigest() == artifact.sha256
+        if is_same and len(content) == artifact.size_bytes:
+            self.files[tenant, str(artifact.stored_path)] = content
+            return True
+        return False
+
+    def uploaded(self, run: Run, artifact: Artifact) -> Artifact | None:
+        stored_path = _stored_path(run, artifact, str(artifact.sha256))
+        content = self.files.get((run.tenant, stored_path))
+        if content is None or len(content) != artifact.size_bytes:
+            return None
+        media_type = artifact.media_type or "application/octet-stream"
+        return replace(artifact, stored_path=stored_path, media_type=media_type)
 
     def content(self, tenant: str, artifact: Artifact) -> bytes | None:
         return self.files.get((tenant, str(artifact.stored_path)))
@@ -63,3 +95,7 @@ class MemoryArtifacts:
         if content is not None:
             into.write_bytes(content)
         return content is not None
+
+
+def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:
+    return f"runs/{run.run_id}/artifacts/{sha256}/{artifact.name}"

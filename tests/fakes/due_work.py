@@ -12,10 +12,18 @@ from tests.fakes.atomic import atomic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskrunner.model.job import Job
     from taskrunner.model.run import Run
 
-# An item of the table is due work of one kind at a time: a run's two kinds share its key.
+# An item of the table is due work of one kind at a time: the two kinds of runs share a key, and so
+# do those of jobs.
 _Key: TypeAlias = tuple[str, str, str, str]
+_TABLE_ITEMS = {
+    DueKind.RUN: "R",
+    DueKind.ENDED: "R",
+    DueKind.LEASE: "T#",
+    DueKind.OFFER: "T#",
+}
 
 
 @dataclass
@@ -24,38 +32,28 @@ class MemoryDueWork:
 
     items: dict[_Key, DueItem] = field(default_factory=dict)
 
+    def look_at(self, kind: DueKind, run: Run | Job, due_at: str, name: str = "") -> None:
+        """Let the run, or the part of it called *name*, be looked at then."""
+        item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at=due_at, name=name)
+        self.items[_key(item)] = item
+
     def add(self, kind: DueKind, run: Run, recorded_at: str, name: str = "") -> None:
         """Let the run, or its approval or gate *name*, be looked at after a write."""
-        item = DueItem(
-            kind=kind,
-            tenant=run.tenant,
-            run_id=run.run_id,
-            due_at=first_look_at(recorded_at),
-            name=name,
-        )
-        self.items[_key(item)] = item
+        self.look_at(kind, run, first_look_at(recorded_at), name)
 
     def watch(self, run: Run, path: str, due_at: str) -> None:
         """Let the gate at *path*, or the run, be looked at then."""
-        item = DueItem(
-            kind=DueKind.OBJECTIVE,
-            tenant=run.tenant,
-            run_id=run.run_id,
-            due_at=due_at,
-            name=path,
-        )
-        self.items[_key(item)] = item
+        self.look_at(DueKind.OBJECTIVE, run, due_at, path)
 
     def look_at_ended(self, run: Run, due_at: str) -> None:
         """Let the run, which has ended, be looked at then."""
-        item = DueItem(kind=DueKind.ENDED, tenant=run.tenant, run_id=run.run_id, due_at=due_at)
-        self.items[_key(item)] = item
+        self.look_at(DueKind.ENDED, run, due_at)
 
-    def find(self, kind: DueKind, run: Run, name: str = "") -> DueItem | None:
+    def find(self, kind: DueKind, run: Run | Job, name: str = "") -> DueItem | None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         return self.items.get(_key(item))
 
-    def remove(self, kind: DueKind, run: Run, name: str = "") -> None:
+    def remove(self, kind: DueKind, run: Run | Job, name: str = "") -> None:
         item = DueItem(kind=kind, tenant=run.tenant, run_id=run.run_id, due_at="", name=name)
         self.items.pop(_key(item), None)
 
@@ -102,5 +100,4 @@ class MemoryDueWork:
 
 
 def _key(item: DueItem) -> _Key:
-    table_item = "R" if item.kind in {DueKind.RUN, DueKind.ENDED} else item.kind.value
-    return item.tenant, item.run_id, table_item, item.name
+    return item.tenant, item.run_id, _TABLE_ITEMS.get(item.kind, item.kind.value), item.name

@@ -10,7 +10,7 @@ from taskrunner.errors import ConflictError, NotFoundError, TooManyRunsError
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.failure import STEPS
 from taskrunner.model.journal import Entry, PlacedEntry, Position
-from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.model.run import RunStatus, block_stopped, lease_lost, run_ended
 from taskrunner.model.run_filters import ALL_RUNS, RunFilters
 from taskrunner.model.state import tail
 from taskrunner.model.state.run_reason import run_reason, waiting_reason
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
+    from taskrunner.model.job import Job
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.run import Run, StepOutcome, StepsEnd
     from taskrunner.ports import Page
@@ -107,12 +108,16 @@ class StoredRun:
 
 @dataclass
 class MemoryRuns:
-    """Runs by tenant and id. *waits_for* is whether a run waits for an approval."""
+    """Runs by tenant and id. *waits_for* is whether a run waits for an approval.
+
+    *end_job* lets a job be done, and returns False if it is not as it was read.
+    """
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
     due_work: MemoryDueWork = field(default_factory=MemoryDueWork)
     waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
+    end_job: Callable[[Job, str | None], bool] = lambda _job, _recorded_at: False
 
     @atomic
     def create(
@@ -231,11 +236,15 @@ class MemoryRuns:
         *,
         stops: Stops = NOTHING,
         patience_s: float = 0,  # noqa: ARG002 - no other writer is in the way
+        job: Job | None = None,
     ) -> StepOutcome:
         stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         first = stored.outcomes.get(outcome.path)
         if first is not None and first.attempt >= outcome.attempt:
             return first
+        recorded_at = entries[-1].occurred_at if entries else None
+        if job is not None and not self.end_job(job, recorded_at):
+            raise lease_lost(outcome.path)
         if stored.run.outcome is RunStatus.CANCELLED:
             stored.append(entries)
             return outcome

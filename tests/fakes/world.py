@@ -20,6 +20,7 @@ from tests.fakes.evidence import MemoryEvidence
 from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
+from tests.fakes.jobs import MemoryJobs
 from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
@@ -49,6 +50,7 @@ class MemoryWorld:
         self.plans = MemoryPlans()
         self.runs = MemoryRuns()
         self.approvals = MemoryApprovals(self.runs)
+        self.jobs = MemoryJobs(self.runs)
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
         self.releases = MemoryReleases(self.runs)

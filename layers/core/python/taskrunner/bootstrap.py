@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.functions import LambdaFunctions
     from taskrunner.adapters.identity import TokenAuthenticator
     from taskrunner.adapters.images import EcrRegistries
+    from taskrunner.adapters.jobs import DynamoJobs
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.machine_inventory import StepFunctionsInventory
     from taskrunner.adapters.network import CheckedNetworks
@@ -125,6 +126,15 @@ class AwsWorld:
 
         tokens = TaskTokens(self._step_functions)
         return DynamoApprovals(self._table, self._journal, tokens, self._retention)
+
+    @cached_property
+    def jobs(self) -> DynamoJobs:
+        """See the port."""
+        from taskrunner.adapters.jobs import DynamoJobs  # noqa: PLC0415
+        from taskrunner.adapters.task_tokens import TaskTokens  # noqa: PLC0415
+
+        tokens = TaskTokens(self._step_functions)
+        return DynamoJobs(self._table, self._journal, tokens, self._retention)
 
     @cached_property
     def artifacts(self) -> StoredArtifacts:

@@ -18,8 +18,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.artifact_items import current_artifacts
+from taskrunner.adapters.bucket import Stored
 from taskrunner.adapters.table_layout import ARTIFACTS, Key, run_partition
 from taskrunner.adapters.table_requests import by_prefix
+from taskrunner.ports.artifacts import DOWNLOAD_S, UPLOAD_S, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.run import Run
 
-_URL_VALID_S: Final = 300
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
 _VALUE_MEDIA_TYPE: Final = "application/json"
@@ -85,14 +86,35 @@ class StoredArtifacts:
             expression_json=text,
         )
 
-    def download_url(self, tenant: str, artifact: Artifact) -> str:
+    def download_url(self, tenant: str, artifact: Artifact, valid_s: int = DOWNLOAD_S) -> str:
         """See the port."""
         return self._bucket.url(
             f"{tenant}/{artifact.stored_path}",
             _file_name(artifact),
             artifact.media_type or _DEFAULT_MEDIA_TYPE,
-            _URL_VALID_S,
+            valid_s,
         )
+
+    def upload_url(self, run: Run, artifact: Artifact) -> Upload:
+        """See the port. S3 checks the digest, so the key cannot have other content."""
+        size_bytes, sha256 = _size_and_digest(artifact)
+        url, headers = self._bucket.upload_url(
+            f"{run.tenant}/{_stored_path(run, artifact, sha256)}",
+            Stored(size_bytes, sha256),
+            artifact.media_type or _DEFAULT_MEDIA_TYPE,
+            self._retention.tag(run.longest_s),
+            UPLOAD_S,
+        )
+        return Upload(url, headers)
+
+    def uploaded(self, run: Run, artifact: Artifact) -> Artifact | None:
+        """See the port. The key contains the digest, so only the size needs a look."""
+        size_bytes, sha256 = _size_and_digest(artifact)
+        stored_path = _stored_path(run, artifact, sha256)
+        if self._bucket.size_bytes(f"{run.tenant}/{stored_path}") != size_bytes:
+            return None
+        media_type = artifact.media_type or _DEFAULT_MEDIA_TYPE
+        return replace(artifact, stored_path=stored_path, media_type=media_type)
 
     def content(self, tenant: str, artifact: Artifact) -> bytes | None:
         """See the port."""
@@ -110,6 +132,14 @@ class StoredArtifacts:
 
             message = f"the artifact '{artifact.name}' does not fit on the step's disk any more"
             raise ExecutorFailure(message) from error
+
+
+def _size_and_digest(artifact: Artifact) -> tuple[int, str]:
+    """Return the size and the digest of a file that has both before it is stored."""
+    if artifact.size_bytes is None or artifact.sha256 is None:
+        message = f"the artifact {artifact.name} has no size or no digest"
+        raise ValueError(message)
+    return artifact.size_bytes, artifact.sha256
 
 
 def _stored_path(run: Run, artifact: Artifact, sha256: str) -> str:

@@ -126,6 +126,31 @@ class Bucket:
         )
         return url
 
+    def upload_url(
+        self, key: str, stored: Stored, media_type: str, tag: str, valid_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return a presigned URL that stores *key* by PUT, and the headers to send with it.
+
+        Anyone may use it for *valid_s* seconds. The length, the digest, the media type and the tag
+        are signed, so S3 refuses any other content. `Content-Length` is not among the headers,
+        because clients send it by themselves.
+        """
+        checksum = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
+        url: str = self._client.generate_presigned_url(
+            "put_object",
+            Params={
+                "Bucket": self._name,
+                "Key": key,
+                "ContentLength": stored.size_bytes,
+                "ContentType": media_type,
+                "ChecksumSHA256": checksum,
+                **_tagged(tag),
+            },
+            ExpiresIn=valid_s,
+        )
+        headers = {"Content-Type": media_type, "x-amz-checksum-sha256": checksum}
+        return url, headers | ({"x-amz-tagging": tag} if tag else {})
+
     def _call_or_none(self, call: Callable[..., Any], key: str) -> Any:  # noqa: ANN401 - boto3's own
         try:
             return call(Bucket=self._name, Key=key)

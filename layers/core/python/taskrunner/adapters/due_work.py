@@ -1,6 +1,6 @@
 """The port DueWork over the sparse index `due-work`.
 
-The run, approval, gate or stopped block that something must follow is itself the item of due work,
+The run, approval, gate, job or stopped block that something must follow is itself the item of due work,
 while it has the index's attributes. So recording due work costs no further write.
 """
 
@@ -16,12 +16,14 @@ from taskrunner.adapters.table_layout import (
     DUE,
     DUE_WORK,
     GATES,
+    JOBS,
     RUN,
     WATCHES,
     Key,
     approval_key,
     block_key,
     gate_key,
+    job_key,
     partition_of,
     run_key,
     run_partition,
@@ -45,6 +47,8 @@ _MOST_RUNS: Final = 400  # of which `tenants` reads the keys, about 20 KB
 _PREFIXES: Final = {
     DueKind.APPROVAL: APPROVALS,
     DueKind.GATE: GATES,
+    DueKind.LEASE: JOBS,
+    DueKind.OFFER: JOBS,
     DueKind.BLOCK: BLOCKS,
     DueKind.OBJECTIVE: WATCHES,
 }
@@ -170,6 +174,8 @@ def _key(item: DueItem) -> Key:
             return approval_key(partition, item.name)
         case DueKind.GATE:
             return gate_key(partition, item.name)
+        case DueKind.LEASE | DueKind.OFFER:
+            return job_key(partition, item.name)
         case DueKind.BLOCK:
             return block_key(partition, item.name)
         case DueKind.OBJECTIVE:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.adapters.due_work import due_attributes, due_item
-from taskrunner.adapters.run_items import ended_update, steps_ended_update
+from taskrunner.adapters.run_items import ended_update, run_from_item, steps_ended_update
 from taskrunner.adapters.table_layout import (
     BLOCKS,
     OPEN_APPROVAL,
@@ -19,11 +19,12 @@ from taskrunner.adapters.table_layout import (
     block_key,
     partition_of,
     queue_key,
+    run_key,
 )
 from taskrunner.adapters.table_requests import Check, Put, Update, by_prefix
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.failure import STEPS
-from taskrunner.model.run import RunStatus
+from taskrunner.model.run import RunStatus, block_stopped, run_ended
 from taskrunner.model.state.run_reason import run_reason
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table import Table
     from taskrunner.adapters.table_requests import Write
+    from taskrunner.errors import ConflictError
     from taskrunner.model.due_work import DueItem
     from taskrunner.model.journal import Entry
     from taskrunner.model.run import Run, StepsEnd
@@ -140,6 +142,18 @@ class RunEndings:
             item["sk"].removeprefix(BLOCKS): due_item(item) if "due" in item else None
             for item in items
         }
+
+    def refusal(self, run: Run) -> ConflictError:
+        """Return the reason why something may not begin: the run has ended, or a block of it."""
+        outcome = self.outcome(run)
+        if outcome is not None:
+            return run_ended(run.run_id, outcome)
+        return block_stopped(run.run_id)
+
+    def outcome(self, run: Run) -> RunStatus | None:
+        """Return how *run* has ended, or None if it goes on."""
+        item = self._table.get(run_key(run))
+        return None if item is None else run_from_item(item).outcome
 
     def approval_closings(self, run: Run) -> list[Update]:
         """Return the updates that remove the run's approvals from the list of open ones."""

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
+    from taskrunner.model.job import Job
     from taskrunner.model.journal import Entry, PlacedEntry, Position
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports.page import Page
@@ -93,7 +94,7 @@ class DynamoRuns:
         self._retention = retention
         self._lists = RunLists(table)
         self._endings = RunEndings(table, retention)
-        self._steps = StepRecords(table, journal, outcomes, self._endings, retention)
+        self._steps = StepRecords(journal, outcomes, self._endings, retention)
 
     def create(
         self,
@@ -220,10 +221,11 @@ class DynamoRuns:
         *,
         stops: Stops = NOTHING,
         patience_s: float = 0,
+        job: Job | None = None,
     ) -> StepOutcome:
         """See the port. If two calls made the same attempt, the first one to write counts."""
         addition = Addition(entries, round(used_s * _MS_PER_S), patience_s=patience_s)
-        return self._steps.end_attempt(snapshot, outcome, addition, artifacts, stops=stops)
+        return self._steps.end_attempt(snapshot, outcome, addition, artifacts, stops=stops, job=job)
 
     def record_decision(
         self,

@@ -5,15 +5,15 @@ Each is one write with its journal entries, and with all that it stops when it i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from taskrunner.adapters.artifact_items import artifact_item
+from taskrunner.adapters.job_items import done_update
 from taskrunner.adapters.journal_chunks import Addition, JournalEndedError, with_end
-from taskrunner.adapters.run_items import run_from_item, unsettled_check
+from taskrunner.adapters.run_items import unsettled_check
 from taskrunner.adapters.table import ConditionFailedError
-from taskrunner.adapters.table_layout import run_key
 from taskrunner.adapters.table_requests import Put
-from taskrunner.model.run import RunStatus, block_stopped, run_ended
+from taskrunner.model.run import RunStatus, lease_lost, run_ended
 from taskrunner.ports.runs import NOTHING
 
 if TYPE_CHECKING:
@@ -23,13 +23,24 @@ if TYPE_CHECKING:
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.run_endings import RunEndings
     from taskrunner.adapters.step_outcomes import StepOutcomes
-    from taskrunner.adapters.table import Table
-    from taskrunner.adapters.table_requests import Write
-    from taskrunner.errors import ConflictError
+    from taskrunner.adapters.table_requests import Update, Write
     from taskrunner.model.artifact import Artifact
+    from taskrunner.model.job import Job
     from taskrunner.model.journal import Entry
     from taskrunner.model.run import Run, StepOutcome
     from taskrunner.ports.runs import RunSnapshot, Stops
+
+
+class _Record(NamedTuple):
+    """The writes that record the end of an attempt, those of its job second."""
+
+    outcome: Put
+    jobs: Sequence[Update]
+    artifacts: Sequence[Put]
+
+    @property
+    def all(self) -> list[Write]:
+        return [self.outcome, *self.jobs, *self.artifacts]
 
 
 class StepRecords:
@@ -37,14 +48,12 @@ class StepRecords:
 
     def __init__(
         self,
-        table: Table,
         journal: JournalChunks,
         outcomes: StepOutcomes,
         endings: RunEndings,
         retention: Retention,
     ) -> None:
         """Write to *journal* in the transactions that its entries describe."""
-        self._table = table
         self._journal = journal
         self._outcomes = outcomes
         self._endings = endings
@@ -65,7 +74,7 @@ class StepRecords:
             if not (stops.run_failed and ended.is_recorded):
                 raise run_ended(snapshot.run.run_id, ended.outcome) from None
         except ConditionFailedError:
-            raise self._refusal(snapshot.run) from None
+            raise self._endings.refusal(snapshot.run) from None
 
     def decide(
         self,
@@ -86,7 +95,7 @@ class StepRecords:
         except ConditionFailedError as error:
             if 0 in error.items:
                 return self._outcomes.from_item(error.items[0])
-            raise self._refusal(snapshot.run) from None
+            raise self._endings.refusal(snapshot.run) from None
         return outcome
 
     def end_attempt(
@@ -97,20 +106,51 @@ class StepRecords:
         artifacts: Sequence[Artifact],
         *,
         stops: Stops,
+        job: Job | None = None,
     ) -> StepOutcome:
-        """Record how an attempt ended, or return how the record of it says that it ended."""
-        puts = [self._outcomes.put(snapshot.run, outcome)]
-        puts += self.artifact_puts(snapshot.run, artifacts, outcome)
+        """Record how an attempt ended, or return how the record of it says that it ended.
+
+        Raises:
+            ConflictError: *job*, which ran the attempt, is not as it was read.
+        """
+        record = self._record(snapshot.run, outcome, addition.entries, artifacts, job)
         try:
-            self._write(snapshot, addition, puts, (), stops)
+            self._write(snapshot, addition, record.all, (), stops)
         except ConditionFailedError as error:
-            if 0 in error.items:
-                return self._outcomes.from_item(error.items[0])
+            first = self._recorded(record, outcome.path, error)
+            if first is not None:
+                return first
             if stops.steps_failed is not None and not isinstance(error, JournalEndedError):
                 # Another failure has stopped the steps before, and says why they failed.
-                return self.end_attempt(snapshot, outcome, addition, artifacts, stops=NOTHING)
-            return self._end_late(snapshot, outcome, addition._replace(is_late=True), puts)
+                return self.end_attempt(
+                    snapshot, outcome, addition, artifacts, stops=NOTHING, job=job
+                )
+            return self._end_late(snapshot, outcome, addition._replace(is_late=True), record)
         return outcome
+
+    def _record(
+        self,
+        run: Run,
+        outcome: StepOutcome,
+        entries: Sequence[Entry],
+        artifacts: Sequence[Artifact],
+        job: Job | None,
+    ) -> _Record:
+        jobs = []
+        if job is not None:
+            jobs.append(done_update(job, entries[-1].occurred_at if entries else job.offered_at))
+        artifact_puts = self.artifact_puts(run, artifacts, outcome)
+        return _Record(self._outcomes.put(run, outcome), jobs, artifact_puts)
+
+    def _recorded(
+        self, record: _Record, path: str, error: ConditionFailedError
+    ) -> StepOutcome | None:
+        """Return the outcome that was recorded before *record*, if that is why it failed."""
+        if 0 in error.items:
+            return self._outcomes.from_item(error.items[0])
+        if record.jobs and 1 in error.items:
+            raise lease_lost(path) from None
+        return None
 
     def _write(
         self,
@@ -129,30 +169,39 @@ class StepRecords:
         snapshot: RunSnapshot,
         outcome: StepOutcome,
         addition: Addition,
-        puts: Sequence[Put],
+        record: _Record,
     ) -> StepOutcome:
         """Record the end of an attempt that was running when its run ended.
 
         It counts unless the run was cancelled. Its artifacts count until a failed run is settled;
         one that has succeeded has its outputs already. After a cancellation the journal gets the
-        entries, and nothing else changes.
+        entries, and a job is done; nothing else changes.
         """
-        ended = self._outcome(snapshot.run)
+        ended = self._endings.outcome(snapshot.run)
         if ended is RunStatus.CANCELLED:
-            self._journal.append(snapshot, addition._replace(used_ms=0))
+            self._append_cancelled(snapshot, outcome, addition._replace(used_ms=0), record)
             return outcome
-        choices: list[list[Write]] = [[puts[0]]]
+        choices: list[list[Write]] = [[record.outcome, *record.jobs]]
         if ended is RunStatus.FAILED:
-            choices.insert(0, [*puts, unsettled_check(snapshot.run)])
+            choices.insert(0, [*record.all, unsettled_check(snapshot.run)])
         for writes in choices:
             try:
                 self._journal.append(snapshot, addition, writes)
             except ConditionFailedError as error:
-                if 0 in error.items:
-                    return self._outcomes.from_item(error.items[0])
+                first = self._recorded(record, outcome.path, error)
+                if first is not None:
+                    return first
             else:
                 break
         return outcome
+
+    def _append_cancelled(
+        self, snapshot: RunSnapshot, outcome: StepOutcome, addition: Addition, record: _Record
+    ) -> None:
+        try:
+            self._journal.append(snapshot, addition, record.jobs)
+        except ConditionFailedError:
+            raise lease_lost(outcome.path) from None
 
     def artifact_puts(
         self, run: Run, artifacts: Sequence[Artifact], writer: StepOutcome | None = None
@@ -160,14 +209,3 @@ class StepRecords:
         """Return the writes of *artifacts*; *writer* is None if the end of the run adds them."""
         expires_at = self._retention.expires_at(run)
         return [Put(item=artifact_item(run, a, writer, expires_at)) for a in artifacts]
-
-    def _refusal(self, run: Run) -> ConflictError:
-        """Return the reason why something may not begin."""
-        outcome = self._outcome(run)
-        if outcome is not None:
-            return run_ended(run.run_id, outcome)
-        return block_stopped(run.run_id)
-
-    def _outcome(self, run: Run) -> RunStatus | None:
-        item = self._table.get(run_key(run))
-        return None if item is None else run_from_item(item).outcome

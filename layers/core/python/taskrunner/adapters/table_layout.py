@@ -21,14 +21,18 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
                      final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
+    T#<step path>    the step's job in a pool of workers: attempt, pool, labels, offered_at, losses;
+                     run_list and created_sort while it waits; lease (the fields of `Lease`) from
+                     when a worker takes it; done once the attempt's end is recorded; task_token
+                     until its machine was answered
     W#<step path>    a watch: due when the gate there, or the run if the path is empty, breaches an
                      objective of the pack's `slo`
 
 One query backwards from `R` therefore reads the run and the end of its journal. No key may sort
 between the two. All these items have `expires_at`, the table's time to live.
 
-A run, an approval, a gate, a block or a watch that the reconciler must look at has due, due_at and
-due_looks, which are the kind, the time and the number of looks; see `model.due_work`.
+A run, an approval, a gate, a block, a job or a watch that the reconciler must look at has due,
+due_at and due_looks, which are the kind, the time and the number of looks; see `model.due_work`.
 
 Outside the runs there are
 
@@ -75,6 +79,7 @@ BRIEF: Final = "D"
 LISTINGS: Final = "I#"
 ARTIFACTS: Final = "F#"
 GATES: Final = "G#"
+JOBS: Final = "T#"
 CHUNKS: Final = "J#"
 OUTCOMES: Final = "S#"
 WATCHES: Final = "W#"
@@ -82,7 +87,7 @@ LAST_CHUNK: Final = f"{CHUNKS}~"  # sorts after every chunk
 
 
 class ListKind(StrEnum):
-    """The lists of runs: what the runs of one have in common."""
+    """The lists of runs by what they have in common, and the jobs that wait in a pool."""
 
     APPROVAL = "approval"
     STATUS = "status"
@@ -90,6 +95,7 @@ class ListKind(StrEnum):
     VERSION = "version"
     REQUESTER = "requester"
     APPROVED = "approved"
+    POOL = "pool"
 
 
 class Key(NamedTuple):
@@ -110,7 +116,7 @@ def created_sort(run: Run) -> str:
 
 
 def run_list(tenant: str, kind: ListKind, *values: str) -> str:
-    """Return the partition of *tenant*'s runs that have *values*, in the index of run lists.
+    """Return the partition of *tenant*'s runs or jobs with *values*, in the index of run lists.
 
     A digest stands for the values, because a requester's name can be longer than a key.
     """
@@ -167,6 +173,11 @@ def artifact_key(partition: str, name: str, step_path: str | None) -> Key:
 def gate_key(partition: str, step_path: str) -> Key:
     """Return the key of a gate in a run's partition."""
     return Key(partition, f"{GATES}{step_path}")
+
+
+def job_key(partition: str, step_path: str) -> Key:
+    """Return the key of a step's job in a run's partition."""
+    return Key(partition, f"{JOBS}{step_path}")
 
 
 def outcome_key(partition: str, step_path: str) -> Key:

@@ -164,6 +164,31 @@ def fill(parameters: Template, context: JsonMapping) -> Json:
     return value
 
 
+def member(parameters: Template, name: str, context: JsonMapping) -> Json:
+    """Return one member of *parameters*, filled in as by `fill`; None if there is none.
+
+    Raises:
+        ExpressionError: it cannot be evaluated in this context.
+    """
+    if (whole := parameters.open.get("")) is not None:
+        value = fill(Template(None, {"": whole}), context)
+        return value.get(name) if isinstance(value, dict) else None
+    if not isinstance(parameters.value, dict):
+        return None
+    pointer = json_path.pointer((name,))
+    still_open = {
+        path.removeprefix(pointer): text
+        for path, text in parameters.open.items()
+        if path == pointer or path.startswith(f"{pointer}/")
+    }
+    if not still_open:
+        return parameters.value.get(name)
+    # Below a key, so that a member that is one whole expression may be anything.
+    below = {f"/value{path}": text for path, text in still_open.items()}
+    filled = fill(Template({"value": parameters.value.get(name)}, below), context)
+    return filled["value"] if isinstance(filled, dict) else None
+
+
 def no_object(text: str, value: Json) -> str:
     """Return why the template *text*, which gives *value*, cannot be the whole of a `with`."""
     return f"'with' must become an object, and {shortened(text, 200)} gives {kind_of(value)}"

@@ -33,6 +33,8 @@ class DueKind(StrEnum):
 
     APPROVAL = "approval"  # an approval whose decisions may not have reached all of its gates
     GATE = "gate"  # a gate of which approvers may not have been notified
+    LEASE = "lease"  # a job whose lease may have ended, or whose machine may not have been answered
+    OFFER = "offer"  # a job that has waited for a worker for as long as it may
     BLOCK = "block"  # a block that a failure has stopped, whose gates may not have been answered
     ENDED = "ended"  # an ended run that lacks its evidence, or the ends of steps that it has lost
     OBJECTIVE = "objective"  # a run or gate that breaches its pack's `slo` if it goes on by then
@@ -43,7 +45,8 @@ class DueKind(StrEnum):
 class DueItem:
     """Something that was due at *due_at* (RFC 3339 text).
 
-    *name* is that of an approval's record or the step path of a gate or block, and empty for a run.
+    *name* is that of an approval's record or the step path of a gate, job or block, and empty for a
+    run.
     *looks* counts how often the reconciler has taken it up without success.
     """
 

@@ -7,12 +7,15 @@ to its pool, a few times.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 from dataclasses import field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from taskrunner.errors import NotFoundError
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -81,6 +84,38 @@ class Job:
     def suits(self, labels: Mapping[str, str]) -> bool:
         """Return whether a worker with *labels* may take the job."""
         return all(labels.get(name) == value for name, value in self.labels.items())
+
+
+class JobName(NamedTuple):
+    """The names of a job, which the id of its lease consists of."""
+
+    tenant: str
+    run_id: str
+    step_path: str
+    attempt: int
+
+
+def lease_id(job: Job) -> str:
+    """Return the id of the lease of *job*: its names, as base64url without padding."""
+    names = [job.tenant, job.run_id, job.step_path, job.attempt]
+    return base64.urlsafe_b64encode(json.dumps(names).encode()).decode().rstrip("=")
+
+
+def job_name(lease_id: str) -> JobName:
+    """Return the names of the job whose lease has that id.
+
+    Raises:
+        NotFoundError: no lease has such an id.
+    """
+    try:
+        text = base64.urlsafe_b64decode(lease_id + "=" * (-len(lease_id) % 4))
+        tenant, run_id, step_path, attempt = json.loads(text)
+    except ValueError:
+        raise NotFoundError("the lease") from None
+    is_name = all(isinstance(name, str) for name in (tenant, run_id, step_path))
+    if not is_name or not isinstance(attempt, int):
+        raise NotFoundError("the lease")
+    return JobName(tenant, run_id, step_path, attempt)
 
 
 def digest(secret: str) -> str:

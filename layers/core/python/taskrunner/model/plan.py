@@ -447,6 +447,14 @@ class Plan:
         """Return the step of that id, which is unique in a pack."""
         return next(step for step in self.all_steps() if step.id == step_id)
 
+    @property
+    def has_worker_steps(self) -> bool:
+        """Whether workers run steps of the pack."""
+        return any(
+            isinstance(step, RunStep) and pool_of(step.uses) is not None
+            for step in self.all_steps()
+        )
+
     def branches(self) -> dict[str, str]:
         """Return the branches of parallels, by the ids of the steps directly in them."""
         return {

@@ -9,42 +9,73 @@ from typing import TYPE_CHECKING
 from taskrunner.errors import TryAgainError
 from taskrunner.model import step_path
 from taskrunner.model.approval import record_name
-from taskrunner.model.failure import can_stop_gates, stoppable_blocks
+from taskrunner.model.failure import can_stop_gates, can_stop_run_steps, stoppable_blocks
 from taskrunner.model.plan import ApprovalGate, PolicyGate
+from taskrunner.model.run import block_stopped, run_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskrunner.model.approval import GateRecord
+    from taskrunner.model.job import Job
     from taskrunner.model.plan import Plan
     from taskrunner.model.run import Run
     from taskrunner.ports import World
 
 
 def deliver_ended(run: Run, plan: Plan, world: World) -> None:
-    """Fail the gates whose run, or a block around them, has ended without their decision.
+    """Fail the gates and waiting jobs whose run, or a block around them, has ended before them.
 
     AWS stops the lanes beside a failed one, but an engine may wait for all of them: then nothing
-    goes on until their gates have been answered. The call may be repeated.
+    goes on until their gates and jobs have been answered. A job that a worker has leased is left to
+    the worker, which stops at its next report. The call may be repeated.
 
     The due work of a stopped block is removed once its gates have been answered.
 
     Raises:
         TryAgainError: AWS was busy; some gates may have been answered.
     """
-    if not plan.approvals:
+    if not (plan.approvals or plan.has_worker_steps):
         return
     run = world.runs.snapshot(run.tenant, run.run_id).run
     if run.outcome is not None:
         fail_all_gates(run, world)
-    elif can_stop_gates(plan):
+        refuse_all_jobs(run, plan, world)
+        return
+    if can_stop_gates(plan):
         _deliver_stopped(run, plan, world)
+    if plan.has_worker_steps and can_stop_run_steps(plan):
+        _refuse_stopped_jobs(run, plan, world)
 
 
 def fail_all_gates(run: Run, world: World) -> None:
     """Fail all gates of *run*, which has ended, that have not been answered."""
     world.runs.close_approvals(run)
     world.approvals.fail(run, list(world.approvals.unwoken(run)))
+
+
+def refuse_all_jobs(run: Run, plan: Plan, world: World) -> None:
+    """Refuse the jobs of *run*, which has ended, that wait for a worker."""
+    if plan.has_worker_steps:
+        for job in world.jobs.of_run(run):
+            if job.lease is None and not job.is_done:
+                refuse_job(job, run, world)
+
+
+def refuse_job(job: Job, run: Run, world: World) -> None:
+    """Remove a waiting *job* that may not begin any more, and let its machine know."""
+    if world.jobs.withdraw(job):
+        is_stopped = run.outcome is None
+        error = block_stopped(run.run_id) if is_stopped else run_ended(run.run_id, str(run.outcome))
+        world.jobs.answer(job, error)
+
+
+def _refuse_stopped_jobs(run: Run, plan: Plan, world: World) -> None:
+    stopped = world.runs.stopped_blocks(run).keys()
+    for job in world.jobs.of_run(run) if stopped else ():
+        is_stopped = not stopped.isdisjoint(stoppable_blocks(plan, job.step_path))
+        if is_stopped and job.lease is None and not job.is_done:
+            refuse_job(job, run, world)
 
 
 def _deliver_stopped(run: Run, plan: Plan, world: World) -> None:

@@ -33,6 +33,7 @@ from taskrunner.runtime.deployment_gauges import gauges
 from taskrunner.runtime.gate_announcement import announce
 from taskrunner.runtime.reached_gate import find_gate
 from taskrunner.usecases.record_lost_attempts import record_lost_attempts
+from taskrunner.usecases.recover_job import recover_job
 from taskrunner.usecases.settle_run import not_started
 from taskrunner.usecases.watch_objective import watch_objective
 
@@ -128,6 +129,15 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
         snapshot = world.runs.snapshot(item.tenant, item.run_id)
     except NotFoundError:
         return True  # retention deletes items of a run one by one; the rest will go too
+    if item.kind is not DueKind.RUN:
+        _follow_up(item, snapshot, world)
+    elif not _look_after(item, snapshot, world):
+        unstarted.append(item)
+    return True
+
+
+def _follow_up(item: DueItem, snapshot: RunSnapshot, world: World) -> None:
+    """Do what must follow a write of a run."""
     match item.kind:
         case DueKind.APPROVAL:
             _deliver(item, snapshot, world)
@@ -139,12 +149,12 @@ def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
             _finish(item, snapshot, world)
         case DueKind.OBJECTIVE:
             watch_objective(item, snapshot, world)
+        case DueKind.OFFER | DueKind.LEASE:
+            recover_job(item, world)
         case DueKind.RUN:
-            if not _look_after(item, snapshot, world):
-                unstarted.append(item)
+            raise AssertionError("a run that goes on is looked after elsewhere")
         case _:
             assert_never(item.kind)
-    return True
 
 
 def _deliver(item: DueItem, snapshot: RunSnapshot, world: World) -> None:

@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
 from taskrunner.errors import (
-    ATTEMPT_ERRORS,
-    AttemptFailedError,
     SecretError,
-    StepFailedError,
     TryAgainError,
 )
 from taskrunner.executors.work import Services
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import timestamp
-from taskrunner.model.artifact import ArtifactStatus
-from taskrunner.model.artifact_names import own_name
 from taskrunner.model.entries import step_entries
-from taskrunner.model.entries.step_entries import AttemptReport, Failure
+from taskrunner.model.entries.step_entries import Failure
 from taskrunner.model.plan import RunStep
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepReference, StepStatus
 from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.attempt_ends import error_of, next_attempt_at, record_end
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
 from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
@@ -43,9 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from taskrunner.errors import RetriedError
     from taskrunner.model.artifact import Artifact
-    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.ports import World
 
@@ -134,29 +128,12 @@ def _answer(
     running: RunningStep, outcome: StepOutcome, failure: Failure | None = None
 ) -> JsonObject:
     """Answer the machine with a recorded outcome; *failure* is for the log of this function."""
-    if outcome.status is StepStatus.FAILED:
-        if outcome.final:
-            running.deliver(running.stopped_by_failure(running.now()))
-        raise (StepFailedError if outcome.final else _retried_as(running, failure))(
-            f"step {outcome.path} failed; the run's log says why",
-            reason=None if failure is None else failure.reason,
-            cause=None if failure is None else failure.message,
-            attempt=outcome.attempt,
-        )
-    return {"status": outcome.status.value, "attempt": outcome.attempt}
-
-
-def _retried_as(running: RunningStep, failure: Failure | None) -> type[RetriedError]:
-    """Return the error of an attempt that another follows.
-
-    Machines name the reasons only if their packs do. The reason of a recorded outcome is not known
-    here, and such machines take its error for any of their reasons.
-    """
-    step = running.step
-    assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
-    if failure is None or not step.retries.on:
-        return AttemptFailedError
-    return ATTEMPT_ERRORS.get(failure.reason, AttemptFailedError)
+    error = error_of(running, outcome, failure)
+    if error is None:
+        return {"status": outcome.status.value, "attempt": outcome.attempt}
+    if outcome.final:
+        running.deliver(running.stopped_by_failure(running.now()))
+    raise error
 
 
 def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[Artifact]]:
@@ -312,29 +289,9 @@ def _services(attempt: _Attempt) -> Services:
 def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> JsonObject:
     """Record how the attempt ended, and answer with the outcome that counts."""
     running = attempt.running
-    retries = attempt.step.retries
-    is_final = ended.reason is None or not retries.allow(attempt.number, ended.reason)
-    outcome = StepOutcome(
-        path=running.path,
-        attempt=attempt.number,
-        status=StepStatus.SUCCEEDED if ended.reason is None else StepStatus.FAILED,
-        outputs=ended.outputs,
-        final=is_final,
+    recorded, failure = record_end(
+        running, attempt.number, ended, captured, patience_s=_patience_s(attempt)
     )
-    entry = _ended_entry(attempt, ended, _report(attempt, ended, captured), is_final=is_final)
-    stops = NOTHING
-    if is_final and outcome.status is StepStatus.FAILED:
-        stops = running.stopped_by_failure(entry.occurred_at)
-    recorded = running.world.runs.record_step(
-        running.snapshot,
-        outcome,
-        [entry],
-        captured,
-        ended.usage.wall_s,
-        stops=stops,
-        patience_s=_patience_s(attempt),
-    )
-    failure = None if ended.reason is None else Failure(ended.reason, entry.message, None)
     return _answer(running, recorded, failure)
 
 
@@ -355,37 +312,10 @@ def _record_lost(attempt: _Attempt) -> StepOutcome:
     entry = step_entries.attempt_lost(
         running.path,
         attempt.number,
-        None if is_final else _next_attempt_at(attempt, now),
+        None if is_final else next_attempt_at(running, attempt.number, now),
         timestamp.to_text(now),
     )
     stops = running.stopped_by_failure(entry.occurred_at) if is_final else NOTHING
     return running.world.runs.record_step(
         running.snapshot, outcome, [entry], stops=stops, patience_s=_patience_s(attempt)
     )
-
-
-def _report(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact]) -> AttemptReport:
-    return AttemptReport(
-        attempt=attempt.number,
-        wall_s=ended.usage.wall_s,
-        cpu_s=ended.usage.cpu_s,
-        memory_mib=ended.usage.memory_mib,
-        artifacts=[own_name(item) for item in captured if item.status is ArtifactStatus.CAPTURED],
-    )
-
-
-def _ended_entry(
-    attempt: _Attempt, ended: AttemptResult, report: AttemptReport, *, is_final: bool
-) -> Entry:
-    running = attempt.running
-    now = running.world.clock.now()
-    if ended.reason is None:
-        return step_entries.step_completed(running.path, report, timestamp.to_text(now))
-    next_attempt_at = None if is_final else _next_attempt_at(attempt, now)
-    failure = Failure(ended.reason, ended.message, next_attempt_at)
-    return step_entries.step_failed(running.path, report, failure, timestamp.to_text(now))
-
-
-def _next_attempt_at(attempt: _Attempt, now: datetime) -> str:
-    pause = timedelta(seconds=attempt.step.retries.pause_s(attempt.number))
-    return timestamp.to_text(now + pause)

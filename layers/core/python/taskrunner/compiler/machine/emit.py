@@ -104,7 +104,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
-    if any(pool_of(step.uses) for step in plan.all_steps() if isinstance(step, RunStep)):
+    if plan.has_worker_steps:
         functions = definition["States"][FRAME]["Parameters"]["functions"]
         functions[_JOB_FUNCTION] = clone("Worker job")["Parameters"]["FunctionName"]
     if any(takes_limit(step) for step in plan.all_steps()):
