@@ -39,6 +39,7 @@ class Client:
     scopes: str = "operator"
     tenants: str = "tenant-prod"
     grants: str = ""
+    pools: str = ""
 
     def __call__(  # noqa: PLR0913 - a request has this many parts
         self,
@@ -92,6 +93,7 @@ def api_event(
                 "scopes": client.scopes,
                 "tenants": client.tenants,
                 "grants": client.grants,
+                "pools": client.pools,
             },
         },
         "body": None,
