@@ -11,7 +11,7 @@ from taskrunner.usecases.reconcile import reconcile
 if TYPE_CHECKING:
     from taskrunner.ports import World
 
-bootstrap.make_before_snapshot("approvals", "clock", "due_work", "metrics")
+bootstrap.make_before_snapshot("approvals", "clock", "due_work", "jobs", "metrics")
 
 
 @bootstrap.observed

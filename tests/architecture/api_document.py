@@ -104,8 +104,12 @@ _KINDS = {
         },
         frozenset({"title", "description", "examples"}),
     ),
+    # A further scope demands nothing of a client that has one of the contract's.
+    "scheme": _Kind({"flows": "each flow"}),
+    "flow": _Kind({"scopes": "each scope"}),
     "components": _Kind(
         {
+            "securitySchemes": "each scheme",
             "parameters": "each parameter",
             "responses": "each response",
             "schemas": "each schema",

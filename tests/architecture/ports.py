@@ -37,13 +37,15 @@ USED: dict[str, frozenset[str]] = {
         }
     ),
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
+    "offer_job": frozenset({"clock", "jobs", "plans", "runs"}),
+    "serve_workers": frozenset({"clock", "ids", "jobs", "plans", "principals", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
     "digest_settings": frozenset(),
     "remove_machines": frozenset({"clock", "inventory", "metrics"}),
     "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
     # All that a pass needs that finds no work, while runs go on.
-    "reconcile": frozenset({"approvals", "clock", "due_work", "metrics"}),
+    "reconcile": frozenset({"approvals", "clock", "due_work", "jobs", "metrics"}),
 }
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -86,12 +87,23 @@ class Stage:
         """Wait until a new or resumed run rests, as a person does between two commands."""
         ended = ("succeeded", "failed", "cancelled")
         match function, result:
+            case "create_run", {"statusCode": 201, "body": str(body)} if _has_jobs(body):
+                run_id = json.loads(body)["runId"]
+                self.engine.until(partial(self._offers_a_job, run_id), f"{run_id} offers no job")
             case "create_run", {"statusCode": 201, "body": str(body)}:
                 run_id = json.loads(body)["runId"]
                 self.engine.wait(self.engine.client(), run_id, "waiting", *ended)
             case "decide_approval", {"statusCode": 200}:
                 run_id = event["pathParameters"]["runId"]
                 self.engine.wait(self.engine.client(), run_id, *ended)
+
+    def _offers_a_job(self, run_id: str) -> bool:
+        steps = self.engine.client()("GET", f"runs/{run_id}").json["steps"]
+        return any(step.get("statusReason") == "waiting-for-worker" for step in steps)
+
+
+def _has_jobs(state: str) -> bool:
+    return any(step.get("uses", "").startswith("worker:") for step in json.loads(state)["steps"])
 
 
 @contextmanager

@@ -113,6 +113,12 @@ VIOLATIONS: dict[str, Change] = {
     "a scope renamed": lambda d: d["components"]["securitySchemes"]["oauth2"]["flows"][
         "clientCredentials"
     ].update(scopes={"viewer": "", "operator": "", "admin": ""}),
+    "the meaning of a scope": lambda d: d["components"]["securitySchemes"]["oauth2"]["flows"][
+        "clientCredentials"
+    ]["scopes"].update({"taskrunner.viewer": "Everything"}),
+    "another address of tokens": lambda d: d["components"]["securitySchemes"]["oauth2"]["flows"][
+        "clientCredentials"
+    ].update(tokenUrl="https://elsewhere.example.com"),
     "a server gone": lambda d: d["servers"].pop(),
     "the title": lambda d: d["info"].update(title="Task Runner"),
     "the description": lambda d: d["info"].update(description="An API."),
@@ -181,6 +187,9 @@ ADDITIONS: dict[str, Change] = {
     "an example": lambda d: content(d, RUN, "get", "200")["application/json"]["examples"].update(
         another={"value": {}}
     ),
+    "a scope": lambda d: d["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"][
+        "scopes"
+    ].update({"taskrunner.auditor": "Read evidence"}),
     "a server": lambda d: d["servers"].insert(0, {"url": "http://127.0.0.1:4566"}),
     "the version": lambda d: d["info"].update(version="7.0.0"),
     "a sentence": lambda d: d["info"].update(description=d["info"]["description"] + " More."),

@@ -14,7 +14,7 @@ from tests.template import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson"}
-SUCCESSES = {"200", "201", "202", "302"}
+SUCCESSES = {"200", "201", "202", "204", "302"}
 _ROUTE = re.compile(r"^`(GET|POST) ([^?`]+)[^`]*`", re.MULTILINE)
 # The line above a block says what the block is.
 _BLOCK = re.compile(

@@ -48,6 +48,8 @@ NEEDED = {
     "describe_api": set(),
     "run_step": AWS,  # the sandbox checks the parameters of executors
     "open_gate": AWS,
+    "offer_job": AWS,
+    "serve_workers": AWS,  # the compiler's models only when it gives a job away
     "decide_flow": AWS,
     "settle_run": AWS,
     "publish_events": AWS,
@@ -67,6 +69,8 @@ MOST_MODULES = {
     "describe_api": 170,
     "run_step": 320,
     "open_gate": 280,
+    "offer_job": 280,
+    "serve_workers": 290,
     "decide_flow": 270,
     "settle_run": 270,
     "publish_events": 340,

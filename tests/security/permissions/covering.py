@@ -41,10 +41,12 @@ from tests.architecture.stage import SET_BY_LAMBDA, WORLDLESS, Environment, Stag
 from tests.machine.client import LambdaContext
 from tests.machine.deployment import published
 from tests.machine.runs import ended
+from tests.machine.workers import Worker, worker_client
 from tests.moto_aws import session
 from tests.packs import pack
 from tests.security.permissions import grants
 from tests.security.permissions.failures import play_failures
+from tests.security.permissions.jobs import play_jobs
 from tests.security.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
@@ -264,7 +266,8 @@ def play() -> Play:
         players = _Players(made, recorder)
         for row in event_rows():
             made._world(row)
-        for name in ("decide_approval", "open_gate", "run_step", "decide_flow", "reconcile"):
+        waking = ("decide_approval", "open_gate", "run_step", "decide_flow", "reconcile")
+        for name in (*waking, "offer_job", "serve_workers"):
             # These functions wake gates in other threads.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
@@ -277,6 +280,9 @@ def play() -> Play:
         made.engine.functions |= {"echo": _echo, "leaking": _leaking, "window": _window}
         urls = _play_events(players)
         statuses, more_urls = _play_runs(made.engine.client(), made.engine.client(subject="bob"))
+        statuses_of_jobs, private = play_jobs(
+            made.engine.client(), Worker(worker_client(made.engine))
+        )
         play_failures(made.engine.client(), made.engine.client(subject="bob"))
         _play_signed(players)
         _play_broken(players)
@@ -296,8 +302,13 @@ def play() -> Play:
         written="\n".join([logged, *players.errors]),
         executions=executions,
         notifications=notifications,
-        secrets={"task token": tokens, "presigned URL": urls | more_urls, "secret": {SECRET}},
-        statuses=statuses,
+        secrets={
+            "task token": tokens,
+            "presigned URL": urls | more_urls,
+            "lease": private,
+            "secret": {SECRET},
+        },
+        statuses=statuses | statuses_of_jobs,
         strays=recorder.strays,
     )
 
@@ -372,7 +383,8 @@ def _play_signed(players: _Players) -> None:
             "pk": {"S": f"I#{USER}"},
             "sk": {"S": "I"},
             "tenants": {"S": "tenant-prod"},
-            "scopes": {"S": "operator"},
+            "scopes": {"S": "operator worker"},
+            "pools": {"S": "linux"},
         },
     )
     for row in _api_rows():
@@ -428,8 +440,8 @@ def _play_reconciled(players: _Players) -> None:
     vars(machines)["start"] = lambda *_: None
     unstarted = _create(ana, UNSTARTED, {})
     world = worlds["reconcile"]
-    ports = ("due_work", "runs", "approvals", "plans", "machines", "notifications", "settlements")
-    for port in ports:
+    ports = ("due_work", "runs", "approvals", "jobs", "plans", "machines", "notifications")
+    for port in (*ports, "settlements"):
         attributed = _Attributed(getattr(world, port), players.recorder, "reconcile")
         vars(world)[port] = attributed
     vars(world)["clock"] = _Later()

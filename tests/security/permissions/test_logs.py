@@ -13,7 +13,7 @@ from tests.template import functions, template
 if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
-WORDS = ("task token", "presigned URL", "secret")
+WORDS = ("task token", "presigned URL", "secret", "lease")
 
 
 def test_the_play_wrote_logs_and_errors_and_had_secrets(played: Play) -> None:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner import executors
 from taskrunner.errors import ConflictError, ForbiddenError, NotFoundError, SecretError
-from taskrunner.executors import arguments
-from taskrunner.executors.function import idempotency_key
 from taskrunner.executors.work import ExecutorFailure
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model import timestamp
@@ -165,13 +163,15 @@ def _order(running: RunningStep, step: RunStep) -> _Order:
         ExecutorFailure: the parameters do not fit, or an artifact does not exist.
         ConflictError: the run, or a block around the step, has ended.
     """
+    # Only a job that is given away needs pydantic, which is a third of a cold start.
+    from taskrunner.executors import arguments  # noqa: PLC0415
+
     references = templates.references(step.parameters)
     secrets = read_secrets(references, running.snapshot.run.tenant, running.world)
     context = running.context(references, now=running.time_reached(references))
     filled = templates.fill(step.parameters, context | {"secrets": secrets})
     executor = executors.find(step.uses)
     assert executor is not None  # noqa: S101 - every pool has the same executor
-    # The executor's module imports pydantic, so it is not imported above.
     parameters: Parameters = arguments.checked(executor, filled)  # type: ignore[assignment]
     return _Order(
         parameters=parameters,
@@ -217,6 +217,8 @@ def _with_distinct_files(artifacts: list[JsonObject]) -> list[JsonObject]:
 
 
 def _answer(job: Job, lease: Lease, secret: str, order: _Order, running: RunningStep) -> JsonObject:
+    from taskrunner.executors.function import idempotency_key  # noqa: PLC0415 - imports pydantic
+
     run = running.snapshot.run
     step = running.step
     assert isinstance(step, RunStep)  # noqa: S101 - only these have jobs
