@@ -1,4 +1,4 @@
-"""Fixtures of a worker's tests: a service over real sockets, and workers in this process or outside.
+"""Fixtures of a worker's tests: a service over real sockets, and workers in here or outside.
 
 The `conftest.py` of a folder imports those that it needs.
 """

@@ -27,6 +27,7 @@ from taskrunner_cli.worker.supervisor.orders import Order, Report
 from taskrunner_cli.worker.uploads import Uploads
 
 _DRAIN_TIMEOUT_S: Final = 10.0
+_MAX_MESSAGE_CHARACTERS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,9 @@ class Attempt:
         try:
             with job_folder(self._tools.settings.work_folder) as folder:
                 return self._complete(self._redacted(self._run_in(folder, redactor), redactor))
-        except OSError as error:
-            return self._complete(failed(f"the worker cannot run the job: {error.strerror}"))
+        except (OSError, ValueError) as error:  # a full disk, or text that is not Unicode
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            return self._complete(failed(f"the worker cannot run the job: {reason}"))
         finally:
             self._keeper.close()
 
@@ -108,7 +110,7 @@ class Attempt:
             if self._queue.is_cut:
                 uploads.send_output(folder)
             if completion is None:
-                outputs = read_outputs(FoundFile(folder.work, OUTPUTS))
+                outputs = read_outputs(FoundFile(folder.work, OUTPUTS), uploads.redactor)
                 completion = {"status": "succeeded", "outputs": outputs}
         except JobError as error:
             earlier = f"{completion['message']}; " if completion else ""
@@ -159,7 +161,8 @@ class Attempt:
     def _redacted(self, completion: Completion, redactor: Redactor) -> Completion:
         """Return the completion without secrets in its message and its outputs."""
         if "message" in completion:
-            completion["message"] = redactor.text(completion["message"])
+            message = completion["message"].encode("utf-8", "replace").decode()
+            completion["message"] = redactor.text(message)[:_MAX_MESSAGE_CHARACTERS]
         if "outputs" in completion:
             outputs = redactor.json(completion["outputs"])
             completion["outputs"] = outputs if isinstance(outputs, dict) else {}

@@ -9,13 +9,12 @@ from taskrunner_cli.worker.lease_keeper import Stop
 from taskrunner_cli.worker.settings import MIB, Settings
 from taskrunner_cli.worker.supervisor.orders import Report
 
-_MAX_CHARACTERS: Final = 1000
 _TIMEOUT: Final = "timeout"
 
 
 def failed(message: str, reason: FailureReason = "executor-error") -> Completion:
     """Return the completion of a failed attempt."""
-    return {"status": "failed", "reason": reason, "message": message[:_MAX_CHARACTERS]}
+    return {"status": "failed", "reason": reason, "message": message}
 
 
 def stopped(stop: Stop) -> Completion:

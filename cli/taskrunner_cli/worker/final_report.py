@@ -5,7 +5,7 @@ from typing import Final
 
 from taskrunner_cli.api.worker_client import WorkerClient
 from taskrunner_cli.api.worker_documents import LEASE_LOST, Completion, Lease
-from taskrunner_cli.errors import CommandError, RefusedError
+from taskrunner_cli.errors import CommandError, RefusedError, UsageError
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.worker.endings import failed
 
@@ -60,6 +60,8 @@ def _is_lost(error: CommandError) -> bool:
 
 
 def _refuses_results(error: CommandError) -> bool:
+    if isinstance(error, UsageError):  # they cannot be sent
+        return True
     return isinstance(error, RefusedError) and error.status in _REFUSED_RESULTS
 
 

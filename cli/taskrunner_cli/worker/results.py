@@ -1,6 +1,7 @@
 """Reads a job's outputs and the files that it wrote."""
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ class FoundFile:
     name: str
 
 
-def read_outputs(file: FoundFile) -> JsonObject:
+def read_outputs(file: FoundFile, redactor: Redactor) -> JsonObject:
     """Return the JSON object in the file of TASKRUNNER_OUTPUTS; empty if there is none.
 
     Raises:
@@ -45,8 +46,13 @@ def read_outputs(file: FoundFile) -> JsonObject:
         return {}
     try:
         outputs = parse_json(content, exact=True)
+        json.dumps(outputs, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise JobError("the file in TASKRUNNER_OUTPUTS has text that is not Unicode") from error
     except JsonError as error:
-        raise JobError(f"the file in TASKRUNNER_OUTPUTS is not JSON: {error}") from error
+        # The parser's message may have a part of the content, which nobody could redact.
+        detail = "" if redactor.find([content]) else f": {error}"
+        raise JobError(f"the file in TASKRUNNER_OUTPUTS is not JSON{detail}") from error
     if not isinstance(outputs, dict):
         raise JobError("the file in TASKRUNNER_OUTPUTS is JSON, but not an object")
     return outputs

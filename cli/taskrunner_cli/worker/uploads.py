@@ -38,7 +38,7 @@ class Uploads:
     ) -> None:
         self._client = client
         self._lease = lease
-        self._redactor = redactor
+        self.redactor = redactor
         self._pause = pause
         self.files: list[OutputFile] = []
 
@@ -52,7 +52,8 @@ class Uploads:
         files, others = find_files(folder.output_files)
         for file in files:
             self._send(file, file.name)
-        return others
+        shown = (path if path.isprintable() else ascii(path) for path in others)
+        return [self.redactor.text(path) for path in shown]
 
     def send_output(self, folder: JobFolder) -> None:
         """Upload the whole output as `output.log`, or by another name if the job has such a file.
@@ -67,7 +68,7 @@ class Uploads:
         self._send(FoundFile(folder.root, folder.whole_output.name), name)
 
     def _send(self, file: FoundFile, path: str) -> None:
-        described: OutputFile = {**describe(file, self._redactor), "path": path}
+        described: OutputFile = {**describe(file, self.redactor), "path": path}
         for attempt in range(_TRIES):
             try:
                 self._send_once(file, described)

@@ -60,7 +60,8 @@ class Supervision:
     def _start(self, output: int, errors: int) -> None:
         tasks = limits.tasks_of_user()
         self._started_s = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603 -- the job's command
+        # It is kept: without a reference, it would wait for the process itself.
+        self._process = subprocess.Popen(  # noqa: S603 -- the job's command
             self._order.command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -70,7 +71,7 @@ class Supervision:
             start_new_session=True,
             preexec_fn=partial(limits.apply, self._order, tasks),  # noqa: PLW1509 -- one thread
         )
-        self._pid = process.pid
+        self._pid = self._process.pid
 
     def _watch(self) -> int | None:
         """Return the wait status of the command once it has ended; None if it must be killed."""
@@ -102,10 +103,10 @@ class Supervision:
         found = processes.descendants(os.getpid())
         used_bytes = sum(process.resident_bytes for process in found)
         self._memory_bytes = max(self._memory_bytes, used_bytes)
-        if self._order.memory_bytes and used_bytes > self._order.memory_bytes:
-            self._end("memory", at_once=True)
-        elif self._order.max_processes and len(found) > self._order.max_processes:
+        if self._order.max_processes and len(found) > self._order.max_processes:
             self._end("processes", at_once=True)
+        elif self._order.memory_bytes and used_bytes > self._order.memory_bytes:
+            self._end("memory", at_once=True)
         elif time.monotonic() - self._started_s >= self._order.timeout_s:
             self._end("timeout")
 

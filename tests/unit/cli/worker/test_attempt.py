@@ -74,6 +74,13 @@ def test_a_shebang_of_bash_chooses_bash(service: WorkerService, run_once: RunOnc
         ({"script": "x", "files": {"a": "", "a/b": ""}}, "'a/b'"),
         ({"script": "echo 3 > $TASKRUNNER_OUTPUTS"}, "is JSON, but not an object"),
         ({"script": "echo '{' > $TASKRUNNER_OUTPUTS"}, "is not JSON"),
+        (
+            {"script": "echo '\"\\ud800\"' | sed 's/.*/{\"a\": &}/' > $TASKRUNNER_OUTPUTS"},
+            "Unicode",
+        ),
+        ({"command": ["echo", "\ud800"]}, "cannot be started: echo: "),
+        ({"script": "x", "files": {"a": "\ud800"}}, "'a' of 'with.files' cannot be written"),
+        ({"script": "echo \ud800"}, "the worker cannot run the job: UnicodeEncodeError"),
         ({"script": "rm $TASKRUNNER_OUTPUTS; mkfifo $TASKRUNNER_OUTPUTS"}, "not a regular file"),
         ({"script": "ln -sf /etc/passwd $TASKRUNNER_OUTPUTS"}, "cannot be read"),
         ({"script": "yes | head -c 300000 > $TASKRUNNER_OUTPUTS"}, "more than 262144 bytes"),

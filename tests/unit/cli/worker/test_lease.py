@@ -1,4 +1,4 @@
-"""The lease of a running job: heartbeats, the order to stop, its loss, and a service that is away."""
+"""The lease of a running job: heartbeats, the order to stop, its loss, a service that is away."""
 
 import re
 
@@ -117,7 +117,7 @@ def test_no_output_is_lost_or_repeated_while_the_service_is_away(
     job = service.offer("for i in $(seq 1 40); do echo $i; sleep 0.05; done")
 
     with in_background(run_once):
-        service.wait_for(lambda: job.text())
+        service.wait_for(lambda: job.text() != "")
         service.is_down = True
         turned_away = service.turned_away
         service.wait_for(lambda: service.turned_away > turned_away)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import Command
 from tests.worker_fixtures import StartWorker
 from tests.worker_process import processes_of
 from tests.worker_service import OfferedJob, WorkerService
@@ -127,9 +126,7 @@ def test_polls_again_when_the_service_is_back(
     assert "trying again in" in worker.log
 
 
-def test_waits_in_the_service_after_work(
-    service: WorkerService, start_worker: StartWorker
-) -> None:
+def test_waits_in_the_service_after_work(service: WorkerService, start_worker: StartWorker) -> None:
     job = service.offer("echo x")
     start_worker("--idle-poll-seconds", "300")
     service.ended(job)
@@ -150,11 +147,13 @@ def test_a_worker_without_the_right_to_the_pool_ends(
     assert "no right to the pool 'linux'" in worker.log
 
 
-def test_secrets_are_in_no_command_line_and_the_worker_is_closed_to_its_jobs(
+def test_no_secret_is_in_a_command_line_or_in_the_log(
     service: WorkerService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     flag = str(tmp_path / "flag")
-    job = service.offer(UNTIL_FLAG, env={"FLAG": flag, "KEY": "hunter-22"}, secrets={"k": "hunter-22"})
+    job = service.offer(
+        UNTIL_FLAG, env={"FLAG": flag, "KEY": "hunter-22"}, secrets={"k": "hunter-22"}
+    )
     worker = start_worker()
     service.wait_for(lambda: "begun" in job.text() or processes_of(job))
 
@@ -162,38 +161,6 @@ def test_secrets_are_in_no_command_line_and_the_worker_is_closed_to_its_jobs(
 
     assert "taskrunner_cli.worker.supervisor" in words
     assert "hunter" not in " ".join(words)
-    assert Path(f"/proc/{worker.pid}/environ").stat().st_uid == 0  # not its user, if not root
     (tmp_path / "flag").touch()
     service.ended(job)
     assert "hunter" not in worker.log
-
-
-class TestOptions:
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            (("--pool", "Linux"), "'Linux' cannot be the name of a pool"),
-            (("--pool", "linux", "--name", "a b"), "'a b' cannot be the name of a worker"),
-            (("--pool", "linux", "--label", "gpu"), "--label 'gpu' is not KEY=VALUE"),
-            (("--pool", "linux", "--container", "lxc"), "lxc"),
-            (("--pool", "linux", "--work-folder", "/dev/null/x"), "cannot make the work folder"),
-            ((), "--pool"),
-        ],
-    )
-    def test_rejects_options_that_cannot_be(
-        self, taskrunner: Command, options: tuple[str, ...], message: str
-    ) -> None:
-        ended = taskrunner("worker", "run", *options)
-
-        assert ended.code == 2
-        assert message in ended.err
-
-    def test_rejects_a_folder_that_others_can_write_to(
-        self, taskrunner: Command, tmp_path: Path
-    ) -> None:
-        tmp_path.chmod(0o777)
-
-        ended = taskrunner("worker", "run", "--pool", "linux", "--work-folder", str(tmp_path))
-
-        assert ended.code == 2
-        assert "other users can write to the work folder" in ended.err
