@@ -120,7 +120,7 @@ def _each(
     return Pass(sum(1 for _, result in results if result is not False), failures)
 
 
-def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:  # noqa: C901 - one case a kind
+def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:
     """Lease an item and do what is due; return False when another pass has leased it."""
     item = world.due_work.lease(due, lease_until(world.clock.now(), due.looks))
     if item is None:
