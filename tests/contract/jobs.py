@@ -51,7 +51,8 @@ def a_job(snapshot: RunSnapshot, step_path: str = PATH, **changes: Any) -> Job: 
         "offered_at": at(0),
         "labels": {"gpu": "no"},
     }
-    return Job(**(fields | changes))
+    fields |= changes
+    return Job(**({"waits_since": fields["offered_at"]} | fields))
 
 
 def offered(
