@@ -36,7 +36,6 @@ def a_lease(of: str = "one", seconds: float = 0, **changes: Any) -> Lease:  # no
         "leased_at": at(seconds),
         "expires_at": at(seconds + LEASE_S),
         "stop_at": at(seconds + 3600),
-        "is_quota": True,
     }
     return Lease(**(fields | changes))
 
