@@ -26,16 +26,16 @@ _TEXT: Final = re.compile(r"'[^']+'")
 _NAME: Final = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 
-def hint(token: str, text: str) -> str:
-    """Return what to write instead of the unexpected *token* of the expression *text*.
+def hint(unexpected: str, text: str) -> str:
+    """Return what to write instead of the *unexpected* token of the expression *text*.
 
     It begins with a semicolon. It is empty if nothing is known of the mistake.
     """
-    if token == "?":
+    if unexpected == "?":
         return _choice(text)
-    if token == "in" or (token == "not" and _MEMBERSHIP.search(text)):
+    if unexpected == "in" or (unexpected == "not" and _MEMBERSHIP.search(text)):
         return _membership(text)
-    return _SIGNS.get(token) or _field(token, text)
+    return _SIGNS.get(unexpected) or _field(unexpected, text)
 
 
 def _choice(text: str) -> str:
@@ -57,10 +57,10 @@ def _membership(text: str) -> str:
     return f"; write {'!' if negation else ''}contains({values}, {value})"
 
 
-def _field(token: str, text: str) -> str:
-    """Return how to read the field *token*, if *text* has it in brackets."""
-    match = re.search(rf"{_NAMES}\[\s*(['\"]?){re.escape(token)}\2\s*\]", text)
+def _field(name: str, text: str) -> str:
+    """Return how to read the field *name*, if *text* has it in brackets."""
+    match = re.search(rf"{_NAMES}\[\s*(['\"]?){re.escape(name)}\2\s*\]", text)
     if match is None:
         return ""
-    name = token if _NAME.fullmatch(token) else json.dumps(token, ensure_ascii=False)
-    return f"; a field is read with a dot: write {match[1]}.{name}"
+    field = name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return f"; a field is read with a dot: write {match[1]}.{field}"
