@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
 from taskrunner.compiler.checks.order import why_not_earlier
+from taskrunner.compiler.checks.output_fields import unknown_field
 from taskrunner.compiler.manifest.step_shapes import LoopShape, MapShape, walk
 from taskrunner.model.plan import PREVIOUS
 from taskrunner.model.wording import closest, nearest
@@ -266,7 +267,7 @@ class Scope:
             fields = ", ".join(f"steps.{step_id}.{field}" for field in _STEP_FIELDS)
             wrong = f"'{'.'.join(('steps', step_id, *rest))}' cannot be read"
             return f"{wrong}; available: {fields}"
-        return None
+        return unknown_field(step_id, step.body, rest[1:]) if rest[0] == "outputs" else None
 
     def _is_step(self, step_id: str) -> bool:
         return any(step.id == step_id for step in self.steps.values())
