@@ -31,8 +31,8 @@ class InputEvaluator:
     skipped: it need not fit them. With None for the inputs whatever reads them stays open, and
     nothing is reported: what is planned is what all runs of the pack have in common.
 
-    *unfit* are the names of inputs whose values have mistakes. What reads them stays open too, and
-    nothing is reported about a step that they may skip.
+    *unfit* are the names of inputs whose values have mistakes. An expression that reads one stays
+    open too, and nothing is reported about a step that it may skip.
     """
 
     def __init__(self, inputs: JsonObject | None, unfit: Collection[str] = ()) -> None:
