@@ -1,4 +1,4 @@
-"""What to write instead of the forms of other languages."""
+"""Messages about the forms of other languages."""
 
 from __future__ import annotations
 
