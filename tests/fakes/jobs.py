@@ -30,7 +30,7 @@ class StoredJob:
     is_listed: bool = True
 
     def is_still(self, job: Job) -> bool:
-        """Whether the job has not ended, and has its lease or none, as in *job*."""
+        """Return whether the job has not ended, and is leased or not as *job* is."""
         seen = (job.attempt, job.losses, _digest(job.lease))
         present = (self.job.attempt, self.job.losses, _digest(self.job.lease))
         return not self.job.is_done and present == seen
