@@ -14,6 +14,7 @@ from taskrunner_cli.world import World
 
 if TYPE_CHECKING:
     from taskrunner_cli.api.client import Client
+    from taskrunner_cli.api.worker_client import WorkerClient
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Session:
     screen: Screen
     choice: Choice = field(default_factory=Choice)
     max_wait_s: float = 300.0
-    _clients: list["Client"] = field(default_factory=list, init=False, repr=False)
+    _clients: list["Client | WorkerClient"] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
@@ -51,6 +52,16 @@ class Session:
     def client_as(self, caller: str) -> "Client":
         """Return the API as another caller of the same stack sees it."""
         return self._open_client(self._resolve_profile(replace(self.choice, caller=caller)))
+
+    def worker_client(self) -> "WorkerClient":
+        """Return the API as a worker sees it."""
+        from taskrunner_cli.api.retries import Patience  # noqa: PLC0415 -- as in `_open_client`
+        from taskrunner_cli.api.worker_client import WorkerClient  # noqa: PLC0415
+
+        world, notify = self.world, self.screen.print_notice
+        client = WorkerClient(self.profile, world.clock, world.randomness, notify, Patience())
+        self._clients.append(client)
+        return client
 
     def print_result(self, document: object, view: RenderableType) -> None:
         """Print the command's result: *document* for programs, *view* for people."""

@@ -27,10 +27,10 @@ def at(seconds: float) -> str:
     return timestamp.to_text(NOON + timedelta(seconds=seconds))
 
 
-def a_lease(secret: str = "s", seconds: float = 0, **changes: Any) -> Lease:  # noqa: ANN401 - any field
-    """Return a lease that was given so many seconds after noon."""
+def a_lease(of: str = "one", seconds: float = 0, **changes: Any) -> Lease:  # noqa: ANN401 - any field
+    """Return a lease with the secret *of*, given so many seconds after noon."""
     fields: dict[str, Any] = {
-        "secret_digest": digest(secret),
+        "secret_digest": digest(of),
         "client": "build-farm",
         "worker": "build-7",
         "leased_at": at(seconds),

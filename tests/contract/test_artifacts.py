@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.runtime.regular_file import NotRegularError
+from tests.contract.ports import BUCKET, client
 from tests.contract.samples import CANCELLED, ENDED, a_file, new_run
 
 if TYPE_CHECKING:
@@ -245,3 +248,135 @@ def test_a_download_url_contains_the_stored_path(world: Ports, tmp_path: Path) -
     url = world.artifacts.download_url("acme", stored)
 
     assert f"acme/{stored.stored_path}" in url
+
+
+def an_upload(content: bytes) -> Artifact:
+    """Return an artifact whose file a worker has and the store lacks."""
+    digest = sha256(content).hexdigest()
+    return replace(a_file(), size_bytes=len(content), sha256=digest)
+
+
+class TestUpload:
+    def test_stores_the_file_where_a_step_would(self, world: Ports, tmp_path: Path) -> None:
+        run = new_run(world).run
+        (tmp_path / "report.json").write_bytes(b'{"a": 1}')
+        artifact = an_upload(b'{"a": 1}')
+
+        assert world.upload(world.artifacts.upload_url(run, artifact), b'{"a": 1}')
+
+        uploaded = world.artifacts.uploaded(run, artifact)
+        assert uploaded == world.artifacts.store(run, a_file(), tmp_path / "report.json")
+        assert world.artifacts.content(run.tenant, uploaded) == b'{"a": 1}'
+
+    def test_is_missing_until_the_file_is_stored(self, world: Ports) -> None:
+        run = new_run(world).run
+        artifact = an_upload(b"content")
+
+        world.artifacts.upload_url(run, artifact)
+
+        assert world.artifacts.uploaded(run, artifact) is None
+
+    def test_of_an_empty_file_is_accepted(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        assert world.upload(world.artifacts.upload_url(run, an_upload(b"")), b"")
+
+        uploaded = world.artifacts.uploaded(run, an_upload(b""))
+        assert uploaded is not None
+        assert world.artifacts.content(run.tenant, uploaded) == b""
+
+    def test_is_missing_when_its_size_was_stated_wrongly(self, world: Ports) -> None:
+        run = new_run(world).run
+        artifact = an_upload(b"content")
+        assert world.upload(world.artifacts.upload_url(run, artifact), b"content")
+
+        assert world.artifacts.uploaded(run, replace(artifact, size_bytes=8)) is None
+
+    def test_is_missing_under_another_digest_name_run_or_tenant(self, world: Ports) -> None:
+        run = new_run(world).run
+        artifact = an_upload(b"content")
+        assert world.upload(world.artifacts.upload_url(run, artifact), b"content")
+
+        assert world.artifacts.uploaded(run, an_upload(b"CONTENT")) is None
+        assert world.artifacts.uploaded(run, replace(artifact, name="log")) is None
+        assert world.artifacts.uploaded(new_run(world).run, artifact) is None
+        assert world.artifacts.uploaded(replace(run, tenant="globex"), artifact) is None
+
+    @pytest.mark.parametrize("world", ["memory"], indirect=True)
+    @pytest.mark.parametrize("other", [b"CONTENT", b"content and more", b""])
+    def test_of_other_content_is_refused(self, world: Ports, other: bytes) -> None:
+        """S3 refuses it by the signed digest and length, which moto does not check."""
+        run = new_run(world).run
+        artifact = an_upload(b"content")
+
+        assert not world.upload(world.artifacts.upload_url(run, artifact), other)
+
+        assert world.artifacts.uploaded(run, artifact) is None
+
+    def test_without_a_media_type_gets_one(self, world: Ports) -> None:
+        run = new_run(world).run
+        artifact = replace(an_upload(b"content"), media_type=None)
+        assert world.upload(world.artifacts.upload_url(run, artifact), b"content")
+
+        uploaded = world.artifacts.uploaded(run, artifact)
+
+        assert uploaded is not None
+        assert uploaded.media_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize("world", ["aws"], indirect=True)
+class TestPresignedUrls:
+    """moto checks no signature, digest or length, so these look at what S3 would check."""
+
+    def test_an_upload_signs_all_that_fixes_the_content(self, world: Ports) -> None:
+        run = new_run(world).run
+
+        upload = world.artifacts.upload_url(run, an_upload(b"content"))
+
+        query = parse_qs(urlsplit(upload.url).query)
+        signed = {name.lower() for name in upload.headers} | {"content-length", "host"}
+        assert set(query["X-Amz-SignedHeaders"][0].split(";")) == signed
+        assert upload.headers == {
+            "Content-Type": "application/json",
+            "x-amz-checksum-sha256": b64encode(sha256(b"content").digest()).decode(),
+            "x-amz-tagging": "retention=run",
+        }
+        assert query["X-Amz-Expires"] == ["900"]
+
+    def test_uploads_of_other_files_have_other_signatures(self, world: Ports) -> None:
+        run, artifact = new_run(world).run, an_upload(b"content")
+        others = [
+            artifact,
+            replace(artifact, size_bytes=8),
+            replace(artifact, media_type="text/html"),
+            replace(artifact, sha256="0" * 64),
+        ]
+
+        urls = [world.artifacts.upload_url(run, other).url for other in others]
+
+        signatures = {parse_qs(urlsplit(url).query)["X-Amz-Signature"][0] for url in urls}
+        assert len(signatures) == len(others)
+
+    def test_an_uploaded_file_has_the_retention_of_its_run(self, world: Ports) -> None:
+        run = replace(new_run(world).run, longest_s=20 * 86400)
+        artifact = an_upload(b"content")
+        assert world.upload(world.artifacts.upload_url(run, artifact), b"content")
+
+        stored = world.artifacts.uploaded(run, artifact)
+
+        assert stored is not None
+        s3, key = client("s3"), f"{run.tenant}/{stored.stored_path}"
+        (tag,) = s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"]
+        assert tag == {"Key": "retention", "Value": "long-run"}
+        assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "application/json"
+
+    def test_a_download_is_valid_for_as_long_as_its_caller_says(self, world: Ports) -> None:
+        stored = replace(a_file(), stored_path="runs/run-7/artifacts/0/report")
+
+        urls = [
+            world.artifacts.download_url("acme", stored),
+            world.artifacts.download_url("acme", stored, 3600),
+        ]
+
+        queries = [parse_qs(urlsplit(url).query) for url in urls]
+        assert [query["X-Amz-Expires"] for query in queries] == [["300"], ["3600"]]

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskrunner.adapters.jobs import DynamoJobs
+from taskrunner.adapters.journal_chunks import JournalChunks
+from taskrunner.adapters.table import Table
+from taskrunner.adapters.task_tokens import TaskTokens
 from taskrunner.errors import ConflictError, StepFailedError
 from taskrunner.model.due_work import DueItem, DueKind
+from taskrunner.model.failure import STEPS
 from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.ports.runs import Stops
 from tests.contract.jobs import (
@@ -247,7 +252,7 @@ class TestWaiting:
 
     def test_a_lost_job_keeps_its_place(self, world: Ports) -> None:
         snapshot, lost = leased(world)
-        _, later = offered(world, offered_at=at(1))
+        offered(world, offered_at=at(1))
         world.jobs.give_back(snapshot, lost, [LOST])
 
         assert [job.offered_at for job in world.jobs.waiting("acme", "linux", 10)] == [at(0), at(1)]
@@ -768,7 +773,7 @@ class TestRecordedAttempt:
     def test_stays_lost_when_another_failure_has_stopped_the_steps(self, world: Ports) -> None:
         snapshot, job = leased(world)
         world.jobs.give_back(snapshot, job, [LOST])
-        stops = Stops(blocks=("$steps",), steps_failed=an_entry("steps.failed"))
+        stops = Stops(blocks=(STEPS,), steps_failed=an_entry("steps.failed"))
         world.runs.append(snapshot, [an_entry("a#failed")], stops=stops)
         outcome = StepOutcome(path=PATH, attempt=1, status=StepStatus.FAILED)
 
@@ -827,12 +832,30 @@ class TestItemsInTheTable:
     def test_a_token_that_replaces_the_answered_one_stays(self, world: Ports) -> None:
         snapshot, job = leased(world)
         recorded(world, snapshot, job)
-        world.jobs.answer(job, None)
-        repeated = a_job(snapshot, offered_at=at(30))
-        world.jobs.offer(snapshot, repeated, "token-2", [])
+        table = Table(client("dynamodb"), TABLE)
+        again = _OfferedAgain(world, snapshot)
+
+        jobs = DynamoJobs(table, JournalChunks(table, RETENTION), TaskTokens(again), RETENTION)
+        jobs.answer(job, None)
 
         (item,) = _items("T#")
-        assert (item["task_token"], item["due"]) == ({"S": "token-2"}, {"S": "lease"})
+        assert again.answered == ["token-1"]
+        assert item["task_token"] == {"S": "token-2"}
+        assert due_ats(world, DueKind.LEASE) == [at(10 + 60)]
+
+
+class _OfferedAgain:
+    """A client of Step Functions during whose call the machine offers its job again."""
+
+    def __init__(self, world: Ports, snapshot: RunSnapshot) -> None:
+        self.answered: list[str] = []
+        self._world, self._snapshot = world, snapshot
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's
+        assert output == "{}"
+        self.answered.append(taskToken)
+        repeated = a_job(self._snapshot, offered_at=at(30))
+        self._world.jobs.offer(self._snapshot, repeated, "token-2", [])
 
 
 def _items(sk_prefix: str) -> list[JsonObject]:

@@ -20,6 +20,10 @@ import pytest
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
+    StateTaskServiceCallback,
+)
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
@@ -173,6 +177,17 @@ class Engine:
         return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
 
 
+def _retry_with_a_new_token(
+    state: StateTaskServiceCallback,
+    env: Any,  # noqa: ANN401 - moto's own
+    failure_event: Any,  # noqa: ANN401 - moto's own
+) -> Any:  # noqa: ANN401 - moto's own
+    """Let a retry wait with a token of its own, as on AWS; moto's would find the last answer."""
+    outcome = ExecutionState._handle_retry(state, env=env, failure_event=failure_event)
+    env.callback_pool_manager.add(env.states.context_object.update_task_token())
+    return outcome
+
+
 @cache
 def _sandbox() -> ForkedSandbox:
     """The sandbox of all engines, whose servers take long to start and keep nothing of an attempt.
@@ -193,6 +208,7 @@ def engine() -> Iterator[Engine]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
         with moto_aws(configuration):
             deployed = deploy()

@@ -349,7 +349,9 @@ def test_a_skipped_step_is_offered_to_nobody(ana: Client, worker: Worker) -> Non
     manifest = pack(
         """
         - {id: zero, run: {uses: builtin:noop, with: {n: 0}}}
-        - {id: tests, when: steps.zero.outputs.n == `1`, run: {uses: worker:linux, with: {script: a}}}
+        - id: tests
+          when: steps.zero.outputs.n == `1`
+          run: {uses: worker:linux, with: {script: a}}
         """
     )
     state = ended(ana, start(ana, manifest))

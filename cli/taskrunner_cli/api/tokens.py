@@ -7,6 +7,7 @@ ignores the clock port, and leaves every check of the answer to the caller.
 
 import math
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,7 +84,7 @@ def new_token_request(http: httpx.Client, url: str, form: dict[str, str]) -> htt
 
 
 class TokenSource:
-    """The bearer tokens of one client with credentials."""
+    """The bearer tokens of one client with credentials; several threads may share them."""
 
     def __init__(self, profile: Profile, http: httpx.Client, clock: Clock) -> None:
         self._profile = profile
@@ -91,6 +92,7 @@ class TokenSource:
         self._clock = clock
         self._token = ""
         self._renew_at_s = 0.0
+        self._lock = threading.Lock()
 
     def token(self) -> str:
         """Return a valid token, from the cache or the service.
@@ -100,9 +102,10 @@ class TokenSource:
             UnreachableError: the token service did not answer, or is busy.
 
         """
-        if not self._token or self._clock.monotonic() >= self._renew_at_s:
-            self._fetch()
-        return self._token
+        with self._lock:
+            if not self._token or self._clock.monotonic() >= self._renew_at_s:
+                self._fetch()
+            return self._token
 
     def discard(self) -> None:
         """Drop the cached token, because the API rejected it."""

@@ -38,6 +38,7 @@ class Call:
         headers: the headers beside those that every request has.
         is_repeatable: whether the service can take the request twice, as it can every GET.
         is_tried_once: whether the caller has something better to do than to repeat it.
+        timeout_s: how long it may take instead of the client's time; None for that.
 
     """
 
@@ -48,6 +49,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
     is_tried_once: bool = False
+    timeout_s: float | None = None
 
 
 class Transport:
@@ -63,6 +65,7 @@ class Transport:
     ) -> None:
         self._profile = profile
         self._clock = clock
+        self._timeout_s = patience.timeout_s
         self._http = new_http_client(patience.timeout_s)
         self._tokens = (
             PersonTokens(profile.person, self._http, clock)
@@ -116,6 +119,7 @@ class Transport:
                 json=call.body,
                 params={name: value for name, value in call.query.items() if value is not None},
                 headers=headers,
+                timeout=self._timeout_s if call.timeout_s is None else call.timeout_s,
             )
         except httpx.InvalidURL as error:
             raise UsageError(f"the API's address or an id in it is not valid: {error}") from error

@@ -19,6 +19,7 @@ _RUNS_PANEL: Final = "Runs"
 _APPROVALS_PANEL: Final = "Approvals"
 _PROFILES_PANEL: Final = "Signing in"
 _EVIDENCE_PANEL: Final = "Evidence"
+_WORKERS_PANEL: Final = "Workers"
 _LOCAL_PANEL: Final = "On this machine"
 
 
@@ -55,6 +56,7 @@ _COMMANDS: Final[dict[str, _Entry]] = {
     "logout": _Entry("sign_in", "logout", _PROFILES_PANEL),
     "profiles": _Entry("sign_in", "profiles", _PROFILES_PANEL),
     "evidence": _Entry("evidence", "app", _EVIDENCE_PANEL),
+    "worker": _Entry("worker", "app", _WORKERS_PANEL),
     "local": _Entry("local", "app", _LOCAL_PANEL),
     "demo": _Entry("demo", "demo", _LOCAL_PANEL),
 }

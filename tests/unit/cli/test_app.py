@@ -16,6 +16,7 @@ COMMANDS = (
     "show", "watch", "logs", "outputs", "artifacts list", "artifacts download",
     "approvals", "approve", "reject", "cancel", "open", "login", "logout", "profiles",
     "demo", "local up", "local down", "local status", "evidence verify", "evidence fetch",
+    "worker run",
 )  # fmt: skip
 
 

@@ -318,3 +318,29 @@ def test_a_value_that_is_too_short_is_refused_by_name_only(value: str, problem: 
         Redactor({"pin": value})
 
     assert str(error.value) == f"the secret 'pin' {problem}"
+
+
+class TestAStreamInPieces:
+    SECRET = "correct horse battery"
+
+    def test_without_secrets_everything_is_settled(self) -> None:
+        assert Redactor({}).settled_bytes(b"abc") == 3
+
+    def test_the_beginning_of_a_secret_is_not_settled(self) -> None:
+        data = b"x" * 100_000 + self.SECRET[:10].encode()
+
+        assert Redactor({"key": self.SECRET}).settled_bytes(data) <= 100_000
+
+    def test_what_is_settled_ends_before_a_secret_and_not_in_it(self) -> None:
+        redactor = Redactor({"key": self.SECRET})
+        size = 100_000 - redactor.settled_bytes(b"x" * 100_000)
+
+        for missing in range(len(self.SECRET) + 1):
+            data = b"x" * 10 + self.SECRET.encode() + b"x" * (size - missing)
+            settled = redactor.settled_bytes(data)
+            assert settled <= 10 or settled >= 10 + len(self.SECRET)
+
+    def test_bytes_that_are_not_text_stay(self) -> None:
+        data = b"\xff" + self.SECRET.encode() + b"\xc3"
+
+        assert Redactor({"key": self.SECRET}).data(data) == b"\xff***\xc3"

@@ -1,7 +1,7 @@
 """The port DueWork over the sparse index `due-work`.
 
-The run, approval, gate, job or stopped block that something must follow is itself the item of due work,
-while it has the index's attributes. So recording due work costs no further write.
+The run, approval, gate, job or stopped block that something must follow is itself the item of due
+work, while it has the index's attributes. So recording due work costs no further write.
 """
 
 from __future__ import annotations

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
 
 _LISTING: Final = "run_list, created_sort"
-_SAME_TOKEN: Final = "task_token = :token"
-_NO_TOKEN: Final = "attribute_not_exists(task_token)"
+_ANSWERED: Final = "attribute_not_exists(task_token)"
 
 
 def key_of(job: Job) -> Key:
@@ -141,12 +140,12 @@ def given_back_update(job: Job, seen: Lease) -> Update:
 def withdrawn_update(job: Job, *, has_token: bool) -> Update:
     """Remove *job* from its pool, or end its lease.
 
-    The reconciler answers its machine if nobody else does: from a minute after the offer on, because
-    nobody needs to wait for what holds no lease.
+    The reconciler answers its machine if nobody else does. Only the time of the offer is known
+    here, so that may be in its next pass.
     """
     if not has_token:
         expression = f"REMOVE {_LISTING}, lease, {DUE_REMOVAL}"
-        return _update(job, expression, {}, _NO_TOKEN)
+        return _update(job, expression, {}, _ANSWERED)
     return _update(
         job,
         f"SET {DUE_ASSIGNMENTS} REMOVE {_LISTING}, lease",
@@ -170,7 +169,7 @@ def answered_update(item: Item) -> Update:
     return Update(
         key=Key(item["pk"], item["sk"]),
         expression=f"REMOVE task_token, {_LISTING}, {DUE_REMOVAL}",
-        condition="attempt = :attempt AND " + (_NO_TOKEN if token is None else _SAME_TOKEN),
+        condition=f"attempt = :attempt AND {_ANSWERED if token is None else 'task_token = :token'}",
         values={":attempt": item["attempt"], **({} if token is None else {":token": token})},
     )
 

@@ -98,7 +98,7 @@ class StepRecords:
             raise self._endings.refusal(snapshot.run) from None
         return outcome
 
-    def end_attempt(
+    def end_attempt(  # noqa: PLR0913 - as in the port
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,

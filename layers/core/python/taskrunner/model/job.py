@@ -42,7 +42,7 @@ class Lease:
 
     *secret_digest* is the SHA-256 of the lease's secret, as hex digits. *client* is the subject of
     the worker's token, and *worker* the name that the worker gives itself. At *stop_at* the attempt
-    has used all of its time; *is_quota* says that it is the run's quota that ends then.
+    has used all of its time.
     *output_bytes* is how much output was recorded, up to number *output_sequence*.
     """
 
@@ -52,7 +52,6 @@ class Lease:
     leased_at: str
     expires_at: str
     stop_at: str
-    is_quota: bool = False
     output_bytes: int = 0
     output_sequence: int = 0
 

@@ -61,10 +61,26 @@ class Redactor:
         """Return *text* with `***` in the place of every secret."""
         if self.is_idle:
             return text
-        data = text.encode("utf-8", "surrogatepass")
+        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def data(self, data: bytes) -> bytes:
+        """Return *data* with `***` in the place of every secret."""
+        if self.is_idle:
+            return data
         while spans := self._spans(data):  # what is left on both sides may form another secret
             data = _masked(data, spans)
-        return data.decode("utf-8", "surrogatepass")
+        return data
+
+    def settled_bytes(self, data: bytes) -> int:
+        """Return how many bytes at the beginning of *data* can be redacted before more is known.
+
+        The rest may be the beginning of a secret that goes on in what follows. No secret of *data*
+        stands across this place.
+        """
+        if self.is_idle:
+            return len(data)
+        place = max(len(data) - self._overlap_bytes(), 0)
+        return next((start for start, end in self._spans(data) if start < place < end), place)
 
     def json(self, value: Json) -> Json:
         """Return *value* with every text, key and number redacted that contains a secret."""

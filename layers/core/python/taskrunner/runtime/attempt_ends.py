@@ -66,7 +66,8 @@ def record_end(  # noqa: PLR0913 - the parts of one record
         outcome,
         [*before, entry],
         captured,
-        ended.usage.wall_s,
+        # The quota of the sandbox is that of functions.
+        ended.usage.wall_s if job is None else 0,
         stops=stops,
         patience_s=patience_s,
         job=job,

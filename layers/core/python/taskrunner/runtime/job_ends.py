@@ -33,7 +33,7 @@ def why_out_of_time(job: Job, now: str) -> Reason | None:
     """Return the reason of a leased job that has used all of its time, or None."""
     if job.lease is None or now < job.lease.stop_at:
         return None
-    return Reason.QUOTA_EXCEEDED if job.lease.is_quota else Reason.TIMEOUT
+    return Reason.TIMEOUT
 
 
 def answer(

@@ -121,8 +121,6 @@ def _message(completion: Completion, reason: Reason) -> str:
             return "stopped, because another step has failed"
         case Reason.CANCELLED:
             return "stopped, because the run was cancelled"
-        case Reason.QUOTA_EXCEEDED:
-            return "the run has used all executor time that its sandbox allows (quotaSeconds)"
         case _:
             return completion.message or "the worker gave no message"
 

@@ -134,23 +134,12 @@ def _lease(job: Job, request: LeaseRequest, world: World) -> JsonObject | None:
     if order is None:
         give_up(leased, running, Reason.EXECUTOR_ERROR, str(problem))
         return None
-    if lease.stop_at <= lease.leased_at:
-        give_up(leased, running, Reason.QUOTA_EXCEEDED, _used_up(running))
-        return None
     return _answer(leased, lease, secret, order, running)
-
-
-def _used_up(running: RunningStep) -> str:
-    return (
-        f"the run has used all {running.plan.sandbox.quota_s} seconds of executor time "
-        "that its sandbox allows (quotaSeconds)"
-    )
 
 
 def _new_lease(running: RunningStep, step: RunStep, request: LeaseRequest, secret: str) -> Lease:
     now = running.world.clock.now()
-    quota_s = max(0.0, running.plan.sandbox.quota_s - running.snapshot.used_s)
-    stop_at = now + timedelta(seconds=min(float(step.timeout_s), quota_s))
+    stop_at = now + timedelta(seconds=step.timeout_s)
     expires_at = min(now + timedelta(seconds=LEASE_S), stop_at + REPORTING)
     return Lease(
         secret_digest=digest(secret),
@@ -159,7 +148,6 @@ def _new_lease(running: RunningStep, step: RunStep, request: LeaseRequest, secre
         leased_at=timestamp.to_text(now),
         expires_at=timestamp.to_text(expires_at),
         stop_at=timestamp.to_text(stop_at),
-        is_quota=quota_s < step.timeout_s,
     )
 
 
@@ -232,7 +220,8 @@ def _answer(job: Job, lease: Lease, secret: str, order: _Order, running: Running
     from taskrunner.executors.function import idempotency_key  # noqa: PLC0415 - imports pydantic
 
     run = running.snapshot.run
-    leased_at, stop_at = map(timestamp.from_text, (lease.leased_at, lease.stop_at))
+    step = running.step
+    assert isinstance(step, RunStep)  # noqa: S101 - only these have jobs
     return {
         "leaseId": lease_id(job),
         "secret": secret,
@@ -246,7 +235,7 @@ def _answer(job: Job, lease: Lease, secret: str, order: _Order, running: Running
         "stepId": job.step_path,
         "attempt": job.attempt,
         "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, job.step_path),
-        "timeoutSeconds": (stop_at - leased_at).total_seconds(),
+        "timeoutSeconds": step.timeout_s,
         "with": order.parameters.model_dump(
             by_alias=True, exclude_none=True, exclude={"artifacts", "labels"}
         ),

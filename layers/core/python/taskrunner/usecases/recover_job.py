@@ -103,8 +103,6 @@ def _message(reason: Reason, worker: str) -> str:
             return f"its worker {worker} was lost after another step had failed"
         case Reason.CANCELLED:
             return f"its worker {worker} was lost after the run had been cancelled"
-        case Reason.QUOTA_EXCEEDED:
-            return "the run has used all executor time that its sandbox allows (quotaSeconds)"
         case _:
             return f"it took longer than its time limit, and its worker {worker} did not report"
 

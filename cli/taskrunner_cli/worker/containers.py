@@ -1,0 +1,87 @@
+"""Composes the command line of a job that runs in a container.
+
+The variables go into a file, not into arguments, which every user of the machine can read, and not
+into the environment of the tool, which a pack must not configure.
+"""
+
+import os
+from typing import Final
+
+from taskrunner_cli.api.worker_documents import Lease
+from taskrunner_cli.worker.command import Command, program, run_variables
+from taskrunner_cli.worker.job import Job, JobError
+from taskrunner_cli.worker.job_folder import JobFolder, write_new
+from taskrunner_cli.worker.settings import Settings
+
+TOOL_VARIABLES: Final = (
+    "PATH",
+    "HOME",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "CONTAINER_HOST",
+    "XDG_RUNTIME_DIR",
+)
+"""The worker's variables that the tool gets; the container gets none of them."""
+
+
+def container_command(job: Job, lease: Lease, folder: JobFolder, settings: Settings) -> Command:
+    """Return the command of a job with an image, and write the file of its variables.
+
+    Raises:
+        JobError: the worker runs no containers, or a variable cannot be handed over.
+
+    """
+    if not settings.container_tool:
+        raise JobError("this worker runs no containers; its option --container allows them")
+    home = {"HOME": str(folder.work)}
+    variables = {**home, **job.env, **run_variables(lease, folder)}
+    write_new(folder.variables, _variable_lines(variables))
+    name = f"taskrunner-{folder.root.name}"
+    entry, *arguments = program(job, folder)
+    words = [settings.container_tool, "run", "--rm", "--name", name]
+    words += _limits(job, settings) + _place(folder, settings)
+    words += ["--env-file", str(folder.variables), "--entrypoint", entry, job.image, *arguments]
+    return Command(
+        words=words,
+        environment=dict(settings.tool_environment),
+        cleanup=[settings.container_tool, "rm", "--force", name],
+    )
+
+
+def _limits(job: Job, settings: Settings) -> list[str]:
+    memory = f"{job.memory_mib or settings.memory_mib}m"
+    cpus = ["--cpus", f"{job.cpus:g}"] if job.cpus else []
+    return [
+        *("--memory", memory),
+        *("--memory-swap", memory),  # the same, so that no swap is added
+        *("--pids-limit", str(settings.max_processes)),
+        *cpus,
+        *("--cap-drop", "ALL"),
+        *("--security-opt", "no-new-privileges"),
+    ]
+
+
+def _place(folder: JobFolder, settings: Settings) -> list[str]:
+    """Return the user, the network and the working folder, which has the same path inside."""
+    user = f"{os.getuid()}:{os.getgid()}"
+    keeps_id = settings.container_tool == "podman" and os.getuid() != 0
+    return [
+        *("--user", user),
+        *(("--userns", "keep-id") if keeps_id else ()),
+        *("--network", settings.container_network),
+        *("--volume", f"{folder.work}:{folder.work}"),
+        *("--workdir", str(folder.work)),
+    ]
+
+
+def _variable_lines(variables: dict[str, str]) -> str:
+    for name, value in variables.items():
+        if "\n" in value or "\r" in value:
+            raise JobError(
+                f"the variable {name!r} has several lines, which a container cannot get;"
+                " hand the value over in 'with.files'"
+            )
+    return "".join(f"{name}={value}\n" for name, value in variables.items())

@@ -1,0 +1,70 @@
+"""Reports the end of an attempt, again and again until the service knows it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from taskrunner_cli.api.worker_client import WorkerClient
+from taskrunner_cli.api.worker_documents import LEASE_LOST, Completion, Lease
+from taskrunner_cli.errors import CommandError, RefusedError, UsageError
+from taskrunner_cli.ports.clock import Clock
+from taskrunner_cli.worker.endings import failed
+
+_FIRST_DELAY_S: Final = 0.5
+_MAX_DELAY_S: Final = 5.0
+_REFUSED_RESULTS: Final = frozenset({400, 413, 422})
+
+
+class FinalReport:
+    """The completion of one lease.
+
+    Args:
+        client: the API.
+        lease: the job's lease.
+        clock: the time.
+        pause: waits for some seconds; returns whether to give up.
+
+    """
+
+    def __init__(
+        self, client: WorkerClient, lease: Lease, clock: Clock, pause: Callable[[float], bool]
+    ) -> None:
+        self._client = client
+        self._lease = lease
+        self._clock = clock
+        self._pause = pause
+
+    def send(self, completion: Completion, until_s: float) -> str:
+        """Return the status that the service gave the attempt; empty if the lease was lost.
+
+        *until_s* is the end of the lease by the monotonic clock. If the service refuses the
+        results, the attempt fails with its message.
+        """
+        delay_s = _FIRST_DELAY_S
+        while True:
+            try:
+                return self._client.complete(self._lease, completion)["status"]
+            except CommandError as error:
+                if _is_lost(error):
+                    return ""
+                if _refuses_results(error) and not _is_bare(completion):
+                    completion = failed(f"the service refused the results: {error.message}")
+                    continue
+            left_s = until_s - self._clock.monotonic()
+            if left_s <= 0 or self._pause(min(delay_s, left_s)):
+                return ""
+            delay_s = min(2 * delay_s, _MAX_DELAY_S)
+
+
+def _is_lost(error: CommandError) -> bool:
+    return isinstance(error, RefusedError) and error.code == LEASE_LOST
+
+
+def _refuses_results(error: CommandError) -> bool:
+    if isinstance(error, UsageError):  # they cannot be sent
+        return True
+    return isinstance(error, RefusedError) and error.status in _REFUSED_RESULTS
+
+
+def _is_bare(completion: Completion) -> bool:
+    """Return whether a completion has nothing that could be omitted."""
+    return completion.keys() <= {"status", "reason", "message"}

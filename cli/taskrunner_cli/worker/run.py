@@ -1,0 +1,31 @@
+"""Runs a worker with the ports of a session."""
+
+from taskrunner_cli.session import Session
+from taskrunner_cli.worker.attempt import Tools
+from taskrunner_cli.worker.loop import Loop
+from taskrunner_cli.worker.settings import Settings
+from taskrunner_cli.worker.strays import protect_process
+
+
+def run_worker(session: Session, settings: Settings, *, is_once: bool) -> None:
+    """Take and run jobs until the worker is asked to end.
+
+    Raises:
+        CommandError: the service refuses the worker, or jobs were stopped.
+
+    """
+    clock, screen = session.world.clock, session.screen
+
+    def log(line: str) -> None:
+        screen.print_notice(f"{clock.now():%Y-%m-%dT%H:%M:%SZ} {line}")
+
+    tools = Tools(
+        settings=settings,
+        client=session.worker_client(),
+        children=protect_process(),
+        clock=clock,
+        log=log,
+    )
+    slots = settings.concurrency
+    log(f"worker {settings.name}: pool {settings.pool}, {slots} {'job' if slots == 1 else 'jobs'}")
+    Loop(tools, session.world.randomness, is_once=is_once).run()

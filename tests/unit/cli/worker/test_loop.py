@@ -1,0 +1,166 @@
+"""The process of a worker: polls, jobs at a time, and its end."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.worker_fixtures import StartWorker
+from tests.worker_process import processes_of
+from tests.worker_service import OfferedJob, WorkerService
+
+UNTIL_FLAG = 'echo begun; until [ -e "$FLAG" ]; do sleep 0.05; done'
+
+
+@pytest.fixture(autouse=True)
+def _quick(service: WorkerService) -> None:
+    service.heartbeat_s = 0.2
+
+
+def offer_lasting(service: WorkerService, flag: Path) -> OfferedJob:
+    return service.offer(UNTIL_FLAG, env={"FLAG": str(flag)})
+
+
+def test_once_runs_one_job_and_ends(service: WorkerService, start_worker: StartWorker) -> None:
+    jobs = [service.offer("echo a"), service.offer("echo b")]
+    worker = start_worker("--once", "--label", "gpu=no")
+
+    assert worker.wait() == 0, worker.log
+    assert [job.completions for job in jobs] == [1, 0]
+    assert service.polls == [
+        {"pool": "linux", "worker": "build-7", "labels": {"gpu": "no"}, "waitSeconds": 20}
+    ]
+
+
+def test_runs_two_jobs_at_a_time_and_no_third(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    jobs = [offer_lasting(service, tmp_path / "flag") for _ in range(3)]
+    worker = start_worker("--concurrency", "2")
+
+    service.wait_for(lambda: [job.text() for job in jobs] == ["begun\n", "begun\n", ""])
+    assert jobs[2].workers == []
+    (tmp_path / "flag").touch()
+    for job in jobs:
+        assert service.ended(job)["status"] == "succeeded"
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0, worker.log
+
+
+def test_sigterm_finishes_what_runs_and_takes_nothing_more(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker()
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining: 1 job runs" in worker.log)
+    later = service.offer("echo later")
+    (tmp_path / "flag").touch()
+
+    assert worker.wait() == 0, worker.log
+    assert service.ended(job)["status"] == "succeeded"
+    assert later.workers == []
+
+
+def test_a_second_sigterm_stops_jobs_and_leaves_them_to_another_worker(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    service.lease_s = 3.0
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker()
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining" in worker.log)
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert "1 job was stopped; the service offers it again" in worker.log
+    assert processes_of(job) == []
+    assert job.completions == 0
+    (tmp_path / "flag").touch()
+    job.output.clear()
+    assert start_worker("--once").wait() == 0
+    assert (job.losses, service.ended(job)["status"]) == (1, "succeeded")
+
+
+def test_an_idle_worker_ends_at_once(service: WorkerService, start_worker: StartWorker) -> None:
+    worker = start_worker("--idle-poll-seconds", "300")
+    service.wait_for(lambda: service.polls)
+
+    worker.send(signal.SIGINT)
+
+    assert worker.wait() == 0, worker.log
+    assert [poll["waitSeconds"] for poll in service.polls] == [0]
+
+
+def test_no_process_survives_a_worker_that_is_killed(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    script = "setsid sleep 300 & nohup sleep 300 & trap '' TERM; echo begun; sleep 300 & wait"
+    job = service.offer(script, files={"key.pem": "PRIVATE"})
+    worker = start_worker()
+    service.wait_for(lambda: "begun" in job.text() and len(processes_of(job)) == 4)
+    below = worker.descendants()
+
+    worker.send(signal.SIGKILL)
+
+    service.wait_for(lambda: not any(process.is_running() for process in below))
+    assert processes_of(job) == []
+    service.wait_for(lambda: list(worker.folder.iterdir()) == [])
+
+
+def test_polls_again_when_the_service_is_back(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.is_down = True
+    worker = start_worker("--idle-poll-seconds", "1")
+    service.wait_for(lambda: service.turned_away >= 2)
+    job = service.offer("echo x")
+
+    service.is_down = False
+
+    assert service.ended(job)["status"] == "succeeded"
+    assert "trying again in" in worker.log
+
+
+def test_waits_in_the_service_after_work(service: WorkerService, start_worker: StartWorker) -> None:
+    job = service.offer("echo x")
+    start_worker("--idle-poll-seconds", "300")
+    service.ended(job)
+
+    second = service.offer("echo y")
+
+    assert service.ended(second)["status"] == "succeeded"
+    assert service.polls[-1]["waitSeconds"] == 20
+
+
+def test_a_worker_without_the_right_to_the_pool_ends(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.pools = ("other",)
+    worker = start_worker()
+
+    assert worker.wait() == 1
+    assert "no right to the pool 'linux'" in worker.log
+
+
+def test_no_secret_is_in_a_command_line_or_in_the_log(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    flag = str(tmp_path / "flag")
+    job = service.offer(
+        UNTIL_FLAG, env={"FLAG": flag, "KEY": "hunter-22"}, secrets={"k": "hunter-22"}
+    )
+    worker = start_worker()
+    service.wait_for(lambda: "begun" in job.text() or processes_of(job))
+
+    words = [word for process in worker.descendants() for word in process.cmdline()]
+
+    assert "taskrunner_cli.worker.supervisor" in words
+    assert "hunter" not in " ".join(words)
+    (tmp_path / "flag").touch()
+    service.ended(job)
+    assert "hunter" not in worker.log
