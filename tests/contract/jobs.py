@@ -36,7 +36,6 @@ def a_lease(of: str = "one", seconds: float = 0, **changes: Any) -> Lease:  # no
         "leased_at": at(seconds),
         "expires_at": at(seconds + LEASE_S),
         "stop_at": at(seconds + 3600),
-        "is_quota": True,
     }
     return Lease(**(fields | changes))
 
@@ -51,7 +50,8 @@ def a_job(snapshot: RunSnapshot, step_path: str = PATH, **changes: Any) -> Job: 
         "offered_at": at(0),
         "labels": {"gpu": "no"},
     }
-    return Job(**(fields | changes))
+    fields |= changes
+    return Job(**({"waits_since": fields["offered_at"]} | fields))
 
 
 def offered(

@@ -29,10 +29,12 @@ from tests.contract.jobs import (
     recorded,
     stored,
 )
-from tests.contract.ports import RETENTION, TABLE, client
+from tests.contract.ports import RETENTION, TABLE, aws, client
 from tests.contract.samples import CANCELLED, ENDED, a_file, a_run, an_entry, entry_ids, new_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskrunner.model.json_types import JsonObject
     from taskrunner.ports import RunSnapshot
     from tests.contract.ports import Ports
@@ -770,6 +772,18 @@ class TestRecordedAttempt:
         assert world.runs.outcomes("acme", snapshot.run.run_id, [PATH]) == {}
         assert entry_ids(world, snapshot.run)[-1] == CANCELLED.id
 
+    def test_is_done_when_another_failure_has_stopped_the_steps(self, world: Ports) -> None:
+        snapshot, job = leased(world)
+        stops = Stops(blocks=(STEPS,), steps_failed=an_entry("steps.failed"))
+        world.runs.append(snapshot, [an_entry("a#failed")], stops=stops)
+        outcome = StepOutcome(path=PATH, attempt=1, status=StepStatus.FAILED)
+        entry = an_entry("failed", occurred_at=at(10))
+
+        world.runs.record_step(snapshot, outcome, [entry], stops=stops, job=job)
+
+        assert stored(world, job) == replace(job, is_done=True)
+        assert due_ats(world, DueKind.LEASE) == [at(10 + 60)]
+
     def test_stays_lost_when_another_failure_has_stopped_the_steps(self, world: Ports) -> None:
         snapshot, job = leased(world)
         world.jobs.give_back(snapshot, job, [LOST])
@@ -842,6 +856,34 @@ class TestItemsInTheTable:
         assert again.answered == ["token-1"]
         assert item["task_token"] == {"S": "token-2"}
         assert due_ats(world, DueKind.LEASE) == [at(10 + 60)]
+
+    def test_an_index_that_lags_lists_no_leased_job_and_keeps_the_order(self, world: Ports) -> None:
+        snapshot, first = offered(world)
+        others = [offered(world, offered_at=at(number))[1] for number in range(1, 4)]
+        dynamodb = _LaggingIndex(lambda: world.jobs.lease(snapshot, first, a_lease(), []))
+
+        waiting = aws(dynamodb).jobs.waiting("acme", "linux", 10)
+
+        assert waiting == others
+        assert aws(dynamodb).jobs.oldest(10) == others
+
+
+class _LaggingIndex:
+    """DynamoDB, with a write after each query of an index; it returns batches in any order."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._dynamodb = client("dynamodb")
+        self._write = write
+
+    def query(self, **arguments: object) -> JsonObject:
+        response: JsonObject = self._dynamodb.query(**arguments)
+        self._write()
+        return response
+
+    def batch_get_item(self, **arguments: object) -> JsonObject:
+        response: JsonObject = self._dynamodb.batch_get_item(**arguments)
+        response["Responses"][TABLE].reverse()
+        return response
 
 
 class _OfferedAgain:

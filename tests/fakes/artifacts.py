@@ -58,8 +58,13 @@ class MemoryArtifacts:
             sha256=sha256,
         )
 
-    def download_url(self, tenant: str, artifact: Artifact, valid_s: int = DOWNLOAD_S) -> str:
-        return f"memory:///{tenant}/{artifact.stored_path}?valid={valid_s}"
+    def download_url(
+        self,
+        tenant: str,
+        artifact: Artifact,
+        valid_s: int = DOWNLOAD_S,  # noqa: ARG002 - nothing in memory follows a URL
+    ) -> str:
+        return f"memory:///{tenant}/{artifact.stored_path}"
 
     def upload_url(self, run: Run, artifact: Artifact) -> Upload:
         sha256 = str(artifact.sha256)

@@ -30,7 +30,7 @@ class StoredJob:
     is_listed: bool = True
 
     def is_still(self, job: Job) -> bool:
-        """Return whether the job has not ended, and is leased or not as *job* is."""
+        """Return whether the job has not ended, and has its lease or none as in *job*."""
         seen = (job.attempt, job.losses, _digest(job.lease))
         present = (self.job.attempt, self.job.losses, _digest(self.job.lease))
         return not self.job.is_done and present == seen
@@ -145,9 +145,11 @@ class MemoryJobs:
         stored = self._leased(job)
         if stored is None or _expiry(stored.job.lease) != _expiry(job.lease):
             return False
-        stored.job = replace(stored.job, lease=None, losses=job.losses + 1)
+        stored.job = replace(
+            stored.job, lease=None, losses=job.losses + 1, waits_since=entries[-1].occurred_at
+        )
         stored.is_listed = True
-        self._look_at(DueKind.OFFER, job, _wait_ends_at(job))
+        self._look_at(DueKind.OFFER, job, _wait_ends_at(stored.job))
         self.runs.of(snapshot.run.tenant, snapshot.run.run_id).append(entries)
         return True
 
@@ -208,7 +210,7 @@ def _place(job: Job) -> tuple[str, str, str]:
 
 
 def _wait_ends_at(job: Job) -> str:
-    return timestamp.to_text(timestamp.from_text(job.offered_at) + LONGEST_WAIT)
+    return timestamp.to_text(timestamp.from_text(job.waits_since) + LONGEST_WAIT)
 
 
 def _digest(lease: Lease | None) -> str | None:

@@ -29,7 +29,13 @@ class WaitingJobs:
 
 def job(pool: str, offered_at: str = "2025-12-06T11:59:30.000Z") -> Job:
     return Job(
-        tenant="acme", run_id="run-7", step_path="ship", attempt=1, pool=pool, offered_at=offered_at
+        tenant="acme",
+        run_id="run-7",
+        step_path="ship",
+        attempt=1,
+        pool=pool,
+        offered_at=offered_at,
+        waits_since=offered_at,
     )
 
 

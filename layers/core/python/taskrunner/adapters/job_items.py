@@ -47,6 +47,7 @@ def job_from_item(item: Item) -> Job:
         attempt=item["attempt"],
         pool=item["pool"],
         offered_at=item["offered_at"],
+        waits_since=item["waits_since"],
         labels=item["labels"],
         losses=item["losses"],
         lease=Lease(**item["lease"]) if "lease" in item else None,
@@ -74,6 +75,7 @@ def offered_put(job: Job, token: str, expires_at: int) -> Put:
             "pool": job.pool,
             "labels": dict(job.labels),
             "offered_at": job.offered_at,
+            "waits_since": job.waits_since,
             "losses": job.losses,
             "task_token": token,
             "expires_at": expires_at,
@@ -126,13 +128,19 @@ def renewed_update(job: Job, seen: Lease, lease: Lease) -> Update:
     )
 
 
-def given_back_update(job: Job, seen: Lease) -> Update:
-    """Let *job*, whose lease *seen* has ended, wait in its pool again."""
+def given_back_update(job: Job, seen: Lease, now: str) -> Update:
+    """Let *job*, whose lease *seen* has ended, wait in its pool again from *now* on."""
+    values = {
+        ":more": job.losses + 1,
+        ":since": now,
+        ":until": seen.expires_at,
+        **_waiting_values(replace(job, waits_since=now)),
+    }
     return _update(
         job,
-        "SET losses = :more, run_list = :run_list, created_sort = :created_sort, "
-        f"{DUE_ASSIGNMENTS} REMOVE lease",
-        {":more": job.losses + 1, ":until": seen.expires_at, **_waiting_values(job)},
+        "SET losses = :more, waits_since = :since, run_list = :run_list, "
+        f"created_sort = :created_sort, {DUE_ASSIGNMENTS} REMOVE lease",
+        values,
         "lease.expires_at = :until",
     )
 
@@ -192,11 +200,11 @@ def _update(job: Job, expression: str, values: dict[str, object], condition: str
 
 def _waiting_values(job: Job) -> dict[str, object]:
     """Return the values of the attributes that a job has while it waits."""
-    offered_at = timestamp.from_text(job.offered_at)
+    waits_since = timestamp.from_text(job.waits_since)
     return {
         ":run_list": pool_list(job.tenant, job.pool),
         ":created_sort": f"{job.offered_at}#{job.run_id}#{job.step_path}",
-        **_due_at(DueKind.OFFER, timestamp.to_text(offered_at + LONGEST_WAIT)),
+        **_due_at(DueKind.OFFER, timestamp.to_text(waits_since + LONGEST_WAIT)),
     }
 
 

@@ -194,7 +194,9 @@ class DynamoJobs:
         """See the port."""
         if job.lease is None:
             return False
-        return self._append(snapshot, entries, given_back_update(job, job.lease))
+        return self._append(
+            snapshot, entries, given_back_update(job, job.lease, entries[-1].occurred_at)
+        )
 
     def withdraw(self, job: Job) -> bool:
         """See the port. Most jobs that are withdrawn have a token."""

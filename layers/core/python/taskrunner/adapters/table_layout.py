@@ -21,7 +21,8 @@ Everything of a run is one partition, `T#<tenant>#R#<run id>`. Its items sort as
                      final), and the indexes' attributes
     S#<step path>    the end of a step's last attempt: path, attempt, status, final, and either
                      outputs (JSON text) or claim (the key of an object that holds that text)
-    T#<step path>    the step's job in a pool of workers: attempt, pool, labels, offered_at, losses;
+    T#<step path>    the step's job in a pool of workers: attempt, pool, labels, offered_at,
+                     waits_since, losses;
                      run_list and created_sort while it waits; lease (the fields of `Lease`) from
                      when a worker takes it; done once the attempt's end is recorded; task_token
                      until its machine was answered

@@ -29,7 +29,7 @@ HEARTBEAT_S: Final = 10
 LEASE_S: Final = 45
 # The worker ends an attempt at its time limit, and has this long to report it.
 REPORTING: Final = timedelta(seconds=30)
-# How long a job waits for a worker in all, and how often it may be lost with one.
+# How long a job waits for a worker at a time, and how often it may be lost with one.
 LONGEST_WAIT: Final = timedelta(hours=24)
 MAX_LOSSES: Final = 3
 # The output of an attempt that is recorded in the log, in bytes of UTF-8.
@@ -60,9 +60,9 @@ class Lease:
 class Job:
     """The attempt of a step that is offered to *pool*, to workers that have all of *labels*.
 
-    *offered_at* orders the pool's jobs; a lost job keeps its place. *losses* is how often a worker
-    was lost with it. *lease* is None while the job waits. *is_done* says that the end of the
-    attempt is recorded.
+    *offered_at* orders the pool's jobs; a lost job keeps its place, and waits anew since
+    *waits_since*. *losses* is how often a worker was lost with it. *lease* is None while the job
+    waits. *is_done* says that the end of the attempt is recorded.
     """
 
     tenant: str
@@ -71,6 +71,7 @@ class Job:
     attempt: int
     pool: str
     offered_at: str
+    waits_since: str
     labels: Mapping[str, str] = field(default_factory=dict)
     losses: int = 0
     lease: Lease | None = None

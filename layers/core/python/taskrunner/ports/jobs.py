@@ -81,7 +81,8 @@ class Jobs(Protocol):
     def give_back(self, snapshot: RunSnapshot, job: Job, entries: Sequence[Entry]) -> bool:
         """Let *job*, whose lease has ended, wait in its pool again, with one loss more.
 
-        The entries say that the worker was lost. They are added also if the run has ended.
+        It waits from the time of the last entry on. The entries say that the worker was lost, and
+        are added also if the run has ended.
         """
         ...
 

@@ -78,6 +78,7 @@ def _offer(running: RunningStep, step: RunStep, number: int, token: str) -> Json
             attempt=number,
             pool=pool,
             offered_at=now,
+            waits_since=now,
             labels=labels,
         ),
         token,

@@ -78,7 +78,7 @@ def _of_waiting(job: Job, running: RunningStep, now: str, stopped: Reason | None
     if stopped is not None:
         refuse_job(job, running.snapshot.run, running.world)
         return None
-    ends_at = timestamp.to_text(timestamp.from_text(job.offered_at) + LONGEST_WAIT)
+    ends_at = timestamp.to_text(timestamp.from_text(job.waits_since) + LONGEST_WAIT)
     if now < ends_at:
         return ends_at
     message = (

@@ -47,9 +47,9 @@ def _steps_s(plan: Plan, steps: Iterable[Step]) -> int:
 def _step_s(plan: Plan, step: Step) -> int:
     match step:
         case RunStep() if pool_of(step.uses) is not None:
-            lost_s = MAX_LOSSES * (step.timeout_s + _MAX_LOOK_S)
-            attempt_s = int(LONGEST_WAIT.total_seconds()) + step.timeout_s + lost_s
-            return step.retries.max_attempts * attempt_s + ceil(step.retries.pauses_s)
+            try_s = int(LONGEST_WAIT.total_seconds()) + step.timeout_s + _MAX_LOOK_S
+            tries = step.retries.max_attempts * (MAX_LOSSES + 1)
+            return tries * try_s + ceil(step.retries.pauses_s)
         case RunStep():
             return step.retries.max_attempts * MAX_TIMEOUT_S + ceil(step.retries.pauses_s)
         case ApprovalGate():
