@@ -92,8 +92,11 @@ class MemoryJobs:
         if refusal is not None:
             raise refusal
         run.append(entries)
-        self.stored[_key(job)] = StoredJob(job, token)
-        self._look_at(DueKind.OFFER, job, _wait_ends_at(job))
+        self.stored[_key(job)] = StoredJob(job, token, is_listed=job.lease is None)
+        if job.lease is None:
+            self._look_at(DueKind.OFFER, job, _wait_ends_at(job))
+        else:
+            self._look_at(DueKind.LEASE, job, job.lease.expires_at)
         return job
 
     @atomic
@@ -151,6 +154,14 @@ class MemoryJobs:
         stored.is_listed = True
         self._look_at(DueKind.OFFER, job, _wait_ends_at(stored.job))
         self.runs.of(snapshot.run.tenant, snapshot.run.run_id).append(entries)
+        return True
+
+    @atomic
+    def hasten(self, job: Job, now: str) -> bool:
+        due = self.runs.due_work.find(DueKind.LEASE, job, job.step_path)
+        if self._unchanged(job) is None or due is None or due.due_at <= now:
+            return False
+        self._look_at(DueKind.LEASE, job, now)
         return True
 
     @atomic

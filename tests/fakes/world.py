@@ -14,6 +14,7 @@ from taskrunner.adapters.execution_links import AwsExecutionLinks
 from taskrunner.model.ceilings import Ceilings
 from tests.fakes.approvals import MemoryApprovals
 from tests.fakes.artifacts import MemoryArtifacts
+from tests.fakes.called_machines import MemoryCalledMachines
 from tests.fakes.clock import CountingIds, StoppedClock
 from tests.fakes.events import MemoryEvents
 from tests.fakes.evidence import MemoryEvidence
@@ -62,6 +63,7 @@ class MemoryWorld:
         self.due_work = self.runs.due_work
         self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
+        self.called_machines = MemoryCalledMachines()
         self.links = AwsExecutionLinks(_MACHINE, has_console=True)
         self.inventory = MemoryInventory()
         self.sandbox = ThreadSandbox()

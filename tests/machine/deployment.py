@@ -20,11 +20,13 @@ BUCKET: Final = "runs"
 MACHINE_PREFIX: Final = "taskrunner"
 SECRET_PREFIX: Final = "taskrunner/"
 EXECUTOR_PREFIX: Final = "taskrunner_executor-"
+CALLED_MACHINE_PREFIX: Final = f"{MACHINE_PREFIX}_machine_"
 # The functions that machines call, by their names in the frame and by their folders.
 MACHINE_FUNCTIONS: Final = {
     "RunStep": "run_step",
     "OpenGate": "open_gate",
     "OfferJob": "offer_job",
+    "CallMachine": "call_machine",
     "DecideFlow": "decide_flow",
     "SettleRun": "settle_run",
 }
@@ -56,6 +58,7 @@ def deploy() -> dict[str, str]:
         "AWS_ENDPOINT_URL": "http://moto",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
+        "CALLED_MACHINE_PREFIX_ARN": called_machine_arn(""),
         "SETTLE_RUN_FUNCTION": alias_arn("SettleRun"),
         "EVENT_BUS": BUS,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),
@@ -77,6 +80,13 @@ def alias_arn(name: str) -> str:
     """The ARN of the alias by which a function is called."""
     alias = functions()[f"{name}Function"]["AutoPublishAlias"]
     return f"{_FUNCTION_ARN}{name}:{alias}"
+
+
+def called_machine_arn(name: str) -> str:
+    """The ARN of the machine that packs call by *name*."""
+    return (
+        f"arn:aws:states:{REGION}:{DEFAULT_ACCOUNT_ID}:stateMachine:{CALLED_MACHINE_PREFIX}{name}"
+    )
 
 
 def name_of_function(called: str) -> str:

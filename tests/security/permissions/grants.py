@@ -135,7 +135,12 @@ def of_role(logical_id: str, names: Names) -> list[Grant]:
 
 
 def grants(statement: Mapping[str, Any], names: Names, within: str = "") -> Iterator[Grant]:
-    """A statement as single grants: each of its actions on each of its resources."""
+    """A statement as single grants: each of its actions on each of its resources.
+
+    A Deny grants nothing. `evaluation` takes it into account.
+    """
+    if statement["Effect"] == "Deny":
+        return
     assert statement["Effect"] == "Allow", statement
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}, statement
     for action in _list(statement["Action"]):

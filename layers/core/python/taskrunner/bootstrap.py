@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.approvals import DynamoApprovals
     from taskrunner.adapters.artifacts import StoredArtifacts
     from taskrunner.adapters.bucket import Bucket
+    from taskrunner.adapters.called_machines import StepFunctionsCalledMachines
     from taskrunner.adapters.due_work import DynamoDueWork
     from taskrunner.adapters.events import BusEvents
     from taskrunner.adapters.evidence import KmsEvidence
@@ -258,6 +259,17 @@ class AwsWorld:
             self._step_functions,
             self.environment["PACK_RUN_MACHINE_ARN"],
             self.environment["MACHINE_PREFIX"],
+        )
+
+    @cached_property
+    def called_machines(self) -> StepFunctionsCalledMachines:
+        """See the port."""
+        from taskrunner.adapters.called_machines import (  # noqa: PLC0415
+            StepFunctionsCalledMachines,
+        )
+
+        return StepFunctionsCalledMachines(
+            self._step_functions, self.environment["CALLED_MACHINE_PREFIX_ARN"]
         )
 
     @cached_property

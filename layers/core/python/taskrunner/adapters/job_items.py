@@ -66,8 +66,11 @@ def waits(item: Item) -> bool:
 
 
 def offered_put(job: Job, token: str, expires_at: int) -> Put:
-    """Store the new *job*, unless the step has a job of this attempt or of a later one."""
-    values = _waiting_values(job)
+    """Store the new *job*, unless the step has a job of this attempt or of a later one.
+
+    It waits in its pool, if it has no lease yet.
+    """
+    values = _waiting_values(job) if job.lease is None else _leased_values(job.lease)
     return Put(
         item={
             **key_of(job)._asdict(),
@@ -109,7 +112,7 @@ def leased_update(job: Job, lease: Lease) -> Update:
     return _update(
         replace(job, lease=None),
         f"SET lease = :lease, {DUE_ASSIGNMENTS} REMOVE {_LISTING}",
-        {":lease": asdict(lease), **_due_at(DueKind.LEASE, lease.expires_at)},
+        _leased_values(lease),
         "attribute_exists(run_list)",
     )
 
@@ -162,6 +165,16 @@ def withdrawn_update(job: Job, *, has_token: bool) -> Update:
     )
 
 
+def hastened_update(job: Job, now: str) -> Update:
+    """Let the leased *job* be looked at *now*, if it has not ended and is not due yet."""
+    return _update(
+        job,
+        f"SET {DUE_ASSIGNMENTS}",
+        {**_due_at(DueKind.LEASE, now)},
+        "due_at > :due_at",
+    )
+
+
 def done_update(job: Job, recorded_at: str) -> Update:
     """Record that the end of *job*'s attempt was recorded then, if *job* is as it was read."""
     return _update(
@@ -206,6 +219,11 @@ def _waiting_values(job: Job) -> dict[str, object]:
         ":created_sort": f"{job.offered_at}#{job.run_id}#{job.step_path}",
         **_due_at(DueKind.OFFER, timestamp.to_text(waits_since + LONGEST_WAIT)),
     }
+
+
+def _leased_values(lease: Lease) -> dict[str, object]:
+    """Return the values of the attributes that a job has while it is leased."""
+    return {":lease": asdict(lease), **_due_at(DueKind.LEASE, lease.expires_at)}
 
 
 def _due_at(kind: DueKind, due_at: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.adapters.job_items import (
     answered_update,
     given_back_update,
+    hastened_update,
     job_from_item,
     key_of,
     leased_update,
@@ -197,6 +198,10 @@ class DynamoJobs:
         return self._append(
             snapshot, entries, given_back_update(job, job.lease, entries[-1].occurred_at)
         )
+
+    def hasten(self, job: Job, now: str) -> bool:
+        """See the port."""
+        return self._update(hastened_update(job, now))
 
     def withdraw(self, job: Job) -> bool:
         """See the port. Most jobs that are withdrawn have a token."""

@@ -6,7 +6,8 @@ An executor is a module with
 * `execute(parameters, work)`, which returns the step's outputs or raises ExecutorFailure
 
 To add one, write the module, add it to `_MODULES`, and describe it in docs/executors.md. Every
-`lambda:<name>` is the module `function`, and every `worker:<pool>` the module `worker`.
+`lambda:<name>` is the module `function`, every `worker:<pool>` the module `worker`, and every
+`states:<name>` the module `machine`.
 
 A module is imported when its executor is first looked up, so a step pays only for what it uses.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from taskrunner.model.endings import FUNCTION_PREFIX
 from taskrunner.model.job import POOL_PREFIX, pool_of
+from taskrunner.model.machine_call import CALL_PREFIX, machine_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
 
 LAMBDA: Final = FUNCTION_PREFIX
 WORKER: Final = POOL_PREFIX
+STATES: Final = CALL_PREFIX
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FUNCTION_MODULE: Final = "taskrunner.executors.function"
 _WORKER_MODULE: Final = "taskrunner.executors.worker"
+_MACHINE_MODULE: Final = "taskrunner.executors.machine"
 _MODULES: Final = {
     "builtin:assert": "taskrunner.executors.builtin.assert_",
     "builtin:build": "taskrunner.executors.builtin.build",
@@ -78,4 +82,6 @@ def find(reference: str) -> Executor | None:
 def _module(reference: str) -> str | None:
     if function_name(reference) is not None:
         return _FUNCTION_MODULE
-    return _WORKER_MODULE if pool_of(reference) is not None else _MODULES.get(reference)
+    if pool_of(reference) is not None:
+        return _WORKER_MODULE
+    return _MACHINE_MODULE if machine_of(reference) is not None else _MODULES.get(reference)

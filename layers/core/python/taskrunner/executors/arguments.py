@@ -45,8 +45,10 @@ _MESSAGES: Final = {
 _OF_ANOTHER_KIND: Final = frozenset(
     {"bool_type", "dict_type", "float_type", "int_type", "list_type", "string_type"}
 )
+# The kind of error of a parameter that an executor sets itself.
+RESERVED: Final = "reserved"
 # Template values cannot make these errors go away.
-_INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing"})
+_INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing", RESERVED})
 
 
 def misfits(
@@ -97,6 +99,8 @@ def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
         return f"unknown parameter '{name}'{nearest(str(name), _names(executor))}"
     if kind == "missing":
         return f"the parameter '{name}' is missing; it is required"
+    if kind == RESERVED:
+        return f"'{name}' {detail['msg']}"
     if kind in _MESSAGES:
         predicate = _MESSAGES[kind].format_map(detail.get("ctx", {}))
         # A text may be, or hold, a secret; its kind does not.

@@ -1,5 +1,7 @@
 """Jobs: attempts of `worker:<pool>` steps, which workers anywhere take from their pool.
 
+Attempts of `states:<name>` steps are jobs as well (`model.machine_call`).
+
 A job waits in its pool until a worker leases it. The lease has a secret, so that nobody else can
 report for this attempt, and ends unless the worker renews it. A job whose lease has ended goes back
 to its pool, a few times.

@@ -10,7 +10,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypedDict, assert_never
 
-from taskrunner.model.job import pool_of
+from taskrunner.model.machine_call import has_job
 from taskrunner.model.retries import Retries
 from taskrunner.values import dataclass
 
@@ -24,8 +24,9 @@ PREVIOUS: Final = "previous"
 DEFAULT_TIMEOUT_S: Final = 600
 # Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
-DEFAULT_WORKER_TIMEOUT_S: Final = 3600
-MAX_WORKER_TIMEOUT_S: Final = 24 * 3600
+# Of steps that workers or machines of others run.
+DEFAULT_JOB_TIMEOUT_S: Final = 3600
+MAX_JOB_TIMEOUT_S: Final = 24 * 3600
 DEFAULT_EXPIRY_S: Final = 7 * 24 * 3600
 DEFAULT_MAX_ITERATIONS: Final = 1000
 MAX_ITERATIONS: Final = 10_000
@@ -33,7 +34,7 @@ MAX_ITERATIONS: Final = 10_000
 
 def longest_timeout_s(uses: str) -> int:
     """Return the longest time limit, in seconds, of a step with the executor *uses*."""
-    return MAX_TIMEOUT_S if pool_of(uses) is None else MAX_WORKER_TIMEOUT_S
+    return MAX_JOB_TIMEOUT_S if has_job(uses) else MAX_TIMEOUT_S
 
 
 class StepKind(StrEnum):
@@ -448,12 +449,9 @@ class Plan:
         return next(step for step in self.all_steps() if step.id == step_id)
 
     @property
-    def has_worker_steps(self) -> bool:
-        """Whether workers run steps of the pack."""
-        return any(
-            isinstance(step, RunStep) and pool_of(step.uses) is not None
-            for step in self.all_steps()
-        )
+    def has_jobs(self) -> bool:
+        """Whether workers, or machines of others, run steps of the pack."""
+        return any(isinstance(step, RunStep) and has_job(step.uses) for step in self.all_steps())
 
     def branches(self) -> dict[str, str]:
         """Return the branches of parallels, by the ids of the steps directly in them."""

@@ -212,7 +212,8 @@ class StepState:
     waits for the next one. *was_reached* stays true once the run has reached the step.
     *gate_message* is what the template of a gate's message gave when the gate opened. *pool* is the
     pool whose workers run the step, and *worker* the name of the one that runs or has run its last
-    attempt; both are None for other steps.
+    attempt; both are None for other steps. *has_job* is whether a worker, or a machine of others,
+    runs the step.
     """
 
     path: str
@@ -232,6 +233,7 @@ class StepState:
     gate_message: str | None = None
     pool: str | None = None
     worker: str | None = None
+    has_job: bool = False
 
     @property
     def has_ended(self) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.approvals import Approvals as Approvals
     from taskrunner.ports.artifacts import Artifacts as Artifacts
     from taskrunner.ports.artifacts import Upload as Upload
+    from taskrunner.ports.called_machines import CalledMachines as CalledMachines
     from taskrunner.ports.clock import Clock as Clock
     from taskrunner.ports.clock import Ids as Ids
     from taskrunner.ports.due_work import DueWork as DueWork

@@ -1,4 +1,4 @@
-"""The jobs of worker pools: offered by runs, leased by workers."""
+"""The jobs of runs: those that workers lease from pools, and calls of state machines."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Jobs(Protocol):
         inside: Collection[str] = (),
     ) -> Job:
         """Offer a new job with *entries*, and return it; its machine waits with *token*.
+
+        A job that has a lease already, because it calls a state machine, waits in no pool.
 
         A job of the same attempt that was offered before is kept as it is, and only its token is
         replaced: a machine that did not see the answer of a call repeats it with a new token.
@@ -84,6 +86,10 @@ class Jobs(Protocol):
         It waits from the time of the last entry on. The entries say that the worker was lost, and
         are added also if the run has ended.
         """
+        ...
+
+    def hasten(self, job: Job, now: str) -> bool:
+        """Let the reconciler look at the leased *job* now, and not first when its lease ends."""
         ...
 
     def withdraw(self, job: Job) -> bool:

@@ -64,6 +64,8 @@ class World(Protocol):
     @property
     def machines(self) -> ports.Machines: ...  # noqa: D102
     @property
+    def called_machines(self) -> ports.CalledMachines: ...  # noqa: D102
+    @property
     def links(self) -> ports.ExecutionLinks: ...  # noqa: D102
     @property
     def inventory(self) -> ports.MachineInventory: ...  # noqa: D102

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from taskrunner.errors import TryAgainError
-from taskrunner.model import step_path
+from taskrunner.model import step_path, timestamp
 from taskrunner.model.approval import record_name
 from taskrunner.model.failure import can_stop_gates, can_stop_run_steps, stoppable_blocks
+from taskrunner.model.machine_call import execution_of
 from taskrunner.model.plan import ApprovalGate, PolicyGate
 from taskrunner.model.run import block_stopped, run_ended
 
@@ -28,14 +29,15 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
 
     AWS stops the lanes beside a failed one, but an engine may wait for all of them: then nothing
     goes on until their gates and jobs have been answered. A job that a worker has leased is left to
-    the worker, which stops at its next report. The call may be repeated.
+    the worker, which stops at its next report. A call of a state machine is left to the reconciler,
+    which alone may stop executions. The call may be repeated.
 
     The due work of a stopped block is removed once its gates have been answered.
 
     Raises:
         TryAgainError: AWS was busy; some gates may have been answered.
     """
-    if not (plan.approvals or plan.has_worker_steps):
+    if not (plan.approvals or plan.has_jobs):
         return
     run = world.runs.snapshot(run.tenant, run.run_id).run
     if run.outcome is not None:
@@ -44,7 +46,7 @@ def deliver_ended(run: Run, plan: Plan, world: World) -> None:
         return
     if can_stop_gates(plan):
         _deliver_stopped(run, plan, world)
-    if plan.has_worker_steps and can_stop_run_steps(plan):
+    if plan.has_jobs and can_stop_run_steps(plan):
         _refuse_stopped_jobs(run, plan, world)
 
 
@@ -55,11 +57,10 @@ def fail_all_gates(run: Run, world: World) -> None:
 
 
 def refuse_all_jobs(run: Run, plan: Plan, world: World) -> None:
-    """Refuse the jobs of *run*, which has ended, that wait for a worker."""
-    if plan.has_worker_steps:
+    """Refuse the jobs of *run*, which has ended, that wait for a worker, and have calls stopped."""
+    if plan.has_jobs:
         for job in world.jobs.of_run(run):
-            if job.lease is None and not job.is_done:
-                refuse_job(job, run, world)
+            _end_unwanted(job, run, world)
 
 
 def refuse_job(job: Job, run: Run, world: World) -> None:
@@ -70,12 +71,21 @@ def refuse_job(job: Job, run: Run, world: World) -> None:
         world.jobs.answer(job, error)
 
 
+def _end_unwanted(job: Job, run: Run, world: World) -> None:
+    """Refuse *job* if it waits for a worker, or have the reconciler stop the machine it calls."""
+    if job.is_done:
+        return
+    if job.lease is None:
+        refuse_job(job, run, world)
+    elif execution_of(job) is not None:
+        world.jobs.hasten(job, timestamp.to_text(world.clock.now()))
+
+
 def _refuse_stopped_jobs(run: Run, plan: Plan, world: World) -> None:
     stopped = world.runs.stopped_blocks(run).keys()
     for job in world.jobs.of_run(run) if stopped else ():
-        is_stopped = not stopped.isdisjoint(stoppable_blocks(plan, job.step_path))
-        if is_stopped and job.lease is None and not job.is_done:
-            refuse_job(job, run, world)
+        if not stopped.isdisjoint(stoppable_blocks(plan, job.step_path)):
+            _end_unwanted(job, run, world)
 
 
 def _deliver_stopped(run: Run, plan: Plan, world: World) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.model import timestamp
 from taskrunner.model.entries import run_entries
+from taskrunner.model.machine_call import execution_of
 from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObject:
-    """End the run as cancelled unless it has ended, and stop its execution.
+    """End the run as cancelled unless it has ended, and stop its executions.
+
+    These are its own, and those of the machines that its steps have called.
 
     The answer is that of the API for a run in any state. Its `runStatus` says how the run ended,
     which is not as cancelled if it had ended before.
@@ -34,4 +37,8 @@ def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObjec
         outcome = world.runs.end(snapshot, RunStatus.CANCELLED, entries)
     if outcome is RunStatus.CANCELLED:
         world.machines.stop(snapshot.run)
+        for job in world.jobs.of_run(snapshot.run):
+            execution = execution_of(job)
+            if execution is not None and not job.is_done:
+                world.called_machines.stop(execution)
     return {"status": "cancelled", "runStatus": outcome.value}

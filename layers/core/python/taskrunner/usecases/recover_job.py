@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ConflictError
 from taskrunner.model import timestamp
 from taskrunner.model.job import LONGEST_WAIT
+from taskrunner.model.machine_call import execution_of
 from taskrunner.model.run import Reason
 from taskrunner.runtime.delivery import refuse_job
 from taskrunner.runtime.job_ends import (
@@ -17,6 +18,7 @@ from taskrunner.runtime.job_ends import (
     why_stopped,
 )
 from taskrunner.runtime.leased_jobs import step_of
+from taskrunner.usecases.recover_machine_call import recover_machine_call
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -61,6 +63,8 @@ def _take_up(job: Job, running: RunningStep) -> str | None:
     if job.is_done:
         _answer(job, running)
         return None
+    if execution_of(job) is not None:
+        return recover_machine_call(job, running)
     stopped = why_stopped(running)
     if job.lease is None:
         return _of_waiting(job, running, now, stopped)

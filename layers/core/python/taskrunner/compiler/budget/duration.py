@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from taskrunner.compiler.budget.history import iterations
 from taskrunner.compiler.privileged import is_privileged
 from taskrunner.model.job import LONGEST_WAIT, MAX_LOSSES, pool_of
+from taskrunner.model.machine_call import machine_of
 from taskrunner.model.plan import (
     MAX_TIMEOUT_S,
     ApprovalGate,
@@ -50,6 +51,9 @@ def _step_s(plan: Plan, step: Step) -> int:
             try_s = int(LONGEST_WAIT.total_seconds()) + step.timeout_s + _MAX_LOOK_S
             tries = step.retries.max_attempts * (MAX_LOSSES + 1)
             return tries * try_s + ceil(step.retries.pauses_s)
+        case RunStep() if machine_of(step.uses) is not None:
+            try_s = step.timeout_s + _MAX_LOOK_S
+            return step.retries.max_attempts * try_s + ceil(step.retries.pauses_s)
         case RunStep():
             return step.retries.max_attempts * MAX_TIMEOUT_S + ceil(step.retries.pauses_s)
         case ApprovalGate():

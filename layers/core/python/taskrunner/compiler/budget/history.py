@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from taskrunner.compiler.beginnings import begins_with_call
 from taskrunner.model.endings import is_checked_at_its_end
-from taskrunner.model.job import pool_of
+from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
     MAX_ITERATIONS,
     ApprovalGate,
@@ -91,7 +91,7 @@ def step_history(step: Step, distributed: Collection[str]) -> WorstCase:
 def body_history(step: Step, distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *step* without its condition."""
     match step:
-        case RunStep() if pool_of(step.uses) is not None:
+        case RunStep() if has_job(step.uses):
             return _TOKEN_TASK + _TOKEN_RETRY.times(step.retries.max_attempts - 1)
         case RunStep():
             return _TASK + RETRY.times(step.retries.max_attempts - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from taskrunner import expressions
@@ -10,7 +11,7 @@ from taskrunner.compiler.checks.names import NOT_IN_VALUES, ONLY_IN_WITH, looked
 from taskrunner.expressions import Expression, ExpressionError, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from taskrunner.compiler.checks.names import Scope
     from taskrunner.compiler.problems import Findings
@@ -80,6 +81,13 @@ class ExpressionChecks:
         """Check every template in the `with` at *path*, where secrets can be read."""
         for subpath, text in templates.texts(parameters):
             self.template(text, (*path, *subpath), with_secrets=True)
+
+    def secret_places(self, parameters: Json) -> Iterator[JsonPath]:
+        """Yield the path of every template in *parameters* that can be read and reads a secret."""
+        for subpath, text in templates.texts(parameters):
+            with suppress(ExpressionError):
+                if templates.secrets(templates.split(text).references):
+                    yield subpath
 
     def _look_up(
         self, expressions: Sequence[Expression], path: JsonPath, *, with_secrets: bool = False

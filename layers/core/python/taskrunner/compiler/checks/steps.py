@@ -20,6 +20,7 @@ from taskrunner.compiler.manifest.step_shapes import (
 )
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
+from taskrunner.model.machine_call import machine_of
 from taskrunner.model.plan import longest_timeout_s
 from taskrunner.model.wording import kind_of, nearest
 
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 _WAITS_FOR_NOBODY: Final = "waits for nobody, so it has no gate.approval and no requestOverride"
 _POOL_FORM: Final = (
     "write worker: and a name of 1 to 63 lower-case letters, digits and hyphens, like worker:linux"
+)
+_MACHINE_FORM: Final = (
+    "write states: and a name of 1 to 63 letters, digits, '_' and '-', like states:import-orders"
+)
+_NO_SECRET_OF_MACHINE: Final = (
+    "a state machine gets no secrets, because Step Functions keeps and shows the input of "
+    "executions; let the machine read the secret itself"
 )
 _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
@@ -158,6 +166,8 @@ class StepChecks:
 
     def _run(self, run: RunShape, path: JsonPath) -> None:
         self._expressions.parameters(run.parameters, (*path, "with"))
+        if machine_of(run.uses) is not None:
+            self._without_secrets(run, (*path, "with"))
         executor = executors.find(run.uses)
         if executor is None:
             self._findings.add((*path, "uses"), _no_executor(run.uses))
@@ -165,6 +175,10 @@ class StepChecks:
         still_open = [subpath for subpath, _ in templates.texts(run.parameters)]
         for subpath, message in arguments.misfits(executor, run.parameters, still_open):
             self._findings.add((*path, "with", *subpath), message)
+
+    def _without_secrets(self, run: RunShape, path: JsonPath) -> None:
+        for subpath in self._expressions.secret_places(run.parameters):
+            self._findings.add((*path, *subpath), _NO_SECRET_OF_MACHINE)
 
     def _approval(self, approval_id: str, path: JsonPath) -> None:
         known = self._messages.approval_ids
@@ -290,7 +304,10 @@ def _no_executor(reference: str) -> str:
         return f"'{reference}' is not a function; {FUNCTION_FORM}"
     if reference.startswith(executors.WORKER):
         return f"'{reference}' is not a pool; {_POOL_FORM}"
-    known = [*executors.references(), f"{executors.LAMBDA}<name>", f"{executors.WORKER}<pool>"]
+    if reference.startswith(executors.STATES):
+        return f"'{reference}' is not a state machine; {_MACHINE_FORM}"
+    kinds = f"{executors.LAMBDA}<name>", f"{executors.STATES}<name>", f"{executors.WORKER}<pool>"
+    known = [*executors.references(), *kinds]
     same_name = f"builtin:{reference.lower()}"
     hint = nearest(same_name if same_name in known else reference, known)
     return f"there is no executor '{reference}'{hint}"

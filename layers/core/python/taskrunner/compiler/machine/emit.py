@@ -4,7 +4,8 @@ A failure leaves a step by the nearest exit around it: to the next step, when th
 fail; to the end of its iteration or branch, when the block around it may; else it fails the run.
 How each kind is wired:
 
-* run           one Task; one that waits for its token, if a worker runs the step
+* run           one Task; one that waits for its token, if a worker or a machine of others runs
+                the step
 * gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
                 then expires the gate
 * gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
@@ -64,6 +65,7 @@ from taskrunner.compiler.privileged import is_privileged
 from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.job import pool_of
+from taskrunner.model.machine_call import machine_of
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -87,7 +89,11 @@ if TYPE_CHECKING:
 
 
 _NO_RETRIES: Final = Retries()
-_JOB_FUNCTION: Final = "job"
+_ATTEMPT: Final = "Run"
+_WORKER_JOB: Final = "Worker job"
+_MACHINE_CALL: Final = "Machine call"
+# The prototypes whose functions only machines of packs with such steps have, by their short names.
+_JOB_FUNCTIONS: Final = {_WORKER_JOB: "job", _MACHINE_CALL: "call"}
 
 
 def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
@@ -105,9 +111,11 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
-    if plan.has_worker_steps:
-        functions = definition["States"][FRAME]["Parameters"]["functions"]
-        functions[_JOB_FUNCTION] = clone("Worker job")["Parameters"]["FunctionName"]
+    functions = definition["States"][FRAME]["Parameters"]["functions"]
+    used = {_prototype(step) for step in plan.all_steps() if isinstance(step, RunStep)}
+    for prototype, name in _JOB_FUNCTIONS.items():
+        if prototype in used:
+            functions[name] = clone(prototype)["Parameters"]["FunctionName"]
     if any(takes_limit(step) for step in plan.all_steps()):
         definition["States"][FRAME]["Parameters"]["maxParallel.$"] = "$.maxParallel"
     name_steps(states)
@@ -349,13 +357,19 @@ def _items(step: Iterated | Parallel, state: JsonObject, exits: Exits) -> JsonOb
 
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:
-    is_on_worker = pool_of(step.uses) is not None
-    state = wired(clone("Worker job" if is_on_worker else "Run"), exits)
-    if is_on_worker:
+    prototype = _prototype(step)
+    state = wired(clone(prototype), exits)
+    if prototype in _JOB_FUNCTIONS:
         del state["Parameters"]["FunctionName"]
-        state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTION}"
+        state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTIONS[prototype]}"
     _set_retries(state, step.retries)
     return state
+
+
+def _prototype(step: RunStep) -> str:
+    if pool_of(step.uses) is not None:
+        return _WORKER_JOB
+    return _MACHINE_CALL if machine_of(step.uses) is not None else _ATTEMPT
 
 
 def _set_retries(state: JsonObject, retries: Retries) -> None:

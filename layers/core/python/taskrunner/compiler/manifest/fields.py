@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
 from taskrunner.expressions.tokens import is_whole_expression
-from taskrunner.model.plan import MAX_ITERATIONS, MAX_TIMEOUT_S, MAX_WORKER_TIMEOUT_S
+from taskrunner.model.plan import MAX_ITERATIONS, MAX_JOB_TIMEOUT_S, MAX_TIMEOUT_S
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -105,7 +105,7 @@ MAX_BACKOFF_SECONDS: Final = _whole(1, 86400)
 MAX_PARALLEL: Final = _whole(1, 1000)
 ITERATIONS: Final = _whole(1, MAX_ITERATIONS)
 # The checks know the lower bound of steps that functions execute.
-TIMEOUT_SECONDS: Final = _whole(1, MAX_WORKER_TIMEOUT_S)
+TIMEOUT_SECONDS: Final = _whole(1, MAX_JOB_TIMEOUT_S)
 FUNCTION_TIMEOUT_SECONDS: Final = _whole(1, MAX_TIMEOUT_S)
 
 WholeNumber = Annotated[int | str, WHOLE_NUMBER]

@@ -20,10 +20,10 @@ from taskrunner.compiler.planning.items import ItemPlanner
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
 from taskrunner.model import json_path
-from taskrunner.model.job import pool_of
+from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
+    DEFAULT_JOB_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
-    DEFAULT_WORKER_TIMEOUT_S,
     MAX_ITERATIONS,
     Aggregation,
     ApprovalGate,
@@ -131,10 +131,10 @@ class StepPlanner:
         return self._failure.retries if shape is None else retries(shape, self._evaluator, path)
 
     def _timeout_s(self, step: StepShape, uses: str, path: JsonPath) -> int:
-        is_on_worker = pool_of(uses) is not None
+        is_job = has_job(uses)
         if step.timeout_seconds is None:
-            return DEFAULT_WORKER_TIMEOUT_S if is_on_worker else DEFAULT_TIMEOUT_S
-        bound = bounds.TIMEOUT_SECONDS if is_on_worker else bounds.FUNCTION_TIMEOUT_SECONDS
+            return DEFAULT_JOB_TIMEOUT_S if is_job else DEFAULT_TIMEOUT_S
+        bound = bounds.TIMEOUT_SECONDS if is_job else bounds.FUNCTION_TIMEOUT_SECONDS
         return self._evaluator.bounded(step.timeout_seconds, bound, path)
 
     def _max_parallel(self, written: int | str | None, path: JsonPath) -> LimitFields:

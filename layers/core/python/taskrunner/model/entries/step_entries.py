@@ -102,11 +102,13 @@ def attempt_started(  # noqa: PLR0913 - the fields of an entry
     *,
     deferrals: int = 0,
     worker: str | None = None,
+    execution: str | None = None,
 ) -> Entry:
     """The entry that begins an attempt by the executor *uses*, for the first time or again.
 
     *deferrals* is how often the attempt was deferred before, or lost with its worker. *worker* is
-    the name of the worker that runs it, if one does.
+    the name of the worker that runs it, if one does, and *execution* that of the execution which a
+    called state machine makes of it.
     """
     return Entry(
         id=_numbered(first_start_id(step_path, attempt), deferrals + 1),
@@ -114,7 +116,9 @@ def attempt_started(  # noqa: PLR0913 - the fields of an entry
         event=Event.STEP_STARTED,
         step_path=step_path,
         message=f"Starting step: {step_path}",
-        metadata=fields.without_none({"attempt": str(attempt), "uses": uses, "worker": worker}),
+        metadata=fields.without_none(
+            {"attempt": str(attempt), "uses": uses, "worker": worker, "execution": execution}
+        ),
     )
 
 

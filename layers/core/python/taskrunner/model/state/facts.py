@@ -12,6 +12,7 @@ from taskrunner.model.entries.run_entries import RunEnded, RunStarted, StepsEnde
 from taskrunner.model.entries.step_entries import AttemptDeferred, StepCompleted, StepFailed
 from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.job import pool_of
+from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
     Loop,
     MapStep,
@@ -191,6 +192,7 @@ def initial(template: Step, path: str) -> StepState:
         continue_on_error=template.continue_on_error,
         reason=Reason.CONDITION_AT_RUNTIME if template.enabled is None else None,
         pool=pool_of(template.uses) if isinstance(template, RunStep) else None,
+        has_job=isinstance(template, RunStep) and has_job(template.uses),
     )
 
 
