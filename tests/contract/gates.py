@@ -51,6 +51,7 @@ class GateWorld:
     world: Ports
     ids: ports.Ids
     machines: ports.Machines
+    called_machines: ports.CalledMachines
     inventory: ports.MachineInventory
     links: ports.ExecutionLinks
     ceilings: Ceilings
@@ -112,6 +113,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         world=world,
         ids=memory.ids,
         machines=memory.machines,
+        called_machines=memory.called_machines,
         inventory=memory.inventory,
         links=memory.links,
         ceilings=memory.ceilings,

@@ -76,6 +76,15 @@ def leased(world: Ports, lease: Lease | None = None) -> tuple[RunSnapshot, Job]:
     return snapshot, replace(job, lease=lease)
 
 
+def called(world: Ports, token: str = "token-1") -> tuple[RunSnapshot, Job]:
+    """Offer a job of a new run that calls a state machine, and so has a lease from the start."""
+    snapshot = new_run(world)
+    lease = a_lease(secret_digest="", client="states", worker="run-7-hash", expires_at=at(120))
+    job = a_job(snapshot, pool="states:import", labels={}, lease=lease)
+    assert world.jobs.offer(snapshot, job, token, [an_entry(f"{PATH}#1#started")]) == job
+    return snapshot, job
+
+
 def stored(world: Ports, job: Job) -> Job | None:
     """Return the last job of the step of *job*."""
     return world.jobs.get(job.tenant, job.run_id, job.step_path)

@@ -22,6 +22,7 @@ from tests.contract.jobs import (
     a_job,
     a_lease,
     at,
+    called,
     due,
     due_ats,
     leased,
@@ -903,3 +904,58 @@ class _OfferedAgain:
 def _items(sk_prefix: str) -> list[JsonObject]:
     items = client("dynamodb").scan(TableName=TABLE)["Items"]
     return [item for item in items if item["sk"]["S"].startswith(sk_prefix)]
+
+
+class TestCallsOfMachines:
+    """Jobs that have a lease from the start, because a state machine runs them."""
+
+    def test_wait_in_no_pool(self, world: Ports) -> None:
+        snapshot, job = called(world)
+
+        assert stored(world, job) == job
+        assert entry_ids(world, snapshot.run) == ["run.created", f"{PATH}#1#started"]
+        assert world.jobs.waiting("acme", "states:import", 10) == []
+        assert world.jobs.oldest(10) == []
+
+    def test_are_due_when_their_execution_is_looked_at(self, world: Ports) -> None:
+        called(world)
+
+        assert due_ats(world, DueKind.LEASE) == [at(120)]
+        assert due(world, DueKind.OFFER) == []
+
+    def test_are_recorded_once_and_the_newer_token_counts(self, world: Ports) -> None:
+        snapshot, job = called(world)
+        later = replace(job, lease=a_lease(seconds=60, secret_digest=""), offered_at=at(60))
+
+        again = world.jobs.offer(snapshot, later, "token-2", [an_entry(f"{PATH}#1#started")])
+        world.jobs.answer(job, None)
+
+        assert again == job
+        assert entry_ids(world, snapshot.run) == ["run.created", f"{PATH}#1#started"]
+        assert world.answers == [("token-2", None)]
+
+    def test_end_with_their_record(self, world: Ports) -> None:
+        snapshot, job = called(world)
+
+        recorded(world, snapshot, job)
+        with pytest.raises(ConflictError) as conflict:
+            recorded(world, snapshot, replace(job, attempt=2), "again")
+
+        assert stored(world, job) == replace(job, is_done=True)
+        assert conflict.value.code == "lease_lost"
+
+    def test_are_looked_at_now_if_they_are_hastened(self, world: Ports) -> None:
+        _, job = called(world)
+
+        assert world.jobs.hasten(job, at(30))
+        assert due_ats(world, DueKind.LEASE) == [at(30)]
+        assert not world.jobs.hasten(job, at(40))
+        assert due_ats(world, DueKind.LEASE) == [at(30)]
+
+    def test_that_have_ended_are_not_hastened(self, world: Ports) -> None:
+        snapshot, job = called(world)
+        recorded(world, snapshot, job)
+        world.jobs.answer(job, None)
+
+        assert not world.jobs.hasten(job, at(30))
+        assert due(world, DueKind.LEASE) == []

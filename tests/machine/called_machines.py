@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 PASS = {"Type": "Pass", "End": True}
 FAIL = {"Type": "Fail", "Error": "OutOfStock", "Cause": "the warehouse is empty"}
 WAIT = {"Type": "Wait", "Seconds": 600, "End": True}
+_MEMBERS = (
+    "executionArn",
+    "stateMachineArn",
+    "name",
+    "status",
+    "input",
+    "output",
+    "error",
+    "cause",
+)
 
 
 class CalledMachines:
@@ -50,8 +60,10 @@ class CalledMachines:
     def report(self, name: str, **changes: Any) -> list[Any]:  # noqa: ANN401 - members of the event
         """Report the end of each execution of the machine, and return the function's answers."""
         self._engine.until(
-            lambda: bool(self.executions(name))
-            and all(found["status"] != "RUNNING" for found in self.executions(name)),
+            lambda: (
+                bool(self.executions(name))
+                and all(found["status"] != "RUNNING" for found in self.executions(name))
+            ),
             f"{name} does not end",
         )
         return [
@@ -67,6 +79,4 @@ def _detail(execution: dict[str, Any]) -> dict[str, Any]:
         for name in ("startDate", "stopDate")
         if name in execution
     }
-    members = ("executionArn", "stateMachineArn", "name", "status", "input")
-    members += ("output", "error", "cause")
-    return {name: execution.get(name) for name in members} | times
+    return {name: execution.get(name) for name in _MEMBERS} | times

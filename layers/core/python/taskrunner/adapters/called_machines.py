@@ -60,7 +60,7 @@ class StepFunctionsCalledMachines:
                     "report its end; a step can call a Standard machine"
                 )
 
-    def _meaning(self, execution: Execution, error: ClientError) -> Exception:
+    def _meaning(self, execution: Execution, error: ClientError) -> ExecutorFailure | ClientError:
         """Return the error that Step Functions' refusal means; an unknown one is itself."""
         if code(error) in _MISSING:
             in_aws = (self._prefix_arn + execution.machine).rpartition(":")[2]

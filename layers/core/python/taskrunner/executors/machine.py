@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _reserved(_value: object) -> NoReturn:
     message = "is added by the service, with the names of run and step; choose another name"
-    raise PydanticCustomError(RESERVED, message)  # type: ignore[arg-type] - a literal by its type
+    raise PydanticCustomError(RESERVED, message)
 
 
 class Parameters(BaseModel):

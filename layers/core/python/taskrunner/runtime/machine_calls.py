@@ -36,9 +36,7 @@ def end_call(job: Job, running: RunningStep, report: ExecutionReport) -> None:
         TryAgainError: others wrote to the run for too long.
     """
     ended = usable_and_bounded(_result(job, running, report))
-    outcome, failure = record_end(
-        running, job.attempt, ended, patience_s=_PATIENCE_S, job=job
-    )
+    outcome, failure = record_end(running, job.attempt, ended, patience_s=_PATIENCE_S, job=job)
     answer(job, running, outcome, failure)
 
 

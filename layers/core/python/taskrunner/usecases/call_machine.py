@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from taskrunner.runtime.running_step import RunningStep
 
 _CLIENT: Final = "states"
-# The lease of an execution has no secret, because no worker may report about it: no digest is empty.
+# No worker may report about an execution, so the lease has no secret: no digest is empty.
 _NO_SECRET: Final = ""
 
 
@@ -77,9 +77,7 @@ def _input_text(attempt: NextAttempt) -> str:
     from taskrunner.executors.function import idempotency_key  # noqa: PLC0415
 
     running, step = attempt.running, attempt.step
-    filled = templates.fill(
-        step.parameters, running.context(templates.references(step.parameters))
-    )
+    filled = templates.fill(step.parameters, running.context(templates.references(step.parameters)))
     executor = executors.find(step.uses)
     assert executor is not None  # noqa: S101 - every machine has the same executor
     parameters = arguments.checked(executor, filled).model_extra or {}
@@ -89,9 +87,7 @@ def _input_text(attempt: NextAttempt) -> str:
         "run": run.run_id,
         "step": running.path,
         "attempt": attempt.number,
-        "idempotencyKey": idempotency_key(
-            run.tenant, run.run_id, run.created_at, running.path
-        ),
+        "idempotencyKey": idempotency_key(run.tenant, run.run_id, run.created_at, running.path),
     }
     text = canonical_text({**parameters, CALLER: caller})
     if (size := len(text.encode())) > MAX_INPUT_BYTES:

@@ -40,9 +40,10 @@ _POOL_FORM: Final = (
     "write worker: and a name of 1 to 63 lower-case letters, digits and hyphens, like worker:linux"
 )
 _MACHINE_FORM: Final = (
-    "write states: and a name of 1 to 63 letters, digits, '_' and '-', like states:import-orders"
+    "write states:<name>, with a name of 1 to 63 letters, digits, '_' and '-' that begins with a "
+    "letter or digit"
 )
-_NO_SECRET_OF_MACHINE: Final = (
+_NOT_FOR_MACHINES: Final = (
     "a state machine gets no secrets, because Step Functions keeps and shows the input of "
     "executions; let the machine read the secret itself"
 )
@@ -178,7 +179,7 @@ class StepChecks:
 
     def _without_secrets(self, run: RunShape, path: JsonPath) -> None:
         for subpath in self._expressions.secret_places(run.parameters):
-            self._findings.add((*path, *subpath), _NO_SECRET_OF_MACHINE)
+            self._findings.add((*path, *subpath), _NOT_FOR_MACHINES)
 
     def _approval(self, approval_id: str, path: JsonPath) -> None:
         known = self._messages.approval_ids

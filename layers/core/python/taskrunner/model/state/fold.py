@@ -72,7 +72,7 @@ def all_lost_at(state: RunState) -> str | None:
 
 
 def _is_lost(step: StepState, now: datetime) -> bool:
-    """Return whether *step* must have been lost by now; of a job, its lease shows that, not time."""
+    """Return whether *step* must have been lost by now; a job's lease shows that, not time."""
     if step.status is not StepStatus.RUNNING or step.has_job:
         return False
     return (step.last_transition_at or "") <= timestamp.to_text(now - LONGEST_ATTEMPT)
