@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _RUNS = "/v1/task-runner/runs"
 
-bootstrap.make_before_snapshot("clock", "machines", "principals", "runs")
+bootstrap.make_before_snapshot("clock", "jobs", "machines", "principals", "runs")
 
 
 def _cancel(request: Request, world: World) -> Response:

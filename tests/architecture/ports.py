@@ -20,7 +20,7 @@ USED: dict[str, frozenset[str]] = {
         {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
     ),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
-    "cancel_run": frozenset({"clock", "machines", "principals", "runs"}),
+    "cancel_run": frozenset({"clock", "jobs", "machines", "principals", "runs"}),
     "console": frozenset(),
     "describe_api": frozenset(),
     "run_step": frozenset(
@@ -38,6 +38,8 @@ USED: dict[str, frozenset[str]] = {
     ),
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "offer_job": frozenset({"clock", "jobs", "plans", "runs"}),
+    "call_machine": frozenset({"called_machines", "clock", "jobs", "plans", "runs"}),
+    "end_machine_call": frozenset({"called_machines", "clock", "jobs", "plans", "runs"}),
     "serve_workers": frozenset({"clock", "ids", "jobs", "plans", "principals", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),

@@ -18,6 +18,7 @@ FUNCTIONS = (
     "OpenGateFunctionArn",
     "DecideFlowFunctionArn",
     "OfferJobFunctionArn",
+    "CallMachineFunctionArn",
     "SettleRunFunctionArn",
 )
 BOUND = {name: f"arn:aws:lambda:eu-central-1:123456789012:function:{name}" for name in FUNCTIONS}

@@ -49,6 +49,8 @@ NEEDED = {
     "run_step": AWS,  # the sandbox checks the parameters of executors
     "open_gate": AWS,
     "offer_job": AWS,
+    "call_machine": AWS,  # the compiler's models only when it calls a machine
+    "end_machine_call": AWS,
     "serve_workers": AWS,  # the compiler's models only when it gives a job away
     "decide_flow": AWS,
     "settle_run": AWS,
@@ -70,6 +72,8 @@ MOST_MODULES = {
     "run_step": 320,
     "open_gate": 280,
     "offer_job": 280,
+    "call_machine": 290,
+    "end_machine_call": 290,
     "serve_workers": 290,
     "decide_flow": 270,
     "settle_run": 270,

@@ -233,7 +233,7 @@ def _references(node: Any, resources: dict[str, Any]) -> Iterator[str]:  # noqa:
                 yield from _references(child, resources)
 
 
-_CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "OfferJob", "SettleRun")
+_CALLED_BY_MACHINES = ("RunStep", "DecideFlow", "OpenGate", "OfferJob", "CallMachine", "SettleRun")
 
 
 def test_all_aliases_have_the_name_that_the_compiler_counts() -> None:

@@ -159,6 +159,11 @@ def stored_state(world: MemoryWorld) -> JsonObject:
             tenant: environments.history for tenant, environments in world.releases.tenants.items()
         },
         "machines": asdict(world.machines),
+        "jobs": {key: asdict(stored.job) for key, stored in world.jobs.stored.items()},
+        "executions": {
+            execution: asdict(report)
+            for execution, report in world.called_machines.executions.items()
+        },
     }
 
 

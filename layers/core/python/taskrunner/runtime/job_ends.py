@@ -49,6 +49,15 @@ def answer(
     running.world.jobs.answer(job, error)
 
 
+def answer_again(job: Job, running: RunningStep) -> None:
+    """Answer the machine of *job*, whose end was recorded before, if it waits still."""
+    outcome = running.values.outcome(running.path)
+    if outcome is not None:
+        answer(job, running, outcome)
+    else:  # the run was cancelled, which records no outcome
+        running.world.jobs.answer(job, None)
+
+
 def give_up(job: Job, running: RunningStep, reason: Reason, message: str) -> None:
     """Record that the attempt of *job* has failed for *reason*, and answer its machine.
 

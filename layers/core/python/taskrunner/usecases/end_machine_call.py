@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import json_types
 from taskrunner.model.machine_call import CALLER, ExecutionStatus, execution_of
+from taskrunner.runtime.job_ends import answer_again
 from taskrunner.runtime.leased_jobs import step_of
 from taskrunner.runtime.machine_calls import end_call
 
@@ -38,14 +39,17 @@ def end_machine_call(execution: Execution, report: ExecutionReport, world: World
     job = _claimed_job(report.input_text, world)
     if job is None or execution_of(job) != execution:
         return _UNKNOWN
-    if not job.is_done:
-        try:
-            end_call(job, step_of(job, world), report)
-        except NotFoundError:  # retention deletes items of a run one by one
-            return _UNKNOWN
-        except ConflictError as conflict:
-            if conflict.code != _LOST:
-                raise
+    try:
+        running = step_of(job, world)
+        if job.is_done:
+            answer_again(job, running)
+        else:
+            end_call(job, running, report)
+    except NotFoundError:  # retention deletes items of a run one by one
+        return _UNKNOWN
+    except ConflictError as conflict:
+        if conflict.code != _LOST:
+            raise
     return {"status": "ended"}
 
 

@@ -11,7 +11,7 @@ from taskrunner.model.machine_call import execution_of
 from taskrunner.model.run import Reason
 from taskrunner.runtime.delivery import refuse_job
 from taskrunner.runtime.job_ends import (
-    answer,
+    answer_again,
     give_up,
     lose,
     why_out_of_time,
@@ -61,7 +61,7 @@ def _take_up(job: Job, running: RunningStep) -> str | None:
     """Do what is due; return when to look again, or None if the record says it."""
     now = running.now()
     if job.is_done:
-        _answer(job, running)
+        answer_again(job, running)
         return None
     if execution_of(job) is not None:
         return recover_machine_call(job, running)
@@ -91,14 +91,6 @@ def _of_waiting(job: Job, running: RunningStep, now: str, stopped: Reason | None
     )
     give_up(job, running, Reason.TIMEOUT, message)
     return None
-
-
-def _answer(job: Job, running: RunningStep) -> None:
-    outcome = running.values.outcome(running.path)
-    if outcome is not None:
-        answer(job, running, outcome)
-    else:  # the run was cancelled, which records no outcome
-        running.world.jobs.answer(job, None)
 
 
 def _message(reason: Reason, worker: str) -> str:
