@@ -82,6 +82,8 @@ class FakeLocalStack:
             port=4566 if self.is_running else None,
             stack=self.stack if self.is_running else None,
             log="emulator.log",
+            worker_pid=4243 if self.is_running else None,
+            worker_log="worker.log",
         )
 
 

@@ -1,0 +1,113 @@
+"""Starts, finds and ends the local stack's worker, a process of `taskrunner worker run`.
+
+It takes the jobs of one pool as the stack's client `worker`. A stack that was deployed again gets a
+new worker, because its addresses and the worker's code may have changed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from taskrunner_cli.local import processes
+from taskrunner_cli.local.workspace import Progress, Workspace
+
+POOL = "local"
+CALLER = "worker"
+CONCURRENCY = 2
+
+_MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
+_KEPT = ("PATH", "LANG", "HOME", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker's process that this module started.
+
+    Args:
+        born: the process's start time, in seconds since the epoch.
+        target: the deployment that it was started for.
+
+    """
+
+    pid: int
+    born: float
+    target: Any
+
+
+def running(workspace: Workspace) -> Worker | None:
+    """Return the worker that *workspace* records, or None if its process has ended."""
+    try:
+        worker = Worker(**json.loads(workspace.worker_file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return worker if processes.find(worker.pid, worker.born) else None
+
+
+def ensure(workspace: Workspace, target: object, progress: Progress) -> None:
+    """Start a worker, unless one runs that was started for the deployment *target*.
+
+    A worker needs Linux; elsewhere the stack has none.
+    """
+    worker = running(workspace)
+    is_current = worker is not None and worker.target == target
+    if sys.platform == "linux" and not is_current:
+        progress(f"starting a worker of the pool {POOL}")
+        start(workspace, target)
+
+
+def start(workspace: Workspace, target: object) -> Worker:
+    """Start a worker in its own session, instead of the one that runs, if any.
+
+    The jobs of the worker before are offered again when their leases have ended.
+    """
+    stop(workspace)
+    workspace.logs.mkdir(parents=True, exist_ok=True)
+    with log_of(workspace).open("a") as sink:
+        process = subprocess.Popen(  # noqa: S603 -- a fixed command
+            command(workspace),
+            cwd=workspace.local,
+            env=environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    worker = Worker(process.pid, processes.start_time(process.pid), target)
+    workspace.worker_file.write_text(json.dumps(asdict(worker)), encoding="utf-8")
+    # The worker outlives this process, as the emulator does.
+    process.returncode = 0
+    return worker
+
+
+def command(workspace: Workspace) -> list[str]:
+    """Return the command of the worker."""
+    chosen = ["--pool", POOL, "--as", CALLER, "--stack", str(workspace.stack_file)]
+    others = ["--name", "local-stack", "--concurrency", str(CONCURRENCY)]
+    return [sys.executable, "-c", _MAIN, "worker", "run", *chosen, *others]
+
+
+def environment(ambient: Mapping[str, str]) -> dict[str, str]:
+    """Return the worker's environment variables; *ambient* are those of this process.
+
+    Nothing of the developer's reaches the worker, so no variable chooses another caller or stack.
+    """
+    return {name: ambient[name] for name in _KEPT if name in ambient}
+
+
+def log_of(workspace: Workspace) -> os.PathLike[str]:
+    """Return the path of the worker's log."""
+    return workspace.logs / "worker.log"
+
+
+def stop(workspace: Workspace) -> None:
+    """End the recorded worker, and its jobs with it."""
+    worker = running(workspace)
+    process = processes.find(worker.pid, worker.born) if worker else None
+    if process is not None:
+        # A worker that drains may wait in a poll for 20 seconds. Its supervisors end the jobs.
+        processes.kill(process)
+    workspace.worker_file.unlink(missing_ok=True)
