@@ -36,11 +36,11 @@ class Workers:
         """Start a worker that calls the stack, or *api_url* instead of its API."""
         client = self.stack.clients[worker.CALLER]
         name = f"worker-{len(self.started) + 1}"
+        pool = ("--pool", worker.POOL, "--name", name)
         process = WorkerProcess(
             self.folder / name,
             self.folder / f"{name}.log",
-            ("--pool", worker.POOL, "--name", name, "--label", f"test={self.label}")
-            + ("--idle-poll-seconds", "1", *options),
+            [*pool, "--label", f"test={self.label}", "--idle-poll-seconds", "1", *options],
             {
                 "TASKRUNNER_API_URL": api_url or self.stack.api_url,
                 "TASKRUNNER_TOKEN_URL": self.stack.token_url,

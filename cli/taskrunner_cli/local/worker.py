@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from taskrunner_cli.local import processes
@@ -17,7 +18,8 @@ from taskrunner_cli.local.workspace import Progress, Workspace
 
 POOL = "local"
 CALLER = "worker"
-CONCURRENCY = 2
+_CONCURRENCY = 2
+_IDLE_POLL_S = 2  # a call of the emulator costs nothing
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
 _KEPT = ("PATH", "LANG", "HOME", "TMPDIR")
@@ -86,7 +88,8 @@ def start(workspace: Workspace, target: object) -> Worker:
 def command(workspace: Workspace) -> list[str]:
     """Return the command of the worker."""
     chosen = ["--pool", POOL, "--as", CALLER, "--stack", str(workspace.stack_file)]
-    others = ["--name", "local-stack", "--concurrency", str(CONCURRENCY)]
+    others = ["--name", "local-stack", "--concurrency", str(_CONCURRENCY)]
+    others += ["--idle-poll-seconds", str(_IDLE_POLL_S)]
     return [sys.executable, "-c", _MAIN, "worker", "run", *chosen, *others]
 
 
@@ -98,7 +101,7 @@ def environment(ambient: Mapping[str, str]) -> dict[str, str]:
     return {name: ambient[name] for name in _KEPT if name in ambient}
 
 
-def log_of(workspace: Workspace) -> os.PathLike[str]:
+def log_of(workspace: Workspace) -> Path:
     """Return the path of the worker's log."""
     return workspace.logs / "worker.log"
 
