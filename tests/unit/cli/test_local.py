@@ -42,7 +42,7 @@ def test_status_exits_with_three_while_nothing_runs(taskrunner: Command) -> None
         ({"current": False}, 0, "older than the sources; try: taskrunner local up"),
         ({"stack": None}, 3, "nothing is deployed in it; try: taskrunner local up"),
         ({"worker_pid": None}, 0, "worker   does not run; try: taskrunner local up"),
-        ({}, 0, "worker   of the pool local (process 4243); worker.log"),
+        ({"worker_pid": 4243}, 0, "worker   of the pool local (process 4243); worker.log"),
         ({"healthy": False}, 3, "does not answer; its log is emulator.log"),
     ],
 )
@@ -61,7 +61,10 @@ def test_status_says_what_is_wrong(
     assert (ended.code, message in ended.out) == (code, True), ended.out
 
 
-def test_status_names_the_worker_in_its_document(taskrunner: Command) -> None:
+def test_status_names_the_worker_in_its_document(
+    taskrunner: Command, local_stack: FakeLocalStack
+) -> None:
+    local_stack.worker_pid = 4243
     taskrunner("local", "up")
 
     document = taskrunner("local", "status", "-o", "json").document
