@@ -1,7 +1,9 @@
 """Starts, finds and ends the local stack's worker, a process of `taskrunner worker run`.
 
 It takes the jobs of one pool as the stack's client `worker`. A stack that was deployed again gets a
-new worker, because its addresses and the worker's code may have changed.
+new worker, because its addresses and the worker's code may have changed. The worker before is asked
+to end: it finishes what it runs, and takes the job that its last poll may bring. If it was killed
+instead, the service could give that job to nobody, and would notice it when the lease has ended.
 """
 
 import json
@@ -9,9 +11,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from taskrunner_cli.local import processes
 from taskrunner_cli.local.workspace import Progress, Workspace
@@ -32,21 +37,25 @@ class Worker:
     Args:
         born: the process's start time, in seconds since the epoch.
         target: the deployment that it was started for.
+        earlier: the ids and start times of workers before, which may still be ending.
 
     """
 
     pid: int
     born: float
     target: Any
+    earlier: list[tuple[int, float]] = field(default_factory=list)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes of this worker and of those before that have not ended."""
+        known = [(self.pid, self.born), *self.earlier]
+        return [found for pid, born in known if (found := processes.find(pid, born))]
 
 
 def running(workspace: Workspace) -> Worker | None:
     """Return the worker that *workspace* records, or None if its process has ended."""
-    try:
-        worker = Worker(**json.loads(workspace.worker_file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return worker if processes.find(worker.pid, worker.born) else None
+    worker = _recorded(workspace)
+    return worker if worker and processes.find(worker.pid, worker.born) else None
 
 
 def ensure(workspace: Workspace, target: object, progress: Progress) -> None:
@@ -62,14 +71,16 @@ def ensure(workspace: Workspace, target: object, progress: Progress) -> None:
 
 
 def start(workspace: Workspace, target: object) -> Worker:
-    """Start a worker in its own session, instead of the one that runs, if any.
-
-    The jobs of the worker before are offered again when their leases have ended.
-    """
-    stop(workspace)
+    """Start a worker in its own session, and ask the one before to end."""
+    before = _recorded(workspace)
+    ending = before.processes() if before else []
+    for process in ending:
+        if before and process.pid == before.pid:  # a second SIGTERM would stop the jobs
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
     workspace.logs.mkdir(parents=True, exist_ok=True)
     with log_of(workspace).open("a") as sink:
-        process = subprocess.Popen(  # noqa: S603 -- a fixed command
+        started = subprocess.Popen(  # noqa: S603 -- a fixed command
             command(workspace),
             cwd=workspace.local,
             env=environment(os.environ),
@@ -78,10 +89,15 @@ def start(workspace: Workspace, target: object) -> Worker:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    worker = Worker(process.pid, processes.start_time(process.pid), target)
+    worker = Worker(
+        started.pid,
+        processes.start_time(started.pid),
+        target,
+        [(process.pid, process.create_time()) for process in ending],
+    )
     workspace.worker_file.write_text(json.dumps(asdict(worker)), encoding="utf-8")
     # The worker outlives this process, as the emulator does.
-    process.returncode = 0
+    started.returncode = 0
     return worker
 
 
@@ -107,10 +123,15 @@ def log_of(workspace: Workspace) -> Path:
 
 
 def stop(workspace: Workspace) -> None:
-    """End the recorded worker, and its jobs with it."""
-    worker = running(workspace)
-    process = processes.find(worker.pid, worker.born) if worker else None
-    if process is not None:
-        # A worker that drains may wait in a poll for 20 seconds. Its supervisors end the jobs.
+    """Kill the recorded workers, whose supervisors then end their jobs."""
+    worker = _recorded(workspace)
+    for process in worker.processes() if worker else []:
         processes.kill(process)
     workspace.worker_file.unlink(missing_ok=True)
+
+
+def _recorded(workspace: Workspace) -> Worker | None:
+    try:
+        return Worker(**json.loads(workspace.worker_file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

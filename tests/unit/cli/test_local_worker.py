@@ -50,6 +50,7 @@ def test_one_process_is_started_for_a_deployment_and_ended(workspace: Workspace)
     assert again == first
     assert second is not None
     assert second.pid != first.pid
+    assert [pid for pid, _ in second.earlier] == [first.pid]
     assert processes.find(first.pid, first.born) is None
     assert processes.find(second.pid, second.born) is None
     assert worker.running(workspace) is None
