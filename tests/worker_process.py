@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.worker_service import OfferedJob, WorkerService
+    from tests.offered_job import OfferedJob
+    from tests.worker_service import WorkerService
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
 _PATIENCE_S = 30.0

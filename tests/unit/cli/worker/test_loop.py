@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.offered_job import OfferedJob
 from tests.worker_fixtures import StartWorker
 from tests.worker_process import processes_of
-from tests.worker_service import OfferedJob, WorkerService
+from tests.worker_service import WorkerService
 
 UNTIL_FLAG = 'echo begun; until [ -e "$FLAG" ]; do sleep 0.05; done'
 
