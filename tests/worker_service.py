@@ -53,6 +53,8 @@ class WorkerService:
     files: dict[str, bytes] = field(default_factory=dict)
     is_down: bool = False
     """Whether it closes each connection without an answer."""
+    open_polls: int = 0
+    """The number of polls that wait for a job."""
     turned_away: int = 0
     """The number of connections that it closed without an answer."""
     failing_uploads: int = 0
@@ -190,22 +192,25 @@ class WorkerService:
         if body["pool"] not in self.pools:
             raise RefusalError(403, "forbidden", f"no right to the pool '{body['pool']}'")
         wait_s = min(body.get("waitSeconds", 0), self.longest_wait_s)
-        deadline_s = time.monotonic() + wait_s
         with self.changed:
             self.polls.append(body)
+            self.open_polls += 1
+            job = self._wait_for_job(body["pool"], time.monotonic() + wait_s)
+            self.open_polls -= 1
             self.changed.notify_all()
-            while True:
-                self._take_back_expired()
-                waiting = (j for j in self.jobs if j.is_waiting and j.pool == body["pool"])
-                if (job := next(waiting, None)) or self.is_down:
-                    break
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0:
-                    return 204, None
-                self.changed.wait(min(left_s, 0.1))
-            if job is None:
-                return 204, None
-            return 200, self._leased(job, body["worker"])
+            return (200, self._leased(job, body["worker"])) if job else (204, None)
+
+    def _wait_for_job(self, pool: str, deadline_s: float) -> OfferedJob | None:
+        while not self.is_down:
+            self._take_back_expired()
+            for job in self.jobs:
+                if job.is_waiting and job.pool == pool:
+                    return job
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                break
+            self.changed.wait(min(left_s, 0.1))
+        return None
 
     def _leased(self, job: OfferedJob, worker: str) -> dict[str, Any]:
         job.lease_id = f"{job.number}-{secrets.token_urlsafe(8)}"
