@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.worker_service import OfferedJob
+    from tests.offered_job import OfferedJob
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
 _PATIENCE_S = 30.0
+_POWERLESS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
 
 
 def processes_of(job: OfferedJob) -> list[psutil.Process]:
@@ -37,7 +38,7 @@ def processes_with(variable: str, value: str) -> list[psutil.Process]:
 
 
 class WorkerProcess:
-    """A process of `taskrunner worker run`."""
+    """A process of `taskrunner worker run`; of root, it has none of root's capabilities."""
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class WorkerProcess:
         options: Sequence[str],
         variables: Mapping[str, str],
     ) -> None:
-        command = [sys.executable, "-c", _MAIN, "worker", "run"]
+        powerless = _POWERLESS if os.getuid() == 0 else ()
+        command = [*powerless, sys.executable, "-c", _MAIN, "worker", "run"]
         self._log = log
         self.folder = folder
         with log.open("wb") as file:
