@@ -26,7 +26,7 @@ class UnsteadyProxy:
         self._threads = [threading.Thread(target=self._accept)]
         self._is_open = True
         self.refused = 0
-        """How many connections came while it was closed."""
+        """The number of connections that came while it was closed."""
 
     @property
     def url(self) -> str:

@@ -1,7 +1,7 @@
 """Shows a run in progress: a table that changes in place on a terminal, plain lines in a pipe.
 
-What steps print is a line of its own in a pipe. On a terminal, the last lines of the log below the
-table have it, and all of it stands above the table if that is asked for.
+Output of steps is printed line by line in a pipe. On a terminal, the last lines of the log below
+the table have it, and all of it stands above the table if that is asked for.
 """
 
 from collections import deque
