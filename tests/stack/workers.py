@@ -1,6 +1,7 @@
 """Workers as processes of their own, which take the jobs of one test from the local stack.
 
-The stack has a worker already. So a test's steps have a label that only its own workers offer.
+They have a pool of their own, because the stack's worker takes the jobs of the pool `local`. The
+steps of a test have a label that only its own workers offer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import boto3
 
 from taskrunner_cli.local import worker
 from tests.packs import pack
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from taskrunner_cli.local import Stack
 
+POOL: Final = "tests"
 _PAST: Final = "2025-12-06T10:00:00.000Z"
 
 
@@ -32,11 +36,14 @@ class Workers:
     label: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     started: list[WorkerProcess] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        _admit(self.stack)
+
     def start(self, *options: str, api_url: str = "") -> WorkerProcess:
         """Start a worker that calls the stack, or *api_url* instead of its API."""
         client = self.stack.clients[worker.CALLER]
         name = f"worker-{len(self.started) + 1}"
-        pool = ("--pool", worker.POOL, "--name", name)
+        pool = ("--pool", POOL, "--name", name)
         process = WorkerProcess(
             self.folder / name,
             self.folder / f"{name}.log",
@@ -54,7 +61,7 @@ class Workers:
     def step(self, script: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
         """Return what `run` has in a step for these workers."""
         parameters = {"script": script, "labels": {"test": self.label}, **more}
-        return {"uses": f"worker:{worker.POOL}", "with": parameters}
+        return {"uses": f"worker:{POOL}", "with": parameters}
 
     def pack(self, script: str, *, spec: str = "", **more: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a pack with the step `job`, which runs *script*."""
@@ -64,6 +71,23 @@ class Workers:
         """Kill those that run."""
         for process in self.started:
             process.kill()
+
+
+def _admit(stack: Stack) -> None:
+    """Let the stack's client of workers take jobs of POOL too."""
+    table = boto3.client(
+        "dynamodb",
+        endpoint_url=stack.endpoint_url,
+        region_name=stack.region,
+        aws_access_key_id=stack.access_key_id,
+        aws_secret_access_key=stack.secret_access_key,
+    )
+    table.update_item(
+        TableName=stack.table_name,
+        Key={"pk": {"S": f"C#{stack.clients[worker.CALLER].client_id}"}, "sk": {"S": "C"}},
+        UpdateExpression="SET pools = :pools",
+        ExpressionAttributeValues={":pools": {"L": [{"S": worker.POOL}, {"S": POOL}]}},
+    )
 
 
 def lose_lease(stack: Stack, aws: Callable[[str], Any], run_id: str, step_path: str) -> None:
