@@ -159,7 +159,7 @@ def print_next_commands(demo: Demo, run: RunState) -> None:
         f"taskrunner logs {run_id} --output json": "its log, for programs",
         f"taskrunner evidence fetch {run_id}": "its record, signed, to verify offline",
         "taskrunner run examples/hello.yaml --input image=alpine:latest": "a pack of your own",
-        "taskrunner run examples/worker-release.yaml": "commands on this machine, by a worker",
+        "taskrunner run examples/worker-release.yaml --input folder=$PWD": "commands, by a worker",
         "taskrunner gates examples/release.yaml": "the steps that need an approval",
         "taskrunner local status": "the stack; `taskrunner local down` stops it",
         profile.api_url + "/openapi": "the API's own description",

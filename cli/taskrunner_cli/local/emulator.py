@@ -33,7 +33,6 @@ OTHER_CONCURRENCY = {
     "CancelRunFunction": 2,
     "DecideApprovalFunction": 3,
     "OfferJobFunction": 2,
-    "ServeWorkersFunction": 10,  # a worker without a job holds one for 20 seconds, asleep
     "ReconcileFunction": 2,  # the schedule's call, and one by hand
     "PublishEventsFunction": 1,  # the stream's records come one batch after the other
     "DigestSettingsFunction": 1,  # called by deployments only
