@@ -7,11 +7,12 @@ import pytest
 from rich.console import Console
 
 from taskrunner_cli.api.answers import Answer
-from taskrunner_cli.api.documents import LogEntry, RunStatus, Step, StepStatus
+from taskrunner_cli.api.documents import LogEntry, RunStatus, Step, StepDetail, StepStatus
 from taskrunner_cli.api.watch import RunUpdate
 from taskrunner_cli.output.live_run import Display, LiveTable, PlainLines, show_updates
 from taskrunner_cli.output.runs import log_line
 from taskrunner_cli.output.sanitize import output_lines
+from taskrunner_cli.output.step_detail import step_view
 from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.output.steps import step_rows, step_table
 from tests.unit.cli.conftest import FakeClock
@@ -137,6 +138,17 @@ def test_the_table_says_what_a_step_waits_for_and_where_it_runs() -> None:
     assert "waiting-for-worker: pool linux" in _table(waiting)
     assert "on build-7" in _table(running)
     assert "build-7" not in _table({**running, "status": "Succeeded"})
+
+
+def test_a_step_names_its_pool_and_its_worker() -> None:
+    screen = io.StringIO()
+    step: StepDetail = {"stepId": "tests", "status": "Running", "pool": "linux", "worker": "vm-7"}
+
+    _console(screen, is_terminal=False).print(step_view(step))
+
+    words = [line.split() for line in screen.getvalue().splitlines()]
+    assert ["pool", "linux"] in words
+    assert ["worker", "vm-7"] in words
 
 
 def _table(step: Step) -> str:
