@@ -4,10 +4,8 @@ moto serializes an attribute by looking for each of the ten types that it may ha
 names. It validates an update in ten walks over its expression, and counts the clauses at each node.
 It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
 again to know the map's size, which each query adds up. It looks for the service of each request
-among all services. It parses a machine's definition when the machine is made and for each
-execution, with a parser that is written in Python. It prepares 1,300 addresses for the library
-requests, which nothing here uses. `contract/test_quick_moto.py` compares the answers with those of
-moto alone.
+among all services. It prepares 1,300 addresses for the library requests, which nothing here uses.
+`contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import importlib
 import inspect
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +25,6 @@ from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.validators import ActionCountValidator
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +34,6 @@ _by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
 _by_moto_size = DynamoType.size
-_by_moto_parse = AmazonStateLanguageParser.parse
 
 
 @contextmanager
@@ -57,7 +52,6 @@ def quick_moto() -> Iterator[None]:
         patch.setattr(DynamoType, "size", size_of_value)
         patch.setattr(Item, "size", size_of_item)
         patch.setattr(Table, "all_items", all_items)
-        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(parse))
         yield
 
 
@@ -195,14 +189,3 @@ def size_of_item(self: Any) -> int:  # noqa: ANN401 - moto is untyped
 @cache
 def _size_of_name(name: str) -> int:
     return len(name.encode())
-
-
-def parse(definition: str) -> tuple[Any, Any]:
-    """The program of a definition, which an execution changes, and its tree, which nothing does."""
-    tree = _tree(definition)
-    return Preprocessor().visit(tree), tree
-
-
-@lru_cache(maxsize=32)
-def _tree(definition: str) -> Any:  # noqa: ANN401 - moto is untyped
-    return _by_moto_parse(definition)[1]
