@@ -145,11 +145,8 @@ def _rollout(
     releases.deploy(next_release(tmp_path_factory.mktemp("next")))
     begun, new = waiting(operator, GATED, GATED)
     approve(operator, "security", *finished, begun, old[1])
-    for run_id in (finished[1], old[1]):
-        until(
-            lambda run_id=run_id: (run_id, "owner") in open_approvals(operator),
-            f"{run_id} waits for its owner",
-        )
+    owned = {(run_id, "owner") for run_id in (finished[1], old[1])}
+    until(lambda: owned <= open_approvals(operator), f"{owned} wait for their owner")
     approve(operator, "owner", finished[1])
     for run_id in (*finished, begun):
         operator.ended(run_id)
