@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Attempt:
     """An attempt of a run step, or an evaluation of a policy. Times are RFC 3339 text.
 
-    *started_at* is None for an evaluation, of which only the end is recorded. *worker* is the worker
-    that runs it, or has run it, if one does.
+    *started_at* is None for an evaluation, of which only the end is recorded. *worker* is the
+    worker that runs it, or has run it, if one does.
     """
 
     number: int
