@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tests.faults.faults import Fault
 from tests.faults import worker_packs
+from tests.faults.faults import Fault
 from tests.faults.worker_packs import Script
 from tests.packs import pack
 

@@ -107,9 +107,7 @@ class TestTheAnswer:
 
     def test_has_no_more_time_than_the_step(self) -> None:
         world = a_world(
-            pack(
-                "- {id: tests, timeoutSeconds: 10, run: {uses: worker:linux, with: {script: a}}}"
-            )
+            pack("- {id: tests, timeoutSeconds: 10, run: {uses: worker:linux, with: {script: a}}}")
         )
 
         assert leased(world)["expiresAt"] == "2025-12-06T12:00:40.000Z"  # 30 s to report
