@@ -33,7 +33,7 @@ ENDS = {
 }
 # The partition attributes of the indexes in which an ended run with evidence has no item.
 _LISTS = frozenset({"unfinished", "due", "tenant_open_approvals"})
-# Attributes of a job that still waits, whose end is still due, or whose machine waits for an answer.
+# Attributes of a job that still waits, that is still due, or whose machine waits for an answer.
 _OF_A_JOB = frozenset({"run_list", "due", "task_token"})
 _DECISIONS = frozenset({Event.GATE_APPROVED, Event.GATE_REJECTED, Event.GATE_EXPIRED})
 

@@ -223,9 +223,8 @@ class Play:
         """Move the clock to what happens next; return whether the reconciler has passed."""
         service = self._service
         timers = [event.due_at for event in service.events]
-        for timer in (service.states.next_timer(), self._workers.next_at()):
-            if timer is not None:
-                timers.append(timer)
+        others = (service.states.next_timer(), self._workers.next_at())
+        timers += [timer for timer in others if timer is not None]
         if timers and min(timers) <= self._next_pass:
             service.clock.time = max(min(timers), service.clock.time)
             return False

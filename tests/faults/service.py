@@ -210,7 +210,7 @@ class Service:
             FunctionDiedError: API Gateway would answer 502.
         """
         engine = cast("Engine", self)
-        client = Client(engine, subject="workers", scopes="worker", pools="linux")
+        client = Client(engine, subject="workers", scopes="worker", pools="linux rare")
         return client("POST", path, body)
 
     def handler_of(self, method: str, resource: str) -> Callable[..., Any]:

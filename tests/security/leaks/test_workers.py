@@ -1,4 +1,4 @@
-"""Secrets that workers get are in nothing that is kept, nor are their leases' and machines' tokens."""
+"""Secrets that workers get are in nothing that is kept, and neither are leases and task tokens."""
 
 from __future__ import annotations
 

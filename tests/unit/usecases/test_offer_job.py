@@ -42,7 +42,9 @@ LABELLED = pack(
     """
     - {id: first, run: {uses: builtin:noop, with: {gpu: h100, n: 5}}}
     - id: tests
-      run: {uses: worker:linux, with: {script: make, labels: {gpu: "{{ steps.first.outputs.gpu }}"}}}
+      run:
+        uses: worker:linux
+        with: {script: make, labels: {gpu: "{{ steps.first.outputs.gpu }}"}}
     """
 )
 

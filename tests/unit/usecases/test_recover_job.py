@@ -1,4 +1,4 @@
-"""A job that nobody reports about waits for another worker, fails, or is answered; nothing is left."""
+"""A job that nobody reports about waits for another worker, fails, or is answered."""
 
 from __future__ import annotations
 
