@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.worker_service import OfferedJob, WorkerService
+    from tests.offered_job import OfferedJob
+    from tests.worker_service import WorkerService
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
 _PATIENCE_S = 30.0
+_POWERLESS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
 
 
 def processes_of(job: OfferedJob) -> list[psutil.Process]:
@@ -32,7 +34,7 @@ def processes_of(job: OfferedJob) -> list[psutil.Process]:
 
 
 class WorkerProcess:
-    """A process of `taskrunner worker run`."""
+    """A process of `taskrunner worker run`; of root, it has none of root's capabilities."""
 
     def __init__(
         self,
@@ -42,7 +44,8 @@ class WorkerProcess:
         options: Sequence[str],
         variables: Mapping[str, str],
     ) -> None:
-        command = [sys.executable, "-c", _MAIN, "worker", "run", "--pool", "linux"]
+        powerless = _POWERLESS if os.getuid() == 0 else ()
+        command = [*powerless, sys.executable, "-c", _MAIN, "worker", "run", "--pool", "linux"]
         self._log = log
         self.folder = folder
         with log.open("wb") as file:

@@ -17,6 +17,7 @@ FUNCTIONS = (
     "RunStepFunctionArn",
     "OpenGateFunctionArn",
     "DecideFlowFunctionArn",
+    "OfferJobFunctionArn",
     "SettleRunFunctionArn",
 )
 BOUND = {name: f"arn:aws:lambda:eu-central-1:123456789012:function:{name}" for name in FUNCTIONS}

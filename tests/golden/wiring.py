@@ -53,7 +53,7 @@ def _work(state: State) -> str:
         case "Task":
             return _task(state)
         case "Map":
-            mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"].lower()
+            mode = state["ItemProcessor"].get("ProcessorConfig", {}).get("Mode", "INLINE").lower()
             limit = state.get("MaxConcurrencyPath") or state["MaxConcurrency"]
             return f"Map {mode} of {state['ItemsPath']}, {limit} at a time"
         case "Pass" if "Result" not in state:

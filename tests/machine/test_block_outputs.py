@@ -323,6 +323,23 @@ def test_a_map_fails_where_its_expression_cannot_be_evaluated(
     assert "the outputs of iteration 0" in message
 
 
+@pytest.mark.parametrize("read", ["outputs", "outputs.statuses"])
+def test_a_map_keeps_its_statuses_when_an_items_value_cannot_be_evaluated(
+    ana: Client, read: str
+) -> None:
+    steps = MIXED.replace("OUTPUTS", "outputs: \"abs(item == 'good' && 'x' || `1`)\"")
+    steps += f"""
+- {{id: seen, run: {{uses: builtin:noop, with: {{it: "{{{{ steps.block.{read} }}}}"}}}}}}
+"""
+    state = run(ana, pack(steps))
+
+    assert state["status"] == "succeeded", statuses(state)
+    assert statuses(state)["block"] == "Failed executor-error"
+    found = outputs(ana, state, "seen")["it"]
+    ends = ["Succeeded", "Failed", "Skipped"]
+    assert found == (ends if read.endswith("statuses") else {"results": None, "statuses": ends})
+
+
 def test_items_that_a_failure_stopped_are_skipped(ana: Client) -> None:
     steps = """
     - id: around

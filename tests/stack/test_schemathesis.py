@@ -11,17 +11,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.api_schema import document
 from tests.packs import pack
+from tests.stack.api import Api
 from tests.stack.schemathesis_known import KNOWN
 from tests.template import ROOT
-
-if TYPE_CHECKING:
-    from tests.stack.api import Api
 
 HERE = Path(__file__).parent
 # Fixed, so that each run sends the same requests. A failure prints the seed.
@@ -59,15 +57,21 @@ def _known(operator: Api) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("caller", "chosen"),
+    [("operator", "--exclude-path-regex"), ("worker", "--include-path-regex")],
+)
 def test_schemathesis_finds_no_answer_that_breaks_the_document(
-    operator: Api, known: dict[str, Any], tmp_path: Path
+    operator: Api, known: dict[str, Any], tmp_path: Path, caller: str, chosen: str
 ) -> None:
+    client = Api(operator.stack, operator.http, caller)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", str(HERE / "schemathesis.toml")),
         *("run", str(ROOT / "functions/describe_api/openapi.yaml")),
         *("--url", operator.stack.api_url),
-        *("--header", f"Authorization: Bearer {operator.token}"),
+        *("--header", f"Authorization: Bearer {client.token}"),
+        *(chosen, "/worker/"),
         *("--seed", os.environ.get("TASKRUNNER_SCHEMATHESIS_SEED", _SEED)),
     ]
 
@@ -86,7 +90,10 @@ def test_schemathesis_finds_no_answer_that_breaks_the_document(
         check=False,
     )
 
-    report = done.stdout.replace(operator.token, "TOKEN")
+    report = done.stdout.replace(client.token, "TOKEN")
     assert done.returncode == 0, report[-12_000:] + done.stderr[-2_000:]
-    total = sum(len(item) for item in document()["paths"].values())
-    assert f"{total} selected / {total} total" in report
+    counts = {path: len(item) for path, item in document()["paths"].items()}
+    of_workers = sum(count for path, count in counts.items() if "/worker/" in path)
+    total = sum(counts.values())
+    selected = of_workers if caller == "worker" else total - of_workers
+    assert f"{selected} selected / {total} total" in report

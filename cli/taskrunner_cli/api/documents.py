@@ -66,6 +66,7 @@ class StepAttempt(TypedDict):
 
     attempt: int
     status: StepStatus
+    worker: NotRequired[str]
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     reason: NotRequired[str]

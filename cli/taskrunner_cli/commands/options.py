@@ -30,8 +30,8 @@ AsOption = Annotated[
     typer.Option(
         "--as",
         metavar="CALLER",
-        help="Client of the local stack: viewer, operator, approver, admin, other-tenant-operator."
-        " (env TASKRUNNER_AS, default operator)",
+        help="Client of the local stack: viewer, operator, approver, admin, other-tenant-operator, "
+        "worker. (env TASKRUNNER_AS, default operator)",
         autocompletion=complete_caller,
         rich_help_panel=_CALLER_PANEL,
     ),

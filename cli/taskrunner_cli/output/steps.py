@@ -199,18 +199,24 @@ def _matters(step: Step) -> bool:
 
 
 def _progress(step: Step, children: Iterable[Step]) -> str:
-    """Return how many iterations of a map or loop have ended, have failed and run."""
+    """Return how many iterations of a map or loop have ended, have failed and run.
+
+    An iteration in which only a step with `continueOnError` failed has not failed.
+    """
     iterations: dict[str, list[str]] = defaultdict(list)
+    failed_iterations: set[str] = set()
     for child in children if step.get("kind") in _ITERATED_KINDS else ():
         if match := _ITERATION.match(child["stepId"], len(step["stepId"])):
             iterations[match[1]].append(child["status"])
+            if child["status"] == "Failed" and not child.get("continueOnError"):
+                failed_iterations.add(match[1])
     if "childrenOmitted" in step and step.get("counts"):
         return _counted_progress(step["counts"])
     if not iterations:
         return ""
     total = len(iterations)
     ended = sum(FINAL_STEP_STATUSES.issuperset(statuses) for statuses in iterations.values())
-    failed = sum("Failed" in statuses for statuses in iterations.values())
+    failed = len(failed_iterations)
     to_come = sum({"Pending"}.issuperset(statuses) for statuses in iterations.values())
     running = total - ended - to_come
     # The service lists only the iterations that have begun of a large map or loop. Its counts have

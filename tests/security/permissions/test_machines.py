@@ -98,7 +98,8 @@ def _states(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
 
 
 def _needs_of(state: dict[str, Any], functions: dict[str, str]) -> Iterator[Need]:
-    if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] != "INLINE":
+    mode = state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode", "INLINE")
+    if mode != "INLINE":
         # Each iteration is an execution of the same machine, which the map watches and stops.
         yield Need("states:StartExecution", f"arn:aws:states:{_ACCOUNT}:stateMachine:{_MACHINE}")
         for action in ("DescribeExecution", "StopExecution"):

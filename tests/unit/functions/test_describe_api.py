@@ -71,7 +71,7 @@ class TestDocument:
         ] == [
             "#/servers",
             "#/servers",
-            "#/components/securitySchemes",
+            "#/components/securitySchemes/oauth2/flows/clientCredentials/tokenUrl",
         ]
 
     @pytest.mark.parametrize("host", ["a.example.com", "[::1]:4566"])

@@ -177,8 +177,10 @@ def test_rejects_a_decision_when_no_gate_waits(approval: str) -> None:
 def test_does_not_find_an_approval_that_the_pack_does_not_declare() -> None:
     world = waiting()
 
-    with pytest.raises(NotFoundError, match="approval nobody of run run-7 not found"):
+    with pytest.raises(NotFoundError) as refused:
         decide(world, approval="nobody")
+
+    assert str(refused.value) == "approval nobody of run run-7 not found; available: security"
 
 
 def test_does_not_find_a_run_of_another_tenant() -> None:

@@ -52,6 +52,7 @@ EACH = pack(
 CONTAINED = EACH.replace("name: Each", "continueOnError: true")
 ALL_AT_ONCE = EACH.replace("scope: gate", "scope: run")
 _HINT = "of the approval security (the first one is called each[0]::review) not found"
+_GATES = "of the approval security not found; available: careful, review"
 FIRST, SECOND, THIRD = (f"each[{number}]::review" for number in range(3))
 
 
@@ -170,10 +171,14 @@ class TestScopeGate:
     @pytest.mark.parametrize(
         ("step_id", "message"),
         [
-            ("nothing", "gate nothing of the approval security not found"),
-            ("last", "gate last of the approval security not found"),
-            ("each[0]::ship", "gate each[0]::ship of the approval security not found"),
-            ("../x", "gate ../x of the approval security not found"),
+            ("nothing", f"gate nothing {_GATES}"),
+            ("last", f"gate last {_GATES}"),
+            ("each[0]::ship", f"gate each[0]::ship {_GATES}"),
+            ("../x", f"gate ../x {_GATES}"),
+            (
+                "carefull",
+                "gate carefull of the approval security not found; did you mean 'careful'?",
+            ),
             (
                 "review",
                 f"gate review {_HINT}",

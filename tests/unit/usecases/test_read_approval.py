@@ -203,6 +203,14 @@ def test_a_closed_approval_has_no_gates_and_cannot_be_decided() -> None:
 
 
 @pytest.mark.parametrize(
+    ("approval_id", "hint"), [("securty", "did you mean 'security'"), ("x", "available: ")]
+)
+def test_says_which_approval_a_wrong_id_may_mean(approval_id: str, hint: str) -> None:
+    with pytest.raises(NotFoundError, match=hint):
+        read_approval(TENANT, "run-7", approval_id, BOB, a_waiting_world())
+
+
+@pytest.mark.parametrize(
     ("tenant", "run_id", "approval_id"),
     [("globex", "run-7", "security"), (TENANT, "run-8", "security"), (TENANT, "run-7", "none")],
 )

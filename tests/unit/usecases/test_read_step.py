@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,6 +194,29 @@ def test_shows_each_evaluation_of_a_policy() -> None:
 def test_does_not_find_a_step_that_the_run_does_not_have(path: str) -> None:
     with pytest.raises(NotFoundError):
         detail(a_world(MAPPED), path)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("scna", "did you mean 'scan'?"),
+        ("scans[0]::sccan", "did you mean 'scan'?"),
+        ("nothing", "available: late, lates, scan, scans"),
+        ("scan", "the first one is called scans[0]::scan"),
+        ("scans[3]::scan", "the first one is called scans[0]::scan"),
+        ("scans[0]::lates", "it is called lates"),
+        ("lates[0]::late", "no iteration of 'lates' has come to it"),
+    ],
+)
+def test_says_which_step_a_wrong_id_may_mean(path: str, hint: str) -> None:
+    late = """
+    - id: lates
+      map: {items: run.id, step: {id: late, run: {uses: builtin:noop}}}
+    """
+    with pytest.raises(NotFoundError) as refused:
+        detail(a_world(MAPPED + textwrap.indent(textwrap.dedent(late), "    ")), path)
+
+    assert str(refused.value) == f"step {path} in run run-7 not found; {hint}"
 
 
 def test_does_not_find_a_step_of_another_tenant() -> None:

@@ -798,7 +798,7 @@ class TestWaiting:
         assert {call.partition(".")[0] for call in of_one[0]} <= {
             "due_work",
             "approvals",  # the oldest open one, for the gauges
-            "jobs",  # the oldest of all pools, for the gauges
+            "jobs",  # those that wait for workers, for the gauges
             "metrics",
         }
         assert {stored.status for stored in world.runs.stored.values()} == {RunStatus.WAITING}

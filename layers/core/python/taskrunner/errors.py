@@ -91,9 +91,9 @@ class ForbiddenError(_CodedError):
 class NotFoundError(_CodedError):
     """The thing does not exist. A thing of another tenant is reported the same way."""
 
-    def __init__(self, what: str) -> None:
-        """Name the thing: *what* reads like `run run-7`."""
-        super().__init__("not_found", f"{what} not found")
+    def __init__(self, what: str, hint: str = "") -> None:
+        """Name the thing: *what* reads like `run run-7`, and *hint* like `; did you mean 'x'?`."""
+        super().__init__("not_found", f"{what} not found{hint}")
 
 
 class ConflictError(_CodedError):

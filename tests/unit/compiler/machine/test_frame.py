@@ -23,6 +23,7 @@ FUNCTIONS = {
         "RunStepFunctionArn",
         "OpenGateFunctionArn",
         "DecideFlowFunctionArn",
+        "OfferJobFunctionArn",
         "SettleRunFunctionArn",
     )
 }

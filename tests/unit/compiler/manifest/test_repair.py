@@ -48,7 +48,7 @@ def test_reports_mistakes_of_every_stage_in_one_answer() -> None:
         "$.spec.steps[3].map.items",
     ]
     _, paths = refused(manifest, {"n": "x", "nn": 1})
-    assert paths[3:] == ["$.inputs.nn", "$.inputs.n"]
+    assert paths[3:] == ["$.spec.steps[3].map.items", "$.inputs.nn", "$.inputs.n"]
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,13 @@ from taskrunner.model.plan import MapStep
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskrunner.compiler.budget.limits import Budget
     from taskrunner.compiler.manifest.schema import Manifest
-    from taskrunner.compiler.problems import Problem
+    from taskrunner.compiler.manifest.shapes import Pack
+    from taskrunner.compiler.problems import Findings, Problem
+    from taskrunner.errors import Diagnostic
     from taskrunner.model.json_types import JsonMapping, JsonObject
     from taskrunner.model.plan import Plan
 
@@ -128,9 +130,9 @@ def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:
     found = pack_checks.problems(manifest.pack, ceilings, manifest.repaired)
     declared = manifest.pack.spec.inputs
     if not (manifest.misfits or len(found)):
-        manifest.refuse((), "invalid_inputs", values.problems(declared, given))
-        plan, failures = make_plan(manifest.pack, values.resolve(declared, given))
-        manifest.refuse(failures, "invalid_inputs")
+        misfits = values.problems(declared, given)
+        plan, failures = _plan_of_fitting(manifest.pack, given, misfits)
+        manifest.refuse(failures, "invalid_inputs", misfits)
         return plan
     # An author who checks a manifest may not have its inputs yet.
     broken = manifest.repaired.with_mistakes(problem.path for problem in found)
@@ -147,9 +149,19 @@ def _further_failures(
     sound = manifest.without(problem.path for problem in found)
     if sound is None or len(pack_checks.problems(sound.pack)):
         return ()
-    declared = sound.pack.spec.inputs
-    if values.problems(declared, given):
-        return ()
-    inputs = values.resolve(declared, given)
-    _, failures = make_plan(sound.pack, inputs)
+    misfits = values.problems(sound.pack.spec.inputs, given)
+    _, failures = _plan_of_fitting(sound.pack, given, misfits)
     return [problem for problem in failures if not sound.repaired.hides(problem.path)]
+
+
+def _plan_of_fitting(
+    pack: Pack, given: JsonMapping, misfits: Sequence[Diagnostic]
+) -> tuple[Plan, Findings]:
+    """Plan *pack* for those of the *given* inputs that have no *misfits*.
+
+    Returns the plan, which is of no use if there are any, and what fails on the others.
+    """
+    declared = pack.spec.inputs
+    unfit = values.unfit_names(declared, misfits)
+    fitting = {name: value for name, value in given.items() if name not in unfit}
+    return make_plan(pack, values.resolve(declared, fitting), unfit)

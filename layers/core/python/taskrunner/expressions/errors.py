@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from jmespath import exceptions, functions
 
+from taskrunner.expressions import syntax_hints
 from taskrunner.expressions.tokens import ROOT
 from taskrunner.model.wording import shortened
 
@@ -32,17 +33,6 @@ _TYPES: Final = {
     "array-number": "an array of numbers",
     "array-string": "an array of strings",
     "expref": "an expression with &",
-}
-_NO_ARITHMETIC: Final = "; an expression has no arithmetic"
-_HINTS: Final = {
-    "=": "; to compare, write ==",
-    "and": "; write &&",
-    "or": "; write ||",
-    "not": "; write !",
-    "+": _NO_ARITHMETIC,
-    "-": _NO_ARITHMETIC,
-    "/": _NO_ARITHMETIC,
-    "%": _NO_ARITHMETIC,
 }
 # Types of tokens, as the library names them.
 _END: Final = "EOF"
@@ -66,7 +56,9 @@ def syntax_error(text: str, error: exceptions.JMESPathError) -> ExpressionError:
     hint = _HALF_BRACED if "{{" in text else ""
     if re.match(r"not\s", text):
         hint = "; write !(...), not 'not'"
-    return ExpressionError(f"{quoted(text)} is not a valid expression: {_syntax(error)}{hint}")
+    return ExpressionError(
+        f"{quoted(text)} is not a valid expression: {_syntax(error, text)}{hint}"
+    )
 
 
 def evaluation_error(text: str, error: Exception) -> ExpressionError:
@@ -74,26 +66,27 @@ def evaluation_error(text: str, error: Exception) -> ExpressionError:
     return ExpressionError(f"{quoted(text)} cannot be evaluated: {_evaluation(error)}")
 
 
-def _syntax(error: exceptions.JMESPathError) -> str:
+def _syntax(error: exceptions.JMESPathError, text: str) -> str:
     if isinstance(error, exceptions.LexerError):
-        return _unknown_token(str(error.lexer_value), str(error.message))
+        return _unknown_token(str(error.lexer_value), str(error.message), text)
     if isinstance(error, exceptions.IncompleteExpressionError) or error.token_type == _END:
         return "it ends too early"
     token = _shown(error.token_value)
     if "function name" in error.msg:
         return "only the name of a function may stand before '('"
-    hint = _HINTS.get(token, "")
+    hint = syntax_hints.hint(token, text)
     if error.token_type == _NUMBER:
         hint = f"; a number needs backticks: write `{token}`"
     return f"unexpected '{token}'{hint}"
 
 
-def _unknown_token(token: str, reason: str) -> str:
+def _unknown_token(token: str, reason: str, text: str) -> str:
     if reason.startswith("Unclosed"):
         return f"the quote {token[0]} is never closed"
     if token.startswith('"'):
         return f"{shortened(token, _MAX_TOKEN_CHARACTERS)} holds an invalid escape"
-    return f"unexpected '{shortened(token, _MAX_TOKEN_CHARACTERS)}'{_HINTS.get(token, '')}"
+    hint = syntax_hints.hint(token, text)
+    return f"unexpected '{shortened(token, _MAX_TOKEN_CHARACTERS)}'{hint}"
 
 
 def _shown(token: Json) -> str:

@@ -20,7 +20,7 @@ from taskrunner.model.wording import kind_of, shortened
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from taskrunner.expressions.names import Reference
     from taskrunner.model.json_path import JsonPath
@@ -111,8 +111,17 @@ def texts(value: Json, path: JsonPath = ()) -> Iterator[tuple[JsonPath, str]]:
             yield from texts(child, (*path, index))
 
 
-def resolve(value: Json, inputs: JsonMapping, allowance: Allowance | None = None) -> Template:
-    """Evaluate the templates in *value* that read inputs alone, and leave the others open.
+def _reads_inputs_alone(expression: Expression) -> bool:
+    return expression.reads_inputs_alone
+
+
+def resolve(
+    value: Json,
+    inputs: JsonMapping,
+    allowance: Allowance | None = None,
+    is_decided: Callable[[Expression], bool] = _reads_inputs_alone,
+) -> Template:
+    """Evaluate the templates in *value* that are decided by *inputs*, and leave the others open.
 
     All of them share one *allowance*.
 
@@ -130,7 +139,7 @@ def resolve(value: Json, inputs: JsonMapping, allowance: Allowance | None = None
         if not isinstance(node, str) or _BRACES not in node:
             return node
         text = split(node)
-        if all(expression.reads_inputs_alone for expression in text.expressions):
+        if all(is_decided(expression) for expression in text.expressions):
             return text.render({"inputs": inputs}, shared)
         still_open[json_path.pointer(path)] = node
         return None

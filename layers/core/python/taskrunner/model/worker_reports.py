@@ -32,8 +32,7 @@ MAX_MESSAGE: Final = 1000  # characters
 MAX_PATH: Final = 1000  # characters
 MAX_FILE_BYTES: Final = 5 * 1024**3  # S3 takes no more in one request
 _MAX_NUMBER: Final = 2**31 - 1
-_LABEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
-_MAX_LABEL: Final = 100
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _LEASE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,2048}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -93,13 +92,9 @@ class LeaseRequest:
         _check(len(self.labels) <= MAX_LABELS, f"'labels' has at most {MAX_LABELS} members")
         for name, value in self.labels.items():
             _check(
-                _LABEL_NAME.fullmatch(name),
-                "the name of a label has 1 to 63 of the characters a-z, A-Z, 0-9, '.', '_', '/' "
-                "and '-', and begins with a letter or digit",
-            )
-            _check(
-                len(value) <= _MAX_LABEL and value.isprintable(),
-                f"the label '{name}' has at most {_MAX_LABEL} printable characters",
+                _LABEL.fullmatch(name) and _LABEL.fullmatch(value),
+                "a label and its value have 1 to 63 of the characters a-z, A-Z, 0-9, '.', '_', '/' "
+                "and '-', and begin with a letter or digit",
             )
         _check(0 <= self.wait_s <= MAX_WAIT_S, f"'waitSeconds' is from 0 to {MAX_WAIT_S}")
 

@@ -15,7 +15,7 @@ from taskrunner.model import step_path
 from taskrunner.model.approval import ApprovalRecord, Verdict, refusal_of_caller
 from taskrunner.model.plan import ApprovalGate, ApprovalScope, PolicyGate
 from taskrunner.model.refusal import RefusalCode
-from taskrunner.model.wording import shortened
+from taskrunner.model.wording import nearest, shortened
 from taskrunner.runtime.gate_decisions import waiting_gates
 from taskrunner.values import dataclass
 
@@ -40,7 +40,9 @@ def find_approval(plan: Plan, approval_id: str, run_id: str) -> Approval:
     """
     approval = next((known for known in plan.approvals if known.id == approval_id), None)
     if approval is None:
-        raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}")
+        known_ids = [known.id for known in plan.approvals]
+        hint = nearest(approval_id, known_ids) if known_ids else "; its pack has no approvals"
+        raise NotFoundError(f"approval {approval_id[:80]} of run {run_id}", hint)
     return approval
 
 
@@ -81,12 +83,13 @@ class GateChoice:
     def _check_gate(self, path: str) -> None:
         """Check that the plan has a gate of the approval at *path*."""
         what = f"gate {shortened(path, 80)} of the approval {self.approval.id}"
+        gates = [step.id for step in self.plan.all_steps() if self._waits(step)]
         try:
             iterations, step_id = step_path.parse(path)
         except ValueError:
-            raise NotFoundError(what) from None
-        if not any(step.id == step_id and self._waits(step) for step in self.plan.all_steps()):
-            raise NotFoundError(what)
+            raise NotFoundError(what, nearest(path, gates)) from None
+        if step_id not in gates:
+            raise NotFoundError(what, nearest(step_id, gates))
         blocks = [block.id for block in self.plan.iterations(step_id)]
         if [iteration.block_id for iteration in iterations] != blocks:
             example = step_path.join("".join(f"{block}[0]::" for block in blocks), step_id)

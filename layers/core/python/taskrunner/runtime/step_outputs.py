@@ -77,9 +77,11 @@ class StepOutputs:
                 return _policy_outputs(self._outcomes.loaded(step_path.join(prefix, step.id)))
             case Parallel():
                 return self._by_child(children(step), prefix)
-            case Conditional() | MapStep() | Loop():
+            case MapStep():
+                return self._map_outputs(step, prefix, with_statuses=with_statuses)
+            case Conditional() | Loop():
                 with suppress(ExpressionError):
-                    return self.assembled(step, prefix, with_statuses=with_statuses)
+                    return self.assembled(step, prefix)
                 return None  # it has failed
             case _:
                 assert_never(step)
@@ -89,10 +91,10 @@ class StepOutputs:
         step: Conditional | MapStep | Loop,
         prefix: str,
         iterations: int | None = None,
-        *,
-        with_statuses: bool = False,
     ) -> JsonObject:
         """Return the outputs of a block that has ended, a loop after so many *iterations*.
+
+        Those of a map are without the statuses of its items.
 
         Raises:
             ExpressionError: the outputs of a map or loop cannot be evaluated, or values that are
@@ -105,10 +107,7 @@ class StepOutputs:
         count = self._count(step, prefix) if iterations is None else iterations
         results = self._results(step, count, prefix)
         if isinstance(step, MapStep):
-            outputs: JsonObject = {"results": results}
-            return (
-                outputs | {"statuses": self._statuses(step, prefix)} if with_statuses else outputs
-            )
+            return {"results": results}
         if step.aggregation is not Aggregation.MERGE:
             return _aggregated(step.aggregation, results)
         # An iteration without outputs, or one that failed and was let pass, has nothing to merge.
@@ -139,6 +138,17 @@ class StepOutputs:
             return self._evaluate(step.output, iteration)
         except ExpressionError as error:
             raise ExpressionError(f"the outputs of iteration {number}: {error}") from error
+
+    def _map_outputs(self, step: MapStep, prefix: str, *, with_statuses: bool) -> JsonObject:
+        """Return the outputs of a map that was run.
+
+        The results are null if one of them cannot be evaluated, by which the map has failed. The
+        statuses depend on no expression, so they stay.
+        """
+        outputs: JsonObject = {"results": None}
+        with suppress(ExpressionError):
+            outputs = self.assembled(step, prefix)
+        return outputs | {"statuses": self._statuses(step, prefix)} if with_statuses else outputs
 
     def _was_run(self, step: Step, prefix: str) -> bool:
         if step.enabled is False:

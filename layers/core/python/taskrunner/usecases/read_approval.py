@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import NotFoundError
 from taskrunner.model import api_view, step_path
 from taskrunner.model.approval import (
     ApprovalGates,
@@ -17,6 +16,7 @@ from taskrunner.model.entries.gate_entries import GateOpened
 from taskrunner.model.entries.reading import read
 from taskrunner.model.plan import ApprovalGate, ApprovalScope, PolicyGate
 from taskrunner.runtime.delivery import outside_of_stopped_blocks
+from taskrunner.runtime.gate_choice import find_approval
 from taskrunner.runtime.gate_view import findings, gate_views
 from taskrunner.runtime.run_values import RunValues
 
@@ -54,9 +54,7 @@ def read_approval(  # noqa: PLR0913 - a request has this many parts
     """
     snapshot = world.runs.snapshot(tenant, run_id)
     run, plan = snapshot.run, world.plans.get(tenant, snapshot.run.plan_hash)
-    approval = next((item for item in plan.approvals if item.id == approval_id), None)
-    if approval is None:
-        raise NotFoundError(f"approval {approval_id} of run {run_id}")
+    approval = find_approval(plan, approval_id, run_id)
     waiting = [] if run.outcome else _waiting(run, plan, approval_id, world)
     records = _Records(approval, world.approvals.records(tenant, run_id, approval_id), caller, run)
     named = [gate for gate in waiting if gate_path in {None, gate.step_path}]

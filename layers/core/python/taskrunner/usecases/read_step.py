@@ -13,6 +13,7 @@ from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
 from taskrunner.model.step_attempts import attempts_of
+from taskrunner.model.wording import nearest
 from taskrunner.runtime.run_values import RunValues
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
         state = fail_lost_steps(state, world.clock.now())
     step = next((step for step in state.steps if step.path == path), None)
     if step is None:
-        raise NotFoundError(f"step {path} in run {run_id}")
+        raise NotFoundError(f"step {path} in run {run_id}", _nearest(path, plan, state))
     attempts = attempts_of(entry for entry in entries if entry.step_path == path)
     outputs = _outputs(plan, snapshot, step, world)
     is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
@@ -56,6 +57,19 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
         started_at=_started_at(step, attempts, state, entries),
     )
     return view | {"outputsOmitted": True} if is_too_large else view
+
+
+def _nearest(path: str, plan: Plan, state: RunState) -> str:
+    """Return which step a wrong *path* may mean, as the end of a sentence."""
+    step_id = path.rpartition("::")[2]
+    step_ids = [step.id for step in plan.all_steps()]
+    if step_id not in step_ids:
+        return nearest(step_id, step_ids)
+    first = next((step.path for step in state.steps if step.template_id == step_id), None)
+    blocks = [block.id for block in plan.iterations(step_id)]
+    if first is None:
+        return f"; no iteration of '{blocks[0]}' has come to it"
+    return f"; the first one is called {first}" if blocks else f"; it is called {first}"
 
 
 def _started_at(

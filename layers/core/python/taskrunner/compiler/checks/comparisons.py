@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
@@ -27,6 +28,8 @@ _EXAMPLES: Final = {
     "a number": "`1`", "a boolean": "`true`", "a list": "`[]`", "an object": "`{}`",
 }  # fmt: skip
 _MAX_LITERAL_CHARACTERS: Final = 40
+# An expression in braces, as a template has it. The braces of another do not stand in it.
+_BRACED: Final = re.compile(r"\{\{([^{}]+)\}\}")
 # The words that these fields of a step can have, and those of the run.
 _STEP_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("status",): tuple(status.value for status in StepStatus),
@@ -56,8 +59,10 @@ class _Side(NamedTuple):
 def incomparable(comparison: Comparison, scope: Scope) -> str | None:
     """Return why a comparison is never true, whatever the run comes to; None if it may be.
 
-    The comparison of two literals is left to its author.
+    The comparison of two literals is left to its author, unless one looks like a template.
     """
+    if (unfilled := _unfilled(comparison)) is not None:
+        return unfilled
     left, right = _side(comparison.left, scope), _side(comparison.right, scope)
     if comparison.is_ordering:
         return _unordered(comparison.sign, [side for side in (left, right) if side is not None])
@@ -79,6 +84,20 @@ def incomparable(comparison: Comparison, scope: Scope) -> str | None:
         f"{left.text} is {left.kind}, which is never equal to {right.kind}: "
         f"write {_literal(value, left.kind)}, not {right.text}"
     )
+
+
+def _unfilled(comparison: Comparison) -> str | None:
+    """Return what to write instead of a template in a literal that is compared with another."""
+    if not (isinstance(comparison.left, Literal) and isinstance(comparison.right, Literal)):
+        return None
+    for literal in (comparison.left, comparison.right):
+        match = _BRACED.search(literal.value) if isinstance(literal.value, str) else None
+        if match is not None:
+            return (
+                f"{_literal(literal.value, 'text')} is text as it stands, because braces in "
+                f"quotes are not filled in; write {match[1].strip()} without quotes and braces"
+            )
+    return None
 
 
 def _impossible_word(comparison: Comparison, scope: Scope) -> str | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner import expressions
 from taskrunner.compiler.checks.order import why_not_earlier
-from taskrunner.compiler.manifest.step_shapes import LoopShape, MapShape, walk
+from taskrunner.compiler.checks.output_fields import unknown_field
+from taskrunner.compiler.manifest.step_shapes import LoopShape, MapShape, body_path, walk
 from taskrunner.model.plan import PREVIOUS
 from taskrunner.model.wording import closest, nearest
 
@@ -266,7 +267,13 @@ class Scope:
             fields = ", ".join(f"steps.{step_id}.{field}" for field in _STEP_FIELDS)
             wrong = f"'{'.'.join(('steps', step_id, *rest))}' cannot be read"
             return f"{wrong}; available: {fields}"
-        return None
+        message = unknown_field(step_id, step.body, rest[1:]) if rest[0] == "outputs" else None
+        return None if message is None or self._has_mistakes(step) else message
+
+    def _has_mistakes(self, step: StepShape) -> bool:
+        """Return whether a field of the step's kind was repaired, such as an `aggregation`."""
+        path = next((path for path, known in self.steps.items() if known is step), ())
+        return self._repaired.hides(body_path(step, path))
 
     def _is_step(self, step_id: str) -> bool:
         return any(step.id == step_id for step in self.steps.values())

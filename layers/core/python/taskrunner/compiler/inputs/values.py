@@ -51,6 +51,18 @@ def problems(
     ]
 
 
+def unfit_names(declared: Sequence[InputShape], found: Sequence[Diagnostic]) -> frozenset[str]:
+    """Return the names of the *declared* inputs whose values have a mistake.
+
+    *found* are those that `problems` returns. If there may be more, each input counts as unfit.
+    """
+    names = frozenset(shape.name for shape in declared)
+    if len(found) > MAX_PROBLEMS:
+        return names
+    paths = (json_path.parse(diagnostic.path) or () for diagnostic in found)
+    return names.intersection(part for path in paths for part in path[1:2])
+
+
 def _without_consequences(
     declared: Sequence[InputShape], given: JsonMapping, broken: Repaired
 ) -> Iterator[Problem]:

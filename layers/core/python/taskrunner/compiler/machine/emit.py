@@ -51,6 +51,7 @@ from taskrunner.compiler.machine.states import (
     LOOP_FAILURE,
     Exits,
     ask,
+    ask_alone,
     choose,
     clone,
     done,
@@ -336,7 +337,7 @@ def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObjec
     if not is_checked_at_its_end(step):
         return {}, exits.follower
     name = f"Result {step.id}"
-    return {name: ask("result", exits)}, name
+    return {name: ask_alone("result", exits)}, name
 
 
 def _items(step: Iterated | Parallel, state: JsonObject, exits: Exits) -> JsonObject:

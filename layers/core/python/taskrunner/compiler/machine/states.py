@@ -19,7 +19,7 @@ from taskrunner.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.json_types import Json, JsonMapping, JsonObject
     from taskrunner.model.plan import MapStep, Parallel, Step
 
 
@@ -43,15 +43,16 @@ class Exits:
 LOOP_FAILURE: Final = "$.place.next"
 
 
-# The values of a retrier without them, by the States Language.
+# The values of a retrier and of a Map without them, by the States Language.
 _RETRIER_DEFAULTS: Final = {"IntervalSeconds": 1, "BackoffRate": 2}
+_MAP_DEFAULTS: Final = {"ProcessorConfig": {"Mode": "INLINE"}}
 
 
 def clone(name: str) -> JsonObject:
     """Return a copy of the prototype *name*, without what says nothing to Step Functions.
 
     A definition has room for about 1 KB for each of a thousand steps. Comments are for readers of
-    the prototypes, and defaults of retriers are left out.
+    the prototypes, and defaults of retriers and Maps are left out.
     """
     state: JsonObject = json.loads(_prototype_text(name))
     return state
@@ -68,7 +69,7 @@ def _compact(node: Json) -> Json:
         return [_compact(child) for child in node]
     if not isinstance(node, dict):
         return node
-    omitted = _RETRIER_DEFAULTS if "ErrorEquals" in node else {}
+    omitted: JsonMapping = _RETRIER_DEFAULTS if "ErrorEquals" in node else _MAP_DEFAULTS
     return {
         key: _compact(child)
         for key, child in node.items()
@@ -83,6 +84,14 @@ def ask(question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
     """
     state = wired(clone(prototype), exits)
     state["Parameters"]["Payload"]["ask"] = question
+    return state
+
+
+def ask_alone(question: str, exits: Exits) -> JsonObject:
+    """Return a Task that asks a *question* whose answer no state reads."""
+    state = ask(question, exits)
+    del state["ResultSelector"]
+    state["ResultPath"] = None
     return state
 
 

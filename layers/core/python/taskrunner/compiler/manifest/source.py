@@ -203,6 +203,8 @@ class _Reader:
     def _scalar_value(self, event: yaml.ScalarEvent, path: JsonPath, line: int) -> Json:
         tag = (event.tag or "").removeprefix(_CORE_TAG)
         if tag in {"str", "!"} or (not tag and not event.implicit[0]):
+            if tag == "!" and (event.style or isinstance(scalars.core_value(event.value), str)):
+                raise _refusal(yaml_errors.idle_tag(event.value), line, path)
             return event.value
         expected = scalars.tag_name(tag)
         if tag and expected is None:

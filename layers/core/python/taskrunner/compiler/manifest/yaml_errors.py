@@ -83,6 +83,18 @@ def refused_tag(tag: str, value: str) -> str:
     return f"the tag {tag} is not allowed; write the value without it"
 
 
+def idle_tag(value: str) -> str:
+    """Return why a '!' alone is refused before *value*, which is text without it too.
+
+    `! inputs.x` is meant as an expression. Before `12` a '!' makes text of a number.
+    """
+    negated = f"!{value}" if value.startswith("(") else f"!({value})"
+    meant = quoted(shortened(negated, _MAX_SHOWN))
+    return (
+        f"an unquoted '!' begins a YAML tag and is lost; put quotes around the expression: {meant}"
+    )
+
+
 def refused_key(manifest: str, event: yaml.Event) -> str:
     """Return why a list or a mapping, which begins with *event*, cannot be a key.
 
@@ -90,11 +102,14 @@ def refused_key(manifest: str, event: yaml.Event) -> str:
     """
     assert event.start_mark is not None  # noqa: S101 - every event of a text has one
     lines = _LINE_BREAK.split(manifest)
-    rest = lines[event.start_mark.line][event.start_mark.column - 1 :]
+    line_text, column = lines[event.start_mark.line], event.start_mark.column - 1
+    before, rest = line_text[:column], line_text[column:]
     if not rest.startswith("{{"):
         return "a key must be text, not a list or a mapping"
     end = closing_braces(rest, len("{{"))
     template = rest[: end + len("}}")] if end > 0 else "{{ ... }}"
+    if before.rstrip().endswith("!"):
+        template = f"{{{{ !({template[2:-2].strip()}) }}}}"
     if end > 0 and rest[end + len("}}") :].lstrip()[:1] not in _ENDS_OF_VALUES:
         template += "..."
     example = quoted(shortened(template, _MAX_SHOWN))

@@ -14,7 +14,7 @@ from taskrunner.model.json_types import normal
 from taskrunner.model.plan import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from taskrunner.compiler.manifest.fields import NumberField
     from taskrunner.expressions import Expression
@@ -30,10 +30,14 @@ class InputEvaluator:
     *findings* has what fails on these inputs. Nothing is reported about a step that is certainly
     skipped: it need not fit them. With None for the inputs whatever reads them stays open, and
     nothing is reported: what is planned is what all runs of the pack have in common.
+
+    *unfit* are the names of inputs whose values have mistakes. An expression that reads one stays
+    open too, and nothing is reported about a step that it may skip.
     """
 
-    def __init__(self, inputs: JsonObject | None) -> None:
+    def __init__(self, inputs: JsonObject | None, unfit: Collection[str] = ()) -> None:
         self._inputs = inputs
+        self._unfit = unfit
         self._allowance = Allowance(MAX_PLAN_STEPS, MAX_PLAN_SIZE)
         self._may_run = inputs is not None
         self.findings = Findings()
@@ -65,7 +69,18 @@ class InputEvaluator:
         """Return whether planning knows the value of an expression."""
         if self._inputs is None:
             return not expression.references
-        return expression.reads_inputs_alone
+        return expression.reads_inputs_alone and not self._reads_unfit(expression)
+
+    def is_unsure(self, *conditions: str | None) -> bool:
+        """Return whether one of *conditions* reads an input whose value has a mistake."""
+        texts = [text for text in conditions if text is not None] if self._unfit else []
+        return any(self._reads_unfit(expressions.parse(text)) for text in texts)
+
+    def _reads_unfit(self, expression: Expression) -> bool:
+        return bool(self._unfit) and any(
+            reference == ("inputs",) or (reference[0] == "inputs" and reference[1] in self._unfit)
+            for reference in expression.references
+        )
 
     def truth(self, text: str, path: JsonPath) -> bool | None:
         """Return whether a condition is true; None when planning does not know."""
@@ -120,7 +135,7 @@ class InputEvaluator:
         if self._inputs is None:
             return Template(value)
         try:
-            resolved = templates.resolve(value, self._inputs, self._allowance)
+            resolved = templates.resolve(value, self._inputs, self._allowance, self.decides)
             return Template(normal(resolved.value), resolved.open)
         except ExpressionError:
             self._report_each(value, path)
@@ -129,6 +144,6 @@ class InputEvaluator:
     def _report_each(self, value: Json, path: JsonPath) -> None:
         for subpath, text in templates.texts(value):
             try:
-                templates.resolve(text, self._inputs or {}, self._allowance)
+                templates.resolve(text, self._inputs or {}, self._allowance, self.decides)
             except ExpressionError as error:
                 self.add_problem((*path, *subpath), str(error))

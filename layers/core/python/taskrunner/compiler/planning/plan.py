@@ -22,6 +22,8 @@ from taskrunner.model.plan import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from taskrunner.compiler.manifest.shapes import (
         ApprovalShape,
         OutputShape,
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Output
 
 
-def make_plan(pack: Pack, inputs: JsonObject) -> tuple[Plan, Findings]:
+def make_plan(pack: Pack, inputs: JsonObject, unfit: Collection[str] = ()) -> tuple[Plan, Findings]:
     """Plan a checked *pack* for the resolved *inputs*.
 
-    Returns the plan and what fails on these inputs. With any such finding the plan is of no use.
+    Returns the plan and what fails on these inputs. With any such finding the plan is of no use,
+    and neither is one with *unfit*, the names of inputs whose values have mistakes.
     """
-    evaluator = InputEvaluator(inputs)
+    evaluator = InputEvaluator(inputs, unfit)
     return _plan(pack, inputs, evaluator), evaluator.findings
 
 

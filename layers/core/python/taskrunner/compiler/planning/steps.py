@@ -90,7 +90,8 @@ class StepPlanner:
                 self._failure.continue_on_error if continues is None else continues
             ),
         }
-        with self._evaluator.inside(may_run=enabled is not False):
+        may_run = enabled is not False and not self._evaluator.is_unsure(step.when)
+        with self._evaluator.inside(may_run=may_run):
             return self._of_kind(step, body_path(step, path), fields)
 
     def _of_kind(self, step: StepShape, path: JsonPath, fields: StepFields) -> Step:
@@ -245,13 +246,14 @@ class StepPlanner:
         self, shape: ConditionalShape, path: JsonPath, fields: StepFields
     ) -> Conditional:
         taken = self._taken(shape.branches, path)
+        is_sure = not self._evaluator.is_unsure(*(branch.condition for branch in shape.branches))
         branches = []
         for index, branch in enumerate(shape.branches):
-            with self._evaluator.inside(may_run=taken in {None, index}):
+            with self._evaluator.inside(may_run=is_sure and taken in {None, index}):
                 steps = self.steps(branch.steps, (*path, "branches", index, "steps"))
             condition = expressions.parse(branch.condition).text
             branches.append(Branch(condition=condition, steps=steps))
-        with self._evaluator.inside(may_run=taken in {None, len(branches)}):
+        with self._evaluator.inside(may_run=is_sure and taken in {None, len(branches)}):
             otherwise = self.steps(shape.otherwise, (*path, "else"))
         return Conditional(
             **fields,
