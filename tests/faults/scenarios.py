@@ -293,7 +293,11 @@ _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
 
 def _on_workers(
-    name: str, manifest: str, *actions: Action, joins_all: bool = False, **scripts: Script
+    name: str,
+    manifest: str,
+    scripts: Mapping[str, Script],
+    *actions: Action,
+    joins_all: bool = False,
 ) -> Scenario:
     return Scenario(name, manifest, actions, scripts, joins_all=joins_all)
 
@@ -322,31 +326,31 @@ _WHOLE: Final = (
     ),
     Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
     Scenario("planned first", _PLAIN, is_planned_first=True),
-    _on_workers("worker succeeds", worker_packs.ON_A_WORKER, tests=Script(has_file=True)),
-    _on_workers("worker fails", worker_packs.RETRIED, tests=Script(failing=(1,))),
-    _on_workers("worker is lost", worker_packs.RETRIED, tests=Script(losses=1)),
-    _on_workers("map of workers", worker_packs.MAPPED, leaf=Script()),
+    _on_workers("worker succeeds", worker_packs.ON_A_WORKER, {"tests": Script(has_file=True)}),
+    _on_workers("worker fails", worker_packs.RETRIED, {"tests": Script(failing=(1,))}),
+    _on_workers("worker is lost", worker_packs.RETRIED, {"tests": Script(losses=1)}),
+    _on_workers("map of workers", worker_packs.MAPPED, {"leaf": Script()}),
     _on_workers(
         "worker cancelled",
         worker_packs.RETRIED,
+        {"tests": worker_packs.LONG},
         Cancel(after=("tests#1#started",)),
-        tests=worker_packs.LONG,
     ),
-    _on_workers("worker beside a failure", worker_packs.BESIDE_A_FAILURE, **worker_packs.BESIDE),
+    _on_workers("worker beside a failure", worker_packs.BESIDE_A_FAILURE, worker_packs.BESIDE),
     _on_workers(
         "worker beside a failure, and all lanes joined",
         worker_packs.BESIDE_A_FAILURE,
+        worker_packs.BESIDE,
         joins_all=True,
-        **worker_packs.BESIDE,
     ),
-    _on_workers("worker contained", worker_packs.CONTAINED, **worker_packs.BESIDE),
+    _on_workers("worker contained", worker_packs.CONTAINED, worker_packs.BESIDE),
     _on_workers(
         "worker contained, and all lanes joined",
         worker_packs.CONTAINED,
+        worker_packs.BESIDE,
         joins_all=True,
-        **worker_packs.BESIDE,
     ),
-    _on_workers("finally after a stopped worker", worker_packs.FINALLY, **worker_packs.BESIDE),
+    _on_workers("finally after a stopped worker", worker_packs.FINALLY, worker_packs.BESIDE),
 )
 
 

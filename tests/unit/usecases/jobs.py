@@ -99,7 +99,12 @@ def offer(
 
 def lease(world: World, caller: Caller = WORKER, **changes: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return the lease of the oldest job, or None."""
-    asked = {"caller": caller, "tenants": caller.tenants, "pool": "linux", "worker": "build-7"}
+    asked: dict[str, Any] = {
+        "caller": caller,
+        "tenants": caller.tenants,
+        "pool": "linux",
+        "worker": "build-7",
+    }
     return lease_job(LeaseRequest(**(asked | changes)), world)
 
 

@@ -220,7 +220,7 @@ class TestAJobThatCannotBeRun:
         world = a_world(TESTS)
         offer(world)
         refused = world.jobs.withdraw
-        world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign]
+        world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign, assignment]
         cancel_run(TENANT, "run-7", "ana", world)
         world.jobs.withdraw = refused  # type: ignore[method-assign]
 
@@ -234,7 +234,7 @@ class TestAJobThatCannotBeRun:
         world = a_world(LANES)
         offer(world)
         refused = world.jobs.withdraw
-        world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign]
+        world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign, assignment]
         result_of(lambda: step(world, "broken"))
         world.jobs.withdraw = refused  # type: ignore[method-assign]
 

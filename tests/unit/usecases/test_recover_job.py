@@ -180,7 +180,7 @@ class TestALostWorker:
             beat(world, work)
             return give_back(*arguments)
 
-        world.jobs.give_back = after_a_report  # type: ignore[method-assign]
+        world.jobs.give_back = after_a_report  # type: ignore[method-assign, assignment]
         recover(world)
 
         assert entries(world, Event.STEP_WORKER_LOST) == []
@@ -243,7 +243,7 @@ class TestAJobThatWaits:
         answer = world.jobs.answer
         world.jobs.answer = lambda *_: None  # type: ignore[method-assign]
         if not withdraws:
-            world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign]
+            world.jobs.withdraw = lambda _job: False  # type: ignore[method-assign, assignment]
         cancel_run(TENANT, "run-7", "ana", world)
         world.jobs.answer = answer  # type: ignore[method-assign]
         world.jobs.__dict__.pop("withdraw", None)

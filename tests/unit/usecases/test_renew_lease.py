@@ -92,7 +92,7 @@ def test_output_of_a_report_that_meets_another_is_recorded_too() -> None:
         beat(world, work, text(1, "one\n"))
         return renew(*arguments)
 
-    world.jobs.renew = be_second  # type: ignore[method-assign]
+    world.jobs.renew = be_second  # type: ignore[method-assign, assignment]
     beat(world, work, text(1, "one\n"), text(2, "two\n"))
 
     assert [entry.message for entry in entries(world, Event.STEP_OUTPUT)] == ["one\n", "two\n"]
