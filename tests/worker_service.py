@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from tests.offered_job import RECORDED_BYTES, OfferedJob, RefusalError, require
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -26,54 +28,7 @@ if TYPE_CHECKING:
 CLIENT_SECRET: Final = "worker-client-s3cret"
 TOKEN: Final = "worker-access-token"
 _ROOT: Final = "/v1/task-runner/worker/leases"
-_RECORDED_BYTES: Final = 64 << 10
 _PATIENCE_S: Final = 30.0
-
-
-@dataclass(kw_only=True)
-class OfferedJob:
-    """A job of the pool, and everything that the worker has sent about it."""
-
-    job: dict[str, Any]
-    number: int
-    pool: str
-    timeout_s: float
-    secrets: dict[str, str]
-    artifacts: list[dict[str, Any]]
-    key: str = field(default_factory=lambda: secrets.token_hex(32))
-    lease_id: str = ""
-    secret: str = ""
-    expires_s: float = 0.0
-    workers: list[str] = field(default_factory=list)
-    losses: int = 0
-    heartbeats: int = 0
-    stop_reason: str = ""
-    completion: dict[str, Any] | None = None
-    completions: int = 0
-    answer: dict[str, Any] = field(default_factory=dict)
-    output: list[dict[str, Any]] = field(default_factory=list)
-    addresses: dict[str, dict[str, Any]] = field(default_factory=dict)
-    uploads: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a worker may lease it."""
-        return not self.lease_id and self.completion is None
-
-    def text(self, stream: str = "stdout") -> str:
-        """Return the recorded text of a stream."""
-        return "".join(item["text"] for item in self.output if item["stream"] == stream)
-
-    @property
-    def recorded_bytes(self) -> int:
-        """How much output is recorded."""
-        return sum(len(item["text"].encode()) for item in self.output)
-
-
-class _RefusalError(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 @dataclass(kw_only=True)
@@ -84,26 +39,30 @@ class WorkerService:
         lease_s: how long a lease lasts.
         heartbeat_s: the interval that it asks of workers.
         pools: the pools that the client may use.
+        longest_wait_s: how long a poll may wait, whatever it asks for.
 
     """
 
     lease_s: float = 8.0
     heartbeat_s: float = 1.0
     pools: tuple[str, ...] = ("linux",)
+    longest_wait_s: float = 2.0
     jobs: list[OfferedJob] = field(default_factory=list)
     polls: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     is_down: bool = False
     """Whether it closes each connection without an answer."""
+    open_polls: int = 0
+    """The number of polls that wait for a job."""
     turned_away: int = 0
-    """How many connections it closed without an answer."""
+    """The number of connections that it closed without an answer."""
     failing_uploads: int = 0
-    """How many uploads it answers with 503."""
+    """The number of uploads to answer with 503."""
     refused_completions: int = 0
-    """How many completions with outputs it answers with 400."""
+    """The number of completions with outputs to answer with 413."""
     unanswered_completions: int = 0
-    """How many completions it takes without an answer."""
+    """The number of completions to take without an answer."""
     changed: threading.Condition = field(default_factory=threading.Condition)
     origin: str = ""
 
@@ -189,7 +148,7 @@ class WorkerService:
             return self._store(method, path, headers, body)
         try:
             status, document = self._call(path, headers, json.loads(body))
-        except _RefusalError as error:
+        except RefusalError as error:
             if error.status == 400:
                 self.faults.append(str(error))
             envelope = {"code": error.code, "message": str(error), "traceId": "trace-1"}
@@ -201,7 +160,7 @@ class WorkerService:
         self, path: str, headers: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, dict[str, Any] | None]:
         if headers.get("authorization") != f"Bearer {TOKEN}":
-            raise _RefusalError(401, "unauthorized", "the token is not valid")
+            raise RefusalError(401, "unauthorized", "the token is not valid")
         if path == _ROOT:
             return self._lease(body)
         _, lease_id, verb = path.removeprefix(_ROOT).split("/")
@@ -215,39 +174,43 @@ class WorkerService:
         self._take_back_expired()
         job = next((job for job in self.jobs if job.lease_id == lease_id), None)
         if job is None or job.secret != body.pop("secret", None):
-            raise _RefusalError(409, "lease_lost", "the lease has been lost")
+            raise RefusalError(409, "lease_lost", "the lease has been lost")
         if verb == "completion":
             return self._complete(job, body)
         if job.completion is not None:
-            raise _RefusalError(409, "lease_lost", "the attempt has ended")
+            raise RefusalError(409, "lease_lost", "the attempt has ended")
         if verb == "heartbeat":
             return self._heartbeat(job, body)
-        _require(verb == "artifacts", f"no operation {verb}")
-        return self._address(job, body)
+        require(verb == "artifacts", f"no operation {verb}")
+        return job.address(self.origin, body)
 
     def _lease(self, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         keys = {"pool", "worker", "labels", "waitSeconds"}
-        _require(body.keys() <= keys, f"unknown keys {body.keys() - keys}")
-        _require(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["worker"]), "the worker's name")
-        _require(0 <= body.get("waitSeconds", 0) <= 20, "waitSeconds")
+        require(body.keys() <= keys, f"unknown keys {body.keys() - keys}")
+        require(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["worker"]), "the worker's name")
+        require(0 <= body.get("waitSeconds", 0) <= 20, "waitSeconds")
         if body["pool"] not in self.pools:
-            raise _RefusalError(403, "forbidden", f"no right to the pool '{body['pool']}'")
-        deadline_s = time.monotonic() + body.get("waitSeconds", 0)
+            raise RefusalError(403, "forbidden", f"no right to the pool '{body['pool']}'")
+        wait_s = min(body.get("waitSeconds", 0), self.longest_wait_s)
         with self.changed:
             self.polls.append(body)
+            self.open_polls += 1
+            job = self._wait_for_job(body["pool"], time.monotonic() + wait_s)
+            self.open_polls -= 1
             self.changed.notify_all()
-            while True:
-                self._take_back_expired()
-                waiting = (j for j in self.jobs if j.is_waiting and j.pool == body["pool"])
-                if (job := next(waiting, None)) or self.is_down:
-                    break
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0:
-                    return 204, None
-                self.changed.wait(min(left_s, 0.1))
-            if job is None:
-                return 204, None
-            return 200, self._leased(job, body["worker"])
+            return (200, self._leased(job, body["worker"])) if job else (204, None)
+
+    def _wait_for_job(self, pool: str, deadline_s: float) -> OfferedJob | None:
+        while not self.is_down:
+            self._take_back_expired()
+            for job in self.jobs:
+                if job.is_waiting and job.pool == pool:
+                    return job
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                break
+            self.changed.wait(min(left_s, 0.1))
+        return None
 
     def _leased(self, job: OfferedJob, worker: str) -> dict[str, Any]:
         job.lease_id = f"{job.number}-{secrets.token_urlsafe(8)}"
@@ -281,38 +244,14 @@ class WorkerService:
 
     def _heartbeat(self, job: OfferedJob, body: dict[str, Any]) -> dict[str, Any]:
         job.heartbeats += 1
-        self._record(job, body.get("output", []))
+        job.record(body.get("output", []))
         stop = {"reason": job.stop_reason} if job.stop_reason else {}
         return {
             "action": "stop" if stop else "continue",
             **stop,
             "expiresAt": self._renew(job),
-            "outputBytesLeft": _RECORDED_BYTES - job.recorded_bytes,
+            "outputBytesLeft": RECORDED_BYTES - job.recorded_bytes,
         }
-
-    def _record(self, job: OfferedJob, items: list[dict[str, Any]]) -> None:
-        _require(len(items) <= 4, "more than 4 items of output")
-        for item in items:
-            _require(item.keys() == {"sequence", "stream", "text"}, "the keys of an output item")
-            _require(item["stream"] in {"stdout", "stderr"}, "the stream of an output item")
-            _require(0 < len(item["text"]) <= 4000, "the length of an output item")
-            known = job.output[item["sequence"] - 1 : item["sequence"]]
-            if known:
-                _require(known[0] == item, f"item {item['sequence']} changed")
-                continue
-            _require(item["sequence"] == len(job.output) + 1, "a gap in the sequence")
-            job.output.append(item)
-        _require(job.recorded_bytes <= _RECORDED_BYTES, "more than 64 KiB of output")
-
-    def _address(self, job: OfferedJob, body: dict[str, Any]) -> dict[str, Any]:
-        keys = {"path", "sizeBytes", "sha256", "mediaType"}
-        _require(body.keys() == keys, "the keys of a file")
-        _require(not {"", ".", ".."} & set(body["path"].split("/")), "the path of a file")
-        place = f"/store/{job.number}/{secrets.token_urlsafe(8)}"
-        digest = base64.b64encode(bytes.fromhex(body["sha256"])).decode()
-        headers = {"x-amz-checksum-sha256": digest, "Content-Type": body["mediaType"]}
-        job.addresses[place] = {**body, "headers": headers}
-        return {"url": f"{self.origin}{place}?X-Amz-Signature=s", "headers": headers}
 
     def _complete(self, job: OfferedJob, body: dict[str, Any]) -> dict[str, Any]:
         job.completions += 1
@@ -320,15 +259,8 @@ class WorkerService:
             return job.answer
         if self.refused_completions and body.get("outputs"):
             self.refused_completions -= 1
-            raise _RefusalError(413, "too_large", "the outputs are too large")
-        self._record(job, body.pop("output", []))
-        for file in body.get("artifacts", []):
-            _require(file["path"] in job.uploads, f"{file['path']} was not uploaded")
-            content = job.uploads[file["path"]]
-            _require(file["sha256"] == hashlib.sha256(content).hexdigest(), "a digest")
-        _require(body["status"] in {"succeeded", "failed"}, "the status")
-        job.answer = {"status": body["status"].capitalize(), "attempt": 1}
-        job.completion = body
+            raise RefusalError(413, "too_large", "the outputs are too large")
+        job.finish(body)
         if self.unanswered_completions:
             self.unanswered_completions -= 1
             raise ConnectionAbortedError
@@ -353,22 +285,10 @@ class WorkerService:
             self.failing_uploads -= 1
             return 503, {}, b""
         job = next(job for job in self.jobs if path in job.addresses)
-        file = job.addresses[path]
-        signed = {name.lower(): value for name, value in file["headers"].items()}
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        is_right = digest == signed["x-amz-checksum-sha256"] and len(body) == file["sizeBytes"]
-        if not is_right or not signed.items() <= headers.items():
-            return 403, {}, b"SignatureDoesNotMatch"
-        job.uploads[file["path"]] = body
-        return 200, {}, b""
+        return (200, {}, b"") if job.upload(path, headers, body) else (403, {}, b"")
 
 
 Answer = tuple[int, dict[str, str], bytes]
-
-
-def _require(condition: object, message: str) -> None:
-    if not condition:
-        raise _RefusalError(400, "invalid_request", message)
 
 
 def _handler(service: WorkerService) -> type[BaseHTTPRequestHandler]:

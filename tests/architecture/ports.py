@@ -39,7 +39,7 @@ USED: dict[str, frozenset[str]] = {
     "open_gate": frozenset({"approvals", "clock", "due_work", "notifications", "plans", "runs"}),
     "offer_job": frozenset({"clock", "jobs", "plans", "runs"}),
     "call_machine": frozenset({"called_machines", "clock", "jobs", "plans", "runs"}),
-    "end_machine_call": frozenset({"called_machines", "clock", "jobs", "plans", "runs"}),
+    "end_machine_call": frozenset({"called_machines", "jobs"}),
     "serve_workers": frozenset({"clock", "ids", "jobs", "plans", "principals", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),

@@ -91,6 +91,7 @@ print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
 names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
 names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
+names += ["CALLED_MACHINE_PREFIX_ARN"]
 world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
 for port in sys.argv[1:]:
     getattr(world, port)

@@ -101,7 +101,12 @@ def test_what_is_called_asynchronously_has_a_dead_letter_queue() -> None:
         )
     }
 
-    assert set(asynchronous) == {"SettleRunFunction", "ReconcileFunction", "RemoveMachinesFunction"}
+    assert set(asynchronous) == {
+        "EndMachineCallFunction",
+        "ReconcileFunction",
+        "RemoveMachinesFunction",
+        "SettleRunFunction",
+    }
     for properties in asynchronous.values():
         assert properties["DeadLetterQueue"]["TargetArn"] == queue
         for event in properties["Events"].values():

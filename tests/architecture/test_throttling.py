@@ -153,7 +153,7 @@ def test_steps_and_the_api_reserve_concurrency_apart() -> None:
     assert reserved_by("StepConcurrency") == (
         called_by_machines
         | set(example_executors())
-        | {"ReconcileFunction", "PublishEventsFunction"}
+        | {"EndMachineCallFunction", "ReconcileFunction", "PublishEventsFunction"}
     )
     assert reserved_by("WorkerConcurrency") == {"ServeWorkersFunction"}
     assert reserved_by("ApiConcurrency") == {

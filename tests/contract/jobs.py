@@ -76,12 +76,12 @@ def leased(world: Ports, lease: Lease | None = None) -> tuple[RunSnapshot, Job]:
     return snapshot, replace(job, lease=lease)
 
 
-def called(world: Ports, token: str = "token-1") -> tuple[RunSnapshot, Job]:
+def called(world: Ports) -> tuple[RunSnapshot, Job]:
     """Offer a job of a new run that calls a state machine, and so has a lease from the start."""
     snapshot = new_run(world)
     lease = a_lease(secret_digest="", client="states", worker="run-7-hash", expires_at=at(120))
     job = a_job(snapshot, pool="states:import", labels={}, lease=lease)
-    assert world.jobs.offer(snapshot, job, token, [an_entry(f"{PATH}#1#started")]) == job
+    assert world.jobs.offer(snapshot, job, "token-1", [an_entry(f"{PATH}#1#started")]) == job
     return snapshot, job
 
 

@@ -1,4 +1,4 @@
-"""The port CalledMachines: executions of machines of others, started once, described and stopped."""
+"""The port CalledMachines: executions of machines of others, which are started once."""
 
 from __future__ import annotations
 

@@ -28,28 +28,29 @@ class KeptOutput:
         self._lock = threading.Lock()
         self._file = path.open("wb")
         self._left_bytes = limit_bytes
+        self._is_full = False
         self._limit_bytes = limit_bytes
 
     @property
     def is_full(self) -> bool:
         """Whether further output is dropped."""
-        return self._left_bytes <= 0
+        return self._is_full
 
     def write(self, text: str) -> None:
         """Append *text*."""
         with self._lock:
             data = text.encode("utf-8", "replace")
-            if self.is_full or not data:
+            if self._is_full or not data:
                 return
             try:
                 self._append(data)
             except OSError:  # the disk is full; the job's end matters more than its output
-                self._left_bytes = 0
+                self._is_full = True
 
     def close(self) -> None:
         """Finish the file."""
         with self._lock, suppress(OSError):
-            self._left_bytes = 0
+            self._is_full = True
             self._file.close()
 
     def _append(self, data: bytes) -> None:
@@ -57,7 +58,8 @@ class KeptOutput:
         if len(data) > self._left_bytes:
             note = f"\n[the output was cut after {self._limit_bytes} bytes]\n"
             self._file.write(note.encode())
-        self._left_bytes = max(self._left_bytes - len(data), 0)
+            self._is_full = True
+        self._left_bytes -= len(data)
 
 
 class OutputPump:

@@ -37,7 +37,7 @@ class OutputQueue:
         with self._lock:
             kept = _beginning(text, self._bytes_left)
             self.is_cut = self.is_cut or len(kept) < len(text)
-            # What follows a cut is not recorded, even if it is short.
+            # Nothing is recorded after a cut, even if it is short.
             self._bytes_left = 0 if self.is_cut else self._bytes_left - len(kept.encode())
             rest = kept
             while rest:

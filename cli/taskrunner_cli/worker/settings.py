@@ -14,7 +14,7 @@ KEPT_OUTPUT_BYTES: Final = 64 * MIB
 """The output of an attempt that is uploaded as `output.log`."""
 MAX_OUTPUTS_BYTES: Final = 256 << 10
 """The size of the file in TASKRUNNER_OUTPUTS."""
-MAX_OUTPUT_FILES: Final = 1000
+MAX_OUTPUT_FILES: Final = 50
 """The number of files below `output`."""
 
 

@@ -4,7 +4,6 @@ Each job ends by its limits, nothing of it is left, and what it prints and write
 """
 
 import base64
-import os
 import signal
 from pathlib import Path
 
@@ -154,6 +153,17 @@ def test_no_secret_leaves_in_a_message(
     assert number[:12] not in sent
 
 
+def test_no_secret_leaves_in_the_error_of_a_start(
+    service: WorkerService, run_once: RunOnce
+) -> None:
+    job = service.offer(command=[SECRET], secrets={"key": SECRET})
+
+    run_once()
+
+    message = service.ended(job)["message"]
+    assert message == "the command cannot be started: ***: No such file or directory"
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -163,7 +173,7 @@ def test_no_secret_leaves_in_a_message(
         ('touch "output/$KEY"', "a name with a secret"),
         ('mkdir "output/$KEY"; touch "output/$KEY/x"', "a name with a secret"),
         ("touch \"output/$(printf 'a\\nb')\"", "a control character"),
-        ("seq -f output/%g 1 1001 | xargs touch", "more than 1000 files"),
+        ("seq -f output/%g 1 51 | xargs touch", "more than 50 files"),
     ],
 )
 def test_files_with_secrets_or_wild_names_are_not_uploaded(
@@ -307,10 +317,8 @@ def test_a_job_sees_nothing_of_the_worker(
 def test_a_job_cannot_read_the_environment_of_its_worker(
     service: WorkerService, start_worker: StartWorker
 ) -> None:
-    # Root may read every process, unless it has given up its capabilities.
-    powerless = "setpriv --bounding-set -all --inh-caps -all" if os.getuid() == 0 else ""
-    script = f"{powerless} sh -c 'cat /proc/[0-9]*/environ 2>&1' | tr '\\0' '\\n' > output/all"
-    job = service.offer(f"{script} || true", env={"KEY": SECRET})
+    script = "cat /proc/[0-9]*/environ 2>&1 | tr '\\0' '\\n' > output/all || true"
+    job = service.offer(script, env={"KEY": SECRET})
 
     assert start_worker("--once").wait() == 0
     read = job.uploads["all"].decode(errors="replace")

@@ -155,7 +155,8 @@ def test_an_execution_that_starts_too_late_is_stopped() -> None:
         start(of, input_text)
 
     vars(machines)["start"] = start_after_the_end
-    call(world)
+    with pytest.raises(ConflictError):
+        call(world)
 
     assert machines.executions[execution(world)].status is ExecutionStatus.ABORTED
 

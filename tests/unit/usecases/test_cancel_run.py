@@ -108,4 +108,4 @@ def test_does_not_find_a_run_of_another_tenant() -> None:
 def test_cancelling_again_after_a_crash_completes_the_cancellation() -> None:
     ways = assert_recovers(waiting, lambda world: cancel_run(TENANT, "run-7", "bob", world))
 
-    assert ways == 2 * 2 * 3
+    assert ways == 2 * 2 * 4

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.offered_job import OfferedJob
 from tests.worker_fixtures import StartWorker
 from tests.worker_process import processes_of
-from tests.worker_service import OfferedJob, WorkerService
+from tests.worker_service import WorkerService
 
 UNTIL_FLAG = 'echo begun; until [ -e "$FLAG" ]; do sleep 0.05; done'
 
@@ -51,11 +52,11 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_more(
     service: WorkerService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     job = offer_lasting(service, tmp_path / "flag")
-    worker = start_worker()
+    worker = start_worker("--concurrency", "2")
     service.wait_for(lambda: job.text() == "begun\n")
 
     worker.send(signal.SIGTERM)
-    service.wait_for(lambda: "draining: 1 job runs" in worker.log)
+    service.wait_for(lambda: "draining: 1 job runs" in worker.log and service.open_polls == 0)
     later = service.offer("echo later")
     (tmp_path / "flag").touch()
 
@@ -67,7 +68,7 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_more(
 def test_a_second_sigterm_stops_jobs_and_leaves_them_to_another_worker(
     service: WorkerService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    service.lease_s = 3.0
+    service.lease_s, service.longest_wait_s = 3.0, 20.0
     job = offer_lasting(service, tmp_path / "flag")
     worker = start_worker()
     service.wait_for(lambda: job.text() == "begun\n")

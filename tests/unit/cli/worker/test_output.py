@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,11 +147,22 @@ class TestOutputQueue:
         assert queue.is_cut
 
 
-def test_the_file_of_the_whole_output_says_where_it_was_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("texts", [("12345678", "90abc", "more"), ("1234567890", "a")])
+def test_the_file_of_the_whole_output_says_where_it_was_cut(
+    tmp_path: Path, texts: tuple[str, ...]
+) -> None:
     kept = KeptOutput(tmp_path / "output.log", limit_bytes=10)
-    for text in ("12345678", "90abc", "more"):
+    for text in texts:
         kept.write(text)
     kept.close()
 
     content = (tmp_path / "output.log").read_text()
     assert content == "1234567890\n[the output was cut after 10 bytes]\n"
+
+
+def test_a_whole_output_of_just_the_limit_is_not_cut(tmp_path: Path) -> None:
+    kept = KeptOutput(tmp_path / "output.log", limit_bytes=10)
+    kept.write("1234567890")
+    kept.close()
+
+    assert (tmp_path / "output.log").read_text() == "1234567890"

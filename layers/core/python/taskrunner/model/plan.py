@@ -24,7 +24,7 @@ PREVIOUS: Final = "previous"
 DEFAULT_TIMEOUT_S: Final = 600
 # Lambda ends run_step after 900 s; the last minute is kept for recording what happened.
 MAX_TIMEOUT_S: Final = 840
-# Of steps that workers or machines of others run.
+# The limits of steps that workers, or machines of others, run.
 DEFAULT_JOB_TIMEOUT_S: Final = 3600
 MAX_JOB_TIMEOUT_S: Final = 24 * 3600
 DEFAULT_EXPIRY_S: Final = 7 * 24 * 3600

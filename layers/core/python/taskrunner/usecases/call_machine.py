@@ -21,7 +21,7 @@ from taskrunner.model.canonical_json import canonical_text
 from taskrunner.model.entries import step_entries
 from taskrunner.model.job import Job, Lease
 from taskrunner.model.machine_call import CALLER, MAX_INPUT_BYTES, execution_name, execution_of
-from taskrunner.model.run import Reason
+from taskrunner.model.run import Reason, RunStatus, StepStatus, run_ended
 from taskrunner.runtime.job_ends import answer, give_up
 from taskrunner.runtime.machine_calls import next_look_at
 from taskrunner.runtime.next_attempts import begin_next_attempt
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from taskrunner.runtime.running_step import RunningStep
 
 _CLIENT: Final = "states"
+_STARTED: Final = "started"
 # No worker may report about an execution, so the lease has no secret: no digest is empty.
 _NO_SECRET: Final = ""
 
@@ -60,9 +61,8 @@ def _call(attempt: NextAttempt) -> JsonObject:
     except (ExecutorFailure, ExpressionError) as error:
         return attempt.fail(str(error))
     job = _recorded(attempt)
-    if job.attempt == number:
-        _start(job, running, input_text)
-    return {"status": "started", "attempt": number}
+    status = _start(job, running, input_text) if job.attempt == number else _STARTED
+    return {"status": status, "attempt": number}
 
 
 def _input_text(attempt: NextAttempt) -> str:
@@ -129,8 +129,11 @@ def _recorded(attempt: NextAttempt) -> Job:
     )
 
 
-def _start(job: Job, running: RunningStep, input_text: str) -> None:
-    """Start the execution of *job*, and stop it again if its attempt has ended meanwhile."""
+def _start(job: Job, running: RunningStep, input_text: str) -> str:
+    """Start the execution of *job*, and stop it again if its attempt has ended meanwhile.
+
+    Return what became of the attempt, for the log.
+    """
     world, execution = running.world, execution_of(job)
     assert execution is not None  # noqa: S101 - `_recorded` gave the job its lease
     if not job.is_done:
@@ -139,11 +142,13 @@ def _start(job: Job, running: RunningStep, input_text: str) -> None:
         except ExecutorFailure as error:
             with suppress(ConflictError):  # the attempt was ended for another reason
                 give_up(job, running, Reason.EXECUTOR_ERROR, str(error))
-            return
+            return StepStatus.FAILED.value
     present = world.jobs.get(job.tenant, job.run_id, job.step_path)
     if present is None or not present.is_done or present.attempt != job.attempt:
-        return
+        return _STARTED
     world.called_machines.stop(execution)
-    ended = world.runs.outcomes(job.tenant, job.run_id, [job.step_path]).get(job.step_path)
-    if ended is not None:  # a cancelled run records none
-        answer(present, running, ended)
+    ended_as = world.runs.outcomes(job.tenant, job.run_id, [job.step_path]).get(job.step_path)
+    if ended_as is None:  # a cancelled run records no outcome
+        raise run_ended(job.run_id, RunStatus.CANCELLED.value)
+    answer(present, running, ended_as)
+    return ended_as.status.value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from taskrunner.expressions import ExpressionError, templates
 from taskrunner.model.entries import job_entries
 from taskrunner.model.job import Job, pool_of
+from taskrunner.model.run import RunStatus, run_ended
 from taskrunner.runtime.job_ends import answer
 from taskrunner.runtime.next_attempts import begin_next_attempt
 from taskrunner.runtime.run_lifecycle import start_entries
@@ -65,7 +66,9 @@ def _offer(attempt: NextAttempt) -> JsonObject:
         inside=running.inside,
     )
     if job.is_done:  # a worker has ended it since the outcome was read
-        ended_as = world.runs.outcomes(run.tenant, run.run_id, [running.path])[running.path]
+        ended_as = world.runs.outcomes(run.tenant, run.run_id, [running.path]).get(running.path)
+        if ended_as is None:  # a cancelled run records no outcome
+            raise run_ended(run.run_id, RunStatus.CANCELLED.value)
         answer(job, running, ended_as)
         return {"status": ended_as.status.value, "attempt": number}
     return {"status": "offered", "attempt": number}
