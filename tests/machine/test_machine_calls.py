@@ -10,8 +10,8 @@ import pytest
 
 from taskrunner.usecases.reconcile import reconcile
 from tests.machine.called_machines import FAIL, PASS, WAIT, CalledMachines
-from tests.machine.later_clock import LaterClock
 from tests.machine.runs import ended, log, outputs, start, state_of, statuses
+from tests.machine.workers import LaterClock
 from tests.packs import pack
 
 if TYPE_CHECKING:

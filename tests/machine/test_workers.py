@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.usecases.reconcile import reconcile
-from tests.machine.later_clock import LaterClock
 from tests.machine.runs import ended, has_entry, log, outputs, start, state_of, statuses
 from tests.machine.workers import LaterClock, LeasedWork, Worker, worker_client
 from tests.packs import pack

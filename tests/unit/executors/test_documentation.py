@@ -15,10 +15,11 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "executors"
 DOCS = (Path(__file__).parents[3] / "docs" / "executors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(.+?)`\n(.*?)(?=^## |\Z)", DOCS, re.DOTALL | re.MULTILINE))
 FUNCTION = "lambda:<name>"
+MACHINE = "states:<name>"
 
 
 def test_every_executor_has_a_section_and_every_section_an_executor() -> None:
-    assert [*executors.references(), FUNCTION] == sorted(SECTIONS)
+    assert [*executors.references(), FUNCTION, MACHINE] == sorted(SECTIONS)
 
 
 @pytest.mark.parametrize("reference", executors.references())
@@ -38,6 +39,15 @@ def test_the_example_of_a_function_calls_the_example_executor() -> None:
     [called] = {step.uses for step in planned.steps if isinstance(step, RunStep)} - {"builtin:noop"}
     folder = called.removeprefix("lambda:").replace("-", "_")
     assert (EXAMPLES / folder / "app.py").exists()
+
+
+def test_the_example_of_a_machine_calls_one() -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", SECTIONS[MACHINE], re.DOTALL)
+
+    planned = plan_pack(example, {})
+
+    called = [step.uses for step in planned.steps if isinstance(step, RunStep)]
+    assert called == ["states:import-orders", "builtin:noop"]
 
 
 def test_a_function_receives_the_payload_that_the_page_shows(tmp_path: Path) -> None:
