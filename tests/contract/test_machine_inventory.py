@@ -28,6 +28,7 @@ HASHES = ["0" * 32, "1" * 32]
 OURS = [f"taskrunner_a-pack-{digits}" for digits in HASHES]
 OTHERS = [
     "taskrunner_pack-run",
+    f"taskrunner_machine_a-pack-{HASHES[0]}",
     f"taskrunner-dev_a-pack-{HASHES[0]}",
     f"other_taskrunner_a-pack-{HASHES[0]}",
     "somebody-elses",

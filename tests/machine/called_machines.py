@@ -57,6 +57,11 @@ class CalledMachines:
         (execution,) = self.executions(name)
         return execution
 
+    def stop(self, name: str) -> None:
+        """Stop the executions of the machine, as its owner may."""
+        for execution in self.executions(name):
+            self._states.stop_execution(executionArn=execution["executionArn"])
+
     def report(self, name: str, **changes: Any) -> list[Any]:  # noqa: ANN401 - members of the event
         """Report the end of each execution of the machine, and return the function's answers."""
         self._engine.until(

@@ -47,6 +47,7 @@ from tests.packs import pack
 from tests.security.permissions import grants
 from tests.security.permissions.failures import play_failures
 from tests.security.permissions.jobs import play_jobs
+from tests.security.permissions.machine_calls import play_machine_calls
 from tests.security.permissions.needs import Need, Recorder
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def play() -> Play:
         for row in event_rows():
             made._world(row)
         waking = ("decide_approval", "open_gate", "run_step", "decide_flow", "reconcile")
-        for name in (*waking, "offer_job", "serve_workers"):
+        for name in (*waking, "offer_job", "call_machine", "end_machine_call", "serve_workers"):
             # These functions wake gates in other threads.
             approvals = made.worlds[name].approvals
             vars(approvals)["_wake_once"] = _Attributed(approvals, recorder, name)._wake_once
@@ -283,6 +284,7 @@ def play() -> Play:
         statuses_of_jobs, private = play_jobs(
             made.engine.client(), Worker(worker_client(made.engine))
         )
+        statuses_of_calls = play_machine_calls(made.engine.client(), recorder)
         play_failures(made.engine.client(), made.engine.client(subject="bob"))
         _play_signed(players)
         _play_broken(players)
@@ -308,7 +310,7 @@ def play() -> Play:
             "lease": private,
             "secret": {SECRET},
         },
-        statuses=statuses | statuses_of_jobs,
+        statuses=statuses | statuses_of_jobs | statuses_of_calls,
         strays=recorder.strays,
     )
 
@@ -410,6 +412,7 @@ def _play_expired(players: _Players) -> None:
     Removal takes a month or more, so the port is called directly.
     """
     folders = ("read_run", "create_run", "decide_approval", "settle_run", "reconcile")
+    folders += ("end_machine_call",)
     for folder in folders:
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)

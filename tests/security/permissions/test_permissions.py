@@ -101,6 +101,8 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),
         (f"arn:aws:states::stateMachine:<AWS::StackName>_*-{'?' * 32}",),  # and not the prototype
         ("arn:aws:states::execution:<AWS::StackName>_*",),
+        ("arn:aws:states::stateMachine:<AWS::StackName>_machine_*",),
+        ("arn:aws:states::execution:<AWS::StackName>_machine_*",),
         ("arn:aws:secretsmanager::secret:<AWS::StackName>/*",),
         ("arn:aws:lambda::function:<AWS::StackName>_executor-*",),
         ("arn:aws:ecr:*:*:repository/*",),

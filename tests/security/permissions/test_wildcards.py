@@ -56,7 +56,12 @@ def test_all_statements_are_seen() -> None:
     seen = [statement for statement, _ in statements()]
 
     named = {statement["Sid"] for statement in seen if "Sid" in statement}
-    denied = {"TlsOnly", "NoSubscriberOverPlainHttp", "DeadLettersOverTlsOnly"}
+    denied = {
+        "TlsOnly",
+        "NoSubscriberOverPlainHttp",
+        "DeadLettersOverTlsOnly",
+        "LeaveMachinesOfOthers",
+    }
     assert named | denied == set(re.findall(r"'Sid': '(\w+)'", resources))
     assert all(str(statement) in resources for statement in seen)
 

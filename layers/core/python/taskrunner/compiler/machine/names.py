@@ -8,6 +8,8 @@ from typing import Final
 MAX_LENGTH: Final = 80
 # Tenants share machines by name. 128 bits keep anybody from finding two machines with one name.
 _HASH_DIGITS: Final = 32
+# Machines that steps call have this next. A pack's name has no underscore.
+_CALLED: Final = "machine_"
 _HASH: Final = re.compile(rf"-[0-9a-f]{{{_HASH_DIGITS}}}\Z")
 
 
@@ -27,5 +29,10 @@ def prefix(stack: str) -> str:
 
 
 def is_of_a_pack(name: str, stack: str) -> bool:
-    """Return whether *name* is that of a pack's machine of *stack*, and not that of its frame."""
-    return name.startswith(prefix(stack)) and _HASH.search(name) is not None
+    """Return whether *name* is that of a pack's machine of *stack*.
+
+    That of its frame is not, and neither are those of machines that steps call.
+    """
+    ours = prefix(stack)
+    is_of_others = name.startswith(f"{ours}{_CALLED}")
+    return name.startswith(ours) and not is_of_others and _HASH.search(name) is not None
