@@ -411,9 +411,8 @@ def _play_expired(players: _Players) -> None:
 
     Removal takes a month or more, so the port is called directly.
     """
-    folders = ("read_run", "create_run", "decide_approval", "settle_run", "reconcile")
-    folders += ("end_machine_call",)
-    for folder in folders:
+    readers = ("read_run", "create_run", "decide_approval")
+    for folder in (*readers, "end_machine_call", "settle_run", "reconcile"):
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
 

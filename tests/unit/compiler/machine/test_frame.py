@@ -24,6 +24,7 @@ FUNCTIONS = {
         "OpenGateFunctionArn",
         "DecideFlowFunctionArn",
         "OfferJobFunctionArn",
+        "CallMachineFunctionArn",
         "SettleRunFunctionArn",
     )
 }
