@@ -84,11 +84,6 @@ def _observed(request: pytest.FixtureRequest) -> Iterator[Observed]:
         yield OnAws(StepFunctionsCalledMachines(states, PREFIX_ARN))
 
 
-def status_of(observed: Observed, execution: Execution) -> ExecutionStatus | None:
-    report = observed.port.describe(execution)
-    return None if report is None else report.status
-
-
 def test_a_started_execution_runs_with_its_input(observed: Observed) -> None:
     observed.port.start(WAITS, '{"file":"orders.csv"}')
     report = observed.port.describe(WAITS)
@@ -121,7 +116,7 @@ def test_starting_again_starts_nothing_and_keeps_the_input(observed: Observed) -
 
     assert report is not None
     assert report.input_text == '{"n":1}'
-    assert status_of(observed, WAITS) is ExecutionStatus.ABORTED
+    assert ended(observed, WAITS).status is ExecutionStatus.ABORTED
 
 
 def test_an_execution_that_succeeded_has_its_output(observed: Observed) -> None:
@@ -156,8 +151,8 @@ def test_stopping_aborts_and_changes_nothing_that_has_ended(observed: Observed) 
     for execution in (WAITS, WAITS, PASSES, Execution("waits", "never")):
         observed.port.stop(execution)
 
-    assert status_of(observed, WAITS) is ExecutionStatus.ABORTED
-    assert status_of(observed, PASSES) is ExecutionStatus.SUCCEEDED
+    assert ended(observed, WAITS).status is ExecutionStatus.ABORTED
+    assert ended(observed, PASSES).status is ExecutionStatus.SUCCEEDED
 
 
 def test_a_machine_that_does_not_exist_cannot_be_started(observed: Observed) -> None:
