@@ -139,7 +139,7 @@ def test_a_pod_has_no_rights(pod: dict[str, Any]) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/work", "/tmp"}  # noqa: S108
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/jobs", "/tmp"}  # noqa: S108
     assert container["resources"]["limits"].keys() >= {"memory", "ephemeral-storage"}
 
 

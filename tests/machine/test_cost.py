@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,6 +18,9 @@ from tests.packs import pack
 from tests.template import ROOT, template
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from pathlib import Path
+
     from tests.machine.client import Client
     from tests.machine.engine import Engine
 

@@ -92,7 +92,8 @@ def test_every_parameter_of_a_worker_is_described_with_its_limits(
 
 def test_the_page_on_workers_says_how_long_texts_and_attempts_may_be() -> None:
     schema = worker.Parameters.model_json_schema()
-    [longest] = [c["maxLength"] for c in schema["properties"]["script"]["anyOf"] if "maxLength" in c]
+    choices = schema["properties"]["script"]["anyOf"]
+    [longest] = [choice["maxLength"] for choice in choices if "maxLength" in choice]
 
     assert f"at most {longest:,} characters" in WORKERS
     assert f"is 1 to {MAX_WORKER_TIMEOUT_S:,} (24 hours)" in WORKERS
