@@ -84,7 +84,7 @@ def test_every_parameter_of_a_worker_is_described_with_its_limits(
     assert row is not None
 
     choices = [schema, *schema.get("anyOf", [])]
-    keys = ("minimum", "maximum", "minItems", "maxItems", "maxProperties")
+    keys = ("minimum", "maximum", "ge", "le", "minItems", "maxItems", "maxProperties")
     limits = [choice[key] for choice in choices for key in keys if key in choice]
     written = row[0].replace(",", "")
     assert [limit for limit in limits if not re.search(rf"\b{limit}\b", written)] == []
