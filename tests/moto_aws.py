@@ -26,6 +26,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
+from tests.quick_botocore import quick_botocore
 from tests.quick_moto import quick_moto
 
 if TYPE_CHECKING:
@@ -49,14 +50,11 @@ def moto_aws(
     *between* stands between the clients and AWS. It gets the service and operation of a request,
     such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
     """
-    with quick_moto(), mock_aws(config=config):
+    with quick_botocore(), quick_moto(), mock_aws(config=config):
         # moto has begun with a session of its own, and a session keeps its handlers.
         _begin_session(between)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
-        try:
-            yield
-        finally:
-            boto3.setup_default_session()
+        yield
 
 
 def session() -> Any:  # noqa: ANN401 - botocore has no static types

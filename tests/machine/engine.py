@@ -11,7 +11,7 @@ import json
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.execute_state import Exe
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _DEADLINE_S = 60.0
 # Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
 _validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
+_by_moto_parse = AmazonStateLanguageParser.parse
 
 
 @dataclass
@@ -197,6 +200,20 @@ def _sandbox() -> ForkedSandbox:
     return ForkedSandbox()
 
 
+def _parse(definition: str) -> tuple[Any, Any]:
+    """The program of a definition, which an execution changes, and its tree, which nothing does.
+
+    moto parses a definition to validate it and for each execution, with a parser in Python.
+    """
+    tree = _tree(definition)
+    return Preprocessor().visit(tree), tree
+
+
+@lru_cache(maxsize=32)
+def _tree(definition: str) -> Any:  # noqa: ANN401 - moto has no static types
+    return _by_moto_parse(definition)[1]
+
+
 @contextmanager
 def engine() -> Iterator[Engine]:
     """A fresh TaskRunner; fails at its end if a function did what its role does not grant."""
@@ -210,6 +227,7 @@ def engine() -> Iterator[Engine]:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
+        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
         with moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))

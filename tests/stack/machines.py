@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.stack.api import Api
+
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """Finds the execution of a run, and reads its history."""
+    """Reads the execution of a run, which the run's state names."""
 
     aws: Callable[[str], Any]
+    operator: Api
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """Return the events so far of a run's execution."""
@@ -36,15 +38,7 @@ class Executions:
         """Return the ARN of a run's execution.
 
         Raises:
-            LookupError: the run has no execution.
+            KeyError: the run has no execution.
         """
-        states = self.aws("stepfunctions")
-        pages = states.get_paginator("list_state_machines").paginate()
-        for machine in [entry for page in pages for entry in page["stateMachines"]]:
-            executions = states.list_executions(stateMachineArn=machine["stateMachineArn"])
-            for execution in executions["executions"]:
-                arn: str = execution["executionArn"]
-                document = states.describe_execution(executionArn=arn).get("input", "{}")
-                if json.loads(document).get("run", {}).get("id") == run_id:
-                    return arn
-        raise LookupError(run_id)
+        arn: str = self.operator.state(run_id)["executionArn"]
+        return arn

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(name="executions")
-def _executions(aws: Callable[[str], Any]) -> Executions:
-    return Executions(aws)
+def _executions(aws: Callable[[str], Any], operator: Api) -> Executions:
+    return Executions(aws, operator)
 
 
 def test_a_machine_receives_the_class_of_a_steps_error(

@@ -63,7 +63,7 @@ class _Releases:
     def frame_states(self, run_id: str) -> set[str]:
         """Return the states that the run's execution has, outside the pack's steps."""
         executions = self.aws("stepfunctions")
-        arn = Executions(self.aws).arn(run_id)
+        arn = Executions(self.aws, self.operator).arn(run_id)
         machine = executions.describe_state_machine_for_execution(executionArn=arn)
         return set(json.loads(machine["definition"])["States"])
 
@@ -85,13 +85,42 @@ class _Releases:
         return [json.loads(entry["S"]) for item in items for entry in item["entries"]["L"]]
 
 
+@dataclass(frozen=True)
+class _Rollout:
+    """The runs of two releases, in the order: the release before, the next one, and a rollback.
+
+    Args:
+        finished: those that waited when the next release came, and ended on it.
+        begun: the one of them that began on the next release.
+        old: those that waited through both deployments, and ended after the rollback.
+        new: the one that began on the next release, and ended after the rollback.
+        latest: the one that began after the rollback.
+        written: the number of entries that the release before wrote of each of *finished*.
+
+    """
+
+    finished: list[str]
+    begun: str
+    old: list[str]
+    new: str
+    latest: str
+    written: dict[str, int]
+
+
+@pytest.fixture(name="before", scope="module")
+def _before(tmp_path_factory: pytest.TempPathFactory) -> workspace.Workspace:
+    return release_before(tmp_path_factory.mktemp("before"))
+
+
 @pytest.fixture(name="releases", scope="module")
-def _releases(stack: Stack, operator: Api, aws: Callable[[str], Any]) -> Iterator[_Releases]:
+def _releases(
+    stack: Stack, operator: Api, aws: Callable[[str], Any], before: workspace.Workspace
+) -> Iterator[_Releases]:
     here = workspace.find()
     process = emulator.running(here)
     assert process is not None
     with here.locked():
-        outputs = deployment.deploy(here, process, STACK)
+        outputs = deployment.deploy(before, process, STACK)
         callers = clients.register(process, outputs["UserPoolId"], outputs["TableName"])
         url = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
         ours = replace(stack, api_url=url, clients=callers, table_name=outputs["TableName"])
@@ -99,35 +128,51 @@ def _releases(stack: Stack, operator: Api, aws: Callable[[str], Any]) -> Iterato
         aws("cloudformation").delete_stack(StackName=STACK)
 
 
-def test_runs_that_wait_at_gates_finish_on_the_next_release(
-    releases: _Releases, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    operator, approver = releases.operator, releases.operator.as_("approver")
-    waiting = [operator.run(manifest) for manifest in (GATED, EVERY_KIND)]
-    for run_id in waiting:
-        operator.wait(run_id, "waiting")
-    written = {run_id: len(releases.stored_entries(run_id)) for run_id in waiting}
+@pytest.fixture(name="rollout", scope="module")
+def _rollout(
+    releases: _Releases,
+    before: workspace.Workspace,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> _Rollout:
+    """Deploy the next release and roll it back, and let runs wait at gates meanwhile.
+
+    Each deployment makes every function start again, so both tests look at the same three.
+    """
+    operator = releases.operator
+    finished, old = (waiting(operator, GATED, EVERY_KIND) for _ in range(2))
+    written = {run_id: len(releases.stored_entries(run_id)) for run_id in finished}
 
     releases.deploy(next_release(tmp_path_factory.mktemp("next")))
-    started = operator.run(GATED)
-    operator.wait(started, "waiting")
-    for run_id in (*waiting, started):
-        assert approver.decide(run_id, "security", "approved").json()["resumed"]
-    gated, every_kind = waiting
-    operator.wait(every_kind, "waiting", "failed", "succeeded")
-    approver.decide(every_kind, "owner", "approved")
+    begun, new = waiting(operator, GATED, GATED)
+    approve(operator, "security", *finished, begun, old[1])
+    owned = {(run_id, "owner") for run_id in (finished[1], old[1])}
+    until(lambda: owned <= open_approvals(operator), f"{owned} wait for their owner")
+    approve(operator, "owner", finished[1])
+    for run_id in (*finished, begun):
+        operator.ended(run_id)
 
-    ended = {run_id: operator.ended(run_id) for run_id in (*waiting, started)}
-    assert {state["status"] for state in ended.values()} == {"succeeded"}
-    assert statuses(ended[gated]) == statuses(ended[started])
-    for run_id in waiting:
-        # The machine is the one that the run was started with, and new functions have written.
-        assert OLD_STATE in releases.frame_states(run_id)
-        entries = releases.stored_entries(run_id)
-        old, new = entries[: written[run_id]], entries[written[run_id] :]
-        assert {OLD_TIME in entry for entry in old} == {True}
-        assert {NEW_TIME in entry for entry in new} == {True}
-    assert NEW_STATE in releases.frame_states(started)
+    releases.deploy(before)
+    (latest,) = waiting(operator, GATED)
+    # From now on, the old release reads entries that the new one wrote.
+    approve(operator, "security", old[0], new, latest)
+    approve(operator, "owner", old[1])
+    for run_id in (*old, new, latest):
+        operator.ended(run_id)
+    return _Rollout([*finished, begun], begun, old, new, latest, written)
+
+
+def waiting(operator: Api, *manifests: str) -> list[str]:
+    """Return runs of *manifests* once each waits at a gate."""
+    run_ids = [operator.run(manifest) for manifest in manifests]
+    for run_id in run_ids:
+        operator.wait(run_id, "waiting")
+    return run_ids
+
+
+def approve(operator: Api, approval: str, *run_ids: str) -> None:
+    for run_id in run_ids:
+        decided = operator.as_("approver").decide(run_id, approval, "approved")
+        assert decided.json()["resumed"]
 
 
 def open_approvals(operator: Api) -> set[tuple[str, str]]:
@@ -135,45 +180,40 @@ def open_approvals(operator: Api) -> set[tuple[str, str]]:
     return {(entry["runId"], entry["approvalId"]) for entry in approvals}
 
 
-def test_runs_of_both_releases_finish_after_a_rollback(
-    releases: _Releases, tmp_path_factory: pytest.TempPathFactory
+def test_runs_that_wait_at_gates_finish_on_the_next_release(
+    releases: _Releases, rollout: _Rollout
 ) -> None:
-    operator, approver = releases.operator, releases.operator.as_("approver")
-    before = release_before(tmp_path_factory.mktemp("before"))
-    releases.deploy(before)
-    old_gated, old_every_kind = operator.run(GATED), operator.run(EVERY_KIND)
-    for run_id in (old_gated, old_every_kind):
-        operator.wait(run_id, "waiting")
-    releases.deploy(next_release(tmp_path_factory.mktemp("after")))
-    new_gated = operator.run(GATED)
-    operator.wait(new_gated, "waiting")
-    # After the rollback, the old release reads entries that the new one wrote.
-    assert approver.decide(old_every_kind, "security", "approved").json()["resumed"]
-    until(
-        lambda: (old_every_kind, "owner") in open_approvals(operator),
-        f"{old_every_kind} waits for its owner",
-    )
+    ended = {run_id: releases.operator.state(run_id) for run_id in rollout.finished}
 
-    releases.deploy(before)
+    assert {state["status"] for state in ended.values()} == {"succeeded"}
+    assert statuses(ended[rollout.finished[0]]) == statuses(ended[rollout.begun])
+    for run_id, written in rollout.written.items():
+        # The machine is the one that the run was started with, and new functions have written.
+        assert OLD_STATE in releases.frame_states(run_id)
+        entries = releases.stored_entries(run_id)
+        assert {OLD_TIME in entry for entry in entries[:written]} == {True}
+        assert {NEW_TIME in entry for entry in entries[written:]} == {True}
+    assert NEW_STATE in releases.frame_states(rollout.begun)
 
-    latest = operator.run(GATED)
-    operator.wait(latest, "waiting")
-    for run_id in (old_gated, new_gated, latest):
-        assert approver.decide(run_id, "security", "approved").json()["resumed"]
-    assert approver.decide(old_every_kind, "owner", "approved").json()["resumed"]
-    runs = (old_gated, old_every_kind, new_gated, latest)
-    assert {operator.ended(run_id)["status"] for run_id in runs} == {"succeeded"}
+
+def test_runs_of_both_releases_finish_after_a_rollback(
+    releases: _Releases, rollout: _Rollout
+) -> None:
+    runs = (*rollout.old, rollout.new, rollout.latest)
+
+    assert {releases.operator.state(run_id)["status"] for run_id in runs} == {"succeeded"}
     # The machine of the next release's run is still its own, and calls the functions from before.
-    assert NEW_STATE in releases.frame_states(new_gated)
-    assert OLD_STATE in releases.frame_states(latest)
+    assert NEW_STATE in releases.frame_states(rollout.new)
+    assert OLD_STATE in releases.frame_states(rollout.latest)
     forms = {
         run_id: ["new" if NEW_TIME in entry else "old" for entry in releases.stored_entries(run_id)]
         for run_id in runs
     }
-    assert set(forms[old_gated]) == set(forms[latest]) == {"old"}
-    assert (forms[new_gated][0], forms[new_gated][-1]) == ("new", "old")
-    assert (forms[old_every_kind][0], forms[old_every_kind][-1]) == ("old", "old")
-    assert "new" in forms[old_every_kind]
+    gated, every_kind = rollout.old
+    assert set(forms[gated]) == set(forms[rollout.latest]) == {"old"}
+    assert (forms[rollout.new][0], forms[rollout.new][-1]) == ("new", "old")
+    assert (forms[every_kind][0], forms[every_kind][-1]) == ("old", "old")
+    assert "new" in forms[every_kind]
 
 
 def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Releases) -> None:

@@ -21,7 +21,7 @@ def test_settles_a_run_whose_execution_is_stopped_in_the_console(
     run_id = operator.run(GATE)
     operator.wait(run_id, "waiting")
 
-    aws("stepfunctions").stop_execution(executionArn=Executions(aws).arn(run_id))
+    aws("stepfunctions").stop_execution(executionArn=Executions(aws, operator).arn(run_id))
     state = operator.ended(run_id)
 
     assert state["status"] == "failed"

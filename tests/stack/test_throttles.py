@@ -31,8 +31,8 @@ LANES = 12
 
 
 @pytest.fixture(name="executions")
-def _executions(aws: Callable[[str], Any]) -> Executions:
-    return Executions(aws)
+def _executions(aws: Callable[[str], Any], operator: Api) -> Executions:
+    return Executions(aws, operator)
 
 
 @pytest.fixture(name="throttled")

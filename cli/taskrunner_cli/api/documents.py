@@ -59,6 +59,8 @@ class Step(TypedDict):
     counts: NotRequired[dict[str, int]]
     childrenOmitted: NotRequired[int]
     phase: NotRequired[str]
+    pool: NotRequired[str]
+    worker: NotRequired[str]
 
 
 class StepAttempt(TypedDict):
@@ -66,6 +68,7 @@ class StepAttempt(TypedDict):
 
     attempt: int
     status: StepStatus
+    worker: NotRequired[str]
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     reason: NotRequired[str]

@@ -16,6 +16,8 @@ def step_view(step: StepDetail) -> RenderableType:
     title = Text.assemble(text(step["stepId"], "bold"), "  ", status(step["status"]))
     facts = {
         "uses": step.get("uses", ""),
+        "pool": step.get("pool", ""),
+        "worker": step.get("worker", ""),
         "reason": step.get("statusReason", ""),
         "message": step.get("errorMessage") or step.get("gateMessage", ""),
         "retries": retries_in_words(step["retries"]) if "retries" in step else "",

@@ -26,6 +26,8 @@ export function stepPanel(runId, step, attempt) {
     facts([
       ['Step', step.stepId],
       ['Executor', step.uses],
+      ['Pool', step.pool],
+      ['Worker', step.worker],
       ['Approval', step.approvalId],
       ['Message', step.gateMessage],
       ['Why', reasonWords(step.statusReason)],

@@ -332,6 +332,18 @@ class TestShow:
 
         assert "… and 3 more failed steps" in taskrunner("show", "r1").out
 
+    def test_counts_no_item_as_failed_whose_failed_step_may_fail(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1").state()
+        state["steps"] = [{"stepId": "each", "kind": "Map", "status": "Failed"}]
+        for number, may_fail in enumerate([True, True, False]):
+            step: Step = {"stepId": f"each[{number}]::reach", "status": "Failed"}
+            state["steps"].append({**step, "parentId": "each", "continueOnError": may_fail})
+        service.next_answers = [Answer(200, state)]
+
+        assert "3/3, 1 failed" in taskrunner("show", "r1").out
+
     def test_counts_the_steps_of_a_block_that_the_answer_omits(
         self, taskrunner: Command, service: FakeService
     ) -> None:

@@ -229,6 +229,7 @@ def _attempt(attempt: Attempt) -> JsonObject:
         {
             "attempt": attempt.number,
             "status": attempt.status.value,
+            "worker": attempt.worker,
             "startedAt": attempt.started_at,
             "endedAt": attempt.ended_at,
             "reason": None if attempt.reason is None else attempt.reason.value,

@@ -134,6 +134,8 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
             "status": step.status.value,
             "reason": None if step.reason is None else step.reason.value,
             "attempts": step.attempts,
+            "pool": step.pool if step.worker is not None else None,
+            "worker": step.worker,
             "startedAt": started_at,
             "lastTransitionAt": step.last_transition_at,
         }

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
+from taskrunner.model.entries.job_entries import WorkerLost
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 class Attempt:
     """An attempt of a run step, or an evaluation of a policy. Times are RFC 3339 text.
 
-    *started_at* is None for an evaluation, of which only the end is recorded.
+    *started_at* is None for an evaluation, of which only the end is recorded. *worker* is the
+    worker that runs it, or has run it, if one does.
     """
 
     number: int
     status: StepStatus = StepStatus.RUNNING
     started_at: str | None = None
+    worker: str | None = None
     ended_at: str | None = None
     reason: Reason | None = None
     message: str | None = None
@@ -45,10 +48,12 @@ def attempts_of(entries: Iterable[Entry]) -> Sequence[Attempt]:
     attempts: dict[int, Attempt] = {}
     for entry in entries:
         match read(entry):
-            case AttemptStarted(number):
-                attempts[number] = Attempt(number=number, started_at=entry.occurred_at)
-            case AttemptDeferred(number):
-                attempts.pop(number, None)  # it has done nothing, and is made again
+            case AttemptStarted(number, worker):
+                attempts[number] = Attempt(
+                    number=number, started_at=entry.occurred_at, worker=worker
+                )
+            case AttemptDeferred(number) | WorkerLost(attempt=number):
+                attempts.pop(number, None)  # it is made again, with the same number
             case StepCompleted(number):
                 attempts[number] = _ended(attempts, number, StepStatus.SUCCEEDED, entry)
             case StepFailed(attempt=number) as failed if number > 0:

@@ -1,34 +1,26 @@
-"""The fields of outputs whose form the language fixes: those of gates, maps and loops."""
+"""The fields of outputs whose form the language fixes: those of gates."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from taskrunner.compiler.manifest.step_shapes import (
     ApprovalGateShape,
-    LoopShape,
-    MapShape,
     PolicyGateShape,
 )
 from taskrunner.model.approval import Verdict
 from taskrunner.model.wording import closest, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from taskrunner.compiler.manifest.step_shapes import StepBody
-
-_FIELDS_BY_AGGREGATION: Final[Mapping[str, tuple[str, ...]]] = {
-    "collect": ("results",),
-    "none": (),
-}
-_FIELDS_OF_ONE_VALUE: Final = ("result",)
 
 
 def unknown_field(step_id: str, body: StepBody, names: Sequence[str]) -> str | None:
     """Return why the outputs of a step never have the field *names*; None if they may.
 
-    Outputs of other kinds depend on an executor, or on the steps of a block.
+    A field that other outputs lack is null.
     """
     known = _fields(body)
     if known is None or not names or names[0] in known[1]:
@@ -49,10 +41,5 @@ def _fields(body: StepBody) -> tuple[str, tuple[str, ...]] | None:
             return "an approval gate", ("decision", "approvals", "rejection")
         case PolicyGateShape():
             return "a policy gate", ("passed", "failures")
-        case MapShape():
-            return "a map", ("results", "statuses")
-        case LoopShape():
-            fields = _FIELDS_BY_AGGREGATION.get(body.aggregation, _FIELDS_OF_ONE_VALUE)
-            return f"a loop with aggregation '{body.aggregation}'", fields
         case _:
             return None

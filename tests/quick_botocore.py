@@ -1,0 +1,83 @@
+"""The slow parts of making botocore's clients, whose results are the same for each client.
+
+Each use of `moto_aws` makes a session and clients of its own. Each of them would inspect the same
+hundred handlers, rename the same events, describe the same operations, and make a context for TLS
+that nothing uses, because moto answers before anything is sent.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore import client, hooks, httpsession, regions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+
+    from botocore.model import ServiceModel
+
+_by_botocore_accepts_kwargs = hooks.accepts_kwargs
+_by_botocore_name_of_event = hooks.EventAliaser._alias_event_name
+_EndpointProvider = regions.EndpointProvider
+_by_botocore_load_model = client.ClientCreator._load_service_model
+_models: dict[tuple[str, str | None], ServiceModel] = {}
+_names_of_events: dict[str, str] = {}
+_keywords: dict[CodeType, Any] = {}
+_endpoints: dict[int, Any] = {}
+
+
+@contextmanager
+def quick_botocore() -> Iterator[None]:
+    """Replace botocore's slow parts until the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hooks, "accepts_kwargs", accepts_kwargs)
+        patch.setattr(hooks.EventAliaser, "_alias_event_name", name_of_event)
+        patch.setattr(client.ClientCreator, "_load_service_model", load_service_model)
+        patch.setattr(regions, "EndpointProvider", endpoint_provider)
+        patch.setattr(httpsession, "create_urllib3_context", tls_context)
+        yield
+
+
+def accepts_kwargs(handler: Any) -> Any:  # noqa: ANN401 - any callable
+    """Return the name of the `**` parameter of a handler, or None."""
+    code = getattr(handler, "__code__", None)  # a method has that of its function
+    if code is None:
+        return _by_botocore_accepts_kwargs(handler)
+    if code not in _keywords:
+        _keywords[code] = _by_botocore_accepts_kwargs(handler)
+    return _keywords[code]
+
+
+def name_of_event(self: Any, event_name: str) -> str:  # noqa: ANN401 - botocore is untyped
+    """Return the name under which an event is known, which is the same in each session."""
+    if event_name not in _names_of_events:
+        _names_of_events[event_name] = _by_botocore_name_of_event(self, event_name)
+    return _names_of_events[event_name]
+
+
+def load_service_model(self: Any, service_name: str, api_version: str | None = None) -> Any:  # noqa: ANN401 - botocore is untyped
+    """Return the description of a service, which no client changes."""
+    key = (service_name, api_version)
+    if key not in _models:
+        _models[key] = _by_botocore_load_model(self, service_name, api_version)
+    return _models[key]
+
+
+def endpoint_provider(ruleset_data: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore is untyped
+    """Return the rules of a service's endpoints, which `moto_aws` loads once."""
+    key = id(ruleset_data)
+    if key not in _endpoints:
+        provider = _EndpointProvider(ruleset_data, **more)
+        _endpoints[key] = (provider, ruleset_data)  # which keeps its id
+    return _endpoints[key][0]
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return a context for TLS with which nothing is sent."""
+    return ssl.create_default_context()
