@@ -105,7 +105,9 @@ class Aws:
         self.places.append(place)
         if place.key in self.faults:
             self.struck.add(place)
-            raise NotBegunError(_NOT_BEGUN[self.faults[place.key]])
+            fault = self.faults[place.key]
+            self._gone = fault is Fault.CALLER_GONE
+            raise NotBegunError(_NOT_BEGUN.get(fault, ""))
         self._invocation = Invocation(full_name)
         try:
             yield

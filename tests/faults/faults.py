@@ -20,6 +20,7 @@ class Fault(StrEnum):
     Before a function begins:
 
     - DEAD, REFUSED: its runtime dies, or Lambda throttles it. Its caller asks again.
+    - CALLER_GONE: its caller dies before it asks. Only a worker leaves something behind then.
     """
 
     DIES_BEFORE = "dies before"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from taskrunner.adapters.table_layout import JOBS
 from taskrunner.model import api_view, step_path
 from taskrunner.model.approval import Verdict
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
@@ -32,6 +33,8 @@ ENDS = {
 }
 # The partition attributes of the indexes in which an ended run with evidence has no item.
 _LISTS = frozenset({"unfinished", "due", "tenant_open_approvals"})
+# Attributes of a job that still waits, that is still due, or whose machine waits for an answer.
+_OF_A_JOB = frozenset({"run_list", "due", "task_token"})
 _DECISIONS = frozenset({Event.GATE_APPROVED, Event.GATE_REJECTED, Event.GATE_EXPIRED})
 
 
@@ -133,9 +136,12 @@ def _left_to_do(service: Service, run_id: str) -> Iterator[str]:
         if execution.status == "RUNNING":
             yield "its execution is running"
     for item in items():
+        if not item["pk"].endswith(f"#{run_id}"):
+            continue
         for name in item.keys() & _LISTS:
-            if item["pk"].endswith(f"#{run_id}"):
-                yield f"{item['sk']} is still listed by {name}"
+            yield f"{item['sk']} is still listed by {name}"
+        for name in item.keys() & (_OF_A_JOB - _LISTS) if item["sk"].startswith(JOBS) else ():
+            yield f"the job {item['sk']} still has its {name}"
 
 
 def _log_problems(record: Record, log: Sequence[str]) -> Iterator[str]:

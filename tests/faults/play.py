@@ -13,6 +13,7 @@ from tests.faults.reconciler import PERIOD_S, reconcile
 from tests.faults.scenarios import Cancel, Stop
 from tests.faults.service import TENANT, items
 from tests.faults.stream import Stream
+from tests.faults.worker import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ class Play:
         self._service = service
         self._follower = Follower(service)
         self._stream = Stream(service)
+        self._workers = Workers(service, RUN_ID, scenario.scripts)
         self._actions = list(scenario.actions)
         self._next_pass = service.clock.now() + timedelta(seconds=PERIOD_S)
         self._acted_at = service.clock.now()
@@ -82,7 +84,7 @@ class Play:
         passes = 0
         while passes < _PASSES:
             self._run_ready()
-            if self._act():
+            if self._act() or self._workers.act():
                 continue
             if self._is_settled():
                 break
@@ -141,7 +143,8 @@ class Play:
         if "outcome" in self._item("R"):
             self._actions.pop(0)
             return True
-        if not any(item["sk"].startswith("G#") for item in items()):
+        is_waiting = any(item["sk"].startswith("G#") for item in items())
+        if not (self._has_recorded(action.after) if action.after else is_waiting):
             return False
         path = f"runs/{RUN_ID}/cancel"
         self._ask(lambda: self._service.request(action.subject, "POST", path))
@@ -220,8 +223,8 @@ class Play:
         """Move the clock to what happens next; return whether the reconciler has passed."""
         service = self._service
         timers = [event.due_at for event in service.events]
-        if (timer := service.states.next_timer()) is not None:
-            timers.append(timer)
+        others = (service.states.next_timer(), self._workers.next_at())
+        timers += [timer for timer in others if timer is not None]
         if timers and min(timers) <= self._next_pass:
             service.clock.time = max(min(timers), service.clock.time)
             return False

@@ -6,14 +6,16 @@ and functions, and their runs succeed, fail, are cancelled, rejected and left to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tests.faults import worker_packs
 from tests.faults.faults import Fault
+from tests.faults.worker_packs import Script
 from tests.packs import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class Decide(NamedTuple):
@@ -30,9 +32,10 @@ class Decide(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Somebody cancels the run as soon as its first gate waits."""
+    """Somebody cancels the run as soon as its first gate waits, or its journal has *after*."""
 
     subject: str = "bob"
+    after: tuple[str, ...] = ()
 
 
 class Stop(NamedTuple):
@@ -58,6 +61,7 @@ class Abandoned(NamedTuple):
 class Scenario:
     """A pack, what people do to its run, and what went wrong before, if anything.
 
+    *scripts* say how workers end the attempts of its steps, by the steps' ids.
     With *is_planned_first* its requester reads the API's document, and simulates the pack.
     With *joins_all* the engine stops no lane beside a failed one; see `step_functions`.
     """
@@ -65,6 +69,7 @@ class Scenario:
     name: str
     manifest: str
     actions: tuple[Action, ...] = ()
+    scripts: Mapping[str, Script] = field(default_factory=dict)
     abandoned: Abandoned | None = None
     joins_all: bool = False
     is_planned_first: bool = False
@@ -286,6 +291,17 @@ _FAILING_AT_ITS_END: Final = pack(
 )
 _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
+
+def _on_workers(
+    name: str,
+    manifest: str,
+    scripts: Mapping[str, Script],
+    *actions: Action,
+    joins_all: bool = False,
+) -> Scenario:
+    return Scenario(name, manifest, actions, scripts, joins_all=joins_all)
+
+
 _WHOLE: Final = (
     Scenario("every block", _EVERY_BLOCK),
     Scenario(
@@ -310,13 +326,38 @@ _WHOLE: Final = (
     ),
     Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
     Scenario("planned first", _PLAIN, is_planned_first=True),
+    _on_workers("worker succeeds", worker_packs.ON_A_WORKER, {"tests": Script(has_file=True)}),
+    _on_workers("worker fails", worker_packs.RETRIED, {"tests": Script(failing=(1,))}),
+    _on_workers("worker is lost", worker_packs.RETRIED, {"tests": Script(losses=1)}),
+    _on_workers("map of workers", worker_packs.MAPPED, {"leaf": Script()}),
+    _on_workers(
+        "worker cancelled",
+        worker_packs.RETRIED,
+        {"tests": worker_packs.LONG},
+        Cancel(after=("tests#1#started",)),
+    ),
+    _on_workers("worker beside a failure", worker_packs.BESIDE_A_FAILURE, worker_packs.BESIDE),
+    _on_workers(
+        "worker beside a failure, and all lanes joined",
+        worker_packs.BESIDE_A_FAILURE,
+        worker_packs.BESIDE,
+        joins_all=True,
+    ),
+    _on_workers("worker contained", worker_packs.CONTAINED, worker_packs.BESIDE),
+    _on_workers(
+        "worker contained, and all lanes joined",
+        worker_packs.CONTAINED,
+        worker_packs.BESIDE,
+        joins_all=True,
+    ),
+    _on_workers("finally after a stopped worker", worker_packs.FINALLY, worker_packs.BESIDE),
 )
 
 
 def _left(name: str, scenario: str, function: str, operation: str, fault: Fault) -> Scenario:
     whole = next(candidate for candidate in _WHOLE if candidate.name == scenario)
     abandoned = Abandoned(scenario, function, operation, fault)
-    return Scenario(name, whole.manifest, whole.actions, abandoned)
+    return Scenario(name, whole.manifest, whole.actions, whole.scripts, abandoned)
 
 
 _GONE: Final = Fault.CALLER_GONE

@@ -203,13 +203,24 @@ class Service:
         client = Client(cast("Engine", self), subject=subject, grants="packs.approve")
         return client(method, path, body, headers=headers)
 
+    def work(self, path: str, body: object) -> Answer:
+        """Make a request of a worker.
+
+        Raises:
+            FunctionDiedError: API Gateway would answer 502.
+        """
+        engine = cast("Engine", self)
+        client = Client(engine, subject="workers", scopes="worker", pools="linux rare")
+        return client("POST", path, body)
+
     def handler_of(self, method: str, resource: str) -> Callable[..., Any]:
         """The function of a route, for `Client`."""
         function = folder(routes()[method, resource])
+        what = f"{resource.rpartition('/')[2]} " * (function == "serve_workers")
 
         def call(event: dict[str, Any], _context: object) -> Any:  # noqa: ANN401
             label = event["requestContext"]["authorizer"]["subject"]
-            return self.invoke(function, event, f"{method} by {label}")
+            return self.invoke(function, event, f"{method} {what}by {label}")
 
         return call
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.faults.service import Service
 
 # Functions that people call and that leave something behind when their caller goes away.
-_WITH_A_RECORD = frozenset({"create_run", "decide_approval", "cancel_run"})
+_WITH_A_RECORD = frozenset({"create_run", "decide_approval", "cancel_run", "serve_workers"})
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Recording:
 def faults_at(place: Place) -> tuple[Fault, ...]:
     """The faults that can strike at a place."""
     if place.number == 0:
-        return BEFORE_IT_BEGINS
+        return BEFORE_IT_BEGINS + (Fault.CALLER_GONE,) * (place.function == "serve_workers")
     return AT_A_CALL + (Fault.CALLER_GONE,) * (place.function in _WITH_A_RECORD)
 
 

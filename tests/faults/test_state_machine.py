@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from taskrunner.adapters.machine_events import has_failed, has_timed_out, step_reference
-from tests.faults import invariants
+from tests.faults import invariants, worker_rules
 from tests.faults.faults import AT_A_CALL
 from tests.faults.play import RUN_ID, Follower
 from tests.faults.reconciler import PERIOD_S, reconcile
 from tests.faults.scenarios import FUNCTIONS, SCENARIOS, SECRETS
-from tests.faults.service import TENANT, Service, service
+from tests.faults.service import TENANT, service
+from tests.faults.worker_rules import WorkerRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 _PACKS = (
     "approvals", "cancelled", "rejected", "failed beside a gate", "attempts",
     "contained, and all lanes joined", "finally after success",
-    "finally after a failure beside a gate",
+    "finally after a failure beside a gate", "worker fails", "map of workers",
+    "worker beside a failure", "worker contained", "finally after a stopped worker",
 )  # fmt: skip
 _KEY = {"Idempotency-Key": "key-1"}
 _PASSES = 40
@@ -34,10 +36,8 @@ _PASSES = 40
 _MORE = os.environ.get("TASKRUNNER_FAULT_EXAMPLES")
 
 
-class AnyOrder(RuleBasedStateMachine):
+class AnyOrder(WorkerRules):
     """Every rule is one thing that may happen: to the machine, by people, by the platform."""
-
-    service: Service
 
     @initialize(pack=st.sampled_from(_PACKS), joins_all=st.booleans())
     def create(self, pack: str, *, joins_all: bool) -> None:
@@ -48,6 +48,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.service.states.joins_all = joins_all
         self.follower = Follower(self.service)
         self.answers: list[invariants.Answered] = []
+        self.begin_workers()
         self.body = {"manifest": manifest, "inputs": {}, "runId": RUN_ID}
         created = self.service.request("ana", "POST", "runs", self.body, headers=_KEY)
         assert created.status == 201, created.body
@@ -181,6 +182,7 @@ class AnyOrder(RuleBasedStateMachine):
             *invariants.problems_at_the_end(self.service, record),
             *invariants.answer_problems(record, self.answers),
             *invariants.served_problems(record, served),
+            *worker_rules.problems(record, self.ended),
         ]
         assert not found, "\n".join(found)
 
@@ -194,6 +196,7 @@ class AnyOrder(RuleBasedStateMachine):
         while ready := self.service.states.ready():
             self.service.states.run(ready[0])
             self.follow()
+        self.work_off()
         world = self.service.world()
         record = invariants.Record(self.service, RUN_ID)
         for approval in record.plan.approvals:

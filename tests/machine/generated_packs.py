@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hypothesis.strategies import DrawFn
 
@@ -19,9 +19,17 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
 }
 SECRETS = {"token": "correct-horse-battery"}
+POOL = "linux"
 _DEEPEST = 3
 _MOST_STEPS = 14
 _INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": [], "one": 1}
+
+
+def worked(parameters: Mapping[str, Any], attempt: int) -> dict[str, Any] | None:
+    """Return the outputs of an attempt of a worker step with *parameters*; None if it fails."""
+    if attempt <= int(parameters["env"]["FAILURES"]):
+        return None
+    return {"n": parameters["script"], "list": [attempt]}
 
 
 @dataclass
@@ -100,7 +108,7 @@ class _Writer:
             step["when"] = self._condition(scope)
         if (may_fail := self._one(None, None, True, False)) is not None:
             step["continueOnError"] = may_fail
-        kinds = ["run", "run", "fail", "policy", *([] if self._is_final else ["gate"])]
+        kinds = ["run", "run", "fail", "worker", "policy", *([] if self._is_final else ["gate"])]
         if depth < _DEEPEST and self._count < _MOST_STEPS:
             kinds += ["parallel", "map", "loop", "conditional"] * 2
         kind = self._one(*kinds)
@@ -149,6 +157,17 @@ class _Writer:
             again = {"retries": {"maxAttempts": self._one(2, "{{ length(inputs.list) }}")}}
             return again | {"run": {"uses": "builtin:fail", "with": {"attempts": self._one(1, 2)}}}
         return {"run": {"uses": "builtin:fail"}}
+
+    def _worker(self, scope: _Scope, _depth: int) -> dict[str, Any]:
+        """A step that the worker of `worked` runs: its first attempts fail, as many as it says."""
+        texts = ["as it is", *(f"at {{{{ {name} }}}}" for name in scope.names)]
+        texts += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
+        # Only a text fits.
+        texts += [f"{{{{ steps.{name}.outputs.n }}}}" for name in scope.outputs[-1:]]
+        failures = self._one(0, 0, 0, 1, 2)
+        again = {"retries": {"maxAttempts": 2}} if self._one(True, False) else {}
+        work = {"script": self._one(*texts), "env": {"FAILURES": str(failures)}}
+        return again | {"run": {"uses": f"worker:{POOL}", "with": work}}
 
     def _gate(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
         return {"gate": {"approval": {"id": self._one("yes", "yes-each", "no", "no-each")}}}

@@ -6,7 +6,8 @@ they had come by then is a matter of timing. Their paths are *open*: of those
 only the rules that hold for every journal are known. A run in which a step reads an open step is
 `Undetermined`.
 
-Only `builtin:noop` and `builtin:fail` are run, and every approval is decided by *verdicts*.
+Only `builtin:noop`, `builtin:fail` and the steps of one worker are run, and every approval is
+decided by *verdicts*.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from tests.machine.generated_packs import FUNCTIONS
+from tests.machine.generated_packs import FUNCTIONS, POOL, worked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -260,6 +261,9 @@ class _Walker:
         if step.uses == "builtin:noop":
             self.found.outputs[path] = parameters
             return SUCCEEDED
+        if step.uses == f"worker:{POOL}":
+            self.found.outputs[path] = _outputs_of_worker(step, parameters)
+            return EXECUTOR_ERROR if self.found.outputs[path] is None else SUCCEEDED
         failures = parameters.get("attempts")
         if failures is None or failures >= step.retries.max_attempts:
             return EXECUTOR_ERROR
@@ -489,6 +493,14 @@ class _Walker:
 def _inside(step: Step, place: _Place) -> _Place:
     contained = place.contained or step.continue_on_error or not step.stops_at_failure
     return _Place(place.prefix, place.names, contained)
+
+
+def _outputs_of_worker(step: RunStep, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the outputs of the first attempt that succeeds, or None."""
+    if not isinstance(parameters["script"], str):
+        return None
+    attempts = range(1, step.retries.max_attempts + 1)
+    return next(filter(None, (worked(parameters, number) for number in attempts)), None)
 
 
 def _merged(values: Iterable[Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
 from tests.machine import oracle
 from tests.machine.engine import engine as fresh_engine
-from tests.machine.generated_packs import FUNCTIONS, SECRETS, VERDICTS, packs
+from tests.machine.generated_packs import FUNCTIONS, POOL, SECRETS, VERDICTS, packs, worked
 from tests.machine.runs import TENANT, decide_waiting, start, state_of
+from tests.machine.workers import Worker, worker_client
 from tests.strategies import as_yaml
 
 if TYPE_CHECKING:
@@ -77,13 +78,18 @@ def test_a_run_ends_as_the_oracle_predicts(
 
 
 def _run(engine: Engine, manifest: str) -> dict[str, Any]:
-    """The state at the end of a run in which each gate is decided as soon as it waits."""
+    """The state at the end of a run in which gates are decided, and jobs taken, at once."""
     ana, bob = engine.client(), engine.client(subject="bob")
+    worker = Worker(worker_client(engine, POOL), POOL) if f"worker:{POOL}" in manifest else None
     run_id = start(ana, manifest)
 
     def has_ended() -> bool:
         for approval, verdict in VERDICTS.items():
             decide_waiting(bob, run_id, approval, verdict)
+        while worker is not None and (work := worker.poll()) is not None:
+            outputs = worked(work.lease["with"], work.lease["attempt"])
+            answer = work.fail() if outputs is None else work.complete(outputs=outputs)
+            assert answer.status == 200, answer.body
         return engine.world.runs.snapshot(TENANT, run_id).run.outcome is not None
 
     engine.until(has_ended, f"{run_id} does not end")

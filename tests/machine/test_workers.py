@@ -9,7 +9,7 @@ import pytest
 
 from taskrunner.usecases.reconcile import reconcile
 from tests.machine.runs import ended, has_entry, log, outputs, start, state_of, statuses
-from tests.machine.workers import LeasedWork, Worker, worker_client
+from tests.machine.workers import LaterClock, LeasedWork, Worker, worker_client
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -29,21 +29,6 @@ RETRIED = pack(
 @pytest.fixture(name="worker")
 def _worker(engine: Engine) -> Worker:
     return Worker(worker_client(engine))
-
-
-class LaterClock:
-    """The clock of a world, which a test can put ahead."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._clock = engine.world.clock
-        self.ahead = timedelta()
-        vars(engine.world)["clock"] = self
-
-    def now(self) -> Any:  # noqa: ANN401 - a datetime
-        return self._clock.now() + self.ahead
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)
 
 
 @pytest.fixture(name="clock")

@@ -1,8 +1,9 @@
-"""A worker of machine tests: it speaks the API of workers, and runs nothing."""
+"""A worker of machine tests: it speaks the API of workers, and runs nothing; and its time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,25 @@ WORKER_SCOPE = "worker"
 def worker_client(engine: Engine, pools: str = "linux", **who: str) -> Client:
     """Return a caller that may take jobs from *pools*."""
     return engine.client(**{"subject": "workers", "scopes": WORKER_SCOPE, "pools": pools, **who})
+
+
+class LaterClock:
+    """The clock of a world, which a test can put ahead."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._clock = engine, engine.world.clock
+        self.ahead = timedelta()
+        vars(engine.world)["clock"] = self
+
+    def now(self) -> Any:  # noqa: ANN401 - a datetime
+        return self._clock.now() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+    def remove(self) -> None:
+        """Let the world have its own clock again."""
+        vars(self._engine.world)["clock"] = self._clock
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -12,6 +13,7 @@ from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from taskrunner.usecases.settle_run import NOT_STARTED
 from tests.machine.runs import TENANT, decide, ended, has_entry, start
+from tests.machine.workers import LaterClock, Worker, worker_client
 from tests.moto_aws import session
 
 if TYPE_CHECKING:
@@ -137,6 +139,33 @@ def _deciding_too_late(engine: Engine, manifest: str) -> str:
     return run_id
 
 
+def _with_workers(engine: Engine, manifest: str) -> str:
+    """Fail the first attempt of `tests` and lose a worker of the second, and the one of `publish`.
+
+    The clock of the service goes ahead until the reconciler sees the loss.
+    """
+    ana = engine.client(subject="ana")
+    worker, clock = Worker(worker_client(engine)), LaterClock(engine)
+    run_id = start(ana, manifest)
+    worker.take().fail(message="exit status 2")
+    _lose(worker, clock)
+    work = worker.take()
+    work.heartbeat({"sequence": 1, "stream": "stdout", "text": "312 passed\n"})
+    written = {"sequence": 2, "stream": "stderr", "text": "1 warning\n"}
+    work.complete(outputs={"passed": 312}, output=[written])
+    _lose(worker, clock)
+    ended(ana, run_id)
+    clock.remove()
+    return run_id
+
+
+def _lose(worker: Worker, clock: LaterClock) -> None:
+    """Let the worker take a job, and never report about it."""
+    worker.take()
+    clock.ahead += timedelta(seconds=60)
+    worker.client.engine.invoke("reconcile", {})
+
+
 def _wait_for_entry(
     client: Client,
     run_id: str,
@@ -238,4 +267,5 @@ PLAYS: Final[Mapping[str, Play]] = {
     "what-cannot-be-decided": _undisturbed,
     "finally-follows-a-failure": _undisturbed,
     "branches-of-a-parallel-contain-a-failure": _undisturbed,
+    "workers-run-steps": _with_workers,
 }

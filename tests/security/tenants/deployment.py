@@ -26,6 +26,7 @@ from taskrunner.model.artifact import Artifact, ArtifactStatus, ArtifactType
 from taskrunner.model.run import StepOutcome, StepReference, StepStatus
 from taskrunner.usecases.enter_gate import enter_gate
 from taskrunner.usecases.expire_gate import expire_gate
+from taskrunner.usecases.offer_job import offer_job
 from tests.api_schema import assert_conforms
 from tests.fakes.clock import StoppedClock
 from tests.machine.client import LambdaContext, route_of
@@ -91,6 +92,7 @@ class Deployment:
         query: Mapping[str, str] | None = None,
         subject: str = "ana",
         scopes: str = "operator",
+        pools: str = "",
     ) -> Answer:
         """Send a request as *subject*, whose token names only *tenant*."""
         full = f"/v1/task-runner/{path}"
@@ -111,6 +113,7 @@ class Deployment:
                     "scopes": scopes,
                     "tenants": tenant,
                     "grants": "",
+                    "pools": pools,
                 },
             },
             "body": None if body is None else json.dumps(body),
@@ -165,6 +168,10 @@ class Deployment:
         return []
 
     # ------------------------------------------------------------- the calls of a machine
+
+    def offer(self, tenant: str, run_id: str, step: str) -> None:
+        with self.working_for(tenant), self.recorder.playing("offer_job"):
+            offer_job(StepReference(tenant, run_id, step, ""), f"token-{run_id}", self.world)
 
     def gate(self, tenant: str, run_id: str, step: str = "review") -> None:
         with self.working_for(tenant), self.recorder.playing("open_gate"):

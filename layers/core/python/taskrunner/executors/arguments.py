@@ -40,6 +40,7 @@ _MESSAGES: Final = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "string_type": "must be text",
+    "too_short": "must have {min_length} or more entries",
     "too_long": "must have at most {max_length} entries, not {actual_length}",
 }
 _OF_ANOTHER_KIND: Final = frozenset(

@@ -11,11 +11,14 @@ import base64
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.errors import NotFoundError
+from taskrunner.model import step_path
+from taskrunner.model.run import RUN_ID
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ LONGEST_WAIT: Final = timedelta(hours=24)
 MAX_LOSSES: Final = 3
 # The output of an attempt that is recorded in the log, in bytes of UTF-8.
 MAX_OUTPUT_BYTES: Final = 64 * 1024
+# The sort key of a job's item, which the path is part of, has at most 1,024 bytes.
+_LONGEST_PATH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +114,23 @@ def job_name(lease_id: str) -> JobName:
     """
     try:
         text = base64.urlsafe_b64decode(lease_id + "=" * (-len(lease_id) % 4))
-        tenant, run_id, step_path, attempt = json.loads(text)
-    except ValueError:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
         raise NotFoundError("the lease") from None
-    is_name = all(isinstance(name, str) for name in (tenant, run_id, step_path))
-    if not is_name or not isinstance(attempt, int):
-        raise NotFoundError("the lease")
-    return JobName(tenant, run_id, step_path, attempt)
+    match names:
+        case [str() as tenant, str() as run_id, str() as path, int() as attempt] if (
+            RUN_ID.fullmatch(run_id) and _is_step_path(path)
+        ):
+            return JobName(tenant, run_id, path, attempt)
+        case _:
+            raise NotFoundError("the lease")
+
+
+def _is_step_path(text: str) -> bool:
+    with suppress(ValueError):
+        step_path.parse(text)
+        return len(text) <= _LONGEST_PATH
+    return False
 
 
 def digest(secret: str) -> str:

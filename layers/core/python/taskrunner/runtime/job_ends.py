@@ -69,8 +69,8 @@ def lose(job: Job, running: RunningStep, now: str) -> None:
     assert lease is not None  # noqa: S101 - only a leased job is lost
     assert isinstance(step, RunStep)  # noqa: S101 - only these have jobs
     if Reason.WORKER_LOST.value in step.retries.on or job.losses >= MAX_LOSSES:
-        times = f", the last of {job.losses + 1}" if job.losses else ""
-        message = f"its worker {lease.worker}{times}, was lost: it has not reported for too long"
+        times = f", the last of {job.losses + 1}," if job.losses else ""
+        message = f"its worker {lease.worker}{times} was lost: it has not reported for too long"
         give_up(job, running, Reason.WORKER_LOST, message)
         return
     entry = job_entries.worker_lost(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import SecretError
 from taskrunner.model import timestamp
-from taskrunner.model.run import Reason
+from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.model.worker_reports import FailureReason
 from taskrunner.runtime import job_output
 from taskrunner.runtime.attempt_ends import record_end
@@ -63,6 +63,8 @@ def complete_job(completion: Completion, world: World) -> JsonObject:
         running, job.attempt, ended, files, before=output, patience_s=_PATIENCE_S, job=job
     )
     answer(job, running, outcome, failure)
+    if running.snapshot.run.outcome is RunStatus.CANCELLED:
+        return _skipped(job)
     return _view(outcome)
 
 
@@ -70,9 +72,14 @@ def _answer_again(job: Job, running: RunningStep) -> JsonObject:
     """Answer a report that was recorded before; the machine may not have been answered yet."""
     outcome = running.values.outcome(running.path)
     if outcome is None or outcome.attempt != job.attempt:
-        return {"status": "Skipped", "attempt": job.attempt}  # its run was cancelled
+        return _skipped(job)
     answer(job, running, outcome)
     return _view(outcome)
+
+
+def _skipped(job: Job) -> JsonObject:
+    """Return the answer in a cancelled run, which records no outcome any more."""
+    return {"status": StepStatus.SKIPPED.value, "attempt": job.attempt}
 
 
 def _view(outcome: StepOutcome) -> JsonObject:

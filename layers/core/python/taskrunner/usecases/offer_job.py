@@ -10,7 +10,7 @@ from taskrunner.model.approval import Verdict
 from taskrunner.model.entries import job_entries
 from taskrunner.model.job import Job, pool_of
 from taskrunner.model.plan import RunStep
-from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.run import Reason, RunStatus, StepStatus, run_ended
 from taskrunner.runtime.attempt_ends import error_of, record_end
 from taskrunner.runtime.job_ends import answer
 from taskrunner.runtime.run_lifecycle import check_not_ended, start_entries
@@ -89,7 +89,9 @@ def _offer(running: RunningStep, step: RunStep, number: int, token: str) -> Json
         inside=running.inside,
     )
     if job.is_done:  # a worker has ended it since the outcome was read
-        ended_as = world.runs.outcomes(run.tenant, run.run_id, [running.path])[running.path]
+        ended_as = world.runs.outcomes(run.tenant, run.run_id, [running.path]).get(running.path)
+        if ended_as is None:  # a cancelled run records no outcome
+            raise run_ended(run.run_id, RunStatus.CANCELLED.value)
         answer(job, running, ended_as)
         return {"status": ended_as.status.value, "attempt": number}
     return {"status": "offered", "attempt": number}

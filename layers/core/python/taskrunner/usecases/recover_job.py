@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import ConflictError
+from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import timestamp
 from taskrunner.model.job import LONGEST_WAIT
 from taskrunner.model.run import Reason
@@ -34,17 +34,22 @@ def recover_job(item: DueItem, world: World) -> None:
 
     An attempt whose time is over has failed, and so has a job that has waited for too long. A job
     whose worker was lost is offered again. A machine that has not learned of an end is answered. A
-    worker that still reports, or reports now, changes the job; then nothing is done here.
+    worker that still reports, or reports now, changes the job; then nothing is done here. A job
+    whose run retention has deleted is removed from its pool, and its machine is answered.
 
     Raises:
-        NotFoundError: retention has deleted the run.
         TryAgainError: AWS was busy; the next look goes on from there.
     """
     job = world.jobs.get(item.tenant, item.run_id, item.name)
     if job is None:
         world.due_work.finish(item)
         return
-    running = step_of(job, world)
+    try:
+        running = step_of(job, world)
+    except NotFoundError as error:
+        world.jobs.withdraw(job)
+        world.jobs.answer(job, error)
+        return
     try:
         look_again_at = _take_up(job, running)
     except ConflictError as conflict:

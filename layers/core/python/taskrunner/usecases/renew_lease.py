@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from taskrunner.errors import TryAgainError
 from taskrunner.model import timestamp
 from taskrunner.model.job import LEASE_S, REPORTING, Lease
 from taskrunner.model.run import lease_lost
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from taskrunner.model.worker_reports import LeaseReport
     from taskrunner.ports import World
 
+# A worker reports once at a time, so only its repeated requests meet.
+_TRIES: Final = 4
+
 
 def renew_lease(report: LeaseReport, world: World) -> JsonObject:
     """Return whether the worker goes on or stops, and until when it has the job.
@@ -32,6 +36,15 @@ def renew_lease(report: LeaseReport, world: World) -> JsonObject:
         ConflictError: `lease_lost`: the job was given away, or its attempt has ended.
         TryAgainError: AWS was busy.
     """
+    for _ in range(_TRIES):
+        answer = _renew(report, world)
+        if answer is not None:
+            return answer
+    raise TryAgainError("other reports about the lease come again and again")
+
+
+def _renew(report: LeaseReport, world: World) -> JsonObject | None:
+    """Return the answer, or None if another report of this worker, or its loss, came first."""
     job, running = leased_job(report.lease_id, report.secret, report.caller, world)
     if job.lease is None or job.is_done:
         raise lease_lost(job.step_path)
@@ -41,11 +54,7 @@ def renew_lease(report: LeaseReport, world: World) -> JsonObject:
     if reason is None:  # a worker that is to stop has what is left of its lease to report
         lease = _renewed(lease, now)
     if not world.jobs.renew(running.snapshot, job, lease, entries):
-        # Another report of this worker came first, or the job is lost.
-        job, _ = leased_job(report.lease_id, report.secret, report.caller, world)
-        if job.lease is None or job.is_done:
-            raise lease_lost(job.step_path)
-        lease = job.lease
+        return None
     answer: JsonObject = {
         "action": "continue" if reason is None else "stop",
         "expiresAt": lease.expires_at,

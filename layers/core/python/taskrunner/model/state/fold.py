@@ -60,11 +60,14 @@ def lost_steps(state: RunState, now: datetime) -> Iterator[StepState]:
 
 
 def all_lost_at(state: RunState) -> str | None:
-    """Return when every step that still runs in an ended run is lost; None if none runs."""
+    """Return when each step that functions still run in an ended run is lost; None if none runs.
+
+    The lease of a worker is looked after by itself.
+    """
     since = [
         step.last_transition_at or ""
         for step in state.steps
-        if step.kind is StepKind.RUN and step.status is StepStatus.RUNNING
+        if step.kind is StepKind.RUN and step.status is StepStatus.RUNNING and step.pool is None
     ]
     if not since:
         return None

@@ -1,0 +1,98 @@
+"""worker:<pool> takes a script or a command, and only what a worker can use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskrunner import executors
+from taskrunner.executors import worker
+from taskrunner.executors.arguments import checked, misfits
+from taskrunner.executors.work import ExecutorFailure
+from tests.fakes.executor_world import a_work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def problems(parameters: dict[str, Any]) -> list[str]:
+    executor = executors.find("worker:linux")
+    assert executor is not None
+    return [message for _, message in misfits(executor, parameters, ())]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"script": "make test\n"},
+        {"command": ["make", "test"]},
+        {"script": "a", "env": {"CI": "1"}, "files": {"config/app.json": "{}"}},
+        {"script": "a", "artifacts": ["bundle"], "image": "python:3.13"},
+        {"script": "a", "image": "registry.example.com:5000/team/app@sha256:" + "0" * 64},
+        {"script": "a", "labels": {"gpu": "h100", "zone/rack": "b_2"}},
+        {"script": "a", "memoryMiB": 16, "cpus": 2},
+        {"script": "a", "memoryMiB": 1024 * 1024, "cpus": 0.1},
+    ],
+)
+def test_takes(parameters: dict[str, Any]) -> None:
+    assert problems(parameters) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [
+        ({}, "a worker runs exactly one of 'script' and 'command'"),
+        ({"script": "a", "command": ["a"]}, "a worker runs exactly one of 'script' and 'command'"),
+        ({"command": []}, "must have 1 or more entries"),
+        ({"script": "a\0b"}, "must not contain the character NUL"),
+        ({"script": "x" * (64 * 1024 + 1)}, "must have at most 65536 characters"),
+        ({"script": "a", "env": {"A-B": "1"}}, "'A-B' is not a variable's name"),
+        ({"script": "a", "env": {"": "1"}}, "'' is not a variable's name"),
+        (
+            {"script": "a", "env": {"TASKRUNNER_STEP": "1"}},
+            "'TASKRUNNER_STEP' is set by the worker",
+        ),
+        ({"script": "a", "files": {"/etc/passwd": ""}}, "'/etc/passwd' is not a path inside"),
+        ({"script": "a", "files": {"../x": ""}}, "'../x' is not a path inside"),
+        ({"script": "a", "files": {"a/../../x": ""}}, "is not a path inside"),
+        ({"script": "a", "files": {"": ""}}, "'' is not a path inside"),
+        ({"script": "a", "files": {"./a": ""}}, "is not a path inside"),
+        ({"script": "a", "files": {"a//b": ""}}, "is not a path inside"),
+        ({"script": "a", "labels": {"gpu": "two words"}}, "must be words of letters"),
+        ({"script": "a", "labels": {"gpu": ""}}, "must be words of letters"),
+        ({"script": "a", "image": "-v /:/host"}, "must be the reference of a container image"),
+        ({"script": "a", "memoryMiB": 15}, "must be 16 or more"),
+        ({"script": "a", "memoryMiB": True}, "must be a whole number"),
+        ({"script": "a", "cpus": 0}, "must be 0.1 or more"),
+        ({"script": "a", "cpus": True}, "must be a number"),
+        ({"script": "a", "user": "root"}, ""),
+    ],
+)
+def test_refuses(parameters: dict[str, Any], problem: str) -> None:
+    found = problems(parameters)
+
+    assert found
+    assert problem in "; ".join(found)
+
+
+def test_says_where_a_filled_in_parameter_does_not_fit() -> None:
+    executor = executors.find("worker:linux")
+    assert executor is not None
+
+    with pytest.raises(ExecutorFailure, match=r"\$\.with\.command\[0\]"):
+        checked(executor, {"command": [5]})
+
+
+@pytest.mark.parametrize(
+    "reference", ["worker:", "worker:Linux", "worker:-a", "worker:" + "a" * 64]
+)
+def test_a_pool_has_a_name_in_small_letters(reference: str) -> None:
+    assert executors.find(reference) is None
+
+
+def test_is_never_executed_by_a_function(tmp_path: Path) -> None:
+    parameters = worker.Parameters(script="make")
+
+    with pytest.raises(RuntimeError, match="a worker runs this step"):
+        worker.execute(parameters, a_work(tmp_path, uses="worker:linux"))
