@@ -25,7 +25,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
 
-from bench import cold_start, engine, iterations, planning, run_state  # noqa: E402 - needs the path above
+from bench import cold_start, engine, iterations, planning, run_state, workers  # noqa: E402 - needs the path above
 from taskrunner_cli import local  # noqa: E402 - the same
 from tests.stack.api import Api  # noqa: E402 - the same
 
@@ -232,6 +232,16 @@ def on_stack(table: Table, api: Api, stack: local.Stack) -> None:
         f"a poll by each of {FOLLOWERS} followers of a log",
         "a poll by one follower",
         lambda: followers(api, run_id),
+    )
+    table.add(
+        f"a worker step of `{workers.COMMAND}`",
+        "the command by hand",
+        lambda: workers.step_to_command(api),
+    )
+    table.add(
+        f"each of {workers.MANY} steps over five workers, run once",
+        bare,
+        lambda: workers.many_s(api) / workers.MANY / (found["bare_s"] / engine.STEPS),
     )
     for name in ("dbos", "prefect"):
         table.add(

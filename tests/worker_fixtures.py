@@ -94,7 +94,9 @@ def start_worker(service: WorkerService, tmp_path: Path) -> Iterator[StartWorker
     def start(*options: str, **variables: str) -> WorkerProcess:
         number = len(started) + 1
         log = tmp_path / f"worker-{number}.log"
-        started.append(WorkerProcess(service, tmp_path / "jobs", log, options, variables))
+        chosen = ("--pool", "linux", "--name", "build-7", *options)
+        known = {**service.environ, **variables}
+        started.append(WorkerProcess(tmp_path / "jobs", log, chosen, known))
         return started[-1]
 
     yield start

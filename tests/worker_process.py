@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.offered_job import OfferedJob
-    from tests.worker_service import WorkerService
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
 _PATIENCE_S = 30.0
@@ -25,10 +24,15 @@ _POWERLESS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
 
 def processes_of(job: OfferedJob) -> list[psutil.Process]:
     """Return the processes that have the variables of *job*, wherever they are."""
+    return processes_with("TASKRUNNER_IDEMPOTENCY_KEY", job.key)
+
+
+def processes_with(variable: str, value: str) -> list[psutil.Process]:
+    """Return the processes in whose environment *variable* is *value*."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get("TASKRUNNER_IDEMPOTENCY_KEY") == job.key:
+            if process.environ().get(variable) == value:
                 found.append(process)
     return found
 
@@ -38,20 +42,19 @@ class WorkerProcess:
 
     def __init__(
         self,
-        service: WorkerService,
         folder: Path,
         log: Path,
         options: Sequence[str],
         variables: Mapping[str, str],
     ) -> None:
         powerless = _POWERLESS if os.getuid() == 0 else ()
-        command = [*powerless, sys.executable, "-c", _MAIN, "worker", "run", "--pool", "linux"]
+        command = [*powerless, sys.executable, "-c", _MAIN, "worker", "run"]
         self._log = log
         self.folder = folder
         with log.open("wb") as file:
             self.process = subprocess.Popen(  # noqa: S603 -- every word is ours
-                [*command, "--name", "build-7", "--work-folder", str(folder), *options],
-                env={"PATH": os.environ["PATH"], **service.environ, **variables},
+                [*command, "--work-folder", str(folder), *options],
+                env={"PATH": os.environ["PATH"], **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -151,7 +151,7 @@ def _loop(iterations: int, until: str) -> str:
 
 
 def test_the_table_of_executors_lists_every_executor() -> None:
-    assert first_cells("run steps") == {*references(), "lambda:<name>"}
+    assert first_cells("run steps") == {*references(), "lambda:<name>", "worker:<pool>"}
 
 
 def test_the_table_of_kinds_lists_every_kind_of_step() -> None:

@@ -59,6 +59,8 @@ class Step(TypedDict):
     counts: NotRequired[dict[str, int]]
     childrenOmitted: NotRequired[int]
     phase: NotRequired[str]
+    pool: NotRequired[str]
+    worker: NotRequired[str]
 
 
 class StepAttempt(TypedDict):

@@ -55,6 +55,12 @@ def refusal(
     )
 
 
+def is_busy(error: CommandError) -> bool:
+    """Return whether *error* says that the service has too much to do now."""
+    is_refused = isinstance(error, RefusedError) and error.status in BUSY_STATUSES
+    return is_refused or (isinstance(error, UnreachableError) and error.code == "busy")
+
+
 def read_object(response: httpx.Response) -> JsonObject:
     """Return the answer's JSON object; an empty one if the answer is anything else."""
     try:

@@ -75,6 +75,15 @@ CursorOption = Annotated[
     str | None,
     typer.Option(metavar="CURSOR", help="Start after CURSOR, from an earlier answer."),
 ]
+StreamOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Print all that steps print, or nothing of it (default: the last lines on a terminal,"
+        " all in a pipe).",
+        show_default=False,
+    ),
+]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of a run.", autocompletion=complete_run)
 ]

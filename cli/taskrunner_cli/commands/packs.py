@@ -9,7 +9,7 @@ import typer
 
 from taskrunner_cli.api.requests import NewRun, Rerun
 from taskrunner_cli.commands.in_session import in_session
-from taskrunner_cli.commands.options import InputOptions, PackArgument, RunArgument
+from taskrunner_cli.commands.options import InputOptions, PackArgument, RunArgument, StreamOption
 from taskrunner_cli.commands.runs import print_end, watch_run
 from taskrunner_cli.errors import PackFile, RefusedError, RefusedPackError
 from taskrunner_cli.output.runs import run_view
@@ -40,6 +40,7 @@ class StartOptions:
     watch: Annotated[
         bool, typer.Option("--watch/--detach", help="Follow the run until it ends, or exit.")
     ] = True
+    stream: StreamOption = None
 
 
 @in_session
@@ -65,7 +66,7 @@ def run(session: Session, pack: PackArgument, *, inputs: InputOptions, start: St
     )
     with quoting(file):
         answer = session.client.create(new_run)
-    _follow(session, answer, is_watched=start.watch)
+    _follow(session, answer, start)
 
 
 @in_session
@@ -83,12 +84,13 @@ def rerun(session: Session, run: RunArgument, *, inputs: InputOptions, start: St
         if error.status in _NO_ROUTE and not error.cure:
             error.cure = "check the id; a service of version 0.1 cannot run it again"
         raise
-    _follow(session, answer, is_watched=start.watch)
+    _follow(session, answer, start)
 
 
-def _follow(session: Session, answer: "Answer[RunState]", *, is_watched: bool) -> None:
-    if is_watched:
-        print_end(session, watch_run(session, answer.view["runId"], is_known=True))
+def _follow(session: Session, answer: "Answer[RunState]", start: StartOptions) -> None:
+    if start.watch:
+        run_id = answer.view["runId"]
+        print_end(session, watch_run(session, run_id, is_known=True, streams=start.stream))
     else:
         session.print_result(answer.document, run_view(answer.view))
 

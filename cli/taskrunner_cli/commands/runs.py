@@ -9,7 +9,7 @@ from taskrunner_cli.api.approval_scopes import ApprovalScopes
 from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, RunState, Step
 from taskrunner_cli.api.run_filters import RunFilters, parse_moment
 from taskrunner_cli.commands.in_session import in_session
-from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument
+from taskrunner_cli.commands.options import CursorOption, LimitOption, RunArgument, StreamOption
 from taskrunner_cli.errors import CommandError, UsageError
 from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import text
@@ -95,10 +95,11 @@ def show(
     all_: Annotated[
         bool, typer.Option("--all", "-a", help="List the steps in all iterations.")
     ] = False,
+    stream: StreamOption = None,
 ) -> None:
     """Show a run and its steps."""
     if watch:
-        print_end(session, watch_run(session, run), lists_all=all_)
+        print_end(session, watch_run(session, run, streams=stream), lists_all=all_)
         return
     answer = session.client.run(run)
     if session.screen.is_json:
@@ -119,9 +120,10 @@ def watch(
     all_: Annotated[
         bool, typer.Option("--all", "-a", help="List the steps in all iterations at the end.")
     ] = False,
+    stream: StreamOption = None,
 ) -> None:
     """Follow a run until it ends; the exit code is 0 only if the run succeeds."""
-    print_end(session, watch_run(session, run), lists_all=all_)
+    print_end(session, watch_run(session, run, streams=stream), lists_all=all_)
 
 
 @in_session
@@ -140,13 +142,16 @@ def cancel(session: Session, run: RunArgument) -> None:
     session.screen.print_text(text(message))
 
 
-def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunUpdate":
+def watch_run(
+    session: Session, run_id: str, *, is_known: bool = False, streams: bool | None = None
+) -> "RunUpdate":
     """Show a run until it ends and return its last state.
 
     Args:
         session: the command's session.
         run_id: the run.
         is_known: whether the service has answered about this run before.
+        streams: whether all that steps print is shown; None: in a pipe only.
 
     """
     from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
@@ -159,7 +164,11 @@ def watch_run(session: Session, run_id: str, *, is_known: bool = False) -> "RunU
         is_known=is_known,
     )
     display = display_for(
-        session.screen, session.world.clock, StepDurations(), session.hint_options
+        session.screen,
+        session.world.clock,
+        StepDurations(),
+        session.hint_options,
+        streams=streams,
     )
     try:
         return show_updates(watch.until(has_ended), display)

@@ -1,7 +1,8 @@
 """The parts of the demo, in their order, a function for each; every result is checked.
 
 Two packs of the API's contract run unchanged. The second waits at its gate until another caller
-approves it. A third pack writes a file. All calls go over HTTP, with real tokens.
+approves it. A third pack writes a file, and a fourth runs commands on a worker. All calls go over
+HTTP, with real tokens.
 """
 
 import re
@@ -14,7 +15,9 @@ from rich.text import Text
 from taskrunner_cli.api.documents import Artifact, RunState, Simulation
 from taskrunner_cli.api.requests import Decision, NewRun
 from taskrunner_cli.api.watch import has_ended
+from taskrunner_cli.demo.checks import check_success, step_statuses
 from taskrunner_cli.demo.context import Check, Demo, FollowedRun
+from taskrunner_cli.demo.worker_release import run_worker_release
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.output.approvals import approval_list, approval_question
 from taskrunner_cli.output.artifacts import artifact_list
@@ -46,6 +49,7 @@ def run_demo(demo: Demo) -> DemoResult:
     approve_as_another_caller(demo, deploy.run_id)
     deployed = finish_deploy_app(demo, deploy)
     run_hello(demo)
+    run_worker_release(demo)
     print_records(demo, scan, deployed)
     print_next_commands(demo, deployed)
     return {"checks": demo.checks, "runs": demo.runs}
@@ -155,6 +159,7 @@ def print_next_commands(demo: Demo, run: RunState) -> None:
         f"taskrunner logs {run_id} --output json": "its log, for programs",
         f"taskrunner evidence fetch {run_id}": "its record, signed, to verify offline",
         "taskrunner run examples/hello.yaml --input image=alpine:latest": "a pack of your own",
+        "taskrunner run examples/worker-release.yaml --input folder=$PWD": "commands, by a worker",
         "taskrunner gates examples/release.yaml": "the steps that need an approval",
         "taskrunner local status": "the stack; `taskrunner local down` stops it",
         profile.api_url + "/openapi": "the API's own description",
@@ -177,18 +182,6 @@ def simulate(
     is_hash = bool(_PLAN_HASH.fullmatch(plan["planHash"]))
     demo.check("the plan has a hash", expected=True, actual=is_hash)
     return plan
-
-
-def step_statuses(run: RunState) -> dict[str, str]:
-    """Return the statuses of a run's steps, by step id."""
-    return {step["stepId"]: step["status"] for step in run["steps"]}
-
-
-def check_success(demo: Demo, run: RunState, step_ids: list[str]) -> None:
-    """Check that a run succeeded, with exactly these steps."""
-    demo.check("the run ended", "succeeded", run.get("status"))
-    expected = dict.fromkeys(step_ids, "Succeeded")
-    demo.check("every step succeeded", expected, step_statuses(run))
 
 
 def check_download(demo: Demo, run_id: str, artifact: Artifact) -> None:

@@ -1,8 +1,4 @@
-"""Starts, finds and stops the emulator, one MiniStack process, by its process id and start time.
-
-After a reboot, another process may have the same id. So the record holds both, and only a process
-that matches both is used or stopped.
-"""
+"""Starts, finds and stops the emulator, one MiniStack process."""
 
 import json
 import os
@@ -16,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
+from taskrunner_cli.local import processes
 from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.workspace import Workspace
 
@@ -48,9 +43,7 @@ _IDLE_FUNCTION_S = 60  # after which a function keeps one process
 
 _MAIN = Path(__file__).with_name("emulator_process.py")
 _START_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 15.0
 _POLL_INTERVAL_S = 0.05
-_START_TIME_TOLERANCE_S = 2.0  # setting the clock shifts every process's start time a little
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,7 @@ def running(workspace: Workspace) -> Emulator | None:
         emulator = Emulator(**json.loads(workspace.emulator_file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return emulator if _process(emulator) else None
+    return emulator if processes.find(emulator.pid, emulator.born) else None
 
 
 def start(workspace: Workspace, port: int) -> Emulator:
@@ -103,7 +96,7 @@ def start(workspace: Workspace, port: int) -> Emulator:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    emulator = Emulator(process.pid, psutil.Process(process.pid).create_time(), port)
+    emulator = Emulator(process.pid, processes.start_time(process.pid), port)
     workspace.emulator_file.write_text(json.dumps(asdict(emulator)), encoding="utf-8")
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not healthy(emulator):
@@ -158,36 +151,12 @@ def healthy(emulator: Emulator) -> bool:
 def stop(workspace: Workspace) -> bool:
     """Stop the recorded emulator and its functions; return whether one was running."""
     emulator = running(workspace)
-    process = _process(emulator) if emulator else None
+    process = processes.find(emulator.pid, emulator.born) if emulator else None
     if process is not None:
-        _terminate(process)
+        processes.terminate(process)
     workspace.emulator_file.unlink(missing_ok=True)
     shutil.rmtree(workspace.scratch, ignore_errors=True)  # it holds the functions' code
     return process is not None
-
-
-def _terminate(process: psutil.Process) -> None:
-    """Terminate *process* and its children, and kill those that do not exit in time."""
-    try:
-        family = [process, *process.children(recursive=True)]
-        process.terminate()
-    except psutil.NoSuchProcess:
-        return
-    _, alive = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
-    for survivor in alive:
-        survivor.kill()
-    psutil.wait_procs(alive, timeout=_STOP_TIMEOUT_S)
-
-
-def _process(emulator: Emulator) -> psutil.Process | None:
-    """Return the emulator's process, or None if it has ended or another process has its id."""
-    try:
-        process = psutil.Process(emulator.pid)
-        same_start = abs(process.create_time() - emulator.born) < _START_TIME_TOLERANCE_S
-        dead = process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if same_start and not dead else None
 
 
 def _refuse_busy(port: int) -> None:

@@ -2,22 +2,20 @@
 
 `up` starts the emulator, deploys the template, creates the callers, and writes the stack file last.
 So the file never describes a stack that is incomplete, and after a crash the next `up` continues.
+Then it starts a worker, if none runs for this deployment.
 """
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from taskrunner_cli.local import clients, deployment, emulator, people
+from taskrunner_cli.local import clients, deployment, emulator, people, worker
 from taskrunner_cli.local.clients import Client
 from taskrunner_cli.local.emulator import Emulator
 from taskrunner_cli.local.errors import LocalStackError
 from taskrunner_cli.local.people import Person
-from taskrunner_cli.local.workspace import Workspace, find
-
-Progress = Callable[[str], None]
+from taskrunner_cli.local.workspace import Progress, Workspace, find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +59,8 @@ class Status:
         current: whether the deployment matches the sources.
         stack: the deployed stack, if there is one.
         log: the path of the emulator's log.
+        worker_pid: the process of the stack's worker; None if it does not run.
+        worker_log: the path of the worker's log.
 
     """
 
@@ -71,6 +71,8 @@ class Status:
     port: int | None
     stack: Stack | None
     log: str
+    worker_pid: int | None
+    worker_log: str
 
 
 def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
@@ -90,6 +92,7 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         target = {"digest": deployment.digest(workspace), "emulator": asdict(process)}
         if _deployed(workspace) == target and workspace.stack_file.exists():
             progress("the stack is up to date")
+            worker.ensure(workspace, target, progress)
             return load()
         progress("deploying the stack")
         outputs = deployment.deploy(workspace, process)
@@ -106,6 +109,7 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         _write_invocation(workspace, stack)
         _write_privately(workspace, _to_document(stack))
         workspace.deployed_file.write_text(json.dumps(target), encoding="utf-8")
+        worker.ensure(workspace, target, progress)
         return stack
 
 
@@ -113,6 +117,7 @@ def down(progress: Progress = lambda _: None) -> bool:
     """Stop the local stack and delete its state; return whether one was running."""
     workspace = find()
     with workspace.locked():
+        worker.stop(workspace)
         progress("stopping the emulator")
         was_running = emulator.stop(workspace)
         workspace.stack_file.unlink(missing_ok=True)
@@ -125,6 +130,7 @@ def status() -> Status:
     """Return the state of the local stack, changing nothing."""
     workspace = find()
     process = emulator.running(workspace)
+    its_worker = worker.running(workspace)
     deployed = process is not None and workspace.stack_file.exists()
     target = {"digest": deployment.digest(workspace), "emulator": asdict(process)} if process else 0
     return Status(
@@ -135,6 +141,8 @@ def status() -> Status:
         port=process.port if process else None,
         stack=load() if deployed else None,
         log=str(workspace.logs / "emulator.log"),
+        worker_pid=its_worker.pid if its_worker else None,
+        worker_log=str(worker.log_of(workspace)),
     )
 
 

@@ -2,13 +2,16 @@
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from taskrunner_cli.clone import find_clone
 from taskrunner_cli.local.errors import LocalStackError
+
+Progress = Callable[[str], None]
+"""Takes a few words before each step of a long command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Workspace:
         return self.local / "emulator.json"
 
     @property
+    def worker_file(self) -> Path:
+        """The worker's process id and start time, and the deployment that it was started for."""
+        return self.local / "worker.json"
+
+    @property
     def deployed_file(self) -> Path:
         """The digest of the last deployment, and the emulator that holds it."""
         return self.local / "deployed.json"
@@ -54,7 +62,7 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """The folder of the emulator's and the deployment's logs."""
+        """The folder of the logs of the emulator, the worker and the deployment."""
         return self.local / "logs"
 
     def tool(self, venv: str, name: str) -> Path:

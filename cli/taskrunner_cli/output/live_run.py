@@ -1,7 +1,11 @@
-"""Shows a run in progress: a table that changes in place on a terminal, plain lines in a pipe."""
+"""Shows a run in progress: a table that changes in place on a terminal, plain lines in a pipe.
+
+Output of steps is printed line by line in a pipe. On a terminal, the last lines of the log below
+the table have it, and all of it stands above the table if that is asked for.
+"""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from threading import Lock
 from types import TracebackType
@@ -12,9 +16,10 @@ from rich.live import Live
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, LogEntry, RunState, Step
+from taskrunner_cli.api.documents import LogEntry, RunState
 from taskrunner_cli.output.decisions import Decisions
 from taskrunner_cli.output.formatting import duration, parse_time
+from taskrunner_cli.output.relevance import most_relevant
 from taskrunner_cli.output.runs import (
     APPROVER_OF_STACK,
     MOST_FAILURES,
@@ -26,13 +31,8 @@ from taskrunner_cli.output.runs import (
 )
 from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.output.step_durations import StepDurations
-from taskrunner_cli.output.steps import (
-    StepRow,
-    brought_up_to_date,
-    is_waiting,
-    step_rows,
-    step_table,
-)
+from taskrunner_cli.output.step_output import LastOutput, is_output, printed_lines
+from taskrunner_cli.output.steps import StepRow, brought_up_to_date, step_rows, step_table
 from taskrunner_cli.output.wording import counted
 from taskrunner_cli.ports.clock import Clock
 
@@ -43,7 +43,6 @@ _LOG_ROWS: Final = 6
 _FEWEST_STEP_ROWS: Final = 3
 _ROWS_PER_FAILURE: Final = 10  # so that the failures above the table leave room for it
 _TRANSITIONS: Final = ("run.", "step.", "gate.")
-_FAILED, _ACTIVE, _TO_COME, _ENDED = range(4)  # the order of relevance of steps
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -54,17 +53,28 @@ class Display(AbstractContextManager["Display"], Protocol):
 
 
 def display_for(
-    screen: Screen, clock: Clock, durations: StepDurations, hint_options: str
+    screen: Screen,
+    clock: Clock,
+    durations: StepDurations,
+    hint_options: str,
+    *,
+    streams: bool | None = None,
 ) -> Display:
     """Return a live table for a terminal, plain lines for a pipe, and no display in JSON form.
 
-    *hint_options* are those of the commands that the display proposes.
+    Args:
+        screen: where to show the run.
+        clock: the time.
+        durations: how long its steps have taken.
+        hint_options: the options of the commands that the display proposes.
+        streams: whether all that steps print is shown; None: in a pipe only.
+
     """
     if screen.is_json:
         return NoDisplay()
     if screen.is_live:
-        return LiveTable(screen.out, clock, durations, hint_options)
-    return PlainLines(screen.out, hint_options)
+        return LiveTable(screen.out, clock, durations, hint_options, streams=streams)
+    return PlainLines(screen.out, hint_options, streams=streams is not False)
 
 
 def show_updates(updates: Iterable["RunUpdate"], display: Display) -> "RunUpdate":
@@ -106,15 +116,16 @@ class NoDisplay:
 class PlainLines(NoDisplay):
     """A line for each transition in the log, and the commands to type when a gate opens."""
 
-    def __init__(self, console: Console, hint_options: str) -> None:
+    def __init__(self, console: Console, hint_options: str, *, streams: bool = True) -> None:
         self._console = console
         self._hint_options = hint_options
+        self._streams = streams
         self._hints: list[Text] = []
 
     def show(self, update: "RunUpdate") -> None:
         """Print the transitions among the new log entries, and hints that are new."""
         for entry in update.new_entries:
-            if _is_transition(entry.view):
+            if self._streams if is_output(entry.view) else _is_transition(entry.view):
                 self._console.print(log_line(entry.view), soft_wrap=True)
         hints = gate_hints(update.run, self._hint_options, update.by_gate)
         if hints != self._hints:
@@ -135,12 +146,16 @@ class LiveTable:
         clock: Clock,
         durations: StepDurations,
         hint_options: str = APPROVER_OF_STACK,
+        *,
+        streams: bool | None = None,
     ) -> None:
         self._console = console
         self._hint_options = hint_options
         self._clock = clock
         self._durations = durations
         self._decisions = Decisions()
+        self._streams = streams
+        self._output = LastOutput()
         self._log: deque[RenderableType] = deque(maxlen=_LOG_ROWS)
         self._run: RunState | None = None
         self._by_gate: frozenset[str] = frozenset()
@@ -164,7 +179,7 @@ class LiveTable:
         if self._run is not None:
             run, rows = self._run, self._rows(self._run)
             self._console.print(self._headline(run), soft_wrap=True)
-            for line in failures(run, self._decisions):
+            for line in (*failures(run, self._decisions), *self._last_output(run)):
                 self._console.print(line, soft_wrap=True)
             self._console.print(self._table(run, rows), crop=False)
             for line in (*unlisted_steps(run, len(rows)), *self._hints(run)):
@@ -175,10 +190,27 @@ class LiveTable:
         with self._lock:
             for entry in update.new_entries:
                 self._durations.add(entry.view)
-                self._log.append(log_line(entry.view))
+                if self._streams is None or not is_output(entry.view):
+                    self._log.append(log_line(entry.view))
+            self._output.add(entry.view for entry in update.new_entries)
             self._decisions.add(entry.view for entry in update.new_entries)
             self._run, self._by_gate = update.run, update.by_gate
+        if self._streams:
+            self._print_output(update)
         self._live.refresh()
+
+    def _print_output(self, update: "RunUpdate") -> None:
+        """Print what steps have printed above the table, where it stays."""
+        for entry in update.new_entries:
+            if is_output(entry.view):
+                for line in printed_lines(entry.view):
+                    self._live.console.print(line, soft_wrap=True)
+
+    def _last_output(self, run: RunState) -> Iterator[Text]:
+        """Yield the last lines of the steps whose failures are listed, unless all were printed."""
+        if self._streams is None:
+            failed = [step["stepId"] for step in run["steps"] if step["status"] == "Failed"]
+            yield from self._output.of(failed[:MOST_FAILURES])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the current state; Rich calls this for every redraw."""
@@ -228,34 +260,7 @@ class LiveTable:
         return Text.assemble(headline(run), "  ", (duration(span), "dim"))
 
 
-def most_relevant(rows: list[StepRow], count: int) -> list[StepRow]:
-    """Return *count* of the rows, in the order of the pack.
-
-    Steps that failed come first, then those that run or wait, then the next pending ones, and last
-    the latest that ended: steps that succeeded long ago matter least. The first of many that
-    failed are shown, in half of the rows at most while others run or wait.
-    """
-    ranks = {position: _rank(row.step, position) for position, row in enumerate(rows)}
-    positions = sorted(ranks, key=ranks.__getitem__)
-    failed = sum(rank == _FAILED for rank, _ in ranks.values())
-    active = sum(rank == _ACTIVE for rank, _ in ranks.values())
-    kept = min(failed, max(count - active, (count + 1) // 2))
-    chosen = (positions[:kept] + positions[failed:])[:count]
-    return [rows[position] for position in sorted(chosen)]
-
-
 def _is_transition(entry: LogEntry) -> bool:
     """Return whether an entry is about a change of the run, or of a form that nobody expected."""
     event = entry["eventType"]
     return not event or (event.startswith(_TRANSITIONS) and entry["level"] != "debug")
-
-
-def _rank(step: Step, position: int) -> tuple[int, int]:
-    """Return a step's place in the order of relevance, smallest first."""
-    has_ended = step["status"] in FINAL_STEP_STATUSES
-    nearness = -position if has_ended else position
-    if step["status"] == "Failed":
-        return _FAILED, position
-    if step["status"] == "Running" or is_waiting(step):
-        return _ACTIVE, nearness
-    return (_ENDED if has_ended else _TO_COME), nearness

@@ -1,8 +1,10 @@
 """The local stack's state, as documents and views; they never hold a client's secret."""
 
+import sys
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from taskrunner_cli.output.formatting import text
 
@@ -35,7 +37,15 @@ class StatusDocument(TypedDict):
     pid: int | None
     port: int | None
     log: str
+    worker: "WorkerDocument | None"
     stack: StackDocument | None
+
+
+class WorkerDocument(TypedDict):
+    """The process of the local stack's worker."""
+
+    pid: int
+    log: str
 
 
 def stack_document(stack: "Stack") -> StackDocument:
@@ -61,6 +71,9 @@ def status_document(status: "Status") -> StatusDocument:
         "pid": status.pid,
         "port": status.port,
         "log": status.log,
+        "worker": (
+            {"pid": status.worker_pid, "log": status.worker_log} if status.worker_pid else None
+        ),
         "stack": stack_document(status.stack) if status.stack else None,
     }
 
@@ -102,4 +115,14 @@ def status_view(status: "Status") -> RenderableType:
         text(f"the local stack is running ({process}), {age}", "green"),
         stack_view(status.stack),
         text(f"  log      {status.log}"),
+        _worker_line(status),
     )
+
+
+def _worker_line(status: "Status") -> Text:
+    if sys.platform != "linux":
+        return text("  worker   none: a worker needs Linux")
+    if status.worker_pid is None:
+        return text("  worker   does not run; try: taskrunner local up", "yellow")
+    words = f"  worker   of the pool local (process {status.worker_pid}); {status.worker_log}"
+    return text(words)

@@ -13,6 +13,7 @@ from rich.text import Text
 from taskrunner_cli.api.documents import LogEntry, PackName, RunReason, RunState, RunSummary
 from taskrunner_cli.output.decisions import Decisions, who_and_why
 from taskrunner_cli.output.formatting import clock_time, date_time, status, text
+from taskrunner_cli.output.step_output import is_output, printed_lines
 from taskrunner_cli.output.steps import is_waiting, step_rows, step_table
 from taskrunner_cli.output.tables import Facts, ResultTable
 from taskrunner_cli.output.wording import counted, who
@@ -192,12 +193,16 @@ def _why(reason: RunReason) -> str:
 def log_line(entry: LogEntry) -> Text:
     """Return a log entry as text: its time, its event, its step and its message."""
     style = _LEVEL_STYLES.get(entry["level"], "default")
-    message = _named_message(entry) + who_and_why(entry)
-    message = message.replace("\n", "\n" + " " * _MESSAGE_INDENT)
+    margin = Text("\n" + " " * _MESSAGE_INDENT)
+    if is_output(entry):
+        message = margin.join(printed_lines(entry))
+    else:
+        words = _named_message(entry) + who_and_why(entry)
+        message = margin.join(text(line, style) for line in words.split("\n"))
     return Text.assemble(
         (clock_time(entry["timestamp"]), "dim"), "  ",
         text(f"{entry['eventType']:<16}", style), "  ",
-        text(message, style),
+        message,
     )  # fmt: skip
 
 

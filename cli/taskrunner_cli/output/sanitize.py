@@ -1,6 +1,13 @@
 """Escapes every character that a terminal might obey, because packs and logs are untrusted text."""
 
 import json
+import re
+from typing import Final
+
+# Control sequences and commands of a terminal, such as colours and titles (ECMA-48, section 5.4).
+_SEQUENCES: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-Z\\^-~])"
+)
 
 
 def sanitize_text(text: str) -> str:
@@ -23,3 +30,13 @@ def sanitize_json(document: str) -> str:
         character if character == "\n" or character.isprintable() else json.dumps(character)[1:-1]
         for character in document
     )
+
+
+def output_lines(output: str) -> list[str]:
+    """Return the lines of a program's output, without colours and other commands of a terminal.
+
+    A line that the program wrote over with a carriage return is as it was at last. Characters that
+    are left of an incomplete sequence are escaped as `sanitize_text` does.
+    """
+    lines = _SEQUENCES.sub("", output).removesuffix("\n").split("\n")
+    return [sanitize_text(line.rstrip("\r").rpartition("\r")[2]) for line in lines]

@@ -6,6 +6,7 @@ from typing import Final
 
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, LogEntry, RunState
 from taskrunner_cli.output.formatting import parse_time
+from taskrunner_cli.output.step_output import is_output
 
 _STEP_STARTED: Final = "step.started"
 _STEP_COMPLETED: Final = "step.completed"
@@ -30,7 +31,7 @@ class StepDurations:
             return
         if entry["eventType"] == _STEP_STARTED:
             self.running.add(step_id)
-        else:
+        elif not is_output(entry):
             self.running.discard(step_id)
         if entry["eventType"] == _STEP_COMPLETED:
             self.completed.add(step_id)

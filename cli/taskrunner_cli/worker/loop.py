@@ -3,6 +3,9 @@
 The first SIGTERM or SIGINT drains: no further job is taken, and those that run are finished. The
 second one stops them without a completion, so that the service offers them again when their leases
 have ended.
+
+A poll that waits in the service occupies it. A worker whose poll was put off waits there no more
+for some minutes, and others pause after each wait, so that heartbeats find a free place.
 """
 
 import queue
@@ -13,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from taskrunner_cli.api.refusals import is_busy
 from taskrunner_cli.api.worker_client import Leased
 from taskrunner_cli.errors import CommandError, RefusedError
 from taskrunner_cli.ports.randomness import Randomness
@@ -21,6 +25,7 @@ from taskrunner_cli.worker.attempt import Attempt, Tools
 _LONG_POLL_S: Final = 20
 _ACTIVE_S: Final = 300.0
 _LEAST_GAP_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 4.0  # after a poll that has waited
 _MAX_BACKOFF_S: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _ALWAYS_FINAL: Final = frozenset({400, 403})
@@ -62,7 +67,7 @@ class Loop:
         self._attempts: set[Attempt] = set()
         self._is_polling = self._is_draining = self._is_stopped = self._has_polled = False
         self._poll_at_s = self._polled_at_s = 0.0
-        self._active_until_s = 0.0
+        self._active_until_s = self._busy_until_s = 0.0
         self._failures = 0
         self._error: CommandError | None = None
 
@@ -101,10 +106,14 @@ class Loop:
     def _poll_if_due(self) -> None:
         now_s = self._tools.clock.monotonic()
         if self._may_poll() and now_s >= self._poll_at_s:
-            is_waiting = self._is_once or now_s < self._active_until_s
+            is_waiting = self._is_once or self._may_wait(now_s)
             self._polled_at_s, self._is_polling = now_s, True
             wait_s = _LONG_POLL_S if is_waiting else 0
             threading.Thread(target=self._poll, args=(wait_s,), daemon=True).start()
+
+    def _may_wait(self, now_s: float) -> bool:
+        """Return whether a poll may wait in the service."""
+        return self._busy_until_s <= now_s < self._active_until_s
 
     def _poll(self, wait_s: int) -> None:
         try:
@@ -155,15 +164,20 @@ class Loop:
 
     def _plan_next_poll(self) -> None:
         now_s = self._tools.clock.monotonic()
-        is_active = now_s < self._active_until_s
-        gap_s = _LEAST_GAP_S if is_active else self._tools.settings.idle_poll_s
-        self._poll_at_s = self._polled_at_s + gap_s
+        if self._may_wait(now_s):
+            pause_s = _LONGEST_PAUSE_S * self._randomness.fraction()
+            waited = now_s - self._polled_at_s > _LEAST_GAP_S
+            self._poll_at_s = now_s + pause_s if waited else self._polled_at_s + _LEAST_GAP_S
+        else:
+            self._poll_at_s = self._polled_at_s + self._tools.settings.idle_poll_s
 
     def _put_off(self, error: CommandError) -> None:
         """Try again later, unless the error is final."""
         if self._is_once or self._is_final(error):
             self._error, self._is_draining = error, True
             return
+        if is_busy(error):
+            self._busy_until_s = self._tools.clock.monotonic() + _ACTIVE_S
         self._failures += 1
         delay_s = min(2.0 ** (self._failures - 1), _MAX_BACKOFF_S)
         delay_s *= 0.5 + self._randomness.fraction() / 2

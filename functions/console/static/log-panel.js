@@ -2,6 +2,7 @@
 
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
+import { groupsOf, isOutput, outputView } from './output-view.js';
 import { time } from './words.js';
 
 const PAGE = 200;
@@ -111,7 +112,7 @@ export class LogPanel extends ConsoleElement {
             },
             this.#earlierWords(earlier),
           ),
-        shown.map((entry) => this.#line(entry)),
+        groupsOf(shown).map((group) => this.#group(group)),
         !matching.length && !this.isPartial && h('p', { class: 'why' }, 'No entries yet.'),
       ),
     ];
@@ -120,6 +121,12 @@ export class LogPanel extends ConsoleElement {
   #scope() {
     if (!this.stepId || this.#isAll) return '';
     return `of ${this.stepId}${this.attempt ? `, attempt ${this.attempt}` : ''}`;
+  }
+
+  #group(entries) {
+    const [first] = entries;
+    if (!isOutput(first)) return this.#line(first);
+    return outputView(entries, first.stepId === this.stepId ? '' : this.linkOf(first.stepId));
   }
 
   #line(entry) {

@@ -26,6 +26,8 @@ export function stepPanel(runId, step, attempt) {
     facts([
       ['Step', step.stepId],
       ['Executor', step.uses],
+      ['Pool', step.pool],
+      ['Worker', step.worker],
       ['Approval', step.approvalId],
       ['Message', step.gateMessage],
       ['Why', reasonWords(step.statusReason)],
@@ -74,6 +76,7 @@ function attemptView(runId, stepId, entry, selected) {
     ),
     ` ${stateWord(state).toLowerCase()} `,
     entry.endedAt && duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt)),
+    entry.worker && ` on ${entry.worker}`,
     entry.reason && ` · ${reasonWords(entry.reason)}`,
     entry.message &&
       h(

@@ -244,12 +244,20 @@ export class StepTree extends ConsoleElement {
       step.attempts > 1 && plural(step.attempts, 'attempt'),
       (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
+      placeWords(step, state),
       retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
     ]
       .filter(Boolean)
       .join(' · ');
   }
+}
+
+/** Returns the pool of workers that a step waits for, or the worker that runs it or ran it. */
+function placeWords(step, state) {
+  if (step.statusReason === 'waiting-for-worker')
+    return `waits for a worker of the pool ${step.pool}`;
+  return ['running', 'failed'].includes(state) && step.worker && `on ${step.worker}`;
 }
 
 /** Returns the lanes of a parallel: the steps of each branch, or each step by itself. */

@@ -36,6 +36,8 @@ const REASONS = {
   'run-failed': 'the run failed before',
   cancelled: 'the run was cancelled',
   retrying: 'the last attempt failed',
+  'waiting-for-worker': 'no worker of its pool has taken it yet',
+  'worker-lost': 'its worker was lost',
 };
 
 /**

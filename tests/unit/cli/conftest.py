@@ -57,6 +57,7 @@ class FakeLocalStack:
     stack: Stack
     is_running: bool = False
     ports: list[int | None] = field(default_factory=list)
+    worker_pid: int | None = None
     state: Status | None = None
     """The answer of `status`; None for that of a stack without faults."""
 
@@ -82,6 +83,8 @@ class FakeLocalStack:
             port=4566 if self.is_running else None,
             stack=self.stack if self.is_running else None,
             log="emulator.log",
+            worker_pid=self.worker_pid,
+            worker_log="worker.log",
         )
 
 

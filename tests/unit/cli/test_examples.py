@@ -24,6 +24,6 @@ def test_a_pack_of_the_contract_is_unchanged(name: str) -> None:
     assert hashlib.sha256(content).hexdigest() == CONTRACT_PACKS[name]
 
 
-@pytest.mark.parametrize("name", [*CONTRACT_PACKS, "hello", "release"])
+@pytest.mark.parametrize("name", [*CONTRACT_PACKS, "hello", "release", "worker-release"])
 def test_a_file_has_the_name_of_its_pack(name: str) -> None:
     assert f"name: {name}" in (EXAMPLES / f"{name}.yaml").read_text()

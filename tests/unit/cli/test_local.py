@@ -41,6 +41,8 @@ def test_status_exits_with_three_while_nothing_runs(taskrunner: Command) -> None
         ({}, 0, "the local stack is running (process 4242, port 4566), up to date"),
         ({"current": False}, 0, "older than the sources; try: taskrunner local up"),
         ({"stack": None}, 3, "nothing is deployed in it; try: taskrunner local up"),
+        ({"worker_pid": None}, 0, "worker   does not run; try: taskrunner local up"),
+        ({"worker_pid": 4243}, 0, "worker   of the pool local (process 4243); worker.log"),
         ({"healthy": False}, 3, "does not answer; its log is emulator.log"),
     ],
 )
@@ -57,6 +59,17 @@ def test_status_says_what_is_wrong(
     ended = taskrunner("local", "status")
 
     assert (ended.code, message in ended.out) == (code, True), ended.out
+
+
+def test_status_names_the_worker_in_its_document(
+    taskrunner: Command, local_stack: FakeLocalStack
+) -> None:
+    local_stack.worker_pid = 4243
+    taskrunner("local", "up")
+
+    document = taskrunner("local", "status", "-o", "json").document
+
+    assert document["worker"] == {"pid": 4243, "log": "worker.log"}
 
 
 def test_down_says_whether_a_stack_was_running(taskrunner: Command) -> None:

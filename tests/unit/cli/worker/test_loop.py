@@ -138,6 +138,23 @@ def test_waits_in_the_service_after_work(service: WorkerService, start_worker: S
     assert service.polls[-1]["waitSeconds"] == 20
 
 
+def test_waits_in_the_service_no_more_once_that_was_busy(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.longest_wait_s = 0.2
+    job = service.offer("echo x")
+    start_worker("--idle-poll-seconds", "1")
+    service.ended(job)
+    service.wait_for(lambda: service.polls[-1]["waitSeconds"] == 20)
+    service.busy_polls = 1
+    service.wait_for(lambda: service.busy_polls == 0)
+    known = len(service.polls)
+
+    service.wait_for(lambda: len(service.polls) > known)
+
+    assert [poll["waitSeconds"] for poll in service.polls[known:]] == [0]
+
+
 def test_a_worker_without_the_right_to_the_pool_ends(
     service: WorkerService, start_worker: StartWorker
 ) -> None:

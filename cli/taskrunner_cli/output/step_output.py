@@ -1,0 +1,55 @@
+"""Lines that steps have printed: which they are in a log, and how they are shown.
+
+A line has the step that printed it before it: `build | compiling` from standard output, and
+`build ! warning: old` from standard error, so that both differ without colours too.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from rich.text import Text
+
+from taskrunner_cli.api.documents import LogEntry
+from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.sanitize import output_lines
+
+OUTPUT_EVENT: Final = "step.output"
+"""The type of the entries of a log that have output of a step."""
+
+_MARKS: Final = {"stderr": ("!", "yellow")}
+_OTHER_MARK: Final = ("|", "default")
+_LAST_LINES: Final = 10
+
+
+def is_output(entry: LogEntry) -> bool:
+    """Return whether an entry has output of a step."""
+    return entry["eventType"] == OUTPUT_EVENT
+
+
+def printed_lines(entry: LogEntry) -> list[Text]:
+    """Return the lines that an entry of output has, each with its step before it."""
+    mark, style = _MARKS.get(entry.get("metadata", {}).get("stream", ""), _OTHER_MARK)
+    step_id = entry.get("stepId", "")
+    return [
+        Text.assemble(text(step_id, "bold"), (f" {mark} ", "dim"), text(line, style))
+        for line in output_lines(entry["message"])
+    ]
+
+
+class LastOutput:
+    """The last lines that each step has printed."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[Text]] = defaultdict(lambda: deque(maxlen=_LAST_LINES))
+
+    def add(self, entries: Iterable[LogEntry]) -> None:
+        """Take new entries of the log."""
+        for entry in entries:
+            if is_output(entry):
+                self._lines[entry.get("stepId", "")].extend(printed_lines(entry))
+
+    def of(self, step_ids: Collection[str]) -> Iterator[Text]:
+        """Yield the last lines of some steps, in the order of *step_ids*."""
+        for step_id in step_ids:
+            yield from self._lines.get(step_id, ())

@@ -1,0 +1,163 @@
+"""Output of steps, in the log of a command, in a pipe and on a terminal."""
+
+import io
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from rich.console import Console
+
+from taskrunner_cli.api.answers import Answer
+from taskrunner_cli.api.documents import LogEntry, RunStatus, Step, StepDetail, StepStatus
+from taskrunner_cli.api.watch import RunUpdate
+from taskrunner_cli.output.live_run import Display, LiveTable, PlainLines, show_updates
+from taskrunner_cli.output.runs import log_line
+from taskrunner_cli.output.sanitize import output_lines
+from taskrunner_cli.output.step_detail import step_view
+from taskrunner_cli.output.step_durations import StepDurations
+from taskrunner_cli.output.steps import step_rows, step_table
+from tests.unit.cli.conftest import FakeClock
+
+if TYPE_CHECKING:
+    from taskrunner_cli.json_types import JsonValue
+
+
+def _entry(event: str, message: str, stream: str = "") -> LogEntry:
+    entry: LogEntry = {
+        "timestamp": "2025-12-06T12:00:00Z",
+        "level": "info",
+        "eventType": event,
+        "message": message,
+        "stepId": "build",
+    }
+    if stream:
+        entry["metadata"] = {"stream": stream, "attempt": "1"}
+    return entry
+
+
+def _update(status: RunStatus, step: StepStatus, *entries: LogEntry) -> RunUpdate:
+    answers = [Answer(cast("JsonValue", entry), entry) for entry in entries]
+    steps: list[Step] = [{"stepId": "build", "status": step}]
+    return RunUpdate({"runId": "r1", "planHash": "h", "status": status, "steps": steps}, answers)
+
+
+def _console(screen: io.StringIO, *, is_terminal: bool) -> Console:
+    return Console(file=screen, force_terminal=is_terminal, width=100, height=40, color_system=None)
+
+
+def _shown(display: Display, screen: io.StringIO, *updates: RunUpdate) -> str:
+    show_updates(updates, display)
+    return screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("output", "lines"),
+    [
+        ("one\ntwo\n", ["one", "two"]),
+        ("no end", ["no end"]),
+        ("\x1b[1;31mred\x1b[0m\n", ["red"]),
+        ("\x1b]0;a title\x07text\n", ["text"]),
+        ("10%\r 50%\r100%\n", ["100%"]),
+        ("windows\r\n", ["windows"]),
+        ("cut \x1b[3", ["cut \\x1b[3"]),
+        ("bell\x07 \u202e", ["bell\\x07 \\x202e"]),
+        ("\n", [""]),
+    ],
+)
+def test_a_terminal_obeys_nothing_in_output(output: str, lines: list[str]) -> None:
+    assert output_lines(output) == lines
+
+
+def test_each_line_of_a_log_names_its_step_and_its_stream() -> None:
+    out = log_line(_entry("step.output", "one\ntwo\n", "stdout")).plain
+    err = log_line(_entry("step.output", "old\n", "stderr")).plain
+
+    assert [line.rpartition("  ")[2] for line in out.splitlines()] == ["build | one", "build | two"]
+    assert err.endswith("  build ! old")
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_pipe_has_output_unless_it_is_unwanted(*, streams: bool) -> None:
+    screen = io.StringIO()
+    display = PlainLines(_console(screen, is_terminal=False), "", streams=streams)
+
+    shown = _shown(
+        display,
+        screen,
+        _update("running", "Running", _entry("step.output", "compiling\n", "stdout")),
+    )
+
+    assert ("build | compiling" in shown) is streams
+
+
+def test_a_terminal_keeps_all_output_if_it_is_wanted() -> None:
+    screen = io.StringIO()
+    clock = FakeClock(lambda: None)
+    console = _console(screen, is_terminal=True)
+    display = LiveTable(console, clock, StepDurations(), streams=True)
+    entries = [_entry("step.output", f"line {number}\n", "stdout") for number in range(30)]
+
+    shown = _shown(display, screen, _update("succeeded", "Succeeded", *entries))
+
+    assert [f"build | line {number}" in shown for number in range(30)] == [True] * 30
+
+
+@pytest.mark.parametrize(("streams", "lines"), [(None, range(20, 30)), (False, range(0))])
+def test_a_terminal_ends_with_the_last_lines_of_a_failed_step(
+    streams: bool | None,  # noqa: FBT001 -- as the option has it
+    lines: range,
+) -> None:
+    screen = io.StringIO()
+    clock = FakeClock(lambda: None)
+    console = _console(screen, is_terminal=True)
+    display = LiveTable(console, clock, StepDurations(), streams=streams)
+    entries = [_entry("step.output", f"line {number}.\n", "stderr") for number in range(30)]
+
+    shown = _shown(display, screen, _update("failed", "Failed", *entries))
+    end = shown[shown.rindex("run r1") :]
+
+    assert [n for n in range(30) if f"build ! line {n}." in end] == list(lines)
+
+
+def test_a_step_that_prints_goes_on() -> None:
+    durations = StepDurations()
+    for event in ("step.started", "step.output"):
+        durations.add(_entry(event, "text\n"))
+
+    assert durations.running == {"build"}
+
+
+def test_the_table_says_what_a_step_waits_for_and_where_it_runs() -> None:
+    waiting: Step = {
+        "stepId": "tests",
+        "status": "Pending",
+        "statusReason": "waiting-for-worker",
+        "pool": "linux",
+    }
+    running: Step = {"stepId": "tests", "status": "Running", "pool": "linux", "worker": "build-7"}
+
+    assert "waiting-for-worker: pool linux" in _table(waiting)
+    assert "on build-7" in _table(running)
+    assert "build-7" not in _table({**running, "status": "Succeeded"})
+
+
+def test_a_step_names_its_pool_and_its_worker() -> None:
+    screen = io.StringIO()
+    step: StepDetail = {"stepId": "tests", "status": "Running", "pool": "linux", "worker": "vm-7"}
+    step["attemptHistory"] = [
+        {"attempt": 1, "status": "Failed", "worker": "vm-6", "reason": "worker-lost"},
+        {"attempt": 2, "status": "Running", "worker": "vm-7"},
+    ]
+
+    _console(screen, is_terminal=False).print(step_view(step))
+
+    words = [line.split() for line in screen.getvalue().splitlines()]
+    assert ["pool", "linux"] in words
+    assert ["worker", "vm-7"] in words
+    assert any(line[-3:] == ["on", "vm-6:", "worker-lost"] for line in words)
+    assert any(line[-2:] == ["on", "vm-7"] for line in words)
+
+
+def _table(step: Step) -> str:
+    screen = io.StringIO()
+    _console(screen, is_terminal=False).print(step_table(step_rows([step])))
+    return screen.getvalue()
