@@ -176,7 +176,7 @@ def _summary(record: invariants.Record) -> dict[str, Any]:
 
 
 def _message(step: StepState) -> str | None:
-    """Return why a step failed. What was stopped by another failure may also have been lost."""
+    """Return why a step failed. The worker of a stopped step may also have been lost."""
     return None if step.reason is Reason.RUN_FAILED else step.error_message
 
 
