@@ -81,7 +81,7 @@ def test_says_where_a_filled_in_parameter_does_not_fit() -> None:
     assert executor is not None
 
     with pytest.raises(ExecutorFailure, match=r"\$\.with\.command\[0\]"):
-        checked(executor, {"command": [5]})
+        checked(executor, {"command": [["a"]]})
 
 
 @pytest.mark.parametrize(
