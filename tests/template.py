@@ -34,7 +34,11 @@ _Loader.add_multi_constructor("!", _short_form)
 @cache
 def template() -> dict[str, Any]:
     """Return template.yaml, parsed once, because parsing is slow and often needed."""
-    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    return parsed((ROOT / "template.yaml").read_text(encoding="utf-8"))
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Return the template of CloudFormation that *text* is."""
     document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
     return document
 

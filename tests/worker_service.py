@@ -57,6 +57,8 @@ class WorkerService:
     """The number of polls that wait for a job."""
     turned_away: int = 0
     """The number of connections that it closed without an answer."""
+    busy_polls: int = 0
+    """The number of polls to answer with 503."""
     failing_uploads: int = 0
     """The number of uploads to answer with 503."""
     refused_completions: int = 0
@@ -194,6 +196,9 @@ class WorkerService:
         wait_s = min(body.get("waitSeconds", 0), self.longest_wait_s)
         with self.changed:
             self.polls.append(body)
+            if self.busy_polls:
+                self.busy_polls -= 1
+                raise RefusalError(503, "busy", "The service is busy; try again")
             self.open_polls += 1
             job = self._wait_for_job(body["pool"], time.monotonic() + wait_s)
             self.open_polls -= 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.model.journal import Event
 from taskrunner.model.plan import StepKind
+from taskrunner.model.run import Reason
 from taskrunner.model.state.fold import LONGEST_ATTEMPT
 from tests.faults import invariants, stream
 from tests.faults.faults import AT_A_CALL, BEFORE_IT_BEGINS, Case, Fault, Place
@@ -19,6 +20,7 @@ from tests.faults.scenarios import LONG, SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskrunner.model.run import StepState
     from tests.faults.play import Ended
     from tests.faults.scenarios import Abandoned, Scenario
     from tests.faults.service import Service
@@ -160,7 +162,7 @@ def _summary(record: invariants.Record) -> dict[str, Any]:
                 "status": str(step.status),
                 "reason": str(step.reason),
                 "attempts": step.attempts,
-                "message": step.error_message,
+                "message": _message(step),
             }
             for step in record.state.steps
         },
@@ -171,6 +173,11 @@ def _summary(record: invariants.Record) -> dict[str, Any]:
         },
         "artifacts": sorted((artifact.name, str(artifact.status)) for artifact in record.artifacts),
     }
+
+
+def _message(step: StepState) -> str | None:
+    """Return why a step failed. The worker of a stopped step may also have been lost."""
+    return None if step.reason is Reason.RUN_FAILED else step.error_message
 
 
 def _first(abandoned: Abandoned, places: list[Place]) -> Place:

@@ -98,6 +98,23 @@ def test_finds_a_run_that_nobody_heals(sweep: Sweep, monkeypatch: pytest.MonkeyP
     assert "the run has not ended" in found
 
 
+def test_finds_a_job_that_nobody_takes_from_a_lost_worker(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = next(
+        place
+        for place in sweep.record("worker succeeds").places
+        if place.invocation == "serve_workers POST heartbeat by workers #1" and place.number == 0
+    )
+    lost = Case("worker succeeds", place, Fault.CALLER_GONE)
+    assert sweep.replay(lost) == []
+    monkeypatch.setattr(play, "reconcile", lambda _: None)
+
+    found = sweep.replay(lost)
+
+    assert {"the run has not ended", "the job T#tests still has its task_token"} <= set(found)
+
+
 def test_finds_a_fault_that_does_not_strike(sweep: Sweep) -> None:
     nowhere = Place("run_step nowhere #1", 1, "dynamodb.Query")
 

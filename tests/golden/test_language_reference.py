@@ -151,7 +151,8 @@ def _loop(iterations: int, until: str) -> str:
 
 
 def test_the_table_of_executors_lists_every_executor() -> None:
-    assert first_cells("run steps") == {*references(), "lambda:<name>", "states:<name>"}
+    with_a_name = {"lambda:<name>", "states:<name>", "worker:<pool>"}
+    assert first_cells("run steps") == {*references(), *with_a_name}
 
 
 def test_the_table_of_kinds_lists_every_kind_of_step() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.machine.runs import TENANT, decide, ended, log, outputs, start, statuses
+from tests.machine.workers import Worker, worker_client
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ TOKEN = "correct-horse-battery"
 class Way:
     """A way in which a recipe may go, and the steps and statuses that show it.
 
-    *approvers* decide the approval of that name one after another.
+    *approvers* decide the approval of that name one after another. A worker reports *completion* of
+    the only job.
     """
 
     recipe: int
@@ -45,6 +47,7 @@ class Way:
     approval: str = ""
     approvers: Sequence[str] = ("bob",)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    completion: Mapping[str, Any] = field(default_factory=dict)
 
 
 def failing_for(*values: str) -> Callable[[dict[str, Any]], Any]:
@@ -184,6 +187,24 @@ WAYS = {
         functions=lambda: {"chat": lambda payload: {"sent": payload["with"]["authorization"]}},
         secrets={"chat-token": TOKEN},
     ),
+    "good-tests": Way(
+        11,
+        "succeeded",
+        {"tests": "Succeeded", "ship": "Succeeded"},
+        completion={"status": "succeeded", "outputs": {"passed": 312}},
+    ),
+    "no-tests": Way(
+        11,
+        "succeeded",
+        {"tests": "Succeeded", "ship": "Skipped condition-false"},
+        completion={"status": "succeeded", "outputs": {"passed": 0}},
+    ),
+    "bad-tests": Way(
+        11,
+        "failed",
+        {"tests": "Failed executor-error", "ship": "Skipped run-failed"},
+        completion={"status": "failed", "reason": "executor-error", "message": "exit status 2"},
+    ),
 }
 
 
@@ -201,6 +222,8 @@ def test_a_recipe_runs_as_the_page_says(engine: Engine, ana: Client, way: Way) -
     if way.approval:
         for approver in way.approvers:
             assert decide(engine.client(subject=approver), run_id, way.approval).status == 200
+    if way.completion:
+        assert Worker(worker_client(engine)).take().complete(**way.completion).status == 200
     state = ended(ana, run_id)
 
     assert state["status"] == way.run_status, state["reason"]
@@ -219,3 +242,13 @@ def test_a_failed_smoke_test_brings_the_release_before_back(engine: Engine, ana:
     assert statuses(bad)["smoke-test"] == "Failed executor-error"
     assert outputs(ana, bad, "roll-back")["digest"] == tested
     assert bad["status"] == "failed"
+
+
+def test_the_worker_of_the_recipe_gets_the_bundle_as_a_file(engine: Engine, ana: Client) -> None:
+    run_id = start(ana, RECIPES[11])
+    work = Worker(worker_client(engine)).take()
+    work.complete(outputs={"passed": 1})
+    ended(ana, run_id)
+
+    assert [artifact["fileName"] for artifact in work.lease["artifacts"]] == ["bundle.zip"]
+    assert "artifacts/bundle.zip" in work.lease["with"]["script"]

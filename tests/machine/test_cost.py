@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from taskrunner.model.job import HEARTBEAT_S
+from taskrunner_cli.worker.loop import ACTIVE_POLL_S
+from taskrunner_cli.worker.settings import Settings
 from tests.machine.counted import Counts, counted
 from tests.machine.runs import ended, start
+from tests.machine.workers import Worker, worker_client
 from tests.packs import pack
 from tests.template import ROOT, template
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from pathlib import Path
+
     from tests.machine.client import Client
     from tests.machine.engine import Engine
 
@@ -147,3 +155,102 @@ def test_the_totals_of_the_page_are_right() -> None:
 
     assert f"costs about ${idle:.2f} a month" in page.replace("\n", " ")
     assert f"cost about ${runs:.2f}:" in page
+
+
+# --- workers ----------------------------------------------------------------------------------
+
+ON_WORKERS = pack("- {id: tests, run: {uses: worker:linux, with: {script: make test}}}", name="w")
+PRICES_OF_WORKERS = {
+    name: PRICES[row]
+    for name, row in {
+        "requests to the API": "requests to the API",
+        "invocations of `serve_workers`": "invocations of functions",
+        "their time, in GB-s": "their time, in GB-s",
+        "read units of DynamoDB": "read units of DynamoDB",
+        "write units of DynamoDB": "write units of DynamoDB",
+    }.items()
+}
+MONTH_S, HOUR_S = 43_200 * 60, 3600
+
+
+class PassingClock:
+    """The clock of a world, in which a pause takes no time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._clock = engine.world.clock
+        self._ahead = timedelta()
+        vars(engine.world)["clock"] = self
+
+    def now(self) -> Any:  # noqa: ANN401 - a datetime
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._ahead += timedelta(seconds=seconds)
+
+
+def worker_rows() -> dict[str, list[tuple[float, str]]]:
+    """Return the counts and the sums of the page's table of workers, by row."""
+    page = (ROOT / "docs/aws.md").read_text(encoding="utf-8")
+    rest = page.partition("| what | an idle worker, a month |")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in rest.splitlines()[2:]]
+    return {
+        name: [
+            (float(count.replace(",", "")), sum_)
+            for count, sum_ in zip(cells[::2], cells[1::2], strict=True)
+        ]
+        for name, *cells in rows
+    }
+
+
+def as_rows(one: Counter[str], times: float, seconds: float) -> list[float]:
+    """Return a column of the table: what a call has taken, so many times."""
+    return [times, times, times * seconds, times * one["read"], times * one["write"]]
+
+
+def test_a_worker_takes_what_the_page_says(engine: Engine, ana: Client, tmp_path: Path) -> None:
+    gap_s = Settings(pool="linux", name="build-7", work_folder=tmp_path).idle_poll_s
+    with counted(engine) as counts:
+        PassingClock(engine)
+        worker = Worker(worker_client(engine))
+        before = counts.units.copy()
+        worker.poll()
+        poll = counts.units - before
+        run_id = start(ana, ON_WORKERS)
+        work = worker.take()
+        before = counts.units.copy()
+        work.heartbeat()
+        heartbeat = counts.units - before
+        work.complete()
+        ended(ana, run_id)
+
+    columns = [
+        as_rows(poll, MONTH_S / gap_s, CALL_S),
+        as_rows(poll, HOUR_S / ACTIVE_POLL_S, CALL_S),
+        as_rows(heartbeat, HOUR_S / HEARTBEAT_S, CALL_S),
+    ]
+    stated = [[count for count, _ in cells] for cells in worker_rows().values()]
+    assert stated == [list(row) for row in zip(*columns, strict=True)]
+
+
+def test_the_sums_of_workers_are_right() -> None:
+    rows = worker_rows()
+
+    assert rows.keys() == PRICES_OF_WORKERS.keys()
+    for name, cells in rows.items():
+        digits = [len(sum_.partition(".")[2]) for _, sum_ in cells]
+        right = [
+            f"{count * PRICES_OF_WORKERS[name]:.{most}f}"
+            for (count, _), most in zip(cells, digits, strict=True)
+        ]
+        assert [sum_ for _, sum_ in cells] == right
+
+
+def test_the_totals_of_workers_are_right() -> None:
+    page = (ROOT / "docs/aws.md").read_text(encoding="utf-8").replace("\n", " ")
+    idle, active, job = (
+        sum(float(sum_) for _, sum_ in cells) for cells in zip(*worker_rows().values(), strict=True)
+    )
+
+    assert f"An idle worker costs about ${idle:.2f} a month" in page
+    assert f"an active one ${active:.4f} an hour" in page
+    assert f"a job that runs ${job:.4f} an hour" in page

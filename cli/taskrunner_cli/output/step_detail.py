@@ -38,7 +38,8 @@ def _attempt_table(attempts: list[StepAttempt]) -> ResultTable:
     table = ResultTable("attempt", "status", "started", "time", "detail")
     for attempt in attempts:
         started, ended = parse_time(attempt.get("startedAt")), parse_time(attempt.get("endedAt"))
-        detail = (attempt.get("reason"), attempt.get("message"))
+        place = f"on {attempt['worker']}" if "worker" in attempt else ""
+        detail = (place, attempt.get("reason"), attempt.get("message"))
         table.add_row(
             text(attempt["attempt"]),
             status(attempt["status"]),

@@ -3,6 +3,9 @@
 The first SIGTERM or SIGINT drains: no further job is taken, and those that run are finished. The
 second one stops them without a completion, so that the service offers them again when their leases
 have ended.
+
+A poll that waits in the service occupies a place of it, which heartbeats need, and costs more than
+polls that do not. So only a worker that polls once waits there.
 """
 
 import queue
@@ -20,7 +23,7 @@ from taskrunner_cli.worker.attempt import Attempt, Tools
 
 _LONG_POLL_S: Final = 20
 _ACTIVE_S: Final = 300.0
-_LEAST_GAP_S: Final = 1.0
+ACTIVE_POLL_S: Final = 2.0  # between the polls of a worker that had a job not long ago
 _MAX_BACKOFF_S: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _ALWAYS_FINAL: Final = frozenset({400, 403})
@@ -101,9 +104,8 @@ class Loop:
     def _poll_if_due(self) -> None:
         now_s = self._tools.clock.monotonic()
         if self._may_poll() and now_s >= self._poll_at_s:
-            is_waiting = self._is_once or now_s < self._active_until_s
             self._polled_at_s, self._is_polling = now_s, True
-            wait_s = _LONG_POLL_S if is_waiting else 0
+            wait_s = _LONG_POLL_S if self._is_once else 0
             threading.Thread(target=self._poll, args=(wait_s,), daemon=True).start()
 
     def _poll(self, wait_s: int) -> None:
@@ -154,10 +156,9 @@ class Loop:
             self._events.put(_Ended(attempt))
 
     def _plan_next_poll(self) -> None:
-        now_s = self._tools.clock.monotonic()
-        is_active = now_s < self._active_until_s
-        gap_s = _LEAST_GAP_S if is_active else self._tools.settings.idle_poll_s
-        self._poll_at_s = self._polled_at_s + gap_s
+        is_active = self._tools.clock.monotonic() < self._active_until_s
+        idle_poll_s = self._tools.settings.idle_poll_s
+        self._poll_at_s = self._polled_at_s + (ACTIVE_POLL_S if is_active else idle_poll_s)
 
     def _put_off(self, error: CommandError) -> None:
         """Try again later, unless the error is final."""

@@ -76,6 +76,7 @@ function attemptView(runId, stepId, entry, selected) {
     ),
     ` ${stateWord(state).toLowerCase()} `,
     entry.endedAt && duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt)),
+    entry.worker && ` on ${entry.worker}`,
     entry.reason && ` · ${reasonWords(entry.reason)}`,
     entry.message &&
       h(

@@ -63,6 +63,7 @@ def test_a_step_names_its_pool_and_its_worker(alice: Person, run_on_workers: str
 
     expect(details).to_contain_text("worker:local")
     expect(details.locator("dl")).to_contain_text("local-stack")
+    expect(details.locator(".attempts")).to_contain_text("on local-stack")
 
 
 def test_a_step_without_a_worker_says_what_it_waits_for(alice: Person, run_on_workers: str) -> None:

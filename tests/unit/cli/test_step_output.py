@@ -143,12 +143,18 @@ def test_the_table_says_what_a_step_waits_for_and_where_it_runs() -> None:
 def test_a_step_names_its_pool_and_its_worker() -> None:
     screen = io.StringIO()
     step: StepDetail = {"stepId": "tests", "status": "Running", "pool": "linux", "worker": "vm-7"}
+    step["attemptHistory"] = [
+        {"attempt": 1, "status": "Failed", "worker": "vm-6", "reason": "worker-lost"},
+        {"attempt": 2, "status": "Running", "worker": "vm-7"},
+    ]
 
     _console(screen, is_terminal=False).print(step_view(step))
 
     words = [line.split() for line in screen.getvalue().splitlines()]
     assert ["pool", "linux"] in words
     assert ["worker", "vm-7"] in words
+    assert any(line[-3:] == ["on", "vm-6:", "worker-lost"] for line in words)
+    assert any(line[-2:] == ["on", "vm-7"] for line in words)
 
 
 def _table(step: Step) -> str:

@@ -81,7 +81,7 @@ def test_says_where_a_filled_in_parameter_does_not_fit() -> None:
     assert executor is not None
 
     with pytest.raises(ExecutorFailure, match=r"\$\.with\.command\[0\]"):
-        checked(executor, {"command": [5]})
+        checked(executor, {"command": [["a"]]})
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,12 @@ def test_is_never_executed_by_a_function(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="a worker runs this step"):
         worker.execute(parameters, a_work(tmp_path, uses="worker:linux"))
+
+
+def test_takes_numbers_and_truth_values_as_words() -> None:
+    written = {"command": ["seq", 3, 1.5], "env": {"N": 312, "DRY_RUN": True}}
+
+    parameters = worker.Parameters.model_validate(written)
+
+    assert parameters.command == ["seq", "3", "1.5"]
+    assert parameters.env == {"N": "312", "DRY_RUN": "true"}

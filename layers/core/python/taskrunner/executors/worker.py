@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from taskrunner.executors.parameters import ClosedParameters
+from taskrunner.model.canonical_json import canonical_text
 
 if TYPE_CHECKING:
     from typing import Self
@@ -74,20 +75,26 @@ def _image(image: str) -> str:
     return image
 
 
+def _word(value: object) -> object:
+    """Let a number, true or false stand for its text, as outputs of earlier steps may be these."""
+    return canonical_text(value) if isinstance(value, bool | int | float) else value
+
+
 def _number(value: object) -> object:
     """Let a whole number stand for a number of CPUs."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 _Text = Annotated[str, Field(max_length=_MAX_TEXT), AfterValidator(_without_nul)]
+_Word = Annotated[_Text, BeforeValidator(_word)]
 
 
 class Parameters(ClosedParameters):
     """The script or command of a step, and its surroundings on the worker."""
 
     script: _Text | None = None
-    command: list[_Text] | None = Field(default=None, min_length=1, max_length=_MAX_ENTRIES)
-    env: Annotated[dict[str, _Text], AfterValidator(_variables)] = Field(
+    command: list[_Word] | None = Field(default=None, min_length=1, max_length=_MAX_ENTRIES)
+    env: Annotated[dict[str, _Word], AfterValidator(_variables)] = Field(
         default={}, max_length=_MAX_ENTRIES
     )
     files: Annotated[dict[str, _Text], AfterValidator(_paths)] = Field(
