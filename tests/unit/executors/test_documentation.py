@@ -9,7 +9,7 @@ import pytest
 from taskrunner import executors
 from taskrunner.compiler.driver import plan_pack
 from taskrunner.executors import function, worker
-from taskrunner.model.plan import DEFAULT_WORKER_TIMEOUT_S, MAX_WORKER_TIMEOUT_S, RunStep
+from taskrunner.model.plan import DEFAULT_JOB_TIMEOUT_S, MAX_JOB_TIMEOUT_S, RunStep
 from tests.fakes.executor_world import MemoryFunctions, a_work
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "executors"
@@ -106,5 +106,5 @@ def test_the_page_on_workers_says_how_long_texts_and_attempts_may_be() -> None:
     [longest] = [choice["maxLength"] for choice in choices if "maxLength" in choice]
 
     assert f"at most {longest:,} characters" in WORKERS
-    assert f"is 1 to {MAX_WORKER_TIMEOUT_S:,} (24 hours)" in WORKERS
-    assert f"{DEFAULT_WORKER_TIMEOUT_S:,} by default" in WORKERS
+    assert f"is 1 to {MAX_JOB_TIMEOUT_S:,} (24 hours)" in WORKERS
+    assert f"{DEFAULT_JOB_TIMEOUT_S:,} by default" in WORKERS
