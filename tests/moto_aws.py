@@ -44,13 +44,17 @@ _DESCRIPTIONS = botocore.loaders.Loader()
 def moto_aws(
     config: Any = None,  # noqa: ANN401 - moto's own form
     between: Between | None = None,
+    *,
+    takes_urls: bool = False,
 ) -> Iterator[None]:
     """A fresh AWS for every client that boto3 makes by its default session until the end.
+
+    If it *takes_urls*, requests to presigned URLs are answered too.
 
     *between* stands between the clients and AWS. It gets the service and operation of a request,
     such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
     """
-    with quick_botocore(), quick_moto(), mock_aws(config=config):
+    with quick_botocore(), quick_moto(takes_urls=takes_urls), mock_aws(config=config):
         # moto has begun with a session of its own, and a session keeps its handlers.
         _begin_session(between)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])

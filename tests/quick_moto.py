@@ -4,7 +4,7 @@ moto serializes an attribute by looking for each of the ten types that it may ha
 names. It validates an update in ten walks over its expression, and counts the clauses at each node.
 It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
 again to know the map's size, which each query adds up. It looks for the service of each request
-among all services. It prepares 1,300 addresses for the library requests, which nothing here uses.
+among all services. It prepares 1,300 addresses for the library requests, which only presigned URLs need.
 `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
@@ -37,10 +37,11 @@ _by_moto_size = DynamoType.size
 
 
 @contextmanager
-def quick_moto() -> Iterator[None]:
-    """Replace moto's slow parts until the end."""
+def quick_moto(*, takes_urls: bool) -> Iterator[None]:
+    """Replace moto's slow parts until the end; it answers URLs of AWS only if it *takes_urls*."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "RESPONSES_METHODS", [])
+        if not takes_urls:
+            patch.setattr(models, "RESPONSES_METHODS", [])
         patch.setattr(backend_index, "backend_url_patterns", patterns_by_frequency())
         patch.setattr(responses, "method_names_from_class", method_names)
         patch.setattr(BaseJSONSerializer, "_serialize_type_structure", serialize_structure)

@@ -155,7 +155,7 @@ def memory() -> Ports:
 @contextmanager
 def moto() -> Iterator[None]:
     """Start moto's AWS with the template's table and a bucket."""
-    with moto_aws({"lambda": {"use_docker": False}}):
+    with moto_aws({"lambda": {"use_docker": False}}, takes_urls=True):
         client("s3").create_bucket(Bucket=BUCKET)
         properties = template()["Resources"]["RunTable"]["Properties"]
         names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
