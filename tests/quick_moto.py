@@ -4,7 +4,8 @@ moto serializes an attribute by looking for each of the ten types that it may ha
 names. It validates an update in ten walks over its expression, and counts the clauses at each node.
 It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
 again to know the map's size, which each query adds up. It looks for the service of each request
-among all services. It prepares 1,300 addresses for the library requests, which only presigned URLs need.
+among all services. It prepares 1,300 addresses for the library requests, which only presigned URLs
+need.
 `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
