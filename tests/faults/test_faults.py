@@ -55,8 +55,9 @@ def test_takes_a_case_of_every_call_of_every_function(sweep: Sweep, cases: list[
 
 
 def test_breaks_every_function(cases: list[Case]) -> None:
-    # It serves deployments, and makes no call.
-    others = {"digest_settings"}
+    # The first one serves deployments, and makes no call. The engine of the sweep has no machines
+    # that a step could call; unit/usecases cuts off the others at each call of a port.
+    others = {"digest_settings", "call_machine", "end_machine_call"}
 
     broken = {case.place.function for case in cases}
     assert broken == {folder(name) for name in functions()} - others

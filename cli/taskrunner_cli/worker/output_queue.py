@@ -76,13 +76,23 @@ class OutputQueue:
     def _append(self, stream: Stream, text: str) -> int:
         """Append the beginning of *text* to the last item or a new one; return its length."""
         last = self._items[-1] if len(self._items) > self._taken else None
-        if last is None or last["stream"] != stream or len(last["text"]) >= _MAX_CHARACTERS:
+        added = ""
+        if last is not None and last["stream"] == stream:
+            added = _whole_lines(text, _MAX_CHARACTERS - len(last["text"]))
+        if last is None or not added:
             self._sequence += 1
             last = OutputItem(sequence=self._sequence, stream=stream, text="")
             self._items.append(last)
-        added = text[: _MAX_CHARACTERS - len(last["text"])]
+            added = _whole_lines(text, _MAX_CHARACTERS) or text[:_MAX_CHARACTERS]
         last["text"] += added
         return len(added)
+
+
+def _whole_lines(text: str, characters: int) -> str:
+    """Return *text* if it has so few characters, else as many lines of it as fit."""
+    if len(text) <= characters:
+        return text
+    return text[: text.rfind("\n", 0, max(0, characters)) + 1]
 
 
 def _beginning(text: str, size_bytes: int) -> str:

@@ -17,7 +17,8 @@ export function failures(run, tree, journal) {
   );
   if (!failed.length && run.status !== 'failed') return null;
   const shown = failed.slice(0, MOST);
-  const isOver = run.status === 'failed';
+  const failedSteps = `${plural(failed.length, 'step')} failed`;
+  const goesOn = ['queued', 'running', 'waiting'].includes(run.status);
   return h(
     'section',
     { class: 'failures', 'aria-label': 'Failures' },
@@ -25,7 +26,9 @@ export function failures(run, tree, journal) {
       'h2',
       null,
       '✕ ',
-      isOver ? 'The run failed' : `${plural(failed.length, 'step')} failed; the run goes on`,
+      run.status === 'failed'
+        ? 'The run failed'
+        : `${failedSteps}; the run ${goesOn ? 'goes on' : 'went on'}`,
     ),
     !failed.length && h('p', null, endMessage(journal)),
     shown.map((node) => failure(run.runId, node, journal)),

@@ -47,6 +47,7 @@ VARIABLES = {
     "BUCKET_NAME": "runs",
     "PACK_RUN_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:x_pack-run",
     "MACHINE_PREFIX": "x",
+    "CALLED_MACHINE_PREFIX_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:x_machine_",
     "EVIDENCE_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/1",
     "APPROVAL_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:approvals",
     "EVENT_BUS": "default",

@@ -191,4 +191,4 @@ def test_settling_completes_a_cancellation_that_crashed() -> None:
         cancel_run(TENANT, "run-7", "bob", world)
         return settle(world, "ABORTED")
 
-    assert assert_recovers(ready, act) == 2 * 2 * (3 + 7)
+    assert assert_recovers(ready, act) == 2 * 2 * (4 + 7)

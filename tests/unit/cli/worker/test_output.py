@@ -166,3 +166,18 @@ def test_a_whole_output_of_just_the_limit_is_not_cut(tmp_path: Path) -> None:
     kept.close()
 
     assert (tmp_path / "output.log").read_text() == "1234567890"
+
+
+def test_no_line_is_cut_between_two_parts_unless_it_is_longer_than_one() -> None:
+    queue = OutputQueue()
+    numbers = "".join(f"{number}\n" for number in range(3000))
+
+    queue.put("stdout", numbers + "x" * 5000 + "\nend\n")
+
+    parts = []
+    while not queue.is_empty:
+        parts += [item["text"] for item in queue.take()]
+        queue.acknowledge(None)
+    assert "".join(parts) == numbers + "x" * 5000 + "\nend\n"
+    assert all(len(part) <= 4000 for part in parts)
+    assert [part[-1] for part in parts if "x" not in part] == ["\n"] * (len(parts) - 2)

@@ -350,6 +350,21 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
         },
         OutputWritten(2),
     ),
+    "output cut": (
+        job_entries.output_cut("ship", 2, AT),
+        {
+            "id": "ship#2#output#cut",
+            "event": "step.output",
+            "message": (
+                "The log takes no more output of this attempt. If there is more, the artifact "
+                "'output' of this step has all of it.\n"
+            ),
+            "level": "warn",
+            "step": "ship",
+            "metadata": {"attempt": "2", "stream": "stderr"},
+        },
+        OutputWritten(2),
+    ),
     "attempt deferred": (
         step_entries.attempt_deferred("ship", 2, "AWS could not call the function now", AT),
         {

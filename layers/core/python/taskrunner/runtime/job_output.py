@@ -71,6 +71,8 @@ def recorded(
                     stream=batch.stream.value,
                 )
             )
+    if left <= 0 < MAX_OUTPUT_BYTES - lease.output_bytes:
+        entries.append(job_entries.output_cut(job.step_path, job.attempt, now))
     return replace(counted, output_bytes=MAX_OUTPUT_BYTES - left), entries
 
 

@@ -20,6 +20,7 @@ from taskrunner.compiler.manifest.step_shapes import (
 )
 from taskrunner.executors import arguments
 from taskrunner.expressions import templates
+from taskrunner.model.job import pool_of
 from taskrunner.model.machine_call import machine_of
 from taskrunner.model.plan import longest_timeout_s
 from taskrunner.model.wording import kind_of, nearest
@@ -46,6 +47,10 @@ _MACHINE_FORM: Final = (
 _NOT_FOR_MACHINES: Final = (
     "a state machine gets no secrets, because Step Functions keeps and shows the input of "
     "executions; let the machine read the secret itself"
+)
+_NOT_FOR_LABELS: Final = (
+    "labels choose the worker before it gets any secret, so they read none; write the label, or "
+    "read an input"
 )
 _AS_LONG_AS: Final = "as long as its approval's expiresAfterSeconds"
 
@@ -168,7 +173,9 @@ class StepChecks:
     def _run(self, run: RunShape, path: JsonPath) -> None:
         self._expressions.parameters(run.parameters, (*path, "with"))
         if machine_of(run.uses) is not None:
-            self._without_secrets(run, (*path, "with"))
+            self._without_secrets(run, (), _NOT_FOR_MACHINES, path)
+        elif pool_of(run.uses) is not None:
+            self._without_secrets(run, ("labels",), _NOT_FOR_LABELS, path)
         executor = executors.find(run.uses)
         if executor is None:
             self._findings.add((*path, "uses"), _no_executor(run.uses))
@@ -177,9 +184,12 @@ class StepChecks:
         for subpath, message in arguments.misfits(executor, run.parameters, still_open):
             self._findings.add((*path, "with", *subpath), message)
 
-    def _without_secrets(self, run: RunShape, path: JsonPath) -> None:
+    def _without_secrets(
+        self, run: RunShape, below: JsonPath, message: str, path: JsonPath
+    ) -> None:
         for subpath in self._expressions.secret_places(run.parameters):
-            self._findings.add((*path, *subpath), _NOT_FOR_MACHINES)
+            if subpath[: len(below)] == below:
+                self._findings.add((*path, "with", *subpath), message)
 
     def _approval(self, approval_id: str, path: JsonPath) -> None:
         known = self._messages.approval_ids

@@ -93,6 +93,22 @@ def output_written(  # noqa: PLR0913 - the fields of an entry
     )
 
 
+def output_cut(step_path: str, attempt: int, occurred_at: str) -> Entry:
+    """The entry that says that the log takes no more output of an attempt."""
+    return Entry(
+        id=f"{step_path}#{attempt}#output#cut",
+        occurred_at=occurred_at,
+        event=Event.STEP_OUTPUT,
+        level=Level.WARN,
+        step_path=step_path,
+        message=(
+            "The log takes no more output of this attempt. If there is more, the artifact 'output' "
+            "of this step has all of it.\n"
+        ),
+        metadata={"attempt": str(attempt), "stream": "stderr"},
+    )
+
+
 READERS: Final[Mapping[Event, Callable[[Entry], JobFact]]] = {
     Event.STEP_OFFERED: lambda entry: JobOffered(
         fields.attempt(entry), entry.metadata.get("pool", "")
