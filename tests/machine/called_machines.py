@@ -34,6 +34,7 @@ class CalledMachines:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._states = boto3.client("stepfunctions")
+        self._reported: set[str] = set()
 
     def make(self, name: str, state: dict[str, Any]) -> None:
         """Make the machine that packs call by *name*, of one state."""
@@ -61,6 +62,16 @@ class CalledMachines:
         """Stop the executions of the machine, as its owner may."""
         for execution in self.executions(name):
             self._states.stop_execution(executionArn=execution["executionArn"])
+
+    def report_new(self, name: str) -> None:
+        """Report the executions of the machine that have ended since the last such call."""
+        found = self._states.list_executions(stateMachineArn=called_machine_arn(name))
+        for listed in found["executions"]:
+            arn = listed["executionArn"]
+            if listed["status"] != "RUNNING" and arn not in self._reported:
+                execution = self._states.describe_execution(executionArn=arn)
+                self._engine.invoke("end_machine_call", {"detail": _detail(execution)})
+                self._reported.add(arn)
 
     def report(self, name: str, **changes: Any) -> list[Any]:  # noqa: ANN401 - members of the event
         """Report the end of each execution of the machine, and return the function's answers."""

@@ -7,22 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from tests.machine.called_machines import FAIL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hypothesis.strategies import DrawFn
 
-# The last two are decided at each gate by itself.
-VERDICTS = {"yes": "approved", "no": "rejected", "yes-each": "approved", "no-each": "rejected"}
-# The executor functions and secrets of a deployment of these packs.
+# The decisions of each approval in their order: who decides, and how. Those of an approval whose
+# id ends with "-each" are made at each gate by itself.
+DECISIONS = {
+    "yes": [("bob", "approved")],
+    "no": [("bob", "rejected")],
+    "both": [("bob", "approved"), ("cy", "approved")],
+    "yes-each": [("bob", "approved")],
+    "no-each": [("bob", "rejected")],
+    "split-each": [("cy", "approved"), ("bob", "rejected")],
+}
+_MESSAGES = {
+    "yes": "as it is",
+    "no": "{{ inputs.none[0] }}",  # comes to nothing
+    "both": "{{ inputs.list }} for {{ run.tenant }}",
+    "yes-each": "{{ inputs.one }} of {{ abs('x') }}",
+}
+# The executor functions, secrets and called machines of a deployment of these packs.
 FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "has-zero": lambda payload: {"passed": payload["with"]["zero"] is not None}
+    "has-zero": lambda payload: (
+        {"passed": True}
+        if payload["with"]["zero"] is not None
+        else {"passed": False, "failures": [{"id": "zero", "message": "it is null"}, "just text"]}
+    )
+}
+MACHINES = {
+    "echo": {
+        "Type": "Pass",
+        "Parameters": {"n.$": "$.n", "list.$": "$.list", "attempt.$": "$.taskrunner.attempt"},
+        "End": True,
+    },
+    "refuse": FAIL,
 }
 SECRETS = {"token": "correct-horse-battery"}
 POOL = "linux"
 _DEEPEST = 3
 _MOST_STEPS = 14
 _INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": [], "one": 1}
+
+
+def remarks(approval: str, subject: str) -> dict[str, str]:
+    """Return what *subject* adds to a decision of *approval*."""
+    return {"summary": f"{subject} looked at {approval}", "actorId": f"{subject}-at-work"}
 
 
 def worked(parameters: Mapping[str, Any], attempt: int) -> dict[str, Any] | None:
@@ -34,15 +67,65 @@ def worked(parameters: Mapping[str, Any], attempt: int) -> dict[str, Any] | None
 
 @dataclass
 class _Scope:
-    """The names that a step may read at its place: steps with outputs, steps, iterators."""
+    """The names that a step may read at its place: steps with outputs, steps, gates, iterators."""
 
     outputs: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     in_loop: bool = False
 
     def copy(self) -> _Scope:
-        return _Scope(list(self.outputs), list(self.steps), list(self.names), self.in_loop)
+        return _Scope(
+            list(self.outputs),
+            list(self.steps),
+            list(self.gates),
+            list(self.policies),
+            list(self.names),
+            self.in_loop,
+        )
+
+
+# Fields of gates that conditions read, and what values read of an approval gate.
+_OF_GATES = (
+    "outputs.decision == 'approved'",
+    "outputs.decision == 'rejected'",
+    "outputs.rejection",
+    "outputs.approvals[0].subject == 'bob'",
+    "statusReason == 'approval-rejected'",
+)
+_OF_POLICIES = (
+    "outputs.passed",
+    "outputs.failures[?id == 'zero']",
+    "statusReason == 'policy-warned'",
+    "statusReason == 'policy-failed'",
+)
+_WHO = "[subject, actorId, summary]"
+_DECIDED = f"outputs.[decision, approvals[].{_WHO}, rejection.{_WHO}]"
+_ZERO = {"id": "zero", "require": "with.zero"}
+_POLICIES = [
+    {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
+    {"id": "fails", "version": "1", "rules": [_ZERO]},
+    {
+        "id": "never",
+        "version": "1",
+        "rules": [_ZERO | {"message": "there is no zero"}, {"id": "off", "require": "inputs.off"}],
+    },
+    {
+        "id": "broken",
+        "version": "1",
+        "rules": [{"id": "long", "require": "length(with.zero) > `0`"}, _ZERO],
+    },
+    {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
+]
+
+
+def _approval(approval: str) -> dict[str, Any]:
+    declared = {"id": approval, "minApprovals": len(DECISIONS[approval])}
+    if approval in _MESSAGES:
+        declared["message"] = _MESSAGES[approval]
+    return declared | ({"scope": "gate"} if approval.endswith("-each") else {})
 
 
 @st.composite
@@ -63,15 +146,8 @@ def packs(draw: DrawFn) -> dict[str, Any]:
                 for name, value in _INPUTS.items()
             ],
             "failure": {"continueOnError": draw(st.sampled_from([False, False, True]))},
-            "approvals": [
-                {"id": approval} | ({"scope": "gate"} if approval.endswith("-each") else {})
-                for approval in VERDICTS
-            ],
-            "policies": [
-                {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
-                {"id": "fails", "version": "1", "rules": [{"id": "r", "require": "with.zero"}]},
-                {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
-            ],
+            "approvals": [_approval(approval) for approval in DECISIONS],
+            "policies": _POLICIES,
             "secrets": [{"name": name} for name in SECRETS],
             "steps": steps,
             **final,
@@ -104,17 +180,27 @@ class _Writer:
     def _step(self, scope: _Scope, depth: int) -> dict[str, Any]:
         self._count += 1
         step: dict[str, Any] = {"id": f"s{self._count}"}
-        if self._one(False, False, False, True):
-            step["when"] = self._condition(scope)
-        if (may_fail := self._one(None, None, True, False)) is not None:
-            step["continueOnError"] = may_fail
-        kinds = ["run", "run", "fail", "worker", "policy", *([] if self._is_final else ["gate"])]
+        kinds = ["run", "run", "fail", "worker", "machine", "policy", "policy"]
+        kinds += [] if self._is_final else ["gate", "gate"]
         if depth < _DEEPEST and self._count < _MOST_STEPS:
             kinds += ["parallel", "map", "loop", "conditional"] * 2
+        if scope.gates or scope.policies:
+            kinds += ["reader"] * 4
         kind = self._one(*kinds)
+        is_gate = kind in {"gate", "policy"}
+        if self._one(False, False, bool(scope.gates or scope.policies), True):
+            step["when"] = self._condition(scope)
+        # Only the outputs of a gate that failed and was let pass can be read.
+        may_fail = (
+            self._one(None, True, True, False) if is_gate else self._one(None, None, True, False)
+        )
+        if may_fail is not None:
+            step["continueOnError"] = may_fail
         step |= getattr(self, f"_{kind}")(scope, depth)
         scope.steps.append(step["id"])
-        if kind not in {"gate", "policy"}:
+        if is_gate:
+            (scope.gates if kind == "gate" else scope.policies).append(step["id"])
+        else:
             scope.outputs.append(step["id"])
         return step
 
@@ -123,6 +209,11 @@ class _Writer:
         if self._is_final:
             choices += ["run.outcome == 'failed'", "run.failedStep == 's1'"]
         choices += [f"steps.{name}.status == 'Succeeded'" for name in scope.steps[-2:]]
+        choices += [f"steps.{name}.statusReason" for name in scope.steps[-1:]]
+        choices += [f"steps.{name}.{field}" for name in scope.gates[-2:] for field in _OF_GATES]
+        choices += [
+            f"steps.{name}.{field}" for name in scope.policies[-2:] for field in _OF_POLICIES
+        ]
         choices += [f"steps.{name}.outputs" for name in scope.outputs[-2:]]
         choices += [f"to_string({name}) == '1'" for name in scope.names[-2:]]
         if scope.in_loop:
@@ -137,6 +228,10 @@ class _Writer:
             choices += ["{{ run.failedStep }} {{ run.failureReason }}"] * 2
         choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
         choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
+        choices += [f"{{{{ steps.{name}.statusReason }}}}" for name in scope.steps[-1:]]
+        choices += [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]] * 3
+        choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.policies[-2:]] * 2
+        choices += [f"{{{{ steps.{name}.outputs.failures[].id }}}}" for name in scope.policies[-1:]]
         choices += [f"at {{{{ {name} }}}}" for name in scope.names]
         if scope.in_loop:
             choices += ["{{ previous }}", "after {{ previous.item }}"]
@@ -150,6 +245,16 @@ class _Writer:
             f"k{self._count}": self._value(scope),
             "list": [1, 2],
         }
+        return {"run": {"uses": "builtin:noop", "with": parameters}}
+
+    def _reader(self, scope: _Scope, _depth: int) -> dict[str, Any]:
+        """A step that reads a gate, whatever its condition is."""
+        reads = [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]]
+        fields = ("passed", "failures", "failures[].id")
+        reads += [
+            f"{{{{ steps.{name}.outputs.{f} }}}}" for name in scope.policies[-2:] for f in fields
+        ]
+        parameters = {"n": self._one(*reads), "list": self._one(*reads)}
         return {"run": {"uses": "builtin:noop", "with": parameters}}
 
     def _fail(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
@@ -169,23 +274,36 @@ class _Writer:
         work = {"script": self._one(*texts), "env": {"FAILURES": str(failures)}}
         return again | {"run": {"uses": f"worker:{POOL}", "with": work}}
 
-    def _gate(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
-        return {"gate": {"approval": {"id": self._one("yes", "yes-each", "no", "no-each")}}}
+    def _machine(self, scope: _Scope, _depth: int) -> dict[str, Any]:
+        again = {"retries": {"maxAttempts": 2, "backoffSeconds": 0}}
+        call = {"n": self._value(scope), "list": [1]}
+        name = self._one("echo", "echo", "refuse")
+        return (again if self._one(True, False) else {}) | {
+            "run": {"uses": f"states:{name}", "with": call}
+        }
+
+    def _gate(self, scope: _Scope, _depth: int) -> dict[str, Any]:
+        approval = {"id": self._one(*DECISIONS)}
+        if self._one(True, True, False):
+            approval["message"] = f"{self._value(scope)}"
+        if self._one(True, False):
+            approval["message"] = f"Go on with {self._value(scope)} at {self._value(scope)}?"
+        return {"gate": {"approval": approval}}
 
     def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
         actions = ["abort", "warn", "branch", *([] if self._is_final else ["requestOverride"])]
         action = self._one(*actions)
         policy: dict[str, Any] = {
-            "policy": self._one("holds", "fails", "asked"),
+            "policy": self._one(*(policy["id"] for policy in _POLICIES)),
             "failureAction": action,
-            "with": {"zero": self._one(None, None, 1)},
+            "with": {"zero": self._one(None, None, 1, "text")},
         }
         if self._one(False, False, True):
             policy["with"]["token"] = "{{ secrets.token }}"
         if self._one(*[False] * 5, True):
             policy["retries"] = {"count": self._one(1, "{{ inputs.one }}")}
         if action == "requestOverride":
-            policy["override"] = {"approval": self._one("yes", "no", "yes-each")}
+            policy["override"] = {"approval": self._one(*DECISIONS)}
         if action == "branch":
             policy["branch"] = self.list(scope.copy(), depth + 1, self._few())
         return {"gate": {"policy": policy}}

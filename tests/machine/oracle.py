@@ -6,8 +6,8 @@ they had come by then is a matter of timing. Their paths are *open*: of those
 only the rules that hold for every journal are known. A run in which a step reads an open step is
 `Undetermined`.
 
-Only `builtin:noop`, `builtin:fail` and the steps of one worker are run, and every approval is
-decided by *verdicts*.
+Only `builtin:noop`, `builtin:fail`, the steps of one worker and calls of two machines are run, and
+every approval is decided as `DECISIONS` says.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from tests.machine.generated_packs import FUNCTIONS, POOL, worked
+from tests.machine.generated_packs import DECISIONS, FUNCTIONS, POOL, worked
+from tests.machine.oracle_gates import approval_outputs, broken_rule, filled_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -56,25 +57,29 @@ class Stop(Exception):  # noqa: N818 - not an error
 
 @dataclass
 class Prediction:
-    """The known part of a run: each path's status, and the outputs of its run steps."""
+    """The known part of a run: each path's status, and the outputs of its run steps and gates.
+
+    *messages* are those of the gates that waited; *reads* names what steps read of gates.
+    """
 
     status: str = "succeeded"
     statuses: dict[str, Status] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    gate_outputs: dict[str, Any] = field(default_factory=dict)
+    messages: dict[str, str | None] = field(default_factory=dict)
+    reads: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
 
 
-def predict(
-    plan: Plan, verdicts: Mapping[str, str], distributed: Collection[str] = ()
-) -> Prediction:
-    """Return the end of a run of *plan* in which each approval is decided as *verdicts* says.
+def predict(plan: Plan, tenant: str, distributed: Collection[str] = ()) -> Prediction:
+    """Return the end of a run of *plan* of *tenant*.
 
     *distributed* are the ids of its Distributed Maps.
 
     Raises:
         Undetermined: it depends on timing.
     """
-    walker = _Walker(plan, verdicts, distributed)
+    walker = _Walker(plan, tenant, distributed)
     walker.run()
     return walker.found
 
@@ -94,11 +99,9 @@ class _Place:
 
 
 class _Walker:
-    def __init__(
-        self, plan: Plan, verdicts: Mapping[str, str], distributed: Collection[str]
-    ) -> None:
+    def __init__(self, plan: Plan, tenant: str, distributed: Collection[str]) -> None:
         self.plan = plan
-        self.verdicts = verdicts
+        self.tenant = tenant
         self.found = Prediction()
         self.items: dict[str, Sequence[Any]] = {}
         self.turns: dict[str, int] = {}
@@ -233,7 +236,9 @@ class _Walker:
             case RunStep():
                 self.found.statuses[path] = self.execute(step, place)
             case ApprovalGate():
+                self.found.messages[path] = self.message(step.message, place)
                 self.found.statuses[path] = self.decided(step.approval_id)
+                self.found.gate_outputs[path] = approval_outputs(step.approval_id)
             case PolicyGate():
                 self.policy(step, place)
             case Parallel():
@@ -264,6 +269,11 @@ class _Walker:
         if step.uses == f"worker:{POOL}":
             self.found.outputs[path] = _outputs_of_worker(step, parameters)
             return EXECUTOR_ERROR if self.found.outputs[path] is None else SUCCEEDED
+        if step.uses == "states:echo":
+            self.found.outputs[path] = parameters | {"attempt": 1}
+            return SUCCEEDED
+        if step.uses == "states:refuse":
+            return EXECUTOR_ERROR
         failures = parameters.get("attempts")
         if failures is None or failures >= step.retries.max_attempts:
             return EXECUTOR_ERROR
@@ -271,19 +281,26 @@ class _Walker:
         return SUCCEEDED
 
     def decided(self, approval: str) -> Status:
-        is_approved = self.verdicts[approval] == "approved"
-        return SUCCEEDED if is_approved else ("Failed", "approval-rejected")
+        _, verdict = DECISIONS[approval][-1]
+        return SUCCEEDED if verdict == "approved" else ("Failed", "approval-rejected")
+
+    def message(self, message: str | None, place: _Place) -> str | None:
+        return message and filled_message(message, lambda text: self.value(text, place))
 
     def policy(self, step: PolicyGate, place: _Place) -> None:
         path = place.prefix + step.id
-        if self.holds(step, place):
+        failures = self.policy_failures(step, place)
+        self.found.gate_outputs[path] = {"passed": not failures, "failures": failures}
+        if not failures:
             self.found.statuses[path] = SUCCEEDED
         elif step.failure_action is FailureAction.BRANCH:
             self.in_order(step.branch, place)
             self.found.statuses[path] = ("Succeeded", "policy-failed")
             return
         elif step.failure_action is FailureAction.REQUEST_OVERRIDE:
-            self.found.statuses[path] = self.decided(step.override or "")
+            approval = self.plan.approval(step.override or "")
+            self.found.messages[path] = self.message(approval.message, place)
+            self.found.statuses[path] = self.decided(approval.id)
         else:
             is_warned = step.failure_action is FailureAction.WARN
             self.found.statuses[path] = (
@@ -292,18 +309,20 @@ class _Walker:
         for child in step.branch:
             self.skip(child, place, "branch-not-taken")
 
-    def holds(self, step: PolicyGate, place: _Place) -> bool:
+    def policy_failures(self, step: PolicyGate, place: _Place) -> list[dict[str, Any]]:
         try:
             read = templates.references(step.parameters)
             parameters = templates.fill(step.parameters, self.context(read, place))
-            here = _Place(place.prefix, place.names | {"with": parameters}, place.contained)
-            policy = self.plan.policy(step.policy_id)
-            if policy.uses is not None:
-                answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": parameters})
-                return bool(answer["passed"])
-            return all(expressions.truth(self.value(rule.require, here)) for rule in policy.rules)
-        except ExpressionError:
-            return False
+        except ExpressionError as error:
+            return [{"id": None, "message": str(error)}]
+        here = _Place(place.prefix, place.names | {"with": parameters}, place.contained)
+        policy = self.plan.policy(step.policy_id)
+        if policy.uses is not None:
+            answer = FUNCTIONS[policy.uses.removeprefix("lambda:")]({"with": parameters})
+            failures = () if answer["passed"] else answer["failures"]
+            return [{"id": None, "message": f} if isinstance(f, str) else f for f in failures]
+        broken = (broken_rule(rule, lambda text: self.value(text, here)) for rule in policy.rules)
+        return [failure for failure in broken if failure is not None]
 
     def at_once(
         self, block: Parallel | MapStep, lanes: Sequence[tuple[Sequence[Step], _Place]]
@@ -413,11 +432,23 @@ class _Walker:
             ):
                 raise Undetermined
             status = self.found.statuses.get(prefix + step_id, ("Pending", None))
-            steps[step_id] = {"outputs": self.outputs(step, place, prefix), "status": status[0]}
+            if isinstance(step, ApprovalGate | PolicyGate):
+                self.found.reads |= {
+                    " ".join(map(str, (step.kind.value, *names[2:4], *status)))
+                    for names in references
+                    if names[:2] == ("steps", step_id)
+                }
+            steps[step_id] = {
+                "outputs": self.found.gate_outputs.get(prefix + step_id)
+                if isinstance(step, ApprovalGate | PolicyGate)
+                else self.outputs(step, place, prefix),
+                "status": status[0],
+                "statusReason": status[1],
+            }
         read = {names[1] for names in references if names[0] == "run"}
         if self.is_first_unknown and read & {"failedStep", "failureReason"}:
             raise Undetermined
-        run = self.before or {}
+        run = (self.before or {}) | {"tenant": self.tenant}
         return {"inputs": self.plan.inputs, "steps": steps, "run": run, **place.names}
 
     def outputs(self, step: Step, place: _Place, prefix: str) -> Any:  # noqa: ANN401 - any JSON
@@ -428,7 +459,7 @@ class _Walker:
             case RunStep():
                 return self.found.outputs.get(path)
             case ApprovalGate() | PolicyGate():
-                return None
+                return None  # they are no part of the outputs of a block
             case Parallel() | Conditional():
                 ran = {child.id: self.outputs(child, place, prefix) for child in children(step)}
                 ran = {child_id: value for child_id, value in ran.items() if value is not None}

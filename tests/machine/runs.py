@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.machine.client import Answer, Client
+    from tests.machine.engine import Engine
 
 TENANT = "tenant-prod"
 
@@ -79,13 +80,25 @@ def decide(
     return _decide(client, run_id, approval, decision, **more)
 
 
-def decide_waiting(client: Client, run_id: str, approval: str, decision: str) -> None:
-    """Decide an approval, at each of its gates if each has its own, where one waits for it."""
-    world = client.engine.world
-    for record in world.approvals.records(TENANT, run_id, approval):
-        if record.verdict is None and world.runs.snapshot(TENANT, run_id).run.outcome is None:
+def decide_waiting(
+    engine: Engine,
+    run_id: str,
+    approval: str,
+    decisions: Sequence[tuple[str, str]],
+    remarks: Callable[[str, str], Mapping[str, str]],
+) -> None:
+    """Make the next of *decisions* about an approval, each of a subject, where a gate waits for it.
+
+    If each gate has decisions of its own, the next one of each. *remarks* returns what a subject
+    adds to a decision of an approval.
+    """
+    for record in engine.world.approvals.records(TENANT, run_id, approval):
+        has_ended = engine.world.runs.snapshot(TENANT, run_id).run.outcome is not None
+        if record.verdict is None and not has_ended:
+            subject, decision = decisions[len(record.decisions)]
             gate = {} if record.gate_path is None else {"stepId": record.gate_path}
-            _decide(client, run_id, approval, decision, **gate)
+            client = engine.client(subject=subject)
+            _decide(client, run_id, approval, decision, **remarks(approval, subject), **gate)
 
 
 def wait_for_gates(client: Client, run_id: str, approval: str, count: int) -> list[str]:
