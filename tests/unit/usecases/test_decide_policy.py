@@ -352,6 +352,17 @@ class TestOutputs:
             "failures": [{"id": "r", "message": "`false`"}],
         }
 
+    def test_a_rule_that_cannot_be_evaluated_has_its_id_and_hides_no_other_rule(self) -> None:
+        rules = "[{id: r, require: abs(with.a)}, {id: s, require: with.b, message: no b}]"
+        policy = f'{{id: window, version: "1", rules: {rules}}}'
+        world = world_with(gate=", failureAction: warn, with: {a: x}", policy=policy)
+        ask(world)
+
+        broken, other = self.outputs(world)["failures"]
+        assert broken["id"] == "r"
+        assert broken["message"].startswith("'abs(with.a)' cannot be evaluated: ")
+        assert other == {"id": "s", "message": "no b"}
+
     def test_no_secret_is_left_between_an_id_and_its_message(self) -> None:
         failures = [{"id": "correct-horse: x", "message": "y"}, {"id": "a", "message": SECRET}]
         world = world_with(

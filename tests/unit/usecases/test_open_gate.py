@@ -185,6 +185,15 @@ class TestMessages:
         assert listed["message"] == filled
         assert shown["rules"] == filled
 
+    def test_an_override_shows_a_message_that_is_not_a_template(self) -> None:
+        world = a_world(TEMPLATES.replace("Override in {{ inputs.tag }} at {{ run.now }}?", "Well?"))
+
+        gate(world, "rules")
+
+        (listed,) = world.approvals.list_open(TENANT, 10, None).items
+        shown = {step["stepId"]: step.get("gateMessage") for step in read_run_state(world)}
+        assert listed["message"] == shown["rules"] == "Well?"
+
     def test_a_message_that_is_not_a_template_is_in_no_entry(self) -> None:
         world = a_world(GATED)
         gate(world)

@@ -93,13 +93,14 @@ class _Templates:
     """The steps of a plan by id, each with the branch of a parallel that it is directly in."""
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._steps = {step.id: step for step in plan.all_steps()}
         self._branches = plan.branches()
 
     def counted(self, state: StepState, counts: Counts) -> JsonObject:
         """The step, and how many steps directly in it have which status, if it is a block."""
         step_id = state.template_id
-        view = _step(self._steps[step_id], state, self._branches.get(step_id))
+        view = _step(self._plan, self._steps[step_id], state, self._branches.get(step_id))
         if state.path not in counts:
             return view
         return view | {"counts": {status.value: n for status, n in counts[state.path].items() if n}}
@@ -155,7 +156,7 @@ def failure_policy(failure: FailurePolicy) -> JsonObject:
     }
 
 
-def _step(step: Step, state: StepState, branch: str | None) -> JsonObject:
+def _step(plan: Plan, step: Step, state: StepState, branch: str | None) -> JsonObject:
     view: JsonObject = {
         "stepId": state.path,
         "templateId": step.id,
@@ -179,7 +180,8 @@ def _step(step: Step, state: StepState, branch: str | None) -> JsonObject:
             message = state.gate_message or step.message
             view |= {"approvalId": step.approval_id, "gateMessage": message}
         case PolicyGate():
-            view |= {"approvalId": step.override, "gateMessage": state.gate_message}
+            asks = None if step.override is None else plan.approval(step.override).message
+            view |= {"approvalId": step.override, "gateMessage": state.gate_message or asks}
         case Parallel() | MapStep():
             view["maxParallel"] = step.max_parallel
         case Loop() | Conditional():
@@ -210,7 +212,7 @@ def step_detail(
         "attemptHistory": [_attempt(attempt) for attempt in attempts],
     }
     branch = plan.branches().get(state.template_id)
-    return _step(step, state, branch) | _without_none(view)
+    return _step(plan, step, state, branch) | _without_none(view)
 
 
 def retries(step: RunStep | PolicyGate) -> JsonObject | None:

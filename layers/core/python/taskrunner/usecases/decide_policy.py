@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskrunner.model.json_types import Json, JsonObject
-    from taskrunner.model.plan import Policy
+    from taskrunner.model.plan import Policy, Rule
     from taskrunner.runtime.running_step import RunningStep
 
 _FINAL_FAILURES: Final = frozenset({PolicyVerdict.FAILED, PolicyVerdict.BROKEN})
@@ -120,21 +120,30 @@ def _evaluate(
 
         return call_policy(policy, parameters, attempt, running)
     except ExpressionError as error:
-        # A rule that cannot be evaluated does not hold.
+        # Without its parameters the policy does not hold, and no rule says why.
         return [PolicyFailure(str(error))]
 
 
 def _broken_rules(
     running: RunningStep, policy: Policy, parameters: Json, now: str
 ) -> list[PolicyFailure]:
-    """A failure for each rule that does not hold."""
+    """A failure for each rule that does not hold; one that cannot be evaluated does not."""
     failures = []
     for rule in policy.rules:
-        expression = expressions.parse(rule.require)
-        context = running.context(expression.references, now=now)
-        if not expressions.truth(expression.evaluate(context | {"with": parameters})):
-            failures.append(PolicyFailure(rule.message or rule.require, rule.id))
+        try:
+            holds = _holds(running, rule, parameters, now)
+        except ExpressionError as error:
+            failures.append(PolicyFailure(str(error), rule.id))
+        else:
+            if not holds:
+                failures.append(PolicyFailure(rule.message or rule.require, rule.id))
     return failures
+
+
+def _holds(running: RunningStep, rule: Rule, parameters: Json, now: str) -> bool:
+    expression = expressions.parse(rule.require)
+    context = running.context(expression.references, now=now)
+    return expressions.truth(expression.evaluate(context | {"with": parameters}))
 
 
 def _record(
