@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 # The decisions of each approval in their order: who decides, and how. Those of an approval whose
 # id ends with "-each" are made at each gate by itself.
 DECISIONS = {
-    "yes": [("bob", "approved")],
-    "no": [("bob", "rejected")],
-    "both": [("bob", "approved"), ("cy", "approved")],
-    "yes-each": [("bob", "approved")],
-    "no-each": [("bob", "rejected")],
     "split-each": [("cy", "approved"), ("bob", "rejected")],
+    "both": [("bob", "approved"), ("cy", "approved")],
+    "no-each": [("bob", "rejected")],
+    "no": [("bob", "rejected")],
+    "yes-each": [("bob", "approved")],
+    "yes": [("bob", "approved")],
 }
 _MESSAGES = {
     "yes": "as it is",
@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
         else {"passed": False, "failures": [{"id": "zero", "message": "it is null"}, "just text"]}
     )
 }
-MACHINES = {
+MACHINES: dict[str, dict[str, Any]] = {
     "echo": {
         "Type": "Pass",
         "Parameters": {"n.$": "$.n", "list.$": "$.list", "attempt.$": "$.taskrunner.attempt"},
@@ -104,9 +104,7 @@ _OF_POLICIES = (
 _WHO = "[subject, actorId, summary]"
 _DECIDED = f"outputs.[decision, approvals[].{_WHO}, rejection.{_WHO}]"
 _ZERO = {"id": "zero", "require": "with.zero"}
-_POLICIES = [
-    {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
-    {"id": "fails", "version": "1", "rules": [_ZERO]},
+_POLICIES: list[dict[str, Any]] = [
     {
         "id": "never",
         "version": "1",
@@ -117,7 +115,9 @@ _POLICIES = [
         "version": "1",
         "rules": [{"id": "long", "require": "length(with.zero) > `0`"}, _ZERO],
     },
+    {"id": "fails", "version": "1", "rules": [_ZERO]},
     {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
+    {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
 ]
 
 
@@ -133,8 +133,43 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     """A manifest as data: valid, and takes no inputs."""
     writer = _Writer(draw)
     scope = _Scope()
-    steps = writer.list(scope, 0, draw(st.integers(1, 4)))
+    steps = writer.decided(scope) if draw(st.sampled_from([True, True, False])) else []
+    steps += writer.list(scope, 0, draw(st.integers(1, 4)))
     final = writer.final(scope) if draw(st.booleans()) else {}
+    return _pack(steps, final, may_go_on=draw(st.sampled_from([False, False, True])))
+
+
+def every_gate() -> dict[str, Any]:
+    """A pack with steps that read each approval, each policy and each called machine."""
+    bodies: list[dict[str, Any]] = [
+        {"run": {"uses": f"states:{name}", "with": {"n": "{{ inputs.list }}", "list": [1]}}}
+        for name in MACHINES
+    ]
+    reads = ["outputs"] * len(bodies)
+    for approval in DECISIONS:
+        bodies.append({"gate": {"approval": {"id": approval}}})
+        bodies.append({"gate": {"approval": {"id": approval, "message": "{{ steps.s0.outputs }}"}}})
+        reads += [_DECIDED, _DECIDED]
+    for policy in _POLICIES:
+        gate = {"policy": policy["id"], "failureAction": "warn", "with": {"zero": None}}
+        bodies.append({"gate": {"policy": gate}})
+        override = {"failureAction": "requestOverride", "override": {"approval": "yes"}}
+        bodies.append({"gate": {"policy": gate | override}})
+        reads += ["outputs", "outputs"]
+    gates = [
+        {"id": f"s{number}", "continueOnError": True} | body for number, body in enumerate(bodies)
+    ]
+    readers = [
+        {
+            "id": f"r{number}",
+            "run": {"uses": "builtin:noop", "with": {"n": f"{{{{ steps.s{number}.{read} }}}}"}},
+        }
+        for number, read in enumerate(reads)
+    ]
+    return _pack([*gates, {"id": "readers", "parallel": {"steps": readers}}], {}, may_go_on=False)
+
+
+def _pack(steps: list[dict[str, Any]], final: dict[str, Any], *, may_go_on: bool) -> dict[str, Any]:
     types = {bool: "boolean", list: "array", int: "integer"}
     return {
         "apiVersion": "stellaops.io/pack.v1",
@@ -145,7 +180,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
                 {"name": name, "type": types[type(value)], "default": value}
                 for name, value in _INPUTS.items()
             ],
-            "failure": {"continueOnError": draw(st.sampled_from([False, False, True]))},
+            "failure": {"continueOnError": may_go_on},
             "approvals": [_approval(approval) for approval in DECISIONS],
             "policies": _POLICIES,
             "secrets": [{"name": name} for name in SECRETS],
@@ -168,8 +203,21 @@ class _Writer:
         self._is_final = True
         return {"finally": self.list(scope, _DEEPEST - 1, self._few())}
 
+    def decided(self, scope: _Scope) -> list[dict[str, Any]]:
+        """Gates and a step that reads them, first in the pack, so that all steps can read them."""
+        kinds = self._one(("gate", "policy"), ("policy", "gate"), ("policy",), ("gate",))
+        steps = [self._written(kind, scope, 0) for kind in (*kinds, "reader")]
+        for gate in steps[:-1]:
+            gate.pop("when", None)
+        return steps
+
     def list(self, scope: _Scope, depth: int, size: int) -> list[dict[str, Any]]:
-        return [self._step(scope, depth) for _ in range(size)]
+        steps = []
+        for _ in range(size):
+            steps.append(self._step(scope, depth))
+            if "gate" in steps[-1] and self._one(True, True, False):
+                steps.append(self._written("reader", scope, depth))
+        return steps
 
     def _few(self) -> int:
         return self._draw(st.integers(1, 2))
@@ -178,21 +226,21 @@ class _Writer:
         return self._draw(st.sampled_from(choices))
 
     def _step(self, scope: _Scope, depth: int) -> dict[str, Any]:
-        self._count += 1
-        step: dict[str, Any] = {"id": f"s{self._count}"}
         kinds = ["run", "run", "fail", "worker", "machine", "policy", "policy"]
-        kinds += [] if self._is_final else ["gate", "gate"]
+        kinds += [] if self._is_final else ["gate"] * 3
         if depth < _DEEPEST and self._count < _MOST_STEPS:
             kinds += ["parallel", "map", "loop", "conditional"] * 2
-        if scope.gates or scope.policies:
-            kinds += ["reader"] * 4
-        kind = self._one(*kinds)
+        return self._written(self._one(*kinds), scope, depth)
+
+    def _written(self, kind: str, scope: _Scope, depth: int) -> dict[str, Any]:
+        self._count += 1
+        step: dict[str, Any] = {"id": f"s{self._count}"}
         is_gate = kind in {"gate", "policy"}
         if self._one(False, False, bool(scope.gates or scope.policies), True):
             step["when"] = self._condition(scope)
         # Only the outputs of a gate that failed and was let pass can be read.
         may_fail = (
-            self._one(None, True, True, False) if is_gate else self._one(None, None, True, False)
+            self._one(True, True, None, False) if is_gate else self._one(None, None, True, False)
         )
         if may_fail is not None:
             step["continueOnError"] = may_fail
@@ -248,13 +296,13 @@ class _Writer:
         return {"run": {"uses": "builtin:noop", "with": parameters}}
 
     def _reader(self, scope: _Scope, _depth: int) -> dict[str, Any]:
-        """A step that reads a gate, whatever its condition is."""
-        reads = [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]]
-        fields = ("passed", "failures", "failures[].id")
-        reads += [
-            f"{{{{ steps.{name}.outputs.{f} }}}}" for name in scope.policies[-2:] for f in fields
-        ]
-        parameters = {"n": self._one(*reads), "list": self._one(*reads)}
+        """A step that reads the gates before it."""
+        fields = ("outputs.failures", "outputs.passed", "outputs.failures[].id", "statusReason")
+        reads = {
+            "n": [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]],
+            "list": [f"{{{{ steps.{name}.{f} }}}}" for name in scope.policies[-2:] for f in fields],
+        }
+        parameters = {key: self._one(*values) for key, values in reads.items() if values}
         return {"run": {"uses": "builtin:noop", "with": parameters}}
 
     def _fail(self, _scope: _Scope, _depth: int) -> dict[str, Any]:
@@ -291,7 +339,7 @@ class _Writer:
         return {"gate": {"approval": approval}}
 
     def _policy(self, scope: _Scope, depth: int) -> dict[str, Any]:
-        actions = ["abort", "warn", "branch", *([] if self._is_final else ["requestOverride"])]
+        actions = ["warn", "branch", "abort", *([] if self._is_final else ["requestOverride"])]
         action = self._one(*actions)
         policy: dict[str, Any] = {
             "policy": self._one(*(policy["id"] for policy in _POLICIES)),

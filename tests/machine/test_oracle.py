@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, reject, settings
+from hypothesis import HealthCheck, Phase, event, example, given, reject, settings
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.errors import InvalidPackError
@@ -24,6 +24,7 @@ from tests.machine.generated_packs import (
     MACHINES,
     POOL,
     SECRETS,
+    every_gate,
     packs,
     remarks,
     worked,
@@ -65,10 +66,11 @@ def _stacks() -> Iterator[Callable[[], _Stack]]:
     max_examples=int(_MORE or 25),
     derandomize=_MORE is None,
     database=None,
-    phases=[Phase.generate] if _MORE is None else list(Phase),
+    phases=[Phase.explicit, Phase.generate] if _MORE is None else list(Phase),
     suppress_health_check=list(HealthCheck),
 )
 @given(pack=packs())
+@example(pack=every_gate())
 def test_a_run_ends_as_the_oracle_predicts(
     stacks: Callable[[], _Stack], pack: dict[str, Any]
 ) -> None:

@@ -186,7 +186,9 @@ class TestMessages:
         assert shown["rules"] == filled
 
     def test_an_override_shows_a_message_that_is_not_a_template(self) -> None:
-        world = a_world(TEMPLATES.replace("Override in {{ inputs.tag }} at {{ run.now }}?", "Well?"))
+        world = a_world(
+            TEMPLATES.replace("Override in {{ inputs.tag }} at {{ run.now }}?", "Well?")
+        )
 
         gate(world, "rules")
 
