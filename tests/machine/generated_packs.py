@@ -7,62 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from tests.machine.called_machines import FAIL
+from tests.machine.generated_declarations import DECIDED, DECISIONS, POLICIES, POOL, pack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from hypothesis.strategies import DrawFn
 
-# The decisions of each approval in their order: who decides, and how. Those of an approval whose
-# id ends with "-each" are made at each gate by itself.
-DECISIONS = {
-    "split-each": [("cy", "approved"), ("bob", "rejected")],
-    "both": [("bob", "approved"), ("cy", "approved")],
-    "no-each": [("bob", "rejected")],
-    "no": [("bob", "rejected")],
-    "yes-each": [("bob", "approved")],
-    "yes": [("bob", "approved")],
-}
-_MESSAGES = {
-    "yes": "as it is",
-    "no": "{{ inputs.none[0] }}",  # comes to nothing
-    "both": "{{ inputs.list }} for {{ run.tenant }}",
-    "yes-each": "{{ inputs.one }} of {{ abs('x') }}",
-}
-# The executor functions, secrets and called machines of a deployment of these packs.
-FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "has-zero": lambda payload: (
-        {"passed": True}
-        if payload["with"]["zero"] is not None
-        else {"passed": False, "failures": [{"id": "zero", "message": "it is null"}, "just text"]}
-    )
-}
-MACHINES: dict[str, dict[str, Any]] = {
-    "echo": {
-        "Type": "Pass",
-        "Parameters": {"n.$": "$.n", "list.$": "$.list", "attempt.$": "$.taskrunner.attempt"},
-        "End": True,
-    },
-    "refuse": FAIL,
-}
-SECRETS = {"token": "correct-horse-battery"}
-POOL = "linux"
 _DEEPEST = 3
 _MOST_STEPS = 14
-_INPUTS = {"flag": True, "off": False, "list": ["x", "y"], "none": [], "one": 1}
-
-
-def remarks(approval: str, subject: str) -> dict[str, str]:
-    """Return what *subject* adds to a decision of *approval*."""
-    return {"summary": f"{subject} looked at {approval}", "actorId": f"{subject}-at-work"}
-
-
-def worked(parameters: Mapping[str, Any], attempt: int) -> dict[str, Any] | None:
-    """Return the outputs of an attempt of a worker step with *parameters*; None if it fails."""
-    if attempt <= int(parameters["env"]["FAILURES"]):
-        return None
-    return {"n": parameters["script"], "list": [attempt]}
 
 
 @dataclass
@@ -101,31 +52,6 @@ _OF_POLICIES = (
     "statusReason == 'policy-warned'",
     "statusReason == 'policy-failed'",
 )
-_WHO = "[subject, actorId, summary]"
-_DECIDED = f"outputs.[decision, approvals[].{_WHO}, rejection.{_WHO}]"
-_ZERO = {"id": "zero", "require": "with.zero"}
-_POLICIES: list[dict[str, Any]] = [
-    {
-        "id": "never",
-        "version": "1",
-        "rules": [_ZERO | {"message": "there is no zero"}, {"id": "off", "require": "inputs.off"}],
-    },
-    {
-        "id": "broken",
-        "version": "1",
-        "rules": [{"id": "long", "require": "length(with.zero) > `0`"}, _ZERO],
-    },
-    {"id": "fails", "version": "1", "rules": [_ZERO]},
-    {"id": "asked", "version": "1", "uses": "lambda:has-zero"},
-    {"id": "holds", "version": "1", "rules": [{"id": "r", "require": "inputs.flag"}]},
-]
-
-
-def _approval(approval: str) -> dict[str, Any]:
-    declared = {"id": approval, "minApprovals": len(DECISIONS[approval])}
-    if approval in _MESSAGES:
-        declared["message"] = _MESSAGES[approval]
-    return declared | ({"scope": "gate"} if approval.endswith("-each") else {})
 
 
 @st.composite
@@ -136,58 +62,7 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     steps = writer.decided(scope) if draw(st.sampled_from([True, True, False])) else []
     steps += writer.list(scope, 0, draw(st.integers(1, 4)))
     final = writer.final(scope) if draw(st.booleans()) else {}
-    return _pack(steps, final, may_go_on=draw(st.sampled_from([False, False, True])))
-
-
-def every_gate() -> dict[str, Any]:
-    """A pack with steps that read each approval, each policy and each called machine."""
-    bodies: list[dict[str, Any]] = [
-        {"run": {"uses": f"states:{name}", "with": {"n": "{{ inputs.list }}", "list": [1]}}}
-        for name in MACHINES
-    ]
-    reads = ["outputs"] * len(bodies)
-    for approval in DECISIONS:
-        bodies.append({"gate": {"approval": {"id": approval}}})
-        bodies.append({"gate": {"approval": {"id": approval, "message": "{{ steps.s0.outputs }}"}}})
-        reads += [_DECIDED, _DECIDED]
-    for policy in _POLICIES:
-        gate = {"policy": policy["id"], "failureAction": "warn", "with": {"zero": None}}
-        bodies.append({"gate": {"policy": gate}})
-        override = {"failureAction": "requestOverride", "override": {"approval": "yes"}}
-        bodies.append({"gate": {"policy": gate | override}})
-        reads += ["outputs", "outputs"]
-    gates = [
-        {"id": f"s{number}", "continueOnError": True} | body for number, body in enumerate(bodies)
-    ]
-    readers = [
-        {
-            "id": f"r{number}",
-            "run": {"uses": "builtin:noop", "with": {"n": f"{{{{ steps.s{number}.{read} }}}}"}},
-        }
-        for number, read in enumerate(reads)
-    ]
-    return _pack([*gates, {"id": "readers", "parallel": {"steps": readers}}], {}, may_go_on=False)
-
-
-def _pack(steps: list[dict[str, Any]], final: dict[str, Any], *, may_go_on: bool) -> dict[str, Any]:
-    types = {bool: "boolean", list: "array", int: "integer"}
-    return {
-        "apiVersion": "stellaops.io/pack.v1",
-        "kind": "TaskPack",
-        "metadata": {"name": "generated", "version": "1.0.0"},
-        "spec": {
-            "inputs": [
-                {"name": name, "type": types[type(value)], "default": value}
-                for name, value in _INPUTS.items()
-            ],
-            "failure": {"continueOnError": may_go_on},
-            "approvals": [_approval(approval) for approval in DECISIONS],
-            "policies": _POLICIES,
-            "secrets": [{"name": name} for name in SECRETS],
-            "steps": steps,
-            **final,
-        },
-    }
+    return pack_of(steps, final, may_go_on=draw(st.sampled_from([False, False, True])))
 
 
 class _Writer:
@@ -277,7 +152,7 @@ class _Writer:
         choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.outputs[-3:]]
         choices += [f"{{{{ steps.{name}.status }}}}" for name in scope.steps[-2:]]
         choices += [f"{{{{ steps.{name}.statusReason }}}}" for name in scope.steps[-1:]]
-        choices += [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]] * 3
+        choices += [f"{{{{ steps.{name}.{DECIDED} }}}}" for name in scope.gates[-2:]] * 3
         choices += [f"{{{{ steps.{name}.outputs }}}}" for name in scope.policies[-2:]] * 2
         choices += [f"{{{{ steps.{name}.outputs.failures[].id }}}}" for name in scope.policies[-1:]]
         choices += [f"at {{{{ {name} }}}}" for name in scope.names]
@@ -299,7 +174,7 @@ class _Writer:
         """A step that reads the gates before it."""
         fields = ("outputs.failures", "outputs.passed", "outputs.failures[].id", "statusReason")
         reads = {
-            "n": [f"{{{{ steps.{name}.{_DECIDED} }}}}" for name in scope.gates[-2:]],
+            "n": [f"{{{{ steps.{name}.{DECIDED} }}}}" for name in scope.gates[-2:]],
             "list": [f"{{{{ steps.{name}.{f} }}}}" for name in scope.policies[-2:] for f in fields],
         }
         parameters = {key: self._one(*values) for key, values in reads.items() if values}
@@ -342,7 +217,7 @@ class _Writer:
         actions = ["warn", "branch", "abort", *([] if self._is_final else ["requestOverride"])]
         action = self._one(*actions)
         policy: dict[str, Any] = {
-            "policy": self._one(*(policy["id"] for policy in _POLICIES)),
+            "policy": self._one(*(policy["id"] for policy in POLICIES)),
             "failureAction": action,
             "with": {"zero": self._one(None, None, 1, "text")},
         }

@@ -33,7 +33,7 @@ from taskrunner.model.plan import (
     children,
     walk,
 )
-from tests.machine.generated_packs import DECISIONS, FUNCTIONS, POOL, worked
+from tests.machine.generated_declarations import DECISIONS, FUNCTIONS, POOL, worked
 from tests.machine.oracle_gates import approval_outputs, broken_rule, filled_message
 
 if TYPE_CHECKING:

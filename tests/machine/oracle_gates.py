@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.expressions import ExpressionError
-from tests.machine.generated_packs import DECISIONS, remarks
+from tests.machine.generated_declarations import DECISIONS, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

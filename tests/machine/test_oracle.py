@@ -18,17 +18,17 @@ from taskrunner.errors import InvalidPackError
 from tests.machine import oracle
 from tests.machine.called_machines import CalledMachines
 from tests.machine.engine import engine as fresh_engine
-from tests.machine.generated_packs import (
+from tests.machine.generated_declarations import (
     DECISIONS,
     FUNCTIONS,
     MACHINES,
     POOL,
     SECRETS,
     every_gate,
-    packs,
     remarks,
     worked,
 )
+from tests.machine.generated_packs import packs
 from tests.machine.runs import TENANT, decide_waiting, start, state_of
 from tests.machine.workers import Worker, worker_client
 from tests.strategies import as_yaml
