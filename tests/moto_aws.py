@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -54,11 +54,23 @@ def moto_aws(
     *between* stands between the clients and AWS. It gets the service and operation of a request,
     such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
     """
-    with quick_botocore(), quick_moto(takes_urls=takes_urls), mock_aws(config=config):
+    with (
+        quick_botocore(),
+        quick_moto(takes_urls=takes_urls),
+        mock_aws(config=config),
+        _executions() if "stepfunctions" in (config or {}) else nullcontext(),
+    ):
         # moto has begun with a session of its own, and a session keeps its handlers.
         _begin_session(between)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
         yield
+
+
+def _executions() -> AbstractContextManager[None]:
+    # The interpreter of machines takes long to import, and most tests run none.
+    from tests.moto_executions import stoppable_executions  # noqa: PLC0415
+
+    return stoppable_executions()
 
 
 def session() -> Any:  # noqa: ANN401 - botocore has no static types
