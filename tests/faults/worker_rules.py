@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hypothesis import strategies as st
@@ -48,9 +49,9 @@ class WorkerRules(RuleBasedStateMachine):
         self.leases: list[dict[str, Any]] = []
         self.ended: dict[str, Ended] = {}
 
+    @abstractmethod
     def follow(self) -> None:
         """Read on in the log."""
-        raise NotImplementedError
 
     @rule(pool=st.sampled_from(POOLS))
     def take_a_job(self, pool: str) -> None:

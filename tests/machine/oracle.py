@@ -459,7 +459,7 @@ class _Walker:
             case RunStep():
                 return self.found.outputs.get(path)
             case ApprovalGate() | PolicyGate():
-                return None  # they are no part of the outputs of a block
+                return None  # the outputs of a block do not contain them
             case Parallel() | Conditional():
                 ran = {child.id: self.outputs(child, place, prefix) for child in children(step)}
                 ran = {child_id: value for child_id, value in ran.items() if value is not None}

@@ -1,6 +1,6 @@
 """The oracle's own model of gates: their outputs, and the messages to approvers.
 
-Times are no part of it: nothing that a generated pack reads depends on `decidedAt`.
+It leaves out times: nothing that a generated pack reads depends on `decidedAt`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,12 @@ def run_worker_release(demo: Demo) -> None:
     """Build, test, pack and publish a program on the local stack's worker, if it has one."""
     demo.start_part("worker-release: commands on this machine, in the stack's worker")
     if not has_worker(demo):
-        demo.print(text("  skipped: the stack has no worker of its own here", "yellow"))
+        demo.print(
+            text(
+                "  skipped: no worker runs beside this stack; on Linux, local up starts it",
+                "yellow",
+            )
+        )
         return
     folder = Path(tempfile.mkdtemp(prefix="taskrunner-demo-"))
     new_run = NewRun(manifest=demo.read_pack(_PACK), inputs={"folder": str(folder)})

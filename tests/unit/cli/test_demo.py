@@ -20,7 +20,7 @@ def test_runs_to_its_end(taskrunner: Command, local_stack: FakeLocalStack) -> No
 
 
 def test_runs_no_commands_where_the_stack_has_no_worker(taskrunner: Command) -> None:
-    assert "skipped: the stack has no worker" in taskrunner("demo").out
+    assert "skipped: no worker runs beside this stack" in taskrunner("demo").out
 
 
 def test_prints_the_checks_as_json(taskrunner: Command) -> None:

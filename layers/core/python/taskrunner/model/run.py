@@ -153,12 +153,16 @@ def run_ended(run_id: str, outcome: str) -> ConflictError:
     return ConflictError("run_ended", f"the run {run_id} has ended as {outcome}")
 
 
+# The code of the error of a report about an attempt that its worker has lost.
+LEASE_LOST: Final = "lease_lost"
+
+
 def lease_lost(step_path: str) -> ConflictError:
     """Return the error of a worker that reports for an attempt which it has lost."""
     message = (
         f"another worker runs {step_path} now, or its attempt has ended; stop, and keep nothing"
     )
-    return ConflictError("lease_lost", message)
+    return ConflictError(LEASE_LOST, message)
 
 
 def block_stopped(run_id: str) -> ConflictError:

@@ -87,9 +87,10 @@ def _view(outcome: StepOutcome) -> JsonObject:
 
 
 def _reason(completion: Completion, job: Job, running: RunningStep) -> Reason | None:
-    """Return why the attempt has failed; None for a success, or if only the worker knows.
+    """Return why the attempt has failed; None for a success, or if the service knows no reason.
 
-    A worker that was stopped has no reason of its own: it is that of the service, if it has one.
+    If the worker was stopped, the reason is the one for which the service has stopped it. There is
+    none if the worker's operator has.
     """
     if completion.reason is None:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import json_types
 from taskrunner.model.machine_call import CALLER, ExecutionStatus, execution_of
+from taskrunner.model.run import LEASE_LOST
 from taskrunner.runtime.job_ends import answer_again
 from taskrunner.runtime.leased_jobs import step_of
 from taskrunner.runtime.machine_calls import end_call
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from taskrunner.model.machine_call import Execution, ExecutionReport
     from taskrunner.ports import World
 
-_LOST: Final = "lease_lost"
 _UNKNOWN: Final[JsonObject] = {"status": "unknown"}
 
 
@@ -48,7 +48,7 @@ def end_machine_call(execution: Execution, report: ExecutionReport, world: World
     except NotFoundError:  # retention deletes items of a run one by one
         return _UNKNOWN
     except ConflictError as conflict:
-        if conflict.code != _LOST:
+        if conflict.code != LEASE_LOST:
             raise
     return {"status": "ended"}
 

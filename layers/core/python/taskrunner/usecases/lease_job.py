@@ -51,7 +51,7 @@ class _Order:
 
 
 def lease_job(request: LeaseRequest, world: World) -> JsonObject | None:
-    """Return the lease of a job as the API gives it, or None if there is no work in time.
+    """Return the lease of a job as the API writes it, or None if no job comes within the wait.
 
     Each of the tenants gets its turn, and among the jobs of one the oldest comes first. The job's
     attempt begins with the lease. Its secrets are read here, and stored nowhere. A job whose

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import timestamp
 from taskrunner.model.job import LONGEST_WAIT
 from taskrunner.model.machine_call import execution_of
-from taskrunner.model.run import Reason
+from taskrunner.model.run import LEASE_LOST, Reason
 from taskrunner.runtime.delivery import refuse_job
 from taskrunner.runtime.job_ends import (
     answer_again,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from taskrunner.model.job import Job
     from taskrunner.ports import World
     from taskrunner.runtime.running_step import RunningStep
-
-_LOST: Final = "lease_lost"
 
 
 def recover_job(item: DueItem, world: World) -> None:
@@ -55,7 +53,7 @@ def recover_job(item: DueItem, world: World) -> None:
     try:
         look_again_at = _take_up(job, running)
     except ConflictError as conflict:
-        if conflict.code != _LOST:
+        if conflict.code != LEASE_LOST:
             raise
         return  # somebody reports about it at this moment
     if look_again_at is not None:
