@@ -5,7 +5,7 @@ names. It validates an update in ten walks over its expression, and counts the c
 It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
 again to know the map's size, which each query adds up. It looks for the service of each request
 among all services. It prepares 1,300 addresses for the library requests, which only presigned URLs
-need.
+need. It parses an expression in each request that has it, and an update's twice.
 `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+from collections import deque
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
@@ -23,6 +24,7 @@ import pytest
 from moto import backend_index
 from moto.core import models, responses
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.validators import ActionCountValidator
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _nodes: Any = importlib.import_module("moto.dynamodb.parsing.ast_nodes")  # it hides its types
+_UpdateParser: Any = importlib.import_module(
+    "moto.dynamodb.parsing.expressions"
+).UpdateExpressionParser
 _by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
 _by_moto_size = DynamoType.size
+_by_moto_parse_update = _UpdateParser.make
 
 
 @contextmanager
@@ -54,6 +60,8 @@ def quick_moto(*, takes_urls: bool) -> Iterator[None]:
         patch.setattr(DynamoType, "size", size_of_value)
         patch.setattr(Item, "size", size_of_item)
         patch.setattr(Table, "all_items", all_items)
+        patch.setattr(_UpdateParser, "make", parse_update)
+        patch.setattr(ConditionExpressionParser, "_lex_condition_expression", lex_condition)
         yield
 
 
@@ -148,6 +156,28 @@ def copy_node(self: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401 - moto is
         is_text = value is None or type(value) is str
         vars(copied)[name] = value if is_text else copy.deepcopy(value, memo)
     return copied
+
+
+@cache
+def parse_update(expression: str) -> Any:  # noqa: ANN401 - moto is untyped
+    """Return the tree of an update's expression, which moto copies before it changes it."""
+    return _by_moto_parse_update(expression)
+
+
+def lex_condition(self: Any) -> deque[Any]:  # noqa: ANN401 - moto is untyped
+    """Return the words of a condition, which moto takes from the list as it parses them."""
+    return deque(_words(self.condition_expression))
+
+
+@cache
+def _words(condition: str) -> tuple[Any, ...]:
+    parser: Any = ConditionExpressionParser(condition, None, None)
+    words, rest = [], condition
+    while rest:
+        word, rest = parser._lex_one_node(rest)
+        if word.nonterminal != parser.Nonterminal.WHITESPACE:
+            words.append(word)
+    return tuple(words)
 
 
 def cast_value(self: Any) -> Any:  # noqa: ANN401 - moto is untyped

@@ -85,6 +85,10 @@ class TestTwoGates:
         assert gates.entry_ids().count("review#decided") == 1
 
 
+# More than a read of 100 keys takes, and enough for three writes of 60 gates.
+MANY = 125
+
+
 def _fill_a_chunk(gates: GateWorld, name: str) -> None:
     """Append more entries than a chunk of the journal holds."""
     for number in range(9):
@@ -97,7 +101,7 @@ class TestGatesInALoop:
         return gate_world(world, LOOP_OF_GATES)
 
     def test_one_decision_wakes_every_waiting_gate(self, gates: GateWorld) -> None:
-        number_of_gates = 150
+        number_of_gates = MANY
         for number in range(number_of_gates):
             gates.open_in_loop(number)
 
@@ -118,22 +122,22 @@ class TestGatesInALoop:
         for approver in ("bob", "carol"):
             gates.decide(approver)
 
-        for number in range(1, 150):
+        for number in range(1, MANY):
             gates.open_in_loop(number)
 
-        assert gates.world.sent == [f"token-{number}" for number in range(150)]
-        assert len(gates.entry_ids_ending("#decided")) == 150
+        assert gates.world.sent == [f"token-{number}" for number in range(MANY)]
+        assert len(gates.entry_ids_ending("#decided")) == MANY
 
     def test_a_rejection_fails_the_run_and_every_gate_of_it(self, gates: GateWorld) -> None:
-        for number in range(150):
+        for number in range(MANY):
             gates.open_in_loop(number)
 
         gates.decide("bob", Verdict.REJECTED)
 
-        assert sorted(gates.world.sent) == sorted(f"token-{number}" for number in range(150))
+        assert sorted(gates.world.sent) == sorted(f"token-{number}" for number in range(MANY))
         assert gates.entry_ids()[-1] == "run.ended"
         with pytest.raises(ConflictError) as caught:
-            gates.open_in_loop(150)
+            gates.open_in_loop(MANY)
         assert caught.value.code == "run_ended"
 
     def test_a_repeated_decision_wakes_nothing_again(self, gates: GateWorld) -> None:

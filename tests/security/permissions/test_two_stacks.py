@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ _SERVICES = {
 }
 
 
+@cache
 def deployed(stack_name: str) -> dict[str, dict[str, Any]]:
     translated = translations()["aws", "Authorize"]
     parameters = {"ExampleExecutors": "true"}
