@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LEASES = "/v1/task-runner/worker/leases"
 _LEASE = f"{_LEASES}/{{leaseId}}"
 
-bootstrap.make_before_snapshot("clock", "ids", "jobs", "plans", "principals", "runs")
+bootstrap.make_before_snapshot("clock", "ids", "jobs", "plans", "pools", "principals", "runs")
 
 
 class _Pools:

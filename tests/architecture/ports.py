@@ -17,7 +17,7 @@ USED: dict[str, frozenset[str]] = {
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
     "read_run": frozenset(
-        {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
+        {"approvals", "artifacts", "clock", "links", "plans", "pools", "principals", "runs"}
     ),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "jobs", "machines", "principals", "runs"}),
@@ -40,7 +40,7 @@ USED: dict[str, frozenset[str]] = {
     "offer_job": frozenset({"clock", "jobs", "plans", "runs"}),
     "call_machine": frozenset({"called_machines", "clock", "jobs", "plans", "runs"}),
     "end_machine_call": frozenset({"called_machines", "jobs"}),
-    "serve_workers": frozenset({"clock", "ids", "jobs", "plans", "principals", "runs"}),
+    "serve_workers": frozenset({"clock", "ids", "jobs", "plans", "pools", "principals", "runs"}),
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
     "digest_settings": frozenset(),

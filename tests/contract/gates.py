@@ -67,6 +67,7 @@ class GateWorld:
     runs: ports.Runs
     approvals: ports.Approvals
     jobs: ports.Jobs
+    pools: ports.Pools
     artifacts: ports.Artifacts
     evidence: ports.Evidence
     releases: ports.Releases
@@ -128,6 +129,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         runs=world.runs,
         approvals=world.approvals,
         jobs=world.jobs,
+        pools=world.pools,
         artifacts=world.artifacts,
         evidence=world.evidence,
         releases=world.releases,

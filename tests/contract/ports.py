@@ -30,6 +30,7 @@ from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.large_texts import LargeTexts
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
+from taskrunner.adapters.pools import DynamoPools
 from taskrunner.adapters.releases import StoredReleases
 from taskrunner.adapters.retention import Retention
 from taskrunner.adapters.runs import DynamoRuns
@@ -74,6 +75,7 @@ class Ports:
     runs: ports.Runs
     approvals: ports.Approvals
     jobs: ports.Jobs
+    pools: ports.Pools
     due_work: ports.DueWork
     artifacts: ports.Artifacts
     upload: Callable[[ports.Upload, bytes], bool]
@@ -121,6 +123,7 @@ def memory() -> Ports:
         world.approvals.stored.clear()
         world.approvals.stored_gates.clear()
         world.jobs.stored.clear()
+        world.pools.stored.clear()
         world.due_work.items.clear()
         world.jobs.answers.clear()
         topic.clear()
@@ -131,6 +134,7 @@ def memory() -> Ports:
         runs=world.runs,
         approvals=world.approvals,
         jobs=world.jobs,
+        pools=world.pools,
         due_work=world.due_work,
         artifacts=world.artifacts,
         upload=lambda upload, content: world.artifacts.put(upload.url, content),
@@ -184,6 +188,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         # No environment of a function outlives the runs that it has seen, but this one does.
         for each in (journal, runs._journal):
             each._last_chunks.clear()
+        pools._places.clear()
         states.answers.clear()
         topic.clear()
 
@@ -192,12 +197,14 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
     bucket = Bucket(client("s3", signature_version="s3v4"), BUCKET)
     journal = JournalChunks(table, RETENTION)
     runs = dynamo_runs(table, bucket)
+    pools = DynamoPools(table)
     return Ports(
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
         runs=runs,
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         jobs=DynamoJobs(table, journal, TaskTokens(states), RETENTION),
+        pools=pools,
         due_work=DynamoDueWork(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         upload=_put,

@@ -27,6 +27,7 @@ from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
 from tests.fakes.plans import MemoryPlans
+from tests.fakes.pools import MemoryPools
 from tests.fakes.releases import MemoryReleases
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.sandbox import ThreadSandbox
@@ -52,6 +53,7 @@ class MemoryWorld:
         self.runs = MemoryRuns()
         self.approvals = MemoryApprovals(self.runs)
         self.jobs = MemoryJobs(self.runs)
+        self.pools = MemoryPools()
         self.artifacts = MemoryArtifacts(self.runs)
         self.evidence = MemoryEvidence(self.artifacts)
         self.releases = MemoryReleases(self.runs)
@@ -64,7 +66,7 @@ class MemoryWorld:
         self.settlements = MemorySettlements()
         self.machines = MemoryMachines()
         self.called_machines = MemoryCalledMachines()
-        self.links = AwsExecutionLinks(_MACHINE, has_console=True)
+        self.links = AwsExecutionLinks(_MACHINE, f"{_MACHINE}_machine_", has_console=True)
         self.inventory = MemoryInventory()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()

@@ -36,6 +36,23 @@ class FailurePolicy(TypedDict):
     continueOnError: bool
 
 
+class WorkerWait(TypedDict):
+    """The cause of a step's wait for a worker, as a word and as a sentence."""
+
+    cause: NotRequired[str]
+    message: NotRequired[str]
+
+
+class WorkerLoss(TypedDict):
+    """An attempt whose worker was lost."""
+
+    attempt: NotRequired[int]
+    worker: NotRequired[str]
+    startedAt: NotRequired[str]
+    lostAt: NotRequired[str]
+    message: NotRequired[str]
+
+
 class Step(TypedDict):
     """A step of a run, in its current state."""
 
@@ -61,6 +78,10 @@ class Step(TypedDict):
     phase: NotRequired[str]
     pool: NotRequired[str]
     worker: NotRequired[str]
+    workerWait: NotRequired[WorkerWait]
+    lastLoss: NotRequired[WorkerLoss]
+    executionArn: NotRequired[str]
+    executionUrl: NotRequired[str]
 
 
 class StepAttempt(TypedDict):
@@ -69,6 +90,7 @@ class StepAttempt(TypedDict):
     attempt: int
     status: StepStatus
     worker: NotRequired[str]
+    executionArn: NotRequired[str]
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     reason: NotRequired[str]
@@ -95,6 +117,7 @@ class StepDetail(Step):
     outputs: NotRequired[object]
     outputsOmitted: NotRequired[bool]
     attemptHistory: NotRequired[list[StepAttempt]]
+    losses: NotRequired[list[WorkerLoss]]
     retries: NotRequired[Retries]
 
 

@@ -152,10 +152,12 @@ class Watch:
         """
         if self._last is None:
             answer = self._client.run(self.run_id)
-        elif (following := self._state_after(self._last, left_s)) is None:
-            return self._last
         else:
-            answer = following
+            following = self._state_after(self._last, left_s)
+            if following is None and not _waits_for_worker(self._last.run):
+                return self._last
+            # Why a step waits for a worker changes without the log.
+            answer = following or self._client.run(self.run_id)
         entries = self.new_entries()
         run = answer.view
         if "status" not in run and self._last_event:
@@ -218,6 +220,10 @@ def _may_pass(error: UnreachableError | RefusedError) -> bool:
     if isinstance(error, UnreachableError) or error.status in BUSY_STATUSES:
         return True
     return not httpx.codes.is_client_error(error.status)
+
+
+def _waits_for_worker(run: RunState) -> bool:
+    return any("workerWait" in step for step in run["steps"])
 
 
 def has_ended(run: RunState) -> bool:

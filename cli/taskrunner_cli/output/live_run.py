@@ -18,7 +18,7 @@ from rich.text import Text
 
 from taskrunner_cli.api.documents import LogEntry, RunState
 from taskrunner_cli.output.decisions import Decisions
-from taskrunner_cli.output.formatting import duration, parse_time
+from taskrunner_cli.output.formatting import duration, parse_time, text
 from taskrunner_cli.output.relevance import most_relevant
 from taskrunner_cli.output.runs import (
     APPROVER_OF_STACK,
@@ -34,6 +34,7 @@ from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.output.step_output import LastOutput, is_output, printed_lines
 from taskrunner_cli.output.steps import StepRow, brought_up_to_date, step_rows, step_table
 from taskrunner_cli.output.wording import counted
+from taskrunner_cli.output.worker_steps import wait_message
 from taskrunner_cli.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -114,16 +115,17 @@ class NoDisplay:
 
 
 class PlainLines(NoDisplay):
-    """A line for each transition in the log, and the commands to type when a gate opens."""
+    """A line for each transition in the log, the commands to type when a gate opens, and waits."""
 
     def __init__(self, console: Console, hint_options: str, *, streams: bool = True) -> None:
         self._console = console
         self._hint_options = hint_options
         self._streams = streams
         self._hints: list[Text] = []
+        self._waits: list[str] = []
 
     def show(self, update: "RunUpdate") -> None:
-        """Print the transitions among the new log entries, and hints that are new."""
+        """Print the transitions among the new log entries, and hints and waits that are new."""
         for entry in update.new_entries:
             if self._streams if is_output(entry.view) else _is_transition(entry.view):
                 self._console.print(log_line(entry.view), soft_wrap=True)
@@ -132,6 +134,16 @@ class PlainLines(NoDisplay):
             for hint in hints:
                 self._console.print(hint, soft_wrap=True)
         self._hints = hints
+        self._print_waits(update.run)
+
+    def _print_waits(self, run: RunState) -> None:
+        """Print why steps wait for workers, once as long as it holds; of a map it is one line."""
+        waits = {wait_message(step): step["stepId"] for step in reversed(run["steps"])}
+        waits.pop("", None)
+        for message in reversed(waits):
+            if message not in self._waits:
+                self._console.print(text(f"{waits[message]}: {message}", "yellow"), soft_wrap=True)
+        self._waits = list(waits)
 
 
 class LiveTable:

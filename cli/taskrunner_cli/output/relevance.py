@@ -2,6 +2,7 @@
 
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, Step
 from taskrunner_cli.output.steps import StepRow, is_waiting
+from taskrunner_cli.output.worker_steps import wait_message
 
 _FAILED, _ACTIVE, _TO_COME, _ENDED = range(4)  # the order of relevance of steps
 
@@ -28,6 +29,6 @@ def _rank(step: Step, position: int) -> tuple[int, int]:
     nearness = -position if has_ended else position
     if step["status"] == "Failed":
         return _FAILED, position
-    if step["status"] == "Running" or is_waiting(step):
+    if step["status"] == "Running" or is_waiting(step) or wait_message(step):
         return _ACTIVE, nearness
     return (_ENDED if has_ended else _TO_COME), nearness

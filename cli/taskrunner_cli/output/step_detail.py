@@ -9,6 +9,7 @@ from taskrunner_cli.api.documents import StepAttempt, StepDetail
 from taskrunner_cli.output.formatting import date_time, duration, parse_time, status, text
 from taskrunner_cli.output.tables import Facts, ResultTable
 from taskrunner_cli.output.wording import retries_in_words
+from taskrunner_cli.output.worker_steps import execution_of, wait_message
 
 
 def step_view(step: StepDetail) -> RenderableType:
@@ -18,7 +19,9 @@ def step_view(step: StepDetail) -> RenderableType:
         "uses": step.get("uses", ""),
         "pool": step.get("pool", ""),
         "worker": step.get("worker", ""),
+        "execution": execution_of(step),
         "reason": step.get("statusReason", ""),
+        "waits": wait_message(step),
         "message": step.get("errorMessage") or step.get("gateMessage", ""),
         "retries": retries_in_words(step["retries"]) if "retries" in step else "",
         "started": date_time(step.get("startedAt")),
@@ -28,6 +31,7 @@ def step_view(step: StepDetail) -> RenderableType:
         title,
         Facts({name: fact for name, fact in facts.items() if fact}),
     ]
+    parts += [text(loss.get("message", ""), "yellow") for loss in step.get("losses", [])]
     if attempts := step.get("attemptHistory", []):
         parts.append(_attempt_table(attempts))
     parts.append(_outputs(step))

@@ -17,14 +17,13 @@ from taskrunner_cli.output.branches import BranchLine, with_branches
 from taskrunner_cli.output.formatting import clock_time, duration, status, text
 from taskrunner_cli.output.tables import ResultTable
 from taskrunner_cli.output.tree import tree_guides
+from taskrunner_cli.output.worker_steps import first_for_each_wait, loss_of, place_of
 
 _ITERATED_KINDS: Final = frozenset({"Map", "Loop"})
 _ITERATION: Final = re.compile(r"\[(\d{1,9})\]::")
 _MOST_RUNNING_ROWS: Final = 5
 _MOST_DECISIONS: Final = 3  # of a map or loop
 _RETRYING: Final = "retrying"
-WAITING_FOR_WORKER: Final = "waiting-for-worker"
-"""The reason of a step that no worker has taken yet."""
 _MAX_PARALLEL: Final = {"Map": 40}  # of Step Functions' inline maps, if the pack says nothing
 
 
@@ -65,6 +64,7 @@ def step_rows(steps: Sequence[Step], *, lists_all: bool = False) -> list[StepRow
         and step["stepId"] not in children
     }
     also_shown = running if len(running) <= _MOST_RUNNING_ROWS else set()
+    also_shown |= first_for_each_wait(steps)
     rows = [
         StepRow(step, position.depth, _progress(step, children.get(step["stepId"], [])))
         for step in steps
@@ -248,14 +248,6 @@ def _counted_progress(counts: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def _place(step: Step) -> str:
-    """Return the pool whose workers a step waits for, or the worker that runs or failed it."""
-    if step.get("statusReason") == WAITING_FOR_WORKER:
-        return f"pool {step.get('pool', '')}".strip()
-    is_shown = step["status"] in {"Running", "Failed"} and "worker" in step
-    return f"on {step['worker']}" if is_shown else ""
-
-
 def _detail(row: StepRow, decision: str | None) -> str:
     """Return the step's progress, the reason for its status, its messages and its next attempt."""
     step = row.step
@@ -264,7 +256,8 @@ def _detail(row: StepRow, decision: str | None) -> str:
         step.get("phase"),
         row.progress,
         step.get("statusReason"),
-        _place(step),
+        place_of(step),
+        loss_of(step),
         decision,
         step.get("gateMessage") if is_waiting(step) else step.get("errorMessage"),
         f"next try {clock_time(next_attempt)}" if next_attempt else None,

@@ -20,6 +20,7 @@ export class RunState {
   #etag = '';
   #position = '';
   #readMs = 0;
+  #changesByTime = false;
   #waitsFrom = 0;
 
   /** How long to pause before the next request, in milliseconds. */
@@ -39,10 +40,13 @@ export class RunState {
    */
   async next(canWait, signal) {
     const waits = canWait && this.#position !== '' && Date.now() >= this.#waitsFrom;
-    const answer = waits ? await this.#waitForChange(signal) : await this.#ask(signal);
+    let answer = waits ? await this.#waitForChange(signal) : await this.#ask(signal);
+    // Why a step waits for a worker changes without the log.
+    if (!answer && waits && this.#changesByTime) answer = await this.#ask(signal);
     if (answer) {
       this.#etag = answer.etag;
       this.#position = answer.document.position ?? '';
+      this.#changesByTime = answer.document.steps?.some((step) => step.workerWait) ?? false;
     }
     this.pauseMs = this.#pauseAfter(answer, waits);
     return answer?.document ?? null;

@@ -28,9 +28,10 @@ export function stepPanel(runId, step, attempt) {
       ['Executor', step.uses],
       ['Pool', step.pool],
       ['Worker', step.worker],
+      ['Execution', executionLink(step)],
       ['Approval', step.approvalId],
       ['Message', step.gateMessage],
-      ['Why', reasonWords(step.statusReason)],
+      ['Why', step.workerWait?.message ?? reasonWords(step.statusReason)],
       ['Retries', retriesWords(step.retries)],
       ['Began', time(step.startedAt)],
       ['Ended', time(step.endedAt)],
@@ -45,6 +46,9 @@ export function stepPanel(runId, step, attempt) {
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
         step.error?.message ?? step.errorMessage,
       ),
+    step.losses?.map((loss, place) =>
+      h('p', { key: place, class: 'why' }, loss.message, ' (', time(loss.lostAt), ')'),
+    ),
     step.attemptHistory?.length > 0 && [
       h('h3', null, 'Attempts'),
       h(
@@ -57,6 +61,12 @@ export function stepPanel(runId, step, attempt) {
     step.outputsOmitted &&
       h('p', null, 'The outputs are too large to show; those of the steps inside are not.'),
   ];
+}
+
+/** Returns where an execution is that a step, or an attempt of it, has called. */
+function executionLink({ executionArn, executionUrl }) {
+  const isPage = executionUrl?.startsWith('https://');
+  return isPage ? h('a', { href: executionUrl, rel: 'noreferrer' }, executionArn) : executionArn;
 }
 
 function attemptView(runId, stepId, entry, selected) {
@@ -77,6 +87,7 @@ function attemptView(runId, stepId, entry, selected) {
     ` ${stateWord(state).toLowerCase()} `,
     entry.endedAt && duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt)),
     entry.worker && ` on ${entry.worker}`,
+    entry.executionArn && [' as ', executionLink(entry)],
     entry.reason && ` · ${reasonWords(entry.reason)}`,
     entry.message &&
       h(

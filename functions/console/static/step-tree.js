@@ -245,6 +245,7 @@ export class StepTree extends ConsoleElement {
       (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
       placeWords(step, state),
+      ['pending', 'running'].includes(state) && step.lastLoss?.message,
       retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
     ]
@@ -253,10 +254,10 @@ export class StepTree extends ConsoleElement {
   }
 }
 
-/** Returns the pool of workers that a step waits for, or the worker that runs it or ran it. */
+/** Returns why a step waits for a worker, or the worker that runs it or ran it. */
 function placeWords(step, state) {
   if (step.statusReason === 'waiting-for-worker')
-    return `waits for a worker of the pool ${step.pool}`;
+    return step.workerWait?.message ?? `waits for a worker of the pool ${step.pool}`;
   return ['running', 'failed'].includes(state) && step.worker && `on ${step.worker}`;
 }
 

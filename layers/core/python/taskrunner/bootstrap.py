@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
     from taskrunner.adapters.plans import BucketPlans
+    from taskrunner.adapters.pools import DynamoPools
     from taskrunner.adapters.principals import Principals
     from taskrunner.adapters.releases import StoredReleases
     from taskrunner.adapters.retention import Retention
@@ -136,6 +137,13 @@ class AwsWorld:
 
         tokens = TaskTokens(self._step_functions)
         return DynamoJobs(self._table, self._journal, tokens, self._retention)
+
+    @cached_property
+    def pools(self) -> DynamoPools:
+        """See the port."""
+        from taskrunner.adapters.pools import DynamoPools  # noqa: PLC0415
+
+        return DynamoPools(self._table)
 
     @cached_property
     def artifacts(self) -> StoredArtifacts:
@@ -279,7 +287,9 @@ class AwsWorld:
 
         is_emulator = bool(self.environment.get("AWS_ENDPOINT_URL"))
         return AwsExecutionLinks(
-            self.environment["PACK_RUN_MACHINE_ARN"], has_console=not is_emulator
+            self.environment["PACK_RUN_MACHINE_ARN"],
+            self.environment["CALLED_MACHINE_PREFIX_ARN"],
+            has_console=not is_emulator,
         )
 
     @cached_property

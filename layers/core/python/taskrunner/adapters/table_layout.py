@@ -41,6 +41,8 @@ Outside the runs there are
     G#<group> / G               a group of people: tenants, scopes, grants
     I#<arn> / I                 an AWS principal: tenants, scopes, grants
     T#<tenant>#K#<digest> / K   an Idempotency-Key of a creator: run_id, expires_at
+    T#<tenant>#P / <pool>#<number>  the workers of a pool with the same labels: labels,
+                                labels_digest, seen_at, expires_at
     T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
     T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `releases`
 """
@@ -199,6 +201,11 @@ def chunk_number(sk: str) -> int:
 def queue_key(run: Run) -> Key:
     """Return the key of the counter of unfinished runs of *run*'s pack."""
     return Key(f"T#{run.tenant}#Q#{run.pack_name}", "Q")
+
+
+def pool_kind_key(tenant: str, pool: str, number: int) -> Key:
+    """Return the key of a kind of workers of a pool, which has a fixed number of such items."""
+    return Key(f"T#{tenant}#P", f"{pool}#{number:02d}")
 
 
 def idempotency_key_key(tenant: str, creator: str, idempotency_key: str) -> Key:

@@ -67,11 +67,17 @@ def lease_request(request: Request) -> LeaseRequest:
 
 
 def lease_report(request: Request) -> LeaseReport:
-    """Return a worker's report that it still runs its job; raises like `lease_request`."""
+    """Return a worker's report that it still runs its job; raises like `lease_request`.
+
+    A header with another tenant than those of the worker is no reason to lose the job.
+    """
+    header = request.tenant_header()
+    tenants = request.caller.tenants
     return LeaseReport(
         caller=request.caller,
         lease_id=request.path["leaseId"],
         secret=request.body.required_text("secret"),
+        tenants=tuple(tenant for tenant in tenants if header in {None, tenant}),
         output=_output(request.body),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from taskrunner.model import step_path
 from taskrunner.model.journal import Position
@@ -20,6 +20,7 @@ from taskrunner.model.plan import (
 )
 from taskrunner.model.run import StepStatus
 from taskrunner.model.state.children import counts_by_block
+from taskrunner.model.worker_view import worker_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,21 +28,25 @@ if TYPE_CHECKING:
     from taskrunner.model.approval import Decision
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.journal import PlacedEntry
-    from taskrunner.model.json_types import Json, JsonObject
+    from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import FailurePolicy, Plan, Step
     from taskrunner.model.run import Run, RunState, StepState
     from taskrunner.model.state.children import Counts
-    from taskrunner.model.step_attempts import Attempt
 
 # A page shows this many at once; the steps of a block come page by page.
 MAX_STEPS: Final = 1_000
 _AT_REST: Final = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.PENDING})
+Members: TypeAlias = "Mapping[str, JsonObject]"
+NO_MEMBERS: Final[Members] = {}
 _CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
-def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
-    """Return the API's RunStateResponse."""
-    templates = _Templates(plan)
+def run_state(run: Run, plan: Plan, state: RunState, members: Members = NO_MEMBERS) -> JsonObject:
+    """Return the API's RunStateResponse.
+
+    *members* are those of steps that the run's record does not have, by step path.
+    """
+    templates = _Templates(plan, members)
     counts = counts_by_block(state)
     shown = _shown(state.steps)
     shown_in = Counter(step.parent_path for step in shown)
@@ -54,15 +59,24 @@ def run_state(run: Run, plan: Plan, state: RunState) -> JsonObject:
     ]
     omitted = len(state.steps) - len(shown) + sum(_unlisted_steps(state))
     return (
-        _run(run, plan, state) | {"steps": steps} | _without_none({"stepsOmitted": omitted or None})
+        _run(run, plan, state) | {"steps": steps} | without_none({"stepsOmitted": omitted or None})
     )
 
 
-def run_children(
-    run: Run, plan: Plan, state: RunState, block: StepState, children: Sequence[StepState]
+def run_children(  # noqa: PLR0913 - the parts of the answer
+    run: Run,
+    plan: Plan,
+    state: RunState,
+    block: StepState,
+    children: Sequence[StepState],
+    *,
+    members: Members = NO_MEMBERS,
 ) -> JsonObject:
-    """Return the API's RunStateResponse with *children*, which are some of the steps in *block*."""
-    templates = _Templates(plan)
+    """Return the API's RunStateResponse with *children*, which are some of the steps in *block*.
+
+    *members* are as for `run_state`.
+    """
+    templates = _Templates(plan, members)
     counts = counts_by_block(state)
     steps = [templates.counted(step, counts) for step in children]
     parent = templates.counted(block, counts)
@@ -86,21 +100,23 @@ def _run(run: Run, plan: Plan, state: RunState) -> JsonObject:
         "startedAt": state.started_at,
         "endedAt": state.ended_at,
     }
-    return _without_none(view)
+    return without_none(view)
 
 
 class _Templates:
     """The steps of a plan by id, each with the branch of a parallel that it is directly in."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, members: Members) -> None:
         self._plan = plan
+        self._members = members
         self._steps = {step.id: step for step in plan.all_steps()}
         self._branches = plan.branches()
 
     def counted(self, state: StepState, counts: Counts) -> JsonObject:
         """The step, and how many steps directly in it have which status, if it is a block."""
         step_id = state.template_id
-        view = _step(self._plan, self._steps[step_id], state, self._branches.get(step_id))
+        view = step(self._plan, self._steps[step_id], state, self._branches.get(step_id))
+        view |= self._members.get(state.path, {})
         if state.path not in counts:
             return view
         return view | {"counts": {status.value: n for status, n in counts[state.path].items() if n}}
@@ -156,7 +172,8 @@ def failure_policy(failure: FailurePolicy) -> JsonObject:
     }
 
 
-def _step(plan: Plan, step: Step, state: StepState, branch: str | None) -> JsonObject:
+def step(plan: Plan, step: Step, state: StepState, branch: str | None) -> JsonObject:
+    """Return the API's RunStateStep of *step*, which is directly in *branch* of a parallel."""
     view: JsonObject = {
         "stepId": state.path,
         "templateId": step.id,
@@ -175,7 +192,13 @@ def _step(plan: Plan, step: Step, state: StepState, branch: str | None) -> JsonO
     }
     match step:
         case RunStep():
-            view |= {"uses": step.uses, "pool": state.pool, "worker": state.worker}
+            loss = None if state.last_loss is None else worker_loss(state.last_loss)
+            view |= {
+                "uses": step.uses,
+                "pool": state.pool,
+                "worker": state.worker,
+                "lastLoss": loss,
+            }
         case ApprovalGate():
             message = state.gate_message or step.message
             view |= {"approvalId": step.approval_id, "gateMessage": message}
@@ -188,31 +211,7 @@ def _step(plan: Plan, step: Step, state: StepState, branch: str | None) -> JsonO
             pass
         case _:
             assert_never(step)
-    return _without_none(view)
-
-
-def step_detail(
-    plan: Plan,
-    state: StepState,
-    attempts: Sequence[Attempt],
-    outputs: Json,
-    *,
-    started_at: str | None,
-) -> JsonObject:
-    """Return the API's RunStepResponse; *outputs* is None when there are none, or too large."""
-    is_failed = state.status is StepStatus.FAILED and state.reason is not None
-    error = {"reason": str(state.reason), "message": state.error_message} if is_failed else None
-    step = plan.step(state.template_id)
-    view: JsonObject = {
-        "retries": retries(step) if isinstance(step, RunStep | PolicyGate) else None,
-        "startedAt": started_at,
-        "endedAt": state.last_transition_at if state.has_ended else None,
-        "error": None if error is None else _without_none(error),
-        "outputs": outputs,
-        "attemptHistory": [_attempt(attempt) for attempt in attempts],
-    }
-    branch = plan.branches().get(state.template_id)
-    return _step(plan, step, state, branch) | _without_none(view)
+    return without_none(view)
 
 
 def retries(step: RunStep | PolicyGate) -> JsonObject | None:
@@ -224,21 +223,6 @@ def approved_by(decision: Decision) -> JsonObject:
     """Return who made a decision, and when."""
     name = {} if decision.approver_name is None else {"approverName": decision.approver_name}
     return {"approver": decision.approver, "decidedAt": decision.decided_at} | name
-
-
-def _attempt(attempt: Attempt) -> JsonObject:
-    return _without_none(
-        {
-            "attempt": attempt.number,
-            "status": attempt.status.value,
-            "worker": attempt.worker,
-            "startedAt": attempt.started_at,
-            "endedAt": attempt.ended_at,
-            "reason": None if attempt.reason is None else attempt.reason.value,
-            "message": attempt.message,
-            "nextAttemptAt": attempt.next_attempt_at,
-        }
-    )
 
 
 def log_line(placed: PlacedEntry) -> JsonObject:
@@ -253,7 +237,7 @@ def log_line(placed: PlacedEntry) -> JsonObject:
         "metadata": dict(entry.metadata) or None,
         "cursor": cursor(placed.position),
     }
-    return _without_none(view)
+    return without_none(view)
 
 
 def log_text(placed: PlacedEntry) -> str:
@@ -291,8 +275,9 @@ def artifact(item: Artifact) -> JsonObject:
         "notes": item.notes,
         "expressionJson": item.expression_json,
     }
-    return _without_none(view)
+    return without_none(view)
 
 
-def _without_none(view: JsonObject) -> JsonObject:
+def without_none(view: JsonObject) -> JsonObject:
+    """Return *view* without the members that are None."""
     return {key: value for key, value in view.items() if value is not None}

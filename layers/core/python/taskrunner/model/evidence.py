@@ -136,6 +136,7 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
             "attempts": step.attempts,
             "pool": step.pool if step.worker is not None else None,
             "worker": step.worker,
+            "execution": step.execution,
             "startedAt": started_at,
             "lastTransitionAt": step.last_transition_at,
         }

@@ -41,6 +41,7 @@ MAX_LOSSES: Final = 3
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 # The sort key of a job's item, which the path is part of, has at most 1,024 bytes.
 _LONGEST_PATH: Final = 1000
+_LABELS_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ class Lease:
     *secret_digest* is the SHA-256 of the lease's secret, as hex digits. *client* is the subject of
     the worker's token, and *worker* the name that the worker gives itself. At *stop_at* the attempt
     has used all of its time.
-    *output_bytes* is how much output was recorded, up to number *output_sequence*.
+    *output_bytes* is how much output was recorded, up to number *output_sequence*. *labels* are
+    those of the worker; leases of earlier releases have None.
     """
 
     secret_digest: str
@@ -61,6 +63,7 @@ class Lease:
     stop_at: str
     output_bytes: int = 0
     output_sequence: int = 0
+    labels: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Job:
 
     def suits(self, labels: Mapping[str, str]) -> bool:
         """Return whether a worker with *labels* may take the job."""
-        return all(labels.get(name) == value for name, value in self.labels.items())
+        return has_labels(labels, self.labels)
 
 
 class JobName(NamedTuple):
@@ -138,6 +141,29 @@ def _is_step_path(text: str) -> bool:
 def digest(secret: str) -> str:
     """Return the SHA-256 of a lease's secret, as hex digits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def has_labels(offered: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Return whether a worker that offers some labels has all those that a job wants."""
+    return all(offered.get(name) == value for name, value in wanted.items())
+
+
+def labels_digest(labels: Mapping[str, str]) -> str:
+    """Return a digest of *labels*, which stands for them in keys; `-` for none."""
+    if not labels:
+        return "-"
+    return hashlib.sha256(labels_text(labels).encode()).hexdigest()[:_LABELS_DIGITS]
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Return *labels* as text, such as `arch=arm64,gpu=h100`; no label has a `,` or a `=`."""
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def labels_from_text(text: str) -> dict[str, str]:
+    """Return the labels that `labels_text` wrote; others are left out."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return {name: value for name, is_pair, value in pairs if is_pair}
 
 
 def pool_of(reference: str) -> str | None:

@@ -208,6 +208,20 @@ class StepOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLoss:
+    """The loss of the worker of an attempt, which was then offered again. Times are RFC 3339 text.
+
+    *started_at* is when the worker began the attempt; it is None if that is not asked for.
+    """
+
+    attempt: int
+    worker: str
+    pool: str
+    lost_at: str
+    started_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
     """The state of a step, as its run's journal gives it. Times are RFC 3339 text.
 
@@ -216,8 +230,10 @@ class StepState:
     waits for the next one. *was_reached* stays true once the run has reached the step.
     *gate_message* is what the template of a gate's message gave when the gate opened. *pool* is the
     pool whose workers run the step, and *worker* the name of the one that runs or has run its last
-    attempt; both are None for other steps. *has_job* is whether a worker, or a machine of others,
-    runs the step.
+    attempt; both are None for other steps. *wanted_labels* are those that this worker must have, in
+    the form of `job.labels_text`, and *last_loss* is the last loss of a worker with this attempt.
+    *execution* is the name of the execution that the last attempt is, if it calls a state machine.
+    *has_job* is whether a worker, or a machine of others, runs the step.
     """
 
     path: str
@@ -237,6 +253,9 @@ class StepState:
     gate_message: str | None = None
     pool: str | None = None
     worker: str | None = None
+    wanted_labels: str = ""
+    last_loss: WorkerLoss | None = None
+    execution: str | None = None
     has_job: bool = False
 
     @property

@@ -15,7 +15,7 @@ from taskrunner.model.entries.step_entries import (
     StepFailed,
 )
 from taskrunner.model.flow import PolicyVerdict
-from taskrunner.model.run import StepStatus
+from taskrunner.model.run import StepStatus, WorkerLoss
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -30,13 +30,15 @@ class Attempt:
     """An attempt of a run step, or an evaluation of a policy. Times are RFC 3339 text.
 
     *started_at* is None for an evaluation, of which only the end is recorded. *worker* is the
-    worker that runs it, or has run it, if one does.
+    worker that runs it, or has run it, if one does, and *execution* the name of the execution that
+    it is, if it calls a state machine.
     """
 
     number: int
     status: StepStatus = StepStatus.RUNNING
     started_at: str | None = None
     worker: str | None = None
+    execution: str | None = None
     ended_at: str | None = None
     reason: Reason | None = None
     message: str | None = None
@@ -48,9 +50,12 @@ def attempts_of(entries: Iterable[Entry]) -> Sequence[Attempt]:
     attempts: dict[int, Attempt] = {}
     for entry in entries:
         match read(entry):
-            case AttemptStarted(number, worker):
+            case AttemptStarted(number, worker, execution):
                 attempts[number] = Attempt(
-                    number=number, started_at=entry.occurred_at, worker=worker
+                    number=number,
+                    started_at=entry.occurred_at,
+                    worker=worker,
+                    execution=execution,
                 )
             case AttemptDeferred(number) | WorkerLost(attempt=number):
                 attempts.pop(number, None)  # it is made again, with the same number
@@ -75,6 +80,29 @@ def attempts_of(entries: Iterable[Entry]) -> Sequence[Attempt]:
             case _:
                 pass  # not about an attempt
     return tuple(attempts.values())
+
+
+def losses_of(entries: Iterable[Entry]) -> Sequence[WorkerLoss]:
+    """Return the losses of workers that *entries* of one step record, in their order."""
+    losses: list[WorkerLoss] = []
+    started_at: str | None = None
+    for entry in entries:
+        match read(entry):
+            case AttemptStarted():
+                started_at = entry.occurred_at
+            case WorkerLost(attempt, pool, worker):
+                losses.append(
+                    WorkerLoss(
+                        attempt=attempt,
+                        worker=worker,
+                        pool=pool,
+                        lost_at=entry.occurred_at,
+                        started_at=started_at,
+                    )
+                )
+            case _:
+                pass  # not about a worker
+    return tuple(losses)
 
 
 def _ended(attempts: dict[int, Attempt], number: int, status: StepStatus, entry: Entry) -> Attempt:

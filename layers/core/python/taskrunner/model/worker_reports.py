@@ -119,11 +119,15 @@ class OutputBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseReport:
-    """A worker's report that it still runs the job of its lease, with its newest *output*."""
+    """A worker's report that it still runs the job of its lease, with its newest *output*.
+
+    *tenants* are those that it takes jobs of.
+    """
 
     caller: Caller
     lease_id: str
     secret: str
+    tenants: tuple[str, ...] = ()
     output: tuple[OutputBatch, ...] = ()
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.notifications import Notifications as Notifications
     from taskrunner.ports.page import Page as Page
     from taskrunner.ports.plans import Plans as Plans
+    from taskrunner.ports.pools import Pools as Pools
     from taskrunner.ports.principals import Principals as Principals
     from taskrunner.ports.releases import Releases as Releases
     from taskrunner.ports.runs import Runs as Runs

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import JsonObject
+    from taskrunner.model.machine_call import Execution
     from taskrunner.model.run import Run
 
 
@@ -17,4 +18,8 @@ class ExecutionLinks(Protocol):
 
         A run has its execution a moment after its creation.
         """
+        ...
+
+    def of_call(self, execution: Execution) -> JsonObject:
+        """Return the same members of an execution that a step of a run has called."""
         ...

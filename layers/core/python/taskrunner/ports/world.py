@@ -36,6 +36,8 @@ class World(Protocol):
     @property
     def jobs(self) -> ports.Jobs: ...  # noqa: D102
     @property
+    def pools(self) -> ports.Pools: ...  # noqa: D102
+    @property
     def artifacts(self) -> ports.Artifacts: ...  # noqa: D102
     @property
     def evidence(self) -> ports.Evidence: ...  # noqa: D102

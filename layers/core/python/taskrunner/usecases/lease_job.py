@@ -20,6 +20,7 @@ from taskrunner.runtime.delivery import refuse_job
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts
 from taskrunner.runtime.job_ends import give_up
 from taskrunner.runtime.leased_jobs import step_of
+from taskrunner.runtime.noted_workers import note_worker
 from taskrunner.runtime.run_lifecycle import start_entries
 from taskrunner.runtime.step_secrets import read_secrets
 from taskrunner.values import dataclass
@@ -67,6 +68,7 @@ def lease_job(request: LeaseRequest, world: World) -> JsonObject | None:
             "pool to its entry in the registry"
         )
         raise ForbiddenError("forbidden", message)
+    note_worker(request.tenants, request.pool, request.labels, world)
     deadline = world.clock.now() + timedelta(seconds=request.wait_s)
     while True:
         for job in _waiting(request, world):
@@ -148,6 +150,7 @@ def _new_lease(running: RunningStep, step: RunStep, request: LeaseRequest, secre
         leased_at=timestamp.to_text(now),
         expires_at=timestamp.to_text(expires_at),
         stop_at=timestamp.to_text(stop_at),
+        labels=request.labels,
     )
 
 

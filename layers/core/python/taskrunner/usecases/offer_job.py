@@ -61,7 +61,7 @@ def _offer(attempt: NextAttempt) -> JsonObject:
         attempt.token,
         [
             *start_entries(running.snapshot, now),
-            job_entries.job_offered(running.path, number, pool, now),
+            job_entries.job_offered(running.path, number, pool, now, labels=labels),
         ],
         inside=running.inside,
     )

@@ -15,6 +15,7 @@ from taskrunner.model.plan import ApprovalGate, RunStep
 from taskrunner.model.run import RunStatus
 from taskrunner.model.state.children import children
 from taskrunner.model.state.fold import LONGEST_ATTEMPT, fail_lost_steps, fold
+from taskrunner.runtime.step_members import members_of, waits_for_worker
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -69,21 +70,25 @@ def read_state(tenant: str, run_id: str, query: StateQuery, world: World) -> Sta
     """
     snapshot = _awaited(tenant, run_id, query, world)
     run, position = snapshot.run, _last(snapshot.last_entries)
-    tag = _tag(snapshot.run, snapshot.last_entries, world)
-    if query.known_tags & {tag, "*"} or (query.since is not None and position <= query.since):
-        return StateAnswer(tag, None)
+    tags = [_tag(run, snapshot.last_entries, world, waits=waits) for waits in (False, True)]
+    known = next((tag for tag in tags if tag in query.known_tags), None)
+    is_known = known is not None or "*" in query.known_tags
+    if is_known or (query.since is not None and position <= query.since):
+        return StateAnswer(known or tags[0], None)
     plan = world.plans.get(tenant, run.plan_hash)
     journal = world.runs.journal(tenant, run_id)
     state = fold(plan, (placed.entry for placed in journal), run.created_at)
     if run.outcome is not None:
         state = fail_lost_steps(state, world.clock.now())
+    members = members_of(state.steps, plan, tenant, world)
     if query.parent is None:
-        view = api_view.run_state(run, plan, state)
+        view = api_view.run_state(run, plan, state, members)
     else:
-        view = _page_of_children(run, plan, state, query.parent, query)
+        view = _page_of_children(run, plan, state, members, query)
     view |= world.links.of(run)
     view["position"] = api_view.cursor(_last(journal))
-    return StateAnswer(_tag(run, journal, world), view)
+    waits = any(map(waits_for_worker, state.steps))
+    return StateAnswer(_tag(run, journal, world, waits=waits), view)
 
 
 def run_state(tenant: str, run_id: str, world: World) -> JsonObject:
@@ -116,13 +121,18 @@ def _last(entries: Sequence[PlacedEntry]) -> Position:
     return entries[-1].position if entries else _BEFORE_ALL
 
 
-def _tag(run: Run, entries: Sequence[PlacedEntry], world: World) -> str:
+def _tag(run: Run, entries: Sequence[PlacedEntry], world: World, *, waits: bool) -> str:
     """The ETag of the state by *entries*, of which the last counts.
 
-    Only one thing changes a state without an entry: time shows that a step died that was running
-    when its run ended. The ETag of an ended run changes each minute until no step can be running.
+    Two things change a state without an entry. Time shows that a step died that was running when
+    its run ended: the ETag of an ended run changes each minute until no step can be running. And
+    while a step *waits* for a worker, workers come and go: the ETag changes each minute too. No
+    state has both kinds of ETags at the same position, so a caller's ETag says which one holds.
     """
     text = api_view.cursor(_last(entries))
+    if waits:
+        minutes = int(world.clock.now().timestamp()) // 60
+        return f'"{text}-w{minutes}"'
     if run.outcome in {RunStatus.FAILED, RunStatus.SUCCEEDED} and entries:
         age = world.clock.now() - timestamp.from_text(entries[-1].entry.occurred_at)
         minutes = max(0, age // timedelta(minutes=1))
@@ -134,8 +144,9 @@ def _tag(run: Run, entries: Sequence[PlacedEntry], world: World) -> str:
 
 
 def _page_of_children(
-    run: Run, plan: Plan, state: RunState, parent: str, query: StateQuery
+    run: Run, plan: Plan, state: RunState, members: api_view.Members, query: StateQuery
 ) -> JsonObject:
+    parent = query.parent or ""
     block = next((step for step in state.steps if step.path == parent), None)
     if block is None:
         raise NotFoundError(f"step {parent[:200]} in run {run.run_id}")
@@ -145,7 +156,7 @@ def _page_of_children(
     following = _after(children(state, parent), query)
     matching = (step for step in following if query.status in {None, step.status})
     page = list(islice(matching, query.limit))
-    view = api_view.run_children(run, plan, state, block, page)
+    view = api_view.run_children(run, plan, state, block, page, members=members)
     if len(page) == query.limit and next(matching, None) is not None:
         view["nextCursor"] = _cursor(query, page[-1].path)
     return view

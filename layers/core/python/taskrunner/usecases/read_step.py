@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import NotFoundError
 from taskrunner.expressions.errors import ExpressionError
-from taskrunner.model import api_view, step_path
+from taskrunner.model import step_path
 from taskrunner.model.journal import Event
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import StepStatus
 from taskrunner.model.state.fold import fail_lost_steps, fold
-from taskrunner.model.step_attempts import attempts_of
+from taskrunner.model.step_attempts import attempts_of, losses_of
+from taskrunner.model.step_detail import StepHistory, step_detail
 from taskrunner.model.wording import nearest
 from taskrunner.runtime.run_values import RunValues
+from taskrunner.runtime.step_members import execution_link, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Plan
-    from taskrunner.model.run import RunState, StepState
+    from taskrunner.model.run import RunState, StepState, WorkerLoss
     from taskrunner.model.step_attempts import Attempt
     from taskrunner.ports import RunSnapshot, World
 
@@ -46,17 +48,30 @@ def run_step_state(tenant: str, run_id: str, path: str, world: World) -> JsonObj
     step = next((step for step in state.steps if step.path == path), None)
     if step is None:
         raise NotFoundError(f"step {path} in run {run_id}", _nearest(path, plan, state))
-    attempts = attempts_of(entry for entry in entries if entry.step_path == path)
+    history = _history(plan, step, state, entries, world)
     outputs = _outputs(plan, snapshot, step, world)
     is_too_large = len(json.dumps(outputs, ensure_ascii=False).encode()) > _MAX_OUTPUT_BYTES
-    view = api_view.step_detail(
-        plan,
-        step,
-        attempts,
-        outputs=None if is_too_large else outputs,
-        started_at=_started_at(step, attempts, state, entries),
-    )
+    members = members_of([step], plan, tenant, world).get(path, {})
+    view = step_detail(plan, step, history, None if is_too_large else outputs, members)
     return view | {"outputsOmitted": True} if is_too_large else view
+
+
+def _history(
+    plan: Plan, step: StepState, state: RunState, entries: Sequence[Entry], world: World
+) -> StepHistory:
+    own = [entry for entry in entries if entry.step_path == step.path]
+    attempts, losses = attempts_of(own), losses_of(own)
+    links = {
+        attempt.execution: execution_link(plan, step.template_id, attempt.execution, world)
+        for attempt in attempts
+        if attempt.execution is not None
+    }
+    return StepHistory(
+        attempts=attempts,
+        losses=losses,
+        started_at=_started_at(step, (*losses, *attempts), state, entries),
+        links=links,
+    )
 
 
 def _nearest(path: str, plan: Plan, state: RunState) -> str:
@@ -73,11 +88,17 @@ def _nearest(path: str, plan: Plan, state: RunState) -> str:
 
 
 def _started_at(
-    step: StepState, attempts: Sequence[Attempt], state: RunState, entries: Iterable[Entry]
+    step: StepState,
+    attempts: Sequence[Attempt | WorkerLoss],
+    state: RunState,
+    entries: Iterable[Entry],
 ) -> str | None:
-    """Return when the first attempt started, a gate opened, or a block was reached."""
+    """Return when the first attempt started, a gate opened, or a block was reached.
+
+    The time of a lost worker is the step's too.
+    """
     if step.kind is StepKind.RUN:
-        return attempts[0].started_at if attempts else None
+        return min((one.started_at for one in attempts if one.started_at), default=None)
     paths = {step.path}
     for other in state.steps:  # a block stands before the steps in it
         if other.parent_path in paths:

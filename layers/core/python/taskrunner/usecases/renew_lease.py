@@ -13,6 +13,7 @@ from taskrunner.model.run import lease_lost
 from taskrunner.runtime import job_output
 from taskrunner.runtime.job_ends import why_out_of_time, why_stopped
 from taskrunner.runtime.leased_jobs import leased_job
+from taskrunner.runtime.noted_workers import note_worker
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +49,8 @@ def _renew(report: LeaseReport, world: World) -> JsonObject | None:
     job, running = leased_job(report.lease_id, report.secret, report.caller, world)
     if job.lease is None or job.is_done:
         raise lease_lost(job.step_path)
+    if job.lease.labels is not None:
+        note_worker(report.tenants, job.pool, job.lease.labels, world)
     now = world.clock.now()
     reason = why_stopped(running) or why_out_of_time(job, timestamp.to_text(now))
     lease, entries = job_output.recorded(job, job.lease, report.output, running)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model.entries import fields
+from taskrunner.model.job import labels_text
 from taskrunner.model.journal import Entry, Event, Level
 from taskrunner.model.run import Reason
 
@@ -20,10 +21,14 @@ MAX_OUTPUT_CHARACTERS: Final = 4000
 
 
 class JobOffered(NamedTuple):
-    """An attempt waits for a worker of *pool*; *attempt* has not started."""
+    """An attempt waits for a worker of *pool* that has *labels*; *attempt* has not started.
+
+    *labels* are in the form of `labels_text`. Entries of earlier releases have none.
+    """
 
     attempt: int
     pool: str
+    labels: str = ""
 
 
 class WorkerLost(NamedTuple):
@@ -43,15 +48,24 @@ class OutputWritten(NamedTuple):
 JobFact = JobOffered | WorkerLost | OutputWritten
 
 
-def job_offered(step_path: str, attempt: int, pool: str, occurred_at: str) -> Entry:
-    """The entry of an attempt that waits for a worker of *pool*."""
+def job_offered(
+    step_path: str,
+    attempt: int,
+    pool: str,
+    occurred_at: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> Entry:
+    """The entry of an attempt that waits for a worker of *pool* with *labels*."""
     return Entry(
         id=f"{step_path}#{attempt}#offered",
         occurred_at=occurred_at,
         event=Event.STEP_OFFERED,
         step_path=step_path,
         message=f"Waiting for a worker of the pool {pool}: {step_path}",
-        metadata={"attempt": str(attempt), "pool": pool},
+        metadata=fields.without_none(
+            {"attempt": str(attempt), "pool": pool, "labels": labels_text(labels or {}) or None}
+        ),
     )
 
 
@@ -111,7 +125,7 @@ def output_cut(step_path: str, attempt: int, occurred_at: str) -> Entry:
 
 READERS: Final[Mapping[Event, Callable[[Entry], JobFact]]] = {
     Event.STEP_OFFERED: lambda entry: JobOffered(
-        fields.attempt(entry), entry.metadata.get("pool", "")
+        fields.attempt(entry), entry.metadata.get("pool", ""), entry.metadata.get("labels", "")
     ),
     Event.STEP_WORKER_LOST: lambda entry: WorkerLost(
         fields.attempt(entry), entry.metadata.get("pool", ""), entry.metadata.get("worker", "")

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class AttemptStarted(NamedTuple):
-    """An attempt of a run step started, on *worker* if a worker runs it."""
+    """An attempt of a run step started, on *worker* if a worker runs it.
+
+    *execution* is the name of the execution that it is, if it calls a state machine.
+    """
 
     attempt: int
     worker: str | None = None
+    execution: str | None = None
 
 
 class AttemptDeferred(NamedTuple):
@@ -238,7 +242,8 @@ def duration_s(entry: Entry) -> float | None:
 
 
 def _read_started(entry: Entry) -> AttemptStarted:
-    return AttemptStarted(fields.attempt(entry), entry.metadata.get("worker"))
+    metadata = entry.metadata
+    return AttemptStarted(fields.attempt(entry), metadata.get("worker"), metadata.get("execution"))
 
 
 def _read_deferred(entry: Entry) -> AttemptDeferred:

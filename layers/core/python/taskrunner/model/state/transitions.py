@@ -22,7 +22,7 @@ from taskrunner.model.entries.step_entries import (
     StepSkipped,
 )
 from taskrunner.model.flow import PolicyVerdict
-from taskrunner.model.run import Reason, StepStatus
+from taskrunner.model.run import Reason, StepStatus, WorkerLoss
 
 if TYPE_CHECKING:
     from taskrunner.model.entries.reading import AboutAStep
@@ -85,14 +85,16 @@ def _after_attempt(step: StepState, fact: _AboutAttempts, last_failure: Reason |
     """Return *step*, whose last attempt failed for *last_failure* if it did, after *fact*."""
     match fact:
         case AttemptStarted():
-            return replace(step, status=StepStatus.RUNNING, worker=fact.worker)
+            return replace(
+                step, status=StepStatus.RUNNING, worker=fact.worker, execution=fact.execution
+            )
         case AttemptDeferred():
             # Unlike between two attempts, nobody knows when it is made again.
             return replace(step, status=StepStatus.PENDING, reason=Reason.RETRYING)
         case JobOffered():
-            return _offered(step, last_failure)
+            return replace(_offered(step, last_failure), wanted_labels=fact.labels, last_loss=None)
         case WorkerLost():
-            return _offered(step, Reason.WORKER_LOST)
+            return replace(_offered(step, Reason.WORKER_LOST), last_loss=_loss(step, fact))
         case StepCompleted():
             return _succeeded(step)
         case StepFailed():
@@ -178,6 +180,15 @@ def _offered(step: StepState, last_failure: Reason | None) -> StepState:
         reason=Reason.WAITING_FOR_WORKER,
         failure=last_failure,
         worker=None,
+    )
+
+
+def _loss(step: StepState, fact: WorkerLost) -> WorkerLoss:
+    return WorkerLoss(
+        attempt=fact.attempt,
+        worker=fact.worker,
+        pool=fact.pool,
+        lost_at=step.last_transition_at or "",
     )
 
 
