@@ -30,7 +30,7 @@ _LOG_TYPES = ("application/x-ndjson", "text/plain")
 _PAGE_SIZE, _MAX_PAGE_SIZE, _MAX_LOG_LINES = 50, 100, 1000
 
 bootstrap.make_before_snapshot(
-    "approvals", "artifacts", "clock", "links", "plans", "pools", "principals", "runs"
+    "approvals", "artifacts", "clock", "links", "plans", "principals", "runs"
 )
 
 

@@ -17,7 +17,7 @@ USED: dict[str, frozenset[str]] = {
         {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
     ),
     "read_run": frozenset(
-        {"approvals", "artifacts", "clock", "links", "plans", "pools", "principals", "runs"}
+        {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
     ),
     "decide_approval": frozenset({"approvals", "clock", "due_work", "plans", "principals", "runs"}),
     "cancel_run": frozenset({"clock", "jobs", "machines", "principals", "runs"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from taskrunner.adapters.jobs import DynamoJobs
 from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.table import Table
 from taskrunner.adapters.task_tokens import TaskTokens
+from taskrunner.adapters.waiting_jobs import Bounds
 from taskrunner.errors import ConflictError, StepFailedError
 from taskrunner.model.due_work import DueItem, DueKind
 from taskrunner.model.failure import STEPS
@@ -32,17 +34,24 @@ from tests.contract.jobs import (
 )
 from tests.contract.ports import RETENTION, TABLE, aws, client
 from tests.contract.samples import CANCELLED, ENDED, a_file, a_run, an_entry, entry_ids, new_run
+from tests.fakes.clock import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskrunner.model.job import Job
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.ports import RunSnapshot
+    from taskrunner.ports import Jobs, RunSnapshot
     from tests.contract.ports import Ports
 
 DAY_S = 86400
 LOST = an_entry(f"{PATH}#1#lost#1")
 FAILED = an_entry("run.failed")
+
+
+def jobs_in(world: Ports, tenant: str, pool: str, **labels: str) -> list[Job]:
+    """Return the jobs that a worker may take which has the labels of `a_job`, or these."""
+    return list(world.jobs.waiting(tenant, pool, labels or {"gpu": "no"}))
 
 
 def stop(world: Ports, snapshot: RunSnapshot, path: str) -> None:
@@ -116,7 +125,7 @@ class TestOffer:
         _, second = offered(world, snapshot, attempt=2, offered_at=at(60))
 
         assert stored(world, first) == second
-        assert world.jobs.waiting("acme", "linux", 10) == [second]
+        assert jobs_in(world, "acme", "linux") == [second]
         assert due_ats(world, DueKind.OFFER) == [at(60 + DAY_S)]
         assert due(world, DueKind.LEASE) == []
 
@@ -154,7 +163,7 @@ class TestRepeatedOffer:
         assert self.repeat(world, snapshot) == job
 
         assert stored(world, job) == job
-        assert world.jobs.waiting("acme", "linux", 10) == [job]
+        assert jobs_in(world, "acme", "linux") == [job]
         assert due_ats(world, DueKind.OFFER) == [at(DAY_S)]
         assert entry_ids(world, snapshot.run).count(f"{PATH}#1#offered") == 1
         world.jobs.answer(job, None)
@@ -228,7 +237,7 @@ class TestRepeatedOffer:
         assert self.repeat(world, snapshot) == job
 
         assert due_ats(world, DueKind.LEASE) == [at(30 + 60)]
-        assert world.jobs.waiting("acme", "linux", 10) == []
+        assert jobs_in(world, "acme", "linux") == []
 
 
 class TestWaiting:
@@ -239,9 +248,9 @@ class TestWaiting:
         offered(world, snapshot, "elsewhere", pool="arm")
         offered(world, new_run(world, a_run(tenant="globex")))
 
-        assert world.jobs.waiting("acme", "linux", 10) == [first, second, third]
-        assert world.jobs.waiting("acme", "linux", 2) == [first, second]
-        assert world.jobs.waiting("acme", "lin", 10) == []
+        assert jobs_in(world, "acme", "linux") == [first, second, third]
+        assert jobs_in(world, "acme", "linux")[:2] == [first, second]
+        assert jobs_in(world, "acme", "lin") == []
 
     def test_lists_no_job_that_was_leased_or_withdrawn_or_is_done(self, world: Ports) -> None:
         leased(world)
@@ -250,16 +259,26 @@ class TestWaiting:
         snapshot, timed_out = offered(world)
         recorded(world, snapshot, timed_out)
 
-        assert world.jobs.waiting("acme", "linux", 10) == []
+        assert jobs_in(world, "acme", "linux") == []
         assert world.jobs.oldest(10) == []
+
+    def test_lists_the_jobs_that_the_labels_are_enough_for(self, world: Ports) -> None:
+        _, any_worker = offered(world, labels={})
+        _, gpu = offered(world, labels={"gpu": "h100"}, offered_at=at(1))
+        _, both = offered(world, labels={"gpu": "h100", "zone": "b"}, offered_at=at(2))
+
+        assert list(world.jobs.waiting("acme", "linux", {})) == [any_worker]
+        assert jobs_in(world, "acme", "linux", gpu="h100") == [any_worker, gpu]
+        assert jobs_in(world, "acme", "linux", zone="b", gpu="h100") == [any_worker, gpu, both]
+        assert jobs_in(world, "acme", "linux", gpu="a100", zone="b") == [any_worker]
 
     def test_a_lost_job_keeps_its_place(self, world: Ports) -> None:
         snapshot, lost = leased(world)
         offered(world, offered_at=at(1))
         world.jobs.give_back(snapshot, lost, [LOST])
 
-        assert [job.offered_at for job in world.jobs.waiting("acme", "linux", 10)] == [at(0), at(1)]
-        assert world.jobs.waiting("acme", "linux", 1) == [replace(lost, lease=None, losses=1)]
+        assert [job.offered_at for job in jobs_in(world, "acme", "linux")] == [at(0), at(1)]
+        assert jobs_in(world, "acme", "linux")[:1] == [replace(lost, lease=None, losses=1)]
 
     def test_the_oldest_are_of_all_tenants_and_pools(self, world: Ports) -> None:
         _, second = offered(world, offered_at=at(2))
@@ -503,7 +522,7 @@ class TestWithdrawal:
 
         assert world.jobs.withdraw(job)
 
-        assert world.jobs.waiting("acme", "linux", 10) == []
+        assert jobs_in(world, "acme", "linux") == []
         assert not world.jobs.lease(snapshot, job, a_lease(), [])
 
     def test_ends_the_lease(self, world: Ports) -> None:
@@ -553,7 +572,7 @@ class TestWithdrawal:
         assert not world.jobs.withdraw(job)
         assert not world.jobs.withdraw(replace(job, lease=None))
 
-        assert world.jobs.waiting("acme", "linux", 10) == [replace(job, lease=None, losses=1)]
+        assert jobs_in(world, "acme", "linux") == [replace(job, lease=None, losses=1)]
 
     def test_of_a_done_job_is_false(self, world: Ports) -> None:
         snapshot, job = leased(world)
@@ -604,7 +623,7 @@ class TestAnswer:
         world.jobs.answer(first, None)
 
         assert world.answers == []
-        assert world.jobs.waiting("acme", "linux", 10) == [second]
+        assert jobs_in(world, "acme", "linux") == [second]
         assert due_ats(world, DueKind.OFFER) == [at(DAY_S)]
 
     def test_takes_a_waiting_job_from_its_pool(self, world: Ports) -> None:
@@ -612,7 +631,7 @@ class TestAnswer:
 
         world.jobs.answer(job, StepFailedError("no"))
 
-        assert world.jobs.waiting("acme", "linux", 10) == []
+        assert jobs_in(world, "acme", "linux") == []
         assert due(world, DueKind.OFFER) == []
 
     def test_of_an_answered_job_ends_its_due_work(self, world: Ports) -> None:
@@ -665,7 +684,7 @@ class TestRecordedAttempt:
         recorded(world, snapshot, job)
 
         assert stored(world, job) == replace(job, is_done=True)
-        assert world.jobs.waiting("acme", "linux", 10) == []
+        assert jobs_in(world, "acme", "linux") == []
 
     def test_is_refused_when_the_job_was_given_back(self, world: Ports) -> None:
         snapshot, job = leased(world)
@@ -863,7 +882,7 @@ class TestItemsInTheTable:
         others = [offered(world, offered_at=at(number))[1] for number in range(1, 4)]
         dynamodb = _LaggingIndex(lambda: world.jobs.lease(snapshot, first, a_lease(), []))
 
-        waiting = aws(dynamodb).jobs.waiting("acme", "linux", 10)
+        waiting = jobs_in(aws(dynamodb), "acme", "linux")
 
         assert waiting == others
         assert aws(dynamodb).jobs.oldest(10) == others
@@ -875,13 +894,16 @@ class _LaggingIndex:
     def __init__(self, write: Callable[[], object]) -> None:
         self._dynamodb = client("dynamodb")
         self._write = write
+        self.calls: list[str] = []
 
     def query(self, **arguments: object) -> JsonObject:
+        self.calls.append("query")
         response: JsonObject = self._dynamodb.query(**arguments)
         self._write()
         return response
 
     def batch_get_item(self, **arguments: object) -> JsonObject:
+        self.calls.append("batch_get_item")
         response: JsonObject = self._dynamodb.batch_get_item(**arguments)
         response["Responses"][TABLE].reverse()
         return response
@@ -914,7 +936,7 @@ class TestCallsOfMachines:
 
         assert stored(world, job) == job
         assert entry_ids(world, snapshot.run) == ["run.created", f"{PATH}#1#started"]
-        assert world.jobs.waiting("acme", "states:import", 10) == []
+        assert jobs_in(world, "acme", "states:import") == []
         assert world.jobs.oldest(10) == []
 
     def test_are_due_when_their_execution_is_looked_at(self, world: Ports) -> None:
@@ -959,3 +981,92 @@ class TestCallsOfMachines:
 
         assert not world.jobs.hasten(job, at(30))
         assert due(world, DueKind.LEASE) == []
+
+
+class TestManyJobs:
+    """A pool with more jobs than a worker's poll reads."""
+
+    def test_none_hides_another_one(self, world: Ports) -> None:
+        snapshot = new_run(world)
+        for number in range(250):
+            labels = {"gpu": "h100", "number": str(number)} if number % 2 else {"gpu": "h100"}
+            offered(world, snapshot, f"gpu-{number}", offered_at=at(number), labels=labels)
+        _, second = offered(world, snapshot, "arm-2", offered_at=at(502), labels={"arch": "arm"})
+        _, first = offered(world, snapshot, "arm-1", offered_at=at(501), labels={"arch": "arm"})
+
+        assert jobs_in(world, "acme", "linux", arch="arm", zone="b") == [first, second]
+        assert jobs_in(world, "acme", "linux", zone="b") == []
+
+
+@pytest.mark.parametrize("world", ["aws"], indirect=True)
+class TestPages:
+    """Polls that read 5 keys in a page and 3 pages at most."""
+
+    @pytest.fixture(name="jobs")
+    def _jobs(self, world: Ports) -> Jobs:
+        del world
+        table = Table(client("dynamodb"), TABLE)
+        tokens = TaskTokens(client("stepfunctions"))
+        journal = JournalChunks(table, RETENTION)
+        return DynamoJobs(table, journal, tokens, RETENTION, bounds=Bounds(page=5, pages=3))
+
+    def polls(self, jobs: Jobs, count: int) -> list[list[str]]:
+        """Return the paths of the jobs that each of several polls finds."""
+        labels = {"arch": "arm"}
+        return [
+            [job.step_path for job in jobs.waiting("acme", "linux", labels)] for _ in range(count)
+        ]
+
+    def test_a_later_poll_goes_on_where_the_last_one_has_stopped(
+        self, world: Ports, jobs: Jobs
+    ) -> None:
+        snapshot = new_run(world)
+        for number in range(40):
+            offered(world, snapshot, f"gpu-{number}", offered_at=at(number), labels={"gpu": "h"})
+        offered(world, snapshot, "arm-1", offered_at=at(40), labels={"arch": "arm"})
+        offered(world, snapshot, "arm-2", offered_at=at(41), labels={"arch": "arm"})
+
+        # Each poll looks at the first page and at two more: 10 jobs further than the last poll.
+        assert self.polls(jobs, 5) == [[], [], [], ["arm-1", "arm-2"], []]
+        assert self.polls(jobs, 3)[-1] == ["arm-1", "arm-2"]
+
+    def test_a_poll_that_stops_at_a_job_loses_none(self, world: Ports, jobs: Jobs) -> None:
+        snapshot = new_run(world)
+        for number in range(20):
+            offered(world, snapshot, f"gpu-{number}", offered_at=at(number), labels={"gpu": "h"})
+        taken = [
+            offered(world, snapshot, f"arm-{n}", offered_at=at(20 + n), labels={"arch": "arm"})[1]
+            for n in range(3)
+        ]
+        self.polls(jobs, 1)
+
+        for job in taken:
+            assert next(jobs.waiting("acme", "linux", {"arch": "arm"})) == job
+            assert world.jobs.lease(snapshot, job, a_lease(), [])
+
+    def test_an_older_job_comes_first(self, world: Ports, jobs: Jobs) -> None:
+        snapshot = new_run(world)
+        for number in range(30):
+            offered(world, snapshot, f"gpu-{number}", offered_at=at(number), labels={"gpu": "h"})
+        self.polls(jobs, 1)
+        offered(world, snapshot, "arm-1", offered_at=at(-1), labels={"arch": "arm"})
+
+        assert self.polls(jobs, 1) == [["arm-1"]]
+
+    def test_a_pool_of_few_jobs_is_read_at_once(self, world: Ports) -> None:
+        offered(world, labels={"gpu": "h"})
+        dynamodb = _LaggingIndex(lambda: None)
+
+        assert jobs_in(aws(dynamodb), "acme", "linux", arch="arm") == []
+        assert dynamodb.calls == ["query", "batch_get_item"]
+
+    def test_a_position_expires(self, world: Ports, jobs: Jobs) -> None:
+        snapshot = new_run(world)
+        for number in range(20):
+            offered(world, snapshot, f"gpu-{number}", offered_at=at(number), labels={"gpu": "h"})
+        self.polls(jobs, 1)
+
+        scanned = client("dynamodb").scan(TableName=TABLE)["Items"]
+        (item,) = [item for item in scanned if item["pk"]["S"] == "T#acme#P#linux"]
+
+        assert int(item["expires_at"]["N"]) > int((NOON + timedelta(days=29)).timestamp())

@@ -12,7 +12,7 @@ from taskrunner.model.job import LONGEST_WAIT, Job, Lease
 from tests.fakes.atomic import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from taskrunner.errors import TaskRunnerError
     from taskrunner.model.journal import Entry
@@ -100,9 +100,9 @@ class MemoryJobs:
         return job
 
     @atomic
-    def waiting(self, tenant: str, pool: str, limit: int) -> Sequence[Job]:
+    def waiting(self, tenant: str, pool: str, labels: Mapping[str, str]) -> Iterator[Job]:
         jobs = [job for job in self._listed() if (job.tenant, job.pool) == (tenant, pool)]
-        return sorted(jobs, key=_place)[:limit]
+        return iter(sorted(filter(lambda job: job.suits(labels), jobs), key=_place))
 
     @atomic
     def oldest(self, limit: int) -> Sequence[Job]:

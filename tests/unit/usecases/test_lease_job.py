@@ -204,6 +204,15 @@ class TestTheChoice:
         assert lease(world) is None
 
 
+    def test_is_not_hidden_behind_many_jobs_with_other_labels(self) -> None:
+        world = MemoryWorld()
+        for number in range(250):
+            a_job_of(world, TENANT, f"run-{number}", labelled({"gpu": "h100"}))
+        a_job_of(world, TENANT, "run-any")
+
+        assert lease(world)["run"]["id"] == "run-any"
+
+
 class TestAJobThatCannotBeRun:
     def test_has_failed_and_the_next_one_is_taken(self) -> None:
         world = MemoryWorld()
@@ -250,7 +259,7 @@ class TestAJobThatCannotBeRun:
 
         assert lease(world) is None
 
-        assert list(world.jobs.waiting(TENANT, "linux", 10)) == []
+        assert list(world.jobs.waiting(TENANT, "linux", {})) == []
 
 
 def test_an_attempt_begins_once_whatever_fails() -> None:

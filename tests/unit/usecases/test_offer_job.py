@@ -54,7 +54,7 @@ def test_a_step_waits_in_its_pool() -> None:
 
     assert offer(world) == {"status": "offered", "attempt": 1}
 
-    (waiting,) = world.jobs.waiting(TENANT, "linux", 10)
+    (waiting,) = world.jobs.waiting(TENANT, "linux", {})
     assert (waiting.step_path, waiting.attempt, waiting.losses) == ("tests", 1, 0)
     assert entry_ids(world) == ["run.created", "run.started", "tests#1#offered"]
     assert world.jobs.answers == []
@@ -131,7 +131,7 @@ def test_a_skipped_step_is_offered_to_nobody() -> None:
     assert offer(world) == {"status": "Skipped"}
 
     assert world.approvals.woken == {"token-1": Verdict.APPROVED}
-    assert list(world.jobs.waiting(TENANT, "linux", 10)) == []
+    assert list(world.jobs.waiting(TENANT, "linux", {})) == []
 
 
 def test_labels_are_filled_in() -> None:

@@ -23,7 +23,7 @@ from taskrunner.adapters.table_layout import (
 from taskrunner.adapters.table_requests import Put, Update
 from taskrunner.model import timestamp
 from taskrunner.model.due_work import DueKind
-from taskrunner.model.job import LONGEST_WAIT, Job, Lease
+from taskrunner.model.job import LONGEST_WAIT, Job, Lease, labels_digest
 
 if TYPE_CHECKING:
     from taskrunner.adapters.table_requests import Item
@@ -58,6 +58,11 @@ def job_from_item(item: Item) -> Job:
 def pool_list(tenant: str, pool: str) -> str:
     """Return the partition of *tenant*'s jobs that wait in *pool*, in the index of run lists."""
     return run_list(tenant, ListKind.POOL, pool)
+
+
+def listed_digest(created_sort: str) -> str:
+    """Return the digest of a waiting job's labels, with which its place in a list ends."""
+    return created_sort.rpartition("#")[2]
 
 
 def waits(item: Item) -> bool:
@@ -214,9 +219,10 @@ def _update(job: Job, expression: str, values: dict[str, object], condition: str
 def _waiting_values(job: Job) -> dict[str, object]:
     """Return the values of the attributes that a job has while it waits."""
     waits_since = timestamp.from_text(job.waits_since)
+    place = (job.offered_at, job.run_id, job.step_path, labels_digest(job.labels))
     return {
         ":run_list": pool_list(job.tenant, job.pool),
-        ":created_sort": f"{job.offered_at}#{job.run_id}#{job.step_path}",
+        ":created_sort": "#".join(place),
         **_due_at(DueKind.OFFER, timestamp.to_text(waits_since + LONGEST_WAIT)),
     }
 

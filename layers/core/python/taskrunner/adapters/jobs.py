@@ -19,7 +19,6 @@ from taskrunner.adapters.job_items import (
     key_of,
     leased_update,
     offered_put,
-    pool_list,
     renewed_update,
     token_update,
     waits,
@@ -31,24 +30,25 @@ from taskrunner.adapters.run_items import running_check
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
     DUE_WORK,
-    RUN_LISTS,
     Key,
     job_key,
     partition_of,
     run_partition,
 )
 from taskrunner.adapters.table_requests import Query, by_prefix
+from taskrunner.adapters.waiting_jobs import MOST_READ, WaitingJobs
 from taskrunner.errors import TryAgainError
 from taskrunner.model.due_work import DueKind
 from taskrunner.model.run import run_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from taskrunner.adapters.journal_chunks import JournalChunks
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Update, Write
     from taskrunner.adapters.task_tokens import TaskTokens
+    from taskrunner.adapters.waiting_jobs import Bounds
     from taskrunner.errors import ConflictError, TaskRunnerError
     from taskrunner.model.job import Job, Lease
     from taskrunner.model.journal import Entry
@@ -62,9 +62,19 @@ class DynamoJobs:
     """`ports.Jobs` over the table. Task tokens leave it for Step Functions only."""
 
     def __init__(
-        self, table: Table, journal: JournalChunks, tokens: TaskTokens, retention: Retention
+        self,
+        table: Table,
+        journal: JournalChunks,
+        tokens: TaskTokens,
+        retention: Retention,
+        *,
+        bounds: Bounds = MOST_READ,
     ) -> None:
-        """Append entries to *journal* in the transaction of the change that they describe."""
+        """Append entries to *journal* in the transaction of the change that they describe.
+
+        *bounds* are those of a poll.
+        """
+        self._waiting = WaitingJobs(table, bounds)
         self._table = table
         self._journal = journal
         self._tokens = tokens
@@ -134,30 +144,18 @@ class DynamoJobs:
             return run_ended(run.run_id, failed.outcome)
         return self._endings.refusal(run)
 
-    def waiting(self, tenant: str, pool: str, limit: int) -> Sequence[Job]:
+    def waiting(self, tenant: str, pool: str, labels: Mapping[str, str]) -> Iterator[Job]:
         """See the port."""
-        return self._waiting(
-            Query(
-                condition="run_list = :list",
-                values={":list": pool_list(tenant, pool)},
-                index=RUN_LISTS,
-                limit=limit,
-            )
-        )
+        return self._waiting.of_pool(tenant, pool, labels)
 
     def oldest(self, limit: int) -> Sequence[Job]:
         """See the port. The oldest jobs are due first."""
-        return self._waiting(
-            Query(
-                condition="due = :kind",
-                values={":kind": DueKind.OFFER.value},
-                index=DUE_WORK,
-                limit=limit,
-            )
+        query = Query(
+            condition="due = :kind",
+            values={":kind": DueKind.OFFER.value},
+            index=DUE_WORK,
+            limit=limit,
         )
-
-    def _waiting(self, query: Query) -> Sequence[Job]:
-        """Return the jobs of a page of an index that still wait, the oldest first."""
         keys = [Key(item["pk"], item["sk"]) for item in self._table.page(query).items]
         items = [item for item in self._table.batch(keys) if waits(item)]
         return [job_from_item(item) for item in sorted(items, key=lambda i: i["created_sort"])]

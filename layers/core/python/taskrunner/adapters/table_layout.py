@@ -43,6 +43,8 @@ Outside the runs there are
     T#<tenant>#K#<digest> / K   an Idempotency-Key of a creator: run_id, expires_at
     T#<tenant>#P / <pool>#<number>  the workers of a pool with the same labels: labels,
                                 labels_digest, seen_at, expires_at
+    T#<tenant>#P#<pool> / <digest>  where workers with certain labels go on in a pool of many jobs:
+                                go_on_after, expires_at
     T#<tenant>#Q#<pack> / Q     a pack with maxQueueDepth: unfinished_runs
     T#<tenant>#E#<environment>  CURRENT, D#<deployment> and H#<revision>; see `releases`
 """
@@ -206,6 +208,11 @@ def queue_key(run: Run) -> Key:
 def pool_kind_key(tenant: str, pool: str, number: int) -> Key:
     """Return the key of a kind of workers of a pool, which has a fixed number of such items."""
     return Key(f"T#{tenant}#P", f"{pool}#{number:02d}")
+
+
+def pool_position_key(tenant: str, pool: str, digest: str) -> Key:
+    """Return the key of a place in a pool's jobs, for workers whose labels have *digest*."""
+    return Key(f"T#{tenant}#P#{pool}", digest)
 
 
 def idempotency_key_key(tenant: str, creator: str, idempotency_key: str) -> Key:

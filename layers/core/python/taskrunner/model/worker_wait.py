@@ -1,4 +1,4 @@
-"""Why a step waits for a worker, by the workers of its pool that were seen lately.
+"""The reason of a step's wait for a worker, by the workers of its pool that were seen lately.
 
 Workers that ask for work or report about it are noted once a minute, each kind of them together:
 the workers of a pool with the same labels.

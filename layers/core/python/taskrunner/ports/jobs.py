@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from taskrunner.errors import TaskRunnerError
     from taskrunner.model.job import Job, Lease
@@ -51,9 +51,11 @@ class Jobs(Protocol):
         """
         ...
 
-    def waiting(self, tenant: str, pool: str, limit: int) -> Sequence[Job]:
-        """Return the jobs of the tenant that wait in the pool, the oldest first, at most *limit*.
+    def waiting(self, tenant: str, pool: str, labels: Mapping[str, str]) -> Iterator[Job]:
+        """Yield the jobs of the tenant in the pool that a worker with *labels* may take.
 
+        The oldest come first, and each is read when it is asked for. If there are thousands of
+        others, one call reads a part of them, and the next calls go on from there.
         The list follows the jobs within moments, so one may have been leased since.
         """
         ...

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Pools(Protocol):
-    """The kinds of workers by tenant and pool. What one tenant learns says nothing of another's."""
+    """The kinds of workers by tenant and pool. No tenant learns of another one's workers."""
 
     def note(self, tenant: str, pool: str, labels: Mapping[str, str], now: str) -> None:
         """Note that a worker with *labels*, which serves the tenant, was seen in the pool *now*.
 
-        A kind is noted once a minute, and then this is one write; else it costs nothing. Of more
-        than `MAX_KINDS` kinds that were seen lately, the others are not noted.
+        A kind is noted once a minute, and then this is one write; else it costs nothing. A pool
+        keeps `MAX_KINDS` kinds, and a new one only takes the place of one that has gone.
 
         Raises:
             TryAgainError: AWS was busy.

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
     from taskrunner.runtime.running_step import RunningStep
 
-# How many of a tenant's waiting jobs are looked at; jobs whose labels do not match are among them.
-_MOST_LOOKED_AT: Final = 100
 # Between two looks of a worker that waits for a job.
 _PAUSE_S: Final = 2.0
 # The worker downloads the artifacts before it runs the script.
@@ -82,19 +80,18 @@ def lease_job(request: LeaseRequest, world: World) -> JsonObject | None:
 
 
 def _waiting(request: LeaseRequest, world: World) -> Iterator[Job]:
-    """Yield the jobs that the worker may take: the oldest of each tenant, then the next of each.
+    """Return the jobs that the worker may take: the oldest of each tenant, then the next of each.
 
     Which tenant is first changes from call to call, so that none is always the first.
     """
     tenants = request.tenants
     first = int(world.clock.now().timestamp() * 1000) % len(tenants) if tenants else 0
     queues = [
-        world.jobs.waiting(tenant, request.pool, _MOST_LOOKED_AT)
+        world.jobs.waiting(tenant, request.pool, request.labels)
         for tenant in (*tenants[first:], *tenants[:first])
     ]
-    for job in chain(*zip_longest(*queues)):
-        if job is not None and job.suits(request.labels):
-            yield job
+    jobs = chain.from_iterable(zip_longest(*queues))
+    return (job for job in jobs if job is not None)
 
 
 def _lease(job: Job, request: LeaseRequest, world: World) -> JsonObject | None:
