@@ -37,7 +37,7 @@ def test_no_worker_was_ever_seen() -> None:
 
     assert (wait.cause, wait.last_seen_at) == (WaitCause.NO_WORKER, None)
     assert wait.message == (
-        f"no worker has asked the pool linux for work within {KEPT.days} days; "
+        f"no worker has asked the pool linux for work in the last {KEPT.days} days; "
         "start one, or correct the pool"
     )
 

@@ -203,7 +203,6 @@ class TestTheChoice:
         assert lease(world)["run"]["id"] == "run-any"
         assert lease(world) is None
 
-
     def test_is_not_hidden_behind_many_jobs_with_other_labels(self) -> None:
         world = MemoryWorld()
         for number in range(250):

@@ -19,6 +19,8 @@ from taskrunner.model.entries.gate_entries import DecisionRecorded
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.run_entries import RunEnded
 from taskrunner.model.journal import Event
+from taskrunner.model.machine_call import machine_of
+from taskrunner.model.plan import RunStep
 from taskrunner.model.state.fold import fold
 from taskrunner.values import dataclass
 
@@ -84,7 +86,7 @@ def statement(
             "planHash": run.plan_hash,
             "definitionHash": run.definition_hash,
             "inputsDigest": canonical_json.digest(dict(plan.inputs)),
-            "steps": _steps(state, entries),
+            "steps": _steps(state, plan, entries),
             "approvals": [
                 _approval(run, entry, fact)
                 for entry, fact in facts
@@ -118,12 +120,12 @@ def _run(run: Run, state: RunState) -> JsonObject:
     )
 
 
-def _steps(state: RunState, entries: Sequence[Entry]) -> list[JsonObject]:
+def _steps(state: RunState, plan: Plan, entries: Sequence[Entry]) -> list[JsonObject]:
     started: dict[str, str] = {}
     for entry in entries:
         if entry.step_path is not None and entry.event in _STARTS:
             started.setdefault(entry.step_path, entry.occurred_at)
-    return [_step(step, started.get(step.path)) for step in state.steps]
+    return [_step(step, started.get(step.path)) | _called(step, plan) for step in state.steps]
 
 
 def _step(step: StepState, started_at: str | None) -> JsonObject:
@@ -136,11 +138,19 @@ def _step(step: StepState, started_at: str | None) -> JsonObject:
             "attempts": step.attempts,
             "pool": step.pool if step.worker is not None else None,
             "worker": step.worker,
-            "execution": step.execution,
             "startedAt": started_at,
             "lastTransitionAt": step.last_transition_at,
         }
     )
+
+
+def _called(step: StepState, plan: Plan) -> JsonObject:
+    """Return the machine that a step has called, and the name of the last attempt's execution."""
+    template = plan.step(step.template_id)
+    machine = machine_of(template.uses) if isinstance(template, RunStep) else None
+    if machine is None or step.execution is None:
+        return {}
+    return {"machine": machine, "execution": step.execution}
 
 
 def _approval(run: Run, entry: Entry, decided: DecisionRecorded) -> JsonObject:

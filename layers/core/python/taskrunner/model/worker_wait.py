@@ -95,7 +95,7 @@ def why_waiting(
 
 def _no_worker(pool: str, last_seen_at: str | None) -> str:
     if last_seen_at is None:
-        days = f"within {KEPT.days} days"
+        days = f"in the last {KEPT.days} days"
         return (
             f"no worker has asked the pool {pool} for work {days}; start one, or correct the pool"
         )
