@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from taskrunner.model.job import HEARTBEAT_S
+from taskrunner.model.worker_wait import NOTED_EVERY
 from taskrunner_cli.worker.loop import ACTIVE_POLL_S
 from taskrunner_cli.worker.settings import Settings
 from tests.machine.counted import Counts, counted
@@ -202,19 +203,29 @@ def worker_rows() -> dict[str, list[tuple[float, str]]]:
     }
 
 
-def as_rows(one: Counter[str], times: float, seconds: float) -> list[float]:
-    """Return a column of the table: what a call has taken, so many times."""
-    return [times, times, times * seconds, times * one["read"], times * one["write"]]
+def as_rows(one: Counter[str], note: Counter[str], span_s: float, gap_s: float) -> list[float]:
+    """Return a column of the table: what a call takes that comes after each gap.
+
+    Once a minute it also notes that the worker is there.
+    """
+    times, notes = span_s / gap_s, span_s / NOTED_EVERY.total_seconds()
+    reads, writes = (times * one[unit] + notes * note[unit] for unit in ("read", "write"))
+    return [times, times, times * CALL_S, reads, writes]
 
 
 def test_a_worker_takes_what_the_page_says(engine: Engine, ana: Client, tmp_path: Path) -> None:
     gap_s = Settings(pool="linux", name="build-7", work_folder=tmp_path).idle_poll_s
     with counted(engine) as counts:
-        PassingClock(engine)
+        clock = PassingClock(engine)
         worker = Worker(worker_client(engine))
+        worker.poll()  # the environment learns where the kind of the worker is noted
         before = counts.units.copy()
         worker.poll()
         poll = counts.units - before
+        clock.sleep(NOTED_EVERY.total_seconds())
+        before = counts.units.copy()
+        worker.poll()
+        note = counts.units - before - poll
         run_id = start(ana, ON_WORKERS)
         work = worker.take()
         before = counts.units.copy()
@@ -224,10 +235,11 @@ def test_a_worker_takes_what_the_page_says(engine: Engine, ana: Client, tmp_path
         ended(ana, run_id)
 
     columns = [
-        as_rows(poll, MONTH_S / gap_s, CALL_S),
-        as_rows(poll, HOUR_S / ACTIVE_POLL_S, CALL_S),
-        as_rows(heartbeat, HOUR_S / HEARTBEAT_S, CALL_S),
+        as_rows(poll, note, MONTH_S, gap_s),
+        as_rows(poll, note, HOUR_S, ACTIVE_POLL_S),
+        as_rows(heartbeat, note, HOUR_S, HEARTBEAT_S),
     ]
+    assert note == {"write": 1}
     stated = [[count for count, _ in cells] for cells in worker_rows().values()]
     assert stated == [list(row) for row in zip(*columns, strict=True)]
 

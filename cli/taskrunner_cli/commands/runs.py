@@ -231,7 +231,7 @@ def _read_history(session: Session, run: RunState) -> RunHistory:
     A log that cannot be read hides no state.
     """
     durations, decisions = StepDurations(), Decisions()
-    if all(step["status"] == "Pending" for step in run["steps"]) and not _is_cancelled(run):
+    if not any(map(_has_begun, run["steps"])) and not _is_cancelled(run):
         return RunHistory(decisions)
     try:
         for page in session.client.log_pages(run["runId"]):
@@ -244,6 +244,11 @@ def _read_history(session: Session, run: RunState) -> RunHistory:
         )
         return RunHistory(decisions)
     return RunHistory(decisions, durations.at(session.world.clock.now(), run))
+
+
+def _has_begun(step: Step) -> bool:
+    """Return whether a step has a history: one that waits again after an attempt has one too."""
+    return step["status"] != "Pending" or bool(step.get("attempts"))
 
 
 def _is_cancelled(run: RunState) -> bool:

@@ -34,7 +34,7 @@ from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.output.step_output import LastOutput, is_output, printed_lines
 from taskrunner_cli.output.steps import StepRow, brought_up_to_date, step_rows, step_table
 from taskrunner_cli.output.wording import counted
-from taskrunner_cli.output.worker_steps import wait_message
+from taskrunner_cli.output.worker_steps import has_known_cause, wait_message
 from taskrunner_cli.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ class PlainLines(NoDisplay):
 
     def _print_waits(self, run: RunState) -> None:
         """Print why steps wait for workers, once as long as it holds; of a map it is one line."""
-        waits = {wait_message(step): step["stepId"] for step in reversed(run["steps"])}
+        steps = filter(has_known_cause, reversed(run["steps"]))
+        waits = {wait_message(step): step["stepId"] for step in steps}
         waits.pop("", None)
         for message in reversed(waits):
             if message not in self._waits:

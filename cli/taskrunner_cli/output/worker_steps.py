@@ -7,14 +7,18 @@ from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, Step
 
 WAITING_FOR_WORKER: Final = "waiting-for-worker"
 """The reason of a step that no worker has taken yet."""
-_JUST_OFFERED: Final = "just-offered"
+_NOT_ASKED_YET: Final = "not-asked-yet"
 _MOST_WAITS: Final = 5
 
 
 def wait_message(step: Step) -> str:
-    """Return why a step waits for a worker; nothing if it does not, or only since a moment ago."""
-    wait = step.get("workerWait", {})
-    return "" if wait.get("cause") == _JUST_OFFERED else wait.get("message", "")
+    """Return why a step waits for a worker; nothing if it does not wait for one."""
+    return step.get("workerWait", {}).get("message", "")
+
+
+def has_known_cause(step: Step) -> bool:
+    """Return whether time alone does not show soon why a step waits."""
+    return step.get("workerWait", {}).get("cause") != _NOT_ASKED_YET
 
 
 def first_for_each_wait(steps: Iterable[Step]) -> set[str]:
@@ -32,7 +36,10 @@ def place_of(step: Step) -> str:
         return wait_message(step) or f"pool {step.get('pool', '')}".strip()
     if step["status"] not in {"Running", "Failed"}:
         return ""
-    return f"on {step['worker']}" if "worker" in step else execution_of(step)
+    if "worker" in step:
+        return f"on {step['worker']}"
+    name = step.get("executionArn", "").rpartition(":")[2]  # the whole is wider than most terminals
+    return f"execution {name}" if name else ""
 
 
 def execution_of(step: Step) -> str:

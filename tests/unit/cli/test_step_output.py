@@ -1,6 +1,7 @@
 """Output of steps, in the log of a command, in a pipe and on a terminal."""
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -140,6 +141,81 @@ def test_the_table_says_what_a_step_waits_for_and_where_it_runs() -> None:
     assert "build-7" not in _table({**running, "status": "Succeeded"})
 
 
+WAIT = "all workers of the pool linux are busy"
+LOSS = "attempt 1 was lost: worker vm-6 of pool linux stopped answering; offered again"
+ARN = "arn:aws:states:eu-central-1:1:execution:taskrunner_machine_load:run-7-1"
+
+
+def _waiting(step_id: str = "tests", message: str = WAIT, cause: str = "workers-busy") -> Step:
+    return {
+        "stepId": step_id,
+        "status": "Pending",
+        "statusReason": "waiting-for-worker",
+        "pool": "linux",
+        "workerWait": {"cause": cause, "message": message},
+    }
+
+
+def test_the_table_says_why_a_step_waits_and_which_worker_was_lost() -> None:
+    lost: Step = {**_waiting(), "lastLoss": {"message": LOSS}}
+    running: Step = {**lost, "status": "Running", "worker": "vm-7", "statusReason": ""}
+    del running["workerWait"]
+
+    assert WAIT in _table(_waiting())
+    assert f"{WAIT}: {LOSS}" in _table(lost)
+    assert f"on vm-7: {LOSS}" in _table(running)
+    assert LOSS not in _table({**running, "status": "Succeeded"})
+
+
+def test_the_table_names_the_execution_of_a_call() -> None:
+    step: Step = {"stepId": "load", "status": "Running", "executionArn": ARN}
+
+    assert "execution run-7-1" in _table(step)
+    assert "run-7-1" not in _table({**step, "status": "Succeeded"})
+
+
+def test_of_the_items_of_a_map_the_first_ones_say_why_they_wait() -> None:
+    steps: list[Step] = [
+        {"stepId": "each", "kind": "Map", "status": "Running"},
+        *(
+            {**_waiting(f"each[{n}]::{name}", message), "parentId": "each"}
+            for n in range(20)
+            for name, message in (("tests", WAIT), ("gpu", "none has the label"))
+        ),
+    ]
+
+    shown = [row.step["stepId"] for row in step_rows(steps)]
+
+    assert shown == ["each", "each[0]::tests", "each[0]::gpu"]
+
+
+def test_a_step_lists_its_losses_and_its_execution() -> None:
+    screen = io.StringIO()
+    step: StepDetail = {**_waiting(), "losses": [{"message": LOSS}], "executionArn": ARN}
+
+    _console(screen, is_terminal=False).print(step_view(step))
+
+    shown = " ".join(screen.getvalue().split())
+    assert f"waits {WAIT}" in shown
+    assert LOSS in shown
+    assert f"execution {ARN}" in shown
+
+
+def test_lines_say_once_why_steps_wait() -> None:
+    screen = io.StringIO()
+    display = PlainLines(_console(screen, is_terminal=False), "")
+    first = _update("running", "Running")
+    for steps in (
+        [_waiting("a", "none yet", "not-asked-yet")],
+        [_waiting("a"), _waiting("b")],
+        [_waiting("a"), _waiting("b")],
+        [_waiting("a", "no worker")],
+    ):
+        display.show(replace(first, run={**first.run, "steps": steps}))
+
+    assert screen.getvalue().splitlines() == [f"a: {WAIT}", "a: no worker"]
+
+
 def test_a_step_names_its_pool_and_its_worker() -> None:
     screen = io.StringIO()
     step: StepDetail = {"stepId": "tests", "status": "Running", "pool": "linux", "worker": "vm-7"}
@@ -160,4 +236,4 @@ def test_a_step_names_its_pool_and_its_worker() -> None:
 def _table(step: Step) -> str:
     screen = io.StringIO()
     _console(screen, is_terminal=False).print(step_table(step_rows([step])))
-    return screen.getvalue()
+    return " ".join(screen.getvalue().split())

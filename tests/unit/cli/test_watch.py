@@ -3,6 +3,7 @@
 import pytest
 
 from taskrunner_cli.api.documents import RunStatus, Step
+from taskrunner_cli.json_types import JsonValue
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request
@@ -208,6 +209,7 @@ class HoldingService(FakeService):
         self.held: list[int] = []
         self.next_held: list[Answer] = []
         self.plain = 0
+        self.waits: dict[str, JsonValue] = {}
 
     def _route_run(self, request: Request, run: FakeRun, rest: list[str]) -> Answer:
         if request.method != "GET" or rest:
@@ -221,7 +223,9 @@ class HoldingService(FakeService):
             run.tick()
             if request.query["since"] == f"0.{len(run.log)}":
                 return Answer(304)
-        return Answer(200, {**run.state(), "position": f"0.{len(run.log)}"})
+        state = run.state()
+        steps = [{**step, **self.waits} for step in state["steps"]]
+        return Answer(200, {**state, "steps": steps, "position": f"0.{len(run.log)}"})
 
 
 class TestAServiceThatHoldsRequests:
@@ -253,6 +257,18 @@ class TestAServiceThatHoldsRequests:
         assert ended.code == 0
         assert ended.err == ""
         assert service.plain == 1
+
+    def test_is_asked_plainly_too_while_a_step_waits_for_a_worker(
+        self, taskrunner: Command, service: HoldingService
+    ) -> None:
+        service.waits = {"workerWait": {"cause": "no-worker", "message": "no worker asks"}}
+        service.next_held = [Answer(304)] * 3
+
+        ended = taskrunner("watch", "r1")
+
+        assert ended.code == 0
+        assert service.plain == 1 + 3
+        assert "build: no worker asks" in ended.out
 
     @pytest.mark.parametrize(
         "refusal",

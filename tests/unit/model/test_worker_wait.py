@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.model import timestamp
-from taskrunner.model.worker_wait import KEPT, LATELY, MAX_KINDS, WaitCause, WorkerKind, why_waiting
+from taskrunner.model.worker_wait import (
+    KEPT,
+    LATELY,
+    MAX_KINDS,
+    NOTED_EVERY,
+    WaitCause,
+    WorkerKind,
+    why_waiting,
+)
 from tests.fakes.clock import NOON
 
 if TYPE_CHECKING:
@@ -86,21 +94,28 @@ def test_says_that_not_all_kinds_are_noted() -> None:
     [({}, "pool linux are busy"), ({"gpu": "h100"}, "pool linux with the label gpu=h100 are busy")],
 )
 def test_all_workers_are_busy(labels: Mapping[str, str], words: str) -> None:
-    wait = why(kind(30, gpu="h100", zone="b"), labels=labels)
+    wait = why(kind(60, gpu="h100", zone="b"), labels=labels)
 
     assert wait.cause is WaitCause.BUSY
     assert words in wait.message
 
 
-def test_a_job_of_a_moment_ago_is_about_to_be_taken() -> None:
-    assert why(kind(30), waits_s=5).cause is WaitCause.NEW
-    assert why(kind(30), waits_s=20).cause is WaitCause.BUSY
-    assert why(kind(30), waits_s=5, labels={"gpu": "h100"}).cause is WaitCause.LABELS
+def test_a_worker_that_was_not_seen_since_is_not_called_busy() -> None:
+    wait = why(kind(61, gpu="h100"), kind(5), labels={"gpu": "h100"})
+
+    assert wait.cause is WaitCause.NOT_ASKED_YET
+    assert wait.message == (
+        "no worker of the pool linux with the label gpu=h100 has asked for work since it waits; "
+        "one was last seen at 2025-12-06 11:58:59 UTC"
+    )
 
 
-def test_a_worker_that_asks_seldom_has_not_gone() -> None:
-    assert why(kind(LATELY.total_seconds())).cause is WaitCause.BUSY
-    assert why(kind(LATELY.total_seconds() + 1)).cause is WaitCause.NO_WORKER
+def test_a_worker_that_is_noted_once_a_minute_has_not_gone() -> None:
+    last_s = LATELY.total_seconds()
+
+    assert last_s > NOTED_EVERY.total_seconds() + 15  # between two polls of an idle worker
+    assert why(kind(last_s)).cause is WaitCause.NOT_ASKED_YET
+    assert why(kind(last_s + 1)).cause is WaitCause.NO_WORKER
 
 
 def test_names_few_of_many_labels() -> None:

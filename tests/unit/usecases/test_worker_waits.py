@@ -124,12 +124,13 @@ class TestTheCause:
 
         assert cause(world) == "workers-busy"
 
-    def test_is_new_at_first(self) -> None:
+    def test_is_not_known_at_first(self) -> None:
         world = a_world(TESTS)
         lease(world)
+        world.clock.advance(1)
         offer(world)
 
-        assert cause(world) == "just-offered"
+        assert cause(world) == "not-asked-yet"
 
     def test_is_of_its_own_pool(self) -> None:
         world = offered(TWO_POOLS)
@@ -234,6 +235,17 @@ class TestALoss:
         }
         assert shown(world)["lastLoss"] == loss
         assert detail(world)["losses"] == [loss | {"startedAt": "2025-12-06T12:00:00.000Z"}]
+
+    def test_leaves_no_worker_that_is_called_busy(self) -> None:
+        world = a_world(TESTS)
+        work = leased(world)
+        world.clock.advance(10)
+        beat(world, work, tenants=(TENANT,))
+        recover(world, after_s=46)
+
+        assert cause(world) == "not-asked-yet"
+        world.clock.advance(60)
+        assert cause(world) == "no-worker"
 
     def test_is_kept_when_another_worker_has_the_attempt(self) -> None:
         world = a_world(TESTS)

@@ -23,11 +23,9 @@ NOTED_EVERY: Final = timedelta(minutes=1)
 MAX_KINDS: Final = 40
 # A note that is older says nothing, and is removed.
 KEPT: Final = timedelta(days=30)
-# A kind that was not noted for so long has gone. An idle worker asks every 15 seconds, or as seldom
-# as its operator wants, and is noted at its first request after each minute.
-LATELY: Final = timedelta(minutes=3)
-# A worker that has room asks within this time.
-_ASKED_WITHIN: Final = timedelta(seconds=20)
+# A kind that was not noted for so long has gone. An idle worker asks every 15 seconds, a busy one
+# reports every 10, and both are noted at their first request after each minute.
+LATELY: Final = timedelta(seconds=90)
 _MOST_NAMED: Final = 20
 
 
@@ -50,7 +48,7 @@ class WaitCause(StrEnum):
     NO_WORKER = "no-worker"
     LABELS = "no-worker-with-labels"
     BUSY = "workers-busy"
-    NEW = "just-offered"
+    NOT_ASKED_YET = "not-asked-yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +79,13 @@ def why_waiting(
     of_pool = [kind for kind in kinds if kind.pool == pool]
     last_seen_at = max((kind.seen_at for kind in of_pool), default=None)
     there = [kind for kind in of_pool if kind.is_there(now)]
+    suiting = max((kind.seen_at for kind in there if has_labels(kind.labels, labels)), default=None)
     if not there:
         cause, message = WaitCause.NO_WORKER, _no_worker(pool, last_seen_at)
-    elif not any(has_labels(kind.labels, labels) for kind in there):
+    elif suiting is None:
         cause, message = WaitCause.LABELS, _no_labels(pool, labels, there)
-    elif now - timestamp.from_text(waits_since) < _ASKED_WITHIN:
-        message = f"it was offered a moment ago to workers of the pool {pool}, which ask for work"
-        cause = WaitCause.NEW
+    elif suiting < waits_since:
+        cause, message = WaitCause.NOT_ASKED_YET, _not_asked_yet(pool, labels, suiting)
     else:
         cause, message = WaitCause.BUSY, _busy(pool, labels)
     return WorkerWait(cause=cause, message=message, labels=labels, last_seen_at=last_seen_at)
@@ -99,8 +97,7 @@ def _no_worker(pool: str, last_seen_at: str | None) -> str:
         return (
             f"no worker has asked the pool {pool} for work {days}; start one, or correct the pool"
         )
-    since = f"{last_seen_at[:10]} {last_seen_at[11:19]} UTC"
-    return f"no worker has asked the pool {pool} for work since {since}; start one"
+    return f"no worker has asked the pool {pool} for work since {_time(last_seen_at)}; start one"
 
 
 def _no_labels(pool: str, labels: Mapping[str, str], there: Sequence[WorkerKind]) -> str:
@@ -118,9 +115,23 @@ def _no_labels(pool: str, labels: Mapping[str, str], there: Sequence[WorkerKind]
     return f"{asked} has all of {_named(labels)}; start one that has"
 
 
+def _not_asked_yet(pool: str, labels: Mapping[str, str], seen_at: str) -> str:
+    return (
+        f"no worker of the pool {pool}{_with(labels)} has asked for work since it "
+        f"waits; one was last seen at {_time(seen_at)}"
+    )
+
+
 def _busy(pool: str, labels: Mapping[str, str]) -> str:
-    which = f" with {_named(labels)}" if labels else ""
-    return f"all workers of the pool {pool}{which} are busy; one takes it when it has room"
+    return f"all workers of the pool {pool}{_with(labels)} are busy; one takes it when it has room"
+
+
+def _time(text: str) -> str:
+    return f"{text[:10]} {text[11:19]} UTC"
+
+
+def _with(labels: Mapping[str, str]) -> str:
+    return f" with {_named(labels)}" if labels else ""
 
 
 def _named(labels: Mapping[str, str]) -> str:
