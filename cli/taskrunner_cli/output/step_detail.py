@@ -9,7 +9,7 @@ from taskrunner_cli.api.documents import StepAttempt, StepDetail
 from taskrunner_cli.output.formatting import date_time, duration, parse_time, status, text
 from taskrunner_cli.output.tables import Facts, ResultTable
 from taskrunner_cli.output.wording import retries_in_words
-from taskrunner_cli.output.worker_steps import execution_of, wait_message
+from taskrunner_cli.output.worker_steps import execution_of, ran_on, wait_message
 
 
 def step_view(step: StepDetail) -> RenderableType:
@@ -42,8 +42,7 @@ def _attempt_table(attempts: list[StepAttempt]) -> ResultTable:
     table = ResultTable("attempt", "status", "started", "time", "detail")
     for attempt in attempts:
         started, ended = parse_time(attempt.get("startedAt")), parse_time(attempt.get("endedAt"))
-        place = f"on {attempt['worker']}" if "worker" in attempt else ""
-        detail = (place, attempt.get("reason"), attempt.get("message"))
+        detail = (ran_on(attempt), attempt.get("reason"), attempt.get("message"))
         table.add_row(
             text(attempt["attempt"]),
             status(attempt["status"]),

@@ -17,7 +17,7 @@ from taskrunner_cli.output.branches import BranchLine, with_branches
 from taskrunner_cli.output.formatting import clock_time, duration, status, text
 from taskrunner_cli.output.tables import ResultTable
 from taskrunner_cli.output.tree import tree_guides
-from taskrunner_cli.output.worker_steps import first_for_each_wait, loss_of, place_of
+from taskrunner_cli.output.worker_steps import first_for_each_wait, place_of
 
 _ITERATED_KINDS: Final = frozenset({"Map", "Loop"})
 _ITERATION: Final = re.compile(r"\[(\d{1,9})\]::")
@@ -257,7 +257,6 @@ def _detail(row: StepRow, decision: str | None) -> str:
         row.progress,
         step.get("statusReason"),
         place_of(step),
-        loss_of(step),
         decision,
         step.get("gateMessage") if is_waiting(step) else step.get("errorMessage"),
         f"next try {clock_time(next_attempt)}" if next_attempt else None,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, Step
+from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, Step, StepAttempt
 
 WAITING_FOR_WORKER: Final = "waiting-for-worker"
 """The reason of a step that no worker has taken yet."""
@@ -31,11 +31,23 @@ def first_for_each_wait(steps: Iterable[Step]) -> set[str]:
 
 
 def place_of(step: Step) -> str:
-    """Return why a step waits for a worker, or the worker or execution that runs or failed it."""
+    """Return why a step waits for a worker, or what runs or failed it; and the lost worker before.
+
+    Once the step is over, the lost worker is of the past.
+    """
+    loss = "" if step["status"] in FINAL_STEP_STATUSES else step.get("lastLoss", {}).get("message")
+    place = _present_place(step)
+    return f"{place} ({loss})" if loss else place
+
+
+def _present_place(step: Step) -> str:
     if step.get("statusReason") == WAITING_FOR_WORKER:
         return wait_message(step) or f"pool {step.get('pool', '')}".strip()
-    if step["status"] not in {"Running", "Failed"}:
-        return ""
+    return ran_on(step) if step["status"] in {"Running", "Failed"} else ""
+
+
+def ran_on(step: Step | StepAttempt) -> str:
+    """Return the worker that runs or ran a step or an attempt, or the execution that it is."""
     if "worker" in step:
         return f"on {step['worker']}"
     name = step.get("executionArn", "").rpartition(":")[2]  # the whole is wider than most terminals
@@ -45,9 +57,3 @@ def place_of(step: Step) -> str:
 def execution_of(step: Step) -> str:
     """Return where the execution is that a step has called; nothing if it has called none."""
     return step.get("executionUrl") or step.get("executionArn", "")
-
-
-def loss_of(step: Step) -> str:
-    """Return which worker was lost with an attempt that is not over."""
-    is_over = step["status"] in FINAL_STEP_STATUSES
-    return "" if is_over else step.get("lastLoss", {}).get("message", "")

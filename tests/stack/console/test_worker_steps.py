@@ -69,6 +69,6 @@ def test_a_step_names_its_pool_and_its_worker(alice: Person, run_on_workers: str
 def test_a_step_without_a_worker_says_what_it_waits_for(alice: Person, run_on_workers: str) -> None:
     alice.go(f"#/runs/{run_on_workers}/steps/rare?tab=step")
 
-    expect(alice.page.get_by_label("Details")).to_contain_text("no worker of its pool has taken it")
-    steps = alice.page.get_by_label("Steps")
-    expect(steps).to_contain_text("waits for a worker of the pool local")
+    why = "workers ask the pool local for work, but none has the label nobody=has-it"
+    expect(alice.page.get_by_label("Details")).to_contain_text(why)
+    expect(alice.page.get_by_label("Steps")).to_contain_text(why)

@@ -162,8 +162,8 @@ def test_the_table_says_why_a_step_waits_and_which_worker_was_lost() -> None:
     del running["workerWait"]
 
     assert WAIT in _table(_waiting())
-    assert f"{WAIT}: {LOSS}" in _table(lost)
-    assert f"on vm-7: {LOSS}" in _table(running)
+    assert f"{WAIT} ({LOSS})" in _table(lost)
+    assert f"on vm-7 ({LOSS})" in _table(running)
     assert LOSS not in _table({**running, "status": "Succeeded"})
 
 
@@ -192,6 +192,7 @@ def test_of_the_items_of_a_map_the_first_ones_say_why_they_wait() -> None:
 def test_a_step_lists_its_losses_and_its_execution() -> None:
     screen = io.StringIO()
     step: StepDetail = {**_waiting(), "losses": [{"message": LOSS}], "executionArn": ARN}
+    step["attemptHistory"] = [{"attempt": 1, "status": "Running", "executionArn": ARN}]
 
     _console(screen, is_terminal=False).print(step_view(step))
 
@@ -199,6 +200,7 @@ def test_a_step_lists_its_losses_and_its_execution() -> None:
     assert f"waits {WAIT}" in shown
     assert LOSS in shown
     assert f"execution {ARN}" in shown
+    assert "Running execution run-7-1" in shown
 
 
 def test_lines_say_once_why_steps_wait() -> None:

@@ -1,14 +1,18 @@
 """Following a run while its service stops answering, and the ends of a run."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from taskrunner_cli.api.documents import RunStatus, Step
-from taskrunner_cli.json_types import JsonValue
 from taskrunner_cli.world import World
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer, Request
 from tests.unit.cli.fake_run import FakeRun, Moment
 from tests.unit.cli.fake_service import FakeService, refused
+
+if TYPE_CHECKING:
+    from taskrunner_cli.json_types import JsonValue
 
 
 class UnstableService(FakeService):

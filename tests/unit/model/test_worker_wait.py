@@ -64,8 +64,10 @@ def test_no_worker_has_a_label() -> None:
 
     assert (wait.cause, wait.labels) == (WaitCause.LABELS, {"gpu": "h100"})
     assert wait.message == (
-        "workers ask the pool linux for work, but none has the label gpu=h100; start one that has"
+        "workers ask the pool linux for work, but none has the label gpu=h100; "
+        "one that had was last seen at 2025-12-06 10:00:00 UTC; start one that has"
     )
+    assert "one that had" not in why(kind(gpu="a100"), labels={"gpu": "h100"}).message
 
 
 def test_names_the_labels_that_no_worker_has() -> None:

@@ -83,7 +83,7 @@ def why_waiting(
     if not there:
         cause, message = WaitCause.NO_WORKER, _no_worker(pool, last_seen_at)
     elif suiting is None:
-        cause, message = WaitCause.LABELS, _no_labels(pool, labels, there)
+        cause, message = WaitCause.LABELS, _no_labels(pool, labels, of_pool, there)
     elif suiting < waits_since:
         cause, message = WaitCause.NOT_ASKED_YET, _not_asked_yet(pool, labels, suiting)
     else:
@@ -100,8 +100,16 @@ def _no_worker(pool: str, last_seen_at: str | None) -> str:
     return f"no worker has asked the pool {pool} for work since {_time(last_seen_at)}; start one"
 
 
-def _no_labels(pool: str, labels: Mapping[str, str], there: Sequence[WorkerKind]) -> str:
+def _no_labels(
+    pool: str,
+    labels: Mapping[str, str],
+    of_pool: Sequence[WorkerKind],
+    there: Sequence[WorkerKind],
+) -> str:
     """Name the labels that no worker has; if each is had by one, name all of them."""
+    gone = (kind.seen_at for kind in of_pool if has_labels(kind.labels, labels))
+    gone_at = max(gone, default=None)
+    had = "" if gone_at is None else f"; one that had was last seen at {_time(gone_at)}"
     missing = {
         name: value
         for name, value in labels.items()
@@ -111,8 +119,8 @@ def _no_labels(pool: str, labels: Mapping[str, str], there: Sequence[WorkerKind]
     if len(there) >= MAX_KINDS:
         asked += f" of the {MAX_KINDS} kinds that are noted"
     if missing:
-        return f"{asked} has {_named(missing)}; start one that has"
-    return f"{asked} has all of {_named(labels)}; start one that has"
+        return f"{asked} has {_named(missing)}{had}; start one that has"
+    return f"{asked} has all of {_named(labels)}{had}; start one that has"
 
 
 def _not_asked_yet(pool: str, labels: Mapping[str, str], seen_at: str) -> str:
