@@ -73,12 +73,16 @@ def test_the_step_runs_while_its_execution_does_and_the_log_names_it(
     execution = machines.running("import")
 
     state = state_of(ana, run_id)
+    detail = ana("GET", f"runs/{run_id}/steps/load").json
     started = next(line for line in log(ana, run_id) if line["eventType"] == "step.started")
     ana("POST", f"runs/{run_id}/cancel")
 
     assert statuses(state) == {"load": "Running"}
     assert started["metadata"]["uses"] == "states:import"
     assert started["metadata"]["execution"] == execution["name"]
+    arns = [step["executionArn"] for step in (state["steps"][0], detail)]
+    arns += [attempt["executionArn"] for attempt in detail["attemptHistory"]]
+    assert arns == [execution["executionArn"]] * 3
 
 
 def test_a_failed_execution_fails_the_step_with_its_error(

@@ -81,11 +81,32 @@ def test_a_step_without_a_worker_says_what_it_waits_for(
     engine.until(lambda: has_entry(ana, run_id, "tests", "step.offered"), "nothing was offered")
 
     waiting = state_of(ana, run_id)
+    detail = ana("GET", f"runs/{run_id}/steps/tests").json
     worker.take().complete()
 
     assert waiting["status"] == "running"
     assert statuses(waiting) == {"tests": "Pending waiting-for-worker"}
     assert waiting["steps"][0]["pool"] == "linux"
+    assert waiting["steps"][0]["workerWait"]["cause"] == "no-worker"
+    assert detail["workerWait"] == waiting["steps"][0]["workerWait"]
+    assert ended(ana, run_id)["status"] == "succeeded"
+
+
+def test_a_step_says_which_labels_no_worker_has(
+    engine: Engine, ana: Client, worker: Worker
+) -> None:
+    manifest = pack(
+        "- {id: tests, run: {uses: worker:linux, with: {script: make, labels: {gpu: h100}}}}"
+    )
+    run_id = start(ana, manifest)
+    engine.until(lambda: has_entry(ana, run_id, "tests", "step.offered"), "nothing was offered")
+
+    assert worker.poll(labels={"gpu": "a100"}) is None
+    wait = step_of(ana, run_id)["workerWait"]
+    worker.take(labels={"gpu": "h100"}).complete()
+
+    assert (wait["cause"], wait["labels"]) == ("no-worker-with-labels", {"gpu": "h100"})
+    assert "none has the label gpu=h100" in wait["message"]
     assert ended(ana, run_id)["status"] == "succeeded"
 
 
@@ -168,6 +189,7 @@ def test_another_worker_gets_the_job_of_a_lost_one(
     clock.ahead += timedelta(seconds=60)
     reconcile(engine.world)
     waiting = step_of(ana, run_id)
+    losses = ana("GET", f"runs/{run_id}/steps/tests").json["losses"]
 
     other = Worker(worker_client(engine), name="build-8")
     work = other.take()
@@ -176,6 +198,10 @@ def test_another_worker_gets_the_job_of_a_lost_one(
     state = ended(ana, run_id)
 
     assert (waiting["status"], waiting["statusReason"]) == ("Pending", "waiting-for-worker")
+    assert waiting["lastLoss"]["message"] == (
+        "attempt 1 was lost: worker build-7 of pool linux stopped answering; offered again"
+    )
+    assert [loss["worker"] for loss in losses] == ["build-7"]
     assert [answer.status for answer in late] == [409, 409]
     assert late[0].json["error"]["code"] == "lease_lost"
     assert work.lease["attempt"] == 1

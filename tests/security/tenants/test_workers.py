@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.security.tenants.deployment import Answer, Deployment
 
 TESTS = pack("- {id: tests, run: {uses: worker:linux, with: {script: make}}}")
-OWNER, OTHER = "acme", "globe"
+OWNER, OTHER, UNSERVED = "acme", "globe", "empty"
 FILE = {"path": "a.txt", "sizeBytes": 1, "sha256": hashlib.sha256(b"a").hexdigest()}
 REPORTS: dict[str, dict[str, Any]] = {
     "heartbeat": {"output": [{"sequence": 1, "stream": "stdout", "text": "not mine"}]},
@@ -100,6 +100,29 @@ def test_a_worker_gets_no_job_of_another_tenant(made: Deployment) -> None:
 
     assert poll(made, OTHER).status == 204
     assert poll(made, OWNER).status == 200
+
+
+def wait_of(made: Deployment, tenant: str, run_id: str) -> dict[str, Any]:
+    """Return why the step of a run waits for a worker."""
+    (step,) = made.request(tenant, "GET", f"runs/{run_id}").json["steps"]
+    wait: dict[str, Any] = step["workerWait"]
+    return wait
+
+
+def test_a_tenant_learns_nothing_of_another_ones_workers(made: Deployment) -> None:
+    run_id = next(_run_ids)
+    pools = {"pools": "linux secret-pool"}
+    labels = {"pool": "linux", "worker": "build-7", "labels": {"project": "secret"}}
+    for body in (labels, {"pool": "secret-pool", "worker": "build-7"}):
+        assert ask(made, OTHER, "leases", body, **pools).status == 204
+    offer(made, UNSERVED, run_id)
+
+    wait = wait_of(made, UNSERVED, run_id)
+    assert poll(made, UNSERVED).status == 200
+
+    assert wait["cause"] == "no-worker"
+    assert wait.keys() == {"cause", "message"}
+    assert "secret" not in str(wait)
 
 
 def test_a_worker_of_several_tenants_asks_for_one_of_them_only(made: Deployment) -> None:

@@ -104,6 +104,22 @@ def test_reads_a_heartbeat_with_and_without_output() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "tenants"),
+    [
+        ({}, ("acme", "globex")),
+        ({"x-stellaops-tenant": "globex"}, ("globex",)),
+        ({"x-stellaops-tenant": "initech"}, ()),
+    ],
+)
+def test_a_heartbeat_is_of_a_worker_of_some_tenants(
+    headers: dict[str, str], tenants: tuple[str, ...]
+) -> None:
+    report = worker_requests.lease_report(a_request({"secret": SECRET}, **headers))
+
+    assert report.tenants == tenants
+
+
+@pytest.mark.parametrize(
     ("output", "message"),
     [
         ({}, "'output' must be a list of at most 4 objects"),

@@ -175,14 +175,12 @@ def test_the_table_names_the_execution_of_a_call() -> None:
 
 
 def test_of_the_items_of_a_map_the_first_ones_say_why_they_wait() -> None:
-    steps: list[Step] = [
-        {"stepId": "each", "kind": "Map", "status": "Running"},
-        *(
-            {**_waiting(f"each[{n}]::{name}", message), "parentId": "each"}
-            for n in range(20)
-            for name, message in (("tests", WAIT), ("gpu", "none has the label"))
-        ),
-    ]
+    steps: list[Step] = [{"stepId": "each", "kind": "Map", "status": "Running"}]
+    for number in range(20):
+        for name, message in (("tests", WAIT), ("gpu", "none has the label")):
+            step = _waiting(f"each[{number}]::{name}", message)
+            step["parentId"] = "each"
+            steps.append(step)
 
     shown = [row.step["stepId"] for row in step_rows(steps)]
 
@@ -191,8 +189,14 @@ def test_of_the_items_of_a_map_the_first_ones_say_why_they_wait() -> None:
 
 def test_a_step_lists_its_losses_and_its_execution() -> None:
     screen = io.StringIO()
-    step: StepDetail = {**_waiting(), "losses": [{"message": LOSS}], "executionArn": ARN}
-    step["attemptHistory"] = [{"attempt": 1, "status": "Running", "executionArn": ARN}]
+    step: StepDetail = {
+        "stepId": "tests",
+        "status": "Pending",
+        "workerWait": {"message": WAIT},
+        "losses": [{"message": LOSS}],
+        "executionArn": ARN,
+        "attemptHistory": [{"attempt": 1, "status": "Running", "executionArn": ARN}],
+    }
 
     _console(screen, is_terminal=False).print(step_view(step))
 
