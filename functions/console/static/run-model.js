@@ -34,6 +34,7 @@ const URGENCY = [
   'failed',
   'waiting',
   'retrying',
+  'offered',
   'running',
   'warned',
   'pending',

@@ -245,7 +245,7 @@ export class StepTree extends ConsoleElement {
       (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
       placeWords(step, state),
-      ['pending', 'running'].includes(state) && step.lastLoss?.message,
+      ['offered', 'running'].includes(state) && step.lastLoss?.message,
       retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
     ]

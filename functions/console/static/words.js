@@ -12,6 +12,7 @@ const STATES = {
   cancelled: { sign: '⊘', word: 'Cancelled', tone: 'idle' },
   pending: { sign: '○', word: 'Not started', tone: 'idle' },
   retrying: { sign: '↻', word: 'Trying again', tone: 'waiting' },
+  offered: { sign: '◔', word: 'Waiting for a worker', tone: 'waiting' },
   skipped: { sign: '↷', word: 'Skipped', tone: 'idle' },
   warned: { sign: '⚠', word: 'Passed with a warning', tone: 'waiting' },
 };
@@ -49,6 +50,7 @@ export function stepState(step) {
   const reason = step.statusReason ?? '';
   if (reason.startsWith('awaiting-')) return 'waiting';
   if (reason === 'retrying') return 'retrying';
+  if (reason === 'waiting-for-worker') return 'offered';
   if (reason === 'policy-warned') return 'warned';
   return (step.status ?? 'pending').toLowerCase();
 }

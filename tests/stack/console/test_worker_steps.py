@@ -71,4 +71,5 @@ def test_a_step_without_a_worker_says_what_it_waits_for(alice: Person, run_on_wo
 
     why = "workers ask the pool local for work, but none has the label nobody=has-it"
     expect(alice.page.get_by_label("Details")).to_contain_text(why)
+    expect(alice.page.get_by_label("Details").locator("h2")).to_contain_text("Waiting for a worker")
     expect(alice.page.get_by_label("Steps")).to_contain_text(why)
