@@ -106,3 +106,8 @@ def due(world: Ports, kind: DueKind, seconds: float = 1e6) -> Sequence[DueItem]:
 
 def due_ats(world: Ports, kind: DueKind) -> list[str]:
     return [item.due_at for item in due(world, kind)]
+
+
+def jobs_in(world: Ports, tenant: str, pool: str, **labels: str) -> list[Job]:
+    """Return the jobs that a worker may take which has the labels of `a_job`, or these."""
+    return list(world.jobs.waiting(tenant, pool, labels or {"gpu": "no"}))

@@ -9,12 +9,12 @@ import pytest
 from taskrunner.adapters.pools import DynamoPools
 from taskrunner.adapters.table import Table
 from taskrunner.model.worker_wait import KEPT, LATELY, MAX_KINDS, NOTED_EVERY, WorkerKind
+from tests.contract.counted import CountedDynamodb
 from tests.contract.jobs import at
 from tests.contract.ports import TABLE, client
 from tests.fakes.clock import NOON
 
 if TYPE_CHECKING:
-    from taskrunner.model.json_types import JsonObject
     from tests.contract.ports import Ports
 
 MINUTE_S = NOTED_EVERY.total_seconds()
@@ -106,7 +106,7 @@ class TestItems:
     """The table's items, and how much they cost."""
 
     def test_a_note_that_is_not_due_calls_nothing(self) -> None:
-        dynamodb = _Counted()
+        dynamodb = CountedDynamodb()
         pools = DynamoPools(Table(dynamodb, TABLE))
 
         for seconds in (0, 15, 30, 45, 60, 75):
@@ -147,21 +147,3 @@ class TestItems:
         (item,) = [item for item in items if item["sk"]["S"].startswith("old#")]
 
         assert int(item["expires_at"]["N"]) == int((NOON + KEPT).timestamp())
-
-
-class _Counted:
-    """DynamoDB, with the names of the operations that were called."""
-
-    def __init__(self) -> None:
-        self._dynamodb = client("dynamodb")
-        self.calls: list[str] = []
-
-    def query(self, **arguments: object) -> JsonObject:
-        self.calls.append("query")
-        response: JsonObject = self._dynamodb.query(**arguments)
-        return response
-
-    def update_item(self, **arguments: object) -> JsonObject:
-        self.calls.append("update_item")
-        response: JsonObject = self._dynamodb.update_item(**arguments)
-        return response

@@ -107,8 +107,8 @@ def test_a_worker_that_was_not_seen_since_is_not_called_busy() -> None:
 
     assert wait.cause is WaitCause.NOT_ASKED_YET
     assert wait.message == (
-        "no worker of the pool linux with the label gpu=h100 has asked for work since it waits; "
-        "one was last seen at 2025-12-06 11:58:59 UTC"
+        "a worker of the pool linux with the label gpu=h100 was last seen at 2025-12-06 11:58:59 "
+        "UTC, before the step was offered; one takes it when it has room"
     )
 
 

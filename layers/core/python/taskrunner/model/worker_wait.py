@@ -125,8 +125,8 @@ def _no_labels(
 
 def _not_asked_yet(pool: str, labels: Mapping[str, str], seen_at: str) -> str:
     return (
-        f"no worker of the pool {pool}{_with(labels)} has asked for work since it "
-        f"waits; one was last seen at {_time(seen_at)}"
+        f"a worker of the pool {pool}{_with(labels)} was last seen at {_time(seen_at)}, before "
+        "the step was offered; one takes it when it has room"
     )
 
 
