@@ -105,8 +105,12 @@ class TestPages:
         offered(world, labels={"gpu": "h"})
         dynamodb = CountedDynamodb()
 
-        assert jobs_in(aws(dynamodb), "acme", "linux", arch="arm") == []
+        again = aws(dynamodb)
+
+        assert jobs_in(again, "acme", "linux", arch="arm") == []
         assert dynamodb.calls == ["query", "batch_get_item"]
+        assert jobs_in(again, "acme", "linux", arch="arm") == []
+        assert dynamodb.calls[2:] == ["query"]  # the labels of the other job are known
 
     def test_a_position_expires(self, world: Ports, jobs: Jobs) -> None:
         snapshot = new_run(world)

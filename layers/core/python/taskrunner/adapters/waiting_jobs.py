@@ -1,7 +1,7 @@
 """The jobs that wait in a pool, as far as a worker with certain labels may take them.
 
-The keys of the list of a pool end with a digest of the job's labels. So a poll reads the labels of
-each digest once for a page, and no job that the worker may not take.
+The keys of the list of a pool end with a digest of the job's labels. An environment reads the
+labels of each digest once, and a poll reads no job that the worker may not take.
 
 A poll reads a bounded number of pages. The first one has the oldest jobs. After a full page the
 poll goes on where the last one has stopped, which an item of the pool remembers for the workers
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.model.job import Job
 
 _READ_TOGETHER: Final = 10
+_MOST_REMEMBERED: Final = 5000  # digests of labels
 _POSITION_KEPT: Final = timedelta(days=30)
 _KEYS: Final = ("pk", "sk", "run_list", "created_sort")
 
@@ -49,6 +50,7 @@ class WaitingJobs:
         """Read nothing yet."""
         self._table = table
         self._bounds = bounds
+        self._labels: dict[str, Mapping[str, str]] = {}
 
     def of_pool(self, tenant: str, pool: str, labels: Mapping[str, str]) -> Iterator[Job]:
         """Yield the jobs that a worker with *labels* may take, each read when it is asked for."""
@@ -104,17 +106,24 @@ class WaitingJobs:
         if not labels:
             return {labels_digest({})}
         known = {labels_digest({}), labels_digest(labels)}
-        examples = {
+        self._learn(keys, known)
+        digests = {listed_digest(key["created_sort"]) for key in keys}
+        # A job that has gone shows no labels; the others with its digest are read themselves.
+        suiting = {digest for digest in digests if has_labels(labels, self._labels.get(digest, {}))}
+        return suiting | known
+
+    def _learn(self, keys: Sequence[Item], known: set[str]) -> None:
+        """Read the labels of those digests that are neither *known* nor remembered."""
+        unknown = {
             digest: Key(key["pk"], key["sk"])
             for key in reversed(keys)
             if (digest := listed_digest(key["created_sort"])) not in known
+            and digest not in self._labels
         }
-        wanted = {
-            labels_digest(item["labels"]): item["labels"]
-            for item in self._table.batch(list(examples.values()))
-        }
-        suiting = {digest for digest in examples if has_labels(labels, wanted.get(digest, {}))}
-        return suiting | known
+        if len(self._labels) + len(unknown) > _MOST_REMEMBERED:
+            self._labels.clear()
+        for item in self._table.batch(list(unknown.values())):
+            self._labels[labels_digest(item["labels"])] = item["labels"]
 
     def _read(self, keys: Sequence[Item]) -> Iterator[Job]:
         """Yield the jobs under *keys* that wait still, the oldest first."""
