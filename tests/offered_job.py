@@ -41,6 +41,7 @@ class OfferedJob:
     expires_s: float = 0.0
     workers: list[str] = field(default_factory=list)
     losses: int = 0
+    given_back: int = 0
     heartbeats: int = 0
     stop_reason: str = ""
     completion: dict[str, Any] | None = None
@@ -100,6 +101,12 @@ class OfferedJob:
             return False
         self.uploads[file["path"]] = content
         return True
+
+    def give_back(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Wait for another worker, because this one was stopped."""
+        self.record(body.get("output", []))
+        self.lease_id, self.losses, self.given_back = "", self.losses + 1, self.given_back + 1
+        return {"status": "Pending", "attempt": 1}
 
     def finish(self, body: dict[str, Any]) -> None:
         """Take the completion, whose files must have been uploaded."""

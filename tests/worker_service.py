@@ -61,6 +61,10 @@ class WorkerService:
     """The number of polls to answer with 503."""
     failing_uploads: int = 0
     """The number of uploads to answer with 503."""
+    holds_uploads: bool = False
+    """Whether it reads no content of uploads."""
+    held_uploads: int = 0
+    """The number of uploads that it held."""
     refused_completions: int = 0
     """The number of completions with outputs to answer with 413."""
     unanswered_completions: int = 0
@@ -265,6 +269,8 @@ class WorkerService:
         if self.refused_completions and body.get("outputs"):
             self.refused_completions -= 1
             raise RefusalError(413, "too_large", "the outputs are too large")
+        if body.get("reason") == "stopped" and not job.stop_reason:
+            return job.give_back(body)
         job.finish(body)
         if self.unanswered_completions:
             self.unanswered_completions -= 1
@@ -303,6 +309,9 @@ def _handler(service: WorkerService) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if self.command == "PUT" and service.holds_uploads:
+                service.held_uploads += 1
+                service.wait_for(lambda: not service.holds_uploads)
             body = self.rfile.read(int(headers.get("content-length", "0")))
             self.close_connection = True
             try:

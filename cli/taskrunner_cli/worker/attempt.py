@@ -26,6 +26,9 @@ from taskrunner_cli.worker.strays import Children
 from taskrunner_cli.worker.supervisor.orders import Order, Report
 from taskrunner_cli.worker.uploads import Uploads
 
+GIVEN_BACK: Final = "Pending"
+"""The status of an attempt that waits for another worker."""
+_WORKER_STOPPED: Final = "the worker was stopped"
 _DRAIN_TIMEOUT_S: Final = 10.0
 _MAX_MESSAGE_CHARACTERS: Final = 1000
 
@@ -49,15 +52,15 @@ class Attempt:
         self._lease = leased.lease
         self._queue = OutputQueue()
         self._keeper = LeaseKeeper(tools.client, leased, self._queue, tools.clock)
-        self._abandoned = threading.Event()
-        self._report = FinalReport(tools.client, leased.lease, tools.clock, self._abandoned.wait)
+        self._stopping = threading.Event()
+        self._report = FinalReport(tools.client, leased.lease, tools.clock, threading.Event().wait)
         run = leased.lease["run"]["id"]
         self.name: Final = f"{run} {leased.lease['stepId']} attempt {leased.lease['attempt']}"
 
-    def abandon(self) -> None:
-        """Stop the job and complete nothing: the service offers it again."""
-        self._abandoned.set()
-        self._keeper.abandon("the worker was stopped")
+    def give_back(self) -> None:
+        """Stop the job, and let the service offer it again."""
+        self._keeper.give_back(_WORKER_STOPPED)
+        self._stopping.set()
 
     def run(self) -> str:
         """Run the job and report its end; return the attempt's status, empty if it was lost."""
@@ -78,18 +81,17 @@ class Attempt:
 
     def _run_in(self, folder: JobFolder, redactor: Redactor) -> Completion:
         """Return the completion of the job, after the upload of its files."""
-        uploads = Uploads(self._tools.client, self._lease, redactor, self._pause)
+        uploads = Uploads(self._tools.client, self._lease, redactor, self)
         try:
             job = read_job(self._lease)
             self._check_memory(job)
             folder.fill(job)
             for artifact in job.artifacts:
-                if self._keeper.stop:
-                    return stopped(self._keeper.stop)
-                folder.fetch(artifact)
+                folder.fetch(artifact, self.check)
+            self.check()
             report = self._execute(job, folder, redactor)
         except JobError as error:
-            return failed(str(error))
+            return stopped(self._keeper.stop) if self._keeper.stop else failed(str(error))
         if self._keeper.stop:
             completion = stopped(self._keeper.stop)
         else:
@@ -113,6 +115,8 @@ class Attempt:
                 outputs = read_outputs(FoundFile(folder.work, OUTPUTS), uploads.redactor)
                 completion = {"status": "succeeded", "outputs": outputs}
         except JobError as error:
+            if self._keeper.stop:
+                return stopped(self._keeper.stop)
             earlier = f"{completion['message']}; " if completion else ""
             completion = failed(f"{earlier}{error}")
         if uploads.files:
@@ -175,14 +179,32 @@ class Attempt:
         self._keeper.close()
         status, message = "", completion.get("message", "")
         if not self._keeper.is_lost:
-            status = self._report.send(completion, self._keeper.expires_at_s)
-        if status:
+            status = self._report.send(completion, lambda: self._keeper.report_until_s)
+        if status == GIVEN_BACK:
+            self._tools.log(f"{self.name}: given back: {_WORKER_STOPPED}")
+        elif status:
             self._tools.log(f"{self.name}: {status.lower()}{message and ': ' + message}")
         else:
             reason = self._keeper.stop.reason if self._keeper.stop else "the lease was lost"
             self._tools.log(f"{self.name}: given up: {reason}")
         return status
 
-    def _pause(self, seconds: float) -> bool:
-        """Wait before another try; return whether the job must stop."""
-        return self._abandoned.wait(seconds) or self._keeper.stop is not None
+    def check(self) -> None:
+        """Continue with the job's files.
+
+        Raises:
+            JobError: the job must stop.
+
+        """
+        if self._keeper.stop:
+            raise JobError(f"the job was stopped: {self._keeper.stop.reason}")
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try.
+
+        Raises:
+            JobError: the job must stop.
+
+        """
+        self._stopping.wait(seconds)
+        self.check()

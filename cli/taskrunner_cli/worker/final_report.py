@@ -21,23 +21,23 @@ class FinalReport:
         client: the API.
         lease: the job's lease.
         clock: the time.
-        pause: waits for some seconds; returns whether to give up.
+        pause: waits for some seconds.
 
     """
 
     def __init__(
-        self, client: WorkerClient, lease: Lease, clock: Clock, pause: Callable[[float], bool]
+        self, client: WorkerClient, lease: Lease, clock: Clock, pause: Callable[[float], object]
     ) -> None:
         self._client = client
         self._lease = lease
         self._clock = clock
         self._pause = pause
 
-    def send(self, completion: Completion, until_s: float) -> str:
+    def send(self, completion: Completion, until_s: Callable[[], float]) -> str:
         """Return the status that the service gave the attempt; empty if the lease was lost.
 
-        *until_s* is the end of the lease by the monotonic clock. If the service refuses the
-        results, the attempt fails with its message.
+        *until_s* returns the time, by the monotonic clock, after which nothing is reported. If the
+        service refuses the results, the attempt fails with its message.
         """
         delay_s = _FIRST_DELAY_S
         while True:
@@ -47,11 +47,12 @@ class FinalReport:
                 if _is_lost(error):
                     return ""
                 if _refuses_results(error) and not _is_bare(completion):
-                    completion = failed(f"the service refused the results: {error.message}")
+                    completion = _without_results(completion, error)
                     continue
-            left_s = until_s - self._clock.monotonic()
-            if left_s <= 0 or self._pause(min(delay_s, left_s)):
+            left_s = until_s() - self._clock.monotonic()
+            if left_s <= 0:
                 return ""
+            self._pause(min(delay_s, left_s))
             delay_s = min(2 * delay_s, _MAX_DELAY_S)
 
 
@@ -63,6 +64,13 @@ def _refuses_results(error: CommandError) -> bool:
     if isinstance(error, UsageError):  # they cannot be sent
         return True
     return isinstance(error, RefusedError) and error.status in _REFUSED_RESULTS
+
+
+def _without_results(completion: Completion, error: CommandError) -> Completion:
+    """Return the completion to send instead of one that the service refuses."""
+    if completion.get("reason") == "stopped":  # it stays one, so that the job is offered again
+        return failed(completion.get("message", ""), "stopped")
+    return failed(f"the service refused the results: {error.message}")
 
 
 def _is_bare(completion: Completion) -> bool:

@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -65,8 +65,10 @@ class JobFolder:
             except (OSError, UnicodeEncodeError) as error:
                 raise JobError(f"the file {name!r} of 'with.files' cannot be written") from error
 
-    def fetch(self, artifact: InputArtifact) -> None:
+    def fetch(self, artifact: InputArtifact, check: Callable[[], None]) -> None:
         """Download an artifact, and compare it with its digest.
+
+        *check* is called before each part; it raises JobError to end that.
 
         Raises:
             JobError: it cannot be downloaded, or is not what the run captured.
@@ -77,8 +79,9 @@ class JobFolder:
             raise JobError(f"'with.files' has a file in the place of artifact {artifact['name']!r}")
         path.parent.mkdir(mode=0o700, exist_ok=True)
         for is_last in (False,) * (_DOWNLOAD_TRIES - 1) + (True,):
+            check()
             try:
-                _download(artifact, path)
+                _download(artifact, path, check)
             except CommandError as error:
                 if is_last or isinstance(error, UsageError):
                     message = f"the artifact {artifact['name']!r} cannot be downloaded"
@@ -142,11 +145,12 @@ def _inside(name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _download(artifact: InputArtifact, path: Path) -> None:
+def _download(artifact: InputArtifact, path: Path, check: Callable[[], None]) -> None:
     expected_bytes, received_bytes = artifact["sizeBytes"], 0
 
     def advance(size_bytes: int) -> None:
         nonlocal received_bytes
+        check()
         received_bytes += size_bytes
         if received_bytes > expected_bytes:
             raise CommandError(f"it has more than {expected_bytes} bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -210,6 +211,7 @@ class TestAStoppedAttempt:
 
         assert failure(world)[0] == "timeout"
 
+
 @dataclass
 class SlowJobs(MemoryJobs):
     """Jobs of which something happens *meanwhile*, before one is given back."""
@@ -311,7 +313,7 @@ class TestAJobThatIsGivenBack:
             if world is None:
                 continue
             ways += 1
-            result_of(lambda: fail(world, works[0], FailureReason.STOPPED))
+            result_of(partial(fail, world, works[0], FailureReason.STOPPED))
 
             assert len(entries(world, Event.STEP_WORKER_LOST)) == 1
             assert lease(world)["attempt"] == 1
