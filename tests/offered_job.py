@@ -116,5 +116,7 @@ class OfferedJob:
             content = self.uploads[file["path"]]
             require(file["sha256"] == hashlib.sha256(content).hexdigest(), "a digest")
         require(body["status"] in {"succeeded", "failed"}, "the status")
-        self.answer = {"status": body["status"].capitalize(), "attempt": 1}
+        is_cancelled = self.stop_reason == "cancelled"
+        status = "Skipped" if is_cancelled else body["status"].capitalize()
+        self.answer = {"status": status, "attempt": 1}
         self.completion = body

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLIENT_SECRET: Final = "worker-client-s3cret"
 TOKEN: Final = "worker-access-token"
+OPERATOR_TOKEN: Final = "operator-access-token"
 _ROOT: Final = "/v1/task-runner/worker/leases"
 _PATIENCE_S: Final = 30.0
 
@@ -53,6 +54,8 @@ class WorkerService:
     files: dict[str, bytes] = field(default_factory=dict)
     is_down: bool = False
     """Whether it closes each connection without an answer."""
+    is_replaced: bool = False
+    """Whether another service is at its address."""
     open_polls: int = 0
     """The number of polls that wait for a job."""
     turned_away: int = 0
@@ -146,9 +149,9 @@ class WorkerService:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Return the status, the headers and the content of an answer."""
         if path == "/token":
-            given = base64.b64encode(f"worker-client:{CLIENT_SECRET}".encode()).decode()
-            assert headers.get("authorization") == f"Basic {given}"
-            token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+            tokens = {_basic("worker-client"): TOKEN, _basic("operator"): OPERATOR_TOKEN}
+            value = tokens[headers.get("authorization", "")]
+            token = {"access_token": value, "expires_in": 3600, "token_type": "Bearer"}
             return 200, {}, json.dumps(token).encode()
         if path.startswith("/store/"):
             return self._store(method, path, headers, body)
@@ -165,6 +168,11 @@ class WorkerService:
     def _call(
         self, path: str, headers: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, dict[str, Any] | None]:
+        if self.is_replaced:
+            raise RefusalError(404, "", "Not Found")
+        if headers.get("authorization") == f"Bearer {OPERATOR_TOKEN}":
+            scopes = "The caller lacks the scope of this call: taskrunner.worker to take jobs"
+            raise RefusalError(403, "forbidden", scopes)
         if headers.get("authorization") != f"Bearer {TOKEN}":
             raise RefusalError(401, "unauthorized", "the token is not valid")
         if path == _ROOT:
@@ -196,7 +204,7 @@ class WorkerService:
         require(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["worker"]), "the worker's name")
         require(0 <= body.get("waitSeconds", 0) <= 20, "waitSeconds")
         if body["pool"] not in self.pools:
-            raise RefusalError(403, "forbidden", f"no right to the pool '{body['pool']}'")
+            raise RefusalError(403, "forbidden", f"no right to the pool {body['pool']}")
         wait_s = min(body.get("waitSeconds", 0), self.longest_wait_s)
         with self.changed:
             self.polls.append(body)
@@ -297,6 +305,11 @@ class WorkerService:
             return 503, {}, b""
         job = next(job for job in self.jobs if path in job.addresses)
         return (200, {}, b"") if job.upload(path, headers, body) else (403, {}, b"")
+
+
+def _basic(client_id: str) -> str:
+    """Return the header of a client's request for a token."""
+    return f"Basic {base64.b64encode(f'{client_id}:{CLIENT_SECRET}'.encode()).decode()}"
 
 
 Answer = tuple[int, dict[str, str], bytes]

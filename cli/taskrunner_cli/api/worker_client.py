@@ -78,6 +78,7 @@ class WorkerClient:
         notify: Notify,
         patience: Patience,
     ) -> None:
+        self.profile: Final = profile
         self._transport = Transport(profile, clock, randomness, notify, patience)
         self._clock = clock
 

@@ -12,7 +12,7 @@ from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.redaction import Redactor, new_redactor
 from taskrunner_cli.worker.command import plain_command
 from taskrunner_cli.worker.containers import container_command
-from taskrunner_cli.worker.endings import failed, failure, stopped, usage
+from taskrunner_cli.worker.endings import CANCELLED, failed, failure, stopped, usage
 from taskrunner_cli.worker.final_report import FinalReport
 from taskrunner_cli.worker.job import Job, JobError, read_job
 from taskrunner_cli.worker.job_folder import OUTPUTS, JobFolder, job_folder
@@ -20,14 +20,13 @@ from taskrunner_cli.worker.job_process import JobProcess
 from taskrunner_cli.worker.lease_keeper import LeaseKeeper
 from taskrunner_cli.worker.output_pump import KeptOutput, OutputPump
 from taskrunner_cli.worker.output_queue import OutputQueue
+from taskrunner_cli.worker.reports import Reports
 from taskrunner_cli.worker.results import FoundFile, read_outputs
 from taskrunner_cli.worker.settings import MIB, Settings
 from taskrunner_cli.worker.strays import Children
 from taskrunner_cli.worker.supervisor.orders import Order, Report
 from taskrunner_cli.worker.uploads import Uploads
 
-GIVEN_BACK: Final = "Pending"
-"""The status of an attempt that waits for another worker."""
 _WORKER_STOPPED: Final = "the worker was stopped"
 _DRAIN_TIMEOUT_S: Final = 10.0
 _MAX_MESSAGE_CHARACTERS: Final = 1000
@@ -51,9 +50,10 @@ class Attempt:
         self._tools = tools
         self._lease = leased.lease
         self._queue = OutputQueue()
-        self._keeper = LeaseKeeper(tools.client, leased, self._queue, tools.clock)
+        reports = Reports(self._log)
+        self._keeper = LeaseKeeper(tools.client, leased, self._queue, tools.clock, reports)
         self._stopping = threading.Event()
-        self._report = FinalReport(tools.client, leased.lease, tools.clock, threading.Event().wait)
+        self._report = FinalReport(tools.client, leased.lease, tools.clock, reports)
         run = leased.lease["run"]["id"]
         self.name: Final = f"{run} {leased.lease['stepId']} attempt {leased.lease['attempt']}"
 
@@ -64,7 +64,7 @@ class Attempt:
 
     def run(self) -> str:
         """Run the job and report its end; return the attempt's status, empty if it was lost."""
-        self._tools.log(f"{self.name}: leased")
+        self._log("leased")
         self._keeper.start()
         try:
             redactor = new_redactor(self._lease.get("secrets", {}))
@@ -180,14 +180,20 @@ class Attempt:
         status, message = "", completion.get("message", "")
         if not self._keeper.is_lost:
             status = self._report.send(completion, lambda: self._keeper.report_until_s)
-        if status == GIVEN_BACK:
-            self._tools.log(f"{self.name}: given back: {_WORKER_STOPPED}")
-        elif status:
-            self._tools.log(f"{self.name}: {status.lower()}{message and ': ' + message}")
-        else:
-            reason = self._keeper.stop.reason if self._keeper.stop else "the lease was lost"
-            self._tools.log(f"{self.name}: given up: {reason}")
+        match status:
+            case "":
+                reason = self._keeper.stop.reason if self._keeper.stop else "the lease was lost"
+                self._log(f"given up: {reason}")
+            case "Pending":
+                self._log(f"given back: {_WORKER_STOPPED}")
+            case "Skipped":
+                self._log(CANCELLED)
+            case _:
+                self._log(f"{status.lower()}{message and ': ' + message}")
         return status
+
+    def _log(self, line: str) -> None:
+        self._tools.log(f"{self.name}: {line}")
 
     def check(self) -> None:
         """Continue with the job's files.

@@ -1,5 +1,6 @@
 """Reports the end of an attempt, again and again until the service knows it."""
 
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -8,6 +9,7 @@ from taskrunner_cli.api.worker_documents import LEASE_LOST, Completion, Lease
 from taskrunner_cli.errors import CommandError, RefusedError, UsageError
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.worker.endings import failed
+from taskrunner_cli.worker.reports import Reports
 
 _FIRST_DELAY_S: Final = 0.5
 _MAX_DELAY_S: Final = 5.0
@@ -21,17 +23,16 @@ class FinalReport:
         client: the API.
         lease: the job's lease.
         clock: the time.
-        pause: waits for some seconds.
+        reports: the reports of the job.
 
     """
 
-    def __init__(
-        self, client: WorkerClient, lease: Lease, clock: Clock, pause: Callable[[float], object]
-    ) -> None:
+    def __init__(self, client: WorkerClient, lease: Lease, clock: Clock, reports: Reports) -> None:
         self._client = client
         self._lease = lease
         self._clock = clock
-        self._pause = pause
+        self._reports = reports
+        self._pause = threading.Event().wait
 
     def send(self, completion: Completion, until_s: Callable[[], float]) -> str:
         """Return the status that the service gave the attempt; empty if the lease was lost.
@@ -42,13 +43,17 @@ class FinalReport:
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                return self._client.complete(self._lease, completion)["status"]
+                status = self._client.complete(self._lease, completion)["status"]
             except CommandError as error:
                 if _is_lost(error):
                     return ""
                 if _refuses_results(error) and not _is_bare(completion):
                     completion = _without_results(completion, error)
                     continue
+                self._reports.failed(error)
+            else:
+                self._reports.succeeded()
+                return status
             left_s = until_s() - self._clock.monotonic()
             if left_s <= 0:
                 return ""

@@ -16,6 +16,7 @@ from taskrunner_cli.api.worker_documents import LEASE_LOST, OutputItem
 from taskrunner_cli.errors import RefusedError
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.worker.output_queue import OutputQueue
+from taskrunner_cli.worker.reports import Reports
 
 _DEFAULT_INTERVAL_S: Final = 10.0
 _LEAST_INTERVAL_S: Final = 0.1
@@ -43,9 +44,15 @@ class LeaseKeeper:
     """The heartbeats of one lease, in a thread of their own."""
 
     def __init__(
-        self, client: WorkerClient, leased: Leased, queue: OutputQueue, clock: Clock
+        self,
+        client: WorkerClient,
+        leased: Leased,
+        queue: OutputQueue,
+        clock: Clock,
+        reports: Reports,
     ) -> None:
         self._client = client
+        self._reports = reports
         self._lease = leased.lease
         self._expires_at_s = leased.expires_at_s
         self._hurry_until_s = math.inf
@@ -163,8 +170,11 @@ class LeaseKeeper:
             self._failures += 1
             if isinstance(error, RefusedError) and error.code == LEASE_LOST:
                 self._decide(Stop("the lease was lost", is_lost=True))
+            else:
+                self._reports.failed(error)
         else:
             self._failures = 0
+            self._reports.succeeded()
             self._expires_at_s = beat.expires_at_s
             if not self._is_silent:
                 self._queue.acknowledge(beat.answer.get("outputBytesLeft"))

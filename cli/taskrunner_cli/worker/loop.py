@@ -20,12 +20,14 @@ from typing import Final, TypeAlias
 from taskrunner_cli.api.worker_client import Leased
 from taskrunner_cli.errors import CommandError, RefusedError
 from taskrunner_cli.ports.randomness import Randomness
-from taskrunner_cli.worker.attempt import GIVEN_BACK, Attempt, Tools
+from taskrunner_cli.worker.attempt import Attempt, Tools
+from taskrunner_cli.worker.refusals import explained
 
 _LONG_POLL_S: Final = 20
 _ACTIVE_S: Final = 300.0
 ACTIVE_POLL_S: Final = 2.0  # between the polls of a worker that had a job not long ago
 _MAX_BACKOFF_S: Final = 30.0
+_GIVEN_BACK: Final = "Pending"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _ALWAYS_FINAL: Final = frozenset({400, 403})
 _FINAL_AT_FIRST: Final = frozenset({401, 404})
@@ -117,7 +119,8 @@ class Loop:
             leased = self._tools.client.lease(self._tools.settings.request, wait_s)
             self._events.put(_Polled(leased))
         except CommandError as error:
-            self._events.put(_Polled(error=error))
+            profile, pool = self._tools.client.profile, self._tools.settings.pool
+            self._events.put(_Polled(error=explained(error, profile, pool)))
         except Exception as error:  # noqa: BLE001 -- the loop waits for the end of the poll
             self._events.put(_Polled(error=CommandError(f"{type(error).__name__}: {error}")))
 
@@ -136,7 +139,7 @@ class Loop:
             case _Ended(attempt, status):
                 self._attempts.discard(attempt)
                 if self._is_stopped:
-                    self._given_back += status == GIVEN_BACK
+                    self._given_back += status == _GIVEN_BACK
                     self._lost += not status
                 self._active_until_s = self._tools.clock.monotonic() + _ACTIVE_S
             case _Signalled():
@@ -182,7 +185,8 @@ class Loop:
         delay_s = min(2.0 ** (self._failures - 1), _MAX_BACKOFF_S)
         delay_s *= 0.5 + self._randomness.fraction() / 2
         self._poll_at_s = self._tools.clock.monotonic() + delay_s
-        self._tools.log(f"{error.message}; trying again in {delay_s:.1f} s")
+        hint = f" ({error.cure})" if error.cure else ""
+        self._tools.log(f"{error.message}; trying again in {delay_s:.1f} s{hint}")
 
     def _is_final(self, error: CommandError) -> bool:
         if not isinstance(error, RefusedError):

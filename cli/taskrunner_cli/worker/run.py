@@ -27,5 +27,8 @@ def run_worker(session: Session, settings: Settings, *, is_once: bool) -> None:
         log=log,
     )
     slots = settings.concurrency
-    log(f"worker {settings.name}: pool {settings.pool}, {slots} {'job' if slots == 1 else 'jobs'}")
+    jobs = "1 job" if slots == 1 else f"{slots} jobs"
+    profile = tools.client.profile
+    caller = f"{profile.caller} at {profile.api_url}"
+    log(f"worker {settings.name}: pool {settings.pool}, {jobs} at a time, as {caller}")
     Loop(tools, session.world.randomness, is_once=is_once).run()

@@ -243,7 +243,8 @@ def test_a_worker_without_the_right_to_the_pool_ends(
     worker = start_worker()
 
     assert worker.wait() == 1
-    assert "no right to the pool 'linux'" in worker.log
+    assert "the caller 'worker-client' may not take jobs of the pool 'linux'" in worker.log
+    assert "add the pool to the client's entry in the registry" in worker.log
 
 
 def test_no_secret_is_in_a_command_line_or_in_the_log(

@@ -141,7 +141,7 @@ def _message(completion: Completion, reason: Reason) -> str:
         case Reason.RUN_FAILED:
             return "stopped, because another step has failed"
         case Reason.CANCELLED:
-            return "stopped, because the run was cancelled"
+            return "cancelled with its run"
         case _:
             return completion.message or "the worker gave no message"
 

@@ -102,7 +102,7 @@ def _message(reason: Reason, worker: str) -> str:
         case Reason.RUN_FAILED:
             return f"its worker {worker} was lost after another step had failed"
         case Reason.CANCELLED:
-            return f"its worker {worker} was lost after the run had been cancelled"
+            return f"cancelled with its run; its worker {worker} was lost after that"
         case _:
             return f"it took longer than its time limit, and its worker {worker} did not report"
 
