@@ -10,6 +10,7 @@
     env                         the variables of a container
 """
 
+import fcntl
 import os
 import shutil
 import stat
@@ -31,6 +32,9 @@ OUTPUTS: Final = ".taskrunner/outputs"
 _OWN: Final = ".taskrunner"
 _PRIVATE_FILE: Final = 0o600
 _DOWNLOAD_TRIES: Final = 3
+_NEW: Final = "new-"  # it is not locked yet
+_OF_A_JOB: Final = "job-"
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class JobFolder:
@@ -92,12 +96,35 @@ class JobFolder:
 
 @contextmanager
 def job_folder(work_folder: Path) -> Iterator[JobFolder]:
-    """Yield a new folder of a job below *work_folder*, and remove it at the end."""
-    root = Path(tempfile.mkdtemp(prefix="job-", dir=work_folder))
+    """Yield a new folder of a job below *work_folder*, and remove it at the end.
+
+    It is locked until then, which says that its worker is alive.
+    """
+    new = Path(tempfile.mkdtemp(prefix=_NEW, dir=work_folder))
+    root = new.with_name(_OF_A_JOB + new.name.removeprefix(_NEW))
+    handle = os.open(new, _FOLDER)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        new.rename(root)
         yield JobFolder(root)
     finally:
         remove(root)
+        os.close(handle)
+
+
+def remove_left_folders(work_folder: Path) -> int:
+    """Remove the folders of jobs whose workers were killed; return how many there were."""
+    removed = 0
+    for root in work_folder.glob(f"{_OF_A_JOB}*"):
+        with suppress(OSError):  # it is locked, or was removed meanwhile
+            handle = os.open(root, _FOLDER)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(root)
+                removed += 1
+            finally:
+                os.close(handle)
+    return removed
 
 
 def make_work_folder(path: Path) -> Path:

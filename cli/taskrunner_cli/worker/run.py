@@ -2,6 +2,7 @@
 
 from taskrunner_cli.session import Session
 from taskrunner_cli.worker.attempt import Tools
+from taskrunner_cli.worker.job_folder import remove_left_folders
 from taskrunner_cli.worker.loop import Loop
 from taskrunner_cli.worker.settings import Settings
 from taskrunner_cli.worker.strays import protect_process
@@ -31,4 +32,7 @@ def run_worker(session: Session, settings: Settings, *, is_once: bool) -> None:
     profile = tools.client.profile
     caller = f"{profile.caller} at {profile.api_url}"
     log(f"worker {settings.name}: pool {settings.pool}, {jobs} at a time, as {caller}")
+    if count := remove_left_folders(settings.work_folder):
+        left = "1 job" if count == 1 else f"{count} jobs"
+        log(f"removed the folder of {left}, which a killed worker has left")
     Loop(tools, session.world.randomness, is_once=is_once).run()

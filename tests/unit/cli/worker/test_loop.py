@@ -209,6 +209,40 @@ def test_no_process_survives_a_worker_that_is_killed(
     service.wait_for(lambda: list(worker.folder.iterdir()) == [])
 
 
+def test_a_worker_removes_the_folders_of_one_that_was_killed(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.holds_uploads = True
+    service.offer("echo data > output/file", files={"key.pem": "PRIVATE"})
+    killed = start_worker()
+    service.wait_for(lambda: service.held_uploads)
+    killed.send(signal.SIGKILL)
+    killed.wait()
+    assert len(list(killed.folder.glob("job-*/work/key.pem"))) == 1
+
+    worker = start_worker("--once")
+
+    assert worker.wait() == 0, worker.log
+    assert list(worker.folder.iterdir()) == []
+    assert "removed the folder of 1 job, which a killed worker has left" in worker.log
+
+
+def test_a_worker_leaves_the_folders_of_others_that_run(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = service.offer(
+        f"{UNTIL_FLAG}; cat here", files={"here": "1"}, env={"FLAG": str(tmp_path / "flag")}
+    )
+    start_worker()
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    other = start_worker("--once")
+
+    assert other.wait() == 0, other.log
+    (tmp_path / "flag").touch()
+    assert service.ended(job)["status"] == "succeeded"
+
+
 def test_polls_again_when_the_service_is_back(
     service: WorkerService, start_worker: StartWorker
 ) -> None:
