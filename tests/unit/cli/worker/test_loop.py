@@ -1,5 +1,6 @@
 """The process of a worker: polls, jobs at a time, and its end."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -181,6 +182,13 @@ def test_a_worker_that_reaches_nobody_ends_without_giving_back(
     assert worker.wait() == 1
     assert "1 job was stopped, but could not be given back" in worker.log
     assert (job.given_back, processes_of(job)) == (0, [])
+
+
+def test_warns_of_root(service: WorkerService, start_worker: StartWorker) -> None:
+    worker = start_worker()
+    service.wait_for(lambda: service.polls)
+
+    assert ("warning: this worker runs as root" in worker.log) == (os.geteuid() == 0)
 
 
 def test_an_idle_worker_ends_at_once(service: WorkerService, start_worker: StartWorker) -> None:
