@@ -226,7 +226,7 @@ def test_a_worker_removes_the_folders_of_one_that_was_killed(
     service.wait_for(lambda: service.held_uploads)
     killed.send(signal.SIGKILL)
     killed.wait()
-    assert len(list(killed.folder.glob("job-*/work/key.pem"))) == 1
+    assert len(list(killed.folder.rglob("key.pem"))) == 1
 
     worker = start_worker("--once")
 
