@@ -13,6 +13,7 @@ from taskrunner_cli.worker.reports import Reports
 
 _FIRST_DELAY_S: Final = 0.5
 _MAX_DELAY_S: Final = 5.0
+_LEAST_TIMEOUT_S: Final = 2.0
 _REFUSED_RESULTS: Final = frozenset({400, 413, 422})
 
 
@@ -42,8 +43,9 @@ class FinalReport:
         """
         delay_s = _FIRST_DELAY_S
         while True:
+            timeout_s = max(until_s() - self._clock.monotonic(), _LEAST_TIMEOUT_S)
             try:
-                status = self._client.complete(self._lease, completion)["status"]
+                status = self._client.complete(self._lease, completion, timeout_s)["status"]
             except CommandError as error:
                 if _is_lost(error):
                     return ""

@@ -164,7 +164,7 @@ class LeaseKeeper:
     def _beat(self, items: list[OutputItem]) -> None:
         self._beats_with_output = self._beats_with_output + 1 if items else 0
         try:
-            left_s = max(self._expires_at_s - self._clock.monotonic(), _LEAST_INTERVAL_S)
+            left_s = max(self.report_until_s - self._clock.monotonic(), _LEAST_INTERVAL_S)
             beat = self._client.heartbeat(self._lease, items, left_s)
         except Exception as error:  # noqa: BLE001 -- without an answer the lease must run out
             self._failures += 1

@@ -56,8 +56,7 @@ def _right_is_missing(error: RefusedError, profile: Profile, pool: str) -> Comma
 def _start_again(profile: Profile) -> str:
     if profile.is_local:
         return (
-            "is the local stack up (taskrunner local status)? If it was made anew, "
-            "start this worker again"
+            "taskrunner local status shows the stack; if it was made anew, start this worker again"
         )
     return (
         "check TASKRUNNER_API_URL and TASKRUNNER_TOKEN_URL; if the service has moved, "
