@@ -145,9 +145,10 @@ class Loop:
             case _Signalled():
                 self._end()
             case None if self._tools.clock.monotonic() >= self._stop_at_s:
-                seconds = f"{self._tools.settings.drain_s:g} seconds after the signal"
-                still = _jobs(len(self._attempts), "still runs", "still run")
-                self._tools.log(f"{still} {seconds}")
+                if self._attempts:
+                    still = _jobs(len(self._attempts), "still runs", "still run")
+                    after = f"{self._tools.settings.drain_s:g} seconds after the signal"
+                    self._tools.log(f"{still} {after}")
                 self._stop_jobs()
             case None:
                 pass
