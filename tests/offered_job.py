@@ -41,6 +41,7 @@ class OfferedJob:
     expires_s: float = 0.0
     workers: list[str] = field(default_factory=list)
     losses: int = 0
+    given_back: int = 0
     heartbeats: int = 0
     stop_reason: str = ""
     completion: dict[str, Any] | None = None
@@ -101,6 +102,12 @@ class OfferedJob:
         self.uploads[file["path"]] = content
         return True
 
+    def give_back(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Wait for another worker, because this one was stopped."""
+        self.record(body.get("output", []))
+        self.lease_id, self.losses, self.given_back = "", self.losses + 1, self.given_back + 1
+        return {"status": "Pending", "attempt": 1}
+
     def finish(self, body: dict[str, Any]) -> None:
         """Take the completion, whose files must have been uploaded."""
         self.record(body.pop("output", []))
@@ -109,5 +116,7 @@ class OfferedJob:
             content = self.uploads[file["path"]]
             require(file["sha256"] == hashlib.sha256(content).hexdigest(), "a digest")
         require(body["status"] in {"succeeded", "failed"}, "the status")
-        self.answer = {"status": body["status"].capitalize(), "attempt": 1}
+        is_cancelled = self.stop_reason == "cancelled"
+        status = "Skipped" if is_cancelled else body["status"].capitalize()
+        self.answer = {"status": status, "attempt": 1}
         self.completion = body

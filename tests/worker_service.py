@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLIENT_SECRET: Final = "worker-client-s3cret"
 TOKEN: Final = "worker-access-token"
+OPERATOR_TOKEN: Final = "operator-access-token"
 _ROOT: Final = "/v1/task-runner/worker/leases"
 _PATIENCE_S: Final = 30.0
 
@@ -53,6 +54,8 @@ class WorkerService:
     files: dict[str, bytes] = field(default_factory=dict)
     is_down: bool = False
     """Whether it closes each connection without an answer."""
+    is_replaced: bool = False
+    """Whether another service is at its address."""
     open_polls: int = 0
     """The number of polls that wait for a job."""
     turned_away: int = 0
@@ -61,6 +64,10 @@ class WorkerService:
     """The number of polls to answer with 503."""
     failing_uploads: int = 0
     """The number of uploads to answer with 503."""
+    holds_uploads: bool = False
+    """Whether it reads no content of uploads."""
+    held_uploads: int = 0
+    """The number of uploads that it held."""
     refused_completions: int = 0
     """The number of completions with outputs to answer with 413."""
     unanswered_completions: int = 0
@@ -142,9 +149,9 @@ class WorkerService:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Return the status, the headers and the content of an answer."""
         if path == "/token":
-            given = base64.b64encode(f"worker-client:{CLIENT_SECRET}".encode()).decode()
-            assert headers.get("authorization") == f"Basic {given}"
-            token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+            tokens = {_basic("worker-client"): TOKEN, _basic("operator"): OPERATOR_TOKEN}
+            value = tokens[headers.get("authorization", "")]
+            token = {"access_token": value, "expires_in": 3600, "token_type": "Bearer"}
             return 200, {}, json.dumps(token).encode()
         if path.startswith("/store/"):
             return self._store(method, path, headers, body)
@@ -161,6 +168,11 @@ class WorkerService:
     def _call(
         self, path: str, headers: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, dict[str, Any] | None]:
+        if self.is_replaced:
+            raise RefusalError(404, "", "Not Found")
+        if headers.get("authorization") == f"Bearer {OPERATOR_TOKEN}":
+            scopes = "The caller lacks the scope of this call: taskrunner.worker to take jobs"
+            raise RefusalError(403, "forbidden", scopes)
         if headers.get("authorization") != f"Bearer {TOKEN}":
             raise RefusalError(401, "unauthorized", "the token is not valid")
         if path == _ROOT:
@@ -192,7 +204,7 @@ class WorkerService:
         require(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["worker"]), "the worker's name")
         require(0 <= body.get("waitSeconds", 0) <= 20, "waitSeconds")
         if body["pool"] not in self.pools:
-            raise RefusalError(403, "forbidden", f"no right to the pool '{body['pool']}'")
+            raise RefusalError(403, "forbidden", f"no right to the pool {body['pool']}")
         wait_s = min(body.get("waitSeconds", 0), self.longest_wait_s)
         with self.changed:
             self.polls.append(body)
@@ -265,6 +277,8 @@ class WorkerService:
         if self.refused_completions and body.get("outputs"):
             self.refused_completions -= 1
             raise RefusalError(413, "too_large", "the outputs are too large")
+        if body.get("reason") == "stopped" and not job.stop_reason:
+            return job.give_back(body)
         job.finish(body)
         if self.unanswered_completions:
             self.unanswered_completions -= 1
@@ -293,6 +307,11 @@ class WorkerService:
         return (200, {}, b"") if job.upload(path, headers, body) else (403, {}, b"")
 
 
+def _basic(client_id: str) -> str:
+    """Return the header of a client's request for a token."""
+    return f"Basic {base64.b64encode(f'{client_id}:{CLIENT_SECRET}'.encode()).decode()}"
+
+
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -303,6 +322,9 @@ def _handler(service: WorkerService) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if self.command == "PUT" and service.holds_uploads:
+                service.held_uploads += 1
+                service.wait_for(lambda: not service.holds_uploads)
             body = self.rfile.read(int(headers.get("content-length", "0")))
             self.close_connection = True
             try:

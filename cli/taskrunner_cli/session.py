@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from taskrunner_cli.api.profiles import Choice, Profile, resolve_profile
+from taskrunner_cli.api.profiles import WORKER_SCOPE, Choice, Profile, resolve_profile
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.runs import APPROVER_OF_STACK
 from taskrunner_cli.output.screen import Screen
@@ -54,12 +54,13 @@ class Session:
         return self._open_client(self._resolve_profile(replace(self.choice, caller=caller)))
 
     def worker_client(self) -> "WorkerClient":
-        """Return the API as a worker sees it."""
+        """Return the API as a worker sees it; a client of workers is the default caller."""
         from taskrunner_cli.api.retries import Patience  # noqa: PLC0415 -- as in `_open_client`
         from taskrunner_cli.api.worker_client import WorkerClient  # noqa: PLC0415
 
         world, notify = self.world, self.screen.print_notice
-        client = WorkerClient(self.profile, world.clock, world.randomness, notify, Patience())
+        profile = self._resolve_profile(replace(self.choice, scope=WORKER_SCOPE))
+        client = WorkerClient(profile, world.clock, world.randomness, notify, Patience())
         self._clients.append(client)
         return client
 

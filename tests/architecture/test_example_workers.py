@@ -152,6 +152,22 @@ def test_the_unit_has_a_user_without_rights_and_lets_jobs_finish() -> None:
     assert service["StateDirectoryMode"] == "0700"
 
 
+GRACES_S = {
+    "systemd": 3600,
+    "ecs-tasks": CONTAINER["StopTimeout"],
+    "ecs-service": CONTAINER["StopTimeout"],
+    **{name: pod["terminationGracePeriodSeconds"] for name, pod in PODS.items()},
+}
+
+
+@pytest.mark.parametrize("name", GRACES_S)
+def test_a_worker_has_the_time_to_give_its_jobs_back_before_it_is_killed(name: str) -> None:
+    words = COMMANDS[name]
+    drain_s = float(words[words.index("--drain-seconds") + 1])
+
+    assert GRACES_S[name] - drain_s == 30
+
+
 def test_the_pods_of_both_files_differ_in_their_ends_only() -> None:
     deployed, scaled = (json.loads(json.dumps(pod)) for pod in (DEPLOYED, SCALED))
     assert scaled.pop("restartPolicy") == "Never"

@@ -329,6 +329,7 @@ _WHOLE: Final = (
     _on_workers("worker succeeds", worker_packs.ON_A_WORKER, {"tests": Script(has_file=True)}),
     _on_workers("worker fails", worker_packs.RETRIED, {"tests": Script(failing=(1,))}),
     _on_workers("worker is lost", worker_packs.RETRIED, {"tests": Script(losses=1)}),
+    _on_workers("worker gives back", worker_packs.RETRIED, {"tests": Script(stopped=1)}),
     _on_workers("map of workers", worker_packs.MAPPED, {"leaf": Script()}),
     _on_workers(
         "worker cancelled",

@@ -50,6 +50,7 @@ class Held:
     has_reported: bool = False
     has_uploaded: bool = False
     is_stopped: bool = False
+    gives_back: bool = False
 
     @property
     def path(self) -> str:
@@ -119,7 +120,7 @@ class Workers:
         if lost < script.losses:
             self._lost[lease["stepId"]] = lost + 1
         else:
-            self.held.append(Held(lease, script, now))
+            self.held.append(Held(lease, script, now, gives_back=lost < _lost_at_most(script)))
 
     def _report(self, held: Held) -> None:
         try:
@@ -127,6 +128,8 @@ class Workers:
                 self._complete(held, {"status": "failed", "reason": "stopped"})
             elif not held.has_reported or not self._may_end(held):
                 self._beat(held)
+            elif held.gives_back:
+                self._give_back(held)
             elif held.script.has_file and not held.has_uploaded:
                 self._upload(held)
             else:
@@ -147,10 +150,16 @@ class Workers:
         boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=_CONTENT)
         held.has_uploaded = True
 
+    def _give_back(self, held: Held) -> None:
+        self._lost[held.path] = self._lost.get(held.path, 0) + 1
+        # Another worker may have the job before this one has its answer.
+        del self._valid_until[held.path, held.lease["attempt"]]
+        self._complete(held, {"status": "failed", "reason": "stopped"})
+
     def _complete(self, held: Held, end: dict[str, Any]) -> None:
         output = [{"sequence": 2, "stream": "stderr", "text": "done\n"}]
         self._tell(held, "completion", {**end, "output": output})
-        del self._valid_until[held.path, held.lease["attempt"]]
+        self._valid_until.pop((held.path, held.lease["attempt"]), None)
         self.held.remove(held)
 
     # --- requests -----------------------------------------------------------------------------
@@ -179,6 +188,11 @@ class Workers:
                 assert answer.status < 300 or answer.status in _LOST, answer.body
                 return answer
         raise AssertionError("a worker's request fails again and again")
+
+
+def _lost_at_most(script: Script) -> int:
+    """Return how many workers of a step are lost, or give its job back."""
+    return script.losses + script.stopped
 
 
 def _end(held: Held) -> dict[str, Any]:

@@ -15,12 +15,14 @@ class Script(NamedTuple):
 
     - *failing*: the numbers of the attempts that fail.
     - *losses*: how many of the workers that take the step's jobs are lost, before any reports.
+    - *stopped*: how many of the workers that have reported are stopped then, and give the job back.
     - *after*: the ids of entries that must be in the journal before an attempt ends.
     - *has_file*: an attempt uploads a file before its end.
     """
 
     failing: tuple[int, ...] = ()
     losses: int = 0
+    stopped: int = 0
     after: tuple[str, ...] = ()
     has_file: bool = False
 

@@ -187,7 +187,7 @@ def test_a_cancelled_run_stops_its_executions(ana: Client, machines: CalledMachi
 
     assert [found["status"] for found in machines.executions("import")] == ["ABORTED"]
     assert failed[0]["metadata"]["reason"] == "cancelled"
-    assert "the run was cancelled" in failed[0]["message"]
+    assert "cancelled with its run" in failed[0]["message"]
 
 
 def test_a_failure_beside_it_has_the_reconciler_stop_the_execution(

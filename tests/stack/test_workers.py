@@ -115,6 +115,26 @@ def test_a_killed_worker_leaves_no_process_and_another_one_repeats_the_attempt(
     assert (events["step.worker-lost"], events["step.completed"]) == (1, 1)
 
 
+def test_a_stopped_worker_gives_its_job_back_at_once(operator: Api, workers: Workers) -> None:
+    first = workers.start()
+    script = "echo begun; test -e {0} || {{ touch {0}; sleep 600; }}"
+    run_id = operator.run(workers.pack(script.format(workers.folder / "stopped")))
+    running_job(operator, run_id)
+
+    first.send(signal.SIGTERM)
+    until(lambda: "draining" in first.log, "the worker drains")
+    first.send(signal.SIGTERM)
+
+    assert first.wait() == 1
+    assert processes_with("TASKRUNNER_RUN_ID", run_id) == []
+    assert statuses(operator.state(run_id)) == {"job": "Pending waiting-for-worker"}
+    workers.start()
+    (step,) = operator.ended(run_id)["steps"]
+    assert (step["status"], step["attempts"], step["worker"]) == ("Succeeded", 1, "worker-2")
+    (lost,) = [line for line in operator.log(run_id) if line["eventType"] == "step.worker-lost"]
+    assert "worker-1 was stopped, and gave the job back" in lost["message"]
+
+
 def test_one_of_two_workers_runs_a_step(operator: Api, workers: Workers) -> None:
     ran = workers.folder / "ran"
     workers.start()

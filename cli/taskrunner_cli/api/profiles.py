@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 STACK_FILE: Final = Path(".local/stack.json")
 DEFAULT_CALLER: Final = "operator"
+WORKER_SCOPE: Final = "taskrunner/worker"
+"""The scope of clients that take jobs."""
 _RENEW: Final = "create it again: taskrunner local down, then taskrunner local up"
 _DEPLOYMENT_VARIABLES: Final = (
     "TASKRUNNER_API_URL",
@@ -70,6 +72,7 @@ class Profile:
         scope: the scopes to request, separated by spaces; empty requests all that the client has.
         tenant: the value of `X-StellaOps-Tenant`; empty leaves the choice to the service.
         person: the person who signed in; None for a client with credentials.
+        is_local: whether the caller is a client of the local stack.
 
     """
 
@@ -82,16 +85,22 @@ class Profile:
     tenant: str = ""
     console_url: str = ""
     person: SignedIn | None = None
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The options of a command that choose the API and its caller."""
+    """The options of a command that choose the API and its caller.
+
+    *scope* is one that the command needs. Without a chosen caller, a client of the local stack that
+    has it is the caller.
+    """
 
     caller: str | None = None
     stack: Path | None = None
     tenant: str | None = None
     profile: str | None = None
+    scope: str = ""
 
 
 def resolve_profile(choice: Choice, environ: Mapping[str, str], now: datetime) -> Profile:
@@ -112,7 +121,7 @@ def resolve_profile(choice: Choice, environ: Mapping[str, str], now: datetime) -
         profile = person_profile(name, environ, now)
         return replace(profile, tenant=tenant or profile.tenant)
     if not environ.get("TASKRUNNER_API_URL"):
-        profile = _stack_profile(stack or _stack_file(environ), caller or DEFAULT_CALLER)
+        profile = _stack_profile(stack or _stack_file(environ), caller, choice.scope)
     elif caller or stack:
         raise UsageError(
             "--as and --stack choose a client of the local stack, but TASKRUNNER_API_URL is set",
@@ -236,10 +245,16 @@ def _stack_file(environ: Mapping[str, str]) -> Path:
     return next((path for path in candidates if path.is_file()), current / STACK_FILE)
 
 
-def _stack_profile(path: Path, caller: str) -> Profile:
-    """Return the profile of client *caller* of the local stack that *path* describes."""
+def _stack_profile(path: Path, caller: str | None, scope: str) -> Profile:
+    """Return the profile of client *caller* of the local stack that *path* describes.
+
+    Without a *caller*, it is the first client that has *scope*.
+    """
     stack = _read_stack_file(path)
     clients = stack.get("clients", {})
+    if not caller:
+        having = (name for name, client in clients.items() if client.get("scope") == scope)
+        caller = next(having, DEFAULT_CALLER)
     if caller not in clients:
         raise UsageError(
             f"the stack file {path} has no client {caller!r}",
@@ -254,6 +269,7 @@ def _stack_profile(path: Path, caller: str) -> Profile:
         scope=client.get("scope", ""),
         caller=caller,
         console_url=stack.get("consoleUrl", ""),
+        is_local=True,
     )
 
 

@@ -1,6 +1,7 @@
 """Uploads a file to its presigned address, which is the only credential that it needs."""
 
-from typing import BinaryIO, Final
+from collections.abc import Iterator
+from typing import Final
 
 import httpx
 
@@ -11,8 +12,8 @@ from taskrunner_cli.errors import RefusedError
 _SCHEMES: Final = frozenset({"http", "https"})
 
 
-def upload(address: UploadAddress, file: BinaryIO, size_bytes: int) -> None:
-    """Send the content of *file*, which has *size_bytes*, to *address*.
+def upload(address: UploadAddress, parts: Iterator[bytes], size_bytes: int) -> None:
+    """Send a content of *size_bytes* in *parts* to *address*.
 
     Raises:
         RefusedError: the store answered with an error, or the address is not one.
@@ -25,7 +26,7 @@ def upload(address: UploadAddress, file: BinaryIO, size_bytes: int) -> None:
             url = httpx.URL(address["url"])
             if url.scheme not in _SCHEMES:
                 raise _refused(0, "the service gave an address that is not an HTTP address")
-            request = http.build_request("PUT", url, content=file, headers=headers)
+            request = http.build_request("PUT", url, content=parts, headers=headers)
         except httpx.InvalidURL as error:
             raise _refused(0, "the service gave an address that is not one") from error
         response = exchange(http, request)

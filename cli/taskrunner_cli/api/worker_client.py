@@ -78,6 +78,7 @@ class WorkerClient:
         notify: Notify,
         patience: Patience,
     ) -> None:
+        self.profile: Final = profile
         self._transport = Transport(profile, clock, randomness, notify, patience)
         self._clock = clock
 
@@ -118,10 +119,13 @@ class WorkerClient:
         response = self._post(f"{_lease_path(lease)}/artifacts", body, _TIMEOUT_S)
         return self._read(response, UploadAddress)
 
-    def complete(self, lease: Lease, completion: Completion) -> CompletionAnswer:
+    def complete(
+        self, lease: Lease, completion: Completion, timeout_s: float = _TIMEOUT_S
+    ) -> CompletionAnswer:
         """End the attempt; the same completion of the same lease may be sent again."""
         body: JsonObject = {"secret": lease["secret"], **cast("JsonObject", completion)}
-        response = self._post(f"{_lease_path(lease)}/completion", body, _TIMEOUT_S)
+        path = f"{_lease_path(lease)}/completion"
+        response = self._post(path, body, min(timeout_s, _TIMEOUT_S))
         return self._read(response, CompletionAnswer)
 
     def _post(self, path: str, body: JsonObject, timeout_s: float) -> httpx.Response:

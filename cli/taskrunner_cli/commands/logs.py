@@ -44,7 +44,11 @@ StepOption = Annotated[
 ]
 LevelOption = Annotated[Level, typer.Option(help="Only entries of this level or above.")]
 GrepOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Only entries with this text, in capitals or not.")
+    str,
+    typer.Option(
+        metavar="TEXT",
+        help="Only entries, and lines of output, with this text, in capitals or not.",
+    ),
 ]
 SinceOption = Annotated[
     str,
@@ -89,7 +93,7 @@ def logs(  # noqa: PLR0913 -- one parameter per option
     if tail is None or follow:
         for document, entry in _entries(session, run, cursor, follow=follow):
             if log_filter.accepts(entry):
-                session.print_record(document, log_line(entry))
+                session.print_record(document, log_line(entry, grep))
                 printed += 1
     if not printed:
         steps = f"; its steps: taskrunner show {run} --all" if step else ""
@@ -119,7 +123,7 @@ def _print_tail(
         cursor = page.cursor
         last.extend(entry for entry in page.entries if log_filter.accepts(entry.view))
     for entry in last:
-        session.print_record(entry.document, log_line(entry.view))
+        session.print_record(entry.document, log_line(entry.view, log_filter.words))
     return cursor, len(last)
 
 

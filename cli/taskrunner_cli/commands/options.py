@@ -31,7 +31,7 @@ AsOption = Annotated[
         "--as",
         metavar="CALLER",
         help="Client of the local stack: viewer, operator, approver, admin, other-tenant-operator, "
-        "worker. (env TASKRUNNER_AS, default operator)",
+        "worker. (env TASKRUNNER_AS, default operator; for worker run, worker)",
         autocompletion=complete_caller,
         rich_help_panel=_CALLER_PANEL,
     ),

@@ -1,5 +1,6 @@
 """`worker run`: takes jobs of a pool, and runs them on this machine."""
 
+import math
 import os
 import platform
 import re
@@ -52,6 +53,14 @@ IdleOption = Annotated[
     float,
     typer.Option(min=1, metavar="SECONDS", help="The time between polls while there is no work."),
 ]
+DrainOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Give jobs back that run so long after SIGTERM (default: never).",
+    ),
+]
 MemoryOption = Annotated[
     int,
     typer.Option(
@@ -95,13 +104,14 @@ def run(  # noqa: PLR0913 -- one parameter per option
     name: NameOption = None,
     work_folder: FolderOption = None,
     idle_poll_seconds: IdleOption = 15.0,
+    drain_seconds: DrainOption = None,
     memory_mib: MemoryOption = 2048,
     max_processes: ProcessesOption = 512,
     max_file_mib: FileOption = 4096,
     container: ContainerOption = None,
     container_network: NetworkOption = "bridge",
 ) -> None:
-    """Take jobs of a pool and run them, until SIGTERM (finish what runs) or twice (stop it)."""
+    """Take jobs of a pool and run them, until SIGTERM; a second one gives the jobs back."""
     if sys.platform != "linux":
         raise UsageError("a worker needs Linux", cure="run it in a container or a virtual machine")
     # The modules of a worker, and the redactor of the service, are for this command only.
@@ -123,6 +133,7 @@ def run(  # noqa: PLR0913 -- one parameter per option
         container_tool=container.value if container else "",
         container_network=container_network,
         idle_poll_s=idle_poll_seconds,
+        drain_s=math.inf if drain_seconds is None else drain_seconds,
         path=environ.get("PATH", _DEFAULT_PATH),
         tool_environment={key: environ[key] for key in TOOL_VARIABLES if key in environ},
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from taskrunner_cli.api.documents import LogEntry
 from taskrunner_cli.output.formatting import parse_time
+from taskrunner_cli.output.step_output import has_words
 
 LEVELS: Final = ("debug", "info", "warn", "error")
 
@@ -19,7 +20,8 @@ class LogFilter:
             step's iterations, and in an iteration, count as its own.
         least_level: the position of the lowest level in LEVELS; an unknown level counts as info.
         failed_steps: the ids of the steps whose entries are wanted; None for all.
-        words: a part of the event or the message, in capitals or not; empty for all.
+        words: a part of the event or the message, or of a line of output, in capitals or not; empty
+            for all.
         since: the earliest time of an entry; an entry without a time is wanted always.
 
     """
@@ -38,7 +40,7 @@ class LogFilter:
             importance >= self.least_level
             and self._is_of_step(step_id)
             and (self.failed_steps is None or step_id in self.failed_steps)
-            and self.words.casefold() in f"{entry['eventType']} {entry['message']}".casefold()
+            and has_words(entry, self.words)
             and not self._is_too_early(entry)
         )
 

@@ -190,12 +190,15 @@ def _why(reason: RunReason) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def log_line(entry: LogEntry) -> Text:
-    """Return a log entry as text: its time, its event, its step and its message."""
+def log_line(entry: LogEntry, words: str = "") -> Text:
+    """Return a log entry as text: its time, its event, its step and its message.
+
+    Output of a step is shortened to the lines that have *words*, if some of them do.
+    """
     style = _LEVEL_STYLES.get(entry["level"], "default")
     margin = Text("\n" + " " * _MESSAGE_INDENT)
     if is_output(entry):
-        message = margin.join(printed_lines(entry))
+        message = margin.join(printed_lines(entry, words))
     else:
         words = _named_message(entry) + who_and_why(entry)
         message = margin.join(text(line, style) for line in words.split("\n"))

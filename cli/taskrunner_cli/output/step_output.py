@@ -27,14 +27,30 @@ def is_output(entry: LogEntry) -> bool:
     return entry["eventType"] == OUTPUT_EVENT
 
 
-def printed_lines(entry: LogEntry) -> list[Text]:
-    """Return the lines that an entry of output has, each with its step before it."""
+def has_words(entry: LogEntry, words: str) -> bool:
+    """Return whether *words* are in the event of an entry, its message, or a line of its output."""
+    texts = output_lines(entry["message"]) if is_output(entry) else [entry["message"]]
+    return any(_is_in(words, text) for text in (entry["eventType"], *texts))
+
+
+def printed_lines(entry: LogEntry, words: str = "") -> list[Text]:
+    """Return the lines that an entry of output has, each with its step before it.
+
+    If *words* are in some of them, only those are returned.
+    """
+    lines = output_lines(entry["message"])
+    lines = [line for line in lines if _is_in(words, line)] or lines
     mark, style = _MARKS.get(entry.get("metadata", {}).get("stream", ""), _OTHER_MARK)
     step_id = entry.get("stepId", "")
     return [
         Text.assemble(text(step_id, "bold"), (f" {mark} ", "dim"), text(line, style))
-        for line in output_lines(entry["message"])
+        for line in lines
     ]
+
+
+def _is_in(words: str, text: str) -> bool:
+    """Return whether *text* has *words*, in capitals or not."""
+    return words.casefold() in text.casefold()
 
 
 class LastOutput:

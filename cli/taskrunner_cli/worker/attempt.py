@@ -12,7 +12,7 @@ from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.redaction import Redactor, new_redactor
 from taskrunner_cli.worker.command import plain_command
 from taskrunner_cli.worker.containers import container_command
-from taskrunner_cli.worker.endings import failed, failure, stopped, usage
+from taskrunner_cli.worker.endings import CANCELLED, failed, failure, stopped, usage
 from taskrunner_cli.worker.final_report import FinalReport
 from taskrunner_cli.worker.job import Job, JobError, read_job
 from taskrunner_cli.worker.job_folder import OUTPUTS, JobFolder, job_folder
@@ -20,12 +20,14 @@ from taskrunner_cli.worker.job_process import JobProcess
 from taskrunner_cli.worker.lease_keeper import LeaseKeeper
 from taskrunner_cli.worker.output_pump import KeptOutput, OutputPump
 from taskrunner_cli.worker.output_queue import OutputQueue
+from taskrunner_cli.worker.reports import Reports
 from taskrunner_cli.worker.results import FoundFile, read_outputs
 from taskrunner_cli.worker.settings import MIB, Settings
 from taskrunner_cli.worker.strays import Children
 from taskrunner_cli.worker.supervisor.orders import Order, Report
 from taskrunner_cli.worker.uploads import Uploads
 
+_WORKER_STOPPED: Final = "the worker was stopped"
 _DRAIN_TIMEOUT_S: Final = 10.0
 _MAX_MESSAGE_CHARACTERS: Final = 1000
 
@@ -48,20 +50,21 @@ class Attempt:
         self._tools = tools
         self._lease = leased.lease
         self._queue = OutputQueue()
-        self._keeper = LeaseKeeper(tools.client, leased, self._queue, tools.clock)
-        self._abandoned = threading.Event()
-        self._report = FinalReport(tools.client, leased.lease, tools.clock, self._abandoned.wait)
+        reports = Reports(self._log)
+        self._keeper = LeaseKeeper(tools.client, leased, self._queue, tools.clock, reports)
+        self._stopping = threading.Event()
+        self._report = FinalReport(tools.client, leased.lease, tools.clock, reports)
         run = leased.lease["run"]["id"]
         self.name: Final = f"{run} {leased.lease['stepId']} attempt {leased.lease['attempt']}"
 
-    def abandon(self) -> None:
-        """Stop the job and complete nothing: the service offers it again."""
-        self._abandoned.set()
-        self._keeper.abandon("the worker was stopped")
+    def give_back(self) -> None:
+        """Stop the job, and let the service offer it again."""
+        self._keeper.give_back(_WORKER_STOPPED)
+        self._stopping.set()
 
     def run(self) -> str:
         """Run the job and report its end; return the attempt's status, empty if it was lost."""
-        self._tools.log(f"{self.name}: leased")
+        self._log("leased")
         self._keeper.start()
         try:
             redactor = new_redactor(self._lease.get("secrets", {}))
@@ -78,18 +81,17 @@ class Attempt:
 
     def _run_in(self, folder: JobFolder, redactor: Redactor) -> Completion:
         """Return the completion of the job, after the upload of its files."""
-        uploads = Uploads(self._tools.client, self._lease, redactor, self._pause)
+        uploads = Uploads(self._tools.client, self._lease, redactor, self)
         try:
             job = read_job(self._lease)
             self._check_memory(job)
             folder.fill(job)
             for artifact in job.artifacts:
-                if self._keeper.stop:
-                    return stopped(self._keeper.stop)
-                folder.fetch(artifact)
+                folder.fetch(artifact, self.check)
+            self.check()
             report = self._execute(job, folder, redactor)
         except JobError as error:
-            return failed(str(error))
+            return stopped(self._keeper.stop) if self._keeper.stop else failed(str(error))
         if self._keeper.stop:
             completion = stopped(self._keeper.stop)
         else:
@@ -113,6 +115,8 @@ class Attempt:
                 outputs = read_outputs(FoundFile(folder.work, OUTPUTS), uploads.redactor)
                 completion = {"status": "succeeded", "outputs": outputs}
         except JobError as error:
+            if self._keeper.stop:
+                return stopped(self._keeper.stop)
             earlier = f"{completion['message']}; " if completion else ""
             completion = failed(f"{earlier}{error}")
         if uploads.files:
@@ -175,14 +179,38 @@ class Attempt:
         self._keeper.close()
         status, message = "", completion.get("message", "")
         if not self._keeper.is_lost:
-            status = self._report.send(completion, self._keeper.expires_at_s)
-        if status:
-            self._tools.log(f"{self.name}: {status.lower()}{message and ': ' + message}")
-        else:
-            reason = self._keeper.stop.reason if self._keeper.stop else "the lease was lost"
-            self._tools.log(f"{self.name}: given up: {reason}")
+            status = self._report.send(completion, lambda: self._keeper.report_until_s)
+        match status:
+            case "":
+                reason = self._keeper.stop.reason if self._keeper.stop else "the lease was lost"
+                self._log(f"given up: {reason}")
+            case "Pending":
+                self._log(f"given back: {_WORKER_STOPPED}")
+            case "Skipped":
+                self._log(CANCELLED)
+            case _:
+                self._log(f"{status.lower()}{message and ': ' + message}")
         return status
 
-    def _pause(self, seconds: float) -> bool:
-        """Wait before another try; return whether the job must stop."""
-        return self._abandoned.wait(seconds) or self._keeper.stop is not None
+    def _log(self, line: str) -> None:
+        self._tools.log(f"{self.name}: {line}")
+
+    def check(self) -> None:
+        """Continue with the job's files.
+
+        Raises:
+            JobError: the job must stop.
+
+        """
+        if self._keeper.stop:
+            raise JobError(f"the job was stopped: {self._keeper.stop.reason}")
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try.
+
+        Raises:
+            JobError: the job must stop.
+
+        """
+        self._stopping.wait(seconds)
+        self.check()

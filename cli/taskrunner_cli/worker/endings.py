@@ -10,6 +10,13 @@ from taskrunner_cli.worker.settings import MIB, Settings
 from taskrunner_cli.worker.supervisor.orders import Report
 
 _TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled with its run"
+# The words of the run's log, by the reasons of the service.
+_STOPPED: Final = {
+    "cancelled": CANCELLED,
+    "run-failed": "stopped, because another step has failed",
+    _TIMEOUT: "stopped at the end of its time",
+}
 
 
 def failed(message: str, reason: FailureReason = "executor-error") -> Completion:
@@ -20,7 +27,7 @@ def failed(message: str, reason: FailureReason = "executor-error") -> Completion
 def stopped(stop: Stop) -> Completion:
     """Return the completion of an attempt that was stopped."""
     reason: FailureReason = "timeout" if stop.reason == _TIMEOUT else "stopped"
-    return failed(f"the job was stopped: {stop.reason}", reason)
+    return failed(_STOPPED.get(stop.reason) or f"the job was stopped: {stop.reason}", reason)
 
 
 def usage(report: Report) -> Usage:

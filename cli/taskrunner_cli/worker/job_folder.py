@@ -10,11 +10,12 @@
     env                         the variables of a container
 """
 
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -31,6 +32,9 @@ OUTPUTS: Final = ".taskrunner/outputs"
 _OWN: Final = ".taskrunner"
 _PRIVATE_FILE: Final = 0o600
 _DOWNLOAD_TRIES: Final = 3
+_NEW: Final = "new-"  # it is not locked yet
+_OF_A_JOB: Final = "job-"
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class JobFolder:
@@ -65,8 +69,10 @@ class JobFolder:
             except (OSError, UnicodeEncodeError) as error:
                 raise JobError(f"the file {name!r} of 'with.files' cannot be written") from error
 
-    def fetch(self, artifact: InputArtifact) -> None:
+    def fetch(self, artifact: InputArtifact, check: Callable[[], None]) -> None:
         """Download an artifact, and compare it with its digest.
+
+        *check* is called before each part; it raises JobError to end that.
 
         Raises:
             JobError: it cannot be downloaded, or is not what the run captured.
@@ -77,8 +83,9 @@ class JobFolder:
             raise JobError(f"'with.files' has a file in the place of artifact {artifact['name']!r}")
         path.parent.mkdir(mode=0o700, exist_ok=True)
         for is_last in (False,) * (_DOWNLOAD_TRIES - 1) + (True,):
+            check()
             try:
-                _download(artifact, path)
+                _download(artifact, path, check)
             except CommandError as error:
                 if is_last or isinstance(error, UsageError):
                     message = f"the artifact {artifact['name']!r} cannot be downloaded"
@@ -89,12 +96,35 @@ class JobFolder:
 
 @contextmanager
 def job_folder(work_folder: Path) -> Iterator[JobFolder]:
-    """Yield a new folder of a job below *work_folder*, and remove it at the end."""
-    root = Path(tempfile.mkdtemp(prefix="job-", dir=work_folder))
+    """Yield a new folder of a job below *work_folder*, and remove it at the end.
+
+    It is locked until then, which says that its worker is alive.
+    """
+    new = Path(tempfile.mkdtemp(prefix=_NEW, dir=work_folder))
+    root = new.with_name(_OF_A_JOB + new.name.removeprefix(_NEW))
+    handle = os.open(new, _FOLDER)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        new.rename(root)
         yield JobFolder(root)
     finally:
         remove(root)
+        os.close(handle)
+
+
+def remove_left_folders(work_folder: Path) -> int:
+    """Remove the folders of jobs whose workers were killed; return how many there were."""
+    removed = 0
+    for root in work_folder.glob(f"{_OF_A_JOB}*"):
+        with suppress(OSError):  # it is locked, or was removed meanwhile
+            handle = os.open(root, _FOLDER)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(root)
+                removed += 1
+            finally:
+                os.close(handle)
+    return removed
 
 
 def make_work_folder(path: Path) -> Path:
@@ -142,11 +172,12 @@ def _inside(name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _download(artifact: InputArtifact, path: Path) -> None:
+def _download(artifact: InputArtifact, path: Path, check: Callable[[], None]) -> None:
     expected_bytes, received_bytes = artifact["sizeBytes"], 0
 
     def advance(size_bytes: int) -> None:
         nonlocal received_bytes
+        check()
         received_bytes += size_bytes
         if received_bytes > expected_bytes:
             raise CommandError(f"it has more than {expected_bytes} bytes")

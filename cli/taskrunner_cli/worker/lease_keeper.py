@@ -5,6 +5,7 @@ up to 5. The lease has surely been lost when its end has passed without an answe
 worker may run the job, so it is stopped here.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from taskrunner_cli.api.worker_documents import LEASE_LOST, OutputItem
 from taskrunner_cli.errors import RefusedError
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.worker.output_queue import OutputQueue
+from taskrunner_cli.worker.reports import Reports
 
 _DEFAULT_INTERVAL_S: Final = 10.0
 _LEAST_INTERVAL_S: Final = 0.1
 _MAX_OUTPUT_GAP_S: Final = 5.0
 _FIRST_RETRY_S: Final = 0.5
 _MAX_RETRY_S: Final = 5.0
+_GIVE_BACK_S: Final = 10.0  # with the grace of the job's processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,18 @@ class LeaseKeeper:
     """The heartbeats of one lease, in a thread of their own."""
 
     def __init__(
-        self, client: WorkerClient, leased: Leased, queue: OutputQueue, clock: Clock
+        self,
+        client: WorkerClient,
+        leased: Leased,
+        queue: OutputQueue,
+        clock: Clock,
+        reports: Reports,
     ) -> None:
         self._client = client
+        self._reports = reports
         self._lease = leased.lease
         self._expires_at_s = leased.expires_at_s
+        self._hurry_until_s = math.inf
         self._queue = queue
         self._clock = clock
         interval_s = leased.lease.get("heartbeatSeconds", _DEFAULT_INTERVAL_S)
@@ -70,9 +80,9 @@ class LeaseKeeper:
         return self._stop is not None and self._stop.is_lost
 
     @property
-    def expires_at_s(self) -> float:
-        """The end of the lease by the monotonic clock."""
-        return self._expires_at_s
+    def report_until_s(self) -> float:
+        """The time, by the monotonic clock, after which nothing more is reported."""
+        return min(self._expires_at_s, self._hurry_until_s)
 
     def start(self) -> None:
         """Begin with the heartbeats."""
@@ -86,9 +96,10 @@ class LeaseKeeper:
         if is_decided:
             act()
 
-    def abandon(self, reason: str) -> None:
-        """Stop the job and send nothing more: its lease runs out, and it is offered again."""
-        self._decide(Stop(reason, is_lost=True))
+    def give_back(self, reason: str) -> None:
+        """Stop the job for a reason of this machine; the lease is kept until that is reported."""
+        self._hurry_until_s = self._clock.monotonic() + _GIVE_BACK_S
+        self._decide(Stop(reason))
 
     def last_output(self) -> list[OutputItem]:
         """Send the output, and return the last items, which the completion takes along.
@@ -98,9 +109,11 @@ class LeaseKeeper:
         with self._changed:
             self._is_flushing = True
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self.is_lost or (self._queue.is_last_batch and not self._is_sending)
-            )
+            while not self.is_lost and (self._is_sending or not self._queue.is_last_batch):
+                left_s = self._hurry_until_s - self._clock.monotonic()
+                if left_s <= 0:
+                    break
+                self._changed.wait(None if math.isinf(left_s) else left_s)
             self._is_flushing, self._is_silent = False, True
             return self._queue.take()
 
@@ -151,14 +164,17 @@ class LeaseKeeper:
     def _beat(self, items: list[OutputItem]) -> None:
         self._beats_with_output = self._beats_with_output + 1 if items else 0
         try:
-            left_s = max(self._expires_at_s - self._clock.monotonic(), _LEAST_INTERVAL_S)
+            left_s = max(self.report_until_s - self._clock.monotonic(), _LEAST_INTERVAL_S)
             beat = self._client.heartbeat(self._lease, items, left_s)
         except Exception as error:  # noqa: BLE001 -- without an answer the lease must run out
             self._failures += 1
             if isinstance(error, RefusedError) and error.code == LEASE_LOST:
                 self._decide(Stop("the lease was lost", is_lost=True))
+            else:
+                self._reports.failed(error)
         else:
             self._failures = 0
+            self._reports.succeeded()
             self._expires_at_s = beat.expires_at_s
             if not self._is_silent:
                 self._queue.acknowledge(beat.answer.get("outputBytesLeft"))

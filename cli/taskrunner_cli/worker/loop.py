@@ -1,13 +1,14 @@
 """Polls for jobs, runs up to a number of them at a time, and ends when it is asked to.
 
 The first SIGTERM or SIGINT drains: no further job is taken, and those that run are finished. The
-second one stops them without a completion, so that the service offers them again when their leases
-have ended.
+second one, or the end of the time for that, stops them and gives them back, so that the service
+offers them again at once.
 
 A poll that waits in the service occupies a place of it, which heartbeats need, and costs more than
 polls that do not. So only a worker that polls once waits there.
 """
 
+import math
 import queue
 import signal
 import threading
@@ -20,11 +21,13 @@ from taskrunner_cli.api.worker_client import Leased
 from taskrunner_cli.errors import CommandError, RefusedError
 from taskrunner_cli.ports.randomness import Randomness
 from taskrunner_cli.worker.attempt import Attempt, Tools
+from taskrunner_cli.worker.refusals import explained
 
 _LONG_POLL_S: Final = 20
 _ACTIVE_S: Final = 300.0
 ACTIVE_POLL_S: Final = 2.0  # between the polls of a worker that had a job not long ago
 _MAX_BACKOFF_S: Final = 30.0
+_GIVEN_BACK: Final = "Pending"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _ALWAYS_FINAL: Final = frozenset({400, 403})
 _FINAL_AT_FIRST: Final = frozenset({401, 404})
@@ -40,9 +43,10 @@ class _Polled:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """The end of an attempt."""
+    """The end of an attempt, with its status; empty if it was lost."""
 
     attempt: Attempt
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,10 @@ class Loop:
         # Its `put` may be called by a signal's handler, unlike that of `queue.Queue`.
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._attempts: set[Attempt] = set()
-        self._is_polling = self._is_draining = self._is_stopped = self._has_polled = False
+        self._is_polling = self._is_draining = self._has_polled = False
+        self._is_signalled = self._is_stopped = False
+        self._stop_at_s = math.inf
+        self._given_back = self._lost = 0
         self._poll_at_s = self._polled_at_s = 0.0
         self._active_until_s = 0.0
         self._failures = 0
@@ -84,16 +91,15 @@ class Loop:
             while self._is_polling or self._attempts or not self._is_draining:
                 self._poll_if_due()
                 self._handle(self._next_event())
-        if self._error:
-            raise self._error
+        if self._error or self._given_back or self._lost:
+            raise self._error or self._stopped()
 
     def _next_event(self) -> _Event | None:
-        """Wait for an event, or until it is time to poll."""
-        timeout_s = None
-        if self._may_poll():
-            timeout_s = max(self._poll_at_s - self._tools.clock.monotonic(), 0.0)
+        """Wait for an event, or until it is time to poll or to stop the jobs."""
+        next_s = self._poll_at_s if self._may_poll() else self._stop_at_s
+        timeout_s = max(next_s - self._tools.clock.monotonic(), 0.0)
         try:
-            return self._events.get(timeout=timeout_s)
+            return self._events.get(timeout=None if math.isinf(timeout_s) else timeout_s)
         except queue.Empty:
             return None
 
@@ -113,7 +119,8 @@ class Loop:
             leased = self._tools.client.lease(self._tools.settings.request, wait_s)
             self._events.put(_Polled(leased))
         except CommandError as error:
-            self._events.put(_Polled(error=error))
+            profile, pool = self._tools.client.profile, self._tools.settings.pool
+            self._events.put(_Polled(error=explained(error, profile, pool)))
         except Exception as error:  # noqa: BLE001 -- the loop waits for the end of the poll
             self._events.put(_Polled(error=CommandError(f"{type(error).__name__}: {error}")))
 
@@ -129,11 +136,20 @@ class Loop:
                     self._begin(leased)
                 else:
                     self._plan_next_poll()
-            case _Ended(attempt):
+            case _Ended(attempt, status):
                 self._attempts.discard(attempt)
+                if self._is_stopped:
+                    self._given_back += status == _GIVEN_BACK
+                    self._lost += not status
                 self._active_until_s = self._tools.clock.monotonic() + _ACTIVE_S
             case _Signalled():
                 self._end()
+            case None if self._tools.clock.monotonic() >= self._stop_at_s:
+                if self._attempts:
+                    still = _jobs(len(self._attempts), "still runs", "still run")
+                    after = f"{self._tools.settings.drain_s:g} seconds after the signal"
+                    self._tools.log(f"{still} {after}")
+                self._stop_jobs()
             case None:
                 pass
 
@@ -144,16 +160,17 @@ class Loop:
         self._active_until_s = self._tools.clock.monotonic() + _ACTIVE_S
         self._poll_at_s = 0.0
         if self._is_stopped:
-            attempt.abandon()
+            attempt.give_back()
         threading.Thread(target=self._run, args=(attempt,), daemon=True).start()
 
     def _run(self, attempt: Attempt) -> None:
+        status = ""
         try:
-            attempt.run()
+            status = attempt.run()
         except Exception as error:  # noqa: BLE001 -- one job must not end the others
             self._tools.log(f"{attempt.name}: given up: {type(error).__name__}: {error}")
         finally:
-            self._events.put(_Ended(attempt))
+            self._events.put(_Ended(attempt, status))
 
     def _plan_next_poll(self) -> None:
         is_active = self._tools.clock.monotonic() < self._active_until_s
@@ -169,7 +186,8 @@ class Loop:
         delay_s = min(2.0 ** (self._failures - 1), _MAX_BACKOFF_S)
         delay_s *= 0.5 + self._randomness.fraction() / 2
         self._poll_at_s = self._tools.clock.monotonic() + delay_s
-        self._tools.log(f"{error.message}; trying again in {delay_s:.1f} s")
+        hint = f" ({error.cure})" if error.cure else ""
+        self._tools.log(f"{error.message}; trying again in {delay_s:.1f} s{hint}")
 
     def _is_final(self, error: CommandError) -> bool:
         if not isinstance(error, RefusedError):
@@ -179,17 +197,37 @@ class Loop:
 
     def _end(self) -> None:
         """Drain at the first request, and stop all jobs at the second one."""
-        if not self._is_draining:
-            self._is_draining = True
-            self._tools.log(f"draining: {_jobs(len(self._attempts), 'runs', 'run')}")
+        if self._is_signalled:
+            self._stop_jobs()
             return
-        self._is_stopped = True
+        self._is_signalled = self._is_draining = True
+        drain_s = self._tools.settings.drain_s
+        self._stop_at_s = self._tools.clock.monotonic() + drain_s
+        limit = "" if math.isinf(drain_s) else f", for at most {drain_s:g} seconds more"
+        self._tools.log(f"draining: {_jobs(len(self._attempts), 'runs', 'run')}{limit}")
+
+    def _stop_jobs(self) -> None:
+        self._is_stopped, self._stop_at_s = True, math.inf
+        if count := len(self._attempts):
+            jobs = _jobs(count, f"to give {_them(1)} back", f"to give {_them(count)} back")
+            self._tools.log(f"stopping {jobs}")
         for attempt in self._attempts:
-            attempt.abandon()
-        if self._attempts and not self._error:
-            jobs = _jobs(len(self._attempts), "was stopped", "were stopped")
-            them = "it" if len(self._attempts) == 1 else "them"
-            self._error = CommandError(f"{jobs}; the service offers {them} again", code="stopped")
+            attempt.give_back()
+
+    def _stopped(self) -> CommandError:
+        """Return the error of a worker that has stopped its jobs."""
+        parts = []
+        if count := self._given_back:
+            given_back = _jobs(count, "was stopped and given back", "were stopped and given back")
+            parts.append(f"{given_back}; the service offers {_them(count)} again")
+        if count := self._lost:
+            stopped = _jobs(count, "was stopped, but", "were stopped, but")
+            ends = "its lease ends" if count == 1 else "their leases end"
+            parts.append(
+                f"{stopped} could not be given back; "
+                f"the service offers {_them(count)} again when {ends}"
+            )
+        return CommandError(". ".join(parts), code="stopped")
 
     @contextmanager
     def _obeying_signals(self) -> Iterator[None]:
@@ -205,6 +243,10 @@ class Loop:
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _jobs(count: int, singular: str, plural: str) -> str:

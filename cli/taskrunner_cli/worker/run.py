@@ -1,7 +1,10 @@
 """Runs a worker with the ports of a session."""
 
+import os
+
 from taskrunner_cli.session import Session
 from taskrunner_cli.worker.attempt import Tools
+from taskrunner_cli.worker.job_folder import remove_left_folders
 from taskrunner_cli.worker.loop import Loop
 from taskrunner_cli.worker.settings import Settings
 from taskrunner_cli.worker.strays import protect_process
@@ -27,5 +30,13 @@ def run_worker(session: Session, settings: Settings, *, is_once: bool) -> None:
         log=log,
     )
     slots = settings.concurrency
-    log(f"worker {settings.name}: pool {settings.pool}, {slots} {'job' if slots == 1 else 'jobs'}")
+    jobs = "1 job" if slots == 1 else f"{slots} jobs"
+    profile = tools.client.profile
+    caller = f"{profile.caller} at {profile.api_url}"
+    log(f"worker {settings.name}: pool {settings.pool}, {jobs} at a time, as {caller}")
+    if os.geteuid() == 0:
+        log("warning: this worker runs as root, so its jobs can do anything on this machine")
+    if count := remove_left_folders(settings.work_folder):
+        left = "1 job" if count == 1 else f"{count} jobs"
+        log(f"removed the folder of {left}, which a killed worker has left")
     Loop(tools, session.world.randomness, is_once=is_once).run()

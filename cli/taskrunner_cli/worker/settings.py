@@ -1,5 +1,6 @@
 """The options of a worker, and the limits that have no option."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class Settings:
         container_tool: `docker` or `podman`; empty if the worker runs no containers.
         container_network: the network of containers.
         idle_poll_s: the time between polls of an idle worker.
+        drain_s: how long jobs may go on after the first signal to end.
         grace_s: the time between SIGTERM and SIGKILL for a job that must stop.
         path: the search path of jobs.
         tool_environment: the variables that the container tool needs.
@@ -51,6 +53,7 @@ class Settings:
     container_tool: str = ""
     container_network: str = "bridge"
     idle_poll_s: float = 15.0
+    drain_s: float = math.inf
     grace_s: float = 5.0
     path: str = ""
     tool_environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Uploads the files of a job, each after a search for secrets in it."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Iterator
+from typing import BinaryIO, Final, Protocol
 
 from taskrunner_cli.api.upload import upload
 from taskrunner_cli.api.worker_client import WorkerClient
@@ -13,9 +13,22 @@ from taskrunner_cli.worker.job_folder import JobFolder
 from taskrunner_cli.worker.results import FoundFile, describe, find_files, opened
 
 WHOLE_OUTPUT: Final = "output.log"
+_PART_BYTES: Final = 1 << 18
 _TRIES: Final = 5
 _FIRST_DELAY_S: Final = 0.5
 _FINAL_STATUSES: Final = frozenset({400, 404, 409, 413, 422})
+
+
+class Course(Protocol):
+    """The course of a job, which may have to stop while its files are sent."""
+
+    def check(self) -> None:
+        """Raise JobError if the job must stop."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try; raise JobError if the job must stop."""
+        ...
 
 
 class Uploads:
@@ -25,7 +38,7 @@ class Uploads:
         client: the API.
         lease: the job's lease.
         redactor: finds the job's secrets.
-        pause: waits for some seconds; returns whether to give up.
+        course: says when to give up.
 
     """
 
@@ -34,12 +47,12 @@ class Uploads:
         client: WorkerClient,
         lease: Lease,
         redactor: Redactor,
-        pause: Callable[[float], bool],
+        course: Course,
     ) -> None:
         self._client = client
         self._lease = lease
         self.redactor = redactor
-        self._pause = pause
+        self._course = course
         self.files: list[OutputFile] = []
 
     def send_files(self, folder: JobFolder) -> list[str]:
@@ -74,10 +87,10 @@ class Uploads:
                 self._send_once(file, described)
             except CommandError as error:
                 is_final = isinstance(error, RefusedError) and error.status in _FINAL_STATUSES
-                is_last = is_final or attempt == _TRIES - 1
-                if is_last or self._pause(_FIRST_DELAY_S * 2.0**attempt):
+                if is_final or attempt == _TRIES - 1:
                     message = f"the file 'output/{path}' cannot be uploaded: {error.message}"
                     raise JobError(message) from error
+                self._course.pause(_FIRST_DELAY_S * 2.0**attempt)
             else:
                 self.files.append(described)
                 return
@@ -85,4 +98,9 @@ class Uploads:
     def _send_once(self, file: FoundFile, described: OutputFile) -> None:
         address = self._client.upload_address(self._lease, described)
         with opened(file) as source:
-            upload(address, source, described["sizeBytes"])
+            upload(address, self._parts(source), described["sizeBytes"])
+
+    def _parts(self, source: BinaryIO) -> Iterator[bytes]:
+        while part := source.read(_PART_BYTES):
+            self._course.check()
+            yield part

@@ -336,5 +336,5 @@ def test_a_deaf_job_is_killed_after_the_grace(service: WorkerService, run_once: 
         service.stop(job, "run-failed")
         completion = service.ended(job)
 
-    assert completion["message"] == "the job was stopped: run-failed"
+    assert completion["message"] == "stopped, because another step has failed"
     assert processes_of(job) == []

@@ -474,6 +474,29 @@ class TestLogs:
 
         assert [line.split()[1] for line in ended.out.splitlines()] == events
 
+    @pytest.mark.parametrize("more", [(), ("--tail", "9"), ("--follow",)])
+    def test_prints_the_lines_of_output_that_have_the_text(
+        self, taskrunner: Command, service: FakeService, more: tuple[str, ...]
+    ) -> None:
+        run = service.add("r1", "failing", ticks=2)
+        run.add_entry("step.output", "scan", message="one\ntwo: \x1b[31mERR\x1b[0mOR\nthree\n")
+        run.add_entry("step.output", "scan", message="four\nfive\n")
+
+        ended = taskrunner("logs", "r1", "--grep", "error", *more)
+
+        (line,) = ended.out.splitlines()
+        assert line.split()[1:] == ["step.output", "scan", "|", "two:", "ERROR"]
+
+    def test_prints_whole_output_whose_event_has_the_text(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        run = service.add("r1", "failing", ticks=2)
+        run.add_entry("step.output", "scan", message="one\ntwo\n")
+
+        ended = taskrunner("logs", "r1", "--grep", "step.output")
+
+        assert [line.split()[-1] for line in ended.out.splitlines()] == ["one", "two"]
+
     def test_a_tail_is_followed_by_the_new_entries_only(
         self, taskrunner: Command, service: FakeService
     ) -> None:

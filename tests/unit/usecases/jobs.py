@@ -53,6 +53,13 @@ RETRIED: Final = pack(
       run: {uses: worker:linux, with: {script: make}}
     """
 )
+COUNTED: Final = pack(
+    """
+    - id: tests
+      retries: {maxAttempts: 2, on: [worker-lost]}
+      run: {uses: worker:linux, with: {script: publish}}
+    """
+)
 WITH_A_SECRET: Final = pack(
     """
     - id: tests

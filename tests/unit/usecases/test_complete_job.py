@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,10 @@ from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.worker_reports import FailureReason, Usage
 from taskrunner.runtime.attempt_outputs import MAX_OUTPUT_BYTES
 from taskrunner.usecases.cancel_run import cancel_run
+from tests.fakes.jobs import MemoryJobs
 from tests.packs import pack
 from tests.unit.usecases.jobs import (
+    COUNTED,
     FILE,
     LANES,
     RETRIED,
@@ -38,7 +41,12 @@ from tests.unit.usecases.jobs import (
 from tests.unit.usecases.scenarios import TENANT, a_world, interruptions, result_of, step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskrunner.model.job import Job
+    from taskrunner.model.journal import Entry
     from taskrunner.model.run import StepOutcome
+    from taskrunner.ports import RunSnapshot
     from tests.fakes.world import MemoryWorld
 
 
@@ -203,17 +211,113 @@ class TestAStoppedAttempt:
 
         assert failure(world)[0] == "timeout"
 
-    def test_for_a_reason_of_the_worker_lets_the_job_wait_for_another_one(self) -> None:
+
+@dataclass
+class SlowJobs(MemoryJobs):
+    """Jobs of which something happens *meanwhile*, before one is given back."""
+
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+
+    def give_back(self, snapshot: RunSnapshot, job: Job, entries: Sequence[Entry]) -> bool:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return super().give_back(snapshot, job, entries)
+
+
+class TestAJobThatIsGivenBack:
+    def test_waits_for_another_worker_at_once(self) -> None:
         world = a_world(TESTS)
         work = leased(world)
 
-        answer = fail(world, work, FailureReason.STOPPED)
+        answer = fail(world, work, FailureReason.STOPPED, output=(text(1, "half\n"),))
 
         assert answer == {"status": "Pending", "attempt": 1}
         assert job(world).losses == 1
         assert lease(world)["attempt"] == 1
-        with pytest.raises(ConflictError):
+        (lost,) = entries(world, Event.STEP_WORKER_LOST)
+        assert lost.message == (
+            "The worker build-7 was stopped, and gave the job back. "
+            "Waiting for another worker of the pool linux: tests"
+        )
+        assert [entry.message for entry in entries(world, Event.STEP_OUTPUT)] == ["half\n"]
+
+    def test_is_not_given_back_again_by_a_repeated_report(self) -> None:
+        world = a_world(TESTS)
+        work = leased(world)
+        fail(world, work, FailureReason.STOPPED)
+
+        with pytest.raises(ConflictError) as refused:
             fail(world, work, FailureReason.STOPPED)
+
+        assert refused.value.code == "lease_lost"
+        assert job(world).losses == 1
+
+    def test_is_not_taken_from_the_worker_that_has_it_by_a_late_report(self) -> None:
+        world = a_world(TESTS)
+        first = leased(world)
+        recover(world, after_s=46)
+        second = lease(world)
+
+        with pytest.raises(ConflictError) as refused:
+            fail(world, first, FailureReason.STOPPED)
+
+        assert refused.value.code == "lease_lost"
+        assert beat(world, second)["action"] == "continue"
+        assert succeed(world, second)["status"] == "Succeeded"
+
+    def test_stays_ended_whatever_its_worker_reports_later(self) -> None:
+        world = a_world(TESTS)
+        work = leased(world)
+        succeed(world, work)
+
+        assert fail(world, work, FailureReason.STOPPED) == {"status": "Succeeded", "attempt": 1}
+        assert entries(world, Event.STEP_WORKER_LOST) == []
+
+    def test_is_given_back_though_a_heartbeat_arrives_meanwhile(self) -> None:
+        world = a_world(TESTS)
+        work = leased(world)
+        world.clock.advance(5)
+        jobs = world.jobs = SlowJobs(world.runs, world.jobs.stored)
+        jobs.meanwhile.append(lambda: beat(world, work))
+
+        answer = fail(world, work, FailureReason.STOPPED)
+
+        assert answer == {"status": "Pending", "attempt": 1}
+        assert job(world).lease is None
+
+    def test_has_failed_if_the_pack_counts_losses(self) -> None:
+        world = a_world(COUNTED)
+        work = leased(world)
+
+        answer = fail(world, work, FailureReason.STOPPED, output=(text(1, "half\n"),))
+
+        assert answer == {"status": "Failed", "attempt": 1}
+        assert fail(world, work, FailureReason.STOPPED) == answer
+        assert failure(world) == (
+            "worker-lost",
+            "its worker build-7 was stopped, and gave the job back",
+        )
+        assert [entry.message for entry in entries(world, Event.STEP_OUTPUT)] == ["half\n"]
+
+    def test_is_offered_once_whatever_fails(self) -> None:
+        works: list[Any] = []
+
+        def running() -> MemoryWorld:
+            world = a_world(TESTS)
+            works[:] = [leased(world)]
+            return world
+
+        ways = 0
+        for interrupted in interruptions(running):
+            world = interrupted(lambda failing: fail(failing, works[0], FailureReason.STOPPED))
+            if world is None:
+                continue
+            ways += 1
+            result_of(partial(fail, world, works[0], FailureReason.STOPPED))
+
+            assert len(entries(world, Event.STEP_WORKER_LOST)) == 1
+            assert lease(world)["attempt"] == 1
+        assert ways > 3
 
 
 class TestASecondReport:

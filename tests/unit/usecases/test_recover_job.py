@@ -12,6 +12,7 @@ from taskrunner.model.run import RunStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from tests.packs import pack
 from tests.unit.usecases.jobs import (
+    COUNTED,
     LANES,
     RETRIED,
     TESTS,
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld
 
 DAY_S = 24 * 3600
-COUNTED = pack(
-    """
-    - id: tests
-      retries: {maxAttempts: 2, on: [worker-lost]}
-      run: {uses: worker:linux, with: {script: publish}}
-    """
-)
 
 
 def failures(world: MemoryWorld) -> list[tuple[str, str]]:

@@ -37,9 +37,22 @@ def test_the_service_stops_a_job(service: WorkerService, run_once: RunOnce, scri
         completion = service.ended(job)
 
     assert (completion["status"], completion["reason"]) == ("failed", "stopped")
-    assert completion["message"] == "the job was stopped: cancelled"
+    assert completion["message"] == "cancelled with its run"
     assert job.text() == ("begun\nasked\n" if script == LASTING else "begun\n")
     assert processes_of(job) == []
+
+
+def test_the_worker_and_the_log_call_a_cancelled_job_the_same(
+    service: WorkerService, run_once: RunOnce
+) -> None:
+    lines: list[str] = []
+    job = service.offer(LASTING)
+
+    with in_background(lambda: lines.extend(run_once())):
+        service.wait_for(lambda: job.text() == "begun\n")
+        service.stop(job, "cancelled")
+
+    assert lines[-1] == "run-1 outer[1]::tests attempt 1: cancelled with its run"
 
 
 def test_a_stop_for_the_time_is_a_timeout(service: WorkerService, run_once: RunOnce) -> None:

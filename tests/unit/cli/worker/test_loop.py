@@ -1,5 +1,6 @@
 """The process of a worker: polls, jobs at a time, and its end."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -65,10 +66,10 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_more(
     assert later.workers == []
 
 
-def test_a_second_sigterm_stops_jobs_and_leaves_them_to_another_worker(
+def test_a_second_sigterm_stops_jobs_and_gives_them_back(
     service: WorkerService, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    service.lease_s, service.longest_wait_s = 3.0, 20.0
+    service.lease_s = 600.0
     job = offer_lasting(service, tmp_path / "flag")
     worker = start_worker()
     service.wait_for(lambda: job.text() == "begun\n")
@@ -78,13 +79,116 @@ def test_a_second_sigterm_stops_jobs_and_leaves_them_to_another_worker(
     worker.send(signal.SIGTERM)
 
     assert worker.wait() == 1
-    assert "1 job was stopped; the service offers it again" in worker.log
+    assert "tests attempt 1: given back" in worker.log
+    assert "1 job was stopped and given back; the service offers it again" in worker.log
     assert processes_of(job) == []
-    assert job.completions == 0
     (tmp_path / "flag").touch()
     job.output.clear()
     assert start_worker("--once").wait() == 0
-    assert (job.losses, service.ended(job)["status"]) == (1, "succeeded")
+    assert (job.given_back, service.ended(job)["status"]) == (1, "succeeded")
+
+
+def test_jobs_that_drain_for_too_long_are_given_back(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker("--drain-seconds", "0.5")
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert (job.given_back, processes_of(job)) == (1, [])
+    assert "still runs 0.5 seconds after the signal" in worker.log
+
+
+def test_a_worker_that_drains_in_time_ends_well(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker("--drain-seconds", "300")
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining: 1 job runs, for at most 300 seconds more" in worker.log)
+    (tmp_path / "flag").touch()
+
+    assert worker.wait() == 0, worker.log
+    assert service.ended(job)["status"] == "succeeded"
+
+
+def test_one_sigterm_lets_a_worker_of_one_job_finish_it(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker("--once")
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining: 1 job runs" in worker.log)
+    (tmp_path / "flag").touch()
+
+    assert worker.wait() == 0, worker.log
+    assert service.ended(job)["status"] == "succeeded"
+
+
+def test_a_job_whose_files_cannot_be_uploaded_is_given_back_too(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.failing_uploads = 1000
+    job = service.offer("echo data > output/file")
+    worker = start_worker()
+    service.wait_for(lambda: service.failing_uploads < 1000)
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining" in worker.log)
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert (job.given_back, job.completion) == (1, None)
+
+
+def test_a_large_upload_ends_when_the_job_is_given_back(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    job = service.offer("truncate --size 64M output/large")
+    service.holds_uploads = True
+    worker = start_worker()
+    service.wait_for(lambda: service.held_uploads)
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining" in worker.log)
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "stopping" in worker.log)
+    service.holds_uploads = False
+
+    assert worker.wait() == 1
+    assert (job.given_back, job.uploads) == (1, {})
+
+
+def test_a_worker_that_reaches_nobody_ends_without_giving_back(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    service.lease_s = 600.0
+    job = offer_lasting(service, tmp_path / "flag")
+    worker = start_worker()
+    service.wait_for(lambda: job.text() == "begun\n")
+    service.is_down = True
+
+    worker.send(signal.SIGTERM)
+    service.wait_for(lambda: "draining" in worker.log)
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert "1 job was stopped, but could not be given back" in worker.log
+    assert (job.given_back, processes_of(job)) == (0, [])
+
+
+def test_warns_of_root(service: WorkerService, start_worker: StartWorker) -> None:
+    worker = start_worker()
+    service.wait_for(lambda: service.polls)
+
+    assert ("warning: this worker runs as root" in worker.log) == (os.geteuid() == 0)
 
 
 def test_an_idle_worker_ends_at_once(service: WorkerService, start_worker: StartWorker) -> None:
@@ -111,6 +215,40 @@ def test_no_process_survives_a_worker_that_is_killed(
     service.wait_for(lambda: not any(process.is_running() for process in below))
     assert processes_of(job) == []
     service.wait_for(lambda: list(worker.folder.iterdir()) == [])
+
+
+def test_a_worker_removes_the_folders_of_one_that_was_killed(
+    service: WorkerService, start_worker: StartWorker
+) -> None:
+    service.holds_uploads = True
+    service.offer("echo data > output/file", files={"key.pem": "PRIVATE"})
+    killed = start_worker()
+    service.wait_for(lambda: service.held_uploads)
+    killed.send(signal.SIGKILL)
+    killed.wait()
+    assert len(list(killed.folder.rglob("key.pem"))) == 1
+
+    worker = start_worker("--once")
+
+    assert worker.wait() == 0, worker.log
+    assert list(worker.folder.iterdir()) == []
+    assert "removed the folder of 1 job, which a killed worker has left" in worker.log
+
+
+def test_a_worker_leaves_the_folders_of_others_that_run(
+    service: WorkerService, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    job = service.offer(
+        f"{UNTIL_FLAG}; cat here", files={"here": "1"}, env={"FLAG": str(tmp_path / "flag")}
+    )
+    start_worker()
+    service.wait_for(lambda: job.text() == "begun\n")
+
+    other = start_worker("--once")
+
+    assert other.wait() == 0, other.log
+    (tmp_path / "flag").touch()
+    assert service.ended(job)["status"] == "succeeded"
 
 
 def test_polls_again_when_the_service_is_back(
@@ -147,7 +285,8 @@ def test_a_worker_without_the_right_to_the_pool_ends(
     worker = start_worker()
 
     assert worker.wait() == 1
-    assert "no right to the pool 'linux'" in worker.log
+    assert "the caller 'worker-client' may not take jobs of the pool 'linux'" in worker.log
+    assert "add the pool to the client's entry in the registry" in worker.log
 
 
 def test_no_secret_is_in_a_command_line_or_in_the_log(

@@ -319,7 +319,9 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
         JobOffered(2, "linux"),
     ),
     "worker lost": (
-        job_entries.worker_lost("ship", 2, "linux", "build-7", AT, losses=1),
+        job_entries.worker_lost(
+            "ship", 2, "linux", "build-7", AT, losses=1, why=job_entries.NOT_HEARD_OF
+        ),
         {
             "id": "ship#2#lost#2",
             "event": "step.worker-lost",

@@ -48,8 +48,12 @@ _OF_ANOTHER_KIND: Final = frozenset(
 )
 # The kind of error of a parameter that an executor sets itself.
 RESERVED: Final = "reserved"
+# The kind of error of a key in a mapping, which names what is wrong with it.
+KEY: Final = "key"
+# The end of the place that pydantic gives such an error.
+_AT_KEY: Final = "[key]"
 # Template values cannot make these errors go away.
-_INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing", RESERVED})
+_INDEPENDENT_OF_VALUES: Final = frozenset({"extra_forbidden", "missing", RESERVED, KEY})
 
 
 def misfits(
@@ -74,7 +78,7 @@ def misfits(
         for detail in details:
             if detail["type"] == "missing" and detail["loc"][-1] in misspelt:
                 continue  # the misspelt one is reported
-            path = detail["loc"]
+            path = _path(detail)
             is_open = path in open_parents or any(
                 path[:length] in open_paths for length in range(len(path) + 1)
             )
@@ -93,8 +97,13 @@ def checked(executor: executors.Executor, value: object) -> BaseModel:
     return executor.Parameters.model_validate(value)
 
 
+def _path(detail: ErrorDetails) -> JsonPath:
+    path = detail["loc"]
+    return path[:-1] if detail["type"] == KEY and path[-1] == _AT_KEY else path
+
+
 def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
-    kind, path = detail["type"], detail["loc"]
+    kind, path = detail["type"], _path(detail)
     name = path[-1] if path else "with"
     if kind == "extra_forbidden":
         return f"unknown parameter '{name}'{nearest(str(name), _names(executor))}"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from taskrunner.executors import arguments
 from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.model.canonical_json import canonical_text
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import LiteralString, Self
 
     from taskrunner.executors.work import Work
 
@@ -27,11 +28,12 @@ _MAX_LABELS: Final = 20
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OF_THE_WORKER: Final = "TASKRUNNER_"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
+_LABEL_FORM: Final = "is a word of 1 to 63 letters, digits, '.', '_', '/' and '-'"
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 
 
-def _wrong(problem: str) -> PydanticCustomError:
-    return PydanticCustomError("worker", "{problem}", {"problem": problem})
+def _wrong(problem: str, kind: LiteralString = "worker") -> PydanticCustomError:
+    return PydanticCustomError(kind, "{problem}", {"problem": problem})
 
 
 def _without_nul(text: str) -> str:
@@ -40,33 +42,34 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _variables(env: dict[str, str]) -> dict[str, str]:
-    for name in env:
-        if not _VARIABLE.fullmatch(name):
-            raise _wrong(f"'{name}' is not a variable's name: use letters, digits and _")
-        if name.startswith(_OF_THE_WORKER):
-            raise _wrong(f"'{name}' is set by the worker; choose a name without {_OF_THE_WORKER}")
-    return env
+def _variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise _wrong("not the name of a variable; use letters, digits and _", arguments.KEY)
+    if name.startswith(_OF_THE_WORKER):
+        message = f"set by the worker; choose a name without {_OF_THE_WORKER}"
+        raise _wrong(message, arguments.KEY)
+    return name
 
 
-def _paths(files: dict[str, str]) -> dict[str, str]:
-    for name in files:
-        path = PurePosixPath(name)
-        is_inside = not path.is_absolute() and ".." not in path.parts and path.parts
-        if not is_inside or str(path) != name or "\0" in name:
-            raise _wrong(
-                f"'{name}' is not a path inside the working folder; write it like config/app.json"
-            )
-    return files
+def _path(name: str) -> str:
+    path = PurePosixPath(name)
+    is_inside = not path.is_absolute() and ".." not in path.parts and path.parts
+    if not is_inside or str(path) != name or "\0" in name:
+        message = "not a path inside the working folder; write it like config/app.json"
+        raise _wrong(message, arguments.KEY)
+    return name
 
 
-def _labels(labels: dict[str, str]) -> dict[str, str]:
-    for name, value in labels.items():
-        if not (_LABEL.fullmatch(name) and _LABEL.fullmatch(value)):
-            raise _wrong(
-                f"'{name}' and its value must be words of letters, digits, '.', '_', '/', '-'"
-            )
-    return labels
+def _label_name(name: str) -> str:
+    if not _LABEL.fullmatch(name):
+        raise _wrong(f"the name of a label {_LABEL_FORM}", arguments.KEY)
+    return name
+
+
+def _label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise _wrong(f"the value of a label {_LABEL_FORM}")
+    return value
 
 
 def _image(image: str) -> str:
@@ -94,17 +97,17 @@ class Parameters(ClosedParameters):
 
     script: _Text | None = None
     command: list[_Word] | None = Field(default=None, min_length=1, max_length=_MAX_ENTRIES)
-    env: Annotated[dict[str, _Word], AfterValidator(_variables)] = Field(
+    env: dict[Annotated[str, AfterValidator(_variable)], _Word] = Field(
         default={}, max_length=_MAX_ENTRIES
     )
-    files: Annotated[dict[str, _Text], AfterValidator(_paths)] = Field(
+    files: dict[Annotated[str, AfterValidator(_path)], _Text] = Field(
         default={}, max_length=_MAX_ENTRIES
     )
     artifacts: list[str] = Field(default=[], max_length=_MAX_ENTRIES)
     image: Annotated[str, AfterValidator(_image)] | None = None
-    labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(
-        default={}, max_length=_MAX_LABELS
-    )
+    labels: dict[
+        Annotated[str, AfterValidator(_label_name)], Annotated[str, AfterValidator(_label)]
+    ] = Field(default={}, max_length=_MAX_LABELS)
     memory_mib: int | None = Field(default=None, alias="memoryMiB", ge=16, le=1024 * 1024)
     cpus: Annotated[float, BeforeValidator(_number)] | None = Field(default=None, ge=0.1, le=256)
 

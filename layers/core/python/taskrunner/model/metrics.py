@@ -30,7 +30,7 @@ class Metric(StrEnum):
     ATTEMPTS_FAILED = "AttemptsFailed"
     ATTEMPTS_LOST = "AttemptsLost"  # the function died
     ATTEMPTS_DEFERRED = "AttemptsDeferred"  # AWS refused an attempt for now
-    WORKERS_LOST = "WorkersLost"  # a worker stopped to report while it had a job
+    WORKERS_LOST = "WorkersLost"  # a job was lost with its worker
     # Gates and objectives.
     GATES_OPENED = "GatesOpened"
     GATES_APPROVED = "GatesApproved"

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from taskrunner.model.entries import job_entries
 from taskrunner.model.job import MAX_LOSSES
 from taskrunner.model.plan import RunStep
-from taskrunner.model.run import Reason, RunStatus
+from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.runtime.attempt_ends import error_of, record_end
 from taskrunner.sandbox.attempt import AttemptResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskrunner.model.entries.step_entries import Failure
     from taskrunner.model.job import Job
+    from taskrunner.model.journal import Entry
     from taskrunner.model.run import StepOutcome
     from taskrunner.runtime.running_step import RunningStep
 
@@ -58,31 +61,44 @@ def answer_again(job: Job, running: RunningStep) -> None:
         running.world.jobs.answer(job, None)
 
 
-def give_up(job: Job, running: RunningStep, reason: Reason, message: str) -> None:
+def give_up(
+    job: Job, running: RunningStep, reason: Reason, message: str, before: Sequence[Entry] = ()
+) -> None:
     """Record that the attempt of *job* has failed for *reason*, and answer its machine.
+
+    The entries *before* are recorded before the end.
 
     Raises:
         ConflictError: `lease_lost`: the job has changed since it was read.
     """
     ended = AttemptResult(reason=reason, message=message)
-    outcome, failure = record_end(running, job.attempt, ended, job=job)
+    outcome, failure = record_end(running, job.attempt, ended, before=before, job=job)
     answer(job, running, outcome, failure)
 
 
-def lose(job: Job, running: RunningStep, now: str) -> None:
+def lose(
+    job: Job, running: RunningStep, now: str, *, why: str, before: Sequence[Entry] = ()
+) -> StepStatus | None:
     """Offer *job* again, whose worker was lost, or fail its attempt if the pack counts that.
 
-    Nothing happens if the job has changed since it was read.
+    *why* continues a sentence about the worker. The entries *before* are recorded before the loss.
+
+    Return the status of the step then, or None if the job has changed since it was read, so that
+    nothing was recorded.
+
+    Raises:
+        ConflictError: `lease_lost`: the same, if the attempt should have failed.
     """
     lease, step, world = job.lease, running.step, running.world
     assert lease is not None  # noqa: S101 - only a leased job is lost
     assert isinstance(step, RunStep)  # noqa: S101 - only these have jobs
     if Reason.WORKER_LOST.value in step.retries.on or job.losses >= MAX_LOSSES:
         times = f", the last of {job.losses + 1}," if job.losses else ""
-        message = f"its worker {lease.worker}{times} was lost: it has not reported for too long"
-        give_up(job, running, Reason.WORKER_LOST, message)
-        return
+        message = f"its worker {lease.worker}{times} {why}"
+        give_up(job, running, Reason.WORKER_LOST, message, before)
+        return StepStatus.FAILED
     entry = job_entries.worker_lost(
-        job.step_path, job.attempt, job.pool, lease.worker, now, losses=job.losses
+        job.step_path, job.attempt, job.pool, lease.worker, now, losses=job.losses, why=why
     )
-    world.jobs.give_back(running.snapshot, job, [entry])
+    is_given_back = world.jobs.give_back(running.snapshot, job, [*before, entry])
+    return StepStatus.PENDING if is_given_back else None

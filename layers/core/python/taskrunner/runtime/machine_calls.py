@@ -85,7 +85,7 @@ def _message(reason: Reason) -> str:
         case Reason.RUN_FAILED:
             return "its execution was stopped, because another step has failed"
         case Reason.CANCELLED:
-            return "its execution was stopped, because the run was cancelled"
+            return "cancelled with its run; its execution was stopped"
         case Reason.TIMEOUT:
             return _OUT_OF_TIME
         case _:

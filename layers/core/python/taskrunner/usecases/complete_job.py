@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.errors import SecretError
+from taskrunner.errors import SecretError, TryAgainError
 from taskrunner.model import timestamp
+from taskrunner.model.entries.job_entries import GAVE_BACK
 from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.model.worker_reports import FailureReason
 from taskrunner.runtime import job_output
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # API Gateway waits for 29 s.
 _PATIENCE_S: Final = 15.0
+# A heartbeat without an answer may still be under way when its worker gives the job back.
+_TRIES: Final = 4
 _REASONS: Final = {
     FailureReason.EXECUTOR_ERROR: Reason.EXECUTOR_ERROR,
     FailureReason.TIMEOUT: Reason.TIMEOUT,
@@ -39,7 +42,8 @@ def complete_job(completion: Completion, world: World) -> JsonObject:
 
     The end is recorded first, and the machine learns of it after that; if this call is cut off
     between the two, the reconciler answers the machine. A repeated report changes nothing and gets
-    the same answer. A worker that was stopped for a reason of its own has lost the job.
+    the same answer. A worker that was stopped for a reason of its own gives the job back: it is
+    lost at once, and a repeated report of that is refused.
 
     Raises:
         NotFoundError: the caller can have no such lease.
@@ -47,6 +51,15 @@ def complete_job(completion: Completion, world: World) -> JsonObject:
         InvalidRequestError: `not_uploaded`: a file that the report names is not in the bucket.
         TryAgainError: AWS was busy; the same report goes on from there.
     """
+    for _ in range(_TRIES):
+        answer = _complete(completion, world)
+        if answer is not None:
+            return answer
+    raise TryAgainError("other reports about the lease come again and again")
+
+
+def _complete(completion: Completion, world: World) -> JsonObject | None:
+    """Return the answer, or None if the job has changed since it was read."""
     job, running = leased_job(completion.lease_id, completion.secret, completion.caller, world)
     if job.is_done:
         return _answer_again(job, running)
@@ -54,8 +67,8 @@ def complete_job(completion: Completion, world: World) -> JsonObject:
     _, output = job_output.recorded(job, job.lease, completion.output, running)
     reason = _reason(completion, job, running)
     if completion.reason is FailureReason.STOPPED and reason is None:
-        lose(job, running, running.now())
-        return {"status": "Pending", "attempt": job.attempt}
+        status = lose(job, running, running.now(), why=GAVE_BACK, before=output)
+        return None if status is None else {"status": status.value, "attempt": job.attempt}
     ended = _ended(completion, reason, job, running)
     takes_files = running.snapshot.run.takes_artifacts
     files = captured(completion.files, running) if takes_files else []
@@ -128,7 +141,7 @@ def _message(completion: Completion, reason: Reason) -> str:
         case Reason.RUN_FAILED:
             return "stopped, because another step has failed"
         case Reason.CANCELLED:
-            return "stopped, because the run was cancelled"
+            return "cancelled with its run"
         case _:
             return completion.message or "the worker gave no message"
 

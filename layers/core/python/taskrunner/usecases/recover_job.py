@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import timestamp
+from taskrunner.model.entries.job_entries import NOT_HEARD_OF
 from taskrunner.model.job import LONGEST_WAIT
 from taskrunner.model.machine_call import execution_of
 from taskrunner.model.run import LEASE_LOST, Reason
@@ -75,7 +76,7 @@ def _take_up(job: Job, running: RunningStep) -> str | None:
         return job.lease.expires_at
     reason = stopped or why_out_of_time(job, now)
     if reason is None:
-        lose(job, running, now)
+        lose(job, running, now, why=NOT_HEARD_OF)
     else:
         give_up(job, running, reason, _message(reason, job.lease.worker))
     return None
@@ -101,7 +102,7 @@ def _message(reason: Reason, worker: str) -> str:
         case Reason.RUN_FAILED:
             return f"its worker {worker} was lost after another step had failed"
         case Reason.CANCELLED:
-            return f"its worker {worker} was lost after the run had been cancelled"
+            return f"cancelled with its run; its worker {worker} was lost after that"
         case _:
             return f"it took longer than its time limit, and its worker {worker} did not report"
 

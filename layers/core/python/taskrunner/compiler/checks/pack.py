@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.compiler.checks import artifacts as artifact_checks
 from taskrunner.compiler.checks import ceilings as ceiling_checks
 from taskrunner.compiler.checks.expressions import ExpressionChecks
 from taskrunner.compiler.checks.messages import MessageChecks
@@ -62,6 +63,9 @@ def problems(
     with scope.final_steps():
         steps.steps(spec.final_steps, ("spec", "finally"))
     _outputs(spec.outputs, expressions, findings)
+    if not scope.unsure("steps"):
+        for problem in artifact_checks.problems(scope.steps, spec.outputs):
+            findings.add(*problem)
     for problem in ceiling_checks.problems(spec.sandbox, ceilings):
         findings.add(*problem)
     return findings

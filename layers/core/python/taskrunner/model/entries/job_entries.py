@@ -16,6 +16,9 @@ from taskrunner.model.run import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# The ways to lose a worker, as the ends of sentences about it.
+NOT_HEARD_OF: Final = "was lost: it has not reported for too long"
+GAVE_BACK: Final = "was stopped, and gave the job back"
 # More than other messages have, because output comes in batches.
 MAX_OUTPUT_CHARACTERS: Final = 4000
 
@@ -70,12 +73,14 @@ def job_offered(
 
 
 def worker_lost(  # noqa: PLR0913 - the fields of an entry
-    step_path: str, attempt: int, pool: str, worker: str, occurred_at: str, *, losses: int
+    step_path: str, attempt: int, pool: str, worker: str, occurred_at: str, *, losses: int, why: str
 ) -> Entry:
-    """The entry of an attempt whose *worker* was lost, after *losses* others; it waits again."""
+    """The entry of an attempt whose *worker* was lost, after *losses* others; it waits again.
+
+    *why* continues a sentence about the worker.
+    """
     message = (
-        f"The worker {worker} was lost: it has not reported for too long. "
-        f"Waiting for another worker of the pool {pool}: {step_path}"
+        f"The worker {worker} {why}. Waiting for another worker of the pool {pool}: {step_path}"
     )
     return Entry(
         id=f"{step_path}#{attempt}#lost#{losses + 1}",
