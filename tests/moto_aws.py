@@ -27,6 +27,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
 from tests.quick_botocore import quick_botocore
+from tests.quick_expressions import quick_expressions
 from tests.quick_moto import quick_moto
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def moto_aws(
     """
     with (
         quick_botocore(),
+        quick_expressions(),
         quick_moto(takes_urls=takes_urls),
         mock_aws(config=config),
         _executions() if "stepfunctions" in (config or {}) else nullcontext(),

@@ -160,8 +160,13 @@ def copy_node(self: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401 - moto is
 
 @cache
 def parse_update(expression: str) -> Any:  # noqa: ANN401 - moto is untyped
-    """Return the tree of an update's expression, which moto copies before it changes it."""
-    return _by_moto_parse_update(expression)
+    """Return the tree of an update's expression, which moto copies before it changes it.
+
+    It keeps its text, by which `quick_expressions` knows it again.
+    """
+    tree = _by_moto_parse_update(expression)
+    tree.text = expression
+    return tree
 
 
 def lex_condition(self: Any) -> deque[Any]:  # noqa: ANN401 - moto is untyped

@@ -135,6 +135,32 @@ def test_an_update_does_what_it_does_with_moto(update: str) -> None:
     )
 
 
+def test_a_condition_is_checked_with_the_names_and_values_of_its_request() -> None:
+    update = {
+        "Key": KEY,
+        "UpdateExpression": "SET #new = :s",
+        "ConditionExpression": "#n = :n AND attribute_exists(#t)",
+    }
+    names = {"#new": "new", "#t": "text", "#n": "number"}
+
+    _assert_same(
+        ("put_item", {"Item": ITEM}),
+        *(
+            (
+                "update_item",
+                {
+                    **update,
+                    "ExpressionAttributeNames": names | {"#t": attribute},
+                    "ExpressionAttributeValues": {":s": {"S": number}, ":n": {"N": number}},
+                },
+            )
+            for number in ("1.5", "2", "1.5")
+            for attribute in ("text", "missing", "new")
+        ),
+        ("scan", {}),
+    )
+
+
 def test_a_transaction_is_kept_whole_or_not_at_all() -> None:
     change = {
         "Key": KEY,

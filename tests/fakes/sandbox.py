@@ -39,18 +39,26 @@ class ThreadSandbox:
         self.requests.append(request)
         if self.result is not None:
             return self.result
+        outcome = self.outcome(request, services)
+        if outcome is None:
+            return results.out_of_time(request.limits, self.usage)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return replace(outcome, usage=self.usage)
+
+    def outcome(
+        self, request: AttemptRequest, services: Services
+    ) -> AttemptResult | BaseException | None:
+        """Return what the executor returned or raised, or None if its time is over."""
         outcomes: list[AttemptResult | BaseException] = []
-        thread = Thread(target=lambda: outcomes.append(_outcome(request, services)), daemon=True)
+        thread = Thread(target=lambda: outcomes.append(executed(request, services)), daemon=True)
         thread.start()
         thread.join(request.limits.wall_s)
-        if not outcomes:
-            return results.out_of_time(request.limits, self.usage)
-        if isinstance(outcomes[0], BaseException):
-            raise outcomes[0]
-        return replace(outcomes[0], usage=self.usage)
+        return outcomes[0] if outcomes else None
 
 
-def _outcome(request: AttemptRequest, services: Services) -> AttemptResult | BaseException:
+def executed(request: AttemptRequest, services: Services) -> AttemptResult | BaseException:
+    """Execute an attempt, and return its result, or the error that it raised."""
     executor = executors.find(request.uses)
     assert executor is not None
     try:

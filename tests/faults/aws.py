@@ -45,9 +45,13 @@ class Invocation:
     broken: Place | None = None
     calls: list[str] = field(default_factory=list)
 
-    def place(self, request: Any, operation: str) -> Place:  # noqa: ANN401 - botocore's
-        """The call of a request; the SDK's tries of one call are one."""
-        call = str(request.headers["amz-sdk-invocation-id"])
+    def place(self, operation: str, call: str | None = None) -> Place:
+        """The place of a call, which its id makes one with the SDK's other tries of it.
+
+        Without an id it is the next call.
+        """
+        if call is None:
+            return Place(self.name, len(self.calls) + 1, operation)
         if call not in self.calls:
             self.calls.append(call)
         return Place(self.name, self.calls.index(call) + 1, operation)
@@ -60,6 +64,7 @@ class Aws:
     - *accept*: is given the payload of each asynchronous call of a function.
     - *places*: each call that a function made, in order.
     - *faults*: what goes wrong at which call, by invocation and number.
+    - *branch*: is asked at each place that is met, and may return a fault to strike there.
     - *next_fault*: the number of a call of the next invocation, and what goes wrong there.
     - *struck*: the places at which one struck.
     - *published*: the details of the events that the bus has taken, in order.
@@ -70,6 +75,7 @@ class Aws:
     accept: Callable[[dict[str, Any]], None] | None = None
     places: list[Place] = field(default_factory=list)
     faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
+    branch: Callable[[Place], Fault | None] | None = None
     next_fault: tuple[int, Fault] | None = None
     struck: set[Place] = field(default_factory=set)
     published: list[dict[str, Any]] = field(default_factory=list)
@@ -81,6 +87,7 @@ class Aws:
     def begin(self) -> None:
         """Forget what was recorded and what was to go wrong."""
         self.places, self.faults, self.struck, self._gone = [], {}, set(), False
+        self.branch = None
         self.published.clear()
         self._numbers.clear()
 
@@ -102,7 +109,7 @@ class Aws:
         if self.next_fault is not None:
             self.faults[full_name, self.next_fault[0]] = self.next_fault[1]
             self.next_fault = None
-        self.places.append(place)
+        self._meet(place)
         if place.key in self.faults:
             self.struck.add(place)
             fault = self.faults[place.key]
@@ -114,6 +121,20 @@ class Aws:
         finally:
             self._invocation = None
 
+    def is_broken(self, operation: str) -> bool:
+        """Return whether something goes wrong at the next call, which is made without a request."""
+        invocation = self._invocation
+        if invocation is None:
+            return False
+        if invocation.is_dead:
+            raise FunctionDiedError
+        return self._is_broken(invocation.place(operation))
+
+    def count_call(self) -> None:
+        """Count a call that was made without a request."""
+        if self._invocation is not None:
+            self._invocation.calls.append("")
+
     def between(self, operation: str, request: Any, send: Callable[[], Any]) -> Any:  # noqa: ANN401
         """Answer a request, or let it go wrong; see `tests.moto_aws`."""
         invocation = self._invocation
@@ -121,12 +142,21 @@ class Aws:
             return self._send(operation, request, send)
         if invocation.is_dead:
             raise FunctionDiedError
-        place = invocation.place(request, operation)
-        if place not in self.places:
-            self.places.append(place)
-        if place.key not in self.faults:
+        place = invocation.place(operation, str(request.headers["amz-sdk-invocation-id"]))
+        if not self._is_broken(place):
             return self._send(operation, request, send)
         return self._break(invocation, place, request, send)
+
+    def _is_broken(self, place: Place) -> bool:
+        if place not in self.places:
+            self._meet(place)
+        return place.key in self.faults
+
+    def _meet(self, place: Place) -> None:
+        """Note a place, and learn whether something goes wrong there."""
+        self.places.append(place)
+        if self.branch is not None and (fault := self.branch(place)) is not None:
+            self.faults[place.key] = fault
 
     def _break(
         self,

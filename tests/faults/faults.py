@@ -20,7 +20,8 @@ class Fault(StrEnum):
     Before a function begins:
 
     - DEAD, REFUSED: its runtime dies, or Lambda throttles it. Its caller asks again.
-    - CALLER_GONE: its caller dies before it asks. Only a worker leaves something behind then.
+    - CALLER_GONE: its caller dies before it asks. A worker leaves something behind then, and an
+      execution whose end EventBridge does not report.
     """
 
     DIES_BEFORE = "dies before"

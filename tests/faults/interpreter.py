@@ -1,4 +1,4 @@
-"""The States Language as far as packs' machines use it: states, one after another, without time.
+"""The States Language as far as the tests' machines use it: states in their order, without time.
 
 A lane is a chain of states: an execution, a branch of a Parallel, or an iteration of a Map. It runs
 until it needs something from outside, which it asks for by yielding an *effect*. The lane is sent
@@ -164,10 +164,14 @@ def _once(
         case "Succeed":
             return None, ({} if state.get("OutputPath", "$") is None else value)
         case "Fail":
-            error, cause = (_read(state[name], value) for name in ("ErrorPath", "CausePath"))
-            raise StateError(error, cause)
+            raise StateError(*(_of_failure(name, state, value) for name in ("Error", "Cause")))
     message = f"the state type {state['Type']} is not one that the compiler emits"
     raise AssertionError(message)
+
+
+def _of_failure(name: str, state: Mapping[str, Any], value: Any) -> str:  # noqa: ANN401
+    text: str = _read(state[f"{name}Path"], value) if f"{name}Path" in state else state[name]
+    return text
 
 
 def _call(state: Mapping[str, Any], value: Any, context: Context) -> Call:  # noqa: ANN401

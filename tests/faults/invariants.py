@@ -14,7 +14,8 @@ from taskrunner.model.plan import StepKind
 from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.state.fold import fold
 from tests.faults.order import guards
-from tests.faults.service import TENANT, items
+from tests.faults.service import TENANT
+from tests.faults.stored import items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,8 @@ from taskrunner.usecases.read_run import run_log
 from tests.faults.aws import FunctionDiedError, NotBegunError
 from tests.faults.reconciler import PERIOD_S, reconcile
 from tests.faults.scenarios import Cancel, Stop
-from tests.faults.service import TENANT, items
+from tests.faults.service import TENANT
+from tests.faults.stored import has_attribute, has_item, item
 from tests.faults.stream import Stream
 from tests.faults.worker import Workers
 
@@ -67,6 +68,7 @@ class Play:
     def __init__(self, scenario: Scenario, service: Service, faults: dict[Place, Fault]) -> None:
         service.begin()
         service.states.joins_all = scenario.joins_all
+        service.deploy_called(scenario.machines)
         service.aws.faults = {place.key: fault for place, fault in faults.items()}
         self._scenario = scenario
         self._service = service
@@ -140,11 +142,10 @@ class Play:
         return self._decide(action)
 
     def _cancel(self, action: Cancel) -> bool:
-        if "outcome" in self._item("R"):
+        if "outcome" in item("R"):
             self._actions.pop(0)
             return True
-        is_waiting = any(item["sk"].startswith("G#") for item in items())
-        if not (self._has_recorded(action.after) if action.after else is_waiting):
+        if not (self._has_recorded(action.after) if action.after else has_item("G#")):
             return False
         path = f"runs/{RUN_ID}/cancel"
         self._ask(lambda: self._service.request(action.subject, "POST", path))
@@ -152,7 +153,7 @@ class Play:
 
     def _stop(self) -> bool:
         """Stop the execution once a gate waits. A fault may have ended the run before."""
-        if "outcome" not in self._item("R") and not any(i["sk"].startswith("G#") for i in items()):
+        if "outcome" not in item("R") and not has_item("G#"):
             return False
         self._acted_at = self._service.clock.now()
         self._service.states.abort()
@@ -160,7 +161,7 @@ class Play:
         return True
 
     def _decide(self, action: Decide) -> bool:
-        run, approval = self._item("R"), self._item(f"A#{action.approval}")
+        run, approval = item("R"), item(f"A#{action.approval}")
         deciders = [entry["by"] for entry in approval.get("decisions", [])]
         if action.subject in deciders or "outcome" in run:
             self._actions.pop(0)
@@ -180,9 +181,6 @@ class Play:
         entries = self._service.world().runs.journal(TENANT, RUN_ID)
         return {placed.entry.id for placed in entries}.issuperset(entry_ids)
 
-    def _item(self, sk: str) -> dict[str, Any]:
-        return next((item for item in items() if item["sk"] == sk), {})
-
     def _ask(self, request: Callable[[], Answer]) -> Any:  # noqa: ANN401 - any JSON
         """Make a request, and repeat it while it is not answered, unless the caller has gone."""
         self._acted_at = self._service.clock.now()
@@ -200,7 +198,7 @@ class Play:
         raise AssertionError("a request fails again and again")
 
     def _exists(self) -> bool:
-        return bool(self._item("R"))
+        return bool(item("R"))
 
     # --- machines and time --------------------------------------------------------------------
 
@@ -242,5 +240,5 @@ class Play:
         return (
             not service.events
             and all(execution.status != "RUNNING" for execution in executions)
-            and not any(item.keys() & {"unfinished", "due"} for item in items())
+            and not has_attribute("unfinished", "due")
         )

@@ -1,4 +1,4 @@
-"""Replay every case, or those of some scenarios: `python -m tests.faults.run ["every block" ...]`.
+"""Run every case, or those of some scenarios: `python -m tests.faults.run ["every block" ...]`.
 
 A process for each processor. The cases are those that recording finds, none is left out, and their
 number comes first. Each case that goes wrong is printed with what is wrong.
@@ -11,8 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
@@ -27,53 +26,53 @@ if TYPE_CHECKING:
 
 _PROGRESS: Final = 500
 
-_open = ExitStack()
-_sweeps: list[Sweep] = []
 
+class _Results:
+    """The cases that have ended: how many there are, and how many went wrong."""
 
-def _begin() -> None:
-    """Set a process up: one service for all of its cases.
+    def __init__(self) -> None:
+        self.wrong = 0
+        self._done = 0
 
-    The functions log their faults and print metrics, which would hide what this prints.
-    """
-    logging.disable()
-    _open.enter_context(redirect_stdout(StringIO()))
-    _sweeps.append(Sweep(_open.enter_context(service(SECRETS, FUNCTIONS))))
+    def problem(self, text: str) -> None:
+        """Count and print something that is wrong."""
+        self.wrong += 1
+        _print(text)
 
-
-def _cases(scenario: str) -> tuple[list[Case], str]:
-    """The cases of a scenario; or none, and what is wrong with it without a fault."""
-    try:
-        return list(_sweeps[0].record(scenario).cases()), ""
-    except AssertionError as error:
-        return [], str(error)
-
-
-def _replay(case: Case) -> tuple[Case, list[str]]:
-    return case, _sweeps[0].replay(case)
+    def take(self, case: Case, problems: list[str]) -> None:
+        """Take the problems of a case."""
+        self._done += 1
+        if problems:
+            self.problem(f"{case}: {'; '.join(problems)}")
+        if self._done % _PROGRESS == 0:
+            _print(f"{self._done} cases run")
 
 
 def run(scenarios: Iterable[str]) -> int:
-    """Replay every case of *scenarios*; return how many go wrong."""
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_begin) as pool:
-        recorded = list(pool.map(_cases, scenarios))
-        cases = [case for found, _ in recorded for case in found]
+    """Run every case of *scenarios*; return how many go wrong."""
+    results = _Results()
+    # The functions log their faults and print metrics, which would hide what this prints.
+    logging.disable()
+    with redirect_stdout(StringIO()), service(SECRETS, FUNCTIONS) as running:
+        sweep = Sweep(running)
+        cases = [case for scenario in scenarios for case in _cases(sweep, scenario, results)]
         counts = Counter(case.scenario for case in cases)
         _print(f"{len(cases)} cases: {', '.join(f'{n} {name}' for name, n in counts.items())}")
-        wrong = [problem for _, problem in recorded if problem]
-        for problem in wrong:
-            _print(problem)
-        for done, (case, problems) in enumerate(pool.map(_replay, cases, chunksize=8), 1):
-            if done % _PROGRESS == 0:
-                _print(f"{done} replayed")
-            if problems:
-                wrong.append(str(case))
-                _print(f"{case}: {'; '.join(problems)}")
-    return len(wrong)
+        sweep.run(cases, results.take, most=os.cpu_count() or 1)
+    return results.wrong
+
+
+def _cases(sweep: Sweep, scenario: str, results: _Results) -> list[Case]:
+    """Return the cases of a scenario; none if it goes wrong without a fault."""
+    try:
+        return list(sweep.record(scenario).cases())
+    except AssertionError as error:
+        results.problem(str(error))
+        return []
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - a command's output
+    print(line, file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 """The runs in which faults are injected: a pack, and what people do to its run.
 
-Together the packs have every kind of step, approval gates and overrides, retries, files, secrets
-and functions, and their runs succeed, fail, are cancelled, rejected and left to expire.
+Together the packs have every kind of step, approval gates and overrides, retries, files, secrets,
+functions and called machines. Their runs succeed, fail, are cancelled, rejected and left to expire.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tests.faults import worker_packs
+from tests.faults import call_packs, worker_packs
 from tests.faults.faults import Fault
 from tests.faults.worker_packs import Script
 from tests.packs import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tests.faults.call_packs import Definitions
 
 
 class Decide(NamedTuple):
@@ -62,6 +64,7 @@ class Scenario:
     """A pack, what people do to its run, and what went wrong before, if anything.
 
     *scripts* say how workers end the attempts of its steps, by the steps' ids.
+    *machines* are the definitions of the machines that its steps call, by the names in packs.
     With *is_planned_first* its requester reads the API's document, and simulates the pack.
     With *joins_all* the engine stops no lane beside a failed one; see `step_functions`.
     """
@@ -70,6 +73,7 @@ class Scenario:
     manifest: str
     actions: tuple[Action, ...] = ()
     scripts: Mapping[str, Script] = field(default_factory=dict)
+    machines: Definitions = field(default_factory=dict)
     abandoned: Abandoned | None = None
     joins_all: bool = False
     is_planned_first: bool = False
@@ -302,6 +306,10 @@ def _on_workers(
     return Scenario(name, manifest, actions, scripts, joins_all=joins_all)
 
 
+def _calling(name: str, manifest: str, *actions: Action, joins_all: bool = False) -> Scenario:
+    return Scenario(name, manifest, actions, machines=call_packs.MACHINES, joins_all=joins_all)
+
+
 _WHOLE: Final = (
     Scenario("every block", _EVERY_BLOCK),
     Scenario(
@@ -352,13 +360,25 @@ _WHOLE: Final = (
         joins_all=True,
     ),
     _on_workers("finally after a stopped worker", worker_packs.FINALLY, worker_packs.BESIDE),
+    _calling("machine succeeds", call_packs.CALLING),
+    _calling("machine fails", call_packs.RETRIED),
+    _calling("machine is missing", call_packs.MISSING),
+    _calling("machine out of time", call_packs.LONG),
+    _calling("machine cancelled", call_packs.LONG, Cancel(after=("load#1#started",))),
+    _calling("machine beside a failure", call_packs.BESIDE_A_FAILURE),
+    _calling(
+        "machine beside a failure, and all lanes joined",
+        call_packs.BESIDE_A_FAILURE,
+        joins_all=True,
+    ),
+    _calling("machine contained", call_packs.CONTAINED),
 )
 
 
 def _left(name: str, scenario: str, function: str, operation: str, fault: Fault) -> Scenario:
     whole = next(candidate for candidate in _WHOLE if candidate.name == scenario)
     abandoned = Abandoned(scenario, function, operation, fault)
-    return Scenario(name, whole.manifest, whole.actions, whole.scripts, abandoned)
+    return replace(whole, name=name, abandoned=abandoned)
 
 
 _GONE: Final = Fault.CALLER_GONE
@@ -370,6 +390,7 @@ SCENARIOS: Final = {
         _left("created and left", "cancelled", "create_run", _RECORD, _GONE),
         _left("decided and left", "rejected", "decide_approval", _RECORD, _GONE),
         _left("cancelled and left", "cancelled", "cancel_run", _RECORD, _GONE),
+        _left("called and left", "machine cancelled", "cancel_run", _RECORD, _GONE),
         _left("not announced", "rejected", "open_gate", "sns.Publish", Fault.THROTTLED),
     )
 }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -21,38 +24,34 @@ import jwt
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 
-from taskrunner.adapters.identity import TokenAuthenticator, TokenSettings
-from taskrunner.adapters.issuer_keys import IssuerKeys, Key
 from taskrunner.adapters.machine_events import has_timed_out, step_reference
-from taskrunner.bootstrap import AwsWorld
-from taskrunner.errors import TryAgainError
 from tests.fakes.clock import StoppedClock
-from tests.fakes.sandbox import ThreadSandbox
 from tests.faults.aws import Aws, FunctionDiedError, NotBegunError
 from tests.faults.interpreter import StateError
 from tests.faults.step_functions import StepFunctions
+from tests.faults.stored import table_items
+from tests.faults.world import CountingSandbox, World
 from tests.machine.client import Answer, Client, LambdaContext
 from tests.machine.deployment import (
+    CALLED_MACHINE_PREFIX,
     EXECUTOR_PREFIX,
     MACHINE_FUNCTIONS,
     SECRET_PREFIX,
-    TABLE,
+    called_machine_arn,
     deploy,
     name_of_function,
 )
-from tests.moto_aws import REGION, moto_aws, session
+from tests.moto_aws import REGION, moto_aws
 from tests.template import folder, routes
 from tests.unit.adapters.key_server import ISSUER, OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from taskrunner.executors.work import Services
-    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
-    from tests.faults.step_functions import Execution
+    from tests.faults.call_packs import Definitions
+    from tests.faults.executions import Execution
     from tests.machine.engine import Engine
 
 TENANT = "tenant-prod"
@@ -61,73 +60,13 @@ _METHOD = "arn:aws:execute-api:us-east-1:123456789012:abc123/live/POST/v1/task-r
 _EVENT_PAUSES_S = (60, 120)
 
 
-class World(AwsWorld):
-    """The functions' world, with the service's clock, ids and sandbox."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service.environment, session())
-        self._service = service
-
-    def _made_client(
-        self,
-        service: str,
-        region_name: str | None = None,
-        **settings: Any,  # noqa: ANN401 - botocore has no static types
-    ) -> Any:  # noqa: ANN401 - as above
-        """Make each client once for all worlds: it has no state."""
-        made, key = self._service.clients, f"{service} {region_name} {settings}"
-        if key not in made:
-            made[key] = super()._made_client(service, region_name, **settings)
-        return made[key]
-
-    @cached_property
-    def clock(self) -> Any:  # noqa: ANN401 - a fake
-        return self._service.clock
-
-    @cached_property
-    def sandbox(self) -> Any:  # noqa: ANN401 - a fake
-        return self._service.sandbox
-
-    @cached_property
-    def authority(self) -> TokenAuthenticator:
-        """One that has the issuer's keys already."""
-        settings = TokenSettings(issuer=ISSUER, jwks_url="")
-        return TokenAuthenticator(settings, self._table, FetchedKeys())
-
-
-class FetchedKeys(IssuerKeys):
-    """The keys of the tests' issuer."""
-
-    def __init__(self) -> None:
-        super().__init__("", ("RS256",), lambda: 0.0)
-
-    def find(self, key_id: str) -> Key | None:
-        return Key(OURS.public_key(), "RSA", "RS256") if key_id == "key-1" else None
-
-
-@dataclass
-class CountingSandbox(ThreadSandbox):
-    """Runs executors in a thread; *executed* lists attempts that may have had effects."""
-
-    executed: list[tuple[str, str, int]] = field(default_factory=list)
-
-    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
-        attempt = (request.run_id, request.step_path, request.attempt)
-        self.executed.append(attempt)
-        try:
-            return super().execute(request, services)
-        except TryAgainError:
-            # AWS refused before the executor had an effect, so this attempt may be made again.
-            self.executed.remove(attempt)
-            raise
-
-
 @dataclass
 class Event:
-    """An event for settle_run, which Lambda has accepted, and when it is delivered."""
+    """An event for a function, which Lambda has accepted, and when it is delivered."""
 
     payload: dict[str, Any]
     due_at: datetime
+    function: str = "settle_run"
     failures: int = 0
 
 
@@ -135,7 +74,7 @@ class Event:
 class Service:
     """The whole of TaskRunner.
 
-    - *events*: those for settle_run that Lambda has accepted and not delivered.
+    - *events*: those that Lambda has accepted and not delivered.
     - *calls*: each function that a machine called, and its payload, in order.
     - *clients*: those of AWS, by service and settings.
     """
@@ -247,6 +186,11 @@ class Service:
             return Answer(503, {}, "")
         return Answer(200, {}, json.dumps(removed))
 
+    def deploy_called(self, definitions: Definitions) -> None:
+        """Have machines that packs can call, by the names in packs."""
+        for name, definition in definitions.items():
+            self.states.add(CALLED_MACHINE_PREFIX + name, definition)
+
     def announced(self, approval: str) -> bool:
         """Return whether approvers have been notified of an approval."""
         topics = sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values()
@@ -254,12 +198,21 @@ class Service:
             f'"{approval}"' in body for topic in topics for _, body, *_ in topic.sent_notifications
         )
 
+    def has_files(self) -> bool:
+        """Return whether an attempt is under way, which has a folder of its own."""
+        return any(Path(tempfile.gettempdir()).glob("taskrunner-attempts-*/*"))
+
     # --- what happens by itself ---------------------------------------------------------------
 
     def collect_events(self) -> None:
-        """Take the executions that did not succeed for EventBridge to report."""
+        """Take the ended executions that EventBridge reports, by the rules of the template."""
         while self.states.ended:
-            self.accept({"detail": _status_change(self.states.ended.pop(0))})
+            execution = self.states.ended.pop(0)
+            event = Event({"detail": _status_change(execution)}, self.clock.now())
+            if execution.machine_arn.startswith(called_machine_arn("")):
+                self.events.append(replace(event, function="end_machine_call"))
+            elif execution.status != "SUCCEEDED":
+                self.events.append(event)
 
     def accept(self, payload: dict[str, Any]) -> None:
         """Accept an event for settle_run."""
@@ -269,11 +222,12 @@ class Service:
         return [event for event in self.events if event.due_at <= self.clock.now()]
 
     def deliver_event(self, event: Event) -> None:
-        """Call settle_run as Lambda calls a function for an event: twice more if it fails."""
+        """Call a function as Lambda does for an event: twice more if it fails."""
         try:
-            self.invoke("settle_run", event.payload, "event")
+            self.invoke(event.function, event.payload, "event")
         except (Exception, FunctionDiedError):  # noqa: BLE001 - Lambda drops the error
-            if event.failures < len(_EVENT_PAUSES_S):
+            is_lost = self.aws.is_caller_gone()
+            if not is_lost and event.failures < len(_EVENT_PAUSES_S):
                 event.due_at += timedelta(seconds=_EVENT_PAUSES_S[event.failures])
                 event.failures += 1
                 return
@@ -281,7 +235,7 @@ class Service:
 
     def begin(self) -> None:
         """Begin anew: no runs, no executions, noon."""
-        _items().clear()
+        table_items().clear()
         for topic in sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics.values():
             topic.sent_notifications.clear()
         prototype = {self.environment["PACK_RUN_MACHINE_ARN"]: self._prototype}
@@ -311,7 +265,8 @@ def service(
     aws = Aws()
     clock = StoppedClock()
     aws.states = StepFunctions(clock, _nothing_to_call)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr(tempfile, "tempdir", folder)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -334,22 +289,6 @@ def _store_secret(name: str, value: str) -> None:
     boto3.client("secretsmanager").create_secret(
         Name=f"{SECRET_PREFIX}{TENANT}/{name}", SecretString=value
     )
-
-
-def items() -> list[dict[str, Any]]:
-    """Every item of the table, with plain values."""
-    partitions = _items().values()
-    return [item.to_regular_json() for partition in partitions for item in partition.values()]
-
-
-def images() -> dict[tuple[str, str], dict[str, Any]]:
-    """Every item of the table in DynamoDB's own form, by its key."""
-    found = [item.to_json()["Attributes"] for part in _items().values() for item in part.values()]
-    return {(image["pk"]["S"], image["sk"]["S"]): image for image in found}
-
-
-def _items() -> Any:  # noqa: ANN401 - moto is untyped
-    return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE].items
 
 
 def _at_once(
@@ -378,8 +317,13 @@ def _label(payload: dict[str, Any]) -> str:
 
 
 def _status_change(execution: Execution) -> dict[str, Any]:
+    dates = {"startDate": execution.started_at, "stopDate": execution.stopped_at}
     return {
         "executionArn": execution.arn,
+        "stateMachineArn": execution.machine_arn,
+        "name": execution.name,
         "status": execution.status,
         "input": execution.input,
+        **{name: int(date.timestamp() * 1000) for name, date in dates.items() if date is not None},
+        **execution.end,
     }

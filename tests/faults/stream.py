@@ -9,7 +9,7 @@ from taskrunner.adapters.table_layout import APPROVALS, CHUNKS
 from taskrunner.model.lifecycle import events_of
 from taskrunner.model.run import RunStatus
 from tests.faults.aws import FunctionDiedError, NotBegunError
-from tests.faults.service import images
+from tests.faults.stored import images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

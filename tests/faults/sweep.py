@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.model.journal import Event
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import Reason
 from taskrunner.model.state.fold import LONGEST_ATTEMPT
-from tests.faults import invariants, stream
+from tests.faults import called_machines, invariants, stream
+from tests.faults.branches import Branches
 from tests.faults.faults import AT_A_CALL, BEFORE_IT_BEGINS, Case, Fault, Place
 from tests.faults.play import RUN_ID, Play
 from tests.faults.reconciler import HEALED_WITHIN_S
 from tests.faults.scenarios import LONG, SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from taskrunner.model.run import StepState
+    from tests.faults.branches import Report
     from tests.faults.play import Ended
     from tests.faults.scenarios import Abandoned, Scenario
     from tests.faults.service import Service
 
 # Functions that people call and that leave something behind when their caller goes away.
 _WITH_A_RECORD = frozenset({"create_run", "decide_approval", "cancel_run", "serve_workers"})
+# Functions that nobody may call at all: their caller is lost, and leaves something behind.
+_CALLED_ONCE = frozenset({"serve_workers", "end_machine_call"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Recording:
 def faults_at(place: Place) -> tuple[Fault, ...]:
     """The faults that can strike at a place."""
     if place.number == 0:
-        return BEFORE_IT_BEGINS + (Fault.CALLER_GONE,) * (place.function == "serve_workers")
+        return BEFORE_IT_BEGINS + (Fault.CALLER_GONE,) * (place.function in _CALLED_ONCE)
     return AT_A_CALL + (Fault.CALLER_GONE,) * (place.function in _WITH_A_RECORD)
 
 
@@ -94,6 +99,36 @@ class Sweep:
             ended = Play(recording.scenario, self._service, faults).play()
         except AssertionError as error:
             return [str(error)]
+        return self._problems_of(case, recording, ended)
+
+    def run(self, cases: Iterable[Case], report: Report, most: int = 1) -> None:
+        """Run each of *cases* in a process of its own, *most* at the same time.
+
+        A scenario is played once, and branches at the calls of its cases.
+        """
+        by_scenario: dict[str, list[Case]] = {}
+        for case in cases:
+            by_scenario.setdefault(case.scenario, []).append(case)
+        for scenario, found in by_scenario.items():
+            self.record(scenario)
+            branches = Branches(found, report, self._service.has_files, most)
+            branches.run(partial(self._branched, scenario, branches), self.replay)
+
+    def _branched(self, scenario: str, branches: Branches) -> list[str]:
+        """Play a scenario; return what is wrong if this is the process of a case at its end."""
+        recording = self.record(scenario)
+        play = Play(recording.scenario, self._service, recording.given)
+        self._service.aws.branch = branches.at
+        try:
+            ended = play.play()
+        except AssertionError as error:
+            if branches.case is None:
+                raise
+            return [str(error)]
+        case = branches.case
+        return [] if case is None else self._problems_of(case, recording, ended)
+
+    def _problems_of(self, case: Case, recording: Recording, ended: Ended) -> list[str]:
         if case.place not in self._service.aws.struck:
             return ["the fault did not strike"]
         if ended.run is None:
@@ -104,6 +139,7 @@ class Sweep:
     def _problems(self, record: invariants.Record, ended: Ended) -> Iterator[str]:
         yield from invariants.problems(self._service, record, ended.follower.lines)
         yield from invariants.problems_at_the_end(self._service, record)
+        yield from called_machines.problems(self._service, record)
         yield from stream.problems(self._service, record)
 
     def _problems_without_a_run(self, case: Case) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from taskrunner.model.approval import Verdict
 from taskrunner.model.run import RunStatus
-from tests.faults import invariants
+from tests.faults import called_machines, invariants
 from tests.faults.play import RUN_ID, Play
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.packs import pack
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskrunner.model.journal import Entry
+    from tests.faults.executions import Execution
     from tests.faults.invariants import Record
     from tests.faults.service import Service
 
@@ -193,6 +194,46 @@ def test_reports_a_served_state_that_the_journal_does_not_give(service: Service)
     assert list(invariants.served_problems(record, served)) == [
         "build is served as ('Failed', None), and its journal says ('Succeeded', None)"
     ]
+
+
+def test_reports_an_attempt_whose_machine_was_started_twice(service: Service) -> None:
+    record, execution = _called(service)
+
+    service.states.executions["again"] = replace(execution, arn=f"{execution.arn}-again")
+
+    assert list(called_machines.problems(service, record)) == [
+        "load#1 was started 2 times",
+        f"no entry says that load#1 has started {execution.name}-again",
+    ]
+
+
+def test_reports_a_completed_attempt_whose_execution_was_stopped(service: Service) -> None:
+    record, execution = _called(service)
+
+    execution.status = "ABORTED"
+
+    assert list(called_machines.problems(service, record)) == [
+        "load#1 is recorded as completed, and its execution is ABORTED"
+    ]
+
+
+def test_reports_an_execution_whose_end_is_not_recorded(service: Service) -> None:
+    record, _ = _called(service)
+
+    record.entries.remove(by_id(record, "load#1#ended"))
+
+    assert list(called_machines.problems(service, record)) == [
+        "no entry says that load#1 has ended, which is SUCCEEDED"
+    ]
+
+
+def _called(service: Service) -> tuple[Record, Execution]:
+    """Return the record of a run whose step has called a machine, and the execution."""
+    Play(SCENARIOS["machine succeeds"], service, {}).play()
+    record = invariants.Record(service, RUN_ID)
+    assert not list(called_machines.problems(service, record))
+    (execution,) = called_machines.called_executions(service)
+    return record, execution
 
 
 def test_reports_what_is_left_to_do(service: Service) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from taskrunner.adapters.machine_events import has_failed, has_timed_out, step_reference
-from tests.faults import invariants, worker_rules
+from tests.faults import called_machines, invariants, worker_rules
+from tests.faults.call_packs import MACHINES
 from tests.faults.faults import AT_A_CALL
 from tests.faults.play import RUN_ID, Follower
 from tests.faults.reconciler import PERIOD_S, reconcile
@@ -28,6 +29,7 @@ _PACKS = (
     "contained, and all lanes joined", "finally after success",
     "finally after a failure beside a gate", "worker fails", "map of workers",
     "worker beside a failure", "worker contained", "finally after a stopped worker",
+    "machine fails", "machine out of time", "machine beside a failure", "machine contained",
 )  # fmt: skip
 _KEY = {"Idempotency-Key": "key-1"}
 _PASSES = 40
@@ -45,6 +47,7 @@ class AnyOrder(WorkerRules):
 
     def begin(self, manifest: str, *, joins_all: bool) -> None:
         self.service.begin()
+        self.service.deploy_called(MACHINES)
         self.service.states.joins_all = joins_all
         self.follower = Follower(self.service)
         self.answers: list[invariants.Answered] = []
@@ -183,6 +186,7 @@ class AnyOrder(WorkerRules):
             *invariants.answer_problems(record, self.answers),
             *invariants.served_problems(record, served),
             *worker_rules.problems(record, self.ended),
+            *called_machines.problems(self.service, record),
         ]
         assert not found, "\n".join(found)
 

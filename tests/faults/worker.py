@@ -17,7 +17,8 @@ import boto3
 from taskrunner.adapters.table_layout import JOBS
 from taskrunner.model import step_path, timestamp
 from tests.faults.aws import FunctionDiedError, NotBegunError
-from tests.faults.service import TENANT, items
+from tests.faults.service import TENANT
+from tests.faults.stored import items
 from tests.machine.deployment import BUCKET
 
 if TYPE_CHECKING:

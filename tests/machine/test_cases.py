@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from taskrunner.sandbox.attempt import AttemptResult
 from tests.faults.play import RUN_ID, Play
 from tests.faults.scenarios import Scenario
-from tests.faults.service import CountingSandbox
 from tests.faults.service import service as fresh_service
+from tests.faults.world import CountingSandbox
 from tests.golden.cases import GOOD
 from tests.machine.runs import decide, ended, log, outputs, run, start, statuses
 from tests.packs import pack

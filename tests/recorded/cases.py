@@ -12,6 +12,7 @@ from taskrunner.bootstrap import AwsWorld
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from taskrunner.usecases.settle_run import NOT_STARTED
+from tests.machine.called_machines import FAIL, PASS, CalledMachines
 from tests.machine.runs import TENANT, decide, ended, has_entry, start
 from tests.machine.workers import LaterClock, Worker, worker_client
 from tests.moto_aws import session
@@ -159,6 +160,19 @@ def _with_workers(engine: Engine, manifest: str) -> str:
     return run_id
 
 
+def _calling_machines(engine: Engine, manifest: str) -> str:
+    """Let the machine `import` return its input, and the machine `refuse` fail."""
+    ana = engine.client(subject="ana")
+    machines = CalledMachines(engine)
+    machines.make("import", PASS)
+    machines.make("refuse", FAIL)
+    run_id = start(ana, manifest)
+    for name in ("import", "refuse"):
+        machines.report(name)
+    ended(ana, run_id)
+    return run_id
+
+
 def _lose(worker: Worker, clock: LaterClock) -> None:
     """Let the worker take a job, and never report about it."""
     worker.take()
@@ -268,4 +282,5 @@ PLAYS: Final[Mapping[str, Play]] = {
     "finally-follows-a-failure": _undisturbed,
     "branches-of-a-parallel-contain-a-failure": _undisturbed,
     "workers-run-steps": _with_workers,
+    "machines-are-called": _calling_machines,
 }
