@@ -31,7 +31,9 @@ ENTRIES = [
     run_entries.run_created(a_run()),
     run_entries.run_started(AT),
     job_entries.job_offered("ship", 1, "linux", AT),
-    job_entries.worker_lost("ship", 1, "linux", "build-7", AT, losses=0, why="was lost"),
+    job_entries.worker_lost(
+        "ship", 1, "linux", "build-7", AT, losses=0, cause=job_entries.LossCause.SILENT
+    ),
     gate_entries.gate_awaiting(GATE, "security", is_override=False),
     gate_entries.gate_decided("review", "security", Verdict.APPROVED, DECISION, AT),
     gate_entries.gate_decided("review", "security", Verdict.REJECTED, DECISION, AT),

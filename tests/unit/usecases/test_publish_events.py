@@ -178,7 +178,9 @@ def test_publishes_offered_and_lost_jobs_and_not_their_output() -> None:
         job_entries.job_offered("ship", 1, "linux", NOON),
         step_entries.attempt_started("ship", 1, "worker:linux", NOON, worker="build-7"),
         job_entries.output_written("ship", 1, "private", NOON, number="1", stream="stdout"),
-        job_entries.worker_lost("ship", 1, "linux", "build-7", NOON, losses=0, why="was lost"),
+        job_entries.worker_lost(
+            "ship", 1, "linux", "build-7", NOON, losses=0, cause=job_entries.LossCause.SILENT
+        ),
     ]
 
     publish_events([AddedEntries(TENANT, RUN, 0, journal(world), entries)], world)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.errors import TryAgainError
+from taskrunner.model.worker_reports import FailureReason
 from taskrunner.usecases.create_run import create_run
 from taskrunner.usecases.read_state import StateQuery, read_state, run_state
 from taskrunner.usecases.read_step import run_step_state
@@ -235,6 +236,17 @@ class TestALoss:
         }
         assert shown(world)["lastLoss"] == loss
         assert detail(world)["losses"] == [loss | {"startedAt": "2025-12-06T12:00:00.000Z"}]
+
+    def test_of_a_job_that_its_worker_gave_back_says_so(self) -> None:
+        world = a_world(TESTS)
+
+        fail(world, leased(world), FailureReason.STOPPED)
+
+        assert shown(world)["lastLoss"]["message"] == (
+            "attempt 1 was given back: worker build-7 of pool linux was stopped; offered again"
+        )
+        [loss] = detail(world)["losses"]
+        assert loss["message"] == shown(world)["lastLoss"]["message"]
 
     def test_leaves_no_worker_that_is_called_busy(self) -> None:
         world = a_world(TESTS)

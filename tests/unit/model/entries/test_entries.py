@@ -320,7 +320,7 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
     ),
     "worker lost": (
         job_entries.worker_lost(
-            "ship", 2, "linux", "build-7", AT, losses=1, why=job_entries.NOT_HEARD_OF
+            "ship", 2, "linux", "build-7", AT, losses=1, cause=job_entries.LossCause.SILENT
         ),
         {
             "id": "ship#2#lost#2",
@@ -339,6 +339,29 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             },
         },
         WorkerLost(2, "linux", "build-7"),
+    ),
+    "job given back": (
+        job_entries.worker_lost(
+            "ship", 1, "linux", "build-7", AT, losses=0, cause=job_entries.LossCause.GAVE_BACK
+        ),
+        {
+            "id": "ship#1#lost#1",
+            "event": "step.worker-lost",
+            "message": (
+                "The worker build-7 was stopped, and gave the job back. "
+                "Waiting for another worker of the pool linux: ship"
+            ),
+            "level": "warn",
+            "step": "ship",
+            "metadata": {
+                "attempt": "1",
+                "pool": "linux",
+                "worker": "build-7",
+                "reason": "worker-lost",
+                "cause": "gave-back",
+            },
+        },
+        WorkerLost(1, "linux", "build-7", job_entries.LossCause.GAVE_BACK),
     ),
     "output written": (
         job_entries.output_written("ship", 2, "ok 1\n", AT, number="1#3", stream="stderr"),

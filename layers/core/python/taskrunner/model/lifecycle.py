@@ -140,7 +140,7 @@ def _events(run: Run, entry: Entry, fact: Fact) -> Iterator[LifecycleEvent]:
                 attempt=attempt,
                 pool=pool,
             )
-        case WorkerLost(attempt, pool, worker):
+        case WorkerLost(attempt, pool, worker, _):
             yield _event(
                 run,
                 entry,

@@ -211,13 +211,15 @@ class StepOutcome:
 class WorkerLoss:
     """The loss of the worker of an attempt, which was then offered again. Times are RFC 3339 text.
 
-    *started_at* is when the worker began the attempt; it is None if that is not asked for.
+    *started_at* is when the worker began the attempt; it is None if that is not asked for. If
+    *is_given_back*, the worker was stopped and gave the attempt back, else it was silent.
     """
 
     attempt: int
     worker: str
     pool: str
     lost_at: str
+    is_given_back: bool = False
     started_at: str | None = None
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.model.entries.flow_entries import PolicyEvaluated
-from taskrunner.model.entries.job_entries import WorkerLost
+from taskrunner.model.entries.job_entries import LossCause, WorkerLost
 from taskrunner.model.entries.reading import read
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
@@ -90,13 +90,14 @@ def losses_of(entries: Iterable[Entry]) -> Sequence[WorkerLoss]:
         match read(entry):
             case AttemptStarted():
                 started_at = entry.occurred_at
-            case WorkerLost(attempt, pool, worker):
+            case WorkerLost(attempt, pool, worker, cause):
                 losses.append(
                     WorkerLoss(
                         attempt=attempt,
                         worker=worker,
                         pool=pool,
                         lost_at=entry.occurred_at,
+                        is_given_back=cause is LossCause.GAVE_BACK,
                         started_at=started_at,
                     )
                 )

@@ -22,14 +22,15 @@ def worker_wait(wait: WorkerWait) -> JsonObject:
 
 def worker_loss(loss: WorkerLoss) -> JsonObject:
     """Return the API's WorkerLoss."""
+    if loss.is_given_back:
+        how = "was given back: worker {} of pool {} was stopped"
+    else:
+        how = "was lost: worker {} of pool {} stopped answering"
     view: JsonObject = {
         "attempt": loss.attempt,
         "worker": loss.worker,
         "pool": loss.pool,
         "lostAt": loss.lost_at,
-        "message": (
-            f"attempt {loss.attempt} was lost: worker {loss.worker} of pool {loss.pool} "
-            "stopped answering; offered again"
-        ),
+        "message": f"attempt {loss.attempt} {how.format(loss.worker, loss.pool)}; offered again",
     }
     return view if loss.started_at is None else view | {"startedAt": loss.started_at}

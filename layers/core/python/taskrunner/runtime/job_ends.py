@@ -14,6 +14,7 @@ from taskrunner.sandbox.attempt import AttemptResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskrunner.model.entries.job_entries import LossCause
     from taskrunner.model.entries.step_entries import Failure
     from taskrunner.model.job import Job
     from taskrunner.model.journal import Entry
@@ -77,11 +78,11 @@ def give_up(
 
 
 def lose(
-    job: Job, running: RunningStep, now: str, *, why: str, before: Sequence[Entry] = ()
+    job: Job, running: RunningStep, now: str, *, cause: LossCause, before: Sequence[Entry] = ()
 ) -> StepStatus | None:
     """Offer *job* again, whose worker was lost, or fail its attempt if the pack counts that.
 
-    *why* continues a sentence about the worker. The entries *before* are recorded before the loss.
+    The entries *before* are recorded before the loss.
 
     Return the status of the step then, or None if the job has changed since it was read, so that
     nothing was recorded.
@@ -94,11 +95,11 @@ def lose(
     assert isinstance(step, RunStep)  # noqa: S101 - only these have jobs
     if Reason.WORKER_LOST.value in step.retries.on or job.losses >= MAX_LOSSES:
         times = f", the last of {job.losses + 1}," if job.losses else ""
-        message = f"its worker {lease.worker}{times} {why}"
+        message = f"its worker {lease.worker}{times} {cause.words}"
         give_up(job, running, Reason.WORKER_LOST, message, before)
         return StepStatus.FAILED
     entry = job_entries.worker_lost(
-        job.step_path, job.attempt, job.pool, lease.worker, now, losses=job.losses, why=why
+        job.step_path, job.attempt, job.pool, lease.worker, now, losses=job.losses, cause=cause
     )
     is_given_back = world.jobs.give_back(running.snapshot, job, [*before, entry])
     return StepStatus.PENDING if is_given_back else None

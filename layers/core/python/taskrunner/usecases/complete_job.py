@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import SecretError, TryAgainError
 from taskrunner.model import timestamp
-from taskrunner.model.entries.job_entries import GAVE_BACK
+from taskrunner.model.entries.job_entries import LossCause
 from taskrunner.model.run import Reason, RunStatus, StepStatus
 from taskrunner.model.worker_reports import FailureReason
 from taskrunner.runtime import job_output
@@ -67,7 +67,7 @@ def _complete(completion: Completion, world: World) -> JsonObject | None:
     _, output = job_output.recorded(job, job.lease, completion.output, running)
     reason = _reason(completion, job, running)
     if completion.reason is FailureReason.STOPPED and reason is None:
-        status = lose(job, running, running.now(), why=GAVE_BACK, before=output)
+        status = lose(job, running, running.now(), cause=LossCause.GAVE_BACK, before=output)
         return None if status is None else {"status": status.value, "attempt": job.attempt}
     ended = _ended(completion, reason, job, running)
     takes_files = running.snapshot.run.takes_artifacts

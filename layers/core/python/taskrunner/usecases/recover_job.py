@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.errors import ConflictError, NotFoundError
 from taskrunner.model import timestamp
-from taskrunner.model.entries.job_entries import NOT_HEARD_OF
+from taskrunner.model.entries.job_entries import LossCause
 from taskrunner.model.job import LONGEST_WAIT
 from taskrunner.model.machine_call import execution_of
 from taskrunner.model.run import LEASE_LOST, Reason
@@ -76,7 +76,7 @@ def _take_up(job: Job, running: RunningStep) -> str | None:
         return job.lease.expires_at
     reason = stopped or why_out_of_time(job, now)
     if reason is None:
-        lose(job, running, now, why=NOT_HEARD_OF)
+        lose(job, running, now, cause=LossCause.SILENT)
     else:
         give_up(job, running, reason, _message(reason, job.lease.worker))
     return None

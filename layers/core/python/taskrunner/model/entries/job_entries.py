@@ -6,6 +6,7 @@ A worker that leases a job starts the step's attempt, and the entries of attempt
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from taskrunner.model.entries import fields
@@ -16,11 +17,22 @@ from taskrunner.model.run import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# The ways to lose a worker, as the ends of sentences about it.
-NOT_HEARD_OF: Final = "was lost: it has not reported for too long"
-GAVE_BACK: Final = "was stopped, and gave the job back"
 # More than other messages have, because output comes in batches.
 MAX_OUTPUT_CHARACTERS: Final = 4000
+
+
+class LossCause(StrEnum):
+    """The cause for which a worker does not end its attempt."""
+
+    SILENT = "silent"
+    GAVE_BACK = "gave-back"
+
+    @property
+    def words(self) -> str:
+        """The end of a sentence about the worker."""
+        if self is LossCause.GAVE_BACK:
+            return "was stopped, and gave the job back"
+        return "was lost: it has not reported for too long"
 
 
 class JobOffered(NamedTuple):
@@ -35,11 +47,15 @@ class JobOffered(NamedTuple):
 
 
 class WorkerLost(NamedTuple):
-    """The *worker* of an attempt was lost, and the attempt waits for another one of *pool*."""
+    """The *worker* of an attempt was lost, and the attempt waits for another one of *pool*.
+
+    An entry that names no cause is of a silent worker.
+    """
 
     attempt: int
     pool: str
     worker: str
+    cause: LossCause = LossCause.SILENT
 
 
 class OutputWritten(NamedTuple):
@@ -73,14 +89,19 @@ def job_offered(
 
 
 def worker_lost(  # noqa: PLR0913 - the fields of an entry
-    step_path: str, attempt: int, pool: str, worker: str, occurred_at: str, *, losses: int, why: str
+    step_path: str,
+    attempt: int,
+    pool: str,
+    worker: str,
+    occurred_at: str,
+    *,
+    losses: int,
+    cause: LossCause,
 ) -> Entry:
-    """The entry of an attempt whose *worker* was lost, after *losses* others; it waits again.
-
-    *why* continues a sentence about the worker.
-    """
+    """The entry of an attempt whose *worker* was lost, after *losses* others; it waits again."""
     message = (
-        f"The worker {worker} {why}. Waiting for another worker of the pool {pool}: {step_path}"
+        f"The worker {worker} {cause.words}. "
+        f"Waiting for another worker of the pool {pool}: {step_path}"
     )
     return Entry(
         id=f"{step_path}#{attempt}#lost#{losses + 1}",
@@ -89,12 +110,15 @@ def worker_lost(  # noqa: PLR0913 - the fields of an entry
         level=Level.WARN,
         step_path=step_path,
         message=message,
-        metadata={
-            "attempt": str(attempt),
-            "pool": pool,
-            "worker": worker,
-            "reason": Reason.WORKER_LOST.value,
-        },
+        metadata=fields.without_none(
+            {
+                "attempt": str(attempt),
+                "pool": pool,
+                "worker": worker,
+                "reason": Reason.WORKER_LOST.value,
+                "cause": None if cause is LossCause.SILENT else cause.value,
+            }
+        ),
     )
 
 
@@ -133,7 +157,10 @@ READERS: Final[Mapping[Event, Callable[[Entry], JobFact]]] = {
         fields.attempt(entry), entry.metadata.get("pool", ""), entry.metadata.get("labels", "")
     ),
     Event.STEP_WORKER_LOST: lambda entry: WorkerLost(
-        fields.attempt(entry), entry.metadata.get("pool", ""), entry.metadata.get("worker", "")
+        fields.attempt(entry),
+        entry.metadata.get("pool", ""),
+        entry.metadata.get("worker", ""),
+        LossCause(entry.metadata.get("cause", LossCause.SILENT)),
     ),
     Event.STEP_OUTPUT: lambda entry: OutputWritten(fields.attempt(entry)),
 }

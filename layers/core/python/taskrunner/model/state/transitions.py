@@ -13,7 +13,12 @@ from taskrunner.model.entries.flow_entries import (
     ValueKept,
 )
 from taskrunner.model.entries.gate_entries import DecisionRecorded, GateOpened
-from taskrunner.model.entries.job_entries import JobOffered, OutputWritten, WorkerLost
+from taskrunner.model.entries.job_entries import (
+    JobOffered,
+    LossCause,
+    OutputWritten,
+    WorkerLost,
+)
 from taskrunner.model.entries.step_entries import (
     AttemptDeferred,
     AttemptStarted,
@@ -189,6 +194,7 @@ def _loss(step: StepState, fact: WorkerLost) -> WorkerLoss:
         worker=fact.worker,
         pool=fact.pool,
         lost_at=step.last_transition_at or "",
+        is_given_back=fact.cause is LossCause.GAVE_BACK,
     )
 
 
