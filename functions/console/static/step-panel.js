@@ -1,6 +1,7 @@
 /** One step: its state, error, attempts and outputs. */
 
 import { h } from './dom.js';
+import { plainOutput } from './plain-text.js';
 import { runLink } from './places.js';
 import { facts, valueView } from './value-view.js';
 import {
@@ -43,7 +44,7 @@ export function stepPanel(runId, step, attempt) {
       h(
         'pre',
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
-        step.error?.message ?? step.errorMessage,
+        plainOutput(step.error?.message ?? step.errorMessage),
       ),
     step.attemptHistory?.length > 0 && [
       h('h3', null, 'Attempts'),
@@ -82,7 +83,7 @@ function attemptView(runId, stepId, entry, selected) {
       h(
         'pre',
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
-        entry.message,
+        plainOutput(entry.message),
       ),
     ' ',
     h('a', { href: runLink(runId, { stepId, attempt: entry.attempt, tab: 'log' }) }, 'Log'),

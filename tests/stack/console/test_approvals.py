@@ -58,6 +58,8 @@ def test_a_second_person_approves_and_the_run_goes_to_its_end(
     bob.decide(run_id, "Approve", "The tests are green.")
 
     expect(gate).to_be_hidden()
+    done = bob.page.get_by_text(f"You approved production of run {run_id}.")
+    expect(done.get_by_role("link", name=run_id)).to_be_visible()
     expect(alice.page.get_by_text("Succeeded").first).to_be_visible()
     assert operator.ended(run_id)["status"] == "succeeded"
     alice.go(f"#/runs/{run_id}?tab=decisions")

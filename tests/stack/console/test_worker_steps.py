@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.packs import pack
+from tests.stack.console.made_run import MadeRun, entry, printed, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,17 @@ def _run_on_workers(operator: Api) -> Iterator[str]:
     operator("POST", f"runs/{run_id}/cancel")
 
 
+@pytest.fixture(name="printing_run")
+def _printing_run(operator: Api) -> Iterator[str]:
+    """A run whose step prints until it is cancelled."""
+    script = 'i=0; while :; do echo "line $i."; i=$((i + 1)); sleep 0.1; done'
+    run_id = operator.run(
+        pack(f"- {{id: build, run: {{uses: worker:local, with: {{script: '{script}'}}}}}}")
+    )
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
+
+
 def test_output_is_grouped_under_its_step_and_is_text(alice: Person, run_on_workers: str) -> None:
     alice.go(f"#/runs/{run_on_workers}?tab=log")
     log = alice.page.get_by_role("log")
@@ -72,3 +84,51 @@ def test_a_step_without_a_worker_says_what_it_waits_for(alice: Person, run_on_wo
     expect(alice.page.get_by_label("Details")).to_contain_text("no worker of its pool has taken it")
     steps = alice.page.get_by_label("Steps")
     expect(steps).to_contain_text("waits for a worker of the pool local")
+
+
+def test_a_line_that_comes_in_several_entries_is_shown_once_as_it_is_at_last(alice: Person) -> None:
+    """A progress bar of many seconds; the output has commands of a terminal of every form."""
+    output = [
+        "\x1b[1;32m==> compiling\x1b[0m\n\r 1%\r 2%",
+        "\r50%",
+        "\r100%\nli",
+        "nk \x1b]8;;https://example.com\x1b\\here\x1b]8;;\x1b\\ \x9b31mred\x1bPdata\x1b\\\x1b(B\n",
+        "left \x1b[3",
+        "1mred\x1b[0m, bell \x07, \u202ereversed\n",
+    ]
+    with MadeRun([step("build", "Failed")], [printed(text) for text in output]).shown_to(alice):
+        lines = alice.page.get_by_role("log").locator("pre")
+        expect(lines.last).to_contain_text("reversed")
+
+        assert "\n".join(lines.all_inner_texts()).split("\n") == [
+            "==> compiling",
+            "100%",
+            "link here red",
+            "left red, bell \\x07, \\x202ereversed",
+        ]
+
+
+def test_a_later_attempt_says_its_number_in_the_log(alice: Person) -> None:
+    def started(attempt: str) -> dict[str, object]:
+        metadata = {"attempt": attempt, "uses": "builtin:noop"}
+        return entry("step.started", "Starting step: build", stepId="build", metadata=metadata)
+
+    run = MadeRun([step("build", attempts=2)], [started("1"), started("2")], status="succeeded")
+    with run.shown_to(alice):
+        messages = alice.page.get_by_role("log").locator(".message")
+
+        expect(messages).to_have_text(["Starting step: build", "Starting step: build (attempt 2)"])
+
+
+def test_output_is_followed_at_its_end_while_the_step_runs(
+    alice: Person, printing_run: str
+) -> None:
+    alice.go(f"#/runs/{printing_run}?tab=log")
+    log = alice.page.get_by_role("log")
+
+    expect(log).to_contain_text("line 60.")
+    expect(log.get_by_text("line 60.")).to_be_in_viewport()
+    log.evaluate("log => { log.scrollTop = 0; }")
+    expect(log.get_by_text("line 0.")).to_be_in_viewport()
+    expect(log).to_contain_text("line 80.")
+    expect(log.get_by_text("line 0.")).to_be_in_viewport()
