@@ -2,10 +2,10 @@
 
 The page is one document (`GET /console`) and the scripts, style and picture that it names, at
 addresses with a digest of all of them. So a browser keeps these for a year, and a page never runs
-the script of one deployment with that of another. Of the scripts, `boot.js` loads the others, which
-are joined into `console.js`: a page costs five requests at first, and one when it is loaded again.
-The files are data: nobody is identified here, and what the page shows comes from the API, with the
-token of the person who looks at it.
+the script of one deployment with that of another. The scripts are joined into `console.js`, which
+`boot.js` loads: a page costs five requests at first, and one when it is loaded again. The files are
+data: nobody is identified here, and what the page shows comes from the API, with the token of the
+person who looks at it.
 
 The document has the deployment's settings in a `meta` element, so the page needs no request for
 them. This module imports nothing large, so its cold start costs little more than Python's own.

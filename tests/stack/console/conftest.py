@@ -70,10 +70,10 @@ _ON_WORKERS: Final = pack(
               uses: worker:local
               with:
                 script: |
-                  printf '\\033[31mcompiling\\033[0m\\n'
-                  echo careful >&2
+                  printf '\\033[1mcompiling\\033[0m\\n 10%%\\r100%%\\n'
+                  echo "warning: the cache is empty" >&2
                   [ "$TASKRUNNER_ATTEMPT" = 2 ] || exit 3
-                  while :; do echo "still compiling"; sleep 1; done
+                  echo "still compiling"; sleep 3600
           - id: rare
             run: {uses: worker:local, with: {script: "true", labels: {nobody: has-it}}}
     """,
@@ -137,11 +137,12 @@ def _checked(person: Person) -> Iterator[Person]:
 
 
 @pytest.fixture(name="waiting_run", scope="session")
-def _waiting_run(operator: Api) -> str:
+def _waiting_run(operator: Api) -> Iterator[str]:
     """A run that waits at its gate, and stays there."""
     run_id = operator.run(RELEASE)
     operator.wait(run_id, "waiting")
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 @pytest.fixture(name="failed_run", scope="session")
@@ -152,11 +153,12 @@ def _failed_run(operator: Api) -> str:
 
 
 @pytest.fixture(name="long_run", scope="session")
-def _long_run(operator: Api) -> str:
+def _long_run(operator: Api) -> Iterator[str]:
     """A run with a failed item that waits at its gate, with names of the greatest length."""
     run_id = operator.run(_LONG, runId=f"{uuid4().hex}{'r' * 96}")
     operator.wait(run_id, "waiting")
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 @pytest.fixture(name="printing_run", scope="session")

@@ -201,8 +201,8 @@ def test_no_page_is_wider_than_a_phone(
     )
     alice.page.keyboard.press("Escape")
     alice.go(f"#/runs/{waiting_run}")
-    _settle(alice)
-    alice.picture(picture("phone"))
+    expect(alice.gate(waiting_run)).to_contain_text("Proved for this plan")
+    alice.picture(picture("phone"), width=_PHONE["width"])
     alice.page.set_viewport_size(_DESKTOP)
 
     assert {place: width for place, width in widths.items() if width > _PHONE["width"]} == {}

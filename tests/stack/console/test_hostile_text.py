@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from tests.packs import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
 
@@ -40,11 +42,12 @@ _PACK: Final = pack(
 
 
 @pytest.fixture(name="hostile_run", scope="module")
-def _hostile_run(operator: Api, approver: Api) -> str:
+def _hostile_run(operator: Api, approver: Api) -> Iterator[str]:
     run_id = operator.run(_PACK)
     operator.wait(run_id, "waiting")
     approver.decide(run_id, "production", "approved", summary=_HOSTILE, actorId=_HOSTILE)
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 def assert_harmless(person: Person) -> None:

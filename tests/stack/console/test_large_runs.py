@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
+from tests.stack.console.browser import WIDE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -45,7 +47,7 @@ def test_a_map_of_500_items_shows_counts_and_its_failed_items_first(
     expect(items).to_have_count(25)
     expect(items.nth(0)).to_contain_text("#0Failed")
     expect(items.nth(1)).to_contain_text("#1Failed")
-    alice.picture(picture("run-map"))
+    alice.picture(picture("run-map"), items.nth(7), width=WIDE)
     hosts.get_by_role("button", name="Show 25 more").click()
     expect(items).to_have_count(50)
     items.nth(0).get_by_role("button", name="Open iteration 0").click()

@@ -11,6 +11,7 @@ from uuid import uuid4
 from playwright.sync_api import expect
 
 from tests.packs import pack, scan_deploy
+from tests.stack.console.browser import WIDE
 from tests.stack.console.made_run import MadeRun, step
 from tests.stack.packs import GATED
 
@@ -50,7 +51,8 @@ def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
     expect(failures).to_contain_text("The run failed")
     expect(failures).to_contain_text("push the step failed")
     expect(failures).to_contain_text("registry.example.com: the disk is full")
-    alice.picture(picture("run-failed"))
+    expect(alice.page.get_by_role("log")).to_contain_text("Run failed")
+    alice.picture(picture("run-failed"), alice.page.get_by_role("log"), width=WIDE)
     failures.get_by_role("link", name="push").click()
     expect(alice.page.get_by_role("heading", name="push")).to_be_visible()
     alice.page.get_by_role("link", name="Attempt 1").click()
@@ -209,7 +211,7 @@ def test_the_list_filters_runs_by_status(
     )
     alice.go("#/runs?status=failed&pack=nightly")
     expect(row).to_be_visible()
-    alice.picture(picture("runs"))
+    alice.picture(picture("runs"), row)
 
 
 def test_a_lost_connection_says_how_old_the_data_is(alice: Person, waiting_run: str) -> None:

@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.packs import pack
+from tests.stack.console.browser import WIDE
 from tests.stack.console.made_run import MadeRun, entry, printed, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
@@ -43,8 +45,8 @@ def _run_on_workers(operator: Api) -> Iterator[str]:
     operator("POST", f"runs/{run_id}/cancel")
 
 
-@pytest.fixture(name="printing_run")
-def _printing_run(operator: Api) -> Iterator[str]:
+@pytest.fixture(name="endless_run")
+def _endless_run(operator: Api) -> Iterator[str]:
     """A run whose step prints until it is cancelled."""
     script = 'i=0; while :; do echo "line $i."; i=$((i + 1)); sleep 0.1; done'
     run_id = operator.run(
@@ -67,6 +69,22 @@ def test_output_is_grouped_under_its_step_and_is_text(alice: Person, run_on_work
     assert [text.split() for text in errors] == [["stderr", "careful"]]
     assert alice.page.evaluate("window.hacked") is None
     assert alice.page.evaluate("document.querySelectorAll('img').length") == 0
+
+
+def test_the_log_has_the_output_of_each_attempt(
+    alice: Person, printing_run: str, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go(f"#/runs/{printing_run}?tab=log")
+    log = alice.page.get_by_role("log")
+    groups = log.locator(".output").filter(has=alice.page.get_by_role("link", name="print"))
+
+    expect(groups).to_have_count(2)
+    expect(groups.last).to_contain_text("still compiling")
+    expect(log).to_contain_text("Starting step: print (attempt 2)")
+    for group in groups.all():
+        expect(group.get_by_text("100%")).to_be_visible()
+        expect(group.locator(".stderr")).to_contain_text("warning: the cache is empty")
+    alice.picture(picture("output"), log, width=WIDE)
 
 
 def test_a_step_names_its_pool_and_its_worker(alice: Person, run_on_workers: str) -> None:
@@ -120,10 +138,8 @@ def test_a_later_attempt_says_its_number_in_the_log(alice: Person) -> None:
         expect(messages).to_have_text(["Starting step: build", "Starting step: build (attempt 2)"])
 
 
-def test_output_is_followed_at_its_end_while_the_step_runs(
-    alice: Person, printing_run: str
-) -> None:
-    alice.go(f"#/runs/{printing_run}?tab=log")
+def test_output_is_followed_at_its_end_while_the_step_runs(alice: Person, endless_run: str) -> None:
+    alice.go(f"#/runs/{endless_run}?tab=log")
     log = alice.page.get_by_role("log")
 
     expect(log).to_contain_text("line 60.")
