@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PHONE: Any = {"width": 360, "height": 740}
 _DESKTOP: Any = {"width": 1280, "height": 900}
-_SCHEMES: Any = pytest.mark.parametrize("scheme", ["light", "dark"])
+_SCHEMES: Final[pytest.MarkDecorator] = pytest.mark.parametrize("scheme", ["light", "dark"])
 _PLACES = (
     "#/approvals",
     "#/runs",
@@ -163,7 +163,7 @@ def test_axe_finds_nothing_before_signing_in_without_a_connection_and_after_a_de
     browser: Browser, stack: Stack, operator: Api
 ) -> None:
     page = browser.new_page()
-    page.goto(stack.console_url)
+    page.goto(f"{stack.console_url}")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     found = {"the sign-in": _violations(page)}
     page.close()

@@ -53,7 +53,7 @@ def test_a_page_loads_although_its_files_are_refused_at_first(
 
 def _load(page: Page, stack: Stack) -> list[str]:
     """Open the console, and return the files that were loaded for it."""
-    page.goto(stack.console_url)
+    page.goto(f"{stack.console_url}")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     page.wait_for_load_state("networkidle")
     loaded: list[str] = page.evaluate(_LOADED)
