@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LONGEST_LINE = 120
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 PAGES = sorted([*DOCS, *ROOT.glob("examples/**/*.md"), *ROOT.glob("tests/**/*.md")])
+PICTURES = ROOT / "docs/images"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PACKAGE = ROOT / "layers/core/python/taskrunner"
 TOPS = (ROOT, PACKAGE, ROOT / "tests")
@@ -154,6 +155,17 @@ def test_every_file_to_touch_for_a_change_exists() -> None:
 
     assert missing == []
     assert "compiler/machine/emit.py" in named
+
+
+def test_every_picture_is_made_by_a_test_and_shown_by_a_page() -> None:
+    """`pytest tests/stack/console --pictures` makes them all again."""
+    tests = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/stack/console/*.py")]
+    made = sorted(name for text in tests for name in re.findall(r'\bpicture\("([\w-]+)"\)', text))
+    links = {link for page in DOCS for link in _LINK.findall(prose(page))}
+    shown = {link.partition("images/")[2] for link in links if "images/" in link}
+
+    assert made == sorted(path.stem for path in PICTURES.iterdir())
+    assert {f"{name}.png" for name in made} == shown
 
 
 def test_the_changelog_is_about_the_version_of_the_package() -> None:

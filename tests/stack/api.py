@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.api_schema import assert_conforms
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from taskrunner_cli.local import Stack
 
+_BUSY: Final = {429, 503}
 _DEADLINE_S = 60.0
 
 
@@ -84,11 +85,17 @@ class Api:
         return state
 
     def wait(self, run_id: str, *statuses: str, deadline_s: float = _DEADLINE_S) -> dict[str, Any]:
-        """Return the run's state once its status is one of *statuses*."""
+        """Return the run's state once its status is one of *statuses*.
+
+        A service that is busy, for example with browsers that follow runs, is asked again.
+        """
         state: dict[str, Any] = {}
 
         def is_reached() -> bool:
-            state.update(self.state(run_id))
+            answer = self("GET", f"runs/{run_id}")
+            if answer.status_code in _BUSY:
+                return False
+            state.update(answer.json())
             return state["status"] in statuses
 
         until(is_reached, f"{run_id} is one of {statuses}", deadline_s)

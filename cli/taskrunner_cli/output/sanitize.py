@@ -4,9 +4,12 @@ import json
 import re
 from typing import Final
 
-# Control sequences and commands of a terminal, such as colours and titles (ECMA-48, section 5.4).
+# Control sequences and commands of a terminal, such as colours and titles (ECMA-48, sections 5.3 to
+# 5.6): those with parameters, those with a text up to a terminator, and the others.
 _SEQUENCES: Final = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-Z\\^-~])"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-OQ-WYZ\\`-~]"
 )
 
 

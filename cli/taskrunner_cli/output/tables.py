@@ -150,7 +150,7 @@ def _lines(rows: Iterable[Sequence[Text]], widths: Sequence[int]) -> Iterable[Te
 
 
 def _cell(value: Text | str) -> Text:
-    cell = value if isinstance(value, Text) else Text(value)
+    cell = value if isinstance(value, Text) else text(value)
     cell.expand_tabs(8)
     return cell
 

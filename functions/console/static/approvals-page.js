@@ -7,10 +7,12 @@ import { ConsoleElement } from './element.js';
 import { freshness } from './freshness.js';
 import { gateCard, identityOf } from './gate-card.js';
 import { GateContexts } from './gate-context.js';
+import { runLink } from './places.js';
 import { Poll } from './poll.js';
 import { plural } from './words.js';
 
 const PAGE = 20;
+const MOST_DONE = 3;
 
 class ApprovalsPage extends ConsoleElement {
   #gates = [];
@@ -23,6 +25,9 @@ class ApprovalsPage extends ConsoleElement {
     3000,
   );
   #clock = 0;
+
+  /** @type {import('./gate-card.js').Done[]} What was decided on this page, the newest first. */
+  #done = [];
 
   connected() {
     this.#poll.start();
@@ -38,6 +43,7 @@ class ApprovalsPage extends ConsoleElement {
     const others = this.#gates.filter((gate) => gate.canDecide === false);
     return [
       h('div', { class: 'title' }, h('h1', null, 'Waiting for you'), freshness(this.#poll)),
+      this.#done.map(decisionView),
       this.#poll.answeredAt > 0 &&
         !this.#gates.length &&
         h('p', { class: 'empty' }, 'Nothing waits for a decision.'),
@@ -50,7 +56,14 @@ class ApprovalsPage extends ConsoleElement {
   }
 
   #cards(gates) {
-    return gates.map((gate) => gateCard(gate, this.#contexts.of(gate), () => this.#poll.now()));
+    return gates.map((gate) =>
+      gateCard(gate, this.#contexts.of(gate), (done) => this.#decided(done)),
+    );
+  }
+
+  #decided(done) {
+    this.#done = [done, ...this.#done].slice(0, MOST_DONE);
+    this.#poll.now();
   }
 
   #more() {
@@ -67,6 +80,17 @@ class ApprovalsPage extends ConsoleElement {
     this.#gates = page.approvals;
     this.#hasMore = Boolean(page.nextCursor);
   }
+}
+
+/** @param {import('./gate-card.js').Done} done */
+function decisionView({ runId, name, decision }) {
+  return h(
+    'p',
+    { key: `${runId} ${name}`, class: 'done' },
+    `✓ You ${decision} ${name} of run `,
+    h('a', { href: runLink(runId) }, runId),
+    '.',
+  );
 }
 
 customElements.define('tr-approvals', ApprovalsPage);

@@ -1,23 +1,17 @@
 /**
  * Loads the console.
  *
- * A service that is busy refuses some of many requests that come together, and a page that misses a
- * script does not work. So the files are fetched two at a time, and again where they are refused.
- * The browser then has them all, and the scripts import each other without a request.
+ * A service that is busy refuses some of many requests that come together, and a page without its
+ * script or style does not work. So these are fetched one after the other, beside the icon, and
+ * again where they are refused. The browser then uses them without a request.
  */
 
 const { files } = JSON.parse(document.querySelector('meta[name=taskrunner]').content);
 const TRIES = 6;
 
-const waiting = files.map((name) => new URL(name, import.meta.url));
-
-async function fetchFiles() {
-  for (let address = waiting.shift(); address; address = waiting.shift()) await fetchFile(address);
-}
-
-async function fetchFile(address) {
+async function fetchFile(name) {
   for (let count = 1; count <= TRIES; count += 1) {
-    const answer = await fetch(address, { credentials: 'omit' });
+    const answer = await fetch(new URL(name, import.meta.url), { credentials: 'omit' });
     await answer.arrayBuffer();
     if (answer.ok) return;
     const seconds = Number(answer.headers.get('Retry-After')) || count;
@@ -32,7 +26,7 @@ function link(relation, name) {
   document.head.append(element);
 }
 
-await Promise.all([fetchFiles(), fetchFiles()]);
+link('icon', 'icon.svg'); // before the browser looks for one by itself
+for (const name of files) await fetchFile(name);
 link('stylesheet', 'console.css');
-link('icon', 'icon.svg');
-await import('./main.js');
+await import('./console.js');

@@ -25,7 +25,7 @@ const PARTS = {
  */
 export function comparisonView(comparison) {
   if (!comparison) return null;
-  if (comparison.reason) return h('p', null, comparison.reason);
+  if (comparison.reason) return h('p', null, `Nothing to compare with: ${comparison.reason}.`);
   const { diff, runId } = comparison;
   const other = runId && [' of ', h('a', { href: runLink(runId) }, runId)];
   if (comparison.identical || !diff?.changes.length) {

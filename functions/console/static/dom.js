@@ -3,8 +3,11 @@
  *
  * A page describes what it shows with `h`, and `render` makes the document so. It changes only what
  * differs, so the focus, a selection and the place of scrolling survive an update. Text becomes text
- * nodes and attributes alone: nothing here reads markup, so no text of a pack can become any.
+ * nodes and attributes alone: nothing here reads markup, so no text of a pack can become any. Control
+ * characters in it are shown as `\x1b`, so none is invisible and none changes the direction of text.
  */
+
+import { visibleText } from './plain-text.js';
 
 /**
  * @typedef {object} VirtualElement
@@ -49,7 +52,7 @@ function flatten(children) {
   return children
     .flat(Infinity)
     .filter((child) => child !== null && child !== undefined && child !== false && child !== '')
-    .map((child) => (typeof child === 'number' ? String(child) : child));
+    .map((child) => (typeof child === 'object' ? child : visibleText(String(child))));
 }
 
 function updateChildren(host, wanted) {

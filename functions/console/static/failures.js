@@ -1,10 +1,12 @@
 /** What failed in a run: the steps, their messages and reasons. It is the first thing on its page. */
 
 import { h } from './dom.js';
+import { plainOutput } from './plain-text.js';
 import { runLink } from './places.js';
 import { plural, reasonWords } from './words.js';
 
 const MOST = 3;
+const MOST_LINKS = 100;
 
 /**
  * @param {any} run
@@ -32,8 +34,28 @@ export function failures(run, tree, journal) {
     ),
     !failed.length && h('p', null, endMessage(journal)),
     shown.map((node) => failure(run.runId, node, journal)),
-    failed.length > MOST && h('p', null, `and ${plural(failed.length - MOST, 'more step')}`),
+    failed.length > MOST && others(run.runId, failed.slice(MOST)),
   );
+}
+
+/** The other failed steps, closed until somebody opens them. */
+function others(runId, nodes) {
+  const more = nodes.length - MOST_LINKS;
+  return h(
+    'details',
+    null,
+    h('summary', null, `and ${plural(nodes.length, 'more step')}`),
+    h(
+      'ul',
+      { class: 'more-failures' },
+      nodes.slice(0, MOST_LINKS).map((node) => h('li', { key: node.id }, stepLink(runId, node))),
+    ),
+    more > 0 && h('p', null, `and ${plural(more, 'more step')}, which the list of steps has`),
+  );
+}
+
+function stepLink(runId, node) {
+  return h('a', { href: runLink(runId, { stepId: node.id, tab: 'step' }) }, node.id);
 }
 
 function failure(runId, node, journal) {
@@ -46,7 +68,7 @@ function failure(runId, node, journal) {
     h(
       'p',
       null,
-      h('a', { href: runLink(runId, { stepId: node.id, tab: 'step' }) }, node.id),
+      stepLink(runId, node),
       ' ',
       h('strong', null, reasonWords(node.step.statusReason)),
       rejection && `: ${rejection.approver}`,
@@ -56,7 +78,7 @@ function failure(runId, node, journal) {
       h(
         'pre',
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': `Error of ${node.id}` },
-        node.step.errorMessage,
+        plainOutput(node.step.errorMessage),
       ),
   );
 }

@@ -51,6 +51,8 @@ import { age, plural, remaining, time, who } from './words.js';
 
 /** @typedef {{name: string, value?: any, isCut?: boolean}} Finding */
 
+/** @typedef {{runId: string, name: string, decision: 'approved'|'rejected'}} Done */
+
 /**
  * Returns what tells this gate from all others that wait for a decision of their own.
  *
@@ -68,7 +70,7 @@ function nameOf(gate) {
 /**
  * @param {Gate} gate
  * @param {Context|null} context null while it is not known.
- * @param {() => void} onDecided
+ * @param {(done: Done) => void} onDecided
  */
 export function gateCard(gate, context, onDecided) {
   const since = gate.openedAt;
@@ -98,7 +100,7 @@ export function gateCard(gate, context, onDecided) {
       ['Secrets', gate.secrets?.join(', ')],
     ]),
     [
-      part('What it lets start', guards(context)),
+      part('What it lets start', guards(gate.runId, context)),
       part('What was found', context?.findings?.length > 0 && findings(context.findings)),
       part(
         'Inputs',
@@ -108,7 +110,8 @@ export function gateCard(gate, context, onDecided) {
             h(
               'p',
               { class: 'why' },
-              `and ${plural(gate.inputsOmitted, 'large input')}, which the plan has`,
+              `and ${plural(gate.inputsOmitted, 'large input')} of `,
+              planLink(gate.runId),
             ),
         ],
       ),
@@ -126,6 +129,10 @@ export function gateCard(gate, context, onDecided) {
   );
 }
 
+function planLink(runId) {
+  return h('a', { href: runLink(runId, { tab: 'plan' }) }, 'the plan');
+}
+
 function part(title, content) {
   return content && h('section', null, h('h3', null, title), content);
 }
@@ -138,7 +145,7 @@ function approvers(gate) {
   return `${names || 'nobody yet'} (${gate.approvedBy?.length ?? 0} of ${gate.minApprovals})`;
 }
 
-function guards(context) {
+function guards(runId, context) {
   if (context?.guardsNothingBecause)
     return h('p', null, `Nothing: ${context.guardsNothingBecause}.`);
   const steps = context?.guards;
@@ -158,7 +165,12 @@ function guards(context) {
       }),
     ),
     context.guardsOmitted &&
-      h('p', { class: 'why' }, `and ${plural(context.guardsOmitted, 'more step')}`),
+      h(
+        'p',
+        { class: 'why' },
+        `and ${plural(context.guardsOmitted, 'more step')} of `,
+        planLink(runId),
+      ),
     context.unless &&
       h(
         'p',
@@ -233,5 +245,6 @@ async function decide(gate, context, decision, onDecided) {
   });
   if (!isDone) return;
   announce(`${nameOf(gate)} of run ${gate.runId} is ${decision}.`);
-  onDecided();
+  document.querySelector('#main')?.focus(); // the button goes with its gate
+  onDecided({ runId: gate.runId, name: nameOf(gate), decision });
 }

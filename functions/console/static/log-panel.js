@@ -138,7 +138,7 @@ export class LogPanel extends ConsoleElement {
       entry.stepId &&
         entry.stepId !== this.stepId &&
         h('a', { href: this.linkOf(entry.stepId) }, entry.stepId),
-      h('span', { class: 'message' }, entry.message),
+      h('span', { class: 'message' }, entry.message, attemptOf(entry)),
     );
   }
 
@@ -213,6 +213,12 @@ export class LogPanel extends ConsoleElement {
     else if (log && this.#fromEnd) log.scrollTop = log.scrollHeight - this.#fromEnd;
     this.#fromEnd = 0;
   }
+}
+
+/** Says which attempt an entry is about, unless it is the first. */
+function attemptOf({ metadata }) {
+  const attempt = Number(metadata?.attempt ?? 1);
+  return attempt > 1 && h('span', { class: 'attempt' }, ` (attempt ${attempt})`);
 }
 
 customElements.define('tr-log', LogPanel);

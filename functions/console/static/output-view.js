@@ -1,14 +1,10 @@
 /** What steps print, in the log of a run: as it was printed, and never as markup. */
 
 import { h } from './dom.js';
+import { plainOutput } from './plain-text.js';
 import { time } from './words.js';
 
 const OUTPUT = 'step.output';
-
-/** Control sequences and commands of a terminal, such as colours and titles. */
-const SEQUENCES =
-  // eslint-disable-next-line no-control-regex
-  /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-Z\\^-~])/g;
 
 /**
  * Returns *entries* in groups: output that one step printed without another entry between is one
@@ -50,8 +46,24 @@ export function outputView(entries, link) {
       h('span', { class: 'level' }, 'output'),
       link && h('a', { href: link }, first.stepId),
     ),
-    entries.map((entry) => printed(entry)),
+    wholeLines(entries).map((entry) => printed(entry)),
   );
+}
+
+/**
+ * Returns *entries* so that each begins at the beginning of a line. A line that takes long, such as a
+ * progress bar, comes in several entries.
+ */
+function wholeLines(entries) {
+  const whole = [];
+  for (const entry of entries) {
+    const last = whole.at(-1);
+    const isSame = last?.metadata?.stream === entry.metadata?.stream;
+    if (last && isSame && !last.message.endsWith('\n'))
+      whole.splice(-1, 1, { ...last, message: last.message + entry.message });
+    else whole.push(entry);
+  }
+  return whole;
 }
 
 /** One element for each entry, because a step may print thousands of lines. */
@@ -61,16 +73,6 @@ function printed(entry) {
     'div',
     { key: entry.cursor, class: isError ? 'printed stderr' : 'printed' },
     isError && h('span', { class: 'stream', title: 'standard error' }, 'stderr'),
-    h('pre', null, plainText(entry.message)),
+    h('pre', null, plainOutput(entry.message)),
   );
-}
-
-/** Returns output without commands of a terminal; a line that was written over is as at last. */
-function plainText(output) {
-  return output
-    .replace(SEQUENCES, '')
-    .replace(/\n$/, '')
-    .split('\n')
-    .map((line) => line.replace(/\r+$/, '').split('\r').at(-1))
-    .join('\n');
 }

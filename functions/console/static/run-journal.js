@@ -14,7 +14,12 @@ const FIRST_EVENT = 'run.created';
 const ENDS = new Set(['run.completed', 'run.failed', 'run.cancelled', 'run.schedule-failed']);
 const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'gate.rejected']);
 
-/** @typedef {{startedAt: string, endedAt: string}} Span */
+/**
+ * @typedef {object} Span
+ * @property {string} startedAt
+ * @property {string} endedAt Empty while it lasts.
+ * @property {boolean} [isMoment] The log has no beginning of it: a policy gate is decided at once.
+ */
 
 /**
  * @typedef {object} Decision
@@ -130,7 +135,8 @@ export class RunJournal {
       this.spans.set(stepId, { startedAt, endedAt: '' });
     } else if (STEP_ENDS.has(eventType)) {
       const startedAt = this.spans.get(stepId)?.startedAt ?? (this.#hasStart ? timestamp : '');
-      if (startedAt) this.spans.set(stepId, { startedAt, endedAt: timestamp });
+      const isMoment = !this.spans.has(stepId);
+      if (startedAt) this.spans.set(stepId, { startedAt, endedAt: timestamp, isMoment });
     }
     if (metadata.approver) this.#decide(entry, metadata);
   }

@@ -9,7 +9,7 @@ import { failures } from './failures.js';
 import { freshness } from './freshness.js';
 import { gateCard } from './gate-card.js';
 import { GateContexts } from './gate-context.js';
-import { runLink } from './places.js';
+import { runLink, runsLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { artifactsPanel, decisionsPanel } from './record-panels.js';
 import { runHeader } from './run-header.js';
@@ -18,6 +18,7 @@ import { RunReader } from './run-reader.js';
 import { runTabs, tabOf } from './run-tabs.js';
 import { stepPanel } from './step-panel.js';
 import { timelinePanel } from './timeline-panel.js';
+import { plural } from './words.js';
 
 class RunPage extends ConsoleElement {
   #place = null;
@@ -49,7 +50,7 @@ class RunPage extends ConsoleElement {
 
   view() {
     const { run, tree, journal, poll, gates, error } = this.#reader;
-    if (!run) return [h('h1', null, `Run ${this.#place.runId}`), freshness(poll)];
+    if (!run) return [h('h1', null, `Run ${this.#place.runId}`), freshness(poll), missing(poll)];
     this.#revealStep();
     return [
       runHeader(run, poll, this.#reader),
@@ -88,7 +89,9 @@ class RunPage extends ConsoleElement {
       h(
         'p',
         { class: 'why' },
-        `${count.toLocaleString()} steps at rest are not listed; the log has them.`,
+        `${plural(count, 'step')} at rest are not listed. Open the block around them to read them, or `,
+        h('a', { href: runLink(this.#place.runId, { tab: 'log' }) }, 'the log'),
+        '.',
       )
     );
   }
@@ -151,6 +154,20 @@ class RunPage extends ConsoleElement {
     };
     return h('tr-log', { '.input': input });
   }
+}
+
+/** Says what to do when there is no such run. */
+function missing(poll) {
+  return (
+    poll.error?.isMissing &&
+    h(
+      'p',
+      null,
+      'Compare the address with ',
+      h('a', { href: runsLink() }, 'the list of runs'),
+      '. A run of another tenant is not found, nor one that retention has deleted.',
+    )
+  );
 }
 
 customElements.define('tr-run', RunPage);

@@ -1,6 +1,7 @@
 /** One step: its state, error, attempts and outputs. */
 
 import { h } from './dom.js';
+import { plainOutput } from './plain-text.js';
 import { runLink } from './places.js';
 import { facts, valueView } from './value-view.js';
 import {
@@ -44,7 +45,7 @@ export function stepPanel(runId, step, attempt) {
       h(
         'pre',
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
-        step.error?.message ?? step.errorMessage,
+        plainOutput(step.error?.message ?? step.errorMessage),
       ),
     step.losses?.map((loss, place) =>
       h('p', { key: place, class: 'why' }, loss.message, ' (', time(loss.lostAt), ')'),
@@ -93,7 +94,7 @@ function attemptView(runId, stepId, entry, selected) {
       h(
         'pre',
         { class: 'error', tabindex: '0', role: 'group', 'aria-label': 'Error' },
-        entry.message,
+        plainOutput(entry.message),
       ),
     ' ',
     h('a', { href: runLink(runId, { stepId, attempt: entry.attempt, tab: 'log' }) }, 'Log'),

@@ -35,7 +35,7 @@ export class StepTree extends ConsoleElement {
   /** @type {import('./run-model.js').TreeNode[]} */
   nodes = [];
 
-  /** @type {(node: any) => {startedAt: string, endedAt: string}|undefined} */
+  /** @type {(node: any) => import('./run-journal.js').Span|undefined} */
   spanOf = () => undefined;
 
   /** @type {(stepId: string) => string} Returns the link to a step. */
@@ -242,7 +242,9 @@ export class StepTree extends ConsoleElement {
     return [
       state === 'retrying' && step.nextAttemptAt && `tries again ${remaining(step.nextAttemptAt)}`,
       step.attempts > 1 && plural(step.attempts, 'attempt'),
-      (isOver || state === 'running' || state === 'waiting') && duration(runningMs),
+      (isOver || state === 'running' || state === 'waiting') &&
+        !span?.isMoment &&
+        duration(runningMs),
       ['failed', 'skipped', 'waiting'].includes(state) && reasonWords(step.statusReason),
       placeWords(step, state),
       ['offered', 'running'].includes(state) && step.lastLoss?.message,

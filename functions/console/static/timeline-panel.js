@@ -24,6 +24,7 @@ export function timelinePanel(runId, tree, journal) {
         node,
         from: Date.parse(span.startedAt),
         to: span.endedAt ? Date.parse(span.endedAt) : Date.now(),
+        isMoment: span.isMoment,
       });
   }
   if (!rows.length) return h('p', { class: 'why' }, 'Nothing has started yet.');
@@ -40,7 +41,7 @@ export function timelinePanel(runId, tree, journal) {
     h(
       'ol',
       { class: 'timeline' },
-      rows.map(({ node, from, to }) =>
+      rows.map(({ node, from, to, isMoment }) =>
         h(
           'li',
           { key: node.id },
@@ -63,7 +64,7 @@ export function timelinePanel(runId, tree, journal) {
               '.style': `margin-left: ${(100 * (from - start)) / length}%; width: ${(100 * (to - from)) / length}%`,
             }),
           ),
-          h('span', { class: 'why' }, duration(to - from)),
+          h('span', { class: 'why' }, isMoment ? 'at once' : duration(to - from)),
         ),
       ),
     ),

@@ -54,7 +54,8 @@ _BROWSERS: Final = ("chromium", "google-chrome", "chromium-browser")
 _EXPECTED: Final = "Failed to load resource"
 _PATIENCE_MS: Final = 30_000  # how long a person waits for what the stack does by itself
 _DESKTOP: Final[Any] = {"width": 1280, "height": 900}
-_PICTURE: Final[Any] = {"width": 960, "height": 540}  # below 100 KB as a PNG
+WIDE: Final = 1280  # at which a run's page has two columns
+_MARGIN: Final = 16  # around the subject of a picture
 _WATCH: Final = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -133,14 +134,30 @@ class Person:
         violations: list[str] = self.page.evaluate("window.violations")
         return self.reports + violations
 
-    def picture(self, path: Path | None, subject: Locator | None = None) -> None:
-        """Write the page to *path*, if pictures are wanted, with *subject* in view."""
+    def picture(
+        self,
+        path: Path | None,
+        last: Locator | None = None,
+        *,
+        width: int = 960,
+        alone: bool = False,
+    ) -> None:
+        """Write the page to *path*, if pictures are wanted.
+
+        The picture ends below the element *last*, or has this element *alone*.
+        """
         if path is None:
             return
-        usual = self.page.viewport_size
-        if usual == _DESKTOP:
-            self.page.set_viewport_size(_PICTURE)
-        if subject is not None:
-            subject.evaluate("element => element.scrollIntoView({block: 'center'})")
-        self.page.screenshot(path=path, animations="disabled")
-        self.page.set_viewport_size(usual or _DESKTOP)
+        usual = self.page.viewport_size or _DESKTOP
+        self.page.set_viewport_size({"width": width, "height": usual["height"]})
+        self.page.evaluate("scrollTo(0, 0)")
+        if last is None:
+            self.page.screenshot(path=path, animations="disabled")
+        else:
+            box = last.bounding_box()
+            assert box
+            top = max(box["y"] - _MARGIN, 0) if alone else 0
+            bottom = box["y"] + box["height"] + _MARGIN
+            clip: Any = {"x": 0, "y": top, "width": width, "height": bottom - top}
+            self.page.screenshot(path=path, animations="disabled", full_page=True, clip=clip)
+        self.page.set_viewport_size(usual)

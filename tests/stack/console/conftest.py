@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import pytest
 
@@ -32,6 +33,51 @@ _MANY = pack(
           run: {uses: builtin:assert, with: {that: "{{ item > `1` }}", message: It is down.}}
     """,
     name="reach-hosts",
+)
+
+
+# Names as long as they may be, and texts without a space.
+_LONG = pack(
+    f"""
+    - id: {"s" * 63}
+      map:
+        items: {{static: [1]}}
+        step:
+          id: {"i" * 63}
+          continueOnError: true
+          run: {{uses: builtin:fail, with: {{message: {"m" * 500}}}}}
+    - id: {"b" * 63}
+      run: {{uses: builtin:noop, with: {{{"k" * 100}: "{{{{ inputs.{"n" * 63} }}}}"}}}}
+    - {{id: {"g" * 63}, gate: {{approval: {{id: {"a" * 63}, message: {"q" * 500}}}}}}}
+    - {{id: {"d" * 63}, run: {{uses: builtin:noop}}}}
+    """,
+    spec=f"""
+    inputs: [{{name: {"n" * 63}, type: string, default: {"v" * 500}}}]
+    approvals: [{{id: {"a" * 63}}}]
+    """,
+    name="p" * 63,
+)
+# A step whose first attempt fails and whose second one prints until the run is cancelled, and one
+# that waits for a worker.
+_ON_WORKERS: Final = pack(
+    """
+    - id: both
+      parallel:
+        steps:
+          - id: print
+            retries: {maxAttempts: 2, backoffSeconds: 0}
+            run:
+              uses: worker:local
+              with:
+                script: |
+                  printf '\\033[1mcompiling\\033[0m\\n 10%%\\r100%%\\n'
+                  echo "warning: the cache is empty" >&2
+                  [ "$TASKRUNNER_ATTEMPT" = 2 ] || exit 3
+                  echo "still compiling"; sleep 3600
+          - id: rare
+            run: {uses: worker:local, with: {script: "true", labels: {nobody: has-it}}}
+    """,
+    name="on-workers",
 )
 
 
@@ -91,11 +137,12 @@ def _checked(person: Person) -> Iterator[Person]:
 
 
 @pytest.fixture(name="waiting_run", scope="session")
-def _waiting_run(operator: Api) -> str:
+def _waiting_run(operator: Api) -> Iterator[str]:
     """A run that waits at its gate, and stays there."""
     run_id = operator.run(RELEASE)
     operator.wait(run_id, "waiting")
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 @pytest.fixture(name="failed_run", scope="session")
@@ -103,6 +150,23 @@ def _failed_run(operator: Api) -> str:
     run_id = operator.run(FAILING)
     operator.wait(run_id, "failed")
     return run_id
+
+
+@pytest.fixture(name="long_run", scope="session")
+def _long_run(operator: Api) -> Iterator[str]:
+    """A run with a failed item that waits at its gate, with names of the greatest length."""
+    run_id = operator.run(_LONG, runId=f"{uuid4().hex}{'r' * 96}")
+    operator.wait(run_id, "waiting")
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
+
+
+@pytest.fixture(name="printing_run", scope="session")
+def _printing_run(operator: Api) -> Iterator[str]:
+    """A run whose step fails on a worker, and prints in its second attempt until the end."""
+    run_id = operator.run(_ON_WORKERS)
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 @pytest.fixture(name="large_run", scope="module")

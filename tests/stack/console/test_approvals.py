@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from playwright.sync_api import expect
 
 from tests.packs import pack
-from tests.stack.console.browser import RELEASE
+from tests.stack.console.browser import RELEASE, WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,10 +54,13 @@ def test_a_second_person_approves_and_the_run_goes_to_its_end(
 
     expect(gate).to_contain_text("Is version 1.4 good for production?")
     expect(gate).to_contain_text("user:alice")
-    bob.picture(picture("waiting-for-you"))
+    expect(bob.page.get_by_role("article").first).to_contain_text("Changes since")
+    bob.picture(picture("waiting-for-you"), bob.page.get_by_role("article").first)
     bob.decide(run_id, "Approve", "The tests are green.")
 
     expect(gate).to_be_hidden()
+    done = bob.page.get_by_text(f"You approved production of run {run_id}.")
+    expect(done.get_by_role("link", name=run_id)).to_be_visible()
     expect(alice.page.get_by_text("Succeeded").first).to_be_visible()
     assert operator.ended(run_id)["status"] == "succeeded"
     alice.go(f"#/runs/{run_id}?tab=decisions")
@@ -78,7 +81,9 @@ def test_the_person_who_asked_for_a_run_cannot_approve_it(
         expect(dialog.get_by_role("alert")).not_to_be_empty()
         alice.page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
-    alice.picture(picture("run-waiting"))
+    expect(card).to_contain_text("Changes since")
+    expect(alice.page.get_by_role("log")).to_contain_text("Awaiting approval")
+    alice.picture(picture("run-waiting"), alice.page.get_by_role("log"), width=WIDE)
 
     assert operator.state(run_id)["status"] == "waiting"
     operator("POST", f"runs/{run_id}/cancel")
@@ -98,15 +103,18 @@ def test_a_viewer_cannot_approve(vera: Person, waiting_run: str, operator: Api) 
 
 
 def test_the_confirmation_repeats_what_and_where_and_escape_leaves_it(
-    bob: Person, waiting_run: str
+    bob: Person, waiting_run: str, picture: Callable[[str], Path | None]
 ) -> None:
     bob.go(f"#/runs/{waiting_run}?tab=timeline")  # the gate's buttons are on every tab
-    button = bob.gate(waiting_run).get_by_role("button", name="Reject …")
+    expect(bob.gate(waiting_run)).to_contain_text("Proved for this plan")
+    button = bob.gate(waiting_run).get_by_role("button", name="Approve …")
     button.click()
-    dialog = bob.page.get_by_role("dialog", name=f"Reject production of run {waiting_run}?")
+    dialog = bob.page.get_by_role("dialog", name=f"Approve production of run {waiting_run}?")
 
-    for text in ("Is version 1.4 good for production?", "release-app 1.0.0", "review", "sha256:"):
+    question = "Is version 1.4 good for production?"
+    for text in (question, "release-app 1.0.0", "review", "Lets startdeploy", "sha256:"):
         expect(dialog).to_contain_text(text)
+    bob.picture(picture("decide"))
     bob.page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
@@ -130,7 +138,7 @@ def test_a_gate_shows_what_it_lets_start_and_what_has_changed(
     expect(card).to_contain_text("imageapp:1.4")
     expect(card).to_contain_text("since the plan of ")
     expect(card.locator(".diff li").first).to_contain_text("before app:1.3now app:1.4")
-    bob.picture(picture("gate"), card)
+    bob.picture(picture("gate"), card, alone=True)
     operator("POST", f"runs/{run_id}/cancel")
 
 

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.packs import scan_deploy
+from tests.stack.console.browser import WIDE
 from tests.stack.packs import GATED
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_verifies_record_log_plan_and_artifacts(
         expect(checks.filter(has_text=f"{name} passed")).to_have_count(1)
     expect(panel).to_contain_text("cannot vouch for the service")
     expect(panel).to_contain_text(f"taskrunner evidence verify {sealed_run}.evidence --key PEM")
-    alice.picture(picture("evidence"))
+    alice.picture(picture("evidence"), alice.page.get_by_label("Details"), width=WIDE)
 
 
 @pytest.fixture(name="changed_record")

@@ -9,8 +9,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.packs import pack
+from tests.stack.console.made_run import MadeRun, entry, step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
 
@@ -40,11 +43,12 @@ _PACK: Final = pack(
 
 
 @pytest.fixture(name="hostile_run", scope="module")
-def _hostile_run(operator: Api, approver: Api) -> str:
+def _hostile_run(operator: Api, approver: Api) -> Iterator[str]:
     run_id = operator.run(_PACK)
     operator.wait(run_id, "waiting")
     approver.decide(run_id, "production", "approved", summary=_HOSTILE, actorId=_HOSTILE)
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 def assert_harmless(person: Person) -> None:
@@ -119,6 +123,18 @@ def test_the_reason_and_the_evidence_of_a_failed_run_stay_text(
     expect(alice.page.get_by_label("Details")).to_contain_text("✓ Verified")
     expect(alice.page.get_by_label("Failures")).to_contain_text(_HOSTILE)
     assert_harmless(alice)
+
+
+def test_control_characters_are_visible(alice: Person) -> None:
+    build = step(
+        "build", "Failed", name="safe \u202eexe.\x1b", errorMessage="\x1b[31mred\x1b[0m \x9b"
+    )
+    log = [entry("step.failed", "broken\x07\x1b]0;title", stepId="build", level="error")]
+    with MadeRun([build], log).shown_to(alice):
+        expect(alice.page.get_by_role("log")).to_contain_text(r"broken\x07\x1b]0;title")
+        expect(alice.page.get_by_label("Steps")).to_contain_text(r"safe \x202eexe.\x1b")
+        expect(alice.page.get_by_label("Error of build")).to_have_text(r"red \x9b")
+        assert_harmless(alice)
 
 
 def test_a_simulated_pack_and_its_problems_stay_text(alice: Person) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 
+from tests.stack.console.browser import WIDE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _ITEMS = 10_000
 _LONGEST_FRAME_MS = 100
+_MOST_TRIES = 8
 _MOST_ELEMENTS = 1500
 # Collects what keeps the page from answering for longer than 50 ms.
 _OBSERVE = """
@@ -45,7 +48,7 @@ def test_a_map_of_500_items_shows_counts_and_its_failed_items_first(
     expect(items).to_have_count(25)
     expect(items.nth(0)).to_contain_text("#0Failed")
     expect(items.nth(1)).to_contain_text("#1Failed")
-    alice.picture(picture("run-map"))
+    alice.picture(picture("run-map"), items.nth(7), width=WIDE)
     hosts.get_by_role("button", name="Show 25 more").click()
     expect(items).to_have_count(50)
     items.nth(0).get_by_role("button", name="Open iteration 0").click()
@@ -134,12 +137,13 @@ def test_ten_thousand_items_open_without_a_long_frame(alice: Person) -> None:
     alice.page.route("**/runs/large", answer)
     alice.page.route("**/runs/large/logs?**", lambda route: route.fulfill(status=200, body=""))
     # A machine that is busy with other tests makes a frame longer, but never shorter.
-    longest = min(_longest_frame(alice) for _ in range(3))
+    tries = (_longest_frame(alice) for _ in range(_MOST_TRIES))
+    longest = next((frame for frame in tries if frame < _LONGEST_FRAME_MS), None)
     elements = alice.page.evaluate("document.querySelectorAll('*').length")
     alice.page.unroute("**/runs/large")
     alice.page.unroute("**/runs/large/logs?**")
 
-    assert longest < _LONGEST_FRAME_MS
+    assert longest is not None
     assert elements < _MOST_ELEMENTS
 
 

@@ -11,6 +11,8 @@ from uuid import uuid4
 from playwright.sync_api import expect
 
 from tests.packs import pack, scan_deploy
+from tests.stack.console.browser import WIDE
+from tests.stack.console.made_run import MadeRun, step
 from tests.stack.packs import GATED
 
 if TYPE_CHECKING:
@@ -49,11 +51,51 @@ def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
     expect(failures).to_contain_text("The run failed")
     expect(failures).to_contain_text("push the step failed")
     expect(failures).to_contain_text("registry.example.com: the disk is full")
-    alice.picture(picture("run-failed"))
+    expect(alice.page.get_by_role("log")).to_contain_text("Run failed")
+    alice.picture(picture("run-failed"), alice.page.get_by_role("log"), width=WIDE)
     failures.get_by_role("link", name="push").click()
     expect(alice.page.get_by_role("heading", name="push")).to_be_visible()
     alice.page.get_by_role("link", name="Attempt 1").click()
     expect(alice.page).to_have_url(re.compile(r"/steps/push/attempts/1\?tab=step$"))
+
+
+def test_steps_that_failed_beside_the_first_three_are_links_in_a_closed_list(
+    alice: Person,
+) -> None:
+    names = [f"push-{number}" for number in range(105)]
+    failed = [step(name, "Failed", statusReason="executor-error") for name in names]
+    with MadeRun(failed).shown_to(alice):
+        failures = alice.page.get_by_label("Failures")
+        expect(failures.get_by_role("link")).to_have_text(names[:3])
+
+        failures.get_by_text("and 102 more steps").click()
+
+        expect(failures.get_by_role("link")).to_have_text(names[:103])
+        expect(failures).to_contain_text("and 2 more steps, which the list of steps has")
+        failures.get_by_role("link", name="push-50").click()
+        expect(alice.page).to_have_url(re.compile(r"/steps/push-50\?tab=step$"))
+
+
+def test_a_policy_gate_has_no_duration(alice: Person, operator: Api) -> None:
+    spec = "policies: [{id: fine, version: '1', rules: [{id: yes, require: '`true`'}]}]"
+    manifest = pack("- {id: findings, gate: {policy: {policy: fine}}}", spec=spec)
+    run_id = operator.run(manifest)
+    operator.ended(run_id)
+
+    alice.go(f"#/runs/{run_id}?tab=timeline")
+
+    expect(alice.page.get_by_label("Details")).to_contain_text(
+        "findingsSucceeded, after 0 msat once"
+    )
+    expect(alice.page.get_by_label("Steps").locator(".facts")).to_have_text("")
+
+
+def test_an_unknown_run_leads_to_the_list_of_runs(alice: Person) -> None:
+    alice.go("#/runs/nobody-knows")
+
+    expect(alice.page.get_by_role("alert")).to_contain_text("run nobody-knows not found")
+    alice.page.get_by_role("link", name="the list of runs").click()
+    expect(alice.page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
 def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> None:
@@ -169,7 +211,7 @@ def test_the_list_filters_runs_by_status(
     )
     alice.go("#/runs?status=failed&pack=nightly")
     expect(row).to_be_visible()
-    alice.picture(picture("runs"))
+    alice.picture(picture("runs"), row)
 
 
 def test_a_lost_connection_says_how_old_the_data_is(alice: Person, waiting_run: str) -> None:

@@ -34,7 +34,7 @@ def test_a_deep_link_leads_to_its_step_after_signing_in(
     alice.context.close()
 
 
-def test_a_person_of_several_tenants_chooses_one(alice: Person) -> None:
+def test_a_person_of_several_tenants_chooses_one(browser: Browser, stack: Stack) -> None:
     refusal = {"error": {"code": "invalid_request", "message": "choose X-StellaOps-Tenant"}}
 
     def ask(route: Route) -> None:
@@ -43,7 +43,7 @@ def test_a_person_of_several_tenants_chooses_one(alice: Person) -> None:
         else:
             route.fulfill(status=400, json=refusal)
 
-    alice.go("#/runs")
+    alice = Person.at(browser, stack, "alice", "#/runs")
     alice.page.route("**/v1/task-runner/approvals?**", ask)
     alice.go("#/approvals")
     alice.page.get_by_label("Tenant").fill("tenant-prod")
@@ -57,6 +57,7 @@ def test_a_person_of_several_tenants_chooses_one(alice: Person) -> None:
     alice.page.get_by_label("Tenant").fill("")
     alice.page.get_by_role("button", name="Choose").click()
     expect(alice.page.get_by_text("● Live")).to_be_visible()
+    alice.context.close()
 
 
 def test_an_answer_to_another_sign_in_is_refused(browser: Browser, stack: Stack) -> None:

@@ -8,9 +8,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.packs import pack
+from tests.stack.console.browser import WIDE
+from tests.stack.console.made_run import MadeRun, entry, printed, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
@@ -42,6 +45,17 @@ def _run_on_workers(operator: Api) -> Iterator[str]:
     operator("POST", f"runs/{run_id}/cancel")
 
 
+@pytest.fixture(name="endless_run")
+def _endless_run(operator: Api) -> Iterator[str]:
+    """A run whose step prints until it is cancelled."""
+    script = 'i=0; while :; do echo "line $i."; i=$((i + 1)); sleep 0.1; done'
+    run_id = operator.run(
+        pack(f"- {{id: build, run: {{uses: worker:local, with: {{script: '{script}'}}}}}}")
+    )
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
+
+
 def test_output_is_grouped_under_its_step_and_is_text(alice: Person, run_on_workers: str) -> None:
     alice.go(f"#/runs/{run_on_workers}?tab=log")
     log = alice.page.get_by_role("log")
@@ -55,6 +69,22 @@ def test_output_is_grouped_under_its_step_and_is_text(alice: Person, run_on_work
     assert [text.split() for text in errors] == [["stderr", "careful"]]
     assert alice.page.evaluate("window.hacked") is None
     assert alice.page.evaluate("document.querySelectorAll('img').length") == 0
+
+
+def test_the_log_has_the_output_of_each_attempt(
+    alice: Person, printing_run: str, picture: Callable[[str], Path | None]
+) -> None:
+    alice.go(f"#/runs/{printing_run}?tab=log")
+    log = alice.page.get_by_role("log")
+    groups = log.locator(".output").filter(has=alice.page.get_by_role("link", name="print"))
+
+    expect(groups).to_have_count(2)
+    expect(groups.last).to_contain_text("still compiling")
+    expect(log).to_contain_text("Starting step: print (attempt 2)")
+    for group in groups.all():
+        expect(group.get_by_text("100%")).to_be_visible()
+        expect(group.locator(".stderr")).to_contain_text("warning: the cache is empty")
+    alice.picture(picture("output"), log, width=WIDE)
 
 
 def test_a_step_names_its_pool_and_its_worker(alice: Person, run_on_workers: str) -> None:
@@ -73,3 +103,49 @@ def test_a_step_without_a_worker_says_what_it_waits_for(alice: Person, run_on_wo
     expect(alice.page.get_by_label("Details")).to_contain_text(why)
     expect(alice.page.get_by_label("Details").locator("h2")).to_contain_text("Waiting for a worker")
     expect(alice.page.get_by_label("Steps")).to_contain_text(why)
+
+
+def test_a_line_that_comes_in_several_entries_is_shown_once_as_it_is_at_last(alice: Person) -> None:
+    """A progress bar of many seconds; the output has commands of a terminal of every form."""
+    output = [
+        "\x1b[1;32m==> compiling\x1b[0m\n\r 1%\r 2%",
+        "\r50%",
+        "\r100%\nli",
+        "nk \x1b]8;;https://example.com\x1b\\here\x1b]8;;\x1b\\ \x9b31mred\x1bPdata\x1b\\\x1b(B\n",
+        "left \x1b[3",
+        "1mred\x1b[0m, bell \x07, \u202ereversed\n",
+    ]
+    with MadeRun([step("build", "Failed")], [printed(text) for text in output]).shown_to(alice):
+        lines = alice.page.get_by_role("log").locator("pre")
+        expect(lines.last).to_contain_text("reversed")
+
+        assert "\n".join(lines.all_inner_texts()).split("\n") == [
+            "==> compiling",
+            "100%",
+            "link here red",
+            "left red, bell \\x07, \\x202ereversed",
+        ]
+
+
+def test_a_later_attempt_says_its_number_in_the_log(alice: Person) -> None:
+    def started(attempt: str) -> dict[str, object]:
+        metadata = {"attempt": attempt, "uses": "builtin:noop"}
+        return entry("step.started", "Starting step: build", stepId="build", metadata=metadata)
+
+    run = MadeRun([step("build", attempts=2)], [started("1"), started("2")], status="succeeded")
+    with run.shown_to(alice):
+        messages = alice.page.get_by_role("log").locator(".message")
+
+        expect(messages).to_have_text(["Starting step: build", "Starting step: build (attempt 2)"])
+
+
+def test_output_is_followed_at_its_end_while_the_step_runs(alice: Person, endless_run: str) -> None:
+    alice.go(f"#/runs/{endless_run}?tab=log")
+    log = alice.page.get_by_role("log")
+
+    expect(log).to_contain_text("line 60.")
+    expect(log.get_by_text("line 60.")).to_be_in_viewport()
+    log.evaluate("log => { log.scrollTop = 0; }")
+    expect(log.get_by_text("line 0.")).to_be_in_viewport()
+    expect(log).to_contain_text("line 80.")
+    expect(log.get_by_text("line 0.")).to_be_in_viewport()

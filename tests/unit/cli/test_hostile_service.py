@@ -24,7 +24,11 @@ metadata: {name: deploy-app, version: 1.0.0}
 COMMANDS = {
     "runs": ("runs",),
     "show": ("show", "r1"),
+    "watch": ("watch", "r1"),
     "logs": ("logs", "r1"),
+    "logs of a step": ("logs", "r1", "--step", "build"),
+    "reject": ("reject", "r1", "security-review", "--yes"),
+    "evidence fetch": ("evidence", "fetch", "r1"),
     "artifacts": ("artifacts", "r1"),
     "an artifact": ("artifacts", "r1", "scan-report"),
     "approvals": ("approvals",),
@@ -71,6 +75,7 @@ def _service() -> FakeService:
     service = HostileService("http://store")
     run = service.add("r1", "deploy-app", ticks=2)
     run.artifacts.append({**ARTIFACT, "notes": "why", "sourcePath": "/output/x"})
+    run.add_entry("step.output", "build", "compiling")
     run.add_entry("step.failed", "build", "it broke", "error")
     service.comparison = COMPARISON
     service.approval = {

@@ -15,6 +15,7 @@ from taskrunner_cli.output.runs import log_line
 from taskrunner_cli.output.sanitize import output_lines
 from taskrunner_cli.output.step_detail import step_view
 from taskrunner_cli.output.step_durations import StepDurations
+from taskrunner_cli.output.step_output import LastOutput
 from taskrunner_cli.output.steps import step_rows, step_table
 from tests.unit.cli.conftest import FakeClock
 
@@ -57,6 +58,11 @@ def _shown(display: Display, screen: io.StringIO, *updates: RunUpdate) -> str:
         ("no end", ["no end"]),
         ("\x1b[1;31mred\x1b[0m\n", ["red"]),
         ("\x1b]0;a title\x07text\n", ["text"]),
+        ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\\n", ["link"]),
+        ("\x1bP1;2|code\x1b\\text \x1b_and\x1b\\more\n", ["text more"]),
+        ("\x9b31mred\x9b0m \x9d0;a title\x9cend\n", ["red end"]),
+        ("\x1b]0;open\nnext\x07\n", ["\\x1b]0;open", "next\\x07"]),
+        ("\x1b(B\x1b=\x1b7\x1bcplain\n", ["plain"]),
         ("10%\r 50%\r100%\n", ["100%"]),
         ("windows\r\n", ["windows"]),
         ("cut \x1b[3", ["cut \\x1b[3"]),
@@ -243,3 +249,24 @@ def _table(step: Step) -> str:
     screen = io.StringIO()
     _console(screen, is_terminal=False).print(step_table(step_rows([step])))
     return " ".join(screen.getvalue().split())
+
+
+def test_a_line_in_several_entries_is_one_of_the_last_lines() -> None:
+    output = LastOutput()
+    output.add(
+        _entry("step.output", text, stream)
+        for text, stream in [
+            ("one\n\r 1%\r 2%", "stdout"),
+            ("\r98%", "stdout"),
+            ("\r99", "stdout"),
+            ("%\nnext", "stdout"),
+            ("careful\n", "stderr"),
+            ("end\n", "stdout"),
+        ]
+    )
+
+    lines = [line.plain for line in output.of(["build"])]
+
+    assert lines == [
+        "build | one", "build | 99%", "build | next", "build ! careful", "build | end",
+    ]  # fmt: skip

@@ -62,7 +62,7 @@ def test_the_policy_allows_the_page_only_its_own_files_and_the_issuer(
 
 
 def test_every_answer_forbids_sniffing_and_sends_no_referrer() -> None:
-    for answer in (get(), get_file("main.js"), get_file("none.js")):
+    for answer in (get(), get_file("console.js"), get_file("none.js")):
         assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
         assert answer["headers"]["Referrer-Policy"] == "no-referrer"
 
@@ -98,20 +98,30 @@ def test_the_page_is_revalidated_by_its_etag() -> None:
     assert get(headers={"If-None-Match": '"other"'})["statusCode"] == 200
 
 
-def test_files_are_kept_for_a_year_and_the_page_names_them_all() -> None:
-    names = set(settings(get()["body"])["files"]) | {"boot.js"}
+def test_a_page_needs_four_files_which_are_kept_for_a_year() -> None:
+    names = settings(get()["body"])["files"]
 
-    assert names == {path.name for path in STATIC.iterdir()} - {"index.html"}
-    for name in names:
+    assert names == ["console.js", "console.css"]
+    for name in [*names, "boot.js", "icon.svg"]:
         answer = get_file(name)
         assert answer["statusCode"] == 200
         assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+def test_every_script_is_in_one_of_the_files() -> None:
+    served = get_file("boot.js")["body"] + get_file("console.js")["body"]
+    first_comments = {
+        path.name: path.read_text(encoding="utf-8").partition("*/")[0] for path in SCRIPTS
+    }
+
+    assert [name for name, comment in first_comments.items() if comment not in served] == []
+
+
 @pytest.mark.parametrize(
     ("name", "release"),
     [
-        ("main.js", "another"),
+        ("console.js", "another"),
+        ("main.js", RELEASE),  # a part of console.js
         ("../app.py", RELEASE),
         ("app.py", RELEASE),
         ("index.html", RELEASE),
