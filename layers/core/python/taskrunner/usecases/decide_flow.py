@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 _NO_BRANCH: Final = -1
 
 
-def decide_flow(
+def decide_flow(  # noqa: PLR0913 - an event has this many parts
     reference: StepReference,
     question: Question,
     world: World,
     *,
     has_failed: bool = False,
     ended: str | None = None,
+    remaining_s: float = 0,
 ) -> JsonObject:
     """Answer *question* with `{"value": ...}`. Asked again, it gives the same answer.
 
@@ -58,6 +59,7 @@ def decide_flow(
     answer is branch -1. A skipped map gets an empty list of items, and a skipped loop no turn.
 
     *ended* is the id of a block before the step, of which the `result` is asked first.
+    *remaining_s* is as for `decide_policy`.
 
     A step that may fail, and fails by its items or at its end, is answered all the same: its
     failure is recorded, it has no items, and the run goes on.
@@ -71,7 +73,7 @@ def decide_flow(
     """
     running = find_step(reference, world)
     if question is Question.POLICY:
-        verdict = decide_policy(running)
+        verdict = decide_policy(running, remaining_s=remaining_s)
         return {"value": "skipped" if verdict is None else verdict.value}
     check_not_ended(running.snapshot.run)
     running, iteration = _seen_from_around(running)
