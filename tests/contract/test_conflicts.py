@@ -1,7 +1,7 @@
 """Forty ends at once, of which DynamoDB lets a few through in each wave.
 
-Transactions that write one item at the same time conflict. What has run is recorded all the same,
-and none of it is run again because its record had to wait.
+Transactions that write one item at the same time conflict. Each end is recorded all the same, and
+nothing is run again because its record had to wait.
 """
 
 from __future__ import annotations

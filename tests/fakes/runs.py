@@ -258,7 +258,7 @@ class MemoryRuns:
         return outcome
 
     @atomic
-    def record_decision(
+    def record_decision(  # noqa: PLR0913 - as in the port
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,

@@ -70,7 +70,7 @@ def decide_policy(running: RunningStep, *, remaining_s: float = 0) -> PolicyVerd
     if verdict in _FINAL_FAILURES:
         stops = running.stopped_by_failure(entry.occurred_at)
     patience = patience_s(deadline, running.world)
-    # Of two tries, the first one's verdict counts.
+    # The verdict that was recorded first counts.
     return _verdict(running, running.decide(outcome, entry, stops, patience_s=patience))
 
 
