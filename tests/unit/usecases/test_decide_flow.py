@@ -394,13 +394,22 @@ class TestEnded:
 
         assert entry_ids(world)[-2:] == ["before#undecidable", "after#items"]
 
+    def test_says_nothing_more_of_a_block_that_has_failed_by_its_condition(self) -> None:
+        world = blocks(before='true\n  when: "abs(steps.first.outputs.word)"')
+
+        assert ask(world, Question.ITEMS, "before") == []
+        assert self.items_after(world) == [0, 1]
+
+        assert entry_ids(world).count("before#undecidable") == 1
+        assert entry_ids(world)[-1] == "after#items"
+
     def test_says_nothing_more_of_a_block_that_a_failed_item_has_stopped(self) -> None:
         when = "abs(item) > `0`"
         world = blocks(NOT_ALL_NUMBERS, before="true", fast="true", when=when)
 
         assert self.items_after(world) == [0, 1]
 
-        assert "before#result" not in entry_ids(world)
+        assert not {"before#result", "before#undecidable"} & set(entry_ids(world))
         assert last(world).id == "after#items"
 
     def test_leaves_a_step_without_items_that_may_fail_by_them(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
 from taskrunner.model.endings import can_outputs_fail
 from taskrunner.model.entries import flow_entries
@@ -129,7 +130,21 @@ def _has_failed_before(running: RunningStep) -> bool:
         return False
     if block.items.values is None and running.values.outcome(items_path(running.path)) is None:
         return True  # by its condition or items, or it was skipped
+    if not _is_condition_sound(running):
+        return True
     return block.stops_at_failure and running.values.has_failed(running.path)
+
+
+def _is_condition_sound(running: RunningStep) -> bool:
+    """Return whether the `when` of a step can be evaluated; a failure of it is recorded already."""
+    if running.step.when is None or running.step.enabled is not None:
+        return True
+    condition = expressions.parse(running.step.when)
+    try:
+        condition.evaluate(running.context(condition.references))
+    except ExpressionError:
+        return False
+    return True
 
 
 def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:
