@@ -396,6 +396,7 @@ ALL = ("items", "items", "result")
 def test_a_block_ends_before_the_items_of_the_next_one_are_asked_for(  # noqa: PLR0913 - a table
     ana: Client,
     engine: Engine,
+    *,
     first: str,
     second: str,
     items: str,
