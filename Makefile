@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY = 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock up down check test unit faults explore fuzz bench demo docs invoke clean
+.PHONY: help setup lock up down check test unit faults explore fuzz bench demo docs invoke invoke-build clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,17 +118,21 @@ demo: ## Run the example packs on the local stack and show what happens
 	$(call in_parallel,$(stack_stamps))
 	@$(bin)/taskrunner demo
 
-# SAM builds for this Python and processor in a folder of their own, so `sam build` for AWS and this do not meet.
-invoke: up .local/venvs/sam/.pins ## Run one function in Docker against the local stack: FUNCTION=ReadRunFunction EVENT=events/...
+invoke: up invoke-build ## Run one function in Docker against the local stack: FUNCTION=ReadRunFunction EVENT=events/...
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "usage: make invoke FUNCTION=ReadRunFunction EVENT=events/..."; exit 2; }
-	@mkdir -p $(sam_build)
-	@PATH="$(CURDIR)/$(bin):$$PATH" LAYER_PYTHON=$(python_version) LAYER_ARCHITECTURE=$(architecture) \
-		$(sam) build --build-dir $(sam_build)/build --cache-dir $(sam_build)/cache --parameter-overrides $(sam_parameters) \
-		>$(sam_build)/build.log 2>&1 </dev/null || { cat $(sam_build)/build.log >&2; exit 1; }
 	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test $(bin)/python -m taskrunner_cli.local.relay \
 		$(sam) local invoke $(FUNCTION) --template-file $(sam_build)/build/template.yaml --event $(EVENT) \
 		--env-vars .local/invoke.json --add-host host.docker.internal:host-gateway --skip-pull-image \
 		--parameter-overrides $(sam_parameters) AwsEndpointUrl=set-by-env-vars
+
+# SAM builds for this Python and processor in a folder of their own, so `sam build` for AWS and this do not meet. This
+# folder's cache holds one Python only.
+invoke-build: .local/venvs/sam/.pins
+	@mkdir -p $(sam_build)
+	@PATH="$(CURDIR)/$(bin):$$PATH" LAYER_PYTHON=$(python_version) LAYER_ARCHITECTURE=$(architecture) \
+		$(sam) build --build-dir $(sam_build)/build --cached --cache-dir $(sam_build)/cache \
+		--parameter-overrides $(sam_parameters) \
+		>$(sam_build)/build.log 2>&1 </dev/null || { cat $(sam_build)/build.log >&2; exit 1; }
 
 python_version = $(shell $(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 architecture = $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)

@@ -1,6 +1,7 @@
 """Answer a machine's question about a step: its condition, items, turn, branch or policy.
 
-The event is `{run, place, step, ask}`. Before `finally` it is `{run, place, execution, ask}`.
+The event is `{run, place, step, ask}`, with `ended` if a block before the step has ended. Before
+`finally` it is `{run, place, execution, ask}`.
 """
 
 from __future__ import annotations
@@ -34,4 +35,5 @@ def handler(
         Question(event["ask"]),
         world or bootstrap.aws(),
         has_failed=has_failed(event),
+        ended=event.get("ended"),
     )

@@ -24,9 +24,10 @@ def handler(
 ) -> dict[str, Any]:
     """Run the attempt. A failed attempt raises, and the machine decides what follows."""
     reference = step_reference(event)
-    if "ask" in event:
-        return decide_flow(reference, Question(event["ask"]), world or bootstrap.aws())
     remaining_s = context.get_remaining_time_in_millis() / 1000
+    if "ask" in event:
+        question = Question(event["ask"])
+        return decide_flow(reference, question, world or bootstrap.aws(), remaining_s=remaining_s)
     return run_step(
         reference, world or bootstrap.aws(), remaining_s=remaining_s, is_retry=is_retry(event)
     )

@@ -258,7 +258,7 @@ class MemoryRuns:
         return outcome
 
     @atomic
-    def record_decision(
+    def record_decision(  # noqa: PLR0913 - as in the port
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,
@@ -266,6 +266,7 @@ class MemoryRuns:
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        patience_s: float = 0,  # noqa: ARG002 - no other writer is in the way
     ) -> StepOutcome:
         stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         first = stored.outcomes.get(outcome.path)

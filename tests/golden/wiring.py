@@ -99,5 +99,5 @@ def _retries(state: State) -> Iterator[str]:
 
 def _catches(state: State) -> Iterator[str]:
     for catch in state.get("Catch", []):
-        place = f" with {catch['ResultPath']}" if catch["ResultPath"] else ""
+        place = f" with {catch['ResultPath']}" if catch.get("ResultPath") else ""
         yield f"on {'|'.join(catch['ErrorEquals'])} -> {catch['Next']}{place}"

@@ -360,3 +360,55 @@ def test_items_that_a_failure_stopped_are_skipped(ana: Client) -> None:
 
     assert outputs(ana, state, "seen")["it"][:2] == ["Succeeded", "Failed"]
     assert set(outputs(ana, state, "seen")["it"][2:]) == {"Skipped"}
+
+
+FAILED = "Failed executor-error"
+SIDE_BY_SIDE = """
+- {id: zero, run: {uses: builtin:noop, with: {list: [1, 2], text: x}}}
+- id: first
+  continueOnError: FIRST
+  map:
+    items: steps.zero.outputs.ITEMS
+    outputs: abs(VALUE)
+    step: {id: one, run: {uses: builtin:noop}}
+- id: second
+  continueOnError: SECOND
+  map:
+    items: steps.zero.outputs.list
+    outputs: abs(item)
+    step: {id: two, run: {uses: builtin:noop}}
+"""
+
+
+ALL = ("items", "items", "result")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "items", "value", "ends", "asked"),
+    [
+        ("false", "false", "list", "item", ("Succeeded", "Succeeded"), ALL),
+        ("true", "false", "list", "'x'", (FAILED, "Succeeded"), ALL),
+        ("true", "false", "text", "item", (FAILED, "Succeeded"), ALL),
+        ("false", "true", "list", "'x'", (FAILED, "Skipped run-failed"), ALL[:2]),
+        ("false", "true", "text", "item", (FAILED, "Skipped run-failed"), ALL[:1]),
+    ],
+)
+def test_a_block_ends_before_the_items_of_the_next_one_are_asked_for(  # noqa: PLR0913 - a table
+    ana: Client,
+    engine: Engine,
+    *,
+    first: str,
+    second: str,
+    items: str,
+    value: str,
+    ends: tuple[str, str],
+    asked: tuple[str, ...],
+) -> None:
+    steps = SIDE_BY_SIDE.replace("FIRST", first).replace("SECOND", second)
+
+    state = run(ana, pack(steps.replace("ITEMS", items).replace("VALUE", value)))
+
+    by_step = statuses(state)
+    assert (by_step["first"], by_step["second"]) == ends
+    questions = tuple(event["ask"] for name, event in engine.calls if name == "decide_flow")
+    assert questions == asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.usecases.scenarios import (
     a_world,
     assert_recovers,
     entry_ids,
+    result_of,
     step,
 )
 from tests.unit.usecases.scenarios import (
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 FIRST = "- {id: first, run: {uses: builtin:noop, with: {n: 1, list: [a, b], word: text}}}"
 
 
-def ask(world: World, question: Question, step_id: str, prefix: str = "") -> Any:  # noqa: ANN401
-    answer = decide_flow(StepReference(TENANT, "run-7", step_id, prefix), question, world)
-    return answer["value"]
+def ask(
+    world: World, question: Question, step_id: str, prefix: str = "", *, ended: str | None = None
+) -> Any:  # noqa: ANN401 - the answer
+    reference = StepReference(TENANT, "run-7", step_id, prefix)
+    return decide_flow(reference, question, world, ended=ended)["value"]
 
 
 def world_after_first(steps: str) -> MemoryWorld:
@@ -323,6 +327,105 @@ class TestResult:
         self.ask(world, until)
 
         assert "each#undecidable" not in entry_ids(world)
+
+
+BLOCKS = """
+- id: before
+  continueOnError: BEFORE
+  map:
+    items: ITEMS
+    failFast: FAST
+    outputs: abs(item)
+    step: {id: leaf, when: "WHEN", run: {uses: builtin:noop}}
+- id: after
+  continueOnError: AFTER
+  map: {items: steps.first.outputs.NAME, step: {id: other, run: {uses: builtin:noop}}}
+"""
+NUMBERS = "{static: [1, -2]}"
+NOT_ALL_NUMBERS = "{static: [1, x]}"
+
+
+def blocks(items: str = NUMBERS, **words: str) -> MemoryWorld:
+    """A world in which all items of `before` have ended, and `after` is next."""
+    words = {"before": "false", "after": "false", "fast": "false", "name": "list"} | words
+    text = BLOCKS.replace("ITEMS", items).replace("WHEN", words.get("when", "run.id"))
+    for word in ("before", "after", "fast", "name"):
+        text = text.replace(word.upper(), words[word])
+    world = world_after_first(text)
+    for number in (0, 1):
+        result_of(partial(step, world, "leaf", iteration=f"before[{number}]::"))
+    return world
+
+
+class TestEnded:
+    """The end of a block, which the question for the items of the next block brings about."""
+
+    def items_after(self, world: MemoryWorld) -> Any:  # noqa: ANN401 - the answer
+        return ask(world, Question.ITEMS, "after", ended="before")
+
+    def test_is_recorded_before_the_items(self) -> None:
+        world = blocks()
+
+        assert self.items_after(world) == [0, 1]
+
+        assert entry_ids(world)[-2:] == ["before#result", "after#items"]
+
+    def test_fails_the_run_by_the_block_that_has_ended(self) -> None:
+        world = blocks(NOT_ALL_NUMBERS, after="true")
+
+        with pytest.raises(StepFailedError, match="step before failed"):
+            self.items_after(world)
+
+        assert "before#undecidable" in entry_ids(world)
+        assert "after#items" not in entry_ids(world)
+
+    def test_lets_a_block_fail_that_may(self) -> None:
+        world = blocks(NOT_ALL_NUMBERS, before="true")
+
+        assert self.items_after(world) == [0, 1]
+
+        assert entry_ids(world)[-2:] == ["before#undecidable", "after#items"]
+
+    def test_says_nothing_more_of_a_block_that_has_failed_by_its_items(self) -> None:
+        world = blocks("steps.first.outputs.word", before="true")
+
+        assert ask(world, Question.ITEMS, "before") == []
+        assert self.items_after(world) == [0, 1]
+
+        assert entry_ids(world)[-2:] == ["before#undecidable", "after#items"]
+
+    def test_says_nothing_more_of_a_block_that_has_failed_by_its_condition(self) -> None:
+        world = blocks(before='true\n  when: "abs(steps.first.outputs.word)"')
+
+        assert ask(world, Question.ITEMS, "before") == []
+        assert self.items_after(world) == [0, 1]
+
+        assert entry_ids(world).count("before#undecidable") == 1
+        assert entry_ids(world)[-1] == "after#items"
+
+    def test_says_nothing_more_of_a_block_that_a_failed_item_has_stopped(self) -> None:
+        when = "abs(item) > `0`"
+        world = blocks(NOT_ALL_NUMBERS, before="true", fast="true", when=when)
+
+        assert self.items_after(world) == [0, 1]
+
+        assert not {"before#result", "before#undecidable"} & set(entry_ids(world))
+        assert last(world).id == "after#items"
+
+    def test_leaves_a_step_without_items_that_may_fail_by_them(self) -> None:
+        world = blocks(after="true", name="word")
+
+        assert self.items_after(world) == []
+
+        assert entry_ids(world)[-2:] == ["before#result", "after#undecidable"]
+
+    def test_is_found_again_when_the_question_is_repeated(self) -> None:
+        ways = assert_recovers(
+            lambda: blocks(NOT_ALL_NUMBERS, before="true"),
+            lambda world: ask(world, Question.ITEMS, "after", ended="before"),
+        )
+
+        assert ways > 2
 
 
 def test_rejects_a_question_of_a_run_that_has_ended() -> None:

@@ -170,7 +170,7 @@ def test_a_policy_call_may_take_as_long_as_a_step_and_is_retried_like_a_decision
 
     assert call["TimeoutSeconds"] == run["TimeoutSeconds"]
     assert call["Retry"] == decide["Retry"]
-    assert call["ResultSelector"] == decide["ResultSelector"]
+    assert call["ResultPath"] == decide["ResultPath"]
 
 
 def test_a_gate_waits_as_long_as_its_approval_and_then_comes_back_to_itself() -> None:
@@ -311,8 +311,68 @@ def test_a_block_whose_condition_the_run_decides_asks_for_its_items(kind: str) -
     found = states(f"- {{id: s, when: run.id, {kind}}}")
 
     assert found["Items s"]["Parameters"]["Payload"]["ask"] == "items"
-    assert found["s"]["ItemsPath"] == "$.decision.value"
+    assert found["s"]["ItemsPath"] == "$.decision.Payload.value"
     assert "When s" not in found
+
+
+CHECKED = (
+    "- {id: %s, continueOnError: %s, map: {items: run.id, outputs: index, "
+    "step: {id: in-%s, run: {uses: builtin:noop}}}}"
+)
+
+
+def checked(first: str, second: str) -> str:
+    """Two maps whose ends are checked, side by side; each may fail, or not."""
+    return f"{CHECKED % ('a', first, 'a')}\n{CHECKED % ('b', second, 'b')}"
+
+
+def test_the_question_for_the_items_of_a_block_ends_the_block_before() -> None:
+    found = states(checked("false", "false"))
+
+    assert list(found) == ["a", "Items a", "Result b", "b", "Items b", "Steps done"]
+    assert found["a"]["Next"] == "Items b"
+    assert found["Items b"]["Parameters"]["Payload"]["ended"] == "a"
+    assert "ended" not in found["Items a"]["Parameters"]["Payload"]
+
+
+def test_a_block_before_a_step_without_items_has_a_state_for_its_end() -> None:
+    found = states(f"{CHECKED % ('a', 'false', 'a')}\n- {{id: s, run: {{uses: builtin:noop}}}}")
+
+    assert (found["a"]["Next"], found["Result a"]["Next"]) == ("Result a", "s")
+
+
+def test_no_failure_of_a_question_is_caught_where_the_step_may_fail() -> None:
+    """The function answers the question all the same."""
+    found = states(checked("true", "true"))
+
+    assert caught(found["Items a"]) == caught(found["Items b"]) == caught(found["Result b"]) == []
+    assert caught(found["a"]) == ["Items b"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "leads_to"),
+    [("true", "true", []), ("false", "true", ["Done 1"]), ("true", "false", ["Done 1"])],
+)
+def test_the_failure_of_the_block_before_leads_where_its_own_leads(
+    first: str, second: str, leads_to: list[str]
+) -> None:
+    inside = indent(checked(first, second), " " * 4).strip()
+    found = states(
+        f"- id: outer\n  continueOnError: true\n  map:\n    items: run.id\n    steps:\n    {inside}"
+    )
+
+    within = found["outer"]["ItemProcessor"]["States"]
+    assert caught(within["Items b"]) == leads_to
+
+
+def test_a_state_before_the_end_of_an_iteration_says_nothing_of_its_result() -> None:
+    """The end discards it."""
+    found = states(CHECKED % ("a", "true", "a"))
+
+    last = found["a"]["ItemProcessor"]["States"]["in-a"]
+    assert last["Next"] == last["Catch"][0]["Next"] == "Done 1"
+    assert "ResultPath" not in last
+    assert "ResultPath" not in last["Catch"][0]
 
 
 def test_a_parallel_whose_condition_the_run_decides_has_states_for_it() -> None:

@@ -122,6 +122,6 @@ def reads(state: dict[str, Any]) -> set[str]:
     fields = {
         key: field for key, field in state.items() if key not in {"ItemProcessor", "Branches"}
     }
-    fields.pop("ResultSelector", None)  # reads the answer
+    fields.pop("ResultSelector", None)  # reads the result
     fields.pop("ResultPath", None)  # is written
     return set(re.findall(r"(?<![$.\w])\$\.([a-zA-Z]+)", json.dumps(fields)))

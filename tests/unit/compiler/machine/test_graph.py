@@ -192,8 +192,8 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
         "b is reached around the gate rules",
     ),
     "an iteration that ends without its gates": (
-        lambda _, states: states["Again turns"]["Choices"][1].update(Next="Done each"),
-        "Done each is reached around the gate rules",
+        lambda _, states: states["Again turns"]["Choices"][1].update(Next="Done 1"),
+        "Done 1 is reached around the gate rules",
     ),
     "a policy that leads around its override": (
         rewire("rules", Next="b"),
@@ -205,7 +205,7 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
     ),
     "a state inside out of reach": (
         rewire("b", Next="b"),
-        "Done each is never reached",
+        "Done 1 is never reached",
     ),
 }
 

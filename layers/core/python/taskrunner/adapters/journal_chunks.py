@@ -202,8 +202,7 @@ class JournalChunks:
             end = _end_at(known, chunk_number(known["sk"]))
         for _ in range(_APPEND_TRIES):
             if not addition.entries:
-                is_late = addition.is_late
-                return self._write_without_entries(snapshot.run, writes, is_late=is_late)
+                return self._write_without_entries(snapshot.run, writes, addition)
             update = self._append_update(snapshot.run, end, addition)
             try:
                 if writes:
@@ -222,12 +221,14 @@ class JournalChunks:
                 return None
         raise TryAgainError(f"the journal of run {snapshot.run.run_id} is too busy")
 
-    def _write_without_entries(self, run: Run, writes: Sequence[Write], *, is_late: bool) -> None:
+    def _write_without_entries(self, run: Run, writes: Sequence[Write], addition: Addition) -> None:
         """Make *writes*, unless the run has ended; the journal has their entries already."""
-        if not writes or is_late:
-            return self._table.transact(writes) if writes else None
+        if not writes:
+            return None
+        if addition.is_late:
+            return self._table.transact(writes, addition.patience_s)
         try:
-            self._table.transact([*writes, running_check(run)])
+            self._table.transact([*writes, running_check(run)], addition.patience_s)
         except ConditionFailedError as failed:
             ended = failed.items.pop(len(writes), None)
             if ended:

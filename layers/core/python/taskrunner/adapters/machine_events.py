@@ -4,6 +4,7 @@
   of step paths, and `timeout` and `next` may be an error that led back to the state.
 * `step` is the step's id, and `retry` how often Step Functions has called run_step for the state
   before.
+* `ended` is the id of a block that has ended before the step, and is to be checked.
 
 Machines of earlier releases, whose runs may still be in progress, say `{tenant, run, step, path}`.
 """

@@ -227,7 +227,7 @@ class DynamoRuns:
         addition = Addition(entries, round(used_s * _MS_PER_S), patience_s=patience_s)
         return self._steps.end_attempt(snapshot, outcome, addition, artifacts, stops=stops, job=job)
 
-    def record_decision(
+    def record_decision(  # noqa: PLR0913 - as in the port
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,
@@ -235,9 +235,11 @@ class DynamoRuns:
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        patience_s: float = 0,
     ) -> StepOutcome:
         """See the port."""
-        return self._steps.decide(snapshot, outcome, entries, inside, stops)
+        addition = Addition(entries, patience_s=patience_s)
+        return self._steps.decide(snapshot, outcome, addition, inside, stops)
 
     def stopped_blocks(self, run: Run) -> dict[str, DueItem | None]:
         """See the port."""

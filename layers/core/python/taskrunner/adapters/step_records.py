@@ -80,7 +80,7 @@ class StepRecords:
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,
-        entries: Sequence[Entry],
+        addition: Addition,
         inside: Collection[str],
         stops: Stops,
     ) -> StepOutcome:
@@ -91,7 +91,7 @@ class StepRecords:
         """
         put = self._outcomes.put(snapshot.run, outcome)
         try:
-            self._write(snapshot, Addition(entries), [put], inside, stops)
+            self._write(snapshot, addition, [put], inside, stops)
         except ConditionFailedError as error:
             if 0 in error.items:
                 return self._outcomes.from_item(error.items[0])

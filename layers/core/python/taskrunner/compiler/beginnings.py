@@ -1,12 +1,16 @@
-"""The steps whose first state calls a function.
+"""The steps whose first state calls a function, and what this function decides beside the step.
 
-Such a function decides the step's `when` too, so these steps need no state for their condition.
+Such a function decides the step's `when` too, so these steps need no state for their condition. If
+it decides the items of a block, it also ends the block before this one, so that two blocks side by
+side share a state.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, assert_never
 
+from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.plan import (
     ApprovalGate,
     Conditional,
@@ -18,6 +22,8 @@ from taskrunner.model.plan import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from taskrunner.model.plan import Step
 
 
@@ -40,6 +46,25 @@ def begins_with_call(step: Step) -> bool:
             return step.taken is None or _is_condition_open(step)
         case _:
             assert_never(step)
+
+
+def begins_with_items(step: Step) -> bool:
+    """Return whether the first state of *step* asks for its items, or for its lanes."""
+    is_map = isinstance(step, Parallel | MapStep) or (
+        isinstance(step, Loop) and not step.takes_turns
+    )
+    return is_map and begins_with_call(step)
+
+
+def ended_by_the_next(steps: Sequence[Step]) -> Iterator[tuple[Step, Step]]:
+    """Yield each of *steps*, which follow one another, that ends the one before it, and that one.
+
+    This is so if a map or loop is checked at its end, and the next step asks for its items.
+    """
+    for step, following in pairwise(steps):
+        is_checked = isinstance(step, MapStep | Loop) and is_checked_at_its_end(step)
+        if is_checked and begins_with_items(following):
+            yield following, step
 
 
 def _is_condition_open(step: Step) -> bool:

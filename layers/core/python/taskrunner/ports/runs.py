@@ -169,7 +169,7 @@ class Runs(Protocol):
         """
         ...
 
-    def record_decision(
+    def record_decision(  # noqa: PLR0913 - what is written, and how
         self,
         snapshot: RunSnapshot,
         outcome: StepOutcome,
@@ -177,8 +177,11 @@ class Runs(Protocol):
         *,
         inside: Collection[str] = (),
         stops: Stops = NOTHING,
+        patience_s: float = 0,
     ) -> StepOutcome:
         """Record what only the run could decide; of two calls the first counts, and is returned.
+
+        The write is tried for *patience_s* seconds, as for `record_step`.
 
         Raises:
             ConflictError: as for `append`.

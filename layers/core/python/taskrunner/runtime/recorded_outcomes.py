@@ -169,6 +169,11 @@ class RecordedOutcomes:
         states = self._journal_states().values()
         return [state.path for state in states if state.parent_path == path and state.is_fatal]
 
+    def has_failed(self, path: str) -> bool:
+        """Return whether the journal says that the block at *path* has failed."""
+        state = self._journal_states().get(path)
+        return state is not None and state.status is StepStatus.FAILED
+
     def item_status(self, step: MapStep, path: str, number: int) -> StepStatus:
         """Return how item *number* of the map at *path* ended.
 

@@ -82,6 +82,10 @@ class RunValues:
         """Return the paths of the steps directly in the block at *path* that failed and may not."""
         return self._outcomes.failures_in(path)
 
+    def has_failed(self, path: str) -> bool:
+        """Return whether the journal says that the block at *path* has failed."""
+        return self._outcomes.has_failed(path)
+
     def iteration_value(self, loop: Loop, path: str, number: int) -> Json:
         """Return the value of an iteration that has ended of *loop*, whose path is *path*.
 

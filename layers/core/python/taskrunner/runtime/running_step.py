@@ -196,17 +196,30 @@ class RunningStep:
         outcome = StepOutcome(path=path, attempt=1, status=StepStatus.SUCCEEDED, outputs=value)
         return self.decide(outcome, entry)
 
-    def decide(self, outcome: StepOutcome, entry: Entry, stops: Stops = NOTHING) -> StepOutcome:
+    def decide(
+        self,
+        outcome: StepOutcome,
+        entry: Entry,
+        stops: Stops = NOTHING,
+        *,
+        patience_s: float = 0,
+    ) -> StepOutcome:
         """Record a decision that only the run could make; of two calls the first counts.
 
-        The entry that says that the run has started is before it, as for `append`.
+        The entry that says that the run has started is before it, as for `append`. The write is
+        tried for *patience_s* seconds, and a few times at least.
 
         Raises:
             ConflictError: as for `append`.
         """
         entries = [*start_entries(self.snapshot, entry.occurred_at), entry]
         return self.world.runs.record_decision(
-            self.snapshot, outcome, entries, inside=self.inside, stops=stops
+            self.snapshot,
+            outcome,
+            entries,
+            inside=self.inside,
+            stops=stops,
+            patience_s=patience_s,
         )
 
     @property

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from taskrunner import expressions
+from taskrunner.errors import StepFailedError
+from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
 from taskrunner.model.endings import can_outputs_fail
 from taskrunner.model.entries import flow_entries
@@ -20,7 +23,7 @@ from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.usecases.decide_policy import decide_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Iterated
@@ -32,8 +35,14 @@ if TYPE_CHECKING:
 _NO_BRANCH: Final = -1
 
 
-def decide_flow(
-    reference: StepReference, question: Question, world: World, *, has_failed: bool = False
+def decide_flow(  # noqa: PLR0913 - an event has this many parts
+    reference: StepReference,
+    question: Question,
+    world: World,
+    *,
+    has_failed: bool = False,
+    ended: str | None = None,
+    remaining_s: float = 0,
 ) -> JsonObject:
     """Answer *question* with `{"value": ...}`. Asked again, it gives the same answer.
 
@@ -50,6 +59,12 @@ def decide_flow(
     The first question about a step decides its `when` too. For a skipped conditional the
     answer is branch -1. A skipped map gets an empty list of items, and a skipped loop no turn.
 
+    *ended* is the id of a block before the step, of which the `result` is asked first.
+    *remaining_s* is as for `decide_policy`.
+
+    A step that may fail, and fails by its items or at its end, is answered all the same: its
+    failure is recorded, it has no items, and the run goes on.
+
     Machines of earlier releases ask `condition` first, read `more` of a turn, and ask `leave` after
     a failed iteration, which is answered with `{path}`.
 
@@ -59,17 +74,21 @@ def decide_flow(
     """
     running = find_step(reference, world)
     if question is Question.POLICY:
-        verdict = decide_policy(running)
+        verdict = decide_policy(running, remaining_s=remaining_s)
         return {"value": "skipped" if verdict is None else verdict.value}
     check_not_ended(running.snapshot.run)
     running, iteration = _seen_from_around(running)
+    if ended is not None:
+        _end(replace(running, step=running.plan.step(ended)))
     match question:
         case Question.CONDITION:
             return {"value": not running.is_skipped()}
         case Question.BRANCH:
             return {"value": _NO_BRANCH if running.is_skipped() else _branch(running)}
         case Question.ITEMS:
-            return {"value": [] if running.is_skipped() else _indexes(running)}
+            with _letting_it_fail(running):
+                return {"value": [] if running.is_skipped() else _indexes(running)}
+            return {"value": []}
         case Question.TURN if has_failed:
             return {"value": _failed_turn(running)}
         case Question.TURN:
@@ -83,14 +102,49 @@ def decide_flow(
             assert_never(question)
 
 
+@contextmanager
+def _letting_it_fail(running: RunningStep) -> Iterator[None]:
+    """Raise no failure of a step that may fail: its journal says it, and the run goes on."""
+    try:
+        yield
+    except StepFailedError:
+        if not running.step.continue_on_error:
+            raise
+
+
 def _end(running: RunningStep) -> None:
     """Record that all of a block has ended, and that it has not failed."""
-    if running.is_skipped():
-        return
-    running.check_items()
-    if can_outputs_fail(running.step):
-        running.check_outputs()
-    running.append(flow_entries.outputs_assembled(running.path, running.now()))
+    with _letting_it_fail(running):
+        if _has_failed_before(running) or running.is_skipped():
+            return
+        running.check_items()
+        if can_outputs_fail(running.step):
+            running.check_outputs()
+        running.append(flow_entries.outputs_assembled(running.path, running.now()))
+
+
+def _has_failed_before(running: RunningStep) -> bool:
+    """Return whether a block that may fail has failed before its end, where the run goes on."""
+    block = running.step
+    if not (isinstance(block, MapStep | Loop) and block.continue_on_error):
+        return False
+    if block.items.values is None and running.values.outcome(items_path(running.path)) is None:
+        return True  # by its condition or items, or it was skipped
+    if not _is_condition_sound(running):
+        return True
+    return block.stops_at_failure and running.values.has_failed(running.path)
+
+
+def _is_condition_sound(running: RunningStep) -> bool:
+    """Return whether the `when` of a step can be evaluated; a failure of it is recorded already."""
+    if running.step.when is None or running.step.enabled is not None:
+        return True
+    condition = expressions.parse(running.step.when)
+    try:
+        condition.evaluate(running.context(condition.references))
+    except ExpressionError:
+        return False
+    return True
 
 
 def _seen_from_around(running: RunningStep) -> tuple[RunningStep, int | None]:

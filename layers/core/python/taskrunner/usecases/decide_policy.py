@@ -16,12 +16,14 @@ from taskrunner.model.plan import FailureAction, PolicyGate
 from taskrunner.model.redaction import Redactor
 from taskrunner.model.run import Reason, StepOutcome, StepStatus
 from taskrunner.ports.runs import NOTHING
+from taskrunner.runtime.recording_time import patience_s
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskrunner.model.journal import Entry
     from taskrunner.model.json_types import Json, JsonObject
     from taskrunner.model.plan import Policy, Rule
     from taskrunner.runtime.running_step import RunningStep
@@ -36,10 +38,11 @@ _VERDICTS: Final = {
 }
 
 
-def decide_policy(running: RunningStep) -> PolicyVerdict | None:
+def decide_policy(running: RunningStep, *, remaining_s: float = 0) -> PolicyVerdict | None:
     """Return the verdict on a policy gate: passed, warned, retry, override or branch.
 
-    It is None if the gate is skipped, because its `when` is false.
+    It is None if the gate is skipped, because its `when` is false. *remaining_s* is the time that
+    the caller has: a verdict that is not recorded would let a function be asked again.
 
     Raises:
         StepFailedError: the policy does not hold and the gate aborts, or a secret cannot be used.
@@ -52,19 +55,31 @@ def decide_policy(running: RunningStep) -> PolicyVerdict | None:
     if previous is not None and previous.final:
         return _verdict(running, previous)
     check_not_ended(running.snapshot.run)
+    deadline = running.world.clock.now() + timedelta(seconds=remaining_s)
     if previous is None and running.is_skipped():
         return None
     attempt = 1 if previous is None else previous.attempt + 1
     try:
         failures = _failures(running, gate, attempt)
+        verdict = _verdict_by(failures, gate, attempt)
     except SecretError as error:
         # The policy was not evaluated, so it did not fail, and no failureAction applies.
-        return _record(running, gate, attempt, PolicyVerdict.BROKEN, [PolicyFailure(str(error))])
+        failures, verdict = [PolicyFailure(str(error))], PolicyVerdict.BROKEN
+    outcome, entry = _evaluated(running, gate, attempt, verdict, failures)
+    stops = NOTHING
+    if verdict in _FINAL_FAILURES:
+        stops = running.stopped_by_failure(entry.occurred_at)
+    patience = patience_s(deadline, running.world)
+    # The verdict that was recorded first counts.
+    return _verdict(running, running.decide(outcome, entry, stops, patience_s=patience))
+
+
+def _verdict_by(failures: Sequence[PolicyFailure], gate: PolicyGate, attempt: int) -> PolicyVerdict:
     if not failures:
-        return _record(running, gate, attempt, PolicyVerdict.PASSED, failures)
+        return PolicyVerdict.PASSED
     if attempt < gate.retries.max_attempts:
-        return _record(running, gate, attempt, PolicyVerdict.RETRY, failures)
-    return _record(running, gate, attempt, _VERDICTS[gate.failure_action], failures)
+        return PolicyVerdict.RETRY
+    return _VERDICTS[gate.failure_action]
 
 
 def _verdict(running: RunningStep, outcome: StepOutcome) -> PolicyVerdict:
@@ -146,14 +161,14 @@ def _holds(running: RunningStep, rule: Rule, parameters: Json, now: str) -> bool
     return expressions.truth(expression.evaluate(context | {"with": parameters}))
 
 
-def _record(
+def _evaluated(
     running: RunningStep,
     gate: PolicyGate,
     attempt: int,
     verdict: PolicyVerdict,
     failures: Sequence[PolicyFailure],
-) -> PolicyVerdict:
-    """Record an evaluation, and return the verdict that counts: of two tries, the first one's."""
+) -> tuple[StepOutcome, Entry]:
+    """Return the record of an evaluation."""
     now = running.world.clock.now()
     pause = timedelta(seconds=gate.retries.first_pause_s)
     is_retry = verdict is PolicyVerdict.RETRY
@@ -176,7 +191,4 @@ def _record(
         final=not is_retry,
     )
     entry = flow_entries.policy_evaluated(running.path, evaluation, timestamp.to_text(now))
-    stops = NOTHING
-    if verdict in _FINAL_FAILURES:
-        stops = running.stopped_by_failure(entry.occurred_at)
-    return _verdict(running, running.decide(outcome, entry, stops))
+    return outcome, entry

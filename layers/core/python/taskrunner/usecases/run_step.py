@@ -25,6 +25,7 @@ from taskrunner.runtime.attempt_ends import error_of, next_attempt_at, record_en
 from taskrunner.runtime.attempt_outputs import bounded, usable_and_bounded
 from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
+from taskrunner.runtime.recording_time import patience_s
 from taskrunner.runtime.redacted_services import redacted_services
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 _RECORDING_S: Final = 30.0
 # The part of that which is reserved to store files after the search for secrets, and to record.
 _STORING_S: Final = 15.0
-# Reserved after the record, to answer the machine.
-_ANSWERING_S: Final = 5.0
 _MILLICORES_PER_CORE: Final = 1000
 
 
@@ -297,8 +296,7 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
 
 def _patience_s(attempt: _Attempt) -> float:
     """Return how long to try to record the end: an end that is not recorded loses the attempt."""
-    left_s = (attempt.deadline - attempt.running.world.clock.now()).total_seconds()
-    return max(0.0, left_s - _ANSWERING_S)
+    return patience_s(attempt.deadline, attempt.running.world)
 
 
 def _record_lost(attempt: _Attempt) -> StepOutcome:

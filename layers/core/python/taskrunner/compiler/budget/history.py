@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.compiler.beginnings import begins_with_call, ended_by_the_next
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
@@ -26,7 +26,7 @@ from taskrunner.model.plan import (
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskrunner.model.plan import Iterated, Plan, Step
 
@@ -77,15 +77,24 @@ def run_history(plan: Plan, distributed: Collection[str]) -> WorstCase:
     return _FRAME + steps + BEFORE_FINAL + chain_history(plan.final_steps, distributed)
 
 
-def chain_history(steps: Iterable[Step], distributed: Collection[str]) -> WorstCase:
+def chain_history(steps: Sequence[Step], distributed: Collection[str]) -> WorstCase:
     """Return the worst case of *steps*, one after another, and of the state they lead to."""
-    return sum((step_history(step, distributed) for step in steps), _STATE)
+    return sum(chain_histories(steps, distributed), _STATE)
 
 
-def step_history(step: Step, distributed: Collection[str]) -> WorstCase:
-    """Return the worst case of *step* with its condition."""
-    ending = _TASK if is_checked_at_its_end(step) else WorstCase()
-    return _condition(step) + body_history(step, distributed) + ending
+def chain_histories(steps: Sequence[Step], distributed: Collection[str]) -> list[WorstCase]:
+    """Return the worst case of each of *steps*, one after another."""
+    ended_later = {step.id for _, step in ended_by_the_next(steps)}
+    return [
+        _condition(step)
+        + body_history(step, distributed)
+        + (WorstCase() if step.id in ended_later else _ending(step))
+        for step in steps
+    ]
+
+
+def _ending(step: Step) -> WorstCase:
+    return _TASK if is_checked_at_its_end(step) else WorstCase()
 
 
 def body_history(step: Step, distributed: Collection[str]) -> WorstCase:

@@ -20,11 +20,11 @@ from taskrunner.compiler.budget.distribution import (
 from taskrunner.compiler.budget.history import (
     BEFORE_FINAL,
     BEFORE_STEPS,
+    chain_histories,
     chain_history,
     child_executions,
     iterations,
     run_history,
-    step_history,
 )
 from taskrunner.compiler.machine import frame, names
 from taskrunner.compiler.machine.creation import Deployment, creation
@@ -151,10 +151,14 @@ def _breaking_step(plan: Plan, distributed: Collection[str]) -> tuple[int, Step]
     """
     events = BEFORE_STEPS.events + SPARE_EVENTS
     steps = (*plan.steps, *plan.final_steps)
-    for index, step in enumerate(steps):
+    worst_cases = [
+        *chain_histories(plan.steps, distributed),
+        *chain_histories(plan.final_steps, distributed),
+    ]
+    for index, (step, worst) in enumerate(zip(steps, worst_cases, strict=True)):
         if index == len(plan.steps):
             events += BEFORE_FINAL.events
-        events += step_history(step, distributed).events
+        events += worst.events
         maps = (inner for inner in walk((step,)) if isinstance(inner, MapStep))
         histories = [
             chain_history(inner.steps, distributed).events

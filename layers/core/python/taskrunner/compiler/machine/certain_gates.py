@@ -82,6 +82,15 @@ class CertainGates:
         """Return whether any way leads to a state."""
         return name in self._certain
 
+    def ends_in(self, block: str) -> list[str]:
+        """Return the states that end a branch or an iteration of *block*."""
+        return [
+            name
+            for scope in _scopes_in(self.states.get(block, {}))
+            for name, state in scope["States"].items()
+            if _is_end(state)
+        ]
+
     def steps_behind(self, gate: str) -> Iterator[str]:
         """Yield the steps that are not reached without the gate, in the plan's order."""
         bit = self.passed(gate)

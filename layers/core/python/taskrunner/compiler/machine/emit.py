@@ -16,7 +16,8 @@ How each kind is wired:
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
                 `Result <id>` after it asks for its outputs when they may be wrong, and whether
-                an item has failed that has not stopped the others
+                an item has failed that has not stopped the others. If `Items` of the next step
+                follows, it asks that too, in place of `Result`
 * loop that takes turns, with `until` or because an iteration reads `previous`
                 Task `<id>` asks for a turn, and Choice `Again <id>` leads into an iteration or on.
                 A failure that the run survives leads back to `<id>`, which answers where to go on.
@@ -33,10 +34,15 @@ How each kind is wired:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.compiler.beginnings import (
+    begins_with_call,
+    begins_with_items,
+    ended_by_the_next,
+)
 from taskrunner.compiler.machine.execution_input import takes_limit
 from taskrunner.compiler.machine.frame import (
     BEFORE_FINAL,
@@ -56,6 +62,7 @@ from taskrunner.compiler.machine.states import (
     choose,
     clone,
     done,
+    drop_results_before,
     limit,
     map_over,
     name_steps,
@@ -136,14 +143,7 @@ def _has_condition(step: Step) -> bool:
 
 def _begin(step: Step) -> str:
     """Return the state in which *step* begins once its condition is true."""
-    return f"Items {step.id}" if _asks_for_items(step) else step.id
-
-
-def _asks_for_items(step: Step) -> bool:
-    is_map = isinstance(step, Parallel | MapStep) or (
-        isinstance(step, Loop) and not step.takes_turns
-    )
-    return is_map and begins_with_call(step)
+    return f"Items {step.id}" if begins_with_items(step) else step.id
 
 
 class _Emitter:
@@ -153,17 +153,24 @@ class _Emitter:
         self._plan = plan
         self._distributed = distributed
         self._gate_numbers = count(1)
+        self._end_numbers = count(1)
+        # The blocks that the `Items` of the next step ends.
+        self._ended_later: set[str] = set()
 
     def chain(self, steps: Sequence[Step], exits: Exits) -> JsonObject:
         """Emit *steps*, one after another, and then the follower of *exits*."""
         states: JsonObject = {}
         followers = [*(_entry(step) for step in steps), exits.follower][1:]
+        ended = {following.id: step for following, step in ended_by_the_next(steps)}
+        self._ended_later |= {step.id for step in ended.values()}
         for step, follower in zip(steps, followers, strict=True):
             if step.continue_on_error:
                 step_exits = Exits(follower, follower)
             else:
                 step_exits = Exits(follower, exits.on_failure, exits.failure_path)
             states |= self._condition(step, step_exits) | self._step(step, step_exits)
+            if begins_with_items(step):
+                states |= _items(step, exits, ended.get(step.id))
         return states
 
     def with_final_steps(self) -> JsonObject:
@@ -176,10 +183,17 @@ class _Emitter:
         final = self.chain(self._plan.final_steps, Exits(DONE, None))
         return {BEGIN: clone(BEGIN), BEFORE_FINAL: before, STEPS_ENDED: ended, **final}
 
-    def _scope(self, steps: Sequence[Step], end: str, block: Step) -> JsonObject:
+    def _end_name(self) -> str:
+        """Return the name of the state that ends a branch or iteration."""
+        # Numbers, because a thousand ids of 63 characters would be too long once more.
+        return f"Done {next(self._end_numbers)}"
+
+    def _scope(self, steps: Sequence[Step], block: Step) -> JsonObject:
         """Emit a branch or iteration of *block*, with an end of its own where failures may go."""
+        end = self._end_name()
         on_failure = None if block.stops_at_failure else end
         states = self.chain(steps, Exits(end, on_failure))
+        drop_results_before(end, states)
         return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
 
     def _condition(self, step: Step, exits: Exits) -> JsonObject:
@@ -226,7 +240,6 @@ class _Emitter:
         """Emit the state *name*, which waits for an approval; *retries* are those of its policy."""
         gate = wired(clone("Approval gate"), exits)
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
-        # Numbers, because a thousand ids of 63 characters would be too long once more.
         expire = f"Expire {next(self._gate_numbers)}"
         gate["Catch"][0]["Next"] = expire
         _set_retries(gate, retries)
@@ -264,9 +277,7 @@ class _Emitter:
         if step.max_parallel is not None:
             return self._limited(step, exits)
         state = clone("Parallel")
-        state["Branches"] = [
-            self._scope(lane.steps, f"End {lane.steps[0].id}", step) for lane in step.lanes
-        ]
+        state["Branches"] = [self._scope(lane.steps, step) for lane in step.lanes]
         return {step.id: wired(state, exits)}
 
     def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
@@ -277,15 +288,16 @@ class _Emitter:
             "lane.$": "$$.Map.Item.Value",
         }
         limit(state, step)
-        end, lane = f"Done {step.id}", f"Lane {step.id}"
+        end, lane = self._end_name(), f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
         targets = {number: _entry(lane.steps[0]) for number, lane in enumerate(step.lanes)}
         states: JsonObject = {lane: choose(targets, end, "$.lane")}
         for steps in (lane.steps for lane in step.lanes):
             states |= self.chain(steps, lane_exits)
+        drop_results_before(end, states)
         states[end] = done()
         state["ItemProcessor"] |= {"StartAt": lane, "States": states}
-        return {step.id: wired(state, exits)} | _items(step, state, exits)
+        return {step.id: wired(state, exits)}
 
     def _map(self, step: Iterated, exits: Exits) -> JsonObject:
         kind = "Distributed map" if step.id in self._distributed else "Map"
@@ -294,10 +306,10 @@ class _Emitter:
             state["MaxConcurrency"] = 1
         else:
             limit(state, step)
-        state["ItemProcessor"] |= self._scope(step.steps, f"Done {step.id}", step)
-        states, end = _ending(step, exits)
+        state["ItemProcessor"] |= self._scope(step.steps, step)
+        states, end = self._ending(step, exits)
         states[step.id] = wired(state, exits.followed_by(end))
-        return states | _items(step, state, exits)
+        return states
 
     def _cycle(self, step: Loop, exits: Exits) -> JsonObject:
         """Emit a loop that takes turns: each asks, so that no state is spent after an early end."""
@@ -328,7 +340,7 @@ class _Emitter:
 
     def _conditional(self, step: Conditional, exits: Exits) -> JsonObject:
         targets = {number: _entry(arm[0]) for number, arm in enumerate(step.arms) if arm}
-        states, end = _ending(step, exits)
+        states, end = self._ending(step, exits)
         if begins_with_call(step):
             branch = f"Branch {step.id}"
             states[step.id] = ask("branch", exits.followed_by(branch))
@@ -339,21 +351,26 @@ class _Emitter:
             states |= self.chain(arm, exits.followed_by(end))
         return states
 
+    def _ending(self, step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObject, str]:
+        """Return the states after all that *step* holds, and the first of them or the follower."""
+        if not is_checked_at_its_end(step) or step.id in self._ended_later:
+            return {}, exits.follower
+        name = f"Result {step.id}"
+        on_failure = None if step.continue_on_error else exits.on_failure
+        return {name: ask_alone("result", replace(exits, on_failure=on_failure))}, name
 
-def _ending(step: Loop | MapStep | Conditional, exits: Exits) -> tuple[JsonObject, str]:
-    """Return the states after all that *step* holds, and the first of them or the follower."""
-    if not is_checked_at_its_end(step):
-        return {}, exits.follower
-    name = f"Result {step.id}"
-    return {name: ask_alone("result", exits)}, name
 
+def _items(step: Step, exits: Exits, ended: Step | None) -> JsonObject:
+    """Emit the question for the items of *step*, which also ends the block *ended* before it.
 
-def _items(step: Iterated | Parallel, state: JsonObject, exits: Exits) -> JsonObject:
-    """Let *state*, the Map of *step*, ask for its items first if planning does not decide them."""
-    if not _asks_for_items(step):
-        return {}
-    state["ItemsPath"] = "$.decision.value"
-    return {f"Items {step.id}": ask("items", exits.followed_by(step.id))}
+    *exits* are those of the chain. A step that may fail has no items if it fails here.
+    """
+    may_fail = all(each.continue_on_error for each in (step, ended) if each is not None)
+    on_failure = None if may_fail else exits.on_failure
+    state = ask("items", replace(exits, follower=step.id, on_failure=on_failure))
+    if ended is not None:
+        state["Parameters"]["Payload"]["ended"] = ended.id
+    return {f"Items {step.id}": state}
 
 
 def _run(step: RunStep, exits: Exits) -> JsonObject:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # The words before a step's id in the names of its further states; no id has a space in it.
 _STATE_WORDS: Final = frozenset(
     {
-        "Again", "Branch", "Broken", "Done", "End", "Items", "Lane", "Override", "Pause", "Result",
-        "Verdict", "When", "Whether",
+        "Again", "Branch", "Broken", "Items", "Lane", "Override", "Pause", "Result", "Verdict",
+        "When", "Whether",
     }
 )  # fmt: skip
 _MAX_REPORTED: Final = 10
@@ -183,7 +183,7 @@ class _Proof:
             for lane in step.lanes:  # side by side: no lane is behind another
                 yield from self._sequence(lane.steps, required, [])
         elif isinstance(step, MapStep) and step.stops_at_failure:
-            yield from self._sequence(step.steps, required, [f"Done {step.id}"])
+            yield from self._sequence(step.steps, required, self._ways.ends_in(step.id))
         else:
             yield from self._sequence(children(step), required, [])
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from taskrunner.compiler.beginnings import begins_with_items
 from taskrunner.compiler.machine.execution_input import decisions_read
 from taskrunner.compiler.machine.frame import prototypes
 from taskrunner.model.plan import walk
@@ -39,6 +40,8 @@ class Exits:
         return replace(self, follower=follower)
 
 
+# Where the answer to a question is, in what Lambda's call returns.
+ANSWER: Final = "$.decision.Payload.value"
 # Where a loop that takes turns looks for the failure of its iteration.
 LOOP_FAILURE: Final = "$.place.next"
 
@@ -90,7 +93,6 @@ def ask(question: str, exits: Exits, prototype: str = "Decide") -> JsonObject:
 def ask_alone(question: str, exits: Exits) -> JsonObject:
     """Return a Task that asks a *question* whose answer no state reads."""
     state = ask(question, exits)
-    del state["ResultSelector"]
     state["ResultPath"] = None
     return state
 
@@ -98,7 +100,7 @@ def ask_alone(question: str, exits: Exits) -> JsonObject:
 def choose(
     targets: Mapping[bool, str] | Mapping[int, str] | Mapping[str, str],
     default: str,
-    variable: str = "$.decision.value",
+    variable: str = ANSWER,
 ) -> JsonObject:
     """Return a Choice that leads to the target for the value of *variable*, else to *default*."""
     state = clone("Choose")
@@ -113,7 +115,7 @@ def choose(
 def map_over(step: Step, prototype: str, inside: Iterable[Step]) -> JsonObject:
     """Return a Map whose iterations are given what the states of *inside* read of the input."""
     state = clone(prototype)
-    state["ItemsPath"] = f"$.items['{step.id}']"
+    state["ItemsPath"] = ANSWER if begins_with_items(step) else f"$.items['{step.id}']"
     for name in decisions_read(walk(inside)):
         state["ItemSelector"][f"{name}.$"] = f"$.{name}"
     return state
@@ -152,6 +154,14 @@ def done() -> JsonObject:
     branch = clone("Parallel")["Branches"][0]
     state: JsonObject = branch["States"][branch["StartAt"]]
     return state
+
+
+def drop_results_before(end: str, states: JsonObject) -> None:
+    """Let *states* say nothing of what they hand to *end*, which discards it."""
+    for state in states.values():
+        for leaving in [state, *state.get("Catch", ())]:
+            if leaving.get("Next") == end and leaving.get("ResultPath", "") is None:
+                del leaving["ResultPath"]
 
 
 def wired(state: JsonObject, exits: Exits) -> JsonObject:
