@@ -34,7 +34,7 @@ def attempt(sandbox: ForkedSandbox) -> float:
             run_id="run",
             run_created_at="2025-12-06T12:00:00.000Z",
             tenant="tenant",
-            step_id="step",
+            step_path="step",
             attempt=1,
             plan_document={"inputs": {}},
             folder=Path(folder),

@@ -1,7 +1,8 @@
 """The server: a clean, small, warm process that forks a child for each attempt.
 
 It is started without an environment and never receives a credential, so none of its forks has one.
-It has one thread and one child at a time, because a Lambda function handles one step at a time.
+It has one thread and one child at a time, because a Lambda function handles one step at a time. A
+child may wait for its attempt: a fork takes longer than anything else before an executor runs.
 """
 
 from __future__ import annotations
