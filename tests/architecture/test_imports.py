@@ -12,7 +12,7 @@ from functools import cache
 
 import pytest
 
-from tests.architecture.ports import USED
+from tests.architecture.ports import ENVIRONMENT, USED
 from tests.template import ROOT
 
 WATCHED = (
@@ -85,20 +85,17 @@ MOST_MODULES = {
 }
 # Python's own frozen classes take 0.4 ms each, so nearly all are made by `taskrunner.values`.
 MOST_SLOW_CLASSES = 10
-SOURCE = """
+SOURCE = f"""
 import sys
 import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
-names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
-names += ["CALLED_MACHINE_PREFIX_ARN"]
-world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
+world = AwsWorld({ENVIRONMENT})
 for port in sys.argv[1:]:
     getattr(world, port)
 print(*sys.modules)
 ours = [module for name, module in sys.modules.items() if name.startswith("taskrunner.")]
-made = {thing for module in ours for thing in vars(module).values() if isinstance(thing, type)}
+made = {{thing for module in ours for thing in vars(module).values() if isinstance(thing, type)}}
 frozen = [thing for thing in made if "__dataclass_params__" in vars(thing)]
 print(*(thing.__name__ for thing in frozen if thing.__dataclass_params__.frozen))
 """
