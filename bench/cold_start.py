@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.architecture.ports import USED  # noqa: E402 - the folder above is not a package
+from tests.architecture.ports import ENVIRONMENT, USED  # noqa: E402 - the folder above is not a package
 
 ROUNDS = 5
 LAYERS = ("CoreLayer", "SchemaLayer", "SignatureLayer")
@@ -41,20 +41,21 @@ CLIENTS = {
     "cancel_run": "_table _step_functions",
     "run_step": "_table _bucket",
     "open_gate": "_table _bucket notifications",
+    "offer_job": "_table _bucket",
+    "call_machine": "_table _bucket _step_functions",
+    "end_machine_call": "_table _step_functions",
+    "serve_workers": "_table _bucket",
     "decide_flow": "_table _bucket",
     "settle_run": "_table _bucket evidence",
     "reconcile": "_table",
 }
 UNIT = "import boto3; boto3.client('dynamodb')"
-READY = """
+READY = f"""
 import sys
 import app
 if len(sys.argv) > 1:
     from taskrunner.bootstrap import AwsWorld
-    names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-    names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN".split()
-    names += ["SETTLE_RUN_FUNCTION", "EVENT_BUS"]
-    world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
+    world = AwsWorld({ENVIRONMENT})
     for port in sys.argv[1].split():
         getattr(world, port)
     for port in sys.argv[2].split():

@@ -44,6 +44,32 @@ def test_every_route_requires_authorization_except_those_of_the_document(
     assert "NONE" not in schemes
 
 
+def validation_expressions() -> list[str]:
+    """Return the patterns that a token must match before API Gateway calls the authorizer."""
+    schemes = translated_api()["components"]["securitySchemes"].values()
+    authorizers = [scheme.get("x-amazon-apigateway-authorizer", {}) for scheme in schemes]
+    return [
+        authorizer["identityValidationExpression"]
+        for authorizer in authorizers
+        if "identityValidationExpression" in authorizer
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "is_token"),
+    [("Bearer t", True), ("bearer t", True), ("BEARER  t", True), ("Basic t", False), ("t", False)],
+)
+def test_the_authorizer_is_called_for_bearer_tokens_alone(header: str, is_token: bool) -> None:  # noqa: FBT001
+    [expression] = validation_expressions()
+
+    assert bool(re.fullmatch(expression, header)) == is_token
+
+
+def test_validation_expressions_have_no_inline_flags() -> None:
+    """API Gateway refuses to deploy an API with a group such as `(?i)`."""
+    assert [text for text in validation_expressions() if "(?" in text] == []
+
+
 def test_a_signing_caller_needs_no_permission_for_the_functions() -> None:
     api = translated_api("AWS_IAM")
 

@@ -12,13 +12,14 @@ from functools import cache
 
 import pytest
 
-from tests.architecture.ports import USED
+from tests.architecture.ports import ENVIRONMENT, USED
 from tests.template import ROOT
 
 WATCHED = (
     "boto3",
     "botocore.exceptions",
     "cryptography",
+    "importlib.metadata",
     "jsonschema_rs",
     "jwt",
     "pydantic",
@@ -36,7 +37,7 @@ COMPILER = {
     "yaml",
 }
 # jsonschema-rs is for packs with schemas. The others would be a third of a cold start, for nothing.
-NOWHERE = {"boto3", "jsonschema_rs", "securesystemslib"}
+NOWHERE = {"boto3", "importlib.metadata", "jsonschema_rs", "securesystemslib"}
 NEEDED = {
     "authorize": AWS | TOKENS,
     "simulate_pack": AWS | COMPILER,  # AWS for a comparison alone
@@ -62,8 +63,8 @@ NEEDED = {
 # All modules of a cold start, with room for another Python's. Each takes 0.2 ms or more.
 MOST_MODULES = {
     "authorize": 290,
-    "simulate_pack": 460,
-    "create_run": 460,
+    "simulate_pack": 420,
+    "create_run": 420,
     "read_run": 290,
     "decide_approval": 250,
     "cancel_run": 230,
@@ -84,20 +85,17 @@ MOST_MODULES = {
 }
 # Python's own frozen classes take 0.4 ms each, so nearly all are made by `taskrunner.values`.
 MOST_SLOW_CLASSES = 10
-SOURCE = """
+SOURCE = f"""
 import sys
 import app
 print(*sys.modules)
 from taskrunner.bootstrap import AwsWorld
-names = "TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL".split()
-names += "EXECUTOR_PREFIX SECRET_PREFIX EVIDENCE_KEY_ARN APPROVAL_TOPIC_ARN EVENT_BUS".split()
-names += ["CALLED_MACHINE_PREFIX_ARN"]
-world = AwsWorld({**dict.fromkeys(names, "https://a"), "MACHINE_RETENTION_DAYS": "30"})
+world = AwsWorld({ENVIRONMENT})
 for port in sys.argv[1:]:
     getattr(world, port)
 print(*sys.modules)
 ours = [module for name, module in sys.modules.items() if name.startswith("taskrunner.")]
-made = {thing for module in ours for thing in vars(module).values() if isinstance(thing, type)}
+made = {{thing for module in ours for thing in vars(module).values() if isinstance(thing, type)}}
 frozen = [thing for thing in made if "__dataclass_params__" in vars(thing)]
 print(*(thing.__name__ for thing in frozen if thing.__dataclass_params__.frozen))
 """
@@ -109,7 +107,11 @@ def cold_start(function: str) -> tuple[frozenset[str], frozenset[str], frozenset
     path = f"{ROOT}/functions/{function}:{ROOT}/layers/core/python"
     done = subprocess.run(  # noqa: S603 - every word is ours
         [sys.executable, "-c", SOURCE, *sorted(USED[function])],
-        env={"PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1"},
+        env={
+            "PYTHONPATH": path,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": function,
+        },
         check=True,
         capture_output=True,
         text=True,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taskrunner.adapters.http_origins import origin_headers
+from tests.architecture.api_document import DOCUMENT, ROOT, read
 from tests.architecture.deployment import Deployment
 from tests.architecture.translation import translations
 from tests.template import fallbacks, template
@@ -84,6 +85,29 @@ def test_the_question_whether_a_page_may_call_starts_no_function() -> None:
         assert "security" not in item["options"]
 
 
+def test_the_console_follows_no_redirect_to_another_host() -> None:
+    """A browser would follow it with `Origin: null`, which the bucket allows to nobody."""
+    redirecting = [
+        path.removeprefix("/v1/task-runner")
+        for path, item in read(DOCUMENT)["paths"].items()
+        if any("302" in operation.get("responses", {}) for operation in operations(item))
+    ]
+    scripts = [file.read_text("utf-8") for file in (ROOT / "functions/console/static").glob("*.js")]
+    answered = ("{ redirect: 'false' }", "{ content: 'true' }")
+
+    assert redirecting
+    for path in redirecting:
+        called = re.sub(r"\{\w+\}", r"\\$\\{[^}]+\\}", path)
+        calls = [call for text in scripts for call in re.findall(f"{called}`.*", text)]
+        assert calls
+        assert [call for call in calls if not any(query in call for query in answered)] == []
+
+
+def operations(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the operations of a path, without its parameters."""
+    return [value for value in item.values() if isinstance(value, dict)]
+
+
 @pytest.mark.parametrize(
     ("origin", "is_one"),
     [
@@ -93,6 +117,7 @@ def test_the_question_whether_a_page_may_call_starts_no_function() -> None:
         ("http://localhost:3000", True),
         ("portal.example.com", False),
         (f"{ORIGIN}/", False),
+        ("null", False),
         (f"{ORIGIN} {ORIGIN}", False),
         ("https://a'b", False),
     ],

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from taskrunner_cli.local.emulator import (
     ACCOUNT_CONCURRENCY,
     FUNCTION_CONCURRENCY,
     OTHER_CONCURRENCY,
 )
 from tests.api_schema import assert_conforms
+from tests.architecture.translation import translated_api, translations
 from tests.template import example_executors, functions, open_routes, routes, template
 
 # Each process of run_step has a sandbox server and a child that runs the attempt.
@@ -47,6 +50,20 @@ def limits() -> dict[tuple[str, str], tuple[float, float]]:
             default(setting["ThrottlingBurstLimit"]),
         )
         for setting in api()["MethodSettings"]
+    }
+
+
+@pytest.mark.parametrize("authorization", ["Authorize", "AWS_IAM"])
+def test_no_usage_plan_limits_requests_by_api_key(authorization: str) -> None:
+    """No caller has a key, so a plan would limit nothing, and a required key would stop all."""
+    kinds = {it["Type"] for it in translations()["aws", authorization]["Resources"].values()}
+    api = translated_api(authorization)
+
+    assert [kind for kind in kinds if "UsagePlan" in kind or "ApiKey" in kind] == []
+    assert "apiKey" not in {
+        scheme["type"]
+        for scheme in api["components"]["securitySchemes"].values()
+        if "x-amazon-apigateway-authtype" not in scheme
     }
 
 

@@ -119,6 +119,7 @@ def raise_limits(_: JsonObject, __: Work) -> JsonObject:
 
 def look_around(_: JsonObject, __: Work) -> JsonObject:
     return {
+        "process": os.getpid(),
         "environment": dict(os.environ),
         "arguments": sys.argv,
         "folder": str(Path.cwd()),

@@ -311,6 +311,8 @@ class MemoryRuns:
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - the list of open approvals looks at the outcome
     ) -> RunStatus:
         stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         if stored.run.outcome is not None:
@@ -335,7 +337,14 @@ class MemoryRuns:
         self.of(run.tenant, run.run_id).has_closed_approvals = True
 
     @atomic
-    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
+    def seal(
+        self,
+        run: Run,
+        bundle: Artifact,
+        *,
+        look_at: str | None = None,
+        may_wait: bool = True,  # noqa: ARG002 - as in `end`
+    ) -> bool:
         stored = self.of(run.tenant, run.run_id)
         if stored.run.outcome is None or stored.run.sealed:
             return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,6 +106,25 @@ def test_a_rule_receives_every_transition_and_the_log_has_metrics_and_ids(
     assert (failed["reason"], failed["cause"]) == ("executor-error", "no luck")
     measured = {name for line in logged() if "_aws" in line for name in line}
     assert {"RunsCreated", "StepTime", "GatesOpened", "GateWait", "RunTime"} <= measured
+
+
+@pytest.mark.stack
+def test_changes_of_one_second_are_published_together(
+    stack: Stack, operator: Api, aws: Callable[[str], Any]
+) -> None:
+    """The template asks for it (MaximumBatchingWindowInSeconds), and the emulator does not obey."""
+    steps = "\n".join(f"- {{id: s{n}, run: {{uses: builtin:noop}}}}" for n in range(20))
+    run_id = operator.run(pack(steps, name="brief"))
+    operator.wait(run_id, "succeeded")
+
+    def measured_ms() -> list[int]:
+        group = lines(aws("logs"), f"/taskrunner/{stack.machine_prefix}/functions")
+        documents = [json.loads(line) for line in group if '"StepTime"' in line]
+        return [it["_aws"]["Timestamp"] for it in documents if it.get("run") == run_id]
+
+    until(lambda: len(measured_ms()) == 20, f"the steps of {run_id} are measured")
+    pauses_ms = [after - before for before, after in pairwise(measured_ms())]
+    assert median(pauses_ms) < 50  # a step takes longer
 
 
 SLOW = pack(

@@ -3,9 +3,10 @@
 Without them nothing throttles a version of a function, a throttled gate never opens, a client does
 not learn when to retry, and lanes that are throttled together stay together. A Map would run all
 items at a time where its input says how many. A function also does not learn the address that its
-client used, with which the URLs in its responses begin. The
+client used, with which the URLs in its responses begin. A stream's function would be called for
+nearly every record, while the functions run that write the next ones. The
 corrections replace private functions of MiniStack, so its version is pinned;
-tests/stack/test_throttles.py and test_runs.py test them.
+tests/stack/test_throttles.py, test_runs.py and test_events.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
@@ -13,6 +14,7 @@ tests/stack/test_throttles.py and test_runs.py test them.
 import json
 import random
 import threading
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -27,8 +29,11 @@ _find_retrier = stepfunctions._find_matching_retrier
 _execute_map = stepfunctions._execute_map
 _call_proxy = apigateway_v1._invoke_lambda_proxy_v1
 _build_event = apigateway_v1._build_lambda_event_v1
+_poll_streams = lambda_svc._poll_dynamodb_streams
+_filter_records = lambda_svc._apply_filter_criteria
 
 _task = threading.local()  # `token`: what the callback task of this thread waits for
+_stream = threading.local()  # of the thread that reads streams; see poll_streams
 
 
 def throttle_response(reason_code: str, msg: str, retry_after: int = 1) -> dict[str, Any]:
@@ -128,6 +133,29 @@ def execute_map(state: dict[str, Any], state_input: Any, *execution: Any) -> Any
     return _execute_map(state, state_input, *execution)
 
 
+def filter_records(records: list[Any], mapping: dict[str, Any]) -> list[Any]:
+    """Note whether *records*, which were read for an event source *mapping*, are a full batch."""
+    _stream.is_behind = len(records) >= mapping.get("BatchSize", 100)
+    filtered: list[Any] = _filter_records(records, mapping)
+    return filtered
+
+
+def poll_streams() -> bool:
+    """Read the tables' streams once a second, and at once after a full batch.
+
+    Return whether there was one. MiniStack reads a stream after each write, and ignores the second
+    for which a mapping gathers records (MaximumBatchingWindowInSeconds in the template).
+    """
+    if time.monotonic() < getattr(_stream, "closed_until", 0):
+        return False
+    _stream.is_behind = False
+    if not _poll_streams():
+        return False
+    if not _stream.is_behind:
+        _stream.closed_until = time.monotonic() + 1
+    return bool(_stream.is_behind)
+
+
 if __name__ == "__main__":
     lambda_svc._throttle_response = throttle_response
     lambda_svc._reserved_concurrency = reserved_concurrency
@@ -137,4 +165,6 @@ if __name__ == "__main__":
     stepfunctions._call_lambda = call_lambda
     stepfunctions._find_matching_retrier = find_retrier
     stepfunctions._execute_map = execute_map
+    lambda_svc._poll_dynamodb_streams = poll_streams
+    lambda_svc._apply_filter_criteria = filter_records
     app.main()

@@ -139,8 +139,7 @@ async function artifactOf(signed, artifacts, run, place) {
 }
 
 async function readContent(runId, name) {
-  const query = { content: 'true' };
-  const { content } = await read(pathOf`/runs/${runId}/artifacts/${name}`, query);
+  const { content } = await read(pathOf`/runs/${runId}/artifacts/${name}`, { content: 'true' });
   return content === undefined ? null : fromBase64(content);
 }
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -15,13 +19,27 @@ from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
 from tests.fakes.executor_world import MemoryFunctions
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def server_of(sandbox: ForkedSandbox) -> Any:  # noqa: ANN401 - a private class
     (server,) = sandbox._idle
     return server
+
+
+def waiting_child(sandbox: ForkedSandbox) -> int:
+    """Return the process id of the child that waits for the next attempt."""
+    pid, deadline = server_of(sandbox)._process.pid, monotonic() + 30
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    while not (found := children.read_text().split()):
+        assert monotonic() < deadline, "no child was forked"
+    return int(found[0])
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process has ended, whether or not its parent has noticed."""
+    status, deadline = Path(f"/proc/{pid}/stat"), monotonic() + 30
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while status.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert monotonic() < deadline, "the process goes on"
 
 
 def test_attempts_share_one_server(attempt: Attempt) -> None:
@@ -37,6 +55,37 @@ def test_an_attempt_uses_the_server_that_was_prepared(tmp_path: Path) -> None:
         server = server_of(sandbox)
         assert works(Attempt(sandbox, tmp_path))
         assert server_of(sandbox) is server
+
+
+def test_an_attempt_gets_the_child_that_waits_and_no_other_attempt_gets_it(
+    attempt: Attempt,
+) -> None:
+    attempt.sandbox.prepare()
+    child = waiting_child(attempt.sandbox)
+    attempt.sandbox.prepare()
+    assert waiting_child(attempt.sandbox) == child
+
+    assert attempt("look_around").outputs["process"] == child
+    assert attempt("look_around").outputs["process"] != child
+
+
+def test_a_child_that_is_killed_while_it_waits_fails_no_attempt(attempt: Attempt) -> None:
+    attempt.sandbox.prepare()
+    server = server_of(attempt.sandbox)
+    child = waiting_child(attempt.sandbox)
+    os.kill(child, signal.SIGKILL)
+    wait_for_end(child)
+
+    assert works(attempt)
+    assert server_of(attempt.sandbox) is server
+
+
+def test_a_child_that_waits_ends_with_its_server() -> None:
+    with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
+        sandbox.prepare()
+        child = waiting_child(sandbox)
+
+    wait_for_end(child)
 
 
 def test_a_server_that_has_ended_is_replaced(attempt: Attempt) -> None:

@@ -171,12 +171,12 @@ class TestOutcome:
         world = a_world(GATED)
         end = world.runs.end
 
-        def cancelled_first(*args: Any) -> RunStatus:  # noqa: ANN401
+        def cancelled_first(*args: Any, **more: Any) -> RunStatus:  # noqa: ANN401
             world.runs.end = end  # type: ignore[method-assign]
             cancel_run(TENANT, "run-7", "bob", world)
-            return end(*args)
+            return end(*args, **more)
 
-        world.runs.end = cancelled_first  # type: ignore[method-assign, assignment]
+        world.runs.end = cancelled_first  # type: ignore[method-assign]
 
         assert settle(world)["status"] == "cancelled"
         assert set(artifacts(world)) == {"evidence-bundle"}
@@ -332,12 +332,12 @@ def test_two_calls_may_settle_at_the_same_time() -> None:
     step(world, "ship")
     end = world.runs.end
 
-    def reconciled_first(*args: Any) -> RunStatus:  # noqa: ANN401
+    def reconciled_first(*args: Any, **more: Any) -> RunStatus:  # noqa: ANN401
         world.runs.end = end  # type: ignore[method-assign]
         settle(world, "ABORTED")
-        return end(*args)
+        return end(*args, **more)
 
-    world.runs.end = reconciled_first  # type: ignore[method-assign, assignment]
+    world.runs.end = reconciled_first  # type: ignore[method-assign]
 
     assert settle(world)["status"] == "failed"
     assert entry_ids(world).count("run.ended") == 1

@@ -10,6 +10,8 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING, Final
 
+from taskrunner import pydantic_plugins
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,9 +22,10 @@ _YOUNG_OBJECTS: Final = 20_000
 
 
 def begin(environment: Mapping[str, str]) -> None:
-    """Collect nothing from now on, if this process is a function of Lambda's."""
+    """Collect nothing and look for no plugins from now on, if this is a function's process."""
     if _FUNCTION in environment:
         gc.disable()
+        pydantic_plugins.find_none()
 
 
 def end(environment: Mapping[str, str]) -> None:

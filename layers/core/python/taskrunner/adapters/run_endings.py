@@ -67,14 +67,24 @@ class RunEndings:
         The first one fails when the run has ended before. An approval that does not fit, or that
         *beside* writes, stays on the list of open ones until `approval_closings` removes it.
         """
-        ended_at, reason = entries[-1].occurred_at, run_reason(entries, failed_step)
-        writes: list[Write] = [ended_update(run, outcome, ended_at, reason), *_leave_queue(run)]
+        writes = self.of_run_without_approvals(run, outcome, entries, failed_step)
         room = _TRANSACTION_WRITES - len(beside) - len(writes) - 1
         written = {Key(*_key_of(write)) for write in beside}
         closings = [
             closing for closing in self.approval_closings(run) if closing.key not in written
         ]
         return writes + closings[: max(0, room)]
+
+    def of_run_without_approvals(
+        self,
+        run: Run,
+        outcome: RunStatus,
+        entries: Sequence[Entry],
+        failed_step: str | None = None,
+    ) -> list[Write]:
+        """Return the writes that end *run*, whose pack has no approvals; see `of_run`."""
+        ended_at, reason = entries[-1].occurred_at, run_reason(entries, failed_step)
+        return [ended_update(run, outcome, ended_at, reason), *_leave_queue(run)]
 
     def of_failure(
         self,

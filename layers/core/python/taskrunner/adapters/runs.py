@@ -270,12 +270,17 @@ class DynamoRuns:
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        *,
+        may_wait: bool = True,
     ) -> RunStatus:
         """See the port."""
         run = snapshot.run
         puts = self._steps.artifact_puts(run, artifacts)
         last_puts = puts[:_MAX_ARTIFACTS]
-        writes = self._endings.of_run(run, outcome, entries, last_puts)
+        if may_wait:
+            writes = self._endings.of_run(run, outcome, entries, last_puts)
+        else:
+            writes = self._endings.of_run_without_approvals(run, outcome, entries)
         try:
             # The artifacts that do not fit beside the end are written before it, never after it:
             # the list of artifacts of an ended run may already be signed.
@@ -313,13 +318,16 @@ class DynamoRuns:
             return False
         return True
 
-    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
+    def seal(
+        self, run: Run, bundle: Artifact, *, look_at: str | None = None, may_wait: bool = True
+    ) -> bool:
         """See the port.
 
         It closes the approvals that did not fit into the write that ended the run, or were opened
         at the same moment. No other approval can be opened after that write.
         """
-        self._endings.close_approvals(run)
+        if may_wait:
+            self._endings.close_approvals(run)
         try:
             self._table.transact(
                 [sealed_update(run, look_at), *self._steps.artifact_puts(run, [bundle])]

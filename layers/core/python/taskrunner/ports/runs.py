@@ -215,8 +215,13 @@ class Runs(Protocol):
         outcome: RunStatus,
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
+        *,
+        may_wait: bool = True,
     ) -> RunStatus:
-        """End the run, once, and return how it ended, which another caller may have decided."""
+        """End the run, once, and return how it ended, which another caller may have decided.
+
+        *may_wait* is false if the pack has no approvals, so that none has to be closed.
+        """
         ...
 
     def settle(self, run: Run) -> None:
@@ -238,10 +243,13 @@ class Runs(Protocol):
         """
         ...
 
-    def seal(self, run: Run, bundle: Artifact, *, look_at: str | None = None) -> bool:
+    def seal(
+        self, run: Run, bundle: Artifact, *, look_at: str | None = None, may_wait: bool = True
+    ) -> bool:
         """Record the evidence of an ended run, once; return False when another caller has.
 
         That ends the run's due work, unless the reconciler has to look once more, at *look_at*.
+        *may_wait* is as for `end`.
         """
         ...
 

@@ -91,6 +91,15 @@ class Channel:
             received += block
         return bytes(received)
 
+    def is_closed(self) -> bool:
+        """Return whether the other end is closed, and all that it has sent was received."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def close(self) -> None:
         """Close this end, which ends the other end's `receive`."""
         self._socket.close()

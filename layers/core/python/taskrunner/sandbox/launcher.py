@@ -51,8 +51,10 @@ class ForkedSandbox:
         self._idle: list[_Server] = []
 
     def prepare(self) -> None:
-        """See the port."""
-        self._put_back(self._take_server())
+        """See the port. A child waits for the attempt from now on, or soon."""
+        server = self._take_server()
+        server.prepare()
+        self._put_back(server)
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         """See the port."""
@@ -88,7 +90,10 @@ class ForkedSandbox:
 
 
 class _Server:
-    """The process that runs `server.py`."""
+    """The process that runs `server.py`, and perhaps a child that waits for its attempt.
+
+    Such a child knows nothing and has done nothing. It may wait for as long as the process lives.
+    """
 
     def __init__(self, executors_module: str) -> None:
         """Start the process without waiting for it: it imports while the caller reads from AWS."""
@@ -105,8 +110,9 @@ class _Server:
                 pass_fds=[far_end.fileno()],
                 cwd="/",
             )
+        self._to_ready_child: list[Channel] = []  # one at most
         # Ends the process when this object is collected and when the interpreter exits.
-        self._end = weakref.finalize(self, _end, self._process, self._channel)
+        self._end = weakref.finalize(self, _end, self._process, self._channel, self._to_ready_child)
         self._is_busy = False
 
     def is_idle(self) -> bool:
@@ -119,15 +125,30 @@ class _Server:
     def close(self) -> None:
         self._end()
 
+    def prepare(self) -> None:
+        """Request the child of the next attempt, without waiting, unless one waits already."""
+        if self._to_ready_child:
+            return
+        channel, far_end = channel_pair()
+        try:
+            with far_end:
+                self._channel.send(messages.encode(Fork()), [far_end.fileno()])
+        except ChannelClosedError:
+            channel.close()
+            self._is_busy = True  # for good: the process has ended
+        else:
+            self._to_ready_child.append(channel)
+
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
-        """Fork a child, and see the attempt to its end.
+        """Give the attempt to a child of its own, and see it to its end.
 
         Raises:
             ChannelClosedError: the server process has ended.
             TryAgainError: a service said "later"; the attempt was stopped and may be repeated.
         """
         limits = request.limits
-        channel, pid = self._fork()
+        self._is_busy = True
+        channel, pid = self._child()
         started = monotonic()
         session = Session(channel, request, services)
         # In a thread, because a service may take longer than the attempt may.
@@ -148,17 +169,21 @@ class _Server:
             raise session.error
         return results.result(session.ending, exited.status, limits, usage)
 
-    def _fork(self) -> tuple[Channel, int]:
-        """Return a channel to a new child, and the child's process id."""
-        channel, far_end = channel_pair()
-        self._is_busy = True
-        try:
-            with far_end:
-                self._channel.send(messages.encode(Fork()), [far_end.fileno()])
-            return channel, self._receive(Forked).pid
-        except ChannelClosedError:
+    def _child(self) -> tuple[Channel, int]:
+        """Return a channel to a child that waits for its attempt, and the child's process id."""
+        channel, pid = self._ready_child()
+        if channel.is_closed():  # it was killed while it waited: no attempt has failed
             channel.close()
-            raise
+            self._receive(Exited)
+            channel, pid = self._ready_child()
+        return channel, pid
+
+    def _ready_child(self) -> tuple[Channel, int]:
+        self.prepare()
+        if not self._to_ready_child:
+            raise ChannelClosedError
+        pid = self._receive(Forked).pid
+        return self._to_ready_child.pop(), pid
 
     def _receive(self, expected: type[_Expected]) -> _Expected:
         document, _ = self._channel.receive()
@@ -168,8 +193,9 @@ class _Server:
         return message
 
 
-def _end(process: subprocess.Popen[bytes], channel: Channel) -> None:
-    channel.close()
+def _end(process: subprocess.Popen[bytes], channel: Channel, to_ready_child: list[Channel]) -> None:
+    for each in (channel, *to_ready_child):
+        each.close()
     process.kill()
     process.wait()
 

@@ -1,7 +1,8 @@
 """The server: a clean, small, warm process that forks a child for each attempt.
 
 It is started without an environment and never receives a credential, so none of its forks has one.
-It has one thread and one child at a time, because a Lambda function handles one step at a time.
+It has one thread and one child at a time, because a Lambda function handles one step at a time. A
+child may wait for its attempt: a fork takes longer than anything else before an executor runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from taskrunner import pydantic_plugins
 from taskrunner.sandbox import child, limits, messages
 from taskrunner.sandbox.channel import Channel, ChannelClosedError
 from taskrunner.sandbox.messages import Exited, Forked
@@ -36,6 +38,7 @@ def serve(descriptor: int, executors_module: str) -> None:
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
     child_ended = _child_end_signals()
+    pydantic_plugins.find_none()
     executors: Executors = import_module(executors_module)
     for reference in executors.references():
         executors.find(reference)

@@ -42,7 +42,8 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     stored_path = world.evidence.store(run, signed.bundle)
     captured_at = timestamp.to_text(world.clock.now())
     bundle = _artifact(signed, stored_path, captured_at)
-    world.runs.seal(run, bundle, look_at=_all_lost_at(run, plan, journal))
+    look_at = _all_lost_at(run, plan, journal)
+    world.runs.seal(run, bundle, look_at=look_at, may_wait=bool(plan.approvals))
 
 
 def _all_lost_at(run: Run, plan: Plan, journal: Sequence[PlacedEntry]) -> str | None:
@@ -66,7 +67,9 @@ def _statement(
     for placed in journal[:covered]:
         digest.update(api_view.log_text(placed).encode())
     log = evidence.Log(lines=covered, sha256=digest.hexdigest())
-    named = distinct_names(world.artifacts.list(run.tenant, run.run_id), PlanOrder(plan))
+    # Only what a pack declares becomes an artifact.
+    recorded = world.artifacts.list(run.tenant, run.run_id) if plan.outputs else []
+    named = distinct_names(recorded, PlanOrder(plan))
     artifacts = [replace(artifact, name=name) for name, artifact in named.items()]
     return evidence.statement(run, plan, entries[:covered], log, artifacts)
 
