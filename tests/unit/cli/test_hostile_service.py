@@ -24,9 +24,9 @@ metadata: {name: deploy-app, version: 1.0.0}
 COMMANDS = {
     "runs": ("runs",),
     "show": ("show", "r1"),
-    "watch": ("watch", "r1"),
+    "watch": ("watch", "ended"),
     "logs": ("logs", "r1"),
-    "logs of a step": ("logs", "r1", "--step", "build"),
+    "logs of some words": ("logs", "r1", "--grep", "compiling"),
     "reject": ("reject", "r1", "security-review", "--yes"),
     "evidence fetch": ("evidence", "fetch", "r1"),
     "artifacts": ("artifacts", "r1"),
@@ -52,8 +52,9 @@ def poisoned(value: Any, key: str = "") -> Any:  # noqa: ANN401 -- any JSON
         return {name: poisoned(child, name) for name, child in value.items()}
     if isinstance(value, list):
         return [poisoned(child, key) for child in value]
-    is_compared = key in {"access_token", "planHash", "cursor"} or value == "scan-report"
-    return value + ATTACK if isinstance(value, str) and not is_compared else value
+    if not isinstance(value, str) or key in {"access_token", "planHash", "cursor"}:
+        return value
+    return value if value in {"scan-report", "succeeded"} else value + ATTACK
 
 
 class HostileService(FakeService):
@@ -77,6 +78,8 @@ def _service() -> FakeService:
     run.artifacts.append({**ARTIFACT, "notes": "why", "sourcePath": "/output/x"})
     run.add_entry("step.output", "build", "compiling")
     run.add_entry("step.failed", "build", "it broke", "error")
+    ended = service.add("ended", "hello", ticks=9)
+    ended.add_entry("step.output", "build", "compiling")
     service.comparison = COMPARISON
     service.approval = {
         "runId": "r1",
@@ -129,6 +132,6 @@ def test_rejects_the_answers_of_another_service(
 
 
 def test_json_output_decodes_to_what_the_service_sent(taskrunner: Command) -> None:
-    (summary,) = taskrunner("runs", "-o", "json").document["runs"]
+    summary, _ = taskrunner("runs", "-o", "json").document["runs"]
 
     assert summary["runId"] == "r1" + ATTACK
