@@ -99,15 +99,13 @@ def test_a_step_makes_three_calls(meter: Meter, ana: Client) -> None:
     assert [each.calls for each in others] == [expected] * (STEPS - 1)
 
 
-def test_the_end_of_a_run_without_approvals_and_outputs_makes_six_calls(
-    meter: Meter, ana: Client
-) -> None:
-    """It reads run and journal, records the end, and signs, stores and records the evidence."""
+def test_the_end_of_a_run_without_approvals_makes_seven_calls(meter: Meter, ana: Client) -> None:
+    """It reads run, journal and artifacts, records the end, and signs and records the evidence."""
     for _ in range(2):  # the first one reads the public key
         assert run(ana, pack(STEP.format(0)))["status"] == "succeeded"
 
     [_, settled] = meter.of("settle_run")
-    assert settled.calls == {"Query": 2, "TransactWriteItems": 2, "Sign": 1, "PutObject": 1}
+    assert settled.calls == {"Query": 3, "TransactWriteItems": 2, "Sign": 1, "PutObject": 1}
 
 
 @pytest.mark.parametrize("loop", [LOOP, CARRYING], ids=["until", "previous"])

@@ -13,13 +13,16 @@ from taskrunner.model.run import RunStatus, StepOutcome, StepStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.read_run import artifact_url, run_artifacts, run_log
 from taskrunner.usecases.settle_run import NOT_STARTED, settle_run
+from tests.packs import pack
 from tests.unit.usecases.evidence_run import ready
 from tests.unit.usecases.scenarios import (
     TENANT,
+    a_world,
     assert_recovers,
     bundle_of,
     evidence_of,
     result_of,
+    step,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +63,17 @@ def test_seals_a_cancelled_run_when_its_execution_has_stopped() -> None:
     stated = evidence_of(world)["predicate"]
     assert stated["run"]["outcome"] == "cancelled"
     assert stated["journal"]["lines"] == len(world.runs.journal(TENANT, "run-7"))
+
+
+def test_states_a_file_that_no_output_declares() -> None:
+    scan = "{target: 'registry.example.com/app:v1'}"
+    world = a_world(pack(f"- {{id: scan, run: {{uses: builtin:scanner, with: {scan}}}}}"))
+    step(world, "scan")
+
+    settle(world)
+
+    subjects = [subject["name"] for subject in evidence_of(world)["subject"]]
+    assert "artifacts/scan-report" in subjects
 
 
 def test_lists_the_bundle_as_the_contract_says() -> None:

@@ -67,9 +67,7 @@ def _statement(
     for placed in journal[:covered]:
         digest.update(api_view.log_text(placed).encode())
     log = evidence.Log(lines=covered, sha256=digest.hexdigest())
-    # Only what a pack declares becomes an artifact.
-    recorded = world.artifacts.list(run.tenant, run.run_id) if plan.outputs else []
-    named = distinct_names(recorded, PlanOrder(plan))
+    named = distinct_names(world.artifacts.list(run.tenant, run.run_id), PlanOrder(plan))
     artifacts = [replace(artifact, name=name) for name, artifact in named.items()]
     return evidence.statement(run, plan, entries[:covered], log, artifacts)
 
