@@ -32,6 +32,7 @@ _IN_ONE_PROCESS: Final = (_STACK, "tests/security/permissions/")
 # The longest files come first, so that no process is left with one of them at the end.
 _FIRST: Final = (
     _STACK,
+    "tests/architecture/test_sam_builds.py",
     "tests/faults/",
     "tests/security/leaks/",
     "tests/security/fuzz/",
