@@ -37,8 +37,11 @@ def _undisturbed(engine: Engine, manifest: str) -> str:
 
 
 def _with_a_large_text(engine: Engine, manifest: str) -> str:
-    """Deploy the function `text`, whose answer is nearly as large as outputs may be."""
-    engine.functions["text"] = lambda _: {"text": "x" * 60_000}
+    """Deploy the function `text`, whose answer is nearly as large as outputs may be.
+
+    Python keeps a text with such a last character in four bytes for each.
+    """
+    engine.functions["text"] = lambda _: {"text": "x" * 60_000 + "\N{LARGE RED CIRCLE}"}
     return _undisturbed(engine, manifest)
 
 
