@@ -59,6 +59,7 @@ def published(stack: Stack, aws: Callable[[str], Any], name: str, **variables: s
                 "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",  # which Lambda sets itself
                 "AWS_ENDPOINT_URL": stack.endpoint_url,
                 "BUCKET_NAME": stack.bucket_name,
+                "CALLED_MACHINE_PREFIX_ARN": "arn:aws:states:us-east-1:0:stateMachine:a_",
                 "PACK_RUN_MACHINE_ARN": stack.pack_run_machine_arn,
                 **variables,
             }
