@@ -312,7 +312,7 @@ class MemoryRuns:
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         *,
-        may_wait: bool = True,  # noqa: ARG002 - the list of open approvals looks at the outcome
+        has_approvals: bool = True,  # noqa: ARG002 - the list of open approvals looks at the outcome
     ) -> RunStatus:
         stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         if stored.run.outcome is not None:
@@ -343,7 +343,7 @@ class MemoryRuns:
         bundle: Artifact,
         *,
         look_at: str | None = None,
-        may_wait: bool = True,  # noqa: ARG002 - as in `end`
+        has_approvals: bool = True,  # noqa: ARG002 - as in `end`
     ) -> bool:
         stored = self.of(run.tenant, run.run_id)
         if stored.run.outcome is None or stored.run.sealed:

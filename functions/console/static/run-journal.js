@@ -18,7 +18,7 @@ const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'ga
  * @typedef {object} Span
  * @property {string} startedAt
  * @property {string} endedAt Empty while it lasts.
- * @property {boolean} [isMoment] The log has no beginning of it: a policy gate is decided at once.
+ * @property {boolean} [isMoment] It takes no time, as a policy gate does: the log has only its end.
  */
 
 /**

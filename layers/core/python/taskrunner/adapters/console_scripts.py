@@ -4,8 +4,8 @@ Each script is an ES module, as developers and linters read it. In the joined sc
 function that runs once and returns its exports, after those that it imports. So names that two
 scripts have in common stay apart.
 
-This is no parser of JavaScript. It knows the forms of `import` and `export` that the console's
-scripts have, at the beginning of a line, and refuses all others.
+It does not parse JavaScript. It knows the forms of `import` and `export` with which lines of the
+console's scripts begin, and refuses all others.
 """
 
 import re

@@ -271,13 +271,13 @@ class DynamoRuns:
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         *,
-        may_wait: bool = True,
+        has_approvals: bool = True,
     ) -> RunStatus:
         """See the port."""
         run = snapshot.run
         puts = self._steps.artifact_puts(run, artifacts)
         last_puts = puts[:_MAX_ARTIFACTS]
-        if may_wait:
+        if has_approvals:
             writes = self._endings.of_run(run, outcome, entries, last_puts)
         else:
             writes = self._endings.of_run_without_approvals(run, outcome, entries)
@@ -319,14 +319,14 @@ class DynamoRuns:
         return True
 
     def seal(
-        self, run: Run, bundle: Artifact, *, look_at: str | None = None, may_wait: bool = True
+        self, run: Run, bundle: Artifact, *, look_at: str | None = None, has_approvals: bool = True
     ) -> bool:
         """See the port.
 
         It closes the approvals that did not fit into the write that ended the run, or were opened
         at the same moment. No other approval can be opened after that write.
         """
-        if may_wait:
+        if has_approvals:
             self._endings.close_approvals(run)
         try:
             self._table.transact(

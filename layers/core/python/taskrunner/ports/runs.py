@@ -216,11 +216,11 @@ class Runs(Protocol):
         entries: Sequence[Entry],
         artifacts: Sequence[Artifact] = (),
         *,
-        may_wait: bool = True,
+        has_approvals: bool = True,
     ) -> RunStatus:
         """End the run, once, and return how it ended, which another caller may have decided.
 
-        *may_wait* is false if the pack has no approvals, so that none has to be closed.
+        *has_approvals* says whether the pack has any; if not, none has to be closed.
         """
         ...
 
@@ -244,12 +244,12 @@ class Runs(Protocol):
         ...
 
     def seal(
-        self, run: Run, bundle: Artifact, *, look_at: str | None = None, may_wait: bool = True
+        self, run: Run, bundle: Artifact, *, look_at: str | None = None, has_approvals: bool = True
     ) -> bool:
         """Record the evidence of an ended run, once; return False when another caller has.
 
         That ends the run's due work, unless the reconciler has to look once more, at *look_at*.
-        *may_wait* is as for `end`.
+        *has_approvals* is as for `end`.
         """
         ...
 

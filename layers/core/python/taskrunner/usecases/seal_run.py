@@ -43,7 +43,7 @@ def seal_run(run: Run, plan: Plan, world: World) -> None:
     captured_at = timestamp.to_text(world.clock.now())
     bundle = _artifact(signed, stored_path, captured_at)
     look_at = _all_lost_at(run, plan, journal)
-    world.runs.seal(run, bundle, look_at=look_at, may_wait=bool(plan.approvals))
+    world.runs.seal(run, bundle, look_at=look_at, has_approvals=bool(plan.approvals))
 
 
 def _all_lost_at(run: Run, plan: Plan, journal: Sequence[PlacedEntry]) -> str | None:

@@ -149,7 +149,7 @@ def _end(snapshot: RunSnapshot, plan: Plan, error: str | None, world: World) -> 
         artifacts = _outputs(plan, snapshot, RunStatus.SUCCEEDED, now, world)
         entries = [run_entries.run_completed(now)]
         return world.runs.end(
-            snapshot, RunStatus.SUCCEEDED, entries, artifacts, may_wait=bool(plan.approvals)
+            snapshot, RunStatus.SUCCEEDED, entries, artifacts, has_approvals=bool(plan.approvals)
         )
     if error.startswith(NOT_STARTED):
         entry = run_entries.run_not_scheduled(now, error.partition(_REASON)[2])
