@@ -66,7 +66,7 @@ def validated(self: Any) -> Any:  # noqa: ANN401 - moto is untyped
     keys, names = self.table.table_key_attrs, self.expression_attribute_names
     update_and_names = (self.node_to_validate.text, repr(names), repr(keys))
     if update_and_names in _valid:
-        self.processors = [one for one in self.processors if not isinstance(one, _OF_THE_TEXT)]
+        self.processors = [each for each in self.processors if not isinstance(each, _OF_THE_TEXT)]
     found = _by_moto_validate(self)
     _valid.add(update_and_names)
     return found

@@ -18,24 +18,24 @@ def items() -> list[dict[str, Any]]:
 
 
 def item(sk: str) -> dict[str, Any]:
-    """The item of the run with a sort key, or an empty one."""
-    found = (one for part in table_items().values() for one in part.values() if _sk(one) == sk)
-    return next((one.to_regular_json() for one in found), {})
+    """The item of the run with a sort key, or an empty item."""
+    found = (item for part in table_items().values() for item in part.values() if _sk(item) == sk)
+    return next((item.to_regular_json() for item in found), {})
 
 
 def has_item(beginning: str) -> bool:
     """Return whether an item's sort key has a *beginning*."""
     return any(
-        _sk(one).startswith(beginning) for part in table_items().values() for one in part.values()
+        _sk(item).startswith(beginning) for part in table_items().values() for item in part.values()
     )
 
 
 def has_attribute(*names: str) -> bool:
-    """Return whether an item has one of some attributes."""
+    """Return whether an item has any of some attributes."""
     return any(
-        not one.attrs.keys().isdisjoint(names)
+        not item.attrs.keys().isdisjoint(names)
         for part in table_items().values()
-        for one in part.values()
+        for item in part.values()
     )
 
 

@@ -53,7 +53,7 @@ def test_each_attempt_names_its_own() -> None:
 
     view = run_step_state(TENANT, "run-7", "load", world)
 
-    assert [one["executionArn"] for one in view["attemptHistory"]] == [
+    assert [attempt["executionArn"] for attempt in view["attemptHistory"]] == [
         arn(world, 1),
         arn(world, 2),
     ]

@@ -175,7 +175,7 @@ def test_nothing_begins_after_a_cancellation(act: str) -> None:
         assert len(world.sandbox.requests) <= len(started)
         assert run.outcome is not None
         if run.outcome is RunStatus.CANCELLED:
-            assert {one["status"] for one in state["steps"]} <= {"Succeeded", "Skipped", "Failed"}
+            assert {step["status"] for step in state["steps"]} <= {"Succeeded", "Skipped", "Failed"}
             assert world.approvals.list_open(TENANT, 10, None).items == []
 
 

@@ -270,7 +270,7 @@ class TestALoss:
         view = detail(world)
 
         assert [loss["worker"] for loss in view["losses"]] == ["build-7", "build-8"]
-        assert [(one["attempt"], one["worker"]) for one in view["attemptHistory"]] == [
+        assert [(attempt["attempt"], attempt["worker"]) for attempt in view["attemptHistory"]] == [
             (1, "build-9")
         ]
         assert view["startedAt"] == "2025-12-06T12:00:00.000Z"

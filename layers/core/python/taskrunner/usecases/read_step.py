@@ -98,7 +98,7 @@ def _started_at(
     The time of a lost worker is the step's too.
     """
     if step.kind is StepKind.RUN:
-        return min((one.started_at for one in attempts if one.started_at), default=None)
+        return min((attempt.started_at for attempt in attempts if attempt.started_at), default=None)
     paths = {step.path}
     for other in state.steps:  # a block stands before the steps in it
         if other.parent_path in paths:
