@@ -175,7 +175,7 @@ check-workflows:
 	$(bin)/pre-commit validate-config
 
 # One process more than processors, because some tests wait. tests/conftest.py says which tests share a process.
-processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 2))')
 pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
 
 unit: $(stamps) ## Run the tests of units and golden files, without the local stack

@@ -1,8 +1,8 @@
 """The order of the tests, their distribution over processes, Hypothesis, and golden files.
 
 `make unit` and `make test` run pytest-xdist with `--dist loadfile`: the tests of a file run in one
-process, so that what the file's fixtures make is made once. Some folders run in one process: that
-of the local stack, of which there is one, and one whose fixture serves several files.
+process, so that what the file's fixtures make is made once. Some folders run in one process: those
+of the local stack, of which a process has one, and one whose fixture serves several files.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ settings.register_profile("explore", deadline=None, max_examples=1000, print_blo
 settings.load_profile("tests")
 
 _STACK: Final = "tests/stack/"
+# Tests of the stack are divided between two processes, each with a stack of its own.
+_OF_A_SECOND_STACK: Final = ("tests/stack/console/", "tests/stack/schemathesis/")
 _IN_ONE_PROCESS: Final = (_STACK, "tests/security/permissions/")
 # The longest files come first, so that no process is left with one of them at the end.
 _FIRST: Final = (
     _STACK,
+    *_OF_A_SECOND_STACK,
     "tests/architecture/test_sam_builds.py",
     "tests/faults/",
     "tests/security/leaks/",
@@ -83,6 +86,8 @@ class _Distribution(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
+        if file.startswith(_OF_A_SECOND_STACK):
+            return _OF_A_SECOND_STACK[0]
         return next((folder for folder in _IN_ONE_PROCESS if file.startswith(folder)), file)
 
 
@@ -96,8 +101,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Distributio
 
 
 def _rank(item: pytest.Item) -> int:
-    places = (number for number, folder in enumerate(_FIRST) if item.nodeid.startswith(folder))
-    return next(places, len(_FIRST))
+    folders = [folder for folder in _FIRST if item.nodeid.startswith(folder)]
+    return _FIRST.index(max(folders, key=len)) if folders else len(_FIRST)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

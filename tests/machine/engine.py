@@ -170,6 +170,8 @@ class Engine:
 
         It would go on without AWS under it, and retry for minutes beside the tests that follow. A
         cancelled run has no evidence here, because nothing reports the end of its execution.
+
+        The execution may have a last state or two to enter: see `all_executed` and `execution_of`.
         """
         self.until(lambda: not self._unsealed(), "a run that has ended was not sealed")
 
@@ -178,6 +180,17 @@ class Engine:
         items = client.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
         ended = {"succeeded", "failed"}
         return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
+
+    def all_executed(self) -> None:
+        """Wait until every execution has ended, so that its history is whole."""
+        self.until(lambda: not self._executing(), "an execution does not end")
+
+    def _executing(self) -> bool:
+        return any(
+            self.states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]
+            for machine in self.states.list_state_machines()["stateMachines"]
+            for arn in [machine["stateMachineArn"]]
+        )
 
 
 def _retry_with_a_new_token(

@@ -32,6 +32,24 @@ def ended(client: Client, run_id: str) -> dict[str, Any]:
     return state_of(client, run_id)
 
 
+def execution_of(engine: Engine, run_id: str) -> dict[str, Any]:
+    """The run's execution once it has ended, as Step Functions shows it.
+
+    A run ends before its execution does, which still has a last state or two to enter.
+    """
+    run = engine.world.runs.snapshot(TENANT, run_id).run
+    states = engine.world.environment["PACK_RUN_MACHINE_ARN"].partition(":stateMachine:")[0]
+    arn = f"{states}:execution:{run.machine}:{run.execution}"
+    found: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        found.update(engine.states.describe_execution(executionArn=arn))
+        return bool(found["status"] != "RUNNING")
+
+    engine.until(has_ended, f"the execution of {run_id} does not end")
+    return found
+
+
 def state_of(client: Client, run_id: str) -> dict[str, Any]:
     """The run's state as the API has it."""
     state: dict[str, Any] = client("GET", f"runs/{run_id}").json

@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from taskrunner.model.job import HEARTBEAT_S
@@ -14,7 +13,7 @@ from taskrunner.model.worker_wait import NOTED_EVERY
 from taskrunner_cli.worker.loop import ACTIVE_POLL_S
 from taskrunner_cli.worker.settings import Settings
 from tests.machine.counted import Counts, counted
-from tests.machine.runs import ended, start
+from tests.machine.runs import ended, execution_of, start
 from tests.machine.workers import Worker, worker_client
 from tests.packs import pack
 from tests.template import ROOT, template
@@ -71,17 +70,19 @@ def table(first_header: str) -> dict[str, tuple[float, float]]:
 @pytest.fixture(name="counts")
 def _counts(engine: Engine, ana: Client) -> dict[str, float]:
     with counted(engine) as counts:
-        ended(ana, start(ana, PACK))
+        run_id = start(ana, PACK)
+        ended(ana, run_id)
         engine.rest()
+        entered = transitions(engine, run_id)
     counts.invoked.pop("read_run", None)  # the test's own look at the run
-    return by_row(counts)
+    return by_row(counts, entered)
 
 
-def by_row(counts: Counts) -> dict[str, float]:
+def by_row(counts: Counts, entered: int) -> dict[str, float]:
     memory_gib = template()["Parameters"]["StepMemoryMiB"]["Default"] / 1024
     others = counts.invoked.total() - counts.invoked["run_step"] + AUTHORIZE
     return {
-        "state transitions of Step Functions": transitions(),
+        "state transitions of Step Functions": entered,
         "invocations of functions": counts.invoked.total() + AUTHORIZE,
         "their time, in GB-s": CALL_S * (counts.invoked["run_step"] * memory_gib + others),
         "write units of DynamoDB": counts.units["write"],
@@ -92,17 +93,10 @@ def by_row(counts: Counts) -> dict[str, float]:
     }
 
 
-def transitions() -> int:
-    """Return how many states the only execution has entered."""
-    states = boto3.client("stepfunctions")
-    [execution] = [
-        found["executionArn"]
-        for machine in states.list_state_machines()["stateMachines"]
-        for found in states.list_executions(stateMachineArn=machine["stateMachineArn"])[
-            "executions"
-        ]
-    ]
-    events = states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+def transitions(engine: Engine, run_id: str) -> int:
+    """Return how many states the run's execution has entered from its start to its end."""
+    arn = execution_of(engine, run_id)["executionArn"]
+    events = engine.states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
     return sum(event["type"].endswith("StateEntered") for event in events)
 
 

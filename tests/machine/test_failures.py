@@ -9,9 +9,9 @@ import pytest
 
 from taskrunner.adapters.machine_events import step_reference
 from tests.machine.runs import (
-    TENANT,
     decide,
     ended,
+    execution_of,
     has_entry,
     log,
     outputs,
@@ -87,21 +87,6 @@ def test_the_last_failure_fails_the_run_and_skips_the_rest(ana: Client) -> None:
     }
     assert state["steps"][0]["errorMessage"] == "no luck"
     assert log(ana, run_id)[-1]["message"] == "Run failed: step broken failed."
-
-
-def execution_of(engine: Engine, run_id: str) -> dict[str, Any]:
-    """The run's execution once it has ended, as Step Functions shows it."""
-    run = engine.world.runs.snapshot(TENANT, run_id).run
-    states = engine.world.environment["PACK_RUN_MACHINE_ARN"].partition(":stateMachine:")[0]
-    arn = f"{states}:execution:{run.machine}:{run.execution}"
-    found: dict[str, Any] = {}
-
-    def has_ended() -> bool:
-        found.update(engine.states.describe_execution(executionArn=arn))
-        return bool(found["status"] != "RUNNING")
-
-    engine.until(has_ended, f"the execution of {run_id} does not end")
-    return found
 
 
 def test_the_execution_says_which_step_failed_and_why_and_nothing_that_it_wrote(

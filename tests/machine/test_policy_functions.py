@@ -156,7 +156,8 @@ def test_a_missing_secret_fails_the_gate_by_name(engine: Engine, ana: Client) ->
 
 
 def everything_stored(engine: Engine) -> str:
-    """The content of the table, the bucket, the machines and their executions."""
+    """The content of the table, the bucket, the machines and their executions at the end."""
+    engine.all_executed()
     table, bucket = boto3.client("dynamodb"), boto3.client("s3")
     stored = [json.dumps(table.scan(TableName="runs")["Items"])]
     stored += [

@@ -6,13 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.template import ROOT
+from tests.stack.own_stack import own_workspace
 
 TASKRUNNER = Path(sys.executable).parent / "taskrunner"
 
 
 def taskrunner(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in the project's folder."""
+    """Run the installed command in the clone whose stack this process uses."""
     return subprocess.run(  # noqa: S603 - the installed command
-        [TASKRUNNER, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+        [TASKRUNNER, *arguments],
+        cwd=own_workspace().root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )

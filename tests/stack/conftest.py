@@ -8,7 +8,7 @@ import boto3
 import httpx
 import pytest
 
-from taskrunner_cli import local
+from tests.stack import own_stack
 from tests.stack.api import Api
 from tests.stack.packs import GATED
 
@@ -21,8 +21,9 @@ _TAKE_A_MINUTE = ("expiring_run",)
 
 
 @pytest.fixture(name="stack", scope="session")
-def _stack() -> Stack:
-    return local.up(lambda _line: None)
+def _stack() -> Iterator[Stack]:
+    yield own_stack.up()
+    own_stack.end_if_linked()
 
 
 @pytest.fixture(name="operator", scope="session")

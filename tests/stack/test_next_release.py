@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner_cli.local import clients, deployment, emulator, workspace
+from taskrunner_cli.local import clients, deployment, emulator
 from tests.stack.api import Api, statuses, until
 from tests.stack.machines import Executions
 from tests.stack.next_release import (
@@ -19,6 +19,7 @@ from tests.stack.next_release import (
     next_release,
     release_before,
 )
+from tests.stack.own_stack import own_workspace
 from tests.stack.packs import GATED
 from tests.stack.test_every_kind import EVERY_KIND
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from taskrunner_cli.local import Stack
     from taskrunner_cli.local.emulator import Emulator
+    from taskrunner_cli.local.workspace import Workspace
 
 STACK = "releases"
 
@@ -40,7 +42,7 @@ class _Releases:
     operator: Api
     table: str
 
-    def deploy(self, sources: workspace.Workspace, **parameters: str) -> None:
+    def deploy(self, sources: Workspace, **parameters: str) -> None:
         deployment.deploy(sources, self.emulator, STACK, **parameters)
 
     def live(self, logical_id: str) -> dict[str, Any]:
@@ -108,15 +110,15 @@ class _Rollout:
 
 
 @pytest.fixture(name="before", scope="module")
-def _before(tmp_path_factory: pytest.TempPathFactory) -> workspace.Workspace:
+def _before(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return release_before(tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture(name="releases", scope="module")
 def _releases(
-    stack: Stack, operator: Api, aws: Callable[[str], Any], before: workspace.Workspace
+    stack: Stack, operator: Api, aws: Callable[[str], Any], before: Workspace
 ) -> Iterator[_Releases]:
-    here = workspace.find()
+    here = own_workspace()
     process = emulator.running(here)
     assert process is not None
     with here.locked():
@@ -131,7 +133,7 @@ def _releases(
 @pytest.fixture(name="rollout", scope="module")
 def _rollout(
     releases: _Releases,
-    before: workspace.Workspace,
+    before: Workspace,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> _Rollout:
     """Deploy the next release and roll it back, and let runs wait at gates meanwhile.
@@ -218,10 +220,10 @@ def test_runs_of_both_releases_finish_after_a_rollback(
 
 def test_another_parameter_moves_the_alias_to_a_version_with_it(releases: _Releases) -> None:
     """The code is the same, and SAM does not see the values of parameters."""
-    releases.deploy(workspace.find(), RetentionDays="40")
+    releases.deploy(own_workspace(), RetentionDays="40")
     before = releases.live("OpenGateFunction")
 
-    releases.deploy(workspace.find(), RetentionDays="50")
+    releases.deploy(own_workspace(), RetentionDays="50")
 
     after = releases.live("OpenGateFunction")
     days = [it["Environment"]["Variables"]["RETENTION_DAYS"] for it in (before, after)]
@@ -236,10 +238,10 @@ def test_a_parameter_of_any_length_moves_the_aliases_of_its_functions_alone(
     """Their versions are described by a digest, because a description has 256 characters."""
     functions = ("CreateRunFunction", "SimulatePackFunction", "PublishEventsFunction")
     hosts = [f"host-{number}.example.com" for number in range(40)]
-    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts))
+    releases.deploy(own_workspace(), AllowedEgress=",".join(hosts))
     before = {name: releases.live(name) for name in functions}
 
-    releases.deploy(workspace.find(), AllowedEgress=",".join(hosts[:-1]))
+    releases.deploy(own_workspace(), AllowedEgress=",".join(hosts[:-1]))
 
     after = {name: releases.live(name) for name in functions}
     for name in ("CreateRunFunction", "SimulatePackFunction"):

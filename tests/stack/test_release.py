@@ -37,7 +37,7 @@ def test_a_release_is_scanned_bundled_approved_deployed_and_proven(
     folder = str(tmp_path / "evidence")
     fetched = taskrunner("evidence", "fetch", run_id, "--to", folder)
     verified = taskrunner(
-        "evidence", "verify", folder, "--key", str(ROOT / ".local/evidence-key.pem"), "-o", "json",
+        "evidence", "verify", folder, "--key", ".local/evidence-key.pem", "-o", "json",
         "--plan-hash", waiting["planHash"],
     )  # fmt: skip
 

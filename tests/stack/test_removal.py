@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskrunner_cli.local import deployment, emulator, workspace
+from taskrunner_cli.local import deployment, emulator
+from tests.stack.own_stack import own_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ OTHERS = [f"{STACK}-dev_a-pack-{'0' * 32}", f"{STACK}_by-somebody-else"]
 def test_a_deleted_stack_takes_the_machines_of_its_packs_with_it(
     aws: Callable[[str], Any],
 ) -> None:
-    here = workspace.find()
+    here = own_workspace()
     process = emulator.running(here)
     assert process is not None
     with here.locked():

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from taskrunner_cli.local import deployment, emulator, workspace
+from taskrunner_cli.local import deployment, emulator
 from taskrunner_cli.local.workspace import python_version
+from tests.stack.own_stack import own_workspace
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def test_every_function_is_built(built: Path) -> None:
 
 
 def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
-    here = workspace.find()
+    here = own_workspace()
     process = emulator.running(here)
     assert process is not None
     parameters = deployment.local_parameters(process)

@@ -15,10 +15,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from taskrunner_cli.local import deployment, emulator, workspace
+from taskrunner_cli.local import deployment, emulator
 from tests.api_schema import assert_conforms
 from tests.packs import pack
 from tests.stack.api import until
+from tests.stack.own_stack import own_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ class Signed:
 
 @pytest.fixture(name="api", scope="module")
 def _api(operator: Api) -> Signed:
-    here = workspace.find()
+    here = own_workspace()
     process = emulator.running(here)
     assert process is not None
     with here.locked():

@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from bench.burst import Peak, burst
-from taskrunner_cli.local import emulator, workspace
+from taskrunner_cli.local import emulator
 from tests.packs import pack
 from tests.stack.api import until
 from tests.stack.machines import Executions
+from tests.stack.own_stack import own_workspace
 from tests.stack.packs import GATED, STEP
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ def test_throttled_lanes_are_retried_with_jitter(
 
 
 def test_a_burst_of_runs_succeeds_in_fewer_than_64_processes(stack: Stack) -> None:
-    process = emulator.running(workspace.find())
+    process = emulator.running(own_workspace())
     assert process is not None
     peak = Peak()
 
     # In a thread of its own: the browser of the console's tests keeps a loop in this one.
     with (
         ThreadPoolExecutor(1) as thread,
-        peak.watched(psutil.Process(process.pid), workspace.find().scratch),
+        peak.watched(psutil.Process(process.pid), own_workspace().scratch),
     ):
         load = thread.submit(lambda: asyncio.run(burst(stack, runs=30, steps=3, seconds=300)))
         outcome = load.result()

@@ -75,25 +75,30 @@ class Status:
     worker_log: str
 
 
-def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
+def up(
+    progress: Progress = lambda _: None,
+    port: int | None = None,
+    workspace: Workspace | None = None,
+) -> Stack:
     """Start the local stack, or bring it up to date; return immediately if it is current.
 
     Args:
         progress: called with a few words before each step.
         port: the emulator's port; None: TASKRUNNER_PORT, or 4566.
+        workspace: the clone whose stack it is; None: the one that `find` finds.
 
     Raises:
         LocalStackError: the port is in use, a tool is not installed, or a tool failed.
 
     """
-    workspace = find()
+    workspace = workspace or find()
     with workspace.locked():
         process = _emulator(workspace, progress, port)
         target = {"digest": deployment.digest(workspace), "emulator": asdict(process)}
         if _deployed(workspace) == target and workspace.stack_file.exists():
             progress("the stack is up to date")
             worker.ensure(workspace, target, progress)
-            return load()
+            return load(workspace)
         progress("deploying the stack")
         outputs = deployment.deploy(workspace, process)
         progress("registering the clients")
@@ -113,9 +118,12 @@ def up(progress: Progress = lambda _: None, port: int | None = None) -> Stack:
         return stack
 
 
-def down(progress: Progress = lambda _: None) -> bool:
-    """Stop the local stack and delete its state; return whether one was running."""
-    workspace = find()
+def down(progress: Progress = lambda _: None, workspace: Workspace | None = None) -> bool:
+    """Stop the local stack and delete its state; return whether one was running.
+
+    It is the stack of *workspace*, or of the clone that `find` finds.
+    """
+    workspace = workspace or find()
     with workspace.locked():
         worker.stop(workspace)
         progress("stopping the emulator")
@@ -139,21 +147,21 @@ def status() -> Status:
         current=deployed and _deployed(workspace) == target,
         pid=process.pid if process else None,
         port=process.port if process else None,
-        stack=load() if deployed else None,
+        stack=load(workspace) if deployed else None,
         log=str(workspace.logs / "emulator.log"),
         worker_pid=its_worker.pid if its_worker else None,
         worker_log=str(worker.log_of(workspace)),
     )
 
 
-def load() -> Stack:
-    """Return the stack that `.local/stack.json` describes.
+def load(workspace: Workspace | None = None) -> Stack:
+    """Return the stack that `.local/stack.json` of *workspace*, or of this clone, describes.
 
     Raises:
         LocalStackError: the file does not exist, or another version wrote it.
 
     """
-    path = find().stack_file
+    path = (workspace or find()).stack_file
     try:
         return _from_document(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:

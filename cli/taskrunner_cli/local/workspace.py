@@ -82,7 +82,7 @@ class Workspace:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock that lets one process at a time change this stack."""
-        self.local.mkdir(exist_ok=True)
+        self.local.mkdir(parents=True, exist_ok=True)
         with (self.local / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.machine.engine import engine as fresh_engine
-from tests.machine.runs import TENANT, ended, start
+from tests.machine.runs import TENANT, ended, execution_of, start
 from tests.security.leaks import echoes, places
 from tests.security.leaks.packs import manifest
 from tests.security.leaks.spellings import SECRETS, found_in
@@ -59,8 +59,11 @@ class Scene:
         return self.engine.client(subject="ana")
 
     def run(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
-        """The state at the end of a run of *steps*."""
-        return ended(self.ana, start(self.ana, manifest(steps, self.port)))
+        """The state at the end of a run of *steps*, whose execution has ended too."""
+        run_id = start(self.ana, manifest(steps, self.port))
+        state = ended(self.ana, run_id)
+        execution_of(self.engine, run_id)
+        return state
 
     def leaks(self, names: Iterable[str], *run_ids: str) -> list[str]:
         """Describe each place where any of the secrets *names* is found."""

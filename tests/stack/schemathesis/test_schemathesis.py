@@ -1,7 +1,7 @@
 """Generated requests, good and bad by the document: the document describes every answer.
 
 schemathesis runs as a program of its own, as somebody outside this project would run it. It is
-configured in schemathesis.toml and schemathesis_hooks.py.
+configured in schemathesis.toml and hooks.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from tests.api_schema import document
 from tests.packs import pack
 from tests.stack.api import Api
-from tests.stack.schemathesis_known import KNOWN
+from tests.stack.schemathesis.known import KNOWN
 from tests.template import ROOT
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def test_schemathesis_finds_no_answer_that_breaks_the_document(
         cwd=tmp_path,
         env={
             **os.environ,
-            "SCHEMATHESIS_HOOKS": "tests.stack.schemathesis_hooks",
+            "SCHEMATHESIS_HOOKS": "tests.stack.schemathesis.hooks",
             KNOWN: json.dumps(known),
             "PYTHONPATH": str(ROOT),
         },

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import schemathesis
 
 from tests.packs import pack
-from tests.stack.schemathesis_known import KNOWN
+from tests.stack.schemathesis.known import KNOWN
 
 if TYPE_CHECKING:
     from schemathesis.core.transport import Response
