@@ -3,7 +3,8 @@
 Each use of `moto_aws` makes a session and clients of its own. Each of them would inspect the same
 hundred handlers, rename the same events, describe the same operations, make a method for each of
 them, copy the handlers in ten times the time that it takes, and make a context for TLS that nothing
-uses, because moto answers before anything is sent.
+uses, because moto answers before anything is sent. Each request would describe its client in six
+hundred letters, each of which is checked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore import client, hooks, httpsession, regions
+from botocore import client, hooks, httpsession, regions, useragent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ def quick_botocore() -> Iterator[None]:
         patch.setattr(hooks._PrefixTrie, "__copy__", copy_handlers)
         patch.setattr(regions, "EndpointProvider", endpoint_provider)
         patch.setattr(httpsession, "create_urllib3_context", tls_context)
+        patch.setattr(useragent.UserAgentString, "to_string", lambda _: "Boto3/tests")
         yield
 
 

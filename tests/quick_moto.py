@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto import backend_index
-from moto.core import models, responses
+from moto.core import models, responses, utils
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -40,7 +40,9 @@ _by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
 _by_moto_size = DynamoType.size
+_by_moto_name_of_method = utils.camelcase_to_underscores
 _by_moto_parse_update = _UpdateParser.make
+_names_of_processors: dict[tuple[type, type], str | None] = {}
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def quick_moto(*, takes_urls: bool) -> Iterator[None]:
             patch.setattr(models, "RESPONSES_METHODS", [])
         patch.setattr(backend_index, "backend_url_patterns", patterns_by_frequency())
         patch.setattr(responses, "method_names_from_class", method_names)
+        patch.setattr(responses, "camelcase_to_underscores", cache(_by_moto_name_of_method))
         patch.setattr(BaseJSONSerializer, "_serialize_type_structure", serialize_structure)
         patch.setattr(_nodes.DepthFirstTraverser, "traverse", traverse)
         patch.setattr(_nodes.Node, "find_clauses", find_clauses)
@@ -119,8 +122,13 @@ def traverse(self: Any, root: Any) -> Any:  # noqa: ANN401 - moto is untyped
 
 
 def _processor(traverser: Any, kind: type) -> Any:  # noqa: ANN401 - moto is untyped
-    processors = traverser._processing_map().items()
-    return next((process for of, process in processors if issubclass(kind, of)), None)
+    key = (type(traverser), kind)
+    if key not in _names_of_processors:
+        processors = traverser._processing_map().items()
+        found = next((process for of, process in processors if issubclass(kind, of)), None)
+        _names_of_processors[key] = found and found.__name__
+    name = _names_of_processors[key]
+    return name and getattr(traverser, name)
 
 
 @cache

@@ -1,15 +1,17 @@
 """The clone whose local stack the tests of this process use.
 
-A clone has one stack, which the tests of one process use. pytest-xdist gives the tests of the stack
-to two processes (tests/conftest.py): one uses the stack of this clone, and the other that of a
-folder with links to this clone's files.
+A clone has one stack, which one process of tests can use at a time. The first that needs one uses
+that of this clone, which stays up. Any other one uses that of a folder with links to this clone's
+files. pytest-xdist gives the tests of the stack to two processes (tests/conftest.py).
 """
 
 from __future__ import annotations
 
-import os
+import fcntl
 import socket
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from itertools import count
+from typing import IO, TYPE_CHECKING, Final
 
 from taskrunner_cli import local
 from taskrunner_cli.local.emulator import HOST
@@ -17,17 +19,31 @@ from taskrunner_cli.local.workspace import Workspace
 from tests.template import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from taskrunner_cli.local import Stack
 
-# pytest-xdist sets it. It gives the first of the files in order to its first process.
-_PROCESS: Final = "PYTEST_XDIST_WORKER"
-_USES_THIS_CLONE: Final = {"", "gw0"}
+_LINKED: Final = ROOT / ".local" / "linked"
+_held: list[IO[str]] = []  # locks, until this process ends
 
 
+@cache
 def own_workspace() -> Workspace:
-    """Return this clone, or the folder of this process with links to its files."""
-    process = os.environ.get(_PROCESS, "")
-    return Workspace(ROOT if process in _USES_THIS_CLONE else ROOT / ".local" / "linked" / process)
+    """Return this clone, or a folder with links to its files if another process uses this clone."""
+    _LINKED.mkdir(parents=True, exist_ok=True)
+    free = next(number for number in count() if _is_free(_LINKED / f"{number}.lock"))
+    return Workspace(_LINKED / str(free) if free else ROOT)
+
+
+def _is_free(path: Path) -> bool:
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _held.append(lock)
+    return True
 
 
 def up() -> Stack:
