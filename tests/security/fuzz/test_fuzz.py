@@ -15,7 +15,7 @@ from tests.security.fuzz.targets import TARGETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SECONDS = 12
+_SECONDS = 8
 
 
 @pytest.mark.parametrize("target", TARGETS)
