@@ -5,9 +5,8 @@ does not clear /tmp (see "Lambda execution environment lifecycle"), so the files
 space from the steps of other tenants. Each attempt therefore holds a lock on its folder, and the
 next attempt removes every folder whose lock is free.
 
-A folder that an attempt has left empty is kept for the next attempt of this process. Removing three
-folders and making three others waits for the disk, for up to four milliseconds on a busy one. That
-was more than all else that the function does for a step by itself.
+A folder that an attempt has left empty is kept for the next attempt of this process, because
+removing three folders and making three others waits for the disk: 0.6 ms, and 3.5 on a busy one.
 """
 
 from __future__ import annotations
