@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/sandbox.py [ATTEMPTS]
 
-"Warm" uses the child that a server has forked in advance, while run_step reads the run, and "fresh"
-starts a server for the attempt. The fastest of all attempts counts.
+"Warm" uses the child that a server has forked in advance, as run_step does, and "fresh" starts a
+server for the attempt. The fastest of all attempts counts.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from taskrunner.sandbox.attempt import AttemptRequest, Limits  # noqa: E402 - ne
 from taskrunner.sandbox.launcher import ForkedSandbox  # noqa: E402 - the same
 
 ATTEMPTS = 20
-READING_S = 0.02
+WAITING_S = 0.02
 NO_SERVICES: Any = None
 
 
-def attempt(sandbox: ForkedSandbox, reading_s: float = 0) -> float:
-    """Return the seconds that one attempt takes, *reading_s* seconds after it was prepared."""
+def attempt(sandbox: ForkedSandbox, waiting_s: float = 0) -> float:
+    """Return the seconds that one attempt takes, *waiting_s* seconds after it was prepared."""
     with tempfile.TemporaryDirectory() as folder:
         request = AttemptRequest(
             uses="builtin:noop",
@@ -44,7 +44,7 @@ def attempt(sandbox: ForkedSandbox, reading_s: float = 0) -> float:
         request.output.mkdir()
         request.scratch.mkdir()
         sandbox.prepare()
-        sleep(reading_s)
+        sleep(waiting_s)
         started = perf_counter()
         result = sandbox.execute(request, NO_SERVICES)
         took_s = perf_counter() - started
@@ -65,7 +65,7 @@ def main(attempts: int) -> None:
     """Measure, and print one line."""
     fresh_s = min(fresh_attempt() for _ in range(attempts))
     with closing(ForkedSandbox()) as sandbox:
-        warm_s = min(attempt(sandbox, READING_S) for _ in range(attempts))
+        warm_s = min(attempt(sandbox, WAITING_S) for _ in range(attempts))
     print(f"warm {warm_s * 1000:.1f} ms, fresh {fresh_s * 1000:.1f} ms: {warm_s / fresh_s:.1%}")
 
 

@@ -6,8 +6,10 @@ AWS that it can make.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
+import os
 import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -199,8 +201,8 @@ class Service:
         )
 
     def has_files(self) -> bool:
-        """Return whether an attempt is under way, which has a folder of its own."""
-        return any(Path(tempfile.gettempdir()).glob("taskrunner-attempts-*/*"))
+        """Return whether an attempt is under way, which holds the lock of its folder."""
+        return any(map(_is_locked, Path(tempfile.gettempdir()).glob("taskrunner-attempts-*/*")))
 
     # --- what happens by itself ---------------------------------------------------------------
 
@@ -327,3 +329,14 @@ def _status_change(execution: Execution) -> dict[str, Any]:
         **{name: int(date.timestamp() * 1000) for name, date in dates.items() if date is not None},
         **execution.end,
     }
+
+
+def _is_locked(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,7 +1,11 @@
-"""An attempt's folder is removed after it, or by the next attempt when the function was killed."""
+"""An attempt's folder is empty before it, and nothing of it stays afterwards.
+
+If the function was killed, the next attempt removes the folder.
+"""
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,3 +89,81 @@ def test_an_attempt_keeps_the_folders_of_running_attempts() -> None:
 
     process.communicate("")
     assert not running.exists()
+
+
+def test_the_next_attempt_gets_a_folder_that_was_left_empty() -> None:
+    with attempt_folder() as first:
+        (first / "scratch" / "file").write_text("x")
+        (first / "scratch" / "file").unlink()
+    with attempt_folder() as second:
+        assert sorted(path.name for path in second.rglob("*")) == ["output", "scratch"]
+
+    assert second == first
+
+
+@pytest.mark.parametrize("name", ["other", "output/.file", "scratch/deep/", "output/link"])
+def test_a_folder_in_which_anything_was_left_is_removed(name: str) -> None:
+    with attempt_folder() as folder:
+        if name.endswith("/"):
+            (folder / name).mkdir()
+        elif name.endswith("link"):
+            (folder / name).symlink_to("nowhere")
+        else:
+            (folder / name).write_text("x")
+
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["", "output", "scratch"])
+def test_a_folder_with_other_permissions_is_removed(name: str) -> None:
+    with attempt_folder() as folder:
+        (folder / name).chmod(0o755)
+
+    assert not folder.exists()
+
+
+def test_a_folder_is_removed_when_another_one_stands_for_its_output(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    with attempt_folder() as folder:
+        (folder / "output").rmdir()
+        (folder / "output").symlink_to(elsewhere)
+
+    assert not folder.exists()
+    assert elsewhere.exists()
+
+
+def test_an_empty_folder_is_removed_when_the_attempt_raises() -> None:
+    """Its process may go on for a moment, and write to it."""
+    with pytest.raises(ZeroDivisionError), attempt_folder() as first:
+        _ = 1 / 0
+    with attempt_folder() as second:
+        assert second != first
+
+
+def test_a_folder_that_was_changed_while_it_was_kept_is_removed() -> None:
+    with attempt_folder() as first:
+        pass
+    (first / "output" / "file").write_text("x")
+
+    with attempt_folder() as second:
+        assert second != first
+        assert sorted(path.name for path in second.rglob("*")) == ["output", "scratch"]
+    with attempt_folder():
+        assert not first.exists()
+
+
+def test_a_folder_that_vanished_while_it_was_kept_is_made_again() -> None:
+    with attempt_folder() as first:
+        pass
+    shutil.rmtree(first)
+
+    with attempt_folder() as second:
+        assert sorted(path.name for path in second.rglob("*")) == ["output", "scratch"]
+
+
+def test_attempts_at_the_same_time_never_get_the_same_folder() -> None:
+    with attempt_folder():
+        pass
+    with attempt_folder() as first, attempt_folder() as second:
+        assert first != second

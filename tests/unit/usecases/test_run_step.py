@@ -121,7 +121,28 @@ def uses(executor: str, parameters: str = "{}", more: str = "") -> str:
     return pack(f"- {{id: ship, run: {{uses: '{executor}', with: {parameters}}}{more}}}")
 
 
+class PreparedAt(ThreadSandbox):
+    """A sandbox that notes how many ends of attempts are recorded when it is asked to prepare."""
+
+    def __init__(self, world: MemoryWorld) -> None:
+        super().__init__()
+        self._world = world
+        self.ends: list[int] = []
+
+    def prepare(self) -> None:
+        self.ends.append(sum(entry.id.endswith("#ended") for entry in entries(self._world)))
+
+
 class TestAttempt:
+    def test_prepares_the_sandbox_before_it_reads_and_for_the_next_attempt(self) -> None:
+        """While the end is recorded, another process would slow that down."""
+        world = a_world(BUILD)
+        world.sandbox = sandbox = PreparedAt(world)
+
+        step(world, "build")
+
+        assert sandbox.ends == [0, 1]
+
     def test_is_recorded_for_as_long_as_the_function_has_time(self) -> None:
         """An end that cannot be recorded would lose the attempt."""
         world = a_world(BUILD)

@@ -120,7 +120,10 @@ def run_step(
     )
     with attempt_folder() as folder:
         ended, captured = _perform(attempt, folder)
-    return _record(attempt, ended, captured)
+    answer = _record(attempt, ended, captured)
+    # For the next attempt: nobody waits for it now. Lambda may freeze it until the next event.
+    world.sandbox.prepare()
+    return answer
 
 
 def _answer(
