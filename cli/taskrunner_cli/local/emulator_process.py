@@ -4,8 +4,8 @@ Without them nothing throttles a version of a function, a throttled gate never o
 not learn when to retry, and lanes that are throttled together stay together. A Map would run all
 items at a time where its input says how many. A function also does not learn the address that its
 client used, with which the URLs in its responses begin. A stream's function would be called for
-nearly every record, while the functions run that write the next ones. The
-corrections replace private functions of MiniStack, so its version is pinned;
+nearly every record, while the functions run that write the next ones. Each call of a function would
+wait for 90 ms. The corrections replace private functions of MiniStack, so its version is pinned;
 tests/stack/test_throttles.py, test_runs.py and test_events.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ministack import app
+from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.services import apigateway_v1, lambda_svc, stepfunctions
 
 _throttle = lambda_svc._throttle_response
@@ -31,6 +32,8 @@ _call_proxy = apigateway_v1._invoke_lambda_proxy_v1
 _build_event = apigateway_v1._build_lambda_event_v1
 _poll_streams = lambda_svc._poll_dynamodb_streams
 _filter_records = lambda_svc._apply_filter_criteria
+_build_runtime_handler = ProvidedWorker._build_handler_class
+_drain_log = ProvidedWorker._drain_stderr_bounded
 
 _task = threading.local()  # `token`: what the callback task of this thread waits for
 _stream = threading.local()  # of the thread that reads streams; see poll_streams
@@ -156,6 +159,26 @@ def poll_streams() -> bool:
     return bool(_stream.is_behind)
 
 
+def build_runtime_handler(worker: ProvidedWorker, *generation: Any) -> type[Any]:
+    """Send a function its event at once.
+
+    MiniStack writes the head and the body apart. The kernel would keep the body until the head is
+    acknowledged, which takes 40 ms.
+    """
+    handler: type[Any] = _build_runtime_handler(worker, *generation)
+    handler.disable_nagle_algorithm = True
+    return handler
+
+
+def drain_log(worker: ProvidedWorker, first_line_wait: float = 0.005) -> str:
+    """Return what a function has logged in a call. A line that comes later is in the next log.
+
+    MiniStack waits for a first line for 50 ms, but a function has written it before its answer.
+    """
+    lines: str = _drain_log(worker, first_line_wait)
+    return lines
+
+
 if __name__ == "__main__":
     lambda_svc._throttle_response = throttle_response
     lambda_svc._reserved_concurrency = reserved_concurrency
@@ -167,4 +190,6 @@ if __name__ == "__main__":
     stepfunctions._execute_map = execute_map
     lambda_svc._poll_dynamodb_streams = poll_streams
     lambda_svc._apply_filter_criteria = filter_records
+    ProvidedWorker._build_handler_class = build_runtime_handler
+    ProvidedWorker._drain_stderr_bounded = drain_log
     app.main()
