@@ -6,13 +6,16 @@ items at a time where its input says how many. A function also does not learn th
 client used, with which the URLs in its responses begin. A stream's function would be called for
 nearly every record, while the functions run that write the next ones. Each call of a function would
 wait for 90 ms. The corrections replace private functions of MiniStack, so its version is pinned;
-tests/stack/test_throttles.py, test_runs.py and test_events.py test them.
+tests/stack/test_throttles.py, test_runs.py, test_events.py and test_function_errors.py test them.
 
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
 
+import fcntl
 import json
 import random
+import sys
+import termios
 import threading
 import time
 from http import HTTPStatus
@@ -34,6 +37,11 @@ _poll_streams = lambda_svc._poll_dynamodb_streams
 _filter_records = lambda_svc._apply_filter_criteria
 _build_runtime_handler = ProvidedWorker._build_handler_class
 _drain_log = ProvidedWorker._drain_stderr_bounded
+
+_MOST_TO_READ_S = 0.25  # as MiniStack's most for a log
+_TO_QUEUE_S = (
+    0.005  # from the pipe to the lines of the log, which takes no time if nothing else runs
+)
 
 _task = threading.local()  # `token`: what the callback task of this thread waits for
 _stream = threading.local()  # of the thread that reads streams; see poll_streams
@@ -170,13 +178,25 @@ def build_runtime_handler(worker: ProvidedWorker, *generation: Any) -> type[Any]
     return handler
 
 
-def drain_log(worker: ProvidedWorker, first_line_wait: float = 0.005) -> str:
-    """Return what a function has logged in a call. A line that comes later is in the next log.
+def drain_log(worker: ProvidedWorker, first_line_wait: float = _MOST_TO_READ_S) -> str:
+    """Return what a function has logged in a call.
 
-    MiniStack waits for a first line for 50 ms, but a function has written it before its answer.
+    MiniStack waits for a first line for 50 ms, but a function has written it before its answer. So
+    this waits while the function's pipe holds something, and then for the thread that reads it.
     """
-    lines: str = _drain_log(worker, first_line_wait)
+    deadline = time.monotonic() + first_line_wait
+    while _has_unread_output(worker) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    lines: str = _drain_log(worker, _TO_QUEUE_S)
     return lines
+
+
+def _has_unread_output(worker: ProvidedWorker) -> bool:
+    try:
+        found = fcntl.ioctl(worker._proc.stdout, termios.FIONREAD, bytes(4))
+    except (AttributeError, OSError, ValueError):  # the process has ended
+        return False
+    return int.from_bytes(found, sys.byteorder) > 0
 
 
 if __name__ == "__main__":
