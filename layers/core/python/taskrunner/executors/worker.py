@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from taskrunner.executors import arguments
@@ -18,9 +18,12 @@ from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.model.canonical_json import canonical_text
 
 if TYPE_CHECKING:
-    from typing import LiteralString, Self
+    from collections.abc import Iterator
+    from typing import LiteralString
 
+    from taskrunner.executors.parameters import Given
     from taskrunner.executors.work import Work
+    from taskrunner.model.json_path import JsonPath
 
 _MAX_TEXT: Final = 64 * 1024
 _MAX_ENTRIES: Final = 100
@@ -29,6 +32,9 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OF_THE_WORKER: Final = "TASKRUNNER_"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _LABEL_FORM: Final = "is a word of 1 to 63 letters, digits, '.', '_', '/' and '-'"
+# As the worker reads it: the program, and the first argument, which is the program after `env`.
+_SHEBANG: Final = re.compile(r"#!\s*(\S+)(?:[ \t]+(\S+))?")
+_SHELLS: Final = frozenset({"sh", "dash", "bash"})
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 
 
@@ -111,11 +117,31 @@ class Parameters(ClosedParameters):
     memory_mib: int | None = Field(default=None, alias="memoryMiB", ge=16, le=1024 * 1024)
     cpus: Annotated[float, BeforeValidator(_number)] | None = Field(default=None, ge=0.1, le=256)
 
-    @model_validator(mode="after")
-    def _runs_something(self) -> Self:
-        if (self.script is None) == (self.command is None):
-            raise _wrong("a worker runs exactly one of 'script' and 'command'")
-        return self
+    @classmethod
+    def contradictions(cls, given: Given) -> Iterator[tuple[JsonPath, str]]:
+        """Yield that there is not exactly one thing to run, and what cannot reach it."""
+        programs = ("script", "command")
+        if all(map(given.has, programs)) or not any(map(given.may_have, programs)):
+            yield (), "a worker runs exactly one of 'script' and 'command'"
+        if (program := _other_program(given.values.get("script"))) is not None:
+            yield ("script",), f"it is for sh or bash, not for {program!r}; use 'command'"
+        env = given.values.get("env")
+        for name, value in env.items() if given.has("image") and isinstance(env, dict) else ():
+            if isinstance(value, str) and ("\n" in value or "\r" in value):
+                yield (
+                    ("env", name),
+                    "it has several lines, which a container cannot get; use 'files'",
+                )
+
+
+def _other_program(script: object) -> str | None:
+    """Return the program that the first line of a script names, unless a worker runs it as such."""
+    shebang = _SHEBANG.match(script) if isinstance(script, str) else None
+    if shebang is None or "{{" in shebang[0]:
+        return None
+    words = [word.rpartition("/")[2] for word in shebang.groups() if word]
+    name = words[1] if words[0] == "env" and len(words) > 1 else words[0]
+    return None if name in _SHELLS else name
 
 
 def execute(_parameters: Parameters, _work: Work) -> NoReturn:
