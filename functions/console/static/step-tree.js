@@ -174,13 +174,16 @@ export class StepTree extends ConsoleElement {
   #children(node, isPaged) {
     if (!isPaged) {
       const isParallel = node.step.kind === 'Parallel';
-      return h(
-        'ul',
-        { class: isParallel ? 'lanes' : 'sequence' },
-        isParallel
-          ? lanesOf(node).map((lane) => this.#lane(node, lane))
-          : node.children.map((child) => this.#node(child)),
-      );
+      return [
+        h(
+          'ul',
+          { class: isParallel ? 'lanes' : 'sequence' },
+          isParallel
+            ? lanesOf(node).map((lane) => this.#lane(node, lane))
+            : node.children.map((child) => this.#node(child)),
+        ),
+        more(node.omitted ?? 0, () => this.onMore(node.id)),
+      ];
     }
     const limit = this.#shown.get(node.id) ?? PAGE;
     const ordered = byUrgency(node.children);
@@ -194,20 +197,11 @@ export class StepTree extends ConsoleElement {
         { class: 'sequence iterations' },
         shown.map((child) => this.#node(child)),
       ),
-      rest > 0 &&
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet more',
-            onclick: () => {
-              this.#shown.set(node.id, limit + PAGE);
-              if (isAllShown) this.onMore(node.id);
-              this.repaint();
-            },
-          },
-          `Show ${Math.min(PAGE, rest)} more of ${rest.toLocaleString()}`,
-        ),
+      more(rest, () => {
+        this.#shown.set(node.id, limit + PAGE);
+        if (isAllShown) this.onMore(node.id);
+        this.repaint();
+      }),
     ];
   }
 
@@ -273,6 +267,18 @@ function lanesOf(node) {
     else lanes.push({ branch, children: [child] });
   }
   return lanes;
+}
+
+/** Returns the button that shows more of *rest* steps; nothing if there are none. */
+function more(rest, onclick) {
+  return (
+    rest > 0 &&
+    h(
+      'button',
+      { type: 'button', class: 'quiet more', onclick },
+      `Show ${Math.min(PAGE, rest)} more of ${rest.toLocaleString()}`,
+    )
+  );
 }
 
 function counts(node) {

@@ -386,8 +386,44 @@ class TestShow:
         queries = [request.query for request in service.requests if "parent" in request.query]
         assert [query.get("cursor") for query in queries] == [None, "next"]
 
+    @pytest.mark.parametrize("command", [("show",), ("watch",)])
+    def test_names_the_command_that_lists_the_steps_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService, command: tuple[str, ...]
+    ) -> None:
+        run = service.add("r1", ticks=2)
+        state = run.state()
+        block: Step = {"stepId": "each", "kind": "Map", "status": "Succeeded"}
+        child: Step = {"stepId": "each[0]::a", "parentId": "each", "status": "Succeeded"}
+        state["steps"] = [{**block, "childrenOmitted": 7, "counts": {"Succeeded": 8}}, child]
+        service.next_answers = [Answer(200, {**state, "stepsOmitted": 7})]
+
+        out = taskrunner(*command, "r1").out
+
+        assert "… and 8 more steps in iterations: taskrunner show r1 --all" in out
+
 
 class TestWatch:
+    def test_all_reads_the_steps_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1", ticks=2).state()
+        block: Step = {"stepId": "each", "kind": "Map", "status": "Succeeded"}
+        children: list[Step] = [
+            {"stepId": f"each[{number}]::a", "parentId": "each", "status": "Succeeded"}
+            for number in range(2)
+        ]
+        omitting: Step = {**block, "childrenOmitted": 1, "counts": {"Succeeded": 2}}
+        service.next_answers = [
+            Answer(200, {**state, "steps": [omitting, children[0]], "stepsOmitted": 1}),
+            Answer(200, b"", {"Content-Type": "application/x-ndjson"}),
+            Answer(200, {**state, "steps": children}),
+        ]
+
+        out = taskrunner("watch", "r1", "--all").out
+
+        assert [f"each[{number}]::a" in out for number in range(2)] == [True, True]
+        assert "more step" not in out
+
     def test_follows_a_run_to_its_end(self, taskrunner: Command, service: FakeService) -> None:
         service.add("r1")
         service.add("r2", "failing")
