@@ -59,9 +59,9 @@ def container_command(job: Job, lease: Lease, folder: JobFolder, settings: Setti
     )
 
 
-def is_killed_for_memory(inspected: str) -> bool:
-    """Return whether the output of a command's inspection says so."""
-    return inspected.strip() == "true"
+def is_killed_for_memory(inspected: str) -> bool | None:
+    """Return whether the output of a container's inspection says so; None if it says nothing."""
+    return {"true": True, "false": False}.get(inspected.strip())
 
 
 def remove_left_container(folder_name: str, settings: Settings) -> None:

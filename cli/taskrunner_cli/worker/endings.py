@@ -66,9 +66,19 @@ def _exited(report: Report, job: Job, settings: Settings) -> Completion:
         return _memory_exceeded(job, settings)
     words = _exit(report.exit_status)
     if job.image and report.exit_status == _KILLED:
-        limit = f"its {_memory_mib(job, settings)} MiB of memory"
-        words += f": most likely the container used more than {limit}; {_more(job, settings)}"
+        words += f": {_killed_container(report, job, settings)}"
     return failed(words)
+
+
+def _killed_container(report: Report, job: Job, settings: Settings) -> str:
+    """Return what most likely has killed a container."""
+    limit = f"{_memory_mib(job, settings)} MiB of memory"
+    if is_killed_for_memory(report.inspected) is None:
+        return f"most likely the container used more than its {limit}; {_more(job, settings)}"
+    return (
+        f"not for the container's limit of {limit}; the machine may have run out of memory, "
+        "or something else has killed it"
+    )
 
 
 def _memory_exceeded(job: Job, settings: Settings) -> Completion:
