@@ -14,7 +14,7 @@ from tests.packs import pack
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
 from tests.unit.cli.fake_run import Moment, at_gates
-from tests.unit.cli.fake_service import FakeService
+from tests.unit.cli.fake_service import FakeService, refused
 from tests.unit.usecases.scenarios import TENANT, a_world
 from tests.unit.usecases.scenarios import step as run_step
 
@@ -224,6 +224,19 @@ class TestShow:
         assert (as_json.code, as_json.out) == (1, "")
         assert "http_404 (HTTP 404)" in as_text.err
         assert as_json.error["error"]["status"] == 404
+
+    def test_says_where_the_ids_of_runs_are_if_there_is_no_such_run(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.next_answers = [
+            refused(404, "not_found", "run nope not found"),
+            refused(404, "not_found", "step nope in run r1 not found; available: scan"),
+        ]
+
+        run, step = taskrunner("show", "nope"), taskrunner("outputs", "r1", "nope")
+
+        assert "try:   list the runs of the tenant: taskrunner runs" in run.err
+        assert "try:" not in step.err
 
     def test_a_run_id_is_always_one_segment_of_the_path(
         self, taskrunner: Command, service: FakeService
@@ -479,6 +492,14 @@ class TestOutputs:
         service.next_answers = [Answer(200, {"stepId": "scan", "status": "Running", **more})]
 
         assert words in taskrunner("outputs", "r1", "scan").out
+
+    def test_a_gate_that_waits_looks_like_in_the_list_of_steps(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        gate = {"stepId": "ask", "status": "Pending", "statusReason": "awaiting-approval"}
+        service.next_answers = [Answer(200, gate)]
+
+        assert "◆ Pending" in taskrunner("outputs", "r1", "ask").out
 
 
 class TestLogs:
