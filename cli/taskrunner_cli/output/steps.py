@@ -110,17 +110,18 @@ def step_table(
     lines = list(with_branches(rows))
     for guide, row in zip(tree_guides([line.depth for line in lines]), lines, strict=True):
         if isinstance(row, BranchLine):
-            table.add_row(text(guide, "dim").append_text(row.label), *[""] * 4)
+            table.add_row(row.label, *[""] * 4, guide=guide)
             continue
         step = row.step
         table.add_row(
-            text(guide, "dim").append_text(text(step["stepId"], "bold")),
+            text(step["stepId"], "bold"),
             status_of(step),
             text(step.get("attempts") or ""),
             clock_time(step.get("lastTransitionAt"))
             if durations is None
             else duration(durations.get(step["stepId"])),
             text(_detail(row, shown_decisions.get(step["stepId"]))),
+            guide=guide,
         )
     return table
 

@@ -264,6 +264,10 @@ def test_the_guides_of_a_tree() -> None:
     assert tree_guides([0, 1, 2, 2, 1, 0]) == ["", "├─ ", "│  ├─ ", "│  └─ ", "└─ ", ""]
 
 
+def test_a_node_whose_parent_is_not_listed_is_drawn_below_the_nearest_one_that_is() -> None:
+    assert tree_guides([0, 5, 5, 7, 3, 0]) == ["", "├─ ", "├─ ", "│  └─ ", "└─ ", ""]
+
+
 def test_plan_shows_numbers_from_inputs_as_they_are_planned(
     taskrunner: Command, tmp_path: Path
 ) -> None:
