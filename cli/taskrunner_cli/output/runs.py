@@ -184,7 +184,9 @@ def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> Render
 
 def _why(reason: RunReason) -> str:
     """Return why a run ended or waits; empty if its summary does not say."""
-    parts = (reason.get("stepId"), reason.get("reason"), reason.get("message"))
+    code, message = reason.get("reason", ""), reason.get("message", "")
+    says_it = message.casefold().startswith(code.replace("-", " "))
+    parts = (reason.get("stepId"), "" if says_it else code, message)
     return ": ".join(part for part in parts if part)
 
 

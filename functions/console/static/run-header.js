@@ -13,7 +13,7 @@ import { badge, duration, time, who } from './words.js';
  * @param {{hasEnded: boolean, isFinal: boolean, journal: import('./run-journal.js').RunJournal}} progress
  */
 export function runHeader(run, poll, { hasEnded, isFinal, journal }) {
-  const from = Date.parse(run.startedAt ?? run.createdAt);
+  const from = Date.parse(run.createdAt); // as in the list of runs
   const to = run.endedAt ? Date.parse(run.endedAt) : Date.now();
   const cancel = () => cancelRun(run.runId).then(() => poll.now());
   return [

@@ -38,8 +38,8 @@ export class StepTree extends ConsoleElement {
   /** @type {(node: any) => import('./run-journal.js').Span|undefined} */
   spanOf = () => undefined;
 
-  /** @type {(stepId: string) => string} Returns the link to a step. */
-  linkOf = () => '#';
+  /** @type {(stepId: string) => string} Returns the link to a step; empty if it has no page. */
+  linkOf = () => '';
 
   /** @type {(blockId: string) => void} Asks for more of the steps that were not sent. */
   onMore = () => {};
@@ -112,22 +112,29 @@ export class StepTree extends ConsoleElement {
         'div',
         { class: 'box-head' },
         isBlock && this.#toggle(node, isOpen),
-        h(
-          'a',
-          {
-            href: this.linkOf(node.id),
-            class: 'step-link',
-            'aria-current': isSelected ? 'true' : null,
-          },
-          sign(node.state),
-          h('span', { class: 'step-name' }, step.name ?? step.templateId ?? node.id),
-          h('span', { class: 'visually-hidden' }, ` ${stateWord(node.state)}`),
-        ),
+        this.#title(node, isSelected),
         h('span', { class: 'kind' }, KINDS[step.kind] ?? step.kind),
         h('span', { class: 'facts' }, this.#facts(node)),
       ),
-      isPaged && isBlock && counts(node),
+      isPaged && isBlock && Object.keys(node.counts).length > 0 && counts(node),
       isOpen && this.#children(node, isPaged),
+    );
+  }
+
+  /** A step's sign and name, which lead to its page if it has one. */
+  #title(node, isSelected) {
+    const { step } = node;
+    const href = this.linkOf(node.id);
+    return h(
+      href ? 'a' : 'span',
+      {
+        href: href || null,
+        class: href ? 'step-link' : 'step-title',
+        'aria-current': isSelected ? 'true' : null,
+      },
+      sign(node.state),
+      h('span', { class: 'step-name' }, step.name ?? step.templateId ?? node.id),
+      h('span', { class: 'visually-hidden' }, ` ${stateWord(node.state)}`),
     );
   }
 
@@ -244,6 +251,8 @@ export class StepTree extends ConsoleElement {
       ['offered', 'running'].includes(state) && step.lastLoss?.message,
       retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
+      step.mapInfo?.itemCount !== undefined && plural(step.mapInfo.itemCount, 'item'),
+      state === 'requiresapproval' && step.approvalId,
     ]
       .filter(Boolean)
       .join(' · ');

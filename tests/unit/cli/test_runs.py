@@ -63,6 +63,26 @@ class TestRuns:
 
         assert "ship: timeout: It took too long." in taskrunner("runs").out
 
+    @pytest.mark.parametrize(
+        ("reason", "detail"),
+        [
+            ({"reason": "cancelled", "message": "Cancelled by ana."}, "Cancelled by ana."),
+            (
+                {"reason": "awaiting-approval", "message": "Awaiting approval: qa", "stepId": "a"},
+                "a: Awaiting approval: qa",
+            ),
+            ({"reason": "timeout", "stepId": "a"}, "a: timeout"),
+            ({"reason": "timeout", "message": "it ran longer"}, "timeout: it ran longer"),
+        ],
+    )
+    def test_says_each_reason_once(
+        self, taskrunner: Command, service: FakeService, reason: dict[str, str], detail: str
+    ) -> None:
+        run = {"runId": "r1", "status": "failed", "statusReason": reason}
+        service.next_answers = [Answer(200, {"runs": [run]})]
+
+        assert taskrunner("runs").out.splitlines()[1].rstrip().endswith(f"  {detail}")
+
     def test_says_that_there_are_no_runs(self, taskrunner: Command) -> None:
         assert taskrunner("runs").out == "no runs yet\n"
 
