@@ -131,7 +131,13 @@ class RefusedPackError(RefusedError):
     def __init__(
         self, problems: Sequence[PlanError], *, status: int, code: str = "", trace_id: str = ""
     ) -> None:
-        super().__init__(_summary(problems, code), status=status, code=code, trace_id=trace_id)
+        super().__init__(
+            _summary(problems, code),
+            status=status,
+            code=code,
+            trace_id=trace_id,
+            cure=_cure(code),
+        )
         self.problems = tuple(problems)
         self.pack: PackFile | None = None
 
@@ -142,7 +148,7 @@ class InvalidPackError(CommandError):
     default_code = INVALID_PACK
 
     def __init__(self, problems: Sequence[PlanError], pack: PackFile, *, code: str) -> None:
-        super().__init__(_summary(problems, code), code=code)
+        super().__init__(_summary(problems, code), code=code, cure=_cure(code))
         self.problems = tuple(problems)
         self.pack: PackFile | None = pack
 
@@ -151,6 +157,10 @@ class UnexpectedOutcomeError(CommandError):
     """A run, its evidence or a check of the demo is not as expected."""
 
     default_code = "not_as_expected"
+
+
+def _cure(code: str) -> str:
+    return "give an input with --input NAME=VALUE" if code == INVALID_INPUTS else ""
 
 
 def _summary(problems: Sequence[PlanError], code: str) -> str:
