@@ -147,7 +147,6 @@ def test_prints_plan_errors_as_the_service_does(taskrunner: Command, mixed: str)
 
     assert ended.code == 1
     assert ended.error["error"]["code"] == "invalid_inputs"
-    assert ended.error["error"]["cure"] == "give an input with --input NAME=VALUE"
     assert ended.error["errors"] == [
         {"path": "$.inputs.go", "message": "the input 'go' is required"}
     ]

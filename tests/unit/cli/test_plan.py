@@ -282,3 +282,17 @@ def test_plan_shows_numbers_from_inputs_as_they_are_planned(
         "builtin:noop  up to 3 attempts",
         "2 at a time",
     } <= details
+
+
+def test_the_error_of_a_missing_input_names_the_option_that_gives_it(
+    taskrunner: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.yaml"
+    inputs = "[{name: image, type: string, required: true}, {name: n, type: number}]"
+    path.write_text(pack("- {id: a, run: {uses: builtin:noop}}", spec=f"inputs: {inputs}"))
+
+    missing = taskrunner("plan", str(path), "--input", "n=x")
+    wrong = taskrunner("plan", str(path), "--input", "n=x", "--input", "image=app:1")
+
+    assert missing.err.splitlines()[-1] == "try:   --input image=VALUE"
+    assert "try:" not in wrong.err
