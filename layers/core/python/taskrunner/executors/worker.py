@@ -30,6 +30,7 @@ _MAX_ENTRIES: Final = 100
 _MAX_LABELS: Final = 20
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OF_THE_WORKER: Final = "TASKRUNNER_"
+_FOLDER_OF_THE_WORKER: Final = ".taskrunner"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _LABEL_FORM: Final = "is a word of 1 to 63 letters, digits, '.', '_', '/' and '-'"
 # As the worker reads it: the program, and the first argument, which is the program after `env`.
@@ -48,6 +49,12 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _not_empty(script: str) -> str:
+    if not script:
+        raise _wrong("it is empty; write what to run, or omit the step")
+    return script
+
+
 def _variable(name: str) -> str:
     if not _VARIABLE.fullmatch(name):
         raise _wrong("not the name of a variable; use letters, digits and _", arguments.KEY)
@@ -62,6 +69,9 @@ def _path(name: str) -> str:
     is_inside = not path.is_absolute() and ".." not in path.parts and path.parts
     if not is_inside or str(path) != name or "\0" in name:
         message = "not a path inside the working folder; write it like config/app.json"
+        raise _wrong(message, arguments.KEY)
+    if path.parts[0] == _FOLDER_OF_THE_WORKER:
+        message = f"{_FOLDER_OF_THE_WORKER} is the worker's own folder; choose another one"
         raise _wrong(message, arguments.KEY)
     return name
 
@@ -101,7 +111,7 @@ _Word = Annotated[_Text, BeforeValidator(_word)]
 class Parameters(ClosedParameters):
     """The script or command of a step, and its surroundings on the worker."""
 
-    script: _Text | None = None
+    script: Annotated[_Text, AfterValidator(_not_empty)] | None = None
     command: list[_Word] | None = Field(default=None, min_length=1, max_length=_MAX_ENTRIES)
     env: dict[Annotated[str, AfterValidator(_variable)], _Word] = Field(
         default={}, max_length=_MAX_ENTRIES
