@@ -55,6 +55,11 @@ def test_a_line_that_is_written_over_counts_once_as_it_was_at_last() -> None:
     assert _texts(*map(_output, BAR)) == ["fetching", "100%\ndone", "waiting for"]
 
 
+def test_the_next_entry_writes_over_a_line_that_ended_with_a_carriage_return() -> None:
+    assert _texts(*map(_output, ("40%\r", "41%\r\r", "\n5\n"))) == ["41%\n5"]
+    assert _texts(*map(_output, ("40%\r", "41%\n"))) == ["41%"]
+
+
 def test_a_line_in_two_entries_is_one_line_at_the_time_of_its_end() -> None:
     first, second = _output("hello "), _output("world\n")
 
