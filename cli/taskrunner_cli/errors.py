@@ -16,6 +16,8 @@ from typing import ClassVar, Final, TypedDict
 
 INVALID_PACK: Final = "invalid_pack"
 INVALID_INPUTS: Final = "invalid_inputs"
+_OF_INPUTS: Final = "$.inputs."
+_MOST_OPTIONS: Final = 5  # that a cure names
 PLAN_ERROR_CODES: Final = frozenset({INVALID_PACK, INVALID_INPUTS})
 """The service's codes of errors that list what is wrong with a pack or its inputs."""
 
@@ -131,7 +133,13 @@ class RefusedPackError(RefusedError):
     def __init__(
         self, problems: Sequence[PlanError], *, status: int, code: str = "", trace_id: str = ""
     ) -> None:
-        super().__init__(_summary(problems, code), status=status, code=code, trace_id=trace_id)
+        super().__init__(
+            _summary(problems, code),
+            status=status,
+            code=code,
+            trace_id=trace_id,
+            cure=_cure(problems),
+        )
         self.problems = tuple(problems)
         self.pack: PackFile | None = None
 
@@ -142,7 +150,7 @@ class InvalidPackError(CommandError):
     default_code = INVALID_PACK
 
     def __init__(self, problems: Sequence[PlanError], pack: PackFile, *, code: str) -> None:
-        super().__init__(_summary(problems, code), code=code)
+        super().__init__(_summary(problems, code), code=code, cure=_cure(problems))
         self.problems = tuple(problems)
         self.pack: PackFile | None = pack
 
@@ -151,6 +159,16 @@ class UnexpectedOutcomeError(CommandError):
     """A run, its evidence or a check of the demo is not as expected."""
 
     default_code = "not_as_expected"
+
+
+def _cure(problems: Sequence[PlanError]) -> str:
+    """Return the options that give the inputs that are missing; empty if none is."""
+    names = [
+        problem["path"].removeprefix(_OF_INPUTS)
+        for problem in problems
+        if problem["path"].startswith(_OF_INPUTS) and problem["message"].endswith("is required")
+    ]
+    return " ".join(f"--input {name}=VALUE" for name in names[:_MOST_OPTIONS])
 
 
 def _summary(problems: Sequence[PlanError], code: str) -> str:

@@ -21,8 +21,8 @@ bootstrap.make_before_snapshot("clock", "jobs", "machines", "principals", "runs"
 
 
 def _cancel(request: Request, world: World) -> Response:
-    run_id = request.run_id()
-    state = cancel_run(request.tenant(), run_id, request.caller.subject, world)
+    run_id, caller = request.run_id(), request.caller
+    state = cancel_run(request.tenant(), run_id, caller.subject, world, caller_name=caller.name)
     return json_response(202, state, {"Location": f"{request.base_url}{_RUNS}/{run_id}"})
 
 

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from taskrunner.model.entries.run_entries import LAST_EVENTS
 from taskrunner.model.refusal import RefusalCode
-from taskrunner_cli.api import watch
+from taskrunner_cli.api.documents import STATUS_OF_LAST_EVENT
 from tests.api_schema import ndjson_problems, schema_problems
 from tests.architecture.api_document import (
     CONTRACT,
@@ -282,7 +282,7 @@ def test_every_event_that_ends_a_run_is_known_to_the_document_and_the_command_li
     named = re.search(r"A run ends with one of ([^A-Z]+)\. After", text)
 
     assert named
-    assert LAST_EVENTS == set(watch.STATUS_OF_LAST_EVENT) == set(re.split(r",\s+", named[1]))
+    assert LAST_EVENTS == set(STATUS_OF_LAST_EVENT) == set(re.split(r",\s+", named[1]))
 
 
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:

@@ -552,14 +552,20 @@ class TestList:
             "message": "Run failed: its execution ended with States.Timeout."
         }
 
-    def test_a_summary_says_who_cancelled_the_run(self, world: Ports) -> None:
-        snapshot = new_run(world, a_run(tenant="cancelled"))
-        request = run_entries.cancel_requested("ana", ENDED.occurred_at)
+    @pytest.mark.parametrize(
+        ("name", "who"), [(None, "ana"), ("nightly-build", "nightly-build (ana)")]
+    )
+    def test_a_summary_says_who_cancelled_the_run(
+        self, world: Ports, name: str | None, who: str
+    ) -> None:
+        tenant = f"cancelled-by-{name or 'ana'}"
+        snapshot = new_run(world, a_run(tenant=tenant))
+        request = run_entries.cancel_requested("ana", ENDED.occurred_at, name=name)
 
         world.runs.end(snapshot, RunStatus.CANCELLED, [request, CANCELLED])
 
-        (listed,) = world.runs.list("cancelled", 10, None).items
-        assert listed["statusReason"] == {"reason": "cancelled", "message": "Cancelled by ana."}
+        (listed,) = world.runs.list(tenant, 10, None).items
+        assert listed["statusReason"] == {"reason": "cancelled", "message": f"Cancelled by {who}."}
 
     def test_omits_runs_of_another_tenant(self, world: Ports) -> None:
         new_run(world, a_run(tenant="somebody"))

@@ -6,15 +6,18 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from taskrunner.executors.parameters import Given
 from taskrunner.executors.work import Bundle, EgressDenied, ExecutorFailure, Revision, Work
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
+    from taskrunner.executors.parameters import ExecutorParameters
     from taskrunner.executors.work import Network
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import Json, JsonMapping, JsonObject
 
 CREATED_AT = "2025-12-06T12:00:00.000Z"
@@ -158,10 +161,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def mistakes(parameters: type[BaseModel], given: Json) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return the path and message of each problem that pydantic finds in *given*."""
+def mistakes(parameters: type[ExecutorParameters], given: JsonObject) -> list[tuple[JsonPath, str]]:
+    """Return the path and message of each problem that *parameters* find in *given*."""
+    found: list[tuple[JsonPath, str]] = []
     try:
         parameters.model_validate(given)
     except ValidationError as error:
-        return [(detail["loc"], detail["msg"]) for detail in error.errors()]
-    return []
+        for detail in error.errors():
+            path = detail["loc"]
+            found.append((path[:-1] if path[-1:] == ("[key]",) else path, detail["msg"]))
+    return [*found, *parameters.contradictions(Given(given))]

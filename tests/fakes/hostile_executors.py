@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from taskrunner.executors.parameters import AnyParameters, ExecutorParameters
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
 
 if TYPE_CHECKING:
@@ -33,18 +34,14 @@ _PREFIX = "hostile:"
 _MIB = 1024 * 1024
 
 
-class NoParameters(BaseModel):
+class NoParameters(ExecutorParameters):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-class AnyParameters(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
 class Hostile:
     run: Callable[[JsonObject, Work], Any]
-    Parameters: type[BaseModel] = AnyParameters
+    Parameters: type[ExecutorParameters] = AnyParameters
 
     def execute(self, parameters: BaseModel, work: Work) -> Any:  # noqa: ANN401
         return self.run(dict(parameters.model_extra or {}), work)

@@ -31,8 +31,8 @@ def approval_outputs(approval: str) -> dict[str, Any]:
     return outputs | ({"rejection": rejected[0]} if rejected else {})
 
 
-def _who(approval: str, subject: str) -> dict[str, str]:
-    return {"subject": subject, **remarks(approval, subject)}
+def _who(approval: str, subject: str) -> dict[str, str | None]:
+    return {"subject": subject, "name": None, **remarks(approval, subject)}
 
 
 def broken_rule(rule: Rule, value: Callable[[str], Any]) -> dict[str, Any] | None:

@@ -198,6 +198,7 @@ def test_a_decision_can_be_read_by_later_steps(ana: Client, bob: Client) -> None
     assert decided["decision"] == "approved"
     assert {**first, "decidedAt": None} == {
         "subject": "bob",
+        "name": None,
         "actorId": "user:bob",
         "decidedAt": None,
         "summary": "clean",

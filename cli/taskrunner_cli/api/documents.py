@@ -19,6 +19,13 @@ FINAL_RUN_STATUSES: Final[frozenset[RunStatus]] = frozenset({"succeeded", "faile
 FINAL_STEP_STATUSES: Final[frozenset[StepStatus]] = frozenset({"Succeeded", "Failed", "Skipped"})
 WAITING_REASONS: Final = frozenset({"awaiting-approval", "awaiting-override"})
 """The values of `statusReason` of a gate that waits for a decision."""
+STATUS_OF_LAST_EVENT: Final[dict[str, RunStatus]] = {
+    "run.completed": "succeeded",
+    "run.failed": "failed",
+    "run.schedule-failed": "failed",
+    "run.cancelled": "cancelled",
+}
+"""The statuses of ended runs, by the event of the entry that ends a log."""
 
 
 class PackName(TypedDict):

@@ -51,7 +51,8 @@ def refusal(
         status=status,
         code=code or f"http_{status}",
         trace_id=trace_id,
-        cure=_cure(status, caller, is_person, retry_after_s(response, now)),
+        cure=_cure(status, caller, is_person, retry_after_s(response, now))
+        or _cure_of_missing(status, message),
     )
 
 
@@ -104,6 +105,12 @@ def _cure(status: int, caller: str, is_person: bool, wait_s: float | None) -> st
             return f"repeat the command in {wait_s:.0f} s or later"
         case _:
             return ""
+
+
+def _cure_of_missing(status: int, message: str) -> str:
+    """Return where to find the ids of runs, if there is no run with the id that was given."""
+    is_run = status == httpx.codes.NOT_FOUND and message.startswith("run ")
+    return "list the runs of the tenant: taskrunner runs" if is_run else ""
 
 
 def _plan_errors(answer: JsonObject) -> list[PlanError]:

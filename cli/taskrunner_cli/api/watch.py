@@ -19,7 +19,12 @@ import httpx
 from taskrunner_cli.api.answers import Answer
 from taskrunner_cli.api.approval_scopes import ApprovalScopes
 from taskrunner_cli.api.client import Client
-from taskrunner_cli.api.documents import FINAL_RUN_STATUSES, LogEntry, RunState, RunStatus
+from taskrunner_cli.api.documents import (
+    FINAL_RUN_STATUSES,
+    STATUS_OF_LAST_EVENT,
+    LogEntry,
+    RunState,
+)
 from taskrunner_cli.api.refusals import BUSY_STATUSES
 from taskrunner_cli.api.retries import Notify
 from taskrunner_cli.errors import RefusedError, UnexpectedOutcomeError, UnreachableError
@@ -36,12 +41,6 @@ _LAST_ENTRY_GRACE_S: Final = 5.0  # the last log entry may come this long after 
 _LONGEST_SILENCE_S: Final = 300.0
 _FIRST_SILENT_PAUSE_S: Final = 1.0
 _LONGEST_SILENT_PAUSE_S: Final = 30.0
-STATUS_OF_LAST_EVENT: Final[dict[str, RunStatus]] = {
-    "run.completed": "succeeded",
-    "run.failed": "failed",
-    "run.schedule-failed": "failed",
-    "run.cancelled": "cancelled",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ app: Final = typer.Typer(help="A run's record, signed by the service.", no_args_
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A bundle, or a folder that `fetch` wrote.")
 ]
+_KEY_OF_STACK: Final = ".local/evidence-key.pem"
 KeyOption = Annotated[Path, typer.Option(metavar="PEM", help="The public key to trust.")]
 JournalOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The run's log, as the API serves it.")
@@ -91,11 +92,12 @@ def fetch(
     """Save a run's bundle, log and artifacts into a folder that `verify` reads."""
     folder = to or default_folder(run)
     files = save_evidence(session.client, session.world.clock, run, folder)
+    key = _KEY_OF_STACK if session.is_local_stack else "PEM"
     session.print_result(
         {"runId": run, "folder": str(folder), "files": files},
         Group(
             *(text(f"saved {file}") for file in files),
-            text(f"next: taskrunner evidence verify {folder} --key PEM", "dim"),
+            text(f"next: taskrunner evidence verify {folder} --key {key}", "dim"),
         ),
     )
 

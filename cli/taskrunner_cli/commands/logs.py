@@ -1,9 +1,9 @@
 """`logs`: prints the log of a run, whole or filtered."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -15,6 +15,7 @@ from taskrunner_cli.commands.options import CursorOption, RunArgument
 from taskrunner_cli.errors import UsageError
 from taskrunner_cli.output.log_filter import LEVELS, LogFilter
 from taskrunner_cli.output.runs import log_line
+from taskrunner_cli.output.whole_lines import WholeLines
 from taskrunner_cli.session import Session
 
 if TYPE_CHECKING:
@@ -87,63 +88,112 @@ def logs(  # noqa: PLR0913 -- one parameter per option
     failed_steps = _failed_steps(session, run) if failed else None
     earliest = parse_moment(since, "--since", session.world.clock.now())
     log_filter = LogFilter(step, LEVELS.index(level), failed_steps, grep, earliest)
-    printed = 0
+    log = _Log(session, log_filter)
     if tail is not None:
-        cursor, printed = _print_tail(session, run, log_filter, tail, cursor)
-    if tail is None or follow:
-        for document, entry in _entries(session, run, cursor, follow=follow):
-            if log_filter.accepts(entry):
-                session.print_record(document, log_line(entry, grep))
-                printed += 1
-    if not printed:
+        cursor, last = _read_tail(session, run, log, tail, cursor)
+        log.print(last)
+    try:
+        if tail is None or follow:
+            for entry in _entries(session, run, cursor, follow=follow):
+                log.print(log.wanted(entry))
+    finally:
+        log.print(log.rest())
+    if not log.printed:
         steps = f"; its steps: taskrunner show {run} --all" if step else ""
         session.screen.print_notice(f"the log has no such entries{steps}")
 
 
-def _print_tail(
-    session: Session, run: str, log_filter: LogFilter, count: int, cursor: str | None
-) -> tuple[str | None, int]:
-    """Print the last *count* entries that are wanted.
+class _Record(NamedTuple):
+    """An entry of a log as the service sent it, and as it is shown."""
 
-    Return the cursor after all entries that were read, and how many were printed.
+    document: object
+    view: LogEntry
 
-    They are searched for in the end of the log, and in all of it only if that has too few.
+
+class _Log:
+    """The wanted entries of a log: for people with output in whole lines, else as they came."""
+
+    def __init__(self, session: Session, log_filter: LogFilter) -> None:
+        self._session = session
+        self._filter = log_filter
+        self._lines = WholeLines()
+        self.printed = 0
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some entries are not wanted."""
+        return self._filter != LogFilter()
+
+    @property
+    def unfinished(self) -> list[LogEntry]:
+        """The wanted ones of the lines that have not ended."""
+        return [view for view in self._lines.unfinished if self._filter.accepts(view)]
+
+    def wanted(self, entry: "Answer[LogEntry]") -> Iterator[_Record]:
+        """Yield the wanted ones of the entries that the next *entry* completes."""
+        is_json = self._session.screen.is_json
+        for view in [entry.view] if is_json else self._lines.add(entry.view):
+            if self._filter.accepts(view):
+                yield _Record(entry.document, view)
+
+    def rest(self) -> Iterator[_Record]:
+        """Yield the wanted ones of the lines that have not ended."""
+        for view in filter(self._filter.accepts, self._lines.rest()):
+            yield _Record(view, view)
+
+    def begin_again(self) -> None:
+        """Forget the entries so far, because they are read again."""
+        self._lines = WholeLines()
+
+    def print(self, records: Iterable[_Record]) -> None:
+        """Print *records*."""
+        for record in records:
+            self._session.print_record(record.document, log_line(record.view, self._filter.words))
+            self.printed += 1
+
+
+def _read_tail(
+    session: Session, run: str, log: _Log, count: int, cursor: str | None
+) -> tuple[str | None, Iterable[_Record]]:
+    """Return the cursor after all entries that were read, and the last *count* that are wanted.
+
+    They are searched for in the end of the log, and in all of it only if that has too few. A line
+    of output that has not ended counts, but does not come before it ends.
     """
-    last: deque[Answer[LogEntry]] = deque(maxlen=count)
+    last: deque[_Record] = deque(maxlen=count)
     end = None
     if cursor is None and count <= _LARGEST_TAIL:
-        is_filtered = log_filter != LogFilter()
-        end = session.client.log_end(run, _LARGEST_TAIL if is_filtered else count)
+        end = session.client.log_end(run, _LARGEST_TAIL if log.is_filtered else count)
     if end is not None and end.entries and end.cursor:
-        wanted = [entry for entry in end.entries if log_filter.accepts(entry.view)]
-        if len(wanted) >= count or end.entries[0].view["eventType"] == _FIRST_EVENT:
+        wanted = [record for entry in end.entries for record in log.wanted(entry)]
+        is_whole = end.entries[0].view["eventType"] == _FIRST_EVENT
+        if is_whole or len(wanted) + len(log.unfinished) >= count:
             last.extend(wanted)
             cursor = end.cursor
+        else:
+            log.begin_again()
     for page in session.client.log_pages(run, cursor):
         cursor = page.cursor
-        last.extend(entry for entry in page.entries if log_filter.accepts(entry.view))
-    for entry in last:
-        session.print_record(entry.document, log_line(entry.view, log_filter.words))
-    return cursor, len(last)
+        last.extend(record for entry in page.entries for record in log.wanted(entry))
+    unfinished = len(log.unfinished)
+    return cursor, list(last)[max(0, len(last) + unfinished - count) :]
 
 
 def _entries(
     session: Session, run: str, cursor: str | None, *, follow: bool
-) -> Iterator[tuple[object, LogEntry]]:
-    """Yield each entry of a log as the service sent it, and as it is shown."""
+) -> Iterator["Answer[LogEntry]"]:
+    """Yield each entry of a log after *cursor*."""
     from taskrunner_cli.api.watch import Watch, has_ended  # noqa: PLC0415 -- brings httpx
 
     if not follow:
         for page in session.client.log_pages(run, cursor):
-            for entry in page.entries:
-                yield entry.document, entry.view
+            yield from page.entries
         return
     watch = Watch(
         session.client, run, session.world.clock, session.screen.print_notice, cursor=cursor
     )
     for update in watch.until(has_ended):
-        for entry in update.new_entries:
-            yield entry.document, entry.view
+        yield from update.new_entries
 
 
 def _failed_steps(session: Session, run: str) -> frozenset[str]:

@@ -188,8 +188,9 @@ def print_end(session: Session, last: "RunUpdate", *, lists_all: bool = False) -
     if session.screen.is_json:
         session.screen.print_document(last.document)
     elif lists_all or not session.screen.is_live:  # a live table has printed it already
-        history = _read_history(session, last.run)
-        session.screen.print_text(run_view(last.run, history, lists_all=lists_all))
+        state = _with_omitted_steps(session, last.run) if lists_all else last.run
+        history = _read_history(session, state)
+        session.screen.print_text(run_view(state, history, lists_all=lists_all))
     if last.run.get("status") != "succeeded":
         raise typer.Exit(1)
 

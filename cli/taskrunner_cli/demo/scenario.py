@@ -24,6 +24,7 @@ from taskrunner_cli.output.artifacts import artifact_list
 from taskrunner_cli.output.formatting import text
 from taskrunner_cli.output.runs import log_line, run_view
 from taskrunner_cli.output.simulation import simulation_view
+from taskrunner_cli.output.whole_lines import whole_lines
 
 TARGET: Final = "registry.example.com/app:v1.2.3"
 APPROVAL: Final = "security-review"
@@ -139,7 +140,7 @@ def print_records(demo: Demo, *runs: RunState) -> None:
         demo.print(run_view(demo.operator.run(run_id).view), "")
         pages = demo.operator.log_pages(run_id)
         log = [entry.view for page in pages for entry in page.entries]
-        demo.print(*(log_line(entry) for entry in log), "")
+        demo.print(*map(log_line, whole_lines(log)), "")
         check_log(demo, [entry["eventType"] for entry in log])
         artifacts = demo.operator.artifacts(run_id).view
         demo.print(artifact_list(artifacts))

@@ -22,6 +22,7 @@ class Run(_Model):
     tenant: str
     outcome: str
     created_by: str
+    created_by_name: str | None = None
     created_at: str
     ended_at: str
 

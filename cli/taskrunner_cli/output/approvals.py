@@ -102,7 +102,8 @@ def approval_question(
         facts.add_row("message" if message else "gate", text(message or same[0]["stepId"]))
         if len(same) > 1:
             facts.add_row("gates", text(", ".join(gate["stepId"] for gate in same)))
-        facts.add_row("open since", date_time(same[0].get("lastTransitionAt")))
+        if waiting:  # after a decision, that is the last change
+            facts.add_row("open since", date_time(same[0].get("lastTransitionAt")))
     facts.add_row("plan", text(run["planHash"]))
     facts.add_row("created", text(created(run)))
     if entry is not None:

@@ -1,4 +1,4 @@
-"""The people who decided at the gates of a run or cancelled it, by the entries of its log.
+"""The callers who created a run, decided at its gates or cancelled it, by the entries of its log.
 
 The approver is the caller of the decision's token. The actor stands beside the approver and never
 instead, because the approver may write any name there.
@@ -17,7 +17,7 @@ _VERDICTS: Final = {
     "gate.expired": "expired",
 }
 _CANCEL_REQUESTED: Final = "run.cancel-requested"
-_TELLING_EVENTS: Final = frozenset({*_VERDICTS, _CANCEL_REQUESTED})
+_EVENTS_OF_CALLERS: Final = frozenset({*_VERDICTS, "run.created", _CANCEL_REQUESTED})
 
 
 class Decisions:
@@ -32,7 +32,7 @@ class Decisions:
         for entry in entries:
             event = entry["eventType"]
             if event == _CANCEL_REQUESTED:
-                self.cancelled_by = entry.get("metadata", {}).get("by", "")
+                self.cancelled_by = _caller(entry)
             elif verdict := _VERDICTS.get(event):
                 decisions = self._by_gate.setdefault(entry.get("stepId", ""), [])
                 decisions.append(verdict + who_and_why(entry))
@@ -43,18 +43,25 @@ class Decisions:
 
 
 def who_and_why(entry: LogEntry) -> str:
-    """Return who decided, and the reason: ` by client:ci (ana@example.com): looks good`.
+    """Return who acted, and the reason: ` by client:ci (ana@example.com): looks good`.
 
-    It is empty for an entry that is not about a decision or says nothing of it.
+    It is empty for an entry that no caller has made, or that does not say who.
     """
-    if entry["eventType"] not in _TELLING_EVENTS:
+    if entry["eventType"] not in _EVENTS_OF_CALLERS:
         return ""
-    metadata = entry.get("metadata", {})
-    approver = who(metadata.get("approver") or metadata.get("by", ""), metadata.get("approverName"))
+    metadata, caller = entry.get("metadata", {}), _caller(entry)
     actor, summary = metadata.get("actorId"), metadata.get("summary")
     parts = [
-        f" by {approver}" if approver else "",
+        f" by {caller}" if caller else "",
         f" ({actor})" if actor else "",
         f": {summary}" if summary else "",
     ]
     return "".join(parts)
+
+
+def _caller(entry: LogEntry) -> str:
+    """Return the caller that an entry names, as people know it; empty if it names none."""
+    metadata = entry.get("metadata", {})
+    if approver := metadata.get("approver"):
+        return who(approver, metadata.get("approverName"))
+    return who(metadata.get("by", ""), metadata.get("byName"))

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from taskrunner_cli.json_types import JsonObject
 from taskrunner_cli.output.formatting import status, text
 from taskrunner_cli.output.tables import Facts, ResultTable
+from taskrunner_cli.output.wording import who
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def report_view(report: "Report") -> RenderableType:
         {
             "run": f"{run.id} of {run.tenant}, {run.outcome}",
             "pack": f"{pack.name} {pack.version}",
-            "created": f"{run.created_at} by {run.created_by}",
+            "created": f"{run.created_at} by {who(run.created_by, run.created_by_name)}",
             "ended": run.ended_at,
         }
     )

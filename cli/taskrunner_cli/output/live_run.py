@@ -33,6 +33,7 @@ from taskrunner_cli.output.screen import Screen
 from taskrunner_cli.output.step_durations import StepDurations
 from taskrunner_cli.output.step_output import LastOutput, is_output, printed_lines
 from taskrunner_cli.output.steps import StepRow, brought_up_to_date, step_rows, step_table
+from taskrunner_cli.output.whole_lines import WholeLines
 from taskrunner_cli.output.wording import counted
 from taskrunner_cli.output.worker_steps import has_known_cause, wait_message
 from taskrunner_cli.ports.clock import Clock
@@ -121,20 +122,34 @@ class PlainLines(NoDisplay):
         self._console = console
         self._hint_options = hint_options
         self._streams = streams
+        self._lines = WholeLines()
         self._hints: list[Text] = []
         self._waits: list[str] = []
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Print the lines of output that have not ended."""
+        self._print(self._lines.rest())
 
     def show(self, update: "RunUpdate") -> None:
         """Print the transitions among the new log entries, and hints and waits that are new."""
         for entry in update.new_entries:
-            if self._streams if is_output(entry.view) else _is_transition(entry.view):
-                self._console.print(log_line(entry.view), soft_wrap=True)
+            self._print(self._lines.add(entry.view))
         hints = gate_hints(update.run, self._hint_options, update.by_gate)
         if hints != self._hints:
             for hint in hints:
                 self._console.print(hint, soft_wrap=True)
         self._hints = hints
         self._print_waits(update.run)
+
+    def _print(self, entries: Iterable[LogEntry]) -> None:
+        for entry in entries:
+            if self._streams if is_output(entry) else _is_transition(entry):
+                self._console.print(log_line(entry), soft_wrap=True)
 
     def _print_waits(self, run: RunState) -> None:
         """Print why steps wait for workers, once as long as it holds; of a map it is one line."""
@@ -168,8 +183,9 @@ class LiveTable:
         self._durations = durations
         self._decisions = Decisions()
         self._streams = streams
+        self._lines = WholeLines()
         self._output = LastOutput()
-        self._log: deque[RenderableType] = deque(maxlen=_LOG_ROWS)
+        self._log: deque[LogEntry] = deque(maxlen=_LOG_ROWS)
         self._run: RunState | None = None
         self._by_gate: frozenset[str] = frozenset()
         self._lock = Lock()  # Live draws from its own thread
@@ -188,6 +204,7 @@ class LiveTable:
         traceback: TracebackType | None,
     ) -> None:
         """Stop the display, and print the last state."""
+        self._take(self._lines.rest())
         self._live.__exit__(kind, error, traceback)
         if self._run is not None:
             run, rows = self._run, self._rows(self._run)
@@ -203,20 +220,23 @@ class LiveTable:
         with self._lock:
             for entry in update.new_entries:
                 self._durations.add(entry.view)
-                if self._streams is None or not is_output(entry.view):
-                    self._log.append(log_line(entry.view))
-            self._output.add(entry.view for entry in update.new_entries)
             self._decisions.add(entry.view for entry in update.new_entries)
             self._run, self._by_gate = update.run, update.by_gate
-        if self._streams:
-            self._print_output(update)
+        for entry in update.new_entries:
+            self._take(self._lines.add(entry.view))
         self._live.refresh()
 
-    def _print_output(self, update: "RunUpdate") -> None:
-        """Print what steps have printed above the table, where it stays."""
-        for entry in update.new_entries:
-            if is_output(entry.view):
-                for line in printed_lines(entry.view):
+    def _take(self, entries: Iterable[LogEntry]) -> None:
+        """Keep *entries* for the log below the table, and print output above it if it is wanted."""
+        with self._lock:
+            whole = list(entries)
+            for entry in whole:
+                self._output.add(entry)
+                if self._streams is None or not is_output(entry):
+                    self._log.append(entry)
+        for entry in whole if self._streams else ():
+            if is_output(entry):
+                for line in printed_lines(entry):
                     self._live.console.print(line, soft_wrap=True)
 
     def _last_output(self, run: RunState) -> Iterator[Text]:
@@ -237,7 +257,9 @@ class LiveTable:
 
     def _view(self, run: RunState, console: Console, options: ConsoleOptions) -> RenderableType:
         """Return as many steps as fit above the end of the log, and the hints."""
-        log = console.render_lines(Group(*self._log), options, pad=False)[-_LOG_ROWS:]
+        unfinished = self._lines.unfinished if self._streams is None else ()
+        entries = map(log_line, (*self._log, *unfinished))
+        log = console.render_lines(Group(*entries), options, pad=False)[-_LOG_ROWS:]
         log_lines = [Segments([*line, Segment.line()]) for line in log]
         below = Group(*log_lines, *self._hints(run))
         most = min(console.height // _ROWS_PER_FAILURE, MOST_FAILURES)

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from taskrunner_cli.output.formatting import text
+from taskrunner_cli.output.tables import Facts
 
 if TYPE_CHECKING:
     from taskrunner_cli.local import Stack, Status
@@ -78,19 +79,18 @@ def status_document(status: "Status") -> StatusDocument:
     }
 
 
-def stack_view(stack: "Stack") -> RenderableType:
+def stack_view(stack: "Stack") -> Facts:
     """Return the addresses of a running stack, and the names of its callers."""
-    lines = [
-        text(f"  API      {stack.api_url}"),
-        text(f"  tokens   {stack.token_url}"),
-        text(f"  callers  {', '.join(stack.clients)}"),
-    ]
+    facts = Facts(indent=2)
+    facts.add_row("API", text(stack.api_url))
+    facts.add_row("tokens", text(stack.token_url))
+    facts.add_row("callers", text(", ".join(stack.clients)))
     if stack.people:
         names = ", ".join(f"{name} ({person.group})" for name, person in stack.people.items())
-        lines.append(text(f"  people   {names}; passwords: .local/stack.json"))
+        facts.add_row("people", text(f"{names}; passwords: .local/stack.json"))
     if stack.console_url:
-        lines.append(text(f"  console  {stack.console_url}"))
-    return Group(*lines)
+        facts.add_row("console", text(stack.console_url))
+    return facts
 
 
 def status_view(status: "Status") -> RenderableType:
@@ -111,18 +111,15 @@ def status_view(status: "Status") -> RenderableType:
             "yellow",
         )
     age = "up to date" if status.current else "older than the sources; try: taskrunner local up"
-    return Group(
-        text(f"the local stack is running ({process}), {age}", "green"),
-        stack_view(status.stack),
-        text(f"  log      {status.log}"),
-        _worker_line(status),
-    )
+    facts = stack_view(status.stack)
+    facts.add_row("log", text(status.log))
+    facts.add_row("worker", _worker(status))
+    return Group(text(f"the local stack is running ({process}), {age}", "green"), facts)
 
 
-def _worker_line(status: "Status") -> Text:
+def _worker(status: "Status") -> Text:
     if sys.platform != "linux":
-        return text("  worker   none: a worker needs Linux")
+        return text("none: a worker needs Linux")
     if status.worker_pid is None:
-        return text("  worker   does not run; try: taskrunner local up", "yellow")
-    words = f"  worker   of the pool local (process {status.worker_pid}); {status.worker_log}"
-    return text(words)
+        return text("does not run; try: taskrunner local up", "yellow")
+    return text(f"of the pool local (process {status.worker_pid}); {status.worker_log}")

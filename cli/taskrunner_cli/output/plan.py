@@ -21,15 +21,16 @@ def plan_view(simulation: Simulation, gates: GatesDocument) -> RenderableType:
     depths = [depth for depth, _ in nodes]
     for guide, (_, step) in zip(tree_guides(depths), nodes, strict=True):
         if isinstance(step, BranchLine):
-            table.add_row(text(guide, "dim").append_text(step.label), *[""] * 4)
+            table.add_row(step.label, *[""] * 4, guide=guide)
             continue
         name = step.get("templateId", step["id"])
         table.add_row(
-            text(guide, "dim").append_text(text(name, "bold")),
+            text(name, "bold"),
             text(step.get("kind", "")),
             status(step["status"]),
             text(step.get("uses") or step.get("approvalId") or ""),
             text(_detail(step, guards.get(name))),
+            guide=guide,
         )
     unguarded = ", ".join(gates["unguarded"])
     notes = [text(f"not guarded by any gate  {unguarded}", "yellow")] if unguarded else []

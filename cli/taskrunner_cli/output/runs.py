@@ -120,16 +120,14 @@ def failures(run: RunState, decisions: Decisions, most: int = MOST_FAILURES) -> 
 
 def unlisted_steps(run: RunState, listed: int) -> list[Text]:
     """Return how many steps of a run are not among those *listed*, and how to see them."""
-    notes = []
-    if hidden := len(run["steps"]) - listed:
-        command = f"taskrunner show {run['runId']} --all"
-        notes.append(f"… and {counted(hidden, 'more step')} in iterations: {command}")
-    if omitted := run.get("stepsOmitted", 0):
-        notes.append(f"… and {counted(omitted, 'more step')} that the service left out")
-    lines = [text(note, "dim") for note in notes]
-    for line in lines:
-        line.no_wrap, line.overflow = True, "ignore"  # the command is to be copied
-    return lines
+    # The service too leaves out steps in iterations only.
+    hidden = len(run["steps"]) - listed + run.get("stepsOmitted", 0)
+    if not hidden:
+        return []
+    command = f"taskrunner show {run['runId']} --all"
+    line = text(f"… and {counted(hidden, 'more step')} in iterations: {command}", "dim")
+    line.no_wrap, line.overflow = True, "ignore"  # the command is to be copied
+    return [line]
 
 
 def created(run: RunState) -> str:
@@ -186,7 +184,9 @@ def run_list(runs: Sequence[RunSummary], *, is_filtered: bool = False) -> Render
 
 def _why(reason: RunReason) -> str:
     """Return why a run ended or waits; empty if its summary does not say."""
-    parts = (reason.get("stepId"), reason.get("reason"), reason.get("message"))
+    code, message = reason.get("reason", ""), reason.get("message", "")
+    says_it = message.casefold().startswith(code.replace("-", " "))
+    parts = (reason.get("stepId"), "" if says_it else code, message)
     return ": ".join(part for part in parts if part)
 
 
@@ -200,7 +200,9 @@ def log_line(entry: LogEntry, words: str = "") -> Text:
     if is_output(entry):
         message = margin.join(printed_lines(entry, words))
     else:
-        words = _named_message(entry) + who_and_why(entry)
+        acted = who_and_why(entry)
+        words = _named_message(entry)
+        words = words.removesuffix(".") + acted if acted else words
         message = margin.join(text(line, style) for line in words.split("\n"))
     return Text.assemble(
         (clock_time(entry["timestamp"]), "dim"), "  ",

@@ -47,7 +47,7 @@ def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int
     for branch, lane in by_branch(steps):
         if branch is not None:
             line = BranchLine(depth, branch)
-            table.add_row(text("  " * depth).append_text(line.label), *[""] * 4)
+            table.add_row(line.label, *[""] * 4, guide="  " * depth)
         for step in lane:
             _add_step(table, step, depth=depth if branch is None else depth + 1)
 
@@ -55,11 +55,12 @@ def _add_steps(table: ResultTable, steps: Iterable[SimulatedStep], *, depth: int
 def _add_step(table: ResultTable, step: SimulatedStep, *, depth: int) -> None:
     detail = (step.get("statusReason"), step.get("gateMessage"), block_detail(step))
     table.add_row(
-        text("  " * depth + step["id"], "bold"),
+        text(step["id"], "bold"),
         text(step.get("kind", "")),
         status(step["status"]),
         text(step.get("uses") or step.get("approvalId") or ""),
         text(": ".join(part for part in detail if part)),
+        guide="  " * depth,
     )
     _add_steps(table, step.get("children", []), depth=depth + 1)
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from taskrunner_cli.api.documents import StepAttempt, StepDetail
 from taskrunner_cli.output.formatting import date_time, duration, parse_time, status, text
+from taskrunner_cli.output.steps import status_of
 from taskrunner_cli.output.tables import Facts, ResultTable
 from taskrunner_cli.output.wording import retries_in_words
 from taskrunner_cli.output.worker_steps import execution_of, ran_on, wait_message
@@ -14,7 +15,7 @@ from taskrunner_cli.output.worker_steps import execution_of, ran_on, wait_messag
 
 def step_view(step: StepDetail) -> RenderableType:
     """Return a step with its error, a row for each attempt, and its outputs as JSON."""
-    title = Text.assemble(text(step["stepId"], "bold"), "  ", status(step["status"]))
+    title = Text.assemble(text(step["stepId"], "bold"), "  ", status_of(step))
     facts = {
         "uses": step.get("uses", ""),
         "pool": step.get("pool", ""),

@@ -5,7 +5,7 @@ A line has the step that printed it before it: `build | compiling` from standard
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from rich.text import Text
@@ -54,38 +54,20 @@ def _is_in(words: str, text: str) -> bool:
 
 
 class LastOutput:
-    """The last lines that each step has printed.
-
-    A line that takes long, such as a progress bar, comes in several entries. It is one line here.
-    """
+    """The last lines that each step has printed, by entries that hold whole lines."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[Text]] = defaultdict(lambda: deque(maxlen=_LAST_LINES))
-        self._last: dict[str, LogEntry] = {}
 
-    def add(self, entries: Iterable[LogEntry]) -> None:
-        """Take new entries of the log."""
-        for entry in filter(is_output, entries):
-            step_id = entry.get("stepId", "")
-            lines = self._lines[step_id]
-            joined = _joined(self._last.get(step_id), entry)
-            if joined:
-                lines.pop()
-            self._last[step_id] = joined or entry
-            lines.extend(printed_lines(self._last[step_id]))
+    def add(self, entry: LogEntry) -> None:
+        """Take the next entry of the log."""
+        if is_output(entry):
+            self._lines[entry.get("stepId", "")].extend(printed_lines(entry))
 
     def of(self, step_ids: Collection[str]) -> Iterator[Text]:
         """Yield the last lines of some steps, in the order of *step_ids*."""
         for step_id in step_ids:
             yield from self._lines.get(step_id, ())
-
-
-def _joined(last: LogEntry | None, entry: LogEntry) -> LogEntry | None:
-    """Return *entry* after the unfinished line of *last*; None if that has none."""
-    if last is None or last["message"].endswith("\n") or _stream_of(last) != _stream_of(entry):
-        return None
-    unfinished = last["message"].rpartition("\n")[2].rpartition("\r")[2]
-    return {**entry, "message": unfinished + entry["message"]}
 
 
 def _stream_of(entry: LogEntry) -> str:

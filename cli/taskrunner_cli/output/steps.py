@@ -12,6 +12,8 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from rich.text import Text
+
 from taskrunner_cli.api.documents import FINAL_STEP_STATUSES, WAITING_REASONS, Step
 from taskrunner_cli.output.branches import BranchLine, with_branches
 from taskrunner_cli.output.formatting import clock_time, duration, status, text
@@ -108,20 +110,26 @@ def step_table(
     lines = list(with_branches(rows))
     for guide, row in zip(tree_guides([line.depth for line in lines]), lines, strict=True):
         if isinstance(row, BranchLine):
-            table.add_row(text(guide, "dim").append_text(row.label), *[""] * 4)
+            table.add_row(row.label, *[""] * 4, guide=guide)
             continue
         step = row.step
-        waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
         table.add_row(
-            text(guide, "dim").append_text(text(step["stepId"], "bold")),
-            status(step["status"], looks_like="waiting" if waits else ""),
+            text(step["stepId"], "bold"),
+            status_of(step),
             text(step.get("attempts") or ""),
             clock_time(step.get("lastTransitionAt"))
             if durations is None
             else duration(durations.get(step["stepId"])),
             text(_detail(row, shown_decisions.get(step["stepId"]))),
+            guide=guide,
         )
     return table
+
+
+def status_of(step: Step) -> Text:
+    """Return a step's status, which looks different while it waits for a decision."""
+    waits = is_waiting(step) and step["status"] in {"Pending", "Running"}
+    return status(step["status"], looks_like="waiting" if waits else "")
 
 
 def _decisions_at_rows(rows: Iterable[StepRow], decisions: Mapping[str, str]) -> dict[str, str]:

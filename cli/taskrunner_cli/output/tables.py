@@ -39,12 +39,14 @@ _WORD_COLUMNS: Final = frozenset(
 
 _NARROWEST: Final = 10  # a column that wraps still has a date in one piece
 _GAP: Final = 2
+_INDENTED_PART: Final = 8  # of the width, one in so many columns may be empty before a list
 
 
 class Facts:
     """A list of names and values."""
 
-    def __init__(self, rows: Mapping[str, str] | None = None) -> None:
+    def __init__(self, rows: Mapping[str, str] | None = None, *, indent: int = 0) -> None:
+        self._indent = indent
         self._rows: list[tuple[Text, Text]] = []
         for name, value in (rows or {}).items():
             self.add_row(name, text(value))
@@ -56,13 +58,14 @@ class Facts:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the list as wide as *options* allow; Rich calls this."""
         name_width = max((name.cell_len for name, _ in self._rows), default=0)
-        value_width = max(options.max_width - name_width - _GAP, _NARROWEST)
+        value_width = max(options.max_width - self._indent - name_width - _GAP, _NARROWEST)
         for name, value in self._rows:
             if options.overflow == "fold":
                 values = list(value.wrap(console, value_width, overflow="fold"))
             else:
                 values = wrap_words(value, value_width)
-            yield from _lines(zip_longest([name], values, fillvalue=Text()), [name_width, 0])
+            rows = zip_longest([name], values, fillvalue=Text())
+            yield from _lines(rows, [name_width, 0], indent=self._indent)
 
 
 class ResultTable:
@@ -71,14 +74,21 @@ class ResultTable:
     def __init__(self, *columns: str) -> None:
         self._columns = columns
         self._rows: list[list[Text]] = []
+        self._guides: list[str] = []
 
-    def add_row(self, *cells: Text | str) -> None:
-        """Add a row with a cell for each column."""
+    def add_row(self, *cells: Text | str, guide: str = "") -> None:
+        """Add a row with a cell for each column.
+
+        A table draws *guide*, the lines of a tree, before the first cell. In a list the whole row
+        is indented instead.
+        """
         self._rows.append([_cell(cell) for cell in cells])
+        self._guides.append(guide)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table as wide as *options* allow; Rich calls this."""
-        rows = [[Text(column, style="dim") for column in self._columns], *self._rows]
+        header = [Text(column, style="dim") for column in self._columns]
+        rows = [header, *map(_guided, self._guides, self._rows)]
         if options.max_width >= PIPE_COLUMNS:
             rows = [[_in_one_line(cell) for cell in row] for row in rows]
         widths = _fitting_widths(self._columns, rows, options.max_width)
@@ -94,14 +104,21 @@ class ResultTable:
 
     def _as_facts(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw each row as a list of facts, without its empty cells."""
-        for number, row in enumerate(self._rows):
-            facts = Facts()
+        deepest = options.max_width // _INDENTED_PART
+        for number, (guide, row) in enumerate(zip(self._guides, self._rows, strict=True)):
+            indent = min(len(guide), deepest)
+            facts = Facts(indent=indent)
             for name, cell in zip(self._columns, row, strict=True):
                 if cell.plain.strip():
                     facts.add_row(name, cell)
             if number:
                 yield Text()
             yield from facts.__rich_console__(console, options)
+
+
+def _guided(guide: str, row: Sequence[Text]) -> list[Text]:
+    """Return a row whose first cell has *guide* before it."""
+    return [Text(guide, style="dim").append_text(row[0]), *row[1:]] if guide else list(row)
 
 
 def _fitting_widths(
@@ -138,10 +155,12 @@ def _width(cell: Text) -> int:
     return max((line.cell_len for line in cell.split("\n")), default=0)
 
 
-def _lines(rows: Iterable[Sequence[Text]], widths: Sequence[int]) -> Iterable[Text]:
+def _lines(
+    rows: Iterable[Sequence[Text]], widths: Sequence[int], *, indent: int = 0
+) -> Iterable[Text]:
     """Return each row as a line, without blanks at its end."""
     for row in rows:
-        line = Text(no_wrap=True, overflow="ignore")
+        line = Text(" " * indent, no_wrap=True, overflow="ignore")
         for cell, width in zip(row, widths, strict=True):
             line.append_text(cell)
             line.append(" " * (width - cell.cell_len + _GAP))

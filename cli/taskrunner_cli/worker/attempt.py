@@ -11,7 +11,7 @@ from taskrunner_cli.errors import CommandError
 from taskrunner_cli.ports.clock import Clock
 from taskrunner_cli.redaction import Redactor, new_redactor
 from taskrunner_cli.worker.command import plain_command
-from taskrunner_cli.worker.containers import container_command
+from taskrunner_cli.worker.containers import container_command, remove_left_container
 from taskrunner_cli.worker.endings import CANCELLED, failed, failure, stopped, usage
 from taskrunner_cli.worker.final_report import FinalReport
 from taskrunner_cli.worker.job import Job, JobError, read_job
@@ -138,6 +138,7 @@ class Attempt:
             memory_bytes=0 if job.image else self._memory_mib(job) * MIB,
             max_processes=0 if job.image else settings.max_processes,
             file_bytes=settings.max_file_mib * MIB,
+            inspection=command.inspection,
             cleanup=command.cleanup,
             cleanup_environment=command.environment if command.cleanup else {},
             remove=str(folder.root),
@@ -149,6 +150,8 @@ class Attempt:
             process = JobProcess(self._tools.children, order, output, errors)
             self._keeper.on_stop(process.stop)
             report = process.wait()
+            if report is None:
+                remove_left_container(folder.root.name, settings)
             pump.finish(_DRAIN_TIMEOUT_S)
         finally:
             kept.close()

@@ -21,12 +21,14 @@ class Command:
     Args:
         words: the program and its arguments.
         environment: its variables.
+        inspection: a command that says why it failed, before the cleanup; empty for none.
         cleanup: a command that removes what it leaves behind; empty for none.
 
     """
 
     words: list[str]
     environment: dict[str, str] = field(repr=False)
+    inspection: list[str] = field(default_factory=list)
     cleanup: list[str] = field(default_factory=list)
 
 

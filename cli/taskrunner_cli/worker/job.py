@@ -10,7 +10,7 @@ from taskrunner_cli.api.worker_documents import InputArtifact, Lease
 _Value = TypeVar("_Value")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _FILE_NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}", re.ASCII)
-_IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,511}", re.ASCII)
+_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}", re.ASCII)
 _RESERVED_PREFIX: Final = "TASKRUNNER_"
 _KEYS: Final = frozenset(
     {"script", "command", "env", "files", "image", "memoryMiB", "cpus", "artifacts", "labels"}

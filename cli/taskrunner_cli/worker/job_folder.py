@@ -112,16 +112,16 @@ def job_folder(work_folder: Path) -> Iterator[JobFolder]:
         os.close(handle)
 
 
-def remove_left_folders(work_folder: Path) -> int:
-    """Remove the folders of jobs whose workers were killed; return how many there were."""
-    removed = 0
+def remove_left_folders(work_folder: Path) -> list[str]:
+    """Remove the folders of jobs whose workers were killed; return their names."""
+    removed: list[str] = []
     for root in work_folder.glob(f"{_OF_A_JOB}*"):
         with suppress(OSError):  # it is locked, or was removed meanwhile
             handle = os.open(root, _FOLDER)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 remove(root)
-                removed += 1
+                removed.append(root.name)
             finally:
                 os.close(handle)
     return removed

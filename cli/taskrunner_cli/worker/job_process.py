@@ -54,10 +54,11 @@ class JobProcess:
         self._write(DONE)
         if not line:
             self._process.kill()
-        with self._lock, suppress(OSError):
+        with self._lock:
             for pipe in (self._process.stdin, self._process.stdout):
-                if pipe:
-                    pipe.close()
+                with suppress(OSError):  # a line for a supervisor that was killed is still in it
+                    if pipe:
+                        pipe.close()
         self._children.forget(self._process)
         return read_report(line) if line.endswith(b"\n") else None
 

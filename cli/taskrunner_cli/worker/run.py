@@ -4,6 +4,7 @@ import os
 
 from taskrunner_cli.session import Session
 from taskrunner_cli.worker.attempt import Tools
+from taskrunner_cli.worker.containers import remove_left_container
 from taskrunner_cli.worker.job_folder import remove_left_folders
 from taskrunner_cli.worker.loop import Loop
 from taskrunner_cli.worker.settings import Settings
@@ -36,7 +37,9 @@ def run_worker(session: Session, settings: Settings, *, is_once: bool) -> None:
     log(f"worker {settings.name}: pool {settings.pool}, {jobs} at a time, as {caller}")
     if os.geteuid() == 0:
         log("warning: this worker runs as root, so its jobs can do anything on this machine")
-    if count := remove_left_folders(settings.work_folder):
-        left = "1 job" if count == 1 else f"{count} jobs"
+    if names := remove_left_folders(settings.work_folder):
+        for name in names:
+            remove_left_container(name, settings)
+        left = "1 job" if len(names) == 1 else f"{len(names)} jobs"
         log(f"removed the folder of {left}, which a killed worker has left")
     Loop(tools, session.world.randomness, is_once=is_once).run()

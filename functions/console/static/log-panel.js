@@ -3,6 +3,7 @@
 import { h } from './dom.js';
 import { ConsoleElement } from './element.js';
 import { groupsOf, isOutput, outputView } from './output-view.js';
+import { callerOf } from './run-journal.js';
 import { time } from './words.js';
 
 const PAGE = 200;
@@ -138,7 +139,7 @@ export class LogPanel extends ConsoleElement {
       entry.stepId &&
         entry.stepId !== this.stepId &&
         h('a', { href: this.linkOf(entry.stepId) }, entry.stepId),
-      h('span', { class: 'message' }, entry.message, attemptOf(entry)),
+      h('span', { class: 'message' }, ...messageOf(entry)),
     );
   }
 
@@ -213,6 +214,13 @@ export class LogPanel extends ConsoleElement {
     else if (log && this.#fromEnd) log.scrollTop = log.scrollHeight - this.#fromEnd;
     this.#fromEnd = 0;
   }
+}
+
+/** Returns the message of an entry, with the attempt or the caller that it is about. */
+function messageOf(entry) {
+  const caller = callerOf(entry);
+  if (!caller) return [entry.message, attemptOf(entry)];
+  return [`${entry.message.replace(/\.$/, '')} by ${caller}`];
 }
 
 /** Says which attempt an entry is about, unless it is the first. */

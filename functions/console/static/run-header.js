@@ -10,10 +10,10 @@ import { badge, duration, time, who } from './words.js';
 /**
  * @param {any} run
  * @param {import('./poll.js').Poll} poll Of the run's state.
- * @param {{hasEnded: boolean, isFinal: boolean}} progress
+ * @param {{hasEnded: boolean, isFinal: boolean, journal: import('./run-journal.js').RunJournal}} progress
  */
-export function runHeader(run, poll, { hasEnded, isFinal }) {
-  const from = Date.parse(run.startedAt ?? run.createdAt);
+export function runHeader(run, poll, { hasEnded, isFinal, journal }) {
+  const from = Date.parse(run.createdAt); // as in the list of runs
   const to = run.endedAt ? Date.parse(run.endedAt) : Date.now();
   const cancel = () => cancelRun(run.runId).then(() => poll.now());
   return [
@@ -35,6 +35,7 @@ export function runHeader(run, poll, { hasEnded, isFinal }) {
       ['Repeats', run.rerunOf && h('a', { href: runLink(run.rerunOf) }, run.rerunOf)],
       ['Duration', duration(to - from)],
       ['Ended', time(run.endedAt)],
+      ['Cancelled by', journal.cancelledBy],
     ]),
   ];
 }

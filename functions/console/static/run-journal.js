@@ -12,6 +12,7 @@ const END_ENTRIES = 200;
 const EARLIER_ENTRIES = 1000; // the most that the service sends at once
 const FIRST_EVENT = 'run.created';
 const ENDS = new Set(['run.completed', 'run.failed', 'run.cancelled', 'run.schedule-failed']);
+const CANCEL_REQUESTED = 'run.cancel-requested';
 const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'gate.rejected']);
 
 /**
@@ -30,6 +31,16 @@ const STEP_ENDS = new Set(['step.completed', 'step.failed', 'gate.approved', 'ga
  * @property {string} approver
  * @property {string} summary
  */
+
+/**
+ * Returns the caller that an entry names, as people know it; empty if it names none.
+ *
+ * @param {import('./api.js').LogEntry} entry
+ */
+export function callerOf({ metadata = {} }) {
+  if (metadata.approver) return who(metadata.approver, metadata.approverName);
+  return who(metadata.by, metadata.byName) ?? '';
+}
 
 export class RunJournal {
   #runId;
@@ -55,6 +66,9 @@ export class RunJournal {
   decisions = [];
 
   hasEnd = false;
+
+  /** The caller who cancelled the run; empty if nobody did. */
+  cancelledBy = '';
 
   /** @param {string} runId */
   constructor(runId) {
@@ -130,6 +144,7 @@ export class RunJournal {
   #note(entry) {
     const { eventType, stepId = '', timestamp, metadata = {} } = entry;
     if (ENDS.has(eventType)) this.hasEnd = true;
+    if (eventType === CANCEL_REQUESTED) this.cancelledBy = callerOf(entry);
     if (eventType === 'step.started' || eventType === 'gate.awaiting') {
       const startedAt = this.spans.get(stepId)?.startedAt ?? timestamp;
       this.spans.set(stepId, { startedAt, endedAt: '' });
@@ -147,7 +162,7 @@ export class RunJournal {
       stepId: entry.stepId ?? '',
       approvalId: metadata.approvalId ?? '',
       verdict: entry.message.split(':')[0],
-      approver: who(metadata.approver, metadata.approverName),
+      approver: callerOf(entry),
       summary: metadata.summary ?? '',
     });
   }

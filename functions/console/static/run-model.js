@@ -73,7 +73,11 @@ export function treeOfRun(steps, besides = new Map()) {
 export function treeOfPlan(steps) {
   return steps.map((step) => {
     const node = nodeOf(step, step.id);
-    node.children = treeOfPlan(step.children ?? []);
+    for (const child of treeOfPlan(step.children ?? [])) {
+      // Without its items, a map or loop has the steps of any of them.
+      const isInOne = ITERATED.has(step.kind) && child.id.startsWith(`${step.id}[`);
+      (isInOne ? iterationOf(node, child.id) : node).children.push(child);
+    }
     return node;
   });
 }

@@ -168,7 +168,7 @@ function row(run) {
       time(run.createdAt),
       h('span', { class: 'why' }, `${age(run.createdAt)} by ${who(run.createdBy, run.createdByName) ?? 'unknown'}`),
     ),
-    h('td', { 'data-label': 'Duration' }, duration(end - Date.parse(run.createdAt))),
+    h('td', { 'data-label': 'Duration', class: 'duration' }, duration(end - Date.parse(run.createdAt))),
   );
 }
 

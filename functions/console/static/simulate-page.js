@@ -102,7 +102,9 @@ class SimulatePage extends ConsoleElement {
   #plan() {
     const { document } = this.#result;
     const nodes = treeOfPlan(document.steps);
-    const gates = [...everything(nodes)].filter((node) => GATES.has(node.step.kind));
+    const steps = [...everything(nodes)].filter((node) => node.type === 'step');
+    const gates = steps.filter((node) => GATES.has(node.step.kind));
+    const names = new Set(gates.map((gate) => gate.step.approvalId ?? gate.id));
     const { budget = {} } = document;
     return h(
       'section',
@@ -110,10 +112,7 @@ class SimulatePage extends ConsoleElement {
       h('h2', null, `${document.pack?.name ?? 'The pack'} ${document.pack?.version ?? ''}`),
       facts([
         ['Plan', h('code', null, document.planHash)],
-        [
-          'Gates',
-          gates.length ? gates.map((gate) => gate.step.approvalId ?? gate.id).join(', ') : 'none',
-        ],
+        ['Gates', [...names].join(', ') || 'none'],
         ['State transitions, at most', budget.stateTransitions?.toLocaleString()],
         ['Function calls, at most', budget.invocations?.toLocaleString()],
         ['History events, at most', budget.historyEvents?.toLocaleString()],

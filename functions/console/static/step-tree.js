@@ -38,8 +38,8 @@ export class StepTree extends ConsoleElement {
   /** @type {(node: any) => import('./run-journal.js').Span|undefined} */
   spanOf = () => undefined;
 
-  /** @type {(stepId: string) => string} Returns the link to a step. */
-  linkOf = () => '#';
+  /** @type {(stepId: string) => string} Returns the link to a step; empty if it has no page. */
+  linkOf = () => '';
 
   /** @type {(blockId: string) => void} Asks for more of the steps that were not sent. */
   onMore = () => {};
@@ -112,22 +112,29 @@ export class StepTree extends ConsoleElement {
         'div',
         { class: 'box-head' },
         isBlock && this.#toggle(node, isOpen),
-        h(
-          'a',
-          {
-            href: this.linkOf(node.id),
-            class: 'step-link',
-            'aria-current': isSelected ? 'true' : null,
-          },
-          sign(node.state),
-          h('span', { class: 'step-name' }, step.name ?? step.templateId ?? node.id),
-          h('span', { class: 'visually-hidden' }, ` ${stateWord(node.state)}`),
-        ),
+        this.#title(node, isSelected),
         h('span', { class: 'kind' }, KINDS[step.kind] ?? step.kind),
         h('span', { class: 'facts' }, this.#facts(node)),
       ),
-      isPaged && isBlock && counts(node),
+      isPaged && isBlock && Object.keys(node.counts).length > 0 && counts(node),
       isOpen && this.#children(node, isPaged),
+    );
+  }
+
+  /** A step's sign and name, which lead to its page if it has one. */
+  #title(node, isSelected) {
+    const { step } = node;
+    const href = this.linkOf(node.id);
+    return h(
+      href ? 'a' : 'span',
+      {
+        href: href || null,
+        class: href ? 'step-link' : 'step-title',
+        'aria-current': isSelected ? 'true' : null,
+      },
+      sign(node.state),
+      h('span', { class: 'step-name' }, step.name ?? step.templateId ?? node.id),
+      h('span', { class: 'visually-hidden' }, ` ${stateWord(node.state)}`),
     );
   }
 
@@ -174,13 +181,16 @@ export class StepTree extends ConsoleElement {
   #children(node, isPaged) {
     if (!isPaged) {
       const isParallel = node.step.kind === 'Parallel';
-      return h(
-        'ul',
-        { class: isParallel ? 'lanes' : 'sequence' },
-        isParallel
-          ? lanesOf(node).map((lane) => this.#lane(node, lane))
-          : node.children.map((child) => this.#node(child)),
-      );
+      return [
+        h(
+          'ul',
+          { class: isParallel ? 'lanes' : 'sequence' },
+          isParallel
+            ? lanesOf(node).map((lane) => this.#lane(node, lane))
+            : node.children.map((child) => this.#node(child)),
+        ),
+        more(node.omitted ?? 0, () => this.onMore(node.id)),
+      ];
     }
     const limit = this.#shown.get(node.id) ?? PAGE;
     const ordered = byUrgency(node.children);
@@ -194,20 +204,11 @@ export class StepTree extends ConsoleElement {
         { class: 'sequence iterations' },
         shown.map((child) => this.#node(child)),
       ),
-      rest > 0 &&
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet more',
-            onclick: () => {
-              this.#shown.set(node.id, limit + PAGE);
-              if (isAllShown) this.onMore(node.id);
-              this.repaint();
-            },
-          },
-          `Show ${Math.min(PAGE, rest)} more of ${rest.toLocaleString()}`,
-        ),
+      more(rest, () => {
+        this.#shown.set(node.id, limit + PAGE);
+        if (isAllShown) this.onMore(node.id);
+        this.repaint();
+      }),
     ];
   }
 
@@ -250,6 +251,8 @@ export class StepTree extends ConsoleElement {
       ['offered', 'running'].includes(state) && step.lastLoss?.message,
       retriesWords(step.retries),
       step.enabled === false && state === 'pending' && 'off',
+      step.mapInfo?.itemCount !== undefined && plural(step.mapInfo.itemCount, 'item'),
+      state === 'requiresapproval' && step.approvalId,
     ]
       .filter(Boolean)
       .join(' · ');
@@ -273,6 +276,18 @@ function lanesOf(node) {
     else lanes.push({ branch, children: [child] });
   }
   return lanes;
+}
+
+/** Returns the button that shows more of *rest* steps; nothing if there are none. */
+function more(rest, onclick) {
+  return (
+    rest > 0 &&
+    h(
+      'button',
+      { type: 'button', class: 'quiet more', onclick },
+      `Show ${Math.min(PAGE, rest)} more of ${rest.toLocaleString()}`,
+    )
+  );
 }
 
 function counts(node) {

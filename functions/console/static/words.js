@@ -15,6 +15,10 @@ const STATES = {
   offered: { sign: '◔', word: 'Waiting for a worker', tone: 'waiting' },
   skipped: { sign: '↷', word: 'Skipped', tone: 'idle' },
   warned: { sign: '⚠', word: 'Passed with a warning', tone: 'waiting' },
+  requiresapproval: { sign: '‖', word: 'Requires an approval', tone: 'waiting' },
+  requirespolicy: { sign: '◇', word: 'Evaluates a policy', tone: 'idle' },
+  williterate: { sign: '○', word: 'Its items are known in the run', tone: 'idle' },
+  willbranch: { sign: '○', word: 'Decided in the run', tone: 'idle' },
 };
 
 /** @type {Record<string, string>} What a `statusReason` means. */

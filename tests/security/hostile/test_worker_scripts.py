@@ -72,7 +72,7 @@ def test_a_job_that_uses_too_much_memory_ends(
     completion = service.ended(job)
     assert (completion["reason"], completion["message"]) == (
         "memory-exceeded",
-        "it used more than 256 MiB of memory",
+        "it used more than 256 MiB of memory; raise 'with.memoryMiB'",
     )
     assert processes_of(job) == []
 

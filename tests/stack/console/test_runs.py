@@ -40,6 +40,17 @@ _BRANCHES: Final = pack(
           - steps: [{id: build-us, run: {uses: builtin:noop}}]
     """
 )
+_ITEMS: Final = pack(
+    """
+    - id: each
+      map:
+        items: {range: {end: 2}}
+        steps:
+          - {id: probe, run: {uses: builtin:noop}}
+          - {id: ask, gate: {approval: {id: qa}}}
+    """,
+    spec="approvals: [{id: qa}]",
+)
 
 
 def test_a_failed_run_shows_the_step_its_message_and_its_reason_first(
@@ -101,7 +112,7 @@ def test_an_unknown_run_leads_to_the_list_of_runs(alice: Person) -> None:
 def test_the_log_follows_the_selected_step(alice: Person, waiting_run: str) -> None:
     alice.go(f"#/runs/{waiting_run}")
     log = alice.page.get_by_role("log")
-    expect(log).to_contain_text("Run created via API.")
+    expect(log).to_contain_text("Run created via API by operator (")
 
     alice.page.get_by_role("link", name="Build the image").click()
 
@@ -189,7 +200,12 @@ def test_older_runs_in_the_list_stay_live(alice: Person, operator: Api) -> None:
     expect(row).to_contain_text("Waiting for approval")
     operator("POST", f"runs/{older}/cancel")
 
-    expect(row).to_contain_text("Cancelled by")
+    expect(row).to_contain_text("Cancelled by operator (")
+    row.get_by_role("link", name=older).click()
+    expect(alice.page.get_by_text("Cancelled by")).to_be_visible()
+    log = alice.page.get_by_role("log")
+    expect(log).to_contain_text("Run created via API by operator (")
+    expect(log).to_contain_text("Cancellation requested via API by operator (")
     alice.page.unroute_all()
     operator("POST", f"runs/{newer}/cancel")
 
@@ -260,7 +276,36 @@ def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> 
 
     expect(plan).to_contain_text("security")
     expect(plan).to_contain_text("State transitions, at most")
-    expect(plan.get_by_role("link", name="build")).to_be_visible()
+    expect(plan.get_by_text("build", exact=True)).to_be_visible()
+    expect(plan.get_by_text("Requires an approval")).to_have_count(1)
+
+
+def test_a_simulation_has_no_link_away_from_the_pack_that_somebody_writes(alice: Person) -> None:
+    alice.go("#/simulate")
+    alice.page.get_by_label("Pack (YAML)").fill(GATED)
+    alice.page.get_by_role("button", name="Simulate").click()
+    plan = alice.page.get_by_label("Plan")
+
+    plan.get_by_text("build", exact=True).click()
+
+    expect(plan.get_by_role("link")).to_have_count(0)
+    expect(alice.page.get_by_label("Pack (YAML)")).to_have_value(GATED)
+
+
+def test_a_simulation_shows_the_items_of_a_map_by_their_numbers(alice: Person) -> None:
+    alice.go("#/simulate")
+    alice.page.get_by_label("Pack (YAML)").fill(_ITEMS)
+    alice.page.get_by_role("button", name="Simulate").click()
+    plan = alice.page.get_by_label("Plan")
+    expect(plan).to_contain_text("3 items")
+    expect(plan.get_by_role("progressbar")).to_have_count(0)
+
+    plan.get_by_role("button", name="Open each").click()
+    plan.get_by_role("button", name="Open iteration 2").click()
+
+    expect(plan.get_by_text("#0")).to_be_visible()
+    expect(plan.get_by_text("probe", exact=True)).to_have_count(1)
+    expect(plan).to_contain_text("Gatesqa")
 
 
 def test_branches_are_boxes_with_their_names_in_a_simulation_and_in_its_run(alice: Person) -> None:
@@ -268,8 +313,8 @@ def test_branches_are_boxes_with_their_names_in_a_simulation_and_in_its_run(alic
     alice.page.get_by_label("Pack (YAML)").fill(_BRANCHES)
     alice.page.get_by_role("button", name="Simulate").click()
     plan = alice.page.get_by_label("Plan")
-    expect(plan.get_by_label("branch eu").get_by_role("link")).to_have_count(2)
-    expect(plan.get_by_label("branch 1").get_by_role("link")).to_have_count(1)
+    expect(plan.get_by_label("branch eu").get_by_role("listitem")).to_have_count(2)
+    expect(plan.get_by_label("branch 1").get_by_role("listitem")).to_have_count(1)
 
     plan.get_by_role("button", name="Run it …").click()
     alice.page.get_by_role("dialog").get_by_role("button", name="Start the run").click()

@@ -111,6 +111,23 @@ class TestValidEvidence:
         ]
         assert report.document == STATEMENT
 
+    @pytest.mark.parametrize(
+        ("name", "creator"), [({}, "ana"), ({"createdByName": "nightly"}, "nightly (ana)")]
+    )
+    def test_names_the_creator_of_the_run(
+        self, taskrunner: Command, tmp_path: Path, name: dict[str, str], creator: str
+    ) -> None:
+        predicate = STATEMENT["predicate"]
+        named = {**predicate, "run": {**predicate["run"], **name}}
+        bundle, key = tmp_path / "run.evidence.json", tmp_path / "key.pem"
+        signed = WORLD.evidence.sign(rfc8785.dumps({**STATEMENT, "predicate": named}))
+        bundle.write_bytes(signed.bundle)
+        key.write_bytes(PEM)
+
+        out = taskrunner("evidence", "verify", str(bundle), "--key", str(key)).out
+
+        assert f" by {creator}\n" in out
+
     def test_material_that_is_not_given_fails_no_check(self) -> None:
         report = verify()
 

@@ -264,6 +264,10 @@ def test_the_guides_of_a_tree() -> None:
     assert tree_guides([0, 1, 2, 2, 1, 0]) == ["", "├─ ", "│  ├─ ", "│  └─ ", "└─ ", ""]
 
 
+def test_a_node_whose_parent_is_not_listed_is_drawn_below_the_nearest_one_that_is() -> None:
+    assert tree_guides([0, 5, 5, 7, 3, 0]) == ["", "├─ ", "├─ ", "│  └─ ", "└─ ", ""]
+
+
 def test_plan_shows_numbers_from_inputs_as_they_are_planned(
     taskrunner: Command, tmp_path: Path
 ) -> None:
@@ -278,3 +282,17 @@ def test_plan_shows_numbers_from_inputs_as_they_are_planned(
         "builtin:noop  up to 3 attempts",
         "2 at a time",
     } <= details
+
+
+def test_the_error_of_a_missing_input_names_the_option_that_gives_it(
+    taskrunner: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.yaml"
+    inputs = "[{name: image, type: string, required: true}, {name: n, type: number}]"
+    path.write_text(pack("- {id: a, run: {uses: builtin:noop}}", spec=f"inputs: {inputs}"))
+
+    missing = taskrunner("plan", str(path), "--input", "n=x")
+    wrong = taskrunner("plan", str(path), "--input", "n=x", "--input", "image=app:1")
+
+    assert missing.err.splitlines()[-1] == "try:   --input image=VALUE"
+    assert "try:" not in wrong.err

@@ -14,7 +14,7 @@ from tests.packs import pack
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_http import Answer
 from tests.unit.cli.fake_run import Moment, at_gates
-from tests.unit.cli.fake_service import FakeService
+from tests.unit.cli.fake_service import FakeService, refused
 from tests.unit.usecases.scenarios import TENANT, a_world
 from tests.unit.usecases.scenarios import step as run_step
 
@@ -62,6 +62,26 @@ class TestRuns:
         service.next_answers = [Answer(200, {"runs": [summary]})]
 
         assert "ship: timeout: It took too long." in taskrunner("runs").out
+
+    @pytest.mark.parametrize(
+        ("reason", "detail"),
+        [
+            ({"reason": "cancelled", "message": "Cancelled by ana."}, "Cancelled by ana."),
+            (
+                {"reason": "awaiting-approval", "message": "Awaiting approval: qa", "stepId": "a"},
+                "a: Awaiting approval: qa",
+            ),
+            ({"reason": "timeout", "stepId": "a"}, "a: timeout"),
+            ({"reason": "timeout", "message": "it ran longer"}, "timeout: it ran longer"),
+        ],
+    )
+    def test_says_each_reason_once(
+        self, taskrunner: Command, service: FakeService, reason: dict[str, str], detail: str
+    ) -> None:
+        run = {"runId": "r1", "status": "failed", "statusReason": reason}
+        service.next_answers = [Answer(200, {"runs": [run]})]
+
+        assert taskrunner("runs").out.splitlines()[1].rstrip().endswith(f"  {detail}")
 
     def test_says_that_there_are_no_runs(self, taskrunner: Command) -> None:
         assert taskrunner("runs").out == "no runs yet\n"
@@ -225,6 +245,19 @@ class TestShow:
         assert "http_404 (HTTP 404)" in as_text.err
         assert as_json.error["error"]["status"] == 404
 
+    def test_says_where_the_ids_of_runs_are_if_there_is_no_such_run(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.next_answers = [
+            refused(404, "not_found", "run nope not found"),
+            refused(404, "not_found", "step nope in run r1 not found; available: scan"),
+        ]
+
+        run, step = taskrunner("show", "nope"), taskrunner("outputs", "r1", "nope")
+
+        assert "try:   list the runs of the tenant: taskrunner runs" in run.err
+        assert "try:" not in step.err
+
     def test_a_run_id_is_always_one_segment_of_the_path(
         self, taskrunner: Command, service: FakeService
     ) -> None:
@@ -386,8 +419,44 @@ class TestShow:
         queries = [request.query for request in service.requests if "parent" in request.query]
         assert [query.get("cursor") for query in queries] == [None, "next"]
 
+    @pytest.mark.parametrize("command", [("show",), ("watch",)])
+    def test_names_the_command_that_lists_the_steps_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService, command: tuple[str, ...]
+    ) -> None:
+        run = service.add("r1", ticks=2)
+        state = run.state()
+        block: Step = {"stepId": "each", "kind": "Map", "status": "Succeeded"}
+        child: Step = {"stepId": "each[0]::a", "parentId": "each", "status": "Succeeded"}
+        state["steps"] = [{**block, "childrenOmitted": 7, "counts": {"Succeeded": 8}}, child]
+        service.next_answers = [Answer(200, {**state, "stepsOmitted": 7})]
+
+        out = taskrunner(*command, "r1").out
+
+        assert "… and 8 more steps in iterations: taskrunner show r1 --all" in out
+
 
 class TestWatch:
+    def test_all_reads_the_steps_that_the_answer_omits(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        state = service.add("r1", ticks=2).state()
+        block: Step = {"stepId": "each", "kind": "Map", "status": "Succeeded"}
+        children: list[Step] = [
+            {"stepId": f"each[{number}]::a", "parentId": "each", "status": "Succeeded"}
+            for number in range(2)
+        ]
+        omitting: Step = {**block, "childrenOmitted": 1, "counts": {"Succeeded": 2}}
+        service.next_answers = [
+            Answer(200, {**state, "steps": [omitting, children[0]], "stepsOmitted": 1}),
+            Answer(200, b"", {"Content-Type": "application/x-ndjson"}),
+            Answer(200, {**state, "steps": children}),
+        ]
+
+        out = taskrunner("watch", "r1", "--all").out
+
+        assert [f"each[{number}]::a" in out for number in range(2)] == [True, True]
+        assert "more step" not in out
+
     def test_follows_a_run_to_its_end(self, taskrunner: Command, service: FakeService) -> None:
         service.add("r1")
         service.add("r2", "failing")
@@ -443,6 +512,14 @@ class TestOutputs:
         service.next_answers = [Answer(200, {"stepId": "scan", "status": "Running", **more})]
 
         assert words in taskrunner("outputs", "r1", "scan").out
+
+    def test_a_gate_that_waits_looks_like_in_the_list_of_steps(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        gate = {"stepId": "ask", "status": "Pending", "statusReason": "awaiting-approval"}
+        service.next_answers = [Answer(200, gate)]
+
+        assert "◆ Pending" in taskrunner("outputs", "r1", "ask").out
 
 
 class TestLogs:

@@ -15,7 +15,6 @@ from taskrunner_cli.output.runs import log_line
 from taskrunner_cli.output.sanitize import output_lines
 from taskrunner_cli.output.step_detail import step_view
 from taskrunner_cli.output.step_durations import StepDurations
-from taskrunner_cli.output.step_output import LastOutput
 from taskrunner_cli.output.steps import step_rows, step_table
 from tests.unit.cli.conftest import FakeClock
 
@@ -249,24 +248,3 @@ def _table(step: Step) -> str:
     screen = io.StringIO()
     _console(screen, is_terminal=False).print(step_table(step_rows([step])))
     return " ".join(screen.getvalue().split())
-
-
-def test_a_line_in_several_entries_is_one_of_the_last_lines() -> None:
-    output = LastOutput()
-    output.add(
-        _entry("step.output", text, stream)
-        for text, stream in [
-            ("one\n\r 1%\r 2%", "stdout"),
-            ("\r98%", "stdout"),
-            ("\r99", "stdout"),
-            ("%\nnext", "stdout"),
-            ("careful\n", "stderr"),
-            ("end\n", "stdout"),
-        ]
-    )
-
-    lines = [line.plain for line in output.of(["build"])]
-
-    assert lines == [
-        "build | one", "build | 99%", "build | next", "build ! careful", "build | end",
-    ]  # fmt: skip

@@ -96,6 +96,18 @@ class TestTables:
         assert "no-critical-findings" in words
         assert words <= set(terminal("gates", RELEASE, columns=columns).out.split())
 
+    @pytest.mark.parametrize(("columns", "indent"), [(80, 3), (24, 3), (16, 2)])
+    def test_a_list_has_no_lines_of_a_tree(
+        self, terminal: Command, service: Document, columns: int, indent: int
+    ) -> None:
+        service.document = _map_run(failed=(3,))
+        service.document["steps"][14]["stepId"] = f"fan[3]::{LONG_ID[:70]}"
+
+        lines = terminal("show", "r1", columns=columns).out.splitlines()
+
+        assert f"{' ' * indent}step" in [line.rstrip()[: indent + 4] for line in lines]
+        assert not set("│├└─") & set("".join(lines))
+
     def test_no_line_is_wider_than_the_terminal(self, terminal: Command, service: Document) -> None:
         for document, command in (
             (_approvals("r1"), "approvals"),

@@ -186,6 +186,23 @@ def test_show_says_who_cancelled(taskrunner: Command, service: FakeService) -> N
     assert "cancelled  by client:ops" in taskrunner("show", "r2").out
 
 
+def test_show_and_logs_name_the_callers_of_a_cancelled_run(
+    taskrunner: Command, service: FakeService
+) -> None:
+    run = service.add("r2")
+    run.script = [Moment("cancelled", {"scan": "Skipped"})]
+    run.log[0]["message"] = "Run created via API."
+    run.log[0]["metadata"] = {"by": "1h57", "byName": "nightly-build"}
+    run.add_entry("run.cancel-requested", message="Cancellation requested via API.")
+    run.log[-1]["metadata"] = {"by": "7kq2", "byName": "release-bot"}
+
+    shown, logged = taskrunner("show", "r2").out, taskrunner("logs", "r2").out
+
+    assert "cancelled  by release-bot (7kq2)" in shown
+    assert "Run created via API by nightly-build (1h57)\n" in logged
+    assert "Cancellation requested via API by release-bot (7kq2)\n" in logged
+
+
 def test_a_log_that_cannot_be_read_hides_no_state(
     taskrunner: Command, service: UnstableService
 ) -> None:

@@ -15,6 +15,8 @@ from tests.fakes.executor_world import a_work
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from taskrunner.model.json_path import JsonPath
+
 
 def problems(parameters: dict[str, Any]) -> list[str]:
     executor = executors.find("worker:linux")
@@ -28,6 +30,7 @@ def problems(parameters: dict[str, Any]) -> list[str]:
         {"script": "make test\n"},
         {"command": ["make", "test"]},
         {"script": "a", "env": {"CI": "1"}, "files": {"config/app.json": "{}"}},
+        {"script": "a", "files": {".taskrunnerrc": ""}, "image": "Registry.example.com/app"},
         {"script": "a", "artifacts": ["bundle"], "image": "python:3.13"},
         {"script": "a", "image": "registry.example.com:5000/team/app@sha256:" + "0" * 64},
         {"script": "a", "labels": {"gpu": "h100", "zone/rack": "b_2"}},
@@ -45,6 +48,16 @@ def test_takes(parameters: dict[str, Any]) -> None:
         ({}, "a worker runs exactly one of 'script' and 'command'"),
         ({"script": "a", "command": ["a"]}, "a worker runs exactly one of 'script' and 'command'"),
         ({"command": []}, "must have 1 or more entries"),
+        ({"script": None, "command": None}, "a worker runs exactly one of 'script' and 'command'"),
+        ({"image": "a b"}, "a worker runs exactly one of 'script' and 'command'"),
+        ({"script": ""}, "'script': it is empty; write what to run"),
+        (
+            {"script": "a", "files": {".taskrunner/script": "x"}},
+            "'.taskrunner/script': .taskrunner is the worker's own folder",
+        ),
+        ({"script": "#!/usr/bin/python3\n"}, "'script': it is for sh or bash, not for 'python3'"),
+        ({"script": "#!/usr/bin/env node\n"}, "not for 'node'; use 'command'"),
+        ({"script": "a", "image": "a", "env": {"K": "1\n2"}}, "'K': it has several lines"),
         ({"script": "a\0b"}, "must not contain the character NUL"),
         ({"script": "x" * (64 * 1024 + 1)}, "must have at most 65536 characters"),
         ({"script": "a", "env": {"A-B": "1"}}, "'A-B': not the name of a variable"),
@@ -74,6 +87,41 @@ def test_refuses(parameters: dict[str, Any], problem: str) -> None:
 
     assert found
     assert problem in "; ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "still_open", "are_reported"),
+    [
+        ({"image": "{{ steps.a.outputs.image }}"}, [("image",)], True),
+        ({"script": "echo {{ steps.a.outputs.b }}", "command": ["a"]}, [("script",)], True),
+        ({"script": "a", "command": ["{{ steps.a.outputs.b }}"]}, [("command", 0)], True),
+        ({"script": "{{ steps.a.outputs.b }}"}, [("script",)], False),
+        ({"script": "{{ steps.a.outputs.b }}", "command": ["a"]}, [("script",)], False),
+        ({"script": None}, [("script",)], False),
+        ("{{ steps.a.outputs.job }}", [()], False),
+    ],
+)
+def test_asks_for_one_program_unless_a_template_may_give_it(
+    parameters: object, still_open: list[JsonPath], *, are_reported: bool
+) -> None:
+    executor = executors.find("worker:linux")
+    assert executor is not None
+
+    found = [message for _, message in misfits(executor, parameters, still_open)]
+
+    asked = ["'with': a worker runs exactly one of 'script' and 'command'"]
+    assert found == (asked if are_reported else [])
+
+
+def test_a_misspelt_program_is_the_program() -> None:
+    assert problems({"scirpt": "make"}) == ["unknown parameter 'scirpt'; did you mean 'script'?"]
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/bash -e\na", "#! /usr/bin/env bash\na", "#!{{ inputs.shell }}\na", "# a\n"]
+)
+def test_takes_scripts_for_a_shell(script: str) -> None:
+    assert problems({"script": script}) == []
 
 
 def test_says_where_a_filled_in_parameter_does_not_fit() -> None:

@@ -180,6 +180,22 @@ def test_states_the_whole_record() -> None:
     }
 
 
+def test_names_callers_as_the_registry_does() -> None:
+    run = replace(RUN, created_by_name="nightly-build")
+    entries = [
+        replace(entry, metadata={**entry.metadata, "approverName": "release-bot"})
+        if entry.metadata.get("approver") == "carol"
+        else entry
+        for entry in ENTRIES
+    ]
+
+    predicate = statement(run=run, entries=entries)["predicate"]
+
+    assert predicate["run"]["createdByName"] == "nightly-build"
+    names = [approval.get("approverName") for approval in predicate["approvals"]]
+    assert names == [None, "release-bot"]
+
+
 def test_has_the_same_bytes_in_any_order_of_the_artifacts() -> None:
     first = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS))
     again = canonical_bytes(evidence.statement(RUN, PLAN, ENTRIES, LOG, ARTIFACTS[::-1]))

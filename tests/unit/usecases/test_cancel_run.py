@@ -50,10 +50,11 @@ def test_skips_what_has_not_ended_and_stops_the_execution() -> None:
 def test_logs_who_cancelled() -> None:
     world = waiting()
 
-    cancel_run(TENANT, "run-7", "bob", world)
+    cancel_run(TENANT, "run-7", "bob", world, caller_name="release-bot")
 
     requested, cancelled = (p.entry for p in world.runs.journal(TENANT, "run-7")[-2:])
-    assert (requested.id, requested.metadata) == ("run.cancel-requested", {"by": "bob"})
+    assert requested.id == "run.cancel-requested"
+    assert requested.metadata == {"by": "bob", "byName": "release-bot"}
     assert cancelled.id == "run.cancelled"
 
 

@@ -12,6 +12,7 @@ from taskrunner.errors import ConflictError, ForbiddenError, NotFoundError, TryA
 from taskrunner.model.approval import Verdict
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.decide_approval import decide_approval
+from taskrunner.usecases.read_step import run_step_state
 from tests.packs import pack
 from tests.unit.usecases.scenarios import (
     ADMIN,
@@ -121,6 +122,15 @@ def test_records_an_approval_and_wakes_the_gate() -> None:
         "actorId": "user:bob",
         "summary": "looks fine",
     }
+
+
+def test_the_outputs_of_the_gate_name_the_approver_as_the_registry_does() -> None:
+    world = waiting()
+
+    decide(world, caller=replace(BOB, name="release-bot"))
+
+    (approver,) = run_step_state(TENANT, "run-7", "review", world)["outputs"]["approvals"]
+    assert (approver["subject"], approver["name"]) == ("bob", "release-bot")
 
 
 @pytest.mark.parametrize(("verdict", "caller"), [(Verdict.REJECTED, BOB), (Verdict.EXPIRED, ADMIN)])

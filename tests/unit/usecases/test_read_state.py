@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld
 
 ITEMS = 1200  # more than are listed before they begin
+NESTED = pack(
+    """
+    - id: each
+      map:
+        items: {range: {end: 1}}
+        step:
+          id: inner
+          map: {items: {range: {end: 2}}, step: {id: leaf, run: {uses: builtin:noop}}}
+    """
+)
 MAP = pack(
     """
     - id: each
@@ -202,6 +212,20 @@ class TestChildren:
         assert paths == [
             f"each[{number}]::{name}" for number in range(ITEMS) for name in ("one", "two")
         ]
+
+    def test_says_how_many_steps_are_in_the_blocks_of_a_page(self) -> None:
+        world = a_world(NESTED)
+        step(world, "leaf", iteration="each[0]::inner[1]::")
+
+        inner, *_ = found(world, parent="each", limit=1)["steps"]
+
+        assert inner["stepId"] == "each[0]::inner"
+        assert inner["childrenOmitted"] == sum(inner["counts"].values()) == 3
+        inside = found(world, parent="each[0]::inner")["steps"]
+        assert [child["stepId"] for child in inside] == [
+            f"each[0]::inner[{number}]::leaf" for number in range(3)
+        ]
+        assert not any("childrenOmitted" in child for child in inside)
 
     def test_selects_by_status(self) -> None:
         world = a_world(MAP)

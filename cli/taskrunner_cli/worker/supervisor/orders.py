@@ -28,8 +28,10 @@ class Order:
         memory_bytes: the resident memory of all processes together; 0 for no limit.
         max_processes: the number of processes; 0 for no limit.
         file_bytes: the size of one file.
+        inspection: a command to run after the job's command has failed, before the cleanup; empty
+            for none.
         cleanup: a command to run after all processes have ended; empty for none.
-        cleanup_environment: the variables of that command.
+        cleanup_environment: the variables of these two commands.
         remove: the folder to remove if the worker is gone.
 
     """
@@ -42,6 +44,7 @@ class Order:
     memory_bytes: int
     max_processes: int
     file_bytes: int
+    inspection: list[str]
     cleanup: list[str]
     cleanup_environment: dict[str, str]
     remove: str
@@ -59,6 +62,7 @@ class Report:
         ending: the cause of the end; `exited` if the command ended by itself.
         exit_status: the command's exit status; negative for the number of the signal that ended it.
         detail: the error, if the command could not be started.
+        inspected: the output of the inspection, if there was one; empty if it failed.
         wall_s: how long it ran.
         cpu_s: the CPU time of all its processes that ended under the supervisor.
         memory_bytes: the most resident memory that was seen.
@@ -68,6 +72,7 @@ class Report:
     ending: Ending
     exit_status: int
     detail: str
+    inspected: str
     wall_s: float
     cpu_s: float
     memory_bytes: int

@@ -14,7 +14,9 @@ from taskrunner_cli.worker.supervisor import limits, processes
 from taskrunner_cli.worker.supervisor.orders import STOP, Ending, Order, Report
 
 _INTERVAL_S: Final = 0.2
+_INSPECTION_TIMEOUT_S: Final = 10.0
 _CLEANUP_TIMEOUT_S: Final = 30.0
+_MAX_INSPECTED: Final = 1000  # characters
 _NOT_STARTED: Final = 127
 
 
@@ -53,9 +55,12 @@ class Supervision:
             os.close(output)
             os.close(errors)
         status = self._watch()
-        status = self._end_all(status)
-        self._clean_up()
-        return self._report(self._ending, os.waitstatus_to_exitcode(status))
+        exit_status = os.waitstatus_to_exitcode(self._end_all(status))
+        inspected = ""
+        if exit_status and self._ending == "exited":
+            inspected = self._run_after(self._order.inspection, _INSPECTION_TIMEOUT_S)
+        self._run_after(self._order.cleanup, _CLEANUP_TIMEOUT_S)
+        return self._report(self._ending, exit_status, inspected=inspected)
 
     def _start(self, output: int, errors: int) -> None:
         tasks = limits.tasks_of_user()
@@ -138,25 +143,31 @@ class Supervision:
                 select.select([self._wake], [], [], 0.01)
         return signal.SIGKILL if status is None else status
 
-    def _clean_up(self) -> None:
-        if self._order.cleanup:
-            with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(  # noqa: S603 -- the worker's command
-                    self._order.cleanup,
-                    env=self._order.cleanup_environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    timeout=_CLEANUP_TIMEOUT_S,
-                    check=False,
-                )
+    def _run_after(self, command: list[str], timeout_s: float) -> str:
+        """Run a command of the worker after the job; return its output, empty if it fails."""
+        if not command:
+            return ""
+        with suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(  # noqa: S603 -- the worker's command
+                command,
+                env=self._order.cleanup_environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=timeout_s,
+                check=True,
+            ).stdout.decode(errors="replace")
+        return ""
 
-    def _report(self, ending: Ending, exit_status: int, detail: str = "") -> Report:
+    def _report(
+        self, ending: Ending, exit_status: int, detail: str = "", inspected: str = ""
+    ) -> Report:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return Report(
             ending=ending,
             exit_status=exit_status,
             detail=detail,
+            inspected=inspected[:_MAX_INSPECTED],
             wall_s=time.monotonic() - self._started_s,
             cpu_s=used.ru_utime + used.ru_stime,
             memory_bytes=max(self._memory_bytes, used.ru_maxrss * 1024),

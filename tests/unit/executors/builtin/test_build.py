@@ -203,6 +203,6 @@ def test_build_reports_every_bad_path_at_its_place() -> None:
     ],
 )
 def test_build_refuses_parameters_that_are_empty_or_of_a_wrong_type(
-    parameters: object, place: tuple[str | int, ...]
+    parameters: dict[str, object], place: tuple[str | int, ...]
 ) -> None:
     assert [path for path, _ in mistakes(build.Parameters, parameters)] == [place]

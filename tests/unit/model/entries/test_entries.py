@@ -121,6 +121,22 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
         },
         RunCreated("ana"),
     ),
+    "run created by a caller with a name": (
+        run_entries.run_created(replace(RUN, created_by_name="release-bot")),
+        {
+            "id": "run.created",
+            "event": "run.created",
+            "message": "Run created via API.",
+            "level": "info",
+            "metadata": {
+                "planHash": "sha256:a",
+                "requestedAt": AT,
+                "by": "ana",
+                "byName": "release-bot",
+            },
+        },
+        RunCreated("ana"),
+    ),
     "run started": (
         run_entries.run_started(AT),
         {"id": "run.started", "event": "run.started", "message": "Run started.", "level": "info"},
@@ -188,6 +204,17 @@ KINDS: dict[str, tuple[Entry, JsonObject, Fact]] = {
             "metadata": {"status": "succeeded"},
         },
         StepsEnded(RunStatus.SUCCEEDED, AT),
+    ),
+    "cancel requested by a caller with a name": (
+        run_entries.cancel_requested("bob", AT, name="release-bot"),
+        {
+            "id": "run.cancel-requested",
+            "event": "run.cancel-requested",
+            "message": "Cancellation requested via API.",
+            "level": "info",
+            "metadata": {"by": "bob", "byName": "release-bot"},
+        },
+        CancelRequested("bob", "release-bot"),
     ),
     "cancel requested": (
         run_entries.cancel_requested("bob", AT),

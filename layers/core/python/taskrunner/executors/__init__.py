@@ -2,7 +2,8 @@
 
 An executor is a module with
 
-* `Parameters`, a pydantic model of the step's `with`, strict and closed unless it says otherwise
+* `Parameters`, a pydantic model of the step's `with`, strict and closed unless it says otherwise,
+  with the rules that are about several values (`contradictions`)
 * `execute(parameters, work)`, which returns the step's outputs or raises ExecutorFailure
 
 To add one, write the module, add it to `_MODULES`, and describe it in docs/executors.md. Every
@@ -23,8 +24,7 @@ from taskrunner.model.job import POOL_PREFIX, pool_of
 from taskrunner.model.machine_call import CALL_PREFIX, machine_of
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
+    from taskrunner.executors.parameters import ExecutorParameters
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import Json
 
@@ -50,7 +50,7 @@ _MODULES: Final = {
 class Executor(Protocol):
     """The interface of an executor's module."""
 
-    Parameters: type[BaseModel]
+    Parameters: type[ExecutorParameters]
 
     # *parameters* is an instance of the module's own Parameters.
     def execute(self, parameters: Any, work: Work) -> Json: ...  # noqa: ANN401, D102

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from taskrunner.executors.parameters import Given
 from taskrunner.executors.work import ExecutorFailure
 from taskrunner.model import json_path
 from taskrunner.model.wording import closest, kind_of, nearest
@@ -62,28 +63,30 @@ def misfits(
     """Yield each problem of an executor's parameters with its path in `with`.
 
     *still_open* are the paths of values that are not known yet. A problem that touches one of them
-    is not reported: a rule over several parameters is reported at their parent, and has to wait.
+    is not reported. A rule over several parameters says itself which of them it has to know.
     """
-    open_paths = set(still_open)
+    open_paths = frozenset(still_open)
     open_parents = {path[:length] for path in open_paths for length in range(len(path))}
-    try:
-        executor.Parameters.model_validate(value)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        misspelt = [
-            closest(str(detail["loc"][-1]), _names(executor))
-            for detail in details
-            if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1
-        ]
-        for detail in details:
-            if detail["type"] == "missing" and detail["loc"][-1] in misspelt:
-                continue  # the misspelt one is reported
-            path = _path(detail)
-            is_open = path in open_parents or any(
-                path[:length] in open_paths for length in range(len(path) + 1)
-            )
-            if not is_open or detail["type"] in _INDEPENDENT_OF_VALUES:
-                yield path, _message(detail, executor)
+    details = _details(executor, value)
+    misspelt = {
+        meant: detail["input"]
+        for detail in details
+        if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1
+        if (meant := closest(str(detail["loc"][-1]), _names(executor))) is not None
+    }
+    for detail in details:
+        if detail["type"] == "missing" and detail["loc"][-1] in misspelt:
+            continue  # the misspelt one is reported
+        path = _path(detail)
+        is_open = path in open_parents or any(
+            path[:length] in open_paths for length in range(len(path) + 1)
+        )
+        if not is_open or detail["type"] in _INDEPENDENT_OF_VALUES:
+            yield path, _message(detail, executor)
+    if isinstance(value, dict):
+        given = Given({**misspelt, **value}, open_paths)
+        for path, problem in executor.Parameters.contradictions(given):
+            yield path, f"'{_name(path)}': {problem}"
 
 
 def checked(executor: executors.Executor, value: object) -> BaseModel:
@@ -97,14 +100,25 @@ def checked(executor: executors.Executor, value: object) -> BaseModel:
     return executor.Parameters.model_validate(value)
 
 
+def _details(executor: executors.Executor, value: object) -> list[ErrorDetails]:
+    try:
+        executor.Parameters.model_validate(value)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
+
+
+def _name(path: JsonPath) -> str | int:
+    return path[-1] if path else "with"
+
+
 def _path(detail: ErrorDetails) -> JsonPath:
     path = detail["loc"]
     return path[:-1] if detail["type"] == KEY and path[-1] == _AT_KEY else path
 
 
 def _message(detail: ErrorDetails, executor: executors.Executor) -> str:
-    kind, path = detail["type"], _path(detail)
-    name = path[-1] if path else "with"
+    kind, name = detail["type"], _name(_path(detail))
     if kind == "extra_forbidden":
         return f"unknown parameter '{name}'{nearest(str(name), _names(executor))}"
     if kind == "missing":

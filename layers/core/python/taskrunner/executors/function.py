@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, ClassVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
 from taskrunner import executors
+from taskrunner.executors.parameters import AnyParameters
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import Json
 
 
-class Parameters(BaseModel):
+class Parameters(AnyParameters):
     """Any parameters: the function checks them."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
 
 def execute(parameters: Parameters, work: Work) -> Json:

@@ -7,12 +7,13 @@ module says which parameters it takes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from taskrunner.executors.arguments import RESERVED
+from taskrunner.executors.parameters import AnyParameters
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work
@@ -23,10 +24,8 @@ def _reserved(_value: object) -> NoReturn:
     raise PydanticCustomError(RESERVED, message)
 
 
-class Parameters(BaseModel):
+class Parameters(AnyParameters):
     """Any parameters, which are the execution's input; the machine checks them."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
     taskrunner: Annotated[None, BeforeValidator(_reserved)] = None
 

@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from taskrunner.executors import arguments
@@ -18,17 +18,24 @@ from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.model.canonical_json import canonical_text
 
 if TYPE_CHECKING:
-    from typing import LiteralString, Self
+    from collections.abc import Iterator
+    from typing import LiteralString
 
+    from taskrunner.executors.parameters import Given
     from taskrunner.executors.work import Work
+    from taskrunner.model.json_path import JsonPath
 
 _MAX_TEXT: Final = 64 * 1024
 _MAX_ENTRIES: Final = 100
 _MAX_LABELS: Final = 20
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OF_THE_WORKER: Final = "TASKRUNNER_"
+_FOLDER_OF_THE_WORKER: Final = ".taskrunner"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 _LABEL_FORM: Final = "is a word of 1 to 63 letters, digits, '.', '_', '/' and '-'"
+# As the worker reads it: the program, and the first argument, which is the program after `env`.
+_SHEBANG: Final = re.compile(r"#!\s*(\S+)(?:[ \t]+(\S+))?")
+_SHELLS: Final = frozenset({"sh", "dash", "bash"})
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 
 
@@ -40,6 +47,12 @@ def _without_nul(text: str) -> str:
     if "\0" in text:
         raise _wrong("must not contain the character NUL, which no operating system takes")
     return text
+
+
+def _not_empty(script: str) -> str:
+    if not script:
+        raise _wrong("it is empty; write what to run, or omit the step")
+    return script
 
 
 def _variable(name: str) -> str:
@@ -56,6 +69,9 @@ def _path(name: str) -> str:
     is_inside = not path.is_absolute() and ".." not in path.parts and path.parts
     if not is_inside or str(path) != name or "\0" in name:
         message = "not a path inside the working folder; write it like config/app.json"
+        raise _wrong(message, arguments.KEY)
+    if path.parts[0] == _FOLDER_OF_THE_WORKER:
+        message = f"{_FOLDER_OF_THE_WORKER} is the worker's own folder; choose another one"
         raise _wrong(message, arguments.KEY)
     return name
 
@@ -95,7 +111,7 @@ _Word = Annotated[_Text, BeforeValidator(_word)]
 class Parameters(ClosedParameters):
     """The script or command of a step, and its surroundings on the worker."""
 
-    script: _Text | None = None
+    script: Annotated[_Text, AfterValidator(_not_empty)] | None = None
     command: list[_Word] | None = Field(default=None, min_length=1, max_length=_MAX_ENTRIES)
     env: dict[Annotated[str, AfterValidator(_variable)], _Word] = Field(
         default={}, max_length=_MAX_ENTRIES
@@ -111,11 +127,31 @@ class Parameters(ClosedParameters):
     memory_mib: int | None = Field(default=None, alias="memoryMiB", ge=16, le=1024 * 1024)
     cpus: Annotated[float, BeforeValidator(_number)] | None = Field(default=None, ge=0.1, le=256)
 
-    @model_validator(mode="after")
-    def _runs_something(self) -> Self:
-        if (self.script is None) == (self.command is None):
-            raise _wrong("a worker runs exactly one of 'script' and 'command'")
-        return self
+    @classmethod
+    def contradictions(cls, given: Given) -> Iterator[tuple[JsonPath, str]]:
+        """Yield that there is not exactly one thing to run, and what cannot reach it."""
+        programs = ("script", "command")
+        if all(map(given.has, programs)) or not any(map(given.may_have, programs)):
+            yield (), "a worker runs exactly one of 'script' and 'command'"
+        if (program := _other_program(given.values.get("script"))) is not None:
+            yield ("script",), f"it is for sh or bash, not for {program!r}; use 'command'"
+        env = given.values.get("env")
+        for name, value in env.items() if given.has("image") and isinstance(env, dict) else ():
+            if isinstance(value, str) and ("\n" in value or "\r" in value):
+                yield (
+                    ("env", name),
+                    "it has several lines, which a container cannot get; use 'files'",
+                )
+
+
+def _other_program(script: object) -> str | None:
+    """Return the program that the first line of a script names, unless a worker runs it as such."""
+    shebang = _SHEBANG.match(script) if isinstance(script, str) else None
+    if shebang is None or "{{" in shebang[0]:
+        return None
+    words = [word.rpartition("/")[2] for word in shebang.groups() if word]
+    name = words[1] if words[0] == "env" and len(words) > 1 else words[0]
+    return None if name in _SHELLS else name
 
 
 def execute(_parameters: Parameters, _work: Work) -> NoReturn:

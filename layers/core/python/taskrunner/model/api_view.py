@@ -78,7 +78,9 @@ def run_children(  # noqa: PLR0913 - the parts of the answer
     """
     templates = _Templates(plan, members)
     counts = counts_by_block(state)
-    steps = [templates.counted(step, counts) for step in children]
+    steps = [
+        templates.counted(step, counts) | _omitted(counts.get(step.path), 0) for step in children
+    ]
     parent = templates.counted(block, counts)
     return _run(run, plan, state) | {"parent": parent, "steps": steps}
 

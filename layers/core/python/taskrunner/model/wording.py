@@ -1,4 +1,4 @@
-"""Parts of error messages: the nearest valid name, and text cut to length."""
+"""Parts of messages: the nearest valid name, text cut to length, callers as people know them."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def shortened(text: str, max_characters: int = _MAX_MESSAGE_CHARACTERS) -> str:
     """Return *text* on one line, cut to *max_characters* and then marked with three dots."""
     line = " ".join(text[: max_characters + 1].splitlines())
     return line if len(line) <= max_characters else line[:max_characters] + "..."
+
+
+def who(subject: str, name: str | None) -> str:
+    """Return a caller as people know it, with its id: `nightly-build (1h57kf5cpq)`."""
+    return f"{name} ({subject})" if name else subject
 
 
 def kind_of(value: Json) -> str:

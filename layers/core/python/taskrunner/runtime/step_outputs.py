@@ -216,6 +216,7 @@ def _approval_outputs(decisions: Sequence[DecisionRecorded]) -> Json:
 def _who(decision: DecisionRecorded) -> JsonObject:
     return {
         "subject": decision.approver,
+        "name": decision.approver_name,
         "actorId": decision.actor,
         "decidedAt": decision.recorded_at,
         "summary": decision.summary,

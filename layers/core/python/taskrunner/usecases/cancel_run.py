@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 
-def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObject:
+def cancel_run(
+    tenant: str, run_id: str, caller: str, world: World, *, caller_name: str | None = None
+) -> JsonObject:
     """End the run as cancelled unless it has ended, and stop its executions.
 
-    These are its own, and those of the machines that its steps have called.
+    These are its own, and those of the machines that its steps have called. *caller* is the token's
+    subject, and *caller_name* is what the registry calls it.
 
     The answer is that of the API for a run in any state. Its `runStatus` says how the run ended,
     which is not as cancelled if it had ended before.
@@ -33,7 +36,8 @@ def cancel_run(tenant: str, run_id: str, caller: str, world: World) -> JsonObjec
     outcome = snapshot.run.outcome
     if outcome is None:
         now = timestamp.to_text(world.clock.now())
-        entries = [run_entries.cancel_requested(caller, now), run_entries.run_cancelled(now)]
+        requested = run_entries.cancel_requested(caller, now, name=caller_name)
+        entries = [requested, run_entries.run_cancelled(now)]
         outcome = world.runs.end(snapshot, RunStatus.CANCELLED, entries)
     if outcome is RunStatus.CANCELLED:
         world.machines.stop(snapshot.run)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from taskrunner.executors import archive
 from taskrunner.executors.parameters import ClosedParameters
@@ -17,7 +17,11 @@ from taskrunner.executors.work import BUNDLE_FILE, ExecutorFailure
 from taskrunner.model.canonical_json import canonical_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskrunner.executors.parameters import Given
     from taskrunner.executors.work import Work
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import JsonObject
 
 ARTIFACTS_FOLDER: Final = "artifacts/"
@@ -41,23 +45,8 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _usable_paths(files: dict[str, str]) -> dict[str, str]:
-    """Report each bad path at its own place, so that an author can fix them all together."""
-    errors: list[InitErrorDetails] = [
-        {
-            "type": PydanticCustomError("bundle_path", "it {problem}", {"problem": problem}),
-            "loc": (path,),
-            "input": path,
-        }
-        for path, problem in archive.path_problems(files).items()
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("files", errors)
-    return files
-
-
 FileText = Annotated[str, AfterValidator(_encodable)]
-Files = Annotated[dict[str, FileText], AfterValidator(_not_empty), AfterValidator(_usable_paths)]
+Files = Annotated[dict[str, FileText], AfterValidator(_not_empty)]
 ArtifactName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")]
 Artifacts = Annotated[
     list[ArtifactName], Field(max_length=archive.MAX_FILES), AfterValidator(_not_empty)
@@ -69,6 +58,14 @@ class Parameters(ClosedParameters):
 
     files: Files = Field(default={})
     artifacts: Artifacts = Field(default=[])
+
+    @classmethod
+    def contradictions(cls, given: Given) -> Iterator[tuple[JsonPath, str]]:
+        """Yield the paths that are not usable, each at its own place."""
+        files = given.values.get("files")
+        if isinstance(files, dict):
+            for path, problem in archive.path_problems(files).items():
+                yield ("files", path), f"it {problem}"
 
 
 def execute(parameters: Parameters, work: Work) -> JsonObject:

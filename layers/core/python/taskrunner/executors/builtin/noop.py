@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from taskrunner.executors.parameters import AnyParameters
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Work
     from taskrunner.model.json_types import JsonObject
 
 
-class Parameters(BaseModel):
+class Parameters(AnyParameters):
     """Any parameters."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
 
 def execute(parameters: Parameters, work: Work) -> JsonObject:  # noqa: ARG001 - an executor's interface

@@ -26,10 +26,12 @@ from taskrunner.model.image_reference import ImageReference, ImageReferenceError
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
+    from taskrunner.executors.parameters import Given
     from taskrunner.executors.work import Work
+    from taskrunner.model.json_path import JsonPath
     from taskrunner.model.json_types import JsonObject
 
 Severity: TypeAlias = Literal["critical", "high", "medium", "low"]
@@ -68,6 +70,16 @@ class Parameters(ClosedParameters):
     target: str
     fail_on: Severity | None = Field(default=None, alias="failOn")
 
+    @classmethod
+    def contradictions(cls, given: Given) -> Iterator[tuple[JsonPath, str]]:
+        """Yield why the target is not an image reference, if it is known."""
+        target = given.known("target")
+        if isinstance(target, str):
+            try:
+                _reference(target)
+            except ExecutorFailure as failure:
+                yield ("target",), str(failure)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -87,15 +99,7 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
         ExecutorFailure: the target is not an image reference, the registry does not let us read
             the scan, or there is a finding of the severity *failOn* or worse.
     """
-    try:
-        reference = image_reference.parse(parameters.target)
-    except ImageReferenceError as error:
-        # Escaped, because messages are shown in terminals. Complete or not at all, because the
-        # redactor would not find part of a secret.
-        size = len(parameters.target)
-        is_short = size <= _MAX_TARGET_CHARACTERS
-        shown = ascii(parameters.target) if is_short else f"a string of {size} characters"
-        raise ExecutorFailure(f"{shown} is not an image reference: {error}") from None
+    reference = _reference(parameters.target)
     findings = reference_findings(reference)
     counts: dict[str, int] = {
         severity: sum(finding.severity == severity for finding in findings)
@@ -121,6 +125,22 @@ def execute(parameters: Parameters, work: Work) -> JsonObject:
     (work.output / REPORT_NAME).write_text(text, encoding="utf-8", newline="\n")
     _judge(report, parameters.fail_on)
     return report
+
+
+def _reference(target: str) -> ImageReference:
+    """Return the parts of *target*.
+
+    Raises:
+        ExecutorFailure: it is not an image reference.
+    """
+    try:
+        return image_reference.parse(target)
+    except ImageReferenceError as error:
+        # Escaped, because messages are shown in terminals. Complete or not at all, because the
+        # redactor would not find part of a secret.
+        is_short = len(target) <= _MAX_TARGET_CHARACTERS
+        shown = ascii(target) if is_short else f"a string of {len(target)} characters"
+        raise ExecutorFailure(f"{shown} is not an image reference: {error}") from None
 
 
 def reference_findings(reference: ImageReference) -> list[Finding]:

@@ -38,6 +38,7 @@ class DecisionRecorded(NamedTuple):
 
     *is_final* is false for an approval that counts, while more approvers are needed.
     *recorded_at* is when it was made, or when the gate opened if that was later.
+    *approver_name* is what the registry calls *approver*.
     """
 
     verdict: Verdict
@@ -47,6 +48,7 @@ class DecisionRecorded(NamedTuple):
     actor: str | None
     summary: str | None
     recorded_at: str = ""
+    approver_name: str | None = None
 
 
 GateFact = GateOpened | DecisionRecorded
@@ -132,6 +134,7 @@ def _read_decided(entry: Entry) -> DecisionRecorded:
         actor=entry.metadata.get("actorId"),
         summary=entry.metadata.get("summary"),
         recorded_at=entry.occurred_at,
+        approver_name=entry.metadata.get("approverName"),
     )
 
 

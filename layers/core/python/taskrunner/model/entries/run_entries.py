@@ -38,9 +38,10 @@ class RunStarted(NamedTuple):
 
 
 class CancelRequested(NamedTuple):
-    """Somebody asked to cancel the run."""
+    """Somebody asked to cancel the run. *name* is what the registry calls *requested_by*."""
 
     requested_by: str | None
+    name: str | None = None
 
 
 class RunEnded(NamedTuple):
@@ -89,12 +90,18 @@ RunFact = (
 
 def run_created(run: Run) -> Entry:
     """The entry with which the journal of *run* begins."""
+    metadata = {
+        "planHash": run.plan_hash,
+        "requestedAt": run.created_at,
+        "by": run.created_by,
+        "byName": run.created_by_name,
+    }
     return Entry(
         id="run.created",
         occurred_at=run.created_at,
         event=Event.RUN_CREATED,
         message="Run created via API.",
-        metadata={"planHash": run.plan_hash, "requestedAt": run.created_at, "by": run.created_by},
+        metadata=fields.without_none(metadata),
     )
 
 
@@ -105,14 +112,14 @@ def run_started(occurred_at: str) -> Entry:
     )
 
 
-def cancel_requested(requested_by: str, occurred_at: str) -> Entry:
-    """The entry that says who cancelled the run."""
+def cancel_requested(requested_by: str, occurred_at: str, *, name: str | None = None) -> Entry:
+    """The entry that says who cancelled the run; *name* is what the registry calls them."""
     return Entry(
         id="run.cancel-requested",
         occurred_at=occurred_at,
         event=Event.RUN_CANCEL_REQUESTED,
         message="Cancellation requested via API.",
-        metadata={"by": requested_by},
+        metadata=fields.without_none({"by": requested_by, "byName": name}),
     )
 
 
@@ -232,7 +239,7 @@ def _read_started(entry: Entry) -> RunStarted:
 
 
 def _read_cancel_requested(entry: Entry) -> CancelRequested:
-    return CancelRequested(entry.metadata.get("by"))
+    return CancelRequested(entry.metadata.get("by"), entry.metadata.get("byName"))
 
 
 def _read_ended(entry: Entry) -> RunEnded:

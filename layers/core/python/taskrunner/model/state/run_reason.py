@@ -14,7 +14,7 @@ from taskrunner.model.entries.run_entries import CancelRequested, RunEnded
 from taskrunner.model.plan import StepKind
 from taskrunner.model.run import Reason, RunStatus, StepState, StepStatus
 from taskrunner.model.state import transitions
-from taskrunner.model.wording import shortened
+from taskrunner.model.wording import shortened, who
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,5 +87,6 @@ def _state_of(path: str, entries: Sequence[Entry]) -> StepState:
 def _cancelled_by(entries: Sequence[Entry]) -> str:
     facts = map(read, entries)
     request = next((fact for fact in facts if isinstance(fact, CancelRequested)), None)
-    requested_by = None if request is None else request.requested_by
-    return "Cancelled." if requested_by is None else f"Cancelled by {requested_by}."
+    if request is None or request.requested_by is None:
+        return "Cancelled."
+    return f"Cancelled by {who(request.requested_by, request.name)}."

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from taskrunner.executors.arguments import KEY
 from taskrunner.executors.builtin.http import web_address
 from taskrunner.executors.builtin.http.web_address import WebAddressError
 from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.model.json_types import Json, unusable
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Iterator
+
+    from taskrunner.executors.parameters import Given
+    from taskrunner.model.json_path import JsonPath
 
 _MAX_HEADERS: Final = 50
 _MAX_HEADER_CHARACTERS: Final = 8000
@@ -39,39 +43,25 @@ def _web_address(text: str) -> str:
     return text
 
 
-def _usable_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Report each bad header at its own place, without its value, which may be a secret."""
-    first_spelling: dict[str, str] = {}
-    for name in headers:
-        first_spelling.setdefault(name.lower(), name)
-    errors: list[InitErrorDetails] = [
-        {
-            "type": PydanticCustomError("header", "{problem}", {"problem": problem}),
-            "loc": (name,),
-            "input": name,
-        }
-        for name, value in headers.items()
-        if (problem := _header_problem(name, value, first_spelling[name.lower()])) is not None
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("headers", errors)
-    return headers
-
-
-def _header_problem(name: str, value: str, first_spelling: str) -> str | None:
+def _header_name(name: str) -> str:
     if _HEADER_NAME.fullmatch(name) is None:
-        return "it is not a header name; use letters, digits and '-'"
+        raise PydanticCustomError(KEY, "it is not a header name; use letters, digits and '-'")
     if name.lower() in _RESERVED_HEADERS:
-        return "it cannot be set by a pack; the request gets the right value by itself"
-    if first_spelling != name:
-        return f"it is set twice; '{first_spelling}' is the same header"
+        message = "it cannot be set by a pack; the request gets the right value by itself"
+        raise PydanticCustomError(KEY, message)
+    return name
+
+
+def _header_value(value: str) -> str:
+    """Refuse a value without naming it, because it may be a secret."""
     if len(value) > _MAX_HEADER_CHARACTERS or _HEADER_VALUE.fullmatch(value) is None:
-        return (
-            "it has a value that no header can have; use at most "
-            f"{_MAX_HEADER_CHARACTERS} printable ASCII characters, without a space or a line break "
-            "at either end"
+        raise PydanticCustomError(
+            "header",
+            "it has a value that no header can have; use at most {most} printable ASCII characters,"
+            " without a space or a line break at either end",
+            {"most": _MAX_HEADER_CHARACTERS},
         )
-    return None
+    return value
 
 
 def _text_or_json(value: Json) -> Json:
@@ -102,9 +92,9 @@ class Parameters(ClosedParameters):
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     url: Annotated[str, AfterValidator(_web_address)]
-    headers: Annotated[
-        dict[str, str], Field(max_length=_MAX_HEADERS), AfterValidator(_usable_headers)
-    ] = Field(default={})
+    headers: dict[
+        Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_value)]
+    ] = Field(default={}, max_length=_MAX_HEADERS)
     body: Annotated[Json, AfterValidator(_text_or_json)] = None
     expect_status: Annotated[tuple[int, ...], BeforeValidator(_statuses)] = Field(
         default=(), alias="expectStatus"
@@ -116,12 +106,15 @@ class Parameters(ClosedParameters):
         default=30, alias="timeoutSeconds"
     )
 
-    @model_validator(mode="after")
-    def _no_body_for_get_and_head(self) -> Self:
-        if self.body is not None and self.method in {"GET", "HEAD"}:
-            raise PydanticCustomError(
-                "body",
-                "a {method} request has no body; remove the body, or use POST",
-                {"method": self.method},
-            )
-        return self
+    @classmethod
+    def contradictions(cls, given: Given) -> Iterator[tuple[JsonPath, str]]:
+        """Yield a body that the method does not have, and headers that are set twice."""
+        method = given.known("method") if "method" in given.values else "GET"
+        if given.has("body") and method in ("GET", "HEAD"):
+            yield (), f"a {method} request has no body; remove the body, or use POST"
+        headers = given.values.get("headers")
+        spellings: dict[str, str] = {}
+        for name in headers if isinstance(headers, dict) else ():
+            first = spellings.setdefault(name.lower(), name)
+            if first != name:
+                yield ("headers", name), f"it is set twice; '{first}' is the same header"
