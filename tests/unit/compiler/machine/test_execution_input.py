@@ -50,8 +50,7 @@ def test_carries_everything_that_inputs_decide() -> None:
     plan = plan_pack(pack(EVERYTHING_DECIDED, spec=HOSTS), {})
 
     assert execution_input(plan, "acme", "run-1") == {
-        "run": {"tenant": "acme", "id": "run-1"},
-        "place": {"path": ""},
+        "place": {"run": {"tenant": "acme", "id": "run-1"}, "path": ""},
         "when": {"a": True, "c": True},
         "branch": {"choice": 0},
         "items": {"two": [0], "turns": [0, 1], "each": [0, 1]},
@@ -92,7 +91,7 @@ def test_every_item_is_given_all_that_its_states_read() -> None:
 
     assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert missing_in(many) == []
-    assert given_to(many) == {"run", "place", "functions", "when", "branch", "items", "maxParallel"}
+    assert given_to(many) == {"place", "functions", "when", "branch", "items", "maxParallel"}
 
 
 def given_to(state: dict[str, Any]) -> set[str]:

@@ -195,9 +195,9 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
         lambda _, states: states["Again turns"]["Choices"][1].update(Next="Done 1"),
         "Done 1 is reached around the gate rules",
     ),
-    "a policy that leads around its override": (
-        rewire("rules", Next="b"),
-        "b is reached around the gate Override rules",
+    "an override that leads on after its rejection": (
+        rewire("rules", Catch=[{"ErrorEquals": ["ApprovalRejectedError"], "Next": "b"}]),
+        "b is reached though rules failed",
     ),
     "a gate inside that waits for ever": (
         lambda _, states: states["agree"].pop("TimeoutSeconds"),

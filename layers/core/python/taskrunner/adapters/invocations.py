@@ -128,10 +128,10 @@ def _root(header: str) -> str:
 
 def _of_event(event: Mapping[str, Any]) -> dict[str, object]:
     match event:
-        case {"run": {"tenant": _}, "step": _} | {"run": str(_), "step": _}:
+        case {"place": {"run": _}, "step": _} | {"run": str(_), "step": _}:
             reference = step_reference(event)
             return {"tenant": reference.tenant, "run": reference.run_id, "step": reference.path}
-        case {"tenant": tenant, "run": run}:
+        case {"place": {"run": {"tenant": tenant, "id": run}}} | {"tenant": tenant, "run": run}:
             return {"tenant": tenant, "run": run}
         case {"requestContext": {"requestId": request}, "pathParameters": path}:
             return {"trace": request, "run": (path or {}).get("runId")}

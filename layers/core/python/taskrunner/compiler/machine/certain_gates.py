@@ -6,8 +6,8 @@ where it leaves the gate by its `Next`. Where ways meet, only what all of them h
 
 * Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
   the run go on after a failure, meeting the gate is all that can be asked.
-* The function of a gate decides the gate's `when` too. A gate that is skipped counts as passed.
-* The Choice after a policy's verdict may lead to where its override leads, and nowhere else.
+* The function of a gate decides the gate's `when` too, and evaluates the policy of an override. A
+  gate that is skipped, or whose policy holds, counts as passed.
 * A Parallel runs all of its branches, so what is certain at the end of any of them is certain after
   it. A Map adds nothing, because it may have no items, unless planning knows its items.
 """
@@ -19,9 +19,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from taskrunner.compiler.privileged import is_privileged
 from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
-from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,30 +33,19 @@ _Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at th
 _TERMINAL: Final = frozenset({"Succeed"})
 
 
-@dataclass(frozen=True, slots=True)
-class GateState:
-    """A state that is a gate.
-
-    *bypasses* are the Choices that may lead to *follower*, where the gate itself leads.
-    """
-
-    name: str
-    step: Gate
-    bypasses: frozenset[str]
-    follower: str | None
-
-
 class CertainGates:
     """The gates that are certain in each state of one machine."""
 
     def __init__(self, machine: JsonObject, plan: Plan) -> None:
         self._plan = plan
         self.states = dict(_all_states(machine))
-        self.gates = list(self._gate_states())
-        self._passed = {gate.name: 1 << 2 * number for number, gate in enumerate(self.gates)}
+        self.gates: list[Gate] = [
+            step for step in plan.all_steps() if isinstance(step, ApprovalGate | PolicyGate)
+        ]
+        self._passed = {gate.id: 1 << 2 * number for number, gate in enumerate(self.gates)}
         self._gained: dict[tuple[str, str, str], Bits] = defaultdict(int)
         for gate in self.gates:
-            self._mark_edges(gate)
+            self._mark_edges(gate.id)
         self._with_items = {
             step.id
             for step in plan.all_steps()
@@ -98,31 +85,15 @@ class CertainGates:
             if step.id != gate and self.certain(step.id) & bit:
                 yield step.id
 
-    def _gate_states(self) -> Iterator[GateState]:
-        for step in self._plan.all_steps():
-            if not isinstance(step, ApprovalGate | PolicyGate):
-                continue
-            verdict = self.states.get(f"Verdict {step.id}")
-            state = self.states.get(step.id, {})
-            follower = state.get("Next") if verdict is None else verdict.get("Default")
-            yield GateState(step.id, step, frozenset(), follower)
-            if isinstance(step, PolicyGate) and _has_override_state(step, self._plan):
-                bypasses = frozenset({f"Verdict {step.id}"})
-                yield GateState(f"Override {step.id}", step, bypasses, follower)
-
-    def _mark_edges(self, gate: GateState) -> None:
+    def _mark_edges(self, gate: str) -> None:
         """Note on which edges a way gains *gate*.
 
         An edge has a kind, because two edges may lead from one state to the same other.
         """
-        met = self.met(gate.name)
-        both = self.passed(gate.name) | met
-        for target, kind in _edges(self.states.get(gate.name, {})):
-            self._gained[gate.name, target, kind] |= both if kind == "Next" else met
-        for choice in gate.bypasses:
-            self._gained[choice, str(gate.follower), "Default"] |= both
-            if gate.step.continue_on_error:
-                self._gained[choice, str(gate.follower), "Catch"] |= met
+        met = self.met(gate)
+        both = self.passed(gate) | met
+        for target, kind in _edges(self.states.get(gate, {})):
+            self._gained[gate, target, kind] |= both if kind == "Next" else met
 
     def _analyse(self, scope: JsonObject) -> _Certain:
         """Return what is certain in each state of *scope*, inner ones included, and at its ends."""
@@ -175,11 +146,6 @@ class CertainGates:
                     self._analyse_from(rule["Next"], scope["States"], inner)[1] for rule in lanes
                 ]
         return certain, reduce(or_, exits, 0)
-
-
-def _has_override_state(step: PolicyGate, plan: Plan) -> bool:
-    """Return whether the override of *step* is a state of its own, after that of the policy."""
-    return step.override is not None and is_privileged(step, plan)
 
 
 def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:

@@ -6,12 +6,11 @@ How each kind is wired:
 
 * run           one Task; one that waits for its token, if a worker or a machine of others runs
                 the step
-* gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
-                then expires the gate
+* gate.approval one Task; its timeout leads back to it, and open_gate then expires the gate
 * gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
-                `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
-                asked when the gate takes secrets or a function, else decide_flow; but a gate with
-                an override is one Task, if open_gate may evaluate its policy
+                `Pause <id>` and again, or into its branch. run_step is asked when the gate takes
+                secrets or a function, else decide_flow. A gate with an override is one Task like
+                gate.approval: run_step or open_gate evaluates the policy, and open_gate waits
 * parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
@@ -92,11 +91,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Iterated
+    from taskrunner.model.plan import Gate, Iterated
 
 
 _NO_RETRIES: Final = Retries()
 _ATTEMPT: Final = "Run"
+_POLICY_CALL: Final = "Policy call"
 _WORKER_JOB: Final = "Worker job"
 _MACHINE_CALL: Final = "Machine call"
 # The prototypes whose functions only machines of packs with such steps have, by their short names.
@@ -152,7 +152,6 @@ class _Emitter:
     def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
         self._distributed = distributed
-        self._gate_numbers = count(1)
         self._end_numbers = count(1)
         # The blocks that the `Items` of the next step ends.
         self._ended_later: set[str] = set()
@@ -216,7 +215,7 @@ class _Emitter:
             case RunStep():
                 return {step.id: _run(step, exits)}
             case ApprovalGate():
-                return self._approval(step.id, step.approval_id, exits)
+                return {step.id: self._approval(step, step.approval_id, exits)}
             case PolicyGate():
                 return self._policy(step, exits)
             case Parallel():
@@ -231,28 +230,23 @@ class _Emitter:
                 assert_never(step)
 
     def _approval(
-        self,
-        name: str,
-        approval_id: str,
-        exits: Exits,
-        retries: Retries = _NO_RETRIES,
+        self, step: Gate, approval_id: str, exits: Exits, retries: Retries = _NO_RETRIES
     ) -> JsonObject:
-        """Emit the state *name*, which waits for an approval; *retries* are those of its policy."""
+        """Return the state that waits for an approval; *retries* are those of a policy before."""
         gate = wired(clone("Approval gate"), exits)
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
-        expire = f"Expire {next(self._gate_numbers)}"
-        gate["Catch"][0]["Next"] = expire
+        gate["Catch"][0]["Next"] = step.id
         _set_retries(gate, retries)
-        return {name: gate, expire: clone("Expire gate") | {"Next": name}}
+        return gate
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
-        is_call = is_privileged(step, self._plan)
-        if step.override is not None and not is_call:
-            return self._approval(step.id, step.override, exits, step.retries)
-        verdict, pause, override = (
-            f"{word} {step.id}" for word in ("Verdict", "Pause", "Override")
-        )
-        prototype = "Policy call" if is_call else "Decide"
+        prototype = _POLICY_CALL if is_privileged(step, self._plan) else "Decide"
+        if step.override is not None:
+            gate = self._approval(step, step.override, exits, step.retries)
+            if prototype == _POLICY_CALL:
+                gate["Parameters"] |= _function_of(_POLICY_CALL)
+            return {step.id: gate}
+        verdict, pause = f"Verdict {step.id}", f"Pause {step.id}"
         states = {step.id: ask("policy", exits.followed_by(verdict), prototype)}
         targets: dict[str, str] = {}
         if step.retries.max_attempts > 1:
@@ -261,9 +255,6 @@ class _Emitter:
                 "Seconds": step.retries.first_pause_s,
                 "Next": step.id,
             }
-        if step.override is not None:
-            targets["override"] = override
-            states |= self._approval(override, step.override, exits)
         if step.failure_action is FailureAction.BRANCH:
             targets["branch"] = _entry(step.branch[0])
             states |= self.chain(step.branch, exits)
@@ -283,10 +274,8 @@ class _Emitter:
     def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
         """Emit a Map over lane numbers: a Parallel cannot limit how many run at a time."""
         state = map_over(step, "Map", children(step))
-        state["ItemSelector"] |= {
-            "place": {"path.$": "$.place.path"},
-            "lane.$": "$$.Map.Item.Value",
-        }
+        del state["ItemSelector"]["place"]
+        state["ItemSelector"] |= {"place.$": "$.place", "lane.$": "$$.Map.Item.Value"}
         limit(state, step)
         end, lane = self._end_name(), f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
@@ -381,6 +370,11 @@ def _run(step: RunStep, exits: Exits) -> JsonObject:
         state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTIONS[prototype]}"
     _set_retries(state, step.retries)
     return state
+
+
+def _function_of(prototype: str) -> JsonObject:
+    """Return the parameter that names the function of a prototype."""
+    return {"FunctionName.$": clone(prototype)["Parameters"]["FunctionName.$"]}
 
 
 def _prototype(step: RunStep) -> str:

@@ -3,8 +3,8 @@
 A machine depends on the pack's structure alone, so that all runs of a pack share it. The decisions
 that inputs make travel here, as far as states read them: the `when` of blocks by step, the `branch`
 of conditionals, the `items` of maps as indexes, and the `maxParallel` of blocks that take it from
-inputs. Functions look up everything else in the run's
-records. `place` says where in the run the execution is: its `path` is the prefix of step paths.
+inputs. Functions look up everything else in the run's records. `place` says where the execution is:
+in which `run`, and by `path`, the prefix of step paths, where in it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def execution_input(
     sizes = ((step, _map_size(step)) for step in steps)
     limits = {step.id: step.max_parallel for step in steps if takes_limit(step)}
     return {
-        "run": {"tenant": tenant, "id": run_id},
-        "place": {"path": ""},
+        "place": {"run": {"tenant": tenant, "id": run_id}, "path": ""},
         "when": {step.id: step.enabled for step in steps if _is_condition_decided(step)},
         "branch": {
             step.id: step.taken
