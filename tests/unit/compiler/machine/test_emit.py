@@ -67,7 +67,7 @@ def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
     assert with_defaults(final, of_platform) == with_defaults(*PROTOTYPES["Run"]["Retry"][::2])
 
 
-def test_retries_with_the_packs_pauses_and_for_its_reasons_alone() -> None:
+def test_retries_with_the_packs_pauses_and_leaves_its_reasons_to_the_function() -> None:
     retries = (
         "{maxAttempts: 4, backoffSeconds: 2, backoffRate: 3, maxBackoffSeconds: 9, jitter: full, "
         "on: [timeout, executor-error]}"
@@ -75,7 +75,7 @@ def test_retries_with_the_packs_pauses_and_for_its_reasons_alone() -> None:
     state = states(f"- {{id: a, retries: {retries}, run: {{uses: builtin:noop}}}}")["a"]
 
     assert state["Retry"][1] == {
-        "ErrorEquals": ["AttemptFailedError", "AttemptTimedOutError", "AttemptExecutorError"],
+        "ErrorEquals": ["AttemptFailedError"],
         "IntervalSeconds": 2,
         "MaxAttempts": 3,
         "BackoffRate": 3,

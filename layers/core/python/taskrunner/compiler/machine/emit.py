@@ -68,7 +68,6 @@ from taskrunner.compiler.machine.states import (
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
-from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.job import pool_of
 from taskrunner.model.machine_call import machine_of
@@ -392,7 +391,7 @@ def _set_retries(state: JsonObject, retries: Retries) -> None:
 
 
 def _retrier(retries: Retries) -> JsonObject:
-    """Return what the pack says of a retrier."""
+    """Return what the pack says of a retrier. The step's function knows its reasons (`on`)."""
     first_s, most_s = retries.first_pause_s, retries.max_backoff_s
     fields: JsonObject = {"IntervalSeconds": first_s, "MaxAttempts": retries.max_attempts - 1}
     if retries.backoff_rate != 1 and first_s != most_s:
@@ -401,7 +400,4 @@ def _retrier(retries: Retries) -> JsonObject:
             fields["MaxDelaySeconds"] = most_s
     if retries.jitter is not Jitter.NONE:
         fields["JitterStrategy"] = "FULL"
-    if retries.on:
-        names = [AttemptFailedError.__name__, *(ATTEMPT_ERRORS[on].__name__ for on in retries.on)]
-        fields["ErrorEquals"] = names
     return fields
